@@ -1,0 +1,160 @@
+"""realtts: open text-to-speech models behind one small face, on the fastest path that really works.
+
+    from realtts import RealProvider
+
+    with RealProvider("espeak") as tts:
+        tts.generate("Hello there.").save("hello.wav")
+
+Names are imported when they are first used, so that ``import realtts`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from realtts.context import Context, Rung
+    from realtts.errors import (
+        BlankText,
+        BrokenProvider,
+        Busy,
+        DuplicateProvider,
+        ExtensionError,
+        InputError,
+        InvalidChunk,
+        InvalidOption,
+        InvalidPlugin,
+        InvalidText,
+        IsolationError,
+        LadderExhausted,
+        NoProvider,
+        OptionError,
+        OutputError,
+        PluginError,
+        ProviderClosed,
+        RealTTSError,
+        SettingsError,
+        StageFailed,
+        StreamStalled,
+        TextError,
+        TextTooLong,
+        UnknownCheckpoint,
+        UnknownLanguage,
+        UnknownOption,
+        UnknownProvider,
+        UnspeakableText,
+        VoiceError,
+        VoiceNotFound,
+        VoiceUnreadable,
+        VoiceUnsuitable,
+        VoiceUnsupported,
+        WouldDeadlock,
+    )
+    from realtts.events import Event
+    from realtts.facade import RealProvider
+    from realtts.hookspecs import hookimpl
+    from realtts.options import Options
+    from realtts.registry import Installed, installed
+    from realtts.settings import Settings
+    from realtts.spec import Checkpoint, Environment, ProviderSpec
+    from realtts.speech import Chunk, Mark, Metrics, Request, Speech, Voice, VoiceInfo
+    from realtts.status import Attempt
+    from realtts.streaming import ChunkStream
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "context": ("Context", "Rung"),
+    "errors": (
+        "BlankText", "BrokenProvider", "Busy", "DuplicateProvider", "ExtensionError", "InputError", "InvalidChunk",
+        "InvalidOption", "InvalidPlugin", "InvalidText", "IsolationError", "LadderExhausted", "NoProvider",
+        "OptionError", "OutputError", "PluginError", "ProviderClosed", "RealTTSError", "SettingsError", "StageFailed",
+        "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage", "UnknownOption",
+        "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable", "VoiceUnsuitable",
+        "VoiceUnsupported", "WouldDeadlock",
+    ),
+    "events": ("Event",),
+    "facade": ("RealProvider",),
+    "hookspecs": ("hookimpl",),
+    "options": ("Options",),
+    "registry": ("Installed", "installed"),
+    "settings": ("Settings",),
+    "spec": ("Checkpoint", "Environment", "ProviderSpec"),
+    "speech": ("Chunk", "Mark", "Metrics", "Request", "Speech", "Voice", "VoiceInfo"),
+    "status": ("Attempt",),
+    "streaming": ("ChunkStream",),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Attempt",
+    "BlankText",
+    "BrokenProvider",
+    "Busy",
+    "Checkpoint",
+    "Chunk",
+    "ChunkStream",
+    "Context",
+    "DuplicateProvider",
+    "Environment",
+    "Event",
+    "ExtensionError",
+    "InputError",
+    "Installed",
+    "InvalidChunk",
+    "InvalidOption",
+    "InvalidPlugin",
+    "InvalidText",
+    "IsolationError",
+    "LadderExhausted",
+    "Mark",
+    "Metrics",
+    "NoProvider",
+    "OptionError",
+    "Options",
+    "OutputError",
+    "PluginError",
+    "ProviderClosed",
+    "ProviderSpec",
+    "RealProvider",
+    "RealTTSError",
+    "Request",
+    "Rung",
+    "Settings",
+    "SettingsError",
+    "Speech",
+    "StageFailed",
+    "StreamStalled",
+    "TextError",
+    "TextTooLong",
+    "UnknownCheckpoint",
+    "UnknownLanguage",
+    "UnknownOption",
+    "UnknownProvider",
+    "UnspeakableText",
+    "Voice",
+    "VoiceError",
+    "VoiceInfo",
+    "VoiceNotFound",
+    "VoiceUnreadable",
+    "VoiceUnsuitable",
+    "VoiceUnsupported",
+    "WouldDeadlock",
+    "__version__",
+    "hookimpl",
+    "installed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module at first use (PEP 562)."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'realtts' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"realtts.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

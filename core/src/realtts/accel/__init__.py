@@ -1,0 +1,1 @@
+"""The torch toolkit for plugins: small modules, each usable alone. Needs the extra ``realtts[torch]``."""

@@ -1,0 +1,71 @@
+"""torch's process-wide flags, set around a piece of work and restored after it.
+
+The flags are global to the process, so everything that runs under them holds one lock; it is never held across a
+``yield``. Models that should really run in parallel belong in isolated environments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, Any
+
+from realtts.hardware import physical_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realtts.settings import Settings
+
+__all__ = ["torch_flags"]
+
+_LOCK = threading.RLock()
+
+
+@contextlib.contextmanager
+def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
+    """Run the body with the global torch flags that the settings ask for, alone in the process.
+
+    The plain variant runs with torch's exact float32 (no TF32, no cuDNN search), since it is the reference.
+
+    Args:
+        settings: The rung's settings: ``threads``, ``tf32``, ``cudnn_benchmark``, ``matmul_precision``.
+        variant: ``"optimized"`` or ``"plain"``.
+    """
+    import torch
+
+    with _LOCK:
+        before = _read(torch)
+        _write(torch, _wanted(settings, variant))
+        try:
+            yield
+        finally:
+            _write(torch, before)
+
+
+def _wanted(settings: Settings, variant: str) -> dict[str, Any]:
+    optimized = variant == "optimized"
+    return {
+        # The order matters: setting allow_tf32 changes the matmul precision and the other way round.
+        "matmul_precision": settings.matmul_precision if optimized and settings.tf32 else "highest",
+        "cudnn_tf32": optimized and settings.tf32,
+        "cudnn_benchmark": optimized and settings.cudnn_benchmark,
+        "threads": physical_cores() if settings.threads == "auto" else settings.threads,
+    }
+
+
+def _read(torch: Any) -> dict[str, Any]:
+    return {
+        "matmul_precision": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _write(torch: Any, flags: dict[str, Any]) -> None:
+    torch.set_float32_matmul_precision(flags["matmul_precision"])
+    torch.backends.cudnn.allow_tf32 = flags["cudnn_tf32"]
+    torch.backends.cudnn.benchmark = flags["cudnn_benchmark"]
+    if torch.get_num_threads() != flags["threads"]:
+        torch.set_num_threads(flags["threads"])

@@ -1,0 +1,284 @@
+"""Audio written to files: whole or not at all, or as it comes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from realtts.audio.formats import Format, by_name, by_suffix, check_subtype, file_rate
+from realtts.audio.resample import Resampler
+from realtts.audio.sink import Sink
+from realtts.audio.target import Target
+from realtts.errors import OutputError
+
+if TYPE_CHECKING:
+    import os
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["Writer", "encode", "open_writer", "write"]
+
+Samples = NDArray[np.float32]
+
+# A WAV file holds its length in 32 bits; a little is left for the header.
+_WAV_BYTES = 2**32 - 2**16
+_SAMPLE_BYTES = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+# libsndfile puts a whole Vorbis or Opus write on the stack; long ones crash.
+_BLOCK = 1 << 15
+
+
+def write(
+    path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, subtype: str | None = None
+) -> None:
+    """Write audio to a file, whole or not at all: an older file survives every failure.
+
+    Args:
+        path: Target; the suffix chooses the format: ``.wav``, ``.flac``, ``.ogg`` and ``.opus`` (Opus), or
+            ``.mp3``.
+        samples: float32 of shape (n,); clipped to [-1, 1] where the encoding is not floating point.
+        sample_rate: Hz. Formats that lack it get the next higher rate that they have.
+        subtype: Encoding as soundfile calls it, such as ``"FLOAT"``; default 16-bit PCM where the format has
+            it.
+
+    Raises:
+        OutputError: Unknown suffix or subtype, missing folder, no permission, disk full, samples that are no
+            audio.
+    """
+    with open_writer(path, sample_rate, subtype=subtype) as writer:
+        writer.write(samples)
+
+
+def encode(samples: Samples, sample_rate: int, format: str) -> bytes:  # noqa: A002 - the word users know
+    """The bytes of an audio file.
+
+    Args:
+        samples: float32 of shape (n,).
+        sample_rate: Hz.
+        format: ``"wav"``, ``"flac"``, ``"ogg"``, ``"opus"`` or ``"mp3"``.
+
+    Raises:
+        OutputError: Unknown format, or samples that are no audio.
+    """
+    file_format = by_name(format)
+    buffer = io.BytesIO()
+    encoder = _Encoder(Sink(buffer), file_format, file_format.subtype, sample_rate, who=f"format {format!r}")
+    encoder.write(_checked(samples, encoder.who))
+    encoder.close()
+    return buffer.getvalue()
+
+
+def open_writer(
+    path: str | os.PathLike[str],
+    sample_rate: int | None = None,
+    *,
+    subtype: str | None = None,
+    live: bool = False,
+) -> Writer:
+    """Prepare a file to be written piece by piece.
+
+    Args:
+        path: Target, as for `write`. Special files (``/dev/stdout``, named pipes) are written directly; one
+            without a suffix gets WAV.
+        sample_rate: Hz, or None when it becomes known with the first samples.
+        subtype: Encoding, as for `write`.
+        live: Write at the final path as the audio comes, instead of moving the finished file there.
+
+    Raises:
+        OutputError: The target cannot be written. Nothing is left behind.
+    """
+    place = Path(path)
+    target = Target(place, live=live)
+    file_format = by_name("wav") if target.is_special and not place.suffix else by_suffix(place)
+    return Writer(target, file_format, check_subtype(file_format, subtype, str(place)), sample_rate)
+
+
+class Writer:
+    """A file that is being written; made by `open_writer`.
+
+    As a context manager it closes the file on a clean exit and aborts on an exception. Until the first
+    `write` there is no file, so a writer that is closed without one leaves an older file alone.
+
+    Attributes:
+        written: Samples so far, at the rate in which they were given.
+    """
+
+    def __init__(self, target: Target, file_format: Format, subtype: str, sample_rate: int | None) -> None:
+        self._target = target
+        self._format = file_format
+        self._subtype = subtype
+        self._rate = sample_rate
+        self._encoder: _Encoder | None = None
+        self._done = False
+        self.written = 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds so far."""
+        return self.written / self._rate if self._rate else 0.0
+
+    def write(self, samples: Samples, sample_rate: int | None = None) -> None:
+        """Append samples.
+
+        Args:
+            samples: float32 of shape (n,).
+            sample_rate: Hz; needed with the first samples where `open_writer` was not told, and then always
+                the same.
+
+        Raises:
+            OutputError: The disk is full, the file would become too long for its format, the rate changed, or
+                the samples are no audio.
+        """
+        checked = _checked(samples, self._who)
+        if self._done:
+            raise OutputError("the file is closed", who=self._who, fix="open a new writer")
+        encoder = self._encoder or self._begin(sample_rate)
+        if sample_rate not in {None, self._rate}:
+            raise OutputError(
+                f"the sample rate changed from {self._rate} to {sample_rate} Hz",
+                who=self._who,
+                fix="resample with realtts.audio.resample, or write another file",
+            )
+        encoder.write(checked)
+        self.written += len(checked)
+
+    def close(self) -> None:
+        """Finish the file and move it into place.
+
+        Raises:
+            OutputError: The disk is full, or the target was taken away. What was begun is removed.
+        """
+        if self._done:
+            return
+        self._done = True
+        if self._encoder is None:
+            return
+        try:
+            self._encoder.close()
+            self._target.commit()
+        except BaseException:
+            self._target.discard()
+            raise
+
+    def abort(self) -> None:
+        """Remove what was begun; an older file stays (unless ``live``, which overwrote it)."""
+        if self._done:
+            return
+        self._done = True
+        if self._encoder is not None:
+            self._encoder.drop()
+            self._target.discard()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    @property
+    def _who(self) -> str:
+        return str(self._target.path)
+
+    def _begin(self, sample_rate: int | None) -> _Encoder:
+        rate = self._rate or sample_rate
+        if rate is None:
+            raise OutputError("the sample rate is not known", who=self._who, fix="pass sample_rate")
+        self._target.open()
+        try:
+            self._encoder = _Encoder(self._target.sink, self._format, self._subtype, rate, who=self._who)
+        except BaseException:
+            self._target.discard()
+            raise
+        self._rate = rate
+        return self._encoder
+
+
+class _Encoder:
+    """libsndfile over a sink."""
+
+    def __init__(self, sink: Sink, file_format: Format, subtype: str, sample_rate: int, *, who: str) -> None:
+        self.who = who
+        self._sink = sink
+        rate = file_rate(sample_rate, subtype)
+        self._resampler = Resampler(sample_rate, rate)
+        self._clips = subtype not in {"FLOAT", "DOUBLE"}
+        # Encodings without a fixed size are smaller than 16 bits.
+        self._left = _WAV_BYTES // _SAMPLE_BYTES.get(subtype, 2) if file_format.name == "WAV" else None
+        try:
+            self._file = soundfile.SoundFile(
+                sink, "w", samplerate=rate, channels=1, format=file_format.name, subtype=subtype
+            )
+        except (soundfile.SoundFileError, TypeError, ValueError) as error:
+            self._check_sink()
+            raise OutputError(
+                f"{file_format.name} cannot be written at {sample_rate} Hz as {subtype} ({error})",
+                who=who,
+                fix="choose another sample rate, subtype or suffix",
+            ) from error
+
+    def write(self, samples: Samples) -> None:
+        self._put(self._resampler.push(samples))
+
+    def close(self) -> None:
+        try:
+            self._put(self._resampler.finish())
+        finally:
+            self.drop()
+        self._sink.flush()
+        self._check_sink()
+
+    def drop(self) -> None:
+        """Let go of the file without caring for its contents."""
+        self._file.close()
+
+    def _put(self, samples: Samples) -> None:
+        self._check_length(len(samples))
+        if self._clips:
+            samples = np.clip(samples, -1.0, 1.0)
+        for start in range(0, len(samples), _BLOCK):
+            self._file.write(samples[start : start + _BLOCK])
+            self._check_sink()
+
+    def _check_length(self, count: int) -> None:
+        if self._left is None:
+            return
+        if count > self._left:
+            raise OutputError(
+                "a WAV file ends at 4 GiB",
+                who=self.who,
+                fix="write to a file that ends in .flac, which has no such limit",
+            )
+        self._left -= count
+
+    def _check_sink(self) -> None:
+        if self._sink.error is not None:
+            raise OutputError(
+                f"writing failed ({self._sink.error.strerror or self._sink.error})",
+                who=self.who,
+                fix="free some disk space, or choose another folder",
+            ) from self._sink.error
+
+
+def _checked(samples: Samples, who: str) -> Samples:
+    checked = np.asarray(samples)
+    if checked.ndim != 1 or checked.dtype.kind != "f":
+        raise OutputError(
+            f"the samples are {checked.dtype} of shape {checked.shape}",
+            who=who,
+            fix="pass float32 of shape (n,)",
+        )
+    if not np.isfinite(checked).all():
+        raise OutputError(
+            "the samples hold NaN or infinity", who=who, fix="look for the fault in what made them"
+        )
+    return np.ascontiguousarray(checked, np.float32)

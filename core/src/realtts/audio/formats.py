@@ -1,0 +1,101 @@
+"""The file formats that audio is written in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import soundfile
+
+from realtts.errors import OutputError, closest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["FORMATS", "Format", "by_name", "by_suffix", "check_subtype", "file_rate"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How soundfile is told to write a kind of file.
+
+    Attributes:
+        name: soundfile's name of the container.
+        subtype: Encoding when the caller names none.
+    """
+
+    name: str
+    subtype: str
+
+
+FORMATS = {
+    "wav": Format("WAV", "PCM_16"),
+    "flac": Format("FLAC", "PCM_16"),
+    "ogg": Format("OGG", "OPUS"),
+    "opus": Format("OGG", "OPUS"),
+    "mp3": Format("MP3", "MPEG_LAYER_III"),
+}
+"""Formats by suffix."""
+
+_RATES = {
+    "OPUS": (8000, 12000, 16000, 24000, 48000),
+    "MPEG_LAYER_III": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+}
+
+
+def by_suffix(path: Path) -> Format:
+    """The format that a path's suffix stands for.
+
+    Raises:
+        OutputError: The suffix is missing or unknown.
+    """
+    suffix = path.suffix.lower()
+    if suffix.removeprefix(".") not in FORMATS:
+        known = [f".{name}" for name in FORMATS]
+        what = (
+            f"unknown suffix {suffix!r}{closest(suffix, known)}" if suffix else "the file name has no suffix"
+        )
+        raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(known)}")
+    return FORMATS[suffix[1:]]
+
+
+def by_name(name: str) -> Format:
+    """The format of that name, with or without a dot.
+
+    Raises:
+        OutputError: The name is unknown.
+    """
+    key = name.lower().removeprefix(".")
+    if key not in FORMATS:
+        raise OutputError(
+            f"unknown format{closest(key, FORMATS)}",
+            who=repr(name),
+            fix=f"choose one of {', '.join(FORMATS)}",
+        )
+    return FORMATS[key]
+
+
+def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
+    """The encoding to write: the caller's if the format has it, else the format's own default.
+
+    Raises:
+        OutputError: The format has no such encoding.
+    """
+    if subtype is None:
+        return file_format.subtype
+    known = soundfile.available_subtypes(file_format.name)
+    if subtype.upper() not in known:
+        raise OutputError(
+            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), known)}",
+            who=who,
+            fix=f"choose one of {', '.join(known)}",
+        )
+    return subtype.upper()
+
+
+def file_rate(sample_rate: int, subtype: str) -> int:
+    """The sample rate in Hz of the file: the given one, or the next higher that the encoding has."""
+    allowed = _RATES.get(subtype)
+    if allowed is None:
+        return sample_rate
+    return next((rate for rate in allowed if rate >= sample_rate), allowed[-1])

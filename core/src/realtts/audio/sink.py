@@ -1,0 +1,109 @@
+"""Where encoded bytes go: a file object that remembers its first error instead of raising it.
+
+libsndfile calls back into Python to write; an exception there would be printed and lost, so the writer asks
+afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import IO
+
+__all__ = ["PipeSink", "Sink"]
+
+_UNKNOWN_LENGTH = struct.pack("<I", 0xFFFFFFFF)
+
+
+class Sink:
+    """A seekable binary file for libsndfile.
+
+    Attributes:
+        error: The first error of the file system, if there was one.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """Write all of it; after an error nothing is written any more."""
+        if self.error is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def read(self, count: int) -> bytes:
+        """Nothing: libsndfile wants the method to be there."""
+        return b""[:count]
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, as every file does."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:  # what was buffered is written first
+            self.error = self.error or error
+            return self._file.tell()
+
+    def tell(self) -> int:
+        """Position in bytes."""
+        return self._file.tell()
+
+    def flush(self) -> None:
+        """Hand what is buffered to the operating system."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            self.error = self.error or error
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises:
+            OSError: What was left could not be written.
+        """
+        self._file.close()
+
+
+class PipeSink(Sink):
+    """A sink that cannot go back: what libsndfile corrects later, in the header, is left as it was.
+
+    The lengths in a WAV header are therefore written as unknown from the start, which players read until the
+    end.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self._position = 0
+        self._end = 0
+
+    def write(self, data: bytes) -> int:
+        """Write what lies behind everything that was written before."""
+        fresh = data[max(0, self._end - self._position) :]
+        if self._end == 0 and data[:4] == b"RIFF":
+            fresh = _open_ended(data)
+        self._position += len(data)
+        if fresh:
+            self._end = self._position
+            super().write(fresh)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move in thought only."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = start + offset
+        return self._position
+
+    def tell(self) -> int:
+        """Position in bytes."""
+        return self._position
+
+
+def _open_ended(header: bytes) -> bytes:
+    """A WAV header with both lengths unknown."""
+    at = header.find(b"data") + 4
+    if at < 4:
+        return header
+    return header[:4] + _UNKNOWN_LENGTH + header[8:at] + _UNKNOWN_LENGTH + header[at + 4 :]

@@ -1,0 +1,122 @@
+"""The path that a file is written to: checked beforehand, replaced in one step, cleaned up if that fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from realtts.audio.sink import PipeSink, Sink
+from realtts.errors import OutputError
+
+__all__ = ["Target"]
+
+
+class Target:
+    """A file to be written.
+
+    Args:
+        path: Where the file shall be; a symbolic link is followed, so that the link itself stays.
+        live: Write at that path itself; otherwise beside it, under a temporary name.
+
+    Attributes:
+        path: As given.
+        is_special: It is a device or a pipe, which is written directly whatever ``live`` says.
+
+    Raises:
+        OutputError: The file cannot be written there.
+    """
+
+    def __init__(self, path: Path, *, live: bool) -> None:
+        self.path = path
+        self.is_special = path.exists() and not path.is_file() and not path.is_dir()
+        try:
+            self._final = Path(os.path.realpath(path))
+            self._check()
+        except (OSError, ValueError) as error:
+            raise self._error(error) from error
+        direct = live or self.is_special
+        self._working = self._final if direct else self._final.with_name(_temporary_name(self._final.name))
+        self._sink: Sink | None = None
+
+    @property
+    def sink(self) -> Sink:
+        """Where the bytes go, once `open` was called."""
+        assert self._sink is not None, "open comes first"
+        return self._sink
+
+    def open(self) -> None:
+        """Begin the file.
+
+        Raises:
+            OutputError: It cannot be created.
+        """
+        try:
+            if self.is_special:
+                self._sink = PipeSink(self.path.open("wb"))
+            else:
+                # Not `tempfile`, whose files only their owner may read.
+                self._sink = Sink(self._working.open("wb"))
+        except OSError as error:
+            raise self._error(error) from error
+
+    def commit(self) -> None:
+        """Put the finished file in its place.
+
+        Raises:
+            OutputError: The place cannot be written any more, or the disk is full.
+        """
+        try:
+            self.sink.close()
+            if self._working == self._final:
+                return
+            if self._final.exists():
+                shutil.copymode(self._final, self._working)
+            self._working.replace(self._final)
+        except OSError as error:
+            raise self._error(error) from error
+
+    def discard(self) -> None:
+        """Remove what was begun."""
+        with contextlib.suppress(OSError):
+            self.sink.close()
+        if not self.is_special:
+            with contextlib.suppress(OSError):
+                self._working.unlink()
+
+    def _check(self) -> None:
+        if self.path.is_dir():
+            raise IsADirectoryError(None, "it is a folder")
+        if self.is_special:
+            if not os.access(self.path, os.W_OK):
+                raise PermissionError(None, "no permission to write there")
+            return
+        if not self._final.parent.is_dir():
+            raise FileNotFoundError(None, f"the folder {self._final.parent} does not exist")
+        if self._final.exists() and not os.access(self._final, os.W_OK):
+            raise PermissionError(None, "the file is read-only")
+        # Creating a file is the only test of a folder that holds on every file system.
+        probe = self._final.with_name(_temporary_name(self._final.name))
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+    def _error(self, error: OSError | ValueError) -> OutputError:
+        reason = getattr(error, "strerror", None) or str(error)
+        return OutputError(f"cannot be written: {reason}", who=str(self.path), fix=_fix(error))
+
+
+def _fix(error: OSError | ValueError) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "add a file name, such as speech.wav"
+    if isinstance(error, FileNotFoundError):
+        return "create the folder first"
+    if isinstance(error, PermissionError):
+        return "choose a place that you may write to"
+    return "choose another path, or free some disk space"
+
+
+def _temporary_name(name: str) -> str:
+    # Cut short, because the name itself may already be as long as a file system allows.
+    return f".{name[:40]}.{secrets.token_hex(6)}.part"

@@ -1,0 +1,236 @@
+"""The thread that owns a provider's model, and the fair queue in front of it.
+
+Everything that touches the model runs here: iterators are created, advanced and closed in one thread, and thread-local
+state of libraries stays in one place. Callers wait on futures.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import Busy, ProviderClosed, WouldDeadlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Engine", "Job"]
+
+
+class Job(ABC):
+    """A piece of work for the engine.
+
+    Attributes:
+        future: Its result; done as soon as nobody will work on it any more.
+        started: Set when its turn has come, or will never come.
+        queued_s: Seconds that it waited for the turn.
+        speaks: Whether it generates audio, for the status.
+    """
+
+    speaks = False
+
+    def __init__(self) -> None:
+        self.future: Future[Any] = Future()
+        self.started = threading.Event()
+        self.queued_s = 0.0
+        self._submitted = time.perf_counter()
+
+    @abstractmethod
+    def work(self) -> Any:
+        """Do the work, in the engine's thread."""
+
+    @abstractmethod
+    def cancel(self) -> None:
+        """Tell the work to end early; from any thread."""
+
+    def withdrawn(self) -> Any:
+        """The result when the job is cancelled before its turn."""
+        return None
+
+    def run(self) -> None:
+        """Work, and settle the future either way."""
+        self.queued_s = time.perf_counter() - self._submitted
+        self.started.set()
+        self._settle(self.work)
+
+    def drop(self, error: BaseException | None = None) -> None:
+        """Settle the future without working."""
+        self.started.set()
+        if error is not None:
+            self.future.set_exception(error)
+        else:
+            self._settle(self.withdrawn)
+
+    def _settle(self, call: Callable[[], Any]) -> None:
+        try:
+            result = call()
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
+            self.future.set_exception(error)
+        else:
+            self.future.set_result(result)
+
+
+class Engine:
+    """A thread with a bounded first-in-first-out queue. The thread starts with the first job.
+
+    Args:
+        name: Provider name, for messages and the thread's name.
+        capacity: Most jobs waiting.
+        idle_s: Call ``on_idle`` after this many seconds without a job; 0: never.
+        on_idle: What to do then, in the engine's thread.
+        on_close: What to do at the end, in the engine's thread.
+    """
+
+    def __init__(
+        self, name: str, capacity: int, idle_s: float, on_idle: Callable[[], None], on_close: Callable[[], None]
+    ) -> None:
+        self._name = name
+        self._capacity = capacity
+        self._idle_s = idle_s
+        self._on_idle = on_idle
+        self._on_close = on_close
+        self._condition = threading.Condition()
+        self._waiting: deque[Job] = deque()
+        self._running: Job | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._pid = os.getpid()
+        self._served = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether no further job is taken."""
+        return self._closed
+
+    def counts(self) -> dict[str, int]:
+        """Jobs waiting, running and served."""
+        with self._condition:
+            return {
+                "waiting": len(self._waiting),
+                "running": int(self._running is not None),
+                "speaking": int(self._running is not None and self._running.speaks),
+                "served": self._served,
+                "capacity": self._capacity,
+            }
+
+    def submit(self, job: Job, *, urgent: bool = False) -> None:
+        """Queue a job.
+
+        Args:
+            job: The work.
+            urgent: Take it even when the queue is full: housekeeping must not be refused.
+
+        Raises:
+            Busy: The queue is full. ProviderClosed: there is no engine any more. WouldDeadlock: called by the engine.
+        """
+        self._check_process()
+        if threading.current_thread() is self._thread:
+            raise WouldDeadlock(
+                "it was called from inside its own stages or extensions",
+                who=f"provider {self._name!r}",
+                fix="call it from another thread, or use a second RealProvider",
+            )
+        with self._condition:
+            if self._closed:
+                raise self._closed_error()
+            if len(self._waiting) >= self._capacity and not urgent:
+                raise Busy(
+                    f"{len(self._waiting)} requests wait already",
+                    who=f"provider {self._name!r}",
+                    fix="try again later, raise queue_size, or use more processes",
+                )
+            self._waiting.append(job)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=f"realtts-{self._name}", daemon=True)
+                self._thread.start()
+            self._condition.notify_all()
+
+    def withdraw(self, job: Job) -> bool:
+        """Take a job out of the queue; False when its turn has come already. Its future is left unsettled."""
+        with self._condition:
+            try:
+                self._waiting.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def cancel_all(self) -> int:
+        """Cancel the running request and every waiting one; their number. Housekeeping is left alone."""
+        with self._condition:
+            waiting = [job for job in self._waiting if job.speaks]
+            running = self._running if self._running is not None and self._running.speaks else None
+            self._waiting = deque(job for job in self._waiting if not job.speaks)
+        for job in waiting:
+            job.cancel()
+            job.drop()
+        if running is not None:
+            running.cancel()
+        return len(waiting) + int(running is not None)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Refuse further jobs, cancel all, run ``on_close`` and end the thread. May be called again, by anyone.
+
+        Args:
+            timeout: Longest wait for the running job, in seconds; None: until it has ended.
+        """
+        with self._condition:
+            first, self._closed = not self._closed, True
+            thread = self._thread
+            self._condition.notify_all()
+        if os.getpid() != self._pid:
+            return  # a forked child has no such thread; the model belongs to the parent
+        if first:
+            self.cancel_all()
+        if thread is None:
+            if first:
+                self._on_close()
+        elif thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def _loop(self) -> None:
+        while (job := self._next()) is not None:
+            job.run()
+            with self._condition:
+                self._running = None
+                self._served += 1
+            del job  # its future holds the caller's audio
+        for left in self._waiting:  # nobody else adds or takes any more
+            left.drop(self._closed_error())
+        try:
+            self._on_close()
+        except Exception:
+            logging.getLogger(f"realtts.{self._name}").exception("closing failed")
+
+    def _next(self) -> Job | None:
+        """The next job, None when the engine is closed; calls ``on_idle`` once per idle spell."""
+        idle_s: float | None = self._idle_s or None
+        while True:
+            with self._condition:
+                if not self._waiting and not self._closed:
+                    self._condition.wait(idle_s)
+                if self._closed:
+                    return None
+                if self._waiting:
+                    self._running = self._waiting.popleft()
+                    return self._running
+                if idle_s is None:
+                    continue
+            self._on_idle()
+            idle_s = None
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ProviderClosed(
+                "it belongs to the parent of this forked process",
+                who=f"provider {self._name!r}",
+                fix="make a new RealProvider in the child, or start it with spawn",
+            )
+
+    def _closed_error(self) -> ProviderClosed:
+        return ProviderClosed("it was closed", who=f"provider {self._name!r}", fix="make a new RealProvider")

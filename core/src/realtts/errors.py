@@ -1,0 +1,262 @@
+"""Every error that realtts raises on purpose.
+
+Each one says who is concerned, what is wrong and how to mend it; ``str(error)`` is ``"who: what. Fix: fix"``.
+
+    RealTTSError
+    ├── InputError (ValueError)      the request is wrong: raised before any model work, never steps the ladder down
+    │   ├── TextError
+    │   │   ├── BlankText            nothing but white space
+    │   │   ├── UnspeakableText      nothing that can be said (emoji, punctuation), or a script the model lacks
+    │   │   ├── InvalidText          NUL, lone surrogates, not a string
+    │   │   └── TextTooLong          longer than ``max_text_chars``
+    │   ├── OptionError
+    │   │   ├── UnknownOption        not an option of this provider
+    │   │   └── InvalidOption        wrong type or out of range
+    │   ├── UnknownLanguage
+    │   ├── VoiceError
+    │   │   ├── VoiceNotFound        no file, saved voice or built-in voice of that name
+    │   │   ├── VoiceUnreadable      a directory, an empty file, not audio
+    │   │   ├── VoiceUnsuitable      silent, too short, too long, clipped
+    │   │   └── VoiceUnsupported     this provider cannot clone
+    │   ├── UnknownCheckpoint
+    │   └── OutputError              the audio cannot be written there
+    ├── SettingsError (ValueError)
+    ├── PluginError
+    │   ├── UnknownProvider          nothing of that name is installed
+    │   ├── NoProvider               nothing usable is installed at all
+    │   ├── BrokenProvider           the plugin cannot be imported
+    │   ├── DuplicateProvider        two distributions claim the name
+    │   ├── InvalidPlugin            breaks the contract at registration
+    │   ├── InvalidChunk             breaks the contract while generating
+    │   └── ExtensionError           an extension failed
+    ├── StageFailed                  a stage failed and stepping down was forbidden (``strict``)
+    │   └── LadderExhausted          every rung was given up
+    ├── Busy                         the queue is full, or the turn did not come in time
+    ├── ProviderClosed               used after ``close()``, or in a forked child
+    ├── WouldDeadlock                a thread generates while it reads a stream of the same provider
+    ├── StreamStalled                a stream that nobody read was ended
+    └── IsolationError               an isolated environment was asked for and cannot be had
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtts.status import Attempt
+
+__all__ = [
+    "BlankText",
+    "BrokenProvider",
+    "Busy",
+    "DuplicateProvider",
+    "ExtensionError",
+    "InputError",
+    "InvalidChunk",
+    "InvalidOption",
+    "InvalidPlugin",
+    "InvalidText",
+    "IsolationError",
+    "LadderExhausted",
+    "NoProvider",
+    "OptionError",
+    "OutputError",
+    "PluginError",
+    "ProviderClosed",
+    "RealTTSError",
+    "SettingsError",
+    "StageFailed",
+    "StreamStalled",
+    "TextError",
+    "TextTooLong",
+    "UnknownCheckpoint",
+    "UnknownLanguage",
+    "UnknownOption",
+    "UnknownProvider",
+    "UnspeakableText",
+    "VoiceError",
+    "VoiceNotFound",
+    "VoiceUnreadable",
+    "VoiceUnsuitable",
+    "VoiceUnsupported",
+    "WouldDeadlock",
+]
+
+
+class RealTTSError(Exception):
+    """Base of all errors of realtts.
+
+    Args:
+        what: What is wrong, one clause without a full stop.
+        who: Provider, file, option or setting concerned.
+        fix: What the reader can do about it, one sentence without a full stop.
+    """
+
+    def __init__(self, what: str, *, who: str = "realtts", fix: str = "") -> None:
+        self.who = who
+        self.what = what
+        self.fix = fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.who}: {self.what}."
+        return f"{text} Fix: {self.fix}." if self.fix else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default, which would call cls(*args).
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+
+def _rebuild(cls: type[RealTTSError], state: dict[str, object]) -> RealTTSError:
+    error = cls.__new__(cls)
+    error.__dict__.update(state)
+    error.args = (state.get("what"),)
+    return error
+
+
+class InputError(RealTTSError, ValueError):
+    """The request is wrong; no model work was done and no rung was given up."""
+
+
+class TextError(InputError):
+    """The text cannot be spoken."""
+
+
+class BlankText(TextError):
+    """The text holds nothing but white space."""
+
+
+class UnspeakableText(TextError):
+    """The text holds nothing that can be said."""
+
+
+class InvalidText(TextError):
+    """The text is not a string, or holds characters that are not text."""
+
+
+class TextTooLong(TextError):
+    """The text is longer than the setting ``max_text_chars``."""
+
+
+class OptionError(InputError):
+    """An option of the request is wrong."""
+
+
+class UnknownOption(OptionError):
+    """The provider has no such option."""
+
+
+class InvalidOption(OptionError):
+    """An option has the wrong type or lies out of its range."""
+
+
+class UnknownLanguage(InputError):
+    """The provider does not speak that language."""
+
+
+class VoiceError(InputError):
+    """The voice cannot be used."""
+
+
+class VoiceNotFound(VoiceError):
+    """No file, saved voice or built-in voice has that name."""
+
+
+class VoiceUnreadable(VoiceError):
+    """The reference is not a readable audio file."""
+
+
+class VoiceUnsuitable(VoiceError):
+    """The reference audio is silent, clipped, too short or too long."""
+
+
+class VoiceUnsupported(VoiceError):
+    """The provider cannot clone voices, or needs something that was not given."""
+
+
+class UnknownCheckpoint(InputError):
+    """No checkpoint, hub id or folder of that name."""
+
+
+class OutputError(InputError):
+    """The audio cannot be written there."""
+
+
+class SettingsError(RealTTSError, ValueError):
+    """A setting is unknown or has a wrong value."""
+
+
+class PluginError(RealTTSError):
+    """A provider or extension is missing or at fault."""
+
+
+class UnknownProvider(PluginError):
+    """No provider of that name is installed."""
+
+
+class NoProvider(PluginError):
+    """No usable provider is installed."""
+
+
+class BrokenProvider(PluginError):
+    """The provider's plugin cannot be imported."""
+
+
+class DuplicateProvider(PluginError):
+    """Two distributions claim the same provider name."""
+
+
+class InvalidPlugin(PluginError):
+    """The plugin breaks the contract; found at registration."""
+
+
+class InvalidChunk(PluginError):
+    """The plugin yielded something that is not a valid chunk; counts as a failure of the stage generate."""
+
+
+class ExtensionError(PluginError):
+    """An extension of the group ``realtts.extensions`` failed."""
+
+
+class StageFailed(RealTTSError):
+    """A stage failed and the ladder was not allowed to step down.
+
+    The provider's own exception is ``__cause__``; ``attempts`` records every rung that was given up, newest last.
+    """
+
+    def __init__(self, what: str, *, who: str, fix: str, attempts: tuple[Attempt, ...]) -> None:
+        super().__init__(what, who=who, fix=fix)
+        self.attempts = attempts
+
+
+class LadderExhausted(StageFailed):
+    """Every rung was tried and given up."""
+
+
+class Busy(RealTTSError):
+    """The provider's queue is full, or the request's turn did not come in time."""
+
+
+class ProviderClosed(RealTTSError):
+    """The provider was closed, or belongs to the parent of a forked process."""
+
+
+class WouldDeadlock(RealTTSError):
+    """The thread still reads a stream of this provider, and the new request would wait for it."""
+
+
+class StreamStalled(RealTTSError):
+    """Nobody read the stream for ``stream_stall_s``, so it was ended to let others in."""
+
+
+class IsolationError(RealTTSError):
+    """An isolated environment was asked for and cannot be had."""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """``" (did you mean 'x'?)"`` for the nearest known name, or an empty string."""
+    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

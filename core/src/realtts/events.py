@@ -1,0 +1,33 @@
+"""Events: what happens inside a provider, for extensions, progress bars and logs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Event"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened.
+
+    The core's own names are ``stage.started``, ``stage.finished``, ``rung.given_up``, ``rung.ready``, ``unloaded``,
+    ``request.started``, ``request.finished``. Plugins choose further ones; the data of ``optimization.details`` appears
+    in the status under that name (which attention kernel was taken, what was quantized).
+
+    Attributes:
+        name: Dotted name, such as ``"stage.finished"``.
+        provider: Provider that it happened in; filled in by ``context.report`` when left empty.
+        data: JSON-able details.
+        at: Seconds on the monotonic clock.
+    """
+
+    name: str
+    provider: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.monotonic)

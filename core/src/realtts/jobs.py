@@ -1,0 +1,70 @@
+"""The kinds of work that a provider's engine does, beside streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.engine import Job
+from realtts.events import Event
+from realtts.synthesis import speak_whole, unspoken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from realtts.extensions import Extensions
+    from realtts.lifecycle import Ladder
+    from realtts.plan import Plan
+    from realtts.speech import Speech
+
+__all__ = ["FunctionJob", "SpeechJob"]
+
+
+class FunctionJob(Job):
+    """Calls a function in the engine's thread: loading, unloading, listing voices."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def work(self) -> Any:
+        """Call it."""
+        return self._function()
+
+    def cancel(self) -> None:
+        """Housekeeping is short and is not cancelled."""
+
+
+class SpeechJob(Job):
+    """Speaks texts to their ends; its result is a list of speeches.
+
+    Args:
+        plans: What to say.
+        ladder: Who says it.
+        extensions: Who sees the audio.
+    """
+
+    speaks = True
+
+    def __init__(self, plans: Sequence[Plan], ladder: Ladder, extensions: Extensions) -> None:
+        super().__init__()
+        self._plans = plans
+        self._ladder = ladder
+        self._extensions = extensions
+
+    def work(self) -> list[Speech]:
+        """Speak."""
+        self._ladder.report(Event("request.started", data={"texts": len(self._plans), "queued_s": self.queued_s}))
+        speeches = speak_whole(self._plans, self._ladder, self._extensions, self.queued_s)
+        for speech in speeches:
+            data = {"finish_reason": speech.finish_reason, "duration": speech.duration, **speech.metrics.as_dict()}
+            self._ladder.report(Event("request.finished", data=data))
+        return speeches
+
+    def cancel(self) -> None:
+        """Tell the provider to stop; the result is what was spoken until then."""
+        for plan in self._plans:
+            plan.cancelled.set()
+
+    def withdrawn(self) -> list[Speech]:
+        """Speeches without audio, finished as cancelled."""
+        return unspoken(self._plans, self._ladder, self.queued_s)

@@ -1,0 +1,267 @@
+"""The ladder: rungs from fastest to plainest, tried until one works, with a record of every one that was given up."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from realtts import memory
+from realtts.context import Context, Rung
+from realtts.errors import InvalidPlugin, LadderExhausted, StageFailed
+from realtts.events import Event
+from realtts.hardware import resolve_device, resolve_dtype
+from realtts.registration import Variants, register
+from realtts.rung import LiveRung, StageError, attempt_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from realtts.settings import Layers, Settings
+    from realtts.spec import Checkpoint, ProviderSpec
+    from realtts.status import Attempt, State
+    from realtts.voices.cache import VoiceCache
+
+__all__ = ["Ladder"]
+
+
+@dataclass(frozen=True)
+class _Planned:
+    variant: str
+    rung: Rung
+
+
+class Ladder:
+    """The life cycle of one provider's model. Used by one thread at a time; its attributes may be read by any.
+
+    Args:
+        spec: The provider.
+        layers: Settings and where they came from.
+        checkpoint: What to load.
+        voice_cache: Cache for speaker conditioning, handed to the hooks.
+        report: Receives every event.
+
+    Attributes:
+        live: The rung that stands, None while nothing is loaded.
+        details: What the live rung reported of itself by the event ``optimization.details``.
+        attempts: Every rung that was given up, oldest first.
+        state: For the status.
+    """
+
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        layers: Layers,
+        checkpoint: Checkpoint | None,
+        voice_cache: VoiceCache,
+        report: Callable[[Event], None],
+    ) -> None:
+        self.spec = spec
+        self.settings: Settings = layers.settings
+        self.checkpoint = checkpoint
+        self.voice_cache = voice_cache
+        self.state: State = "unloaded"
+        self.attempts: tuple[Attempt, ...] = ()
+        self.live: LiveRung | None = None
+        self.details: dict[str, Any] = {}
+        self._sources = layers.sources
+        self._forward = report
+        self._log = logging.getLogger(f"realtts.{spec.name}")
+        self._variants: Variants | None = None
+        self._plan: tuple[_Planned, ...] = ()
+        self._standing: int = 0  # index of the live rung
+        self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
+
+    def ensure_loaded(self) -> LiveRung:
+        """The live rung; when there is none, the fastest one that works is loaded.
+
+        Raises:
+            StageFailed: With ``strict``, the first failure.
+            LadderExhausted: No rung is left.
+        """
+        if self.live is None:
+            self.state = "loading"
+            try:
+                self.live = self._climb()
+            except BaseException:
+                self.state = "failed"
+                raise
+            self.state = "ready"
+        return self.live
+
+    def give_up(self, failure: StageError) -> None:
+        """Record a failure of the live rung, free it and forbid it; `ensure_loaded` then takes a lower one.
+
+        Raises:
+            StageFailed: With ``strict``.
+        """
+        self._release()
+        self._close_rung(self._standing, failure)
+
+    def unload(self, *, forget: bool = True) -> None:
+        """Free the model and all memory that it held.
+
+        Args:
+            forget: Open every rung again, clear the attempts and the voice cache. False (an idle unload) keeps them
+                and opens only the rungs whose failure may not happen again.
+        """
+        self._release()
+        if forget:
+            self._closed.clear()
+            self.attempts = ()
+            self.voice_cache.clear()
+        else:
+            self._reopen()
+        self.state = "unloaded"
+        self.report(Event("unloaded"))
+        memory.release()
+
+    def report(self, event: Event) -> None:
+        """Hand an event on, with the provider's name; never raises."""
+        if not event.provider:
+            event = Event(event.name, self.spec.name, event.data, event.at)
+        if event.name == "optimization.details":
+            self.details = {**self.details, **event.data}
+        try:
+            self._forward(event)
+        except Exception:
+            self._log.exception("reporting %s failed", event.name)
+
+    def _climb(self) -> LiveRung:
+        plan = self._planned()
+        if len(self._closed) == len(plan):
+            self._reopen()
+        cause: BaseException | None = None
+        for index, planned in enumerate(plan):
+            if index in self._closed:
+                continue
+            rung = LiveRung(self._registered(), self._context(planned.variant, planned.rung))
+            self.details = {}
+            try:
+                rung.bring_up()
+            except StageError as failure:
+                cause = failure.error
+                self._close_rung(index, failure)
+                continue
+            self._standing = index
+            self.report(Event("rung.ready", data={"rung": planned.rung.name, "variant": planned.variant}))
+            return rung
+        last = self.attempts[-1]
+        raise LadderExhausted(
+            f"no rung works, {len(self.attempts)} given up; the last at {last.stage}: {last.exception}: {last.message}",
+            who=f"provider {self.spec.name!r}",
+            fix=last.remedy.rstrip("."),
+            attempts=self.attempts,
+        ) from cause
+
+    def _planned(self) -> tuple[_Planned, ...]:
+        """All rungs, fastest first; asked for once."""
+        if not self._plan:
+            variants = self._registered()
+            optimized = self.spec.optimized is not None and self.settings.optimize
+            failures: dict[int, StageError] = {}
+            plan: list[_Planned] = []
+            for variant in ("optimized", "plain") if optimized else ("plain",):
+                try:
+                    rungs = self._rungs(variant, variants)
+                except StageError as failure:
+                    # The reason belongs in the record although there is no rung to try.
+                    rungs, failures[len(plan)] = (Rung(variant),), failure
+                plan.extend(_Planned(variant, rung) for rung in rungs)
+            self._plan = tuple(plan)
+            for index, failure in failures.items():
+                self._close_rung(index, failure)
+        return self._plan
+
+    def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
+        """The rungs that a variant proposes.
+
+        Raises:
+            StageError: The variant cannot be imported, or its hook failed.
+            InvalidPlugin: It proposes something that is not a rung.
+        """
+        default = (Rung(variant),)
+        if variant == "optimized" and variants.optimized_error is not None:
+            raise StageError("load", variants.optimized_error)
+        if not variants.defines(variant, "rungs"):
+            return default
+        context = self._context(variant, None)
+        try:
+            rungs = tuple(variants.call(variant, "rungs", context=context) or default)
+        except (Exception, SystemExit) as error:
+            raise StageError("rungs", error) from error
+        for rung in rungs:
+            if not isinstance(rung, Rung):
+                raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
+            self._with_rung(rung, variant)  # an unknown setting is found before any load
+        return rungs
+
+    def _close_rung(self, index: int, failure: StageError) -> None:
+        planned = self._plan[index]
+        attempt = attempt_of(planned.rung.name, planned.variant, failure)
+        self.attempts = (*self.attempts, attempt)
+        self._closed[index] = attempt.retryable
+        what = (
+            f"rung {attempt.rung!r} ({attempt.variant}) failed at {attempt.stage}: {attempt.exception}: "
+            f"{attempt.message}"
+        )
+        self._log.warning("%s. %s", what, attempt.remedy)
+        self.report(
+            Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"})
+        )
+        if self.settings.strict:
+            self.state = "failed"
+            fix = attempt.remedy.rstrip(".")
+            raise StageFailed(what, who=f"provider {self.spec.name!r}", fix=fix, attempts=self.attempts) from (
+                failure.error
+            )
+        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
+        traceback.clear_frames(failure.error.__traceback__)
+        memory.release()
+
+    def _reopen(self) -> None:
+        self._closed = {index: retryable for index, retryable in self._closed.items() if not retryable}
+
+    def _release(self) -> None:
+        live, self.live = self.live, None
+        if live is not None:
+            live.unload()
+
+    def _registered(self) -> Variants:
+        if self._variants is None:
+            self._variants = register(self.spec)
+        return self._variants
+
+    def _context(self, variant: str, rung: Rung | None) -> Context:
+        settings = self.settings if rung is None else self._with_rung(rung, variant)
+        device = resolve_device(settings.device, self.spec, self._sources.get("device"))
+        return Context(
+            spec=self.spec,
+            settings=settings,
+            variant=variant,
+            device=device,
+            dtype=resolve_dtype(settings.dtype, device) if variant == "optimized" else "float32",
+            rung=rung,
+            checkpoint=self.checkpoint,
+            voice_cache=self.voice_cache,
+            log=self._log,
+            report=self.report,
+        )
+
+    def _with_rung(self, rung: Rung, variant: str) -> Settings:
+        """The settings with the rung's changes applied and validated."""
+        merged: dict[str, Any] = {**self.settings.model_dump(), **rung.settings}
+        try:
+            return type(self.settings)(**merged)
+        except ValidationError as error:
+            raise self._invalid(
+                variant,
+                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.errors()[0]['msg']}",
+                "change only fields of realtts.Settings, to values that they allow",
+            ) from None
+
+    def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
+        return InvalidPlugin(what, who=f"provider {self.spec.name!r} ({variant})", fix=fix)

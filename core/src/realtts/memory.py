@@ -1,0 +1,38 @@
+"""Memory: how much the process has, and giving back what was freed."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import sys
+from typing import Any
+
+__all__ = ["memory_report", "release"]
+
+
+def release() -> None:
+    """Collect garbage and return freed memory to the operating system and the device.
+
+    glibc keeps freed blocks for itself; ``malloc_trim`` hands them back, so that the resident size falls after an
+    unload and not only the allocator's count.
+    """
+    gc.collect()
+    torch = sys.modules.get("torch")  # not imported here: without it there is nothing to free
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def memory_report(device: str) -> dict[str, Any]:
+    """Bytes used now: ``rss`` of the process and, on CUDA, ``device_allocated`` and ``device_reserved``."""
+    import psutil
+
+    report: dict[str, Any] = {"rss": psutil.Process().memory_info().rss}
+    torch = sys.modules.get("torch")
+    if torch is not None and device.startswith("cuda") and torch.cuda.is_initialized():
+        report["device_allocated"] = torch.cuda.memory_allocated(device)
+        report["device_reserved"] = torch.cuda.memory_reserved(device)
+    return report

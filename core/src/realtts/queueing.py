@@ -1,0 +1,125 @@
+"""A caller's way through the queue: taking a place, waiting for the turn, and not waiting for itself."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import Busy, WouldDeadlock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from realtts.engine import Engine, Job
+    from realtts.plan import Plan
+    from realtts.streaming import ChunkStream
+
+__all__ = ["CallerKey", "Turn", "caller_key"]
+
+CallerKey = tuple[int, "int | None"]
+
+
+def caller_key() -> CallerKey:
+    """Who is calling: the thread and, inside an event loop, the task."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), id(task) if task is not None else None
+
+
+class Turn:
+    """How callers of one provider get to its engine.
+
+    Args:
+        engine: The provider's engine.
+        name: Provider name, for messages.
+        wait_s: Longest wait for the turn.
+    """
+
+    def __init__(self, engine: Engine, name: str, wait_s: float) -> None:
+        self._engine = engine
+        self._name = name
+        self._wait_s = wait_s
+        self._streams: weakref.WeakSet[ChunkStream] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    def add(self, stream: ChunkStream) -> ChunkStream:
+        """Keep an eye on a stream: whoever reads it must not wait for its end."""
+        with self._lock:
+            self._streams.add(stream)
+        return stream
+
+    def take(self, job: Job, *, urgent: bool = False) -> None:
+        """Join the queue.
+
+        Raises:
+            Busy, ProviderClosed, WouldDeadlock.
+        """
+        key = caller_key()
+        with self._lock:
+            reading = any(stream.open and stream.reader == key for stream in self._streams)
+        if reading:
+            raise WouldDeadlock(
+                "this thread (or task) is still reading a stream of it, and would wait for itself",
+                who=f"provider {self._name!r}",
+                fix="read the stream to its end or close it first, or use a second RealProvider",
+            )
+        self._engine.submit(job, urgent=urgent)
+
+    def run(self, job: Job, *, urgent: bool = False) -> Any:
+        """Join the queue and wait for the result; an interrupt cancels the job.
+
+        Raises:
+            Busy: The turn did not come in time. Else what the job raised.
+        """
+        self.take(job, urgent=urgent)
+        try:
+            self.wait(job, limited=not urgent)
+            return job.future.result()
+        except (KeyboardInterrupt, SystemExit):
+            self.cancel(job)
+            raise
+
+    async def arun(self, job: Job) -> Any:
+        """`run` without blocking the event loop; cancelling the task cancels the job."""
+        self.take(job)
+        timer = self.watch(job, asyncio.get_running_loop())
+        try:
+            return await asyncio.wrap_future(job.future)
+        except asyncio.CancelledError:
+            self.cancel(job)
+            raise
+        finally:
+            timer.cancel()
+
+    def wait(self, job: Job, *, limited: bool = True) -> None:
+        """Block until the job's turn has come; its future says Busy if it never did."""
+        if not job.started.wait(self._wait_s if limited else None):
+            self._expire(job)
+
+    def watch(self, job: Job, loop: asyncio.AbstractEventLoop) -> asyncio.TimerHandle:
+        """`wait`, by a timer of the event loop."""
+        return loop.call_later(self._wait_s, lambda: None if job.started.is_set() else self._expire(job))
+
+    def cancel(self, job: Job) -> None:
+        """Cancel a job, whether it runs or still waits."""
+        job.cancel()
+        if self._engine.withdraw(job):
+            job.drop()
+
+    def others_wait(self) -> bool:
+        """Whether anybody is in the queue."""
+        return self._engine.counts()["waiting"] > 0
+
+    def _expire(self, job: Job) -> None:
+        if self._engine.withdraw(job):
+            job.drop(
+                Busy(
+                    f"the turn did not come within {self._wait_s:g} s",
+                    who=f"provider {self._name!r}",
+                    fix="try again later, or raise queue_timeout_s",
+                )
+            )

@@ -1,0 +1,148 @@
+"""Discovery of providers through entry points: names are read without importing, and one fault stops nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import importlib_metadata
+
+from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
+from realtts.spec import API_VERSION, ProviderSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed"]
+
+GROUP = "realtts.providers"
+
+PREFERENCE = ("chatterbox", "qwen3", "f5", "vieneu")
+"""Order in which an unnamed provider is looked for; then third parties by name, the embedded voice last."""
+
+EMBEDDED = "espeak"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is known of one provider name.
+
+    Attributes:
+        name: Name of the entry point.
+        spec: The spec, None when it is broken.
+        error: Why it is broken, None when it works.
+        distribution: Name of the distribution that brings it; several names, joined by a comma, if they clash.
+        version: The distribution's version.
+    """
+
+    name: str
+    spec: ProviderSpec | None
+    error: Exception | None
+    distribution: str
+    version: str
+
+
+def installed() -> list[Installed]:
+    """Every provider, broken ones included, in order of name. Imports the specs and nothing more."""
+    return [_resolve(name, points) for name, points in sorted(_by_name().items())]
+
+
+def get_spec(name: str) -> ProviderSpec:
+    """The spec of an installed provider.
+
+    Raises:
+        UnknownProvider: Nothing of that name is installed; names the closest.
+        DuplicateProvider: Two distributions claim the name; names both.
+        BrokenProvider: The plugin cannot be imported.
+        InvalidPlugin: The plugin breaks the contract.
+    """
+    points = _by_name()
+    if name not in points:
+        raise UnknownProvider(
+            f"no provider of that name is installed{closest(name, points)}",
+            who=f"provider {name!r}",
+            fix=f"choose from {', '.join(sorted(points)) or 'none (nothing is installed)'}, "
+            f"or install it: pip install realtts-{name}",
+        )
+    found = _resolve(name, points[name])
+    if found.error is not None:
+        raise found.error
+    assert found.spec is not None
+    return found.spec
+
+
+def distribution_of(name: str) -> tuple[str, str]:
+    """Name and version of the distribution that brings a provider; empty strings when it is not installed."""
+    points = _by_name().get(name)
+    return _distribution(points[0]) if points else ("", "")
+
+
+def best_provider() -> ProviderSpec:
+    """The provider used when none is named: `PREFERENCE`, then third parties by name, the embedded voice last.
+
+    Raises:
+        NoProvider: Nothing usable is installed.
+    """
+    usable = {entry.name: entry.spec for entry in installed() if entry.spec is not None}
+    for name in (*PREFERENCE, *sorted(usable.keys() - {EMBEDDED}), EMBEDDED):
+        if name in usable:
+            return usable[name]
+    raise NoProvider(
+        "no usable provider is installed",
+        fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
+    )
+
+
+def _by_name() -> dict[str, list[importlib_metadata.EntryPoint]]:
+    """Entry points by name, one per distribution."""
+    found: dict[str, list[importlib_metadata.EntryPoint]] = {}
+    for point in importlib_metadata.entry_points(group=GROUP):
+        same = found.setdefault(point.name, [])
+        if all(_distribution(point) != _distribution(other) for other in same):
+            same.append(point)
+    return found
+
+
+def _resolve(name: str, points: Sequence[importlib_metadata.EntryPoint]) -> Installed:
+    distribution, version = _distribution(points[0])
+    if len(points) > 1:
+        owners = " and ".join(sorted(_distribution(point)[0] for point in points))
+        clash = DuplicateProvider(
+            f"it is claimed by {owners}", who=f"provider {name!r}", fix="uninstall one of the two distributions"
+        )
+        return Installed(name, None, clash, owners, "")
+    try:
+        spec = _load(name, points[0], distribution)
+    except (BrokenProvider, InvalidPlugin) as error:
+        return Installed(name, None, error, distribution, version)
+    return Installed(name, spec, None, distribution, version)
+
+
+def _load(name: str, point: importlib_metadata.EntryPoint, distribution: str) -> ProviderSpec:
+    try:
+        spec = point.load()
+    except InvalidPlugin:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BrokenProvider(
+            f"{point.value!r} cannot be imported: {type(error).__name__}: {error}",
+            who=f"provider {name!r} of {distribution}",
+            fix=f"reinstall or remove it: pip uninstall {distribution}",
+        ) from error
+    who, ask = f"provider {name!r} of {distribution}", f"report it to the authors of {distribution}"
+    if not isinstance(spec, ProviderSpec):
+        raise InvalidPlugin(f"{point.value!r} is {type(spec).__name__}, not a ProviderSpec", who=who, fix=ask)
+    if spec.name != name:
+        raise InvalidPlugin(f"its spec names itself {spec.name!r}", who=who, fix=f"{ask}: the names must be equal")
+    if spec.api != API_VERSION:
+        raise InvalidPlugin(
+            f"it is written for plugin contract {spec.api!r}, this core has {API_VERSION}",
+            who=who,
+            fix=f"install matching versions of realtts and {distribution}",
+        )
+    return spec
+
+
+def _distribution(point: importlib_metadata.EntryPoint) -> tuple[str, str]:
+    dist = point.dist
+    return (dist.name, dist.version) if dist is not None else ("unknown distribution", "")

@@ -1,0 +1,235 @@
+"""One rung of the ladder: a variant and its settings, from load through generate to unload."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from realtts.contract import check_chunk, check_row
+from realtts.errors import InputError, SettingsError
+from realtts.events import Event
+from realtts.hookspecs import STAGES
+from realtts.remedies import Remedy, find_remedy
+from realtts.status import Attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realtts.context import Context
+    from realtts.registration import Variants
+    from realtts.speech import Chunk, Request, VoiceInfo
+
+__all__ = ["LiveRung", "StageError", "attempt_of"]
+
+PASSED_ON = (InputError, SettingsError)
+"""The caller's own mistakes: raised as they are, no rung is given up for them."""
+
+
+class StageError(Exception):
+    """A stage of a rung failed; ``__cause__`` is the provider's exception.
+
+    Args:
+        stage: Where.
+        error: The provider's exception.
+        seconds: Time spent on the stage, or on the rung while it is being loaded.
+    """
+
+    def __init__(self, stage: str, error: BaseException, seconds: float = 0.0) -> None:
+        super().__init__(stage)
+        self.stage = stage
+        self.seconds = seconds
+        self.__cause__ = error
+
+    @property
+    def error(self) -> BaseException:
+        """The provider's exception."""
+        assert self.__cause__ is not None
+        return self.__cause__
+
+
+class Unavailable(Exception):  # noqa: N818 - its name is what the status shows
+    """A probe's reason, in the shape of an exception."""
+
+
+class LiveRung:
+    """The model of one rung. Used by one thread at a time.
+
+    Attributes:
+        context: What its hooks are told.
+        timings: Seconds per stage of its load.
+    """
+
+    def __init__(self, variants: Variants, context: Context) -> None:
+        self.context = context
+        self.timings: dict[str, float] = {}
+        self._variants = variants
+        self._model: Any = None
+        self._voices: tuple[VoiceInfo, ...] | None = None
+
+    def bring_up(self) -> None:
+        """Pass every stage from the probe to the warm-up; on failure the rung is unloaded again.
+
+        Raises:
+            StageError: A stage failed. InputError, SettingsError: the caller's mistake, as raised.
+        """
+        started = time.perf_counter()
+        stage = "probe"
+        try:
+            reason = self._call("probe")
+            if reason is not None:
+                raise Unavailable(str(reason))
+            for stage in STAGES[:-1]:
+                self._run_stage(stage)
+        except PASSED_ON:
+            self.unload()
+            raise
+        except (Exception, SystemExit) as error:
+            self.unload()
+            raise StageError(stage, error, time.perf_counter() - started) from error
+
+    def unload(self) -> None:
+        """Let go of the model; a failing `unload` hook is logged and the reference dropped anyway."""
+        if self._model is not None:
+            try:
+                with self._scope():
+                    self._call("unload", model=self._model)
+            except (Exception, SystemExit):
+                self.context.log.exception("unload of rung %s failed", self.context.rung)
+        self._model, self._voices = None, None
+
+    def supports_batch(self) -> bool:
+        """Whether it can decode several requests together."""
+        return self._variants.implements(self.context.variant, "generate_batch")
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        """The built-in voices, asked for once.
+
+        Raises:
+            StageError: The hook failed.
+        """
+        if self._voices is None:
+            try:
+                with self._scope():
+                    self._voices = tuple(self._call("voices", model=self._model) or ())
+            except PASSED_ON:
+                raise
+            except (Exception, SystemExit) as error:
+                raise StageError("voices", error) from error
+        return self._voices
+
+    def speak(self, request: Request) -> Iterator[Chunk]:
+        """Chunks of one request, each one checked.
+
+        Raises:
+            StageError: The rung failed. InputError: the request is wrong after all.
+        """
+        rate = None
+        for item in self._iterate("generate", request=request):
+            chunk = self._checked(item, rate)
+            rate = chunk.sample_rate
+            yield chunk
+
+    def speak_batch(self, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
+        """Chunks of several requests decoded as rows of one batch, each with the index of its request.
+
+        Raises:
+            StageError: The rung failed. InputError: a request is wrong after all.
+        """
+        rates: dict[int, int] = {}
+        for item in self._iterate("generate_batch", requests=requests):
+            try:
+                index, unchecked = check_row(item, len(requests), self.who)
+            except Exception as error:
+                raise StageError("generate", error) from error
+            chunk = self._checked(unchecked, rates.get(index))
+            rates[index] = chunk.sample_rate
+            yield index, chunk
+
+    @property
+    def who(self) -> str:
+        """Provider and variant, for messages."""
+        return f"provider {self.context.spec.name!r} ({self.context.variant})"
+
+    def _run_stage(self, stage: str) -> None:
+        context = self.context
+        about = {"stage": stage, "rung": context.rung.name if context.rung else "", "variant": context.variant}
+        context.report(Event("stage.started", data=about))
+        started = time.perf_counter()
+        with self._scope():
+            if stage == "load":
+                self._model = self._call("load")
+            else:
+                self._call(stage, model=self._model)
+        self.timings[stage] = time.perf_counter() - started
+        context.report(Event("stage.finished", data={**about, "seconds": self.timings[stage]}))
+
+    def _iterate(self, hook: str, **arguments: Any) -> Iterator[Any]:
+        """Advance the hook's iterator under the provider's global flags, which are restored at every yield."""
+        started = time.perf_counter()
+        iterator: Any = None
+        try:
+            with self._scope():
+                iterator = iter(self._call(hook, model=self._model, **arguments))
+            while True:
+                with self._scope():
+                    try:
+                        item = next(iterator)
+                    except StopIteration:
+                        return
+                yield item
+        except PASSED_ON:
+            raise
+        except (Exception, SystemExit) as error:
+            raise StageError("generate", error, time.perf_counter() - started) from error
+        finally:
+            self._close(iterator)
+
+    def _close(self, iterator: Any) -> None:
+        if hasattr(iterator, "close"):
+            try:
+                with self._scope():
+                    iterator.close()
+            except Exception:
+                self.context.log.exception("closing the provider's iterator failed")
+
+    def _checked(self, item: Any, rate: int | None) -> Chunk:
+        try:
+            return check_chunk(item, self.context.spec.sample_rates, rate, self.who)
+        except Exception as error:
+            raise StageError("generate", error) from error
+
+    def _call(self, hook: str, **arguments: Any) -> Any:
+        return self._variants.call(self.context.variant, hook, context=self.context, **arguments)
+
+    def _scope(self) -> contextlib.AbstractContextManager[None]:
+        if not self.context.spec.torch:
+            return contextlib.nullcontext()
+        from realtts.accel.backends import torch_flags
+
+        return torch_flags(self.context.settings, self.context.variant)
+
+
+def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
+    """The record of a rung that was given up."""
+    error = failure.error
+    if isinstance(error, Unavailable):
+        remedy = Remedy("Nothing to do: this rung is not for this machine and these settings.")
+        name, trace = "Unavailable", ""
+    else:
+        remedy = find_remedy(error, failure.stage)
+        module = type(error).__module__
+        name = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
+        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Attempt(
+        rung=rung,
+        variant=variant,
+        stage=failure.stage,
+        exception=name,
+        message=str(error),
+        traceback=trace,
+        remedy=remedy.sentence,
+        seconds=failure.seconds,
+        retryable=remedy.retryable,
+    )

@@ -1,0 +1,262 @@
+"""Speaking pieces on the ladder: step down on failure, stop runaways, refuse silence."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtts import audio
+from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, closest
+from realtts.plan import derive_seed
+from realtts.rung import StageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from realtts.lifecycle import Ladder
+    from realtts.plan import Piece, Plan
+    from realtts.rung import LiveRung
+    from realtts.speech import Chunk, FinishReason, Request
+
+__all__ = ["Row", "Speaker"]
+
+RUNAWAY_FLOOR_S = 5.0
+"""Audio below this length is never taken for a runaway, however short the text."""
+
+
+@dataclass
+class Row:
+    """One piece of a plan on its way to audio, and what came of it.
+
+    Attributes:
+        plan: The text that it belongs to.
+        piece: The piece.
+        request: The piece's request; its seed changes when the piece ran away.
+        chunks: What the provider yielded, kept only when the piece is spoken whole.
+        seconds: Length of the audio so far.
+        finish: How the audio ended.
+        warnings: What the caller should know.
+        retries: Times that the piece was begun again.
+        first_at: When the first chunk came, on the performance counter.
+        done: It may stand as it is.
+    """
+
+    plan: Plan
+    piece: Piece
+    request: Request = field(init=False)
+    chunks: list[Chunk] = field(default_factory=list)
+    seconds: float = 0.0
+    finish: FinishReason = "stop"
+    warnings: list[str] = field(default_factory=list)
+    retries: int = 0
+    first_at: float | None = None
+    done: bool = False
+    _stopped: bool = False
+    _reseeded: bool = False
+
+    def __post_init__(self) -> None:
+        self.request = replace(self.piece.request, cancelled=self.cancelled)
+
+    def cancelled(self) -> bool:
+        """Whether the provider should stop: the caller has lost interest, or the piece ran away."""
+        return self._stopped or self.plan.cancelled.is_set()
+
+    def note(self, chunk: Chunk, limit_s: float) -> bool:
+        """Count a chunk; False once the audio is longer than the text can be."""
+        if self.first_at is None:
+            self.first_at = time.perf_counter()
+        self.seconds += chunk.duration
+        if chunk.finish_reason is not None:
+            self.finish = chunk.finish_reason
+        if self.seconds > limit_s:
+            self.finish, self._stopped = "length", True
+        return not self._stopped
+
+    def restart(self) -> None:
+        """Forget the audio: the piece is spoken again."""
+        self.chunks, self.seconds, self.finish, self._stopped = [], 0.0, "stop", False
+        self.retries += 1
+
+    def reseed(self) -> bool:
+        """Restart with a derived seed; False when that was done before."""
+        if self._reseeded:
+            return False
+        self.restart()
+        self._reseeded = True
+        self.request = replace(self.request, seed=derive_seed(self.request.seed, "runaway"))
+        return True
+
+    def is_silent(self) -> bool:
+        """Whether the provider said nothing at all."""
+        return all(audio.is_silent(chunk.samples) for chunk in self.chunks if len(chunk.samples))
+
+
+class Speaker:
+    """Speaks rows on a ladder, in the provider's own thread.
+
+    Attributes:
+        stages: Seconds per stage of the loads that this speaker caused.
+    """
+
+    def __init__(self, ladder: Ladder) -> None:
+        self.stages: dict[str, float] = {}
+        self._ladder = ladder
+
+    def prepare(self, voices: Sequence[str]) -> None:
+        """Load the model and check the ids of built-in voices.
+
+        Raises:
+            VoiceNotFound: The model has no such voice; names the closest.
+            StageFailed, LadderExhausted: No model.
+        """
+        rung = self._load()
+        while voices:
+            try:
+                known = [info.id for info in rung.voices()]
+                break
+            except StageError as failure:
+                self._ladder.give_up(failure)
+                rung = self._load()
+        for voice in voices:
+            if voice not in known:
+                raise VoiceNotFound(
+                    f"there is no file, saved voice or built-in voice {voice!r}{closest(voice, known)}",
+                    who=f"provider {self._ladder.spec.name!r}",
+                    fix="list them with RealProvider.voices() or 'realtts voices list'",
+                )
+
+    def whole(self, rows: Sequence[Row]) -> None:
+        """Speak rows into their ``chunks``. Nothing is handed out, so any of them may be spoken again.
+
+        Raises:
+            InputError, StageFailed, LadderExhausted.
+        """
+        size = max(1, self._ladder.spec.batch_size)
+        for first in range(0, len(rows), size):
+            group = rows[first : first + size]
+            while pending := [row for row in group if not row.done]:
+                self._attempt(self._load(), pending)
+
+    def live(self, row: Row, *, may_restart: Callable[[], bool], on_restart: Callable[[], None]) -> Iterator[Chunk]:
+        """Speak one row, handing out chunks as they come.
+
+        Args:
+            row: What to speak.
+            may_restart: Whether the caller still holds no audio.
+            on_restart: Called before the row is spoken again on a lower rung.
+
+        Raises:
+            InputError, StageFailed, LadderExhausted.
+        """
+        while not row.done:
+            rung = self._load()
+            try:
+                for chunk in rung.speak(row.request):
+                    within = row.note(chunk, self._limit_s(row))
+                    yield chunk
+                    if not within:
+                        break
+                self._refuse_nothing(row)
+            except StageError as failure:
+                self._ladder.give_up(failure)
+                if not may_restart():
+                    raise self._too_late(failure) from failure.error
+                on_restart()
+                row.restart()
+            else:
+                row.done = True
+        self._warn_if_cut(row)
+
+    def _load(self) -> LiveRung:
+        fresh = self._ladder.live is None
+        rung = self._ladder.ensure_loaded()
+        if fresh:
+            for stage, seconds in rung.timings.items():
+                self.stages[stage] = self.stages.get(stage, 0.0) + seconds
+        return rung
+
+    def _attempt(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+        """Speak what is pending on one rung; on failure what has not ended is begun again on a lower one."""
+        try:
+            if len(rows) > 1 and rung.supports_batch():
+                self._together(rung, rows)
+            else:
+                self._one_by_one(rung, rows)
+        except StageError as failure:
+            self._ladder.give_up(failure)
+            for row in rows:
+                if not row.done:
+                    row.restart()
+
+    def _one_by_one(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if not row.cancelled():
+                for chunk in rung.speak(row.request):
+                    row.chunks.append(chunk)
+                    if not row.note(chunk, self._limit_s(row)):
+                        break
+            self._judge(row)
+
+    def _together(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+        for index, chunk in rung.speak_batch([row.request for row in rows]):
+            row = rows[index]
+            if row.cancelled():
+                continue
+            row.chunks.append(chunk)
+            row.note(chunk, self._limit_s(row))
+        for row in rows:
+            self._judge(row)
+
+    def _judge(self, row: Row) -> None:
+        """Let a row stand that has ended, or begin it again with another seed.
+
+        Raises:
+            StageError: There is no audio, or only silence.
+        """
+        if row.plan.cancelled.is_set():
+            row.done = True
+            return
+        self._refuse_nothing(row)
+        if not row.plan.markup and row.is_silent():
+            raise StageError("generate", InvalidChunk("the audio is silent", who=self._who))
+        if row.finish == "length" and not row.plan.limited and self._ladder.settings.retry_runaway and row.reseed():
+            row.warnings.append(f"{_shown(row)} ran into its length cap and was spoken again with another seed")
+            return
+        row.done = True
+        self._warn_if_cut(row)
+
+    def _warn_if_cut(self, row: Row) -> None:
+        if row.finish == "length" and not row.plan.limited and not row.plan.cancelled.is_set():
+            row.warnings.append(f"{_shown(row)} ran into its length cap and was cut")
+
+    def _refuse_nothing(self, row: Row) -> None:
+        if not row.seconds and not row.plan.cancelled.is_set():
+            raise StageError("generate", InvalidChunk("generate yielded no audio", who=self._who))
+
+    def _limit_s(self, row: Row) -> float:
+        """Seconds of audio after which a row is a runaway; none when the caller set the length or wrote pauses."""
+        if row.plan.limited or row.plan.markup:
+            return np.inf
+        per_char = self._ladder.spec.max_seconds_per_char
+        return (RUNAWAY_FLOOR_S + per_char * len(row.request.text)) / row.request.speed
+
+    def _too_late(self, failure: StageError) -> StageFailed:
+        attempt = self._ladder.attempts[-1]
+        return StageFailed(
+            f"{attempt.exception} after audio had been delivered: {attempt.message}",
+            who=self._who,
+            fix=f"{attempt.remedy.rstrip('.')}; the next request takes a lower rung",
+            attempts=self._ladder.attempts,
+        )
+
+    @property
+    def _who(self) -> str:
+        return f"provider {self._ladder.spec.name!r}"
+
+
+def _shown(row: Row) -> str:
+    text = row.request.text
+    return repr(text if len(text) <= 40 else f"{text[:37]}...")

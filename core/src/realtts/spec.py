@@ -1,0 +1,188 @@
+"""What a plugin says of itself, without importing anything heavy: `ProviderSpec` and its parts.
+
+Only the standard library is imported here, because every installed spec is imported to list the providers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import InvalidPlugin, closest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realtts.options import Options
+
+__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec"]
+
+API_VERSION = 1
+"""The contract between core and plugins; a plugin that declares another is listed as broken."""
+
+CAPABILITIES: dict[str, str] = {
+    "clone": "speaks with the voice of a reference recording",
+    "voices": "has built-in voices",
+    "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
+    "marks": "yields word or sentence timings",
+    "ssml": "reads SSML when its option `ssml` is true",
+    "instruct": "follows a style instruction in words",
+    "streaming": "yields audio before the whole text is spoken",
+}
+"""What a provider may declare that it can do."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One set of weights that a provider can load.
+
+    Attributes:
+        name: What users pass as ``model=``.
+        source: Hub id such as ``"ResembleAI/chatterbox"``; empty when the plugin carries the data itself.
+        size_bytes: Size of the files that are used, or None when unknown.
+        licence: SPDX expression or name of the weights' licence.
+        revision: Pinned revision of the hub repository.
+        path: Local folder, set by the core when the user gave one; never by a plugin.
+    """
+
+    name: str
+    source: str = ""
+    size_bytes: int | None = None
+    licence: str = ""
+    revision: str | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the provider's isolated environment is built from.
+
+    Attributes:
+        python: Version specifier such as ``">=3.10,<3.13"``; empty means the core's own range.
+        requirements: PEP 508 requirements beside the plugin's own.
+        overrides: Requirements that replace what upstream pins, extras and markers restated.
+        exclude: Distributions that upstream requires and that are never used.
+    """
+
+    python: str = ""
+    requirements: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSpec:
+    """A provider, as its entry point in the group ``realtts.providers`` names it.
+
+    Only ``name``, ``summary``, ``sample_rates`` and ``plain`` are required.
+
+    Attributes:
+        name: Provider name, equal to the entry point's; lower case letters, digits, ``-`` and ``_``.
+        summary: One line for people who choose a provider.
+        sample_rates: Rates in Hz that chunks may have, the usual one first.
+        plain: Import path ``"package.module:Class"`` of the plain variant: it must define `load` and `generate`.
+        optimized: Import path of the optimized variant; hooks that it leaves out are taken from ``plain``.
+        options: Subclass of `realtts.Options` with the provider's own options, or its import path as a string,
+            which keeps pydantic out of the spec's import.
+        capabilities: Keys of `CAPABILITIES`.
+        languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
+        checkpoints: Weights that can be loaded, the default one first.
+        licence: SPDX expression of the plugin's code.
+        devices: Device types that it can run on, best first: ``"cuda"``, ``"mps"``, ``"cpu"``.
+        torch: Whether it runs on torch: its stages then run with torch's global flags set from the settings.
+        max_chars: Longest text for one call of `generate`; longer texts are split at sentences by the facade.
+            None: the provider takes text of any length.
+        batch_size: Most requests that one call of `generate_batch` may carry.
+        reference_seconds: Shortest and longest reference recording that it can clone from.
+        reference_text: ``"unused"``, ``"optional"`` or ``"required"``: the words of the reference recording.
+        max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
+        environment: What the isolated environment is built from.
+        api: Version of the plugin contract that the plugin is written for.
+    """
+
+    name: str
+    summary: str
+    sample_rates: tuple[int, ...]
+    plain: str
+    optimized: str | None = None
+    options: type[Options] | str | None = None
+    capabilities: frozenset[str] = frozenset()
+    languages: tuple[str, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    licence: str = ""
+    devices: tuple[str, ...] = ("cpu",)
+    torch: bool = False
+    max_chars: int | None = None
+    batch_size: int = 8
+    reference_seconds: tuple[float, float] = (0.5, 60.0)
+    reference_text: str = "unused"
+    max_seconds_per_char: float = 1.0
+    environment: Environment = field(default_factory=Environment)
+    api: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            # Lists and sets are accepted and frozen: a spec may be shared between threads and used as a key.
+            value = getattr(self, f.name)
+            if f.name == "capabilities":
+                object.__setattr__(self, f.name, frozenset(value))
+            elif isinstance(value, list):
+                object.__setattr__(self, f.name, tuple(value))
+        _check(self)
+
+
+def _check(spec: ProviderSpec) -> None:
+    """Raise `InvalidPlugin` for the first field that breaks the contract."""
+    _require(
+        isinstance(spec.name, str) and _NAME.fullmatch(spec.name) is not None,
+        spec, f"the name {spec.name!r} is not usable", "use lower case letters, digits, '-' and '_', a letter first",
+    )
+    _require(
+        isinstance(spec.summary, str) and bool(spec.summary.strip()),
+        spec, "the summary is empty", "say in one line what it is",
+    )
+    _require(
+        bool(spec.sample_rates) and all(_is_rate(rate) for rate in spec.sample_rates),
+        spec, f"sample_rates is {spec.sample_rates!r}", "give at least one whole number of Hz from 4000 to 384000",
+    )
+    for name in ("plain", "optimized"):
+        path = getattr(spec, name)
+        _require(
+            (path is None and name == "optimized") or _is_import_path(path),
+            spec, f"{name} is {path!r}", 'give an import path such as "package.module:Class"',
+        )
+    _require(
+        spec.options is None or isinstance(spec.options, type) or _is_import_path(spec.options),
+        spec, f"options is {spec.options!r}", "give a subclass of realtts.Options or its import path",
+    )
+    for capability in spec.capabilities:
+        _require(
+            capability in CAPABILITIES,
+            spec, f"unknown capability {capability!r}{closest(capability, CAPABILITIES)}",
+            f"choose from {', '.join(CAPABILITIES)}",
+        )
+    _require(
+        spec.reference_text in {"unused", "optional", "required"},
+        spec, f"reference_text is {spec.reference_text!r}", "choose 'unused', 'optional' or 'required'",
+    )
+    _require(
+        spec.max_chars is None or (isinstance(spec.max_chars, int) and spec.max_chars >= 20),
+        spec, f"max_chars is {spec.max_chars!r}", "give None or a whole number of at least 20",
+    )
+
+
+def _require(condition: bool, spec: ProviderSpec, what: str, fix: str) -> None:
+    if not condition:
+        raise InvalidPlugin(what, who=f"provider {spec.name!r}", fix=fix)
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 4000 <= value <= 384000
+
+
+def _is_import_path(value: Any) -> bool:
+    return isinstance(value, str) and _IMPORT_PATH.fullmatch(value) is not None

@@ -1,0 +1,239 @@
+"""Requests and results: what goes into a provider and what comes out."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from realtts.options import Options
+
+__all__ = ["Chunk", "FinishReason", "Mark", "Metrics", "Request", "Speech", "Voice", "VoiceInfo"]
+
+FinishReason = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """When a stretch of the text is spoken.
+
+    Attributes:
+        start: Seconds from the start of the audio of the request or speech that carries the mark.
+        end: Seconds, at least ``start``.
+        span: Start and end character in that request's text; in a `Speech`, in the caller's original text.
+        kind: ``"word"`` or ``"sentence"``.
+    """
+
+    start: float
+    end: float
+    span: tuple[int, int]
+    kind: Literal["word", "sentence"] = "word"
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """A stretch of audio.
+
+    Attributes:
+        samples: float32 of shape (n,), nominally in [-1, 1].
+        sample_rate: Hz, one of the spec's ``sample_rates`` and the same for all chunks of a request.
+        marks: Timings that became known with this chunk.
+        tokens: Speech tokens (or frames) decoded since the previous chunk, for tokens per second.
+        finish_reason: On the last chunk, if the provider knows it: ``"stop"`` or ``"length"`` (a cap was reached).
+        warnings: Sentences for the user that became known with this chunk.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    marks: tuple[Mark, ...] = ()
+    tokens: int = 0
+    finish_reason: FinishReason | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Reference audio for cloning, read and checked.
+
+    Attributes:
+        samples: float32 of shape (n,) in [-1, 1], mono, at ``sample_rate``.
+        sample_rate: Hz, as recorded.
+        text: The words spoken in the recording, or None.
+        name: File or saved name, for messages.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    text: str | None = None
+    name: str = "samples"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of samples, rate and text: the key of every cache of speaker conditioning."""
+        sha = hashlib.sha256(np.ascontiguousarray(self.samples).tobytes())
+        sha.update(f"|{self.sample_rate}|{self.text!r}".encode("utf-8", "surrogatepass"))
+        return sha.hexdigest()
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+
+@dataclass(frozen=True)
+class VoiceInfo:
+    """A built-in voice.
+
+    Attributes:
+        id: What users pass as ``voice=``.
+        name: Name for people.
+        language: BCP 47 tag, empty when it speaks several.
+        gender: ``"male"``, ``"female"`` or empty.
+        description: Anything else worth knowing.
+    """
+
+    id: str
+    name: str = ""
+    language: str = ""
+    gender: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One synthesis input; immutable.
+
+    Attributes:
+        text: What to say; not blank, no NUL, no lone surrogates, at most ``spec.max_chars`` characters.
+        voice: `Voice` to clone, a built-in voice's id, or None for the default voice.
+        language: A tag of the spec's ``languages``, or None when the caller gave none.
+        seed: Whole number from 0 to 2**63 - 1; always set: drawn by the facade when the caller gave none.
+        speed: 1.0 is the natural rate; always 1.0 for providers without the capability ``speed``.
+        options: Validated instance of the spec's options class.
+        cancelled: Returns True once the caller has lost interest; to be read at every step.
+    """
+
+    text: str
+    voice: Voice | str | None = None
+    language: str | None = None
+    seed: int = 0
+    speed: float = 1.0
+    options: Options | None = None
+    cancelled: Callable[[], bool] = field(default=lambda: False)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What a speech cost.
+
+    Attributes:
+        first_audio_s: Seconds from the start of the work to the first chunk.
+        total_s: Seconds of work, without waiting in the queue.
+        queue_s: Seconds spent waiting for the turn.
+        rtf: Real-time factor: ``total_s`` over seconds of audio; lower is better. None without audio.
+        stages: Seconds per stage of the load that this request caused, and of ``generate``.
+        tokens: Speech tokens decoded, 0 when the provider does not count them.
+        pieces: Number of pieces that the text was split into.
+        retries: Pieces that were spoken again because of a runaway or a failed rung.
+    """
+
+    first_audio_s: float = 0.0
+    total_s: float = 0.0
+    queue_s: float = 0.0
+    rtf: float | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    tokens: int = 0
+    pieces: int = 1
+    retries: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The metrics as a JSON-able dictionary."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Speech:
+    """The audio of a whole text.
+
+    Attributes:
+        samples: float32 of shape (n,) in [-1, 1].
+        sample_rate: Hz.
+        text: The caller's original text.
+        marks: Word or sentence timings, where the provider gives them.
+        finish_reason: ``"stop"``; ``"length"`` when a cap ended it; ``"cancelled"``.
+        metrics: What it cost.
+        warnings: Sentences for the user: clipping, retries, caps.
+        provider: Name of the provider that spoke.
+        seed: Seed that was used; passing it again repeats the speech.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+    text: str = ""
+    marks: tuple[Mark, ...] = ()
+    finish_reason: FinishReason = "stop"
+    metrics: Metrics = field(default_factory=Metrics)
+    warnings: tuple[str, ...] = ()
+    provider: str = ""
+    seed: int = 0
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate
+
+    def save(self, path: str | os.PathLike[str], *, subtype: str | None = None) -> None:
+        """Write the audio to a file, whole or not at all.
+
+        Args:
+            path: Target; its suffix chooses the format: ``.wav``, ``.flac``, ``.ogg``, ``.opus`` or ``.mp3``.
+            subtype: Encoding such as ``"FLOAT"`` or ``"PCM_24"``; default 16-bit where the format has a choice.
+
+        Raises:
+            OutputError: Unknown suffix, missing folder, no permission, disk full. Nothing is left behind.
+        """
+        from realtts import audio
+
+        audio.write(path, self.samples, self.sample_rate, subtype=subtype)
+
+    def srt(self) -> str:
+        """Subtitles in SubRip form, from the marks.
+
+        Raises:
+            OutputError: The speech has no marks.
+        """
+        from realtts import captions
+
+        return captions.to_srt(self.marks, self.text)
+
+    def vtt(self) -> str:
+        """Subtitles in WebVTT form, from the marks.
+
+        Raises:
+            OutputError: The speech has no marks.
+        """
+        from realtts import captions
+
+        return captions.to_vtt(self.marks, self.text)
+
+    def _repr_html_(self) -> str:
+        """A player, for notebooks."""
+        from realtts import audio
+
+        data = base64.b64encode(audio.encode(self.samples, self.sample_rate, "wav")).decode()
+        return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'

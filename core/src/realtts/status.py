@@ -1,0 +1,43 @@
+"""What `get_provider_status()` reports: attempts, and the dictionary itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Attempt", "State"]
+
+State = Literal["unloaded", "loading", "ready", "generating", "failed", "closed"]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A rung that was given up.
+
+    Attributes:
+        rung: The rung's name.
+        variant: ``"optimized"`` or ``"plain"``.
+        stage: ``"rungs"``, ``"probe"``, ``"load"``, ``"convert_precision"``, ``"compile"``, ``"warmup"`` or
+            ``"generate"``.
+        exception: Type of the exception, with its module when it is not a builtin; ``"Unavailable"`` for a probe.
+        message: The exception's message.
+        traceback: The formatted traceback, empty for a probe.
+        remedy: One sentence that says what to do about it.
+        seconds: Time spent on the rung until it was given up.
+        retryable: True when the same rung may work later without any change, as after an out-of-memory error:
+            it is tried again after an idle unload. An explicit `unload()` forgets all attempts.
+    """
+
+    rung: str
+    variant: str
+    stage: str
+    exception: str
+    message: str
+    traceback: str
+    remedy: str
+    seconds: float
+    retryable: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attempt as a JSON-able dictionary."""
+        return asdict(self)

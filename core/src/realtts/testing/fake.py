@@ -1,0 +1,173 @@
+"""A provider that needs no model: each word is a short tone whose pitch follows from seed, word and voice.
+
+It does everything that the contract knows (marks, voices, cloning, batches, a runaway on demand), so that applications
+and the core itself can be tested against it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from realtts.hookspecs import hookimpl
+from realtts.options import Options
+from realtts.spec import ProviderSpec
+from realtts.speech import Chunk, Mark, Voice, VoiceInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realtts.context import Context
+    from realtts.speech import Request
+
+__all__ = ["FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"]
+
+RATE = 16_000
+WORD_S = 0.1
+_WORD = re.compile(r"\S+")
+
+
+class FakeOptions(Options):
+    """What the fake provider can be asked to do."""
+
+    loudness: float = Field(0.3, gt=0, le=2.0, description="Peak of the tones; above 1 the core has to clip.")
+    delay_s: float = Field(0.0, ge=0, le=10, description="Seconds of waiting before each word.")
+    runaway: bool = Field(False, description="Never end; a seed derived from the first one does end.")
+    runaway_seeds: tuple[int, ...] = Field((), description="Seeds that never end.")
+    silent: bool = Field(False, description="Yield zeros.")
+    max_new_tokens: int | None = Field(None, ge=1, description="Most words; reaching it is no runaway.")
+
+
+class FakeModel:
+    """What `load` returns: weights that `unload` empties."""
+
+    def __init__(self) -> None:
+        self.weights: np.ndarray[Any, np.dtype[np.float32]] | None = np.ones(1024, np.float32)
+
+
+class FakeProvider:
+    """The plain variant."""
+
+    @hookimpl
+    def load(self, context: Context) -> FakeModel:
+        """Make a model."""
+        context.log.debug("loading the fake model on %s", context.device)
+        return FakeModel()
+
+    @hookimpl
+    def generate(self, context: Context, model: FakeModel, request: Request) -> Iterator[Chunk]:
+        """One chunk per word."""
+        assert model.weights is not None, "used after unload"
+        return _tones(request)
+
+    @hookimpl
+    def voices(self, context: Context, model: FakeModel) -> Sequence[VoiceInfo]:
+        """Two voices, an octave apart."""
+        return [VoiceInfo("low", "Low", "en", "male"), VoiceInfo("high", "High", "en", "female")]
+
+    @hookimpl
+    def unload(self, context: Context, model: FakeModel) -> None:
+        """Empty the weights, so that a use after this is seen."""
+        model.weights = None
+
+
+class FastFakeProvider:
+    """The optimized variant: the same tones, also for several requests at once."""
+
+    @hookimpl
+    def convert_precision(self, context: Context, model: FakeModel) -> None:
+        """Cast the weights."""
+        assert model.weights is not None
+        model.weights = model.weights.astype(np.float32)
+
+    @hookimpl
+    def compile(self, context: Context, model: FakeModel) -> None:
+        """Nothing to compile."""
+
+    @hookimpl
+    def warmup(self, context: Context, model: FakeModel) -> None:
+        """Nothing to warm up."""
+
+    @hookimpl
+    def generate(self, context: Context, model: FakeModel, request: Request) -> Iterator[Chunk]:
+        """One chunk per word."""
+        assert model.weights is not None, "used after unload"
+        return _tones(request)
+
+    @hookimpl
+    def generate_batch(
+        self, context: Context, model: FakeModel, requests: Sequence[Request]
+    ) -> Iterator[tuple[int, Chunk]]:
+        """The rows' words in turn."""
+        rows = [(index, _tones(request)) for index, request in enumerate(requests)]
+        while rows:
+            ended = []
+            for row in rows:
+                chunk = next(row[1], None)
+                if chunk is None:
+                    ended.append(row)
+                else:
+                    yield row[0], chunk
+            rows = [row for row in rows if row not in ended]
+
+
+def fake_spec(**changes: Any) -> ProviderSpec:
+    """The fake provider's spec, with any field changed."""
+    fields: dict[str, Any] = {
+        "name": "fake",
+        "summary": "Tones instead of speech, for tests",
+        "sample_rates": (RATE,),
+        "plain": "realtts.testing.fake:FakeProvider",
+        "optimized": "realtts.testing.fake:FastFakeProvider",
+        "options": FakeOptions,
+        "capabilities": frozenset({"clone", "voices", "marks", "streaming"}),
+        "languages": ("en", "de", "pt-br"),
+        "licence": "Apache-2.0",
+        "reference_text": "optional",
+    }
+    return ProviderSpec(**{**fields, **changes})
+
+
+def _tones(request: Request) -> Iterator[Chunk]:
+    options = request.options if isinstance(request.options, FakeOptions) else FakeOptions()
+    spoken = 0
+    for word in _words(request, options):
+        if options.delay_s:
+            time.sleep(options.delay_s)
+        if request.cancelled():
+            return
+        if options.max_new_tokens is not None and spoken == options.max_new_tokens:
+            yield Chunk(np.zeros(0, np.float32), RATE, finish_reason="length")
+            return
+        mark = Mark(spoken * WORD_S, (spoken + 1) * WORD_S, word.span())
+        yield Chunk(_tone(word.group(), request, options), RATE, marks=(mark,), tokens=1)
+        spoken += 1
+
+
+def _words(request: Request, options: FakeOptions) -> Iterator[re.Match[str]]:
+    found = list(_WORD.finditer(request.text))
+    yield from found
+    while options.runaway or request.seed in options.runaway_seeds:
+        yield found[-1]
+
+
+def _tone(word: str, request: Request, options: FakeOptions) -> np.ndarray[Any, np.dtype[np.float32]]:
+    samples = int(RATE * WORD_S)
+    if options.silent:
+        return np.zeros(samples, np.float32)
+    key = zlib.crc32(f"{request.seed}|{word}|{_voice_key(request)}".encode("utf-8", "surrogatepass"))
+    octave = 2.0 if request.voice == "high" else 1.0
+    frequency = octave * (150 + key % 150)
+    wave = np.sin(2 * np.pi * frequency * np.arange(samples) / RATE) * np.hanning(samples)
+    return (options.loudness * wave).astype(np.float32)
+
+
+def _voice_key(request: Request) -> str:
+    if isinstance(request.voice, Voice):
+        return request.voice.digest
+    return request.language or ""

@@ -1,0 +1,74 @@
+"""Faults put into any provider: the same classes, with one stage that fails."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from realtts.hookspecs import hookimpl
+from realtts.registration import import_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from realtts.context import Context
+    from realtts.spec import ProviderSpec
+    from realtts.speech import Chunk, Request
+
+__all__ = ["InjectedFault", "faulty"]
+
+_numbers = itertools.count()
+
+
+class InjectedFault(RuntimeError):
+    """Raised by a stage that was told to fail."""
+
+
+def faulty(
+    spec: ProviderSpec,
+    stage: str,
+    *,
+    variant: str = "optimized",
+    error: BaseException | None = None,
+    after: int = 0,
+) -> ProviderSpec:
+    """The provider with one stage of one variant that raises.
+
+    A provider without an optimized variant gets one that has nothing but the failing stage, so that every stage's
+    fallback can be tested with any provider.
+
+    Args:
+        spec: The provider.
+        stage: A stage of `realtts.hookspecs.STAGES`.
+        variant: ``"optimized"`` or ``"plain"``.
+        error: What to raise; default `InjectedFault`.
+        after: For ``generate``: chunks of the real implementation before the failure.
+    """
+    path = getattr(spec, variant)
+    base: type = import_object(path) if path is not None else object
+    raised = error or InjectedFault(f"{stage} was told to fail")
+    real = getattr(base, stage, None) or getattr(import_object(spec.plain), stage, None)
+    function = _failing_generate(raised, after, real) if stage == "generate" else _failing(stage, raised)
+    name = f"Faulty{next(_numbers)}"
+    globals()[name] = type(name, (base,), {stage: hookimpl(function)})
+    return replace(spec, **{variant: f"{__name__}:{name}"})
+
+
+def _failing(stage: str, error: BaseException) -> Callable[..., Any]:
+    def load(self: Any, context: Context) -> Any:
+        raise error
+
+    def later(self: Any, context: Context, model: Any) -> None:
+        raise error
+
+    return load if stage == "load" else later
+
+
+def _failing_generate(error: BaseException, after: int, real: Callable[..., Iterator[Chunk]] | None) -> Any:
+    def generate(self: Any, context: Context, model: Any, request: Request) -> Iterator[Chunk]:
+        if after and real is not None:
+            yield from itertools.islice(real(self, context, model, request), after)
+        raise error
+
+    return generate

@@ -1,0 +1,10 @@
+"""Text before it is spoken: checks, sentences, pieces of a size that a model takes, and spans mapped back."""
+
+from __future__ import annotations
+
+from realtts.text.align import align
+from realtts.text.check import check_text, is_speakable
+from realtts.text.sentence import paragraphs, sentences
+from realtts.text.split import Piece, blocks, pieces
+
+__all__ = ["Piece", "align", "blocks", "check_text", "is_speakable", "paragraphs", "pieces", "sentences"]

@@ -1,0 +1,58 @@
+"""Names of saved voices: what people may call them, and the folder that each is kept in."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from realtts.errors import VoiceError
+
+__all__ = ["check_name", "folder_name"]
+
+_LONGEST = 64
+_LONGEST_BYTES = 255
+_PUNCTUATION = frozenset("-_.")
+# Windows keeps these for devices, with any suffix.
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)),
+}
+
+
+def check_name(name: str) -> str:
+    """The name in its normal form, if it is one that every file system can keep.
+
+    Raises:
+        VoiceError: The name is not usable.
+    """
+    fault = _fault(unicodedata.normalize("NFC", name))
+    if fault:
+        raise VoiceError(
+            f"the voice name {name[:80]!r} is {fault}",
+            who="saved voices",
+            fix=f"use 1 to {_LONGEST} letters, digits, '-', '_' or '.', and no '.' at either end",
+        )
+    return unicodedata.normalize("NFC", name)
+
+
+def folder_name(name: str) -> str:
+    """The folder of a voice: the same for names that differ only in case, so that none can hide another."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _fault(name: str) -> str:
+    if not name:
+        return "empty"
+    if len(name) > _LONGEST or len(folder_name(name).encode("utf-8", "replace")) > _LONGEST_BYTES:
+        return "too long"
+    if name.startswith(".") or name.endswith("."):
+        return "not usable, because of the '.' at an end"
+    for char in name:
+        # Marks are what vowels are written with in Indic scripts.
+        if not (char.isalnum() or char in _PUNCTUATION or unicodedata.category(char) in {"Mn", "Mc"}):
+            return f"not usable, because of {char!r}"
+    if name.split(".", maxsplit=1)[0].casefold() in _DEVICES:
+        return "kept by Windows for a device"
+    return ""

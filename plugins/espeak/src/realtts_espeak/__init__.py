@@ -1,0 +1,22 @@
+"""espeak-ng as a provider of realtts: the embedded voice, real speech without any download."""
+
+from __future__ import annotations
+
+from realtts.spec import ProviderSpec
+from realtts_espeak.languages import LANGUAGES
+
+__all__ = ["spec"]
+
+spec = ProviderSpec(
+    name="espeak",
+    summary="espeak-ng, embedded: over 100 languages, far faster than real time, robotic but clear",
+    sample_rates=(22050,),
+    plain="realtts_espeak.plain:Plain",
+    options="realtts_espeak.options:EspeakOptions",
+    capabilities=frozenset({"voices", "speed", "marks", "ssml", "streaming"}),
+    languages=LANGUAGES,
+    # No checkpoints: library and data come in the wheel of espeakng-loader, nothing is chosen or fetched.
+    licence="GPL-3.0-or-later",
+    # Nothing is sampled, so nothing runs away; while one SSML tag or the name of one emoji may last seconds.
+    max_seconds_per_char=3600.0,
+)

@@ -1,0 +1,187 @@
+"""The one variant of espeak: sentence by sentence through the C library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from realtts.errors import UnspeakableText, VoiceUnsupported
+from realtts.hookspecs import hookimpl
+from realtts.speech import Chunk, Voice
+from realtts.text import paragraphs, pieces, sentences
+from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.library import SAMPLE_RATE, fresh_library
+from realtts_espeak.marks import Onset, word_marks
+from realtts_espeak.options import EspeakOptions
+from realtts_espeak.ssml import read_ssml
+from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realtts.context import Context
+    from realtts.speech import Mark, Request, VoiceInfo
+    from realtts_espeak.synthesis import Utterance
+
+__all__ = ["Espeak", "Plain"]
+
+_MAX_CHARS = 1000
+"""Longer sentences are cut: this bounds the memory of a call, and how long other threads wait."""
+
+
+@dataclass(frozen=True)
+class Espeak:
+    """The loaded model: the library itself is loaded anew for every sentence.
+
+    Attributes:
+        catalogue: The voices and variants of the library.
+    """
+
+    catalogue: Catalogue
+
+
+class Plain:
+    """espeak-ng as hooks of realtts."""
+
+    @hookimpl
+    def load(self, context: Context) -> Espeak:  # noqa: ARG002 - nothing to choose
+        """Load the library once to see that it works and what it can speak with.
+
+        Raises:
+            BrokenProvider: Library or data are missing, or cannot be loaded.
+        """
+        with fresh_library() as library:
+            return Espeak(read_catalogue(library))
+
+    @hookimpl
+    def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:  # noqa: ARG002
+        """All voices; variants are an option."""
+        return [voice.info() for voice in model.catalogue.voices]
+
+    @hookimpl
+    def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:  # noqa: ARG002
+        """Speak, one chunk per sentence, with the marks of its words.
+
+        SSML is one call, because an element may span sentences: its chunks are cut afterwards. The seed is not
+        needed, equal requests give equal samples.
+
+        Raises:
+            VoiceNotFound: No such voice.
+            VoiceUnsupported: A recording to clone was given.
+            UnknownLanguage: No voice speaks the language.
+            InvalidOption: No such variant.
+            InvalidText: The SSML is not well-formed.
+            UnspeakableText: espeak finds no word in the text.
+        """
+        options = request.options if isinstance(request.options, EspeakOptions) else EspeakOptions()
+        voice = _voice(model.catalogue, request)
+        manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
+        said = False
+        spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
+        for chunk in spoken:
+            yield replace(chunk, warnings=warnings)
+            said, warnings = True, ()
+        if not said and not request.cancelled():
+            raise UnspeakableText(
+                f"espeak-ng finds nothing to say in {request.text[:40]!r}",
+                who="espeak",
+                fix="give it words, or a voice that knows the script",
+            )
+
+    @hookimpl
+    def unload(self, context: Context, model: Espeak) -> None:
+        """Nothing to do: no state outlives a sentence."""
+
+
+def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
+    if isinstance(request.voice, Voice):
+        raise VoiceUnsupported(
+            "it cannot clone a voice from a recording",
+            who="espeak",
+            fix="choose an id of voices(), or a provider that clones",
+        )
+    if request.voice is not None:
+        return catalogue.voice(request.voice)
+    return catalogue.speaker(request.language or DEFAULT_VOICE)
+
+
+def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
+    """How to speak, and what the user should know about it."""
+    wanted = round(options.rate * speed)
+    rate = min(max(wanted, MIN_RATE), MAX_RATE)
+    warnings: tuple[str, ...] = ()
+    if rate != wanted:
+        warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {wanted}",)
+    manner = Manner(
+        voice, rate, options.pitch, options.pitch_range, options.volume, options.word_gap, options.punctuation
+    )
+    return manner, warnings
+
+
+def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
+    text = plain_text(request.text)
+    spans = _spans(text, language)
+    start, end = next(spans, (0, 0))
+    offset = 0
+    while start < end:
+        following, following_end = next(spans, (0, 0))
+        last = following == following_end
+        # With the white space behind it, which tells espeak where a paragraph ends: its pause is longer.
+        piece = text[start : end if last else following]
+        utterance = speak(piece, manner, request.cancelled, end_pause=not last)
+        if utterance.cancelled:
+            return
+        if utterance.words:
+            marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
+            yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, start))
+            offset += len(utterance.samples)
+        start, end = following, following_end
+
+
+def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
+    """Sentences, cut where they are too long; found paragraph by paragraph, so that a book starts at once."""
+    for top, bottom in paragraphs(text):
+        for left, right in sentences(text[top:bottom], language):
+            start, end = top + left, top + right
+            if end - start <= _MAX_CHARS:
+                yield start, end
+            else:
+                for piece in pieces(text[start:end], _MAX_CHARS, language):
+                    yield start + piece.start, start + piece.end
+
+
+def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
+    markup = read_ssml(request.text, model.catalogue)
+    utterance = speak(markup.ssml, manner, request.cancelled, ssml=True)
+    if utterance.cancelled or not utterance.words:
+        return
+    onsets = [Onset(markup.origin(word.index), word.sample) for word in utterance.words]
+    marks = word_marks(markup.spoken, onsets, utterance.samples, SAMPLE_RATE)
+    yield from _sentences(utterance, marks)
+
+
+def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
+    """The sound of one call, cut where espeak began a sentence."""
+    samples = utterance.samples
+    cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
+    start = given = 0
+    for cut in cuts:
+        known = given
+        while known < len(marks) and (marks[known].start * SAMPLE_RATE < cut or cut == len(samples)):
+            known += 1
+        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[given:known]))
+        start, given = cut, known
+
+
+def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:
+    """Marks of a sentence as marks of the request."""
+    seconds = offset / SAMPLE_RATE
+    return tuple(
+        replace(
+            mark,
+            start=mark.start + seconds,
+            end=mark.end + seconds,
+            span=(mark.span[0] + start, mark.span[1] + start),
+        )
+        for mark in marks
+    )
