@@ -61,9 +61,7 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     """
     words = [mark for mark in marks if mark.kind == "word"] or list(marks)
     if not words:
-        raise OutputError(
-            "the speech has no timings", who="captions", fix="use a provider with the capability 'marks'"
-        )
+        raise OutputError("the speech has no timings", who="captions", fix="use a provider with the capability 'marks'")
     first_chars = [start for start, _ in sentences(text)]
     found: list[Cue] = []
     group: list[_Timed] = []
@@ -89,8 +87,7 @@ def to_srt(marks: Sequence[Mark], text: str) -> str:
         OutputError: There are no marks.
     """
     return "\n".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
-        + "".join(f"{line}\n" for line in cue.lines)
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "".join(f"{line}\n" for line in cue.lines)
         for number, cue in enumerate(cues(marks, text), 1)
     )
 
@@ -106,8 +103,7 @@ def to_vtt(marks: Sequence[Mark], text: str) -> str:
         OutputError: There are no marks.
     """
     bodies = [
-        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
-        + "".join(f"{_escaped(line)}\n" for line in cue.lines)
+        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n" + "".join(f"{_escaped(line)}\n" for line in cue.lines)
         for cue in cues(marks, text)
     ]
     return "\n".join(["WEBVTT\n", *bodies])
@@ -146,7 +142,7 @@ def _found(match: re.Match[str] | None) -> str:
 def _parts(item: _Timed, text: str) -> Iterator[_Timed]:
     start, end = item.span
     seconds = item.end - item.start
-    if end - start <= _LINE_CHARS and seconds <= _SECONDS:
+    if len(_lines(text[start:end])) <= _LINES:
         yield item
         return
     for match in _PART.finditer(text, start, end):
@@ -188,9 +184,7 @@ def _lines(text: str) -> list[str]:
 
 def _clock(seconds: float, separator: str) -> str:
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
-    return (
-        f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{separator}{milliseconds % 1000:03}"
-    )
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{separator}{milliseconds % 1000:03}"
 
 
 def _escaped(line: str) -> str:

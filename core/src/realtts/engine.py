@@ -70,7 +70,7 @@ class Job(ABC):
     def _settle(self, call: Callable[[], Any]) -> None:
         try:
             result = call()
-        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
+        except BaseException as error:
             self.future.set_exception(error)
         else:
             self.future.set_result(result)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts import registry, settings as settings_module
+from realtts import registry
+from realtts import settings as settings_module
 from realtts.engine import Engine
-from realtts.errors import InvalidOption, IsolationError, SettingsError
+from realtts.errors import InputError, InvalidOption, IsolationError, SettingsError
 from realtts.extensions import discover_extensions
 from realtts.jobs import FunctionJob, SpeechJob
 from realtts.lifecycle import Ladder
-from realtts.plan import make_plan
+from realtts.plan import Ask, make_plan
 from realtts.queueing import Turn
 from realtts.report import build_status
 from realtts.spec import ProviderSpec
@@ -139,9 +141,8 @@ class RealProvider:
             StageFailed: The model failed and no lower rung could speak.
             Busy: The queue is full, or the turn did not come in time.
         """
-        voice = _one_voice(voice, voice_path)
-        plan = self._plan(text, voice, reference_text, language, seed, speed, options)
-        return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
+        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
+        return self._turn.run(self._speech_job([self._plan(text, ask)]))[0]  # type: ignore[no-any-return]
 
     def stream(
         self,
@@ -160,8 +161,8 @@ class RealProvider:
         Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
         stream cancels the rest.
         """
-        voice = _one_voice(voice, voice_path)
-        return self._stream(self._plan(text, voice, reference_text, language, seed, speed, options))
+        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
+        return self._stream(self._plan(text, ask))
 
     def generate_batch(
         self,
@@ -184,18 +185,16 @@ class RealProvider:
         """
         if isinstance(texts, str):
             raise InvalidOption("texts is one string", who="generate_batch", fix="give a list of strings")
-        voice = _one_voice(voice, voice_path)
-        found = self._find_voice(voice, reference_text)
+        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
         plans: list[Plan] = []
         for index, text in enumerate(texts):
             try:
-                plans.append(self._make_plan(text, found, language, seed, speed, options))
-            except ValueError as error:
-                if hasattr(error, "who"):
-                    error.who = f"texts[{index}], {error.who}"
+                plans.append(self._plan(text, ask))
+            except InputError as error:
+                error.who = f"texts[{index}], {error.who}"
                 raise
-            seed = plans[0].seed
-        return self._turn.run(self._speech_job(plans)) if plans else []  # type: ignore[no-any-return]
+            ask = replace(ask, seed=plans[0].seed)
+        return self._turn.run(self._speech_job(plans)) if plans else []
 
     async def agenerate(
         self,
@@ -210,10 +209,8 @@ class RealProvider:
         **options: Any,
     ) -> Speech:
         """`generate` without blocking the event loop; cancelling the awaiting task cancels the request."""
-        voice = _one_voice(voice, voice_path)
-        plan = await asyncio.to_thread(
-            self._plan, text, voice, reference_text, language, seed, speed, options
-        )  # a voice may be a file
+        found = await asyncio.to_thread(self._find_voice, voice, voice_path, reference_text)
+        plan = self._plan(text, Ask(found, language, seed, speed, options))
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
 
@@ -230,8 +227,8 @@ class RealProvider:
         **options: Any,
     ) -> AsyncIterator[Chunk]:
         """`stream` for ``async for``; leaving the loop or cancelling the task cancels the request."""
-        voice = _one_voice(voice, voice_path)
-        plan = await asyncio.to_thread(self._plan, text, voice, reference_text, language, seed, speed, options)
+        found = await asyncio.to_thread(self._find_voice, voice, voice_path, reference_text)
+        plan = self._plan(text, Ask(found, language, seed, speed, options))
         with self._stream(plan) as stream:
             while (chunk := await stream.anext()) is not None:
                 yield chunk
@@ -253,7 +250,7 @@ class RealProvider:
             StageFailed: With ``strict``, the first failing rung. LadderExhausted: no rung works.
         """
         ladder = self._ladder
-        self._turn.run(FunctionJob(lambda: ladder.ensure_loaded() and None), urgent=True)
+        self._turn.run(FunctionJob(ladder.ensure_loaded), urgent=True)
         return self
 
     def unload(self) -> None:
@@ -294,42 +291,16 @@ class RealProvider:
     def __repr__(self) -> str:
         return f"RealProvider({self._spec.name!r}, state={self.get_provider_status()['state']!r})"
 
-    def _plan(
-        self,
-        text: str,
-        voice: VoiceLike,
-        reference_text: str | None,
-        language: str | None,
-        seed: int | None,
-        speed: float,
-        options: dict[str, Any],
-    ) -> Plan:
-        found = self._find_voice(voice, reference_text)
-        return self._make_plan(text, found, language, seed, speed, options)
+    def _find_voice(
+        self, voice: VoiceLike, voice_path: str | os.PathLike[str] | None, reference_text: str | None
+    ) -> Voice | str | None:
+        if voice is not None and voice_path is not None:
+            raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
+        chosen = voice_path if voice is None else voice
+        return find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
 
-    def _find_voice(self, voice: VoiceLike, reference_text: str | None) -> Voice | str | None:
-        return find_voice(voice, reference_text=reference_text, spec=self._spec, settings=self._settings)
-
-    def _make_plan(
-        self,
-        text: object,
-        voice: Voice | str | None,
-        language: str | None,
-        seed: int | None,
-        speed: float,
-        options: dict[str, Any],
-    ) -> Plan:
-        return make_plan(
-            text,
-            spec=self._spec,
-            settings=self._settings,
-            extensions=self._extensions,
-            voice=voice,
-            language=language,
-            seed=seed,
-            speed=speed,
-            options=options,
-        )
+    def _plan(self, text: object, ask: Ask) -> Plan:
+        return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
 
     def _speech_job(self, plans: Sequence[Plan]) -> SpeechJob:
         return SpeechJob(plans, self._ladder, self._extensions)
@@ -346,9 +317,7 @@ class RealProvider:
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 
-def _choose(
-    provider: str | ProviderSpec | None, given: dict[str, Any], settings: Settings | None
-) -> ProviderSpec:
+def _choose(provider: str | ProviderSpec | None, given: dict[str, Any], settings: Settings | None) -> ProviderSpec:
     if isinstance(provider, ProviderSpec):
         return provider
     name = provider or settings_module.resolve_settings(None, given, settings).settings.provider
@@ -357,11 +326,3 @@ def _choose(
     if not isinstance(name, str):
         raise SettingsError(f"provider is {type(name).__name__}", fix="give a name or a ProviderSpec")
     return registry.get_spec(name)
-
-
-def _one_voice(voice: VoiceLike, voice_path: str | os.PathLike[str] | None) -> VoiceLike:
-    if voice_path is None:
-        return voice
-    if voice is not None:
-        raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
-    return voice_path

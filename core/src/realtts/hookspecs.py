@@ -65,9 +65,7 @@ class ProviderHooks:
         """
 
     @hookspec(firstresult=True)
-    def generate_batch(
-        self, context: Context, model: Any, requests: Sequence[Request]
-    ) -> Iterator[tuple[int, Chunk]]:
+    def generate_batch(self, context: Context, model: Any, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
         """Speak several requests as rows of one batch; the index says whose chunk it is. Optional."""
 
     @hookspec(firstresult=True)

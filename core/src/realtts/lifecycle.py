@@ -172,8 +172,8 @@ class Ladder:
                     rungs, failures[len(plan)] = (Rung(variant),), failure
                 plan.extend(_Planned(variant, rung) for rung in rungs)
             self._plan = tuple(plan)
-            for index, failure in failures.items():
-                self._close_rung(index, failure)
+            for index, reason in failures.items():
+                self._close_rung(index, reason)
         return self._plan
 
     def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
@@ -209,9 +209,7 @@ class Ladder:
             f"{attempt.message}"
         )
         self._log.warning("%s. %s", what, attempt.remedy)
-        self.report(
-            Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"})
-        )
+        self.report(Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"}))
         if self.settings.strict:
             self.state = "failed"
             fix = attempt.remedy.rstrip(".")

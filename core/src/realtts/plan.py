@@ -22,11 +22,22 @@ if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
     from realtts.speech import Voice
 
-__all__ = ["Piece", "Plan", "derive_seed", "make_plan"]
+__all__ = ["Ask", "Piece", "Plan", "derive_seed", "make_plan"]
 
 SENTENCE_PAUSE_S = 0.15
 PARAGRAPH_PAUSE_S = 0.45
 """Silence between pieces at natural rate; models end a piece with little silence of their own."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a caller asked for beside the text; the voice is found already, the rest is not yet checked."""
+
+    voice: Voice | str | None
+    language: str | None
+    seed: int | None
+    speed: float
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,19 +80,7 @@ class Plan:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-def make_plan(
-    text: object,
-    *,
-    spec: ProviderSpec,
-    settings: Settings,
-    extensions: Extensions,
-    voice: Voice | str | None,
-    language: str | None,
-    seed: int | None,
-    speed: float,
-    options: Mapping[str, Any],
-    cancelled: threading.Event | None = None,
-) -> Plan:
+def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions: Extensions) -> Plan:
     """Check everything and split the text.
 
     Raises:
@@ -90,20 +89,20 @@ def make_plan(
     """
     who = f"provider {spec.name!r}"
     original = texts.check_text(text, max_chars=settings.max_text_chars, who=who)
-    language = check_language(language, spec)
-    speed = check_speed(speed, who)
-    chosen = check_options(options, spec)
-    cancelled = cancelled or threading.Event()
+    language = check_language(ask.language, spec)
+    speed = check_speed(ask.speed, who)
+    chosen = check_options(ask.options, spec)
+    cancelled = threading.Event()
     markup = _markup(chosen, spec)
     # An extension knows nothing of markup, and would break it.
     prepared = original if markup else extensions.prepare_text(original, language)
     if prepared != original:
         prepared = texts.check_text(prepared, max_chars=settings.max_text_chars, who=f"{who}, text of the extensions")
-    first_seed = secrets.randbits(31) if seed is None else check_seed(seed, who)
+    first_seed = secrets.randbits(31) if ask.seed is None else check_seed(ask.seed, who)
     own_speed = "speed" in spec.capabilities
     template = Request(
         text=prepared,
-        voice=voice,
+        voice=ask.voice,
         language=language,
         seed=first_seed,
         speed=speed if own_speed else 1.0,
@@ -116,7 +115,7 @@ def make_plan(
         seed=first_seed,
         stretch=1.0 if own_speed else speed,
         to_original=texts.align(original, prepared),
-        limited=chosen is not None and bool(chosen.model_fields_set & chosen.length_limits),
+        limited=bool(chosen.model_fields_set & chosen.length_limits),
         markup=markup,
         cancelled=cancelled,
     )
@@ -131,7 +130,9 @@ def derive_seed(seed: int, *parts: object) -> int:
 def _markup(options: Options | None, spec: ProviderSpec) -> bool:
     asked = bool(getattr(options, "ssml", False))
     if asked and "ssml" not in spec.capabilities:
-        raise InvalidOption("ssml is true, but it reads plain text only", who=f"provider {spec.name!r}", fix="drop ssml")
+        raise InvalidOption(
+            "ssml is true, but it reads plain text only", who=f"provider {spec.name!r}", fix="drop ssml"
+        )
     return asked
 
 

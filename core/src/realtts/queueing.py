@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.errors import Busy, WouldDeadlock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from realtts.engine import Engine, Job
-    from realtts.plan import Plan
     from realtts.streaming import ChunkStream
 
 __all__ = ["CallerKey", "Turn", "caller_key"]

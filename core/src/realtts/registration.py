@@ -97,7 +97,7 @@ def register(spec: ProviderSpec) -> Variants:
     if spec.optimized is not None:
         try:
             optimized_class = import_object(spec.optimized)
-        except Exception as error:  # noqa: BLE001 - whatever a plugin raises is the reason to report
+        except Exception as error:
             failure = error
     _check_class(plain_class, spec, required=("load", "generate"))
     plain = _construct(plain_class, spec)
@@ -196,7 +196,7 @@ def _methods(cls: type) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any
 
 def _without_first(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as it looks when bound: pluggy sees it so, and so do the errors."""
-    return function.__get__(object())  # type: ignore[attr-defined, no-any-return]
+    return function.__get__(object())  # type: ignore[no-any-return]
 
 
 def _construct(cls: Any, spec: ProviderSpec) -> object:

@@ -49,7 +49,7 @@ class StageError(Exception):
         return self.__cause__
 
 
-class Unavailable(Exception):  # noqa: N818 - its name is what the status shows
+class Unavailable(Exception):
     """A probe's reason, in the shape of an exception."""
 
 

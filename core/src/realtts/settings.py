@@ -52,12 +52,10 @@ class Settings(BaseModel):
 
     provider: str | None = Field(None, description="Provider used when none is named.")
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:N."
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:N.")
+    dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
+        "auto", description="Compute type of the optimized variant; plain always runs in float32."
     )
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)
-    ] = Field("auto", description="Compute type of the optimized variant; plain always runs in float32.")
     quantization: Literal["auto", "none", "int8", "int4"] = Field("auto", description="Weight quantization.")
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
     compile: Toggle = Field("auto", description="Use torch.compile.")

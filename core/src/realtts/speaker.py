@@ -163,7 +163,7 @@ class Speaker:
             except StageError as failure:
                 self._ladder.give_up(failure)
                 if not may_restart():
-                    raise self._too_late(failure) from failure.error
+                    raise self._too_late() from failure.error
                 on_restart()
                 row.restart()
             else:
@@ -243,7 +243,7 @@ class Speaker:
         per_char = self._ladder.spec.max_seconds_per_char
         return (RUNAWAY_FLOOR_S + per_char * len(row.request.text)) / row.request.speed
 
-    def _too_late(self, failure: StageError) -> StageFailed:
+    def _too_late(self) -> StageFailed:
         attempt = self._ladder.attempts[-1]
         return StageFailed(
             f"{attempt.exception} after audio had been delivered: {attempt.message}",

@@ -138,40 +138,55 @@ class ProviderSpec:
 def _check(spec: ProviderSpec) -> None:
     """Raise `InvalidPlugin` for the first field that breaks the contract."""
     _require(
-        isinstance(spec.name, str) and _NAME.fullmatch(spec.name) is not None,
-        spec, f"the name {spec.name!r} is not usable", "use lower case letters, digits, '-' and '_', a letter first",
+        _matches(_NAME, spec.name),
+        spec,
+        f"the name {spec.name!r} is not usable",
+        "use lower case letters, digits, '-' and '_', a letter first",
     )
     _require(
-        isinstance(spec.summary, str) and bool(spec.summary.strip()),
-        spec, "the summary is empty", "say in one line what it is",
+        bool(str(spec.summary).strip()),
+        spec,
+        "the summary is empty",
+        "say in one line what it is",
     )
     _require(
         bool(spec.sample_rates) and all(_is_rate(rate) for rate in spec.sample_rates),
-        spec, f"sample_rates is {spec.sample_rates!r}", "give at least one whole number of Hz from 4000 to 384000",
+        spec,
+        f"sample_rates is {spec.sample_rates!r}",
+        "give at least one whole number of Hz from 4000 to 384000",
     )
     for name in ("plain", "optimized"):
         path = getattr(spec, name)
         _require(
             (path is None and name == "optimized") or _is_import_path(path),
-            spec, f"{name} is {path!r}", 'give an import path such as "package.module:Class"',
+            spec,
+            f"{name} is {path!r}",
+            'give an import path such as "package.module:Class"',
         )
     _require(
         spec.options is None or isinstance(spec.options, type) or _is_import_path(spec.options),
-        spec, f"options is {spec.options!r}", "give a subclass of realtts.Options or its import path",
+        spec,
+        f"options is {spec.options!r}",
+        "give a subclass of realtts.Options or its import path",
     )
     for capability in spec.capabilities:
         _require(
             capability in CAPABILITIES,
-            spec, f"unknown capability {capability!r}{closest(capability, CAPABILITIES)}",
+            spec,
+            f"unknown capability {capability!r}{closest(capability, CAPABILITIES)}",
             f"choose from {', '.join(CAPABILITIES)}",
         )
     _require(
         spec.reference_text in {"unused", "optional", "required"},
-        spec, f"reference_text is {spec.reference_text!r}", "choose 'unused', 'optional' or 'required'",
+        spec,
+        f"reference_text is {spec.reference_text!r}",
+        "choose 'unused', 'optional' or 'required'",
     )
     _require(
-        spec.max_chars is None or (isinstance(spec.max_chars, int) and spec.max_chars >= 20),
-        spec, f"max_chars is {spec.max_chars!r}", "give None or a whole number of at least 20",
+        spec.max_chars is None or spec.max_chars >= 20,
+        spec,
+        f"max_chars is {spec.max_chars!r}",
+        "give None or a whole number of at least 20",
     )
 
 
@@ -185,4 +200,8 @@ def _is_rate(value: Any) -> bool:
 
 
 def _is_import_path(value: Any) -> bool:
-    return isinstance(value, str) and _IMPORT_PATH.fullmatch(value) is not None
+    return _matches(_IMPORT_PATH, value)
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None

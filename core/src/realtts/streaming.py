@@ -16,6 +16,8 @@ from realtts.speech import Metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from typing_extensions import Self
+
     from realtts.plan import Plan
     from realtts.queueing import CallerKey, Turn
     from realtts.settings import Settings
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from realtts.synthesis import LiveSpeech
 
 __all__ = ["ChunkStream", "StreamJob"]
+
 
 class StreamJob(Job):
     """Speaks one plan live into a bounded buffer.
@@ -199,7 +202,7 @@ class ChunkStream:
             raise StopIteration
         return chunk
 
-    def __enter__(self) -> ChunkStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -221,17 +224,16 @@ class ChunkStream:
             return None
         self._begin()
         loop = asyncio.get_running_loop()
+        timer = self._turn.watch(self._job, loop)
         try:
-            self._turn.watch(self._job, loop)
-            while True:
-                ready = asyncio.Event()
-                if self._job.is_ready(lambda: _wake_loop(loop, ready)):
-                    break
+            while not self._job.is_ready(_waker(loop, ready := asyncio.Event())):
                 await ready.wait()
             chunk = self._job.take_ready()
         except BaseException:
             self.close()
             raise
+        finally:
+            timer.cancel()
         if chunk is None:
             self._ended = True
         return chunk
@@ -248,6 +250,11 @@ class ChunkStream:
         self.reader = caller_key()
 
 
-def _wake_loop(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> None:
-    if not loop.is_closed():
-        loop.call_soon_threadsafe(ready.set)
+def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:
+    """A function that sets the event of another thread's loop."""
+
+    def wake() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(ready.set)
+
+    return wake

@@ -12,7 +12,7 @@ from realtts.speaker import Row, Speaker
 from realtts.speech import Chunk, Metrics, Speech
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from realtts.extensions import Extensions
     from realtts.lifecycle import Ladder
@@ -65,7 +65,7 @@ class LiveSpeech:
         self._tokens = 0
         self._rate = ladder.spec.sample_rates[0]
 
-    def chunks(self) -> Iterator[Chunk]:
+    def chunks(self) -> Generator[Chunk, None, None]:
         """The audio as it comes. The last chunk carries finish reason and warnings, and may hold no samples.
 
         Raises:
@@ -83,9 +83,7 @@ class LiveSpeech:
 
     def _spoken(self, row: Row) -> Iterator[Chunk]:
         first = row is self._rows[0]
-        live = self._speaker.live(
-            row, may_restart=lambda: first and not self._delivered, on_restart=self._forget
-        )
+        live = self._speaker.live(row, may_restart=lambda: first and not self._delivered, on_restart=self._forget)
         for chunk in live:
             yield from self._out(self._pipeline.feed(row.piece, chunk))
         yield from self._out(self._pipeline.end_piece(row.piece))

@@ -33,9 +33,7 @@ _SAMPLE_BYTES = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4
 _BLOCK = 1 << 15
 
 
-def write(
-    path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, subtype: str | None = None
-) -> None:
+def write(path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, subtype: str | None = None) -> None:
     """Write audio to a file, whole or not at all: an older file survives every failure.
 
     Args:
@@ -145,6 +143,8 @@ class Writer:
                 fix="resample with realtts.audio.resample, or write another file",
             )
         encoder.write(checked)
+        if self._target.is_live:
+            encoder.flush()
         self.written += len(checked)
 
     def close(self) -> None:
@@ -190,9 +190,10 @@ class Writer:
         return str(self._target.path)
 
     def _begin(self, sample_rate: int | None) -> _Encoder:
-        rate = self._rate or sample_rate
-        if rate is None:
-            raise OutputError("the sample rate is not known", who=self._who, fix="pass sample_rate")
+        rate = sample_rate if self._rate is None else self._rate
+        if rate is None or rate < 1:
+            what = "not known" if rate is None else f"{rate} Hz"
+            raise OutputError(f"the sample rate is {what}", who=self._who, fix="pass sample_rate, in Hz")
         self._target.open()
         try:
             self._encoder = _Encoder(self._target.sink, self._format, self._subtype, rate, who=self._who)
@@ -212,6 +213,8 @@ class _Encoder:
         rate = file_rate(sample_rate, subtype)
         self._resampler = Resampler(sample_rate, rate)
         self._clips = subtype not in {"FLOAT", "DOUBLE"}
+        # The other formats begin with their first sample: without one the file would be no audio file.
+        self._may_be_empty = file_format.name == "WAV"
         # Encodings without a fixed size are smaller than 16 bits.
         self._left = _WAV_BYTES // _SAMPLE_BYTES.get(subtype, 2) if file_format.name == "WAV" else None
         try:
@@ -221,7 +224,7 @@ class _Encoder:
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
             self._check_sink()
             raise OutputError(
-                f"{file_format.name} cannot be written at {sample_rate} Hz as {subtype} ({error})",
+                f"{file_format.name} cannot be written at {sample_rate} Hz as {subtype}",
                 who=who,
                 fix="choose another sample rate, subtype or suffix",
             ) from error
@@ -232,8 +235,14 @@ class _Encoder:
     def close(self) -> None:
         try:
             self._put(self._resampler.finish())
+            if not self._file.frames and not self._may_be_empty:
+                self._put(np.zeros(1, np.float32))
         finally:
             self.drop()
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand over all bytes that there are."""
         self._sink.flush()
         self._check_sink()
 
@@ -278,7 +287,5 @@ def _checked(samples: Samples, who: str) -> Samples:
             fix="pass float32 of shape (n,)",
         )
     if not np.isfinite(checked).all():
-        raise OutputError(
-            "the samples hold NaN or infinity", who=who, fix="look for the fault in what made them"
-        )
+        raise OutputError("the samples hold NaN or infinity", who=who, fix="look for the fault in what made them")
     return np.ascontiguousarray(checked, np.float32)

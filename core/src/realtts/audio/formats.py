@@ -52,9 +52,7 @@ def by_suffix(path: Path) -> Format:
     suffix = path.suffix.lower()
     if suffix.removeprefix(".") not in FORMATS:
         known = [f".{name}" for name in FORMATS]
-        what = (
-            f"unknown suffix {suffix!r}{closest(suffix, known)}" if suffix else "the file name has no suffix"
-        )
+        what = f"unknown suffix {suffix!r}{closest(suffix, known)}" if suffix else "the file name has no suffix"
         raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(known)}")
     return FORMATS[suffix[1:]]
 

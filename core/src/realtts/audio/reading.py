@@ -49,9 +49,7 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         if isinstance(error, VoiceUnsuitable):
             raise
-        raise VoiceUnreadable(
-            f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX
-        ) from error
+        raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
     # An MP3 header only estimates the length, so a little less is no sign of damage.
     if missing > 1 or len(samples) < 0.98 * expected:
         raise VoiceUnreadable("the file is cut short", who=who, fix="copy or download it again")
@@ -80,6 +78,8 @@ def _check_place(place: Path, who: str) -> None:
 def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArray[np.float32]:
     """All frames, each averaged over its channels; refused as soon as there are too many."""
     most = max_seconds * audio.samplerate
+    if audio.frames > 2**48:  # a FLAC file that was written to a pipe; libsndfile fails to read on
+        raise ValueError("its header does not say how long it is")
     _check_length(audio.frames, most, audio.samplerate, who)
     parts: list[NDArray[np.float32]] = []
     count = 0

@@ -22,9 +22,7 @@ class Resampler:
     def __init__(self, source_rate: int, target_rate: int) -> None:
         self._ratio = target_rate / source_rate
         self._stream = (
-            None
-            if source_rate == target_rate
-            else soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32")
+            None if source_rate == target_rate else soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32")
         )
         self._taken = 0
         self._given = 0

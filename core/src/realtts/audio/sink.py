@@ -18,16 +18,25 @@ _UNKNOWN_LENGTH = struct.pack("<I", 0xFFFFFFFF)
 class Sink:
     """A seekable binary file for libsndfile.
 
+    Args:
+        file: Where the bytes go.
+        live: Somebody may read the file before it is finished. Until the lengths in a WAV header are known they
+            are then written as unknown, which players take as "until the end".
+
     Attributes:
         error: The first error of the file system, if there was one.
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, live: bool = False) -> None:
         self._file = file
+        self._live = live
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         """Write all of it; after an error nothing is written any more."""
+        if self._live and data[:4] == b"RIFF":
+            self._live = False  # the next header is the final one
+            data = _open_ended(data)
         if self.error is None:
             try:
                 self._file.write(data)
@@ -70,20 +79,17 @@ class Sink:
 class PipeSink(Sink):
     """A sink that cannot go back: what libsndfile corrects later, in the header, is left as it was.
 
-    The lengths in a WAV header are therefore written as unknown from the start, which players read until the
-    end.
+    The lengths in a WAV header stay unknown.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+        super().__init__(file, live=True)
         self._position = 0
         self._end = 0
 
     def write(self, data: bytes) -> int:
         """Write what lies behind everything that was written before."""
         fresh = data[max(0, self._end - self._position) :]
-        if self._end == 0 and data[:4] == b"RIFF":
-            fresh = _open_ended(data)
         self._position += len(data)
         if fresh:
             self._end = self._position

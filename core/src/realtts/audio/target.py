@@ -24,6 +24,7 @@ class Target:
     Attributes:
         path: As given.
         is_special: It is a device or a pipe, which is written directly whatever ``live`` says.
+        is_live: Readers see the audio as it comes.
 
     Raises:
         OutputError: The file cannot be written there.
@@ -31,14 +32,15 @@ class Target:
 
     def __init__(self, path: Path, *, live: bool) -> None:
         self.path = path
-        self.is_special = path.exists() and not path.is_file() and not path.is_dir()
+        self.is_special = False
         try:
+            self.is_special = _is_special(path)
             self._final = Path(os.path.realpath(path))
             self._check()
         except (OSError, ValueError) as error:
             raise self._error(error) from error
-        direct = live or self.is_special
-        self._working = self._final if direct else self._final.with_name(_temporary_name(self._final.name))
+        self.is_live = live or self.is_special
+        self._working = self._final if self.is_live else self._final.with_name(_temporary_name(self._final.name))
         self._sink: Sink | None = None
 
     @property
@@ -58,7 +60,7 @@ class Target:
                 self._sink = PipeSink(self.path.open("wb"))
             else:
                 # Not `tempfile`, whose files only their owner may read.
-                self._sink = Sink(self._working.open("wb"))
+                self._sink = Sink(self._working.open("wb"), live=self.is_live)
         except OSError as error:
             raise self._error(error) from error
 
@@ -104,7 +106,15 @@ class Target:
 
     def _error(self, error: OSError | ValueError) -> OutputError:
         reason = getattr(error, "strerror", None) or str(error)
-        return OutputError(f"cannot be written: {reason}", who=str(self.path), fix=_fix(error))
+        who = str(self.path).replace("\0", "\\0")
+        return OutputError(f"cannot be written: {reason}", who=who, fix=_fix(error))
+
+
+def _is_special(path: Path) -> bool:
+    # A shell may have redirected these to a regular file, which must not be replaced behind its back.
+    if str(path).startswith(("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")):
+        return True
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _fix(error: OSError | ValueError) -> str:

@@ -135,8 +135,7 @@ def fake_spec(**changes: Any) -> ProviderSpec:
 
 def _tones(request: Request) -> Iterator[Chunk]:
     options = request.options if isinstance(request.options, FakeOptions) else FakeOptions()
-    spoken = 0
-    for word in _words(request, options):
+    for spoken, word in enumerate(_words(request, options)):
         if options.delay_s:
             time.sleep(options.delay_s)
         if request.cancelled():
@@ -146,7 +145,6 @@ def _tones(request: Request) -> Iterator[Chunk]:
             return
         mark = Mark(spoken * WORD_S, (spoken + 1) * WORD_S, word.span())
         yield Chunk(_tone(word.group(), request, options), RATE, marks=(mark,), tokens=1)
-        spoken += 1
 
 
 def _words(request: Request, options: FakeOptions) -> Iterator[re.Match[str]]:

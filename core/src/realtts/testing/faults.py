@@ -52,7 +52,8 @@ def faulty(
     function = _failing_generate(raised, after, real) if stage == "generate" else _failing(stage, raised)
     name = f"Faulty{next(_numbers)}"
     globals()[name] = type(name, (base,), {stage: hookimpl(function)})
-    return replace(spec, **{variant: f"{__name__}:{name}"})
+    made = f"{__name__}:{name}"
+    return replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)
 
 
 def _failing(stage: str, error: BaseException) -> Callable[..., Any]:

@@ -14,6 +14,10 @@ __all__ = ["align"]
 
 Span = tuple[int, int]
 
+_WINDOW = 64
+_LARGEST_WINDOW = 4096
+# So many equal words in a row are no coincidence.
+_SURE = 4
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -72,31 +76,57 @@ def _pair(
     """Every token of the changed text with the start and end of its source and whether it is a copy."""
     old_words = [original[start:end] for start, end in old]
     new_words = [changed[start:end] for start, end in new]
-    head = _common(old_words, new_words)
-    tail = _common(old_words[: head - 1 if head else None : -1], new_words[: head - 1 if head else None : -1])
-    old_end, new_end = len(old) - tail, len(new) - tail
-    for i in range(head):
-        yield new[i], (*old[i], True)
-    # Common words are left out of the search (autojunk), which would otherwise be quadratic in their number.
-    matcher = difflib.SequenceMatcher(None, old_words[head:old_end], new_words[head:new_end])
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag == "equal":
-            for i, j in zip(range(i1, i2), range(j1, j2), strict=True):
-                yield new[head + j], (*old[head + i], True)
-        else:
-            source = (*_stretch(old, head + i1, head + i2), False)
-            for j in range(j1, j2):
-                yield new[head + j], source
-    for i in range(tail):
-        yield new[new_end + i], (*old[old_end + i], True)
+    i = j = 0
+    for i_copy, j_copy, count in _copies(old_words, new_words):
+        source = (*_stretch(old, i, i_copy), False)
+        for at in range(j, j_copy):
+            yield new[at], source
+        for at in range(count):
+            yield new[j_copy + at], (*old[i_copy + at], True)
+        i, j = i_copy + count, j_copy + count
 
 
-def _common(left: list[str], right: list[str]) -> int:
-    """Length of the common beginning."""
+def _copies(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Runs of equal words as (start in old, start in new, length), in order; the last one is at the ends, empty.
+
+    The texts are compared window by window, because difflib's time is quadratic. A window grows until what it finds
+    in common is surely no coincidence.
+    """
+    i = j = 0
+    window = _WINDOW
+    while i < len(old) and j < len(new):
+        equal = _common(old, new, i, j)
+        if equal:
+            yield i, j, equal
+            i, j = i + equal, j + equal
+            continue
+        complete = i + window >= len(old) and j + window >= len(new)
+        matcher = difflib.SequenceMatcher(None, old[i : i + window], new[j : j + window])
+        blocks = [block for block in matcher.get_matching_blocks() if block.size]
+        if not complete and window < _LARGEST_WINDOW:
+            blocks = _sure(blocks, window)
+            if not blocks:
+                window *= 4
+                continue
+        yield from ((i + block.a, j + block.b, block.size) for block in blocks)
+        last = blocks[-1] if blocks else difflib.Match(window, window, 0)
+        i, j = i + last.a + last.size, j + last.b + last.size
+        window = _WINDOW
+    yield len(old), len(new), 0
+
+
+def _sure(blocks: list[difflib.Match], window: int) -> list[difflib.Match]:
+    """The blocks up to the last one that is long; all where half of the window is in common."""
+    if sum(block.size for block in blocks) >= window // 2:
+        return blocks
+    long = [number for number, block in enumerate(blocks, 1) if block.size >= _SURE]
+    return blocks[: long[-1]] if long else []
+
+
+def _common(old: list[str], new: list[str], i: int, j: int) -> int:
+    """Length of the run of equal words that begins there."""
     count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
+    while i + count < len(old) and j + count < len(new) and old[i + count] == new[j + count]:
         count += 1
     return count
 

@@ -33,9 +33,7 @@ def check_text(text: object, *, max_chars: int, who: str) -> str:
         UnspeakableText: No letter, number or symbol that can be read.
     """
     if not isinstance(text, str):
-        raise InvalidText(
-            f"the text is a {type(text).__name__}, not a str", who=who, fix="pass one string per request"
-        )
+        raise InvalidText(f"the text is a {type(text).__name__}, not a str", who=who, fix="pass one string per request")
     # The length comes before everything that reads the text: a book pasted by mistake is refused at once.
     if len(text) > max_chars:
         raise TextTooLong(
@@ -80,9 +78,7 @@ def _check_characters(text: str, who: str) -> None:
 
 def _refuse(text: str, who: str) -> None:
     if all(char.isspace() or char in _BLANKS or unicodedata.category(char) in _INVISIBLE for char in text):
-        raise BlankText(
-            "the text is blank" if text else "the text is empty", who=who, fix="pass at least one word"
-        )
+        raise BlankText("the text is blank" if text else "the text is empty", who=who, fix="pass at least one word")
     shown = text.strip()[:20]
     raise UnspeakableText(
         f"the text has nothing that can be said: {shown!r}",

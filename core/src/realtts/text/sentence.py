@@ -94,9 +94,7 @@ def _boundaries(text: str, start: int, end: int, code: str) -> Iterator[int]:
     """First characters of all sentences but the first."""
     while start < end:
         stop = min(start + _WINDOW, end)
-        firsts = [item["start_index"] for item in sentencex.get_sentence_boundaries(code, text[start:stop])][
-            1:
-        ]
+        firsts = [item["start_index"] for item in sentencex.get_sentence_boundaries(code, text[start:stop])][1:]
         yield from (start + first for first in firsts)
         if stop == end:
             return

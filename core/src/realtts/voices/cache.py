@@ -84,9 +84,7 @@ class VoiceCache:
                 "evictions": self._evictions,
             }
 
-    def _compute(
-        self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None, generation: int
-    ) -> T:
+    def _compute(self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None, generation: int) -> T:
         try:
             value = compute()
             self._keep(key, value, (size or _nbytes)(value), generation)

@@ -21,9 +21,7 @@ __all__ = ["find_voice", "saved_voices"]
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
 
 
-def find_voice(
-    voice: Any, *, reference_text: str | None, spec: ProviderSpec, settings: Settings
-) -> Voice | str | None:
+def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, settings: Settings) -> Voice | str | None:
     """The reference recording, checked, or the id of a built-in voice.
 
     A provider that cannot clone looks among its built-in voices only, so that a file of the same name is no
@@ -102,9 +100,7 @@ def _built_in(name: str, spec: ProviderSpec, who: str) -> str:
         raise VoiceUnreadable(f"{name!r} is a folder", who=who, fix=_choices(spec))
     if path.suffix.lower() in _AUDIO_SUFFIXES:
         if path.is_file():
-            raise VoiceUnsupported(
-                "it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use one that clones"
-            )
+            raise VoiceUnsupported("it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use one that clones")
         raise VoiceNotFound(f"there is no file {name!r}", who=who, fix="correct the path")
     return name
 

@@ -79,9 +79,7 @@ class VoiceStore:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder if folder is not None else default_folder()
 
-    def add(
-        self, name: str, source: Source, *, text: str | None = None, overwrite: bool = False
-    ) -> SavedVoice:
+    def add(self, name: str, source: Source, *, text: str | None = None, overwrite: bool = False) -> SavedVoice:
         """Save a voice.
 
         Args:
@@ -121,9 +119,7 @@ class VoiceStore:
     def list(self) -> list[SavedVoice]:
         """All voices by name; damaged ones have a ``fault``."""
         try:
-            folders = [
-                item for item in self.folder.iterdir() if item.is_dir() and not item.name.startswith(".")
-            ]
+            folders = [item for item in self.folder.iterdir() if item.is_dir() and not item.name.startswith(".")]
         except OSError:
             return []
         return sorted(map(_describe, folders), key=lambda saved: folder_name(saved.name))

@@ -1,0 +1,88 @@
+"""Fixtures of the conformance suite, to be overridden where a model needs something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from realtts.facade import RealProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from realtts.spec import ProviderSpec
+
+__all__ = ["ConformanceFixtures"]
+
+
+class ConformanceFixtures:
+    """What the tests are run with."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The provider under test; must be overridden."""
+        raise NotImplementedError("override the fixture 'spec' and return your ProviderSpec")
+
+    @pytest.fixture
+    def model(self) -> str | Path | None:
+        """Checkpoint to load: a name or a local folder, such as a tiny one with random weights."""
+        return None
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Settings for every provider that is made, such as ``{"device": "cpu"}``."""
+        return {}
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Options for every request, such as few solver steps."""
+        return {}
+
+    @pytest.fixture
+    def text(self) -> str:
+        """A short text that the model can say."""
+        return "Hello there, this is a test."
+
+    @pytest.fixture
+    def long_text(self) -> str:
+        """At least six sentences, so that there is something to cancel."""
+        return " ".join(f"This is sentence number {n}, and it is long enough to be heard." for n in range(1, 9))
+
+    @pytest.fixture
+    def tolerance(self) -> float:
+        """Largest difference of samples that counts as equal: 0 where the arithmetic is repeatable."""
+        return 1e-5
+
+    @pytest.fixture
+    def reference(self) -> tuple[NDArray[np.float32], int]:
+        """Three seconds of a voice-like sound for providers that clone."""
+        rate = 24_000
+        time = np.arange(3 * rate) / rate
+        glottal = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20))
+        envelope = 0.5 - 0.5 * np.cos(2 * np.pi * 3 * time)
+        wave = np.asarray(glottal * envelope, np.float32)
+        return 0.3 * wave / np.abs(wave).max(), rate
+
+    @pytest.fixture
+    def make(self, model: str | Path | None, settings: dict[str, Any]) -> Iterator[Callable[..., RealProvider]]:
+        """Makes providers that are closed at the end of the test."""
+        made: list[RealProvider] = []
+
+        def make(spec: ProviderSpec, **more: Any) -> RealProvider:
+            provider = RealProvider(spec, model=model, **{**settings, **more})
+            made.append(provider)
+            return provider
+
+        yield make
+        for provider in made:
+            provider.close()
+
+    @pytest.fixture
+    def provider(self, spec: ProviderSpec, make: Callable[..., RealProvider]) -> RealProvider:
+        """The provider under test, not yet loaded."""
+        return make(spec)
