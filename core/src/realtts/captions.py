@@ -73,7 +73,7 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     if group:
         found.append(_cue(group, text))
     later = [cue.start for cue in found[1:]] + [float("inf")]
-    return [replace(cue, end=min(cue.end, start)) for cue, start in zip(found, later, strict=True)]
+    return [replace(cue, end=min(cue.end, start)) for cue, start in zip(found, later, strict=False)]
 
 
 def to_srt(marks: Sequence[Mark], text: str) -> str:

@@ -37,6 +37,8 @@ class Job(ABC):
 
     def __init__(self) -> None:
         self.future: Future[Any] = Future()
+        # Nobody may cancel it from outside: asyncio would, and the engine could not settle it any more.
+        self.future.set_running_or_notify_cancel()
         self.started = threading.Event()
         self.queued_s = 0.0
         self._submitted = time.perf_counter()

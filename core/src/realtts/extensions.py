@@ -114,7 +114,7 @@ def _check(name: str, extension: Any) -> None:
     if not present:
         raise InvalidPlugin("it has none of the extension methods", who=who, fix=f"define {', '.join(_METHODS)}")
     for method in present:
-        check_signature(getattr(extension, method), _METHODS[method], f"{who}.{method}", method)
+        check_signature(getattr(extension, method), _METHODS[method], f"{who}.{method}", method, exact=True)
 
 
 def _call(name: str, method: str, extension: Any, expected: type[Any], *arguments: Any) -> Any:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
+SEAM_FADE_S = 0.005
+"""Length of the fades at the seams of pieces: short enough not to be heard, long enough not to click."""
+
 
 @dataclass
 class _Current:
@@ -28,7 +31,21 @@ class _Current:
 
     piece: Piece
     starts_at: float  # seconds of finished audio before it
+    resampler: audio.Resampler | None
     stretcher: audio.Stretcher | None
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the next samples become."""
+        for step in (self.resampler, self.stretcher):
+            samples = samples if step is None else step.push(samples)
+        return samples
+
+    def finish(self) -> NDArray[np.float32]:
+        """What is still held back."""
+        samples = _nothing() if self.resampler is None else self.resampler.finish()
+        if self.stretcher is None:
+            return samples
+        return np.concatenate([self.stretcher.push(samples), self.stretcher.finish()])
 
 
 class Pipeline:
@@ -58,18 +75,16 @@ class Pipeline:
     def feed(self, piece: Piece, chunk: Chunk) -> Chunk | None:
         """The audio that is ready after this chunk of a piece, None when nothing is."""
         current = self._enter(piece, chunk.sample_rate)
-        samples = chunk.samples if current.stretcher is None else current.stretcher.push(chunk.samples)
         marks = tuple(self._placed(mark, current) for mark in chunk.marks)
-        return self._deliver(self._join(samples), piece, replace(chunk, marks=marks))
+        return self._deliver(self._join(current.push(chunk.samples)), piece, replace(chunk, marks=marks))
 
     def end_piece(self, piece: Piece) -> Chunk | None:
         """The audio that is ready once a piece is complete."""
         current, self._current = self._current, None
-        if current is None or self._joiner is None:
+        if current is None:
             return None
-        tail = current.stretcher.finish() if current.stretcher is not None else _nothing()
-        ready = [self._join(tail)]
-        if piece is not self._plan.pieces[-1]:
+        ready = [self._join(current.finish())]
+        if self._joiner is not None and piece is not self._plan.pieces[-1]:
             ready.append(self._joiner.end_piece(piece.pause_s))
             self._fed += round(piece.pause_s * self._rate)
         return self._deliver(np.concatenate(ready), piece, None)
@@ -81,17 +96,20 @@ class Pipeline:
         return self._deliver(self._joiner.finish(), self._plan.pieces[-1], None)
 
     def _enter(self, piece: Piece, rate: int) -> _Current:
-        if self._joiner is None:
-            self._joiner, self._rate = audio.Joiner(rate), rate
+        self._rate = self._rate or rate
+        if self._joiner is None and len(self._plan.pieces) > 1:
+            self._joiner = audio.Joiner(self._rate, SEAM_FADE_S)
         if self._current is None:
-            stretcher = None if self._plan.stretch == 1.0 else audio.Stretcher(rate, self._plan.stretch)
-            self._current = _Current(piece, self._fed / rate, stretcher)
+            # A lower rung may speak the next piece at another rate; the caller gets the first one's throughout.
+            resampler = None if rate == self._rate else audio.Resampler(rate, self._rate)
+            stretcher = None if self._plan.stretch == 1.0 else audio.Stretcher(self._rate, self._plan.stretch)
+            self._current = _Current(piece, self._fed / self._rate, resampler, stretcher)
         return self._current
 
     def _join(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        assert self._joiner is not None
         self._fed += len(samples)
-        return self._joiner.push(samples)
+        # A piece that stands alone has no seam: nothing of it is held back.
+        return samples if self._joiner is None else self._joiner.push(samples)
 
     def _placed(self, mark: Mark, current: _Current) -> Mark:
         """A mark of a piece as a mark of the whole: in its time, and in the caller's own text."""

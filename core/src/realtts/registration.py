@@ -126,20 +126,24 @@ def import_object(path: str) -> Any:
     return found
 
 
-def check_signature(function: Callable[..., Any], expected: tuple[str, ...], who: str, hook: str) -> None:
-    """Raise `InvalidPlugin` unless the function takes exactly the hook's parameters, in any order, by position.
+def check_signature(
+    function: Callable[..., Any], expected: tuple[str, ...], who: str, hook: str, *, exact: bool = False
+) -> None:
+    """Raise `InvalidPlugin` unless the function takes the hook's parameters, by position.
 
     Args:
         function: Bound or static function, without ``self``.
         expected: Parameter names of the hook.
         who: Class and method, for the message.
         hook: Name of the hook, for the message.
+        exact: All parameters are needed, in this order; pluggy itself allows a hook to leave some out.
     """
     signature = f"{hook}(self, {', '.join(expected)})"
     fix = f"write def {signature}"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise InvalidPlugin("it is async", who=who, fix=f"write a plain function or generator: def {signature}")
-    for name, parameter in inspect.signature(function).parameters.items():
+    parameters = inspect.signature(function).parameters
+    for name, parameter in parameters.items():
         if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
             kind = parameter.kind.description
             raise InvalidPlugin(f"its parameter {name!r} is {kind}", who=who, fix=fix)
@@ -148,6 +152,10 @@ def check_signature(function: Callable[..., Any], expected: tuple[str, ...], who
             raise InvalidPlugin(f"its parameter {name!r} has a default", who=who, fix=fix)
         if name not in expected:
             raise InvalidPlugin(f"its parameter {name!r} is not one of the hook's", who=who, fix=fix)
+    if exact and tuple(parameters) != expected:
+        missing = next((name for name in expected if name not in parameters), None)
+        what = f"its parameter {missing!r} is missing" if missing else "its parameters are in another order"
+        raise InvalidPlugin(what, who=who, fix=fix)
 
 
 def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> None:

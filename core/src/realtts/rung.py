@@ -95,8 +95,9 @@ class LiveRung:
             try:
                 with self._scope():
                     self._call("unload", model=self._model)
-            except (Exception, SystemExit):
+            except (Exception, SystemExit) as error:
                 self.context.log.exception("unload of rung %s failed", self.context.rung)
+                traceback.clear_frames(error.__traceback__)  # they hold the model, and a log handler may hold them
         self._model, self._voices = None, None
 
     def supports_batch(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,9 +78,9 @@ class LiveSpeech:
             if self._plan.cancelled.is_set():
                 break
             yield from self._spoken(row)
-        yield from self._out(self._pipeline.finish())
+        rest = list(self._out(self._pipeline.finish()))
         self.metrics = self._clock.metrics(self._rows, self._delivered, self._tokens)
-        yield _closing(self._plan, self._rows, self._pipeline, self._rate)
+        yield _closing(self._plan, self._rows, self._pipeline, rest[0] if rest else _nothing(self._rate))
 
     def _spoken(self, row: Row) -> Iterator[Chunk]:
         first = row is self._rows[0]
@@ -129,7 +130,7 @@ def _speech(plan: Plan, rows: Sequence[Row], extensions: Extensions, clock: _Clo
     pipeline = Pipeline(plan, extensions)
     chunks = list(_joined(rows, pipeline))
     rate = chunks[0].sample_rate if chunks else clock.spec.sample_rates[0]
-    closing = _closing(plan, rows, pipeline, rate)
+    closing = _closing(plan, rows, pipeline, _nothing(rate))
     seconds = sum(chunk.duration for chunk in chunks)
     return Speech(
         samples=np.concatenate([chunk.samples for chunk in (*chunks, closing)]),
@@ -155,15 +156,14 @@ def _joined(rows: Sequence[Row], pipeline: Pipeline) -> Iterator[Chunk]:
         yield out
 
 
-def _closing(plan: Plan, rows: Sequence[Row], pipeline: Pipeline, rate: int) -> Chunk:
-    """The chunk without samples that ends a stream."""
+def _closing(plan: Plan, rows: Sequence[Row], pipeline: Pipeline, rest: Chunk) -> Chunk:
+    """The chunk that ends a speech: the last samples, if any were held back, how it ended and what to know."""
     warnings = [warning for row in rows for warning in row.warnings]
-    return Chunk(
-        np.zeros(0, np.float32),
-        rate,
-        finish_reason=_finish(plan, rows),
-        warnings=(*warnings, *pipeline.warnings),
-    )
+    return replace(rest, finish_reason=_finish(plan, rows), warnings=(*rest.warnings, *warnings, *pipeline.warnings))
+
+
+def _nothing(rate: int) -> Chunk:
+    return Chunk(np.zeros(0, np.float32), rate)
 
 
 def _finish(plan: Plan, rows: Sequence[Row]) -> FinishReason:

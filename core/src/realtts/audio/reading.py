@@ -76,28 +76,21 @@ def _check_place(place: Path, who: str) -> None:
 
 
 def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArray[np.float32]:
-    """All frames, each averaged over its channels; refused as soon as there are too many."""
-    most = max_seconds * audio.samplerate
+    """All frames, each averaged over its channels."""
     if audio.frames > 2**48:  # a FLAC file that was written to a pipe; libsndfile fails to read on
         raise ValueError("its header does not say how long it is")
-    _check_length(audio.frames, most, audio.samplerate, who)
-    parts: list[NDArray[np.float32]] = []
-    count = 0
+    seconds = audio.frames / audio.samplerate
+    if seconds > max_seconds:
+        raise VoiceUnsuitable(
+            f"the recording is longer than {max_seconds:g} s: it has {seconds:.1f} s",
+            who=who,
+            fix=f"cut it to at most {max_seconds:g} s",
+        )
+    # In blocks, so that many channels take no more memory than one.
+    parts = []
     while len(block := audio.read(_BLOCK, dtype="float32", always_2d=True)):
-        count += len(block)
-        # Headers of streamed files may promise anything.
-        _check_length(count, most, audio.samplerate, who)
         parts.append(block.mean(axis=1, dtype=np.float32))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def _check_length(frames: int, most: float, rate: int, who: str) -> None:
-    if frames > most:
-        raise VoiceUnsuitable(
-            f"the recording is longer than {most / rate:g} s (it has {frames / rate:.1f} s or more)",
-            who=who,
-            fix=f"cut it to at most {most / rate:g} s",
-        )
 
 
 def _missing_bytes(file: IO[bytes]) -> int:

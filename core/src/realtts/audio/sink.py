@@ -44,10 +44,6 @@ class Sink:
                 self.error = error
         return len(data)
 
-    def read(self, count: int) -> bytes:
-        """Nothing: libsndfile wants the method to be there."""
-        return b""[:count]
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move, as every file does."""
         try:
@@ -109,7 +105,5 @@ class PipeSink(Sink):
 
 def _open_ended(header: bytes) -> bytes:
     """A WAV header with both lengths unknown."""
-    at = header.find(b"data") + 4
-    if at < 4:
-        return header
-    return header[:4] + _UNKNOWN_LENGTH + header[8:at] + _UNKNOWN_LENGTH + header[at + 4 :]
+    head, mark, rest = header.partition(b"data")
+    return head[:4] + _UNKNOWN_LENGTH + head[8:] + mark + _UNKNOWN_LENGTH + rest[4:]

@@ -38,10 +38,8 @@ def _inside(text: str, at: int) -> bool:
     if at >= len(text):
         return False
     before, after = text[at - 1], text[at]
-    if before in {"\r", _ZERO_WIDTH_JOINER} and not after.isspace():
-        return before != "\r"
-    if before == "\r":
-        return after == "\n"
+    if (before == "\r" and after == "\n") or (before == _ZERO_WIDTH_JOINER and not after.isspace()):
+        return True
     if unicodedata.category(after)[0] == "M" or any(low <= after <= high for low, high in _JOINING):
         return True
     if _is_regional(before) and _is_regional(after):

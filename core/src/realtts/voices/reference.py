@@ -103,8 +103,6 @@ def _from_samples(samples: Any, sample_rate: Any, text: str | None, name: str, w
             fix=f"pass a whole number of Hz from {_LOWEST_RATE} to {_HIGHEST_RATE}",
         )
     mono = _mono(_scaled(_array(samples, name, who), name, who), name, who)
-    if not np.isfinite(mono).all():
-        raise VoiceUnsuitable(f"the samples of {name!r} hold NaN or infinity", who=who, fix="remove them")
     return Voice(mono, int(sample_rate), text, name)
 
 
@@ -136,12 +134,13 @@ def _scaled(array: NDArray[Any], name: str, who: str) -> NDArray[Any]:
 
 
 def _check_range(array: NDArray[Any], name: str, who: str) -> None:
+    if not np.isfinite(array).all():
+        raise VoiceUnsuitable(f"the samples of {name!r} hold NaN or infinity", who=who, fix="remove them")
     # Recordings go a little over 1 after resampling; 16-bit values cast to float go far over it.
-    if array.size and np.nanmax(np.abs(array)) > 8:
+    loudest = np.abs(array).max(initial=0)
+    if loudest > 8:
         raise VoiceUnsuitable(
-            f"the samples of {name!r} reach {np.nanmax(np.abs(array)):g}",
-            who=who,
-            fix="divide them so that they lie in [-1, 1]",
+            f"the samples of {name!r} reach {loudest:g}", who=who, fix="divide them so that they lie in [-1, 1]"
         )
 
 

@@ -24,6 +24,9 @@ _VARIANT_GENDER = {0: "", 1: "male", 2: "female"}
 _PREFERRED = {"en": DEFAULT_VOICE}
 """Where we differ from espeak's priorities: its "en" is British, what most people expect is not."""
 
+_UNUSABLE = frozenset({"art/xex", "gmq/fo", "trk/kaa"})
+"""Listed, but their dictionaries are not in the wheel: espeak complains on stderr and stays silent."""
+
 _MAX_NAME_BYTES = 39
 """espeak appends "+variant" to the voice's identifier in 40 bytes, unchecked."""
 
@@ -70,9 +73,7 @@ class Catalogue:
         self.voices = voices
         self.variants = variants
         self._by_name = {
-            key.lower(): voice
-            for voice in reversed(voices)
-            for key in (voice.name, voice.identifier, voice.id)
+            key.lower(): voice for voice in reversed(voices) for key in (voice.name, voice.identifier, voice.id)
         }
         self._by_language: dict[str, tuple[int, BuiltinVoice]] = {}
         for voice in voices:
@@ -151,6 +152,8 @@ def read_catalogue(library: ctypes.CDLL) -> Catalogue:
     taken: set[str] = set()
     # Sorted, because espeak lists them as the file system does, and the first one takes the id.
     for identifier, name, gender, languages in sorted(_records(library, b"")):
+        if identifier.replace("\\", "/") in _UNUSABLE:
+            continue
         tag = languages[0][0].lower()
         voice_id = tag if tag not in taken else _file_name(identifier).lower()
         taken.add(voice_id)

@@ -1,9 +1,13 @@
 """The shared library: one lock for the process, and a fresh copy of its state for every use.
 
 espeak-ng keeps everything in static variables, and some of them (the phase of the pitch flutter, what an
-aborted call left behind) are reset by nothing but unloading it. So the library is loaded for each sentence and
-unloaded after it, which takes 0.3 ms and makes equal requests give equal samples, whatever other threads said
-in between.
+aborted call left behind) are reset by nothing but unloading it. So the library is loaded for each sentence
+and unloaded after it, which takes 0.3 ms and makes equal requests give equal samples, whatever other threads
+said in between.
+
+What espeak_Terminate forgets must be freed before the unloading, or nobody ever can: the second and third
+dictionary of sentences such as "Привет iPhone", 180 KB each time. Nothing that espeak exports frees them, so
+its internal function for that is found by the file's symbol table.
 
 It is loaded from a private copy of its file: another package of this process that uses espeakng-loader keeps
 its own instance, with its own callback and voice, which we could neither share nor unload.
@@ -27,7 +31,7 @@ from typing import TYPE_CHECKING
 import espeakng_loader
 
 from realtts.errors import BrokenProvider
-from realtts_espeak import binding
+from realtts_espeak import binding, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +44,11 @@ BUFFER_MS = 100
 
 _MAX_PATH_BYTES = 140
 """espeak keeps the path of its data in 160 bytes, and tries it with "/espeak-ng-data" behind it first."""
+
+_ANCHOR = "espeak_Terminate"
+_DELETE = "DeleteTranslator"
+_FORGOTTEN = ("translator2", "translator3")
+"""Static pointers to the translators of other languages inside a sentence; each holds its dictionary."""
 
 _lock = threading.RLock()  # reentrant, so that a fork from inside a callback does not wait for itself
 if hasattr(os, "register_at_fork"):
@@ -63,6 +72,7 @@ def fresh_library() -> Iterator[ctypes.CDLL]:
             _initialize(library)
             yield library
         finally:
+            _free_forgotten(library)
             library.espeak_Terminate()
             _unload(library)
             _restore_ctype(ctype)
@@ -79,9 +89,7 @@ def _load() -> ctypes.CDLL:
 
 def _initialize(library: ctypes.CDLL) -> None:
     data = _files().data
-    rate = library.espeak_Initialize(
-        binding.OUTPUT_SYNCHRONOUS, BUFFER_MS, data, binding.INITIALIZE_DONT_EXIT
-    )
+    rate = library.espeak_Initialize(binding.OUTPUT_SYNCHRONOUS, BUFFER_MS, data, binding.INITIALIZE_DONT_EXIT)
     if rate != SAMPLE_RATE:
         raise _broken(f"espeak-ng does not start with the data in {os.fsdecode(data)} (it says {rate})")
     used = ctypes.c_char_p()
@@ -89,6 +97,19 @@ def _initialize(library: ctypes.CDLL) -> None:
     # espeak falls back on ESPEAK_DATA_PATH, HOME and its build machine's path without a word.
     if used.value != data:
         raise _broken(f"espeak-ng reads its data from {used.value!r} instead of {data!r}")
+
+
+def _free_forgotten(library: ctypes.CDLL) -> None:
+    linked = _files().linked
+    if not linked:
+        return
+    base = (ctypes.cast(library.espeak_Terminate, ctypes.c_void_p).value or 0) - linked[_ANCHOR]
+    delete = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(base + linked[_DELETE])
+    for name in _FORGOTTEN:
+        translator = ctypes.c_void_p.from_address(base + linked[name])
+        if translator.value:
+            delete(translator)
+            translator.value = None
 
 
 def _unload(library: ctypes.CDLL) -> None:
@@ -109,6 +130,8 @@ class _Files:
     Attributes:
         library: Path to load the library from.
         data: Folder of the data as espeak takes it, short enough for its buffer.
+        linked: Addresses that the linker gave to `_ANCHOR`, `_DELETE` and `_FORGOTTEN`; empty if they are unknown, or
+            if the library is no copy of our own.
     """
 
     def __init__(self) -> None:
@@ -116,7 +139,10 @@ class _Files:
         if not library.is_file():
             raise _broken(f"the library of espeak-ng is missing: {library}")
         self._folder: str | None = None
-        self.library = self._in_memory(library) or self._in_folder(library) or str(library)
+        private = self._in_memory(library) or self._in_folder(library)
+        self.library = private or str(library)
+        names = (_ANCHOR, _DELETE, *_FORGOTTEN)
+        self.linked = symbols.addresses(Path(private).read_bytes(), names) if private else {}
         self.data = _encoded(data)
         if len(self.data) > _MAX_PATH_BYTES:
             self.data = self._short(data)
@@ -179,9 +205,7 @@ _found: _Files | None = None
 def _data_folder() -> Path:
     # Looked for here because get_data_path() raises a bare RuntimeError, and espeak itself prints and exits.
     data = Path(espeakng_loader.__file__).parent / "espeak-ng-data"
-    missing = [
-        name for name in ("phontab", "phonindex", "phondata", "intonations") if not (data / name).is_file()
-    ]
+    missing = [name for name in ("phontab", "phonindex", "phondata", "intonations") if not (data / name).is_file()]
     if missing:
         raise _broken(f"the data of espeak-ng is incomplete, {', '.join(missing)} missing in {data}")
     return data
@@ -205,6 +229,4 @@ def _remove(folder: str, owner: int) -> None:
 
 
 def _broken(what: str) -> BrokenProvider:
-    return BrokenProvider(
-        what, who="espeak", fix="reinstall it with `pip install --force-reinstall espeakng-loader`"
-    )
+    return BrokenProvider(what, who="espeak", fix="reinstall it with `pip install --force-reinstall espeakng-loader`")

@@ -27,9 +27,7 @@ __all__ = ["Onset", "word_marks"]
 
 _RUN = re.compile(r"[^\s—…]+")
 # Scripts that put no space between words: only espeak's events show where one begins.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
-)
+_UNSPACED = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 _SPOKEN_PUNCTUATION = frozenset("%&@#*§¶‰")
 _SILENCE = 1 / 500
 """Sound below this part of the loudest sample (-54 dB) belongs to no word."""
@@ -97,18 +95,12 @@ def _divides(text: str, index: int) -> bool:
     return bool(_UNSPACED.match(text, index) or _UNSPACED.match(text, index - 1))
 
 
-def _timed(
-    text: str, runs: list[tuple[int, int]], heard: dict[int, int], samples: NDArray[np.float32]
-) -> list[_Word]:
+def _timed(text: str, runs: list[tuple[int, int]], heard: dict[int, int], samples: NDArray[np.float32]) -> list[_Word]:
     """The words with their onsets; those that espeak spoke as one share its time by their length."""
     words: list[_Word] = []
     for run, following in pairwise([*heard, len(runs)]):
         spans = [_stripped(text, *runs[run])]
-        spans += [
-            _stripped(text, *runs[other])
-            for other in range(run + 1, following)
-            if _is_word(text, *runs[other])
-        ]
+        spans += [_stripped(text, *runs[other]) for other in range(run + 1, following) if _is_word(text, *runs[other])]
         start = heard[run]
         until = _last_sound(samples, start, heard.get(following, len(samples)))
         total = sum(right - left for left, right in spans)

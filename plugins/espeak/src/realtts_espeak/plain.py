@@ -44,7 +44,7 @@ class Plain:
     """espeak-ng as hooks of realtts."""
 
     @hookimpl
-    def load(self, context: Context) -> Espeak:  # noqa: ARG002 - nothing to choose
+    def load(self, context: Context) -> Espeak:
         """Load the library once to see that it works and what it can speak with.
 
         Raises:
@@ -54,16 +54,16 @@ class Plain:
             return Espeak(read_catalogue(library))
 
     @hookimpl
-    def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:  # noqa: ARG002
+    def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:
         """All voices; variants are an option."""
         return [voice.info() for voice in model.catalogue.voices]
 
     @hookimpl
-    def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:  # noqa: ARG002
+    def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:
         """Speak, one chunk per sentence, with the marks of its words.
 
-        SSML is one call, because an element may span sentences: its chunks are cut afterwards. The seed is not
-        needed, equal requests give equal samples.
+        SSML is one call, because an element may span sentences: its chunks are cut afterwards. The seed is
+        not needed, equal requests give equal samples.
 
         Raises:
             VoiceNotFound: No such voice.
@@ -161,7 +161,7 @@ def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
 
 
 def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
-    """The sound of one call, cut where espeak began a sentence."""
+    """The sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
     samples = utterance.samples
     cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
     start = given = 0
@@ -169,6 +169,8 @@ def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
         known = given
         while known < len(marks) and (marks[known].start * SAMPLE_RATE < cut or cut == len(samples)):
             known += 1
+        if known == given and cut < len(samples):
+            continue
         yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[given:known]))
         start, given = cut, known
 

@@ -1,8 +1,8 @@
 """SSML made safe for espeak, with a way back to the caller's text.
 
-espeak's own reader of SSML takes anything: it never complains, opens files that ``<audio>`` names, keeps stacks
-of 20 entries without a check, reads ``1.5s`` as one millisecond and lets ``&#1;`` start its internal commands.
-So the text is read with expat and written anew, known elements and checked attributes only.
+espeak's own reader of SSML takes anything: it never complains, opens files that ``<audio>`` names, keeps
+stacks of 20 entries without a check, reads ``1.5s`` as one millisecond and lets ``&#1;`` start its internal
+commands. So the text is read with expat and written anew, known elements and checked attributes only.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class _Reader:
 
     def read(self) -> None:
         text, head = self._text, ""
-        if not re.match(r"\s*(<\?xml|<!|<speak[\s/>])", text):
+        if not re.match(r"\s*<(\?xml\s|!DOCTYPE|!--|speak[\s/>])", text):
             head = "<speak>"
             text = f"{head}{text}</speak>"
         # expat tells bytes; one entry per byte gives the character.
@@ -114,7 +114,7 @@ class _Reader:
         except expat.ExpatError as error:
             column = error.offset - (len(head) if error.lineno == 1 else 0)
             raise _invalid(
-                f"the SSML has {expat.ErrorString(error.code)} at line {error.lineno}, column {column}",
+                f"bad SSML at line {error.lineno}, column {column}: {expat.ErrorString(error.code)}",
                 "mend it, or leave out ssml=True to have the text read as it is",
             ) from None
 
@@ -123,9 +123,7 @@ class _Reader:
         return max(0, self._chars[index]) if index < len(self._chars) else len(self._text)
 
     def _doctype(self, *_declaration: object) -> None:
-        raise _invalid(
-            "the SSML has a document type declaration", "remove it; entities of its own are not supported"
-        )
+        raise _invalid("the SSML has a document type declaration", "remove it; entities of its own are not supported")
 
     def _write(self, text: str, origin: int) -> None:
         self.out.append(text)
@@ -148,15 +146,14 @@ class _Reader:
         if self._silent:
             return
         start = self._at()
-        if (
-            self._text[start : start + 1] == "&" and len(data) <= 1
-        ):  # a reference: expat gives each one by itself
+        if self._text[start : start + 1] == "&" and len(data) <= 1:  # a reference: expat gives each one by itself
             end = self._text.index(";", start) + 1
-            self._keep(start, end)
+            # As often as it is long, so that a word is found around all of the reference, or none of it.
+            self.spoken[start:end] = data * (end - start)
             if self._alias is None:
                 self._write(_safe(data), start)
         else:
-            self._keep(start, start + len(data))
+            self.spoken[start : start + len(data)] = self._text[start : start + len(data)]
             if self._alias is None:
                 for index, char in enumerate(data):
                     self._write(_safe(char), start + index)
@@ -164,11 +161,8 @@ class _Reader:
             self._write(_safe(self._alias), start)
             self._alias = ""
 
-    def _keep(self, start: int, end: int) -> None:
-        self.spoken[start:end] = self._text[start:end]
-
     def _tags(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
-        """Opening and closing tag to write; those that espeak does not know are left out, their content is not."""
+        """Opening and closing tag to write; none for elements that espeak does not know."""
         if name == "break":
             return _break(attributes), ""
         if name == "sub":
@@ -205,9 +199,7 @@ def _break(attributes: dict[str, str]) -> str:
         raise _invalid(f"<break> has the time {time!r}", 'give it like time="500ms" or time="1.5s"')
     milliseconds = round(float(match[1]) * (1000 if match[2] == "s" else 1))
     if milliseconds > _MAX_BREAK_MS:
-        raise _invalid(
-            f"<break> is {milliseconds / 1000:g} s long", f"pause for at most {_MAX_BREAK_MS // 1000} s"
-        )
+        raise _invalid(f"<break> is {milliseconds / 1000:g} s long", f"pause for at most {_MAX_BREAK_MS // 1000} s")
     return f'<break time="{milliseconds}ms"/>'
 
 
@@ -218,9 +210,7 @@ def _element(name: str, attributes: dict[str, str], known: dict[str, str], *, en
         if value is None:
             continue
         if not re.fullmatch(pattern, value.strip()):
-            raise _invalid(
-                f"<{name}> has {attribute}={value!r}", f"see the values of {attribute} in SSML 1.1"
-            )
+            raise _invalid(f"<{name}> has {attribute}={value!r}", f"see the values of {attribute} in SSML 1.1")
         parts.append(f"{attribute}={quoteattr(value.strip())}")
     return f"<{' '.join(parts)}{end}"
 

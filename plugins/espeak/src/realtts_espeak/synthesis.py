@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,17 @@ def _set(library: ctypes.CDLL, manner: Manner) -> None:
         library.espeak_SetParameter(parameter, value, 0)
     # espeak seeds the noise of breath and whisper with the clock.
     library.espeak_ng_SetRandSeed(0)
+    if "+" in manner.voice:
+        _seed_c_library()
+
+
+def _seed_c_library() -> None:
+    """Make the variants on "klatt 6" (caleb, Reed) repeatable: their breath comes from the C library's rand().
+
+    On Windows that library cannot be told which one it is, and these variants vary.
+    """
+    if sys.platform != "win32":
+        ctypes.CDLL(None).srand(1)
 
 
 def _refuse_uri(_kind: int, _uri: bytes, _base: bytes) -> int:
@@ -161,7 +173,7 @@ class _Collector:
                 if wave and count:
                     self.parts.append(ctypes.string_at(wave, 2 * count))
                     self.length += count
-        except BaseException as error:  # noqa: BLE001 - raised again by speak()
+        except BaseException as error:
             self.error, self.stopped = error, True
         return int(self.stopped)
 
@@ -184,6 +196,4 @@ class _Collector:
 
     def utterance(self) -> Utterance:
         pcm = np.frombuffer(b"".join(self.parts), np.int16).astype(np.float32)
-        return Utterance(
-            pcm / np.float32(32768), tuple(self.words), tuple(self.sentences), cancelled=self.stopped
-        )
+        return Utterance(pcm / np.float32(32768), tuple(self.words), tuple(self.sentences), cancelled=self.stopped)

@@ -1,0 +1,13 @@
+"""The command line ``realtts``."""
+
+from __future__ import annotations
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point of the script ``realtts``."""
+    # Imported here, so that whoever imports the package for something else does not pay for it.
+    from realtts.cli.app import run
+
+    raise SystemExit(run())

@@ -1,0 +1,165 @@
+"""``realtts doctor``: what this machine offers, what is installed, what is missing and how to mend it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli import console
+from realtts.cli.parsing import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_parser"]
+
+_WIDTH = 12
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``realtts doctor``."""
+    parser = add_command(
+        commands,
+        "doctor",
+        _doctor,
+        """Show what is missing and the command that mends it.
+
+        Looks at Python, CPU, memory, disk, GPU, torch, audio, settings and every plugin. Loads no model. The exit
+        code is 0 when everything is usable, 1 when something is missing.
+
+        Examples:
+
+            realtts doctor
+            realtts doctor --json
+        """,
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    report = _examine()
+    if arguments.json:
+        console.out_json(report)
+    else:
+        _show(report)
+    return 1 if report["problems"] else 0
+
+
+def _examine() -> dict[str, Any]:
+    from pathlib import Path
+
+    from realtts.cli import discovery, findings, machine
+
+    settings = _settings()
+    report = {
+        "python": machine.python(),
+        "cpu": machine.cpu(),
+        "memory": machine.memory(),
+        "disk": machine.disk(Path(settings["data_dir"])),
+        "gpus": machine.gpus(),
+        "torch": machine.torch(),
+        "audio": machine.audio(),
+        "settings": settings,
+        "providers": discovery.list_providers(),
+        "extensions": discovery.list_extensions(),
+    }
+    return {**report, "problems": findings.problems(report)}
+
+
+def _settings() -> dict[str, Any]:
+    """What is set, where, and whether it is right."""
+    from realtts.errors import SettingsError
+    from realtts.settings import data_dir, resolve_settings
+
+    try:
+        layers = resolve_settings()
+    except SettingsError as error:
+        fault = f"{error.who}: {error.what}"
+        return {"data_dir": str(data_dir()), "in_force": {}, "error": fault, "fix": error.fix}
+    values = layers.settings.model_dump(mode="json")
+    return {
+        "data_dir": str(data_dir(layers.settings)),
+        "in_force": {name: {"value": values[name], "from": source} for name, source in layers.sources.items()},
+        "error": None,
+        "fix": "",
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    console.heading("machine")
+    python, cpu, memory, disk = report["python"], report["cpu"], report["memory"], report["disk"]
+    where = f", environment {python['virtual_environment']}" if python["virtual_environment"] else ""
+    _entry("Python", f"{python['version']} ({python['executable']}{where})")
+    _entry("system", python["system"])
+    _entry("CPU", f"{cpu['name']}, {cpu['physical_cores']} physical cores, {' '.join(cpu['features'])}")
+    _entry("memory", f"{console.size(memory['available'])} available of {console.size(memory['total'])}")
+    _entry("disk", f"{console.size(disk['free'])} free in {disk['folder']}")
+    for gpu in report["gpus"] or [None]:
+        _entry("GPU", _gpu(gpu))
+    _entry("torch", _torch(report["torch"]))
+    _show_audio(report["audio"])
+    console.heading("settings")
+    _show_settings(report["settings"])
+    for kind in ("providers", "extensions"):
+        console.heading(kind)
+        for plugin in report[kind]:
+            _entry(plugin["name"], _plugin(plugin))
+        if not report[kind]:
+            _entry("none", "")
+    _show_problems(report["problems"])
+
+
+def _entry(label: str, text: str) -> None:
+    console.entry(label, text, label_width=_WIDTH)
+
+
+def _gpu(gpu: dict[str, str] | None) -> str:
+    if gpu is None:
+        return "no NVIDIA GPU"
+    return f"{gpu['name']}, {gpu['memory']}, compute capability {gpu['compute_capability']}, driver {gpu['driver']}"
+
+
+def _torch(torch: dict[str, Any]) -> str:
+    if not torch["installed"]:
+        return "not installed"
+    if torch["error"]:
+        return f"BROKEN: {torch['error']}"
+    if torch["cuda_build"]:
+        build = f"CUDA {torch['cuda_build']}"
+    else:
+        build = f"ROCm {torch['hip_build']}" if torch["hip_build"] else "CPU build"
+    seen = ", ".join(torch["devices"]) or ("mps" if torch["mps"] else "cpu only")
+    return f"{torch['version']}, {build}, runs on: {seen}"
+
+
+def _show_audio(audio: dict[str, Any]) -> None:
+    if audio["error"]:
+        _entry("libsndfile", f"BROKEN: {audio['error']}")
+    else:
+        formats = [name for name in ("mp3", "opus") if audio[name]]
+        _entry("libsndfile", f"{audio['libsndfile']}, writes wav, flac{''.join(f', {name}' for name in formats)}")
+    hint = "none (for --play: install pulseaudio-utils, alsa-utils, ffmpeg or sox)"
+    _entry("players", ", ".join(audio["players"]) or hint)
+
+
+def _show_settings(settings: dict[str, Any]) -> None:
+    if settings["error"]:
+        _entry("BROKEN", settings["error"])
+    elif not settings["in_force"]:
+        _entry("none", "everything has its default value")
+    for name, setting in settings["in_force"].items():
+        _entry(name, f"{setting['value']}, from {setting['from']}")
+
+
+def _plugin(plugin: dict[str, Any]) -> str:
+    brought = f"{plugin['distribution']} {plugin['version']}".strip()
+    return f"BROKEN: {plugin['broken']}" if plugin["broken"] else f"ok ({brought})"
+
+
+def _show_problems(problems: list[dict[str, str]]) -> None:
+    if not problems:
+        console.heading("nothing is missing")
+        return
+    console.heading("what is missing, and what mends it")
+    for problem in problems:
+        console.out(f"  - {console.one_line(problem['what'])}")
+        console.out(f"      {problem['fix']}")

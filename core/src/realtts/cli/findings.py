@@ -1,0 +1,77 @@
+"""What `realtts doctor` makes of what it found: each problem with the command that mends it."""
+
+from __future__ import annotations
+
+import importlib.util
+import shlex
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["problems"]
+
+_CUDA_WHEELS = "https://download.pytorch.org/whl/cu128"
+
+
+def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Everything that is missing, each with ``what`` and ``fix``.
+
+    Args:
+        report: What the doctor gathered.
+    """
+    found = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
+    return [{"what": what, "fix": fix} for what, fix in found]
+
+
+def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    providers = report["providers"]
+    if not any(provider["broken"] is None for provider in providers):
+        yield "no usable provider is installed", _pip("realtts-espeak")
+    for plugin in (*providers, *report["extensions"]):
+        if plugin["broken"] is None:
+            continue
+        kind = "provider" if plugin in providers else "extension"
+        names = plugin["distribution"].split(" and ")
+        clash = len(names) > 1
+        fix = f"pip uninstall {shlex.quote(names[-1])}" if clash else _pip("--force-reinstall", names[0])
+        yield f"the {kind} {plugin['name']!r} is broken", fix
+
+
+def _of_torch(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    torch, gpus = report["torch"], report["gpus"]
+    wanting = [p["name"] for p in report["providers"] if p["broken"] is None and p["torch"]]
+    if not torch["installed"]:
+        if wanting:
+            yield f"torch is missing, which {', '.join(wanting)} needs", _pip("realtts[torch]")
+    elif torch["error"]:
+        yield f"torch cannot be imported: {torch['error']}", _pip("--force-reinstall", "torch")
+    elif gpus and not torch["cuda_build"] and not torch["hip_build"]:
+        fix = _pip("--force-reinstall", "torch", "--index-url", _CUDA_WHEELS)
+        yield "there is an NVIDIA GPU, but torch is built without CUDA", fix
+    elif gpus and torch["cuda_build"] and not torch["cuda_available"]:
+        what = f"torch (CUDA {torch['cuda_build']}) cannot use the NVIDIA GPU (driver {gpus[0]['driver']})"
+        yield what, "update the driver, or check CUDA_VISIBLE_DEVICES and the container's access to the GPU"
+
+
+def _of_audio(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    audio = report["audio"]
+    if audio["error"]:
+        yield f"no audio can be written: {audio['error']}", _pip("--force-reinstall", "soundfile")
+    elif not (audio["mp3"] and audio["opus"]):
+        what = f"libsndfile {audio['libsndfile']} cannot write MP3 or Opus"
+        yield what, _pip("--upgrade", "--force-reinstall", "soundfile")
+
+
+def _of_settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    settings, disk = report["settings"], report["disk"]
+    if settings["error"]:
+        yield settings["error"], settings["fix"]
+    if not disk["writable"]:
+        yield f"the data folder {disk['folder']} cannot be written", "set REALTTS_DATA_DIR to a folder that can"
+
+
+def _pip(*arguments: str) -> str:
+    # Environments made by uv hold no pip.
+    program = "pip install" if importlib.util.find_spec("pip") is not None else "uv pip install"
+    return f"{program} {shlex.join(arguments)}"

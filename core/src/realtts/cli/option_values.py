@@ -1,0 +1,56 @@
+"""``-O NAME=VALUE``: from the words of a command line to the values that a provider's options expect."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import InvalidOption
+from realtts.validate import check_options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from realtts.spec import ProviderSpec
+
+__all__ = ["parse_options"]
+
+
+def parse_options(given: Iterable[str], spec: ProviderSpec) -> dict[str, Any]:
+    """The options by name, each as JSON says where the option takes that, else as the string it is.
+
+    Args:
+        given: ``NAME=VALUE``; ``-`` in the name stands for ``_``. The last one of a name counts.
+        spec: Whose options they are.
+
+    Raises:
+        InvalidOption: There is no ``=``, or the value is wrong.
+        UnknownOption: The provider has no such option.
+    """
+    return dict(_parse(item, spec) for item in given)
+
+
+def _parse(item: str, spec: ProviderSpec) -> tuple[str, Any]:
+    name, equals, raw = item.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals or not name:
+        raise InvalidOption(f"{item!r} is not NAME=VALUE", who="--option", fix="write for example -O temperature=0.8")
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = raw
+    try:
+        check_options({name: value}, spec)
+    except InvalidOption:
+        if value == raw or not _accepts(name, raw, spec):
+            raise
+        return name, raw  # a string option whose value looks like a number
+    return name, value
+
+
+def _accepts(name: str, raw: str, spec: ProviderSpec) -> bool:
+    try:
+        check_options({name: raw}, spec)
+    except InvalidOption:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""Parsers with one look: help that keeps its examples, and ``--debug`` wherever it is written."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+__all__ = ["Parser", "add_command", "commands_of", "describe"]
+
+_WIDEST = 100
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Wraps paragraphs, except those that are indented."""
+
+    def __init__(self, prog: str) -> None:
+        from realtts.cli.console import width
+
+        super().__init__(prog, max_help_position=28, width=width())
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:  # noqa: ARG002 - argparse's signature
+        return "\n\n".join(
+            part if part.startswith(" ") else textwrap.fill(part, width, break_on_hyphens=False)
+            for part in text.split("\n\n")
+        )
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):  # its commands only, without a line for itself
+            return "".join(map(self._format_action, action._get_subactions()))
+        return super()._format_action(action)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        if not action.option_strings or action.nargs == 0:
+            return super()._format_action_invocation(action)
+        return f"{', '.join(action.option_strings)} {action.metavar or action.dest.upper()}"  # the value once
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose messages name the closest option or command."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(formatter_class=_Formatter, allow_abbrev=False, **attributes)
+        # Without a default, so that a command does not take back what stood before it.
+        self.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show tracebacks and logs")
+        self.set_defaults(run=None, parser=self)
+
+    def parse_args(self, *arguments: Any, **named: Any) -> Any:
+        """As usual; what is not known is named with what is closest to it."""
+        found, unknown = self.parse_known_args(*arguments, **named)
+        if not hasattr(found, "debug"):
+            found.debug = False
+        if unknown:
+            chosen: Parser = found.parser
+            options = [name for action in chosen._actions for name in action.option_strings]
+            near = closest(unknown[0].partition("=")[0], options) if unknown[0].startswith("-") else ""
+            chosen.error(f"unknown argument: {unknown[0]}{near}")
+        return found
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in two lines; the whole usage would push it out of sight."""
+        self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def describe(parser: Parser, text: str) -> Parser:
+    """Give a parser its description; indented paragraphs are printed as they are."""
+    parser.description = inspect.cleandoc(text)
+    return parser
+
+
+def commands_of(parser: Parser) -> Any:
+    """Where a parser's commands are added."""
+    return parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+
+
+def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], int | None] | None, text: str) -> Parser:
+    """Add a command.
+
+    Args:
+        commands: Result of `commands_of`.
+        name: The word on the command line.
+        run: What it does; returns the exit code, None for 0. None for a group of commands.
+        text: Description; its first line stands in the list of commands.
+    """
+    first = inspect.cleandoc(text).partition("\n")[0]
+    parser: Parser = describe(commands.add_parser(name, help=first[:1].lower() + first[1:].rstrip(".")), text)
+    parser.set_defaults(run=run)
+    return parser

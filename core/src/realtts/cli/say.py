@@ -1,0 +1,98 @@
+"""``realtts say``: text to a file, to the loudspeaker, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli.parsing import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+    from realtts.cli.parsing import Parser
+
+__all__ = ["add_parser"]
+
+MAX_CHARS = 5_000_000
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``realtts say``."""
+    parser = add_command(
+        commands,
+        "say",
+        _say,
+        """Speak a text into an audio file, or aloud.
+
+        Long texts are spoken block by block in bounded memory; Ctrl-C leaves a valid file of what was spoken so far.
+        A text that begins with a dash goes behind --.
+
+        Examples:
+
+            realtts say "Hello there." -o hello.wav
+            realtts say "Guten Tag." -l de --play
+            realtts say -f book.txt -o book.mp3 --captions book.srt
+            realtts say "In your voice." -v me.wav -o me.flac -O exaggeration=0.7
+            echo "From a pipe." | realtts say - -o pipe.opus
+        """,
+    )
+    parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads it from standard input")
+    parser.add_argument("-f", "--file", type=Path, metavar="FILE", help="read the text from a file (UTF-8)")
+    _add_outputs(parser)
+    _add_speaker(parser)
+
+
+def _add_outputs(parser: Parser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="write a .wav, .flac, .ogg, .opus or .mp3 file"
+    )
+    group.add_argument("--play", action="store_true", help="play the audio as it comes")
+    group.add_argument(
+        "--stream", action="store_true", help="write at the final path while speaking, instead of moving the file there"
+    )
+    group.add_argument("--captions", type=Path, metavar="FILE", help="write subtitles, .srt or .vtt")
+    group.add_argument(
+        "--max-chars",
+        type=int,
+        default=MAX_CHARS,
+        metavar="N",
+        help="refuse a longer text before anything is spoken (default: 5,000,000)",
+    )
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
+
+
+def _add_speaker(parser: Parser) -> None:
+    group = parser.add_argument_group("speaker")
+    group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: the best that is installed")
+    group.add_argument("--model", help="checkpoint name, hub id or local folder")
+    group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
+    group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
+    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag, such as en or pt-br")
+    group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
+    group.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
+    )
+    group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
+    group.add_argument(
+        "--option",
+        "-O",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the provider; may be repeated",
+    )
+    group.add_argument("--strict", action="store_true", help="fail instead of stepping down to a plainer path")
+
+
+def _say(arguments: argparse.Namespace) -> int:
+    from dataclasses import fields
+
+    from realtts.cli.speaking import Job, speak
+
+    return 0 if speak(Job(**{field.name: getattr(arguments, field.name) for field in fields(Job)})) else 130

@@ -1,0 +1,214 @@
+"""What ``realtts say`` does: block after block, from the text to every output, in bounded memory."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from realtts import RealProvider
+from realtts.cli import console
+from realtts.cli.interrupts import Interrupts
+from realtts.cli.option_values import parse_options
+from realtts.cli.outputs import Outputs
+from realtts.cli.progress import Progress
+from realtts.cli.source import find_source
+from realtts.errors import InvalidOption
+from realtts.plan import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.text import is_speakable
+from realtts.validate import check_options
+from realtts.voices.lookup import find_voice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from realtts.cli.source import Source
+    from realtts.speech import Chunk
+
+__all__ = ["Job", "speak"]
+
+# Small enough that progress moves and that little is lost by an interrupt, large enough that texts of a few pages
+# are one request.
+BLOCK_CHARS = 5000
+_LONG_CHARS = 1000
+_PATIENCE_S = 3.0
+_PARAGRAPH_END = re.compile(r"\n\s*\n\Z")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The command line of ``realtts say``; see there."""
+
+    text: str | None
+    file: Path | None
+    output: Path | None
+    play: bool
+    provider: str | None
+    model: str | None
+    voice: str | None
+    reference_text: str | None
+    language: str | None
+    speed: float
+    seed: int | None
+    device: str | None
+    options: Sequence[str]
+    strict: bool
+    stream: bool
+    captions: Path | None
+    max_chars: int
+    quiet: bool
+
+
+@dataclass
+class _Tally:
+    """What has been spoken so far."""
+
+    chars: int = 0
+    load_s: float = 0.0
+    warnings: dict[str, None] = field(default_factory=dict)  # in order, each once
+
+
+def speak(job: Job) -> bool:
+    """Speak the job's text to its outputs; False when it was interrupted.
+
+    Raises:
+        RealTTSError: Something is wrong; nothing is left behind, except by ``--stream``.
+    """
+    if job.output is None and not job.play:
+        raise InvalidOption(
+            "there is nowhere to put the audio", who="realtts say", fix="add -o FILE, such as -o speech.wav, or --play"
+        )
+    source = find_source(job.text, job.file, job.max_chars)
+    source.check(job.max_chars)
+    with Interrupts() as interrupts:
+        tts = RealProvider(job.provider, model=job.model, device=job.device, strict=job.strict or None)
+        outputs = None
+        try:
+            outputs = Outputs(
+                interrupts, job.output, live=job.stream, play=job.play, captions=job.captions, spec=tts.spec
+            )
+            _run(_Run(job, source, tts, outputs))
+        except KeyboardInterrupt:
+            console.err(_interrupted(outputs))
+            _close(tts, _PATIENCE_S)
+            return False
+        except BaseException:
+            if outputs is not None:
+                _leave(outputs, stream=job.stream)
+            tts.close()
+            raise
+        tts.close()
+        return True
+
+
+class _Run:
+    """A job under way."""
+
+    def __init__(self, job: Job, source: Source, tts: RealProvider, outputs: Outputs) -> None:
+        self.job = job
+        self.source = source
+        self.tts = tts
+        self.outputs = outputs
+        self.tally = _Tally()
+        self.seed = secrets.randbits(31) if job.seed is None else job.seed
+        options = parse_options(job.options, tts.spec)
+        self._arguments: dict[str, Any] = {
+            # Read once: a recording that changes while a book is spoken must not change the voice.
+            "voice": find_voice(job.voice, reference_text=job.reference_text, spec=tts.spec, settings=tts.settings),
+            "language": job.language,
+            "speed": job.speed,
+            "seed": self.seed,
+            **options,
+        }
+        markup = getattr(check_options(options, tts.spec), "ssml", False)
+        # Markup is one document: cut into blocks it would be none.
+        self._block_chars = source.chars if markup else min(BLOCK_CHARS, tts.settings.max_text_chars)
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The audio of the whole text, with silence between blocks."""
+        pause_s = 0.0
+        for block in self.source.blocks(self._block_chars):
+            speakable = is_speakable(block)
+            if speakable and pause_s:
+                self.outputs.write_silence(pause_s / self.job.speed)
+            self.outputs.begin_block(block)
+            if speakable:
+                yield from self._block(block)
+                pause_s = 0.0 if self.tts.spec.max_chars is None else SENTENCE_PAUSE_S
+            if pause_s and _PARAGRAPH_END.search(block):
+                pause_s = PARAGRAPH_PAUSE_S
+            self.tally.chars += len(block)
+
+    def _block(self, block: str) -> Iterator[Chunk]:
+        with self.tts.stream(block, **self._arguments) as stream:
+            for chunk in stream:
+                self.tally.warnings.update(dict.fromkeys(chunk.warnings))
+                yield chunk
+        stages = stream.metrics.stages
+        self.tally.load_s += sum(seconds for stage, seconds in stages.items() if stage != "generate")
+
+
+def _run(run: _Run) -> None:
+    """Speak to the end."""
+    job, outputs = run.job, run.outputs
+    started = time.perf_counter()
+    long = run.source.chars > _LONG_CHARS
+    with Progress(run.source.chars, wanted=long and not job.quiet) as progress:
+        for chunk in run.chunks():
+            outputs.write(chunk)
+            spoken = max((mark.span[1] for mark in chunk.marks), default=0)
+            progress.update(run.tally.chars + spoken, outputs.seconds)
+    work_s = time.perf_counter() - started
+    outputs.finish()
+    if not job.quiet:
+        _summary(run, work_s)
+
+
+def _interrupted(outputs: Outputs | None) -> str:
+    """Finish what there is, and say what that is."""
+    if outputs is None:
+        return "Interrupted before any audio."
+    left = outputs.keep()
+    if outputs.path is None:
+        return f"Interrupted after {outputs.seconds:.2f} s of audio."
+    if left:
+        return f"Interrupted: {outputs.path} holds the first {outputs.seconds:.2f} s of audio."
+    return f"Interrupted before any audio: {outputs.path} was not written."
+
+
+def _leave(outputs: Outputs, *, stream: bool) -> None:
+    """After an error nothing is left, except of a stream, which others may be reading already."""
+    if not stream:
+        outputs.discard()
+    elif outputs.keep():
+        console.err(f"Stopped by an error: {outputs.path} holds the first {outputs.seconds:.2f} s of audio.")
+
+
+def _summary(run: _Run, work_s: float) -> None:
+    status = run.tts.get_provider_status()
+    outputs, load_s = run.outputs, run.tally.load_s
+    parts = [f"{outputs.seconds:.2f} s of audio"]
+    # Whoever listens sets the pace, so there is no rate to speak of.
+    if outputs.seconds and not run.job.play:
+        parts.append(f"RTF {max(0.0, work_s - load_s) / outputs.seconds:.3g}")
+    if load_s >= 0.05:
+        parts.append(f"{load_s:.1f} s to load")
+    parts += [f"{status['provider']}/{status['variant']}", f"seed {run.seed}"]
+    console.err(f"{outputs.path or 'played'}: {', '.join(parts)}")
+    for path in outputs.others:
+        console.err(f"{path}: captions")
+    for warning in (*run.tally.warnings, *outputs.warnings):
+        console.warn(warning)
+    for attempt in status["attempts"]:
+        console.err(console.given_up(attempt))
+
+
+def _close(tts: RealProvider, patience_s: float) -> None:
+    """Close without waiting for a step that cannot be cancelled, such as a load."""
+    closing = threading.Thread(target=tts.close, daemon=True)
+    closing.start()
+    closing.join(patience_s)

@@ -1,0 +1,90 @@
+"""``realtts status``: how a provider would run, or does run, on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli import console
+from realtts.cli.parsing import add_command
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``realtts status``."""
+    parser = add_command(
+        commands,
+        "status",
+        _status,
+        """Show how a provider runs here, and what was given up.
+
+        Loads nothing unless --load is given.
+
+        Examples:
+
+            realtts status
+            realtts status espeak --load
+            realtts status chatterbox --load --device cpu --json
+        """,
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: the best that is installed")
+    parser.add_argument("--load", action="store_true", help="load the model first, and show which path works")
+    parser.add_argument("--model", help="checkpoint name, hub id or local folder")
+    parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from realtts import RealProvider
+    from realtts.errors import StageFailed
+
+    with RealProvider(arguments.name, model=arguments.model, device=arguments.device) as tts:
+        failure = None
+        if arguments.load:
+            try:
+                tts.load()
+            except StageFailed as error:
+                failure = error  # the status says more than the error does
+        found = tts.get_provider_status()
+    if arguments.json:
+        console.out_json(found)
+    else:
+        _show(found)
+    if failure is not None:
+        # Shown in the status already.
+        failure.attempts = ()
+        raise failure
+
+
+def _show(found: dict[str, Any]) -> None:
+    console.heading(found["provider"])
+    path = f"{found['variant']}, rung {found['rung']}" if found["variant"] else "not loaded (see --load)"
+    checkpoint = found["checkpoint"]
+    details = {key: value for key, value in found["optimization_details"].items() if value is not None}
+    console.entry("state", found["state"])
+    console.entry("path", path)
+    if checkpoint is not None:
+        console.entry("checkpoint", f"{checkpoint['name']} ({checkpoint['path'] or checkpoint['source'] or 'bundled'})")
+    if details:
+        console.entry("details", _pairs(details))
+    if found["timings"]:
+        console.entry("timings", ", ".join(f"{stage} {_seconds(s)}" for stage, s in found["timings"].items()))
+    versions = (f"{name} {version or 'missing'}" for name, version in found["versions"].items())
+    console.entry("versions", ", ".join(versions))
+    for attempt in found["attempts"]:
+        console.entry("given up", console.given_up(attempt).removeprefix("gave up "))
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_value(value)}" for key, value in values.items())
+
+
+def _value(value: Any) -> str:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+def _seconds(value: Any) -> str:
+    return f"{value:.3g} s" if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,77 @@
+"""Addresses of what a shared library does not export, from the symbol table of its file.
+
+The wheels for Linux (ELF) and macOS (Mach-O) keep that table; the one for Windows has none.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+__all__ = ["addresses"]
+
+_ELF64 = b"\x7fELF\x02\x01"  # 64 bits, little-endian, as all of the following
+_MACH_O64 = b"\xcf\xfa\xed\xfe"
+_SHT_SYMTAB = 2
+_LC_SYMTAB = 2
+
+_Symbol = tuple[int, int]
+"""Where its name stands in the file, and its address relative to the same base for all symbols."""
+
+
+def addresses(image: bytes, names: Collection[str]) -> dict[str, int]:
+    """Look symbols up in a library of 64 bits.
+
+    Args:
+        image: The file.
+        names: Symbols as C spells them.
+
+    Returns:
+        Addresses as linked; only their differences mean something. Empty unless each name stands for exactly one.
+    """
+    wanted = {name.encode(): name for name in names}
+    found: dict[str, int] = {}
+    try:
+        for position, address in _symbols(image):
+            name = wanted.get(image[position : image.index(0, position)])
+            if name is not None and address and found.setdefault(name, address) != address:
+                return {}
+    except (struct.error, ValueError):  # not what it says it is
+        return {}
+    return found if len(found) == len(wanted) else {}
+
+
+def _symbols(image: bytes) -> Iterator[_Symbol]:
+    if image.startswith(_ELF64):
+        return _elf(image)
+    if image.startswith(_MACH_O64):
+        return _mach_o(image)
+    return iter(())
+
+
+def _elf(image: bytes) -> Iterator[_Symbol]:
+    (table,) = struct.unpack_from("<Q", image, 0x28)
+    entry, count = struct.unpack_from("<HH", image, 0x3A)
+    for section in range(table, table + entry * count, entry):
+        _, kind, _, _, start, size, link = struct.unpack_from("<IIQQQQI", image, section)
+        if kind == _SHT_SYMTAB:
+            (texts,) = struct.unpack_from("<Q", image, table + entry * link + 0x18)
+            for symbol in range(start, start + size, 24):
+                name, _, _, _, address = struct.unpack_from("<IBBHQ", image, symbol)
+                yield texts + name, address
+
+
+def _mach_o(image: bytes) -> Iterator[_Symbol]:
+    (commands,) = struct.unpack_from("<I", image, 16)
+    command = 32
+    for _ in range(commands):
+        kind, size = struct.unpack_from("<II", image, command)
+        if kind == _LC_SYMTAB:
+            start, count, texts, _ = struct.unpack_from("<IIII", image, command + 8)
+            for symbol in range(start, start + count * 16, 16):
+                name, _, _, _, address = struct.unpack_from("<IBBHQ", image, symbol)
+                yield texts + name + 1, address  # without the underscore in front of every name
+        command += size

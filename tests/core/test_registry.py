@@ -1,0 +1,164 @@
+"""Discovery: names without importing, broken plugins beside working ones, and two that claim one name."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import realtts
+from realtts import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, RealProvider, UnknownProvider
+from realtts import registry
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts distributions on the path: a module, and metadata with an entry point."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [name for name in sys.modules if name.startswith("installed_")]:
+        monkeypatch.delitem(sys.modules, module)
+
+    def install(name, code, *, entry=None, dist=None, group="realtts.providers", version="1.0"):
+        dist = dist or f"realtts-{name}"
+        module = f"installed_{dist.replace('-', '_')}"
+        (tmp_path / f"{module}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+        info = tmp_path / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {entry or module + ':spec'}\n", encoding="utf-8")
+        return module
+
+    return install
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """A machine with no plugin installed at all, whatever the test environment has."""
+    found = registry.importlib_metadata.entry_points
+
+    def only_ours(*, group):
+        return [point for point in found(group=group) if "installed_" in point.value]
+
+    monkeypatch.setattr(registry.importlib_metadata, "entry_points", only_ours)
+
+
+FAKE = """
+    from realtts.testing import fake_spec
+    spec = fake_spec(name={name!r})
+"""
+
+
+def test_installed_provider_is_found_and_speaks(install, empty):
+    """A name given to RealProvider is looked up among the entry points."""
+    install("alpha", FAKE.format(name="alpha"))
+    with RealProvider("alpha") as provider:
+        assert provider.generate("Hello there").duration == pytest.approx(0.2)
+        versions = provider.get_provider_status()["versions"]
+    assert versions["realtts-alpha"] == "1.0"
+
+
+def test_names_are_read_without_importing_others(install, empty):
+    """Asking for one provider imports no other plugin."""
+    install("alpha", FAKE.format(name="alpha"))
+    other = install("beta", FAKE.format(name="beta"))
+    registry.get_spec("alpha")
+    assert other not in sys.modules
+
+
+BROKEN = {
+    "raises": ("raise RuntimeError('half installed')", BrokenProvider, "half installed"),
+    "exits": ("raise SystemExit(3)", BrokenProvider, "SystemExit"),
+    "missing module": ("import no_such_module", BrokenProvider, "no_such_module"),
+    "syntax": ("def (", BrokenProvider, "SyntaxError"),
+    "no attribute": ("spam = 1", BrokenProvider, "spec"),
+    "not a spec": ("spec = {'name': 'broken'}", InvalidPlugin, "not a ProviderSpec"),
+    "other name": (FAKE.format(name="another"), InvalidPlugin, "another"),
+    "other contract": (
+        "from realtts.testing import fake_spec\nspec = fake_spec(name='broken', api=2)", InvalidPlugin, "contract 2"
+    ),
+    "wrong field": (
+        "from realtts.testing import fake_spec\nspec = fake_spec(name='broken', sample_rates=())",
+        InvalidPlugin,
+        "sample_rates",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=str)
+def test_broken_plugin_is_listed_and_harms_no_other(install, empty, case):
+    """It appears with its error; asking for it raises that; another one works."""
+    code, expected, what = BROKEN[case]
+    install("broken", code)
+    install("alpha", FAKE.format(name="alpha"))
+    listed = {entry.name: entry for entry in realtts.installed()}
+    assert listed["alpha"].error is None
+    assert isinstance(listed["broken"].error, expected)
+    assert what in str(listed["broken"].error)
+    with pytest.raises(expected):
+        RealProvider("broken")
+    assert RealProvider().spec.name == "alpha"
+
+
+def test_two_distributions_with_one_name(install, empty):
+    """The error names both; other providers work."""
+    install("alpha", FAKE.format(name="alpha"), dist="first-alpha")
+    install("alpha", FAKE.format(name="alpha"), dist="second-alpha")
+    install("beta", FAKE.format(name="beta"))
+    with pytest.raises(DuplicateProvider, match="first-alpha and second-alpha"):
+        RealProvider("alpha")
+    listed = {entry.name: entry for entry in realtts.installed()}
+    assert isinstance(listed["alpha"].error, DuplicateProvider)
+    assert listed["alpha"].spec is None
+    assert RealProvider().spec.name == "beta"
+
+
+def test_unknown_provider_names_the_closest(install, empty):
+    """And what is installed, and how to install more."""
+    install("chatterbox", FAKE.format(name="chatterbox"))
+    with pytest.raises(UnknownProvider, match="did you mean 'chatterbox'") as caught:
+        RealProvider("chaterbox")
+    assert "pip install realtts-chaterbox" in caught.value.fix
+
+
+def test_unnamed_provider_is_the_best_installed(install, empty):
+    """The documented order: the preferred ones, then third parties by name, the embedded voice last."""
+    with pytest.raises(NoProvider, match="realtts-espeak"):
+        RealProvider()
+    for name, best in (("espeak", "espeak"), ("zeta", "zeta"), ("beta", "beta"), ("f5", "f5"), ("qwen3", "qwen3")):
+        install(name, FAKE.format(name=name))
+        assert RealProvider().spec.name == best
+
+
+def test_unnamed_provider_can_be_set(install, empty, monkeypatch):
+    """The setting `provider` chooses, from the environment too."""
+    install("alpha", FAKE.format(name="alpha"))
+    install("beta", FAKE.format(name="beta"))
+    monkeypatch.setenv("REALTTS_PROVIDER", "beta")
+    assert RealProvider().spec.name == "beta"
+    assert RealProvider("alpha").spec.name == "alpha"
+
+
+def test_provider_must_be_a_name_or_a_spec():
+    """Anything else is a typed error."""
+    with pytest.raises(realtts.SettingsError, match="int"):
+        RealProvider(3)  # type: ignore[arg-type]
+
+
+def test_same_distribution_twice_on_the_path_is_no_clash(install, empty, tmp_path, monkeypatch):
+    """An editable install can show one distribution twice."""
+    install("alpha", FAKE.format(name="alpha"))
+    copy = tmp_path / "again"
+    copy.mkdir()
+    source = tmp_path / "realtts_alpha-1.0.dist-info"
+    (copy / source.name).mkdir()
+    for file in source.iterdir():
+        (copy / source.name / file.name).write_bytes(file.read_bytes())
+    monkeypatch.syspath_prepend(str(copy))
+    assert registry.get_spec("alpha").name == "alpha"
+
+
+def test_importing_realtts_is_light():
+    """`import realtts` imports none of the heavy packages, and listing providers no torch or numpy of ours."""
+    code = "import realtts, sys; realtts.installed(); print([m for m in ('torch', 'numpy', 'soundfile', 'pydantic') if m in sys.modules])"  # noqa: E501
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

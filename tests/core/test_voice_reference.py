@@ -1,0 +1,178 @@
+"""Reference recordings, from wherever they come."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import soundfile
+
+from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.speech import Voice
+from realtts.voices import check, load
+
+RATE = 16_000
+LIMITS = (0.5, 10.0)
+
+
+def speech(seconds=1.0):
+    """Noise at a tenth of full scale."""
+    return (0.1 * np.random.default_rng(0).standard_normal(round(seconds * RATE))).astype(np.float32)
+
+
+def loaded(samples, rate=RATE, **more):
+    """Loaded from samples."""
+    return load((samples, rate), seconds=LIMITS, who="beep", **more)
+
+
+def test_a_path_is_read(tmp_path):
+    """As a string or a path; the file's name is kept for messages."""
+    soundfile.write(tmp_path / "a.wav", speech(), RATE, subtype="FLOAT")
+    for path in (tmp_path / "a.wav", str(tmp_path / "a.wav")):
+        voice = load(path, text="some words", seconds=LIMITS, who="beep")
+        assert np.array_equal(voice.samples, speech())
+        assert (voice.sample_rate, voice.text, voice.name) == (RATE, "some words", "a.wav")
+
+
+def test_a_missing_path_is_reported():
+    """By the error of the reader."""
+    with pytest.raises(VoiceNotFound):
+        load("no/such.wav", seconds=LIMITS, who="beep")
+
+
+def test_a_path_that_is_too_long_is_reported(tmp_path):
+    """From its header."""
+    soundfile.write(tmp_path / "a.wav", speech(11), RATE)
+    with pytest.raises(VoiceUnsuitable, match="longer than 10 s"):
+        load(tmp_path / "a.wav", seconds=LIMITS, who="beep")
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "old"), ("new", "new")], ids=["kept", "replaced"])
+def test_a_voice_is_checked_again(given, kept):
+    """Its text stays unless another is given."""
+    voice = load(Voice(speech(), RATE, "old", "me"), text=given, seconds=LIMITS, who="beep")
+    assert np.array_equal(voice.samples, speech())
+    assert (voice.text, voice.name) == (kept, "me")
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        speech(),
+        speech().astype(np.float64),
+        np.round(speech() * 2**15).astype(np.int16),
+        np.round(speech().astype(np.float64) * 2**31).astype(np.int32),
+        np.round(speech() * 128 + 128).astype(np.uint8),
+        np.round(speech() * 128).astype(np.int8),
+        speech().astype(np.float16),
+        speech()[:, None],
+        speech()[None],
+        np.stack([speech()] * 2, axis=1),
+        np.stack([speech() * 2, speech() * 0]),
+        speech().tolist(),
+        np.asfortranarray(np.stack([speech()] * 2, axis=1)),
+        speech().astype(">f4"),
+    ],
+    ids=[
+        "float32", "float64", "int16", "int32", "uint8", "int8", "float16", "column", "row", "stereo", "planar",
+        "list", "fortran", "big endian",
+    ],
+)  # fmt: skip
+def test_samples_come_in_many_forms(samples):
+    """All become contiguous mono float32 in [-1, 1]."""
+    voice = loaded(samples)
+    assert voice.samples.dtype == np.dtype("float32")
+    assert voice.samples.shape == (RATE,)
+    assert voice.samples.flags.c_contiguous
+    assert np.allclose(voice.samples, speech(), atol=0.005)
+
+
+class OnDevice:
+    """A tensor that refuses to become an array, as those on a GPU do."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+@pytest.mark.parametrize(
+    ("samples", "what"),
+    [
+        (np.full(RATE, np.nan, np.float32), "NaN"),
+        (np.where(np.arange(RATE) == 5, np.inf, speech()), "inf"),
+        (speech() * 32768, r"\[-1, 1\]"),
+        (np.zeros(RATE, np.int64), "int64"),
+        (np.zeros(RATE, bool), "bool"),
+        (np.zeros(RATE, complex), "complex"),
+        (np.array(["a"]), "<U1"),
+        (np.zeros((2, 3, 4), np.float32), r"\(2, 3, 4\)"),
+        (np.zeros((100, 100), np.float32), r"\(100, 100\)"),
+        (np.float32(1), r"\(\)"),
+        ([[1.0], [1.0, 2.0]], "cannot be made an array"),
+        (OnDevice(), r"detach\(\)\.cpu\(\)"),
+        (np.zeros(0, np.float32), "too short"),
+        (np.zeros((0, 2), np.float32), "too short"),
+        (None, "object"),
+    ],
+    ids=[
+        "NaN", "infinity", "unscaled", "int64", "bool", "complex", "strings", "3-d", "many channels", "scalar",
+        "ragged", "on device", "none", "none in stereo", "None",
+    ],
+)  # fmt: skip
+def test_samples_of_a_wrong_kind_are_refused(samples, what):
+    """With the fix."""
+    with pytest.raises(VoiceUnsuitable, match=what):
+        loaded(samples)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 3999, 384_001, 16_000.0, "16000", None, True], ids=repr)
+def test_silly_sample_rates_are_refused(rate):
+    """A whole number that audio can have."""
+    with pytest.raises(VoiceUnsuitable, match="whole number of Hz from 4000 to 384000"):
+        loaded(speech(), rate)
+
+
+def test_numpy_numbers_are_sample_rates():
+    """They come out as plain ones."""
+    assert type(loaded(speech(), np.int64(RATE)).sample_rate) is int
+
+
+@pytest.mark.parametrize(
+    "voice", [None, 3, b"a.wav", speech(), (speech(),), [speech(), RATE]], ids=lambda v: type(v).__name__
+)
+def test_other_things_are_no_voices(voice):
+    """The message says what is one."""
+    with pytest.raises(VoiceUnsuitable, match=r"pass a path, a tuple \(samples, sample_rate\)"):
+        load(voice, seconds=LIMITS, who="beep")
+
+
+@pytest.mark.parametrize(("seconds", "word"), [(0.4, "short"), (10.1, "long")])
+def test_length_is_checked(seconds, word):
+    """The message says how long it is, and what is allowed."""
+    with pytest.raises(VoiceUnsuitable, match=rf"beep.*too {word}: {seconds:.2f} s.*0\.5 to 10 s"):
+        loaded(speech(seconds))
+
+
+@pytest.mark.parametrize("seconds", LIMITS)
+def test_the_limits_of_length_are_inclusive(seconds):
+    """Exactly the shortest, exactly the longest."""
+    assert loaded(speech(seconds)).duration == seconds
+
+
+def test_silence_is_refused():
+    """Nothing above -50 dBFS."""
+    with pytest.raises(VoiceUnsuitable, match="silent"):
+        loaded(np.full(RATE, 0.003, np.float32))
+    assert loaded(np.full(RATE, 0.0033, np.float32))
+
+
+def test_clipping_is_refused():
+    """More than 1 % of the samples at full scale."""
+    with pytest.raises(VoiceUnsuitable, match=r"clipped: \d+%"):
+        loaded(np.clip(speech() * 50, -1, 1))
+    assert loaded(np.sin(np.arange(RATE) * 0.1).astype(np.float32))
+
+
+def test_check_alone():
+    """A recording that is in form already."""
+    check(Voice(speech(), RATE), LIMITS, "beep")
+    with pytest.raises(VoiceUnsuitable):
+        check(Voice(speech() * 0, RATE), LIMITS, "beep")

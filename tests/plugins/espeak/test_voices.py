@@ -1,0 +1,96 @@
+"""Voices: the list, how one is chosen, and that every one speaks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from realtts import errors
+from realtts.speech import Voice
+from realtts_espeak import spec
+from realtts_espeak.catalogue import read_catalogue
+from realtts_espeak.library import fresh_library
+
+TEXT = "Hello, one two three."
+
+
+def _ids() -> list[str]:
+    with fresh_library() as library:
+        return [voice.id for voice in read_catalogue(library).voices]
+
+
+def test_list(say) -> None:
+    """Over 100, unique, described, each in a declared language."""
+    voices = say.plain.voices(None, say.model)
+    assert len(voices) > 100
+    assert len({voice.id for voice in voices}) == len(voices)
+    assert all(voice.name and voice.language in spec.languages for voice in voices)
+
+
+@pytest.mark.parametrize("voice", _ids())
+def test_every_voice_speaks(say, voice: str, capfd) -> None:
+    """A short word, audible, with its time, and without a complaint on the C streams."""
+    spoken = say("radio 1", voice=voice)
+    assert np.abs(spoken.samples).max() > 0.05
+    assert 0.2 < spoken.duration < 6
+    assert spoken.words
+    assert capfd.readouterr() == ("", "")
+
+
+def test_every_variant_speaks_and_repeats(say) -> None:
+    """All of them, each its own sound, the noisy ones repeatable too."""
+    heard = set()
+    for variant in say.model.catalogue.variants:
+        samples = say("Hello.", variant=variant).samples
+        assert np.array_equal(samples, say("Hello.", variant=variant).samples), variant
+        heard.add(samples.tobytes())
+    assert len(heard) > 90
+
+
+@pytest.mark.parametrize("name", ["de", "DE", "gmw/de", "German"], ids=str)
+def test_names_of_one_voice(say, name: str) -> None:
+    """Our id, espeak's identifier and its name, in any case."""
+    assert np.array_equal(say(TEXT, voice=name).samples, say(TEXT, language="de").samples)
+
+
+@pytest.mark.parametrize(
+    ("language", "voice"),
+    [(None, "en-us"), ("en", "en-us"), ("en-GB", "en-gb"), ("pt-BR", "pt-br"), ("de-AT", "de"), ("zh", "cmn")],
+    ids=str,
+)
+def test_language_selects(say, language: str | None, voice: str) -> None:
+    """The default, case, regions that espeak lacks, and names of macro languages."""
+    assert np.array_equal(say(TEXT, language=language).samples, say(TEXT, voice=voice).samples)
+
+
+def test_voice_wins_over_language(say) -> None:
+    """Both given."""
+    assert np.array_equal(say(TEXT, voice="fr-fr", language="de").samples, say(TEXT, voice="fr-fr").samples)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"voice": "en-uk"}, errors.VoiceNotFound, "did you mean"),
+        ({"voice": "../../../etc/passwd"}, errors.VoiceNotFound, "no voice"),
+        ({"voice": "en-us+f3"}, errors.VoiceNotFound, "variant"),
+        ({"language": "tlh"}, errors.UnknownLanguage, "no voice speaks"),
+        ({"variant": "wisper"}, errors.InvalidOption, "did you mean 'whisper'"),
+        ({"variant": "../../lang/gmw/de"}, errors.InvalidOption, "no variant"),
+        ({"voice": Voice(np.zeros(9, np.float32), 22050)}, errors.VoiceUnsupported, "cannot clone"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_is_not_there(say, arguments: dict, error: type[Exception], says: str) -> None:
+    """Typed errors that help."""
+    with pytest.raises(error, match=says):
+        say(TEXT, **arguments)
+
+
+def test_names_too_long_for_espeak(say) -> None:
+    """Espeak joins them in 40 bytes without looking: refused before that."""
+    catalogue = say.model.catalogue
+    voice = catalogue.voice("chr-us-qaaa-x-west")
+    catalogue = type(catalogue)(catalogue.voices, ("v" * 36,))
+    with pytest.raises(errors.InvalidOption, match="too long"):
+        catalogue.named(voice, "v" * 36)
