@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider
-from realtts import facade
+from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider, facade
 from realtts.errors import BlankText, InvalidText
 from realtts.extensions import Extensions, discover_extensions
 from realtts.testing import fake_spec

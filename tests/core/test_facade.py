@@ -2,9 +2,9 @@
 
 import gc
 import json
-import os
 import threading
 import weakref
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,7 +146,7 @@ class TestLongText:
         assert not np.allclose(first, second[: len(first)])
 
     def test_a_failure_between_pieces_costs_nothing_but_time(self):
-        """What had ended stays, the rest is spoken on the lower rung with the same seeds."""
+        """What had not ended is spoken on the lower rung, with the same seeds."""
         spec = fake_spec(max_chars=30)
         with RealProvider(faulty(spec, "generate", after=3)) as failing, RealProvider(spec, optimize=False) as plain:
             speech = failing.generate(self.TEXT, seed=1)
@@ -254,7 +254,7 @@ class TestVoices:
         monkeypatch.chdir(recording.parent)
         recording.rename("low")
         by_file = tts.generate("Hello", voice="low", seed=1)
-        os.remove("low")
+        Path("low").unlink()
         assert not np.array_equal(by_file.samples, tts.generate("Hello", voice="low", seed=1).samples)
 
     def test_provider_that_cannot_clone(self, make, recording):
@@ -403,7 +403,7 @@ def test_dropped_provider_ends_its_thread():
     tts = RealProvider(fake_spec()).load()
     names = [thread.name for thread in threading.enumerate()]
     assert names.count("realtts-fake") == 1
-    ladder = weakref.ref(tts._ladder)  # noqa: SLF001 - what holds the model
+    ladder = weakref.ref(tts._ladder)
     del tts
     gc.collect()
     assert not any(thread.name == "realtts-fake" for thread in threading.enumerate())
@@ -432,7 +432,7 @@ def test_speech_saves_and_plays(tts, tmp_path):
     assert (len(samples), rate) == (len(speech.samples), speech.sample_rate)
     assert "Hello there my friend" in speech.srt()
     assert speech.vtt().startswith("WEBVTT")
-    assert speech._repr_html_().startswith("<audio controls")  # noqa: SLF001 - what notebooks call
+    assert speech._repr_html_().startswith("<audio controls")
 
 
 def test_ten_line_provider_runs_as_printed(monkeypatch):
@@ -440,7 +440,7 @@ def test_ten_line_provider_runs_as_printed(monkeypatch):
     import sys
     import types
 
-    source = '''
+    source = """
 import numpy as np
 from realtts import Chunk, ProviderSpec, hookimpl
 
@@ -454,7 +454,7 @@ class Beep:
             yield Chunk(np.full(2400, 0.1, np.float32), 24000)
 
 spec = ProviderSpec(name="beep", summary="One beep per word", sample_rates=(24000,), plain="beep:Beep")
-'''
+"""
     module = types.ModuleType("beep")
     exec(source, module.__dict__)  # the module is written here so that the printed lines stay as they are
     monkeypatch.setitem(sys.modules, "beep", module)

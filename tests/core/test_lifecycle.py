@@ -7,7 +7,17 @@ import weakref
 import numpy as np
 import pytest
 
-from realtts import Chunk, Event, LadderExhausted, ProviderSpec, RealProvider, Rung, SettingsError, StageFailed, hookimpl
+from realtts import (
+    Chunk,
+    Event,
+    LadderExhausted,
+    ProviderSpec,
+    RealProvider,
+    Rung,
+    SettingsError,
+    StageFailed,
+    hookimpl,
+)
 from realtts.errors import InvalidChunk, InvalidOption
 from realtts.testing import faults
 
@@ -203,7 +213,7 @@ def test_failing_probe_and_rungs_hooks_are_recorded(ladder):
 def test_strict_raises_the_first_failure(ladder):
     """With the provider's exception as the cause, and the attempts on the error."""
     provider = ladder(failing(warmup={"graphs": RuntimeError("no kernels")}), strict=True)
-    with pytest.raises(StageFailed, match="warmup.*no kernels") as caught:
+    with pytest.raises(StageFailed, match=r"warmup.*no kernels") as caught:
         provider.generate("Hello")
     assert str(caught.value.__cause__) == "no kernels"
     assert caught.value.attempts[0].stage == "warmup"

@@ -14,8 +14,7 @@ import numpy as np
 import psutil
 import pytest
 
-from realtts import RealProvider, errors
-from realtts import facade
+from realtts import RealProvider, errors, facade
 from realtts.extensions import Extensions
 from realtts.testing import fake_spec, faulty
 
@@ -122,6 +121,7 @@ def test_turn_that_does_not_come_is_busy(busy):
     async def first():
         async for chunk in tts.astream("Hello"):
             return chunk
+        return None
 
     with pytest.raises(errors.Busy):
         asyncio.run(first())
@@ -443,12 +443,13 @@ def test_forked_child_gets_a_typed_error(make):
     assert tts.generate("Hello").duration > 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pthread_kill")
 def test_interrupt_cancels_the_request(make):
     """Ctrl-C in the waiting thread stops the work behind it."""
     import signal
 
     tts = make()
-    timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+    timer = threading.Timer(0.2, signal.pthread_kill, [threading.main_thread().ident, signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         tts.generate(LONG, delay_s=0.05)

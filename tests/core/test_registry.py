@@ -7,8 +7,15 @@ import textwrap
 import pytest
 
 import realtts
-from realtts import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, RealProvider, UnknownProvider
-from realtts import registry
+from realtts import (
+    BrokenProvider,
+    DuplicateProvider,
+    InvalidPlugin,
+    NoProvider,
+    RealProvider,
+    UnknownProvider,
+    registry,
+)
 
 
 @pytest.fixture

@@ -9,15 +9,45 @@ OOM = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
 KNOWN = {
     "oom": (OOM("CUDA out of memory. Tried to allocate 2 GiB"), "generate", "cpu_offload=True", True),
     "host memory": (MemoryError(), "load", "Free memory", True),
-    "compile": (RuntimeError("backend='inductor' raised: Cannot find a working triton installation"), "warmup", "compile=False", False),
-    "graph": (RuntimeError("CUDA error: operation not permitted when stream is capturing"), "compile", "cuda_graphs=False", False),
-    "graph memory": (RuntimeError("CUDA error: an illegal memory access was encountered"), "warmup", "cuda_graphs=False", False),
-    "flash": (ImportError("FlashAttention2 has been toggled on, but flash_attn seems to be not installed"), "load", "attention='sdpa'", False),
-    "half": (RuntimeError('"LayerNormKernelImpl" not implemented for \'Half\''), "generate", "dtype='float32'", False),
+    "compile": (
+        RuntimeError("backend='inductor' raised: Cannot find a working triton installation"),
+        "warmup",
+        "compile=False",
+        False,
+    ),
+    "graph": (
+        RuntimeError("CUDA error: operation not permitted when stream is capturing"),
+        "compile",
+        "cuda_graphs=False",
+        False,
+    ),
+    "graph memory": (
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        "warmup",
+        "cuda_graphs=False",
+        False,
+    ),
+    "flash": (
+        ImportError("FlashAttention2 has been toggled on, but flash_attn seems to be not installed"),
+        "load",
+        "attention='sdpa'",
+        False,
+    ),
+    "half": (RuntimeError("\"LayerNormKernelImpl\" not implemented for 'Half'"), "generate", "dtype='float32'", False),
     "nan": (ValueError("the samples hold NaN or infinity (not finite)"), "generate", "dtype='float32'", False),
-    "kernel image": (RuntimeError("CUDA error: no kernel image is available for execution on the device"), "load", "newer torch", False),
+    "kernel image": (
+        RuntimeError("CUDA error: no kernel image is available for execution on the device"),
+        "load",
+        "newer torch",
+        False,
+    ),
     "no gpu": (RuntimeError("No CUDA GPUs are available"), "load", "device='cpu'", False),
-    "numpy": (ValueError("numpy.dtype size changed, may indicate binary incompatibility"), "load", "environment of its own", False),
+    "numpy": (
+        ValueError("numpy.dtype size changed, may indicate binary incompatibility"),
+        "load",
+        "environment of its own",
+        False,
+    ),
     "torchaudio": (OSError("Could not load this library: /x/_torchaudio.abi3.so"), "load", "torchaudio", False),
     "import": (ModuleNotFoundError("No module named 'chatterbox'"), "load", "install it here", False),
     "checkpoint": (FileNotFoundError(2, "No such file or directory", "t3.safetensors"), "load", "model=", False),
@@ -25,7 +55,7 @@ KNOWN = {
     "disk": (OSError(28, "No space left on device"), "load", "disk is full", True),
     "permission": (PermissionError(13, "Permission denied"), "load", "owner", False),
     "silence": (ValueError("the audio is silent"), "generate", "silence", False),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", KNOWN, ids=str)
@@ -46,10 +76,6 @@ def test_unknown_failure_gets_advice_for_its_stage(stage):
 
 def test_cause_is_looked_at():
     """A wrapped exception is recognised by its cause."""
-    try:
-        try:
-            raise OOM("CUDA out of memory")
-        except RuntimeError as error:
-            raise ValueError("could not prepare") from error
-    except ValueError as error:
-        assert find_remedy(error, "load").retryable
+    error = ValueError("could not prepare")
+    error.__cause__ = OOM("CUDA out of memory")
+    assert find_remedy(error, "load").retryable

@@ -8,6 +8,7 @@ The Python blocks of a page run in order, in one namespace and a folder of their
 """
 
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -26,8 +27,10 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    modules = set(sys.modules)
+    modules, environment = set(sys.modules), dict(os.environ)
     yield tmp_path
+    os.environ.clear()
+    os.environ.update(environment)
     for name in set(sys.modules) - modules:
         if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(tmp_path):
             del sys.modules[name]

@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
             found.debug = False
         if unknown:
             chosen: Parser = found.parser
-            options = [name for action in chosen._actions for name in action.option_strings]
+            options = [name for action in chosen._actions for name in action.option_strings if name not in unknown]
             near = closest(unknown[0].partition("=")[0], options) if unknown[0].startswith("-") else ""
             chosen.error(f"unknown argument: {unknown[0]}{near}")
         return found

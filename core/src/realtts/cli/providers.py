@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
         _providers,
         """List the installed providers and extensions.
 
-        Broken ones are listed with the reason. Nothing is loaded: this takes a fraction of a second with every plugin installed.
+        Broken ones are listed with the reason. Nothing is loaded, so this takes a fraction of a second.
 
         Examples:
 

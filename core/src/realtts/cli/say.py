@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
         """Speak a text into an audio file, or aloud.
 
         Long texts are spoken block by block in bounded memory; Ctrl-C leaves a valid file of what was spoken so far.
-        A text that begins with a dash goes behind --.
+        A text that begins with a dash goes last, behind --.
 
         Examples:
 

@@ -7,7 +7,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from realtts.errors import InvalidOption, InvalidText, TextTooLong
+from realtts.errors import InvalidText, TextTooLong
 from realtts.text import blocks, check_text, is_speakable
 
 if TYPE_CHECKING:
@@ -115,20 +115,14 @@ class FileSource(Source):
 
 
 def find_source(text: str | None, file: Path | None, max_chars: int) -> Source:
-    """The source that the arguments name.
+    """The source that the arguments name, of which there is one.
 
     Raises:
-        InvalidOption: None, or two of them.
         InvalidText: It cannot be read.
     """
-    if (text is None) == (file is None):
-        raise InvalidOption(
-            "there is nothing to say" if text is None else "TEXT and --file are both given",
-            who="realtts say",
-            fix="give a TEXT, or - for standard input, or --file FILE",
-        )
     if file is not None:
-        return FileSource(file) if file.is_file() or not file.exists() or file.is_dir() else _special(file, max_chars)
+        is_pipe = file.exists() and not file.is_file() and not file.is_dir()
+        return _piped(file, max_chars) if is_pipe else FileSource(file)
     assert text is not None
     if text == "-":
         # One byte more than the longest text can have, so that a longer one is seen without reading it all.
@@ -136,7 +130,7 @@ def find_source(text: str | None, file: Path | None, max_chars: int) -> Source:
     return TextSource(text, "TEXT")
 
 
-def _special(path: Path, max_chars: int) -> Source:
+def _piped(path: Path, max_chars: int) -> Source:
     """A pipe, which can be read only once: ``--file <(command)``."""
     try:
         with path.open("rb") as stream:

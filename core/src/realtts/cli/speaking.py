@@ -78,10 +78,7 @@ def speak(job: Job) -> bool:
     Raises:
         RealTTSError: Something is wrong; nothing is left behind, except by ``--stream``.
     """
-    if job.output is None and not job.play:
-        raise InvalidOption(
-            "there is nowhere to put the audio", who="realtts say", fix="add -o FILE, such as -o speech.wav, or --play"
-        )
+    _check(job)
     source = find_source(job.text, job.file, job.max_chars)
     source.check(job.max_chars)
     with Interrupts() as interrupts:
@@ -103,6 +100,19 @@ def speak(job: Job) -> bool:
             raise
         tts.close()
         return True
+
+
+def _check(job: Job) -> None:
+    """Before standard input is read."""
+    what, fix = "", "give a TEXT, or - for standard input, or --file FILE"
+    if job.text is None and job.file is None:
+        what = "there is nothing to say"
+    elif job.text is not None and job.file is not None:
+        what = "TEXT and --file are both given"
+    elif job.output is None and not job.play:
+        what, fix = "there is nowhere to put the audio", "add -o FILE, such as -o speech.wav, or --play"
+    if what:
+        raise InvalidOption(what, who="realtts say", fix=fix)
 
 
 class _Run:

@@ -86,5 +86,5 @@ def _value(value: Any) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def _seconds(value: Any) -> str:
-    return f"{value:.3g} s" if isinstance(value, (int, float)) else str(value)
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"

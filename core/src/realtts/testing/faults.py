@@ -10,7 +10,7 @@ from realtts.hookspecs import hookimpl
 from realtts.registration import import_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from realtts.context import Context
     from realtts.spec import ProviderSpec
@@ -43,7 +43,7 @@ def faulty(
         stage: A stage of `realtts.hookspecs.STAGES`.
         variant: ``"optimized"`` or ``"plain"``.
         error: What to raise; default `InjectedFault`.
-        after: For ``generate``: chunks of the real implementation before the failure.
+        after: For ``generate``, and ``generate_batch`` with it: chunks of the real implementation before the failure.
     """
     path = getattr(spec, variant)
     base: type = import_object(path) if path is not None else object
@@ -51,7 +51,10 @@ def faulty(
     real = getattr(base, stage, None) or getattr(import_object(spec.plain), stage, None)
     function = _failing_generate(raised, after, real) if stage == "generate" else _failing(stage, raised)
     name = f"Faulty{next(_numbers)}"
-    globals()[name] = type(name, (base,), {stage: hookimpl(function)})
+    members = {stage: hookimpl(function)}
+    if stage == "generate" and hasattr(base, "generate_batch"):
+        members["generate_batch"] = hookimpl(_failing_batch(raised, after, base.generate_batch))
+    globals()[name] = type(name, (base,), members)
     made = f"{__name__}:{name}"
     return replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)
 
@@ -73,3 +76,13 @@ def _failing_generate(error: BaseException, after: int, real: Callable[..., Iter
         raise error
 
     return generate
+
+
+def _failing_batch(error: BaseException, after: int, real: Callable[..., Iterator[tuple[int, Chunk]]]) -> Any:
+    def generate_batch(
+        self: Any, context: Context, model: Any, requests: Sequence[Request]
+    ) -> Iterator[tuple[int, Chunk]]:
+        yield from itertools.islice(real(self, context, model, requests), after)
+        raise error
+
+    return generate_batch
