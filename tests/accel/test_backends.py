@@ -1,6 +1,7 @@
 """torch's global flags are set around a piece of work, alone in the process, and restored after it."""
 
 import threading
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,15 +26,12 @@ def flags():
     ("settings", "variant", "expected"),
     [
         (Settings(threads=1), "optimized", ("high", True, True, 1)),
-        (
-            Settings(threads=1, matmul_precision="medium", cudnn_benchmark=False),
-            "optimized",
-            ("medium", True, False, 1),
-        ),
+        (Settings(threads=1, matmul_precision="medium"), "optimized", ("medium", True, True, 1)),
+        (Settings(threads=1, cudnn_benchmark=False), "optimized", ("high", True, False, 1)),
         (Settings(threads=1, tf32=False), "optimized", ("highest", False, True, 1)),
         (Settings(threads=1), "plain", ("highest", False, False, 1)),
     ],
-    ids=["default", "changed", "no tf32", "plain"],
+    ids=["default", "precision", "no benchmark", "no tf32", "plain"],
 )
 def test_flags_follow_the_settings_and_come_back(settings, variant, expected):
     """Also when the work fails."""
@@ -49,7 +47,7 @@ def test_flags_follow_the_settings_and_come_back(settings, variant, expected):
 class Torch:
     """A provider that runs on torch."""
 
-    seen = []
+    seen: ClassVar[list] = []
 
     @hookimpl
     def load(self, context):

@@ -1,6 +1,6 @@
 """The examples of the tutorials and how-tos run as printed.
 
-The Python blocks of a page run in order, in one namespace and a folder of their own. Comments before a block direct it::
+The Python blocks of a page run in order, in one namespace and a folder of their own. Comments direct the next block::
 
     <!-- skip: reason -->     it is not run
     <!-- file: NAME -->       it is written to that file instead (any language)

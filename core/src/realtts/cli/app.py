@@ -80,7 +80,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _run_command(arguments: argparse.Namespace) -> int:
     debug: bool = arguments.debug
-    console.set_up_logging(debug=debug)
+    console.set_up_logging(debug=debug, quiet=getattr(arguments, "quiet", False))
     try:
         return arguments.run(arguments) or 0
     except KeyboardInterrupt:

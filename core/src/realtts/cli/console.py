@@ -142,7 +142,7 @@ def _cut(text: str, columns: int) -> str:
     return f"{text}..."
 
 
-def set_up_logging(*, debug: bool) -> None:
+def set_up_logging(*, debug: bool, quiet: bool) -> None:
     """The library's warnings as single lines on standard error; everything, with tracebacks, for ``--debug``."""
     import logging
 
@@ -152,7 +152,10 @@ def set_up_logging(*, debug: bool) -> None:
     handler.setFormatter(_formatter(debug=debug))
     # The earlier one belongs to an earlier call in the same process.
     logger.handlers = [*(old for old in logger.handlers if old.name != handler.name), handler]
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.setLevel(logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING)
+    if not debug:
+        # Rungs that were given up are listed by the commands themselves, at the end.
+        handler.addFilter(lambda record: record.module != "lifecycle")
 
 
 def _formatter(*, debug: bool) -> logging.Formatter:

@@ -43,14 +43,13 @@ class Progress:
         from rich.console import Console
 
         self._bar = progress.Progress(
-            progress.BarColumn(bar_width=None),
+            progress.BarColumn(bar_width=20),  # the ^C that a terminal shows must still fit into the line
             progress.TaskProgressColumn(),
             progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f} chars"),
             progress.TextColumn("{task.fields[audio]} of audio"),
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
-            expand=True,
         )
         self._task = self._bar.add_task("", total=self._chars, audio=_clock(0.0))
         self._stack.enter_context(self._bar)

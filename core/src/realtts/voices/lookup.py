@@ -94,14 +94,14 @@ def _by_name(voice: str | os.PathLike[str], spec: ProviderSpec, settings: Settin
 
 def _built_in(name: str, spec: ProviderSpec, who: str) -> str:
     path = Path(name)
-    if "voices" not in spec.capabilities:
-        raise VoiceUnsupported("it has one voice and cannot clone others", who=who, fix="leave voice out")
     if path.is_dir() and (os.sep in name or name.startswith(".")):
         raise VoiceUnreadable(f"{name!r} is a folder", who=who, fix=_choices(spec))
     if path.suffix.lower() in _AUDIO_SUFFIXES:
         if path.is_file():
             raise VoiceUnsupported("it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use one that clones")
         raise VoiceNotFound(f"there is no file {name!r}", who=who, fix="correct the path")
+    if "voices" not in spec.capabilities:
+        raise VoiceUnsupported("it has one voice and cannot clone others", who=who, fix="leave voice out")
     return name
 
 
