@@ -18,7 +18,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT = "3.11"
 CORE = ["-e", "./core[testing]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-TEST_TOOLS = ["pytest>=8", "hypothesis>=6", "coverage>=7"]
+TEST_TOOLS = ["pytest>=8", "hypothesis>=6.100", "coverage>=7"]
 
 # Two processes that each start a thread per core are slower than one: the machines that run this are small.
 ENVIRONMENT = {"OMP_NUM_THREADS": "2", "PYTHONWARNDEFAULTENCODING": "0"}

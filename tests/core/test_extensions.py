@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider, facade
+from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider, RealTTSError, facade
 from realtts.errors import BlankText, InvalidText
 from realtts.extensions import Extensions, discover_extensions
 from realtts.testing import fake_spec
@@ -97,6 +97,29 @@ def test_events_reach_every_listener(use):
         names
     )
     assert {event.provider for event in listener.events} == {"fake"}
+
+
+def test_every_request_is_told_from_start_to_end(use):
+    """Whole, streamed, abandoned and failed ones."""
+    listener = Listener()
+    provider = use(listener=listener)
+
+    def endings():
+        found = [(event.name, event.data.get("finish_reason")) for event in listener.events if "request" in event.name]
+        listener.events.clear()
+        return found
+
+    provider.generate_batch(["One", "Two"])
+    assert endings() == [("request.started", None), ("request.finished", "stop"), ("request.finished", "stop")]
+    list(provider.stream("One two"))
+    assert endings() == [("request.started", None), ("request.finished", "stop")]
+    with provider.stream("word " * 500, delay_s=0.01) as stream:
+        next(stream)
+    provider.generate("Hello")
+    assert endings()[:2] == [("request.started", None), ("request.finished", "cancelled")]
+    with pytest.raises(RealTTSError):
+        provider.generate("Hello", silent=True)
+    assert endings() == [("request.started", None), ("request.failed", None)]
 
 
 def test_error_in_on_event_harms_nobody(use, caplog):

@@ -611,3 +611,72 @@ def test_lower_rung_may_have_another_rate(ladder):
     assert speech.sample_rate == 16000
     assert speech.metrics.pieces == 2
     assert speech.duration == pytest.approx(0.1 + 0.15 + 0.1, abs=0.002)
+
+
+@pytest.mark.parametrize("error", [OutOfMemoryError("CUDA out of memory"), MemoryError()], ids=["device", "host"])
+def test_failure_that_may_pass_is_tried_once_per_request(ladder, error):
+    """A rung that runs out of memory on every request ends each one with an error, not in a loop."""
+    calls = []
+
+    class Hungry(Plain):
+        """Never has enough."""
+
+        @hookimpl
+        def generate(self, context, model, request):
+            """Raise."""
+            calls.append(request.text)
+            raise error
+            yield
+
+    provider = ladder(plain=Hungry)
+    for _ in range(2):
+        with pytest.raises(LadderExhausted):
+            provider.generate("Hello")
+        with pytest.raises(LadderExhausted):
+            list(provider.stream("Hello"))
+    assert len(calls) == 4
+
+
+def test_one_text_that_cannot_be_spoken_costs_no_other(ladder):
+    """Plain fails for one text; the next request is served by it."""
+
+    class Picky(Plain):
+        """Cannot say everything."""
+
+        @hookimpl
+        def generate(self, context, model, request):
+            """Speak or fail."""
+            if request.text == "bad":
+                raise RuntimeError("index out of range")
+            yield Chunk(TONE, 8000)
+
+    provider = ladder(plain=Picky)
+    with pytest.raises(LadderExhausted, match="index out of range"):
+        provider.generate("bad")
+    assert provider.generate("good").duration == pytest.approx(0.1)
+    (attempt,) = provider.get_provider_status()["attempts"]
+    assert "optimize=False" not in attempt["remedy"]
+
+
+def test_voices_that_no_rung_can_list(ladder):
+    """A typed error, like any other failure."""
+
+    class Mute(Plain):
+        """Cannot list."""
+
+        @hookimpl
+        def voices(self, context, model):
+            """Fail."""
+            raise RuntimeError("no list")
+
+    provider = ladder(plain=Mute, spec={"capabilities": {"voices"}})
+    with pytest.raises(LadderExhausted, match="no list"):
+        provider.voices()
+
+
+def test_refused_probe_is_no_warning(ladder, caplog):
+    """Hardware that is not there is normal; a failure is worth a line."""
+    ladder(failing(probe={"graphs": "no device"}, load={"bf16": RuntimeError("broken")})).load()
+    levels = {record.levelname for record in caplog.records if "no device" in record.message}
+    assert "WARNING" not in levels
+    assert any(record.levelname == "WARNING" and "broken" in record.message for record in caplog.records)

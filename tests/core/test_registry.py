@@ -124,7 +124,12 @@ def test_unknown_provider_names_the_closest(install, empty):
     install("chatterbox", FAKE.format(name="chatterbox"))
     with pytest.raises(UnknownProvider, match="did you mean 'chatterbox'") as caught:
         RealProvider("chaterbox")
-    assert "pip install realtts-chaterbox" in caught.value.fix
+    assert "pip install" not in caught.value.fix
+    with pytest.raises(UnknownProvider, match="no provider of that name") as caught:
+        RealProvider("qwen3")
+    assert "pip install realtts-qwen3" in caught.value.fix
+    with pytest.raises(UnknownProvider):
+        RealProvider("")
 
 
 def test_unnamed_provider_is_the_best_installed(install, empty):

@@ -17,6 +17,7 @@ from realtts.lifecycle import Ladder
 from realtts.plan import Ask, make_plan
 from realtts.queueing import Turn
 from realtts.report import build_status
+from realtts.speaker import Speaker
 from realtts.spec import ProviderSpec
 from realtts.streaming import ChunkStream, StreamJob
 from realtts.synthesis import LiveSpeech
@@ -240,7 +241,7 @@ class RealProvider:
         ladder = self._ladder
         built_in: Sequence[VoiceInfo] = ()
         if "voices" in self._spec.capabilities:
-            built_in = self._turn.run(FunctionJob(lambda: ladder.ensure_loaded().voices()), urgent=True)
+            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:
@@ -250,7 +251,7 @@ class RealProvider:
             StageFailed: With ``strict``, the first failing rung. LadderExhausted: no rung works.
         """
         ladder = self._ladder
-        self._turn.run(FunctionJob(ladder.ensure_loaded), urgent=True)
+        self._turn.run(FunctionJob(ladder.begin), urgent=True)
         return self
 
     def unload(self) -> None:
@@ -320,7 +321,9 @@ class RealProvider:
 def _choose(provider: str | ProviderSpec | None, given: dict[str, Any], settings: Settings | None) -> ProviderSpec:
     if isinstance(provider, ProviderSpec):
         return provider
-    name = provider or settings_module.resolve_settings(None, given, settings).settings.provider
+    name = provider
+    if name is None:
+        name = settings_module.resolve_settings(None, given, settings).settings.provider
     if name is None:
         return registry.best_provider()
     if not isinstance(name, str):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realtts.engine import Job
-from realtts.events import Event
 from realtts.synthesis import speak_whole, unspoken
 
 if TYPE_CHECKING:
@@ -53,12 +52,7 @@ class SpeechJob(Job):
 
     def work(self) -> list[Speech]:
         """Speak."""
-        self._ladder.report(Event("request.started", data={"texts": len(self._plans), "queued_s": self.queued_s}))
-        speeches = speak_whole(self._plans, self._ladder, self._extensions, self.queued_s)
-        for speech in speeches:
-            data = {"finish_reason": speech.finish_reason, "duration": speech.duration, **speech.metrics.as_dict()}
-            self._ladder.report(Event("request.finished", data=data))
-        return speeches
+        return speak_whole(self._plans, self._ladder, self._extensions, self.queued_s)
 
     def cancel(self) -> None:
         """Tell the provider to stop; the result is what was spoken until then."""

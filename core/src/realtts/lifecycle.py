@@ -75,6 +75,16 @@ class Ladder:
         self._standing: int = 0  # index of the live rung
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
 
+    def begin(self) -> LiveRung:
+        """The live rung for a new request.
+
+        When no rung is left, those whose failure need not happen again are open once more: after an out-of-memory
+        error, or when the plain variant could not speak one particular text. Raises as `ensure_loaded`.
+        """
+        if self._plan and len(self._closed) == len(self._plan):
+            self._reopen()
+        return self.ensure_loaded()
+
     def ensure_loaded(self) -> LiveRung:
         """The live rung; when there is none, the fastest one that works is loaded.
 
@@ -132,8 +142,6 @@ class Ladder:
 
     def _climb(self) -> LiveRung:
         plan = self._planned()
-        if len(self._closed) == len(plan):
-            self._reopen()
         cause: BaseException | None = None
         for index, planned in enumerate(plan):
             if index in self._closed:
@@ -151,7 +159,7 @@ class Ladder:
             return rung
         last = self.attempts[-1]
         raise LadderExhausted(
-            f"no rung works, {len(self.attempts)} given up; the last at {last.stage}: {last.exception}: {last.message}",
+            f"no rung works, {len(self.attempts)} given up; the last: {last.summary()}",
             who=f"provider {self.spec.name!r}",
             fix=last.remedy.rstrip("."),
             attempts=self.attempts,
@@ -204,11 +212,10 @@ class Ladder:
         attempt = attempt_of(planned.rung.name, planned.variant, failure)
         self.attempts = (*self.attempts, attempt)
         self._closed[index] = attempt.retryable
-        what = (
-            f"rung {attempt.rung!r} ({attempt.variant}) failed at {attempt.stage}: {attempt.exception}: "
-            f"{attempt.message}"
-        )
-        self._log.warning("%s. %s", what, attempt.remedy)
+        what = attempt.summary()
+        # That a rung is not for this machine is nothing to be warned of.
+        level = logging.INFO if attempt.stage == "probe" else logging.WARNING
+        self._log.log(level, "%s. %s", what, attempt.remedy)
         self.report(Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"}))
         if self.settings.strict:
             self.state = "failed"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from realtts.audio import Writer
 
+_PATIENCE_S = 2.0
+
 __all__ = ["Playback", "Player", "find_player", "installed_players"]
 
 
@@ -121,7 +123,7 @@ class Playback:
             self._start(self.player.command(sample_rate), feed=True)
         assert self._process is not None
         assert self._process.stdin is not None
-        data = (np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+        data = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
         try:
             self._process.stdin.write(data)
             self._process.stdin.flush()
@@ -150,6 +152,10 @@ class Playback:
         if self._process is not None:
             if self._process.poll() is None:
                 self._process.terminate()
+                try:
+                    self._process.wait(_PATIENCE_S)
+                except subprocess.TimeoutExpired:
+                    self._process.kill()
             with contextlib.suppress(OSError):
                 if self._process.stdin is not None:
                     self._process.stdin.close()

@@ -58,11 +58,13 @@ def get_spec(name: str) -> ProviderSpec:
     """
     points = _by_name()
     if name not in points:
+        # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
+        ours = (*PREFERENCE, EMBEDDED)
+        install = f"pip install realtts-{name}, or " if name in ours else ""
         raise UnknownProvider(
-            f"no provider of that name is installed{closest(name, points)}",
+            f"no provider of that name is installed{closest(name, {*points, *ours})}",
             who=f"provider {name!r}",
-            fix=f"choose from {', '.join(sorted(points)) or 'none (nothing is installed)'}, "
-            f"or install it: pip install realtts-{name}",
+            fix=f"{install}choose from what is installed: {', '.join(sorted(points)) or 'nothing'}",
         )
     found = _resolve(name, points[name])
     if found.error is not None:

@@ -60,13 +60,12 @@ _TABLE = (
     ),
     _known(
         r"numpy\.(dtype|ufunc) size changed|compiled using NumPy 1|_ARRAY_API not found|multiarray failed",
-        "Packages here were built for another NumPy: run 'realtts install' to give the provider an environment of its "
-        "own.",
+        "Packages here were built for another NumPy: give the provider a virtual environment of its own.",
     ),
     _known(
         r"libtorchaudio|_torchaudio|torchcodec",
-        "The torchaudio binary does not fit this torch: install the same build of both, or run 'realtts install' for "
-        "an environment of its own.",
+        "The torchaudio binary does not fit this torch: install the same build of both, or give the provider a virtual "
+        "environment of its own.",
     ),
     _known(
         r"\bNaN\b|not finite|non-finite|\binf\b.*values|half|bfloat16|float16|\bdtype\b.*mismatch|expected scalar type",
@@ -79,7 +78,7 @@ _TABLE = (
     ),
     _known(
         r"ModuleNotFoundError|ImportError|No module named",
-        "A package is missing or broken: install it here, or run 'realtts install' for an environment of its own.",
+        "A package is missing or broken: install it here, or give the provider a virtual environment of its own.",
         stages="load",
     ),
     _known(
@@ -106,14 +105,27 @@ _BY_STAGE = {
 }
 
 
-def find_remedy(error: BaseException, stage: str) -> Remedy:
-    """The remedy for an exception of a stage; a general one for the stage when it is not a known failure."""
+def find_remedy(error: BaseException, stage: str, variant: str = "optimized") -> Remedy:
+    """The remedy for an exception of a stage; a general one when it is not a known failure.
+
+    Args:
+        error: The exception; its causes are looked at too.
+        stage: Where it happened.
+        variant: The plain variant has no settings to step down with, and one text that it cannot speak says nothing
+            about the next.
+    """
     for link in _chain(error):
         subject = f"{type(link).__module__}.{type(link).__qualname__}: {link}"
         for known in _TABLE:
             if (not known.stages or stage in known.stages) and known.pattern.search(subject):
-                return known.remedy
+                return known.remedy._replace(retryable=known.remedy.retryable or _may_pass(stage, variant))
+    if variant == "plain" and stage != "load":
+        return Remedy("Report the traceback to the plugin's author.", retryable=_may_pass(stage, variant))
     return Remedy(_BY_STAGE.get(stage, "Report the traceback to the plugin's author."))
+
+
+def _may_pass(stage: str, variant: str) -> bool:
+    return variant == "plain" and stage == "generate"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

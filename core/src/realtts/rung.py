@@ -219,7 +219,7 @@ def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
         remedy = Remedy("Nothing to do: this rung is not for this machine and these settings.")
         name, trace = "Unavailable", ""
     else:
-        remedy = find_remedy(error, failure.stage)
+        remedy = find_remedy(error, failure.stage, variant)
         module = type(error).__module__
         name = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from realtts.lifecycle import Ladder
     from realtts.plan import Piece, Plan
     from realtts.rung import LiveRung
-    from realtts.speech import Chunk, FinishReason, Request
+    from realtts.speech import Chunk, FinishReason, Request, VoiceInfo
 
 __all__ = ["Row", "Speaker"]
 
@@ -112,14 +112,8 @@ class Speaker:
             VoiceNotFound: The model has no such voice; names the closest.
             StageFailed, LadderExhausted: No model.
         """
-        rung = self._load()
-        while voices:
-            try:
-                known = [info.id for info in rung.voices()]
-                break
-            except StageError as failure:
-                self._ladder.give_up(failure)
-                rung = self._load()
+        self._load(begin=True)
+        known = [info.id for info in self.voices()] if voices else []
         for voice in voices:
             if voice not in known:
                 raise VoiceNotFound(
@@ -127,6 +121,20 @@ class Speaker:
                     who=f"provider {self._ladder.spec.name!r}",
                     fix="list them with RealProvider.voices() or 'realtts voices list'",
                 )
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        """The model's built-in voices.
+
+        Raises:
+            StageFailed, LadderExhausted: No rung could list them.
+        """
+        rung = self._load(begin=True)
+        while True:
+            try:
+                return rung.voices()
+            except StageError as failure:
+                self._ladder.give_up(failure)
+                rung = self._load()
 
     def whole(self, rows: Sequence[Row]) -> None:
         """Speak rows into their ``chunks``. Nothing is handed out, so any of them may be spoken again.
@@ -170,9 +178,9 @@ class Speaker:
                 row.done = True
         self._warn_if_cut(row)
 
-    def _load(self) -> LiveRung:
+    def _load(self, *, begin: bool = False) -> LiveRung:
         fresh = self._ladder.live is None
-        rung = self._ladder.ensure_loaded()
+        rung = self._ladder.begin() if begin else self._ladder.ensure_loaded()
         if fresh:
             for stage, seconds in rung.timings.items():
                 self.stages[stage] = self.stages.get(stage, 0.0) + seconds
@@ -246,7 +254,7 @@ class Speaker:
     def _too_late(self) -> StageFailed:
         attempt = self._ladder.attempts[-1]
         return StageFailed(
-            f"{attempt.exception} after audio had been delivered: {attempt.message}",
+            f"{attempt.exception} after audio had been delivered: {attempt.message.rstrip('.')}",
             who=self._who,
             fix=f"{attempt.remedy.rstrip('.')}; the next request takes a lower rung",
             attempts=self._ladder.attempts,

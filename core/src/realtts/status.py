@@ -17,15 +17,16 @@ class Attempt:
     Attributes:
         rung: The rung's name.
         variant: ``"optimized"`` or ``"plain"``.
-        stage: ``"rungs"``, ``"probe"``, ``"load"``, ``"convert_precision"``, ``"compile"``, ``"warmup"`` or
-            ``"generate"``.
+        stage: ``"rungs"``, ``"probe"``, ``"load"``, ``"convert_precision"``, ``"compile"``, ``"warmup"``,
+            ``"generate"`` or ``"voices"``.
         exception: Type of the exception, with its module when it is not a builtin; ``"Unavailable"`` for a probe.
         message: The exception's message.
         traceback: The formatted traceback, empty for a probe.
         remedy: One sentence that says what to do about it.
         seconds: Time spent on the rung until it was given up.
-        retryable: True when the same rung may work later without any change, as after an out-of-memory error:
-            it is tried again after an idle unload. An explicit `unload()` forgets all attempts.
+        retryable: True when the same rung may work later without any change, as after an out-of-memory error, or when
+            the plain variant could not speak one text: it is tried again after an idle unload, and by the next request
+            when no rung is left. An explicit `unload()` forgets all attempts.
     """
 
     rung: str
@@ -37,6 +38,12 @@ class Attempt:
     remedy: str
     seconds: float
     retryable: bool
+
+    def summary(self) -> str:
+        """What failed, in one clause without a full stop."""
+        return (
+            f"rung {self.rung!r} ({self.variant}) failed at {self.stage}: {self.exception}: {self.message.rstrip('.')}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The attempt as a JSON-able dictionary."""

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.events import Event
 from realtts.pipeline import Pipeline
 from realtts.speaker import Row, Speaker
 from realtts.speech import Chunk, Metrics, Speech
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from realtts.extensions import Extensions
     from realtts.lifecycle import Ladder
@@ -40,11 +42,15 @@ def speak_whole(plans: Sequence[Plan], ladder: Ladder, extensions: Extensions, q
         return unspoken(plans, ladder, queue_s)
     started = time.perf_counter()
     speaker = Speaker(ladder)
-    speaker.prepare(_built_in_voices(plans))
-    rows = [[Row(plan, piece) for piece in plan.pieces] for plan in plans]
-    speaker.whole([row for group in rows for row in group])
-    clock = _Clock(ladder.spec, started, queue_s, speaker)
-    return [_speech(plan, group, extensions, clock) for plan, group in zip(plans, rows, strict=True)]
+    with _reported(ladder, len(plans), queue_s) as finished:
+        speaker.prepare(_built_in_voices(plans))
+        rows = [[Row(plan, piece) for piece in plan.pieces] for plan in plans]
+        speaker.whole([row for group in rows for row in group])
+        clock = _Clock(ladder.spec, started, queue_s, speaker)
+        speeches = [_speech(plan, group, extensions, clock) for plan, group in zip(plans, rows, strict=True)]
+        for speech in speeches:
+            finished(speech.finish_reason, speech.duration, speech.metrics)
+    return speeches
 
 
 class LiveSpeech:
@@ -57,6 +63,7 @@ class LiveSpeech:
     def __init__(self, plan: Plan, ladder: Ladder, extensions: Extensions, queue_s: float = 0.0) -> None:
         self.metrics = Metrics()
         self._plan = plan
+        self._ladder = ladder
         self._extensions = extensions
         self._speaker = Speaker(ladder)
         self._clock = _Clock(ladder.spec, time.perf_counter(), queue_s, self._speaker)
@@ -72,14 +79,16 @@ class LiveSpeech:
         Raises:
             InputError, StageFailed, LadderExhausted, ExtensionError.
         """
-        if not self._plan.cancelled.is_set():
-            self._speaker.prepare(_built_in_voices([self._plan]))
-        for row in self._rows:
-            if self._plan.cancelled.is_set():
-                break
-            yield from self._spoken(row)
-        rest = list(self._out(self._pipeline.finish()))
-        self.metrics = self._clock.metrics(self._rows, self._delivered, self._tokens)
+        with _reported(self._ladder, 1, self._clock.queue_s) as finished:
+            if not self._plan.cancelled.is_set():
+                self._speaker.prepare(_built_in_voices([self._plan]))
+            for row in self._rows:
+                if self._plan.cancelled.is_set():
+                    break
+                yield from self._spoken(row)
+            rest = list(self._out(self._pipeline.finish()))
+            self.metrics = self._clock.metrics(self._rows, self._delivered, self._tokens)
+            finished(_finish(self._plan, self._rows), self._delivered, self.metrics)
         yield _closing(self._plan, self._rows, self._pipeline, rest[0] if rest else _nothing(self._rate))
 
     def _spoken(self, row: Row) -> Iterator[Chunk]:
@@ -100,13 +109,32 @@ class LiveSpeech:
             yield chunk
 
 
+@contextlib.contextmanager
+def _reported(ladder: Ladder, texts: int, queue_s: float) -> Iterator[Callable[[str, float, Metrics], None]]:
+    """Tells extensions that a request started, and how it ended; yields what tells the ending."""
+
+    def finished(reason: str, duration: float, metrics: Metrics) -> None:
+        about = {"finish_reason": reason, "duration": duration, **metrics.as_dict()}
+        ladder.report(Event("request.finished", data=about))
+
+    ladder.report(Event("request.started", data={"texts": texts, "queue_s": queue_s}))
+    try:
+        yield finished
+    except GeneratorExit:
+        ladder.report(Event("request.finished", data={"finish_reason": "cancelled"}))
+        raise
+    except Exception as error:
+        ladder.report(Event("request.failed", data={"exception": type(error).__name__, "message": str(error)}))
+        raise
+
+
 class _Clock:
     """Times one call."""
 
     def __init__(self, spec: ProviderSpec, started: float, queue_s: float, speaker: Speaker) -> None:
         self.spec = spec
         self._started = started
-        self._queue_s = queue_s
+        self.queue_s = queue_s
         self._speaker = speaker
 
     def metrics(self, rows: Sequence[Row], seconds: float, tokens: int) -> Metrics:
@@ -116,7 +144,7 @@ class _Clock:
         return Metrics(
             first_audio_s=first - self._started,
             total_s=total,
-            queue_s=self._queue_s,
+            queue_s=self.queue_s,
             rtf=total / seconds if seconds else None,
             stages={**stages, "generate": max(0.0, total - sum(stages.values()))},
             tokens=tokens,

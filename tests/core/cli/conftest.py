@@ -15,7 +15,7 @@ import soundfile
 
 from realtts.cli.app import run
 
-PLUGIN = '''
+PLUGIN = """
 from realtts.spec import Checkpoint, ProviderSpec
 
 def make(name, **changes):
@@ -35,9 +35,9 @@ mute = make("mute", capabilities=(), checkpoints=(Checkpoint("small", "owner/sma
 pieces = make("pieces", max_chars=200)
 markup = make("markup", plain="fake_variants:Markup", optimized=None, options="fake_variants:MarkupOptions",
               capabilities={"ssml", "marks"}, languages=tuple(f"l{c}" for c in "abcdefghijklmnop"))
-'''
+"""
 
-VARIANTS = '''
+VARIANTS = """
 import dataclasses
 from pydantic import Field
 from realtts import Chunk, Options, hookimpl
@@ -74,7 +74,7 @@ class Markup(FakeProvider):
     def generate(self, context, model, request):
         print("|", len(request.text), repr(request.options.label), request.options.limit)
         yield from FakeProvider().generate(context, model, request)
-'''
+"""
 NAMES = ("fake", "breaks", "falls", "stuck", "mute", "pieces", "markup")
 
 

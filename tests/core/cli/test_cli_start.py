@@ -13,10 +13,22 @@ import realtts
 from realtts.cli.app import make_parser
 
 HEAVY = {"numpy", "torch", "pydantic", "soundfile", "soxr", "rich", "typer", "asyncio", "concurrent.futures"}
-COMMANDS = ("say", "providers", "status", "doctor", "voices", "voices add", "voices list", "voices remove", "new-plugin")
+COMMANDS = (
+    "say",
+    "providers",
+    "status",
+    "doctor",
+    "voices",
+    "voices add",
+    "voices list",
+    "voices remove",
+    "new-plugin",
+)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["providers"], ["providers", "--json"], ["say", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["providers"], ["providers", "--json"], ["say", "--help"], ["--version"]]
+)
 def test_the_start_is_light(work, arguments):
     """Neither help nor the listing imports what speaking needs."""
     code = (
@@ -147,6 +159,16 @@ def test_broken_pipe_in_process(cli, monkeypatch):
     assert cli("providers").err == ""
 
 
+def test_closed_standard_output_is_let_go(monkeypatch):
+    """A standard output without a descriptor is left as it is."""
+    import io
+
+    from realtts.cli.app import _let_go_of_stdout
+
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    _let_go_of_stdout()
+
+
 def test_streams_of_other_kinds(cli, monkeypatch):
     """Where standard output was replaced by something simpler, commands work as well."""
     import io
@@ -184,7 +206,13 @@ def test_sizes_are_readable():
     """Bytes in the unit that fits."""
     from realtts.cli.console import size
 
-    assert [size(n) for n in (5, 2048, 3 << 20, 5 << 30, 7 << 40)] == ["5 B", "2.0 KiB", "3.0 MiB", "5.0 GiB", "7.0 TiB"]
+    assert [size(n) for n in (5, 2048, 3 << 20, 5 << 30, 7 << 40)] == [
+        "5 B",
+        "2.0 KiB",
+        "3.0 MiB",
+        "5.0 GiB",
+        "7.0 TiB",
+    ]
 
 
 def test_the_parser_is_complete():

@@ -124,7 +124,9 @@ def _is_broken_pipe(error: BaseException) -> bool:
 def _let_go_of_stdout() -> None:
     """Let the interpreter flush into nothing at its end, where it would complain otherwise."""
     with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        descriptor = sys.stdout.fileno()
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a device, not a path
+            os.dup2(nothing.fileno(), descriptor)
 
 
 def _make_streams_tolerant() -> None:

@@ -45,13 +45,13 @@ class Interrupts:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Run the body to its end before an interrupt is raised."""
-        self._holding = True
+        """Run the body to its end before an interrupt is raised; may be nested."""
+        before, self._holding = self._holding, True
         try:
             yield
         finally:
-            self._holding = False
-        if self._pending:
+            self._holding = before
+        if self._pending and not before:
             self._pending = False
             raise KeyboardInterrupt
 

@@ -129,9 +129,10 @@ class Outputs:
 
     def discard(self) -> None:
         """Leave nothing behind; older files stay as they were."""
-        self._stop_playing()
-        if self._writer is not None:
-            self._writer.abort()
+        with contextlib.suppress(KeyboardInterrupt), self._interrupts.held():
+            self._stop_playing()
+            if self._writer is not None:
+                self._writer.abort()
 
     def _play(self, chunk: Chunk) -> None:
         if self._playback is None:

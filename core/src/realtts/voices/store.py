@@ -170,7 +170,7 @@ class VoiceStore:
         there = describe(final)
         if overwrite and (there.name == name or there.fault is not None):
             return
-        fix = "choose another name" if overwrite else "choose another name, or overwrite it"
+        fix = "choose another name" if overwrite else "choose another name, or pass overwrite=True (--overwrite)"
         raise VoiceError(f"there is a voice {there.name!r} already", who=_WHO, fix=fix)
 
     def _put(self, working: Path, final: Path, name: str, *, overwrite: bool) -> None:
