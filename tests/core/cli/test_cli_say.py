@@ -142,11 +142,11 @@ def test_markup_is_not_cut_into_blocks(cli, monkeypatch):
 
 @pytest.mark.parametrize("provider", ["fake", "pieces"])
 def test_a_long_text_is_spoken_block_by_block(cli, work, monkeypatch, provider):
-    """Blocks follow one another; those of a provider that pauses between pieces are set apart too."""
+    """Blocks follow one another with the pause that paragraphs have within a block."""
     monkeypatch.setattr(speaking, "BLOCK_CHARS", 50)
     (work / "a.txt").write_text(f"{WORDS}.\n\n{WORDS}.\n\n{'*' * 8}\n\n{WORDS}.\n", encoding="utf-8")
     assert cli("say", "-f", "a.txt", "-p", provider, "-o", "a.wav", "--captions", "a.srt").code == 0
-    pause = 0.45 if provider == "pieces" else 0.0
+    pause = 0.45
     assert seconds(work / "a.wav") == pytest.approx(3 * 8 * WORD_S + 2 * pause, abs=1e-3)
     starts = [line[:12] for line in (work / "a.srt").read_text().splitlines() if "-->" in line]
     expected = [n * (8 * WORD_S + pause) for n in range(3)]
@@ -157,7 +157,16 @@ def test_blocks_are_no_longer_than_the_settings_allow(cli, work, monkeypatch):
     """A small max_text_chars makes small blocks, not errors."""
     monkeypatch.setenv("REALTTS_MAX_TEXT_CHARS", "10")
     assert cli("say", WORDS.replace(" ", "\n"), "-p", "fake", "-o", "a.wav").code == 0
-    assert seconds(work / "a.wav") == pytest.approx(0.8)
+    assert seconds(work / "a.wav") == pytest.approx(0.8 + 4 * 0.15)
+
+
+@pytest.mark.parametrize(("text", "pause"), [("one. two.", 0.15), ("one\n\ntwo", 0.45), ("onee two", 0.0)])
+def test_pauses_between_blocks(cli, work, monkeypatch, text, pause):
+    """After a sentence, after a paragraph, and none where a sentence goes on; faster speech pauses less."""
+    monkeypatch.setattr(speaking, "BLOCK_CHARS", 5)
+    for speed in (1, 2):
+        assert cli("say", text, "-p", "fake", "-o", "a.wav", "--speed", speed).code == 0
+        assert seconds(work / "a.wav") == pytest.approx((0.2 + pause) / speed, abs=0.02)
 
 
 @pytest.mark.parametrize(("suffix", "first"), [("srt", "1"), ("VTT", "WEBVTT")])

@@ -37,6 +37,7 @@ BLOCK_CHARS = 5000
 _LONG_CHARS = 1000
 _PATIENCE_S = 3.0
 _PARAGRAPH_END = re.compile(r"\n\s*\n\Z")
+_SENTENCE_END = re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*\s*\Z|\n\Z")
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,8 @@ class _Run:
             self.outputs.begin_block(block)
             if speakable:
                 yield from self._block(block)
-                pause_s = 0.0 if self.tts.spec.max_chars is None else SENTENCE_PAUSE_S
-            if pause_s and _PARAGRAPH_END.search(block):
-                pause_s = PARAGRAPH_PAUSE_S
+                pause_s = 0.0
+            pause_s = max(pause_s, _pause_after(block))
             self.tally.chars += len(block)
 
     def _block(self, block: str) -> Iterator[Chunk]:
@@ -160,6 +160,13 @@ class _Run:
                 yield chunk
         stages = stream.metrics.stages
         self.tally.load_s += sum(seconds for stage, seconds in stages.items() if stage != "generate")
+
+
+def _pause_after(block: str) -> float:
+    """Seconds of silence behind a block: providers end a request without one."""
+    if _PARAGRAPH_END.search(block):
+        return PARAGRAPH_PAUSE_S
+    return SENTENCE_PAUSE_S if _SENTENCE_END.search(block) else 0.0
 
 
 def _run(run: _Run) -> None:
