@@ -162,3 +162,11 @@ def test_speech_with_timings_has_subtitles():
 def test_marks_outside_the_text_give_no_cues():
     """Nothing to show is no error."""
     assert captions.cues([Mark(0.0, 1.0, (50, 60))], "short") == []
+
+
+def test_scene_break_is_no_caption():
+    """Decoration in a paragraph of its own neither appears nor splits what follows."""
+    text = "It was over.\n\n***\n\nThe next day it rained."
+    spans = [match.span() for match in re.finditer(r"[A-Za-z]+", text)]
+    marks = [Mark(n * 0.3, n * 0.3 + 0.3, span) for n, span in enumerate(spans)]
+    assert [cue.lines for cue in captions.cues(marks, text)] == [("It was over.",), ("The next day it rained.",)]

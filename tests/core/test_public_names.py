@@ -103,7 +103,7 @@ def test_types_and_values_come_from_the_same_modules():
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    imported = {(module, name) for name, module in realtts._HOME_OF.items()}
+    imported = {(module, name) for module, names in realtts._HOMES.items() for name in names}
     assert typed == imported
 
 

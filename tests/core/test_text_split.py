@@ -277,3 +277,11 @@ def test_a_short_stream_is_one_block():
     """And an empty one is none."""
     assert list(blocks(io.StringIO("One.\n\nTwo."), 1000)) == ["One.\n\nTwo."]
     assert list(blocks([], 1000)) == []
+
+
+def test_block_without_any_end_is_cut_between_words():
+    """A transcript without punctuation or line breaks: no word is torn."""
+    text = "one two three four five six seven eight nine ten " * 20
+    found = list(blocks(io.StringIO(text), 23))
+    assert "".join(found) == text
+    assert all(block[-1].isspace() for block in found)

@@ -10,8 +10,9 @@ Names are imported when they are first used, so that ``import realtts`` costs ne
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from realtts.lazy import names_from
 
 if TYPE_CHECKING:
     from realtts.context import Context, Rung
@@ -85,7 +86,6 @@ _HOMES = {
     "status": ("Attempt",),
     "streaming": ("ChunkStream",),
 }  # fmt: skip
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Attempt",
@@ -147,13 +147,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module at first use (PEP 562)."""
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'realtts' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"realtts.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = names_from(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -128,7 +128,9 @@ def _timed(marks: Sequence[Mark], text: str) -> Iterator[_Timed]:
         if _WORD.search(text, reached, start):  # words without a timing are not shown
             start -= len(_found(_BEFORE.search(text[reached:start])))
         else:
-            start = reached + len(text[reached:start]) - len(text[reached:start].lstrip())
+            # Opening punctuation belongs to the word, what stands in a paragraph of its own (a scene break) does not.
+            before = text[reached:start].rpartition("\n\n")[2].lstrip()
+            start -= len(before)
         end += len(_found(_BEHIND.match(text, end)))
         reached = end
         yield from _parts(_Timed(mark.start, max(mark.start, mark.end), (start, end)), text)

@@ -269,9 +269,14 @@ class RealProvider:
         """
         return self._engine.cancel_all()
 
-    def close(self) -> None:
-        """Cancel everything, free the model and end the provider's thread. May be called again."""
-        self._engine.close()
+    def close(self, timeout_s: float | None = None) -> None:
+        """Cancel everything, free the model and end the provider's thread. May be called again.
+
+        Args:
+            timeout_s: Longest wait for a stage that cannot be cancelled, such as a load; None: until it ends. After
+                it the model is still freed, as soon as that stage is over.
+        """
+        self._engine.close(timeout_s)
         self._ladder.state = "closed"
 
     def get_provider_status(self) -> dict[str, Any]:

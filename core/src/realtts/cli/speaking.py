@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -92,7 +91,7 @@ def speak(job: Job) -> bool:
             _run(_Run(job, source, tts, outputs))
         except KeyboardInterrupt:
             console.err(_interrupted(outputs))
-            _close(tts, _PATIENCE_S)
+            tts.close(timeout_s=_PATIENCE_S)
             return False
         except BaseException:
             if outputs is not None:
@@ -222,10 +221,3 @@ def _summary(run: _Run, work_s: float) -> None:
         console.warn(warning)
     for attempt in status["attempts"]:
         console.err(console.given_up(attempt))
-
-
-def _close(tts: RealProvider, patience_s: float) -> None:
-    """Close without waiting for a step that cannot be cancelled, such as a load."""
-    closing = threading.Thread(target=tts.close, daemon=True)
-    closing.start()
-    closing.join(patience_s)

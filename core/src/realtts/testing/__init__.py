@@ -16,8 +16,9 @@ The extra ``realtts[testing]`` brings pytest.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from realtts.lazy import names_from
 
 if TYPE_CHECKING:
     from realtts.testing.conformance import ProviderConformance
@@ -34,19 +35,12 @@ __all__ = [
     "faulty",
 ]
 
-_HOMES = {
-    "FakeOptions": "fake",
-    "FakeProvider": "fake",
-    "FastFakeProvider": "fake",
-    "InjectedFault": "faults",
-    "ProviderConformance": "conformance",
-    "fake_spec": "fake",
-    "faulty": "faults",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on demand: the fake provider must be usable where pytest is not installed."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+# On demand, because the fake provider must be usable where pytest is not installed.
+__getattr__ = names_from(
+    __name__,
+    {
+        "conformance": ("ProviderConformance",),
+        "fake": ("FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"),
+        "faults": ("InjectedFault", "faulty"),
+    },
+)

@@ -20,6 +20,7 @@ __all__ = ["Piece", "blocks", "pieces"]
 # are words.
 _CLAUSE = re.compile(r"[;:,.!?…][\"”’»)\]]*(?=\s)|\s[—–-]+(?=\s)|—|[、，；：。！？…؛،।][”」』）]*")
 _SPACE = re.compile(r"\s+")
+_LAST_SPACE = re.compile(r".*\s", re.DOTALL)
 _READ_CHARS = 1 << 16
 
 
@@ -195,4 +196,6 @@ def _block_end(window: str) -> int:
     last = sentences(window)[-1:]
     if last and last[0][0] > 0:
         return last[0][0]
+    if words := _LAST_SPACE.search(window):
+        return words.end()
     return safe_cut(window, 0, len(window))

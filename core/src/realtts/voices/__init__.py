@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realtts.lazy import names_from
+
 if TYPE_CHECKING:
     from realtts.voices.cache import VoiceCache
     from realtts.voices.reference import check, load
@@ -11,20 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SavedVoice", "VoiceCache", "VoiceStore", "check", "load"]
 
-_HOMES = {
-    "SavedVoice": "store",
-    "VoiceCache": "cache",
-    "VoiceStore": "store",
-    "check": "reference",
-    "load": "reference",
-}
-
-
-def __getattr__(name: str) -> object:
-    # Loaded on demand: the store's list and the cache need no numpy, which costs more than all the rest
-    # together.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# On demand, because the store's list and the cache need no numpy, which costs more than all the rest together.
+__getattr__ = names_from(
+    __name__, {"cache": ("VoiceCache",), "reference": ("check", "load"), "store": ("SavedVoice", "VoiceStore")}
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_char_p, c_int, c_long, c_short, c_size_t, c_ubyte, c_uint, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_long, c_short, c_size_t, c_ubyte, c_uint, c_void_p, c_wchar_p
 
 __all__ = [
     "CHARS_UTF8",
@@ -15,6 +15,7 @@ __all__ = [
     "PITCH",
     "PITCH_RANGE",
     "PUNCTUATION",
+    "PUNCTUATION_SOME",
     "RATE",
     "SSML",
     "VOLUME",
@@ -34,6 +35,7 @@ SSML = 0x10
 END_PAUSE = 0x1000
 
 RATE, VOLUME, PITCH, PITCH_RANGE, PUNCTUATION, WORD_GAP = 1, 2, 3, 4, 5, 7
+PUNCTUATION_SOME = 2
 
 EVENT_WORD = 1
 EVENT_SENTENCE = 2
@@ -92,6 +94,7 @@ def declare(library: ctypes.CDLL) -> None:
         ("espeak_SetUriCallback", None, (UriCallback,)),
         ("espeak_SetVoiceByName", c_int, (c_char_p,)),
         ("espeak_SetParameter", c_int, (c_int, c_int, c_int)),
+        ("espeak_SetPunctuationList", c_int, (c_wchar_p,)),
         ("espeak_ng_SetRandSeed", None, (c_long,)),
         (
             "espeak_Synth",

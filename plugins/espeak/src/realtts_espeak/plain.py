@@ -10,6 +10,7 @@ from realtts.hookspecs import hookimpl
 from realtts.speech import Chunk, Voice
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.hazards import names_punctuation
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, word_marks
 from realtts_espeak.options import EspeakOptions
@@ -112,9 +113,10 @@ def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, t
     warnings: tuple[str, ...] = ()
     if rate != wanted:
         warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {wanted}",)
-    manner = Manner(
-        voice, rate, options.pitch, options.pitch_range, options.volume, options.word_gap, options.punctuation
-    )
+    punctuation = options.punctuation and names_punctuation(voice)
+    if punctuation != options.punctuation:
+        warnings += ("espeak-ng 1.52 cannot name punctuation with this voice: the option punctuation is left out",)
+    manner = Manner(voice, rate, options.pitch, options.pitch_range, options.volume, options.word_gap, punctuation)
     return manner, warnings
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.errors import RealTTSError
+from realtts.errors import PluginError
 from realtts_espeak import binding
+from realtts_espeak.hazards import NAMED_PUNCTUATION, harmless, names_punctuation
 from realtts_espeak.library import BUFFER_MS, SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset
 
@@ -97,10 +98,13 @@ def speak(
 
     Raises:
         BrokenProvider: The library cannot be loaded.
-        RealTTSError: espeak refused the voice or the text.
+        PluginError: espeak refused the voice or the text.
     """
     flags = binding.CHARS_UTF8 | (binding.SSML if ssml else 0) | (binding.END_PAUSE if end_pause else 0)
-    encoded = text.encode()
+    voices = f"{manner.voice} {text}" if ssml else manner.voice
+    if not names_punctuation(voices):
+        manner = replace(manner, punctuation=False)
+    encoded = harmless(text, voices).encode()
     collector = _Collector(cancelled, squeezed=manner.rate >= _SONIC_RATE)
     # Both must outlive the call: espeak holds nothing but their addresses.
     on_audio = binding.SynthCallback(collector)
@@ -124,10 +128,11 @@ def _set(library: ctypes.CDLL, manner: Manner) -> None:
         (binding.VOLUME, manner.volume),
         (binding.PITCH, manner.pitch),
         (binding.PITCH_RANGE, manner.pitch_range),
-        (binding.PUNCTUATION, int(manner.punctuation)),
+        (binding.PUNCTUATION, binding.PUNCTUATION_SOME if manner.punctuation else 0),
         (binding.WORD_GAP, manner.word_gap),
     ):
         library.espeak_SetParameter(parameter, value, 0)
+    library.espeak_SetPunctuationList(NAMED_PUNCTUATION)
     # espeak seeds the noise of breath and whisper with the clock.
     library.espeak_ng_SetRandSeed(0)
     if "+" in manner.voice:
@@ -149,7 +154,11 @@ def _refuse_uri(_kind: int, _uri: bytes, _base: bytes) -> int:
 
 def _require(status: int, what: str) -> None:
     if status != 0:
-        raise RealTTSError(f"espeak-ng refused {what} (status {status})", who="espeak")
+        raise PluginError(
+            f"espeak-ng refused {what} (status {status})",
+            who="espeak",
+            fix="load the provider anew; if it stays, report it with the voice and the text",
+        )
 
 
 @dataclass
