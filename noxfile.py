@@ -21,7 +21,7 @@ ESPEAK = ["-e", "./plugins/espeak"]
 TEST_TOOLS = ["pytest>=8", "hypothesis>=6.100", "coverage>=7"]
 
 # Two processes that each start a thread per core are slower than one: the machines that run this are small.
-ENVIRONMENT = {"OMP_NUM_THREADS": "2", "PYTHONWARNDEFAULTENCODING": "0"}
+ENVIRONMENT = {"OMP_NUM_THREADS": "2"}
 
 
 @nox.session(python=DEFAULT)

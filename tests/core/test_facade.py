@@ -276,7 +276,7 @@ class TestVoices:
 
     def test_words_without_a_recording(self, tts):
         """Are a mistake."""
-        with pytest.raises(errors.VoiceUnsupported, match="without a voice"):
+        with pytest.raises(errors.VoiceUnsupported, match="without a recording"):
             tts.generate("Hello", reference_text="La la")
 
     @pytest.mark.parametrize("voice", ["nowhere/anna.wav", "anna.flac", "."], ids=str)

@@ -41,12 +41,10 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def empty(monkeypatch):
     """A machine with no plugin installed at all, whatever the test environment has."""
-    found = registry.importlib_metadata.entry_points
-
-    def only_ours(*, group):
-        return [point for point in found(group=group) if "installed_" in point.value]
-
-    monkeypatch.setattr(registry.importlib_metadata, "entry_points", only_ours)
+    found = registry.entry_points
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point for point in found(group) if "installed_" in point.value]
+    )
 
 
 FAKE = """

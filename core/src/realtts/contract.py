@@ -1,4 +1,4 @@
-"""Checks of what a provider's `generate` and `generate_batch` yield, chunk by chunk."""
+"""Checks of what a provider's hooks hand out, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from realtts.errors import InvalidChunk
-from realtts.speech import Chunk
+from realtts.errors import InvalidChunk, InvalidPlugin
+from realtts.speech import Chunk, Mark, VoiceInfo
 
-__all__ = ["check_chunk", "check_row"]
+__all__ = ["check_chunk", "check_row", "check_voices"]
 
 
-def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str) -> Chunk:
+def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:
     """The chunk itself, if it keeps the contract.
 
     Args:
@@ -20,26 +20,68 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str) 
         rates: The spec's sample rates.
         rate: Rate of the request's earlier chunks, None for the first.
         who: Provider and variant, for the message.
+        text_length: Length of the request's text, which marks must lie in.
 
     Raises:
-        InvalidChunk: Wrong type, dtype, shape or rate, or samples that are not finite.
+        InvalidChunk: A field of a wrong type, dtype, shape or value, or samples that are not finite.
     """
     if not isinstance(chunk, Chunk):
         raise _fault(f"generate yielded {type(chunk).__name__}", who, "yield realtts.Chunk(samples, sample_rate)")
-    samples = chunk.samples
+    samples: Any = chunk.samples  # types say nothing of what a plugin really yields
+    given: Any = chunk.sample_rate
     if not isinstance(samples, np.ndarray):
         raise _fault(f"samples is {type(samples).__name__}", who, "convert it to a numpy array of float32")
     if samples.dtype != np.float32:
         raise _fault(f"samples has dtype {samples.dtype}", who, "convert it with .astype(numpy.float32)")
     if samples.ndim != 1:
         raise _fault(f"samples has shape {samples.shape}", who, "yield mono audio of shape (n,)")
-    if chunk.sample_rate not in rates:
-        raise _fault(f"the sample rate {chunk.sample_rate} is not in the spec", who, f"yield one of {rates}")
+    if not isinstance(given, int) or given not in rates:
+        raise _fault(f"the sample rate {given!r} is not in the spec", who, f"yield one of {rates}")
     if rate is not None and chunk.sample_rate != rate:
         raise _fault(f"the sample rate changed from {rate} to {chunk.sample_rate}", who, "keep one rate per request")
     if not np.isfinite(samples).all():
         raise _fault("the samples hold NaN or infinity (not finite)", who, "run the unstable part in float32")
+    _check_rest(chunk, who, text_length)
     return chunk
+
+
+def _check_rest(chunk: Any, who: str, text_length: int) -> None:
+    """The fields beside the audio."""
+    if not (isinstance(chunk.marks, tuple) and all(_is_mark(mark, text_length) for mark in chunk.marks)):
+        raise _fault(f"marks is {chunk.marks!r:.80}", who, "yield a tuple of realtts.Mark inside the request's text")
+    if not _is_index(chunk.tokens):
+        raise _fault(f"tokens is {chunk.tokens!r}", who, "yield the number of tokens since the last chunk")
+    if chunk.finish_reason not in {None, "stop", "length", "cancelled"}:
+        raise _fault(f"finish_reason is {chunk.finish_reason!r}", who, "yield None, 'stop' or 'length'")
+    if not (isinstance(chunk.warnings, tuple) and all(isinstance(warning, str) for warning in chunk.warnings)):
+        raise _fault(f"warnings is {chunk.warnings!r:.80}", who, "yield a tuple of sentences")
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and bool(value >= 0)
+
+
+def _is_mark(mark: Any, text_length: int) -> bool:
+    return (
+        isinstance(mark, Mark)
+        and 0 <= mark.start <= mark.end < float("inf")
+        and 0 <= mark.span[0] <= mark.span[1] <= text_length
+    )
+
+
+def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
+    """What the hook `voices` returned, as a tuple.
+
+    Raises:
+        InvalidPlugin: It is not a sequence of `VoiceInfo`.
+    """
+    found = tuple(voices or ())
+    for voice in found:
+        if not isinstance(voice, VoiceInfo):
+            raise InvalidPlugin(
+                f"voices returned {type(voice).__name__}", who=who, fix="return realtts.VoiceInfo objects"
+            )
+    return found
 
 
 def check_row(item: Any, rows: int, who: str) -> tuple[int, Any]:
@@ -48,9 +90,9 @@ def check_row(item: Any, rows: int, who: str) -> tuple[int, Any]:
     Raises:
         InvalidChunk: Not a pair, or an index outside the batch.
     """
-    if not (isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], int) and 0 <= item[0] < rows):
-        raise _fault(f"generate_batch yielded {type(item).__name__}", who, f"yield (index from 0 to {rows - 1}, Chunk)")
-    return item
+    if isinstance(item, tuple) and len(item) == 2 and _is_index(item[0]) and item[0] < rows:
+        return int(item[0]), item[1]
+    raise _fault(f"generate_batch yielded {item!r:.60}", who, f"yield (index from 0 to {rows - 1}, Chunk)")
 
 
 def _fault(what: str, who: str, fix: str) -> InvalidChunk:

@@ -29,6 +29,7 @@ class Job(ABC):
     Attributes:
         future: Its result; done as soon as nobody will work on it any more.
         started: Set when its turn has come, or will never come.
+        submitted: When it joined the queue, on the performance counter.
         queued_s: Seconds that it waited for the turn.
         speaks: Whether it generates audio, for the status.
     """
@@ -41,7 +42,7 @@ class Job(ABC):
         self.future.set_running_or_notify_cancel()
         self.started = threading.Event()
         self.queued_s = 0.0
-        self._submitted = time.perf_counter()
+        self.submitted = time.perf_counter()
 
     @abstractmethod
     def work(self) -> Any:
@@ -57,7 +58,7 @@ class Job(ABC):
 
     def run(self) -> None:
         """Work, and settle the future either way."""
-        self.queued_s = time.perf_counter() - self._submitted
+        self.queued_s = time.perf_counter() - self.submitted
         self.started.set()
         self._settle(self.work)
 
@@ -112,6 +113,8 @@ class Engine:
 
     def counts(self) -> dict[str, int]:
         """Jobs waiting, running and served."""
+        if os.getpid() != self._pid:
+            return {"waiting": 0, "running": 0, "speaking": 0, "served": 0, "capacity": self._capacity}
         with self._condition:
             return {
                 "waiting": len(self._waiting),
@@ -147,11 +150,24 @@ class Engine:
                     who=f"provider {self._name!r}",
                     fix="try again later, raise queue_size, or use more processes",
                 )
+            job.submitted = time.perf_counter()
             self._waiting.append(job)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name=f"realtts-{self._name}", daemon=True)
-                self._thread.start()
+                self._start(job)
             self._condition.notify_all()
+
+    def _start(self, job: Job) -> None:
+        thread = threading.Thread(target=self._loop, name=f"realtts-{self._name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._waiting.remove(job)
+            raise Busy(
+                f"the system gives it no thread: {error}",
+                who=f"provider {self._name!r}",
+                fix="end other threads, or raise the limit of processes",
+            ) from error
+        self._thread = thread
 
     def withdraw(self, job: Job) -> bool:
         """Take a job out of the queue; False when its turn has come already. Its future is left unsettled."""
@@ -164,6 +180,7 @@ class Engine:
 
     def cancel_all(self) -> int:
         """Cancel the running request and every waiting one; their number. Housekeeping is left alone."""
+        self._check_process()
         with self._condition:
             waiting = [job for job in self._waiting if job.speaks]
             running = self._running if self._running is not None and self._running.speaks else None
@@ -181,33 +198,40 @@ class Engine:
         Args:
             timeout: Longest wait for the running job, in seconds; None: until it has ended.
         """
+        if os.getpid() != self._pid:
+            return  # a forked child has no such thread, and may have inherited a held lock; the model is the parent's
         with self._condition:
             first, self._closed = not self._closed, True
-            thread = self._thread
+            thread, running = self._thread, self._running
+            waiting = list(self._waiting)
+            self._waiting.clear()
             self._condition.notify_all()
-        if os.getpid() != self._pid:
-            return  # a forked child has no such thread; the model belongs to the parent
-        if first:
-            self.cancel_all()
+        for job in waiting:
+            job.cancel()
+            job.drop(None if job.speaks else self._closed_error())
+        if running is not None:
+            running.cancel()
         if thread is None:
             if first:
-                self._on_close()
+                self._guarded(self._on_close)
         elif thread is not threading.current_thread():
             thread.join(timeout)
 
     def _loop(self) -> None:
         while (job := self._next()) is not None:
-            job.run()
+            self._guarded(job.run)
             with self._condition:
                 self._running = None
                 self._served += 1
             del job  # its future holds the caller's audio
-        for left in self._waiting:  # nobody else adds or takes any more
-            left.drop(self._closed_error())
+        self._guarded(self._on_close)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        """Nothing that goes wrong may end the thread: everybody after would wait for ever."""
         try:
-            self._on_close()
-        except Exception:
-            logging.getLogger(f"realtts.{self._name}").exception("closing failed")
+            call()
+        except BaseException:
+            logging.getLogger(f"realtts.{self._name}").exception("the provider's thread goes on after an error")
 
     def _next(self) -> Job | None:
         """The next job, None when the engine is closed; calls ``on_idle`` once per idle spell."""
@@ -223,7 +247,7 @@ class Engine:
                     return self._running
                 if idle_s is None:
                     continue
-            self._on_idle()
+            self._guarded(self._on_idle)
             idle_s = None
 
     def _check_process(self) -> None:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
-import importlib_metadata
-
-from realtts.errors import ExtensionError, InvalidPlugin, RealTTSError
+from realtts.contract import check_chunk
+from realtts.discovery import entry_points
+from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
 from realtts.registration import check_signature
 from realtts.speech import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from importlib_metadata import EntryPoint
+
     from realtts.events import Event
     from realtts.speech import Request
 
-__all__ = ["Extensions", "discover_extensions"]
+__all__ = ["GROUP", "Extensions", "discover_extensions", "load_extension"]
 
 GROUP = "realtts.extensions"
 
@@ -76,9 +79,12 @@ class Extensions:
         """
         rate = chunk.sample_rate
         for name, extension in self._having("process_audio"):
-            chunk = _call(name, "process_audio", extension, Chunk, chunk, request)
-            if chunk.sample_rate != rate:
-                raise _fault(name, "process_audio", f"it changed the sample rate from {rate} to {chunk.sample_rate}")
+            returned = _call(name, "process_audio", extension, Chunk, chunk, request)
+            try:
+                # Marks are in the caller's text here, which the request of a piece does not know.
+                chunk = check_chunk(returned, (rate,), rate, f"extension {name!r}", sys.maxsize)
+            except InvalidChunk as error:
+                raise _fault(name, "process_audio", error.what) from error
         return chunk
 
     def on_event(self, event: Event) -> None:
@@ -96,16 +102,26 @@ class Extensions:
 def discover_extensions() -> Extensions:
     """The installed extensions; one that cannot be imported or used is logged and left out."""
     usable: dict[str, Any] = {}
-    for point in importlib_metadata.entry_points(group=GROUP):
+    for point in entry_points(GROUP):
         try:
-            extension = point.load()
-            extension = extension() if inspect.isclass(extension) else extension
-            _check(point.name, extension)
+            extension = load_extension(point)
         except (Exception, SystemExit):
             _log.warning("extension %r (%s) is left out: it cannot be used", point.name, point.value, exc_info=True)
         else:
             usable[point.name] = extension
     return Extensions(usable)
+
+
+def load_extension(point: EntryPoint) -> Any:
+    """The extension object of an entry point, checked; a class is instantiated.
+
+    Raises:
+        InvalidPlugin: It has no extension method, or one with a wrong signature. Else whatever its import raises.
+    """
+    extension = point.load()
+    extension = extension() if inspect.isclass(extension) else extension
+    _check(point.name, extension)
+    return extension
 
 
 def _check(name: str, extension: Any) -> None:

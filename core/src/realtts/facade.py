@@ -59,7 +59,8 @@ class RealProvider:
         **overrides: Further fields of `Settings`.
 
     Raises:
-        PluginError: The provider is unknown, broken, claimed twice or at fault.
+        PluginError: The provider is unknown, broken, claimed twice, or its spec is at fault; faults of its classes
+            appear at the first use.
         SettingsError: A setting is unknown or wrong.
         UnknownCheckpoint: There is no such model.
         IsolationError: Isolation is required and cannot be had.
@@ -142,8 +143,8 @@ class RealProvider:
             StageFailed: The model failed and no lower rung could speak.
             Busy: The queue is full, or the turn did not come in time.
         """
-        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
-        return self._turn.run(self._speech_job([self._plan(text, ask)]))[0]  # type: ignore[no-any-return]
+        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
 
     def stream(
         self,
@@ -162,7 +163,7 @@ class RealProvider:
         Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
         stream cancels the rest.
         """
-        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
         return self._stream(self._plan(text, ask))
 
     def generate_batch(
@@ -184,9 +185,10 @@ class RealProvider:
         Raises:
             InputError: A text is wrong, named by its place; nothing was spoken.
         """
-        if isinstance(texts, str):
-            raise InvalidOption("texts is one string", who="generate_batch", fix="give a list of strings")
-        ask = Ask(self._find_voice(voice, voice_path, reference_text), language, seed, speed, options)
+        if isinstance(texts, str) or not hasattr(texts, "__iter__"):
+            what = "one string" if isinstance(texts, str) else type(texts).__name__
+            raise InvalidOption(f"texts is {what}", who="generate_batch", fix="give a list of strings")
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
         plans: list[Plan] = []
         for index, text in enumerate(texts):
             try:
@@ -210,8 +212,10 @@ class RealProvider:
         **options: Any,
     ) -> Speech:
         """`generate` without blocking the event loop; cancelling the awaiting task cancels the request."""
-        found = await asyncio.to_thread(self._find_voice, voice, voice_path, reference_text)
-        plan = self._plan(text, Ask(found, language, seed, speed, options))
+        # In a thread: a voice may be a file, a text may be long, an extension may be slow.
+        plan = await asyncio.to_thread(
+            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        )
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
 
@@ -228,8 +232,10 @@ class RealProvider:
         **options: Any,
     ) -> AsyncIterator[Chunk]:
         """`stream` for ``async for``; leaving the loop or cancelling the task cancels the request."""
-        found = await asyncio.to_thread(self._find_voice, voice, voice_path, reference_text)
-        plan = self._plan(text, Ask(found, language, seed, speed, options))
+        # In a thread: a voice may be a file, a text may be long, an extension may be slow.
+        plan = await asyncio.to_thread(
+            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        )
         with self._stream(plan) as stream:
             while (chunk := await stream.anext()) is not None:
                 yield chunk
@@ -277,7 +283,6 @@ class RealProvider:
                 it the model is still freed, as soon as that stage is over.
         """
         self._engine.close(timeout_s)
-        self._ladder.state = "closed"
 
     def get_provider_status(self) -> dict[str, Any]:
         """What runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
@@ -297,13 +302,21 @@ class RealProvider:
     def __repr__(self) -> str:
         return f"RealProvider({self._spec.name!r}, state={self.get_provider_status()['state']!r})"
 
-    def _find_voice(
-        self, voice: VoiceLike, voice_path: str | os.PathLike[str] | None, reference_text: str | None
-    ) -> Voice | str | None:
+    def _ask(  # noqa: PLR0917 - in the order of the signatures above
+        self,
+        voice: VoiceLike,
+        voice_path: str | os.PathLike[str] | None,
+        reference_text: str | None,
+        language: str | None,
+        seed: int | None,
+        speed: float,
+        options: dict[str, Any],
+    ) -> Ask:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
         chosen = voice_path if voice is None else voice
-        return find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
+        found = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
+        return Ask(found, language, seed, speed, options)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
@@ -318,14 +331,14 @@ class RealProvider:
             lambda queued_s: LiveSpeech(plan, ladder, extensions, queued_s),
             self._settings,
             self._turn.others_wait,
-            f"provider {self._spec.name!r}",
+            self._spec,
         )
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 
 def _choose(provider: str | ProviderSpec | None, given: dict[str, Any], settings: Settings | None) -> ProviderSpec:
     if isinstance(provider, ProviderSpec):
-        return provider
+        return registry.check_api(provider)
     name = provider
     if name is None:
         name = settings_module.resolve_settings(None, given, settings).settings.provider

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import logging
 import platform
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realtts.errors import SettingsError
 
@@ -59,14 +60,23 @@ def cpu_name() -> str:
 
 def cuda_capability(index: int = 0) -> tuple[int, int] | None:
     """Compute capability of a CUDA device, or None when torch or the device is missing. Imports torch."""
+    torch = _torch()
+    if torch is None or not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        return None
+    major, minor = torch.cuda.get_device_capability(index)
+    return int(major), int(minor)
+
+
+def _torch() -> Any:
+    """The module, or None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
     try:
         import torch
     except ImportError:
         return None
-    if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+    except Exception:
+        logging.getLogger("realtts").exception("torch is installed but cannot be imported")
         return None
-    major, minor = torch.cuda.get_device_capability(index)
-    return int(major), int(minor)
+    return torch
 
 
 def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) -> str:
@@ -108,11 +118,8 @@ def _available(device: str) -> str | None:
     if kind == "cuda":
         return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
     if kind == "mps":
-        try:
-            import torch
-        except ImportError:
-            return None
-        return "mps" if torch.backends.mps.is_available() else None
+        torch = _torch()
+        return "mps" if torch is not None and torch.backends.mps.is_available() else None
     return "cpu"
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from realtts import memory
 from realtts.context import Context, Rung
-from realtts.errors import InvalidPlugin, LadderExhausted, StageFailed
+from realtts.errors import InvalidPlugin, LadderExhausted, SettingsError, StageFailed
 from realtts.events import Event
 from realtts.hardware import resolve_device, resolve_dtype
 from realtts.registration import Variants, register
-from realtts.rung import LiveRung, StageError, attempt_of
+from realtts.rung import LiveRung, StageError, Unavailable, attempt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,8 +30,11 @@ __all__ = ["Ladder"]
 
 @dataclass(frozen=True)
 class _Planned:
+    """A rung of the plan; with a failure it stands for a variant that cannot even be asked."""
+
     variant: str
     rung: Rung
+    failure: StageError | None = None
 
 
 class Ladder:
@@ -73,6 +76,7 @@ class Ladder:
         self._variants: Variants | None = None
         self._plan: tuple[_Planned, ...] = ()
         self._standing: int = 0  # index of the live rung
+        self._last: BaseException | None = None  # what the newest attempt is about
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
 
     def begin(self) -> LiveRung:
@@ -118,40 +122,39 @@ class Ladder:
             forget: Open every rung again, clear the attempts and the voice cache. False (an idle unload) keeps them
                 and opens only the rungs whose failure may not happen again.
         """
+        loaded = self.live is not None
         self._release()
         if forget:
-            self._closed.clear()
+            # The plan and the variants too: what could not be imported may have been installed meanwhile.
+            self._plan, self._variants, self._closed, self._last = (), None, {}, None
             self.attempts = ()
             self.voice_cache.clear()
         else:
             self._reopen()
         self.state = "unloaded"
-        self.report(Event("unloaded"))
-        memory.release()
+        if loaded:
+            self.report(Event("unloaded"))
+            memory.release()
 
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""
-        if not event.provider:
-            event = Event(event.name, self.spec.name, event.data, event.at)
-        if event.name == "optimization.details":
-            self.details = {**self.details, **event.data}
         try:
+            if not event.provider:
+                event = replace(event, provider=self.spec.name)
+            if event.name == "optimization.details":
+                # Through JSON, because the status must be.
+                self.details = {**self.details, **json.loads(json.dumps(dict(event.data), default=str))}
             self._forward(event)
         except Exception:
-            self._log.exception("reporting %s failed", event.name)
+            self._log.exception("reporting %r failed", event)
 
     def _climb(self) -> LiveRung:
-        plan = self._planned()
-        cause: BaseException | None = None
-        for index, planned in enumerate(plan):
+        for index, planned in enumerate(self._planned()):
             if index in self._closed:
                 continue
-            rung = LiveRung(self._registered(), self._context(planned.variant, planned.rung))
-            self.details = {}
             try:
-                rung.bring_up()
+                rung = self._bring_up(planned)
             except StageError as failure:
-                cause = failure.error
                 self._close_rung(index, failure)
                 continue
             self._standing = index
@@ -159,29 +162,38 @@ class Ladder:
             return rung
         last = self.attempts[-1]
         raise LadderExhausted(
-            f"no rung works, {len(self.attempts)} given up; the last: {last.summary()}",
+            f"no rung works, {len(self._plan)} given up; the last: {last.summary()}",
             who=f"provider {self.spec.name!r}",
             fix=last.remedy.rstrip("."),
             attempts=self.attempts,
-        ) from cause
+        ) from self._last
+
+    def _bring_up(self, planned: _Planned) -> LiveRung:
+        if planned.failure is not None:
+            raise planned.failure
+        self.details = {}
+        try:
+            context = self._context(planned.variant, planned.rung)
+        except SettingsError as error:
+            if "device" not in planned.rung.settings:
+                raise
+            raise StageError("probe", Unavailable(error.what)) from error  # the plugin's wish, not the user's
+        rung = LiveRung(self._registered(), context)
+        rung.bring_up()
+        return rung
 
     def _planned(self) -> tuple[_Planned, ...]:
         """All rungs, fastest first; asked for once."""
         if not self._plan:
             variants = self._registered()
             optimized = self.spec.optimized is not None and self.settings.optimize
-            failures: dict[int, StageError] = {}
             plan: list[_Planned] = []
             for variant in ("optimized", "plain") if optimized else ("plain",):
                 try:
-                    rungs = self._rungs(variant, variants)
+                    plan.extend(_Planned(variant, rung) for rung in self._rungs(variant, variants))
                 except StageError as failure:
-                    # The reason belongs in the record although there is no rung to try.
-                    rungs, failures[len(plan)] = (Rung(variant),), failure
-                plan.extend(_Planned(variant, rung) for rung in rungs)
+                    plan.append(_Planned(variant, Rung(variant), failure))
             self._plan = tuple(plan)
-            for index, reason in failures.items():
-                self._close_rung(index, reason)
         return self._plan
 
     def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
@@ -210,8 +222,11 @@ class Ladder:
     def _close_rung(self, index: int, failure: StageError) -> None:
         planned = self._plan[index]
         attempt = attempt_of(planned.rung.name, planned.variant, failure)
-        self.attempts = (*self.attempts, attempt)
-        self._closed[index] = attempt.retryable
+        # The same failure once more replaces its record: a provider that lives long must not collect them.
+        self.attempts = (*(known for known in self.attempts if not attempt.repeats(known)), attempt)
+        self._last = failure.error
+        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
+        memory.clear_frames(failure.error)
         what = attempt.summary()
         # That a rung is not for this machine is nothing to be warned of.
         level = logging.INFO if attempt.stage == "probe" else logging.WARNING
@@ -223,8 +238,7 @@ class Ladder:
             raise StageFailed(what, who=f"provider {self.spec.name!r}", fix=fix, attempts=self.attempts) from (
                 failure.error
             )
-        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
-        traceback.clear_frames(failure.error.__traceback__)
+        self._closed[index] = attempt.retryable  # not under strict, where the next request meets the same rung again
         memory.release()
 
     def _reopen(self) -> None:

@@ -6,9 +6,10 @@ import contextlib
 import ctypes
 import gc
 import sys
+import traceback
 from typing import Any
 
-__all__ = ["memory_report", "release"]
+__all__ = ["clear_frames", "memory_report", "release"]
 
 
 def release() -> None:
@@ -24,6 +25,18 @@ def release() -> None:
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)
+
+
+def clear_frames(error: BaseException) -> None:
+    """Empty the frames of an exception and of all that led to it: their locals hold the tensors of a dead model."""
+    seen: list[BaseException] = []
+    left: list[BaseException | None] = [error]
+    while left:
+        link = left.pop()
+        if link is not None and link not in seen:
+            seen.append(link)
+            traceback.clear_frames(link.__traceback__)
+            left += [link.__cause__, link.__context__]
 
 
 def memory_report(device: str) -> dict[str, Any]:

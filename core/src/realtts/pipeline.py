@@ -63,6 +63,7 @@ class Pipeline:
         self._rate = 0
         self._fed = 0  # samples given to the joiner, pauses included: the position of what comes next
         self._current: _Current | None = None
+        self._shift = 0.0  # seconds that extensions have added so far
         self._clipped = 0
 
     @property
@@ -115,8 +116,8 @@ class Pipeline:
         """A mark of a piece as a mark of the whole: in its time, and in the caller's own text."""
         stretch, offset = self._plan.stretch, current.piece.start
         return Mark(
-            start=current.starts_at + mark.start / stretch,
-            end=current.starts_at + mark.end / stretch,
+            start=max(0.0, current.starts_at + mark.start / stretch + self._shift),
+            end=max(0.0, current.starts_at + mark.end / stretch + self._shift),
             span=self._plan.to_original((mark.span[0] + offset, mark.span[1] + offset)),
             kind=mark.kind,
         )
@@ -132,6 +133,7 @@ class Pipeline:
         )
         if len(samples):
             chunk = self._extensions.process_audio(chunk, piece.request)
+            self._shift += (len(chunk.samples) - len(samples)) / self._rate
             chunk = replace(chunk, samples=self._within_full_scale(chunk.samples))
         elif not (chunk.marks or chunk.tokens or chunk.warnings):
             return None

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from realtts.engine import Engine, Job
     from realtts.streaming import ChunkStream
 
-__all__ = ["CallerKey", "Turn", "caller_key"]
+__all__ = ["Caller", "Turn", "current_caller"]
 
-CallerKey = tuple[int, "int | None"]
+Caller = object
+"""A thread or, inside an event loop, a task. The object itself: numbers of ended threads are given to new ones."""
 
 
-def caller_key() -> CallerKey:
-    """Who is calling: the thread and, inside an event loop, the task."""
+def current_caller() -> Caller:
+    """Who is calling."""
     try:
-        task = asyncio.current_task()
+        return asyncio.current_task() or threading.current_thread()
     except RuntimeError:
-        task = None
-    return threading.get_ident(), id(task) if task is not None else None
+        return threading.current_thread()
 
 
 class Turn:
@@ -41,7 +41,7 @@ class Turn:
         self._name = name
         self._wait_s = wait_s
         self._streams: weakref.WeakSet[ChunkStream] = weakref.WeakSet()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def add(self, stream: ChunkStream) -> ChunkStream:
         """Keep an eye on a stream: whoever reads it must not wait for its end."""
@@ -55,9 +55,11 @@ class Turn:
         Raises:
             Busy, ProviderClosed, WouldDeadlock.
         """
-        key = caller_key()
+        caller = current_caller()
         with self._lock:
-            reading = any(stream.open and stream.reader == key for stream in self._streams)
+            streams = list(self._streams)
+        # Outside the lock: dropping the last reference to a stream runs its end, here.
+        reading = any(stream.open and stream.reader is caller for stream in streams)
         if reading:
             raise WouldDeadlock(
                 "this thread (or task) is still reading a stream of it, and would wait for itself",

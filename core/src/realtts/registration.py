@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -42,7 +42,7 @@ class Variants:
         self.optimized_error: BaseException | None = None
         for name, instance in self._instances.items():
             if instance is not None:
-                self._manager.register(instance, name=f"{spec.name}:{name}")
+                self._register(instance, f"{spec.name}:{name}")
         self._manager.check_pending()
         self._callers = {
             (variant, hook): caller
@@ -67,6 +67,17 @@ class Variants:
         caller = self._callers.get((variant, hook))
         return None if caller is None else caller(**arguments)
 
+    def _register(self, instance: object, name: str) -> None:
+        try:
+            hash(instance)  # pluggy keeps them in sets
+            self._manager.register(instance, name=name)
+        except Exception as error:  # an instance that cannot be hashed or compared, for example
+            raise InvalidPlugin(
+                f"its instance cannot be registered: {type(error).__name__}: {error}",
+                who=f"{name}, {type(instance).__qualname__}",
+                fix="let instances be hashable, and hooks plain methods of the class",
+            ) from error
+
     def _caller(self, variant: str, hook: str) -> pluggy.HookCaller | None:
         """The hook with every implementation taken away but the one that this variant uses."""
         chosen = next((v for v in (variant, "plain") if self.defines(v, hook)), None)
@@ -87,7 +98,7 @@ def register(spec: ProviderSpec) -> Variants:
     """
     try:
         plain_class = import_object(spec.plain)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BrokenProvider(
             f"its plain variant {spec.plain!r} cannot be imported: {type(error).__name__}: {error}",
             who=f"provider {spec.name!r}",
@@ -97,7 +108,7 @@ def register(spec: ProviderSpec) -> Variants:
     if spec.optimized is not None:
         try:
             optimized_class = import_object(spec.optimized)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = error
     _check_class(plain_class, spec, required=("load", "generate"))
     plain = _construct(plain_class, spec)
@@ -162,25 +173,19 @@ def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> Non
     label = f"provider {spec.name!r}, {getattr(cls, '__qualname__', cls)!s}"
     if not inspect.isclass(cls):
         raise InvalidPlugin(f"{cls!r} is not a class", who=label, fix="let the import path name a class")
-    found = set()
-    for name, function, marked in _methods(cls):
-        hook = (marked or {}).get("specname") or name
+    found: set[str] = set()
+    for name, method, marked in _methods(cls):
         if marked is None:
             if name in _HOOKS:
-                raise InvalidPlugin(f"{name} has no decorator", who=label, fix=f"put @hookimpl above def {name}")
-            continue
-        if hook not in _HOOKS:
-            raise InvalidPlugin(
-                f"there is no hook {hook!r}{closest(hook, _HOOKS)}", who=label, fix=f"use one of {', '.join(_HOOKS)}"
-            )
-        for option in _ORDERING:
-            if marked.get(option):
                 raise InvalidPlugin(
-                    f"{name} is marked {option}",
-                    who=label,
-                    fix="write @hookimpl without it: exactly one implementation of each hook runs",
+                    f"{name} has no decorator", who=label, fix=f"put @hookimpl directly above def {name}, below others"
                 )
-        check_signature(function, _HOOKS[hook], f"{label}.{name}", hook)
+            continue
+        hook = marked.get("specname") or name
+        _check_marks(label, name, hook, marked, found)
+        if method.first in _HOOKS.get(hook, ()):
+            raise InvalidPlugin(f"{name} has no self", who=label, fix=f"write def {name}(self, ...)")
+        check_signature(method.bound, _HOOKS[hook], f"{label}.{name}", hook)
         found.add(hook)
     for hook in required:
         if hook not in found:
@@ -188,31 +193,62 @@ def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> Non
             raise InvalidPlugin(f"{hook} is missing", who=label, fix=f"add @hookimpl def {hook}({parameters})")
 
 
-def _methods(cls: type) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any] | None]]:
-    """Functions of the class without ``self``, with the options of their decorator or None."""
+def _check_marks(label: str, name: str, hook: str, marked: dict[str, Any], found: set[str]) -> None:
+    """The decorator of one method: a known hook, once, and in no order."""
+    if hook not in _HOOKS:
+        raise InvalidPlugin(
+            f"there is no hook {hook!r}{closest(hook, _HOOKS)}", who=label, fix=f"use one of {', '.join(_HOOKS)}"
+        )
+    if hook in found:
+        raise InvalidPlugin(f"{name} is a second {hook}", who=label, fix="exactly one implementation of each hook runs")
+    for option in _ORDERING:
+        if marked.get(option):
+            raise InvalidPlugin(
+                f"{name} is marked {option}",
+                who=label,
+                fix="write @hookimpl without it: exactly one implementation of each hook runs",
+            )
+
+
+class _Method(NamedTuple):
+    """A function of a class: as it looks when bound, and the first parameter that binding took, if any."""
+
+    bound: Callable[..., Any]
+    first: str
+
+
+def _methods(cls: type) -> Iterator[tuple[str, _Method, dict[str, Any] | None]]:
+    """Functions of the class, with the options of their decorator or None; pluggy looks at all names too."""
     for name in dir(cls):
-        if name.startswith("_"):
-            continue
         static = inspect.getattr_static(cls, name)
         function = static.__func__ if isinstance(static, (staticmethod, classmethod)) else static
-        if not inspect.isfunction(function):
+        if name.startswith("__") or not inspect.isfunction(function):
             continue
         options = getattr(function, f"{hookimpl.project_name}_impl", None)
-        bound = function if isinstance(static, staticmethod) else _without_first(function)
-        yield name, bound, options
-
-
-def _without_first(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as it looks when bound: pluggy sees it so, and so do the errors."""
-    return function.__get__(object())  # type: ignore[no-any-return]
+        if isinstance(static, staticmethod):
+            yield name, _Method(function, ""), options
+        else:
+            yield (
+                name,
+                _Method(function.__get__(object()), next(iter(inspect.signature(function).parameters), "")),
+                options,
+            )
 
 
 def _construct(cls: Any, spec: ProviderSpec) -> object:
     try:
-        return cls()
-    except Exception as error:
+        instance: object = cls()
+    except (Exception, SystemExit) as error:
         raise InvalidPlugin(
             f"{cls.__qualname__}() raises {type(error).__name__}: {error}",
             who=f"provider {spec.name!r}",
             fix="let the class be constructed without arguments and do the work in load",
         ) from error
+    for name, value in getattr(instance, "__dict__", {}).items():
+        if hasattr(value, f"{hookimpl.project_name}_impl"):
+            raise InvalidPlugin(
+                f"{name} is set on the instance",
+                who=f"provider {spec.name!r}",
+                fix="define hooks as methods of the class",
+            )
+    return instance

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import importlib_metadata
-
+from realtts.discovery import entry_points, owner
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
 from realtts.spec import API_VERSION, ProviderSpec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from importlib_metadata import EntryPoint
 
 __all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed"]
 
@@ -73,10 +74,25 @@ def get_spec(name: str) -> ProviderSpec:
     return found.spec
 
 
+def check_api(spec: ProviderSpec) -> ProviderSpec:
+    """The spec itself, if it is written for this core's plugin contract.
+
+    Raises:
+        InvalidPlugin: It is written for another.
+    """
+    if spec.api != API_VERSION:
+        raise InvalidPlugin(
+            f"it is written for plugin contract {spec.api!r}, this core has {API_VERSION}",
+            who=f"provider {spec.name!r}",
+            fix="install matching versions of realtts and the plugin",
+        )
+    return spec
+
+
 def distribution_of(name: str) -> tuple[str, str]:
     """Name and version of the distribution that brings a provider; empty strings when it is not installed."""
     points = _by_name().get(name)
-    return _distribution(points[0]) if points else ("", "")
+    return owner(points[0]) if points else ("", "")
 
 
 def best_provider() -> ProviderSpec:
@@ -95,20 +111,20 @@ def best_provider() -> ProviderSpec:
     )
 
 
-def _by_name() -> dict[str, list[importlib_metadata.EntryPoint]]:
+def _by_name() -> dict[str, list[EntryPoint]]:
     """Entry points by name, one per distribution."""
-    found: dict[str, list[importlib_metadata.EntryPoint]] = {}
-    for point in importlib_metadata.entry_points(group=GROUP):
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(GROUP):
         same = found.setdefault(point.name, [])
-        if all(_distribution(point) != _distribution(other) for other in same):
+        if all(owner(point) != owner(other) for other in same):
             same.append(point)
     return found
 
 
-def _resolve(name: str, points: Sequence[importlib_metadata.EntryPoint]) -> Installed:
-    distribution, version = _distribution(points[0])
+def _resolve(name: str, points: Sequence[EntryPoint]) -> Installed:
+    distribution, version = owner(points[0])
     if len(points) > 1:
-        owners = " and ".join(sorted(_distribution(point)[0] for point in points))
+        owners = " and ".join(sorted(owner(point)[0] for point in points))
         clash = DuplicateProvider(
             f"it is claimed by {owners}", who=f"provider {name!r}", fix="uninstall one of the two distributions"
         )
@@ -120,7 +136,7 @@ def _resolve(name: str, points: Sequence[importlib_metadata.EntryPoint]) -> Inst
     return Installed(name, spec, None, distribution, version)
 
 
-def _load(name: str, point: importlib_metadata.EntryPoint, distribution: str) -> ProviderSpec:
+def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
     try:
         spec = point.load()
     except InvalidPlugin:
@@ -136,15 +152,4 @@ def _load(name: str, point: importlib_metadata.EntryPoint, distribution: str) ->
         raise InvalidPlugin(f"{point.value!r} is {type(spec).__name__}, not a ProviderSpec", who=who, fix=ask)
     if spec.name != name:
         raise InvalidPlugin(f"its spec names itself {spec.name!r}", who=who, fix=f"{ask}: the names must be equal")
-    if spec.api != API_VERSION:
-        raise InvalidPlugin(
-            f"it is written for plugin contract {spec.api!r}, this core has {API_VERSION}",
-            who=who,
-            fix=f"install matching versions of realtts and {distribution}",
-        )
-    return spec
-
-
-def _distribution(point: importlib_metadata.EntryPoint) -> tuple[str, str]:
-    dist = point.dist
-    return (dist.name, dist.version) if dist is not None else ("unknown distribution", "")
+    return check_api(spec)

@@ -7,21 +7,22 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract import check_chunk, check_row
-from realtts.errors import InputError, SettingsError
+from realtts import memory
+from realtts.contract import check_chunk, check_row, check_voices
+from realtts.errors import InputError, RealTTSError, SettingsError
 from realtts.events import Event
 from realtts.hookspecs import STAGES
 from realtts.remedies import Remedy, find_remedy
 from realtts.status import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from realtts.context import Context
     from realtts.registration import Variants
     from realtts.speech import Chunk, Request, VoiceInfo
 
-__all__ = ["LiveRung", "StageError", "attempt_of"]
+__all__ = ["LiveRung", "StageError", "Unavailable", "attempt_of"]
 
 PASSED_ON = (InputError, SettingsError)
 """The caller's own mistakes: raised as they are, no rung is given up for them."""
@@ -66,6 +67,8 @@ class LiveRung:
         self.timings: dict[str, float] = {}
         self._variants = variants
         self._model: Any = None
+        self._loaded = False  # `load` may return None
+        self._began = time.perf_counter()
         self._voices: tuple[VoiceInfo, ...] | None = None
 
     def bring_up(self) -> None:
@@ -88,16 +91,20 @@ class LiveRung:
         except (Exception, SystemExit) as error:
             self.unload()
             raise StageError(stage, error, time.perf_counter() - started) from error
+        except BaseException:
+            self.unload()
+            raise
 
     def unload(self) -> None:
         """Let go of the model; a failing `unload` hook is logged and the reference dropped anyway."""
-        if self._model is not None:
+        if self._loaded:
+            self._loaded = False
             try:
                 with self._scope():
                     self._call("unload", model=self._model)
-            except (Exception, SystemExit) as error:
+            except BaseException as error:
                 self.context.log.exception("unload of rung %s failed", self.context.rung)
-                traceback.clear_frames(error.__traceback__)  # they hold the model, and a log handler may hold them
+                memory.clear_frames(error)  # they hold the model, and a log handler may hold them
         self._model, self._voices = None, None
 
     def supports_batch(self) -> bool:
@@ -113,40 +120,42 @@ class LiveRung:
         if self._voices is None:
             try:
                 with self._scope():
-                    self._voices = tuple(self._call("voices", model=self._model) or ())
+                    self._voices = check_voices(self._call("voices", model=self._model), self.who)
             except PASSED_ON:
                 raise
             except (Exception, SystemExit) as error:
                 raise StageError("voices", error) from error
         return self._voices
 
-    def speak(self, request: Request) -> Iterator[Chunk]:
+    def speak(self, request: Request) -> Generator[Chunk, None, None]:
         """Chunks of one request, each one checked.
 
         Raises:
             StageError: The rung failed. InputError: the request is wrong after all.
         """
         rate = None
-        for item in self._iterate("generate", request=request):
-            chunk = self._checked(item, rate)
-            rate = chunk.sample_rate
-            yield chunk
+        with contextlib.closing(self._iterate("generate", request=request)) as items:
+            for item in items:
+                chunk = self._checked(item, rate, request)
+                rate = chunk.sample_rate
+                yield chunk
 
-    def speak_batch(self, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
+    def speak_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
         """Chunks of several requests decoded as rows of one batch, each with the index of its request.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all.
         """
         rates: dict[int, int] = {}
-        for item in self._iterate("generate_batch", requests=requests):
-            try:
-                index, unchecked = check_row(item, len(requests), self.who)
-            except Exception as error:
-                raise StageError("generate", error) from error
-            chunk = self._checked(unchecked, rates.get(index))
-            rates[index] = chunk.sample_rate
-            yield index, chunk
+        with contextlib.closing(self._iterate("generate_batch", requests=requests)) as items:
+            for item in items:
+                try:
+                    index, unchecked = check_row(item, len(requests), self.who)
+                except Exception as error:
+                    raise StageError("generate", error, time.perf_counter() - self._began) from error
+                chunk = self._checked(unchecked, rates.get(index), requests[index])
+                rates[index] = chunk.sample_rate
+                yield index, chunk
 
     @property
     def who(self) -> str:
@@ -161,14 +170,15 @@ class LiveRung:
         with self._scope():
             if stage == "load":
                 self._model = self._call("load")
+                self._loaded = True
             else:
                 self._call(stage, model=self._model)
         self.timings[stage] = time.perf_counter() - started
         context.report(Event("stage.finished", data={**about, "seconds": self.timings[stage]}))
 
-    def _iterate(self, hook: str, **arguments: Any) -> Iterator[Any]:
+    def _iterate(self, hook: str, **arguments: Any) -> Generator[Any, None, None]:
         """Advance the hook's iterator under the provider's global flags, which are restored at every yield."""
-        started = time.perf_counter()
+        self._began = time.perf_counter()
         iterator: Any = None
         try:
             with self._scope():
@@ -180,10 +190,11 @@ class LiveRung:
                     except StopIteration:
                         return
                 yield item
-        except PASSED_ON:
+        except PASSED_ON as error:
+            memory.clear_frames(error)  # the caller may keep the error, but not the model with it
             raise
         except (Exception, SystemExit) as error:
-            raise StageError("generate", error, time.perf_counter() - started) from error
+            raise StageError("generate", error, time.perf_counter() - self._began) from error
         finally:
             self._close(iterator)
 
@@ -195,11 +206,11 @@ class LiveRung:
             except Exception:
                 self.context.log.exception("closing the provider's iterator failed")
 
-    def _checked(self, item: Any, rate: int | None) -> Chunk:
+    def _checked(self, item: Any, rate: int | None, request: Request) -> Chunk:
         try:
-            return check_chunk(item, self.context.spec.sample_rates, rate, self.who)
+            return check_chunk(item, self.context.spec.sample_rates, rate, self.who, len(request.text))
         except Exception as error:
-            raise StageError("generate", error) from error
+            raise StageError("generate", error, time.perf_counter() - self._began) from error
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)
@@ -223,14 +234,19 @@ def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
         module = type(error).__module__
         name = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    if isinstance(error, RealTTSError):
+        # Our own errors bring their fix; the rest of the sentence is said elsewhere.
+        message, sentence = error.what, f"{error.fix}." if error.fix else remedy.sentence
+    else:
+        message, sentence = str(error), remedy.sentence
     return Attempt(
         rung=rung,
         variant=variant,
         stage=failure.stage,
         exception=name,
-        message=str(error),
+        message=message,
         traceback=trace,
-        remedy=remedy.sentence,
+        remedy=sentence,
         seconds=failure.seconds,
         retryable=remedy.retryable,
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from realtts.errors import SettingsError, closest
+from realtts.folders import data_folder, expanded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = ["Layers", "Settings", "resolve_settings"]
+
+LONGEST_S = 30 * 86_400.0
+"""Thirty days: what every platform's timers can still count."""
 
 Toggle = bool | Literal["auto"]
 
@@ -52,7 +56,9 @@ class Settings(BaseModel):
 
     provider: str | None = Field(None, description="Provider used when none is named.")
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, mps, cuda or cuda:N.")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
+    )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
         "auto", description="Compute type of the optimized variant; plain always runs in float32."
     )
@@ -78,10 +84,10 @@ class Settings(BaseModel):
     strict: bool = Field(False, description="Raise instead of stepping down the ladder.")
     isolation: Literal["auto", "always", "never"] = Field("auto", description="Run in an isolated environment.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Most requests waiting for one model.")
-    queue_timeout_s: float = Field(600.0, gt=0, description="Longest wait for the turn, in seconds.")
+    queue_timeout_s: float = Field(600.0, gt=0, le=LONGEST_S, description="Longest wait for the turn, in seconds.")
     stream_buffer: int = Field(8, ge=1, le=10_000, description="Chunks generated ahead of a stream's reader.")
-    stream_stall_s: float = Field(60.0, gt=0, description="A stream not read for this long is ended.")
-    idle_unload_s: float = Field(0.0, ge=0, description="Unload after this many idle seconds; 0: never.")
+    stream_stall_s: float = Field(60.0, gt=0, le=LONGEST_S, description="A stream not read for this long is ended.")
+    idle_unload_s: float = Field(0.0, ge=0, le=LONGEST_S, description="Unload after this many idle seconds; 0: never.")
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of one call, in characters.")
     retry_runaway: bool = Field(True, description="Speak a piece once more when it ran into its cap.")
     voice_cache_mb: int = Field(256, ge=0, description="Bound of the speaker conditioning kept in memory, in MiB.")
@@ -134,6 +140,8 @@ def resolve_settings(
     Raises:
         SettingsError: An unknown name or a wrong value; says where it stands.
     """
+    if not isinstance(settings, (Settings, type(None))):
+        raise SettingsError(f"settings is {type(settings).__name__}", fix="give a realtts.Settings, or keywords")
     environ = os.environ if environ is None else environ
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -159,13 +167,8 @@ def resolve_settings(
 
 
 def data_dir(settings: Settings | None = None) -> Path:
-    """The folder that keeps saved voices and environments."""
-    from platformdirs import user_data_path
-
-    chosen = settings.data_dir if settings is not None else None
-    if chosen is None and (named := os.environ.get("REALTTS_DATA_DIR")):
-        chosen = Path(named)
-    return (chosen or user_data_path("realtts", appauthor=False)).expanduser()
+    """The folder that keeps saved voices and environments; raises `SettingsError` for a path that cannot be one."""
+    return data_folder(settings.data_dir if settings is not None else None)
 
 
 def _validate(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
@@ -195,8 +198,8 @@ def _config_files(environ: Mapping[str, str]) -> list[Path]:
     from platformdirs import user_config_path
 
     if named := environ.get("REALTTS_CONFIG"):
-        path = Path(named).expanduser()
-        if not path.is_file():
+        path = expanded(Path(named), "REALTTS_CONFIG")
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={named}", fix="correct or unset it")
         return [path]
     found = (user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from realtts.plan import derive_seed
 from realtts.rung import StageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from realtts.lifecycle import Ladder
     from realtts.plan import Piece, Plan
@@ -25,6 +26,9 @@ __all__ = ["Row", "Speaker"]
 
 RUNAWAY_FLOOR_S = 5.0
 """Audio below this length is never taken for a runaway, however short the text."""
+
+MOST_EMPTY_CHUNKS = 10_000
+"""Chunks without samples in a row, after which a provider is taken for a runaway."""
 
 
 @dataclass
@@ -56,6 +60,7 @@ class Row:
     done: bool = False
     _stopped: bool = False
     _reseeded: bool = False
+    _empty: int = 0
 
     def __post_init__(self) -> None:
         self.request = replace(self.piece.request, cancelled=self.cancelled)
@@ -66,18 +71,24 @@ class Row:
 
     def note(self, chunk: Chunk, limit_s: float) -> bool:
         """Count a chunk; False once the audio is longer than the text can be."""
-        if self.first_at is None:
-            self.first_at = time.perf_counter()
+        if len(chunk.samples):
+            self._empty = 0
+            if self.first_at is None:
+                self.first_at = time.perf_counter()
+        else:
+            self._empty += 1
         self.seconds += chunk.duration
         if chunk.finish_reason is not None:
             self.finish = chunk.finish_reason
-        if self.seconds > limit_s:
+        if self.seconds > limit_s or self._empty > MOST_EMPTY_CHUNKS:
             self.finish, self._stopped = "length", True
-        return not self._stopped
+        return not self.cancelled()
 
     def restart(self) -> None:
-        """Forget the audio: the piece is spoken again."""
-        self.chunks, self.seconds, self.finish, self._stopped = [], 0.0, "stop", False
+        """Forget the audio: the piece is spoken again, with its own seed."""
+        self.chunks, self.seconds, self.finish, self.first_at = [], 0.0, "stop", None
+        self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
+        self.request = replace(self.request, seed=self.piece.request.seed)
         self.retries += 1
 
     def reseed(self) -> bool:
@@ -142,13 +153,17 @@ class Speaker:
         Raises:
             InputError, StageFailed, LadderExhausted.
         """
-        size = max(1, self._ladder.spec.batch_size)
-        for first in range(0, len(rows), size):
-            group = rows[first : first + size]
-            while pending := [row for row in group if not row.done]:
-                self._attempt(self._load(), pending)
+        while unspoken := _pending(rows):
+            self._in_groups(unspoken)
+            if silent := [row for row in rows if _says_nothing(row, rows)]:
+                self._step_down(StageError("generate", InvalidChunk("the audio is silent", who=self._who)), silent)
+        for row in rows:
+            if row.is_silent() and not row.plan.markup and not row.plan.cancelled.is_set():
+                row.warnings.append(f"{_shown(row)} came out silent")
 
-    def live(self, row: Row, *, may_restart: Callable[[], bool], on_restart: Callable[[], None]) -> Iterator[Chunk]:
+    def live(
+        self, row: Row, *, may_restart: Callable[[], bool], on_restart: Callable[[], None]
+    ) -> Generator[Chunk, None, None]:
         """Speak one row, handing out chunks as they come.
 
         Args:
@@ -162,20 +177,22 @@ class Speaker:
         while not row.done:
             rung = self._load()
             try:
-                for chunk in rung.speak(row.request):
-                    within = row.note(chunk, self._limit_s(row))
-                    yield chunk
-                    if not within:
-                        break
+                with contextlib.closing(rung.speak(row.request)) as chunks:
+                    for chunk in chunks:
+                        within = row.note(chunk, self._limit_s(row))
+                        yield chunk
+                        if not within:
+                            break
                 self._refuse_nothing(row)
+                row.done = True
             except StageError as failure:
+                if row.plan.cancelled.is_set():
+                    return  # whatever a provider does when it is told to stop, no rung is given up for it
                 self._ladder.give_up(failure)
                 if not may_restart():
                     raise self._too_late() from failure.error
                 on_restart()
                 row.restart()
-            else:
-                row.done = True
         self._warn_if_cut(row)
 
     def _load(self, *, begin: bool = False) -> LiveRung:
@@ -186,50 +203,60 @@ class Speaker:
                 self.stages[stage] = self.stages.get(stage, 0.0) + seconds
         return rung
 
-    def _attempt(self, rung: LiveRung, rows: Sequence[Row]) -> None:
-        """Speak what is pending on one rung; on failure what has not ended is begun again on a lower one."""
-        try:
-            if len(rows) > 1 and rung.supports_batch():
-                self._together(rung, rows)
-            else:
-                self._one_by_one(rung, rows)
-        except StageError as failure:
-            self._ladder.give_up(failure)
-            for row in rows:
-                if not row.done:
-                    row.restart()
+    def _in_groups(self, rows: Sequence[Row]) -> None:
+        """Speak rows to their ends, as many together as the provider takes."""
+        size = self._ladder.spec.batch_size
+        for first in range(0, len(rows), size):
+            group = rows[first : first + size]
+            while pending := _pending(group):
+                try:
+                    self._attempt(self._load(), pending)
+                except StageError as failure:
+                    self._step_down(failure, _pending(pending))
 
-    def _one_by_one(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+    def _step_down(self, failure: StageError, rows: Sequence[Row]) -> None:
+        """Begin rows again on a lower rung; for requests that were cancelled no rung is given up."""
+        if rows:
+            self._ladder.give_up(failure)
+        for row in rows:
+            row.restart()
+
+    def _attempt(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+        if len(rows) > 1 and rung.supports_batch():
+            self._together(rung, rows)
+            return
         for row in rows:
             if not row.cancelled():
-                for chunk in rung.speak(row.request):
-                    row.chunks.append(chunk)
-                    if not row.note(chunk, self._limit_s(row)):
-                        break
-            self._judge(row)
+                with contextlib.closing(rung.speak(row.request)) as chunks:
+                    for chunk in chunks:
+                        row.chunks.append(chunk)
+                        if not row.note(chunk, self._limit_s(row)):
+                            break
+                self._judge(row)
 
     def _together(self, rung: LiveRung, rows: Sequence[Row]) -> None:
-        for index, chunk in rung.speak_batch([row.request for row in rows]):
-            row = rows[index]
-            if row.cancelled():
-                continue
-            row.chunks.append(chunk)
-            row.note(chunk, self._limit_s(row))
-        for row in rows:
+        with contextlib.closing(rung.speak_batch([row.request for row in rows])) as items:
+            for index, chunk in items:
+                row = rows[index]
+                if not row.cancelled():
+                    row.chunks.append(chunk)
+                    row.note(chunk, self._limit_s(row))
+                elif all(other.cancelled() for other in rows):
+                    break
+        # Those that were spoken stand before one that was not sends the rest to a lower rung.
+        for row in sorted(rows, key=lambda row: not row.seconds):
             self._judge(row)
 
     def _judge(self, row: Row) -> None:
         """Let a row stand that has ended, or begin it again with another seed.
 
         Raises:
-            StageError: There is no audio, or only silence.
+            StageError: There is no audio.
         """
         if row.plan.cancelled.is_set():
             row.done = True
             return
         self._refuse_nothing(row)
-        if not row.plan.markup and row.is_silent():
-            raise StageError("generate", InvalidChunk("the audio is silent", who=self._who))
         if row.finish == "length" and not row.plan.limited and self._ladder.settings.retry_runaway and row.reseed():
             row.warnings.append(f"{_shown(row)} ran into its length cap and was spoken again with another seed")
             return
@@ -263,6 +290,20 @@ class Speaker:
     @property
     def _who(self) -> str:
         return f"provider {self._ladder.spec.name!r}"
+
+
+def _pending(rows: Sequence[Row]) -> list[Row]:
+    """The rows that are still to be spoken; those of cancelled requests stand as they are."""
+    for row in rows:
+        row.done = row.done or row.plan.cancelled.is_set()
+    return [row for row in rows if not row.done]
+
+
+def _says_nothing(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether the row belongs to a text that came out silent as a whole; one silent piece of many may be right."""
+    if row.plan.markup or row.plan.cancelled.is_set():
+        return False
+    return all(other.is_silent() for other in rows if other.plan is row.plan)
 
 
 def _shown(row: Row) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.errors import InvalidPlugin, closest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from realtts.options import Options
@@ -31,6 +32,9 @@ CAPABILITIES: dict[str, str] = {
     "streaming": "yields audio before the whole text is spoken",
 }
 """What a provider may declare that it can do."""
+
+DEVICES = ("cuda", "mps", "cpu")
+"""The types of device that a provider may name."""
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -128,75 +132,37 @@ class ProviderSpec:
         for f in fields(self):
             # Lists and sets are accepted and frozen: a spec may be shared between threads and used as a key.
             value = getattr(self, f.name)
-            if f.name == "capabilities":
+            if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
                 object.__setattr__(self, f.name, frozenset(value))
             elif isinstance(value, list):
                 object.__setattr__(self, f.name, tuple(value))
-        _check(self)
+        for rule in _RULES:
+            value = getattr(self, rule.field)
+            if not rule.allows(value):
+                hint = _closest_capability(value) if rule.field == "capabilities" else ""
+                raise InvalidPlugin(
+                    f"{rule.field} is {value!r:.80}{hint}", who=f"provider {self.name!r}", fix=f"give {rule.wanted}"
+                )
 
 
-def _check(spec: ProviderSpec) -> None:
-    """Raise `InvalidPlugin` for the first field that breaks the contract."""
-    _require(
-        _matches(_NAME, spec.name),
-        spec,
-        f"the name {spec.name!r} is not usable",
-        "use lower case letters, digits, '-' and '_', a letter first",
-    )
-    _require(
-        bool(str(spec.summary).strip()),
-        spec,
-        "the summary is empty",
-        "say in one line what it is",
-    )
-    _require(
-        bool(spec.sample_rates) and all(_is_rate(rate) for rate in spec.sample_rates),
-        spec,
-        f"sample_rates is {spec.sample_rates!r}",
-        "give at least one whole number of Hz from 4000 to 384000",
-    )
-    for name in ("plain", "optimized"):
-        path = getattr(spec, name)
-        _require(
-            (path is None and name == "optimized") or _is_import_path(path),
-            spec,
-            f"{name} is {path!r}",
-            'give an import path such as "package.module:Class"',
-        )
-    _require(
-        spec.options is None or isinstance(spec.options, type) or _is_import_path(spec.options),
-        spec,
-        f"options is {spec.options!r}",
-        "give a subclass of realtts.Options or its import path",
-    )
-    for capability in spec.capabilities:
-        _require(
-            capability in CAPABILITIES,
-            spec,
-            f"unknown capability {capability!r}{closest(capability, CAPABILITIES)}",
-            f"choose from {', '.join(CAPABILITIES)}",
-        )
-    _require(
-        spec.reference_text in {"unused", "optional", "required"},
-        spec,
-        f"reference_text is {spec.reference_text!r}",
-        "choose 'unused', 'optional' or 'required'",
-    )
-    _require(
-        spec.max_chars is None or spec.max_chars >= 20,
-        spec,
-        f"max_chars is {spec.max_chars!r}",
-        "give None or a whole number of at least 20",
-    )
+class _Rule(NamedTuple):
+    """What a field of a spec may be."""
 
-
-def _require(condition: bool, spec: ProviderSpec, what: str, fix: str) -> None:
-    if not condition:
-        raise InvalidPlugin(what, who=f"provider {spec.name!r}", fix=fix)
+    field: str
+    allows: Callable[[Any], bool]
+    wanted: str
 
 
 def _is_rate(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 4000 <= value <= 384000
+    return _is_int(value) and 4000 <= value <= 384000
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
 
 
 def _is_import_path(value: Any) -> bool:
@@ -205,3 +171,53 @@ def _is_import_path(value: Any) -> bool:
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_tuple(value: Any, of: Callable[[Any], bool], *, least: int = 0) -> bool:
+    return isinstance(value, tuple) and len(value) >= least and all(of(item) for item in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_span(value: Any) -> bool:
+    return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
+
+
+def _closest_capability(value: Any) -> str:
+    unknown = [name for name in value if name not in CAPABILITIES] if isinstance(value, frozenset) else []
+    return closest(str(unknown[0]), CAPABILITIES) if unknown else ""
+
+
+_RULES = (
+    _Rule("name", lambda v: _matches(_NAME, v), "lower case letters, digits, '-' and '_', a letter first"),
+    _Rule("summary", _is_text, "one line that says what it is"),
+    _Rule("sample_rates", lambda v: _is_tuple(v, _is_rate, least=1), "a tuple of whole numbers of Hz, 4000 to 384000"),
+    _Rule("plain", _is_import_path, 'an import path such as "package.module:Class"'),
+    _Rule("optimized", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:Class"'),
+    _Rule(
+        "options",
+        lambda v: v is None or isinstance(v, type) or _is_import_path(v),
+        "a subclass of realtts.Options or its import path",
+    ),
+    _Rule(
+        "capabilities",
+        lambda v: isinstance(v, frozenset) and v <= CAPABILITIES.keys(),
+        f"a set of names from {', '.join(CAPABILITIES)}",
+    ),
+    _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
+    _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
+    _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),
+    _Rule(
+        "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"
+    ),
+    _Rule("torch", lambda v: isinstance(v, bool), "True or False"),
+    _Rule("max_chars", lambda v: v is None or (_is_int(v) and v >= 20), "None or a whole number of at least 20"),
+    _Rule("batch_size", lambda v: _is_int(v) and v >= 1, "a whole number of at least 1"),
+    _Rule("reference_seconds", _is_span, "the shortest and the longest recording, in seconds"),
+    _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
+    _Rule("max_seconds_per_char", _is_number, "a positive number"),
+    _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
+    _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
+)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from realtts.engine import Job
 from realtts.errors import StreamStalled
-from realtts.queueing import caller_key
-from realtts.speech import Metrics
+from realtts.queueing import current_caller
+from realtts.speech import Chunk, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,9 +22,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from realtts.plan import Plan
-    from realtts.queueing import CallerKey, Turn
+    from realtts.queueing import Caller, Turn
     from realtts.settings import Settings
-    from realtts.speech import Chunk
+    from realtts.spec import ProviderSpec
     from realtts.synthesis import LiveSpeech
 
 __all__ = ["ChunkStream", "StreamJob"]
@@ -36,7 +39,7 @@ class StreamJob(Job):
         settings: ``stream_buffer`` chunks are generated ahead of the reader; after ``stream_stall_s`` of not being
             read the stream is ended, if others wait.
         others_wait: Whether they do.
-        who: Provider, for messages.
+        spec: The provider.
     """
 
     speaks = True
@@ -47,7 +50,7 @@ class StreamJob(Job):
         speak: Callable[[float], LiveSpeech],
         settings: Settings,
         others_wait: Callable[[], bool],
-        who: str,
+        spec: ProviderSpec,
     ) -> None:
         super().__init__()
         self.metrics = Metrics()
@@ -56,11 +59,13 @@ class StreamJob(Job):
         self._capacity = settings.stream_buffer
         self._stall_s = settings.stream_stall_s
         self._others_wait = others_wait
-        self._who = who
+        self._who = f"provider {spec.name!r}"
+        # What a stream that never began ends with.
+        self._cancelled_chunk = Chunk(np.zeros(0, np.float32), spec.sample_rates[0], finish_reason="cancelled")
         self._buffer: deque[Chunk] = deque()
         self._changed = threading.Condition()
         self._abandoned = False
-        self._notify: Callable[[], None] | None = None
+        self._notify: list[Callable[[], None]] = []
 
     def work(self) -> None:
         """Speak into the buffer until the end, the reader's leaving or its stalling."""
@@ -81,6 +86,8 @@ class StreamJob(Job):
 
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
+        if error is None and not self._abandoned:
+            self._buffer.append(self._cancelled_chunk)
         super().drop(error)
         self._wake()
 
@@ -123,7 +130,7 @@ class StreamJob(Job):
         with self._changed:
             if self._buffer or self.future.done():
                 return True
-            self._notify = notify
+            self._notify.append(notify)
             return False
 
     def _put(self, chunk: Chunk) -> bool:
@@ -154,8 +161,8 @@ class StreamJob(Job):
     def _wake(self) -> None:
         with self._changed:
             self._changed.notify_all()
-            notify, self._notify = self._notify, None
-        if notify is not None:
+            waiting, self._notify = self._notify, []
+        for notify in waiting:
             notify()
 
 
@@ -172,7 +179,8 @@ class ChunkStream:
         self._keep_alive = keep_alive  # the provider, which ends its thread when nobody refers to it
         self._begun = False
         self._ended = False
-        self.reader: CallerKey | None = None
+        self.reader: Caller | None = None
+        self._beginning = threading.Lock()
 
     @property
     def open(self) -> bool:
@@ -240,21 +248,24 @@ class ChunkStream:
 
     def _begin(self) -> None:
         """Join the queue, once, and note who reads."""
-        if not self._begun:
-            try:
-                self._turn.take(self._job)
-            except BaseException:
-                self._ended = True
-                raise
-            self._begun = True
-        self.reader = caller_key()
+        with self._beginning:
+            if not self._begun:
+                self._begun = True
+                try:
+                    self._turn.take(self._job)
+                except BaseException:
+                    # An interrupt may come when the job is in the queue already.
+                    self._ended = True
+                    self._job.abandon()
+                    raise
+            self.reader = current_caller()
 
 
 def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:
     """A function that sets the event of another thread's loop."""
 
     def wake() -> None:
-        if not loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop was closed, nobody waits any more
             loop.call_soon_threadsafe(ready.set)
 
     return wake

@@ -70,6 +70,7 @@ class LiveSpeech:
         self._rows = [Row(plan, piece) for piece in plan.pieces]
         self._pipeline = Pipeline(plan, extensions)
         self._delivered = 0.0
+        self._handed = False
         self._tokens = 0
         self._rate = ladder.spec.sample_rates[0]
 
@@ -79,6 +80,13 @@ class LiveSpeech:
         Raises:
             InputError, StageFailed, LadderExhausted, ExtensionError.
         """
+        with contextlib.closing(self._chunks()) as chunks:
+            for chunk in chunks:
+                handed = time.perf_counter()
+                yield chunk
+                self._clock.pause(time.perf_counter() - handed)  # the reader's time is not the provider's
+
+    def _chunks(self) -> Generator[Chunk, None, None]:
         with _reported(self._ladder, 1, self._clock.queue_s) as finished:
             if not self._plan.cancelled.is_set():
                 self._speaker.prepare(_built_in_voices([self._plan]))
@@ -93,9 +101,12 @@ class LiveSpeech:
 
     def _spoken(self, row: Row) -> Iterator[Chunk]:
         first = row is self._rows[0]
-        live = self._speaker.live(row, may_restart=lambda: first and not self._delivered, on_restart=self._forget)
-        for chunk in live:
-            yield from self._out(self._pipeline.feed(row.piece, chunk))
+        # Closed here whatever happens: the provider's iterator must end in this thread, at once.
+        with contextlib.closing(
+            self._speaker.live(row, may_restart=lambda: first and not self._handed, on_restart=self._forget)
+        ) as live:
+            for chunk in live:
+                yield from self._out(self._pipeline.feed(row.piece, chunk))
         yield from self._out(self._pipeline.end_piece(row.piece))
 
     def _forget(self) -> None:
@@ -103,6 +114,7 @@ class LiveSpeech:
 
     def _out(self, chunk: Chunk | None) -> Iterator[Chunk]:
         if chunk is not None:
+            self._handed = True
             self._delivered += chunk.duration
             self._tokens += chunk.tokens
             self._rate = chunk.sample_rate
@@ -136,9 +148,14 @@ class _Clock:
         self._started = started
         self.queue_s = queue_s
         self._speaker = speaker
+        self._paused = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Leave time out that the provider did not work in."""
+        self._paused += seconds
 
     def metrics(self, rows: Sequence[Row], seconds: float, tokens: int) -> Metrics:
-        total = time.perf_counter() - self._started
+        total = time.perf_counter() - self._started - self._paused
         stages = self._speaker.stages
         first = min((row.first_at for row in rows if row.first_at is not None), default=self._started)
         return Metrics(

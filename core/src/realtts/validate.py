@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,6 @@ from realtts.registration import import_object
 from realtts.spec import Checkpoint
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
 
     from realtts.spec import ProviderSpec
@@ -48,8 +48,10 @@ def check_speed(speed: Any, who: str) -> float:
     """
     low, high = SPEED_RANGE
     # numbers.Real: numpy's scalars are numbers too, but bool is not meant.
-    if isinstance(speed, bool) or not isinstance(speed, numbers.Real) or not low <= float(speed) <= high:
-        raise InvalidOption(f"speed is {speed!r}", who=who, fix=f"give a number from {low} to {high:g}; 1.0 is natural")
+    if isinstance(speed, bool) or not isinstance(speed, numbers.Real) or not _within(speed, low, high):
+        raise InvalidOption(
+            f"speed is {_shown(speed)}", who=who, fix=f"give a number from {low} to {high:g}; 1.0 is natural"
+        )
     return float(speed)
 
 
@@ -60,7 +62,7 @@ def check_seed(seed: Any, who: str) -> int:
         InvalidOption: Not a whole number, or out of range.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) <= MAX_SEED:
-        raise InvalidOption(f"seed is {seed!r}", who=who, fix="give a whole number from 0 to 2**63 - 1, or None")
+        raise InvalidOption(f"seed is {_shown(seed)}", who=who, fix="give a whole number from 0 to 2**63 - 1, or None")
     return int(seed)
 
 
@@ -74,7 +76,9 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
         return None
     who = f"provider {spec.name!r}"
     if not isinstance(language, str) or not language.strip():
-        raise UnknownLanguage(f"language is {language!r}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br'")
+        raise UnknownLanguage(
+            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br'"
+        )
     if not spec.languages:
         return language
     known = {tag.lower(): tag for tag in spec.languages}
@@ -151,22 +155,26 @@ def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec)
     """
     if model is None:
         return spec.checkpoints[0] if spec.checkpoints else None
-    name = str(model)
+    name = os.fspath(model)
     named = {checkpoint.name: checkpoint for checkpoint in spec.checkpoints}
     if name in named:
         return named[name]
-    path = Path(name).expanduser()
-    if name.strip() and path.exists():
-        return Checkpoint(name=path.name, path=path.absolute())
+    path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser raises for users that do not exist
+    if name.strip() and "\0" not in name and os.path.exists(path):  # noqa: PTH110 - Path.exists raises for long names
+        return Checkpoint(name=Path(path).name, path=Path(path).absolute())
     who = f"provider {spec.name!r}"
     if isinstance(model, str) and _is_hub_id(name) and any(c.source for c in spec.checkpoints):
         return Checkpoint(name=name, source=name)
     choices = ", ".join(named) or "none: it has no checkpoints to choose from"
     raise UnknownCheckpoint(
-        f"there is no checkpoint or folder {name!r}{closest(name, named)}",
+        f"there is no checkpoint or folder {name!r:.200}{closest(name, named)}",
         who=who,
         fix=f"choose from {choices}, or give an existing local folder",
     )
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    return bool(low <= value <= high)  # as it is: float() of a huge number overflows
 
 
 def _is_hub_id(name: str) -> bool:
@@ -177,5 +185,8 @@ def _is_hub_id(name: str) -> bool:
 def _shown(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except Exception:  # huge numbers refuse to be printed, and objects may do anything
+        shown = f"a {type(value).__name__}"
     return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -68,7 +68,7 @@ CASES = {
     "voice-text": (["say", "hi", "-p", "fake", "-v", "text.wav", "-o", "x.wav"], "cannot be read as audio"),
     "voice-silent": (["say", "hi", "-p", "fake", "-v", "silent.wav", "-o", "x.wav"], "is silent"),
     "voice-unknown": (["say", "hi", "-p", "fake", "-v", "nobody", "-o", "x.wav"], "'nobody'"),
-    "reference-alone": (["say", "hi", "-p", "fake", "--reference-text", "x", "-o", "x.wav"], "without a voice"),
+    "reference-alone": (["say", "hi", "-p", "fake", "--reference-text", "x", "-o", "x.wav"], "without a recording"),
     "status": (["status", "fakke"], "did you mean 'fake'?"),
     "add-silent": (["voices", "add", "me", "silent.wav"], "is silent"),
     "add-name": (["voices", "add", "a/b", "silent.wav"], "not usable"),

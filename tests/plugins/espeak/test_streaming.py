@@ -112,17 +112,6 @@ def test_threads_do_not_disturb_each_other(say) -> None:
             assert all(map(np.array_equal, together, alone))
 
 
-def test_memory_stays(say) -> None:
-    """Loading and unloading the library 300 times keeps nothing (in one script; see the README for two)."""
-    psutil = pytest.importorskip("psutil")
-    for _ in range(50):
-        say("Hello there.")
-    before = psutil.Process().memory_info().rss
-    for _ in range(300):
-        say("Hello there.")
-    assert psutil.Process().memory_info().rss - before < 8e6
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_fork_while_others_speak(say) -> None:

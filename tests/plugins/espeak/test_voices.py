@@ -7,7 +7,7 @@ import pytest
 
 from realtts import errors
 from realtts.speech import Voice
-from realtts_espeak import spec
+from realtts_espeak import spec, synthesis
 from realtts_espeak.catalogue import read_catalogue
 from realtts_espeak.library import fresh_library
 
@@ -61,6 +61,17 @@ def test_names_of_one_voice(say, name: str) -> None:
 def test_language_selects(say, language: str | None, voice: str) -> None:
     """The default, case, regions that espeak lacks, and names of macro languages."""
     assert np.array_equal(say(TEXT, language=language).samples, say(TEXT, voice=voice).samples)
+
+
+@pytest.mark.parametrize("variant", ["", "f3", "Andy"], ids=repr)
+def test_the_quick_way_is_the_same_voice(say, monkeypatch, variant: str) -> None:
+    """Voices with capitals in their file's name sound as when espeak finds them by name."""
+    voices = [voice for voice in say.model.catalogue.voices if voice.identifier != voice.identifier.lower()]
+    assert len(voices) > 10
+    quick = [say(TEXT, voice=voice.id, variant=variant).samples for voice in voices]
+    monkeypatch.setattr(synthesis, "select_voice", lambda library, voice: library.espeak_SetVoiceByName(voice.encode()))
+    for voice, samples in zip(voices, quick, strict=True):
+        assert np.array_equal(say(TEXT, voice=voice.id, variant=variant).samples, samples), voice.id
 
 
 def test_voice_wins_over_language(say) -> None:

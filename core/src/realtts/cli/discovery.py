@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import importlib_metadata
-
 from realtts import registry
+from realtts.discovery import entry_points, owner
 
 if TYPE_CHECKING:
+    from importlib_metadata import EntryPoint
+
     from realtts.spec import ProviderSpec
 
 __all__ = ["list_extensions", "list_providers"]
@@ -23,8 +24,7 @@ def list_providers() -> list[dict[str, Any]]:
 
 def list_extensions() -> list[dict[str, Any]]:
     """Every extension by name; they are imported, since only that shows whether they work."""
-    points = importlib_metadata.entry_points(group=_EXTENSIONS)
-    return [_extension(point) for point in sorted(points, key=lambda point: point.name)]
+    return [_extension(point) for point in sorted(entry_points(_EXTENSIONS), key=lambda point: point.name)]
 
 
 def _provider(found: registry.Installed) -> dict[str, Any]:
@@ -59,26 +59,17 @@ def _details(spec: ProviderSpec) -> dict[str, Any]:
     }
 
 
-def _extension(point: importlib_metadata.EntryPoint) -> dict[str, Any]:
-    dist = point.dist
-    known = {
-        "name": point.name,
-        "distribution": dist.name if dist is not None else "",
-        "version": dist.version if dist is not None else "",
-    }
-    return {**known, "broken": _fault(point)}
+def _extension(point: EntryPoint) -> dict[str, Any]:
+    name, version = owner(point)
+    return {"name": point.name, "distribution": name, "version": version, "broken": _fault(point)}
 
 
-def _fault(point: importlib_metadata.EntryPoint) -> str | None:
-    import inspect
+def _fault(point: EntryPoint) -> str | None:
+    # Only where there is an extension at all: this one imports numpy.
+    from realtts.extensions import load_extension
 
     try:
-        extension = point.load()
-        extension = extension() if inspect.isclass(extension) else extension
-        # Only where there is an extension at all: this one imports numpy.
-        from realtts.extensions import Extensions
-
-        Extensions({point.name: extension})
+        load_extension(point)
     except (Exception, SystemExit) as error:
         return f"{type(error).__name__}: {error}"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
     from realtts.speech import Chunk, Request
 
-__all__ = ["InjectedFault", "faulty"]
+__all__ = ["InjectedFault", "faulty", "interrupted"]
 
 _numbers = itertools.count()
 
@@ -57,6 +58,40 @@ def faulty(
     globals()[name] = type(name, (base,), members)
     made = f"{__name__}:{name}"
     return replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)
+
+
+def interrupted(spec: ProviderSpec, heard: list[Chunk]) -> ProviderSpec:
+    """The provider whose requests are cancelled after their first chunk, unknown to the core.
+
+    The core leaves a cancelled request at its next chunk whatever the provider does; this shows what the provider
+    itself does.
+
+    Args:
+        spec: The provider.
+        heard: Receives the chunks that come after the cancellation.
+    """
+
+    def wrap(real: Callable[..., Iterator[Chunk]]) -> Callable[..., Any]:
+        def generate(self: Any, context: Context, model: Any, request: Request) -> Iterator[Chunk]:
+            first = threading.Event()
+            for chunk in real(self, context, model, replace(request, cancelled=first.is_set)):
+                if first.is_set():
+                    heard.append(chunk)
+                else:
+                    first.set()
+                    yield chunk
+
+        return generate
+
+    for variant in ("optimized", "plain"):
+        path = getattr(spec, variant)
+        cls = import_object(path) if path is not None else None
+        if cls is not None and hasattr(cls, "generate"):
+            name = f"Interrupted{next(_numbers)}"
+            globals()[name] = type(name, (cls,), {"generate": hookimpl(wrap(cls.generate))})
+            made = f"{__name__}:{name}"
+            spec = replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)
+    return spec
 
 
 def _failing(stage: str, error: BaseException) -> Callable[..., Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsupported, closest
+from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest
 from realtts.settings import data_dir
 from realtts.speech import Voice, VoiceInfo
+from realtts.text import check_text
 from realtts.voices import reference
 from realtts.voices.store import VoiceStore
 
@@ -19,48 +20,49 @@ if TYPE_CHECKING:
 __all__ = ["find_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
+_MOST_WORDS = 10_000
+_LONGEST_NAME = 4096  # as long as a path may be; a text passed by mistake is longer or holds nothing of the kind
+
+
+class _BuiltIn(NamedTuple):
+    """A voice of the model's own; checked against its list once it is loaded."""
+
+    id: str
 
 
 def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, settings: Settings) -> Voice | str | None:
     """The reference recording, checked, or the id of a built-in voice.
 
-    A provider that cannot clone looks among its built-in voices only, so that a file of the same name is no
-    obstacle.
+    A provider that cannot clone looks among its built-in voices only, so that a file of the same name is no obstacle.
 
     Args:
-        voice: None, ``(samples, sample_rate)``, a `Voice`, a path, a saved voice's name or a built-in voice's
-            id.
+        voice: None, ``(samples, sample_rate)``, a `Voice`, a path, a saved voice's name or a built-in voice's id.
         reference_text: Words of the recording; given here they win over the saved ones.
         spec: Who will use it.
         settings: Where saved voices lie.
 
     Raises:
         VoiceError: It cannot be found, read or used by this provider.
+        TextError: The words are no text.
     """
     who = f"provider {spec.name!r}"
-    if voice is None:
+    if reference_text is not None:
+        check_text(reference_text, max_chars=_MOST_WORDS, who=f"{who}, reference_text")
+    source = _source(voice, spec, settings, who)
+    if source is None or isinstance(source, _BuiltIn):
         if reference_text is not None:
             raise VoiceUnsupported(
-                "reference_text is given without a voice", who=who, fix="give the recording as voice="
+                "reference_text is given without a recording", who=who, fix="give the recording as voice="
             )
-        return None
-    if isinstance(voice, str) and "clone" not in spec.capabilities:
-        return _built_in(voice, spec, who)
-    if isinstance(voice, (str, os.PathLike)) and not Path(voice).is_file():
-        found = _by_name(voice, spec, settings, who)
-        if isinstance(found, str):
-            return found
-        voice = found
+        return source.id if source is not None else None
     if "clone" not in spec.capabilities:
         raise VoiceUnsupported(
             "it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use a provider that clones"
         )
-    loaded = reference.load(voice, text=reference_text, seconds=spec.reference_seconds, who=who)
+    loaded = reference.load(source, text=reference_text, seconds=spec.reference_seconds, who=who)
     if spec.reference_text == "required" and not (loaded.text or "").strip():
         raise VoiceUnsupported(
-            "it needs the words that are spoken in the reference audio",
-            who=who,
-            fix="give them as reference_text=",
+            "it needs the words that are spoken in the reference audio", who=who, fix="give them as reference_text="
         )
     return loaded
 
@@ -70,39 +72,62 @@ def saved_voices(settings: Settings) -> list[VoiceInfo]:
     return [VoiceInfo(id=name, name=name, description="saved voice") for name in _store(settings).names()]
 
 
-def _by_name(voice: str | os.PathLike[str], spec: ProviderSpec, settings: Settings, who: str) -> Voice | str:
-    """What a string or path means that is not a file."""
-    name, path = os.fspath(voice), Path(voice)
+def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any:
+    """What the caller means: a recording in any form that `reference.load` takes, a built-in voice, or None."""
+    if isinstance(voice, os.PathLike):
+        path = os.fspath(voice)
+        if not isinstance(path, str):
+            raise VoiceUnsuitable(f"the path is {type(path).__name__}", who=who, fix="give a str or pathlib.Path")
+        return _file(path, who)
+    if not isinstance(voice, str):
+        return voice
+    if "\0" in voice or len(voice) > _LONGEST_NAME:
+        raise VoiceNotFound(f"{voice!r:.60} is no name", who=who, fix="give a file, a saved voice or a built-in voice")
+    if "clone" not in spec.capabilities:
+        return _without_cloning(voice, spec, who)
+    if _is(os.path.isfile, voice):
+        return Path(voice)
     store = _store(settings)
-    if isinstance(voice, str) and name in store.names():
-        return store.get(name)
-    if path.is_dir():
-        raise VoiceUnreadable(f"{name!r} is a folder", who=who, fix="give an audio file")
-    looks_like_path = not isinstance(voice, str) or path.suffix.lower() in _AUDIO_SUFFIXES or os.sep in name
-    if looks_like_path and "voices" in spec.capabilities and isinstance(voice, str) and not path.suffix:
-        looks_like_path = False  # built-in ids may hold a slash
-    if looks_like_path:
-        raise VoiceNotFound(f"there is no file {name!r}", who=who, fix="correct the path")
-    if "voices" in spec.capabilities:
-        return name  # checked against the model's own list once it is loaded
+    if voice in store.names():
+        return store.get(voice)
+    if "voices" in spec.capabilities and not _is(os.path.isdir, voice) and not _has_audio_suffix(voice):
+        return _BuiltIn(voice)
+    if os.sep in voice or _has_audio_suffix(voice) or _is(os.path.isdir, voice):
+        return _file(voice, who)
     raise VoiceNotFound(
-        f"there is no file or saved voice {name!r}{closest(name, store.names())}",
+        f"there is no file or saved voice {voice!r:.100}{closest(voice, store.names())}",
         who=who,
         fix="give an audio file, or save it first: realtts voices add NAME FILE",
     )
 
 
-def _built_in(name: str, spec: ProviderSpec, who: str) -> str:
-    path = Path(name)
-    if path.is_dir() and (os.sep in name or name.startswith(".")):
-        raise VoiceUnreadable(f"{name!r} is a folder", who=who, fix=_choices(spec))
-    if path.suffix.lower() in _AUDIO_SUFFIXES:
-        if path.is_file():
-            raise VoiceUnsupported("it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use one that clones")
-        raise VoiceNotFound(f"there is no file {name!r}", who=who, fix="correct the path")
+def _file(path: str, who: str) -> Path:
+    if _is(os.path.isdir, path):
+        raise VoiceUnreadable(f"{path!r} is a folder", who=who, fix="give an audio file")
+    if not _is(os.path.isfile, path):
+        raise VoiceNotFound(f"there is no file {path!r:.200}", who=who, fix="correct the path")
+    return Path(path)
+
+
+def _without_cloning(voice: str, spec: ProviderSpec, who: str) -> Path | _BuiltIn:
+    """A built-in voice, unless the name can only be a file's."""
+    if _has_audio_suffix(voice) or (_is(os.path.isdir, voice) and (os.sep in voice or voice.startswith("."))):
+        return _file(voice, who)
     if "voices" not in spec.capabilities:
         raise VoiceUnsupported("it has one voice and cannot clone others", who=who, fix="leave voice out")
-    return name
+    return _BuiltIn(voice)
+
+
+def _is(test: Any, path: str) -> bool:
+    """A test of `os.path` that is False for what cannot be a path at all."""
+    try:
+        return bool(test(path))
+    except ValueError:
+        return False
+
+
+def _has_audio_suffix(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in _AUDIO_SUFFIXES  # noqa: PTH122 - Path refuses nothing less
 
 
 def _choices(spec: ProviderSpec) -> str:

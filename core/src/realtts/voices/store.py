@@ -6,16 +6,14 @@ Each is a folder (see `realtts.voices.entry`) that appears and disappears by ren
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
+from realtts.folders import data_folder
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
 
@@ -35,8 +33,7 @@ _PAUSE_S = 0.005
 
 def default_folder() -> Path:
     """``voices`` in ``REALTTS_DATA_DIR``, or in the user's data folder."""
-    data = os.environ.get("REALTTS_DATA_DIR") or platformdirs.user_data_dir("realtts", appauthor=False)
-    return Path(data) / "voices"
+    return data_folder() / "voices"
 
 
 class VoiceStore:
@@ -47,7 +44,7 @@ class VoiceStore:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder if folder is not None else default_folder()
+        self.folder = Path(folder) if folder is not None else default_folder()
 
     def add(self, name: str, source: Source, *, text: str | None = None, overwrite: bool = False) -> SavedVoice:
         """Save a voice.

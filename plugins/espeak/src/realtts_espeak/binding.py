@@ -93,6 +93,7 @@ def declare(library: ctypes.CDLL) -> None:
         ("espeak_SetSynthCallback", None, (SynthCallback,)),
         ("espeak_SetUriCallback", None, (UriCallback,)),
         ("espeak_SetVoiceByName", c_int, (c_char_p,)),
+        ("espeak_SetVoiceByFile", c_int, (c_char_p,)),
         ("espeak_SetParameter", c_int, (c_int, c_int, c_int)),
         ("espeak_SetPunctuationList", c_int, (c_wchar_p,)),
         ("espeak_ng_SetRandSeed", None, (c_long,)),

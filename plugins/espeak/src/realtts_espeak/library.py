@@ -6,8 +6,8 @@ and unloaded after it, which takes 0.3 ms and makes equal requests give equal sa
 said in between.
 
 What espeak_Terminate forgets must be freed before the unloading, or nobody ever can: the second and third
-dictionary of sentences such as "Привет iPhone", 180 KB each time. Nothing that espeak exports frees them, so
-its internal function for that is found by the file's symbol table.
+dictionary of sentences such as "Привет iPhone", 180 KB each time, and a list of the voices. Nothing that espeak
+exports frees them, so they are found by the symbol table of its file.
 
 It is loaded from a private copy of its file: another package of this process that uses espeakng-loader keeps
 its own instance, with its own callback and voice, which we could neither share nor unload.
@@ -34,9 +34,9 @@ from realtts.errors import BrokenProvider
 from realtts_espeak import binding, symbols
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["BUFFER_MS", "SAMPLE_RATE", "fresh_library"]
+__all__ = ["BUFFER_MS", "SAMPLE_RATE", "fresh_library", "select_voice"]
 
 SAMPLE_RATE = 22050
 BUFFER_MS = 100
@@ -47,8 +47,11 @@ _MAX_PATH_BYTES = 140
 
 _ANCHOR = "espeak_Terminate"
 _DELETE = "DeleteTranslator"
-_FORGOTTEN = ("translator2", "translator3")
+_TRANSLATORS = ("translator2", "translator3")
 """Static pointers to the translators of other languages inside a sentence; each holds its dictionary."""
+
+_VOICES = "voices"
+"""Static pointer to the list that espeak_ListVoices returns: 2 KB."""
 
 _lock = threading.RLock()  # reentrant, so that a fork from inside a callback does not wait for itself
 if hasattr(os, "register_at_fork"):
@@ -78,6 +81,33 @@ def fresh_library() -> Iterator[ctypes.CDLL]:
             _restore_ctype(ctype)
 
 
+def select_voice(library: ctypes.CDLL, voice: str) -> int:
+    """Select a voice, the quick way where there is one; for plain text.
+
+    espeak looks for a file of that name in lower case, and where that is none ("gmw/en-US", the default) it reads
+    all voice files first, which takes 3 ms. So it gets a name of the file that has no capitals. SSML needs the voice's
+    own name, to come back to it.
+
+    Args:
+        library: From `fresh_library`.
+        voice: espeak's identifier, with ``+variant``.
+
+    Returns:
+        espeak's status, 0 for success.
+    """
+    identifier, plus, variant = voice.partition("+")
+    if identifier != identifier.lower():
+        with contextlib.suppress(OSError):
+            descriptor = os.open(os.path.join(os.fsdecode(_files().data), "lang", identifier), os.O_RDONLY)  # noqa: PTH118
+            try:
+                path = f"/proc/self/fd/{descriptor}"
+                if library.espeak_SetVoiceByFile(f"{path}{plus}{variant}".encode()) == 0:
+                    return 0
+            finally:
+                os.close(descriptor)
+    return int(library.espeak_SetVoiceByName(voice.encode()))
+
+
 def _load() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(_files().library)
@@ -101,15 +131,23 @@ def _initialize(library: ctypes.CDLL) -> None:
 
 def _free_forgotten(library: ctypes.CDLL) -> None:
     linked = _files().linked
-    if not linked:
+    if _ANCHOR not in linked:
         return
     base = (ctypes.cast(library.espeak_Terminate, ctypes.c_void_p).value or 0) - linked[_ANCHOR]
-    delete = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(base + linked[_DELETE])
-    for name in _FORGOTTEN:
-        translator = ctypes.c_void_p.from_address(base + linked[name])
-        if translator.value:
-            delete(translator)
-            translator.value = None
+    if _DELETE in linked:
+        delete = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(base + linked[_DELETE])
+        for name in _TRANSLATORS:
+            _free(delete, base, linked.get(name))
+    _free(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(("free", ctypes.CDLL(None))), base, linked.get(_VOICES))
+
+
+def _free(function: Callable[[ctypes.c_void_p], None], base: int, linked: int | None) -> None:
+    if linked is None:
+        return
+    pointer = ctypes.c_void_p.from_address(base + linked)
+    if pointer.value:
+        function(pointer)
+        pointer.value = None
 
 
 def _unload(library: ctypes.CDLL) -> None:
@@ -130,8 +168,8 @@ class _Files:
     Attributes:
         library: Path to load the library from.
         data: Folder of the data as espeak takes it, short enough for its buffer.
-        linked: Addresses that the linker gave to `_ANCHOR`, `_DELETE` and `_FORGOTTEN`; empty if they are unknown, or
-            if the library is no copy of our own.
+        linked: Addresses that the linker gave to what `_free_forgotten` needs, as far as they are known; none if the
+            library is no copy of our own.
     """
 
     def __init__(self) -> None:
@@ -141,7 +179,7 @@ class _Files:
         self._folder: str | None = None
         private = self._in_memory(library) or self._in_folder(library)
         self.library = private or str(library)
-        names = (_ANCHOR, _DELETE, *_FORGOTTEN)
+        names = (_ANCHOR, _DELETE, *_TRANSLATORS, _VOICES)
         self.linked = symbols.addresses(Path(private).read_bytes(), names) if private else {}
         self.data = _encoded(data)
         if len(self.data) > _MAX_PATH_BYTES:

@@ -5,6 +5,7 @@ The wheels for Linux (ELF) and macOS (Mach-O) keep that table; the one for Windo
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ _MACH_O64 = b"\xcf\xfa\xed\xfe"
 _SHT_SYMTAB = 2
 _LC_SYMTAB = 2
 
+_STATIC = re.compile(rb"^\w+\.(?=[A-Za-z_])|\.\d+$")
+
 _Symbol = tuple[int, int]
 """Where its name stands in the file, and its address relative to the same base for all symbols."""
 
@@ -27,21 +30,20 @@ def addresses(image: bytes, names: Collection[str]) -> dict[str, int]:
 
     Args:
         image: The file.
-        names: Symbols as C spells them.
+        names: Symbols as C spells them. Static variables of functions ("x.5608", "function.x") are found as "x".
 
     Returns:
-        Addresses as linked; only their differences mean something. Empty unless each name stands for exactly one.
+        Addresses as linked; only their differences mean something. Names that stand for none or several are left out.
     """
-    wanted = {name.encode(): name for name in names}
-    found: dict[str, int] = {}
+    found: dict[str, set[int]] = {name: set() for name in names}
     try:
         for position, address in _symbols(image):
-            name = wanted.get(image[position : image.index(0, position)])
-            if name is not None and address and found.setdefault(name, address) != address:
-                return {}
-    except (struct.error, ValueError):  # not what it says it is
+            name = _STATIC.sub(b"", image[position : image.index(0, position)]).decode("ascii", "replace")
+            if name in found and address:
+                found[name].add(address)
+    except (struct.error, ValueError, OverflowError):  # not what it says it is
         return {}
-    return found if len(found) == len(wanted) else {}
+    return {name: min(places) for name, places in found.items() if len(places) == 1}
 
 
 def _symbols(image: bytes) -> Iterator[_Symbol]:

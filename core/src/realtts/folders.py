@@ -1,0 +1,39 @@
+"""Where realtts keeps what belongs to the user. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+from realtts.errors import SettingsError
+
+__all__ = ["data_folder", "expanded"]
+
+
+def data_folder(chosen: Path | None = None) -> Path:
+    """The folder for saved voices and environments: as chosen, else ``REALTTS_DATA_DIR``, else the user's own.
+
+    Raises:
+        SettingsError: The path cannot be one.
+    """
+    named = os.environ.get("REALTTS_DATA_DIR", "").strip()
+    if chosen is None and not named:
+        return platformdirs.user_data_path("realtts", appauthor=False)
+    return expanded(chosen if chosen is not None else Path(named), "data_dir")
+
+
+def expanded(path: Path, who: str) -> Path:
+    """The path with ``~`` replaced.
+
+    Raises:
+        SettingsError: There is no such user, or a character that no path can have.
+    """
+    try:
+        found = path.expanduser()
+    except RuntimeError:
+        raise SettingsError(f"{str(path)!r} names no user's folder", who=who, fix="write the whole path") from None
+    if "\0" in str(found):
+        raise SettingsError(f"{str(path)!r} holds a NUL character", who=who, fix="correct the path")
+    return found

@@ -1,0 +1,78 @@
+"""Texts that end the process in espeak-ng 1.52, spoken in a process of their own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from realtts_espeak.hazards import NAMED_PUNCTUATION, harmless
+
+CASES = {
+    "circled": ("ml", "ⓜ Ⓜ ⓜⓜⓜ", {}),
+    "circled-indic": ("pa", "ⓂI", {}),
+    "braille": ("ti", "⣿⢿⡿ ⣞⣟", {}),
+    "backtick": ("vi", "`", {}),
+    "bracket-hyphen": ("vi", "]-b", {}),
+    "tag-hyphen": ("da", "<-aG", {}),
+    "sinhala": (
+        "si",
+        """]Lh1/QDR\\4=+{7Dio;eF3fT32wJiV2^y.RGT{6%56Cm7pqF[1t\\B`'?S,Urmu~>a#I@"d:D}Q'9I,M9U*9|3+#!fP(-""",
+        {},
+    ),
+    "greenlandic": ("kl", "0 8 214268 2028", {}),
+    "long-number": ("kl", "555266340576134454216976499598504121876889163712035501832006", {}),
+    "named-colon": ("mr", "a : b", {"punctuation": True}),
+    "named-emoji": ("te", "a 😀 b", {"punctuation": True}),
+    "named-unusual": ("ru", "a ⁉ b ®", {"punctuation": True}),
+    "named-first": ("vi", "! a", {"punctuation": True}),
+    "ssml": ("en-us", '<speak><voice name="vi">]-b</voice></speak>', {"ssml": True}),
+}
+
+CODE = """
+import sys
+from realtts.errors import UnspeakableText
+from realtts.speech import Request
+from realtts_espeak.options import EspeakOptions
+from realtts_espeak.plain import Plain
+voice, text, options = eval(sys.argv[1])
+plain = Plain()
+model = plain.load(None)
+for _ in range(3):
+    try:
+        list(plain.generate(None, model, Request(text, voice, None, 0, 1.0, EspeakOptions(**options), lambda: False)))
+    except UnspeakableText:
+        pass
+"""
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_process_lives(case: str) -> None:
+    """Each of these ended it before."""
+    done = subprocess.run([sys.executable, "-c", CODE, repr(CASES[case])], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("voices", ["", "aav/vi", "inc/si dra/ml sem/ti"], ids=repr)
+def test_length_stays(voices: str) -> None:
+    """Marks point into the text as it was."""
+    text = "`a` ]-b ⓜ ⣿ - 12-b"
+    assert len(harmless(text, voices)) == len(text)
+
+
+def test_other_voices_say_everything() -> None:
+    """A rule holds for the voices that need it."""
+    assert harmless("`a` ]-b ⓜ ⣿", "gmw/en-US") == "`a` ]-b ⓜ ⣿"
+
+
+def test_punctuation_fits() -> None:
+    """Espeak keeps 60 characters, the last of them a zero."""
+    assert len(set(NAMED_PUNCTUATION)) == len(NAMED_PUNCTUATION) <= 59
+
+
+def test_unnamed_punctuation_is_told(say) -> None:
+    """The option is left out with a warning, not with silence."""
+    spoken = say("Xin chào!", voice="vi", punctuation=True)
+    assert any("punctuation" in warning for warning in spoken.warnings)
+    assert not say("Hello!", punctuation=True).warnings
