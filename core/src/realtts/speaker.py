@@ -3,106 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from dataclasses import dataclass, field, replace
+import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from realtts import audio
 from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, closest
-from realtts.plan import derive_seed
 from realtts.rung import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from realtts.lifecycle import Ladder
-    from realtts.plan import Piece, Plan
+    from realtts.rows import Row
     from realtts.rung import LiveRung
-    from realtts.speech import Chunk, FinishReason, Request, VoiceInfo
+    from realtts.speech import Chunk, VoiceInfo
 
-__all__ = ["Row", "Speaker"]
+__all__ = ["Speaker"]
 
 RUNAWAY_FLOOR_S = 5.0
 """Audio below this length is never taken for a runaway, however short the text."""
-
-MOST_EMPTY_CHUNKS = 10_000
-"""Chunks without samples in a row, after which a provider is taken for a runaway."""
-
-
-@dataclass
-class Row:
-    """One piece of a plan on its way to audio, and what came of it.
-
-    Attributes:
-        plan: The text that it belongs to.
-        piece: The piece.
-        request: The piece's request; its seed changes when the piece ran away.
-        chunks: What the provider yielded, kept only when the piece is spoken whole.
-        seconds: Length of the audio so far.
-        finish: How the audio ended.
-        warnings: What the caller should know.
-        retries: Times that the piece was begun again.
-        first_at: When the first chunk came, on the performance counter.
-        done: It may stand as it is.
-    """
-
-    plan: Plan
-    piece: Piece
-    request: Request = field(init=False)
-    chunks: list[Chunk] = field(default_factory=list)
-    seconds: float = 0.0
-    finish: FinishReason = "stop"
-    warnings: list[str] = field(default_factory=list)
-    retries: int = 0
-    first_at: float | None = None
-    done: bool = False
-    _stopped: bool = False
-    _reseeded: bool = False
-    _empty: int = 0
-
-    def __post_init__(self) -> None:
-        self.request = replace(self.piece.request, cancelled=self.cancelled)
-
-    def cancelled(self) -> bool:
-        """Whether the provider should stop: the caller has lost interest, or the piece ran away."""
-        return self._stopped or self.plan.cancelled.is_set()
-
-    def note(self, chunk: Chunk, limit_s: float) -> bool:
-        """Count a chunk; False once the audio is longer than the text can be."""
-        if len(chunk.samples):
-            self._empty = 0
-            if self.first_at is None:
-                self.first_at = time.perf_counter()
-        else:
-            self._empty += 1
-        self.seconds += chunk.duration
-        if chunk.finish_reason is not None:
-            self.finish = chunk.finish_reason
-        if self.seconds > limit_s or self._empty > MOST_EMPTY_CHUNKS:
-            self.finish, self._stopped = "length", True
-        return not self.cancelled()
-
-    def restart(self) -> None:
-        """Forget the audio: the piece is spoken again, with its own seed."""
-        self.chunks, self.seconds, self.finish, self.first_at = [], 0.0, "stop", None
-        self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
-        self.request = replace(self.request, seed=self.piece.request.seed)
-        self.retries += 1
-
-    def reseed(self) -> bool:
-        """Restart with a derived seed; False when that was done before."""
-        if self._reseeded:
-            return False
-        self.restart()
-        self._reseeded = True
-        self.request = replace(self.request, seed=derive_seed(self.request.seed, "runaway"))
-        return True
-
-    def is_silent(self) -> bool:
-        """Whether the provider said nothing at all."""
-        return all(audio.is_silent(chunk.samples) for chunk in self.chunks if len(chunk.samples))
 
 
 class Speaker:
@@ -159,7 +77,7 @@ class Speaker:
                 self._step_down(StageError("generate", InvalidChunk("the audio is silent", who=self._who)), silent)
         for row in rows:
             if row.is_silent() and not row.plan.markup and not row.plan.cancelled.is_set():
-                row.warnings.append(f"{_shown(row)} came out silent")
+                row.warnings.append(f"{row.shown} came out silent")
 
     def live(
         self, row: Row, *, may_restart: Callable[[], bool], on_restart: Callable[[], None]
@@ -258,14 +176,14 @@ class Speaker:
             return
         self._refuse_nothing(row)
         if row.finish == "length" and not row.plan.limited and self._ladder.settings.retry_runaway and row.reseed():
-            row.warnings.append(f"{_shown(row)} ran into its length cap and was spoken again with another seed")
+            row.warnings.append(f"{row.shown} ran into its length cap and was spoken again with another seed")
             return
         row.done = True
         self._warn_if_cut(row)
 
     def _warn_if_cut(self, row: Row) -> None:
         if row.finish == "length" and not row.plan.limited and not row.plan.cancelled.is_set():
-            row.warnings.append(f"{_shown(row)} ran into its length cap and was cut")
+            row.warnings.append(f"{row.shown} ran into its length cap and was cut")
 
     def _refuse_nothing(self, row: Row) -> None:
         if not row.seconds and not row.plan.cancelled.is_set():
@@ -274,7 +192,7 @@ class Speaker:
     def _limit_s(self, row: Row) -> float:
         """Seconds of audio after which a row is a runaway; none when the caller set the length or wrote pauses."""
         if row.plan.limited or row.plan.markup:
-            return np.inf
+            return math.inf
         per_char = self._ladder.spec.max_seconds_per_char
         return (RUNAWAY_FLOOR_S + per_char * len(row.request.text)) / row.request.speed
 
@@ -304,8 +222,3 @@ def _says_nothing(row: Row, rows: Sequence[Row]) -> bool:
     if row.plan.markup or row.plan.cancelled.is_set():
         return False
     return all(other.is_silent() for other in rows if other.plan is row.plan)
-
-
-def _shown(row: Row) -> str:
-    text = row.request.text
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")

@@ -11,7 +11,8 @@ import numpy as np
 
 from realtts.events import Event
 from realtts.pipeline import Pipeline
-from realtts.speaker import Row, Speaker
+from realtts.rows import Row
+from realtts.speaker import Speaker
 from realtts.speech import Chunk, Metrics, Speech
 
 if TYPE_CHECKING:
