@@ -104,6 +104,11 @@ class Playback:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._file: Writer | None = None
 
+    @property
+    def collects(self) -> bool:
+        """Whether samples go to a file first, which the player gets as a whole."""
+        return not self.player.streams
+
     def write(self, samples: NDArray[np.float32], sample_rate: int) -> None:
         """Hand samples over; blocks while the player has enough.
 
@@ -116,7 +121,7 @@ class Playback:
         """
         import numpy as np
 
-        if not self.player.streams:
+        if self.collects:
             self._collect(samples, sample_rate)
             return
         if self._process is None:
@@ -130,14 +135,20 @@ class Playback:
         except OSError:
             self._fail()
 
+    def complete_file(self) -> None:
+        """Close the file that the samples were collected in, if there is one."""
+        if self._file is not None:
+            self._file.close()
+
     def finish(self) -> None:
         """Wait until the player has played everything.
 
         Raises:
             OutputError: The player failed.
         """
+        self.complete_file()
         if self._file is not None and self._folder is not None:
-            self._file.close()
+            self._file = None
             self._start(self.player.command(_whole_file(self._folder)), feed=False)
         if self._process is not None:
             with contextlib.suppress(OSError):  # it has ended already; its exit code says how

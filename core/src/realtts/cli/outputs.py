@@ -107,6 +107,8 @@ class Outputs:
             self._save_captions()
         if self._playback is not None:
             try:
+                with self._interrupts.held():
+                    self._playback.complete_file()
                 self._playback.finish()
             except OutputError as error:
                 self._lose_player(error)
@@ -137,8 +139,11 @@ class Outputs:
     def _play(self, chunk: Chunk) -> None:
         if self._playback is None:
             return
+        # A player that reads a pipe may block for long; one that gets a file is written to like any other file.
+        held = self._interrupts.held() if self._playback.collects else contextlib.nullcontext()
         try:
-            self._playback.write(chunk.samples, chunk.sample_rate)
+            with held:
+                self._playback.write(chunk.samples, chunk.sample_rate)
         except OutputError as error:
             self._lose_player(error)
 
