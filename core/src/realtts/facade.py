@@ -101,7 +101,7 @@ class RealProvider:
         )
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
-        self._finalizer = weakref.finalize(self, self._engine.close, 10.0)
+        self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
 
     @property
     def spec(self) -> ProviderSpec:
