@@ -1,4 +1,4 @@
-"""The examples of the tutorials and how-tos run as printed.
+"""The examples of the README, the tutorials and the how-tos run as printed.
 
 The Python blocks of a page run in order, in one namespace and a folder of their own. Comments direct the next block::
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("how-to/*.md")])
+PAGES = [DOCS.parent / "README.md", *sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("how-to/*.md")])]
 _BLOCK = re.compile(r"(?:^<!-- (\w+)(?:: (.+?))? -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
