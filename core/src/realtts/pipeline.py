@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-SEAM_FADE_S = 0.005
-"""Length of the fades at the seams of pieces: short enough not to be heard, long enough not to click."""
-
 
 @dataclass
 class _Current:
@@ -99,7 +96,7 @@ class Pipeline:
     def _enter(self, piece: Piece, rate: int) -> _Current:
         self._rate = self._rate or rate
         if self._joiner is None and len(self._plan.pieces) > 1:
-            self._joiner = audio.Joiner(self._rate, SEAM_FADE_S)
+            self._joiner = audio.Joiner(self._rate)
         if self._current is None:
             # A lower rung may speak the next piece at another rate; the caller gets the first one's throughout.
             resampler = None if rate == self._rate else audio.Resampler(rate, self._rate)

@@ -111,7 +111,7 @@ class LiveSpeech:
         yield from self._out(self._pipeline.end_piece(row.piece))
 
     def _forget(self) -> None:
-        self._pipeline, self._tokens = Pipeline(self._plan, self._extensions), 0
+        self._pipeline = Pipeline(self._plan, self._extensions)
 
     def _out(self, chunk: Chunk | None) -> Iterator[Chunk]:
         if chunk is not None:

@@ -20,7 +20,8 @@ class Joiner:
 
     Args:
         sample_rate: Hz.
-        fade_s: Length of a fade in seconds; also how long the newest audio is held back.
+        fade_s: Length of a fade in seconds, short enough not to be heard and long enough not to click; also how long
+            the newest audio is held back.
     """
 
     def __init__(self, sample_rate: int, fade_s: float = 0.005) -> None:
