@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT = "3.11"
-CORE = ["-e", "./core[testing]"]
+CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 TEST_TOOLS = ["pytest>=8", "hypothesis>=6.100", "coverage>=7"]
 
@@ -36,7 +36,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The core alone, as an application without any plugin has it."""
-    session.install(*CORE, *TEST_TOOLS)
+    session.install("-e", "./core[testing,plot]", *TEST_TOOLS)
     _measured(session, "tests/core", "tests/conformance")
 
 
@@ -58,7 +58,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=DEFAULT)
 def accel(session: nox.Session) -> None:
     """What needs torch."""
-    session.install(*_local_torch(), "-e", "./core[testing,torch]")
+    session.install(*_local_torch(), "-e", "./core[testing,torch]", *TEST_TOOLS, "transformers>=5")
     session.run("pytest", "-q", "tests/accel", env=ENVIRONMENT)
 
 

@@ -11,14 +11,26 @@ import realtts.testing
 SOURCES = Path(realtts.__file__).parent
 
 NAMES = [
+    "AccelError",
     "Attempt",
+    "AttentionUnavailable",
     "BlankText",
     "BrokenProvider",
+    "BufferMisuse",
     "Busy",
+    "CaptureFailed",
     "Checkpoint",
+    "CheckpointCorrupt",
+    "CheckpointError",
+    "CheckpointForbidden",
+    "CheckpointMismatch",
+    "CheckpointMissing",
     "Chunk",
     "ChunkStream",
+    "CompileFailed",
     "Context",
+    "DecoderError",
+    "DownloadFailed",
     "DuplicateProvider",
     "Environment",
     "Event",
@@ -33,13 +45,18 @@ NAMES = [
     "LadderExhausted",
     "Mark",
     "Metrics",
+    "MissingExtra",
     "NoProvider",
+    "NotEnoughDisk",
+    "NotFinite",
+    "OffloadError",
     "OptionError",
     "Options",
     "OutputError",
     "PluginError",
     "ProviderClosed",
     "ProviderSpec",
+    "QuantizationUnavailable",
     "RealProvider",
     "RealTTSError",
     "Request",
@@ -83,8 +100,8 @@ def test_names_of_the_package():
 def test_names_for_plugin_authors():
     """The testing package."""
     assert sorted(realtts.testing.__all__) == [
-        "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault", "ProviderConformance", "fake_spec",
-        "faulty",
+        "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault", "ProviderConformance",
+        "fake_spec", "faulty",
     ]  # fmt: skip
     for name in realtts.testing.__all__:
         assert getattr(realtts.testing, name) is not None

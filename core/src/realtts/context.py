@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from realtts.stages import StageLog
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
@@ -49,6 +51,7 @@ class Context:
         voice_cache: Bounded cache for speaker conditioning, keyed by `Voice.digest`; shared by all rungs.
         log: Logger ``realtts.<provider>``.
         report: Hand an `Event` to every extension's `on_event`; never raises.
+        stages: Where `realtts.stages.timed` notes the inner stages of `generate`.
     """
 
     spec: ProviderSpec
@@ -61,3 +64,13 @@ class Context:
     voice_cache: VoiceCache
     log: logging.Logger
     report: Callable[[Event], None]
+    stages: StageLog = field(default_factory=StageLog)
+
+    def forced_tokens(self, text: str) -> int | None:
+        """How many tokens to decode for a text, whatever the end token says; None: until the end token.
+
+        At least 1 where the setting ``force_tokens_per_char`` is given. Both variants must obey, or a benchmark with
+        random weights, which hardly ever end by themselves, would compare unequal work.
+        """
+        rate = self.settings.force_tokens_per_char
+        return None if rate is None else max(1, round(len(text) * rate))

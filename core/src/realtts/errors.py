@@ -35,7 +35,24 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
     ├── ProviderClosed               used after ``close()``, or in a forked child
     ├── WouldDeadlock                a thread generates while it reads a stream of the same provider
     ├── StreamStalled                a stream that nobody read was ended
-    └── IsolationError               an isolated environment was asked for and cannot be had
+    ├── AccelError                   a part of ``realtts.accel`` failed or was misused; the fix names its switch
+    │   ├── AttentionUnavailable     the attention kernel asked for does not work here
+    │   ├── BufferMisuse             a tensor returned twice, or to a pool that did not lend it
+    │   ├── CaptureFailed            a CUDA graph could not be captured
+    │   ├── CompileFailed            torch.compile failed
+    │   ├── DecoderError             a prompt, a cache or a step that does not fit the decoder
+    │   ├── NotFinite                NaN or infinity in a tensor
+    │   ├── OffloadError             weights that are kept in host memory were moved by somebody else
+    │   └── QuantizationUnavailable  weights that cannot be quantized, or no kernel for them here
+    ├── CheckpointError              the weights cannot be had; never steps the ladder down
+    │   ├── CheckpointMissing        no such repository, revision or file
+    │   ├── CheckpointForbidden      the repository is gated, or closed to this token
+    │   ├── CheckpointCorrupt        what came is not what the hub announced
+    │   ├── CheckpointMismatch       a tensor is missing, unexpected or misshapen
+    │   ├── DownloadFailed           the network failed, or is switched off; what arrived is kept
+    │   └── NotEnoughDisk            the files do not fit
+    ├── IsolationError               an isolated environment was asked for and cannot be had
+    └── MissingExtra                 an optional library is not installed
 """
 
 from __future__ import annotations
@@ -49,9 +66,21 @@ if TYPE_CHECKING:
     from realtts.status import Attempt
 
 __all__ = [
+    "AccelError",
+    "AttentionUnavailable",
     "BlankText",
     "BrokenProvider",
+    "BufferMisuse",
     "Busy",
+    "CaptureFailed",
+    "CheckpointCorrupt",
+    "CheckpointError",
+    "CheckpointForbidden",
+    "CheckpointMismatch",
+    "CheckpointMissing",
+    "CompileFailed",
+    "DecoderError",
+    "DownloadFailed",
     "DuplicateProvider",
     "ExtensionError",
     "InputError",
@@ -61,11 +90,16 @@ __all__ = [
     "InvalidText",
     "IsolationError",
     "LadderExhausted",
+    "MissingExtra",
     "NoProvider",
+    "NotEnoughDisk",
+    "NotFinite",
+    "OffloadError",
     "OptionError",
     "OutputError",
     "PluginError",
     "ProviderClosed",
+    "QuantizationUnavailable",
     "RealTTSError",
     "SettingsError",
     "StageFailed",
@@ -252,8 +286,76 @@ class StreamStalled(RealTTSError):
     """Nobody read the stream for ``stream_stall_s``, so it was ended to let others in."""
 
 
+class AccelError(RealTTSError):
+    """A part of ``realtts.accel`` failed or was misused; its fix names the setting that switches the part off."""
+
+
+class AttentionUnavailable(AccelError):
+    """The attention kernel that was asked for does not work on this device, type and shape."""
+
+
+class BufferMisuse(AccelError):
+    """A tensor was returned twice, or to a pool that did not lend it."""
+
+
+class CaptureFailed(AccelError):
+    """A CUDA graph could not be captured, or was given tensors of another shape."""
+
+
+class CompileFailed(AccelError):
+    """torch.compile failed; its own exception is ``__cause__``."""
+
+
+class DecoderError(AccelError):
+    """A prompt, a cache or a step does not fit the decoder."""
+
+
+class NotFinite(AccelError):
+    """A tensor holds NaN or infinity."""
+
+
+class OffloadError(AccelError):
+    """Weights that are kept in host memory were moved or replaced by somebody else."""
+
+
+class QuantizationUnavailable(AccelError):
+    """Weights that cannot be quantized, or no kernel for them on this machine."""
+
+
+class CheckpointError(RealTTSError):
+    """The files of a checkpoint cannot be had; no rung can mend that, so none is given up."""
+
+
+class CheckpointMissing(CheckpointError):
+    """There is no such repository, revision or file."""
+
+
+class CheckpointForbidden(CheckpointError):
+    """The repository is gated, private or closed to the token in use."""
+
+
+class CheckpointCorrupt(CheckpointError):
+    """A file is not what the hub announced; it was removed, so that it can be fetched again."""
+
+
+class CheckpointMismatch(CheckpointError):
+    """A tensor of the checkpoint is missing, unexpected or misshapen."""
+
+
+class DownloadFailed(CheckpointError):
+    """The hub cannot be reached, the connection was cut, or ``HF_HUB_OFFLINE`` is set; what arrived is kept."""
+
+
+class NotEnoughDisk(CheckpointError):
+    """The files do not fit on the disk of the cache."""
+
+
 class IsolationError(RealTTSError):
     """An isolated environment was asked for and cannot be had."""
+
+
+class MissingExtra(RealTTSError):
+    """A library that only this needs is not installed; the fix names the extra that brings it."""
 
 
 def closest(name: str, known: Iterable[str]) -> str:

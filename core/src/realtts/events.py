@@ -17,8 +17,8 @@ class Event:
     """Something that happened.
 
     The core's own names are ``stage.started``, ``stage.finished``, ``rung.given_up``, ``rung.ready``, ``unloaded``,
-    ``request.started``, ``request.finished`` and ``request.failed``. Plugins choose further ones; the data of
-    ``optimization.details`` appears in the status under that name (attention kernels, quantization).
+    ``request.started``, ``generate.stage``, ``request.finished`` and ``request.failed``. Plugins choose further ones;
+    the data of ``optimization.details`` appears in the status under that name (attention kernels, quantization).
 
     Attributes:
         name: Dotted name, such as ``"stage.finished"``.

@@ -9,7 +9,7 @@ import platformdirs
 
 from realtts.errors import SettingsError
 
-__all__ = ["data_folder", "expanded"]
+__all__ = ["cache_folder", "data_folder", "expanded"]
 
 
 def data_folder(chosen: Path | None = None) -> Path:
@@ -22,6 +22,17 @@ def data_folder(chosen: Path | None = None) -> Path:
     if chosen is None and not named:
         return platformdirs.user_data_path("realtts", appauthor=False)
     return expanded(chosen if chosen is not None else Path(named), "data_dir")
+
+
+def cache_folder(chosen: Path | None = None) -> Path:
+    """The folder for what can be made again: ``cache`` in the data folder if one was chosen, else the user's own.
+
+    Raises:
+        SettingsError: The path cannot be one.
+    """
+    if chosen is None and not os.environ.get("REALTTS_DATA_DIR", "").strip():
+        return platformdirs.user_cache_path("realtts", appauthor=False)
+    return data_folder(chosen) / "cache"
 
 
 def expanded(path: Path, who: str) -> Path:

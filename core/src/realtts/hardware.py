@@ -15,7 +15,7 @@ from realtts.errors import SettingsError
 if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
 
-__all__ = ["cpu_features", "cuda_capability", "physical_cores", "resolve_device", "resolve_dtype"]
+__all__ = ["cpu_features", "cuda_capability", "physical_cores", "resolve_device", "resolve_dtype", "thread_count"]
 
 BF16_CPU_FEATURES = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
 """Instructions that multiply bfloat16 natively (x86 and Arm names)."""
@@ -46,6 +46,11 @@ def physical_cores() -> int:
         # A container or taskset may allow fewer than the machine has.
         return max(1, min(physical, len(psutil.Process().cpu_affinity())))
     return physical  # pragma: no cover - platforms without affinity
+
+
+def thread_count(asked: int | str) -> int:
+    """Compute threads for the setting ``threads``: as many as asked, or as there are physical cores for ``"auto"``."""
+    return physical_cores() if asked == "auto" else int(asked)
 
 
 def cpu_name() -> str:

@@ -16,6 +16,7 @@ from realtts.events import Event
 from realtts.hardware import resolve_device, resolve_dtype
 from realtts.registration import Variants, register
 from realtts.rung import LiveRung, StageError, Unavailable, attempt_of
+from realtts.stages import StageLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,6 +53,7 @@ class Ladder:
         details: What the live rung reported of itself by the event ``optimization.details``.
         attempts: Every rung that was given up, oldest first.
         state: For the status.
+        stages: The inner stages of the request that is being spoken.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Ladder:
         self.attempts: tuple[Attempt, ...] = ()
         self.live: LiveRung | None = None
         self.details: dict[str, Any] = {}
+        self.stages = StageLog()
         self._sources = layers.sources
         self._forward = report
         self._log = logging.getLogger(f"realtts.{spec.name}")
@@ -268,6 +271,7 @@ class Ladder:
             voice_cache=self.voice_cache,
             log=self._log,
             report=self.report,
+            stages=self.stages,
         )
 
     def _with_rung(self, rung: Rung, variant: str) -> Settings:

@@ -95,6 +95,12 @@ def distribution_of(name: str) -> tuple[str, str]:
     return owner(points[0]) if points else ("", "")
 
 
+def module_of(name: str) -> str:
+    """The module that a provider's entry point names; an empty string when it is not installed."""
+    points = _by_name().get(name)
+    return points[0].value.partition(":")[0].strip() if points else ""
+
+
 def best_provider() -> ProviderSpec:
     """The provider used when none is named: `PREFERENCE`, then third parties by name, the embedded voice last.
 

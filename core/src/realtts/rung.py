@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import memory
 from realtts.contract import check_chunk, check_row, check_voices
-from realtts.errors import InputError, RealTTSError, SettingsError
+from realtts.errors import CheckpointError, InputError, RealTTSError, SettingsError
 from realtts.events import Event
 from realtts.hookspecs import STAGES
 from realtts.remedies import Remedy, find_remedy
 from realtts.status import Attempt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from realtts.context import Context
     from realtts.registration import Variants
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveRung", "StageError", "Unavailable", "attempt_of"]
 
-PASSED_ON = (InputError, SettingsError)
-"""The caller's own mistakes: raised as they are, no rung is given up for them."""
+PASSED_ON = (InputError, SettingsError, CheckpointError)
+"""The caller's own mistakes, and weights that no rung can have: raised as they are, no rung is given up for them."""
 
 
 class StageError(Exception):
@@ -157,6 +157,11 @@ class LiveRung:
                 rates[index] = chunk.sample_rate
                 yield index, chunk
 
+    def apply(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a function of the plugin's testing module with context, model and arguments, under the rung's flags."""
+        with self._scope():
+            return function(self.context, self._model, *arguments)
+
     @property
     def who(self) -> str:
         """Provider and variant, for messages."""
@@ -181,10 +186,10 @@ class LiveRung:
         self._began = time.perf_counter()
         iterator: Any = None
         try:
-            with self._scope():
+            with self._working():
                 iterator = iter(self._call(hook, model=self._model, **arguments))
             while True:
-                with self._scope():
+                with self._working():
                     try:
                         item = next(iterator)
                     except StopIteration:
@@ -197,11 +202,12 @@ class LiveRung:
             raise StageError("generate", error, time.perf_counter() - self._began) from error
         finally:
             self._close(iterator)
+            self.context.stages.end()
 
     def _close(self, iterator: Any) -> None:
         if hasattr(iterator, "close"):
             try:
-                with self._scope():
+                with self._working():
                     iterator.close()
             except Exception:
                 self.context.log.exception("closing the provider's iterator failed")
@@ -214,6 +220,16 @@ class LiveRung:
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
+        """Around each step of `generate`: the provider's global flags, and its stages' clock."""
+        with self._scope():
+            self.context.stages.resume()
+            try:
+                yield
+            finally:
+                self.context.stages.pause()
 
     def _scope(self) -> contextlib.AbstractContextManager[None]:
         if not self.context.spec.torch:

@@ -73,6 +73,7 @@ class Settings(BaseModel):
         "auto", description="Attention kernels to prefer."
     )
     cpu_offload: bool = Field(False, description="Keep weights in host memory and move them when needed.")
+    buffer_pool: bool = Field(True, description="Reuse tensors through a pool of buffers.")
     tf32: bool = Field(True, description="Allow TF32 in matrix products and convolutions (optimized only).")
     cudnn_benchmark: bool = Field(True, description="Let cuDNN time its convolution algorithms (optimized only).")
     matmul_precision: Literal["highest", "high", "medium"] = Field(
@@ -90,7 +91,17 @@ class Settings(BaseModel):
     idle_unload_s: float = Field(0.0, ge=0, le=LONGEST_S, description="Unload after this many idle seconds; 0: never.")
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of one call, in characters.")
     retry_runaway: bool = Field(True, description="Speak a piece once more when it ran into its cap.")
+    force_tokens_per_char: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        description="Decode exactly this many tokens per character of the text, whatever the end token says: for"
+        " benchmarks with random weights.",
+    )
     voice_cache_mb: int = Field(256, ge=0, description="Bound of the speaker conditioning kept in memory, in MiB.")
+    voice_cache_disk_mb: int = Field(
+        256, ge=0, description="Bound of the speaker conditioning kept on disk, in MiB; 0: none."
+    )
     data_dir: Path | None = Field(None, description="Folder for saved voices and environments; default: per user.")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from realtts.rows import Row
     from realtts.rung import LiveRung
     from realtts.speech import Chunk, VoiceInfo
+    from realtts.stages import StageWork
 
 __all__ = ["Speaker"]
 
@@ -33,6 +34,10 @@ class Speaker:
     def __init__(self, ladder: Ladder) -> None:
         self.stages: dict[str, float] = {}
         self._ladder = ladder
+
+    def work(self) -> dict[str, StageWork]:
+        """What the inner stages of `generate` did so far, by name."""
+        return self._ladder.stages.totals()
 
     def prepare(self, voices: Sequence[str]) -> None:
         """Load the model and check the ids of built-in voices.
@@ -73,7 +78,7 @@ class Speaker:
         """
         while unspoken := _pending(rows):
             self._in_groups(unspoken)
-            if silent := [row for row in rows if _says_nothing(row, rows)]:
+            if silent := [] if self._forced else [row for row in rows if _says_nothing(row, rows)]:
                 self._step_down(StageError("generate", InvalidChunk("the audio is silent", who=self._who)), silent)
         for row in rows:
             if row.is_silent() and not row.plan.markup and not row.plan.cancelled.is_set():
@@ -175,14 +180,16 @@ class Speaker:
             row.done = True
             return
         self._refuse_nothing(row)
-        if row.finish == "length" and not row.plan.limited and self._ladder.settings.retry_runaway and row.reseed():
+        runaway = row.finish == "length" and not row.plan.limited and not self._forced
+        if runaway and self._ladder.settings.retry_runaway and row.reseed():
             row.warnings.append(f"{row.shown} ran into its length cap and was spoken again with another seed")
             return
         row.done = True
         self._warn_if_cut(row)
 
     def _warn_if_cut(self, row: Row) -> None:
-        if row.finish == "length" and not row.plan.limited and not row.plan.cancelled.is_set():
+        limited = row.plan.limited or self._forced
+        if row.finish == "length" and not limited and not row.plan.cancelled.is_set():
             row.warnings.append(f"{row.shown} ran into its length cap and was cut")
 
     def _refuse_nothing(self, row: Row) -> None:
@@ -190,8 +197,8 @@ class Speaker:
             raise StageError("generate", InvalidChunk("generate yielded no audio", who=self._who))
 
     def _limit_s(self, row: Row) -> float:
-        """Seconds of audio after which a row is a runaway; none when the caller set the length or wrote pauses."""
-        if row.plan.limited or row.plan.markup:
+        """Seconds of audio after which a row is a runaway; none when the length is set or the text has pauses."""
+        if row.plan.limited or row.plan.markup or self._forced:
             return math.inf
         per_char = self._ladder.spec.max_seconds_per_char
         return (RUNAWAY_FLOOR_S + per_char * len(row.request.text)) / row.request.speed
@@ -204,6 +211,11 @@ class Speaker:
             fix=f"{attempt.remedy.rstrip('.')}; the next request takes a lower rung",
             attempts=self._ladder.attempts,
         )
+
+    @property
+    def _forced(self) -> bool:
+        """Whether the number of tokens is forced: such audio is neither a runaway nor to be judged by its sound."""
+        return self._ladder.settings.force_tokens_per_char is not None
 
     @property
     def _who(self) -> str:

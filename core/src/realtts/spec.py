@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from realtts.options import Options
 
-__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec"]
+__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
 
 API_VERSION = 1
 """The contract between core and plugins; a plugin that declares another is listed as broken."""
@@ -36,6 +36,9 @@ CAPABILITIES: dict[str, str] = {
 DEVICES = ("cuda", "mps", "cpu")
 """The types of device that a provider may name."""
 
+WantedFile = str | tuple[str | None, ...]
+"""A file's name or pattern, or alternatives, best first; None as the last one lets the file be missing."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -49,8 +52,10 @@ class Checkpoint:
         source: Hub id such as ``"ResembleAI/chatterbox"``; empty when the plugin carries the data itself.
         size_bytes: Size of the files that are used, or None when unknown.
         licence: SPDX expression or name of the weights' licence.
-        revision: Pinned revision of the hub repository.
+        revision: Pinned revision of the hub repository: a commit, so that its files are the same for ever.
         path: Local folder, set by the core when the user gave one; never by a plugin.
+        files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
+            ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
     """
 
     name: str
@@ -59,6 +64,14 @@ class Checkpoint:
     licence: str = ""
     revision: str | None = None
     path: Path | None = None
+    files: tuple[WantedFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
+        given: Any = self.files
+        if not isinstance(given, str):  # a string is told by `realtts.checkpoints`, which checks the entries
+            files = tuple(tuple(item) if isinstance(item, list) else item for item in given)
+            object.__setattr__(self, "files", files)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.options import Options
+    from realtts.stages import StageWork
 
 __all__ = ["Chunk", "FinishReason", "Mark", "Metrics", "Request", "Speech", "Voice", "VoiceInfo"]
 
@@ -146,10 +147,12 @@ class Metrics:
         total_s: Seconds of work, without waiting in the queue.
         queue_s: Seconds spent waiting for the turn.
         rtf: Real-time factor: ``total_s`` over seconds of audio; lower is better. None without audio.
-        stages: Seconds per stage of the load that this request caused, and of ``generate``.
+        stages: Seconds per stage of the load that this request caused, of ``generate``, and of its inner stages as
+            ``generate.<name>`` where the provider times them.
         tokens: Speech tokens decoded, 0 when the provider does not count them.
         pieces: Number of pieces that the text was split into.
         retries: Pieces that were spoken again because of a runaway or a failed rung.
+        work: What the inner stages did, by name: seconds, steps, bytes and operations.
     """
 
     first_audio_s: float = 0.0
@@ -160,6 +163,7 @@ class Metrics:
     tokens: int = 0
     pieces: int = 1
     retries: int = 0
+    work: Mapping[str, StageWork] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The metrics as a JSON-able dictionary."""

@@ -130,6 +130,7 @@ def _reported(ladder: Ladder, texts: int, queue_s: float) -> Iterator[Callable[[
         about = {"finish_reason": reason, "duration": duration, **metrics.as_dict()}
         ladder.report(Event("request.finished", data=about))
 
+    ladder.stages.reset()
     ladder.report(Event("request.started", data={"texts": texts, "queue_s": queue_s}))
     try:
         yield finished
@@ -158,13 +159,19 @@ class _Clock:
     def metrics(self, rows: Sequence[Row], seconds: float, tokens: int) -> Metrics:
         total = time.perf_counter() - self._started - self._paused
         stages = self._speaker.stages
+        work = self._speaker.work()
         first = min((row.first_at for row in rows if row.first_at is not None), default=self._started)
         return Metrics(
             first_audio_s=first - self._started,
             total_s=total,
             queue_s=self.queue_s,
             rtf=total / seconds if seconds else None,
-            stages={**stages, "generate": max(0.0, total - sum(stages.values()))},
+            stages={
+                **stages,
+                "generate": max(0.0, total - sum(stages.values())),
+                **{f"generate.{name}": done.seconds for name, done in work.items()},
+            },
+            work=work,
             tokens=tokens,
             pieces=len(rows),
             retries=sum(row.retries for row in rows),

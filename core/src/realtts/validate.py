@@ -25,7 +25,7 @@ from realtts.spec import Checkpoint
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from realtts.spec import ProviderSpec
+    from realtts.spec import ProviderSpec, WantedFile
 
 __all__ = [
     "check_language",
@@ -148,7 +148,10 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
 
 
 def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
-    """The checkpoint to load: a name from the spec, a local folder or file, or a hub id ``owner/name``.
+    """The checkpoint to load: a name from the spec, a local folder or file, or a hub id ``owner/name[@revision]``.
+
+    A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
+    provider's first checkpoint has, since it is a model of the same kind.
 
     Raises:
         UnknownCheckpoint: None of these.
@@ -161,10 +164,10 @@ def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec)
         return named[name]
     path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser raises for users that do not exist
     if name.strip() and "\0" not in name and os.path.exists(path):  # noqa: PTH110 - Path.exists raises for long names
-        return Checkpoint(name=Path(path).name, path=Path(path).absolute())
+        return Checkpoint(name=Path(path).name, path=Path(path).absolute(), files=_usual_files(spec))
     who = f"provider {spec.name!r}"
     if isinstance(model, str) and _is_hub_id(name) and any(c.source for c in spec.checkpoints):
-        return Checkpoint(name=name, source=name)
+        return _from_hub_id(name, spec)
     choices = ", ".join(named) or "none: it has no checkpoints to choose from"
     raise UnknownCheckpoint(
         f"there is no checkpoint or folder {name!r:.200}{closest(name, named)}",
@@ -173,13 +176,30 @@ def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec)
     )
 
 
+def _from_hub_id(name: str, spec: ProviderSpec) -> Checkpoint:
+    source, at, revision = name.partition("@")
+    known = next((checkpoint for checkpoint in spec.checkpoints if checkpoint.source == source), None)
+    if known is None:
+        return Checkpoint(name=name, source=source, revision=revision or None, files=_usual_files(spec))
+    if not at or revision == known.revision:
+        return known
+    # Another revision may be of another size and licence.
+    return Checkpoint(name=name, source=source, revision=revision, files=known.files)
+
+
+def _usual_files(spec: ProviderSpec) -> tuple[WantedFile, ...]:
+    return spec.checkpoints[0].files if spec.checkpoints else ()
+
+
 def _within(value: Any, low: float, high: float) -> bool:
     return bool(low <= value <= high)  # as it is: float() of a huge number overflows
 
 
 def _is_hub_id(name: str) -> bool:
-    owner, slash, repository = name.partition("/")
-    return bool(slash and owner and repository) and "/" not in repository and not name.startswith((".", "~", "/"))
+    source, at, revision = name.partition("@")
+    owner, slash, repository = source.partition("/")
+    named = bool(slash and owner and repository) and "/" not in repository and bool(revision or not at)
+    return named and not name.startswith((".", "~", "/"))
 
 
 def _shown(value: Any) -> str:

@@ -158,6 +158,18 @@ def recording(work: Path) -> Path:
 
 
 @pytest.fixture
+def staged(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an installed provider with stages, weights, and a testing module."""
+    folder = tmp_path / "staged"
+    source = "from realtts.testing.staged import *\nspec = staged_spec()\n"
+    add_distribution(
+        folder, "staged-plugin", "[realtts.providers]\nstaged = staged_plugin:spec\n", staged_plugin=source
+    )
+    monkeypatch.syspath_prepend(folder)
+    return "staged"
+
+
+@pytest.fixture
 def bad_plugins(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Plugins with faults: one that raises, two that claim one name, and two extensions of which one is broken."""
     folder = tmp_path / "bad"

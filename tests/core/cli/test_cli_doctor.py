@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from realtts.cli import machine
+from realtts import machine
 
 TORCH = """
 __version__ = "9.9"

@@ -12,7 +12,18 @@ import pytest
 import realtts
 from realtts.cli.app import make_parser
 
-HEAVY = {"numpy", "torch", "pydantic", "soundfile", "soxr", "rich", "typer", "asyncio", "concurrent.futures"}
+HEAVY = {
+    "huggingface_hub",
+    "numpy",
+    "torch",
+    "pydantic",
+    "soundfile",
+    "soxr",
+    "rich",
+    "typer",
+    "asyncio",
+    "concurrent.futures",
+}
 COMMANDS = (
     "say",
     "providers",
@@ -22,6 +33,9 @@ COMMANDS = (
     "voices add",
     "voices list",
     "voices remove",
+    "download",
+    "models",
+    "models remove",
     "new-plugin",
 )
 

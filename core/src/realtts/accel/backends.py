@@ -10,16 +10,17 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from realtts.hardware import physical_cores
+from realtts.hardware import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realtts.settings import Settings
 
-__all__ = ["torch_flags"]
+__all__ = ["FLAGS_LOCK", "torch_flags"]
 
-_LOCK = threading.RLock()
+FLAGS_LOCK = threading.RLock()
+"""Held by whoever sets a flag of torch that is global to the process, until the flag is restored."""
 
 
 @contextlib.contextmanager
@@ -34,7 +35,7 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
     """
     import torch
 
-    with _LOCK:
+    with FLAGS_LOCK:
         before = _read(torch)
         _write(torch, _wanted(settings, variant))
         try:
@@ -50,7 +51,7 @@ def _wanted(settings: Settings, variant: str) -> dict[str, Any]:
         "matmul_precision": settings.matmul_precision if optimized and settings.tf32 else "highest",
         "cudnn_tf32": optimized and settings.tf32,
         "cudnn_benchmark": optimized and settings.cudnn_benchmark,
-        "threads": physical_cores() if settings.threads == "auto" else settings.threads,
+        "threads": thread_count(settings.threads),
     }
 
 

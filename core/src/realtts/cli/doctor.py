@@ -47,7 +47,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _examine() -> dict[str, Any]:
     from pathlib import Path
 
-    from realtts.cli import discovery, findings, machine
+    from realtts import machine
+    from realtts.cli import discovery, findings
 
     settings = _settings()
     report = {

@@ -158,7 +158,7 @@ class _Run:
                 self.tally.warnings.update(dict.fromkeys(chunk.warnings))
                 yield chunk
         stages = stream.metrics.stages
-        self.tally.load_s += sum(seconds for stage, seconds in stages.items() if stage != "generate")
+        self.tally.load_s += sum(seconds for stage, seconds in stages.items() if not stage.startswith("generate"))
 
 
 def _pause_after(block: str) -> float:

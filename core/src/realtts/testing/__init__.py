@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from realtts.testing.conformance import ProviderConformance
     from realtts.testing.fake import FakeOptions, FakeProvider, FastFakeProvider, fake_spec
     from realtts.testing.faults import InjectedFault, faulty
+    from realtts.testing.hub import FakeHub
 
 __all__ = [
+    "FakeHub",
     "FakeOptions",
     "FakeProvider",
     "FastFakeProvider",
@@ -42,5 +44,6 @@ __getattr__ = names_from(
         "conformance": ("ProviderConformance",),
         "fake": ("FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"),
         "faults": ("InjectedFault", "faulty"),
+        "hub": ("FakeHub",),
     },
 )

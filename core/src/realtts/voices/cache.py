@@ -38,6 +38,7 @@ class VoiceCache:
         self._computing: dict[str, threading.Event] = {}
         self._generation = 0
         self._bytes = self._hits = self._misses = self._evictions = 0
+        self._below: Callable[[], dict[str, int]] = dict
 
     def get_or_compute(self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
         """The value of the key, computed unless it is there.
@@ -73,8 +74,13 @@ class VoiceCache:
             self._bytes = 0
             self._generation += 1
 
+    def count_also(self, counters: Callable[[], dict[str, int]]) -> None:
+        """Add another layer's counters to `stats`, such as those of a layer on disk; the last one given counts."""
+        self._below = counters
+
     def stats(self) -> dict[str, int]:
-        """``entries``, ``bytes``, ``hits``, ``misses`` and ``evictions``."""
+        """``entries``, ``bytes``, ``hits``, ``misses`` and ``evictions``, and those of the layer below."""
+        below = self._below()  # outside the lock: it has one of its own
         with self._lock:
             return {
                 "entries": len(self._entries),
@@ -82,6 +88,7 @@ class VoiceCache:
                 "hits": self._hits,
                 "misses": self._misses,
                 "evictions": self._evictions,
+                **below,
             }
 
     def _compute(self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None, generation: int) -> T:

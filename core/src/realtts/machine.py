@@ -1,4 +1,4 @@
-"""What `realtts doctor` finds out about the machine. Every probe answers, whatever is broken."""
+"""The machine, for `realtts doctor` and for records of benchmarks. Every probe answers, whatever is broken."""
 
 from __future__ import annotations
 

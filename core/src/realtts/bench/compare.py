@@ -1,0 +1,123 @@
+"""Two records side by side: ratios of their figures, and what makes them incomparable."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from realtts.bench.results import SCHEMA
+from realtts.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Comparison", "compare_records", "load_record"]
+
+_FIGURES = (
+    ("rtf", ("warm", "rtf", "median")),
+    ("total_s", ("warm", "total_s", "median")),
+    ("first_audio_s", ("warm", "first_audio_s", "median")),
+    ("tokens_per_s", ("warm", "tokens_per_s", "median")),
+    ("chars_per_s", ("warm", "chars_per_s", "median")),
+    ("words_per_s", ("warm", "words_per_s", "median")),
+    ("cold_total_s", ("cold", "total_s")),
+    ("rss_growth", ("memory", "rss_growth")),
+    ("device_peak", ("memory", "device_peak")),
+)
+_MACHINE = ("cpu", "physical_cores", "memory_bytes", "gpus", "threads", "system")
+_WORKLOAD = (
+    "text_set", "text", "texts", "languages", "chars", "batch", "stream", "tokens", "random_weights", "voice",
+    "options",
+)  # fmt: skip
+_VARIANT = ("variant", "rung", "checkpoint")
+
+Comparison = dict[str, Any]
+"""``rows`` (variant, figure, a, b, ratio) and ``warnings``."""
+
+
+def load_record(path: Path) -> dict[str, Any]:
+    """A record of `realtts bench --json`.
+
+    Raises:
+        InvalidOption: The file cannot be read, holds no record, or one of another schema.
+    """
+    fix = "give a file that 'realtts bench NAME --json FILE' wrote"
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidOption(f"it cannot be read: {error}", who=str(path), fix=fix) from None
+    if not isinstance(record, dict) or record.get("kind") != "realtts.bench":
+        raise InvalidOption("it holds no benchmark record", who=str(path), fix=fix)
+    if record.get("schema") != SCHEMA:
+        what = f"its schema is {record.get('schema')!r}, this version reads {SCHEMA}"
+        raise InvalidOption(what, who=str(path), fix="compare it with the version of realtts that wrote it")
+    return record
+
+
+def compare_records(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
+    """The figures of two records, and the first's over the second's.
+
+    Returns:
+        ``rows``: variant, figure, both values and their ratio; ``warnings``: every difference that makes the ratios
+        mean something else than they seem to.
+    """
+    rows = []
+    for variant in first["variants"]:
+        if variant in second["variants"]:
+            rows += _rows(variant, first["variants"][variant], second["variants"][variant])
+    warnings = [*_differences(first, second)]
+    if not rows:
+        warnings.append("the records have no variant in common")
+    for name, record in (("the first", first), ("the second", second)):
+        warnings += [f"{name}: {warning}" for warning in record["warnings"]]
+    return {"rows": rows, "warnings": warnings}
+
+
+def _rows(variant: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[list[Any]]:
+    rows = []
+    for name, keys in _FIGURES:
+        a, b = _at(first, keys), _at(second, keys)
+        if a is not None and b is not None:
+            rows.append([variant, name, a, b, a / b if b else None])
+    for stage in first["stages"].keys() & second["stages"].keys():
+        a, b = (record["stages"][stage]["seconds"] for record in (first, second))
+        rows.append([variant, f"stage {stage}", a, b, a / b if b else None])
+    return rows
+
+
+def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    found = [] if first["provider"] == second["provider"] else [_unlike("provider", first, second)]
+    found += [
+        f"the machines differ: {_unlike(key, first['machine'], second['machine'])}"
+        for key in _MACHINE
+        if first["machine"].get(key) != second["machine"].get(key)
+    ]
+    found += [
+        f"the workloads differ: {_unlike(key, first['workload'], second['workload'])}"
+        for key in _WORKLOAD
+        if first["workload"].get(key) != second["workload"].get(key)
+    ]
+    versions = [record["machine"]["versions"] for record in (first, second)]
+    found += [
+        f"the versions differ: {_unlike(key, *versions)}"
+        for key in sorted(versions[0].keys() | versions[1].keys())
+        if versions[0].get(key) != versions[1].get(key)
+    ]
+    for variant in first["variants"].keys() & second["variants"].keys():
+        a, b = first["variants"][variant], second["variants"][variant]
+        found += [f"{variant} ran differently: {_unlike(key, a, b)}" for key in _VARIANT if a[key] != b[key]]
+        if a["details"] != b["details"]:
+            names = sorted(key for key in a["details"] | b["details"] if a["details"].get(key) != b["details"].get(key))
+            found += [f"{variant} ran differently: {_unlike(key, a['details'], b['details'])}" for key in names]
+    return found
+
+
+def _unlike(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    return f"{key} is {first.get(key)!r} and {second.get(key)!r}"
+
+
+def _at(value: Any, keys: tuple[str, ...]) -> float | None:
+    for key in keys:
+        value = None if value is None else value.get(key)
+    return value  # type: ignore[no-any-return]

@@ -1,0 +1,90 @@
+"""The arithmetic of comparisons: tokens, outputs and samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from realtts.errors import InvalidPlugin
+
+__all__ = [
+    "TIE",
+    "candidates",
+    "count",
+    "first_difference",
+    "largest_difference",
+    "precision_settings",
+    "relative_error",
+    "relative_gap",
+]
+
+TIE = 1e-4
+"""Relative difference of p / e below which two candidates of a draw are as good as equal."""
+
+_DTYPES = ("bfloat16", "float16", "float32")
+_QUANTIZATIONS = ("int8", "int4")
+
+
+def count(tokens: Any) -> int:
+    """Number of decisions."""
+    return int(np.asarray(tokens).size)
+
+
+def first_difference(expected: Any, found: Any) -> int | None:
+    """Index of the first decision that differs, of the flattened tokens; None when they are equal."""
+    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+    shared = min(len(a), len(b))
+    differ = np.flatnonzero(a[:shared] != b[:shared])
+    if len(differ):
+        return int(differ[0])
+    return None if len(a) == len(b) else shared
+
+
+def candidates(expected: Any, found: Any, step: int) -> tuple[int, int] | None:
+    """The two tokens at a difference; None when one of the sequences ends there."""
+    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+    return (int(a[step]), int(b[step])) if step < min(len(a), len(b)) else None
+
+
+def relative_gap(first: float, second: float) -> float:
+    """How far apart two scores are, relative to the larger."""
+    largest = float(max(abs(first), abs(second)))
+    return float(abs(first - second)) / largest if largest else 0.0
+
+
+def relative_error(found: Any, expected: Any) -> float:
+    """Norm of the difference over the norm of what is expected; infinite for another shape, NaN or infinity."""
+    a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    if a.shape != b.shape or not np.isfinite(a).all():
+        return float("inf")
+    norm = float(np.linalg.norm(b))
+    error = float(np.linalg.norm(a - b))
+    return error / norm if norm else error
+
+
+def largest_difference(found: Any, expected: Any) -> float:
+    """Between samples; infinite for other lengths."""
+    a, b = np.asarray(found), np.asarray(expected)
+    if a.shape != b.shape:
+        return float("inf")
+    return float(np.abs(a - b).max(initial=0.0))
+
+
+def precision_settings(name: str) -> dict[str, str]:
+    """The settings that a precision stands for: ``"bfloat16"``, ``"int8"``, or both as ``"bfloat16+int8"``.
+
+    Raises:
+        InvalidPlugin: The name is none of them.
+    """
+    found = {}
+    for part in name.split("+"):
+        if part in _DTYPES:
+            found["dtype"] = part
+        elif part in _QUANTIZATIONS:
+            found["quantization"] = part
+        else:
+            known = ", ".join((*_DTYPES, *_QUANTIZATIONS))
+            raise InvalidPlugin(f"TOLERANCES has {name!r}", who="the testing module", fix=f"use names from {known}")
+    # One that is not named stays out: int8 alone is int8 over float32.
+    return {"dtype": "float32", "quantization": "none", **found}

@@ -1,0 +1,92 @@
+"""A provider's model in the calling thread, without the queue: for looking inside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from realtts.extensions import Extensions
+from realtts.lifecycle import Ladder
+from realtts.plan import Ask, make_plan
+from realtts.settings import resolve_settings
+from realtts.synthesis import LiveSpeech, speak_whole
+from realtts.validate import resolve_checkpoint
+from realtts.voices import VoiceCache
+from realtts.voices.lookup import find_voice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from realtts.bench.workload import Text, Workload
+    from realtts.events import Event
+    from realtts.plan import Plan
+    from realtts.rung import LiveRung
+    from realtts.spec import ProviderSpec
+    from realtts.speech import Request, Speech
+
+__all__ = ["Subject"]
+
+
+class Subject:
+    """One variant's ladder, driven by the caller.
+
+    Args:
+        spec: The provider.
+        settings: ``model`` and fields of `Settings`.
+    """
+
+    def __init__(self, spec: ProviderSpec, settings: Mapping[str, Any]) -> None:
+        layers = resolve_settings(spec.name, dict(settings))
+        checkpoint = resolve_checkpoint(layers.settings.model, spec)
+        cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
+        self.spec = spec
+        self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)
+
+    def load(self) -> LiveRung:
+        """The rung that stands.
+
+        Raises:
+            StageFailed, LadderExhausted: There is none.
+        """
+        return self.ladder.begin()
+
+    def plan(self, item: Text, workload: Workload) -> Plan:
+        """A text, checked and split.
+
+        Raises:
+            InputError: Something is wrong with it.
+        """
+        settings = self.ladder.settings
+        voice = find_voice(workload.voice, reference_text=None, spec=self.spec, settings=settings)
+        ask = Ask(voice, item.language, workload.seed, 1.0, workload.options)
+        return make_plan(item.text, ask, spec=self.spec, settings=settings, extensions=Extensions())
+
+    def whole(self, plans: Sequence[Plan]) -> list[Speech]:
+        """Texts spoken to their ends, together where the provider decodes batches."""
+        return speak_whole(plans, self.ladder, Extensions())
+
+    def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The samples of a text that was spoken live."""
+        chunks = LiveSpeech(plan, self.ladder, Extensions()).chunks()
+        return np.concatenate([chunk.samples for chunk in chunks])
+
+    def apply(self, function: Callable[..., Any], plan: Plan, *arguments: Any) -> Any:
+        """Call a function of the plugin's testing module for a plan's first piece."""
+        request: Request = plan.pieces[0].request
+        return self.load().apply(function, request, *arguments)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ladder.unload()
+
+
+def _unheard(_: Event) -> None:
+    """Nobody listens."""

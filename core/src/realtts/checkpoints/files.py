@@ -1,0 +1,59 @@
+"""What a plugin gets: names of files and where they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from realtts.errors import CheckpointMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Files"]
+
+
+class Files(Mapping[str, "Path"]):
+    """The files of a checkpoint by their names in the repository or folder. Immutable.
+
+    Args:
+        paths: Name -> where it lies.
+        source: Hub id or local folder, for messages.
+        revision: Commit that the files are of; None for a local folder.
+
+    Attributes:
+        source: As given.
+        revision: As given.
+    """
+
+    def __init__(self, paths: Mapping[str, Path], *, source: str, revision: str | None = None) -> None:
+        self._paths = dict(paths)
+        self.source = source
+        self.revision = revision
+
+    def __getitem__(self, name: str) -> Path:
+        return self._paths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def first(self, *names: str) -> Path:
+        """The path of the first of these names that there is, for files with alternatives.
+
+        Raises:
+            CheckpointMissing: None of them is there.
+        """
+        for name in names:
+            if name in self._paths:
+                return self._paths[name]
+        raise CheckpointMissing(
+            f"it has no {' or '.join(names)}", who=f"checkpoint {self.source!r}",
+            fix=f"choose from its files: {', '.join(self._paths)}",
+        )  # fmt: skip
+
+    def __repr__(self) -> str:
+        return f"Files({self.source!r}, revision={self.revision!r}, names={list(self._paths)!r})"

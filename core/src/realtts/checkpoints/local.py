@@ -1,0 +1,77 @@
+"""Checkpoints in a folder of the user's: served as they lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from realtts.checkpoints.files import Files
+from realtts.checkpoints.wanted import INDEX_SUFFIX, choose, is_pattern, names_in_index
+from realtts.errors import CheckpointMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realtts.checkpoints.wanted import Entry
+
+__all__ = ["in_folder", "names_in", "serve"]
+
+
+def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
+    """The files of a local folder, or of the folder that one file lies in.
+
+    A single file stands for the wanted file of its name, or else for the only one of its suffix; the others are
+    looked for beside it.
+
+    Raises:
+        CheckpointMissing: Files are missing, all of them named; or the file is none of those wanted.
+    """
+    if not path.is_file():
+        return in_folder(path, entries, who)
+    name = _stands_for(path, entries, who)
+    rest = [entry for entry in entries if name not in entry]
+    beside = in_folder(path.parent, rest, who) if rest else {}
+    return Files({name: path, **beside}, source=str(path))
+
+
+def in_folder(folder: Path, entries: Sequence[Entry], who: str) -> Files:
+    """The files of a local folder.
+
+    Raises:
+        CheckpointMissing: Files are missing; names them all.
+    """
+    return Files({name: folder / name for name in names_in(folder, entries, who)}, source=str(folder))
+
+
+def names_in(folder: Path, entries: Sequence[Entry], who: str) -> list[str]:
+    """What `choose` finds in a folder, the parts that an index lists included.
+
+    Raises:
+        CheckpointMissing: Files are missing; names them all.
+    """
+
+    def has(name: str) -> bool:
+        return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+
+    def match(pattern: str) -> list[str]:
+        return sorted(found.relative_to(folder).as_posix() for found in folder.glob(pattern) if found.is_file())
+
+    names = choose(entries, has, match, who=who, where=str(folder))
+    parts = [part for name in names if name.endswith(INDEX_SUFFIX) for part in names_in_index(folder / name, name, who)]
+    more = choose([(part,) for part in parts], has, match, who=who, where=str(folder))
+    return list(dict.fromkeys([*names, *more]))
+
+
+def _stands_for(path: Path, entries: Sequence[Entry], who: str) -> str:
+    names = [name for entry in entries for name in entry if name is not None and not is_pattern(name)]
+    same = [name for name in names if PurePosixPath(name).name == path.name]
+    alike = [name for name in names if PurePosixPath(name).suffix == path.suffix]
+    for found in (same, alike):
+        if len(found) == 1:
+            return found[0]
+    raise CheckpointMissing(
+        f"{path.name} is not one of the files that it needs: {', '.join(names)}", who=who,
+        fix="give the folder that holds them",
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""What realtts has fetched: one small file each in its data folder, so that files once chosen need no network.
+
+The hub's cache does not say which of a repository's files were wanted, nor when they were last used. A record that
+is missing, damaged or cannot be written costs a request to the hub and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from realtts.folders import data_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realtts.checkpoints.wanted import Entry
+
+__all__ = ["Record", "find", "find_all", "forget", "save"]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One fetch.
+
+    Attributes:
+        repo: Hub id.
+        revision: As it was asked for.
+        commit: What it stood for.
+        wanted: The entries as they were asked for.
+        names: Files that were chosen for them.
+        licence: As stated by the spec or by the hub; empty when unknown.
+        size_bytes: Of all files.
+        used: Seconds since the epoch when it was last fetched or found.
+    """
+
+    repo: str
+    revision: str
+    commit: str
+    wanted: list[list[str | None]]
+    names: list[str]
+    licence: str = ""
+    size_bytes: int = 0
+    used: float = field(default_factory=time.time)
+
+
+def save(record: Record) -> None:
+    """Write a record, in the place of an older one of the same files."""
+    path = _path(record.repo, record.commit, record.wanted)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+        fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")
+        fresh.replace(path)
+
+
+def find(repo: str, commit: str, entries: Sequence[Entry]) -> Record | None:
+    """The record of these entries, if they were ever fetched at this commit."""
+    return _read(_path(repo, commit, [list(entry) for entry in entries]))
+
+
+def find_all() -> list[Record]:
+    """Every record, by repository."""
+    found = (_read(path) for path in sorted(_folder().glob("*.json")))
+    return sorted((record for record in found if record is not None), key=lambda record: (record.repo, -record.used))
+
+
+def forget(record: Record) -> None:
+    """Remove a record."""
+    with contextlib.suppress(OSError):
+        _path(record.repo, record.commit, record.wanted).unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return data_folder() / "checkpoints"
+
+
+def _path(repo: str, commit: str, wanted: object) -> Path:
+    digest = hashlib.blake2b(json.dumps([repo, commit, wanted]).encode(), digest_size=12).hexdigest()
+    return _folder() / f"{digest}.json"
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        record = Record(**json.loads(path.read_text(encoding="utf-8")))
+        ok = all(isinstance(name, str) for name in (record.repo, record.commit, *record.names))
+    except (OSError, ValueError, TypeError):
+        return None
+    return record if ok else None

@@ -1,0 +1,232 @@
+"""``realtts bench``: how fast a provider is here, against its plain path and against what is possible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli import console
+from realtts.cli.parsing import add_command
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from realtts.bench import Workload
+    from realtts.cli.parsing import Parser
+    from realtts.spec import ProviderSpec
+
+__all__ = ["add_parser", "add_workload", "find_spec", "read_settings", "read_workload", "weights"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``realtts bench``."""
+    parser = add_command(
+        commands,
+        "bench",
+        _bench,
+        """Time a provider: optimized against plain, and both against what the machine can do.
+
+        Both variants are loaded in this process and take turns, so that a machine that slows down slows both.
+
+        Examples:
+
+            realtts bench espeak
+            realtts bench chatterbox --random-weights full --tokens 200 --json a.json
+            realtts bench qwen3 --text-set multilingual --repeats 10 --plot qwen3.png
+            realtts bench --compare a.json b.json
+        """,
+    )
+    add_workload(parser)
+    group = parser.add_argument_group("measurement")
+    group.add_argument("--repeats", type=int, default=5, metavar="N", help="timed repeats of each text (default: 5)")
+    group.add_argument(
+        "--variant",
+        default="both",
+        metavar="WHICH",
+        help="optimized, plain or both (default: both)",
+    )
+    group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
+    group.add_argument("--batch", type=int, default=1, metavar="N", help="speak each text N times in one batch")
+    group = parser.add_argument_group("output")
+    group.add_argument("--label", default="", help="a name for the record")
+    group.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="write the record as one line of JSON; no FILE: print it"
+    )
+    group.add_argument("--plot", type=Path, metavar="FILE", help="draw RTF and stages into a .png, .svg or .pdf file")
+    group.add_argument("--profile", type=Path, metavar="FOLDER", help="profile one request with torch afterwards")
+    group.add_argument("--compare", nargs=2, type=Path, metavar="FILE", help="compare two records; times nothing")
+
+
+def add_workload(parser: Parser) -> None:
+    """The arguments that ``bench`` and ``verify`` share."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: the best that is installed")
+    group = parser.add_argument_group("speech")
+    chosen = group.add_mutually_exclusive_group()
+    chosen.add_argument("--text", help="speak this text")
+    chosen.add_argument("--text-set", metavar="SET", help="short, long or multilingual (default: short)")
+    group.add_argument("--tokens", type=int, metavar="N", help="decode N tokens for a text of mean length, end or not")
+    group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
+    group.add_argument("-l", "--language", metavar="TAG", help="language of --text")
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="of every request (default: 0)")
+    group.add_argument("-O", "--option", action="append", default=[], metavar="NAME=VALUE", help="a provider's option")
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", help="checkpoint name, hub id or local folder")
+    group.add_argument("--random-weights", metavar="SIZE", help="tiny or full: random weights instead of a model")
+    group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
+
+
+def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: Any) -> Workload:
+    """The workload that the arguments name.
+
+    Raises:
+        InvalidOption: An argument is out of range.
+    """
+    from realtts.bench import Text, Workload, find_tools
+    from realtts.cli.option_values import parse_options
+
+    changes.update(
+        tokens=arguments.tokens,
+        seed=arguments.seed,
+        voice=arguments.voice,
+        options=parse_options(arguments.option, spec),
+    )
+    if arguments.text is not None:
+        workload = Workload((Text(arguments.text, arguments.language),), **changes)
+    else:
+        workload = Workload.of_set(arguments.text_set or "short", **changes)
+    if arguments.random_weights and arguments.tokens is None:
+        # Random weights hardly ever draw the end token.
+        return workload.at_rate(find_tools(spec).TOKENS_PER_CHAR)
+    return workload
+
+
+def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Keywords of `RealProvider`, without those that were not given."""
+    given = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def weights(arguments: argparse.Namespace, spec: ProviderSpec) -> Any:
+    """A context that gives the folder of random weights, or None where none were asked for.
+
+    Raises:
+        InvalidOption: The plugin cannot write any, or --model is given as well.
+    """
+    import contextlib
+
+    from realtts.bench import random_checkpoint
+    from realtts.errors import InvalidOption
+
+    if arguments.random_weights is None:
+        return contextlib.nullcontext()
+    if arguments.model is not None:
+        raise InvalidOption("--model and --random-weights are both given", who="realtts", fix="give one of the two")
+    return random_checkpoint(spec, arguments.random_weights)
+
+
+def _bench(arguments: argparse.Namespace) -> None:
+    if arguments.compare:
+        _compare(arguments)
+        return
+    from realtts.cli.bench_tables import show_record
+
+    record = _timed(arguments)
+    if arguments.json == "-":
+        _print_line(record)
+    else:
+        show_record(record)
+    if arguments.json not in {None, "-"}:
+        _write_line(record, Path(arguments.json))
+    if arguments.plot:
+        from realtts.bench.plot import plot_records
+
+        plot_records([record], arguments.plot)
+    for warning in record["warnings"]:
+        console.warn(warning)
+
+
+def _timed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Everything that can be wrong is found before the first model is loaded."""
+    from realtts.bench import run_bench
+    from realtts.bench.plot import check_plot
+    from realtts.bench.profiling import check_profile, write_profiles
+
+    spec = find_spec(arguments)
+    workload = read_workload(arguments, spec, repeats=arguments.repeats, stream=arguments.stream, batch=arguments.batch)
+    if arguments.plot:
+        check_plot(arguments.plot)
+    if arguments.profile:
+        check_profile(spec, arguments.profile)
+    variants = ("plain", "optimized") if arguments.variant == "both" else (arguments.variant,)
+    settings = read_settings(arguments)
+    with weights(arguments, spec) as folder:
+        if folder is not None:
+            settings["model"] = str(folder)
+        record = run_bench(
+            spec,
+            workload,
+            variants=variants,
+            settings=settings,
+            label=arguments.label,
+            random_weights=arguments.random_weights,
+            tell=console.err,
+        )
+        if arguments.profile:
+            for path in write_profiles(
+                spec, workload, arguments.profile, variants=tuple(record["variants"]), settings=settings
+            ):
+                console.err(f"wrote {path}")
+    return record
+
+
+def find_spec(arguments: argparse.Namespace) -> ProviderSpec:
+    """The provider that the arguments name.
+
+    Raises:
+        PluginError: There is none.
+    """
+    from realtts import RealProvider
+
+    with RealProvider(arguments.name) as tts:  # never loaded
+        return tts.spec
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from realtts.bench import compare_records, load_record
+    from realtts.cli.bench_tables import show_comparison
+
+    records = [load_record(path) for path in arguments.compare]
+    if arguments.plot:
+        from realtts.bench.plot import plot_records
+
+        plot_records(records, arguments.plot)
+    found = compare_records(*records)
+    if arguments.json == "-":
+        _print_line(found)
+    elif arguments.json:
+        _write_line(found, Path(arguments.json))
+    else:
+        show_comparison(found, [record["label"] or path.name for record, path in zip(records, arguments.compare,
+                                                                                     strict=True)])  # fmt: skip
+    for warning in found["warnings"]:
+        console.warn(warning)
+
+
+def _print_line(record: Mapping[str, Any]) -> None:
+    import json
+
+    console.out(json.dumps(record))
+
+
+def _write_line(record: Mapping[str, Any], path: Path) -> None:
+    import json
+
+    from realtts.errors import OutputError
+
+    try:
+        path.write_text(json.dumps(record) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(str(error), who=str(path), fix="give a file that can be written") from error
+    console.err(f"wrote {path}")

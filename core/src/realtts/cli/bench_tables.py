@@ -1,0 +1,155 @@
+"""How benchmark records and their comparisons are printed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli import console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["show_comparison", "show_record"]
+
+_BYTES = ("rss_growth", "device_peak")
+_SECONDS = ("total_s", "first_audio_s", "cold_total_s")
+
+
+def show_record(record: Mapping[str, Any]) -> None:
+    """The figures of a record, variants side by side."""
+    variants, work = record["variants"], record["workload"]
+    name = f"{record['provider']} ({record['label']})" if record["label"] else record["provider"]
+    console.heading(name)
+    console.entry("texts", _texts(work))
+    console.entry("machine", _machine(record["machine"]))
+    for asked, result in variants.items():
+        console.entry(asked, _path(result))
+    console.out()
+    _figures(variants, record["ratios"])
+    _stages(variants, record["floor"])
+
+
+def show_comparison(found: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Figures of two records and their ratios."""
+    rows = [
+        [variant, figure, _shown(figure, a), _shown(figure, b), f"{ratio:.3g}" if ratio is not None else "-"]
+        for variant, figure, a, b, ratio in found["rows"]
+    ]
+    if rows:
+        console.table(["variant", "figure", *names, "ratio"], rows)
+
+
+def _texts(work: Mapping[str, Any]) -> str:
+    parts = [f"{work['text_set']}: {work['texts']} with {work['chars']} characters", f"{work['repeats']} repeats"]
+    if work["tokens"]:
+        parts.append(f"{work['tokens_per_char']:.3g} tokens forced per character")
+    if work["random_weights"]:
+        parts.append(f"random weights ({work['random_weights']})")
+    if work["stream"]:
+        parts.append("streamed")
+    if work["batch"] > 1:
+        parts.append(f"batches of {work['batch']}")
+    return ", ".join(parts)
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    gpus = [f"{gpu['name']} (driver {gpu['driver']})" for gpu in machine["gpus"]]
+    cpu = f"{machine['cpu']}, {machine['threads']} threads, {console.size(machine['memory_bytes'])}"
+    return ", ".join([cpu, *gpus])
+
+
+def _path(result: Mapping[str, Any]) -> str:
+    details = result["details"]
+    fell = "" if result["variant"] == result["asked"] else f"FELL BACK to {result['variant']}: "
+    quantized = f", {details['quantization']}" if details["quantization"] not in {None, "none", "auto"} else ""
+    return f"{fell}rung {result['rung']}, {details['device']}, {details['dtype']}{quantized}"
+
+
+def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) -> None:
+    """One row per figure: medians with quartiles, and plain over optimized."""
+    rows = []
+    for label, figure, key in (
+        ("cold, first audio", _cold("first_audio_s"), "cold_first_audio_s"),
+        ("cold, whole", _cold("total_s"), "cold_total_s"),
+        ("warm, all texts", _spread("total_s"), "total_s"),
+        ("first audio", _spread("first_audio_s"), "first_audio_s"),
+        ("RTF", _spread("rtf"), "rtf"),
+        ("tokens/s", _spread("tokens_per_s"), "tokens_per_s"),
+        ("characters/s", _spread("chars_per_s"), ""),
+        ("words/s", _spread("words_per_s"), ""),
+        ("memory growth", _memory("rss_growth"), "rss_growth"),
+        ("device memory", _memory("device_peak"), "device_peak"),
+    ):
+        shown = [figure(result) for result in variants.values()]
+        if any(shown):
+            ratio = ratios.get(key)
+            rows.append([label, *(text or "-" for text in shown), f"{ratio:.2f}x" if ratio else ""])
+    console.table(["figure", *variants, "ratio" if ratios else ""], rows)
+
+
+def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
+    """Where the time goes, and how far each stage is from what the machine can do."""
+    rows = [
+        [
+            name,
+            asked,
+            _seconds(stage["seconds"]),
+            f"{100 * stage['share']:.0f} %",
+            str(stage.get("steps") or ""),
+            _seconds(stage.get("seconds_per_step")),
+            _seconds(stage.get("floor_s")),
+            f"{stage['distance']:.2f}x" if stage.get("distance") else "",
+        ]
+        for asked, result in variants.items()
+        for name, stage in result["stages"].items()
+    ]
+    if rows:
+        console.out()
+        console.table(["stage", "variant", "seconds", "share", "steps", "a step", "floor", "distance"], rows)
+    rates = ", ".join(f"{dtype} {rate / 1e9:.0f} GFLOP/s" for dtype, rate in floor["flops_per_s"].items())
+    console.out()
+    console.entry("floor", f"reads {floor['bytes_per_s'] / 1e9:.1f} GB/s, {rates} ({floor['device']})")
+
+
+def _cold(key: str) -> Any:
+    return lambda result: _seconds(result["cold"].get(key))
+
+
+def _memory(key: str) -> Any:
+    return lambda result: console.size(result["memory"][key]) if result["memory"][key] is not None else ""
+
+
+def _spread(key: str) -> Any:
+    def shown(result: Mapping[str, Any]) -> str:
+        found = result["warm"][key]
+        if found is None:
+            return ""
+        median, low, high = found["median"], found["q1"], found["q3"]
+        if key in _SECONDS:
+            factor, unit = _unit(median)
+            return f"{median * factor:.3g} ({low * factor:.3g}-{high * factor:.3g}) {unit}"
+        return f"{_shown(key, median)} ({_shown(key, low)}-{_shown(key, high)})"
+
+    return shown
+
+
+def _shown(figure: str, value: float) -> str:
+    if figure in _BYTES:
+        return console.size(int(value))
+    if figure in _SECONDS or figure.startswith("stage "):
+        return _seconds(value)
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    factor, unit = _unit(value)
+    return f"{value * factor:.3g} {unit}"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    """The factor and the unit in which a time reads best."""
+    if seconds >= 1:
+        return 1.0, "s"
+    return (1e3, "ms") if seconds >= 1e-3 else (1e6, "us")

@@ -1,0 +1,76 @@
+"""``realtts verify``: whether the optimized path says what the plain one says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.cli import console
+from realtts.cli.parsing import add_command
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``realtts verify``."""
+    from realtts.cli.bench import add_workload
+
+    parser = add_command(
+        commands,
+        "verify",
+        _verify,
+        """Check a provider's optimized path against its plain one, on the same weights.
+
+        Compares tokens and outputs where the plugin shows them, audio always, and streams with the whole. The exit
+        code is 1 when a tolerance is missed.
+
+        Examples:
+
+            realtts verify espeak
+            realtts verify chatterbox --random-weights tiny
+            realtts verify qwen3 --text "Hello there." --json
+        """,
+    )
+    add_workload(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from realtts.bench import run_verify
+    from realtts.cli.bench import find_spec, read_settings, read_workload, weights
+
+    spec = find_spec(arguments)
+    workload = read_workload(arguments, spec)
+    settings = read_settings(arguments)
+    with weights(arguments, spec) as folder:
+        if folder is not None:
+            settings["model"] = str(folder)
+        found = run_verify(spec, workload, settings=settings)
+    if arguments.json:
+        console.out_json(found)
+    else:
+        _show(found)
+    return 0 if found["ok"] else 1
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    words = {True: "ok", False: "MISSED", None: "skipped"}
+    rows = [
+        [check["name"], _value(check["value"]), _value(check["tolerance"]), words[check["ok"]]]
+        for check in found["checks"]
+    ]
+    console.table(["check", "value", "tolerance", ""], rows)
+    for check in found["checks"]:
+        if check["ok"] is not True and check["note"]:
+            console.err(f"{check['name']}: {console.one_line(check['note'])}")
+    if found["testing_module"] is None:
+        console.err("The plugin ships no testing module, so audio alone was compared.")
+    if found["left_out"]:
+        console.err(f"Left out, since the provider does not speak them: {', '.join(found['left_out'])}.")
+
+
+def _value(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,208 @@
+"""Inner stages of `generate`: what a provider's time goes to, and the work that the hardware had to do for it.
+
+    with stages.timed(context, "decode") as work:
+        for step in range(steps):
+            ...
+            work.add(steps=1, bytes=weight_bytes, flops=2 * parameters)
+
+The bytes and flops are those that no implementation can avoid. Over the machine's measured rates they give the floor
+that `realtts bench` holds the seconds against.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtts.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realtts.context import Context
+
+__all__ = ["StageLog", "StageWork", "Work", "timed"]
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What one inner stage did for a request, all its pieces, rows and retries together.
+
+    Attributes:
+        seconds: Time that the provider worked in it; without the time of stages inside it, and without the time in
+            which a reader held a chunk.
+        steps: Decode steps, solver steps or vocoder calls.
+        bytes: Bytes that had to be read from memory, at least.
+        flops: Floating-point operations that were needed, a multiplication and an addition counting two.
+        dtype: Type that they were computed in.
+    """
+
+    seconds: float = 0.0
+    steps: int = 0
+    bytes: int = 0
+    flops: int = 0
+    dtype: str = "float32"
+
+    def __add__(self, other: StageWork) -> StageWork:
+        return StageWork(
+            self.seconds + other.seconds,
+            self.steps + other.steps,
+            self.bytes + other.bytes,
+            self.flops + other.flops,
+            other.dtype,
+        )
+
+
+class Work:
+    """An open stage; what `timed` hands out.
+
+    Attributes:
+        name: The stage's name.
+    """
+
+    __slots__ = ("_bytes", "_dtype", "_flops", "_steps", "name", "seconds")
+
+    def __init__(self, name: str, dtype: str) -> None:
+        self.name = name
+        self.seconds = 0.0
+        self._dtype = dtype
+        self._steps = self._bytes = self._flops = 0
+
+    def add(self, *, steps: int = 0, bytes: int = 0, flops: int = 0) -> None:  # noqa: A002 - the plain word
+        """Count work. Plain integers: nothing here may wait for a device.
+
+        Args:
+            steps: Decode steps, solver steps or vocoder calls.
+            bytes: Bytes that had to be read from memory.
+            flops: Floating-point operations.
+        """
+        self._steps += steps
+        self._bytes += bytes
+        self._flops += flops
+
+    def total(self) -> StageWork:
+        """What was counted so far."""
+        return StageWork(self.seconds, self._steps, self._bytes, self._flops, self._dtype)
+
+
+class StageLog:
+    """The inner stages of one request at a time.
+
+    The rung tells it when the provider works and when a reader holds a chunk. Time goes to the stage that was entered
+    last and is still open, so stages never sum to more than the time that passed, however they are nested.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # a provider may decode in one thread and run its vocoder in another
+        self._open: list[Work] = []
+        self._done: dict[str, StageWork] = {}
+        self._generating = False
+        self._since: float | None = None  # when the provider began to work, None while it does not
+
+    def reset(self) -> None:
+        """Forget everything: a new request begins."""
+        with self._lock:
+            self._open, self._done, self._since, self._generating = [], {}, None, False
+
+    def resume(self) -> None:
+        """The provider works on from here."""
+        with self._lock:
+            self._generating = True
+            self._since = time.perf_counter()
+
+    def pause(self) -> None:
+        """The provider has handed something over and waits."""
+        with self._lock:
+            self._flush()
+            self._since = None
+
+    def end(self) -> None:
+        """`generate` is over; what is timed from here on, such as a warm-up, is not a request's."""
+        with self._lock:
+            self._flush()
+            self._since, self._generating = None, False
+
+    def enter(self, work: Work) -> None:
+        """Open a stage."""
+        with self._lock:
+            if self._generating:
+                self._flush()
+                self._open.append(work)
+
+    def leave(self, work: Work) -> bool:
+        """Close a stage; False when it was not a request's."""
+        with self._lock:
+            if work not in self._open:
+                return False
+            self._flush()
+            self._open.remove(work)
+            self._done[work.name] = self._done.get(work.name, StageWork()) + work.total()
+            return True
+
+    def totals(self) -> dict[str, StageWork]:
+        """What the closed stages of this request did, by name."""
+        with self._lock:
+            return dict(self._done)
+
+    def _flush(self) -> None:
+        """Give the time since the last change to the stage that it was spent in."""
+        if self._since is not None:
+            now = time.perf_counter()
+            if self._open:
+                self._open[-1].seconds += now - self._since
+            self._since = now
+
+
+@contextlib.contextmanager
+def timed(
+    context: Context,
+    name: str,
+    *,
+    steps: int = 0,
+    bytes: int = 0,  # noqa: A002 - the plain word
+    flops: int = 0,
+    dtype: str | None = None,
+) -> Iterator[Work]:
+    """Time an inner stage of `generate` or `generate_batch`.
+
+    It appears as ``generate.<name>`` in the stages of the request's metrics, in their ``work``, and as an event
+    ``generate.stage``. Outside of a request, as in a warm-up, nothing is recorded. A ``yield`` inside the block is
+    allowed: time that the reader takes does not count.
+
+    CUDA runs behind the host: end the block where a result is read back, or its time lands in the stage that waits.
+
+    Args:
+        context: The context that the hook was given.
+        name: Short name such as ``"prefill"``, ``"decode"``, ``"flow"`` or ``"vocoder"``.
+        steps: Work that is known at once; more is counted with `Work.add`.
+        bytes: As ``steps``.
+        flops: As ``steps``.
+        dtype: Type that is computed in; default: the context's.
+
+    Yields:
+        Where to count work.
+    """
+    work = Work(name, dtype or context.dtype)
+    work.add(steps=steps, bytes=bytes, flops=flops)
+    context.stages.enter(work)
+    try:
+        yield work
+    finally:
+        if context.stages.leave(work):
+            total = work.total()
+            context.report(
+                Event(
+                    "generate.stage",
+                    data={
+                        "stage": name,
+                        "seconds": total.seconds,
+                        "steps": total.steps,
+                        "bytes": total.bytes,
+                        "flops": total.flops,
+                        "dtype": total.dtype,
+                    },
+                )
+            )
