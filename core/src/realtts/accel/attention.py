@@ -1,0 +1,207 @@
+"""Which kernels of scaled dot-product attention work here, and the preference for one of them.
+
+Whether a kernel works depends on device, type, head size and mask, and on how torch was built: the answer is a tiny
+call, made once. The explicit reasons are kept, for the status.
+
+Switch: the setting ``attention`` (``REALTTS_ATTENTION``): ``sdpa`` leaves the choice to torch, ``math`` is the plain
+computation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import warnings
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from realtts.accel.backends import FLAGS_LOCK
+from realtts.errors import AttentionUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["AttentionChoice", "best", "choose", "kernels", "prefer"]
+
+_BACKENDS = {
+    "flash": SDPBackend.FLASH_ATTENTION,
+    "efficient": SDPBackend.EFFICIENT_ATTENTION,
+    "math": SDPBackend.MATH,
+}
+"""Fastest first."""
+
+_ASKED = ("auto", "flash_attention_2", "flash", "efficient", "math", "sdpa", "eager")
+
+
+@dataclass(frozen=True)
+class AttentionChoice:
+    """What was asked for and what is taken.
+
+    Attributes:
+        asked: The setting.
+        chosen: ``flash``, ``efficient`` or ``math`` (kernels of torch), ``flash_attention_2`` (the package
+            ``flash_attn``, which a model calls by itself), ``sdpa`` (torch chooses) or ``eager`` (the model's own
+            matrix products).
+        unavailable: Kernel -> why it does not work here.
+    """
+
+    asked: str
+    chosen: str
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, for the status."""
+        return {"asked": self.asked, "chosen": self.chosen, "unavailable": dict(self.unavailable)}
+
+
+def kernels(
+    device: torch.device | str, dtype: torch.dtype, head_dim: int, *, masked: bool = False
+) -> dict[str, str | None]:
+    """Each kernel with None if it works, else with the reason why not. The first call tries them; later ones are free.
+
+    Args:
+        device: Where the attention runs.
+        dtype: Type of query, key and value.
+        head_dim: Size of a head.
+        masked: Whether an explicit mask of shape (rows, 1, queries, keys) is given, as a KV cache needs.
+    """
+    place = torch.device(device)
+    if place == torch.device("cuda"):
+        place = torch.device("cuda", torch.cuda.current_device())
+    return dict(_tried(place, dtype, head_dim, masked))
+
+
+def best(device: torch.device | str, dtype: torch.dtype, head_dim: int, *, masked: bool = False) -> str:
+    """The fastest of torch's kernels that works: ``flash``, ``efficient`` or ``math``."""
+    found = kernels(device, dtype, head_dim, masked=masked)
+    return next((name for name in _BACKENDS if found[name] is None), "math")
+
+
+def choose(
+    asked: str,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    head_dim: int,
+    *,
+    masked: bool = False,
+    fallback: bool = True,
+) -> AttentionChoice:
+    """Which attention to use for the setting ``attention``.
+
+    Args:
+        asked: The setting.
+        device: As in `kernels`, like the next three.
+        dtype: Type of query, key and value.
+        head_dim: Size of a head.
+        masked: Whether an explicit mask is given.
+        fallback: Take the best that works if the one asked for does not; False raises.
+
+    Raises:
+        AttentionUnavailable: It does not work here and no other is allowed.
+        SettingsError: No such attention.
+    """
+    if asked not in _ASKED:
+        raise SettingsError(f"attention is {asked!r}", who="attention", fix=f"choose from {', '.join(_ASKED)}")
+    found = kernels(device, dtype, head_dim, masked=masked)
+    unavailable = MappingProxyType({name: reason for name, reason in found.items() if reason is not None})
+    if asked in unavailable and not fallback:
+        raise AttentionUnavailable(
+            f"{asked} does not work on {device} in {str(dtype).removeprefix('torch.')} with heads of {head_dim}"
+            f"{' and a mask' if masked else ''}: {unavailable[asked]}",
+            who="attention",
+            fix="set attention='sdpa' (REALTTS_ATTENTION=sdpa)",
+        )
+    chosen = best(device, dtype, head_dim, masked=masked) if asked == "auto" or asked in unavailable else asked
+    return AttentionChoice(asked, chosen, unavailable)
+
+
+@contextlib.contextmanager
+def prefer(
+    asked: str,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    head_dim: int,
+    *,
+    masked: bool = False,
+    fallback: bool = True,
+) -> Iterator[AttentionChoice]:
+    """Run the body with the chosen kernel first in the order in which torch tries them.
+
+    The others stay allowed, in their order, because a call of another shape may need them; only ``math`` allows no
+    other. The order is global to the process, therefore the lock of `torch_flags` is held: never ``yield`` to a
+    caller inside. ``sdpa``, ``eager`` and ``flash_attention_2`` change nothing: torch or the model chooses.
+
+    Args:
+        asked: As in `choose`, like all others.
+        device: Where the attention runs.
+        dtype: Type of query, key and value.
+        head_dim: Size of a head.
+        masked: Whether an explicit mask is given.
+        fallback: Whether another kernel may be taken.
+
+    Raises:
+        AttentionUnavailable: It does not work here and no other is allowed.
+        SettingsError: No such attention.
+    """
+    choice = choose(asked, device, dtype, head_dim, masked=masked, fallback=fallback)
+    if choice.chosen not in _BACKENDS:
+        yield choice
+        return
+    rest = () if choice.chosen == "math" else tuple(name for name in _BACKENDS if name != choice.chosen)
+    order = [_BACKENDS[name] for name in (choice.chosen, *rest)]
+    with FLAGS_LOCK, sdpa_kernel(order, set_priority=True):
+        yield choice
+
+
+@functools.cache
+def _tried(device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool) -> Mapping[str, str | None]:
+    found = {name: _try_kernel(backend, device, dtype, head_dim, masked) for name, backend in _BACKENDS.items()}
+    found["flash_attention_2"] = _try_package(device, dtype, head_dim, masked)
+    return MappingProxyType(found)
+
+
+def _try_kernel(
+    backend: SDPBackend, device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool
+) -> str | None:
+    """None, or why this kernel cannot run; torch tells its reasons by warnings."""
+    with FLAGS_LOCK, warnings.catch_warnings(record=True) as told, torch.inference_mode():
+        warnings.simplefilter("always")
+        # Constants: a probe must not advance the caller's random generator.
+        query = torch.full((1, 2, 16, head_dim), 0.1, dtype=dtype, device=device)
+        mask = torch.zeros((1, 1, 16, 16), dtype=dtype, device=device) if masked else None
+        try:
+            with sdpa_kernel(backend):
+                torch.nn.functional.scaled_dot_product_attention(query, query, query, attn_mask=mask)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)  # a kernel that cannot run says so when it runs
+        except Exception as error:
+            if device.type == "cpu" and backend is SDPBackend.EFFICIENT_ATTENTION:
+                return "torch has this kernel for CUDA only"  # its own message speaks of something else
+            reasons = [str(warning.message).partition(" (Triggered")[0].strip() for warning in told]
+            return "; ".join(dict.fromkeys(reasons)) or str(error).partition("\n")[0]
+    return None
+
+
+def _try_package(device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool) -> str | None:
+    """None, or why the package flash_attn cannot run here. Its CUDA path has not been run on a GPU yet."""
+    if device.type != "cuda":
+        return f"the package flash_attn needs a CUDA device, not {device.type}"
+    if importlib.util.find_spec("flash_attn") is None:
+        return "the package flash_attn is not installed"
+    if masked:
+        return "the package flash_attn takes no explicit mask"
+    try:
+        flash_attn_func = importlib.import_module("flash_attn").flash_attn_func
+        with torch.inference_mode():
+            query = torch.full((1, 16, 2, head_dim), 0.1, dtype=dtype, device=device)
+            flash_attn_func(query, query, query)
+            torch.cuda.synchronize(device)
+    except Exception as error:
+        return str(error).partition("\n")[0] or type(error).__name__
+    return None

@@ -1,0 +1,296 @@
+"""Weights that wait in host memory and are on the device only while they are used.
+
+The host copy is kept (pinned, on CUDA) while the device has the weights, so going back is free: the device's tensors
+are dropped. Buffers, and parameters that were changed in place meanwhile, are the exception: they are copied back.
+
+Switch: the setting ``cpu_offload=False`` (``REALTTS_CPU_OFFLOAD=false``): weights go to the device once and stay.
+
+The CUDA path (pinned memory, side stream) has not been run on a GPU yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from realtts.errors import OffloadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torch import nn
+
+__all__ = ["OffloadedModule", "TakingTurns", "on_device"]
+
+
+class _Weight(NamedTuple):
+    name: str
+    tensor: torch.Tensor  # the module's own parameter or buffer; only its storage changes
+    host: torch.Tensor
+    is_buffer: bool
+
+
+class _OnDevice(NamedTuple):
+    data: torch.Tensor
+    version: int
+
+
+class OffloadedModule:
+    """A module whose weights are in host memory until it is asked onto the device.
+
+    Parameters and buffers stay the same objects; ties, hooks and references hold.
+
+    Args:
+        module: Its weights are moved to the host now.
+        device: Where it computes. The host itself is allowed: then nothing is ever copied.
+        enabled: The setting ``cpu_offload``. False: it goes to the device at first use and stays there.
+        copy: How one weight gets to a device that is not CUDA, by default ``Tensor.to``.
+
+    Attributes:
+        module: The module.
+        device: Where it computes.
+        nbytes: Bytes that it takes on the device.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        device: torch.device | str,
+        *,
+        enabled: bool = True,
+        copy: Callable[[torch.Tensor, torch.device], torch.Tensor] | None = None,
+    ) -> None:
+        self.module = module
+        self.device = torch.device(device)
+        self._enabled = enabled
+        self._copy = copy or torch.Tensor.to
+        self._lock = threading.RLock()
+        self._users = 0
+        self._loaded: list[_OnDevice] | None = None
+        on_cuda = self.device.type == "cuda"
+        self._stream: torch.cuda.Stream | None = torch.cuda.Stream(self.device) if on_cuda else None  # type: ignore[no-untyped-call]
+        self._arrived: torch.cuda.Event | None = None
+        self._weights = [
+            _Weight(name, tensor, _host_copy(tensor, pinned=on_cuda), is_buffer)
+            for name, tensor, is_buffer in _all_tensors(module)
+        ]
+        for weight in self._weights:
+            _point(weight.tensor, weight.host)
+        self.nbytes = sum(weight.host.nbytes for weight in self._weights)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the weights are on the device, or on their way."""
+        return self._loaded is not None
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[nn.Module]:
+        """The module, on the device for the body; nested uses share one stay.
+
+        Raises:
+            OffloadError: Somebody else moved or replaced its weights.
+        """
+        with self._lock:  # as one: another user that leaves in between would take the weights away
+            self.load()
+            self._users += 1
+        try:
+            yield self.module
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0 and self._enabled:
+                    self.release()
+
+    def prefetch(self) -> None:
+        """Begin to copy the weights to the device; on CUDA beside what runs there now, else at once.
+
+        Raises:
+            OffloadError: Somebody else moved or replaced its weights.
+        """
+        with self._lock:
+            if self._loaded is not None:
+                return
+            self._check([weight.host for weight in self._weights])
+            with torch.inference_mode(mode=False), torch.no_grad():
+                copies = self._copy_all()
+            for weight, copy in zip(self._weights, copies, strict=True):
+                _point(weight.tensor, copy)
+            self._loaded = [
+                _OnDevice(copy, weight.tensor._version) for weight, copy in zip(self._weights, copies, strict=True)
+            ]
+
+    def load(self) -> None:
+        """Have the weights on the device; what is enqueued on the current stream from now on may use them.
+
+        Raises:
+            OffloadError: Somebody else moved or replaced its weights.
+        """
+        with self._lock:
+            self.prefetch()
+            self._wait()
+
+    def release(self) -> None:
+        """Go back to the host, and free the device's memory. A module that is on the host already stays so.
+
+        Raises:
+            OffloadError: It is in use, or somebody else moved or replaced its weights.
+        """
+        with self._lock:
+            if self._loaded is None:
+                return
+            if self._users:
+                raise self._error("it is in use", "release it after its with block")
+            self._wait()
+            self._check([there.data for there in self._loaded])
+            with torch.inference_mode(mode=False), torch.no_grad():
+                for weight, there in zip(self._weights, self._loaded, strict=True):
+                    # Batch normalization moves its buffers without telling the version counter.
+                    changed = weight.is_buffer or weight.tensor._version != there.version
+                    if changed and there.data is not weight.host:
+                        weight.host.copy_(there.data)
+            for weight in self._weights:
+                _point(weight.tensor, weight.host)
+            self._loaded = None
+
+    def _copy_all(self) -> list[torch.Tensor]:
+        if self._stream is None:
+            return [self._copy(weight.host, self.device) for weight in self._weights]
+        # Memory comes from the stream that will compute, so that freeing it needs no bookkeeping across streams; the
+        # copy waits for what still uses that memory.
+        with torch.cuda.device(self.device):
+            copies = [torch.empty_like(weight.host, device=self.device) for weight in self._weights]
+            self._stream.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(self._stream):
+                for weight, copy in zip(self._weights, copies, strict=True):
+                    copy.copy_(weight.host, non_blocking=True)
+            self._arrived = self._stream.record_event()
+        return copies
+
+    def _wait(self) -> None:
+        if self._arrived is not None:
+            torch.cuda.current_stream(self.device).wait_event(self._arrived)
+            self._arrived = None
+
+    def _check(self, expected: list[torch.Tensor]) -> None:
+        for weight, data in zip(self._weights, expected, strict=True):
+            if weight.tensor.device != data.device or weight.tensor.data_ptr() != data.data_ptr():
+                raise self._error(
+                    f"{weight.name!r} was moved or replaced by somebody else", "leave the weights where they are"
+                )
+
+    def _error(self, what: str, fix: str) -> OffloadError:
+        who = f"offloaded {type(self.module).__name__}"
+        return OffloadError(what, who=who, fix=f"{fix}, or set cpu_offload=False (REALTTS_CPU_OFFLOAD=false)")
+
+
+class TakingTurns:
+    """Several modules that compute one after the other; one at a time has the device.
+
+    The one used last stays until another is asked for, so using it again costs nothing.
+
+    Args:
+        modules: Name -> module, in the order in which they usually run.
+        device: Where they compute.
+        enabled: The setting ``cpu_offload``. False: all go to the device at first use and stay.
+        copy: As in `OffloadedModule`.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        device: torch.device | str,
+        *,
+        enabled: bool = True,
+        copy: Callable[[torch.Tensor, torch.device], torch.Tensor] | None = None,
+    ) -> None:
+        self._members = {
+            name: OffloadedModule(module, device, enabled=enabled, copy=copy) for name, module in modules.items()
+        }
+        self._enabled = enabled
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def use(self, name: str, *, then: str | None = None) -> Iterator[nn.Module]:
+        """One of the modules, on the device for the body at least. Another thread's turn waits for its end.
+
+        Args:
+            name: Which one.
+            then: Which one comes next: its weights travel while this one computes (on CUDA), and both have the memory.
+
+        Raises:
+            OffloadError: There is no such module, or somebody else moved its weights.
+        """
+        with self._lock:
+            member = self._member(name)
+            following = self._member(then) if then is not None else None
+            if self._enabled:
+                for other in self._members.values():
+                    if other is not member and not other._users:
+                        other.release()
+            member.load()
+            if following is not None:
+                following.prefetch()
+            member._users += 1
+            try:
+                yield member.module
+            finally:
+                member._users -= 1
+
+    def loaded(self) -> list[str]:
+        """Names of those on the device."""
+        return [name for name, member in self._members.items() if member.is_loaded]
+
+    def release(self) -> None:
+        """Bring all back to the host.
+
+        Raises:
+            OffloadError: One is in use.
+        """
+        with self._lock:
+            for member in self._members.values():
+                member.release()
+
+    def _member(self, name: str) -> OffloadedModule:
+        if name not in self._members:
+            raise OffloadError(
+                f"there is no module {name!r}",
+                who="offload",
+                fix=f"choose from {', '.join(self._members)}, or set cpu_offload=False (REALTTS_CPU_OFFLOAD=false)",
+            )
+        return self._members[name]
+
+
+@contextlib.contextmanager
+def on_device(module: nn.Module, device: torch.device | str, *, enabled: bool = True) -> Iterator[nn.Module]:
+    """A module on the device for the body of one ``with`` statement, and on the host after it.
+
+    To go there often, keep an `OffloadedModule`: it pins host memory once.
+
+    Args:
+        module: The module.
+        device: Where it computes.
+        enabled: The setting ``cpu_offload``. False: it stays on the device.
+    """
+    with OffloadedModule(module, device, enabled=enabled).use() as there:
+        yield there
+
+
+def _all_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
+    """Each parameter and buffer once, however many names it has, and whether it is a buffer."""
+    yield from ((name, tensor, False) for name, tensor in module.named_parameters())
+    yield from ((name, tensor, True) for name, tensor in module.named_buffers())
+
+
+def _host_copy(tensor: torch.Tensor, *, pinned: bool) -> torch.Tensor:
+    with torch.inference_mode(mode=False), torch.no_grad():
+        host = tensor.detach().to("cpu")
+        return host.pin_memory() if pinned and not host.is_pinned() else host
+
+
+def _point(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """Give a tensor other storage and leave the object, which others refer to."""
+    with torch.inference_mode(mode=False):
+        tensor.data = data

@@ -1,0 +1,88 @@
+"""What the benchmark does for providers on torch: rates measured with torch, and profiles."""
+
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from realtts import Chunk, Settings, hookimpl  # noqa: E402
+from realtts.bench import Text, Workload, run_bench  # noqa: E402
+from realtts.bench.floor import measure_floor  # noqa: E402
+from realtts.bench.peak import PeakMemory  # noqa: E402
+from realtts.bench.profiling import write_profiles  # noqa: E402
+from realtts.stages import timed  # noqa: E402
+from realtts.testing import fake_spec, faults  # noqa: E402
+
+
+class Products:
+    """A model that is a matrix."""
+
+    @hookimpl
+    def load(self, context):
+        """A constant matrix."""
+        return torch.full((256, 256), 1e-3)
+
+    @hookimpl
+    def generate(self, context, model, request):
+        """A product per word."""
+        for _ in request.text.split():
+            with timed(context, "decode", steps=1, bytes=model.nbytes, flops=2 * model.numel() * 256):
+                samples = (model @ model).flatten()[:1600] + 0.1
+            yield Chunk(samples.numpy(), 16_000, tokens=1)
+
+
+@pytest.fixture
+def spec(monkeypatch):
+    """A provider on torch."""
+    monkeypatch.setattr(faults, "Products", Products, raising=False)
+    return fake_spec(
+        plain=f"{faults.__name__}:Products",
+        optimized=f"{faults.__name__}:Products",
+        torch=True,
+        capabilities=(),
+        options=None,
+    )
+
+
+def test_rates_are_measured_with_torch(spec):
+    """With the threads of the settings, which are restored, and for the types that the device multiplies."""
+    before = torch.get_num_threads()
+    rates = measure_floor(spec, "cpu", Settings(threads=1))
+    assert rates["method"].endswith("1 threads")
+    assert rates["bytes_per_s"] > 1e8
+    assert {"float32", "bfloat16"} == rates["flops_per_s"].keys()
+    assert torch.get_num_threads() == before
+
+
+def test_a_record_of_a_provider_on_torch(spec):
+    """The version of torch is in it, and stages have floors."""
+    record = run_bench(spec, Workload((Text("one two"),), repeats=1))
+    assert record["machine"]["versions"]["torch"] == torch.__version__
+    assert record["variants"]["optimized"]["stages"]["decode"]["distance"] > 0
+
+
+def test_profiles(spec, tmp_path):
+    """A trace and a table of operators per variant, of the work in the model."""
+    folder = tmp_path / "made" / "here"
+    workload = Workload((Text("one two three"),))
+    files = write_profiles(spec, workload, folder, variants=("plain", "optimized"), settings={})
+    assert [path.name for path in files] == [
+        "plain.trace.json", "plain.operators.txt", "optimized.trace.json", "optimized.operators.txt",
+    ]  # fmt: skip
+    events = json.loads((folder / "plain.trace.json").read_text())["traceEvents"]
+    assert any(event.get("name") == "aten::mm" for event in events)
+    assert "aten::mm" in (folder / "optimized.operators.txt").read_text()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_peak_of_the_device():
+    """What torch had allocated at most; rates of the device."""
+    torch.zeros(1, device="cuda")
+    with PeakMemory() as peak:
+        block = torch.zeros(64 << 20, dtype=torch.uint8, device="cuda")
+        del block
+    assert peak.device_peak >= 64 << 20
+    rates = measure_floor(fake_spec(torch=True, devices=("cuda", "cpu")), "cuda:0", Settings())
+    assert {"float32", "bfloat16", "float16"} == rates["flops_per_s"].keys()
