@@ -27,6 +27,7 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "2"}
 @nox.session(python=DEFAULT)
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
+    session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=1.15", *CORE, *ESPEAK, "pytest>=8", "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -36,7 +37,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The core alone, as an application without any plugin has it."""
-    session.install("-e", "./core[testing,plot]", *TEST_TOOLS)
+    session.install("-e", "./core[testing,hub,plot]", *TEST_TOOLS)
     _measured(session, "tests/core", "tests/conformance")
 
 
@@ -59,7 +60,9 @@ def lowest(session: nox.Session) -> None:
 def accel(session: nox.Session) -> None:
     """What needs torch."""
     session.install(*_local_torch(), "-e", "./core[testing,torch]", *TEST_TOOLS, "transformers>=5")
-    session.run("pytest", "-q", "tests/accel", env=ENVIRONMENT)
+    # The models of these tests are so small that a second thread only waits for the first.
+    session.env["OMP_NUM_THREADS"] = "1"
+    _measured(session, "tests/accel")
 
 
 @nox.session(python=DEFAULT)
@@ -88,10 +91,11 @@ def coverage(session: nox.Session) -> None:
 
 def _measured(session: nox.Session, *paths: str) -> None:
     """Run tests; measure the lines that one of the Pythons covers."""
+    environment = {**ENVIRONMENT, **session.env}
     if session.python == DEFAULT:
-        session.run("coverage", "run", "-m", "pytest", "-q", *paths, *session.posargs, env=ENVIRONMENT)
+        session.run("coverage", "run", "-m", "pytest", "-q", *paths, *session.posargs, env=environment)
     else:
-        session.run("pytest", "-q", *paths, *session.posargs, env=ENVIRONMENT)
+        session.run("pytest", "-q", *paths, *session.posargs, env=environment)
 
 
 def _local_torch() -> list[str]:

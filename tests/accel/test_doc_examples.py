@@ -1,10 +1,12 @@
-"""The examples of docs/reference/accel run as printed. They need torch, which the other pages do not.
+"""The examples of docs/reference/accel run as printed, and those of every tutorial and how-to that imports torch.
 
-As in tests/docs/test_examples.py: the Python blocks of a page run in order, in one namespace; ``<!-- skip: reason -->``
-leaves one out, ``<!-- output -->`` stands before what the block must print.
+As in tests/docs/test_examples.py: the Python blocks of a page run in order, in one namespace and a folder of their own;
+``<!-- skip: reason -->`` leaves one out, ``<!-- file: NAME -->`` writes it to that file instead, ``<!-- output -->``
+stands before what the block must print.
 """
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,12 @@ torch = pytest.importorskip("torch")
 
 DOCS = Path(__file__).parents[2] / "docs/reference/accel"
 PAGES = sorted(DOCS.glob("*.md"))
+GUIDES = [
+    page
+    for kind in ("tutorials", "how-to")
+    for page in sorted((DOCS.parents[1] / kind).glob("*.md"))
+    if "\nimport torch\n" in page.read_text(encoding="utf-8")
+]
 _BLOCK = re.compile(r"(?:^<!-- (\w+)(?:: (.+?))? -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 pytestmark = [
@@ -21,8 +29,20 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples_run(page, capsys):
+@pytest.fixture
+def folder(own_folders, monkeypatch):
+    """A working folder from which the examples may import."""
+    monkeypatch.chdir(own_folders)
+    monkeypatch.syspath_prepend(own_folders)
+    modules = set(sys.modules)
+    yield own_folders
+    for name in set(sys.modules) - modules:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(own_folders):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *GUIDES], ids=lambda page: page.stem)
+def test_examples_run(page, folder, capsys):
     """Every block, with the output that the page shows; random numbers are the page's own."""
     text = page.read_text(encoding="utf-8")
     namespace = {"__name__": "example"}
@@ -31,7 +51,9 @@ def test_examples_run(page, capsys):
         torch.manual_seed(0)
         for match in _BLOCK.finditer(text):
             directive, argument, language, code = match.groups()
-            if directive == "output":
+            if directive == "file":
+                (folder / argument).write_text(code, encoding="utf-8")
+            elif directive == "output":
                 assert printed == code, f"{page.name}, before line {text.count(chr(10), 0, match.end())}"
             elif directive is None and language == "python":
                 padding = "\n" * text.count("\n", 0, match.start(4))

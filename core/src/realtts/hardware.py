@@ -20,6 +20,9 @@ __all__ = ["cpu_features", "cuda_capability", "physical_cores", "resolve_device"
 BF16_CPU_FEATURES = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
 """Instructions that multiply bfloat16 natively (x86 and Arm names)."""
 
+INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "feat_dotprod"})
+"""Instructions that multiply 8-bit integers and add in 32 bits (x86 and Arm names)."""
+
 
 @functools.cache
 def cpu_features() -> frozenset[str]:

@@ -71,7 +71,7 @@ class OffloadedModule:
         self._users = 0
         self._loaded: list[_OnDevice] | None = None
         on_cuda = self.device.type == "cuda"
-        self._stream: torch.cuda.Stream | None = torch.cuda.Stream(self.device) if on_cuda else None  # type: ignore[no-untyped-call]
+        self._stream: torch.cuda.Stream | None = torch.cuda.Stream(self.device) if on_cuda else None
         self._arrived: torch.cuda.Event | None = None
         self._weights = [
             _Weight(name, tensor, _host_copy(tensor, pinned=on_cuda), is_buffer)

@@ -1,0 +1,25 @@
+"""A Llama-family decoder for speech language models: static KV, packed weights, the model's own step inside.
+
+`Decoder` is the network, `KVCache` its memory, `DecodeLoop` the loop around both: it embeds, decodes, samples and
+freezes finished rows without asking the host, as one CUDA graph where graphs are on.
+"""
+
+from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.cache import KVCache
+from realtts.accel.decoder.config import DecoderConfig, Llama3Scaling, Rope
+from realtts.accel.decoder.loop import Block, DecodeLoop, Prompt
+from realtts.accel.decoder.network import Decoder, Precision, Taps
+
+__all__ = [
+    "Block",
+    "Buckets",
+    "DecodeLoop",
+    "Decoder",
+    "DecoderConfig",
+    "KVCache",
+    "Llama3Scaling",
+    "Precision",
+    "Prompt",
+    "Rope",
+    "Taps",
+]

@@ -1,0 +1,100 @@
+"""Attention over a static cache, and the taps that hand out its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_step"]
+
+
+class Taps:
+    """Attention weights of chosen heads, at fixed places on the device, so that a captured step can use them.
+
+    Args:
+        heads: Pairs of layer and query head.
+        rows: Rows of the decoder.
+        cap: Slots of its cache.
+        device: Where it lies.
+
+    Attributes:
+        step: float32 (pairs, rows, cap): where each row's latest position looked; 0 beyond the attended slots.
+        prompt: After a prefill with taps, float32 (pairs, rows, n, attended).
+    """
+
+    def __init__(
+        self, heads: Sequence[tuple[int, int]], *, rows: int, cap: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self.heads = tuple(heads)
+        self.step = torch.zeros(len(self.heads), rows, cap, device=device)
+        self.prompt: Tensor | None = None
+
+    def of_prompt(self, rows: int, n: int, attended: int) -> Tensor:
+        """A new place for the attention of a prompt."""
+        self.prompt = self.step.new_zeros(len(self.heads), rows, n, attended)
+        return self.prompt
+
+    def of_step(self, attended: int) -> Tensor:
+        """The place for the attention of a step, as (pairs, rows, 1, attended)."""
+        return self.step[:, :, None, :attended]
+
+    def write(self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor) -> None:
+        """Fill in the pairs of one layer.
+
+        Args:
+            place: From `of_prompt` or `of_step`.
+            layer: Which one.
+            q: (rows, n, heads, head_dim), rotated.
+            keys: (rows, kv_heads, attended, head_dim).
+            mask: Additive, broadcast to (rows, 1, n, attended).
+        """
+        group = q.shape[2] // keys.shape[1]
+        for pair, (at, head) in enumerate(self.heads):
+            if at == layer:
+                scores = q[:, :, head].float() @ keys[:, head // group].float().transpose(-1, -2)
+                place[pair].copy_((scores * q.shape[-1] ** -0.5 + mask[:, 0].float()).softmax(-1))
+
+
+def allowed_keys(allowed: Tensor, dtype: torch.dtype) -> Tensor:
+    """An additive mask: 0 where allowed, else minus infinity. Made once per step and read by every layer."""
+    return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, float("-inf"))
+
+
+def attend_step(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
+    """Attention of one position per row.
+
+    Args:
+        q: (rows, heads, head_dim).
+        kv: (2, rows, kv_heads, attended, head_dim), in the cache's type.
+        mask: (rows, 1, 1, attended), additive, in the cache's type.
+
+    Returns:
+        (rows, heads, head_dim) in the cache's type.
+    """
+    # The heads that share keys stand as queries beside each other: nothing is repeated, and the mask fits all.
+    grouped = torch.unflatten(q.to(kv.dtype), 1, (kv.shape[2], -1))
+    return functional.scaled_dot_product_attention(grouped, kv[0], kv[1], attn_mask=mask).flatten(1, 2)
+
+
+def attend_prompt(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
+    """Attention of a prompt.
+
+    Args:
+        q: (rows, n, heads, head_dim).
+        kv: (2, rows, kv_heads, attended, head_dim), in the cache's type.
+        mask: (rows, 1, n, attended), additive, in the cache's type.
+
+    Returns:
+        (rows, n, heads, head_dim) in the cache's type.
+    """
+    heads = q.to(kv.dtype).transpose(1, 2)
+    shared = heads.shape[1] != kv.shape[2]
+    found = functional.scaled_dot_product_attention(heads, kv[0], kv[1], attn_mask=mask, enable_gqa=shared)
+    return found.transpose(1, 2)

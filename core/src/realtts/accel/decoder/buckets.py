@@ -1,0 +1,37 @@
+"""How far attention looks: the lengths for which a step is captured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Buckets"]
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """Attended lengths in steps of a fixed size.
+
+    A step reads the cache up to the end of its bucket. Small buckets read less that is not needed, large ones need
+    fewer graphs.
+
+    Attributes:
+        cap: Slots of the cache, the last bucket.
+        size: Slots of a bucket.
+    """
+
+    cap: int
+    size: int = 64
+
+    def holding(self, filled: int) -> int:
+        """The smallest bucket that holds so many slots.
+
+        Raises:
+            ValueError: More slots than the cap.
+        """
+        if filled > self.cap:
+            raise ValueError(f"{filled} slots, but the cache has {self.cap}")
+        return min(self.cap, -(-max(filled, 1) // self.size) * self.size)
+
+    def all(self) -> list[int]:
+        """Every bucket, smallest first."""
+        return sorted({self.holding(n) for n in range(1, self.cap + 1, self.size)} | {self.cap})

@@ -1,0 +1,139 @@
+"""Keys and values of all layers, allocated once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.errors import DecoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.decoder.config import DecoderConfig
+
+__all__ = ["KVCache"]
+
+
+_SMALL = 2**26
+"""Bytes up to which a cache is zeroed at once."""
+
+
+class KVCache:
+    """A static cache: a fixed number of rows and slots, and for each row where it writes next.
+
+    A row's slot says where a key lies; its position says which rotation it gets; they need not be equal. A frozen row
+    (`active` false) writes into a slot of its own behind the cap, so that nothing that counts is touched.
+
+    Args:
+        config: Shape of the decoder.
+        rows: Rows.
+        cap: Slots per row.
+        dtype: Type of keys and values, independent of the weights'.
+        device: Where it lies.
+
+    Attributes:
+        slots: int64 (rows,): where the next key goes.
+        positions: int64 (rows,): the next key's rotary position.
+        valid: bool (rows, cap + 1): which slots may be attended to.
+        active: bool (rows,): rows that go on.
+        used: Slots that each row may have used; numbers of the host, never read from the device.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, rows: int, cap: int, *, dtype: torch.dtype, device: torch.device | str
+    ) -> None:
+        if rows < 1 or cap < 1:
+            raise DecoderError(f"{rows} rows of {cap} slots", who="KV cache", fix="give at least one of each")
+        device = torch.device(device)
+        self.rows, self.cap, self.dtype, self.device = rows, cap, dtype, device
+        # Empty, because a cap is seldom reached and memory that is never written costs nothing. What attention is
+        # about to see is zeroed first (`reach`): a mask does not silence a NaN.
+        self._kv = torch.empty(
+            config.layers, 2, rows, config.kv_heads, cap + 1, config.head_dim, dtype=dtype, device=device
+        )
+        self._reached = 0
+        if self.bytes <= _SMALL:
+            self.reach(cap)
+        self.slots = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.positions = torch.zeros(rows, dtype=torch.int64, device=device)
+        self.valid = torch.zeros(rows, cap + 1, dtype=torch.bool, device=device)
+        self.active = torch.ones(rows, dtype=torch.bool, device=device)
+        self.used = [0] * rows
+
+    @property
+    def filled(self) -> int:
+        """Slots that the fullest row may have used."""
+        return max(self.used)
+
+    @property
+    def state(self) -> list[Tensor]:
+        """The small tensors that a step changes; a graph's warm-up restores them. Keys are written again anyway."""
+        return [self.slots, self.positions, self.valid, self.active]
+
+    def reset(self, rows: Sequence[int] | None = None) -> None:
+        """Forget rows (default: all). On the whole cache it only writes device tensors, so that a graph may hold it."""
+        if rows is None:
+            self.slots.zero_()
+            self.positions.zero_()
+            self.valid.fill_(False)
+            self.active.fill_(True)
+            self.used = [0] * self.rows
+            return
+        chosen = list(rows)
+        for row in chosen:
+            self.used[row] = 0
+        self.slots[chosen], self.positions[chosen] = 0, 0
+        self.valid[chosen], self.active[chosen] = False, True
+
+    def reach(self, attended: int) -> None:
+        """Make sure that the first slots hold numbers. Called on the host before a step looks that far."""
+        if attended > self._reached:
+            self._kv[..., self._reached : attended, :].zero_()
+            self._reached = attended
+
+    def layer(self, index: int) -> Tensor:
+        """Keys and values of a layer: (2, rows, kv_heads, cap + 1, head_dim)."""
+        return self._kv[index]
+
+    def copy_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
+        """Copy the first slots of a row of a cache to rows of this one, which then go on from there.
+
+        Args:
+            source: Cache of the same decoder; may be this one.
+            row: Row to copy from.
+            rows: Rows to copy to.
+            length: Slots to copy; they must be filled.
+
+        Raises:
+            DecoderError: The prefix does not fit.
+        """
+        if not 0 < length <= min(self.cap, source.used[row]):
+            raise DecoderError(
+                f"a prefix of {length} slots, {source.used[row]} are filled and {self.cap} fit",
+                who="KV cache",
+                fix="give a length within both",
+            )
+        self.reach(length)
+        chosen = [target for target in rows if source is not self or target != row]
+        for target in chosen:
+            self._kv[:, :, target, :, :length] = source._kv[:, :, row, :, :length]
+            self.valid[target] = False
+            self.valid[target, :length] = source.valid[row, :length]
+        # Left padding takes slots, not positions.
+        positions = source.valid[row, :length].sum()
+        for target in chosen:
+            self.slots[target], self.positions[target], self.active[target] = length, positions, True
+            self.used[target] = length
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of keys and values at the cap."""
+        return self._kv.numel() * self._kv.element_size()
+
+    def bytes_read(self, attended: int) -> int:
+        """Bytes that one step of attention reads."""
+        return self.bytes * attended // (self.cap + 1)

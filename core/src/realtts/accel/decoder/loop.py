@@ -1,0 +1,262 @@
+"""The decode loop: embed, decode, sample, freeze, without asking the host."""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
+from realtts.accel.sampling import Sampler
+from realtts.errors import DecoderError, NotFinite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.decoder.attend import Taps
+    from realtts.accel.decoder.network import Decoder
+    from realtts.accel.sampling import NoiseSource, SamplingParams, SamplingRecipe
+
+_PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
+
+__all__ = ["Block", "DecodeLoop", "Prompt"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the rows begin with.
+
+    Attributes:
+        embeddings: (rows, n, hidden), padded left or right. With guidance: all conditional rows, then all others.
+        valid: bool (rows, n): what is not padding; None: everything.
+        positions: int64 (rows, n): rotary positions; None: counted over the valid ones.
+    """
+
+    embeddings: Tensor
+    valid: Tensor | None = None
+    positions: Tensor | None = None
+
+
+class DecodeLoop:
+    """Decodes several streams of tokens at once over one static cache.
+
+    A stream is one row of the decoder, or two with guidance. Streams that have ended stand still until all have: their
+    rows write nothing that counts, and their noise is their own, so that a stream's tokens do not depend on its
+    neighbours.
+
+    Args:
+        decoder: The network.
+        head: Hidden states (rows, hidden) to logits (rows, vocabulary).
+        next_embedding: Makes the next input: ``next_embedding(tokens, step, row_state)`` with the latest tokens int64
+            (streams,), how many tokens each stream has so far, int64 (streams,), and `row_state`; returns (rows,
+            hidden). It runs inside the captured step: fixed shapes, no host values; it may change `row_state` in place.
+        recipe: How logits become tokens.
+        streams: Number of streams.
+        cap: Slots of the cache: prompt and new tokens together.
+        row_state: The model's own tensors per row, given to ``next_embedding``. The loop adds ``"hidden"``: the hidden
+            states that the latest tokens were drawn from, (rows, hidden).
+        taps: Attention to hand out at every step.
+        backend: Capture each step as a graph of this backend; None runs eagerly.
+        buckets: Attended lengths; default: steps of 64 slots.
+        check_every: Steps between two looks at the device.
+        noise: Source of noise; default: one generator per stream.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        head: Callable[[Tensor], Tensor],
+        next_embedding: Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor],
+        recipe: SamplingRecipe,
+        *,
+        streams: int = 1,
+        cap: int = 1024,
+        row_state: Mapping[str, Tensor] | None = None,
+        taps: Taps | None = None,
+        backend: GraphBackend | None = None,
+        buckets: Buckets | None = None,
+        check_every: int = 8,
+        noise: NoiseSource | None = None,
+    ) -> None:
+        self.decoder, self.streams, self.check_every = decoder, streams, check_every
+        self._head, self._next_embedding, self._taps = head, next_embedding, taps
+        self._per_stream = 2 if "guidance" in recipe.order else 1
+        self.cache = decoder.new_cache(streams * self._per_stream, cap)
+        self.sampler = Sampler(recipe, streams, decoder.device, noise=noise, skip_idle=backend is None)
+        self._buckets = buckets or Buckets(cap)
+        hidden = torch.zeros(
+            self.cache.rows, decoder.config.hidden_size, dtype=decoder.precision.activations, device=decoder.device
+        )
+        self.row_state: dict[str, Tensor] = {**(row_state or {}), "hidden": hidden}
+        self._progress = Progress(streams, cap, decoder.device)
+        self._graphs = self._runner(backend)
+        self._drawn = 0
+        self._most = 0
+
+    # -- a request -----------------------------------------------------------------------------------------------
+
+    def begin(
+        self,
+        prompt: Prompt,
+        params: Sequence[SamplingParams],
+        seeds: Sequence[int],
+        max_new_tokens: Sequence[int],
+        *,
+        history: Sequence[Sequence[int]] | None = None,
+        after_prefix: bool = False,
+    ) -> None:
+        """Read the prompts and draw the first tokens.
+
+        Args:
+            prompt: What the rows begin with.
+            params: Sampling of each stream.
+            seeds: Seed of each stream.
+            max_new_tokens: Most tokens of each stream.
+            history: Tokens of each stream that the repetition penalty knows from the start.
+            after_prefix: Keep what the cache holds (`KVCache.copy_prefix`) and go on from there.
+
+        Raises:
+            DecoderError: Something does not fit; nothing was changed.
+        """
+        self._check(prompt, params, seeds, max_new_tokens, after_prefix=after_prefix)
+        with torch.inference_mode():
+            if not after_prefix:
+                self.cache.reset()
+            for stream in range(self.streams):
+                self.sampler.set(stream, params[stream], seeds[stream], history[stream] if history else ())
+            self._progress.begin(max_new_tokens)
+            self._most, self._drawn = max(max_new_tokens), 1
+            hidden = self.decoder.prefill(
+                prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
+            )
+            self._draw(hidden)
+
+    def run(self) -> Iterator[Block]:
+        """Decode until every stream has ended, yielding what is new after every ``check_every`` steps.
+
+        Whoever stops reading stops the decoding. On CUDA the next steps are queued before the last ones are read, so
+        that the device never waits for the host; the price is up to ``check_every`` steps of frozen rows at the end.
+
+        Raises:
+            NotFinite: The logits of a stream were not finite.
+        """
+        waiting: deque[Snapshot] = deque()
+        lag = 1 if self.decoder.device.type == "cuda" else 0
+        while True:
+            if self._drawn < self._most or not waiting:
+                waiting.append(self._several_steps())
+                if len(waiting) <= lag and self._drawn < self._most:
+                    continue
+            block = read(waiting.popleft())
+            if block.broken:
+                raise NotFinite(
+                    f"the logits of stream {block.broken[0]} are not finite", who="decoder", fix=_PRECISION_SWITCH
+                )
+            yield block
+            if all(block.finished):
+                return
+
+    def warm_up(self, up_to: int) -> None:
+        """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
+
+        Does nothing without graphs.
+        """
+        if self._graphs is None:
+            return
+        with torch.inference_mode():
+            self.cache.reset()
+            for attended in self._buckets.all():
+                self.cache.reach(attended)
+                self._graphs.run((attended, self.sampler.structure), functools.partial(self._advance, attended))
+                if attended >= up_to:
+                    break
+            self.cache.reset()
+
+    @property
+    def graphs(self) -> list[object]:
+        """Keys of the graphs that are captured."""
+        return [] if self._graphs is None else list(self._graphs.keys)
+
+    def invalidate(self) -> None:
+        """Throw captured graphs away, after a change that they cannot know of."""
+        if self._graphs is not None:
+            self._graphs.invalidate()
+
+    # -- steps ------------------------------------------------------------------------------------------------
+
+    def _several_steps(self) -> Snapshot:
+        with torch.inference_mode():
+            until = self._drawn + self.check_every - (1 if self._drawn == 1 else 0)  # `begin` drew the first
+            while self._drawn < min(self._most, until):
+                self.step()
+            return self._progress.snapshot(self._drawn, self.sampler.broken)
+
+    def step(self) -> None:
+        """Queue one step of all streams, without a look at what it gives; `run` does that.
+
+        For those who must interleave decoding with other work, under `torch.inference_mode`.
+
+        Raises:
+            DecoderError: The cache is full.
+            CaptureFailed: The step cannot be captured.
+        """
+        attended = self.decoder.advance(self.cache, self._buckets)
+        if self._graphs is None:
+            self._advance(attended)
+        else:
+            self._graphs.run((attended, self.sampler.structure), lambda: self._advance(attended))
+        self._drawn += 1
+
+    def _advance(self, attended: int) -> None:
+        """One step, all of it on the device; this is what a graph holds."""
+        x = self._next_embedding(self._progress.latest, self._progress.count, self.row_state)
+        self._draw(self.decoder.step(x, self.cache, attended=attended, taps=self._taps))
+
+    def _draw(self, hidden: Tensor) -> None:
+        self.row_state["hidden"].copy_(hidden)
+        tokens = self.sampler(self._head(hidden), self._progress.count)
+        self.sampler.observe(tokens, self._progress.live)
+        live = self._progress.add(tokens, self.sampler.is_stop(tokens))
+        self.cache.active.copy_(live.repeat(self._per_stream))
+
+    # -- helpers -------------------------------------------------------------------------------------------------
+
+    def _runner(self, backend: GraphBackend | None) -> GraphRunner | None:
+        if backend is None:
+            return None
+        own = [self._taps.step] if self._taps is not None else []
+        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *own]
+        return GraphRunner(state, self.sampler.noise.generators, backend=backend)
+
+    def _check(
+        self,
+        prompt: Prompt,
+        params: Sequence[SamplingParams],
+        seeds: Sequence[int],
+        max_new_tokens: Sequence[int],
+        *,
+        after_prefix: bool,
+    ) -> None:
+        for name, given in (("params", params), ("seeds", seeds), ("max_new_tokens", max_new_tokens)):
+            if len(given) != self.streams:
+                raise DecoderError(
+                    f"{len(given)} {name}", who="decode loop", fix=f"give one for each of {self.streams}"
+                )
+        if min(max_new_tokens) < 1:
+            raise DecoderError(f"max_new_tokens is {list(max_new_tokens)}", who="decode loop", fix="give at least 1")
+        used = self.cache.filled if after_prefix else 0
+        n = prompt.embeddings.shape[1]
+        if used + n + max(max_new_tokens) - 1 > self.cache.cap:
+            raise DecoderError(
+                f"{used + n} prompt positions and {max(max_new_tokens)} tokens, but {self.cache.cap} slots",
+                who="decode loop",
+                fix="ask for fewer tokens, shorten the prompt, or make the cache larger",
+            )

@@ -1,0 +1,96 @@
+"""Types of weights, activations and cache."""
+
+from __future__ import annotations
+
+import functools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.decoder.attend import attend_step
+from realtts.errors import DecoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realtts.accel.decoder.config import DecoderConfig
+
+__all__ = ["Precision", "choose_kv_dtype"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_WEIGHTS = (*_DTYPES, "int8", "int4")
+_MEASURED_SLOTS = 320
+_WORTH = 0.9
+"""A coarser cache must take less than this share of the time."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What a decoder computes in.
+
+    Attributes:
+        weights: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
+        activations: Type of the residual stream.
+        kv: Type of keys and values; None: float32 with float32 weights, else what attends fastest.
+    """
+
+    weights: str
+    activations: torch.dtype
+    kv: torch.dtype | None = None
+
+    @classmethod
+    def of(cls, precision: Precision | str, device: torch.device) -> Precision:
+        """The usual types beside weights of a precision, or the precision as it was given.
+
+        The CPU keeps the residual stream in float32, where it costs nothing; a GPU saves the conversions.
+
+        Raises:
+            DecoderError: No such precision.
+        """
+        if isinstance(precision, Precision):
+            return precision
+        if precision not in _WEIGHTS:
+            raise DecoderError(f"precision is {precision!r}", who="decoder", fix=f"choose from {', '.join(_WEIGHTS)}")
+        if device.type == "cpu" or precision == "fp32":
+            return cls(precision, torch.float32)
+        return cls(precision, _DTYPES.get(precision, torch.bfloat16))
+
+
+def choose_kv_dtype(
+    config: DecoderConfig, precision: Precision, rows: Sequence[int], device: torch.device
+) -> torch.dtype:
+    """The cache's type: as asked, float32 with float32 weights, else what attends fastest on this machine.
+
+    Half the bytes are not always half the time: a CPU without bfloat16 products converts every key.
+    """
+    if precision.kv is not None:
+        return precision.kv
+    if precision.weights == "fp32":
+        return torch.float32
+    if device.type != "cpu":
+        return precision.activations
+    return _fastest(config.heads, config.kv_heads, config.head_dim, max(rows))
+
+
+@functools.cache
+def _fastest(heads: int, kv_heads: int, head_dim: int, rows: int) -> torch.dtype:
+    seconds = {dtype: _seconds(dtype, heads, kv_heads, head_dim, rows) for dtype in (torch.float32, torch.bfloat16)}
+    coarse = seconds[torch.bfloat16] < _WORTH * seconds[torch.float32]
+    return torch.bfloat16 if coarse else torch.float32
+
+
+def _seconds(dtype: torch.dtype, heads: int, kv_heads: int, head_dim: int, rows: int) -> float:
+    """The best of some passes over several layers' caches, which together are larger than a processor's own."""
+    with torch.inference_mode():
+        layers = max(1, 2**26 // (2 * rows * kv_heads * _MEASURED_SLOTS * head_dim * dtype.itemsize))
+        kv = torch.zeros(layers, 2, rows, kv_heads, _MEASURED_SLOTS, head_dim, dtype=dtype)
+        q, mask = torch.zeros(rows, heads, head_dim), torch.zeros(rows, 1, 1, _MEASURED_SLOTS, dtype=dtype)
+        passes = []
+        for _ in range(4):
+            before = time.perf_counter()
+            for layer in kv:
+                attend_step(q, layer, mask)
+            passes.append((time.perf_counter() - before) / layers)
+    return min(passes)

@@ -1,0 +1,123 @@
+"""What has been drawn, on the device, and how the host learns of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = ["Block", "Progress", "Snapshot", "read"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is new since the last look.
+
+    Attributes:
+        tokens: For each stream its new tokens, without the stop token.
+        finished: For each stream whether it has ended.
+        stopped: For each stream whether a stop token ended it; False with ``finished``: it reached its limit.
+        broken: Streams whose logits were not finite.
+    """
+
+    tokens: tuple[tuple[int, ...], ...]
+    finished: tuple[bool, ...]
+    stopped: tuple[bool, ...]
+    broken: tuple[int, ...] = ()
+
+
+@dataclass
+class Snapshot:
+    """Copies that are on their way to the host."""
+
+    start: int
+    tokens: Tensor
+    flags: Tensor
+    counts: Tensor
+    done: torch.cuda.Event | None
+
+
+class Progress:
+    """Tokens and flags of all streams.
+
+    Attributes:
+        latest: int64 (streams,): the token drawn last.
+        count: int64 (streams,): tokens so far, without the stop token.
+        live: bool (streams,): streams that go on.
+    """
+
+    def __init__(self, streams: int, cap: int, device: torch.device) -> None:
+        self.latest = torch.zeros(streams, dtype=torch.int64, device=device)
+        self.count = torch.zeros(streams, dtype=torch.int64, device=device)
+        self.live = torch.zeros(streams, dtype=torch.bool, device=device)
+        self._stopped = torch.zeros(streams, dtype=torch.bool, device=device)
+        self._limit = torch.zeros(streams, dtype=torch.int64, device=device)
+        # One column more than the cap, where frozen streams write.
+        self._tokens = torch.zeros(streams, cap + 1, dtype=torch.int64, device=device)
+        self._seen = 0
+
+    @property
+    def state(self) -> list[Tensor]:
+        """Tensors that a step changes."""
+        return [self.latest, self.count, self.live, self._stopped, self._tokens]
+
+    def begin(self, limits: Sequence[int]) -> None:
+        """Start all streams, each with its most tokens."""
+        self.latest.zero_()
+        self.count.zero_()
+        self.live.fill_(True)
+        self._stopped.zero_()
+        self._limit.copy_(torch.tensor(list(limits)))
+        self._seen = 0
+
+    def add(self, tokens: Tensor, stop: Tensor) -> Tensor:
+        """Take one token for each live stream; returns `live` after it. Runs inside the captured step."""
+        counts = self.live & ~stop
+        at = torch.where(counts, self.count, self._tokens.shape[1] - 1)
+        self._tokens.scatter_(1, at[:, None], tokens[:, None])
+        self.latest.copy_(torch.where(counts, tokens, self.latest))
+        self._stopped.logical_or_(self.live & stop)
+        self.count.add_(counts)
+        self.live.logical_and_(~stop & (self.count < self._limit))
+        return self.live
+
+    def snapshot(self, drawn: int, broken: Tensor) -> Snapshot:
+        """Begin to copy what the host wants to know, without waiting for it.
+
+        Args:
+            drawn: Draws so far, at least as many as at the last snapshot.
+            broken: bool (streams,): streams whose logits were not finite.
+        """
+        # Live streams draw in step, so that the columns since the last snapshot hold all that is new.
+        parts = (self._tokens[:, self._seen : drawn], torch.stack([self.live, self._stopped, broken]), self.count)
+        start, self._seen = self._seen, drawn
+        if self.latest.device.type != "cuda":
+            tokens, flags, counts = (part.clone() for part in parts)
+            return Snapshot(start, tokens, flags, counts, None)
+        tokens, flags, counts = (
+            torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(part, non_blocking=True) for part in parts
+        )
+        done = torch.cuda.Event()
+        done.record()
+        return Snapshot(start, tokens, flags, counts, done)
+
+
+def read(snapshot: Snapshot) -> Block:
+    """Wait for a snapshot and say what is new in it."""
+    if snapshot.done is not None:
+        snapshot.done.synchronize()
+    live, stopped, broken = snapshot.flags.tolist()
+    counts = snapshot.counts.tolist()
+    rows = zip(snapshot.tokens.tolist(), counts, strict=True)
+    return Block(
+        tokens=tuple(tuple(row[: max(0, count - snapshot.start)]) for row, count in rows),
+        finished=tuple(not going for going in live),
+        stopped=tuple(stopped),
+        broken=tuple(stream for stream, is_broken in enumerate(broken) if is_broken),
+    )

@@ -1,0 +1,10 @@
+"""Linear layers over packed weights: fp32, bf16, fp16, int8 and int4, each by the kernel that is fastest here.
+
+A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
+"""
+
+from realtts.accel.linear.kernels import KERNELS, Kernel, kernels_for
+from realtts.accel.linear.packed import PackedLinear
+from realtts.accel.linear.plan import KernelPlan, choose_plan
+
+__all__ = ["KERNELS", "Kernel", "KernelPlan", "PackedLinear", "choose_plan", "kernels_for"]

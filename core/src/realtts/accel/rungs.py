@@ -1,0 +1,73 @@
+"""The usual rungs of a model on `realtts.accel.decoder`, and what each of them means for the decoder.
+
+A variant that needs others writes its own; these are the ones that most speech language models want.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.cuda_graph import CudaGraphs
+from realtts.accel.decoder.precision import Precision
+from realtts.context import Rung
+from realtts.hardware import INT8_CPU_FEATURES, cpu_features
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.context import Context
+
+__all__ = ["decoder_rungs", "graphs_of", "precision_of", "why_no_graphs"]
+
+_SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+def decoder_rungs(context: Context) -> Sequence[Rung]:
+    """Rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
+
+    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions; then the
+    context's dtype; then float32. On CUDA each is tried with graphs before the same without.
+    """
+    on_cuda = context.device.startswith("cuda")
+    asked = context.settings.quantization
+    quantized = asked if asked != "auto" else _automatic(context.device)
+    # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
+    pairs = [] if quantized == "none" else [(context.dtype if on_cuda else "float32", quantized)]
+    pairs += [(context.dtype, "none"), ("float32", "none")]
+    wanted = context.settings.cuda_graphs
+    graphs = [True, False] if wanted is True or (wanted == "auto" and on_cuda) else [False]
+    return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
+
+
+def precision_of(context: Context) -> Precision:
+    """The decoder's precision for the settings of a rung."""
+    kind = context.settings.quantization
+    weights = kind if kind in {"int8", "int4"} else _SHORT[context.dtype]
+    if context.device == "cpu":
+        return Precision.of(weights, torch.device("cpu"))
+    return Precision(weights, getattr(torch, context.dtype))
+
+
+def graphs_of(context: Context) -> GraphBackend | None:
+    """The backend that captures the rung's steps, or None where they run eagerly."""
+    return CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
+
+
+def why_no_graphs(context: Context) -> str | None:
+    """For `probe`: why the rung's graphs cannot be had here."""
+    if context.settings.cuda_graphs is True and not context.device.startswith("cuda"):
+        return "CUDA graphs need a CUDA device: set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
+    return None
+
+
+def _automatic(device: str) -> str:
+    return "int8" if device == "cpu" and cpu_features() & INT8_CPU_FEATURES else "none"
+
+
+def _rung(dtype: str, quantization: str, *, graphs: bool) -> Rung:
+    name = _SHORT[dtype] if quantization == "none" else quantization
+    settings = {"dtype": dtype, "quantization": quantization, "cuda_graphs": graphs}
+    return Rung(f"{name}+cuda_graphs" if graphs else name, settings)

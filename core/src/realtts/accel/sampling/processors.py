@@ -1,0 +1,113 @@
+"""Logits processors with their parameters as tensors, equal to those of transformers.
+
+Scores are float32 of shape (rows, candidates); parameters have the shape (rows, 1). Source of the reference behaviour:
+``transformers/generation/logits_process.py``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import Tensor
+
+__all__ = ["History", "min_p", "narrowed", "penalized", "top_k", "top_p"]
+
+_NEVER = float("-inf")
+
+
+def penalized(scores: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
+    """Repetition penalty (Keskar et al., 2019, arXiv:1909.05858) on the tokens of the mask."""
+    return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
+
+
+def top_k(scores: Tensor, k: Tensor, bound: int) -> Tensor:
+    """Keep the k best of each row and what ties with the last of them; k = 0 keeps all, ``bound`` is at least k."""
+    best = scores.topk(bound, -1).values
+    return scores.masked_fill(scores < _kth(best, k), _NEVER)
+
+
+def narrowed(scores: Tensor, k: Tensor, bound: int) -> tuple[Tensor, Tensor]:
+    """As `top_k`, but only the ``bound`` best are returned: their scores and their ids, both (rows, bound)."""
+    best, ids = scores.topk(bound, -1)
+    return best.masked_fill(best < _kth(best, k), _NEVER), ids
+
+
+def _kth(best: Tensor, k: Tensor) -> Tensor:
+    kth = best.gather(1, k.clamp(1, best.shape[1]) - 1)
+    return torch.where(k > 0, kth, _NEVER)
+
+
+def top_p(scores: Tensor, rest: Tensor) -> Tensor:
+    """Nucleus sampling (Holtzman et al., 2019, arXiv:1904.09751): at least the best token is kept.
+
+    ``rest`` is 1 - p, rounded once: subtracting in float32 would decide differently where the reference meets a tie.
+    """
+    ascending, order = scores.sort(-1)
+    improbable = ascending.softmax(-1).cumsum(-1) <= rest
+    improbable[:, -1].fill_(False)
+    removed = torch.zeros_like(improbable).scatter_(1, order, improbable)
+    # At p = 1 tokens whose probability rounds to zero would go, which the reference, doing nothing then, keeps.
+    return scores.masked_fill(removed & (rest > 0), _NEVER)
+
+
+def min_p(scores: Tensor, share: Tensor) -> Tensor:
+    """Keep tokens of at least this share of the best one's probability (Nguyen et al., 2024, arXiv:2407.01082)."""
+    p = scores.softmax(-1)
+    return scores.masked_fill(p < share * p.amax(-1, keepdim=True), _NEVER)
+
+
+class History:
+    """Which tokens the repetition penalty knows.
+
+    Args:
+        rows: Number of rows.
+        vocabulary: Number of tokens.
+        window: Only so many of the latest count; None: all.
+        device: Where the masks lie.
+    """
+
+    def __init__(self, rows: int, vocabulary: int, window: int | None, device: torch.device) -> None:
+        # The last column stands for "no token": frozen rows and empty places of the ring write there.
+        self._seen = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=device)
+        self._nothing = vocabulary
+        self._ring = None
+        if window is not None:
+            self._ring = torch.full((rows, window), vocabulary, dtype=torch.int64, device=device)
+            self._at = torch.zeros(rows, 1, dtype=torch.int64, device=device)
+
+    @property
+    def state(self) -> list[Tensor]:
+        """Tensors that `add` changes."""
+        return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
+
+    def begin(self, row: int, tokens: Iterable[int]) -> None:
+        """Forget a row and start it with these tokens."""
+        known = list(tokens)
+        self._seen[row] = False
+        if self._ring is not None:
+            size = self._ring.shape[1]
+            known = known[-size:]
+            self._ring[row] = self._nothing
+            self._ring[row, : len(known)] = torch.tensor(known, dtype=torch.int64, device=self._ring.device)
+            self._at[row] = len(known) % size
+        self._seen[row, known] = True
+
+    def add(self, tokens: Tensor, active: Tensor) -> None:
+        """Add one token to each active row."""
+        counted = torch.where(active, tokens, self._nothing)[:, None]
+        if self._ring is not None:
+            kept = self._ring.gather(1, self._at)
+            self._ring.scatter_(1, self._at, torch.where(active[:, None], counted, kept))
+            self._at.add_(active[:, None]).remainder_(self._ring.shape[1])
+            self._seen.zero_()
+            counted = self._ring
+        self._seen.scatter_(1, counted, True)
+
+    def mask(self, ids: Tensor | None) -> Tensor:
+        """Who is known: bool of shape (rows, vocabulary), or of the shape of the candidates' ids."""
+        return self._seen[:, :-1] if ids is None else self._seen.gather(1, ids)

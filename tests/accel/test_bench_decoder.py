@@ -1,0 +1,28 @@
+"""The bench of one decode step measures what it says and prints a record."""
+
+import json
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from realtts.bench import decoder  # noqa: E402
+
+SHAPE = ["--layers", "2", "--hidden", "64", "--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--mlp", "96"]
+
+
+def test_record_and_table(capsys, unchanged):
+    """One entry for each precision and number of rows; the floor and the error travel with it."""
+    more = ["--vocabulary", "50", "--positions", "20", "--repeats", "2", "--rows", "2", "4", "--threads", "1"]
+    assert decoder.main([*SHAPE, *more, "--precision", "fp32", "int8"]) == 0
+    *table, last = capsys.readouterr().out.splitlines()
+    record = json.loads(last)
+    assert len(table) == 5
+    assert [(e["precision"], e["rows"]) for e in record["entries"]] == [("fp32", 2), ("fp32", 4), ("int8", 2), ("int8", 4)]
+    exact, quantized = record["entries"][0], record["entries"][2]
+    assert exact["logit_error"] == 0
+    assert 1e-4 < quantized["logit_error"] < 0.1
+    assert quantized["bytes"] < exact["bytes"]
+    assert all(e["floor_s"] > 0 and e["ratio"] > 0 and e["transformers_s"] > 0 for e in record["entries"])
+    assert record["machine"]["threads"] == 1

@@ -1,0 +1,330 @@
+"""The decode loop: rows that do not disturb each other, ends, graphs, and nothing that grows."""
+
+import gc
+import itertools
+
+import psutil
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from families import HIDDEN, VOCABULARY, build  # noqa: E402
+
+from realtts import DecoderError, NotFinite  # noqa: E402
+from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, Taps  # noqa: E402
+from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
+from realtts.testing.recording import RecordingGraphs  # noqa: E402
+
+PRECISIONS = ["fp32", "bf16", "int8", "int4"]
+STOP = 7
+GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
+SPEECH = SamplingParams(temperature=0.9, min_p=0.02, repetition_penalty=1.2, guidance=0.5)
+BACKENDS = [
+    pytest.param(None, id="eager"),
+    pytest.param(RecordingGraphs, id="recorded"),
+    pytest.param(CudaGraphs, id="cuda", marks=pytest.mark.gpu),
+]
+
+
+@pytest.fixture(scope="module")
+def family():
+    """The family with most features."""
+    return build("qwen3")
+
+
+@pytest.fixture
+def backend_of(request):
+    """Backend and device of a parametrized test."""
+    if request.param is CudaGraphs and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param
+
+
+def noise_of(rows, n, seed):
+    """Random prompt embeddings."""
+    return torch.randn(rows, n, HIDDEN, generator=torch.Generator().manual_seed(seed))
+
+
+def make_loop(family, streams, *, precision="fp32", backend=None, order=GUIDED, kernel=None, embedding=None, **options):
+    """A loop with guidance, as Chatterbox has it."""
+    device = "cuda" if backend is CudaGraphs else "cpu"
+    decoder = family.decoder(precision=precision, rows=(2,), device=device, kernel=kernel)
+    embed = family.embed.to(device)
+    rows = 2 if "guidance" in order else 1
+    return DecodeLoop(
+        decoder,
+        decoder.pack(family.head),
+        embedding or (lambda tokens, _step, _state: embed[tokens].repeat(rows, 1)),
+        SamplingRecipe(VOCABULARY, order=order, stop_tokens=(STOP,)),
+        streams=streams,
+        **{"cap": 160, "buckets": Buckets(160, 32), "backend": backend and backend(), **options},
+    )
+
+
+def speak(loop, prompts, seeds, limits, params=SPEECH, **options):
+    """Tokens of each stream, and the last block."""
+    x = torch.cat([torch.cat([p for p, _ in prompts]), torch.cat([u for _, u in prompts])]).to(loop.decoder.device)
+    loop.begin(Prompt(x), [params] * len(seeds), seeds, limits, **options)
+    found = [[] for _ in seeds]
+    for block in loop.run():
+        for stream, tokens in zip(found, block.tokens, strict=True):
+            stream.extend(tokens)
+    return found, block
+
+
+def pair(seed):
+    """Conditional and unconditional prompt of one stream."""
+    return noise_of(1, 10, seed), noise_of(1, 10, seed + 100)
+
+
+@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
+def test_a_stream_is_the_same_alone_and_in_a_batch(family, backend_of):
+    """In float32: same tokens, whatever the neighbours do and whenever they end."""
+    prompts, seeds, limits = [pair(1), pair(2), pair(3)], [5, 6, 7], [90, 20, 60]
+    together, _ = speak(make_loop(family, 3, backend=backend_of), prompts, seeds, limits)
+    alone = [
+        speak(make_loop(family, 1, backend=backend_of), [p], [s], [n])[0][0]
+        for p, s, n in zip(prompts, seeds, limits, strict=True)
+    ]
+    assert together == alone
+    assert len({len(tokens) for tokens in together}) > 1
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_neighbours_do_not_matter_at_any_precision(family, precision):
+    """A row's hidden state is the same beside quiet, loud and absent neighbours, up to float32 noise."""
+    decoder = family.decoder(precision=precision, rows=(4,))
+    found = []
+    with torch.inference_mode():
+        for seed, loudness in ((1, 1.0), (2, 1.0), (3, 100.0), (4, 0.0)):
+            x = noise_of(4, 12, seed) * loudness
+            step = noise_of(4, 1, seed + 50)[:, 0] * loudness
+            x[2], step[2] = noise_of(1, 12, 77)[0], noise_of(1, 1, 78)[0, 0]
+            cache = decoder.new_cache(4, 32)
+            decoder.prefill(x, cache)
+            found.append(decoder.step(step, cache)[2])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_graphs_give_what_eager_decoding_gives(family, precision, backend_of):
+    """Over bucket boundaries, two requests with other parameters in a row, each bucket captured once."""
+    kernel = None if backend_of is CudaGraphs else {"bf16": "dense", "fp32": "dense"}.get(precision)
+    eager = make_loop(family, 2, precision=precision, kernel=kernel)
+    graphed = make_loop(family, 2, precision=precision, kernel=kernel, backend=backend_of)
+    for seed, params in ((1, SPEECH), (2, SamplingParams(temperature=1.3, top_p=0.9, guidance=0.1))):
+        request = ([pair(seed), pair(seed + 10)], [seed, seed + 1], [120, 80], params)
+        assert speak(graphed, *request)[0] == speak(eager, *request)[0]
+    assert len(graphed.graphs) == len({bucket for bucket, _ in graphed.graphs})
+
+
+def test_warm_up_captures_what_a_request_needs(family):
+    """After it, no request captures anything, and it leaves no trace in what is spoken."""
+    cold, warm = (make_loop(family, 1, backend=RecordingGraphs) for _ in range(2))
+    warm.warm_up(100)
+    captured = warm.graphs
+    assert [bucket for bucket, _ in captured] == [32, 64, 96, 128]
+    request = ([pair(4)], [4], [85])
+    assert speak(warm, *request)[0] == speak(cold, *request)[0]
+    assert sorted(warm.graphs, key=str) == sorted(captured, key=str)
+    warm.invalidate()
+    assert warm.graphs == []
+
+
+def test_the_end(family):
+    """A stop token ends a stream and is not part of it; a limit ends it too, and says so."""
+    loop = make_loop(family, 2, order=("temperature",))
+    x = noise_of(2, 10, 1)
+    seen = None
+    for seed in range(40):
+        loop.begin(Prompt(x), [SamplingParams()] * 2, [seed, seed + 1], [100, 3])
+        blocks = list(loop.run())
+        lengths = [sum(len(block.tokens[stream]) for block in blocks) for stream in (0, 1)]
+        assert all(STOP not in tokens for block in blocks for tokens in block.tokens)
+        assert blocks[-1].finished == (True, True)
+        assert blocks[-1].stopped[0] == (lengths[0] < 100)
+        assert lengths[1] <= 3
+        seen = seen or (lengths[0] < 100 and lengths)
+    assert seen, "no seed drew the stop token"
+
+
+def test_min_new_tokens_and_limit_force_a_length(family):
+    """With both the same, a stream has exactly so many tokens."""
+    loop = make_loop(family, 1)
+    forced = SamplingParams(temperature=1.5, min_new_tokens=64, guidance=0.5)
+    (tokens,), last = speak(loop, [pair(1)], [3], [64], forced)
+    assert len(tokens) == 64
+    assert last.stopped == (False,)
+
+
+def test_blocks_come_while_it_decodes(family):
+    """Streaming: every ``check_every`` steps; who stops reading stops the work."""
+    loop = make_loop(family, 1, check_every=4)
+    forced = SamplingParams(min_new_tokens=30, guidance=0.5)
+    loop.begin(Prompt(torch.cat(pair(1))), [forced], [1], [30])
+    sizes = [len(block.tokens[0]) for block in itertools.islice(loop.run(), 3)]
+    assert sizes == [4, 4, 4]
+    assert loop.cache.used[0] < 25
+    assert [len(b.tokens[0]) for b in loop.run()] == [4, 4, 4, 4, 2]
+
+
+def test_a_prefix_read_once_serves_many_rows(family):
+    """Rows that begin with a copied prefix go on as if each had read it."""
+    loop = make_loop(family, 2, order=("temperature",))
+    shared, own = noise_of(1, 20, 1), noise_of(2, 6, 2)
+    whole = torch.cat([shared.repeat(2, 1, 1), own], 1)
+    greedy = [SamplingParams(greedy=True)] * 2
+    loop.begin(Prompt(whole), greedy, [0, 1], [40, 40])
+    expected = [b.tokens for b in loop.run()]
+    prefix = loop.decoder.new_cache(1, 32)
+    with torch.inference_mode():
+        loop.decoder.prefill(shared, prefix)
+        loop.cache.reset()
+        loop.cache.copy_prefix(prefix, 0, [0, 1], 20)
+    loop.begin(Prompt(own), greedy, [0, 1], [40, 40], after_prefix=True)
+    assert [b.tokens for b in loop.run()] == expected
+
+
+@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
+def test_a_second_decoder_inside_the_step(family, backend_of):
+    """A code predictor: its cache is reset for every frame, within the same graph, and it sees the hidden state."""
+    device = "cuda" if backend_of is CudaGraphs else "cpu"
+    small = build("qwen2", seed=4).decoder(rows=(1,), device=device)
+    codes = torch.linspace(-1, 1, VOCABULARY * HIDDEN).sin().view(VOCABULARY, HIDDEN).to(device)
+
+    cache = small.new_cache(1, 8)
+
+    def frame(tokens, _step, state):
+        cache.reset()
+        x = small.prefill(torch.stack([state["hidden"], codes[tokens]], 1), cache, attended=8)
+        total = codes[tokens]
+        for _ in range(3):
+            x = small.step(x, cache, attended=8)
+            total = total + x
+        return total
+
+    def run(backend):
+        loop = make_loop(family, 1, order=("temperature",), backend=backend, embedding=frame)
+        loop.begin(Prompt(noise_of(1, 5, 1).to(device)), [SamplingParams()], [3], [50])
+        return [token for block in loop.run() for token in block.tokens[0]]
+
+    assert run(backend_of) == run(None)
+
+
+def test_row_state_moves_on_inside_the_graph(family):
+    """A trailing text that is consumed step by step, then padding: held in tensors, changed in place."""
+    text = noise_of(1, 12, 5)
+
+    def embedding(tokens, step, state):
+        at = (step - 1).clamp(max=state["text"].shape[1] - 1)
+        state["used"].add_(1)
+        return family.embed[tokens] + state["text"].gather(1, at.view(-1, 1, 1).expand(-1, 1, HIDDEN))[:, 0]
+
+    def run(backend):
+        loop = make_loop(
+            family,
+            1,
+            order=("temperature",),
+            backend=backend,
+            embedding=embedding,
+            row_state={"text": text.clone(), "used": torch.zeros(1, dtype=torch.int64)},
+        )
+        forced = SamplingParams(min_new_tokens=30)
+        loop.begin(Prompt(noise_of(1, 5, 1)), [forced], [3], [30])
+        return [t for block in loop.run() for t in block.tokens[0]], int(loop.row_state["used"])
+
+    eager = run(None)
+    assert eager[1] == 29
+    assert run(RecordingGraphs) == eager
+
+
+def test_taps_reach_a_processor_inside_the_graph(family):
+    """A model's own processor reads attention of the step before, and bans a token by it."""
+
+    def run(backend):
+        taps = Taps([(1, 2)], rows=1, cap=160)
+
+        def processor(scores, _step):
+            looks_back = taps.step[0, :, :10].sum(-1, keepdim=True) > 0.4
+            return torch.where(looks_back, scores - scores.amax(-1, keepdim=True).clamp(min=0), scores * 2)
+
+        decoder = family.decoder(rows=(1,))
+        recipe = SamplingRecipe(VOCABULARY, order=("own", "temperature"), own={"own": processor})
+        loop = DecodeLoop(
+            decoder,
+            decoder.pack(family.head),
+            lambda tokens, _step, _state: family.embed[tokens],
+            recipe,
+            cap=160,
+            taps=taps,
+            backend=backend,
+        )
+        loop.begin(Prompt(noise_of(1, 10, 2)), [SamplingParams()], [1], [80])
+        return [t for block in loop.run() for t in block.tokens[0]], taps.step.clone()
+
+    tokens, attention = run(None)
+    recorded, replayed = run(RecordingGraphs())
+    assert recorded == tokens
+    torch.testing.assert_close(attention, replayed)
+    torch.testing.assert_close(attention.sum(-1), torch.ones(1, 1))
+
+
+def test_broken_logits_are_an_error(family):
+    """NaN in a weight: the step after it says which stream, and names the switch."""
+    loop = make_loop(family, 2)
+    x = torch.cat([pair(1)[0], pair(2)[0], pair(1)[1], pair(2)[1]])
+    x[1, 3, 5] = float("nan")
+    loop.begin(Prompt(x), [SPEECH] * 2, [1, 2], [20, 20])
+    with pytest.raises(NotFinite, match="stream 1 .*dtype"):
+        list(loop.run())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"limits": [200]}, "10 prompt positions and 200 tokens.*160 slots"),
+        ({"limits": [0]}, "max_new_tokens"),
+        ({"seeds": [1, 2]}, "2 seeds"),
+        ({"x": torch.zeros(1, 10, HIDDEN)}, "shape"),
+        ({"x": torch.zeros(2, 10, HIDDEN + 1)}, "shape"),
+    ],
+    ids=["too long", "nothing", "seeds", "rows", "width"],
+)
+def test_what_does_not_fit_is_refused(family, change, message):
+    """Before any work, by name."""
+    loop = make_loop(family, 1)
+    given = {"x": torch.cat(pair(1)), "seeds": [1], "limits": [5], **change}
+    with pytest.raises(DecoderError, match=message):
+        loop.begin(Prompt(given["x"]), [SPEECH], given["seeds"], given["limits"])
+    assert loop.cache.used == [0, 0]
+
+
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+def test_nothing_grows(family, backend, unchanged):
+    """50 requests of different lengths, over 2,000 steps: no new graph, no compilation, no tensor, no memory."""
+    loop = make_loop(family, 1, backend=backend)
+    loop.warm_up(160)
+    counted = torch._dynamo.utils.counters
+    compiled = {name: dict(values) for name, values in counted.items()}
+
+    def requests(first, last):
+        steps = 0
+        for number in range(first, last):
+            forced = SamplingParams(min_new_tokens=20 + number % 50, temperature=0.5 + number / 50, guidance=0.5)
+            (tokens,), _ = speak(loop, [pair(number)], [number], [20 + number % 50], forced)
+            steps += len(tokens)
+        gc.collect()
+        tensors = [o for o in gc.get_objects() if type(o) is torch.Tensor]
+        return steps, (len(tensors), sum(t.numel() for t in tensors)), psutil.Process().memory_info().rss
+
+    _, before, rss_before = requests(0, 50)  # every length once, so that all that is lazy has happened
+    graphs = list(loop.graphs)
+    steps, after, rss_after = requests(0, 50)
+    assert steps > 2000
+    assert after == before
+    assert sorted(loop.graphs, key=str) == sorted(graphs, key=str)
+    assert {name: dict(values) for name, values in counted.items()} == compiled
+    assert rss_after - rss_before < 16 * 2**20

@@ -1,0 +1,191 @@
+"""In float32 the decoder gives what transformers gives: the same tokens, and logits within 1e-4."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from families import FAMILIES, HIDDEN, VOCABULARY, build  # noqa: E402
+
+from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, Taps  # noqa: E402
+from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
+from realtts.testing.recording import RecordingGraphs  # noqa: E402
+
+STEPS = 200
+BACKENDS = [
+    pytest.param(lambda: None, id="eager"),
+    pytest.param(RecordingGraphs, id="recorded"),
+]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    """A random model of each family."""
+    return build(request.param)
+
+
+def greedy_reference(family, prompts, steps):
+    """Tokens (rows, steps) and logits (rows, steps, vocabulary) of transformers, each row decoded alone."""
+    tokens, logits = [], []
+    for prompt in prompts:
+        with torch.inference_mode():
+            answer = family.reference(input_ids=prompt[None], use_cache=True)
+            row_tokens, row_logits = [], []
+            for _ in range(steps):
+                row_logits.append(answer.logits[0, -1])
+                row_tokens.append(row_logits[-1].argmax())
+                answer = family.reference(
+                    input_ids=row_tokens[-1].view(1, 1), past_key_values=answer.past_key_values, use_cache=True
+                )
+        tokens.append(torch.stack(row_tokens))
+        logits.append(torch.stack(row_logits))
+    return torch.stack(tokens), torch.stack(logits)
+
+
+def prompts_of(lengths, seed=3):
+    """Random token ids of given lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randint(VOCABULARY, (n,), generator=generator) for n in lengths]
+
+
+def padded(family, prompts, side):
+    """Embeddings and validity of prompts of different lengths; the padding is noise, which must not matter."""
+    longest = max(map(len, prompts))
+    x = torch.randn(len(prompts), longest, HIDDEN, generator=torch.Generator().manual_seed(9))
+    valid = torch.zeros(len(prompts), longest, dtype=torch.bool)
+    for row, prompt in enumerate(prompts):
+        place = slice(longest - len(prompt), None) if side == "left" else slice(0, len(prompt))
+        x[row, place], valid[row, place] = family.embed[prompt], True
+    return Prompt(x, valid)
+
+
+def greedy_loop(family, rows, **options):
+    """A loop that keeps every step's logits; buckets are small, so that many boundaries are crossed."""
+    decoder = family.decoder(rows=(rows,))
+    head, seen = decoder.pack(family.head), []
+
+    def recorded(hidden):
+        logits = head(hidden)
+        seen.append(logits)
+        return logits
+
+    return seen, DecodeLoop(
+        decoder,
+        recorded,
+        lambda tokens, _step, _state: family.embed[tokens],
+        SamplingRecipe(VOCABULARY, order=()),
+        streams=rows,
+        cap=300,
+        buckets=Buckets(300, 32),
+        **options,
+    )
+
+
+def spoken(loop):
+    """All tokens of each stream."""
+    found = [[] for _ in range(loop.streams)]
+    for block in loop.run():
+        for stream, tokens in zip(found, block.tokens, strict=True):
+            stream.extend(tokens)
+    return found
+
+
+GREEDY = SamplingParams(greedy=True)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 8])
+def test_greedy_decoding_is_transformers(family, rows):
+    """Prefill and 200 steps, over bucket boundaries; rows of one length."""
+    prompts = prompts_of([40] * rows)
+    expected, logits = greedy_reference(family, prompts, STEPS)
+    seen, loop = greedy_loop(family, rows)
+    loop.begin(Prompt(family.embed[torch.stack(prompts)]), [GREEDY] * rows, [0] * rows, [STEPS] * rows)
+    assert spoken(loop) == expected.tolist()
+    assert (torch.stack(seen, 1) - logits).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_changes_nothing(family, side):
+    """Different prompts per row, padded on either side, each as if it stood alone."""
+    prompts = prompts_of([5, 40, 17])
+    expected, logits = greedy_reference(family, prompts, 60)
+    seen, loop = greedy_loop(family, 3)
+    loop.begin(padded(family, prompts, side), [GREEDY] * 3, [0] * 3, [60] * 3)
+    assert spoken(loop) == expected.tolist()
+    assert (torch.stack(seen, 1) - logits).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_sampled_tokens_are_those_of_torch_multinomial(family, backend):
+    """Per row: transformers' logits, softmax, and torch.multinomial from a generator with the row's seed."""
+    prompts = prompts_of([12, 12], seed=5)
+    seeds, expected = [11, 12], []
+    for prompt, seed in zip(prompts, seeds, strict=True):
+        generator = torch.Generator().manual_seed(seed)
+        row = list(prompt)
+        with torch.inference_mode():
+            for _ in range(40):
+                p = family.reference(input_ids=torch.stack(row)[None]).logits[:, -1].div(0.8).softmax(-1)
+                row.append(torch.multinomial(p, 1, generator=generator)[0, 0])
+        expected.append([int(token) for token in row[len(prompt) :]])
+    decoder = family.decoder()
+    loop = DecodeLoop(
+        decoder,
+        decoder.pack(family.head),
+        lambda tokens, _step, _state: family.embed[tokens],
+        SamplingRecipe(VOCABULARY, order=("temperature",)),
+        streams=2,
+        cap=64,
+        backend=backend(),
+    )
+    loop.begin(Prompt(family.embed[torch.stack(prompts)]), [SamplingParams(temperature=0.8)] * 2, seeds, [40, 40])
+    assert spoken(loop) == expected
+
+
+def test_taps_are_the_attention_of_transformers(family):
+    """Chosen heads of the prompt and of every step."""
+    prompt = prompts_of([20])[0]
+    heads = [(0, 3), (2, 0), (2, 1)]
+    following = prompts_of([6], seed=8)[0]
+    with torch.inference_mode():
+        whole = torch.cat([prompt, following])
+        attention = family.reference(input_ids=whole[None], output_attentions=True).attentions
+    decoder = family.decoder(rows=(1,))
+    cache = decoder.new_cache(1, 64)
+    taps = Taps(heads, rows=1, cap=64)
+    with torch.inference_mode():
+        decoder.prefill(family.embed[prompt][None], cache, taps=taps)
+        expected = torch.stack([attention[layer][0, head, :20, :20] for layer, head in heads])
+        torch.testing.assert_close(taps.prompt[:, 0], expected, atol=1e-5, rtol=0)
+        for at, token in enumerate(following, start=20):
+            decoder.step(family.embed[token][None], cache, taps=taps)
+            expected = torch.stack([attention[layer][0, head, at, : at + 1] for layer, head in heads])
+            torch.testing.assert_close(taps.step[:, 0, : at + 1], expected, atol=1e-5, rtol=0)
+            assert not taps.step[:, 0, at + 1 :].any()
+
+
+def test_a_prefill_in_parts_is_the_whole(family):
+    """A second prefill goes on where the first one ended; every position's hidden state can be had."""
+    x = family.embed[prompts_of([30])[0]][None]
+    decoder = family.decoder(rows=(1,))
+    with torch.inference_mode():
+        whole = decoder.prefill(x, decoder.new_cache(1, 64), every=True)
+        cache = decoder.new_cache(1, 64)
+        parts = [decoder.prefill(part, cache, every=True) for part in x.split([13, 1, 16], dim=1)]
+        reference = family.reference.model(inputs_embeds=x).last_hidden_state
+    torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=0)
+    torch.testing.assert_close(whole, reference, atol=1e-4, rtol=0)
+
+
+def test_positions_apart_from_slots(family):
+    """Rotary positions may repeat or jump: here every second position, as transformers gets them."""
+    tokens = prompts_of([16])[0]
+    positions = torch.arange(16)[None] * 2
+    decoder = family.decoder(rows=(1,))
+    cache = decoder.new_cache(1, 64)
+    with torch.inference_mode():
+        found = decoder.prefill(family.embed[tokens][None], cache, positions=positions, every=True)
+        expected = family.reference.model(input_ids=tokens[None], position_ids=positions).last_hidden_state
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    assert cache.slots.tolist() == [16]
+    assert cache.positions.tolist() == [31]

@@ -1,0 +1,230 @@
+"""Configuration, weights and cache of the decoder: what is read, and what is refused by name."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from families import HIDDEN, build  # noqa: E402
+
+from realtts import CheckpointMismatch, DecoderError, QuantizationUnavailable  # noqa: E402
+from realtts.accel.decoder import Buckets, Decoder, DecoderConfig, KVCache, Precision, Rope  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def family():
+    """The family with most tensors."""
+    return build("qwen2")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "gpt2"}, "gpt2"),
+        ({"hidden_act": "gelu"}, "gelu"),
+        ({"mlp_bias": True}, "mlp_bias"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"use_sliding_window": True}, "sliding"),
+        ({"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e4}}, "yarn"),
+        ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+        ({"num_key_value_heads": 3}, "3 kv_heads"),
+        ({"num_hidden_layers": 0}, "layers is 0"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_the_decoder_lacks_is_refused(change, message):
+    """A configuration with a feature that would be computed wrongly."""
+    values = transformers.LlamaConfig(num_attention_heads=4, hidden_size=64).to_dict() | change
+    with pytest.raises(DecoderError, match=message):
+        DecoderConfig.from_transformers(values)
+
+
+def test_rotary_parameters_of_transformers_4():
+    """Older files keep theta and scaling at the top."""
+    values = transformers.LlamaConfig(num_attention_heads=4, hidden_size=64).to_dict()
+    del values["rope_parameters"]
+    found = DecoderConfig.from_transformers({**values, "rope_theta": 5e5, "rope_scaling": None})
+    assert found.rope == Rope(5e5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("model.layers.1.self_attn.k_proj.bias"), "missing.*layers.1.self_attn.k_proj.bias"),
+        (lambda s: s.update({"model.layers.0.extra.weight": torch.zeros(1)}), "unexpected.*layers.0.extra.weight"),
+        (
+            lambda s: s.update({"model.norm.weight": torch.zeros(3)}),
+            r"norm.weight has the shape \(3,\), expected \(64,\)",
+        ),
+    ],
+    ids=["missing", "unexpected", "misshapen"],
+)
+def test_weights_that_do_not_fit_are_refused(family, change, message):
+    """The tensor is named."""
+    state = dict(family.state)
+    change(state)
+    with pytest.raises(CheckpointMismatch, match=message):
+        Decoder.from_state_dict(family.config, state)
+
+
+@pytest.mark.parametrize(
+    ("precision", "bound"), [("bf16", 0.03), ("int8", 0.06), ("int4", 0.6)], ids=["bf16", "int8", "int4"]
+)
+def test_teacher_forced_error_of_each_precision(family, precision, bound):
+    """Relative error of the hidden states of 40 positions against float32, and that it is not zero."""
+    x = torch.randn(2, 40, HIDDEN, generator=torch.Generator().manual_seed(1))
+
+    def hidden(decoder):
+        cache = decoder.new_cache(2, 64)
+        with torch.inference_mode():
+            found = [decoder.prefill(x[:, :8], cache)]
+            found += [decoder.step(x[:, at], cache) for at in range(8, 40)]
+        return torch.stack(found)
+
+    exact = hidden(family.decoder())
+    error = (hidden(family.decoder(precision=precision)) - exact).norm() / exact.norm()
+    assert 1e-5 < error < bound
+
+
+def test_precision_by_hand(family):
+    """Each type of its own: int8 weights, bf16 activations, float32 cache."""
+    decoder = family.decoder(precision=Precision("int8", torch.bfloat16, torch.float32))
+    cache = decoder.new_cache(1, 16)
+    assert cache.dtype == torch.float32
+    with torch.inference_mode():
+        assert decoder.prefill(torch.zeros(1, 4, HIDDEN), cache).dtype == torch.bfloat16
+
+
+def test_unknown_precision_and_kernel(family):
+    """Errors that list what there is, or name the switch."""
+    with pytest.raises(DecoderError, match="int8, int4"):
+        family.decoder(precision="int2")
+    with pytest.raises(QuantizationUnavailable, match='quantization="none"'):
+        family.decoder(precision="int8", kernel="none such")
+
+
+def test_buckets():
+    """The smallest that holds; the cap is the last one."""
+    buckets = Buckets(cap=150, size=64)
+    assert [buckets.holding(n) for n in (0, 1, 64, 65, 128, 129, 150)] == [64, 64, 64, 128, 128, 150, 150]
+    assert buckets.all() == [64, 128, 150]
+    with pytest.raises(ValueError, match="151"):
+        buckets.holding(151)
+
+
+def test_a_full_cache_is_an_error(family):
+    """By step and by prompt, each before it writes."""
+    decoder = family.decoder(rows=(1,))
+    cache = decoder.new_cache(1, 4)
+    with torch.inference_mode():
+        decoder.prefill(torch.zeros(1, 3, HIDDEN), cache)
+        with pytest.raises(DecoderError, match="2 positions after 3.*4 slots"):
+            decoder.prefill(torch.zeros(1, 2, HIDDEN), cache)
+        decoder.step(torch.zeros(1, HIDDEN), cache)
+        with pytest.raises(DecoderError, match="all 4 slots"):
+            decoder.step(torch.zeros(1, HIDDEN), cache)
+    with pytest.raises(DecoderError, match="positions"):
+        decoder.new_cache(1, 10_000)
+    with pytest.raises(DecoderError, match="0 rows"):
+        decoder.new_cache(0, 10)
+
+
+def test_a_finished_row_is_replaced_while_the_others_go_on(family):
+    """Reset and prefill of one row: neither it nor its neighbour sees the other."""
+    x = torch.randn(3, 20, HIDDEN, generator=torch.Generator().manual_seed(2))
+    decoder = family.decoder(rows=(2,))
+
+    def alone(row, prompt):
+        cache = decoder.new_cache(1, 64)
+        found = [decoder.prefill(x[row : row + 1, :prompt], cache)]
+        return [*found, *(decoder.step(x[row : row + 1, at], cache) for at in range(prompt, 20))]
+
+    with torch.inference_mode():
+        cache = decoder.new_cache(2, 64)
+        decoder.prefill(x[:2, :10], cache)
+        for at in range(10, 15):
+            together = decoder.step(x[:2, at], cache)
+        cache.reset([1])
+        found = [decoder.prefill(x[2:, :6], cache, rows=[1])]
+        torch.testing.assert_close(found[0], alone(2, 6)[0], atol=1e-5, rtol=0)
+        for step in range(5):
+            together = decoder.step(torch.stack([x[0, 15 + step], x[2, 6 + step]]), cache)
+        torch.testing.assert_close(together[0], alone(0, 10)[10][0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(together[1], alone(2, 6)[5][0], atol=1e-5, rtol=0)
+
+
+def test_frozen_rows_write_nothing_that_counts(family):
+    """Slots, positions and validity of a frozen row stay; so does what it attends to."""
+    decoder = family.decoder(rows=(2,))
+    cache = decoder.new_cache(2, 32)
+    with torch.inference_mode():
+        decoder.prefill(torch.randn(2, 6, HIDDEN, generator=torch.Generator().manual_seed(1)), cache)
+        kept = cache.layer(0)[:, 1, :, :6].clone()
+        cache.active[1] = False
+        for _ in range(30 - 6):
+            decoder.step(torch.ones(2, HIDDEN), cache)
+    assert cache.slots.tolist() == [30, 6]
+    assert cache.positions.tolist() == [30, 6]
+    assert cache.valid.sum(1).tolist() == [30, 6]
+    assert torch.equal(cache.layer(0)[:, 1, :, :6], kept)
+    assert not cache.layer(0)[:, 1, :, 6:32].any()
+
+
+@pytest.mark.parametrize(("length", "ok"), [(0, False), (5, True), (6, False), (40, False)])
+def test_prefixes_that_do_not_fit_are_refused(family, length, ok):
+    """Longer than what is filled, or than the cache."""
+    decoder = family.decoder(rows=(1,))
+    source, target = decoder.new_cache(1, 32), decoder.new_cache(2, 16)
+    with torch.inference_mode():
+        decoder.prefill(torch.zeros(1, 5, HIDDEN), source)
+    if ok:
+        target.copy_prefix(source, 0, [0, 1], length)
+        assert target.slots.tolist() == [5, 5]
+    else:
+        with pytest.raises(DecoderError, match="prefix"):
+            target.copy_prefix(source, 0, [0, 1], length)
+
+
+def test_memory_that_is_never_reached_is_never_written():
+    """A large cap costs what is used of it."""
+    import psutil
+
+    config = DecoderConfig(layers=8, hidden_size=64, heads=8, kv_heads=8, head_dim=64, mlp_size=64)
+    before = psutil.Process().memory_info().rss
+    cache = KVCache(config, 2, 16_384, dtype=torch.float32, device="cpu")
+    cache.reach(64)
+    assert cache.bytes > 2**30
+    assert psutil.Process().memory_info().rss - before < 2**27
+
+
+def test_bytes_of_a_step(family):
+    """What the floor of a step counts: all weights of the layers, and the cache up to what is attended to."""
+    for precision, width in (("fp32", 4), ("int8", 1)):
+        decoder = family.decoder(precision=Precision(precision, torch.float32, torch.float32))
+        weights = sum(t.numel() for n, t in family.state.items() if "proj.weight" in n)
+        cache = decoder.new_cache(2, 63)
+        assert decoder.bytes_read(cache, 32) == weights * width + cache.bytes // 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it imports its compiler
+def test_compiled_steps_are_eager_steps(family):
+    """Same hidden states, and one graph for each function, however many steps and slots there are."""
+    from realtts.accel.compile import cpp_compiler, recompilations
+
+    if cpp_compiler() is None:
+        pytest.skip("no C++ compiler")
+    decoder = family.decoder(rows=(2,))
+    x = torch.randn(2, 60, HIDDEN, generator=torch.Generator().manual_seed(6))
+
+    def hidden():
+        cache = decoder.new_cache(2, 200)
+        with torch.inference_mode():
+            decoder.prefill(x[:, :20], cache)
+            return torch.stack([decoder.step(x[:, at], cache) for at in range(20, 60)])
+
+    eager = hidden()
+    decoder.compile(fallback=False)
+    torch.testing.assert_close(hidden(), eager, atol=1e-5, rtol=1e-5)
+    counted = recompilations()
+    torch.testing.assert_close(hidden(), eager, atol=1e-5, rtol=1e-5)
+    assert recompilations() == counted

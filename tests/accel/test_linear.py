@@ -1,0 +1,292 @@
+"""Every kernel multiplies within its precision, whatever stands in the other rows; plans choose among them."""
+
+import time
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from realtts import QuantizationUnavailable  # noqa: E402
+from realtts.accel.linear import KERNELS, Kernel, KernelPlan, PackedLinear, choose_plan, kernels_for  # noqa: E402
+from realtts.accel.linear import plan as plan_module  # noqa: E402
+
+linear = torch.nn.functional.linear
+
+pytestmark = pytest.mark.usefixtures("unchanged")
+
+PRECISIONS = ("fp32", "bf16", "fp16", "int8", "int4")
+CPU = torch.device("cpu")
+WITHIN = {"fp32": 1e-6, "bf16": 4e-3, "fp16": 5e-4, "int8": 0.015, "int4": 0.13}
+"""Relative error with normally distributed weights and inputs; found were 6e-7, 3e-3, 4e-4, 0.012 and 0.10."""
+SIZES = [(64, 64), (256, 1024), (97, 160), (1001, 256), (512, 4096)]
+
+
+def normal(*shape, seed=0):
+    """Normally distributed numbers from a generator of their own."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def kernels_of_this_machine():
+    """Those of the CPU, and of CUDA where there is a GPU."""
+    marks = {"cpu": [], "cuda": [pytest.mark.gpu]}
+    devices = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
+    return [
+        pytest.param(k, id=f"{k.device}-{k.precision}-{k.name}", marks=marks[k.device])
+        for k in KERNELS
+        if k.device in devices
+    ]
+
+
+@pytest.fixture(params=kernels_of_this_machine())
+def kernel(request):
+    """Each kernel that works here."""
+    if not request.param.works():
+        pytest.skip("does not work with this torch")
+    return request.param
+
+
+def product(kernel, weight, bias, x):
+    """By the kernel, as float32 on the CPU."""
+    device = kernel.device
+    with torch.inference_mode():
+        packed = kernel.pack(weight.to(device), None if bias is None else bias.to(device))
+        return kernel.run(packed, x.to(device)).float().cpu()
+
+
+# -- kernels ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_every_precision_is_served_on_the_cpu(precision):
+    """By at least one kernel."""
+    found = kernels_for(precision, CPU)
+    assert found
+    assert all((kernel.precision, kernel.device) == (precision, "cpu") for kernel in found)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 16, 130])
+@pytest.mark.parametrize(("outputs", "inputs"), SIZES)
+def test_products_are_within_the_precision(kernel, outputs, inputs, rows):
+    """Sizes of real layers and odd ones: outputs no multiple of 16, with a bias that the error must not hide."""
+    weight, bias = normal(outputs, inputs) / inputs**0.5, normal(outputs, seed=1)
+    x = normal(rows, inputs, seed=2)
+    plain = product(kernel, weight, None, x)
+    expected = linear(x.double(), weight.double())
+    assert plain.shape == (rows, outputs)
+    # One product of few numbers scatters around what many show.
+    limit = WITHIN[kernel.precision] * (1 if rows * outputs > 500 else 2)
+    assert (plain - expected).norm() / expected.norm() < limit
+    biased = product(kernel, weight, bias, x)
+    assert (biased - (plain + bias)).abs().max() <= 0.02 * biased.abs().max()
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(1, 1), (17, 33), (5, 31), (3, 100)])
+def test_odd_inputs_work_or_are_refused(kernel, outputs, inputs):
+    """Int4 works in groups of 32 and says so; everything else takes any size."""
+    if kernel.precision == "int4":
+        with pytest.raises(QuantizationUnavailable, match=rf'has {inputs}.*quantization="none"'):
+            kernel.pack(torch.ones(outputs, inputs, device=kernel.device), None)
+        return
+    found = product(kernel, torch.ones(outputs, inputs), torch.ones(outputs), torch.ones(2, inputs))
+    assert torch.allclose(found, torch.full((2, outputs), inputs + 1.0), rtol=0.01)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 16])
+@pytest.mark.parametrize("neighbours", [8.0, 1e4, 0.0, float("inf"), float("nan")])
+def test_a_row_does_not_depend_on_what_its_neighbours_hold(kernel, rows, neighbours):
+    """Bit for bit: eight times louder, deafening, silent, or broken."""
+    weight, x = normal(97, 160), normal(rows, 160, seed=2)
+    among = x.clone()
+    among[1:] *= neighbours
+    assert torch.equal(product(kernel, weight, None, among)[0], product(kernel, weight, None, x)[0])
+    last = x.clone()
+    last[:-1] *= neighbours
+    assert torch.equal(product(kernel, weight, None, last)[-1], product(kernel, weight, None, x)[-1])
+
+
+@pytest.mark.parametrize("rows", [2, 16, 130])
+def test_a_row_among_many_is_a_row_alone(kernel, rows):
+    """Up to the order of summation, which a product of another size may change: one rounding of the kernel's type."""
+    weight, x = normal(256, 1024) / 32, normal(rows, 1024, seed=2)
+    alone, among = product(kernel, weight, None, x[:1])[0], product(kernel, weight, None, x)[0]
+    exact = {"fp32": 1e-6, "bf16": 2e-3, "fp16": 5e-4, "int8": 2e-3, "int4": 2e-3}[kernel.precision]
+    assert (among - alone).norm() <= exact * alone.norm()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("layout", ["rows", "columns", "slice", "none"])
+def test_inputs_of_any_type_and_layout_are_taken(kernel, dtype, layout):
+    """And left as they are."""
+    weight = normal(64, 128)
+    x = {
+        "rows": normal(6, 128),
+        "columns": normal(128, 6).t(),
+        "slice": normal(6, 300)[:, 3:259:2],
+        "none": normal(0, 128),
+    }[layout].to(dtype)
+    before = x.clone()
+    found = product(kernel, weight, None, x)
+    assert torch.allclose(found, product(kernel, weight, None, before.contiguous()), atol=1e-4)
+    assert torch.equal(x, before)
+    assert found.shape == (len(x), 64)
+
+
+def test_packing_and_running_leave_the_weight_alone(kernel):
+    """It belongs to the caller."""
+    weight = normal(64, 128)
+    before = weight.clone()
+    x = normal(2, 128, seed=2).to(kernel.device)
+    packed = kernel.pack(weight.to(kernel.device), None)
+    kernel.run(packed, x)
+    assert torch.equal(weight, before)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, AttributeError, TypeError])
+def test_a_kernel_that_raises_does_not_work(error):
+    """Whatever a torch without it raises."""
+
+    def pack(weight, bias):
+        raise error("removed")
+
+    assert not Kernel(f"gone-{error.__name__}", "int8", "cpu", pack, lambda packed, x: x).works()
+
+
+def test_a_kernel_that_gives_wrong_numbers_does_not_work():
+    """It is compared, not only called."""
+    assert not Kernel("zeros", "int8", "cpu", lambda w, b: w, lambda w, x: torch.zeros(len(x), len(w))).works()
+    assert not Kernel("nan", "int8", "cpu", lambda w, b: w, lambda w, x: linear(x, w) * float("nan")).works()
+
+
+def test_where_the_deprecated_tensors_are_gone_others_serve(monkeypatch):
+    """Torch means to remove per-channel quantized tensors, on which one int8 kernel relies."""
+
+    def removed(*_):
+        raise AttributeError("removed")
+
+    gone = next(k for k in KERNELS if k.name == "int8_rows")
+    assert "int8_rows" in {k.name for k in KERNELS}
+    substitute = Kernel("int8_rows", "int8", "cpu", removed, gone.run)
+    monkeypatch.setattr("realtts.accel.linear.kernels.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
+    assert "int8_rows" not in [k.name for k in kernels_for("int8", CPU)]
+    assert choose_plan([normal(64, 64)], "int8").kernels
+
+
+# -- plans -----------------------------------------------------------------------------------------------------------
+
+
+def fake(name, seconds):
+    """A kernel whose products are right and cost what it says, on the clock of the test."""
+    return Kernel(name, "fp32", "cpu", lambda w, b: (w, b), lambda p, x: _costing(seconds(len(x)), linear(x, *p)))
+
+
+class _Clock:
+    now = 0.0
+
+
+def _costing(seconds, value):
+    _Clock.now += seconds
+    return value
+
+
+@pytest.fixture
+def among(monkeypatch):
+    """Choose among fake kernels, on a clock that only they move."""
+    monkeypatch.setattr(time, "perf_counter", lambda: _Clock.now)
+
+    def choose(*kernels, rows=(2,), **options):
+        monkeypatch.setattr(plan_module, "kernels_for", lambda *_: kernels)
+        return choose_plan([torch.ones(8, 8)] * 3, "fp32", rows=rows, **options)
+
+    return choose
+
+
+def test_one_candidate_is_not_measured(monkeypatch):
+    """It is neither packed nor run."""
+
+    def never(*_):
+        pytest.fail("measured")
+
+    only = Kernel("only", "fp32", "cpu", never, never)
+    monkeypatch.setattr(plan_module, "kernels_for", lambda *_: (only,))
+    plan = choose_plan([torch.ones(8, 8)], "fp32", rows=(1, 2, 8))
+    assert plan.names == ("only",)
+    assert [plan.index_for(rows) for rows in (1, 8, 5000)] == [0, 0, 0]
+
+
+def test_a_named_kernel_is_not_measured(among):
+    """However slow."""
+    slow, fast = fake("slow", lambda _: 9.0), fake("fast", lambda _: 1.0)
+    before = _Clock.now
+    assert among(slow, fast, kernel="slow").names == ("slow",)
+    assert _Clock.now == before
+
+
+def test_the_fastest_serves_all(among):
+    """One packing, when it is the fastest for few rows and many."""
+    assert among(fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)).names == ("fast",)
+
+
+def test_steps_count_more_than_the_prefill(among):
+    """One request is one prefill and hundreds of steps; where the prefill gains clearly, it gets a packing."""
+    steps = fake("steps", lambda rows: 1.0 if rows < 128 else 50.0)
+    prefill = fake("prefill", lambda rows: 2.0 if rows < 128 else 10.0)
+    plan = among(prefill, steps)
+    assert plan.names == ("steps", "prefill")
+    assert [plan.kernels[plan.index_for(rows)].name for rows in (1, 2, 3, 128, 4000)] == [
+        "steps", "steps", "prefill", "prefill", "prefill",
+    ]  # fmt: skip
+
+
+def test_a_second_packing_must_be_clearly_faster(among):
+    """It costs as much memory as the first."""
+    steps = fake("steps", lambda rows: 1.0 if rows < 128 else 10.0)
+    hardly = fake("hardly", lambda rows: 2.0 if rows < 128 else 9.0)
+    assert among(hardly, steps).names == ("steps",)
+
+
+def test_numbers_of_rows_may_have_kernels_of_their_own(among):
+    """One is best for one row, another from eight on."""
+    one = fake("one", lambda rows: 1.0 * rows)
+    many = fake("many", lambda rows: 3.0 + 0.1 * rows)
+    plan = among(one, many, rows=(8, 1, 8))
+    assert [name for name, _ in plan.steps] == [1, 8, 128]
+    assert [plan.kernels[plan.index_for(rows)].name for rows in (1, 2, 8, 300)] == ["one", "many", "many", "many"]
+
+
+def test_nothing_that_works_is_an_error_with_the_switch():
+    """The switch is the one that helps: quantization for integers, the type for floats."""
+    with pytest.raises(QuantizationUnavailable, match=r'no int8 kernel .nothing. works on cpu.*quantization="none"'):
+        choose_plan([torch.ones(8, 8)], "int8", kernel="nothing")
+    with pytest.raises(QuantizationUnavailable, match=r"no bf16 kernel works on meta.*REALTTS_DTYPE=float32"):
+        choose_plan([torch.ones(8, 8, device="meta")], "bf16")
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_measured_plan_works(precision):
+    """Real kernels and real clocks: whichever is chosen, the product is right for every number of rows."""
+    weight, bias = normal(96, 256) / 16, normal(96, seed=1)
+    packed = PackedLinear(weight, bias, choose_plan([weight], precision, rows=(1, 2, 16)))
+    for rows in (1, 2, 5, 16, 200):
+        x = normal(rows, 256, seed=rows)
+        expected = linear(x, weight, bias)
+        assert (packed(x).float() - expected).norm() < 2 * WITHIN[precision] * expected.norm()
+    assert (packed.out_features, packed.in_features) == (96, 256)
+
+
+def test_a_packed_layer_uses_the_kernel_of_its_rows():
+    """Each kernel has a packing of its own."""
+    calls = []
+
+    def named(name):
+        return Kernel(name, "fp32", "cpu", lambda w, b: name, lambda form, x: calls.append((form, len(x))) or x)
+
+    packed = PackedLinear(torch.ones(4, 4), None, KernelPlan("fp32", ((2, named("few")), (128, named("many")))))
+    for rows in (1, 2, 3, 500):
+        packed(torch.ones(rows, 4))
+    assert calls == [("few", 1), ("few", 2), ("many", 3), ("many", 500)]
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("fp32", 4096), ("bf16", 2048), ("int8", 1024), ("int4", 512)])
+def test_bytes_read_are_those_of_the_weights(precision, expected):
+    """For the floor of a step's time."""
+    plan = choose_plan([torch.ones(32, 32)], precision, kernel=kernels_for(precision, CPU)[0].name)
+    assert PackedLinear(torch.ones(32, 32), None, plan).bytes_read == expected

@@ -1,0 +1,152 @@
+"""The stand-in for CUDA graphs replays what it recorded, and refuses what a real capture refuses."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from realtts.accel.compile import compiled  # noqa: E402
+from realtts.accel.cuda_graph import GraphRunner  # noqa: E402
+from realtts.testing.recording import RecordingGraphs  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("unchanged")
+
+
+def test_replay_does_not_run_python_again():
+    """Numbers of the host are those of the capture, and branches stay as they were taken."""
+    x, y, number, calls = torch.ones(2), torch.zeros(2), [3], []
+
+    def work():
+        calls.append(1)
+        y.copy_(x * number[0] if number[0] > 2 else x)
+
+    replay = RecordingGraphs().capture(work, [])
+    number[0] = 0
+    x.fill_(2)
+    replay()
+    assert (y.tolist(), len(calls)) == ([6, 6], 1)
+
+
+def test_results_appear_where_they_appeared():
+    """A new tensor of the capture is a place that every replay fills, views of it included."""
+    x, kept = torch.arange(6.0), {}
+
+    def work():
+        kept["sum"] = x.view(2, 3).sum(1)
+        kept["last"] = kept["sum"][1:]
+        kept["parts"] = x.sort(descending=True)
+
+    replay = RecordingGraphs().capture(work, [])
+    x.mul_(10)
+    replay()
+    assert kept["sum"].tolist() == [30, 120]
+    assert kept["last"].tolist() == [120]
+    assert kept["parts"].values.tolist() == [50, 40, 30, 20, 10, 0]
+
+
+def test_views_and_copies_are_told_apart():
+    """``reshape``, ``contiguous`` and ``to`` may be either; writes in place through a view reach the memory below."""
+    x, y = torch.arange(6.0).view(2, 3), torch.zeros(2, 3)
+
+    def work():
+        copied = x.t().contiguous().reshape(6).to(torch.float64)
+        looked = x.contiguous().reshape(6).to(torch.float32)
+        y.view(6).copy_(copied)
+        y[0].add_(looked[3:])
+
+    replay = RecordingGraphs().capture(work, [])
+    for factor in (1, 2, 4):
+        replay()
+        assert torch.equal(y, x.t().reshape(2, 3) + torch.stack([x[1], torch.zeros(3)]))
+        x.mul_(factor)
+
+
+def test_registered_generators_move_on_with_each_replay():
+    """As without a graph, also after a new seed."""
+    generator, noise = torch.Generator(), torch.zeros(4)
+
+    def work():
+        noise.exponential_(generator=generator)
+
+    replay = RecordingGraphs().capture(work, [generator])
+    for seed in (1, 2):
+        expected = torch.Generator().manual_seed(seed)
+        generator.manual_seed(seed)
+        for _ in range(3):
+            replay()
+            assert torch.equal(noise, torch.empty(4).exponential_(generator=expected))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler
+def test_compiled_work_is_recorded_too():
+    """Its operations, not the call of a function that only Python can make."""
+    x, y = torch.ones(5), torch.zeros(5)
+    doubled = compiled(lambda a: (a * 2).sin() + 1, mode="default", fallback=True)
+    runner = GraphRunner(backend=RecordingGraphs())
+    with torch.inference_mode():
+        for value in (1.0, 2.0, 3.0):
+            x.fill_(value)
+            runner.run("key", lambda: y.copy_(doubled(x)))
+            assert torch.allclose(y, (x * 2).sin() + 1)
+    assert runner.captures == 1
+    doubled.reset()
+
+
+def test_what_happened_is_counted():
+    """Warm-ups run the work."""
+    backend, x = RecordingGraphs(), torch.zeros(1)
+    backend.warm_up(lambda: x.add_(1))
+    replays = [backend.capture(lambda: x.add_(1), []) for _ in range(2)]
+    for replay in replays * 2:
+        replay()
+    assert (backend.warm_ups, backend.captures, backend.replays, x.item()) == (1, 2, 4, 7)
+
+
+X = torch.arange(4.0)
+STRANGER = torch.Generator()
+
+
+@pytest.mark.parametrize(
+    ("work", "reason"),
+    [
+        (X[0].item, "read by the host"),
+        (lambda: bool((X > 0).all()), "read by the host"),
+        (lambda: int(X.argmax()), "read by the host"),
+        (lambda: torch.equal(X, X), "read by the host"),
+        (X.nonzero, "depends on values"),
+        (lambda: torch.where(X > 1), "depends on values"),
+        (X.unique, "depends on values"),
+        (lambda: X[X > 1], "mask's values"),
+        (lambda: X.clone().__setitem__(X > 1, torch.zeros(2)), "mask's values"),
+        (lambda: X.masked_select(X > 1), "depends on values"),
+        (lambda: torch.multinomial(X, 1), "multinomial"),
+        (lambda: torch.tensor([1, 2]), "host data"),
+        (lambda: X[[1, 2]], "host data"),
+        (lambda: torch.rand(2, generator=STRANGER), "not registered"),
+        (lambda: X.clone().exponential_(generator=STRANGER), "not registered"),
+    ],
+    ids=[
+        "item", "bool", "int", "equal", "nonzero", "where", "unique", "mask", "set by mask", "masked_select",
+        "multinomial", "tensor", "list index", "rand", "exponential",
+    ],
+)  # fmt: skip
+def test_what_a_capture_refuses_is_refused(work, reason):
+    """With the operation; a registered generator in the same state as the stranger changes nothing."""
+    with pytest.raises(RuntimeError, match=rf"graph capture: .*{reason}.*\(.*\)"):
+        RecordingGraphs().capture(work, [torch.Generator()])
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: X * 2.5 + 1,
+        lambda: X[torch.arange(2)],
+        lambda: torch.where(X > 1, X, 0.0),
+        lambda: X.masked_fill(X > 1, float("-inf")).softmax(-1).argmax(-1),
+        lambda: X.clone().scatter_(0, torch.arange(2), 1.0),
+        lambda: X.topk(2).indices,
+    ],
+    ids=["numbers", "index", "where", "masked_fill", "scatter", "topk"],
+)
+def test_what_a_capture_takes_is_taken(work):
+    """Fixed shapes and nothing for the host."""
+    RecordingGraphs().capture(work, [])()

@@ -1,0 +1,77 @@
+"""The usual rungs follow the settings and the machine."""
+
+import dataclasses
+import logging
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from realtts import Context, ProviderSpec, Settings  # noqa: E402
+from realtts.accel import rungs  # noqa: E402
+from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
+from realtts.voices.cache import VoiceCache  # noqa: E402
+
+
+def context_of(device="cpu", dtype="bfloat16", **settings):
+    """A context as the ladder makes one."""
+    return Context(
+        spec=ProviderSpec(name="x", summary="x", sample_rates=(24000,), plain="x:X"),
+        settings=Settings(**settings),
+        variant="optimized",
+        device=device,
+        dtype=dtype,
+        rung=None,
+        checkpoint=None,
+        voice_cache=VoiceCache(),
+        log=logging.getLogger("test"),
+        report=lambda _event: None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"quantization": "int8"}, ["int8", "bf16", "fp32"]),
+        ({"quantization": "int4"}, ["int4", "bf16", "fp32"]),
+        ({"quantization": "none"}, ["bf16", "fp32"]),
+        ({"quantization": "none", "dtype": "float32"}, ["fp32"]),
+        ({"device": "cuda:0"}, ["bf16+cuda_graphs", "bf16", "fp32+cuda_graphs", "fp32"]),
+        ({"device": "cuda:0", "cuda_graphs": False, "dtype": "float16"}, ["fp16", "fp32"]),
+        (
+            {"device": "cuda:0", "quantization": "int4", "cuda_graphs": False},
+            ["int4", "bf16", "fp32"],
+        ),
+    ],
+)
+def test_order(given, expected):
+    """Fastest first, nothing twice."""
+    assert [rung.name for rung in rungs.decoder_rungs(context_of(**given))] == expected
+
+
+@pytest.mark.parametrize(("features", "first"), [({"avx512_vnni"}, "int8"), ({"avx2"}, "fp32")])
+def test_int8_by_itself_only_with_the_instructions(monkeypatch, features, first):
+    """On a CPU without them it would be slower, and is only taken when asked for."""
+    monkeypatch.setattr(rungs, "cpu_features", lambda: frozenset(features))
+    assert rungs.decoder_rungs(context_of(dtype="float32"))[0].name == first
+
+
+def test_every_rung_says_all_it_decides():
+    """Dtype, quantization and graphs are in its settings, so that status and verify see what runs."""
+    for rung in rungs.decoder_rungs(context_of("cuda:0", quantization="int8")):
+        assert set(rung.settings) == {"dtype", "quantization", "cuda_graphs"}
+        assert "auto" not in rung.settings.values()
+
+
+def test_what_a_rung_means_for_the_decoder():
+    """Weights, activations and backend."""
+    cpu = context_of(quantization="int8", cuda_graphs=False)
+    assert rungs.precision_of(cpu).weights == "int8"
+    assert rungs.precision_of(cpu).activations == torch.float32
+    assert rungs.graphs_of(cpu) is None
+    assert rungs.why_no_graphs(cpu) is None
+    cuda = dataclasses.replace(cpu, device="cuda:1", settings=Settings(quantization="none", cuda_graphs=True))
+    assert rungs.precision_of(cuda).weights == "bf16"
+    assert rungs.precision_of(cuda).activations == torch.bfloat16
+    assert isinstance(rungs.graphs_of(cuda), CudaGraphs)
+    assert "cuda_graphs=False" in rungs.why_no_graphs(dataclasses.replace(cuda, device="cpu"))

@@ -1,0 +1,556 @@
+"""The toy speech language model: a provider on the toolkit, from its checkpoint to the command line."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+safetensors_torch = pytest.importorskip("safetensors.torch")
+
+from realtts import RealProvider, checkpoints, errors  # noqa: E402
+from realtts.accel.decoder import Precision  # noqa: E402
+from realtts.bench import Text, Workload, run_verify  # noqa: E402
+from realtts.bench.subject import Subject  # noqa: E402
+from realtts.cli.app import run  # noqa: E402
+from realtts.testing import ProviderConformance  # noqa: E402
+from realtts.testing.recording import RecordingGraphs  # noqa: E402
+from realtts.testing.toylm import frontend, spec  # noqa: E402
+from realtts.testing.toylm import testing as tools  # noqa: E402
+from realtts.testing.toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
+from realtts.testing.toylm.loading import FILES, empty_network, read_network  # noqa: E402
+from realtts.testing.toylm.model import speak  # noqa: E402
+from realtts.testing.toylm.optimized import LoopEngine  # noqa: E402
+
+EXACT = {"dtype": "float32", "quantization": "none"}
+TEXTS = ["Hello there.", "Hm.", "A rather longer sentence, with a comma in it.", "Grüße, 你好 👋!"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported_modules_stay():
+    """Leave what is imported out of the collections that every unload makes: torch alone is half of the objects."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A small random checkpoint, as the user names it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tools.write_random_checkpoint(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def make(tiny, own_folders):
+    """Makes providers that are closed at the end of the test."""
+    made = []
+
+    def make(changed=spec, **settings):
+        made.append(RealProvider(changed, **{"model": tiny, "device": "cpu", "threads": 1, **settings}))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+@pytest.fixture
+def inside(tiny, own_folders):
+    """Calls a function with context, model and the requests of some texts, inside a loaded rung."""
+    subjects = []
+
+    def call(function, texts=TEXTS, seed=0, **settings):
+        subject = Subject(spec, {"model": tiny, "device": "cpu", "threads": 1, **settings})
+        subjects.append(subject)
+        workload = Workload(tuple(map(Text, texts)), seed=seed)
+        requests = [subject.plan(item, workload).pieces[0].request for item in workload.texts]
+        return subject.load().apply(function, requests)
+
+    yield call
+    for subject in subjects:
+        subject.ladder.unload()
+
+
+def decoded(engine, context, requests):
+    """The tokens of each request."""
+    rows = [[] for _ in requests]
+    for block in engine.decode(context, requests):
+        for row, tokens in zip(rows, block.tokens, strict=True):
+            row.extend(tokens)
+    return rows
+
+
+class TestConformance(ProviderConformance):
+    """In float32, where a batch equals its texts alone."""
+
+    @pytest.fixture
+    def spec(self):
+        """The provider."""
+        return spec
+
+    @pytest.fixture
+    def model(self, tiny):
+        """Its weights."""
+        return tiny
+
+    @pytest.fixture
+    def settings(self):
+        """One thread, because the model is smaller than what it costs to share it."""
+        return {**EXACT, "device": "cpu", "threads": 1}
+
+    @pytest.fixture
+    def long_text(self):
+        """Six sentences that are soon spoken."""
+        return " ".join(f"This is sentence {n}." for n in range(1, 7))
+
+
+# -- the model ------------------------------------------------------------------------------------------------------
+
+
+def test_the_codec_streams():
+    """Any cut gives the sound of the whole, without a jump at the seams."""
+    tokens = list(range(0, 256, 5))
+    whole = Codec().decode(tokens)
+    codec = Codec()
+    pieces = [codec.decode(tokens[:1]), codec.decode([]), codec.decode(tokens[1:20]), codec.decode(tokens[20:])]
+    assert len(whole) == len(tokens) * SAMPLES_PER_TOKEN
+    assert np.abs(np.concatenate(pieces) - whole).max() < 1e-6
+    assert np.abs(np.diff(whole)).max() < 0.3 * 2 * np.pi * 900 / 24_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("model.norm.weight"), "1 tensors are missing, the first is model.norm.weight"),
+        (lambda state: state.update(extra=torch.zeros(1)), "1 tensors are unexpected, the first is extra"),
+        (lambda state: state.update({"lm_head.bias": torch.zeros(3)}), r"lm_head.bias has the shape \(3,\)"),
+    ],
+    ids=["missing", "unexpected", "misshapen"],
+)
+def test_another_models_tensors(make, tiny, tmp_path, change, message):
+    """A typed error that names the tensor, and no rung is given up for it."""
+    state = safetensors_torch.load_file(f"{tiny}/model.safetensors")
+    change(state)
+    shutil.copy(f"{tiny}/config.json", tmp_path)
+    safetensors_torch.save_file(state, tmp_path / "model.safetensors")
+    provider = make(model=str(tmp_path))
+    with pytest.raises(errors.CheckpointMismatch, match=message):
+        provider.load()
+    assert provider.get_provider_status()["attempts"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("config.json", b"{", errors.CheckpointCorrupt),
+        ("config.json", b'{"model_type": "qwen3"}', errors.CheckpointMismatch),
+        ("model.safetensors", b"no tensors", errors.CheckpointCorrupt),
+        ("model.safetensors", None, errors.CheckpointMissing),
+    ],
+    ids=["no JSON", "no shape", "no tensors", "no file"],
+)
+def test_files_that_cannot_be_read(make, tmp_path, name, content, error):
+    """Each with its own error."""
+    tools.write_random_checkpoint(tmp_path)
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error):
+        make(model=str(tmp_path)).load()
+
+
+def test_no_weights_are_named(make):
+    """Without a folder nothing can be loaded, and the error says what to give."""
+    with pytest.raises(errors.CheckpointMissing, match="give model="):
+        make(model=None).load()
+
+
+def test_the_spec_is_light():
+    """Listing the provider imports no torch."""
+    code = "import sys, realtts.testing.toylm; print({'torch', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+# -- parity ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.5, "top_k": 0}, {"top_k": 1}], ids=str)
+def test_tokens_of_both_variants_are_equal(make, options):
+    """In float32: whatever the sampling, the text and the seed."""
+    plain, fast = make(optimize=False), make(**EXACT)
+    for seed, text in enumerate(TEXTS):
+        expected = plain.generate(text, seed=seed, **options)
+        found = fast.generate(text, seed=seed, **options)
+        assert found.metrics.tokens == expected.metrics.tokens
+        assert np.array_equal(found.samples, expected.samples)
+
+
+@pytest.mark.parametrize("rows", [2, 3, 8])
+def test_a_batch_is_its_texts(make, rows):
+    """In float32: other lengths beside a text, before and behind, change nothing of it."""
+    provider = make(**EXACT)
+    texts = (TEXTS * 2)[:rows]
+    for seed in range(3):
+        together = provider.generate_batch(texts, seed=seed)
+        for text, speech in zip(texts, together, strict=True):
+            alone = provider.generate(text, seed=seed)
+            assert np.array_equal(speech.samples, alone.samples)
+            assert speech.finish_reason == alone.finish_reason
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
+def test_a_stream_is_the_whole(inside, tiny, precision):
+    """At every precision; and what is decoded step by step has the logits of what is read at once."""
+
+    def check(context, model, requests):
+        network = read_network(checkpoints.fetch(tiny, FILES), "cpu")
+        engine = LoopEngine(network, precision)
+        for request in requests:
+            (tokens,) = decoded(engine, context, [request])
+            assert decoded(engine, context, [request]) == [tokens]
+            logits = engine.logits(request.text, tokens)
+            assert logits.shape == (len(tokens), frontend.VOCABULARY)
+            greedy = replace(request, options=spec_options(top_k=1))
+            (best,) = decoded(engine, context, [greedy])
+            # Steps and prompts may be multiplied by different kernels, which round int8 differently.
+            logits = engine.logits(request.text, best)[:, : frontend.STOP]
+            chosen = logits.gather(1, torch.tensor(best)[:, None])[:, 0]
+            assert (logits.amax(-1) - chosen).max() < (1e-4 if precision == "fp32" else 0.2)
+
+    inside(check)
+
+
+def spec_options(**values):
+    """The provider's options."""
+    from realtts.testing.toylm.options import ToyOptions
+
+    return ToyOptions(**values)
+
+
+def test_graphs_say_what_eager_steps_say(inside, tiny):
+    """Captured once per bucket, replayed for other texts, seeds and options, alone and together."""
+    backend = RecordingGraphs()
+
+    def check(context, model, requests):
+        network = read_network(checkpoints.fetch(tiny, FILES), "cpu")
+        eager, graphed = (LoopEngine(network, Precision("fp32", torch.float32), backend=b) for b in (None, backend))
+        graphed.warm_up()
+        captured = backend.captures
+        hot = [replace(request, seed=7, options=spec_options(temperature=2.0, top_k=5)) for request in requests]
+        for request in (*requests, *hot):
+            assert decoded(graphed, context, [request]) == decoded(eager, context, [request])
+        assert backend.captures == captured
+        assert decoded(graphed, context, requests) == decoded(eager, context, requests)
+
+    inside(check)
+
+
+# -- the ladder -----------------------------------------------------------------------------------------------------
+
+
+def test_rungs_name_their_precision(make):
+    """So that verify can ask for one, and the status can tell."""
+    provider = make()
+    provider.load()
+    details = provider.get_provider_status()["optimization_details"]
+    assert (provider.get_provider_status()["rung"], details["quantization"], details["dtype"]) == (
+        "int8", "int8", "float32",
+    )  # fmt: skip
+    assert details["kernels"]
+    assert details["kv_dtype"] in {"float32", "bfloat16"}
+    assert (details["attention"], details["cuda_graphs"]) == ("sdpa", False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "rung"),
+    [
+        ({"quantization": "none", "dtype": "float32"}, "fp32"),
+        ({"quantization": "none", "dtype": "bfloat16"}, "bf16"),
+        ({"quantization": "int4"}, "int4"),
+        ({"dtype": "float32"}, "int8"),
+        ({"cuda_graphs": True}, "int8"),
+    ],
+    ids=str,
+)
+def test_settings_choose_the_rung(make, settings, rung):
+    """What was asked for is tried first; graphs without CUDA are refused by the probe."""
+    provider = make(**settings)
+    assert provider.generate("Hello there.").duration > 0
+    status = provider.get_provider_status()
+    assert status["rung"] == rung
+    assert [attempt["stage"] for attempt in status["attempts"]] == (["probe"] if "cuda_graphs" in settings else [])
+
+
+@pytest.fixture
+def no_int8(monkeypatch):
+    """A build of torch without a kernel for int8 weights."""
+    from realtts.accel.linear import plan
+
+    real = plan.kernels_for
+    monkeypatch.setattr(plan, "kernels_for", lambda name, device: () if name == "int8" else real(name, device))
+
+
+def test_missing_kernels_step_down(make, no_int8):
+    """From int8 to bfloat16; the attempt says which setting spares it."""
+    provider = make(dtype="bfloat16")
+    assert provider.generate("Hello there.").duration > 0
+    status = provider.get_provider_status()
+    assert status["rung"] == "bf16"
+    (attempt,) = status["attempts"]
+    assert (attempt["rung"], attempt["stage"]) == ("int8", "convert_precision")
+    assert attempt["exception"].endswith("QuantizationUnavailable")
+    assert "REALTTS_QUANTIZATION=none" in attempt["remedy"]
+
+
+def test_strict_does_not_step_down(make, no_int8):
+    """The first failure is raised."""
+    with pytest.raises(errors.StageFailed) as caught:
+        make(strict=True).load()
+    assert isinstance(caught.value.__cause__, errors.QuantizationUnavailable)
+
+
+def test_logits_that_are_not_finite_step_down(make, tiny, tmp_path):
+    """Found while generating; plain cannot draw from them either, and the error tells of both."""
+    state = safetensors_torch.load_file(f"{tiny}/model.safetensors")
+    state["text_embedding.weight"][ord("z")] = float("nan")
+    shutil.copy(f"{tiny}/config.json", tmp_path)
+    safetensors_torch.save_file(state, tmp_path / "model.safetensors")
+    provider = make(model=str(tmp_path), **EXACT)
+    assert provider.generate("Hello there.").duration > 0
+    with pytest.raises(errors.LadderExhausted) as caught:
+        provider.generate("Hello zebra.")
+    first = caught.value.attempts[0]
+    assert (first.rung, first.stage, first.exception) == ("fp32", "generate", "realtts.errors.NotFinite")
+
+
+# -- limits, cancellation, memory -----------------------------------------------------------------------------------
+
+
+def test_a_model_that_never_ends(make, tmp_path):
+    """It is stopped at its cap, tried again with another seed, and reported; both variants agree."""
+    tools.write_random_checkpoint(tmp_path, stop_bias=-100.0)
+    for settings in ({"optimize": False}, EXACT):
+        speech = make(model=str(tmp_path), **settings).generate("Hm.", seed=0)
+        assert (speech.finish_reason, speech.metrics.tokens) == ("length", 50 + 4 * 3)
+        assert any("length cap" in warning for warning in speech.warnings)
+
+
+def test_a_model_that_ends_at_once(make, tmp_path):
+    """Not before it has said something."""
+    tools.write_random_checkpoint(tmp_path, stop_bias=100.0)
+    for settings in ({"optimize": False}, EXACT):
+        speech = make(model=str(tmp_path), **settings).generate("Hello there.", seed=0)
+        assert (speech.finish_reason, speech.metrics.tokens) == ("stop", 1 + 12 // 2)
+
+
+@pytest.mark.parametrize("settings", [{"optimize": False}, EXACT], ids=["plain", "optimized"])
+def test_lengths_that_are_asked_for(make, settings):
+    """A limit of the request, and a forced count, which may be more than there is room for."""
+    speech = make(**settings).generate("Hello there.", max_new_tokens=5, seed=0)
+    assert (speech.metrics.tokens, speech.finish_reason) == (5, "length")
+    forced = make(**settings, force_tokens_per_char=2).generate("Hello there.")
+    assert forced.metrics.tokens == 24
+    endless = make(**settings, force_tokens_per_char=1000).generate("Hm.")
+    assert endless.metrics.tokens == frontend.MOST_TOKENS
+
+
+def test_rows_that_nobody_waits_for(inside):
+    """A cancelled request of a batch gets no chunk more; when all are cancelled, decoding ends."""
+
+    def check(context, model, requests):
+        heard = {0: 0, 1: 0}
+        stopped = set()
+        pair = [
+            replace(requests[2], options=spec_options(max_new_tokens=60), cancelled=lambda row=row: row in stopped)
+            for row in (0, 1)
+        ]
+        for row, _ in speak(context, model, pair):
+            heard[row] += 1
+            stopped.add(0)
+            if heard[1] == 2:
+                stopped.add(1)
+        assert heard == {0: 1, 1: 2}
+
+    inside(check, **EXACT)
+
+
+def test_stages_are_timed(make):
+    """With the work that they did: a step for every token but the first."""
+    for settings in ({"optimize": False}, EXACT):
+        metrics = make(**settings).generate("Hello there.", max_new_tokens=20, temperature=0.5, seed=1).metrics
+        work = metrics.work
+        assert set(work) == {"prefill", "decode", "codec"}
+        assert metrics.tokens - 1 <= work["decode"].steps <= metrics.tokens + 7
+        assert work["codec"].steps == metrics.tokens
+        assert work["decode"].bytes > work["decode"].steps * 3 * 64 * (3 * 192 + 2 * 64) * 4
+        assert work["decode"].flops > 0
+
+
+def test_unload_frees_everything(make):
+    """No tensor of the provider outlives it."""
+    provider = make()
+    provider.generate_batch(TEXTS)
+    provider.unload()
+    before = _tensors()
+    provider.generate_batch(TEXTS)
+    assert _tensors()[0] > before[0]
+    provider.unload()
+    assert _tensors() == before
+
+
+def test_requests_leave_nothing_behind(make):
+    """Sixty requests of different lengths, alone, streamed and in batches: not one tensor more."""
+    provider = make(**EXACT)
+
+    def speak_some(first):
+        for n in range(first, first + 15, 3):
+            text = "la " * (1 + 5 * n % 37)
+            provider.generate(text, seed=n, top_k=n % 5 * 10)
+            list(provider.stream(f"{text} la", seed=n))
+            provider.generate_batch([text, "Hm."], seed=n)
+
+    speak_some(0)
+    before = _tensors()
+    for first in (15, 30, 45):
+        speak_some(first)
+    assert _tensors() == before
+
+
+def _tensors():
+    """Number and bytes of all tensors that are alive."""
+    gc.collect()
+    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
+
+
+# -- bench and verify ------------------------------------------------------------------------------------------------
+
+
+def test_everything_holds(tiny, own_folders):
+    """Tokens, logits at every precision, audio, streams, batches."""
+    workload = Workload((Text("Hello there, this is a test."), Text("Hm, one more.")), tokens=60)
+    found = run_verify(spec, workload, settings={"model": tiny, "device": "cpu", "threads": 1})
+    checks = {check["name"]: check for check in found["checks"]}
+    assert found["ok"]
+    assert checks["tokens, float32"]["value"] == "equal"
+    assert checks["batch against single"]["ok"]
+    for name in ("float32", "bfloat16", "int8", "int4"):
+        assert checks[f"teacher-forced, {name}"]["ok"] is True
+
+
+def test_scores_are_those_of_the_draw(inside):
+    """The largest probability over noise is the token that was drawn."""
+
+    def check(context, model, requests):
+        for request in requests:
+            drawn = tools.tokens(context, model, request)
+            for step in (0, 1, len(drawn) - 1):
+                assert int(tools.scores(context, model, request, drawn, step).argmax()) == drawn[step]
+
+    inside(check, optimize=False)
+
+
+@pytest.fixture
+def cli(own_folders, monkeypatch, capsys):
+    """Runs a command with the provider installed by an entry point of somebody's distribution."""
+    about = own_folders / "site" / "toylm_plugin-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toylm-plugin\nVersion: 1.0\n", encoding="utf-8")
+    (about / "entry_points.txt").write_text(
+        "[realtts.providers]\ntoylm = realtts.testing.toylm:spec\n", encoding="utf-8"
+    )
+    monkeypatch.syspath_prepend(own_folders / "site")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("REALTTS_THREADS", "1")
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_verify_by_name(cli):
+    """With random weights, and no check that is missed."""
+    code, out, err = cli("verify", "toylm", "--random-weights", "tiny", "--tokens", "20", "--text", "Hello there.")
+    assert code == 0, err
+    assert "tokens, float32" in out
+    assert "MISSED" not in out
+
+
+def test_bench_by_name(cli):
+    """Both variants decode the forced number of tokens, and the stages have floors."""
+    code, out, err = cli(
+        "bench", "toylm", "--random-weights", "tiny", "--tokens", "20", "--text", "Hello there.", "--repeats", "1",
+        "--json",
+    )  # fmt: skip
+    assert code == 0, err
+    record = json.loads(out)
+    assert record["warnings"] == []
+    for variant in ("plain", "optimized"):
+        measured = record["variants"][variant]
+        assert measured["variant"] == variant
+        assert [text["tokens"] for text in measured["texts"]] == [20]
+        assert {"prefill", "decode", "codec"} <= measured["stages"].keys()
+        assert measured["stages"]["decode"]["floor_s"] > 0
+
+
+def test_random_weights_are_repeatable(tmp_path):
+    """The same seed writes the same file, another one another; "full" has the full shape."""
+    written = []
+    for number, seed in enumerate((1, 1, 2)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        tools.write_random_checkpoint(folder, seed=seed)
+        written.append((folder / "model.safetensors").read_bytes())
+    assert written[0] == written[1] != written[2]
+    config = json.loads((tmp_path / "0" / "config.json").read_text())
+    assert empty_network(config).config.hidden_size == 64
+
+
+def test_the_network_is_qwen3(tiny):
+    """Its hidden states are those of transformers on the same tensors, with a cache that grows."""
+    transformers = pytest.importorskip("transformers")
+    network = read_network(checkpoints.fetch(tiny, FILES), "cpu")
+    config = json.loads(Path(tiny, "config.json").read_text(encoding="utf-8"))
+    theirs = transformers.Qwen3Model(transformers.Qwen3Config(**config)).eval()
+    theirs.load_state_dict(network.model.state_dict())
+    ids = [3, 250, 7, 7, 90, 12]
+    with torch.inference_mode():
+        expected = theirs(torch.tensor([ids])).last_hidden_state[0]
+        past = []
+        found = [network(network.embedded(part), past) for part in (ids[:4], ids[4:5], ids[5:])]
+    assert torch.allclose(torch.cat(found), network.lm_head(expected), atol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_graphs_on_cuda(make):
+    """Captured steps say what plain says on the same device; unloading gives the memory back."""
+    settings = {"device": "cuda", "tf32": False}
+    plain = make(**settings, optimize=False)
+    fast = make(**settings, **EXACT, cuda_graphs=True, strict=True)
+    for seed, text in enumerate(TEXTS):
+        assert np.array_equal(fast.generate(text, seed=seed).samples, plain.generate(text, seed=seed).samples)
+    assert fast.get_provider_status()["rung"] == "fp32+graphs"
+    plain.unload()
+    fast.unload()
+    before = torch.cuda.memory_allocated()
+    fast.generate_batch(TEXTS)
+    fast.unload()
+    assert torch.cuda.memory_allocated() == before
