@@ -40,6 +40,14 @@ def unchanged():
     assert _global_state() == before
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_kernels(tmp_path_factory):
+    """No choice of kernel from before these tests, and none for after them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REALTTS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture
 def own_folders(tmp_path, monkeypatch):
     """Caches in a folder of the test's own."""

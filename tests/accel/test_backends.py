@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import Chunk, ProviderSpec, RealProvider, Settings, hookimpl  # noqa: E402
-from realtts.accel.backends import torch_flags  # noqa: E402
+from realtts.accel.backends import FLAGS_LOCK, torch_flags  # noqa: E402
 
 
 def flags():
@@ -57,8 +57,8 @@ class Torch:
 
     @hookimpl
     def generate(self, context, model, request):
-        """Two steps."""
-        for _ in range(2):
+        """More steps than a stream's reader is ever behind."""
+        for _ in range(20):
             self.seen.append(("generate", flags()))
             yield Chunk(np.full(800, 0.1, np.float32), 8000)
 
@@ -76,9 +76,14 @@ def test_provider_sees_its_flags_and_the_caller_does_not(monkeypatch):
         name="torchy", summary="On torch", sample_rates=(8000,), plain="realtts.testing.faults:TorchPlain", torch=True
     )
     before = flags()
-    with RealProvider(spec, threads=1) as tts:
+    with RealProvider(spec, threads=1, stream_buffer=1) as tts:
         for _ in tts.stream("Hello"):
-            assert flags() == before
+            # The provider's thread is ahead by a chunk or two. It frees the lock after each step; if it kept it until
+            # the next one, it would now be waiting for us.
+            assert FLAGS_LOCK.acquire(timeout=10)
+            found = flags()
+            FLAGS_LOCK.release()
+            assert found == before
         status = tts.get_provider_status()
     assert status["versions"]["torch"] == torch.__version__
     assert {stage for stage, _ in Torch.seen} == {"load", "generate", "unload"}

@@ -6,11 +6,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from realtts import Chunk, Settings, hookimpl  # noqa: E402
+from realtts import Chunk, OutputError, Settings, hookimpl  # noqa: E402
 from realtts.bench import Text, Workload, run_bench  # noqa: E402
 from realtts.bench.floor import measure_floor  # noqa: E402
 from realtts.bench.peak import PeakMemory  # noqa: E402
-from realtts.bench.profiling import write_profiles  # noqa: E402
+from realtts.bench.profiling import check_profile, write_profiles  # noqa: E402
 from realtts.stages import timed  # noqa: E402
 from realtts.testing import fake_spec, faults  # noqa: E402
 
@@ -73,6 +73,16 @@ def test_profiles(spec, tmp_path):
     events = json.loads((folder / "plain.trace.json").read_text())["traceEvents"]
     assert any(event.get("name") == "aten::mm" for event in events)
     assert "aten::mm" in (folder / "optimized.operators.txt").read_text()
+
+
+def test_a_profile_needs_a_folder_that_can_be_written(spec, tmp_path, monkeypatch):
+    """Found before anything is timed, whether it can be made or not."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError):
+        check_profile(spec, tmp_path / "file")
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(OutputError, match="nothing can be written"):
+        check_profile(spec, tmp_path / "locked")
 
 
 @pytest.mark.gpu

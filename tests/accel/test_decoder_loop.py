@@ -18,6 +18,8 @@ from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 PRECISIONS = ["fp32", "bf16", "int8", "int4"]
 STOP = 7
+KERNELS = {"fp32": "dense", "bf16": "dense", "int8": "int8_weight_only"}
+"""Named where two decoders are compared by tokens, whichever is the fastest on this machine."""
 GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 SPEECH = SamplingParams(temperature=0.9, min_p=0.02, repetition_penalty=1.2, guidance=0.5)
 BACKENDS = [
@@ -112,7 +114,7 @@ def test_neighbours_do_not_matter_at_any_precision(family, precision):
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_graphs_give_what_eager_decoding_gives(family, precision, backend_of):
     """Over bucket boundaries, two requests with other parameters in a row, each bucket captured once."""
-    kernel = None if backend_of is CudaGraphs else {"bf16": "dense", "fp32": "dense"}.get(precision)
+    kernel = None if backend_of is CudaGraphs else KERNELS.get(precision)
     eager = make_loop(family, 2, precision=precision, kernel=kernel)
     graphed = make_loop(family, 2, precision=precision, kernel=kernel, backend=backend_of)
     for seed, params in ((1, SPEECH), (2, SamplingParams(temperature=1.3, top_p=0.9, guidance=0.1))):
@@ -278,7 +280,7 @@ def test_broken_logits_are_an_error(family):
     x = torch.cat([pair(1)[0], pair(2)[0], pair(1)[1], pair(2)[1]])
     x[1, 3, 5] = float("nan")
     loop.begin(Prompt(x), [SPEECH] * 2, [1, 2], [20, 20])
-    with pytest.raises(NotFinite, match="stream 1 .*dtype"):
+    with pytest.raises(NotFinite, match=r"stream 1 .*dtype"):
         list(loop.run())
 
 
@@ -328,3 +330,160 @@ def test_nothing_grows(family, backend, unchanged):
     assert sorted(loop.graphs, key=str) == sorted(graphs, key=str)
     assert {name: dict(values) for name, values in counted.items()} == compiled
     assert rss_after - rss_before < 16 * 2**20
+
+
+def forced_greedy(n):
+    """Exactly n tokens, without chance."""
+    return SamplingParams(greedy=True, min_new_tokens=n, guidance=0.5)
+
+
+@pytest.mark.parametrize("every", [1, 2, 7])
+def test_any_check_interval_gives_the_same_tokens(family, every):
+    """Also when the reader stops half-way and another one goes on."""
+    loop = make_loop(family, 1, check_every=every)
+    expected, _ = speak(make_loop(family, 1), [pair(1)], [1], [20], forced_greedy(20))
+    loop.begin(Prompt(torch.cat(pair(1))), [forced_greedy(20)], [1], [20])
+    first = [t for b in itertools.islice(loop.run(), 2) for t in b.tokens[0]]
+    assert first + [t for b in loop.run() for t in b.tokens[0]] == expected[0]
+
+
+def test_check_interval_must_be_positive(family):
+    """Zero would never look."""
+    with pytest.raises(DecoderError, match="check_every is 0"):
+        make_loop(family, 1, check_every=0)
+
+
+def test_a_stream_can_be_stopped(family):
+    """From the host, between blocks; the other one goes on as if nothing had happened."""
+    prompts, seeds, limits = [pair(1), pair(2)], [1, 2], [40, 40]
+    expected, _ = speak(make_loop(family, 2), prompts, seeds, limits, forced_greedy(40))
+    loop = make_loop(family, 2, check_every=5)
+    x = torch.cat([*(c for c, _ in prompts), *(u for _, u in prompts)])
+    loop.begin(Prompt(x), [forced_greedy(40)] * 2, seeds, limits)
+    found = [[], []]
+    for number, block in enumerate(loop.run()):
+        for stream, tokens in zip(found, block.tokens, strict=True):
+            stream.extend(tokens)
+        if number == 1:
+            loop.stop(0)
+    assert found == [expected[0][:10], expected[1]]
+
+
+def test_a_request_up_to_the_last_slot_can_be_captured(family):
+    """Warm-up runs go no further than the request itself, which may end at the cap and at the last position."""
+    decoder = family.decoder(rows=(1,), max_positions=64)
+
+    def run(backend):
+        loop = DecodeLoop(
+            decoder,
+            decoder.pack(family.head),
+            lambda tokens, _step, _state: family.embed[tokens],
+            SamplingRecipe(VOCABULARY, order=()),
+            cap=64,
+            backend=backend,
+        )
+        loop.begin(Prompt(noise_of(1, 62, 1)), [SamplingParams(greedy=True)], [0], [3])
+        return [t for b in loop.run() for t in b.tokens[0]]
+
+    assert run(RecordingGraphs()) == run(None)
+
+
+def test_a_long_cache_keeps_its_graphs(family):
+    """A request over a hundred buckets captures each once, and the next one none."""
+    decoder = family.decoder(rows=(1,))
+    backend = RecordingGraphs()
+    loop = DecodeLoop(
+        decoder,
+        decoder.pack(family.head),
+        lambda tokens, _step, _state: family.embed[tokens],
+        SamplingRecipe(VOCABULARY, order=()),
+        cap=200,
+        buckets=Buckets(200, 2),
+        backend=backend,
+    )
+    for _ in range(2):
+        loop.begin(Prompt(noise_of(1, 4, 1)), [SamplingParams(greedy=True)], [0], [190])
+        list(loop.run())
+        captures = backend.captures
+    assert captures == len(loop.graphs) > 64
+
+
+def test_warm_up_prepares_for_the_sampling_to_come(family):
+    """A narrowed vocabulary has a graph of its own; the model's state is left as it was."""
+    decoder = family.decoder(rows=(1,))
+    backend = RecordingGraphs()
+
+    def counting(tokens, _step, state):
+        state["steps"].add_(1)
+        return family.embed[tokens]
+
+    loop = DecodeLoop(
+        decoder,
+        decoder.pack(family.head),
+        counting,
+        SamplingRecipe(VOCABULARY, order=("top_k",), narrow=True),
+        cap=64,
+        row_state={"steps": torch.zeros(1)},
+        backend=backend,
+    )
+    params = SamplingParams(top_k=5)
+    loop.warm_up(64, params)
+    assert loop.row_state["steps"].item() == 0
+    captures = backend.captures
+    loop.begin(Prompt(noise_of(1, 4, 1)), [params], [0], [40])
+    list(loop.run())
+    assert backend.captures == captures
+
+
+def test_taps_show_the_latest_request_only(family):
+    """What an earlier, longer request looked at is gone, and an ended stream's last look stays."""
+    taps = Taps([(0, 0)], rows=1, cap=160)
+    loop = make_loop(family, 1, order=("temperature",), taps=taps)
+    for n in (140, 5):
+        loop.begin(Prompt(noise_of(1, 10, 1)), [SamplingParams(min_new_tokens=n)], [1], [n])
+        list(loop.run())
+    assert taps.step[..., :15].sum() == pytest.approx(1)
+    assert not taps.step[..., 15:].any()
+
+
+@pytest.mark.parametrize(
+    ("heads", "options", "message"),
+    [
+        ([(9, 0)], {}, "layer 9"),
+        ([(0, -1)], {}, "head -1"),
+        ([(0, 0)], {"rows": 2}, "rows=1"),
+        ([(0, 0)], {"cap": 8}, "cap=160"),
+    ],
+)
+def test_taps_that_do_not_fit_are_refused(family, heads, options, message):
+    """Another layer, head or size would hand out nothing, or another row's attention."""
+    with pytest.raises(DecoderError, match=message):
+        make_loop(family, 1, order=("temperature",), taps=Taps(heads, **{"rows": 1, "cap": 160, **options}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x": torch.zeros(2, 10, HIDDEN - 1)},
+        {"x": torch.zeros(10)},
+        {"seeds": [2**64]},
+        {"history": [[1], [2]]},
+        {"history": [[VOCABULARY]]},
+        {"valid": torch.zeros(2, 10, dtype=torch.bool)},
+        {"positions": torch.full((2, 10), 10_000)},
+    ],
+    ids=["width", "shape", "seed", "history", "token", "padding", "positions"],
+)
+def test_a_refused_request_changes_nothing(family, change):
+    """The request before it can still be read to its end."""
+    expected, _ = speak(make_loop(family, 1), [pair(1)], [1], [20], forced_greedy(20))
+    loop = make_loop(family, 1)
+    loop.begin(Prompt(torch.cat(pair(1))), [forced_greedy(20)], [1], [20])
+    first = next(loop.run()).tokens[0]
+    given = {"x": torch.cat(pair(2)), "seeds": [1], "history": None, "valid": None, "positions": None, **change}
+    with pytest.raises(DecoderError):
+        loop.begin(
+            Prompt(given["x"], given["valid"], given["positions"]), [SPEECH], given["seeds"], [5],
+            history=given["history"],
+        )  # fmt: skip
+    assert [*first, *(t for b in loop.run() for t in b.tokens[0])] == expected[0]

@@ -118,7 +118,7 @@ def test_a_full_cache_is_an_error(family):
     cache = decoder.new_cache(1, 4)
     with torch.inference_mode():
         decoder.prefill(torch.zeros(1, 3, HIDDEN), cache)
-        with pytest.raises(DecoderError, match="2 positions after 3.*4 slots"):
+        with pytest.raises(DecoderError, match=r"2 positions after 3.*4 slots"):
             decoder.prefill(torch.zeros(1, 2, HIDDEN), cache)
         decoder.step(torch.zeros(1, HIDDEN), cache)
         with pytest.raises(DecoderError, match="all 4 slots"):
@@ -228,3 +228,78 @@ def test_compiled_steps_are_eager_steps(family):
     counted = recompilations()
     torch.testing.assert_close(hidden(), eager, atol=1e-5, rtol=1e-5)
     assert recompilations() == counted
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
+def test_a_row_is_the_same_among_any_number_of_rows(family, precision):
+    """One row alone, and the same beside seven others."""
+    decoder = family.decoder(precision=precision, rows=(1, 8))
+    x = torch.randn(8, 13, HIDDEN, generator=torch.Generator().manual_seed(3))
+    found = []
+    with torch.inference_mode():
+        for rows in (1, 8):
+            cache = decoder.new_cache(rows, 32)
+            decoder.prefill(x[:rows, :12], cache)
+            found.append(decoder.step(x[:rows, 12], cache)[0])
+    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-4)
+
+
+def test_a_prefix_keeps_its_positions(family):
+    """What comes after a copied prefix is rotated as in the original, with positions given and with padding."""
+    decoder = family.decoder(rows=(1,))
+    x = torch.randn(1, 8, HIDDEN, generator=torch.Generator().manual_seed(4))
+    positions = torch.arange(10, 18)[None]
+    with torch.inference_mode():
+        source, target = decoder.new_cache(1, 32), decoder.new_cache(2, 32)
+        decoder.prefill(x[:, :6], source, positions=positions[:, :6])
+        target.copy_prefix(source, 0, [1], 4)
+        assert target.positions.tolist() == [0, 14]
+        target.copy_prefix(source, 0, [1], 6)
+        assert target.positions.tolist() == [0, 16]
+        found = decoder.prefill(x[:, 6:], target, rows=[1])
+        expected = decoder.prefill(x[:, 6:], source)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("row", "rows", "message"), [(1, [0], "row 1"), (-1, [0], "row -1"), (0, [2], r"rows \[2\]")])
+def test_prefix_rows_must_exist(family, row, rows, message):
+    """By number, from zero."""
+    decoder = family.decoder(rows=(1,))
+    source, target = decoder.new_cache(1, 32), decoder.new_cache(2, 32)
+    with torch.inference_mode():
+        decoder.prefill(torch.zeros(1, 5, HIDDEN), source)
+    with pytest.raises(DecoderError, match=message):
+        target.copy_prefix(source, row, rows, 5)
+    other = build("llama").decoder(rows=(1,)).new_cache(1, 32)
+    other.used = [5]
+    if other.layer(0).shape[-1] != target.layer(0).shape[-1]:
+        with pytest.raises(DecoderError, match="another decoder"):
+            target.copy_prefix(other, 0, [0], 5)
+
+
+@pytest.mark.parametrize("rows", [[], [0, 0], [2], [-1]], ids=str)
+def test_prompt_rows_must_exist_once(family, rows):
+    """Two prompts for one row would overwrite each other."""
+    decoder = family.decoder(rows=(1,))
+    with pytest.raises(DecoderError, match="rows are"):
+        decoder.prefill(torch.zeros(max(len(rows), 1), 4, HIDDEN), decoder.new_cache(2, 16), rows=rows)
+
+
+def test_incomplete_configurations_are_refused():
+    """The missing value is named."""
+    with pytest.raises(CheckpointMismatch, match="hidden_size is missing"):
+        DecoderConfig.from_transformers({"model_type": "llama"})
+    values = transformers.LlamaConfig(num_attention_heads=4, hidden_size=64).to_dict()
+    with pytest.raises(CheckpointMismatch, match=r"llama3.*without factor"):
+        DecoderConfig.from_transformers({**values, "rope_parameters": {"rope_type": "llama3", "rope_theta": 1e4}})
+    with pytest.raises(DecoderError, match="buckets"):
+        Buckets(100, 0)
+
+
+def test_a_cache_made_in_inference_mode_can_be_used_outside_it(family):
+    """Reset is an ordinary write."""
+    with torch.inference_mode():
+        cache = family.decoder(rows=(1,)).new_cache(1, 8)
+    cache.reset()
+    cache.reset([0])
+    assert cache.used == [0]

@@ -1,4 +1,4 @@
-"""Every kernel multiplies within its precision, whatever stands in the other rows; plans choose among them."""
+"""Every kernel multiplies within its precision, whatever stands in the other rows; the fastest is chosen."""
 
 import time
 
@@ -6,8 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.linear import KERNELS, Kernel, KernelPlan, PackedLinear, choose_plan, kernels_for  # noqa: E402
-from realtts.accel.linear import plan as plan_module  # noqa: E402
+from realtts.accel.linear import KERNELS, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
 
 linear = torch.nn.functional.linear
 
@@ -167,10 +166,10 @@ def test_where_the_deprecated_tensors_are_gone_others_serve(monkeypatch):
     substitute = Kernel("int8_rows", "int8", "cpu", removed, gone.run)
     monkeypatch.setattr("realtts.accel.linear.kernels.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
     assert "int8_rows" not in [k.name for k in kernels_for("int8", CPU)]
-    assert choose_plan([normal(64, 64)], "int8").kernels
+    assert choose_kernel([normal(64, 64)], "int8")
 
 
-# -- plans -----------------------------------------------------------------------------------------------------------
+# -- the choice -------------------------------------------------------------------------------------------------------
 
 
 def fake(name, seconds):
@@ -188,13 +187,13 @@ def _costing(seconds, value):
 
 
 @pytest.fixture
-def among(monkeypatch):
+def among(monkeypatch, own_folders):
     """Choose among fake kernels, on a clock that only they move."""
     monkeypatch.setattr(time, "perf_counter", lambda: _Clock.now)
 
     def choose(*kernels, rows=(2,), **options):
-        monkeypatch.setattr(plan_module, "kernels_for", lambda *_: kernels)
-        return choose_plan([torch.ones(8, 8)] * 3, "fp32", rows=rows, **options)
+        monkeypatch.setattr(choice, "kernels_for", lambda *_: kernels)
+        return choose_kernel([torch.ones(8, 8)] * 3, "fp32", rows=rows, **options)
 
     return choose
 
@@ -206,65 +205,83 @@ def test_one_candidate_is_not_measured(monkeypatch):
         pytest.fail("measured")
 
     only = Kernel("only", "fp32", "cpu", never, never)
-    monkeypatch.setattr(plan_module, "kernels_for", lambda *_: (only,))
-    plan = choose_plan([torch.ones(8, 8)], "fp32", rows=(1, 2, 8))
-    assert plan.names == ("only",)
-    assert [plan.index_for(rows) for rows in (1, 8, 5000)] == [0, 0, 0]
+    monkeypatch.setattr(choice, "kernels_for", lambda *_: (only,))
+    assert choose_kernel([torch.ones(8, 8)], "fp32", rows=(1, 2, 8)) is only
 
 
 def test_a_named_kernel_is_not_measured(among):
     """However slow."""
     slow, fast = fake("slow", lambda _: 9.0), fake("fast", lambda _: 1.0)
     before = _Clock.now
-    assert among(slow, fast, kernel="slow").names == ("slow",)
+    assert among(slow, fast, kernel="slow") is slow
     assert _Clock.now == before
 
 
 def test_the_fastest_serves_all(among):
-    """One packing, when it is the fastest for few rows and many."""
-    assert among(fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)).names == ("fast",)
+    """For few rows and for many."""
+    assert among(fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)).name == "fast"
 
 
 def test_steps_count_more_than_the_prefill(among):
-    """One request is one prefill and hundreds of steps; where the prefill gains clearly, it gets a packing."""
+    """One request is one prefill and hundreds of steps; a prefill that is worse beyond measure counts all the same."""
     steps = fake("steps", lambda rows: 1.0 if rows < 128 else 50.0)
     prefill = fake("prefill", lambda rows: 2.0 if rows < 128 else 10.0)
-    plan = among(prefill, steps)
-    assert plan.names == ("steps", "prefill")
-    assert [plan.kernels[plan.index_for(rows)].name for rows in (1, 2, 3, 128, 4000)] == [
-        "steps", "steps", "prefill", "prefill", "prefill",
-    ]  # fmt: skip
+    assert among(prefill, steps) is steps
+    hopeless = fake("hopeless", lambda rows: 1.0 if rows < 128 else 500.0)
+    assert among(prefill, hopeless) is prefill
 
 
-def test_a_second_packing_must_be_clearly_faster(among):
-    """It costs as much memory as the first."""
-    steps = fake("steps", lambda rows: 1.0 if rows < 128 else 10.0)
-    hardly = fake("hardly", lambda rows: 2.0 if rows < 128 else 9.0)
-    assert among(hardly, steps).names == ("steps",)
-
-
-def test_numbers_of_rows_may_have_kernels_of_their_own(among):
-    """One is best for one row, another from eight on."""
+def test_one_kernel_for_all_numbers_of_rows(among):
+    """A row must not round differently beside more neighbours; each number of rows counts by its share."""
     one = fake("one", lambda rows: 1.0 * rows)
     many = fake("many", lambda rows: 3.0 + 0.1 * rows)
-    plan = among(one, many, rows=(8, 1, 8))
-    assert [name for name, _ in plan.steps] == [1, 8, 128]
-    assert [plan.kernels[plan.index_for(rows)].name for rows in (1, 2, 8, 300)] == ["one", "many", "many", "many"]
+    assert among(one, many, rows=(1,)) is one
+    assert among(one, many, rows=(8, 1, 8)) is many
+
+
+def test_the_answer_is_kept(among, own_folders):
+    """Asked again, by another process too, nothing is measured; other rows and other kernels are another question."""
+    slow, fast = fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)
+    assert among(slow, fast) is fast
+    before = _Clock.now
+    assert among(slow, fast) is fast
+    assert _Clock.now == before
+    among(slow, fast, rows=(3,))
+    assert _Clock.now > before
+    assert among(slow, fake("other", lambda _: 1.0)).name == "other"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"question": 1, "kernel": "fast"}'])
+def test_a_damaged_answer_is_measured_again(among, own_folders, content):
+    """Whatever is in the file."""
+    slow, fast = fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)
+    among(slow, fast)
+    (path,) = (own_folders / "data" / "cache" / "kernels").iterdir()
+    path.write_text(content)
+    before = _Clock.now
+    assert among(slow, fast) is fast
+    assert _Clock.now > before
+
+
+def test_an_answer_that_cannot_be_kept(among, own_folders):
+    """A cache folder that is a file: chosen all the same."""
+    (own_folders / "data").write_text("")
+    assert among(fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)).name == "fast"
 
 
 def test_nothing_that_works_is_an_error_with_the_switch():
     """The switch is the one that helps: quantization for integers, the type for floats."""
     with pytest.raises(QuantizationUnavailable, match=r'no int8 kernel .nothing. works on cpu.*quantization="none"'):
-        choose_plan([torch.ones(8, 8)], "int8", kernel="nothing")
+        choose_kernel([torch.ones(8, 8)], "int8", kernel="nothing")
     with pytest.raises(QuantizationUnavailable, match=r"no bf16 kernel works on meta.*REALTTS_DTYPE=float32"):
-        choose_plan([torch.ones(8, 8, device="meta")], "bf16")
+        choose_kernel([torch.ones(8, 8, device="meta")], "bf16")
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_a_measured_plan_works(precision):
+def test_a_measured_kernel_works(precision):
     """Real kernels and real clocks: whichever is chosen, the product is right for every number of rows."""
     weight, bias = normal(96, 256) / 16, normal(96, seed=1)
-    packed = PackedLinear(weight, bias, choose_plan([weight], precision, rows=(1, 2, 16)))
+    packed = PackedLinear(weight, bias, choose_kernel([weight], precision, rows=(1, 2, 16)))
     for rows in (1, 2, 5, 16, 200):
         x = normal(rows, 256, seed=rows)
         expected = linear(x, weight, bias)
@@ -272,21 +289,8 @@ def test_a_measured_plan_works(precision):
     assert (packed.out_features, packed.in_features) == (96, 256)
 
 
-def test_a_packed_layer_uses_the_kernel_of_its_rows():
-    """Each kernel has a packing of its own."""
-    calls = []
-
-    def named(name):
-        return Kernel(name, "fp32", "cpu", lambda w, b: name, lambda form, x: calls.append((form, len(x))) or x)
-
-    packed = PackedLinear(torch.ones(4, 4), None, KernelPlan("fp32", ((2, named("few")), (128, named("many")))))
-    for rows in (1, 2, 3, 500):
-        packed(torch.ones(rows, 4))
-    assert calls == [("few", 1), ("few", 2), ("many", 3), ("many", 500)]
-
-
 @pytest.mark.parametrize(("precision", "expected"), [("fp32", 4096), ("bf16", 2048), ("int8", 1024), ("int4", 512)])
 def test_bytes_read_are_those_of_the_weights(precision, expected):
     """For the floor of a step's time."""
-    plan = choose_plan([torch.ones(32, 32)], precision, kernel=kernels_for(precision, CPU)[0].name)
-    assert PackedLinear(torch.ones(32, 32), None, plan).bytes_read == expected
+    kernel = choose_kernel([torch.ones(32, 32)], precision, kernel=kernels_for(precision, CPU)[0].name)
+    assert PackedLinear(torch.ones(32, 32), None, kernel).bytes_read == expected

@@ -1,5 +1,6 @@
 """The generic optimizer: its documented samples run, what it cannot do is said, and models are not patched."""
 
+import functools
 import json
 
 import numpy as np
@@ -277,15 +278,19 @@ def test_an_object_without_generate_is_refused():
         OptimizedTTSWrapper(nn.Identity(), quick())
 
 
+calls = []
+
+
+def embed(path):
+    """A function that another process finds by its name."""
+    calls.append(path)
+    return {"embedding": torch.ones(4)}
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".bin"])
 def test_voice_embeddings_are_made_once_per_content(tmp_path, suffix):
     """Also under another name and in another process; another model has its own."""
-    calls = []
-
-    def embed(path):
-        calls.append(path)
-        return {"embedding": torch.ones(4)}
-
+    calls.clear()
     for name in ("a", "b"):
         (tmp_path / f"{name}{suffix}").write_bytes(b"voice")
     for optimizer in (quick(), quick()):
@@ -297,6 +302,79 @@ def test_voice_embeddings_are_made_once_per_content(tmp_path, suffix):
     assert len(calls) == 2
     with pytest.raises(VoiceNotFound, match="cannot be read"):
         quick().get_voice_embedding(tmp_path / "missing.wav", embed, "piper")
+
+
+class Encoder:
+    """A speaker encoder with a method, as packages have them."""
+
+    def __init__(self, value):
+        self.value, self.calls = value, 0
+
+    def embed(self, path):
+        """Its own value."""
+        self.calls += 1
+        return torch.full((2,), float(self.value))
+
+
+def decorated(value):
+    """A function with something of its own behind a name that others have too."""
+
+    @functools.wraps(embed)
+    def call(path):
+        return torch.full((2,), float(value))
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: lambda path: torch.full((2,), float(value)),
+        lambda value: Encoder(value).embed,
+        lambda value: functools.partial(Encoder.embed, Encoder(value)),
+        decorated,
+    ],
+    ids=["lambda", "method", "partial", "closure"],
+)
+def test_functions_of_one_name_do_not_share_voices(tmp_path, make):
+    """Neither in one process, also when the former is gone, nor from disk."""
+    (tmp_path / "a.wav").write_bytes(b"voice")
+    optimizer = quick()
+    first, second = make(1), make(2)
+    for wanted, function in ((1, first), (2, second), (1, first)):
+        assert optimizer.get_voice_embedding(tmp_path / "a.wav", function, "tts").tolist() == [wanted] * 2
+    for value in range(3, 20):
+        assert optimizer.get_voice_embedding(tmp_path / "a.wav", make(value), "tts").tolist() == [value] * 2
+    assert quick().get_voice_embedding(tmp_path / "a.wav", second, "tts").tolist() == [2] * 2
+
+
+def test_a_method_is_asked_once(tmp_path):
+    """Although each look at it gives another object."""
+    (tmp_path / "a.wav").write_bytes(b"voice")
+    encoder, optimizer = Encoder(1), quick()
+    for _ in range(3):
+        optimizer.get_voice_embedding(tmp_path / "a.wav", encoder.embed, "tts")
+    assert encoder.calls == 1
+
+
+def test_attention_is_chosen_for_the_type_of_the_weights(bfloat16, monkeypatch):
+    """Of the cast model, when it is noted and when it runs; a model that goes back has float32's again."""
+    asked = []
+
+    def kernels(device, dtype, *_, **__):
+        asked.append(dtype)
+        return dict.fromkeys(("flash", "efficient", "math", "flash_attention_2"), None)
+
+    monkeypatch.setattr("realtts.accel.attention.kernels", kernels)
+    quick().optimize_model(YourTTSModel.load(), "tts", INPUTS)(**INPUTS)
+    OptimizedTTSWrapper(YourTTSModel.load(), quick()).generate("Hello")
+    assert set(asked) == {torch.bfloat16}
+    for speak in (
+        lambda model: quick().optimize_model(model, "tts", INPUTS)(**INPUTS),
+        lambda model: OptimizedTTSWrapper(model, quick()).generate("Hello"),
+    ):
+        speak(Fragile.load())
+        assert asked[-1] is torch.float32
 
 
 def test_clear_caches_frees_and_leaves_the_model_usable(tmp_path):

@@ -157,7 +157,7 @@ def test_the_output_has_the_type_of_the_input(precision, dtype):
 
 def test_it_says_what_it_is(model):
     """For ``print(module)``."""
-    assert repr(QuantizedLinear(model["head"], "int8")).startswith("QuantizedLinear(64, 97, int8, kernels=('int8_")
+    assert repr(QuantizedLinear(model["head"], "int8")).startswith("QuantizedLinear(64, 97, int8, int8_")
 
 
 @pytest.mark.parametrize("precision", ["int2", "float8"])
@@ -257,3 +257,12 @@ def test_subclasses_and_the_module_itself_are_left_alone():
         holder = nn.Sequential(Scaled(32, 32))
     assert quantize_linears(holder, "int8") == []
     assert quantize_linears(linear_of(32, 32), "int8") == []
+
+
+def test_packed_weights_do_not_move(model):
+    """Their form is the device's; casting the module around them leaves them as they are."""
+    quantize_linears(model, "int8")
+    model.to("cpu").bfloat16()
+    assert model["head"](torch.ones(1, 64)).dtype == torch.float32
+    with pytest.raises(QuantizationUnavailable, match="cannot be moved"):
+        model.to("meta")

@@ -269,7 +269,7 @@ def test_rungs_name_their_precision(make):
     assert (provider.get_provider_status()["rung"], details["quantization"], details["dtype"]) == (
         "int8", "int8", "float32",
     )  # fmt: skip
-    assert details["kernels"]
+    assert details["kernel"]
     assert details["kv_dtype"] in {"float32", "bfloat16"}
     assert (details["attention"], details["cuda_graphs"]) == ("sdpa", False)
 
@@ -297,10 +297,10 @@ def test_settings_choose_the_rung(make, settings, rung):
 @pytest.fixture
 def no_int8(monkeypatch):
     """A build of torch without a kernel for int8 weights."""
-    from realtts.accel.linear import plan
+    from realtts.accel.linear import choice
 
-    real = plan.kernels_for
-    monkeypatch.setattr(plan, "kernels_for", lambda name, device: () if name == "int8" else real(name, device))
+    real = choice.kernels_for
+    monkeypatch.setattr(choice, "kernels_for", lambda name, device: () if name == "int8" else real(name, device))
 
 
 def test_missing_kernels_step_down(make, no_int8):
@@ -547,7 +547,7 @@ def test_graphs_on_cuda(make):
     fast = make(**settings, **EXACT, cuda_graphs=True, strict=True)
     for seed, text in enumerate(TEXTS):
         assert np.array_equal(fast.generate(text, seed=seed).samples, plain.generate(text, seed=seed).samples)
-    assert fast.get_provider_status()["rung"] == "fp32+graphs"
+    assert fast.get_provider_status()["rung"] == "fp32+cuda_graphs"
     plain.unload()
     fast.unload()
     before = torch.cuda.memory_allocated()

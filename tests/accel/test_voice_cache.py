@@ -156,6 +156,40 @@ def test_a_spoilt_file_is_made_again(cache, folder, spoil, caplog):
     assert equal(later(folder).get_or_compute("a", never), VALUE)
 
 
+def test_a_full_device_does_not_cost_the_file(cache, folder, monkeypatch):
+    """The error is the caller's; the file is found once there is room."""
+    cache.get_or_compute("a", lambda: VALUE)
+
+    def full(*_):
+        raise torch.OutOfMemoryError("out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("realtts.accel.voice_cache.unpack", full)
+        other = later(folder)
+        with pytest.raises(torch.OutOfMemoryError):
+            other.get_or_compute("a", never)
+        assert other.stats()["disk_discarded"] == 0
+    assert equal(later(folder).get_or_compute("a", never), VALUE)
+
+
+def test_a_file_that_cannot_be_read_stays(cache, folder, monkeypatch, caplog):
+    """The voice is made again for this process, and told of with the switch."""
+    cache.get_or_compute("a", lambda: VALUE)
+    before = cache.path_of("a").stat()
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.read_bytes", refuse)
+        other = later(folder)
+        assert other.get_or_compute("a", lambda: 1) == 1
+        assert other.stats()["disk_discarded"] == 0
+    assert "REALTTS_VOICE_CACHE_DISK_MB=0" in caplog.text
+    assert cache.path_of("a").stat().st_ino == before.st_ino
+    assert equal(later(folder).get_or_compute("a", never), VALUE)
+
+
 def test_a_file_of_another_key_is_not_believed(cache, folder):
     """Even with the right name."""
     cache.get_or_compute("a", lambda: {"voice": "a"})

@@ -79,7 +79,10 @@ def test_another_length_is_said_in_words(verify):
             yield next(staged.StagedProvider().generate(context, model, request))
 
     _, checks = verify(Short)
-    assert (checks["audio, float32"]["value"], checks["audio, float32"]["ok"]) == ("another length", False)
+    assert (checks["audio, float32"]["value"], checks["audio, float32"]["ok"]) == (
+        "another length, or not finite",
+        False,
+    )
     assert checks["audio length, samples"]["ok"] is False
 
 
@@ -103,6 +106,43 @@ def test_a_tie_is_no_difference(verify, monkeypatch):
     monkeypatch.delattr(staged, "scores")
     _, checks = verify()
     assert (checks["tokens, float32"]["value"], checks["tokens, float32"]["ok"]) == ("different", False)
+
+
+@pytest.mark.parametrize("odds", [0.0, np.nan, np.inf])
+def test_candidates_that_cannot_be_compared_are_no_tie(verify, monkeypatch, odds):
+    """Neither two that cannot be drawn nor a broken score prove anything."""
+    real = staged.tokens
+
+    def tokens(context, model, request):
+        found = real(context, model, request)
+        if context.variant == "optimized":
+            found[3] = (found[3] + 1) % 64
+        return found
+
+    monkeypatch.setattr(staged, "tokens", tokens)
+    monkeypatch.setattr(staged, "scores", lambda *_: np.full(64, odds))
+    found, checks = verify()
+    assert not found["ok"]
+    assert (checks["tokens, float32"]["value"], checks["tokens, float32"]["ok"]) == ("different", False)
+
+
+def test_a_broken_reference_of_a_later_text_is_found(verify, monkeypatch):
+    """NaN in what the plain variant says of the second text proves nothing."""
+    real = staged.teacher_forced
+
+    def teacher_forced(context, model, request, tokens):
+        found = real(context, model, request, tokens)
+        return found * np.nan if context.variant == "plain" and "night" in request.text else found
+
+    monkeypatch.setattr(staged, "teacher_forced", teacher_forced)
+    _, checks = verify()
+    assert checks["teacher-forced, float32"]["ok"] is False
+
+
+def test_a_model_may_be_a_path(tmp_path):
+    """As `RealProvider` takes it."""
+    found = run_verify(fake_spec(), Workload((Text("one two"),)), settings={"model": tmp_path})
+    assert found["ok"]
 
 
 def test_a_missed_tolerance_is_named(verify, monkeypatch):
@@ -179,13 +219,19 @@ def test_arithmetic_of_comparisons():
     assert parity.first_difference([[1, 2], [3, 4]], [[1, 2], [0, 4]]) == 2
     assert parity.first_difference([1, 2], [1, 2, 3]) == 2
     assert parity.candidates([1, 2], [1, 2, 3], 2) is None
-    assert parity.relative_gap(0.0, 0.0) == 0.0
+    assert parity.relative_gap(0.0, 0.5) == 1.0
+    assert parity.relative_gap(0.0, 0.0) == float("inf"), "neither can be drawn"
+    for pair in ((np.nan, 1.0), (1.0, np.nan), (np.inf, np.inf), (np.inf, 1.0)):
+        assert parity.relative_gap(*pair) == float("inf")
     assert parity.relative_gap(1.0, 0.5) == 0.5
     assert parity.relative_error([3.0, 4.0], [3.0, 0.0]) == pytest.approx(4 / 3)
     assert parity.relative_error([0.0], [0.0]) == 0.0
     assert parity.relative_error([np.nan], [0.0]) == float("inf")
+    assert parity.relative_error([0.0], [np.nan]) == float("inf")
     assert parity.relative_error([1.0, 2.0], [1.0]) == float("inf")
     assert parity.largest_difference(np.zeros(0), np.zeros(0)) == 0.0
     assert parity.largest_difference(np.zeros(2), np.zeros(3)) == float("inf")
+    assert parity.largest_difference(np.array([np.nan]), np.zeros(1)) == float("inf")
+    assert parity.largest_difference(np.zeros(1), np.array([np.nan])) == float("inf")
     assert parity.precision_settings("bfloat16+int8") == {"dtype": "bfloat16", "quantization": "int8"}
     assert parity.precision_settings("int4") == {"dtype": "float32", "quantization": "int4"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -21,10 +22,10 @@ from realtts import (
     NotEnoughDisk,
     checkpoints,
 )
-from realtts.checkpoints import transfer
+from realtts.checkpoints import planning, transfer
 from realtts.testing import FakeHub, fake_spec, faulty
 
-pytest.importorskip("huggingface_hub")
+huggingface_hub = pytest.importorskip("huggingface_hub")
 
 WEIGHTS = bytes(range(256)) * 12000
 FILES = {"config.json": b"{}", "model.safetensors": WEIGHTS}
@@ -105,6 +106,46 @@ def test_a_cut_for_good_is_resumed_by_the_next_try(hub):
     assert fetch() == WEIGHTS
     (rest,) = hub.downloads("model.safetensors")[asked:]
     assert int(rest.range.removeprefix("bytes=").removesuffix("-")) == len(WEIGHTS) - planned.missing_bytes
+
+
+def test_a_file_of_unknown_size_is_given_up(hub, monkeypatch):
+    """It cannot be resumed, so bytes that were there before are no progress, and the tries come to an end."""
+    about = huggingface_hub.get_hf_file_metadata
+    listing = planning.list_files
+
+    def without_sizes(*arguments):
+        found = listing(*arguments)
+        files = {name: dataclasses.replace(file, size=None) for name, file in found.files.items()}
+        return dataclasses.replace(found, files=files)
+
+    monkeypatch.setattr(planning, "list_files", without_sizes)
+    monkeypatch.setattr(
+        huggingface_hub, "get_hf_file_metadata", lambda *given, **named: sizeless(about(*given, **named))
+    )
+    hub.cut("model.safetensors", after=1_000_000, times=50)
+    with pytest.raises(DownloadFailed):
+        fetch()
+    assert len(hub.downloads("model.safetensors")) < 10
+
+
+def sizeless(found):
+    """The answer to a HEAD request that does not tell the size."""
+    return dataclasses.replace(found, size=None)
+
+
+def test_a_partial_file_that_vanishes_is_fetched_anew(hub, monkeypatch):
+    """Somebody empties the cache while it is checked: an error of ours at most."""
+    check = transfer._is_right
+
+    def emptied(path, size, digest):
+        monkeypatch.setattr(transfer, "_is_right", check)
+        path.unlink()
+        return check(path, size, digest)
+
+    monkeypatch.setattr(transfer, "_is_right", emptied)
+    with pytest.raises(CheckpointCorrupt):
+        fetch()
+    assert fetch() == WEIGHTS
 
 
 def test_a_corrupt_file_is_removed(hub):
@@ -264,7 +305,7 @@ def test_a_killed_download_is_resumed_by_another_process(hub, start):
     """What a process had written is used by the next one, whose lock is free."""
     gate = hub.hold("model.safetensors")
     first = start()
-    wait_until(lambda: any(path.stat().st_size for path in hub.blobs.glob("*.incomplete")))
+    wait_until(lambda: any(path.stat().st_size > 1000 for path in hub.blobs.glob("*.incomplete")))
     first.kill()
     first.wait()
     gate.set()
@@ -277,7 +318,7 @@ def test_an_interrupt_leaves_what_arrived(hub, start, tmp_path):
     """Ctrl-C in the middle: the partial file stays, and the lock is free."""
     gate = hub.hold("model.safetensors")
     process = start()
-    wait_until(lambda: any(path.stat().st_size for path in hub.blobs.glob("*.incomplete")))
+    wait_until(lambda: any(path.stat().st_size > 1000 for path in hub.blobs.glob("*.incomplete")))
     os.kill(process.pid, signal.SIGINT)
     wait_until(lambda: process.poll() is not None)
     gate.set()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import threading
+
 import pytest
 
 from realtts import Checkpoint, DownloadFailed, Installed, checkpoints
@@ -108,3 +111,54 @@ def test_specs_that_do_not_say_what_they_need(hub, monkeypatch):
         path.write_text("damaged")
     assert by_name()["vague"].state == "unknown"
     assert checkpoints.remove(by_name()["vague"]) == 300_000
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("used", "x"), ("used", None), ("used", float("nan")), ("used", 1e300), ("size_bytes", "7"), ("licence", 5),
+        ("revision", ["main"]), ("repo", None), ("names", "v1.bin"), ("names", [3]), ("names", ["../../../x"]),
+        ("wanted", None), ("wanted", ["v1.bin"]), ("wanted", [[1]]),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_is_as_none(hub, field, value):
+    """Whatever stands in it, the inventory is listed."""
+    checkpoints.fetch("owner/model@main", ["v1.bin"])
+    checkpoints.fetch(hub.tiny)
+    (hub.folder.parents[2] / "data" / "checkpoints" / "other.json").write_text("[]")
+    for path in (hub.folder.parents[2] / "data" / "checkpoints").iterdir():
+        about = json.loads(path.read_text())
+        path.write_text(json.dumps({**about, field: value} if about else about))
+    tiny = by_name()["tiny"]
+    assert (tiny.state, tiny.used) == ("complete", None)
+
+
+def test_a_running_download_keeps_what_it_brought(hub):
+    """Its partial file stays while it holds the lock, and the download ends well."""
+    gate = hub.hold("v1.bin")
+    done = []
+    running = threading.Thread(target=lambda: done.append(checkpoints.fetch(hub.tiny)), daemon=True)
+    running.start()
+    while not any(path.stat().st_size for path in hub.folder.glob("blobs/*.incomplete")):
+        running.join(0.01)
+    (partial,) = hub.folder.glob("blobs/*.incomplete")
+    checkpoints.remove(by_name()["tiny"])
+    assert partial.exists()
+    gate.set()
+    running.join(60)
+    assert done[0]["v1.bin"].read_bytes() == FILES["v1.bin"]
+
+
+def test_what_a_dead_download_left_is_removed_beside_a_running_one(hub):
+    """One lock per file."""
+    gate = hub.hold("v1.bin")
+    running = threading.Thread(target=lambda: checkpoints.fetch(hub.tiny), daemon=True)
+    running.start()
+    while not any(path.stat().st_size for path in hub.folder.glob("blobs/*.incomplete")):
+        running.join(0.01)
+    dead = hub.folder / "blobs" / f"{'0' * 64}.realtts.incomplete"
+    dead.write_bytes(b"x" * 77)
+    assert checkpoints.remove(by_name()["tiny"]) >= 77
+    gate.set()
+    running.join(60)
+    assert not dead.exists()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 from pathlib import Path
 
 import platformdirs
 
 from realtts.errors import SettingsError
 
-__all__ = ["cache_folder", "data_folder", "expanded"]
+__all__ = ["PART", "cache_folder", "data_folder", "expanded", "write_whole"]
+
+PART = ".part"
+"""Suffix of a file that is being written."""
 
 
 def data_folder(chosen: Path | None = None) -> Path:
@@ -48,3 +53,19 @@ def expanded(path: Path, who: str) -> Path:
     if "\0" in str(found):
         raise SettingsError(f"{str(path)!r} holds a NUL character", who=who, fix="correct the path")
     return found
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside, then rename: readers see the old file, the new one or none, never a part. The folder must exist.
+
+    Raises:
+        OSError: It cannot be written; nothing is left behind.
+    """
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from realtts import OutputError
+
 
 def test_a_table(cli, staged):
     """Both variants side by side, stages with their distance from the floor, progress on standard error."""
@@ -108,7 +110,8 @@ def test_pictures(cli, work):
         (("fake", "--profile", "p"), "does not run on torch"),
         (("fake", "--dtype", "fp7"), "dtype"),
         (("--compare", "no.json", "no.json"), "cannot be read"),
-        (("fake", "--text", "one", "--repeats", "1", "--json", "no/such/file.json"), "No such file"),
+        (("fake", "--text", "one", "--repeats", "1", "--json", "no/such/file.json"), "there is no such folder"),
+        (("fake", "--text", "one", "--repeats", "1", "--json", "."), "it cannot be written"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value)[-30:],
 )
@@ -118,6 +121,28 @@ def test_what_is_wrong_is_said(cli, arguments, message):
     assert result.code == 2
     assert message in result.err
     assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("path", ["no/such/file.json", "."])
+def test_a_record_that_cannot_be_written_is_found_first(cli, path):
+    """Before anything is timed."""
+    result = cli("bench", "fake", "--text", "one", "--repeats", "1", "--json", path)
+    assert result.code == 2
+    assert "repeat" not in result.err
+
+
+def test_a_profile_that_fails_does_not_cost_the_record(cli, work, monkeypatch):
+    """It is shown and written before the profile is made."""
+
+    def fail(*_, **__):
+        raise OutputError("the disk is full", who="p", fix="free some space")
+
+    monkeypatch.setattr("realtts.bench.profiling.check_profile", lambda *_: None)
+    monkeypatch.setattr("realtts.bench.profiling.write_profiles", fail)
+    result = cli("bench", "fake", "--text", "one", "--repeats", "1", "--json", "a.json", "--profile", "p")
+    assert result.code == 2
+    assert "RTF" in result.out
+    assert json.loads((work / "a.json").read_text())["provider"] == "fake"
 
 
 def test_no_matplotlib(cli, monkeypatch):

@@ -135,18 +135,22 @@ class GraphRunner:
             try:
                 for _ in range(self._warm_ups):
                     self._backend.warm_up(work)
+                    self._restore(kept, seeds)  # or the next one would be a step further than any request goes
                 replay = self._backend.capture(work, self._generators)
-            except RealTTSError:
+            except (RealTTSError, torch.OutOfMemoryError):
                 raise
             except Exception as error:
                 raise CaptureFailed(f"{type(error).__name__}: {error}", who="CUDA graph", fix=_SWITCH) from error
             finally:
-                for tensor, value in zip(self._state, kept, strict=True):
-                    tensor.copy_(value)
-                for generator, seed in zip(self._generators, seeds, strict=True):
-                    generator.set_state(seed)
+                self._restore(kept, seeds)
         self.captures += 1
         return replay
+
+    def _restore(self, kept: Sequence[Tensor], seeds: Sequence[Tensor]) -> None:
+        for tensor, value in zip(self._state, kept, strict=True):
+            tensor.copy_(value)
+        for generator, seed in zip(self._generators, seeds, strict=True):
+            generator.set_state(seed)
 
 
 class GraphedCallable:

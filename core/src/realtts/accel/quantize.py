@@ -15,7 +15,7 @@ from torch import nn
 from realtts.errors import QuantizationUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -116,25 +116,37 @@ class QuantizedLinear(nn.Module):
     """
 
     def __init__(self, linear: nn.Linear, precision: str, *, rows: int = 2) -> None:
-        from realtts.accel.linear import PackedLinear, choose_plan
+        from realtts.accel.linear import PackedLinear, choose_kernel
 
         super().__init__()
         weight = linear.weight.detach()
         bias = dict(linear.named_parameters()).get("bias")
-        plan = choose_plan([weight], precision, rows=(rows,))
-        self._packed = PackedLinear(weight, None if bias is None else bias.detach(), plan)
+        kernel = choose_kernel([weight], precision, rows=(rows,))
+        self._packed = PackedLinear(weight, None if bias is None else bias.detach(), kernel)
         self.in_features = linear.in_features
         self.out_features = linear.out_features
         self.precision = precision
+        self.device = weight.device
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply: (..., in) to (..., out), in the type of the input."""
         y: Tensor = self._packed(x.reshape(-1, self.in_features))
         return y.to(x.dtype).view(*x.shape[:-1], self.out_features)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantizedLinear:
+        # What `Module.to` and its like call. Packed weights lie in the kernel's own form and cannot follow.
+        if fn(torch.empty(0, device=self.device)).device != self.device:
+            raise QuantizationUnavailable(
+                f"packed {self.precision} weights cannot be moved from {self.device}",
+                who="quantization",
+                fix=f"quantize after the module lies where it runs, without cpu_offload, or {SWITCH}",
+            )
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
     def extra_repr(self) -> str:
         """What ``print(module)`` shows."""
-        return f"{self.in_features}, {self.out_features}, {self.precision}, kernels={self._packed.plan.names}"
+        return f"{self.in_features}, {self.out_features}, {self.precision}, {self._packed.kernel.name}"
 
 
 def quantize_linears(

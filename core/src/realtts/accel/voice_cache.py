@@ -13,16 +13,16 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from realtts.accel.voice_values import NotStorable, pack, unpack
-from realtts.folders import cache_folder
+from realtts.folders import PART, cache_folder, write_whole
 from realtts.voices import VoiceCache
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _OLD_S = 3600.0
 """A half-written file older than this belongs to a process that died."""
 
 _SWITCH = "voice_cache_disk_mb=0 (REALTTS_VOICE_CACHE_DISK_MB=0) does without the disk"
+_DAMAGED = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a file raises when the fault lies in its bytes; a device that is full is no fault of theirs."""
+
 _log = logging.getLogger("realtts.voice_cache")
 
 
@@ -50,7 +53,7 @@ class DiskVoiceCache:
 
     A value is looked up in memory, then on disk, then computed. What cannot be stored (see `get_or_compute`) is kept
     in memory alone. A file that is damaged, of another version or of another key is deleted and made again. A folder
-    that cannot be written is told of once in the log, and done without.
+    that cannot be written is told of once in the log, and done without. A file that cannot be read stays as it is.
 
     Args:
         memory: The layer above, such as `Context.voice_cache`; its statistics then count this layer too.
@@ -131,9 +134,14 @@ class DiskVoiceCache:
         path = self.path_of(key)
         try:
             value: T = self._read(path, key)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # of a folder that is none, writing tells
             self._count("disk_misses")
-        except Exception as error:  # whatever is in the file, the value can be made again
+        except OSError as error:
+            self._count("disk_misses")
+            _log.warning("%s cannot be read (%s); its voice is made again and kept in memory only. %s", path, error,
+                         _SWITCH)  # fmt: skip
+            return compute()
+        except _DAMAGED as error:
             self._count("disk_misses")
             self._count("disk_discarded")
             _log.warning("%s is of no use (%s) and is made again", path.name, error)
@@ -188,22 +196,14 @@ class DiskVoiceCache:
     def _store(self, path: Path, content: bytes) -> None:
         """Write beside, then rename: readers see the old file, the new one or none, never a part."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # a voice is personal data
-        handle, name = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(name, path)  # noqa: PTH105 - the name is not a Path yet
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)  # noqa: PTH108
-            raise
+        write_whole(path, content)
 
     def _evict(self) -> None:
         found: list[tuple[float, int, Path]] = []
         for path in self._files():
             with contextlib.suppress(FileNotFoundError):  # another process evicts too
                 about = path.stat()
-                if path.suffix != ".part":
+                if path.suffix != PART:
                     found.append((about.st_mtime, about.st_size, path))
                 elif time.time() - about.st_mtime > _OLD_S:
                     path.unlink()
@@ -218,7 +218,7 @@ class DiskVoiceCache:
     def _files(self) -> list[Path]:
         """The files of this cache; anything else in the folder is left alone."""
         try:
-            return [path for path in self.folder.iterdir() if path.suffix in {".safetensors", ".part"}]
+            return [path for path in self.folder.iterdir() if path.suffix in {".safetensors", PART}]
         except FileNotFoundError:
             return []
 

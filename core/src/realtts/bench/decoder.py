@@ -37,7 +37,7 @@ __all__ = ["main", "measure"]
 _PRECISIONS = ("fp32", "bf16", "int8", "int4")
 _ORDER = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 _SAMPLING = SamplingParams(temperature=0.8, min_p=0.05, repetition_penalty=1.2, guidance=0.5)
-_FORCED_STEPS = 24
+_FORCED_PROMPT, _FORCED_STEPS = 16, 24
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,11 +96,10 @@ def measure(
         "vocabulary": vocabulary,
         "entries": [],
     }
-    exact = None
+    exact = _reference_logits(reference, head)
     for precision in precisions:
         decoder = Decoder.from_state_dict(config, state, prefix="", precision=precision, rows=tuple(rows))
         forced = _forced_logits(decoder, decoder.pack(head))
-        exact = forced if exact is None else exact
         for count in rows:
             entry = _compared(decoder, head, reference, rows=count, positions=positions, repeats=repeats)
             entry["floor_s"] = entry["bytes"] / record["rates"]["bytes_per_s"]
@@ -135,7 +134,7 @@ def _compared(
     return {
         "precision": decoder.precision.weights,
         "rows": rows,
-        "kernels": list(decoder.plan.names),
+        "kernel": decoder.kernel.name,
         "kv": str(decoder.kv_dtype).removeprefix("torch."),
         "step_s": median["ours"],
         "spread_s": [min(seconds["ours"]), max(seconds["ours"])],
@@ -166,15 +165,27 @@ def _loop(
     return loop
 
 
+def _forced_inputs(width: int) -> Tensor:
+    """Inputs of a prompt and of some steps, (2, prompt + steps, width)."""
+    return torch.randn(2, _FORCED_PROMPT + _FORCED_STEPS, width, generator=torch.Generator().manual_seed(4)) * 0.02
+
+
 def _forced_logits(decoder: Decoder, head: Callable[[Tensor], Tensor]) -> Tensor:
-    """Logits of some steps whose inputs are given: (steps, 2, vocabulary)."""
-    generator = torch.Generator().manual_seed(4)
-    cache = decoder.new_cache(2, 64)
-    width = decoder.config.hidden_size
+    """Ours for each forced step, (2, steps, vocabulary)."""
+    inputs = _forced_inputs(decoder.config.hidden_size)
+    cache = decoder.new_cache(2, inputs.shape[1])
     with torch.inference_mode():
-        decoder.prefill(torch.randn(2, 16, width, generator=generator) * 0.02, cache)
-        inputs = torch.randn(_FORCED_STEPS, 2, width, generator=generator) * 0.02
-        return torch.stack([head(decoder.step(x, cache)).float() for x in inputs])
+        decoder.prefill(inputs[:, :_FORCED_PROMPT], cache)
+        steps = inputs[:, _FORCED_PROMPT:].unbind(1)
+        return torch.stack([head(decoder.step(x, cache)).float() for x in steps], 1)
+
+
+def _reference_logits(model: Any, head: Tensor) -> Tensor:
+    """The reference's for each forced step, (2, steps, vocabulary)."""
+    with torch.inference_mode():
+        hidden = model(inputs_embeds=_forced_inputs(head.shape[1])).last_hidden_state
+        logits: Tensor = hidden[:, _FORCED_PROMPT:] @ head.T
+        return logits
 
 
 def _reference(config: DecoderConfig) -> tuple[dict[str, Tensor], Any]:
@@ -229,28 +240,41 @@ def _versions() -> dict[str, str | None]:
 
 
 def _table(record: dict[str, Any]) -> list[str]:
-    titles = "kernels                          kv         ms/step  transformers  ratio  per row  x floor  logits"
+    titles = "kernel            kv         ms/step  transformers  ratio  per row  x floor  logits"
     return [f"precision  rows  {titles}", *map(_line, record["entries"])]
 
 
 def _line(entry: dict[str, Any]) -> str:
     return (
-        f"{entry['precision']:<9}  {entry['rows']:>4}  {'+'.join(entry['kernels']):<31}  {entry['kv']:<9}"
+        f"{entry['precision']:<9}  {entry['rows']:>4}  {entry['kernel']:<16}  {entry['kv']:<9}"
         f"  {entry['step_s'] * 1e3:>7.1f}  {entry['transformers_s'] * 1e3:>12.1f}  {entry['ratio']:>5.1f}"
         f"  {entry['ratio_per_row']:>7.1f}  {entry['step_s'] / entry['floor_s']:>7.2f}  {entry['logit_error']:.1e}"
     )
 
 
+def _size(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("give a positive number")
+    return value
+
+
+def _even(text: str) -> int:
+    if _size(text) % 2:
+        raise argparse.ArgumentTypeError("give an even number: guidance takes two rows for a stream")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m realtts.bench.decoder", description="Time one decode step.")
-    for name, default in (
+    for name, default in (  # all of them sizes
         ("layers", 30), ("hidden", 1024), ("heads", 16), ("kv-heads", 16), ("head-dim", 64), ("mlp", 4096),
         ("vocabulary", 8194), ("positions", 300), ("repeats", 12),
     ):  # fmt: skip
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--rows", type=int, nargs="+", default=[2], help="even numbers")
+        parser.add_argument(f"--{name}", type=_size, default=default)
+    parser.add_argument("--rows", type=_even, nargs="+", default=[2], help="even numbers")
     parser.add_argument("--precision", nargs="+", choices=_PRECISIONS, default=list(_PRECISIONS))
-    parser.add_argument("--threads", type=int, help="default: physical cores")
+    parser.add_argument("--threads", type=_size, help="default: physical cores")
     return parser
 
 

@@ -48,15 +48,20 @@ def candidates(expected: Any, found: Any, step: int) -> tuple[int, int] | None:
 
 
 def relative_gap(first: float, second: float) -> float:
-    """How far apart two scores are, relative to the larger."""
+    """How far apart two scores p / e are, relative to the larger.
+
+    Infinite for NaN and infinity, and for two of 0: a candidate that cannot be drawn is no tie with another one.
+    """
     largest = float(max(abs(first), abs(second)))
-    return float(abs(first - second)) / largest if largest else 0.0
+    if not (np.isfinite(first) and np.isfinite(second)) or not largest:
+        return float("inf")
+    return float(abs(first - second)) / largest
 
 
 def relative_error(found: Any, expected: Any) -> float:
-    """Norm of the difference over the norm of what is expected; infinite for another shape, NaN or infinity."""
+    """Norm of the difference over the norm of what is expected; infinite for another shape, and for NaN or infinity."""
     a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
-    if a.shape != b.shape or not np.isfinite(a).all():
+    if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     norm = float(np.linalg.norm(b))
     error = float(np.linalg.norm(a - b))
@@ -64,11 +69,16 @@ def relative_error(found: Any, expected: Any) -> float:
 
 
 def largest_difference(found: Any, expected: Any) -> float:
-    """Between samples; infinite for other lengths."""
+    """Between samples; infinite for other lengths, and for NaN or infinity in either."""
     a, b = np.asarray(found), np.asarray(expected)
-    if a.shape != b.shape:
+    if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     return float(np.abs(a - b).max(initial=0.0))
+
+
+def _finite(*arrays: np.ndarray[Any, Any]) -> bool:
+    """Whether there is no NaN, which no comparison and no `max` would find, and no infinity."""
+    return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def precision_settings(name: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench.subject import Subject
@@ -24,7 +25,7 @@ def check_profile(spec: ProviderSpec, folder: Path) -> None:
 
     Raises:
         InvalidOption: The provider does not run on torch.
-        OutputError: The folder cannot be made.
+        OutputError: The folder cannot be made, or nothing can be written into it.
     """
     if not spec.torch:
         raise InvalidOption(
@@ -36,6 +37,8 @@ def check_profile(spec: ProviderSpec, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(str(error), who=str(folder), fix="give a folder that can be written") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError("nothing can be written there", who=str(folder), fix="give a folder that can be written")
 
 
 def write_profiles(

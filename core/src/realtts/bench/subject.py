@@ -36,12 +36,14 @@ class Subject:
 
     Args:
         spec: The provider.
-        settings: ``model`` and fields of `Settings`.
+        settings: ``model``, a path too, and fields of `Settings`.
     """
 
     def __init__(self, spec: ProviderSpec, settings: Mapping[str, Any]) -> None:
-        layers = resolve_settings(spec.name, dict(settings))
-        checkpoint = resolve_checkpoint(layers.settings.model, spec)
+        given = dict(settings)
+        model = given.pop("model", None)  # may be a path, as in `RealProvider`
+        layers = resolve_settings(spec.name, given)
+        checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec
         self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)

@@ -157,6 +157,8 @@ def _tokens(subject: Subject, reference: _Reference, tools: PluginTools) -> Chec
             return Check(name, "different", "equal", ok=False, note=notes[-1])
         odds = reference.plain.apply(tools.scores, plan, expected, step)
         worst = max(worst, parity.relative_gap(odds[pair[0]], odds[pair[1]]))
+    if not math.isfinite(worst):
+        return Check(name, "different", "equal", ok=False, note=f"{notes[0]}, where a p/e is 0 or not finite")
     if notes:
         ok = worst <= parity.TIE
         return Check(name, f"ties, p/e within {worst:.1e}", f"equal, or p/e within {parity.TIE:g}", ok, notes[0])
@@ -208,9 +210,9 @@ def _streaming(
 
 
 def _compared(name: str, found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> Check:
-    """Largest difference between samples; sounds of different length are infinitely different."""
+    """Largest difference between samples; sounds of different length, or with NaN, are infinitely different."""
     worst = max(parity.largest_difference(a, b) for a, b in zip(found, expected, strict=True))
-    return _limited(name, worst, tolerance, "another length")
+    return _limited(name, worst, tolerance, "another length, or not finite")
 
 
 def _limited(name: str, found: float, tolerance: float, infinite: str) -> Check:

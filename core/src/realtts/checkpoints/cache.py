@@ -7,11 +7,13 @@ digest, ``snapshots/<commit>/`` whose entries point to blobs, and ``refs/`` from
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from realtts.checkpoints.hub import is_commit
+from realtts.folders import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -22,6 +24,9 @@ __all__ = [
     "cache_dir",
     "commit_of",
     "delete",
+    "discard_partials",
+    "filelock",
+    "lock_of",
     "partials",
     "prune",
     "repo_folder",
@@ -71,14 +76,47 @@ def set_ref(repo: str, revision: str, commit: str) -> None:
     path = repo_folder(repo) / "refs" / revision
     with contextlib.suppress(OSError):  # a cache that may only be read
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        fresh.write_text(commit, encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, commit.encode())
 
 
 def partials(repo: str) -> list[Path]:
     """Downloads of ours that were interrupted."""
     return sorted((repo_folder(repo) / "blobs").glob(f"*{PARTIAL}"))
+
+
+def lock_of(repo: str, etag: str) -> Any:
+    """The lock of one file's download, not yet taken: whoever writes its partial file holds it."""
+    path = cache_dir() / ".locks" / repo_folder(repo).name / f"{etag}.realtts.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return filelock().FileLock(str(path))
+
+
+def filelock() -> Any:
+    """The package of that name, which the hub's library needs too."""
+    return importlib.import_module("filelock")
+
+
+def discard_partials(repo: str) -> int:
+    """Remove what interrupted downloads of a repository left; those that are running are left alone.
+
+    Returns:
+        Bytes that became free.
+    """
+    freed = 0
+    for path in partials(repo):
+        lock = lock_of(repo, path.name.removesuffix(PARTIAL))
+        try:
+            lock.acquire(timeout=0)
+        except filelock().Timeout:
+            continue
+        try:
+            freed += path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            pass  # it was finished meanwhile
+        finally:
+            lock.release()
+    return freed
 
 
 def delete(repo: str, commit: str, names: Iterable[str], *, keep: Collection[str] = ()) -> int:

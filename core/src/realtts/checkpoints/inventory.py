@@ -71,7 +71,8 @@ def inventory() -> list[Kept]:
 def remove(kept: Kept) -> int:
     """Take a checkpoint out of the cache, but for files that another one of the inventory shares with it.
 
-    Other programs that use the same cache lose these files too, and fetch them again when they need them.
+    Other programs that use the same cache lose these files too, and fetch them again when they need them. What a
+    running download has brought so far stays.
 
     Returns:
         Bytes that became free.
@@ -82,9 +83,7 @@ def remove(kept: Kept) -> int:
     keep = {name for other in needed for name in other.names}
     freed = cache.delete(kept.repo, kept.commit, kept.names, keep=keep) if kept.commit is not None else 0
     if not any(other.state == "partial" and other.used for other in same):
-        for path in cache.partials(kept.repo):
-            freed += path.stat().st_size
-            path.unlink(missing_ok=True)
+        freed += cache.discard_partials(kept.repo)
         cache.prune(kept.repo)
     for record in _records(kept.repo, kept.commit, kept.wanted):
         records.forget(record)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from realtts.folders import data_folder
+from realtts.checkpoints.wanted import is_safe
+from realtts.folders import data_folder, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from realtts.checkpoints.wanted import Entry
 
 __all__ = ["Record", "find", "find_all", "forget", "save"]
+
+_LAST_S = 2.0**36
+"""Beyond the year 4000: no time when anything was used."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +59,7 @@ def save(record: Record) -> None:
     path = _path(record.repo, record.commit, record.wanted)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(asdict(record)), encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, json.dumps(asdict(record)).encode())
 
 
 def find(repo: str, commit: str, entries: Sequence[Entry]) -> Record | None:
@@ -89,7 +91,26 @@ def _path(repo: str, commit: str, wanted: object) -> Path:
 def _read(path: Path) -> Record | None:
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
-        ok = all(isinstance(name, str) for name in (record.repo, record.commit, *record.names))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
-    return record if ok else None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: Any) -> bool:
+    """Whether every field is what it should be; a name that leads out of its folder might be deleted there."""
+    texts = (record.repo, record.revision, record.commit, record.licence)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and _is_list(record.names)
+        and all(isinstance(name, str) and is_safe(name) for name in record.names)
+        and _is_list(record.wanted)
+        and all(_is_list(entry) and all(isinstance(n, (str, type(None))) for n in entry) for entry in record.wanted)
+        and type(record.size_bytes) is int
+        and type(record.used) in {int, float}
+        and math.isfinite(record.used)
+        and 0 <= record.used < _LAST_S
+    )
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import importlib
 import logging
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from realtts.checkpoints.cache import PARTIAL, blob_of, cache_dir, repo_folder, snapshot
+from realtts.checkpoints.cache import PARTIAL, blob_of, cache_dir, filelock, lock_of, repo_folder, snapshot
 from realtts.checkpoints.hub import endpoint, library, raise_ours
 from realtts.errors import CheckpointCorrupt, NotEnoughDisk
 
@@ -114,7 +113,6 @@ class _About:
 
 def _fill(about: _About, blob: Path, arrived: Callable[[int], None]) -> None:
     """Let the blob come into being, whole and checked."""
-    blob.parent.mkdir(parents=True, exist_ok=True)
     partial = blob.with_name(f"{blob.name}{PARTIAL}")
     resumed = _size(partial) > 0
     while True:
@@ -134,13 +132,14 @@ def _fill(about: _About, blob: Path, arrived: Callable[[int], None]) -> None:
 
 
 def _transfer(about: _About, partial: Path, arrived: Callable[[int], None]) -> None:
-    """Let bytes arrive until all are there; a cut is mended as long as each try brings some."""
-    idle = 0
+    """Let bytes arrive until all are there; a cut is mended as long as tries bring more than was ever there."""
+    idle = longest = 0
     while not _is_all(partial, about.size):
         begin = _size(partial)
         if about.size is None or begin > about.size:  # nothing to measure it by
             partial.unlink(missing_ok=True)
             begin = 0
+        longest = max(longest, begin)
         arrived(begin)
         cut: Exception | None = None
         try:
@@ -150,7 +149,8 @@ def _transfer(about: _About, partial: Path, arrived: Callable[[int], None]) -> N
             cut = error
         if cut is None and (about.size is None or _size(partial) >= about.size):
             return
-        idle = 0 if _size(partial) > begin else idle + 1
+        idle = 0 if _size(partial) > longest else idle + 1
+        longest = max(longest, _size(partial))
         if idle >= _IDLE_TRIES:
             _raise(cut or EOFError("the answer ends too early"), about)
         time.sleep(_PAUSE_S * idle)
@@ -172,6 +172,7 @@ def _stream(about: _About, partial: Path, begin: int, arrived: Callable[[int], N
     with _opened(about.url, headers) as (response, blocks):
         library(".utils").hf_raise_for_status(response)
         resumed = begin > 0 and response.status_code == 206
+        partial.parent.mkdir(parents=True, exist_ok=True)  # whoever empties the cache takes the folder too
         with partial.open("ab" if resumed else "wb") as file:
             for block in blocks:
                 file.write(block)
@@ -233,6 +234,8 @@ def is_good(path: Path) -> bool:
 
 
 def _is_right(path: Path, size: int | None, digest: str) -> bool:
+    if not path.is_file():  # somebody emptied the cache meanwhile
+        return False
     found = path.stat().st_size
     if size is not None and found != size:
         return False
@@ -249,16 +252,13 @@ def _is_right(path: Path, size: int | None, digest: str) -> bool:
 @contextlib.contextmanager
 def _locked(source: Source, etag: str, name: str) -> Iterator[None]:
     """Hold the file's lock: one process downloads, the others wait; the system frees it when a holder dies."""
-    filelock = importlib.import_module("filelock")  # the library needs it too
-    path = cache_dir() / ".locks" / repo_folder(source.repo).name / f"{etag}.realtts.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(str(path))
+    lock = lock_of(source.repo, etag)
     told = False
     while True:
         try:
             lock.acquire(timeout=_WAIT_S)
             break
-        except filelock.Timeout:
+        except filelock().Timeout:
             if not told:
                 told = True
                 source.waiting(name)

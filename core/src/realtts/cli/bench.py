@@ -130,35 +130,11 @@ def _bench(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         _compare(arguments)
         return
-    from realtts.cli.bench_tables import show_record
-
-    record = _timed(arguments)
-    if arguments.json == "-":
-        _print_line(record)
-    else:
-        show_record(record)
-    if arguments.json not in {None, "-"}:
-        _write_line(record, Path(arguments.json))
-    if arguments.plot:
-        from realtts.bench.plot import plot_records
-
-        plot_records([record], arguments.plot)
-    for warning in record["warnings"]:
-        console.warn(warning)
-
-
-def _timed(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Everything that can be wrong is found before the first model is loaded."""
     from realtts.bench import run_bench
-    from realtts.bench.plot import check_plot
-    from realtts.bench.profiling import check_profile, write_profiles
 
     spec = find_spec(arguments)
     workload = read_workload(arguments, spec, repeats=arguments.repeats, stream=arguments.stream, batch=arguments.batch)
-    if arguments.plot:
-        check_plot(arguments.plot)
-    if arguments.profile:
-        check_profile(spec, arguments.profile)
+    _check_outputs(arguments, spec)
     variants = ("plain", "optimized") if arguments.variant == "both" else (arguments.variant,)
     settings = read_settings(arguments)
     with weights(arguments, spec) as folder:
@@ -173,12 +149,44 @@ def _timed(arguments: argparse.Namespace) -> dict[str, Any]:
             random_weights=arguments.random_weights,
             tell=console.err,
         )
+        _put_out(record, arguments)  # before the profile, which may fail
         if arguments.profile:
+            from realtts.bench.profiling import write_profiles
+
             for path in write_profiles(
                 spec, workload, arguments.profile, variants=tuple(record["variants"]), settings=settings
             ):
                 console.err(f"wrote {path}")
-    return record
+
+
+def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:
+    """What cannot be written is found before the first model is loaded."""
+    from realtts.bench.plot import check_plot
+    from realtts.bench.profiling import check_profile
+
+    if arguments.json not in {None, "-"}:
+        _check_json(Path(arguments.json))
+    if arguments.plot:
+        check_plot(arguments.plot)
+    if arguments.profile:
+        check_profile(spec, arguments.profile)
+
+
+def _put_out(record: Mapping[str, Any], arguments: argparse.Namespace) -> None:
+    from realtts.cli.bench_tables import show_record
+
+    if arguments.json == "-":
+        _print_line(record)
+    else:
+        show_record(record)
+    if arguments.json not in {None, "-"}:
+        _write_line(record, Path(arguments.json))
+    if arguments.plot:
+        from realtts.bench.plot import plot_records
+
+        plot_records([record], arguments.plot)
+    for warning in record["warnings"]:
+        console.warn(warning)
 
 
 def find_spec(arguments: argparse.Namespace) -> ProviderSpec:
@@ -218,6 +226,18 @@ def _print_line(record: Mapping[str, Any]) -> None:
     import json
 
     console.out(json.dumps(record))
+
+
+def _check_json(path: Path) -> None:
+    import os
+
+    from realtts.errors import OutputError
+
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError("there is no such folder", who=str(path.parent), fix="create it first")
+    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise OutputError("it cannot be written", who=str(path), fix="give a file that can be written")
 
 
 def _write_line(record: Mapping[str, Any], path: Path) -> None:

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.errors import DecoderError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
+
+    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.config import DecoderConfig
 
 __all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_step"]
 
@@ -45,7 +50,29 @@ class Taps:
         """The place for the attention of a step, as (pairs, rows, 1, attended)."""
         return self.step[:, :, None, :attended]
 
-    def write(self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor) -> None:
+    def check(self, config: DecoderConfig, cache: KVCache) -> None:
+        """Check that a decoder and its cache have what is asked for.
+
+        Raises:
+            DecoderError: No such layer or head, or other rows, slots or device than the cache's.
+        """
+        for layer, head in self.heads:
+            if layer not in range(config.layers) or head not in range(config.heads):
+                raise DecoderError(
+                    f"tap on layer {layer}, head {head}",
+                    who="decoder",
+                    fix=f"there are {config.layers} layers of {config.heads} heads",
+                )
+        if tuple(self.step.shape[1:]) != (cache.rows, cache.cap) or self.step.device != cache.slots.device:
+            raise DecoderError(
+                f"taps for {tuple(self.step.shape[1:])} on {self.step.device}",
+                who="decoder",
+                fix=f"give rows={cache.rows}, cap={cache.cap}, device={str(cache.slots.device)!r}",
+            )
+
+    def write(
+        self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor, *, active: Tensor | None = None
+    ) -> None:
         """Fill in the pairs of one layer.
 
         Args:
@@ -54,12 +81,14 @@ class Taps:
             q: (rows, n, heads, head_dim), rotated.
             keys: (rows, kv_heads, attended, head_dim).
             mask: Additive, broadcast to (rows, 1, n, attended).
+            active: bool (rows,): rows to write; None: all. A frozen row keeps where its last step looked.
         """
         group = q.shape[2] // keys.shape[1]
         for pair, (at, head) in enumerate(self.heads):
             if at == layer:
                 scores = q[:, :, head].float() @ keys[:, head // group].float().transpose(-1, -2)
-                place[pair].copy_((scores * q.shape[-1] ** -0.5 + mask[:, 0].float()).softmax(-1))
+                weights = (scores * q.shape[-1] ** -0.5 + mask[:, 0].float()).softmax(-1)
+                place[pair].copy_(weights if active is None else weights.where(active[:, None, None], place[pair]))
 
 
 def allowed_keys(allowed: Tensor, dtype: torch.dtype) -> Tensor:

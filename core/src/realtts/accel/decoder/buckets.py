@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from realtts.errors import DecoderError
+
 __all__ = ["Buckets"]
 
 
@@ -21,6 +23,10 @@ class Buckets:
 
     cap: int
     size: int = 64
+
+    def __post_init__(self) -> None:
+        if self.cap < 1 or self.size < 1:
+            raise DecoderError(f"buckets of {self.size} up to {self.cap}", who="decoder", fix="give positive numbers")
 
     def holding(self, filled: int) -> int:
         """The smallest bucket that holds so many slots.

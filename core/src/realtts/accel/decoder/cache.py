@@ -40,6 +40,7 @@ class KVCache:
         positions: int64 (rows,): the next key's rotary position.
         valid: bool (rows, cap + 1): which slots may be attended to.
         active: bool (rows,): rows that go on.
+        rotations: int64 (rows, cap + 1): the rotary position of each slot's key.
         used: Slots that each row may have used; numbers of the host, never read from the device.
     """
 
@@ -49,6 +50,10 @@ class KVCache:
         if rows < 1 or cap < 1:
             raise DecoderError(f"{rows} rows of {cap} slots", who="KV cache", fix="give at least one of each")
         device = torch.device(device)
+        with torch.inference_mode(mode=False):  # or it could not be changed outside of it
+            self._allocate(config, rows, cap, dtype, device)
+
+    def _allocate(self, config: DecoderConfig, rows: int, cap: int, dtype: torch.dtype, device: torch.device) -> None:
         self.rows, self.cap, self.dtype, self.device = rows, cap, dtype, device
         # Empty, because a cap is seldom reached and memory that is never written costs nothing. What attention is
         # about to see is zeroed first (`reach`): a mask does not silence a NaN.
@@ -61,6 +66,7 @@ class KVCache:
         self.slots = torch.zeros(rows, dtype=torch.int64, device=device)
         self.positions = torch.zeros(rows, dtype=torch.int64, device=device)
         self.valid = torch.zeros(rows, cap + 1, dtype=torch.bool, device=device)
+        self.rotations = torch.zeros(rows, cap + 1, dtype=torch.int64, device=device)
         self.active = torch.ones(rows, dtype=torch.bool, device=device)
         self.used = [0] * rows
 
@@ -72,7 +78,7 @@ class KVCache:
     @property
     def state(self) -> list[Tensor]:
         """The small tensors that a step changes; a graph's warm-up restores them. Keys are written again anyway."""
-        return [self.slots, self.positions, self.valid, self.active]
+        return [self.slots, self.positions, self.valid, self.rotations, self.active]
 
     def reset(self, rows: Sequence[int] | None = None) -> None:
         """Forget rows (default: all). On the whole cache it only writes device tensors, so that a graph may hold it."""
@@ -111,23 +117,35 @@ class KVCache:
         Raises:
             DecoderError: The prefix does not fit.
         """
+        self._check_prefix(source, row, rows, length)
+        self.reach(length)
+        held = source.valid[row, :length]
+        last = (held * torch.arange(length, device=self.device)).argmax()
+        for target in rows:
+            if source is not self or target != row:
+                self._kv[:, :, target, :, :length] = source._kv[:, :, row, :, :length]
+                self.valid[target] = False
+                self.valid[target, :length] = held
+                self.rotations[target, :length] = source.rotations[row, :length]
+            self.slots[target], self.active[target] = length, True
+            self.positions[target] = source.rotations[row, last] + 1
+            self.used[target] = length
+
+    def _check_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
+        if source._kv.shape[:2] != self._kv.shape[:2] or source._kv.shape[3::2] != self._kv.shape[3::2]:
+            raise DecoderError("a prefix of another decoder's cache", who="KV cache", fix="use caches of one decoder")
+        if row not in range(source.rows) or any(target not in range(self.rows) for target in rows):
+            raise DecoderError(
+                f"row {row} of {source.rows} to rows {list(rows)} of {self.rows}",
+                who="KV cache",
+                fix="give rows they have",
+            )
         if not 0 < length <= min(self.cap, source.used[row]):
             raise DecoderError(
                 f"a prefix of {length} slots, {source.used[row]} are filled and {self.cap} fit",
                 who="KV cache",
                 fix="give a length within both",
             )
-        self.reach(length)
-        chosen = [target for target in rows if source is not self or target != row]
-        for target in chosen:
-            self._kv[:, :, target, :, :length] = source._kv[:, :, row, :, :length]
-            self.valid[target] = False
-            self.valid[target, :length] = source.valid[row, :length]
-        # Left padding takes slots, not positions.
-        positions = source.valid[row, :length].sum()
-        for target in chosen:
-            self.slots[target], self.positions[target], self.active[target] = length, positions, True
-            self.used[target] = length
 
     @property
     def bytes(self) -> int:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from realtts.errors import DecoderError
+from realtts.errors import CheckpointMismatch, DecoderError
 
 __all__ = ["DecoderConfig", "Llama3Scaling", "Rope"]
 
 _FAMILIES = ("llama", "qwen2", "qwen3")
+_REQUIRED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,16 @@ class DecoderConfig:
 
         Raises:
             DecoderError: Another family, or a feature that this decoder lacks; names it.
+            CheckpointMismatch: A value is missing; names it.
         """
         values = dict(config if isinstance(config, Mapping) else config.to_dict())
         family = values.get("model_type")
         if family not in _FAMILIES:
             raise _unsupported(f"model_type is {family!r}", f"use one of {', '.join(_FAMILIES)}, or give DecoderConfig")
         _refuse_what_is_missing(values)
+        absent = [name for name in _REQUIRED if values.get(name) is None]
+        if absent:
+            raise _incomplete(f"{absent[0]} is missing")
         heads, hidden = values["num_attention_heads"], values["hidden_size"]
         bias = bool(values.get("attention_bias", False))
         if bias:
@@ -137,13 +143,14 @@ def _rope(values: Mapping[str, Any]) -> Rope:
         return Rope(theta)
     if kind != "llama3":
         raise _unsupported(f"rope_type is {kind!r}", "only 'default' and 'llama3' are supported")
-    scaling = Llama3Scaling(
-        factor=parameters["factor"],
-        low_freq_factor=parameters["low_freq_factor"],
-        high_freq_factor=parameters["high_freq_factor"],
-        original_max_position=parameters["original_max_position_embeddings"],
-    )
-    return Rope(theta, scaling)
+    absent = [name for name in _LLAMA3 if name not in parameters]
+    if absent:
+        raise _incomplete(f"rope_type is 'llama3' without {absent[0]}")
+    return Rope(theta, Llama3Scaling(*(parameters[name] for name in _LLAMA3)))
+
+
+def _incomplete(what: str) -> CheckpointMismatch:
+    return CheckpointMismatch(what, who="decoder configuration", fix="give the model's whole config.json")
 
 
 def _unsupported(what: str, fix: str) -> DecoderError:

@@ -12,7 +12,7 @@ import torch
 from realtts.accel.cuda_graph import GraphRunner
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
-from realtts.accel.sampling import Sampler
+from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder.attend import Taps
     from realtts.accel.decoder.network import Decoder
-    from realtts.accel.sampling import NoiseSource, SamplingParams, SamplingRecipe
+    from realtts.accel.sampling import NoiseSource, SamplingRecipe
 
 _PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
@@ -98,8 +98,12 @@ class DecodeLoop:
         self.row_state: dict[str, Tensor] = {**(row_state or {}), "hidden": hidden}
         self._progress = Progress(streams, cap, decoder.device)
         self._graphs = self._runner(backend)
-        self._drawn = 0
-        self._most = 0
+        self._waiting: deque[Snapshot] = deque()
+        self._drawn = self._most = self._read_to = 0
+        if check_every < 1:
+            raise DecoderError(f"check_every is {check_every}", who="decode loop", fix="give at least 1")
+        if taps is not None:
+            taps.check(decoder.config, self.cache)
 
     # -- a request -----------------------------------------------------------------------------------------------
 
@@ -126,14 +130,17 @@ class DecodeLoop:
         Raises:
             DecoderError: Something does not fit; nothing was changed.
         """
-        self._check(prompt, params, seeds, max_new_tokens, after_prefix=after_prefix)
+        self._check(prompt, params, seeds, max_new_tokens, history, after_prefix=after_prefix)
         with torch.inference_mode():
             if not after_prefix:
                 self.cache.reset()
             for stream in range(self.streams):
                 self.sampler.set(stream, params[stream], seeds[stream], history[stream] if history else ())
             self._progress.begin(max_new_tokens)
-            self._most, self._drawn = max(max_new_tokens), 1
+            self._most, self._drawn, self._read_to = max(max_new_tokens), 1, 0
+            self._waiting.clear()
+            if self._taps is not None:
+                self._taps.step.zero_()
             hidden = self.decoder.prefill(
                 prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
             )
@@ -146,9 +153,9 @@ class DecodeLoop:
         that the device never waits for the host; the price is up to ``check_every`` steps of frozen rows at the end.
 
         Raises:
-            NotFinite: The logits of a stream were not finite.
+            NotFinite: The logits of a stream were not finite, or its processors allow no token at all.
         """
-        waiting: deque[Snapshot] = deque()
+        waiting = self._waiting
         lag = 1 if self.decoder.device.type == "cuda" else 0
         while True:
             if self._drawn < self._most or not waiting:
@@ -158,20 +165,35 @@ class DecodeLoop:
             block = read(waiting.popleft())
             if block.broken:
                 raise NotFinite(
-                    f"the logits of stream {block.broken[0]} are not finite", who="decoder", fix=_PRECISION_SWITCH
+                    f"the logits of stream {block.broken[0]} are not finite, or allow no token",
+                    who="decoder",
+                    fix=_PRECISION_SWITCH,
                 )
             yield block
             if all(block.finished):
                 return
 
-    def warm_up(self, up_to: int) -> None:
+    def stop(self, stream: int) -> None:
+        """End one stream now, as its limit would; the others go on. What it has queued already still comes."""
+        with torch.inference_mode():
+            self._progress.live[stream] = False
+            self.cache.active[stream :: self.streams] = False
+
+    def warm_up(self, up_to: int, params: SamplingParams | None = None) -> None:
         """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
 
         Does nothing without graphs.
+
+        Args:
+            up_to: Prompt and new tokens of the longest request to be prepared for.
+            params: Sampling of the requests to come: a recipe with ``narrow`` has a graph of its own for ``top_k``.
         """
         if self._graphs is None:
             return
         with torch.inference_mode():
+            kept = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
+            for stream in range(self.streams):
+                self.sampler.set(stream, params or SamplingParams(), 0)
             self.cache.reset()
             for attended in self._buckets.all():
                 self.cache.reach(attended)
@@ -179,6 +201,8 @@ class DecodeLoop:
                 if attended >= up_to:
                     break
             self.cache.reset()
+            for tensor, value in kept:
+                tensor.copy_(value)
 
     @property
     def graphs(self) -> list[object]:
@@ -194,8 +218,8 @@ class DecodeLoop:
 
     def _several_steps(self) -> Snapshot:
         with torch.inference_mode():
-            until = self._drawn + self.check_every - (1 if self._drawn == 1 else 0)  # `begin` drew the first
-            while self._drawn < min(self._most, until):
+            self._read_to = min(self._most, self._read_to + self.check_every)
+            while self._drawn < self._read_to:  # `begin` drew the first
                 self.step()
             return self._progress.snapshot(self._drawn, self.sampler.broken)
 
@@ -234,7 +258,9 @@ class DecodeLoop:
             return None
         own = [self._taps.step] if self._taps is not None else []
         state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *own]
-        return GraphRunner(state, self.sampler.noise.generators, backend=backend)
+        # Every bucket in two structures of the sampler; fewer, and a long request would push its own graphs out.
+        limit = max(64, 2 * len(self._buckets.all()))
+        return GraphRunner(state, self.sampler.noise.generators, backend=backend, limit=limit)
 
     def _check(
         self,
@@ -242,16 +268,25 @@ class DecodeLoop:
         params: Sequence[SamplingParams],
         seeds: Sequence[int],
         max_new_tokens: Sequence[int],
+        history: Sequence[Sequence[int]] | None,
         *,
         after_prefix: bool,
     ) -> None:
-        for name, given in (("params", params), ("seeds", seeds), ("max_new_tokens", max_new_tokens)):
-            if len(given) != self.streams:
+        lists = {"params": params, "seeds": seeds, "max_new_tokens": max_new_tokens, "history": history}
+        for name, given in lists.items():
+            if given is not None and len(given) != self.streams:
                 raise DecoderError(
                     f"{len(given)} {name}", who="decode loop", fix=f"give one for each of {self.streams}"
                 )
         if min(max_new_tokens) < 1:
             raise DecoderError(f"max_new_tokens is {list(max_new_tokens)}", who="decode loop", fix="give at least 1")
+        if any(not 0 <= seed < 2**63 for seed in seeds):
+            raise DecoderError(f"seeds are {list(seeds)}", who="decode loop", fix="give numbers from 0 to 2**63 - 1")
+        if any(not 0 <= token < self.sampler.recipe.vocabulary for known in history or () for token in known):
+            raise DecoderError("a token of the history is not in the vocabulary", who="decode loop", fix="leave it out")
+        self.decoder.check_prompt(
+            prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, fresh=not after_prefix
+        )
         used = self.cache.filled if after_prefix else 0
         n = prompt.embeddings.shape[1]
         if used + n + max(max_new_tokens) - 1 > self.cache.cap:

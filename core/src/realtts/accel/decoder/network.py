@@ -15,7 +15,7 @@ from realtts.accel.decoder.glue import Glue, gated, heads, normed
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.rope import RopeTable
 from realtts.accel.decoder.weights import read_layers
-from realtts.accel.linear import PackedLinear, choose_plan
+from realtts.accel.linear import PackedLinear, choose_kernel
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.weights import LayerWeights
-    from realtts.accel.linear import KernelPlan
+    from realtts.accel.linear import Kernel
 
 __all__ = ["Decoder", "Precision", "Taps"]
 
@@ -52,7 +52,7 @@ class Decoder:
         precision: Of weights, activations and cache.
         rows: Numbers of rows that steps will have; kernels are chosen for them.
         max_positions: Longest rotary position.
-        kernel: Name of the one kernel to use; default: measured (see `realtts.accel.linear.choose_plan`).
+        kernel: Name of the one kernel to use; default: measured (see `realtts.accel.linear.choose_kernel`).
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Decoder:
         self.device = final_norm.device
         self.precision = Precision.of(precision, self.device)
         sample = [w for layer in layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down)]
-        self.plan: KernelPlan = choose_plan(sample, self.precision.weights, rows=rows, kernel=kernel)
+        self.kernel: Kernel = choose_kernel(sample, self.precision.weights, rows=rows, kernel=kernel)
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._rope = RopeTable(config.rope, config.head_dim, max_positions, self.device)
         self._layers = [self._packed(layer) for layer in layers]
@@ -114,7 +114,9 @@ class Decoder:
 
     def pack(self, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:
         """A linear layer beside the decoder, such as a head, with the decoder's precision and kernels."""
-        return PackedLinear(weight.detach().to(self.device), None if bias is None else bias.to(self.device), self.plan)
+        return PackedLinear(
+            weight.detach().to(self.device), None if bias is None else bias.to(self.device), self.kernel
+        )
 
     def compile(self, mode: str = "default", *, fallback: bool = True) -> None:
         """Compile what stands between the matrix products of a step; prompts, whose lengths vary, stay eager.
@@ -132,13 +134,13 @@ class Decoder:
         bias = None if layer.qkv_bias is None else layer.qkv_bias.detach().to(self.precision.activations)
         return _Layer(
             input_norm=layer.input_norm.detach().to(self.precision.activations),
-            qkv=PackedLinear(layer.qkv, bias, self.plan),
+            qkv=PackedLinear(layer.qkv, bias, self.kernel),
             q_norm=norm(layer.q_norm),
             k_norm=norm(layer.k_norm),
-            out=PackedLinear(layer.out, None, self.plan),
+            out=PackedLinear(layer.out, None, self.kernel),
             mlp_norm=layer.mlp_norm.detach().to(self.precision.activations),
-            gate_up=PackedLinear(layer.gate_up, None, self.plan),
-            down=PackedLinear(layer.down, None, self.plan),
+            gate_up=PackedLinear(layer.gate_up, None, self.kernel),
+            down=PackedLinear(layer.down, None, self.kernel),
         )
 
     # -- memory --------------------------------------------------------------------------------------------------
@@ -193,8 +195,8 @@ class Decoder:
             DecoderError: The prompt does not fit.
         """
         n = x.shape[1]
-        self._check(x, cache, valid, positions, rows, attended)
-        if attended is None:
+        if attended is None:  # else the caller, inside a graph, answers for what it gives
+            self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = self._count_prompt(cache, n, rows)
         # A list becomes a tensor by a copy from the host, which a graph cannot hold; all rows need none.
         where = torch.arange(cache.rows, device=self.device) if rows is None else torch.tensor(rows, device=self.device)
@@ -236,6 +238,7 @@ class Decoder:
         row = torch.arange(cache.rows, device=self.device)
         slots = torch.where(cache.active, cache.slots, cache.cap)
         cache.valid.scatter_(1, slots[:, None], cache.active[:, None])
+        cache.rotations.scatter_(1, slots[:, None], cache.positions[:, None])
         mask = allowed_keys(cache.valid[:, :attended], cache.dtype)[:, None, None]
         cos, sin = self._rope(cache.positions, self.precision.activations)
 
@@ -244,7 +247,7 @@ class Decoder:
             stored[:, row, :, slots] = kv.to(cache.dtype)
             seen = stored[..., :attended, :]
             if taps is not None:
-                taps.write(taps.of_step(attended), index, q[:, None], seen[0], mask)
+                taps.write(taps.of_step(attended), index, q[:, None], seen[0], mask, active=cache.active)
             return attend_step(q, seen, mask)
 
         hidden = self._run(x, cos, sin, attend, step=True)
@@ -302,6 +305,7 @@ class Decoder:
             positions = (cache.positions[where][:, None] + valid.cumsum(1) - 1).clamp_(min=0)
         known = cache.valid[where].scatter(1, slots, valid)
         cache.valid[where] = known
+        cache.rotations[where] = cache.rotations[where].scatter(1, slots, positions)
         keys = torch.arange(attended, device=self.device)
         earlier = known[:, None, :attended] & (keys <= slots[..., None])
         # Padding looks at itself, because a row of nothing but -inf would be NaN, and NaN outlives every mask.
@@ -317,32 +321,50 @@ class Decoder:
         offsets = torch.arange(n, device=self.device)
         return offsets[-1:].expand(count) if valid is None else (valid * offsets).amax(1)
 
-    def _check(  # noqa: PLR0917 - private, in the order of the signature above
+    def check_prompt(
         self,
         x: Tensor,
         cache: KVCache,
-        valid: Tensor | None,
-        positions: Tensor | None,
-        rows: Sequence[int] | None,
-        attended: int | None,
+        *,
+        valid: Tensor | None = None,
+        positions: Tensor | None = None,
+        rows: Sequence[int] | None = None,
+        fresh: bool = False,
     ) -> None:
-        meant = range(cache.rows) if rows is None else rows
-        count, n = x.shape[:2]
-        if x.dim() != 3 or x.shape[2] != self.config.hidden_size or count != len(meant) or n < 1:
-            raise DecoderError(
-                f"embeddings have the shape {tuple(x.shape)}",
-                who="decoder",
-                fix=f"give ({len(meant)}, n, {self.config.hidden_size}), n at least 1",
-            )
+        """Check that `prefill` can read a prompt; changes nothing.
+
+        Args:
+            x: As for `prefill`.
+            cache: As for `prefill`.
+            valid: As for `prefill`.
+            positions: As for `prefill`.
+            rows: As for `prefill`.
+            fresh: Check as if the rows were empty.
+
+        Raises:
+            DecoderError: The prompt does not fit; says what does.
+        """
+        meant = list(range(cache.rows) if rows is None else rows)
+        if not meant or len(set(meant)) != len(meant) or not set(meant) <= set(range(cache.rows)):
+            raise _unfit(f"rows are {meant}", f"give some of {cache.rows} rows, each once")
+        if x.dim() != 3 or x.shape[0] != len(meant) or x.shape[1] < 1 or x.shape[2] != self.config.hidden_size:
+            wanted = f"({len(meant)}, n, {self.config.hidden_size}), n at least 1"
+            raise _unfit(f"embeddings have the shape {tuple(x.shape)}", f"give {wanted}")
+        n = x.shape[1]
         for name, given in (("valid", valid), ("positions", positions)):
-            if given is not None and tuple(given.shape) != (count, n):
-                raise DecoderError(
-                    f"{name} has the shape {tuple(given.shape)}", who="decoder", fix=f"give ({count}, {n})"
-                )
-        used = max(cache.used[row] for row in meant) if attended is None else 0
+            if given is not None and tuple(given.shape) != (len(meant), n):
+                raise _unfit(f"{name} has the shape {tuple(given.shape)}", f"give ({len(meant)}, {n})")
+        if valid is not None and not bool(valid.any(1).all()):
+            raise _unfit("a row of the prompt is nothing but padding", "leave it out")
+        if positions is not None and not 0 <= int(positions.min()) <= int(positions.max()) < len(self._rope):
+            raise _unfit(f"positions reach {int(positions.max())}", f"give 0 to {len(self._rope) - 1}")
+        used = 0 if fresh else max(cache.used[row] for row in meant)
         if used + n > cache.cap:
-            raise DecoderError(
+            raise _unfit(
                 f"a prompt of {n} positions after {used}, but the cache has {cache.cap} slots",
-                who="decoder",
-                fix="shorten the prompt or make the cache larger",
+                "shorten the prompt or make the cache larger",
             )
+
+
+def _unfit(what: str, fix: str) -> DecoderError:
+    return DecoderError(what, who="decoder", fix=fix)

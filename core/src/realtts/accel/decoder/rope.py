@@ -30,7 +30,8 @@ class RopeTable:
         frequencies = 1.0 / rope.theta**exponents
         if rope.scaling is not None:
             frequencies = _llama3(frequencies, rope.scaling)
-        angles = torch.arange(positions, dtype=torch.float32, device=device)[:, None] * frequencies
+        # One more than can be read: a row that has filled its last slot stands behind it.
+        angles = torch.arange(positions + 1, dtype=torch.float32, device=device)[:, None] * frequencies
         self._cos = torch.cat([angles.cos(), angles.cos()], -1)
         # The sign of the first half is kept in the table, which spares a negation at each use.
         self._sin = torch.cat([-angles.sin(), angles.sin()], -1)
@@ -40,7 +41,7 @@ class RopeTable:
         return self._cos[positions].unsqueeze(-2).to(dtype), self._sin[positions].unsqueeze(-2).to(dtype)
 
     def __len__(self) -> int:
-        return len(self._cos)
+        return len(self._cos) - 1
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

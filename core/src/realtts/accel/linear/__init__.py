@@ -3,8 +3,8 @@
 A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
 """
 
+from realtts.accel.linear.choice import choose_kernel
 from realtts.accel.linear.kernels import KERNELS, Kernel, kernels_for
 from realtts.accel.linear.packed import PackedLinear
-from realtts.accel.linear.plan import KernelPlan, choose_plan
 
-__all__ = ["KERNELS", "Kernel", "KernelPlan", "PackedLinear", "choose_plan", "kernels_for"]
+__all__ = ["KERNELS", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]

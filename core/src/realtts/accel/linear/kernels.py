@@ -148,7 +148,9 @@ def _run_int8_rows(packed: _Int8, x: Tensor) -> Tensor:
     # that scale right for every row; integers times integers, so that rows cannot touch each other.
     x = x.float()
     scale = _row_scale(x)
-    y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(x / scale, 1.0, 128, packed.weight)
+    y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+        x / scale, 1.0, _activation_levels() + 1, packed.weight
+    )
     return _biased(y.mul_(scale), packed.bias)
 
 
@@ -161,9 +163,21 @@ def _pack_int8_onednn(weight: Tensor, bias: Tensor | None) -> _Int8Zeros:
 def _run_int8_onednn(packed: _Int8Zeros, x: Tensor) -> Tensor:
     x = x.float()
     scale = _row_scale(x)
-    values = (x / scale).round_().add_(128).to(torch.uint8)
+    values = (x / scale).round_().add_(_activation_levels() + 1).to(torch.uint8)
     y: Tensor = torch.ops.onednn.qlinear_pointwise(
-        values, 1.0, 128, packed.weight, packed.scale, packed.zeros, None, 1.0, 0, torch.float32, "none", [], ""
+        values,
+        1.0,
+        _activation_levels() + 1,
+        packed.weight,
+        packed.scale,
+        packed.zeros,
+        None,
+        1.0,
+        0,
+        torch.float32,
+        "none",
+        [],
+        "",
     )
     return _biased(y.mul_(scale), packed.bias)
 
@@ -174,7 +188,8 @@ def _row_scale(x: Tensor) -> Tensor:
 
 @functools.cache
 def _activation_levels() -> int:
-    # Without VNNI two products are summed in 16 bits, which eight-bit activations overflow.
+    # Without VNNI two products are summed in 16 bits, which eight-bit activations overflow. The zero point lies one
+    # above, so that the unsigned values stay as small as the levels allow.
     return 127 if {"avx512_vnni", "avx_vnni"} & cpu_features() else 63
 
 

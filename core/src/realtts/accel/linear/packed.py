@@ -1,4 +1,4 @@
-"""A weight matrix, packed for the kernels of a plan."""
+"""A weight matrix, packed for its kernel."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.linear.plan import KernelPlan
+    from realtts.accel.linear.kernels import Kernel
 
 __all__ = ["PackedLinear"]
 
+_BITS = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "int4": 4}
+
 
 class PackedLinear:
-    """``y = x @ weight.T + bias`` over packed weights.
+    """``y = x @ weight.T + bias`` over a packed weight.
 
     Args:
         weight: Float tensor of shape (out, in) on the device that will run it; not kept.
         bias: Shape (out,), or None.
-        plan: Kernels, from `choose_plan`.
+        kernel: From `choose_kernel`.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, plan: KernelPlan) -> None:
-        self.plan = plan
+    def __init__(self, weight: Tensor, bias: Tensor | None, kernel: Kernel) -> None:
+        self.kernel = kernel
         self.out_features, self.in_features = weight.shape
-        self._packed: list[Any] = [kernel.pack(weight.detach(), bias) for kernel in plan.kernels]
-        self._runs = [kernel.run for kernel in plan.kernels]
+        self._packed: Any = kernel.pack(weight.detach(), bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply: (rows, in) to (rows, out); the output's type is the kernel's choice."""
-        index = 0 if len(self._runs) == 1 else self.plan.index_for(x.shape[0])
-        return self._runs[index](self._packed[index], x)
+        return self.kernel.run(self._packed, x)
 
     @property
     def bytes_read(self) -> int:
         """Bytes of weights that one multiplication reads."""
-        bits = {"fp32": 32, "bf16": 16, "fp16": 16, "int8": 8, "int4": 4}[self.plan.precision]
-        return self.out_features * self.in_features * bits // 8
+        return self.out_features * self.in_features * _BITS[self.kernel.precision] // 8

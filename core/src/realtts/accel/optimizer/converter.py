@@ -53,6 +53,12 @@ class PrecisionConverter:
             self._convert(model, name)
         return model
 
+    def dtype_of(self, model: nn.Module) -> torch.dtype:
+        """The type that a converted model computes in, its islands aside; float32 for one that is not converted."""
+        done: Precision | None = self._done.get(model)
+        found: torch.dtype = getattr(torch, done.dtypes[""]) if done is not None else torch.float32
+        return found
+
     def to_float32(self, model: nn.Module, name: str, reason: str) -> bool:
         """Go back to the weights before the cast, exactly. False if there is nothing to go back to."""
         done: Precision | None = self._done.get(model)

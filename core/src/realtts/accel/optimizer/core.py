@@ -16,6 +16,7 @@ from realtts.accel.buffers import BufferPool
 from realtts.accel.compile import compiled
 from realtts.accel.optimizer.config import OptimizationConfig
 from realtts.accel.optimizer.converter import PrecisionConverter, device_of
+from realtts.accel.optimizer.functions import identity_of, name_of
 from realtts.accel.optimizer.graphs import ShapeGraph
 from realtts.accel.optimizer.model import OptimizedModel
 from realtts.accel.optimizer.record import Record
@@ -95,11 +96,11 @@ class AdvancedTTSOptimizer:
         self.precision_manager.convert_model(model, model_name)
         if self.config.preload_weights:
             record.steps["preload_weights"] = _touch(model)
-        self.note_attention(record, device_of(model))
         optimized = self._wrap(model, skip_compile=skip_compile, graphed=example_inputs is not None)
         self._models[model_name] = optimized
         if example_inputs is not None:
             self._prove(optimized, record, example_inputs)
+        self.note_attention(record, model)  # of the precision that was proved
         self._capture(optimized, record, example_inputs)
         return optimized
 
@@ -111,7 +112,9 @@ class AdvancedTTSOptimizer:
         Args:
             audio_path: The recording.
             embedding_fn: Called with the path as given.
-            model_name: Part of the key, as is the function's name: two models make two things of one voice.
+            model_name: Part of the key, as is the function: two models make two things of one voice. Of a function
+                of a module the name is the key, and its embeddings are kept on disk. Of anything else, such as a
+                lambda, a method or a partial, the object itself is, and they are kept in memory.
 
         Raises:
             VoiceNotFound: There is no such file.
@@ -122,9 +125,15 @@ class AdvancedTTSOptimizer:
             raise VoiceNotFound(
                 f"it cannot be read ({error.strerror})", who=str(audio_path), fix="give the path of an audio file"
             ) from None
-        name = f"{getattr(embedding_fn, '__module__', '')}.{getattr(embedding_fn, '__qualname__', '')}"
-        key = f"{model_name}/{name}/{hashlib.sha256(content).hexdigest()}"
-        return self._voices.get_or_compute(key, lambda: embedding_fn(audio_path))
+        digest = hashlib.sha256(content).hexdigest()
+        name = name_of(embedding_fn)
+        if name is not None:
+            return self._voices.get_or_compute(f"{model_name}/{name}/{digest}", lambda: embedding_fn(audio_path))
+        # With the function, so that no other object gets its id while the embedding is kept.
+        _, embedding = self._voices.memory.get_or_compute(
+            f"{model_name}/{identity_of(embedding_fn)}/{digest}", lambda: (embedding_fn, embedding_fn(audio_path))
+        )
+        return embedding
 
     def get_buffer(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A buffer with undefined contents, on the device of the model optimized last, else on CUDA if it is there."""
@@ -175,21 +184,22 @@ class AdvancedTTSOptimizer:
         return self._records.setdefault(name, Record(name))
 
     @contextlib.contextmanager
-    def scope(self, device: torch.device) -> Iterator[None]:
-        """Flags, threads, attention and inference mode for one call; all restored after it."""
+    def scope(self, model: nn.Module | None) -> Iterator[None]:
+        """Flags, threads, attention and inference mode for one call of a model; all restored after it."""
         threads = self.config.num_threads if self.config.num_threads is not None else self._settings.threads
         variant = "optimized" if self._settings.optimize else "plain"
         with contextlib.ExitStack() as stack:
             stack.enter_context(torch_flags(self._settings, variant))
             stack.enter_context(compute_threads(threads))
-            stack.enter_context(attention.prefer(self._attention(), device, torch.float32, _HEAD_DIM))
+            stack.enter_context(attention.prefer(self._attention(), *self._placed(model), _HEAD_DIM))
             if self.config.use_inference_mode:
                 stack.enter_context(torch.inference_mode())
             yield
 
-    def note_attention(self, record: Record, device: torch.device) -> None:
+    def note_attention(self, record: Record, model: nn.Module) -> None:
         """Which attention kernel is preferred for a model, and why not a faster one."""
-        choice = attention.choose(self._attention(), device, torch.float32, _HEAD_DIM)
+        record.take_back("flash_attention_2")
+        choice = attention.choose(self._attention(), *self._placed(model), _HEAD_DIM)
         record.steps["attention"] = choice.as_dict()
         if self.config.enable_flash_attention and "flash_attention_2" in choice.unavailable:
             record.give_up(
@@ -198,6 +208,12 @@ class AdvancedTTSOptimizer:
                 f"nothing to do: torch's kernel {choice.chosen!r} is used; enable_flash_attention=False lets torch "
                 "choose",
             )
+
+    def _placed(self, model: nn.Module | None) -> tuple[torch.device, torch.dtype]:
+        """Where a model computes, and in which type."""
+        if model is None:
+            return torch.device("cpu"), torch.float32
+        return device_of(model), self.precision_manager.dtype_of(model)
 
     def _attention(self) -> str:
         if not self.config.enable_flash_attention or not self._settings.optimize:
@@ -249,7 +265,7 @@ class AdvancedTTSOptimizer:
             reason = "no example_inputs were given"
         else:
             try:
-                with self.scope(device):
+                with self.scope(optimized.base):
                     optimized.graph = ShapeGraph(optimized.compiled, inputs)
             except Exception as error:
                 reason = f"{type(error).__name__}: {error}"

@@ -34,7 +34,7 @@ class OptimizedModel(nn.Module):
         self,
         base: nn.Module,
         compiled: CompiledCallable,
-        scope: Callable[[torch.device], AbstractContextManager[None]],
+        scope: Callable[[nn.Module], AbstractContextManager[None]],
         *,
         pin_memory: bool,
         move_inputs: bool,
@@ -50,7 +50,7 @@ class OptimizedModel(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The model's forward pass, with its arguments and result."""
         device = device_of(self.base)
-        with self._scope(device):
+        with self._scope(self.base):
             if self._move:
                 args, kwargs = self._sent(args, device), self._sent(kwargs, device)
             if self.graph is not None and self.graph.fits(args, kwargs):

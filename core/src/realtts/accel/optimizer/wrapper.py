@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from realtts.accel.optimizer.converter import device_of
 from realtts.accel.optimizer.model import OptimizedModel
 from realtts.accel.precision import check_finite
 from realtts.errors import AccelError
@@ -50,7 +49,7 @@ class OptimizedTTSWrapper:
         self._convert()
         for name, part in self._parts.items():
             record = optimizer.record_of(name)
-            optimizer.note_attention(record, device_of(part))
+            optimizer.note_attention(record, part)
             fix = "pass the part that does the work through optimize_model()"
             if optimizer.config.enable_compile:
                 record.give_up("compile", _UNREACHABLE, f"{fix}, or set enable_compile=False")
@@ -84,8 +83,9 @@ class OptimizedTTSWrapper:
                     self._optimizer.precision_manager.convert_again(part, name)
                 raise
         self._proved = True
-        for part in self._parts.values():
+        for name, part in self._parts.items():
             self._optimizer.precision_manager.settle(part)
+            self._optimizer.note_attention(self._optimizer.record_of(name), part)
         return audio
 
     def __getattr__(self, name: str) -> Any:
@@ -94,8 +94,7 @@ class OptimizedTTSWrapper:
         return getattr(self.base_model, name)
 
     def _speak(self, text: str | list[str], kwargs: dict[str, Any]) -> Any:
-        device = next((device_of(part) for part in self._parts.values()), torch.device("cpu"))
-        with self._optimizer.scope(device):
+        with self._optimizer.scope(next(iter(self._parts.values()), None)):
             return self.base_model.generate(text, **kwargs)
 
     def _convert(self) -> None:

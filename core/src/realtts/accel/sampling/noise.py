@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from realtts.errors import InvalidOption
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,7 +70,15 @@ class RecordedNoise:
         self.state: tuple[Tensor, ...] = (self._next,)
 
     def fill(self, buffer: Tensor) -> None:
-        """Copy the next slice."""
+        """Copy the next slice.
+
+        Raises:
+            InvalidOption: It has another shape than the buffer.
+        """
+        if self._values.shape[1:] != buffer.shape:
+            raise InvalidOption(
+                f"slices of {tuple(self._values.shape[1:])}", who="recorded noise", fix=f"give {tuple(buffer.shape)}"
+            )
         buffer.copy_(self._values.index_select(0, self._next)[0])
         self._next.add_(1).clamp_(max=self._values.shape[0] - 1)
 

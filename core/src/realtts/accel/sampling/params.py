@@ -34,11 +34,11 @@ class _Range(NamedTuple):
 
 
 _RANGES = {
-    "temperature": _Range(0.0, 1e4, low_open=True),
+    "temperature": _Range(1e-4, 1e4),
     "top_k": _Range(0, 2**31),
     "top_p": _Range(0.0, 1.0, low_open=True),
     "min_p": _Range(0.0, 1.0),
-    "repetition_penalty": _Range(0.0, 1e4, low_open=True),
+    "repetition_penalty": _Range(1e-4, 1e4),
     "guidance": _Range(-1e4, 1e4),
     "min_new_tokens": _Range(0, 2**31),
 }
@@ -49,7 +49,7 @@ class SamplingParams:
     """How the tokens of one row are drawn. Defaults draw from the model's own distribution.
 
     Attributes:
-        temperature: Divides the logits; above 0.
+        temperature: Divides the logits; at least 0.0001.
         top_k: Keep this many of the most probable tokens, ties with the last one included; 0 keeps all.
         top_p: Keep the most probable tokens that together reach this probability; 1 keeps all.
         min_p: Keep tokens of at least this share of the most probable one's probability; 0 keeps all.
@@ -118,6 +118,8 @@ class SamplingRecipe:
             if (value := getattr(self, name)) is not None and value < 1:
                 raise _invalid(f"{name} is {value!r}", "give at least 1")
         self._check_order()
+        if taken := sorted(set(self.own) & set(PROCESSORS)):
+            raise _invalid(f"own names {taken[0]!r}", "choose a name that is not one of the processors'")
         for name in ("stop_tokens", "suppressed"):
             if any(not 0 <= token < self.vocabulary for token in getattr(self, name)):
                 raise _invalid(f"{name} is {getattr(self, name)!r}", f"give ids below {self.vocabulary}")

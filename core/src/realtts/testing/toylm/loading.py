@@ -36,14 +36,12 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen; names them.
+        CheckpointMismatch: Tensors are missing, unexpected or misshapen, or the configuration is incomplete.
         DecoderError: The configuration is one that the decoder does not support.
     """
     try:
         network = empty_network(json.loads(files[CONFIG].read_text(encoding="utf-8")))
         state = load_file(files[WEIGHTS])
-    except KeyError as error:
-        raise CheckpointMismatch(f"{CONFIG} lacks {error}", who="toylm checkpoint", fix="write it anew") from error
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         what = f"it cannot be read: {type(error).__name__}: {error}"
         raise CheckpointCorrupt(what, who="toylm checkpoint", fix="write it anew") from error

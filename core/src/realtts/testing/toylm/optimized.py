@@ -11,10 +11,9 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from realtts import stages
-from realtts.accel.cuda_graph import CudaGraphs
-from realtts.accel.decoder import Block, DecodeLoop, Decoder, Precision, Prompt
+from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt
+from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
-from realtts.context import Rung
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
 from realtts.testing.toylm.frontend import POSITIONS, RECIPE, START, Ask, prepare
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
-    from realtts.context import Context
+    from realtts.accel.decoder import Precision
+    from realtts.context import Context, Rung
     from realtts.speech import Chunk, Request
     from realtts.testing.toylm.network import Network
 
@@ -35,7 +35,6 @@ __all__ = ["LoopEngine", "Optimized"]
 _STREAMS = (1, 2, 4, 8)
 """Numbers of requests that there is a loop for; a batch takes the next larger one."""
 
-_SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _IDLE = Ask(ids=(0,), params=SamplingParams(greedy=True), most=1, seed=0)
 """What a stream does that no request is left for."""
 
@@ -45,33 +44,19 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """Fewer bytes first, and on CUDA each with graphs before the same without."""
-        asked = context.settings
-        on_cuda = context.device.startswith("cuda")
-        quantized = {"auto": "int8", "none": None}.get(asked.quantization, asked.quantization)
-        # On the CPU the decoder computes in float32 beside quantized weights, whatever was asked for.
-        pairs = [(context.dtype if on_cuda else "float32", quantized)] if quantized else []
-        pairs += [(context.dtype, "none"), ("float32", "none")]
-        graphs = [True, False] if asked.cuda_graphs is True or (on_cuda and asked.cuda_graphs == "auto") else [False]
-        return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
+        """The usual ones: fewer bytes first, and on CUDA each with graphs before the same without."""
+        return decoder_rungs(context)
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
         """Graphs need CUDA."""
-        if context.settings.cuda_graphs is True and not context.device.startswith("cuda"):
-            return "CUDA graphs need a CUDA device"
-        return None
+        return why_no_graphs(context)
 
     @hookimpl
     def convert_precision(self, context: Context, model: Model) -> None:
         """Pack the weights, and forget those that were read."""
         assert model.network is not None
-        kind = context.settings.quantization
-        weights = _SHORT[context.dtype] if kind == "none" else kind
-        on_cpu = context.device == "cpu"
-        precision = weights if on_cpu else Precision(weights, getattr(torch, context.dtype))
-        backend = CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
-        engine = LoopEngine(model.network, precision, backend=backend)
+        engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context))
         model.network, model.engine = None, engine
         context.report(Event("optimization.details", data=engine.details))
 
@@ -120,7 +105,7 @@ class LoopEngine:
         return {
             "attention": "sdpa",
             "weights": self._decoder.precision.weights,
-            "kernels": list(self._decoder.plan.names),
+            "kernel": self._decoder.kernel.name,
             "kv_dtype": str(self._decoder.kv_dtype).removeprefix("torch."),
             "cuda_graphs": self._backend is not None,
         }
@@ -190,9 +175,3 @@ class LoopEngine:
     @property
     def _head_size(self) -> int:
         return self._head.out_features * self._head.in_features
-
-
-def _rung(dtype: str, quantization: str, *, graphs: bool) -> Rung:
-    name = _SHORT[dtype] if quantization == "none" else quantization
-    settings = {"dtype": dtype, "quantization": quantization, "cuda_graphs": graphs, "compile": False}
-    return Rung(f"{name}+graphs" if graphs else name, settings)

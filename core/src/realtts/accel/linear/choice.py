@@ -1,13 +1,13 @@
-"""Which kernel multiplies how many rows: measured on the weights at hand, once."""
+"""Which kernel multiplies: measured on the weights at hand, once per machine."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.linear import remembered
 from realtts.accel.linear.kernels import Kernel, kernels_for
 from realtts.accel.quantize import SWITCH
 from realtts.errors import QuantizationUnavailable
@@ -17,55 +17,24 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["KernelPlan", "choose_plan"]
+__all__ = ["choose_kernel"]
 
-MANY = 128
+_MANY = 128
 """Rows that stand for a prefill."""
 
 _SAMPLE_BYTES = 256 * 2**20
 """float32 bytes of weights to measure on: more than a last-level cache holds, also as int8."""
 
-_WORTH = 0.85
-"""A second packed copy of the weights must take less than this share of the first one's time."""
 
-
-@dataclass(frozen=True)
-class KernelPlan:
-    """Kernels by number of rows.
-
-    Attributes:
-        precision: Precision of the weights.
-        steps: Pairs of the largest number of rows and the kernel for them, ascending; the last one takes any number.
-    """
-
-    precision: str
-    steps: tuple[tuple[int, Kernel], ...]
-
-    @property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """Each kernel once; weights are packed for each."""
-        return tuple(dict.fromkeys(kernel for _, kernel in self.steps))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the kernels, for reports."""
-        return tuple(kernel.name for kernel in self.kernels)
-
-    def index_for(self, rows: int) -> int:
-        """Index into `kernels` for a number of rows."""
-        for most, kernel in self.steps:
-            if rows <= most:
-                return self.kernels.index(kernel)
-        return self.kernels.index(self.steps[-1][1])
-
-
-def choose_plan(
+def choose_kernel(
     weights: Sequence[Tensor], precision: str, *, rows: Sequence[int] = (2,), kernel: str | None = None
-) -> KernelPlan:
-    """Choose the fastest kernels of a precision for some weights.
+) -> Kernel:
+    """Choose the fastest kernel of a precision for some weights.
 
     With one candidate nothing is measured. With several, each is packed with a sample of the weights and timed for
-    each number of rows and for a prefill; one kernel serves all unless another is clearly faster for few rows.
+    each number of rows and for a prefill. One kernel then serves every number of rows: with two, the same row would
+    round differently beside more neighbours. The answer is kept in the cache folder, for every process of this machine
+    that asks the same.
 
     Args:
         weights: Some weights of shape (out, in), on the device that will run them.
@@ -87,8 +56,14 @@ def choose_plan(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
     if len(found) == 1:
-        return KernelPlan(precision, ((MANY, found[0]),))
-    return _measured(found, _sample(weights), precision, sorted(set(rows)))
+        return found[0]
+    sample, numbers = _sample(weights), sorted(set(rows))
+    question = remembered.question_of(found, sample, numbers)
+    choice = remembered.recall(question, found)
+    if choice is None:
+        choice = _fastest(found, sample, numbers)
+        remembered.remember(question, choice)
+    return choice
 
 
 def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -101,15 +76,15 @@ def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
     return taken
 
 
-def _measured(found: Sequence[Kernel], sample: Sequence[Tensor], precision: str, rows: Sequence[int]) -> KernelPlan:
-    seconds = {kernel: _seconds(kernel, sample, [*rows, MANY]) for kernel in found}
-    # One request is one prefill and hundreds of steps.
-    first = min(found, key=lambda kernel: sum(100 * seconds[kernel][n] for n in rows) + seconds[kernel][MANY])
-    steps: list[tuple[int, Kernel]] = []
-    for n in (*rows, MANY):
-        best = min(found, key=lambda kernel: seconds[kernel][n])
-        steps.append((n, best if seconds[best][n] < _WORTH * seconds[first][n] else first))
-    return KernelPlan(precision, tuple(steps))
+def _fastest(found: Sequence[Kernel], sample: Sequence[Tensor], rows: Sequence[int]) -> Kernel:
+    seconds = {kernel: _seconds(kernel, sample, [*rows, _MANY]) for kernel in found}
+    # One request is one prefill and hundreds of steps; each number of rows counts by its share of the slowest kernel's
+    # time, so that the batch does not decide alone.
+    slowest = {n: max(seconds[kernel][n] for kernel in found) for n in rows}
+    return min(
+        found,
+        key=lambda kernel: sum((100 * seconds[kernel][n] + seconds[kernel][_MANY]) / (100 * slowest[n]) for n in rows),
+    )
 
 
 def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> dict[int, float]:
@@ -118,8 +93,10 @@ def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> d
     found = {}
     with torch.inference_mode():
         for n in rows:
-            inputs = {width: torch.linspace(-1, 1, n * width).view(n, width) for _, width in packed}
-            found[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= MANY else 5))
+            inputs = {
+                width: torch.linspace(-1, 1, n * width, device=sample[0].device).view(n, width) for _, width in packed
+            }
+            found[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
     return found
 
 
