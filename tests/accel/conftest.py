@@ -41,8 +41,8 @@ def unchanged():
 
 
 @pytest.fixture(autouse=True, scope="session")
-def own_kernels(tmp_path_factory):
-    """No choice of kernel from before these tests, and none for after them."""
+def own_measurements(tmp_path_factory):
+    """Nothing that was measured before these tests, and nothing kept for after them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REALTTS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield

@@ -251,12 +251,12 @@ def test_the_answer_is_kept(among, own_folders):
     assert among(slow, fake("other", lambda _: 1.0)).name == "other"
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"question": 1, "kernel": "fast"}'])
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"question": 1, "answer": "fast"}'])
 def test_a_damaged_answer_is_measured_again(among, own_folders, content):
     """Whatever is in the file."""
     slow, fast = fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)
     among(slow, fast)
-    (path,) = (own_folders / "data" / "cache" / "kernels").iterdir()
+    (path,) = (own_folders / "data" / "cache" / "measured").iterdir()
     path.write_text(content)
     before = _Clock.now
     assert among(slow, fast) is fast

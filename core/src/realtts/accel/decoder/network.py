@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ from realtts.accel.decoder.glue import Glue, gated, heads, normed
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.rope import RopeTable
 from realtts.accel.decoder.weights import read_layers
-from realtts.accel.linear import PackedLinear, choose_kernel
+from realtts.accel.linear import SAMPLE_BYTES, PackedLinear, choose_kernel
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -47,7 +48,7 @@ class Decoder:
 
     Args:
         config: Its shape.
-        layers: Weights, already on the device that will run them; not kept.
+        layers: Weights, already on the device that will run them; not kept, and taken one by one.
         final_norm: Weight of the last norm, shape (hidden,).
         precision: Of weights, activations and cache.
         rows: Numbers of rows that steps will have; kernels are chosen for them.
@@ -58,7 +59,7 @@ class Decoder:
     def __init__(
         self,
         config: DecoderConfig,
-        layers: Sequence[LayerWeights],
+        layers: Iterable[LayerWeights],
         final_norm: Tensor,
         *,
         precision: Precision | str = "fp32",
@@ -69,11 +70,16 @@ class Decoder:
         self.config = config
         self.device = final_norm.device
         self.precision = Precision.of(precision, self.device)
-        sample = [w for layer in layers for w in (layer.qkv, layer.out, layer.gate_up, layer.down)]
+        coming = iter(layers)
+        first = _sample(coming)
+        sample = [weight for layer in first for weight in layer.matrices]
         self.kernel: Kernel = choose_kernel(sample, self.precision.weights, rows=rows, kernel=kernel)
+        del sample
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._rope = RopeTable(config.rope, config.head_dim, max_positions, self.device)
-        self._layers = [self._packed(layer) for layer in layers]
+        # Those of the sample are let go of one by one, like those that come after them.
+        self._layers = [self._packed(first.popleft()) for _ in range(len(first))]
+        self._layers += [self._packed(layer) for layer in coming]
         self._glue = Glue()
         self._final_norm = final_norm.detach().to(self.precision.activations)
 
@@ -95,7 +101,8 @@ class Decoder:
 
         Args:
             config: Its shape.
-            state: Tensors by name; what does not begin with the prefix is left alone.
+            state: Tensors by name; what does not begin with the prefix is left alone. Of a mapping that reads a tensor
+                when it is asked for, no more than a few layers are in memory at once.
             prefix: What stands before ``layers.0.``.
             ignore: Names below the prefix that belong to something else.
             device: Where it runs.
@@ -108,8 +115,7 @@ class Decoder:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
             QuantizationUnavailable: Nothing of that precision works here.
         """
-        own = {name: t.to(device) for name, t in state.items() if name.startswith(prefix)}
-        layers, norm = read_layers(config, own, prefix, ignore)
+        layers, norm = read_layers(config, state, prefix, ignore, device)
         return cls(config, layers, norm, precision=precision, rows=rows, max_positions=max_positions, kernel=kernel)
 
     def pack(self, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:
@@ -364,6 +370,16 @@ class Decoder:
                 f"a prompt of {n} positions after {used}, but the cache has {cache.cap} slots",
                 "shorten the prompt or make the cache larger",
             )
+
+
+def _sample(layers: Iterator[LayerWeights]) -> deque[LayerWeights]:
+    """The first layers, as many as the choice of a kernel looks at."""
+    taken: deque[LayerWeights] = deque()
+    size = 0
+    while size < SAMPLE_BYTES and (layer := next(layers, None)) is not None:
+        taken.append(layer)
+        size += sum(4 * weight.numel() for weight in layer.matrices)
+    return taken
 
 
 def _unfit(what: str, fix: str) -> DecoderError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder.attend import attend_step
+from realtts.accel.measured import measured
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = ["Precision", "choose_kv_dtype"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _WEIGHTS = (*_DTYPES, "int8", "int4")
+_KV = {"fp32": torch.float32, "bf16": torch.bfloat16}
 _MEASURED_SLOTS = 320
 _WORTH = 0.9
 """A coarser cache must take less than this share of the time."""
@@ -71,14 +72,14 @@ def choose_kv_dtype(
         return torch.float32
     if device.type != "cpu":
         return precision.activations
-    return _fastest(config.heads, config.kv_heads, config.head_dim, max(rows))
+    shape = (config.heads, config.kv_heads, config.head_dim, max(rows))
+    found = measured({"cache of": shape}, list(_KV), lambda: _fastest(*shape), device)
+    return _KV[found]
 
 
-@functools.cache
-def _fastest(heads: int, kv_heads: int, head_dim: int, rows: int) -> torch.dtype:
-    seconds = {dtype: _seconds(dtype, heads, kv_heads, head_dim, rows) for dtype in (torch.float32, torch.bfloat16)}
-    coarse = seconds[torch.bfloat16] < _WORTH * seconds[torch.float32]
-    return torch.bfloat16 if coarse else torch.float32
+def _fastest(heads: int, kv_heads: int, head_dim: int, rows: int) -> str:
+    seconds = {name: _seconds(dtype, heads, kv_heads, head_dim, rows) for name, dtype in _KV.items()}
+    return "bf16" if seconds["bf16"] < _WORTH * seconds["fp32"] else "fp32"
 
 
 def _seconds(dtype: torch.dtype, heads: int, kv_heads: int, head_dim: int, rows: int) -> float:

@@ -10,7 +10,7 @@ import torch
 from realtts.errors import CheckpointMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from torch import Tensor
 
@@ -45,47 +45,63 @@ class LayerWeights:
     gate_up: Tensor
     down: Tensor
 
+    @property
+    def matrices(self) -> tuple[Tensor, ...]:
+        """What a step multiplies by."""
+        return self.qkv, self.out, self.gate_up, self.down
+
 
 def read_layers(
-    config: DecoderConfig, state: Mapping[str, Tensor], prefix: str, ignore: Collection[str] = ()
-) -> tuple[list[LayerWeights], Tensor]:
+    config: DecoderConfig,
+    state: Mapping[str, Tensor],
+    prefix: str,
+    ignore: Collection[str] = (),
+    device: torch.device | str = "cpu",
+) -> tuple[Iterator[LayerWeights], Tensor]:
     """The layers and the final norm of a checkpoint in transformers' naming.
+
+    A layer is read when the iterator comes to it: a mapping that reads tensors from a file as they are asked for never
+    has more than one layer in memory. Names are checked at once, shapes as they come.
 
     Args:
         config: Shape of the decoder.
         state: Tensors by name.
         prefix: What stands before ``layers.0.`` and ``norm.weight``, such as ``"model."``.
         ignore: Names below the prefix that belong to something else, such as ``embed_tokens.weight``.
+        device: Where the tensors go.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
     """
     shapes = _shapes(config)
-    own = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
-    own = {name: tensor for name, tensor in own.items() if name not in ignore and not name.endswith(".inv_freq")}
-    missing = sorted(shapes.keys() - own.keys())
-    unexpected = sorted(own.keys() - shapes.keys())
+    own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+    own = {name for name in own if name not in ignore and not name.endswith(".inv_freq")}
+    missing, unexpected = sorted(shapes.keys() - own), sorted(own - shapes.keys())
     if missing or unexpected:
         kind, names = ("missing", missing) if missing else ("unexpected", unexpected)
         raise _wrong(f"{len(names)} tensors are {kind}, the first is {prefix}{names[0]!s}")
-    for name, shape in shapes.items():
-        if tuple(own[name].shape) != shape:
-            raise _wrong(f"{prefix}{name} has the shape {tuple(own[name].shape)}, expected {shape}")
-    return [_layer(config, own, f"layers.{index}.") for index in range(config.layers)], own["norm.weight"]
+
+    def read(name: str) -> Tensor:
+        tensor = state[prefix + name]
+        if tuple(tensor.shape) != shapes[name]:
+            raise _wrong(f"{prefix}{name} has the shape {tuple(tensor.shape)}, expected {shapes[name]}")
+        return tensor.to(device)
+
+    return (_layer(config, read, f"layers.{index}.") for index in range(config.layers)), read("norm.weight")
 
 
-def _layer(config: DecoderConfig, own: Mapping[str, Tensor], at: str) -> LayerWeights:
+def _layer(config: DecoderConfig, read: Callable[[str], Tensor], at: str) -> LayerWeights:
     attention = f"{at}self_attn."
     return LayerWeights(
-        input_norm=own[f"{at}input_layernorm.weight"],
-        qkv=torch.cat([own[f"{attention}{name}_proj.weight"] for name in "qkv"]),
-        qkv_bias=torch.cat([own[f"{attention}{name}_proj.bias"] for name in "qkv"]) if config.qkv_bias else None,
-        q_norm=own[f"{attention}q_norm.weight"] if config.qk_norm else None,
-        k_norm=own[f"{attention}k_norm.weight"] if config.qk_norm else None,
-        out=own[f"{attention}o_proj.weight"],
-        mlp_norm=own[f"{at}post_attention_layernorm.weight"],
-        gate_up=torch.cat([own[f"{at}mlp.{name}_proj.weight"] for name in ("gate", "up")]),
-        down=own[f"{at}mlp.down_proj.weight"],
+        input_norm=read(f"{at}input_layernorm.weight"),
+        qkv=torch.cat([read(f"{attention}{name}_proj.weight") for name in "qkv"]),
+        qkv_bias=torch.cat([read(f"{attention}{name}_proj.bias") for name in "qkv"]) if config.qkv_bias else None,
+        q_norm=read(f"{attention}q_norm.weight") if config.qk_norm else None,
+        k_norm=read(f"{attention}k_norm.weight") if config.qk_norm else None,
+        out=read(f"{attention}o_proj.weight"),
+        mlp_norm=read(f"{at}post_attention_layernorm.weight"),
+        gate_up=torch.cat([read(f"{at}mlp.{name}_proj.weight") for name in ("gate", "up")]),
+        down=read(f"{at}mlp.down_proj.weight"),
     )
 
 

@@ -3,8 +3,8 @@
 A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
 """
 
-from realtts.accel.linear.choice import choose_kernel
+from realtts.accel.linear.choice import SAMPLE_BYTES, choose_kernel
 from realtts.accel.linear.kernels import KERNELS, Kernel, kernels_for
 from realtts.accel.linear.packed import PackedLinear
 
-__all__ = ["KERNELS", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]
+__all__ = ["KERNELS", "SAMPLE_BYTES", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]

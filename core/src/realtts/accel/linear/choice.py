@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.linear import remembered
 from realtts.accel.linear.kernels import Kernel, kernels_for
+from realtts.accel.measured import measured
 from realtts.accel.quantize import SWITCH
 from realtts.errors import QuantizationUnavailable
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["choose_kernel"]
+__all__ = ["SAMPLE_BYTES", "choose_kernel"]
 
 _MANY = 128
 """Rows that stand for a prefill."""
 
-_SAMPLE_BYTES = 256 * 2**20
+SAMPLE_BYTES = 256 * 2**20
 """float32 bytes of weights to measure on: more than a last-level cache holds, also as int8."""
 
 
@@ -37,7 +37,7 @@ def choose_kernel(
     that asks the same.
 
     Args:
-        weights: Some weights of shape (out, in), on the device that will run them.
+        weights: Some weights of shape (out, in), on the device that will run them; `SAMPLE_BYTES` of them are used.
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
         rows: Numbers of rows of a decode step.
         kernel: Name of the one kernel to use, without any measurement.
@@ -58,12 +58,9 @@ def choose_kernel(
     if len(found) == 1:
         return found[0]
     sample, numbers = _sample(weights), sorted(set(rows))
-    question = remembered.question_of(found, sample, numbers)
-    choice = remembered.recall(question, found)
-    if choice is None:
-        choice = _fastest(found, sample, numbers)
-        remembered.remember(question, choice)
-    return choice
+    named = {candidate.name: candidate for candidate in found}
+    question = {"kernel of": precision, "weights": [list(weight.shape) for weight in sample], "rows": numbers}
+    return named[measured(question, list(named), lambda: _fastest(found, sample, numbers).name, device)]
 
 
 def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
@@ -71,7 +68,7 @@ def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
     for weight in weights:
         taken.append(weight)
         size += weight.numel() * 4
-        if size >= _SAMPLE_BYTES:
+        if size >= SAMPLE_BYTES:
             break
     return taken
 
