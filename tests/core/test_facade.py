@@ -411,6 +411,27 @@ def test_dropped_provider_ends_its_thread():
     assert ladder() is None
 
 
+def test_a_provider_knows_whether_somebody_listens(monkeypatch):
+    """Only the requests of a stream say so."""
+    seen = []
+
+    class Listening:
+        @realtts.hookimpl
+        def load(self):
+            return object()
+
+        @realtts.hookimpl
+        def generate(self, request):
+            seen.append(request.streaming)
+            yield Chunk(np.full(800, 0.1, np.float32), 16_000)
+
+    monkeypatch.setattr("realtts.testing.faults.Listening", Listening, raising=False)
+    with RealProvider(fake_spec(plain="realtts.testing.faults:Listening", optimized=None, options=None)) as watched:
+        list(watched.stream("Hello"))
+        watched.generate("Hello")
+    assert seen == [True, False]
+
+
 def test_stream_keeps_its_provider():
     """A stream of a provider that nobody else refers to is spoken to its end."""
     stream = RealProvider(fake_spec()).stream("Hello there")

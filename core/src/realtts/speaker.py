@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, closest
@@ -100,7 +101,7 @@ class Speaker:
         while not row.done:
             rung = self._load()
             try:
-                with contextlib.closing(rung.speak(row.request)) as chunks:
+                with contextlib.closing(rung.speak(replace(row.request, streaming=True))) as chunks:
                     for chunk in chunks:
                         within = row.note(chunk, self._limit_s(row))
                         yield chunk

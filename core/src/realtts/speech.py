@@ -127,6 +127,8 @@ class Request:
         speed: 1.0 is the natural rate; always 1.0 for providers without the capability ``speed``.
         options: Validated instance of the spec's options class.
         cancelled: Returns True once the caller has lost interest; to be read at every step.
+        streaming: The caller takes the audio as it comes. False: nobody hears it before its end, so that a provider
+            whose streams take more work, or sound a little different, may speak it as a whole.
     """
 
     text: str
@@ -136,6 +138,7 @@ class Request:
     speed: float = 1.0
     options: Options | None = None
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    streaming: bool = False
 
 
 @dataclass(frozen=True)
