@@ -29,9 +29,10 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=1.15", *CORE, *ESPEAK, "pytest>=8", "nox")
+    session.install("--no-deps", "-e", "./plugins/chatterbox")  # upstream's package is imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "core/src", "plugins/espeak/src", "tests/typing")
+    session.run("mypy", "core/src", "plugins/espeak/src", "plugins/chatterbox/src", "tests/typing")
 
 
 @nox.session(python=PYTHONS)
@@ -63,6 +64,15 @@ def accel(session: nox.Session) -> None:
     # The models of these tests are so small that a second thread only waits for the first.
     session.env["OMP_NUM_THREADS"] = "1"
     _measured(session, "tests/accel")
+
+
+@nox.session(python=DEFAULT)
+def chatterbox(session: nox.Session) -> None:
+    """Chatterbox against upstream's own package, which runs with newer versions than it pins."""
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
+    session.install("--override", "plugins/chatterbox/overrides.txt", "-e", "./plugins/chatterbox")
+    session.env["OMP_NUM_THREADS"] = "1"
+    _measured(session, "tests/plugins/chatterbox")
 
 
 @nox.session(python=DEFAULT)

@@ -75,3 +75,10 @@ def test_what_a_rung_means_for_the_decoder():
     assert rungs.precision_of(cuda).activations == torch.bfloat16
     assert isinstance(rungs.graphs_of(cuda), CudaGraphs)
     assert "cuda_graphs=False" in rungs.why_no_graphs(dataclasses.replace(cuda, device="cpu"))
+
+
+def test_what_is_not_quantized_may_have_a_type_of_its_own():
+    """A model with large parts beside its decoder."""
+    first = rungs.decoder_rungs(context_of(quantization="int8"), beside="bfloat16")[0]
+    assert (first.settings["quantization"], first.settings["dtype"]) == ("int8", "bfloat16")
+    assert rungs.decoder_rungs(context_of(quantization="int8"))[0].settings["dtype"] == "float32"

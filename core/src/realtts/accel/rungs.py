@@ -25,17 +25,23 @@ __all__ = ["decoder_rungs", "graphs_of", "precision_of", "why_no_graphs"]
 _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
-def decoder_rungs(context: Context) -> Sequence[Rung]:
+def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Rung]:
     """Rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
 
     Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions; then the
     context's dtype; then float32. On CUDA each is tried with graphs before the same without.
+
+    Args:
+        context: Of the hook `rungs`.
+        beside: The dtype of rungs with quantized weights, for a model with large parts that are not quantized, such as
+            a flow; default: float32 on the CPU, where the decoder keeps its activations in it anyway.
     """
     on_cuda = context.device.startswith("cuda")
     asked = context.settings.quantization
     quantized = asked if asked != "auto" else _automatic(context.device)
     # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
-    pairs = [] if quantized == "none" else [(context.dtype if on_cuda else "float32", quantized)]
+    usual = context.dtype if on_cuda else "float32"
+    pairs = [] if quantized == "none" else [(beside or usual, quantized)]
     pairs += [(context.dtype, "none"), ("float32", "none")]
     wanted = context.settings.cuda_graphs
     graphs = [True, False] if wanted is True or (wanted == "auto" and on_cuda) else [False]

@@ -1,0 +1,113 @@
+"""From speech tokens to samples: the flow and the vocoder, for whole requests, batches and streams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts import stages
+from realtts_chatterbox.flow import Flow
+from realtts_chatterbox.noise import Noise
+from realtts_chatterbox.reference import SILENCE
+from realtts_chatterbox.streaming import SpeechStream
+from realtts_chatterbox.vocoder import Vocoder, faded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from torch import Tensor
+
+    from realtts.context import Context
+    from realtts_chatterbox.conditionals import Conditionals
+    from realtts_chatterbox.frontend import Ask
+
+__all__ = ["TOGETHER", "Codec"]
+
+TOGETHER = 2
+"""Requests whose flow is solved at once on the CPU, where more gain nothing."""
+
+
+class Codec:
+    """Flow in the context's type, vocoder in float32.
+
+    Args:
+        flow: Tensors below ``flow.``.
+        vocoder: Tensors below ``mel2wav.``.
+        device: Where they run.
+        dtype: Of the flow's estimator.
+        turbo: Whether the flow is Turbo's, and speech ends with silence.
+    """
+
+    def __init__(
+        self,
+        flow: Mapping[str, Tensor],
+        vocoder: Mapping[str, Tensor],
+        *,
+        device: str,
+        dtype: torch.dtype,
+        turbo: bool,
+    ) -> None:
+        self._device, self._turbo = torch.device(device), turbo
+        self._dtype = str(dtype).removeprefix("torch.")
+        self.flow = Flow.from_state_dict(flow, device=self._device, dtype=dtype, meanflow=turbo)
+        self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device)
+
+    def whole(
+        self,
+        context: Context,
+        tokens: Sequence[Sequence[int]],
+        asks: Sequence[Ask],
+        voices: Sequence[Conditionals],
+        cancelled: Callable[[], bool],
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Samples of requests whose tokens are all known, as they are ready: index and float32 (n,).
+
+        Raises:
+            realtts_chatterbox.flow.Cancelled: All of them were cancelled.
+        """
+        # Of similar length and with the same number of steps: a batch is as slow as its longest.
+        order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))
+        together = TOGETHER if self._device.type == "cpu" else len(order)
+        for group in _groups(order, together, lambda i: asks[i].steps):
+            steps = asks[group[0]].steps
+            noises = [Noise(asks[i].seed) for i in group]
+            ids = [torch.tensor(self._said(tokens[i])) for i in group]
+            with stages.timed(context, "flow", steps=steps, dtype=self._dtype):
+                mels = self.flow.mel(ids, [voices[i] for i in group], noises, steps=steps, cancelled=cancelled)
+            for index, mel, noise in zip(group, mels, noises, strict=True):
+                with stages.timed(context, "vocoder", steps=1, dtype="float32"):
+                    samples = faded(self.vocoder.samples(mel, noise))
+                yield index, samples
+
+    def stream(self, ask: Ask, voice: Conditionals, cancelled: Callable[[], bool]) -> SpeechStream:
+        """Samples of one request while its tokens are still being drawn."""
+        return SpeechStream(
+            self.flow,
+            self.vocoder,
+            voice,
+            Noise(ask.seed),
+            chunk_tokens=ask.chunk_tokens,
+            lookahead_tokens=ask.lookahead_tokens,
+            steps=ask.steps,
+            cancelled=cancelled,
+        )
+
+    def ending(self) -> tuple[int, ...]:
+        """Tokens that follow the last one."""
+        return SILENCE if self._turbo else ()
+
+    def _said(self, tokens: Sequence[int]) -> list[int]:
+        return [*tokens, *self.ending()]
+
+
+def _groups(order: Sequence[int], most: int, kind: Callable[[int], int]) -> Iterator[list[int]]:
+    """Stretches of the order of one kind, at most so long."""
+    group: list[int] = []
+    for index in order:
+        if group and (len(group) == most or kind(group[0]) != kind(index)):
+            yield group
+            group = []
+        group.append(index)
+    if group:
+        yield group

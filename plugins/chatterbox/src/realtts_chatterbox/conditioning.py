@@ -1,0 +1,191 @@
+"""A reference recording into what the networks take: upstream's ``prepare_conditionals``, without its faults.
+
+The result is never changed: networks get copies. Everything is float32 (upstream's loudness step makes float64 of it
+with numpy 2), and nothing is stored on a model.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts_chatterbox.conditionals import Conditionals
+from realtts_chatterbox.upstream import module, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from realtts.accel.voice_cache import DiskVoiceCache
+    from realtts.context import Context
+    from realtts.speech import Request, Voice
+    from realtts.voices.cache import VoiceCache
+    from realtts_chatterbox.loading import Encoders
+
+__all__ = ["BUILTIN", "conditionals_of", "resolve_voice", "to_upstream", "voice_key"]
+
+BUILTIN = "default"
+"""Id of the voice that comes with the checkpoint."""
+
+RATE, ENCODER_RATE = 24_000, 16_000
+
+_PROMPT_S = 10
+_T3_PROMPT = {"english": (6, 150), "multilingual": (6, 150), "turbo": (15, 375)}
+"""Seconds of the recording, and tokens, that T3 gets."""
+
+_TURBO_LEAST_S = 5.0
+_TURBO_LUFS = -27.0
+
+
+def resolve_voice(
+    context: Context,
+    request: Request,
+    kind: str,
+    encoders: Callable[[], Encoders],
+    builtin: Conditionals | None,
+    *,
+    cache: VoiceCache | DiskVoiceCache | None = None,
+) -> Conditionals:
+    """The conditionals of a request's voice, from a cache or made now.
+
+    Args:
+        context: Of the stage.
+        request: Whose voice is meant.
+        kind: Of the model.
+        encoders: Called when a voice is not in the cache.
+        builtin: The checkpoint's own voice.
+        cache: Default: the context's, in memory.
+
+    Raises:
+        VoiceUnsuitable: The recording is too short for Turbo, or nothing is left of it.
+        VoiceNotFound: The checkpoint has no built-in voice, or none of that name.
+    """
+    if request.voice is None or isinstance(request.voice, str):
+        if builtin is None or request.voice not in {None, BUILTIN}:
+            what = "the checkpoint has no built-in voice" if builtin is None else f"there is no voice {request.voice!r}"
+            raise VoiceNotFound(what, who="chatterbox", fix="give voice= a recording of the speaker")
+        return builtin
+    voice = request.voice
+    check_length(voice, kind)
+    # As a dictionary of tensors, which a cache on disk can keep.
+    kept = (cache or context.voice_cache).get_or_compute(
+        voice_key(context, kind, voice), lambda: dict(vars(conditionals_of(voice, encoders(), kind)))
+    )
+    return Conditionals(**kept)
+
+
+def voice_key(context: Context, kind: str, voice: Voice) -> str:
+    """Everything that a voice's conditionals depend on."""
+    checkpoint = context.checkpoint
+    weights = "" if checkpoint is None else f"{checkpoint.path or checkpoint.source}@{checkpoint.revision}"
+    return f"chatterbox/{kind}/{weights}/{voice.digest}"
+
+
+def check_length(voice: Voice, kind: str) -> None:
+    """Refuse a recording that is too short, before any work.
+
+    Raises:
+        VoiceUnsuitable: Turbo wants more than 5 s.
+    """
+    if kind == "turbo" and voice.duration <= _TURBO_LEAST_S:
+        raise VoiceUnsuitable(
+            f"the recording lasts {voice.duration:.1f} s", who=f"voice {voice.name!r}",
+            fix=f"give Turbo more than {_TURBO_LEAST_S:.0f} s of the speaker",
+        )  # fmt: skip
+
+
+def conditionals_of(voice: Voice, encoders: Encoders, kind: str) -> Conditionals:
+    """What the networks take of a recording.
+
+    Args:
+        voice: The recording.
+        encoders: Upstream's networks.
+        kind: Of the model.
+
+    Returns:
+        On the CPU, whatever device the encoders lie on.
+
+    Raises:
+        VoiceUnsuitable: It is too short for Turbo, or nothing is left of it.
+    """
+    check_length(voice, kind)
+    librosa = module("librosa")
+    wide = np.ascontiguousarray(voice.samples, np.float32)
+    if voice.sample_rate != RATE:
+        wide = librosa.resample(wide, orig_sr=voice.sample_rate, target_sr=RATE)
+    if kind == "turbo":
+        wide = _levelled(wide)
+    narrow = librosa.resample(wide, orig_sr=RATE, target_sr=ENCODER_RATE)
+    seconds, most = _T3_PROMPT[kind]
+    with quiet(), torch.inference_mode():
+        prompt, _ = encoders.tokenizer.forward([narrow[: seconds * ENCODER_RATE]], max_len=most)
+        speaker = torch.from_numpy(encoders.voice.embeds_from_wavs([narrow], sample_rate=ENCODER_RATE))
+        tokens, mel, embedding = _flow_prompt(wide[: _PROMPT_S * RATE], encoders)
+    if not torch.isfinite(speaker).all() or not tokens.numel():
+        raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
+    return Conditionals(
+        speaker=_own(speaker.mean(0, keepdim=True)),
+        t3_tokens=_own(torch.atleast_2d(prompt)),
+        tokens=_own(tokens),
+        mel=_own(mel),
+        embedding=_own(embedding),
+    )
+
+
+def to_upstream(conditionals: Conditionals, exaggeration: float, device: str = "cpu") -> tuple[Any, dict[str, Any]]:
+    """Upstream's ``T3Cond`` and the dictionary of its S3Gen: copies, because upstream changes both in place."""
+    copy = {
+        name: None if tensor is None else tensor.to(device, copy=True)
+        for name, tensor in vars(conditionals).items()
+    }  # fmt: skip
+    t3 = module("chatterbox.models.t3.modules.cond_enc").T3Cond(
+        speaker_emb=copy["speaker"],
+        cond_prompt_speech_tokens=copy["t3_tokens"],
+        emotion_adv=torch.full((1, 1, 1), float(exaggeration), device=device),
+    )
+    gen = {
+        "prompt_token": copy["tokens"],
+        "prompt_token_len": torch.tensor([conditionals.tokens.shape[1]], device=device),
+        "prompt_feat": copy["mel"],
+        "prompt_feat_len": None,
+        "embedding": copy["embedding"],
+    }
+    return t3, gen
+
+
+def _flow_prompt(wave: NDArray[np.float32], encoders: Encoders) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Tokens, mel and x-vector, as ``S3Token2Mel.embed_ref`` makes them."""
+    s3gen = module("chatterbox.models.s3gen.s3gen")
+    device = next(encoders.speaker.parameters()).device
+    wide = torch.from_numpy(wave).to(device)[None]
+    mel = module("chatterbox.models.s3gen.utils.mel").mel_spectrogram(wide).transpose(1, 2)
+    narrow = s3gen.get_resampler(RATE, ENCODER_RATE, device)(wide)
+    embedding = encoders.speaker.inference(narrow)
+    tokens, _ = encoders.tokenizer(narrow)
+    # Two frames for every token. Upstream drops the token that a recording does not fill, but keeps an odd frame, with
+    # which the first frame of the speech is taken for the prompt's.
+    tokens = tokens[:, : mel.shape[1] // 2]
+    return tokens, mel[:, : 2 * tokens.shape[1]], embedding
+
+
+def _levelled(wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    """At -27 LUFS, as Turbo was trained; what is too short or too quiet to be measured stays as it is."""
+    with contextlib.suppress(ValueError):
+        loudness = module("pyloudnorm").Meter(RATE).integrated_loudness(wave)
+        gain = 10.0 ** ((_TURBO_LUFS - loudness) / 20.0)
+        if math.isfinite(gain) and gain > 0:
+            level: NDArray[np.float32] = (wave * gain).astype(np.float32)
+            return level
+    return wave
+
+
+def _own(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy on the CPU that is no inference tensor, so that it can be shared and copied anywhere."""
+    with torch.inference_mode(mode=False):
+        return torch.from_numpy(tensor.detach().cpu().numpy().copy())

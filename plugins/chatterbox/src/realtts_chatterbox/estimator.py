@@ -1,0 +1,242 @@
+"""The network inside the flow's solver: upstream's ConditionalDecoder with one level of channels.
+
+Its convolutions look back only, and its attention sees whole sequences; so sequences lie packed with two frames of
+zeros between them (`Packing`), and neither padding nor masks are needed. Weights keep upstream's names (checkpoint:
+``flow.decoder.estimator.*``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts_chatterbox.attention import QUERY_SCALE, attend
+from realtts_chatterbox.dense import causal_conv, linear, mish, wide
+from realtts_chatterbox.packing import GAP, Packing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    State = Mapping[str, Tensor]
+
+__all__ = ["BINS", "Estimator", "Prepared"]
+
+BINS = 80
+"""Bands of the mel spectrogram, and width of each of the estimator's four inputs."""
+
+_HEAD_DIM = 64
+_TIME_SCALE = 1000.0
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What all steps of one call share.
+
+    Attributes:
+        packing: Where the rows lie.
+        gaps: Frames between them.
+        source: For each frame of a row the frame of the solver's state.
+        conv: What the first convolution makes of the conditioning, (frames, channels).
+        residual: The same for the first residual, (frames, channels).
+        times: Of each residual block: what the time adds at each step, (blocks, steps, channels).
+    """
+
+    packing: Packing
+    gaps: Tensor
+    source: Tensor
+    conv: Tensor
+    residual: Tensor
+    times: Tensor
+
+
+class Estimator:
+    """Predicts the direction in which the spectrogram moves.
+
+    The first convolution and the last projection are float32 and read and write float32; all between is ``dtype``.
+
+    Args:
+        state: Upstream's tensors without prefix.
+        device: Where to compute.
+        dtype: Of the weights and activations inside.
+    """
+
+    def __init__(self, state: State, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+        full = {name: tensor.to(device, torch.float32) for name, tensor in state.items()}
+        stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(_count(state, "mid_blocks."))), "up_blocks.0"]
+        self._resnets = [_Resnet(full, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
+        self._blocks = [
+            [_Block(full, f"{stage}.1.{n}.", dtype) for n in range(_count(state, f"{stage}.1."))] for stage in stages
+        ]
+        self._down = _Conv(full, "down_blocks.0.2.", dtype)
+        self._up = _Conv(full, "up_blocks.0.2.", dtype)
+        self._final = _ConvNorm(full, "final_block.block.", dtype)
+        self._proj = full["final_proj.weight"].squeeze(2), full["final_proj.bias"]
+        self._time_mlp = [(full[f"time_mlp.linear_{n}.weight"], full[f"time_mlp.linear_{n}.bias"]) for n in (1, 2)]
+        self._mixer = full.get("time_embed_mixer.weight")
+
+    @property
+    def meanflow(self) -> bool:
+        """Whether it was trained to be told the end of its step too (Turbo)."""
+        return self._mixer is not None
+
+    def prepared(self, packing: Packing, conditioning: Tensor, times: Tensor) -> Prepared:
+        """Compute what does not depend on the solver's state.
+
+        Args:
+            packing: Of the rows: two for each request with guidance, of which the second is unconditional.
+            conditioning: mu, speaker and prompt, zero in the gaps, float32 (frames of one row each, 240).
+            times: Of the solver, float32 (steps + 1,), from 0 to 1.
+        """
+        conditional = packing.row(0, self.device)
+        rows = [packing.row(index, self.device) for index in range(packing.rows)]
+        source = torch.empty(packing.frames, dtype=torch.int64, device=self.device)
+        for row in rows:
+            source[row] = torch.arange(len(row), device=self.device)
+        embedded = self._embedded(times)
+        first = self._resnets[0]
+        fixed = [bias.expand(packing.frames, -1).clone() for bias in (first.conv1.bias, first.residual[1])]
+        fixed[0][conditional] += causal_conv(conditioning, first.given[0], None)
+        fixed[1][conditional] += linear(conditioning, first.given[1])
+        moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
+        return Prepared(packing, packing.gaps(self.device), source, fixed[0], fixed[1], moved.to(self.dtype))
+
+    def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
+        """One evaluation.
+
+        Args:
+            x: The solver's state, zero in the gaps, float32 (frames of one row each, 80).
+            step: Which of the prepared times.
+            prepared: For this batch.
+
+        Returns:
+            float32 (frames of all rows, 80); without meaning in the gaps.
+        """
+        gaps = prepared.gaps
+        h = self._first(x, step, prepared)
+        skip = h = self._attended(0, h, prepared)
+        h = self._down(h, gaps)
+        for index in range(1, len(self._resnets) - 1):
+            h = self._resnets[index](h, prepared.times[index, step], gaps)
+            h = self._attended(index, h, prepared)
+        h = self._resnets[-1](torch.cat([h, skip], 1), prepared.times[-1, step], gaps)
+        h = self._attended(-1, h, prepared)
+        h = self._final(self._up(h, gaps), gaps)
+        return linear(h.float(), *self._proj)
+
+    def _first(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
+        """The first residual block: linear in its inputs, so only the state's part is computed at each step."""
+        first = self._resnets[0]
+        h = causal_conv(x, first.conv1.weight, None)[prepared.source].add_(prepared.conv)
+        residual = linear(x, first.residual[0])[prepared.source].add_(prepared.residual)
+        h = first.conv1.activated(h.to(self.dtype)).add_(prepared.times[0, step])
+        return first.conv2(h, prepared.gaps).add_(residual.to(self.dtype))
+
+    def _attended(self, stage: int, x: Tensor, prepared: Prepared) -> Tensor:
+        for block in self._blocks[stage]:
+            x = block(x, prepared.packing)
+        return x
+
+    def _embedded(self, times: Tensor) -> Tensor:
+        """Time embeddings of all steps, float32 (steps, time channels)."""
+        embedded = self._time(times[:-1])
+        if self._mixer is not None:
+            embedded = linear(torch.cat([embedded, self._time(times[1:])], 1), self._mixer)
+        return functional.mish(embedded)  # the first thing each residual block does with it
+
+    def _time(self, times: Tensor) -> Tensor:
+        half = self._time_mlp[0][0].shape[1] // 2
+        exponents = torch.arange(half, device=times.device).float() * -(math.log(10000) / (half - 1))
+        angles = _TIME_SCALE * times[:, None] * exponents.exp()[None]
+        waves = torch.cat([angles.sin(), angles.cos()], 1)
+        return linear(functional.silu(linear(waves, *self._time_mlp[0])), *self._time_mlp[1])
+
+
+class _Conv:
+    """A causal convolution of three frames."""
+
+    def __init__(self, state: State, name: str, dtype: torch.dtype) -> None:
+        self.weight, self.bias = wide(state[f"{name}weight"].to(dtype)), state[f"{name}bias"].to(dtype)
+
+    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
+
+
+class _ConvNorm(_Conv):
+    """A causal convolution, a norm over the channels and Mish."""
+
+    def __init__(self, state: State, name: str, dtype: torch.dtype, norm_dtype: torch.dtype | None = None) -> None:
+        super().__init__(state, f"{name}0.", dtype)
+        self._norm = state[f"{name}2.weight"].to(norm_dtype or dtype), state[f"{name}2.bias"].to(norm_dtype or dtype)
+
+    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        return self.activated(super().__call__(x, gaps))
+
+    def activated(self, x: Tensor) -> Tensor:
+        return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
+
+
+class _Resnet:
+    """Two convolutions with the time between them, and a residual; the first one's stay float32, in two parts."""
+
+    def __init__(self, state: State, name: str, dtype: torch.dtype, *, first: bool) -> None:
+        outer = torch.float32 if first else dtype
+        self.conv1 = _ConvNorm(state, f"{name}block1.block.", outer, dtype)
+        self.conv2 = _ConvNorm(state, f"{name}block2.block.", dtype)
+        self.time = state[f"{name}mlp.1.weight"], state[f"{name}mlp.1.bias"]
+        weight = state[f"{name}res_conv.weight"].squeeze(2).to(outer)
+        self.residual = weight, state[f"{name}res_conv.bias"].to(outer)
+        if first:
+            whole = state[f"{name}block1.block.0.weight"]
+            self.given = wide(whole[:, BINS:]), weight[:, BINS:].contiguous()
+            self.conv1.weight = wide(whole[:, :BINS])
+            self.residual = weight[:, :BINS].contiguous(), self.residual[1]
+
+    def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
+        h = self.conv1(x, gaps).add_(time)
+        return self.conv2(h, gaps).add_(linear(x, *self.residual))
+
+
+class _Block:
+    """Attention and a feed-forward network, each behind a norm."""
+
+    def __init__(self, state: State, name: str, dtype: torch.dtype) -> None:
+        q, k, v = (state[f"{name}attn1.to_{part}.weight"] for part in "qkv")
+        self._heads = len(q) // _HEAD_DIM
+        self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
+        pairs = [(f"{name}{part}.weight", f"{name}{part}.bias") for part in _PARTS]
+        found = [(state[weight].to(dtype), state[bias].to(dtype)) for weight, bias in pairs]
+        self._norm1, self._out, self._norm3, self._up, self._down = found
+
+    def __call__(self, x: Tensor, packing: Packing) -> Tensor:
+        qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
+        x = linear(self._mixed(qkv, packing), *self._out).add_(x)
+        h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))
+        return linear(h, *self._down).add_(x)
+
+    def _mixed(self, qkv: Tensor, packing: Packing) -> Tensor:
+        """Attention within each sequence, (frames, heads * width)."""
+        rows, width = packing.rows, self._heads * _HEAD_DIM
+        out = qkv.new_empty(len(qkv), width)
+        for begin, length in packing.spans:
+            part = slice(begin, begin + rows * (length + GAP))
+            split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
+            q, k, v = split.permute(2, 0, 3, 1, 4)
+            sequence = out[part].view(rows, length + GAP, width)
+            sequence[:, :length] = attend(q, k, v)
+            sequence[:, length:] = 0
+        return out
+
+
+_PARTS = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
+
+
+def _count(state: State, prefix: str) -> int:
+    """How many numbered children a name has."""
+    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

@@ -1,0 +1,218 @@
+"""Speech tokens to mel spectrograms: upstream's CausalMaskedDiffWithXvec with its solver.
+
+Nothing here is padded: the encoder takes requests one by one, the estimator packs their frames. So a request's mel does
+not depend on what is computed beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts_chatterbox.dense import linear
+from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
+from realtts_chatterbox.estimator import Estimator
+from realtts_chatterbox.packing import Packing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
+
+    from realtts_chatterbox.conditionals import Conditionals
+    from realtts_chatterbox.noise import Noise
+
+__all__ = ["FRAMES_PER_TOKEN", "LOOKAHEAD", "Cancelled", "Flow", "Piece", "never"]
+
+FRAMES_PER_TOKEN = 2
+
+_GUIDANCE = 0.7
+"""How far the direction is moved away from the unconditional one; upstream's inference_cfg_rate."""
+
+
+class Cancelled(Exception):
+    """The request is no longer wanted; raised between two steps, never shown to users."""
+
+
+def never() -> bool:
+    """For calls that nobody can cancel."""
+    return False
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one row of a batch computes: a whole request, or a stretch of one that is streamed.
+
+    Attributes:
+        tokens: int64 (n,).
+        voice: Of the request.
+        noise: Of the request.
+        begin: The request's frame at which the first token begins.
+        known: Mel of the first frames that was handed out before, float32 (80, k), shown to the solver beside the
+            prompt's; None for a request as a whole.
+        final: Whether the request ends with these tokens. If not, the last 3 tokens are only looked at.
+    """
+
+    tokens: Tensor
+    voice: Conditionals
+    noise: Noise
+    begin: int = 0
+    known: Tensor | None = None
+    final: bool = True
+
+
+class Flow:
+    """The flow of one checkpoint; without state, so requests can share it.
+
+    Args:
+        state: Upstream's tensors without ``flow.``.
+        device: Where to compute.
+        dtype: Of the estimator; everything else is float32.
+        meanflow: Whether it is Turbo's: no guidance, 2 steps.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, meanflow: bool) -> None:
+        self.device, self.meanflow = device, meanflow
+        self._embedding = state["input_embedding.weight"].to(device, torch.float32)
+        self._speaker = _pair(state, "spk_embed_affine_layer", device)
+        self._proj = _pair(state, "encoder_proj", device)
+        self._encoder = Encoder(_below(state, "encoder."), device)
+        self._estimator = Estimator(_below(state, "decoder.estimator."), device, dtype)
+
+    @classmethod
+    def from_state_dict(
+        cls,
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        meanflow: bool = False,
+    ) -> Flow:
+        """Take the weights by upstream's names; sizes are read off them.
+
+        Raises:
+            KeyError: A tensor is missing.
+        """
+        return cls(state, device, dtype, meanflow)
+
+    @property
+    def vocabulary(self) -> int:
+        """Speech tokens that have an embedding."""
+        return len(self._embedding)
+
+    @property
+    def bins(self) -> int:
+        """Bands of the mel spectrogram."""
+        return len(self._proj[1])
+
+    @property
+    def default_steps(self) -> int:
+        """What upstream takes: 10, Turbo 2."""
+        return 2 if self.meanflow else 10
+
+    def mel(
+        self,
+        tokens: Sequence[Tensor],
+        voices: Sequence[Conditionals],
+        noises: Sequence[Noise],
+        *,
+        steps: int | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> list[Tensor]:
+        """Compute whole requests, all at once.
+
+        Args:
+            tokens: int64 (n,) each, below `vocabulary`.
+            voices: One each.
+            noises: One each.
+            steps: Of the solver.
+            cancelled: Asked before each step.
+
+        Returns:
+            float32 (80, 2 n) each.
+
+        Raises:
+            Cancelled: If ``cancelled`` says so.
+        """
+        pieces = [Piece(*parts) for parts in zip(tokens, voices, noises, strict=True)]
+        return self.pieces(pieces, steps=steps, cancelled=cancelled)
+
+    @torch.inference_mode()
+    def pieces(
+        self, pieces: Sequence[Piece], *, steps: int | None = None, cancelled: Callable[[], bool] = never
+    ) -> list[Tensor]:
+        """As `mel`, also for stretches: float32 (80, 2 n) each, 6 frames fewer for one that is not final."""
+        features = []
+        for piece in pieces:
+            _ask(cancelled)
+            features.append(self._features(piece))
+        lengths = tuple(len(mu) for mu in features)
+        single = Packing(lengths)
+        given = [self._conditioning(piece, mu) for piece, mu in zip(pieces, features, strict=True)]
+        starts = [self._start(piece, len(mu)) for piece, mu in zip(pieces, features, strict=True)]
+        times = self._times(steps or self.default_steps)
+        x = self._solved(single, single.packed(given), single.packed(starts), times, cancelled)
+        skipped = [piece.voice.mel.shape[1] for piece in pieces]
+        ends = zip(single.spans, skipped, strict=True)
+        return [x[begin + skip : begin + length].T.contiguous() for (begin, length), skip in ends]
+
+    def _features(self, piece: Piece) -> Tensor:
+        """What the encoder makes of prompt and tokens, float32 (frames, 80)."""
+        tokens = torch.cat([piece.voice.tokens[0].to(self.device), piece.tokens.to(self.device)])
+        mu = linear(self._encoder(self._embedding[tokens]), *self._proj)
+        return mu if piece.final else mu[: -LOOKAHEAD * FRAMES_PER_TOKEN]
+
+    def _conditioning(self, piece: Piece, mu: Tensor) -> Tensor:
+        """The estimator's inputs that stay: mu, speaker, known mel; float32 (frames, 240)."""
+        embedding = functional.normalize(piece.voice.embedding.to(self.device, torch.float32), dim=1)
+        speaker = linear(embedding, *self._speaker).expand(len(mu), -1)
+        shown = torch.zeros_like(mu)
+        prompt = piece.voice.mel[0]
+        shown[: len(prompt)] = prompt
+        if piece.known is not None:
+            shown[len(prompt) : len(prompt) + piece.known.shape[1]] = piece.known.T
+        return torch.cat([mu, speaker, shown], 1)
+
+    def _start(self, piece: Piece, frames: int) -> Tensor:
+        """Where the solver starts, float32 (frames, 80)."""
+        prompt = piece.voice.mel.shape[1]
+        speech = piece.noise.mel(piece.begin, piece.begin + frames - prompt)
+        return torch.cat([piece.noise.prompt(prompt), speech], 1).T.to(self.device)
+
+    def _times(self, steps: int) -> Tensor:
+        times = torch.linspace(0, 1, steps + 1, device=self.device)
+        return times if self.meanflow else 1 - torch.cos(times * 0.5 * math.pi)
+
+    def _solved(
+        self, single: Packing, given: Tensor, x: Tensor, times: Tensor, cancelled: Callable[[], bool]
+    ) -> Tensor:
+        """Euler's method."""
+        packing = Packing(single.lengths, 1 if self.meanflow else 2)
+        prepared = self._estimator.prepared(packing, given, times)
+        rows = [packing.row(index, self.device) for index in range(packing.rows)]
+        gaps = single.gaps(self.device)
+        for step in range(len(times) - 1):
+            _ask(cancelled)
+            moved = self._estimator(x, step, prepared)
+            if not self.meanflow:
+                moved = (1.0 + _GUIDANCE) * moved[rows[0]] - _GUIDANCE * moved[rows[1]]
+            x = (x + (times[step + 1] - times[step]) * moved).index_fill_(0, gaps, 0)
+        return x
+
+
+def _ask(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled
+
+
+def _pair(state: Mapping[str, Tensor], name: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    weight, bias = (state[f"{name}.{kind}"].to(device, torch.float32) for kind in ("weight", "bias"))
+    return weight, bias
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}

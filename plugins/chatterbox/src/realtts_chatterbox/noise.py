@@ -1,0 +1,132 @@
+"""The randomness of one request's audio, by absolute position: the same for the whole, for a batch and for a stream.
+
+Upstream draws all of it from torch's global generator, in shapes that depend on the length, so that neither a stream
+nor a batch could repeat it. The distributions are upstream's (``s3gen/flow_matching.py``, ``s3gen/hifigan.py``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+__all__ = ["BINS", "HARMONICS", "SAMPLES_PER_FRAME", "InjectedNoise", "Noise"]
+
+BINS = 80
+"""Bands of the mel spectrogram."""
+
+HARMONICS = 9
+"""The fundamental and eight overtones of the vocoder's source."""
+
+SAMPLES_PER_FRAME = 480
+"""At 24 kHz: 20 ms, half a speech token."""
+
+_BLOCK = 64
+"""Frames that are drawn at once; always whole blocks, because the order of the values depends on how many are drawn."""
+
+
+class Noise:
+    """Drawn on the CPU, so that every device gets the same.
+
+    Args:
+        seed: Of the request.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._mel = _Blocks(seed, "mel", BINS)
+        self._source = _Blocks(seed, "source", HARMONICS * SAMPLES_PER_FRAME)
+
+    def prompt(self, frames: int) -> Tensor:
+        """Where the flow starts for the frames of the voice's prompt, float32 (80, frames)."""
+        drawn = torch.randn(frames, BINS, generator=_generator(self._seed, "prompt"))
+        return drawn.T.contiguous()
+
+    def mel(self, begin: int, end: int) -> Tensor:
+        """Where the flow starts for the frames of speech from ``begin`` to ``end``, float32 (80, end - begin)."""
+        return self._mel.rows(begin, end).T.contiguous()
+
+    def phase(self) -> Tensor:
+        """Where the overtones of the source start, float32 (9, 1), uniform in [-pi, pi); 0 for the fundamental."""
+        drawn = torch.rand(HARMONICS, 1, generator=_generator(self._seed, "phase")) * (2 * math.pi) - math.pi
+        drawn[0] = 0
+        return drawn
+
+    def source(self, begin: int, end: int) -> Tensor:
+        """The breath in the source of the frames from ``begin`` to ``end``, float32 (9, 480 * (end - begin))."""
+        drawn = self._source.rows(begin, end).view(-1, HARMONICS, SAMPLES_PER_FRAME)
+        return drawn.transpose(0, 1).reshape(HARMONICS, -1)
+
+
+class InjectedNoise(TorchFunctionMode):
+    """Inside it, upstream's S3Gen takes its randomness from here instead of torch's global generator.
+
+    Nothing is patched: the mode sees the calls by which ``S3Token2Wav`` draws, and answers them.
+
+    Args:
+        noises: One for each row of the batch.
+        prompt_frames: Mel frames of the voice's prompt.
+    """
+
+    def __init__(self, noises: Sequence[Noise], prompt_frames: int) -> None:
+        super().__init__()
+        self._noises, self._prompt = noises, prompt_frames
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Answer the calls that draw; pass all others on."""
+        kwargs = kwargs or {}
+        if func is torch.randn_like:
+            return self._normal(tuple(args[0].shape)).to(args[0])
+        if func in {torch.rand, torch.randn}:
+            shape = tuple(args[0]) if len(args) == 1 and not isinstance(args[0], int) else args
+            drawn = self._uniform() if func is torch.rand else self._speech(shape[-1])
+            return drawn.to(kwargs.get("device") or drawn.device)
+        return func(*args, **kwargs)
+
+    def _normal(self, shape: tuple[int, ...]) -> Tensor:
+        if shape[1] == BINS:
+            prompts = torch.stack([noise.prompt(self._prompt) for noise in self._noises])
+            return torch.cat([prompts, self._speech(shape[2] - self._prompt)], 2)
+        if shape[1] == HARMONICS:
+            return torch.stack([noise.source(0, shape[2] // SAMPLES_PER_FRAME) for noise in self._noises])
+        return torch.zeros(shape)  # of the noise branch, which the vocoder does not use
+
+    def _speech(self, frames: int) -> Tensor:
+        return torch.stack([noise.mel(0, frames) for noise in self._noises])
+
+    def _uniform(self) -> Tensor:
+        """What upstream scales to a phase: numbers in [0, 1)."""
+        return torch.stack([noise.phase() for noise in self._noises]) / (2 * math.pi) + 0.5
+
+
+class _Blocks:
+    """A long matrix of normal numbers, made block by block as its rows are asked for."""
+
+    def __init__(self, seed: int, name: str, width: int) -> None:
+        self._generator = _generator(seed, name)
+        self._width = width
+        self._rows = torch.empty(0, width)
+
+    def rows(self, begin: int, end: int) -> Tensor:
+        """Those from ``begin`` to ``end``."""
+        missing = end - len(self._rows)
+        if missing > 0:
+            blocks = [torch.randn(_BLOCK, self._width, generator=self._generator) for _ in range(-(-missing // _BLOCK))]
+            self._rows = torch.cat([self._rows, *blocks])
+        return self._rows[begin:end]
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    """A generator of its own for each purpose; torch's takes 32 bits of a seed, so these are well mixed."""
+    mixed = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=7).digest()
+    return torch.Generator().manual_seed(int.from_bytes(mixed, "big"))

@@ -1,0 +1,53 @@
+"""The names of the first Chatterbox document, for programs that were written by it: only their import changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.facade import RealProvider
+
+if TYPE_CHECKING:
+    import os
+
+__all__ = ["OptimizedChatterboxProvider", "RealChatterboxProvider"]
+
+
+class RealChatterboxProvider(RealProvider):
+    """`RealProvider("chatterbox")`.
+
+    Args:
+        model: Checkpoint: ``"english"``, ``"multilingual"``, ``"turbo"``, a hub id or a local folder.
+        settings: Fields of `realtts.Settings`.
+    """
+
+    def __init__(self, *, model: str | os.PathLike[str] | None = None, **settings: Any) -> None:
+        super().__init__("chatterbox", model=model, **settings)
+
+
+class OptimizedChatterboxProvider(RealChatterboxProvider):
+    """The same under the names that its settings had; None leaves one to the environment, file and hardware.
+
+    Args:
+        device: Setting ``device``.
+        dtype: Setting ``dtype``: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+        use_compilation: Settings ``compile`` and ``cuda_graphs``: with the document's name for both.
+        cpu_offload: Setting ``cpu_offload``.
+        model: As of `RealChatterboxProvider`.
+        settings: Further fields of `realtts.Settings`.
+    """
+
+    def __init__(
+        self,
+        device: str | None = None,
+        dtype: str | None = None,
+        use_compilation: bool | None = None,
+        cpu_offload: bool | None = None,
+        *,
+        model: str | os.PathLike[str] | None = None,
+        **settings: Any,
+    ) -> None:
+        graphs = None if use_compilation is None else ("auto" if use_compilation else False)
+        given = {"dtype": dtype, "compile": graphs, "cuda_graphs": graphs, "cpu_offload": cpu_offload}
+        super().__init__(
+            model=model, device=device, **{**{k: v for k, v in given.items() if v is not None}, **settings}
+        )

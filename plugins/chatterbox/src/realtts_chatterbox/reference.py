@@ -1,0 +1,191 @@
+"""Upstream's own loop and classes, called so that nothing of what they do besides reaches the process.
+
+Upstream's functions show a progress bar, print, and cannot be interrupted. They are run from their own code with other
+names around it: a range that asks whether the request was cancelled in place of tqdm, and silence in place of print.
+Nothing of upstream's modules is changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import types
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from realtts_chatterbox.upstream import module, quiet, with_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from torch import Tensor
+
+    from realtts_chatterbox.frontend import Ask
+
+__all__ = ["SILENCE", "SOUNDS", "Cancelled", "draw", "seeded", "solver_watched"]
+
+SOUNDS = 6561
+"""Speech tokens below it are sound."""
+
+START, STOP = 6561, 6562
+
+SILENCE = (4299, 4299, 4299)
+"""What Turbo's speech ends with."""
+
+_NEVER = -1e9
+"""A logit that is never drawn, yet finite: guidance subtracts one from the other."""
+
+
+class Cancelled(Exception):
+    """The caller has lost interest."""
+
+
+@torch.inference_mode()
+def draw(t3: Any, condition: Any, ask: Ask, cancelled: Callable[[], bool]) -> list[int]:
+    """Upstream's ``T3.inference``, or ``inference_turbo``, for one request.
+
+    Args:
+        t3: Upstream's network; as it was afterwards.
+        condition: ``T3Cond``, used up by the call.
+        ask: The request.
+        cancelled: Read before every step.
+
+    Returns:
+        All tokens that were drawn, the end included.
+
+    Raises:
+        Cancelled: The request was cancelled.
+    """
+    device = str(t3.device)
+    ids = torch.tensor([ask.ids], device=device)
+    turbo = ask.kind == "turbo"
+    run = _silenced(type(t3).inference_turbo if turbo else type(t3).inference, cancelled)
+    with quiet(), seeded(device, ask.seed), _restored(t3), _counted(t3, ask):
+        if turbo:
+            found = run(
+                t3, t3_cond=condition, text_tokens=ids, temperature=ask.temperature, top_k=ask.top_k, top_p=ask.top_p,
+                repetition_penalty=ask.repetition_penalty, max_gen_len=ask.most - 1,
+            )  # fmt: skip
+        else:
+            # Two rows always: with one, upstream's cfg_weight=0 fails. Weight 0 leaves the second one without effect.
+            found = run(
+                t3, t3_cond=condition, text_tokens=ids.repeat(2, 1), max_new_tokens=ask.most,
+                temperature=ask.temperature, cfg_weight=ask.cfg_weight, repetition_penalty=ask.repetition_penalty,
+                min_p=ask.min_p, top_p=ask.top_p,
+            )  # fmt: skip
+    tokens: list[int] = found[0].tolist()
+    return tokens
+
+
+@contextlib.contextmanager
+def solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Inside, the flow's solver stops with `Cancelled` at its next step once the request is cancelled."""
+
+    def ask(*_: Any) -> None:
+        if cancelled():
+            raise Cancelled
+
+    decoder = s3gen.flow.decoder
+    handle = decoder.estimator.time_mlp.register_forward_pre_hook(ask)
+    decoder.basic_euler = types.MethodType(_silenced(type(decoder).basic_euler, cancelled), decoder)
+    try:
+        yield
+    finally:
+        handle.remove()
+        del decoder.basic_euler
+
+
+@contextlib.contextmanager
+def seeded(device: str, seed: int) -> Iterator[None]:
+    """Inside, torch's generator of the device begins at the seed; outside nobody notices."""
+    kind = torch.device(device)
+    if kind.type == "cuda":
+        index = torch.cuda.current_device() if kind.index is None else kind.index  # type: ignore[redundant-expr]
+        generator = torch.cuda.default_generators[index]
+    else:
+        generator = torch.default_generator if kind.type == "cpu" else torch.mps._get_default_mps_generator()
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+def _silenced(function: Any, cancelled: Callable[[], bool]) -> Any:
+    """The function's own code without progress bar and print; `Cancelled` between two steps."""
+
+    def steps(iterable: Iterable[Any], *_: Any, **__: Any) -> Iterator[Any]:
+        for step in iterable:
+            if cancelled():
+                raise Cancelled
+            yield step
+
+    return with_names(function, tqdm=steps, print=lambda *_, **__: None)
+
+
+@contextlib.contextmanager
+def _restored(t3: Any) -> Iterator[None]:
+    """Afterwards the network has the hooks, the configuration and the submodules that it had before.
+
+    The multilingual model's analyzer leaves three hooks on the attention at every call, and the whole backbone in its
+    slow mode; all of them leave a second model around the backbone.
+    """
+    attention = [layer.self_attn for layer in getattr(t3.tfmr, "layers", ())]
+    hooks = [dict(layer._forward_hooks) for layer in attention]
+    config = t3.tfmr.config
+    before = (config._attn_implementation, config.output_attentions)
+    log = module("chatterbox.models.t3.inference.alignment_stream_analyzer").logger
+    told, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = told
+        # Attentions first: the slow mode alone may return them.
+        config.output_attentions = before[1]
+        config._attn_implementation = before[0]
+        for layer, had in zip(attention, hooks, strict=True):
+            for key in [key for key in layer._forward_hooks if key not in had]:
+                del layer._forward_hooks[key]
+        t3.compiled = False
+        if "patched_model" in t3._modules:
+            del t3.patched_model
+
+
+@contextlib.contextmanager
+def _counted(t3: Any, ask: Ask) -> Iterator[None]:
+    """Inside, the end is not drawn before ``ask.least`` tokens, and nothing but sound where the number is forced."""
+    step = 0
+
+    def raised(_: Any, __: Any, logits: Tensor) -> Tensor | None:
+        nonlocal step
+        step += 1
+        if step > ask.least:
+            return None
+        logits = logits.clone()
+        if ask.forced:
+            _let_end_alone(t3)
+            logits[..., SOUNDS:] = _NEVER
+        else:
+            logits[..., STOP] = _NEVER
+        return logits
+
+    handle = t3.speech_head.register_forward_hook(raised)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _let_end_alone(t3: Any) -> None:
+    """Let the analyzer of this call do its work, and have no say in where the speech ends."""
+    analyzer = getattr(getattr(t3, "patched_model", None), "alignment_stream_analyzer", None)
+    if analyzer is None or "step" in vars(analyzer):
+        return
+    step = analyzer.step
+
+    def watched(logits: Tensor, next_token: Any = None) -> Tensor:
+        step(logits.clone(), next_token=next_token)
+        return logits
+
+    analyzer.step = watched

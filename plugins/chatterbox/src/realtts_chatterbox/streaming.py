@@ -1,0 +1,217 @@
+"""Audio while T3 is still decoding: one request's tokens come in, its samples come out.
+
+What is handed out never changes, so each part of the mel spectrogram is computed once, from the voice's prompt, a few
+tokens before it and a few behind it. The flow's attention looks both ways over all it is given, so this mel is not the
+whole's: how much it differs is a matter of the weights, and tests state it for random ones. The vocoder has a finite
+view, and its stretches equal the whole's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts_chatterbox.flow import FRAMES_PER_TOKEN, LOOKAHEAD, Cancelled, Piece, never
+from realtts_chatterbox.noise import SAMPLES_PER_FRAME
+from realtts_chatterbox.vocoder import CONTEXT, PITCH_CONTEXT, faded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from realtts_chatterbox.conditionals import Conditionals
+    from realtts_chatterbox.flow import Flow
+    from realtts_chatterbox.noise import Noise
+    from realtts_chatterbox.vocoder import Vocoder
+
+__all__ = ["MelStream", "SampleStream", "SpeechStream"]
+
+
+class SpeechStream:
+    """Tokens to samples, piece by piece.
+
+    Each piece of mel costs a pass over the voice's prompt, so pieces grow: with the defaults, 250 tokens take 3 passes.
+    The first piece is long enough for samples to come out of it at all: the vocoder holds the last 20 frames back.
+
+    Args:
+        flow: For the mel spectrogram.
+        vocoder: For the samples.
+        voice: Of the request.
+        noise: Of the request.
+        chunk_tokens: Of the first piece.
+        growth: How much longer each piece is than the one before; 1 keeps them equal.
+        lookahead_tokens: That must be known behind a piece; at least 3.
+        left_tokens: Before a piece that are computed again with it.
+        show_left: Whether the solver is shown the mel that was handed out for those, as it is shown the prompt's.
+        steps: Of the flow's solver.
+        cancelled: Asked before each of its steps and each call of the vocoder.
+    """
+
+    def __init__(
+        self,
+        flow: Flow,
+        vocoder: Vocoder,
+        voice: Conditionals,
+        noise: Noise,
+        *,
+        chunk_tokens: int = 20,
+        growth: float = 3.0,
+        lookahead_tokens: int = LOOKAHEAD,
+        left_tokens: int = 10,
+        show_left: bool = False,
+        steps: int | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> None:
+        self._mel = MelStream(
+            flow,
+            voice,
+            noise,
+            chunk_tokens=chunk_tokens,
+            growth=growth,
+            lookahead_tokens=lookahead_tokens,
+            left_tokens=left_tokens,
+            show_left=show_left,
+            steps=steps,
+            cancelled=cancelled,
+        )
+        self._samples = SampleStream(vocoder, noise)
+        self._cancelled = cancelled
+
+    def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
+        """Take what T3 decoded, hand out what can be computed.
+
+        Args:
+            tokens: Speech tokens that follow those pushed before; may be none.
+            final: Whether they are the last.
+
+        Returns:
+            float32 (n,), 24 kHz; empty while too little is known; ``faded`` at the request's beginning. All pushes
+            together: 960 samples a token.
+
+        Raises:
+            Cancelled: If ``cancelled`` says so. The stream is of no use then.
+        """
+        mel = self._mel.push(tokens, final=final)
+        if self._cancelled():
+            raise Cancelled
+        return self._samples.push(mel, final=final)
+
+
+class MelStream:
+    """The flow's half of `SpeechStream`, with the same arguments."""
+
+    def __init__(
+        self,
+        flow: Flow,
+        voice: Conditionals,
+        noise: Noise,
+        *,
+        chunk_tokens: int = 20,
+        growth: float = 3.0,
+        lookahead_tokens: int = LOOKAHEAD,
+        left_tokens: int = 10,
+        show_left: bool = False,
+        steps: int | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> None:
+        assert chunk_tokens >= 1
+        assert growth >= 1
+        assert left_tokens >= 0
+        assert lookahead_tokens >= LOOKAHEAD
+        self._flow, self._voice, self._noise = flow, voice, noise
+        self._size, self._growth = float(chunk_tokens), growth
+        self._ahead, self._left, self._show = lookahead_tokens, left_tokens, show_left
+        self._steps, self._cancelled = steps, cancelled
+        self._tokens: list[int] = []  # from `_begin` on
+        self._begin = 0
+        self._done = 0  # tokens whose mel was handed out
+        self._shown = torch.empty(flow.bins, 0, device=flow.device)  # mel of the tokens from `_begin` to `_done`
+
+    def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
+        """The mel that can be computed, float32 (80, frames), perhaps none."""
+        self._tokens += tokens
+        found = []
+        while self._waiting >= int(self._size) + self._ahead:
+            found.append(self._piece(int(self._size)))
+            self._size *= self._growth
+        if final and self._waiting:
+            found.append(self._piece(None))
+        return torch.cat([self._shown[:, :0], *found], 1)
+
+    @property
+    def _waiting(self) -> int:
+        return self._begin + len(self._tokens) - self._done
+
+    def _piece(self, size: int | None) -> Tensor:
+        """Compute the next tokens' mel; all that are left if None."""
+        left = self._done - self._begin
+        count = len(self._tokens) - left if size is None else size
+        end = None if size is None else left + size + self._ahead
+        piece = Piece(
+            torch.tensor(self._tokens[:end], dtype=torch.int64),
+            self._voice,
+            self._noise,
+            begin=FRAMES_PER_TOKEN * self._begin,
+            known=self._shown if self._show and left else None,
+            final=size is None,
+        )
+        mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
+        mel = mel[:, FRAMES_PER_TOKEN * left : FRAMES_PER_TOKEN * (left + count)]
+        self._done += count
+        drop = max(0, left + count - self._left)
+        self._begin += drop
+        self._tokens = self._tokens[drop:]
+        self._shown = torch.cat([self._shown, mel], 1)[:, FRAMES_PER_TOKEN * drop :]
+        return mel
+
+
+class SampleStream:
+    """The vocoder's half: its samples equal those of the whole mel.
+
+    Args:
+        vocoder: For the samples.
+        noise: Of the request.
+    """
+
+    def __init__(self, vocoder: Vocoder, noise: Noise) -> None:
+        self._vocoder, self._noise = vocoder, noise
+        self._phase = vocoder.start()
+        self._mel = torch.empty(vocoder.bins, 0, device=vocoder.device)  # from frame `_begin` on
+        self._source = torch.empty(0, device=vocoder.device)  # of the frames from `_begin` to the phase's
+        self._begin = 0
+        self._done = 0  # frames handed out
+
+    def push(self, mel: Tensor, *, final: bool) -> Tensor:
+        """Take the mel that follows, (80, frames); hand out samples, float32 (n,), perhaps none."""
+        self._mel = torch.cat([self._mel, mel.to(self._mel)], 1)
+        known = self._begin + self._mel.shape[1]
+        self._excite(known if final else known - PITCH_CONTEXT)
+        end = known if final else self._phase.frames - CONTEXT
+        if end <= self._done:
+            return self._source[:0]
+        excited = self._phase.frames - self._begin
+        samples = self._vocoder.decoded(self._mel[:, :excited], self._source)
+        window = slice((self._done - self._begin) * SAMPLES_PER_FRAME, (end - self._begin) * SAMPLES_PER_FRAME)
+        out = faded(samples[window], self._done * SAMPLES_PER_FRAME)
+        self._done = end
+        self._forget()
+        return out
+
+    def _excite(self, end: int) -> None:
+        """Continue the source up to a frame."""
+        begin = self._phase.frames
+        if end <= begin:
+            return
+        first = max(self._begin, begin - PITCH_CONTEXT)
+        pitch = self._vocoder.pitch(self._mel[:, first - self._begin :])[begin - first : end - first]
+        source, self._phase = self._vocoder.source(pitch, self._noise, self._phase)
+        self._source = torch.cat([self._source, source])
+
+    def _forget(self) -> None:
+        drop = self._done - CONTEXT - self._begin
+        if drop > 0:
+            self._mel = self._mel[:, drop:]
+            self._source = self._source[drop * SAMPLES_PER_FRAME :]
+            self._begin += drop

@@ -1,0 +1,118 @@
+"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from realtts.errors import InvalidOption
+from realtts_chatterbox import optimized
+from realtts_chatterbox.checkpoint import T3_SIZES, write_checkpoint
+from realtts_chatterbox.frontend import prepare
+from realtts_chatterbox.plain import PlainModel, tokens_of, voice_of
+from realtts_chatterbox.reference import STOP
+from realtts_chatterbox.replay import logits_along, scores_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from realtts.context import Context
+    from realtts.speech import Request
+    from realtts_chatterbox.conditionals import Conditionals
+    from realtts_chatterbox.frontend import Ask
+
+__all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "scores", "teacher_forced", "tokens", "write_random_checkpoint"]
+
+TOKENS_PER_CHAR = 1.7
+"""25 tokens a second, at about 15 characters a second."""
+
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.2, "audio": 1e-3, "streaming": 1.0}
+"""About twice what random weights of both sizes were measured to give; a trained model's may be tighter. A stream is
+another rendering than the whole, because the flow looks both ways: nothing is promised of its samples."""
+
+
+def write_random_checkpoint(
+    path: Path,
+    size: str = "tiny",
+    seed: int = 0,
+    *,
+    model: str = "english",
+    eos_bias: float = 0.0,
+    f0_bias: float = 0.0,
+) -> None:
+    """Write random weights in upstream's own files, the built-in voice and a small vocabulary among them.
+
+    Args:
+        path: Existing folder.
+        size: ``"tiny"``, or ``"full"`` as upstream's.
+        seed: Of the weights.
+        model: ``"english"``, ``"multilingual"`` or ``"turbo"``.
+        eos_bias: Raises the logit of the end of speech by about so much, at every step. Of 8194 tokens random weights
+            hardly ever draw that one; 9 is about one chance in two.
+        f0_bias: Pitch in Hz that the vocoder finds on average; with 0 all is unvoiced, because random weights stay
+            under its threshold of 10 Hz.
+
+    Raises:
+        InvalidOption: An unknown size or model.
+    """
+    if (model, size) not in T3_SIZES:
+        raise InvalidOption(
+            f"there is no {size!r} {model!r}", who="write_random_checkpoint",
+            fix="choose tiny or full, and english, multilingual or turbo",
+        )  # fmt: skip
+    write_checkpoint(path, size, seed, model=model, eos_bias=eos_bias, f0_bias=f0_bias)
+
+
+def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
+    """All tokens that T3 draws but the end, shape (n,); what is no sound is among them, as it is in T3's past."""
+    ask, voice = _asked(context, model, request)
+    if isinstance(model, PlainModel):
+        assert model.parts is not None
+        drawn = tokens_of(context, model.parts, ask, voice, request.cancelled)
+    else:
+        blocks = model.engine.decode(context, [ask], [voice], [request.cancelled])
+        drawn = [token for _, new, _ in blocks for token in new]
+    return np.array([token for token in drawn if token != STOP], np.int64)
+
+
+def teacher_forced(
+    context: Context, model: Any, request: Request, tokens: Sequence[int] | NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Logits, guided and before any processor, with the given tokens as the past, shape (n, vocabulary)."""
+    ask, voice = _asked(context, model, request)
+    past = [int(token) for token in tokens]
+    if isinstance(model, PlainModel):
+        assert model.parts is not None
+        logits = logits_along(model.parts.t3, ask, voice, past)
+    else:
+        logits = model.engine.logits(ask, voice, past)
+    found: NDArray[np.float32] = logits.float().cpu().numpy()
+    return found
+
+
+def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
+    """Probability over noise of every candidate of one decision, shape (vocabulary,); of the plain variant's model.
+
+    Raises:
+        InvalidOption: Another model was given.
+    """
+    if not isinstance(model, PlainModel) or model.parts is None:
+        raise InvalidOption(
+            "only upstream's loop tells its decisions", who="scores", fix="give the plain variant's model"
+        )
+    ask, voice = _asked(context, model, request)
+    past = [int(token) for token in tokens]
+    found: NDArray[np.float32] = scores_at(model.parts.t3, ask, voice, past, step).cpu().numpy()
+    return found
+
+
+def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, Conditionals]:
+    if isinstance(model, PlainModel):
+        assert model.parts is not None
+        return prepare(context, model.parts.tokenizer, request), voice_of(context, model.parts, request)
+    voice = optimized._voice_of(context, model, request)
+    return prepare(context, model.reader, request), voice

@@ -1,0 +1,261 @@
+"""Mel spectrograms to samples: upstream's HiFTGenerator, always in float32.
+
+A sample depends on `CONTEXT` frames of spectrogram and source on either side; the source depends on the pitch of all
+frames before it, through its phase; pitch depends on `PITCH_CONTEXT` frames on either side. So a stretch can be
+computed by itself and equals the whole's, if it is given those frames and the phase (`Phase`). Weights keep upstream's
+names (checkpoint: ``mel2wav.*``).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts_chatterbox.noise import HARMONICS, SAMPLES_PER_FRAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from realtts_chatterbox.noise import Noise
+
+    State = Mapping[str, Tensor]
+
+__all__ = ["CONTEXT", "FADE", "PITCH_CONTEXT", "RATE", "Phase", "Vocoder", "faded"]
+
+RATE = 24_000
+
+PITCH_CONTEXT = 5
+"""Frames on either side on which the pitch of a frame depends: five convolutions of three."""
+
+CONTEXT = 15
+"""Frames of spectrogram and source on either side on which the samples of a frame depend (14.4 by its convolutions)."""
+
+FADE = 960
+"""Samples at the beginning that upstream silences and fades in: the voice prompt may be heard in them."""
+
+_UPS = (8, 5, 3)
+_FFT, _HOP = 16, 4
+_DILATIONS = (1, 3, 5)
+_VOICED_HZ = 10.0
+_AMPLITUDE, _BREATH = 0.1, 0.003
+_LOUDEST = 0.99
+_RESBLOCKS = 3
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Where the source stands at the end of a stretch.
+
+    Attributes:
+        frames: Frames before it.
+        turns: Sum of the steps of the fundamental and its overtones so far, in turns, float64 (9, 1).
+    """
+
+    frames: int
+    turns: Tensor
+
+
+class Vocoder:
+    """The vocoder of one checkpoint; without state, so requests can share it.
+
+    Args:
+        state: Upstream's tensors without ``mel2wav.``; weight norm is folded into the weights here.
+        device: Where to compute.
+    """
+
+    def __init__(self, state: State, device: torch.device) -> None:
+        self.device = device
+        full = _folded({name: tensor.to(device, torch.float32) for name, tensor in state.items()})
+        self._pitch = [_pair(full, f"f0_predictor.condnet.{n}") for n in (0, 2, 4, 6, 8)]
+        self._classifier = _pair(full, "f0_predictor.classifier")
+        self._merge = _pair(full, "m_source.l_linear")
+        self._pre, self._post = _pair(full, "conv_pre"), _pair(full, "conv_post")
+        stages = range(len(_UPS))
+        self._ups = [_pair(full, f"ups.{n}") for n in stages]
+        self._source_downs = [_pair(full, f"source_downs.{n}") for n in stages]
+        self._source_blocks = [_ResBlock(full, f"source_resblocks.{n}.") for n in stages]
+        self._blocks = [
+            [_ResBlock(full, f"resblocks.{n * _RESBLOCKS + m}.") for m in range(_RESBLOCKS)] for n in stages
+        ]
+        self._window = torch.hann_window(_FFT, periodic=True, dtype=torch.float64).float().to(device)
+
+    @classmethod
+    def from_state_dict(cls, state: State, *, device: torch.device) -> Vocoder:
+        """Take the weights by upstream's names; sizes are read off them.
+
+        Raises:
+            KeyError: A tensor is missing.
+        """
+        return cls(state, device)
+
+    @property
+    def bins(self) -> int:
+        """Bands of the mel spectrogram."""
+        return self._pre[0].shape[1]
+
+    @torch.inference_mode()
+    def samples(self, mel: Tensor, noise: Noise) -> Tensor:
+        """Compute a whole request, without the fade at its beginning (`faded`).
+
+        Args:
+            mel: (80, frames).
+            noise: Of the request.
+
+        Returns:
+            float32 (480 * frames,), 24 kHz.
+        """
+        mel = mel.to(self.device, torch.float32)
+        source, _ = self.source(self.pitch(mel), noise, self.start())
+        return self.decoded(mel, source)
+
+    def start(self) -> Phase:
+        """Before the first frame."""
+        return Phase(0, torch.zeros(HARMONICS, 1, dtype=torch.float64, device=self.device))
+
+    @torch.inference_mode()
+    def pitch(self, mel: Tensor) -> Tensor:
+        """Hz of each frame, float32 (frames,); exact for those with `PITCH_CONTEXT` frames on either side."""
+        h = mel[None]
+        for weight, bias in self._pitch:
+            h = functional.elu_(functional.conv1d(h, weight, bias, padding=1))
+        # the source adds the pitch up, so even the last bits count: shapes are upstream's
+        return functional.linear(h.transpose(1, 2), *self._classifier)[0, :, 0].abs()
+
+    @torch.inference_mode()
+    def source(self, pitch: Tensor, noise: Noise, phase: Phase) -> tuple[Tensor, Phase]:
+        """The excitation of the frames that follow ``phase``.
+
+        Args:
+            pitch: Hz, (frames,).
+            noise: Of the request.
+            phase: Where the source stands.
+
+        Returns:
+            float32 (480 * frames,), and where it stands then.
+        """
+        frames = len(pitch)
+        hertz = pitch.repeat_interleave(SAMPLES_PER_FRAME)
+        numbers = torch.arange(1, HARMONICS + 1, device=self.device)[:, None]
+        steps = hertz * numbers / RATE
+        # torch sums float32 numbers in float64 on the CPU and rounds each sum: the same here, but it can be continued
+        turns = torch.cat([phase.turns, steps.double()], 1).cumsum(1)[:, 1:]
+        angles = 2 * math.pi * (turns.float() % 1) + noise.phase().to(self.device)
+        voiced = (hertz > _VOICED_HZ).float()
+        breath = voiced * _BREATH + (1 - voiced) * (_AMPLITUDE / 3)
+        drawn = noise.source(phase.frames, phase.frames + frames).to(self.device)
+        waves = _AMPLITUDE * torch.sin(angles) * voiced + breath * drawn
+        merged = torch.tanh(functional.linear(waves.T, *self._merge))[:, 0]
+        return merged, Phase(phase.frames + frames, turns[:, -1:])
+
+    @torch.inference_mode()
+    def decoded(self, mel: Tensor, source: Tensor) -> Tensor:
+        """Samples, float32 (480 * frames,).
+
+        Args:
+            mel: float32 (80, frames).
+            source: (480 * frames,).
+        """
+        spectrum = torch.stft(source[None], _FFT, _HOP, _FFT, window=self._window, return_complex=True)
+        excitation = torch.cat([spectrum.real, spectrum.imag], 1)
+        x = functional.conv1d(mel[None], *self._pre, padding=3)
+        for index, up in enumerate(_UPS):
+            x = self._stage(index, up, functional.leaky_relu_(x, 0.1), excitation)
+        x = functional.conv1d(functional.leaky_relu_(x), *self._post, padding=3)
+        bins = _FFT // 2 + 1
+        magnitude = x[:, :bins].exp().clamp_(max=100.0)
+        angle = x[:, bins:].sin()
+        found = torch.istft(torch.polar(magnitude, angle), _FFT, _HOP, _FFT, window=self._window)
+        return found[0].clamp_(-_LOUDEST, _LOUDEST)
+
+    def _stage(self, index: int, up: int, x: Tensor, excitation: Tensor) -> Tensor:
+        weight, bias = self._ups[index]
+        x = functional.conv_transpose1d(x, weight, bias, stride=up, padding=(weight.shape[2] - up) // 2)
+        if index == len(_UPS) - 1:
+            x = torch.cat([x[:, :, 1:2], x], 2)  # the transform has one frame more than hops
+        x = x.add_(self._source_blocks[index](self._lowered(index, excitation)))
+        total = self._blocks[index][0](x)
+        for block in self._blocks[index][1:]:
+            total = total.add_(block(x))
+        return total.div_(_RESBLOCKS)
+
+    def _lowered(self, index: int, excitation: Tensor) -> Tensor:
+        weight, bias = self._source_downs[index]
+        stride = math.prod(_UPS[index + 1 :])
+        return functional.conv1d(excitation, weight, bias, stride=stride, padding=stride // 2 if stride > 1 else 0)
+
+
+class _ResBlock:
+    """Three pairs of convolutions with residuals, each behind Snake's activation."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self._pairs = [
+            (_pair(state, f"{name}convs1.{n}"), _pair(state, f"{name}convs2.{n}")) for n in range(len(_DILATIONS))
+        ]
+        self._alphas = [
+            tuple(_snake_weights(state[f"{name}activations{m}.{n}.alpha"]) for m in (1, 2))
+            for n in range(len(_DILATIONS))
+        ]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        for dilation, (first, second), (alpha, beta) in zip(_DILATIONS, self._pairs, self._alphas, strict=True):
+            h = _conv(_snake(x, *alpha), first, dilation)
+            x = _conv(_snake(h, *beta), second, 1).add_(x)
+        return x
+
+
+def faded(samples: Tensor, begin: int = 0) -> Tensor:
+    """Silence and fade in the first 40 ms of a request, as upstream does.
+
+    Args:
+        samples: (n,).
+        begin: Of the request's samples, the one with which these begin.
+
+    Returns:
+        (n,); ``samples`` itself beyond the fade.
+    """
+    if begin >= FADE or not len(samples):
+        return samples
+    half = FADE // 2
+    gains = torch.zeros(FADE)
+    gains[half:] = (torch.cos(torch.linspace(torch.pi, 0, half)) + 1) / 2
+    gains = gains[begin : begin + len(samples)].to(samples.device)
+    return torch.cat([samples[: len(gains)] * gains, samples[len(gains) :]])
+
+
+def _conv(x: Tensor, pair: tuple[Tensor, Tensor], dilation: int) -> Tensor:
+    return functional.conv1d(x, *pair, dilation=dilation, padding=dilation * (pair[0].shape[2] - 1) // 2)
+
+
+def _snake_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    alpha = alpha[:, None].contiguous()
+    return alpha, 1.0 / (alpha + 1e-9)
+
+
+def _snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
+    """``x + sin(alpha x) ** 2 / alpha``, (1, channels, n)."""
+    return torch.addcmul(x, (x * alpha).sin_().square_(), inverse)
+
+
+def _pair(state: State, name: str) -> tuple[Tensor, Tensor]:
+    return state[f"{name}.weight"], state[f"{name}.bias"]
+
+
+def _folded(state: State) -> dict[str, Tensor]:
+    """Directions and lengths of weight norm multiplied; both of torch's namings are known."""
+    out = {}
+    for name, tensor in state.items():
+        for length, direction in (
+            (".parametrizations.weight.original0", ".parametrizations.weight.original1"),
+            (".weight_g", ".weight_v"),
+        ):
+            if name.endswith(length):
+                stem = name[: -len(length)]
+                out[f"{stem}.weight"] = torch._weight_norm(state[stem + direction], tensor, 0)
+        out[name] = tensor
+    return out

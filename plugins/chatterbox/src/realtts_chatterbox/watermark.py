@@ -1,0 +1,60 @@
+"""Upstream's watermark: inaudible, and on unless a request asks otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from realtts.errors import MissingExtra
+from realtts_chatterbox.upstream import module, quiet, with_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Watermarker"]
+
+
+class Watermarker:
+    """Marks audio as generated, with the network of resemble-perth, on the CPU.
+
+    Upstream goes through ``perth.PerthImplicitWatermarker``, which is None, without a word, where one of its imports
+    fails. Here its module is imported itself, and the failure is told.
+
+    Raises:
+        MissingExtra: resemble-perth, or something that it needs, is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            perth = module("perth.perth_net.perth_net_implicit.perth_watermarker")
+        except MissingExtra as error:
+            raise MissingExtra(
+                f"upstream's watermark cannot be made: {error.what}", who="chatterbox",
+                fix="install resemble-perth>=1.0.1",
+            ) from error  # fmt: skip
+        net = module("perth.perth_net.perth_net_implicit.model.perth_net")
+        folder = module("perth.perth_net").PREPACKAGED_MODELS_DIR
+        with quiet(), torch.random.fork_rng(devices=[]):
+            # Loading prints a line, and draws random weights first.
+            load = with_names(net.PerthNet.from_cm, print=lambda *_: None)
+            network = load(net.CheckpointManager(folder, "implicit")).requires_grad_(requires_grad=False).eval()
+            self._perth: Any = perth.PerthImplicitWatermarker(run_name=None, perth_net=network)
+
+    def warm_up(self) -> None:
+        """Mark a second of nothing: the first call compiles code, for seconds."""
+        self(np.zeros(24_000, np.float32), 24_000)
+
+    def __call__(self, samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+        """The samples with the mark, as many as they were."""
+        with quiet():
+            marked = self._perth.apply_watermark(samples, sample_rate=sample_rate)
+        whole = np.zeros_like(samples)
+        whole[: len(marked)] = marked[: len(samples)]
+        return whole
+
+    def found(self, samples: NDArray[np.float32], sample_rate: int) -> float:
+        """How surely the mark is in them, 0 to 1."""
+        with quiet():
+            return float(np.mean(self._perth.get_watermark(samples, sample_rate=sample_rate)))

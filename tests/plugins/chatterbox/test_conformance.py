@@ -1,0 +1,65 @@
+"""The conformance suite on both variants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtts.spec import ProviderSpec
+from realtts.testing import ProviderConformance
+from realtts_chatterbox import spec as own
+from realtts_chatterbox.testing import write_random_checkpoint
+
+
+@pytest.fixture(scope="module")
+def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that ends by itself after some tokens."""
+    folder = tmp_path_factory.mktemp("ends")
+    write_random_checkpoint(folder, eos_bias=6.0, f0_bias=120.0)
+    return folder
+
+
+class TestPlain(ProviderConformance):
+    """Everything that a provider must do."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own, without its optimized variant."""
+        return replace(own, optimized=None)
+
+    @pytest.fixture
+    def model(self, ending: Path) -> Path:
+        """English, which ends by itself after some tokens."""
+        return ending
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Tiny networks gain nothing from threads."""
+        return {"device": "cpu", "threads": 1}
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Few steps: it is not the sound that is judged."""
+        return {"n_cfm_timesteps": 1, "max_new_tokens": 40}
+
+
+class TestOptimized(TestPlain):
+    """The same of the optimized variant."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own."""
+        return own
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Only float32 promises that a batch equals its requests."""
+        return {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none"}
+
+    @pytest.fixture
+    def tolerance(self) -> float:
+        """The flow adds up in another order for a batch, and the vocoder adds up phases."""
+        return 1e-4

@@ -1,0 +1,170 @@
+"""Tokens to mel spectrograms: upstream's numbers, alone and in a batch, from weights of any size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from realtts_chatterbox.attention import QUERY_SCALE, attend
+from realtts_chatterbox.conditionals import Conditionals
+from realtts_chatterbox.dense import mish
+from realtts_chatterbox.flow import LOOKAHEAD, Cancelled, Flow, Piece
+from realtts_chatterbox.noise import InjectedNoise, Noise
+from realtts_chatterbox.upstream import quiet
+
+CPU = torch.device("cpu")
+STEPS = 4
+LENGTHS = ((30, 7), (1, 5), (23, 9))
+
+
+def voice_of(tokens, seed):
+    """A voice as the flow sees it: made up, with a prompt of so many tokens."""
+    drawn = torch.Generator().manual_seed(seed)
+    return Conditionals(
+        torch.zeros(1, 256),
+        None,
+        torch.randint(0, 6561, (1, tokens), generator=drawn),
+        torch.randn(1, 2 * tokens, 80, generator=drawn),
+        torch.randn(1, 192, generator=drawn),
+    )
+
+
+def request_of(tokens, prompt, seed):
+    """Tokens, voice and noise of one request."""
+    drawn = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 6561, (tokens,), generator=drawn), voice_of(prompt, seed), Noise(seed)
+
+
+@pytest.fixture(scope="module", params=["english", "turbo"])
+def networks(request, parts_of):
+    """Upstream's flow and ours with the same weights, with guidance and without."""
+    upstream, meanflow = parts_of(request.param).s3gen.flow, request.param == "turbo"
+    return upstream, Flow.from_state_dict(upstream.state_dict(), device=CPU, meanflow=meanflow), meanflow
+
+
+@pytest.fixture
+def requests():
+    """Three of different lengths and voices."""
+    return [request_of(*lengths, seed) for seed, lengths in enumerate(LENGTHS)]
+
+
+def upstream_mel(upstream, tokens, voice, noise, *, meanflow, steps=STEPS):
+    """What upstream makes of a whole request."""
+    with quiet(), InjectedNoise([noise], voice.mel.shape[1]), torch.inference_mode():
+        mel, _ = upstream.inference(
+            tokens[None],
+            torch.tensor([len(tokens)]),
+            voice.tokens,
+            torch.tensor([voice.tokens.shape[1]]),
+            voice.mel,
+            None,
+            voice.embedding,
+            finalize=True,
+            n_timesteps=steps,
+            meanflow=meanflow,
+            noised_mels=torch.randn(1, 80, 2 * len(tokens)) if meanflow else None,
+        )
+    return mel[0]
+
+
+def test_mel_is_upstreams(networks, requests):
+    """From the same tokens, voice and noise."""
+    upstream, ours, meanflow = networks
+    for tokens, voice, noise in requests:
+        expected = upstream_mel(upstream, tokens, voice, noise, meanflow=meanflow)
+        (mel,) = ours.mel([tokens], [voice], [noise], steps=STEPS)
+        assert mel.shape == (80, 2 * len(tokens))
+        assert mel.dtype == torch.float32
+        torch.testing.assert_close(mel, expected, rtol=0, atol=5e-5)
+
+
+def test_default_steps_are_upstreams(networks):
+    """Ten, or Turbo's two."""
+    upstream, ours, meanflow = networks
+    tokens, voice, noise = request_of(12, 5, 1)
+    expected = upstream_mel(upstream, tokens, voice, noise, meanflow=meanflow, steps=2 if meanflow else 10)
+    torch.testing.assert_close(ours.mel([tokens], [voice], [noise])[0], expected, rtol=0, atol=5e-5)
+
+
+def test_batch_equals_single(networks, requests):
+    """Whatever lies beside a request, its mel stays."""
+    _, ours, _ = networks
+    together = ours.mel(*zip(*requests, strict=True), steps=STEPS)
+    for (tokens, voice, noise), mel in zip(requests, together, strict=True):
+        (alone,) = ours.mel([tokens], [voice], [noise], steps=STEPS)
+        torch.testing.assert_close(mel, alone, rtol=0, atol=2e-5)
+
+
+def test_estimator_in_half_precision_stays_near(networks, requests):
+    """bfloat16 inside the estimator moves the mel by less than 2 % of its size."""
+    upstream, ours, meanflow = networks
+    half = Flow.from_state_dict(upstream.state_dict(), device=CPU, dtype=torch.bfloat16, meanflow=meanflow)
+    batches = [flow.mel(*zip(*requests, strict=True), steps=STEPS) for flow in (ours, half)]
+    for full, rounded in zip(*batches, strict=True):
+        error = (rounded - full).norm() / full.norm()
+        assert 0 < error < 0.02
+
+
+def test_voice_and_tokens_stay_as_they_are(networks):
+    """Requests share a voice, so nobody may write into it."""
+    _, ours, _ = networks
+    tokens, voice, noise = request_of(9, 5, 3)
+    before = [x.clone() for x in (tokens, voice.tokens, voice.mel, voice.embedding)]
+    ours.mel([tokens], [voice], [noise], steps=1)
+    for x, y in zip((tokens, voice.tokens, voice.mel, voice.embedding), before, strict=True):
+        assert torch.equal(x, y)
+
+
+def test_stretch_that_is_not_final_lacks_its_look_ahead(networks):
+    """The last three tokens are only looked at, and the first frames' noise is that of their place."""
+    _, ours, _ = networks
+    tokens, voice, noise = request_of(12, 5, 3)
+    (mel,) = ours.pieces([Piece(tokens, voice, noise, begin=8, final=False)], steps=1)
+    assert mel.shape == (80, 2 * (12 - LOOKAHEAD))
+    (elsewhere,) = ours.pieces([Piece(tokens, voice, noise, begin=10, final=False)], steps=1)
+    assert not torch.allclose(mel, elsewhere)
+
+
+def test_cancelled_between_steps(networks):
+    """The question is asked before each step, and the answer stops the work."""
+    _, ours, _ = networks
+    tokens, voice, noise = request_of(9, 5, 3)
+    asked = []
+
+    def cancelled():
+        asked.append(True)
+        return len(asked) == 4
+
+    with pytest.raises(Cancelled):
+        ours.mel([tokens], [voice], [noise], steps=8, cancelled=cancelled)
+    assert len(asked) == 4
+
+
+def test_missing_tensor_is_named(networks):
+    """A checkpoint that lacks one is not loaded half."""
+    upstream, _, _ = networks
+    state = upstream.state_dict()
+    del state["decoder.estimator.final_proj.bias"]
+    with pytest.raises(KeyError, match=r"final_proj\.bias"):
+        Flow.from_state_dict(state, device=CPU)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("loudness", [1.0, 100.0], ids=["small", "out of range"])
+def test_attention_is_torchs(dtype, loudness):
+    """Also for scores that the fast way cannot hold."""
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 50, 64) for _ in range(3))
+    q = q * loudness
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(2, 50, 192)
+    mixed = attend((q * (QUERY_SCALE / 8)).to(dtype), k.to(dtype), v.to(dtype))
+    full = dtype == torch.float32
+    error = (mixed.float() - expected).norm() / expected.norm()
+    # in half precision the error of a score grows with it
+    assert error < (1e-4 if full else 0.02 * max(1.0, loudness / 5))
+
+
+def test_mish_is_torchs():
+    """Over its whole range."""
+    x = torch.cat([torch.linspace(-100, 100, 4001), torch.tensor([0.0, 1e4, -1e4])])
+    torch.testing.assert_close(mish(x), torch.nn.functional.mish(x), rtol=2e-6, atol=1e-6)

@@ -1,0 +1,197 @@
+"""The optimized variant: plain's sound in float32, whole, batched and streamed; faults, voices, memory."""
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+
+from realtts import RealProvider
+from realtts.hookspecs import STAGES
+from realtts.testing import faulty
+from realtts_chatterbox import spec
+
+TEXT = "Hello there, my dear friend, how are you?"
+EXACT = {"dtype": "float32", "quantization": "none"}
+KINDS = ("english", "multilingual", "turbo")
+NEAR = {"english": 1e-4, "multilingual": 3e-4, "turbo": 1e-4}
+"""Largest difference of samples in float32. The vocoder adds up the pitch of all frames to a phase, nine-fold for the
+highest overtone, so that rounding of the mel grows with time; found were 3e-5, 1.3e-4 and 3e-5."""
+
+
+@pytest.fixture
+def make(folders, tmp_path, monkeypatch):
+    """Makes providers that are closed at the end, with caches of their own."""
+    monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
+    made = []
+
+    def make(kind="english", used=spec, **settings):
+        given = {"device": "cpu", "threads": 1, "force_tokens_per_char": 1.0, **settings}
+        made.append(RealProvider(used, model=folders(kind), **given))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_speaks_as_plain(make, kind):
+    """Same seed, same tokens, and the same sound within 1e-4; voiced, because the pitch is raised."""
+    expected = make(kind, optimize=False).generate(TEXT, seed=5, watermark=False)
+    found = make(kind, **EXACT, strict=True).generate(TEXT, seed=5, watermark=False)
+    assert found.metrics.tokens == expected.metrics.tokens == len(TEXT)
+    assert len(found.samples) == len(expected.samples)
+    assert np.abs(found.samples - expected.samples).max() < NEAR[kind]
+    assert np.abs(expected.samples).max() > 0.05
+
+
+@pytest.mark.parametrize("kind", ["english", "multilingual"])
+def test_a_batch_speaks_what_each_speaks_alone(make, kind):
+    """Of different lengths and options."""
+    texts = [TEXT, "Hm.", "One more, a little longer than the others are."]
+    tts = make(kind, **EXACT)
+    together = tts.generate_batch(texts, seed=5, watermark=False)
+    for index, text in enumerate(texts):
+        alone = tts.generate(text, seed=together[index].seed, watermark=False)
+        assert np.abs(alone.samples - together[index].samples).max() < NEAR[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_fastest_rung_is_near(make, kind):
+    """What is quantized by itself, on this machine."""
+    tts = make(kind)
+    speech = tts.generate(TEXT, seed=5, watermark=False)
+    status = tts.get_provider_status()
+    assert status["variant"] == "optimized"
+    assert status["attempts"] == []
+    assert speech.duration == pytest.approx(0.04 * (len(TEXT) + 3 * (kind == "turbo")))
+    assert np.isfinite(speech.samples).all()
+    assert speech.metrics.work["flow"].steps == (2 if kind == "turbo" else 10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_is_as_long_as_the_whole(make, kind):
+    """In several chunks where the tokens come one by one; each pair of seams no louder than the sound around it."""
+    tts = make(kind, **EXACT, force_tokens_per_char=3.0)
+    whole = tts.generate(TEXT, seed=5, watermark=False)
+    chunks = [chunk for chunk in tts.stream(TEXT, seed=5, watermark=False) if len(chunk.samples)]
+    live = np.concatenate([chunk.samples for chunk in chunks])
+    assert len(live) == len(whole.samples)
+    assert (len(chunks) > 1) == (kind != "turbo")
+    steps = np.abs(np.diff(live))
+    for seam in np.cumsum([len(chunk.samples) for chunk in chunks])[:-1]:
+        around = steps[max(0, seam - 480) : seam + 480].max()
+        assert steps[seam - 1] <= around
+
+
+def test_the_first_chunk_comes_before_the_last_token(make):
+    """A stream is one: sound while T3 still decodes."""
+    tts = make(**EXACT, force_tokens_per_char=4.0)
+    with tts.stream(TEXT, seed=5) as stream:
+        first = next(chunk for chunk in stream if len(chunk.samples))
+        assert first.tokens < 4 * len(TEXT) / 2
+        stream.close()
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"rungs", "probe"}])
+def test_every_stage_falls_back(make, stage):
+    """To plain at last, with each reason."""
+    tts = make(used=faulty(spec, stage), force_tokens_per_char=0.5)
+    if stage == "unload":
+        tts.generate("Hm.")
+        tts.unload()
+        return
+    speech = tts.generate("Hm.", seed=1, watermark=False)
+    status = tts.get_provider_status()
+    assert speech.duration > 0
+    assert status["variant"] == "plain"
+    assert {attempt["stage"] for attempt in status["attempts"]} == {stage}
+    assert all("was told to fail" in attempt["message"] for attempt in status["attempts"])
+
+
+def test_a_voice_is_computed_once_for_every_process(make, recording, monkeypatch):
+    """The second provider finds it on disk, and reads no encoder."""
+    samples, rate = recording
+    first = make(**EXACT).generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
+
+    def never(*_):
+        pytest.fail("the encoders were read")
+
+    monkeypatch.setattr("realtts_chatterbox.optimized.read_encoders", never)
+    tts = make(**EXACT)
+    again = tts.generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
+    np.testing.assert_array_equal(again.samples, first.samples)
+    assert tts.get_provider_status()["cache"]["disk_hits"] == 1
+
+
+def test_guidance_of_nothing_needs_no_second_row(make):
+    """And gives what two rows with weight 0 give, which is how plain has it."""
+    expected = make(optimize=False).generate(TEXT, seed=5, watermark=False, cfg_weight=0.0)
+    found = make(**EXACT).generate(TEXT, seed=5, watermark=False, cfg_weight=0.0)
+    assert np.abs(found.samples - expected.samples).max() < 1e-4
+
+
+def test_the_preset_is_never_silent(make):
+    """It takes half the steps, and says so."""
+    speech = make(**EXACT).generate("Hm.", quality="fast")
+    assert speech.metrics.work["flow"].steps == 5
+    assert any("'fast'" in warning for warning in speech.warnings)
+
+
+def test_cancelling_a_stream_ends_it(make):
+    """At the next step of T3 or of the solver; the next request is as ever."""
+    tts = make(**EXACT, force_tokens_per_char=20.0)
+    stream = tts.stream(TEXT, seed=5)
+    next(stream)
+    tts.cancel()
+    assert sum(chunk.duration for chunk in stream) < 0.04 * 20 * len(TEXT) / 2
+    assert tts.generate("Hm.", seed=1).duration > 0
+
+
+def test_unload_frees_everything(make):
+    """No tensor of the provider outlives it, and requests leave none behind."""
+    tts = make(force_tokens_per_char=1.0)
+
+    def speak(seeds):
+        for seed in seeds:
+            tts.generate("La " * (1 + seed % 4), seed=seed, watermark=False)
+            list(tts.stream("La.", seed=seed, watermark=False))
+
+    speak(range(4))
+    tts.unload()
+    unloaded = tensors()
+    speak(range(4))
+    loaded = tensors()
+    speak(range(4, 12))
+    assert tensors() == loaded
+    tts.unload()
+    assert tensors() == unloaded
+
+
+def tensors():
+    """Number and bytes of all tensors that are alive and not somebody's constants."""
+    gc.unfreeze()
+    gc.collect()
+    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    gc.freeze()
+    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
+
+
+def test_it_names_what_it_gave_up(make):
+    """The status says which parts run how."""
+    tts = make(**EXACT)
+    tts.load()
+    details = tts.get_provider_status()["optimization_details"]
+    assert details["weights"] == "fp32"
+    assert details["flow_dtype"] == "float32"
+
+
+def test_the_stream_is_the_plugins(make):
+    """Chunk size and look-ahead reach it."""
+    tts = make(**EXACT, force_tokens_per_char=3.0)
+    small = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=12, lookahead_tokens=3) if len(c.samples)]
+    large = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=60, lookahead_tokens=20) if len(c.samples)]
+    assert small[0].duration < large[0].duration

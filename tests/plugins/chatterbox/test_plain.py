@@ -1,0 +1,196 @@
+"""The plain variant: upstream's tokens and sound, without what upstream leaves behind."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from realtts.stages import StageLog
+from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.frontend import prepare
+from realtts_chatterbox.noise import InjectedNoise, Noise
+from realtts_chatterbox.options import ChatterboxOptions
+from realtts_chatterbox.plain import heard, sound_of
+from realtts_chatterbox.reference import Cancelled, draw
+from realtts_chatterbox.replay import logits_along, scores_at
+from realtts_chatterbox.upstream import quiet
+
+KINDS = ("english", "multilingual", "turbo")
+TEXT = "Hello there, my friend."
+SEED = 11
+
+
+def ask_of(parts, text=TEXT, *, forced=None, language=None, seed=SEED, **options):
+    """A request in the model's terms."""
+    context = SimpleNamespace(forced_tokens=lambda _: forced)
+    request = SimpleNamespace(text=text, language=language, seed=seed, options=ChatterboxOptions(**options))
+    return prepare(context, parts.tokenizer, request)
+
+
+def drawn(parts, ask, cancelled=lambda: False):
+    """All that T3 draws with the built-in voice."""
+    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    return draw(parts.t3, condition, ask, cancelled)
+
+
+def upstreams(upstream, kind, seed, most, **options):
+    """The speech tokens of upstream's own `generate`, its limit of 1000 tokens shortened."""
+    seen = []
+    with quiet():
+        torch.manual_seed(seed)
+        run = upstream.t3.inference_turbo if kind == "turbo" else upstream.t3.inference
+
+        def shortened(**given):
+            given |= {"max_gen_len": most - 1} if kind == "turbo" else {"max_new_tokens": most}
+            return run(**given)
+
+        name = "inference_turbo" if kind == "turbo" else "inference"
+        upstream.t3.__dict__[name] = shortened
+        upstream.s3gen.__dict__["inference"] = lambda speech_tokens, **_: (
+            seen.append(speech_tokens) or torch.zeros(1, 480),
+            None,
+        )
+        try:
+            language = {"language_id": "en"} if kind == "multilingual" else {}
+            upstream.generate(TEXT, **language, **options)
+        finally:
+            del upstream.t3.__dict__[name], upstream.s3gen.__dict__["inference"]
+    return seen[0].flatten().tolist()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"cfg_weight": 0.3, "temperature": 1.3}, {"repetition_penalty": 1.7, "top_p": 0.8, "exaggeration": 1.1}],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_tokens_are_upstreams(parts_of, upstream_of, kind, options) -> None:
+    """The same seed gives the tokens that upstream's own `generate` draws."""
+    if kind == "turbo":
+        options = {name: value for name, value in options.items() if name in {"temperature", "top_p"}}
+    parts = parts_of(kind)
+    found = drawn(parts, ask_of(parts, max_new_tokens=20, **options))
+    expected = upstreams(upstream_of(kind), kind, SEED, 20, **options)
+    if kind == "turbo":
+        expected = expected[:-3]  # the silence that it appends
+    if kind == "multilingual":  # upstream leaves tokens in that are no sound
+        expected = [token for token in expected if token < 6561]
+    assert heard(found) == expected
+    assert len(expected) >= 3
+
+
+def test_no_guidance_is_two_rows_of_weight_zero(parts_of) -> None:
+    """`cfg_weight=0`, with which upstream's own `generate` fails, is upstream's loop with a weight of zero."""
+    parts = parts_of("english")
+    ask = ask_of(parts, max_new_tokens=15, cfg_weight=0.0)
+    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    torch.manual_seed(SEED)
+    with quiet():
+        found = parts.t3.inference(
+            t3_cond=condition, text_tokens=torch.tensor([ask.ids, ask.ids]), max_new_tokens=15, temperature=0.8,
+            cfg_weight=0.0, repetition_penalty=1.2, min_p=0.05, top_p=1.0,
+        )  # fmt: skip
+    assert drawn(parts, ask) == found[0].tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_behind(parts_of, capfd, kind) -> None:
+    """No hook, no changed configuration, no second model, no random number taken, nothing printed."""
+    parts = parts_of(kind)
+    layers = list(getattr(parts.t3.tfmr, "layers", ()))
+    config = parts.t3.tfmr.config
+    before = (config._attn_implementation, config.output_attentions, torch.get_rng_state().tolist())
+    names = [name for name, _ in parts.t3.named_modules()]
+    drawn(parts, ask_of(parts, max_new_tokens=5))
+    with pytest.raises(Cancelled):
+        drawn(parts, ask_of(parts, max_new_tokens=5), lambda: True)
+    assert (config._attn_implementation, config.output_attentions, torch.get_rng_state().tolist()) == before
+    assert not any(layer.self_attn._forward_hooks for layer in layers)
+    assert not parts.t3.speech_head._forward_hooks
+    assert [name for name, _ in parts.t3.named_modules()] == names
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_forced_number_of_tokens(plain, kind) -> None:
+    """A benchmark's number of tokens is obeyed to the token, whatever is drawn."""
+    speech = plain(kind, force_tokens_per_char=1.5).generate("Twelve chars", seed=1, n_cfm_timesteps=1, watermark=False)
+    assert speech.metrics.tokens == 18
+    extra = 3 if kind == "turbo" else 0
+    assert len(speech.samples) == (18 + extra) * 960
+    assert speech.finish_reason == "length"
+
+
+def test_seed_repeats_the_speech_and_leaves_the_voice(plain, parts_of) -> None:
+    """Equal requests give equal samples; conditionals are as before."""
+    provider = plain("english", force_tokens_per_char=1.0)
+    one, two, other = (provider.generate("Hello.", seed=seed, n_cfm_timesteps=1).samples for seed in (1, 1, 2))
+    assert np.array_equal(one, two)
+    assert not np.array_equal(one, other)
+    parts = parts_of("english")
+    before = copy.deepcopy(parts.builtin)
+    drawn(parts, ask_of(parts, max_new_tokens=3))
+    for name, tensor in vars(before).items():
+        assert torch.equal(tensor, getattr(parts.builtin, name))
+
+
+def test_fast_is_never_silent(plain) -> None:
+    """The quality preset says that it was used."""
+    speech = plain("english", force_tokens_per_char=1.0).generate("Hello.", quality="fast")
+    assert any("5 solver steps" in warning for warning in speech.warnings)
+
+
+def test_watermark_is_an_option(plain) -> None:
+    """It is there by default and not where it is switched off."""
+    from realtts_chatterbox.watermark import Watermarker
+
+    provider = plain("english", force_tokens_per_char=4.0)
+    marked, bare = (provider.generate("Hello there.", seed=5, watermark=mark).samples for mark in (True, False))
+    assert len(marked) == len(bare)
+    assert not np.array_equal(marked, bare)
+    watermarker = Watermarker()
+    assert watermarker.found(marked, 24_000) > watermarker.found(bare, 24_000)
+
+
+def test_builtin_voice_is_listed(plain) -> None:
+    """The checkpoint's own voice has an id, and may be asked for by it."""
+    provider = plain("english", force_tokens_per_char=1.0)
+    assert "default" in [voice.id for voice in provider.voices()]
+    assert provider.generate("Hello.", voice="default", n_cfm_timesteps=1).duration > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_replay_follows_the_draw(parts_of, kind) -> None:
+    """The score of every decision is largest where the token was drawn, and logits along it are finite."""
+    parts = parts_of(kind)
+    ask = ask_of(parts, max_new_tokens=8)
+    tokens = drawn(parts, ask)
+    for step in (0, 3, len(tokens) - 1):
+        assert int(scores_at(parts.t3, ask, parts.builtin, tokens, step).argmax()) == tokens[step]
+    logits = logits_along(parts.t3, ask, parts.builtin, tokens)
+    assert logits.shape == (len(tokens), parts.t3.hp.speech_tokens_dict_size)
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sound_is_upstreams(parts_of, kind) -> None:
+    """The same tokens and noise give the samples of upstream's own `S3Gen.inference`, voiced frames included."""
+    parts = parts_of(kind)
+    ask = ask_of(parts)
+    tokens = list(range(100, 120))
+    context = SimpleNamespace(device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None)
+    found = sound_of(context, parts, ask, parts.builtin, tokens, cancelled=lambda: False)
+    _, gen = to_upstream(parts.builtin, 0.5)
+    said = torch.tensor([tokens + ([4299] * 3 if kind == "turbo" else [])])
+    with quiet(), InjectedNoise([Noise(ask.seed)], parts.builtin.mel.shape[1]):
+        expected, source = parts.s3gen.inference(said, ref_dict=gen, n_cfm_timesteps=ask.steps)
+    assert np.array_equal(found, expected[0].numpy())
+    assert source.abs().max() > 0.05
+    with pytest.raises(Cancelled):
+        sound_of(context, parts, ask, parts.builtin, tokens, cancelled=lambda: True)
+    assert not parts.s3gen.flow.decoder.estimator.time_mlp._forward_pre_hooks
+    assert "basic_euler" not in vars(parts.s3gen.flow.decoder)

@@ -1,0 +1,175 @@
+"""T3 on the toolkit's decoder: upstream's tokens in float32, row by row and in batches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from realtts.accel.sampling import SamplingParams
+from realtts.errors import CheckpointMismatch
+from realtts.testing.recording import RecordingGraphs
+from realtts_chatterbox import loading
+from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.files import T3_FILES
+from realtts_chatterbox.frontend import Ask
+from realtts_chatterbox.network import START, STOP, T3, Utterance
+from realtts_chatterbox.reference import draw
+from realtts_chatterbox.upstream import quiet
+
+OPTIONS = {
+    "as upstream": {},
+    "without guidance": {"cfg_weight": 0.0},
+    "nucleus": {"cfg_weight": 0.3, "temperature": 1.0, "repetition_penalty": 2.0, "min_p": 0.0, "top_p": 0.9},
+    "wild": {"cfg_weight": 1.0, "temperature": 1.3, "repetition_penalty": 1.0, "min_p": 0.1},
+    "careful": {"temperature": 0.5, "repetition_penalty": 1.5, "top_p": 0.8},
+}
+
+
+@pytest.fixture(scope="module")
+def t3_of(folders):
+    """T3 of a tiny checkpoint, in float32 unless something else is asked for."""
+    kept = {}
+
+    def make(kind, precision="fp32", **options):
+        key = (kind, precision, *options)
+        if key not in kept:
+            state = loading.read_t3_state(folders(kind) / T3_FILES[kind])
+            kept[key] = T3(state, multilingual=kind == "multilingual", precision=precision, **options)
+        return kept[key]
+
+    return make
+
+
+def ask_for(number, kind="english", *, most=60, forced=False, **options):
+    """One of many requests: text tokens, a seed, options."""
+    ids = torch.randint(1, 254, (4 + 3 * number,), generator=torch.Generator().manual_seed(number)).tolist()
+    return Ask(
+        **{
+            "kind": kind,
+            "ids": (255, *ids, 0),
+            "language": "en",
+            "exaggeration": 0.5 + 0.05 * number,
+            "cfg_weight": 0.5,
+            "temperature": 0.8,
+            "repetition_penalty": 1.2,
+            "min_p": 0.05,
+            "top_p": 1.0,
+            "top_k": 0,
+            "least": most if forced else 1,
+            "most": most,
+            "forced": forced,
+            "steps": 10,
+            "seed": 100 + number,
+            "watermark": False,
+            "chunk_tokens": 25,
+            "lookahead_tokens": 3,
+            **options,
+        }
+    )
+
+
+def utterance(ask, voice):
+    """The same as `Utterance`."""
+    params = SamplingParams(
+        temperature=ask.temperature,
+        guidance=ask.cfg_weight,
+        repetition_penalty=ask.repetition_penalty,
+        min_p=ask.min_p,
+        top_p=ask.top_p,
+        min_new_tokens=ask.least,
+    )
+    return Utterance(ask.ids, voice, ask.exaggeration, params, ask.seed, ask.most, ask.forced)
+
+
+def ours(t3, asks, voice):
+    """Tokens of each request, the end included."""
+    found = [[] for _ in asks]
+    for block in t3.decode([utterance(ask, voice) for ask in asks]):
+        for row, tokens in enumerate(found):
+            tokens.extend(block.tokens[row])
+    return [tokens + [STOP] * block.stopped[row] for row, tokens in enumerate(found)]
+
+
+def upstreams(parts, ask):
+    """What upstream's own loop draws."""
+    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    return draw(parts.t3, condition, ask, lambda: False)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("kind", ["english", "multilingual"])
+def test_tokens_are_upstreams(t3_of, parts_of, kind, options):
+    """In float32, for twenty texts with each set of options."""
+    parts = parts_of(kind)
+    for number in range(20):
+        ask = ask_for(number, kind, most=24, **options)
+        assert ours(t3_of(kind), [ask], parts.builtin) == [upstreams(parts, ask)]
+
+
+@pytest.mark.parametrize("kind", ["english", "multilingual"])
+def test_forced_tokens_are_upstreams(t3_of, parts_of, kind):
+    """A benchmark's: exactly so many, and nothing but sound."""
+    ask = ask_for(3, kind, most=50, forced=True)
+    (found,) = ours(t3_of(kind), [ask], parts_of(kind).builtin)
+    assert found == upstreams(parts_of(kind), ask)
+    assert len(found) == 50
+    assert max(found) < START
+
+
+@pytest.mark.parametrize("kind", ["english", "multilingual"])
+def test_a_batch_speaks_what_each_speaks_alone(t3_of, parts_of, kind):
+    """Texts, voices' strengths, options and ends of different kinds side by side."""
+    asks = [ask_for(n, kind, most=20 + 15 * n, cfg_weight=0.25 * (n % 3)) for n in range(5)]
+    voice = parts_of(kind).builtin
+    assert ours(t3_of(kind), asks, voice) == [ours(t3_of(kind), [ask], voice)[0] for ask in asks]
+
+
+@pytest.mark.parametrize("kind", ["english", "multilingual"])
+def test_graphs_give_the_same(t3_of, parts_of, kind):
+    """Every step recorded once per bucket and replayed, the alignment's state with it."""
+    graphed = t3_of(kind, backend=RecordingGraphs())
+    for number in (2, 9):
+        ask = ask_for(number, kind, most=90)
+        assert ours(graphed, [ask], parts_of(kind).builtin) == ours(t3_of(kind), [ask], parts_of(kind).builtin)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.03), ("int8", 0.1)])
+@pytest.mark.parametrize("guidance", [0.0, 0.5])
+def test_logits_of_given_tokens(t3_of, parts_of, precision, tolerance, guidance):
+    """Relative error against upstream's network in float32."""
+    parts, ask = parts_of("english"), ask_for(6, cfg_weight=guidance)
+    tokens = upstreams(parts, ask)[:40]
+    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    with quiet(), torch.inference_mode():
+        x, _ = parts.t3.prepare_input_embeds(
+            t3_cond=condition,
+            text_tokens=torch.tensor([ask.ids, ask.ids]),
+            speech_tokens=torch.tensor([[START], [START]]),
+            cfg_weight=0.5,
+        )
+        places = torch.arange(len(tokens))
+        spoken = parts.t3.speech_emb(torch.tensor([START, *tokens[:-1]])) + parts.t3.speech_pos_emb.emb(places)
+        hidden = parts.t3.tfmr(inputs_embeds=torch.cat([x, spoken.expand(2, -1, -1)], 1)).last_hidden_state
+        both = parts.t3.speech_head(hidden[:, -len(tokens) :])
+    expected = both[0] + guidance * (both[0] - both[1])
+    found = t3_of("english", precision).logits(utterance(ask, parts.builtin), tokens)
+    assert (found - expected).norm() <= tolerance * expected.norm()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"speech_head.weight": None}, "the first is speech_head.weight"),
+        ({"tfmr.layers.1.self_attn.k_proj.weight": None}, "the first is tfmr.layers.1.self_attn.k_proj.weight"),
+        ({"other.weight": torch.zeros(1)}, "unexpected, the first is other.weight"),
+        ({"tfmr.layers.0.extra": torch.zeros(1)}, "unexpected, the first is tfmr.layers.0.extra"),
+        ({"cond_enc.spkr_enc.bias": torch.zeros(3)}, r"cond_enc.spkr_enc.bias has the shape \(3,\)"),
+        ({"tfmr.norm.weight": torch.zeros(3)}, r"tfmr.norm.weight has the shape \(3,\)"),
+    ],
+)
+def test_another_checkpoint_is_refused_by_name(folders, damage, message):
+    """Missing, unexpected and misshapen tensors."""
+    state = {**loading.read_t3_state(folders("english") / T3_FILES["english"]), **damage}
+    state = {name: tensor for name, tensor in state.items() if tensor is not None}
+    with pytest.raises(CheckpointMismatch, match=message):
+        T3(state, multilingual=False)
