@@ -72,7 +72,7 @@ def chatterbox(session: nox.Session) -> None:
     session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
     session.install("--override", "plugins/chatterbox/overrides.txt", "-e", "./plugins/chatterbox")
     session.env["OMP_NUM_THREADS"] = "1"
-    _measured(session, "tests/plugins/chatterbox")
+    _measured(session, "tests/plugins/chatterbox", "-m", "not slow")
 
 
 @nox.session(python=DEFAULT)

@@ -43,6 +43,12 @@ def tokens():
     return torch.randint(0, 6561, (TOKENS,), generator=torch.Generator().manual_seed(2)).tolist()
 
 
+def stream_of(flow, vocoder, voice, noise, *, cancelled=lambda: False, **options):
+    """Tokens to samples."""
+    mel = MelStream(flow, voice, noise, cancelled=cancelled, **options)
+    return SpeechStream(mel, SampleStream(vocoder, noise), cancelled)
+
+
 def pushed(stream, items, at_once=1):
     """What comes out of a stream for each push."""
     parts = [items[begin : begin + at_once] for begin in range(0, len(items), at_once)]
@@ -67,7 +73,7 @@ def test_samples_equal_the_wholes(vocoder, frames, at_once):
 
 def test_length_is_the_wholes(flow, vocoder, voice, tokens):
     """960 samples a token, in growing pieces, the first one early."""
-    lengths = [len(x) for x in pushed(SpeechStream(flow, vocoder, voice, Noise(4), steps=STEPS), tokens)]
+    lengths = [len(x) for x in pushed(stream_of(flow, vocoder, voice, Noise(4), steps=STEPS), tokens)]
     assert sum(lengths) == 960 * TOKENS
     assert sum(length > 0 for length in lengths) == 3
     assert next(n for n, length in enumerate(lengths) if length) == 22  # 20 tokens and 3 of look-ahead
@@ -76,7 +82,7 @@ def test_length_is_the_wholes(flow, vocoder, voice, tokens):
 def test_short_request_is_the_whole(flow, vocoder, voice, tokens):
     """One that ends within the first piece is computed as without streaming."""
     noise = Noise(4)
-    (*nothing, samples) = pushed(SpeechStream(flow, vocoder, voice, noise, steps=STEPS), tokens[:15])
+    (*nothing, samples) = pushed(stream_of(flow, vocoder, voice, noise, steps=STEPS), tokens[:15])
     assert not sum(map(len, nothing))
     mel = whole_mel(flow, tokens[:15], voice, noise)
     torch.testing.assert_close(samples, faded(vocoder.samples(mel, noise)), rtol=0, atol=1e-4)
@@ -84,10 +90,10 @@ def test_short_request_is_the_whole(flow, vocoder, voice, tokens):
 
 def test_end_without_tokens(flow, vocoder, voice, tokens):
     """That the last token was the last may be known later; and a request may be empty."""
-    stream = SpeechStream(flow, vocoder, voice, Noise(4), steps=STEPS)
+    stream = stream_of(flow, vocoder, voice, Noise(4), steps=STEPS)
     early = stream.push(tokens, final=False)
     assert len(early) + len(stream.push([], final=True)) == 960 * TOKENS
-    assert not len(SpeechStream(flow, vocoder, voice, Noise(4)).push([], final=True))
+    assert not len(stream_of(flow, vocoder, voice, Noise(4)).push([], final=True))
 
 
 def test_size_of_pushes_changes_nothing(flow, voice, tokens):
@@ -108,19 +114,9 @@ def test_mel_is_near_the_wholes(flow, voice, tokens, left_tokens, highest):
     assert 0 < float((mel - whole).norm() / whole.norm()) < highest
 
 
-def test_left_mel_can_be_shown(flow, voice, tokens):
-    """The solver then continues what was handed out; the first piece has nothing on its left."""
-    plain, shown = (
-        torch.cat(pushed(MelStream(flow, voice, Noise(4), steps=STEPS, show_left=show), tokens), 1)
-        for show in (False, True)
-    )
-    assert torch.equal(plain[:, :40], shown[:, :40])
-    assert not torch.allclose(plain[:, 40:], shown[:, 40:])
-
-
 def test_no_click_at_seams(flow, vocoder, voice, tokens):
     """Between two pieces the wave does not jump further than within them."""
-    pieces = [x for x in pushed(SpeechStream(flow, vocoder, voice, Noise(4), steps=STEPS), tokens) if len(x)]
+    pieces = [x for x in pushed(stream_of(flow, vocoder, voice, Noise(4), steps=STEPS), tokens) if len(x)]
     wave = torch.cat(pieces)
     jumps = wave.diff().abs()
     seam = 0
@@ -146,7 +142,7 @@ def test_work_is_bounded(flow, vocoder, voice, monkeypatch):
 
     monkeypatch.setattr(flow, "pieces", pieces)
     monkeypatch.setattr(vocoder, "decoded", decoded)
-    samples = pushed(SpeechStream(flow, vocoder, voice, Noise(4)), [1] * 250)
+    samples = pushed(stream_of(flow, vocoder, voice, Noise(4)), [1] * 250)
     assert sum(map(len, samples)) == 960 * 250
     assert seen["flow"] <= 2 * 2 * (200 + 250)
     assert seen["vocoder"] <= 1.5 * 500
@@ -154,6 +150,6 @@ def test_work_is_bounded(flow, vocoder, voice, monkeypatch):
 
 def test_cancelled(flow, vocoder, voice, tokens):
     """The next step is not taken."""
-    stream = SpeechStream(flow, vocoder, voice, Noise(4), cancelled=lambda: True)
+    stream = stream_of(flow, vocoder, voice, Noise(4), cancelled=lambda: True)
     with pytest.raises(Cancelled):
         stream.push(tokens, final=False)

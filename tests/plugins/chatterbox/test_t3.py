@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.sampling import SamplingParams
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import loading
 from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.engines import utterance_of
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
-from realtts_chatterbox.network import START, STOP, T3, Utterance
+from realtts_chatterbox.network import START, STOP, T3
 from realtts_chatterbox.reference import draw
 from realtts_chatterbox.upstream import quiet
 
@@ -68,23 +68,10 @@ def ask_for(number, kind="english", *, most=60, forced=False, **options):
     )
 
 
-def utterance(ask, voice):
-    """The same as `Utterance`."""
-    params = SamplingParams(
-        temperature=ask.temperature,
-        guidance=ask.cfg_weight,
-        repetition_penalty=ask.repetition_penalty,
-        min_p=ask.min_p,
-        top_p=ask.top_p,
-        min_new_tokens=ask.least,
-    )
-    return Utterance(ask.ids, voice, ask.exaggeration, params, ask.seed, ask.most, ask.forced)
-
-
 def ours(t3, asks, voice):
     """Tokens of each request, the end included."""
     found = [[] for _ in asks]
-    for block in t3.decode([utterance(ask, voice) for ask in asks]):
+    for block in t3.decode([utterance_of(ask, voice) for ask in asks]):
         for row, tokens in enumerate(found):
             tokens.extend(block.tokens[row])
     return [tokens + [STOP] * block.stopped[row] for row, tokens in enumerate(found)]
@@ -152,7 +139,7 @@ def test_logits_of_given_tokens(t3_of, parts_of, precision, tolerance, guidance)
         hidden = parts.t3.tfmr(inputs_embeds=torch.cat([x, spoken.expand(2, -1, -1)], 1)).last_hidden_state
         both = parts.t3.speech_head(hidden[:, -len(tokens) :])
     expected = both[0] + guidance * (both[0] - both[1])
-    found = t3_of("english", precision).logits(utterance(ask, parts.builtin), tokens)
+    found = t3_of("english", precision).logits(utterance_of(ask, parts.builtin), tokens)
     assert (found - expected).norm() <= tolerance * expected.norm()
 
 

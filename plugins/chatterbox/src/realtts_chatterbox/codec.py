@@ -10,7 +10,7 @@ from realtts import stages
 from realtts_chatterbox.flow import Flow
 from realtts_chatterbox.noise import Noise
 from realtts_chatterbox.reference import SILENCE
-from realtts_chatterbox.streaming import SpeechStream
+from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
 from realtts_chatterbox.vocoder import Vocoder, faded
 
 if TYPE_CHECKING:
@@ -82,16 +82,17 @@ class Codec:
 
     def stream(self, ask: Ask, voice: Conditionals, cancelled: Callable[[], bool]) -> SpeechStream:
         """Samples of one request while its tokens are still being drawn."""
-        return SpeechStream(
+        noise = Noise(ask.seed)
+        mel = MelStream(
             self.flow,
-            self.vocoder,
             voice,
-            Noise(ask.seed),
+            noise,
             chunk_tokens=ask.chunk_tokens,
             lookahead_tokens=ask.lookahead_tokens,
             steps=ask.steps,
             cancelled=cancelled,
         )
+        return SpeechStream(mel, SampleStream(self.vocoder, noise), cancelled)
 
     def ending(self) -> tuple[int, ...]:
         """Tokens that follow the last one."""

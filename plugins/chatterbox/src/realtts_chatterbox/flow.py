@@ -52,8 +52,6 @@ class Piece:
         voice: Of the request.
         noise: Of the request.
         begin: The request's frame at which the first token begins.
-        known: Mel of the first frames that was handed out before, float32 (80, k), shown to the solver beside the
-            prompt's; None for a request as a whole.
         final: Whether the request ends with these tokens. If not, the last 3 tokens are only looked at.
     """
 
@@ -61,7 +59,6 @@ class Piece:
     voice: Conditionals
     noise: Noise
     begin: int = 0
-    known: Tensor | None = None
     final: bool = True
 
 
@@ -167,14 +164,12 @@ class Flow:
         return mu if piece.final else mu[: -LOOKAHEAD * FRAMES_PER_TOKEN]
 
     def _conditioning(self, piece: Piece, mu: Tensor) -> Tensor:
-        """The estimator's inputs that stay: mu, speaker, known mel; float32 (frames, 240)."""
+        """The estimator's inputs that stay: mu, speaker, the prompt's mel; float32 (frames, 240)."""
         embedding = functional.normalize(piece.voice.embedding.to(self.device, torch.float32), dim=1)
         speaker = linear(embedding, *self._speaker).expand(len(mu), -1)
         shown = torch.zeros_like(mu)
         prompt = piece.voice.mel[0]
         shown[: len(prompt)] = prompt
-        if piece.known is not None:
-            shown[len(prompt) : len(prompt) + piece.known.shape[1]] = piece.known.T
         return torch.cat([mu, speaker, shown], 1)
 
     def _start(self, piece: Piece, frames: int) -> Tensor:

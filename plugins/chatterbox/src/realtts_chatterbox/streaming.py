@@ -32,52 +32,14 @@ __all__ = ["MelStream", "SampleStream", "SpeechStream"]
 class SpeechStream:
     """Tokens to samples, piece by piece.
 
-    Each piece of mel costs a pass over the voice's prompt, so pieces grow: with the defaults, 250 tokens take 3 passes.
-    The first piece is long enough for samples to come out of it at all: the vocoder holds the last 20 frames back.
-
     Args:
-        flow: For the mel spectrogram.
-        vocoder: For the samples.
-        voice: Of the request.
-        noise: Of the request.
-        chunk_tokens: Of the first piece.
-        growth: How much longer each piece is than the one before; 1 keeps them equal.
-        lookahead_tokens: That must be known behind a piece; at least 3.
-        left_tokens: Before a piece that are computed again with it.
-        show_left: Whether the solver is shown the mel that was handed out for those, as it is shown the prompt's.
-        steps: Of the flow's solver.
-        cancelled: Asked before each of its steps and each call of the vocoder.
+        mel: Tokens to mel.
+        samples: Mel to samples.
+        cancelled: Asked before each call of the vocoder.
     """
 
-    def __init__(
-        self,
-        flow: Flow,
-        vocoder: Vocoder,
-        voice: Conditionals,
-        noise: Noise,
-        *,
-        chunk_tokens: int = 20,
-        growth: float = 3.0,
-        lookahead_tokens: int = LOOKAHEAD,
-        left_tokens: int = 10,
-        show_left: bool = False,
-        steps: int | None = None,
-        cancelled: Callable[[], bool] = never,
-    ) -> None:
-        self._mel = MelStream(
-            flow,
-            voice,
-            noise,
-            chunk_tokens=chunk_tokens,
-            growth=growth,
-            lookahead_tokens=lookahead_tokens,
-            left_tokens=left_tokens,
-            show_left=show_left,
-            steps=steps,
-            cancelled=cancelled,
-        )
-        self._samples = SampleStream(vocoder, noise)
-        self._cancelled = cancelled
+    def __init__(self, mel: MelStream, samples: SampleStream, cancelled: Callable[[], bool] = never) -> None:
+        self._mel, self._samples, self._cancelled = mel, samples, cancelled
 
     def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
         """Take what T3 decoded, hand out what can be computed.
@@ -100,7 +62,23 @@ class SpeechStream:
 
 
 class MelStream:
-    """The flow's half of `SpeechStream`, with the same arguments."""
+    """Tokens to mel, in pieces that grow.
+
+    Each piece costs a pass over the voice's prompt: with the defaults and a prompt of 200 tokens, 250 tokens take 4
+    passes. The first piece is long enough for samples to come out of it at all: the vocoder holds the last 20 frames
+    back.
+
+    Args:
+        flow: Computes it.
+        voice: Of the request.
+        noise: Of the request.
+        chunk_tokens: Of the first piece.
+        growth: How much longer each piece is than the one before; 1 keeps them equal.
+        lookahead_tokens: That must be known behind a piece; at least 3.
+        left_tokens: Before a piece that are computed again with it.
+        steps: Of the flow's solver.
+        cancelled: Asked before each of its steps.
+    """
 
     def __init__(
         self,
@@ -112,7 +90,6 @@ class MelStream:
         growth: float = 3.0,
         lookahead_tokens: int = LOOKAHEAD,
         left_tokens: int = 10,
-        show_left: bool = False,
         steps: int | None = None,
         cancelled: Callable[[], bool] = never,
     ) -> None:
@@ -122,12 +99,11 @@ class MelStream:
         assert lookahead_tokens >= LOOKAHEAD
         self._flow, self._voice, self._noise = flow, voice, noise
         self._size, self._growth = float(chunk_tokens), growth
-        self._ahead, self._left, self._show = lookahead_tokens, left_tokens, show_left
+        self._ahead, self._left = lookahead_tokens, left_tokens
         self._steps, self._cancelled = steps, cancelled
         self._tokens: list[int] = []  # from `_begin` on
         self._begin = 0
         self._done = 0  # tokens whose mel was handed out
-        self._shown = torch.empty(flow.bins, 0, device=flow.device)  # mel of the tokens from `_begin` to `_done`
 
     def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
         """The mel that can be computed, float32 (80, frames), perhaps none."""
@@ -138,7 +114,7 @@ class MelStream:
             self._size *= self._growth
         if final and self._waiting:
             found.append(self._piece(None))
-        return torch.cat([self._shown[:, :0], *found], 1)
+        return torch.cat([torch.empty(self._flow.bins, 0, device=self._flow.device), *found], 1)
 
     @property
     def _waiting(self) -> int:
@@ -154,7 +130,6 @@ class MelStream:
             self._voice,
             self._noise,
             begin=FRAMES_PER_TOKEN * self._begin,
-            known=self._shown if self._show and left else None,
             final=size is None,
         )
         mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
@@ -163,7 +138,6 @@ class MelStream:
         drop = max(0, left + count - self._left)
         self._begin += drop
         self._tokens = self._tokens[drop:]
-        self._shown = torch.cat([self._shown, mel], 1)[:, FRAMES_PER_TOKEN * drop :]
         return mel
 
 
