@@ -72,6 +72,24 @@ def test_the_fastest_rung_is_near(make, kind):
     assert speech.metrics.work["flow"].steps == (2 if kind == "turbo" else 10)
 
 
+def test_what_turbo_cannot_do_is_told(make):
+    """Asked for, quantization is given up with its reason; by itself it is not tried."""
+    tts = make("turbo", quantization="int8")
+    tts.load()
+    status = tts.get_provider_status()
+    assert status["rung"] != "int8"
+    assert "cannot be quantized" in status["attempts"][0]["message"]
+
+
+def test_a_batch_leaves_no_cache_behind(make):
+    """Keys and values of many rows are let go of, also when nobody reads on."""
+    tts = make(**EXACT)
+    tts.generate("Hm.", seed=1, watermark=False)
+    before = tensors()
+    tts.generate_batch(["Hm.", "Hm, hm.", "Oh."], seed=1, watermark=False)
+    assert tensors() == before
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_is_as_long_as_the_whole(make, kind):
     """In several chunks where the tokens come one by one; each pair of seams no louder than the sound around it."""

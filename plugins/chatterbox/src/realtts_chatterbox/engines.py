@@ -12,7 +12,7 @@ from realtts_chatterbox.reference import Cancelled, draw
 from realtts_chatterbox.replay import logits_along
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from torch import Tensor, nn
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder import DecodeLoop, Precision
     from realtts.context import Context
     from realtts.speech import FinishReason
+    from realtts.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.tensorfile import State
@@ -96,27 +97,35 @@ class LoopEngine:
     ) -> Generator[Spoken, None, None]:
         """As `Engine.decode`, all requests at once."""
         utterances = [utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]
-        with stages.timed(context, "t3") as work:
-            loop = self.t3.begin(utterances)
-            positions = loop.cache.filled
-            work.add(steps=1, bytes=self._bytes(loop), flops=2 * self.t3.weights * positions * loop.cache.rows)
-            going = set(range(len(asks)))
-            for block in loop.run():
-                steps, positions = loop.cache.filled - positions, loop.cache.filled
-                flops = steps * 2 * self.t3.weights * loop.cache.rows
-                work.add(steps=steps, bytes=steps * self._bytes(loop), flops=flops)
-                for row in sorted(going):
-                    if cancelled[row]():
-                        loop.stop(row)
-                        going.discard(row)
-                        continue
-                    reason: FinishReason | None = None
-                    if block.finished[row]:
-                        reason = "stop" if block.stopped[row] else "length"
-                        going.discard(row)
-                    yield row, list(block.tokens[row]), reason
-                if not going:
-                    return
+        try:
+            with stages.timed(context, "t3") as work:
+                yield from self._drawn(utterances, cancelled, work)
+        finally:
+            self.t3.release()
+
+    def _drawn(
+        self, utterances: Sequence[Utterance], cancelled: Sequence[Callable[[], bool]], work: Work
+    ) -> Iterator[Spoken]:
+        loop = self.t3.begin(utterances)
+        filled = loop.cache.filled
+        work.add(steps=1, bytes=self._bytes(loop), flops=2 * self.t3.weights * filled * loop.cache.rows)
+        going = set(range(len(utterances)))
+        for block in loop.run():
+            steps, filled = loop.cache.filled - filled, loop.cache.filled
+            flops = steps * 2 * self.t3.weights * loop.cache.rows
+            work.add(steps=steps, bytes=steps * self._bytes(loop), flops=flops)
+            for row in sorted(going):
+                if cancelled[row]():
+                    loop.stop(row)
+                    going.discard(row)
+                    continue
+                reason: FinishReason | None = None
+                if block.finished[row]:
+                    reason = "stop" if block.stopped[row] else "length"
+                    going.discard(row)
+                yield row, list(block.tokens[row]), reason
+            if not going:
+                return
 
     def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
         """As `Engine.logits`."""

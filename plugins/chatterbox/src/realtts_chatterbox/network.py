@@ -152,7 +152,15 @@ class T3:
 
     def decode(self, utterances: Sequence[Utterance]) -> Generator[Block, None, None]:
         """Tokens of the utterances, some steps at a time, until all have ended; the end itself is not among them."""
-        yield from self.begin(utterances).run()
+        try:
+            yield from self.begin(utterances).run()
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        """Let go of the caches of batches, gigabytes that a single utterance has no use for; graphs keep theirs."""
+        if self._backend is None:
+            self._loops = {key: loop for key, loop in self._loops.items() if key[0] == 1}
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: Sequence[int]) -> Tensor:

@@ -23,7 +23,7 @@ from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.conditioning import BUILTIN, RATE, resolve_voice
 from realtts_chatterbox.engines import LoopEngine, UpstreamEngine, utterance_of
-from realtts_chatterbox.files import T3_FILES
+from realtts_chatterbox.files import T3_FILES, kind_of, known_kind
 from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import Ask, prepare
 from realtts_chatterbox.loading import (
@@ -88,11 +88,16 @@ class Optimized:
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
         """The usual ones; beside quantized weights of T3 the flow computes in the context's type."""
-        return decoder_rungs(context, beside=context.dtype)
+        usual = decoder_rungs(context, beside=context.dtype)
+        if context.settings.quantization == "auto" and _is_turbo(context):
+            return [rung for rung in usual if rung.settings["quantization"] == "none"]
+        return usual
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA."""
+        """Graphs need CUDA; nothing of Turbo is quantized."""
+        if context.settings.quantization != "none" and _is_turbo(context):
+            return "Turbo's T3 cannot be quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
         return why_no_graphs(context)
 
     @hookimpl
@@ -169,6 +174,17 @@ class Optimized:
     def unload(self, context: Context, model: OptimizedModel) -> None:
         """Let go of the weights, whoever still holds the model."""
         model.engine = model.codec = model.encoders = model.watermarker = None
+
+
+def _is_turbo(context: Context) -> bool:
+    """Whether the checkpoint is Turbo's; False where only a download could tell."""
+    checkpoint = context.checkpoint
+    if checkpoint is None:
+        return False
+    if checkpoint.path is None:
+        return known_kind(checkpoint) == "turbo"
+    names = {path.name for path in checkpoint.path.iterdir()} if checkpoint.path.is_dir() else set()
+    return bool(names & set(T3_FILES.values())) and kind_of(names) == "turbo"
 
 
 def _whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
