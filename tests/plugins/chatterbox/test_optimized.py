@@ -12,6 +12,7 @@ from realtts import RealProvider
 from realtts.hookspecs import STAGES
 from realtts.testing import faulty
 from realtts_chatterbox import spec
+from realtts_chatterbox.watermark import Watermarker
 
 TEXT = "Hello there, my dear friend, how are you?"
 EXACT = {"dtype": "float32", "quantization": "none"}
@@ -157,6 +158,16 @@ def test_the_preset_is_never_silent(make):
     speech = make(**EXACT).generate("Hm.", quality="fast")
     assert speech.metrics.work["flow"].steps == 5
     assert any("'fast'" in warning for warning in speech.warnings)
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_watermark_is_found(make, marked):
+    """In the whole, and in a stream whose chunks were marked one by one; only where it was asked for."""
+    tts = make(**EXACT, force_tokens_per_char=3.0)
+    whole = tts.generate(TEXT, seed=1, watermark=marked).samples
+    live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, seed=1, watermark=marked)])
+    watermarker = Watermarker()
+    assert [watermarker.found(samples, 24_000) > 0.5 for samples in (whole, live)] == [marked, marked]
 
 
 def test_cancelling_a_stream_ends_it(make):
