@@ -11,11 +11,12 @@ import torch
 
 from realtts.stages import StageLog
 from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.options import ChatterboxOptions
 from realtts_chatterbox.plain import heard, sound_of
-from realtts_chatterbox.reference import Cancelled, draw
+from realtts_chatterbox.reference import draw
 from realtts_chatterbox.replay import logits_along, scores_at
 from realtts_chatterbox.upstream import quiet
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from realtts import stages
 from realtts.accel.sampling import SamplingParams
 from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.network import STOP, T3, Utterance
-from realtts_chatterbox.reference import Cancelled, draw
+from realtts_chatterbox.reference import draw
 from realtts_chatterbox.replay import logits_along
 
 if TYPE_CHECKING:

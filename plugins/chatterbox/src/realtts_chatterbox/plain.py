@@ -12,10 +12,11 @@ from realtts import stages
 from realtts.hookspecs import hookimpl
 from realtts.speech import Chunk, VoiceInfo
 from realtts_chatterbox.conditioning import BUILTIN, RATE, resolve_voice, to_upstream
+from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.loading import Parts, fetch, read_parts
 from realtts_chatterbox.noise import InjectedNoise, Noise
-from realtts_chatterbox.reference import SILENCE, SOUNDS, STOP, Cancelled, draw, solver_watched
+from realtts_chatterbox.reference import SILENCE, SOUNDS, STOP, draw, solver_watched
 from realtts_chatterbox.upstream import quiet
 from realtts_chatterbox.watermark import Watermarker
 

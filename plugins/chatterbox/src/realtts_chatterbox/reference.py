@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.upstream import module, quiet, with_names
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from realtts_chatterbox.frontend import Ask
 
-__all__ = ["SILENCE", "SOUNDS", "Cancelled", "draw", "seeded", "solver_watched"]
+__all__ = ["SILENCE", "SOUNDS", "draw", "seeded", "solver_watched"]
 
 SOUNDS = 6561
 """Speech tokens below it are sound."""
@@ -34,10 +35,6 @@ SILENCE = (4299, 4299, 4299)
 
 _NEVER = -1e9
 """A logit that is never drawn, yet finite: guidance subtracts one from the other."""
-
-
-class Cancelled(Exception):
-    """The caller has lost interest."""
 
 
 @torch.inference_mode()
