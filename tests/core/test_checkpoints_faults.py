@@ -301,11 +301,11 @@ def test_two_processes_share_one_download(hub, start):
     assert len(hub.downloads("model.safetensors")) == 1
 
 
-def test_a_killed_download_is_resumed_by_another_process(hub, start):
+def test_a_killed_download_is_resumed_by_another_process(hub, start, begun):
     """What a process had written is used by the next one, whose lock is free."""
     gate = hub.hold("model.safetensors")
     first = start()
-    wait_until(lambda: any(path.stat().st_size > 1000 for path in hub.blobs.glob("*.incomplete")))
+    wait_until(lambda: begun(hub.blobs))
     first.kill()
     first.wait()
     gate.set()
@@ -314,11 +314,11 @@ def test_a_killed_download_is_resumed_by_another_process(hub, start):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
-def test_an_interrupt_leaves_what_arrived(hub, start, tmp_path):
+def test_an_interrupt_leaves_what_arrived(hub, start, begun):
     """Ctrl-C in the middle: the partial file stays, and the lock is free."""
     gate = hub.hold("model.safetensors")
     process = start()
-    wait_until(lambda: any(path.stat().st_size > 1000 for path in hub.blobs.glob("*.incomplete")))
+    wait_until(lambda: begun(hub.blobs))
     os.kill(process.pid, signal.SIGINT)
     wait_until(lambda: process.poll() is not None)
     gate.set()

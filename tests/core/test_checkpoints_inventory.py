@@ -133,13 +133,13 @@ def test_a_damaged_record_is_as_none(hub, field, value):
     assert (tiny.state, tiny.used) == ("complete", None)
 
 
-def test_a_running_download_keeps_what_it_brought(hub):
+def test_a_running_download_keeps_what_it_brought(hub, begun):
     """Its partial file stays while it holds the lock, and the download ends well."""
     gate = hub.hold("v1.bin")
     done = []
     running = threading.Thread(target=lambda: done.append(checkpoints.fetch(hub.tiny)), daemon=True)
     running.start()
-    while not any(path.stat().st_size for path in hub.folder.glob("blobs/*.incomplete")):
+    while not begun(hub.folder / "blobs"):
         running.join(0.01)
     (partial,) = hub.folder.glob("blobs/*.incomplete")
     checkpoints.remove(by_name()["tiny"])
@@ -149,12 +149,12 @@ def test_a_running_download_keeps_what_it_brought(hub):
     assert done[0]["v1.bin"].read_bytes() == FILES["v1.bin"]
 
 
-def test_what_a_dead_download_left_is_removed_beside_a_running_one(hub):
+def test_what_a_dead_download_left_is_removed_beside_a_running_one(hub, begun):
     """One lock per file."""
     gate = hub.hold("v1.bin")
     running = threading.Thread(target=lambda: checkpoints.fetch(hub.tiny), daemon=True)
     running.start()
-    while not any(path.stat().st_size for path in hub.folder.glob("blobs/*.incomplete")):
+    while not begun(hub.folder / "blobs"):
         running.join(0.01)
     dead = hub.folder / "blobs" / f"{'0' * 64}.realtts.incomplete"
     dead.write_bytes(b"x" * 77)
