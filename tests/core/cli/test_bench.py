@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from realtts import OutputError
+from realtts.cli.bench_tables import show_record
 
 
 def test_a_table(cli, staged):
@@ -26,6 +27,21 @@ def test_a_table(cli, staged):
     assert "GB/s" in result.out
     assert all(len(line) <= 80 for line in lines)
     assert "repeat 2 of 2" in result.err
+
+
+def test_a_table_of_any_magnitude_fits(cli, staged, capsys):
+    """Microseconds and hours, steady or not: no column pushes another over the edge of a terminal."""
+    record = json.loads(cli("bench", staged, "--text", "one", "--repeats", "2", "--json").out)
+    for scale in (1.23456e-7, 1.23456e7):
+        for result in record["variants"].values():
+            for figure, spread in result["warm"].items():
+                if spread:
+                    result["warm"][figure] = {**spread, "median": scale, "q1": scale * 0.9, "q3": scale * 1.1}
+        show_record(record)
+        lines = capsys.readouterr().out.splitlines()
+        assert next(line for line in lines if line.startswith("figure")).split()[-1] == "ratio"
+        assert "+-10 %" in "".join(lines)
+        assert all(len(line) <= 80 for line in lines)
 
 
 def test_a_record_on_standard_output(cli):

@@ -66,7 +66,7 @@ def _path(result: Mapping[str, Any]) -> str:
 
 
 def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) -> None:
-    """One row per figure: medians with quartiles, and plain over optimized."""
+    """One row per figure: medians with half the distance of their quartiles, and plain over optimized."""
     rows = []
     for label, figure, key in (
         ("cold, first audio", _cold("first_audio_s"), "cold_first_audio_s"),
@@ -125,10 +125,9 @@ def _spread(key: str) -> Any:
         if found is None:
             return ""
         median, low, high = found["median"], found["q1"], found["q3"]
-        if key in _SECONDS:
-            factor, unit = _unit(median)
-            return f"{median * factor:.3g} ({low * factor:.3g}-{high * factor:.3g}) {unit}"
-        return f"{_shown(key, median)} ({_shown(key, low)}-{_shown(key, high)})"
+        # In percent, whatever the magnitude: two columns of three figures each do not fit a terminal.
+        around = f" +-{50 * (high - low) / median:.0f} %" if high > low and median else ""
+        return f"{_shown(key, median)}{around}"
 
     return shown
 
