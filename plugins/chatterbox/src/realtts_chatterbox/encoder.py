@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_chatterbox.dense import causal_conv, linear, product, wide
+from realtts.accel.dense import causal_conv, linear, product, wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

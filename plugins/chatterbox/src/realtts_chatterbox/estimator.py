@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_chatterbox.attention import QUERY_SCALE, attend
-from realtts_chatterbox.dense import causal_conv, linear, mish, wide
+from realtts.accel.bidirectional import QUERY_SCALE, attend
+from realtts.accel.dense import causal_conv, linear, mish, wide
 from realtts_chatterbox.packing import GAP, Packing
 
 if TYPE_CHECKING:

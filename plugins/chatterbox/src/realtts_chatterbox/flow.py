@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_chatterbox.dense import linear
+from realtts.accel.dense import linear
 from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
 from realtts_chatterbox.estimator import Estimator
 from realtts_chatterbox.packing import Packing

@@ -1,4 +1,10 @@
-"""Attention of all frames to all frames, without a mask: each sequence on its own, at its true length."""
+"""Attention of all frames to all frames, without a mask: each sequence on its own, at its true length.
+
+That is what the networks of flow-matching models do. Their rows, unlike those of a decoder, are long at every step, so
+the time is in the products and the exponentials themselves.
+
+Switch: ``fused=True``, which a plugin gives where the setting ``attention`` is not ``auto``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_chatterbox.dense import product
+from realtts.accel.dense import product
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +30,7 @@ _SCORES = 1 << 22
 _LOWEST, _HIGHEST = 2.0**-60, 2.0**100
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, *, fused: bool = False) -> Tensor:
     """The mean of the values, weighted by ``2 ** (q . k)``.
 
     On the CPU torch's fused kernel is slow in half precision (measured: 19.8 ms for 2 rows, 8 heads and 600 frames in
@@ -36,12 +42,13 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         q: Scaled by `QUERY_SCALE` / sqrt(width), (rows, heads, frames, width).
         k: (rows, heads, frames, width).
         v: (rows, heads, frames, width).
+        fused: Take torch's kernel on the CPU too.
 
     Returns:
         (rows, frames, heads * width).
     """
     rows, heads, frames, width = q.shape
-    mixed = _fast(q, k, v) if q.device.type == "cpu" else None
+    mixed = _fast(q, k, v) if q.device.type == "cpu" and not fused else None
     if mixed is None:
         mixed = functional.scaled_dot_product_attention(q, k, v, scale=math.log(2))
     return mixed.transpose(1, 2).reshape(rows, frames, heads * width)
