@@ -136,6 +136,45 @@ def test_warm_up_captures_what_a_request_needs(family):
     assert warm.graphs == []
 
 
+@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
+def test_what_a_step_writes_comes_with_the_tokens(family, backend_of):
+    """Column by column, of streams that end at different times, and what they wrote after their ends stays behind."""
+    device = "cuda" if backend_of is CudaGraphs else "cpu"
+    written = torch.zeros(2, 161, 3, dtype=torch.int64, device=device)
+    embed = family.embed.to(device)
+
+    def embedding(tokens, step, state):
+        column = torch.where(state["live"], step - 1, 160)[:, None, None].expand(-1, 1, 3)
+        written.scatter_(1, column, torch.stack([tokens, tokens + 1, step], 1)[:, None])
+        return embed[tokens].repeat(2, 1)
+
+    loop = make_loop(family, 2, backend=backend_of, embedding=embedding, outputs=written, check_every=7)
+    x = torch.cat([noise_of(2, 10, 1), noise_of(2, 10, 2)]).to(device)
+    loop.begin(Prompt(x), [SPEECH] * 2, [3, 4], [25, 60])
+    blocks = list(loop.run())
+    columns = torch.cat([block.outputs for block in blocks], 1)
+    for stream in range(2):
+        tokens = [token for block in blocks for token in block.tokens[stream]]
+        expected = [[token, token + 1, n + 1] for n, token in enumerate(tokens[:-1])]
+        assert columns[stream, : len(tokens) - 1].tolist() == expected
+
+
+def test_a_graph_is_not_replayed_under_another_structure(family):
+    """What the model's own step depends on besides is part of a graph's key."""
+    shift = [0]
+    embed = family.embed
+    loop = make_loop(
+        family, 1, backend=RecordingGraphs, structure=lambda: shift[0],
+        embedding=lambda tokens, _step, _state: embed[tokens].repeat(2, 1) + shift[0],
+    )  # fmt: skip
+    request = ([pair(4)], [4], [30])
+    before = speak(loop, *request)[0]
+    shift[0] = 1
+    assert speak(loop, *request)[0] != before
+    shift[0] = 0
+    assert speak(loop, *request)[0] == before
+
+
 def test_the_end(family):
     """A stop token ends a stream and is not part of it; a limit ends it too, and says so."""
     loop = make_loop(family, 2, order=("temperature",))

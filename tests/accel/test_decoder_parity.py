@@ -55,7 +55,7 @@ def padded(family, prompts, side):
     valid = torch.zeros(len(prompts), longest, dtype=torch.bool)
     for row, prompt in enumerate(prompts):
         place = slice(longest - len(prompt), None) if side == "left" else slice(0, len(prompt))
-        x[row, place], valid[row, place] = family.embed[prompt], True
+        x[row, place], valid[row, place] = family.embedded(prompt), True
     return Prompt(x, valid)
 
 
@@ -72,7 +72,7 @@ def greedy_loop(family, rows, **options):
     return seen, DecodeLoop(
         decoder,
         recorded,
-        lambda tokens, _step, _state: family.embed[tokens],
+        family.next_embedding,
         SamplingRecipe(VOCABULARY, order=()),
         streams=rows,
         cap=300,
@@ -99,7 +99,7 @@ def test_greedy_decoding_is_transformers(family, rows):
     prompts = prompts_of([40] * rows)
     expected, logits = greedy_reference(family, prompts, STEPS)
     seen, loop = greedy_loop(family, rows)
-    loop.begin(Prompt(family.embed[torch.stack(prompts)]), [GREEDY] * rows, [0] * rows, [STEPS] * rows)
+    loop.begin(Prompt(family.embedded(torch.stack(prompts))), [GREEDY] * rows, [0] * rows, [STEPS] * rows)
     assert spoken(loop) == expected.tolist()
     assert (torch.stack(seen, 1) - logits).abs().max() < 1e-4
 
@@ -132,13 +132,13 @@ def test_sampled_tokens_are_those_of_torch_multinomial(family, backend):
     loop = DecodeLoop(
         decoder,
         decoder.pack(family.head),
-        lambda tokens, _step, _state: family.embed[tokens],
+        family.next_embedding,
         SamplingRecipe(VOCABULARY, order=("temperature",)),
         streams=2,
         cap=64,
         backend=backend(),
     )
-    loop.begin(Prompt(family.embed[torch.stack(prompts)]), [SamplingParams(temperature=0.8)] * 2, seeds, [40, 40])
+    loop.begin(Prompt(family.embedded(torch.stack(prompts))), [SamplingParams(temperature=0.8)] * 2, seeds, [40, 40])
     assert spoken(loop) == expected
 
 
@@ -154,11 +154,11 @@ def test_taps_are_the_attention_of_transformers(family):
     cache = decoder.new_cache(1, 64)
     taps = Taps(heads, rows=1, cap=64)
     with torch.inference_mode():
-        decoder.prefill(family.embed[prompt][None], cache, taps=taps)
+        decoder.prefill(family.embedded(prompt)[None], cache, taps=taps)
         expected = torch.stack([attention[layer][0, head, :20, :20] for layer, head in heads])
         torch.testing.assert_close(taps.prompt[:, 0], expected, atol=1e-5, rtol=0)
         for at, token in enumerate(following, start=20):
-            decoder.step(family.embed[token][None], cache, taps=taps)
+            decoder.step(family.embedded(token[None], cache.positions), cache, taps=taps)
             expected = torch.stack([attention[layer][0, head, at, : at + 1] for layer, head in heads])
             torch.testing.assert_close(taps.step[:, 0, : at + 1], expected, atol=1e-5, rtol=0)
             assert not taps.step[:, 0, at + 1 :].any()
@@ -166,26 +166,27 @@ def test_taps_are_the_attention_of_transformers(family):
 
 def test_a_prefill_in_parts_is_the_whole(family):
     """A second prefill goes on where the first one ended; every position's hidden state can be had."""
-    x = family.embed[prompts_of([30])[0]][None]
+    tokens = prompts_of([30])[0]
+    x = family.embedded(tokens)[None]
     decoder = family.decoder(rows=(1,))
     with torch.inference_mode():
         whole = decoder.prefill(x, decoder.new_cache(1, 64), every=True)
         cache = decoder.new_cache(1, 64)
         parts = [decoder.prefill(part, cache, every=True) for part in x.split([13, 1, 16], dim=1)]
-        reference = family.reference.model(inputs_embeds=x).last_hidden_state
+        reference = family.body(input_ids=tokens[None]).last_hidden_state
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-5, rtol=0)
     torch.testing.assert_close(whole, reference, atol=1e-4, rtol=0)
 
 
 def test_positions_apart_from_slots(family):
-    """Rotary positions may repeat or jump: here every second position, as transformers gets them."""
+    """Positions may repeat or jump: here every second position, as transformers gets them."""
     tokens = prompts_of([16])[0]
     positions = torch.arange(16)[None] * 2
     decoder = family.decoder(rows=(1,))
     cache = decoder.new_cache(1, 64)
     with torch.inference_mode():
-        found = decoder.prefill(family.embed[tokens][None], cache, positions=positions, every=True)
-        expected = family.reference.model(input_ids=tokens[None], position_ids=positions).last_hidden_state
+        found = decoder.prefill(family.embedded(tokens[None], positions), cache, positions=positions, every=True)
+        expected = family.body(input_ids=tokens[None], position_ids=positions).last_hidden_state
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
     assert cache.slots.tolist() == [16]
     assert cache.positions.tolist() == [31]

@@ -13,14 +13,20 @@ from realtts.accel.decoder import Buckets, Decoder, DecoderConfig, KVCache, Prec
 
 @pytest.fixture(scope="module")
 def family():
-    """The family with most tensors."""
+    """The family with most tensors among those that rotate."""
     return build("qwen2")
+
+
+@pytest.fixture(scope="module")
+def gpt2():
+    """The family with biases everywhere and no rotation."""
+    return build("gpt2")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "gpt2"}, "gpt2"),
+        ({"model_type": "opt"}, "opt.*llama, qwen2, qwen3, gpt2"),
         ({"hidden_act": "gelu"}, "gelu"),
         ({"mlp_bias": True}, "mlp_bias"),
         ({"attention_bias": True}, "attention_bias"),
@@ -37,6 +43,47 @@ def test_what_the_decoder_lacks_is_refused(change, message):
     values = transformers.LlamaConfig(num_attention_heads=4, hidden_size=64).to_dict() | change
     with pytest.raises(DecoderError, match=message):
         DecoderConfig.from_transformers(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"activation_function": "relu"}, "activation_function is 'relu'"),
+        ({"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+        ({"reorder_and_upcast_attn": True}, "reorder_and_upcast_attn"),
+        ({"add_cross_attention": True}, "add_cross_attention"),
+        ({"scale_attn_weights": False}, "scale_attn_weights"),
+        ({"n_head": 3}, "heads times head_dim"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_the_decoder_lacks_of_gpt2_is_refused(change, message):
+    """By the name of transformers' switch."""
+    values = transformers.GPT2Config(n_embd=64, n_head=4).to_dict() | change
+    with pytest.raises(DecoderError, match=message):
+        DecoderConfig.from_transformers(values)
+    with pytest.raises(CheckpointMismatch, match="n_layer is missing"):
+        DecoderConfig.from_transformers({"model_type": "gpt2", "n_embd": 64})
+
+
+def test_the_shape_of_gpt2():
+    """The width inside the MLP is four times the other one, unless it is told."""
+    found = DecoderConfig.from_transformers(transformers.GPT2Config(n_embd=64, n_head=4, n_layer=2))
+    wanted = DecoderConfig(
+        layers=2,
+        hidden_size=64,
+        heads=4,
+        kv_heads=4,
+        head_dim=16,
+        mlp_size=256,
+        norm_eps=1e-5,
+        rope=None,
+        family="gpt2",
+    )
+    assert found == wanted
+    assert DecoderConfig.from_transformers(transformers.GPT2Config(n_inner=100)).mlp_size == 100
+    with pytest.raises(DecoderError, match="rope=None"):
+        DecoderConfig(layers=1, hidden_size=64, heads=4, kv_heads=4, head_dim=16, mlp_size=4, family="gpt2")
 
 
 def test_rotary_parameters_of_transformers_4():
@@ -68,10 +115,37 @@ def test_weights_that_do_not_fit_are_refused(family, change, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("transformer.h.1.mlp.c_fc.bias", "missing, the first is transformer.h.1.mlp.c_fc.bias"),
+        ("transformer.ln_f.bias", "missing, the first is transformer.ln_f.bias"),
+    ],
+)
+def test_weights_of_gpt2_that_do_not_fit_are_refused(gpt2, name, message):
+    """Missing ones, and those of a linear layer that is stored as others store it."""
+    state = dict(gpt2.state)
+    del state[name]
+    with pytest.raises(CheckpointMismatch, match=message):
+        Decoder.from_state_dict(gpt2.config, state, prefix=gpt2.prefix)
+    state = {**gpt2.state, "transformer.h.0.mlp.c_fc.weight": torch.zeros(256, 64)}
+    with pytest.raises(CheckpointMismatch, match=r"c_fc.weight has the shape \(256, 64\), expected \(64, 256\)"):
+        Decoder.from_state_dict(gpt2.config, state, prefix=gpt2.prefix)
+
+
+def test_masks_in_old_checkpoints_of_gpt2_are_left_alone(gpt2):
+    """They lie among the weights, under a bias's name."""
+    state = {**gpt2.state, "transformer.h.0.attn.bias": torch.ones(1, 1, 8, 8)}
+    state["transformer.h.0.attn.masked_bias"] = torch.tensor(-1e4)
+    Decoder.from_state_dict(gpt2.config, state, prefix=gpt2.prefix)
+
+
+@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
+@pytest.mark.parametrize(
     ("precision", "bound"), [("bf16", 0.03), ("int8", 0.06), ("int4", 0.6)], ids=["bf16", "int8", "int4"]
 )
-def test_teacher_forced_error_of_each_precision(family, precision, bound):
+def test_teacher_forced_error_of_each_precision(request, name, precision, bound):
     """Relative error of the hidden states of 40 positions against float32, and that it is not zero."""
+    family = request.getfixturevalue("gpt2" if name == "gpt2" else "family")
     x = torch.randn(2, 40, HIDDEN, generator=torch.Generator().manual_seed(1))
 
     def hidden(decoder):
@@ -206,9 +280,11 @@ def test_bytes_of_a_step(family):
         assert decoder.bytes_read(cache, 32) == weights * width + cache.bytes // 2
 
 
+@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it imports its compiler
-def test_compiled_steps_are_eager_steps(family):
+def test_compiled_steps_are_eager_steps(request, name):
     """Same hidden states, and one graph for each function, however many steps and slots there are."""
+    family = request.getfixturevalue("gpt2" if name == "gpt2" else "family")
     from realtts.accel.compile import cpp_compiler, recompilations
 
     if cpp_compiler() is None:
@@ -230,9 +306,11 @@ def test_compiled_steps_are_eager_steps(family):
     assert recompilations() == counted
 
 
+@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
-def test_a_row_is_the_same_among_any_number_of_rows(family, precision):
+def test_a_row_is_the_same_among_any_number_of_rows(request, name, precision):
     """One row alone, and the same beside seven others."""
+    family = request.getfixturevalue("gpt2" if name == "gpt2" else "family")
     decoder = family.decoder(precision=precision, rows=(1, 8))
     x = torch.randn(8, 13, HIDDEN, generator=torch.Generator().manual_seed(3))
     found = []

@@ -196,6 +196,19 @@ class TestRunaway:
         mixed = tts.generate_batch(texts, seed=5, runaway_seeds=[5])
         assert [speech.duration for speech in mixed] == pytest.approx([0.2, 0.3, 0.2])
 
+    def test_ending_too_early_is_retried_too(self, make):
+        """Audio that is too short for its text is spoken again; a second time it stands, and a stream's does at once."""
+        tts = make(min_seconds_per_char=0.02)
+        speech = tts.generate("Hello there, my friend", seed=5, hasty_seeds=[5])
+        assert (speech.duration, speech.metrics.retries) == (pytest.approx(0.4), 1)
+        assert "ended too early (0.10 s) and was spoken again" in speech.warnings[0]
+        always = tts.generate("Hellotherehowareyou", seed=5)
+        assert (always.duration, always.finish_reason, always.metrics.retries) == (pytest.approx(0.1), "stop", 1)
+        assert always.warnings[-1].endswith("ended too early (0.10 s)")
+        *_, last = tts.stream("Hello there, my friend", seed=5, hasty_seeds=[5])
+        assert "ended too early" in last.warnings[0]
+        assert tts.generate("Hi. - - - - - - -", seed=5).warnings == ()
+
     def test_asking_for_a_length_is_no_runaway(self, tts):
         """Reaching the caller's own limit is what was asked for: no retry, no warning."""
         speech = tts.generate("one two three four", max_new_tokens=2)

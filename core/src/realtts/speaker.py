@@ -13,9 +13,8 @@ from realtts.rung import StageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from realtts.lifecycle import Ladder
+    from realtts.climbing import AnyLadder, AnyRung
     from realtts.rows import Row
-    from realtts.rung import LiveRung
     from realtts.speech import Chunk, VoiceInfo
     from realtts.stages import StageWork
 
@@ -32,7 +31,7 @@ class Speaker:
         stages: Seconds per stage of the loads that this speaker caused.
     """
 
-    def __init__(self, ladder: Ladder) -> None:
+    def __init__(self, ladder: AnyLadder) -> None:
         self.stages: dict[str, float] = {}
         self._ladder = ladder
 
@@ -117,9 +116,9 @@ class Speaker:
                     raise self._too_late() from failure.error
                 on_restart()
                 row.restart()
-        self._warn_if_cut(row)
+        self._warn_of_length(row)
 
-    def _load(self, *, begin: bool = False) -> LiveRung:
+    def _load(self, *, begin: bool = False) -> AnyRung:
         fresh = self._ladder.live is None
         rung = self._ladder.begin() if begin else self._ladder.ensure_loaded()
         if fresh:
@@ -145,7 +144,7 @@ class Speaker:
         for row in rows:
             row.restart()
 
-    def _attempt(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+    def _attempt(self, rung: AnyRung, rows: Sequence[Row]) -> None:
         if len(rows) > 1 and rung.supports_batch():
             self._together(rung, rows)
             return
@@ -158,7 +157,7 @@ class Speaker:
                             break
                 self._judge(row)
 
-    def _together(self, rung: LiveRung, rows: Sequence[Row]) -> None:
+    def _together(self, rung: AnyRung, rows: Sequence[Row]) -> None:
         with contextlib.closing(rung.speak_batch([row.request for row in rows])) as items:
             for index, chunk in items:
                 row = rows[index]
@@ -181,17 +180,28 @@ class Speaker:
             row.done = True
             return
         self._refuse_nothing(row)
-        runaway = row.finish == "length" and not row.plan.limited and not self._forced
-        if runaway and self._ladder.settings.retry_runaway and row.reseed():
-            row.warnings.append(f"{row.shown} ran into its length cap and was spoken again with another seed")
+        fault = self._wrong_length(row)
+        if fault and self._ladder.settings.retry_runaway and row.reseed():
+            row.warnings.append(f"{row.shown} {fault} and was spoken again with another seed")
             return
         row.done = True
-        self._warn_if_cut(row)
+        self._warn_of_length(row)
 
-    def _warn_if_cut(self, row: Row) -> None:
-        limited = row.plan.limited or self._forced
-        if row.finish == "length" and not limited and not row.plan.cancelled.is_set():
-            row.warnings.append(f"{row.shown} ran into its length cap and was cut")
+    def _warn_of_length(self, row: Row) -> None:
+        fault = self._wrong_length(row)
+        if fault and not row.plan.cancelled.is_set():
+            row.warnings.append(f"{row.shown} {fault}{' and was cut' if row.finish == 'length' else ''}")
+
+    def _wrong_length(self, row: Row) -> str:
+        """What is wrong with the length of the row's audio, if that is out of proportion to the text."""
+        if row.plan.limited or self._forced:
+            return ""
+        if row.finish == "length":
+            return "ran into its length cap"
+        spoken = sum(char.isalnum() for char in row.request.text)
+        least = self._ladder.spec.min_seconds_per_char * spoken / row.request.speed
+        early = row.finish == "stop" and not row.plan.markup and row.seconds < least
+        return f"ended too early ({row.seconds:.2f} s)" if early else ""
 
     def _refuse_nothing(self, row: Row) -> None:
         if not row.seconds and not row.plan.cancelled.is_set():

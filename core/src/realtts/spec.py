@@ -117,6 +117,8 @@ class ProviderSpec:
         reference_seconds: Shortest and longest reference recording that it can clone from.
         reference_text: ``"unused"``, ``"optional"`` or ``"required"``: the words of the reference recording.
         max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
+        min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
+            spoken once more. 0: never.
         environment: What the isolated environment is built from.
         api: Version of the plugin contract that the plugin is written for.
     """
@@ -138,6 +140,7 @@ class ProviderSpec:
     reference_seconds: tuple[float, float] = (0.5, 60.0)
     reference_text: str = "unused"
     max_seconds_per_char: float = 1.0
+    min_seconds_per_char: float = 0.0
     environment: Environment = field(default_factory=Environment)
     api: int = API_VERSION
 
@@ -231,6 +234,7 @@ _RULES = (
     _Rule("reference_seconds", _is_span, "the shortest and the longest recording, in seconds"),
     _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
+    _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

@@ -19,7 +19,9 @@ EXACT = {"dtype": "float32", "quantization": "none"}
 KINDS = ("english", "multilingual", "turbo")
 NEAR = {"english": 1e-4, "multilingual": 3e-4, "turbo": 1e-4}
 """Largest difference of samples in float32. The vocoder adds up the pitch of all frames to a phase, nine-fold for the
-highest overtone, so that rounding of the mel grows with time; found were 3e-5, 1.3e-4 and 3e-5."""
+highest overtone, so that rounding of the mel grows with time; found were 3e-5, 1.3e-4 and 3e-5. These Multilingual
+weights are five times as loud, and upstream's own vocoder moves by 1e-4 in 80 frames and by 4e-4 in 500 if its mel is
+changed by half of float32's last bit."""
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_float32_speaks_as_plain(make, kind):
     assert np.abs(expected.samples).max() > 0.05
 
 
-@pytest.mark.parametrize("kind", ["english", "multilingual"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_speaks_what_each_speaks_alone(make, kind):
     """Of different lengths and options."""
     texts = [TEXT, "Hm.", "One more, a little longer than the others are."]
@@ -73,13 +75,13 @@ def test_the_fastest_rung_is_near(make, kind):
     assert speech.metrics.work["flow"].steps == (2 if kind == "turbo" else 10)
 
 
-def test_what_turbo_cannot_do_is_told(make):
-    """Asked for, quantization is given up with its reason; by itself it is not tried."""
+def test_turbo_is_quantized_too(make):
+    """On the rung that was asked for, without a step down."""
     tts = make("turbo", quantization="int8")
-    tts.load()
+    assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
     status = tts.get_provider_status()
-    assert status["rung"] != "int8"
-    assert "cannot be quantized" in status["attempts"][0]["message"]
+    assert (status["rung"], status["attempts"]) == ("int8", [])
+    assert status["optimization_details"]["weights"] == "int8"
 
 
 def test_a_batch_leaves_no_cache_behind(make):
@@ -93,22 +95,23 @@ def test_a_batch_leaves_no_cache_behind(make):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_is_as_long_as_the_whole(make, kind):
-    """In several chunks where the tokens come one by one; each pair of seams no louder than the sound around it."""
+    """In several chunks; each pair of seams no louder than the sound around it."""
     tts = make(kind, **EXACT, force_tokens_per_char=3.0)
     whole = tts.generate(TEXT, seed=5, watermark=False)
     chunks = [chunk for chunk in tts.stream(TEXT, seed=5, watermark=False) if len(chunk.samples)]
     live = np.concatenate([chunk.samples for chunk in chunks])
     assert len(live) == len(whole.samples)
-    assert (len(chunks) > 1) == (kind != "turbo")
+    assert len(chunks) > 1
     steps = np.abs(np.diff(live))
     for seam in np.cumsum([len(chunk.samples) for chunk in chunks])[:-1]:
         around = steps[max(0, seam - 480) : seam + 480].max()
         assert steps[seam - 1] <= around
 
 
-def test_the_first_chunk_comes_before_the_last_token(make):
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_first_chunk_comes_before_the_last_token(make, kind):
     """A stream is one: sound while T3 still decodes."""
-    tts = make(**EXACT, force_tokens_per_char=4.0)
+    tts = make(kind, **EXACT, force_tokens_per_char=4.0)
     with tts.stream(TEXT, seed=5) as stream:
         first = next(chunk for chunk in stream if len(chunk.samples))
         assert first.tokens < 4 * len(TEXT) / 2
@@ -168,6 +171,19 @@ def test_the_watermark_is_found(make, marked):
     live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, seed=1, watermark=marked)])
     watermarker = Watermarker()
     assert [watermarker.found(samples, 24_000) > 0.5 for samples in (whole, live)] == [marked, marked]
+
+
+def test_a_stream_tells_the_stages_of_the_whole(make):
+    """Flow and vocoder apart, each with the steps that it took: of a stream more, because it is computed in pieces."""
+    tts = make(**EXACT, force_tokens_per_char=3.0)
+    whole = tts.generate(TEXT, seed=5, watermark=False).metrics
+    with tts.stream(TEXT, seed=5, watermark=False) as stream:
+        pieces = sum(len(chunk.samples) > 0 for chunk in stream)
+        work = stream.metrics.work
+    assert work.keys() == whole.work.keys() == {"t3", "flow", "vocoder"}
+    assert work["flow"].steps == 10 * pieces > whole.work["flow"].steps
+    assert work["vocoder"].steps == pieces
+    assert work["flow"].dtype == work["vocoder"].dtype == "float32"
 
 
 def test_cancelling_a_stream_ends_it(make):

@@ -9,12 +9,13 @@ from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import loading
 from realtts_chatterbox.conditioning import to_upstream
-from realtts_chatterbox.engines import utterance_of
+from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
-from realtts_chatterbox.network import START, STOP, T3
+from realtts_chatterbox.network import T3
 from realtts_chatterbox.reference import draw
 from realtts_chatterbox.upstream import quiet
+from realtts_chatterbox.utterance import START, STOP
 
 OPTIONS = {
     "as upstream": {},
@@ -34,7 +35,7 @@ def t3_of(folders):
         key = (kind, precision, *options)
         if key not in kept:
             state = loading.read_t3_state(folders(kind) / T3_FILES[kind])
-            kept[key] = T3(state, multilingual=kind == "multilingual", precision=precision, **options)
+            kept[key] = T3(state, kind=kind, precision=precision, **options)
         return kept[key]
 
     return make
@@ -159,4 +160,4 @@ def test_another_checkpoint_is_refused_by_name(folders, damage, message):
     state = {**loading.read_t3_state(folders("english") / T3_FILES["english"]), **damage}
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
-        T3(state, multilingual=False)
+        T3(state, kind="english")

@@ -12,18 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 
+from realtts.accel.held import give_memory, host_copy, weights_of
 from realtts.errors import OffloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from torch import nn
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = ["OffloadedModule", "TakingTurns", "on_device"]
+
+_T = TypeVar("_T")
 
 
 class _Weight(NamedTuple):
@@ -44,10 +45,14 @@ class OffloadedModule:
     Parameters and buffers stay the same objects; ties, hooks and references hold.
 
     Args:
-        module: Its weights are moved to the host now.
+        module: An ``nn.Module``, or any object whose weights lie on the device already (`realtts.accel.held`): they are
+            moved to the host now. Tensors that such an object gets later stay where they are.
         device: Where it computes. The host itself is allowed: then nothing is ever copied.
         enabled: The setting ``cpu_offload``. False: it goes to the device at first use and stays there.
         copy: How one weight gets to a device that is not CUDA, by default ``Tensor.to``.
+
+    Raises:
+        OffloadError: A weight was made in inference mode, so that it cannot get other memory.
 
     Attributes:
         module: The module.
@@ -57,7 +62,7 @@ class OffloadedModule:
 
     def __init__(
         self,
-        module: nn.Module,
+        module: Any,
         device: torch.device | str,
         *,
         enabled: bool = True,
@@ -74,11 +79,14 @@ class OffloadedModule:
         self._stream: torch.cuda.Stream | None = torch.cuda.Stream(self.device) if on_cuda else None
         self._arrived: torch.cuda.Event | None = None
         self._weights = [
-            _Weight(name, tensor, _host_copy(tensor, pinned=on_cuda), is_buffer)
-            for name, tensor, is_buffer in _all_tensors(module)
+            _Weight(name, tensor, host_copy(tensor, pinned=on_cuda), is_buffer)
+            for name, tensor, is_buffer in weights_of(module, self.device)
         ]
         for weight in self._weights:
-            _point(weight.tensor, weight.host)
+            if weight.tensor.is_inference():
+                raise self._error(f"{weight.name!r} was made in inference mode", "load the weights outside of it")
+        for weight in self._weights:
+            give_memory(weight.tensor, weight.host)
         self.nbytes = sum(weight.host.nbytes for weight in self._weights)
 
     @property
@@ -87,7 +95,7 @@ class OffloadedModule:
         return self._loaded is not None
 
     @contextlib.contextmanager
-    def use(self) -> Iterator[nn.Module]:
+    def use(self) -> Iterator[Any]:
         """The module, on the device for the body; nested uses share one stay.
 
         Raises:
@@ -117,7 +125,7 @@ class OffloadedModule:
             with torch.inference_mode(mode=False), torch.no_grad():
                 copies = self._copy_all()
             for weight, copy in zip(self._weights, copies, strict=True):
-                _point(weight.tensor, copy)
+                give_memory(weight.tensor, copy)
             self._loaded = [
                 _OnDevice(copy, weight.tensor._version) for weight, copy in zip(self._weights, copies, strict=True)
             ]
@@ -152,7 +160,7 @@ class OffloadedModule:
                     if changed and there.data is not weight.host:
                         weight.host.copy_(there.data)
             for weight in self._weights:
-                _point(weight.tensor, weight.host)
+                give_memory(weight.tensor, weight.host)
             self._loaded = None
 
     def _copy_all(self) -> list[torch.Tensor]:
@@ -192,7 +200,7 @@ class TakingTurns:
     The one used last stays until another is asked for, so using it again costs nothing.
 
     Args:
-        modules: Name -> module, in the order in which they usually run.
+        modules: Name -> module, in the order in which they usually run; see `OffloadedModule`.
         device: Where they compute.
         enabled: The setting ``cpu_offload``. False: all go to the device at first use and stay.
         copy: As in `OffloadedModule`.
@@ -200,20 +208,41 @@ class TakingTurns:
 
     def __init__(
         self,
-        modules: Mapping[str, nn.Module],
+        modules: Mapping[str, Any],
         device: torch.device | str,
         *,
         enabled: bool = True,
         copy: Callable[[torch.Tensor, torch.device], torch.Tensor] | None = None,
     ) -> None:
-        self._members = {
-            name: OffloadedModule(module, device, enabled=enabled, copy=copy) for name, module in modules.items()
-        }
-        self._enabled = enabled
+        self._device, self._enabled, self._copy = device, enabled, copy
         self._lock = threading.RLock()
+        self._members: dict[str, OffloadedModule] = {}
+        for name, module in modules.items():
+            self.add(name, module)
+
+    def add(self, name: str, module: Any) -> None:
+        """Let another module take turns, or one in the place of another."""
+        with self._lock:
+            member = OffloadedModule(module, self._device, enabled=self._enabled, copy=self._copy)
+            self._members[name] = member
+
+    def each(self, name: str, items: Iterable[_T]) -> Iterator[_T]:
+        """Items that a module makes one by one: it has its turn while it makes one, and not while a reader holds it.
+
+        Raises:
+            OffloadError: As `use`.
+        """
+        made = iter(items)
+        while True:
+            with self.use(name):
+                try:
+                    item = next(made)
+                except StopIteration:
+                    return
+            yield item
 
     @contextlib.contextmanager
-    def use(self, name: str, *, then: str | None = None) -> Iterator[nn.Module]:
+    def use(self, name: str, *, then: str | None = None) -> Iterator[Any]:
         """One of the modules, on the device for the body at least. Another thread's turn waits for its end.
 
         Args:
@@ -264,7 +293,7 @@ class TakingTurns:
 
 
 @contextlib.contextmanager
-def on_device(module: nn.Module, device: torch.device | str, *, enabled: bool = True) -> Iterator[nn.Module]:
+def on_device(module: Any, device: torch.device | str, *, enabled: bool = True) -> Iterator[Any]:
     """A module on the device for the body of one ``with`` statement, and on the host after it.
 
     To go there often, keep an `OffloadedModule`: it pins host memory once.
@@ -276,21 +305,3 @@ def on_device(module: nn.Module, device: torch.device | str, *, enabled: bool = 
     """
     with OffloadedModule(module, device, enabled=enabled).use() as there:
         yield there
-
-
-def _all_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
-    """Each parameter and buffer once, however many names it has, and whether it is a buffer."""
-    yield from ((name, tensor, False) for name, tensor in module.named_parameters())
-    yield from ((name, tensor, True) for name, tensor in module.named_buffers())
-
-
-def _host_copy(tensor: torch.Tensor, *, pinned: bool) -> torch.Tensor:
-    with torch.inference_mode(mode=False), torch.no_grad():
-        host = tensor.detach().to("cpu")
-        return host.pin_memory() if pinned and not host.is_pinned() else host
-
-
-def _point(tensor: torch.Tensor, data: torch.Tensor) -> None:
-    """Give a tensor other storage and leave the object, which others refer to."""
-    with torch.inference_mode(mode=False):
-        tensor.data = data

@@ -39,6 +39,7 @@ class FakeOptions(Options):
     delay_s: float = Field(0.0, ge=0, le=10, description="Seconds of waiting before each word.")
     runaway: bool = Field(False, description="Never end; a seed derived from the first one does end.")
     runaway_seeds: tuple[int, ...] = Field((), description="Seeds that never end.")
+    hasty_seeds: tuple[int, ...] = Field((), description="Seeds that end after the first word.")
     silent: bool = Field(False, description="Yield zeros.")
     max_new_tokens: int | None = Field(None, ge=1, description="Most words; reaching it is no runaway.")
 
@@ -149,7 +150,7 @@ def _tones(request: Request) -> Iterator[Chunk]:
 
 def _words(request: Request, options: FakeOptions) -> Iterator[re.Match[str]]:
     found = list(_WORD.finditer(request.text))
-    yield from found
+    yield from found[:1] if request.seed in options.hasty_seeds else found
     while options.runaway or request.seed in options.runaway_seeds:
         yield found[-1]
 

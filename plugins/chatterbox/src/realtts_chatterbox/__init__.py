@@ -40,6 +40,7 @@ spec = ProviderSpec(
     reference_seconds=(1.0, 60.0),
     # A Chinese character lasts 0.25 s, a Latin one 0.07 s: no speech is twice as slow as the former.
     max_seconds_per_char=0.5,
+    min_seconds_per_char=0.02,  # the fastest speakers need 0.04
     environment=Environment(
         python=">=3.10,<3.14",
         # spacy-pkuseg and pykakasi, for Chinese and Japanese, are installed by the plugin's extra "cjk".

@@ -77,8 +77,15 @@ def empty_voice_encoder() -> Any:
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
 
 
-def fill(
-    network: nn.Module, state: State, device: str, who: str, *, prefix: str = "", optional: tuple[str, ...] = ()
+def fill(  # noqa: PLR0913 - two of them are seldom given
+    network: nn.Module,
+    state: State,
+    device: str,
+    who: str,
+    *,
+    prefix: str = "",
+    optional: tuple[str, ...] = (),
+    extras: bool = False,
 ) -> None:
     """Give a network the tensors of a file, in float32, and make it ready for inference.
 
@@ -89,19 +96,26 @@ def fill(
         who: The file, for messages.
         prefix: Of the names in the file that are the network's; others are not looked at.
         optional: Names that may stand in the file and are not used.
+        extras: Whether any others may, too.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
         CheckpointCorrupt: A tensor cannot be read.
     """
-    for name, full in check(network, state, who, prefix=prefix, optional=optional).items():
+    for name, full in check(network, state, who, prefix=prefix, optional=optional, extras=extras).items():
         tensor = state[full]
         _put(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
     network.to(device).requires_grad_(requires_grad=False).eval()
 
 
 def check(
-    network: nn.Module, state: State, who: str, *, prefix: str = "", optional: tuple[str, ...] = ()
+    network: nn.Module,
+    state: State,
+    who: str,
+    *,
+    prefix: str = "",
+    optional: tuple[str, ...] = (),
+    extras: bool = False,
 ) -> dict[str, str]:
     """The network's names of a file's tensors; arguments as of `fill`.
 
@@ -113,9 +127,12 @@ def check(
     for name in optional:
         names.pop(name, None)
     missing = {n for n in wanted.keys() - names.keys() if not (n.endswith(_TOLERATED) and not wanted[n].is_meta)}
-    for what, found in (("missing", missing), ("unexpected", names.keys() - wanted.keys())):
+    unexpected = names.keys() - wanted.keys()
+    for what, found in (("missing", missing), ("unexpected", set() if extras else unexpected)):
         if found:
             raise mismatch(f"{len(found)} tensors are {what}, the first is {prefix}{min(found)}", who)
+    for name in unexpected:
+        del names[name]
     for name, full in names.items():
         if shapes[full] != tuple(wanted[name].shape):
             raise mismatch(f"{full} has the shape {shapes[full]}, expected {tuple(wanted[name].shape)}", who)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,9 +16,11 @@ from realtts_chatterbox.vocoder import Vocoder, faded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from torch import Tensor
 
+    from realtts.accel.cuda_graph import GraphBackend
     from realtts.context import Context
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
@@ -37,6 +40,8 @@ class Codec:
         device: Where they run.
         dtype: Of the flow's estimator.
         turbo: Whether the flow is Turbo's, and speech ends with silence.
+        backend: Captures the flow's steps and the vocoder as graphs; None computes them eagerly.
+        fused: Take torch's attention everywhere.
     """
 
     def __init__(
@@ -47,11 +52,15 @@ class Codec:
         device: str,
         dtype: torch.dtype,
         turbo: bool,
+        backend: GraphBackend | None = None,
+        fused: bool = False,
     ) -> None:
         self._device, self._turbo = torch.device(device), turbo
         self._dtype = str(dtype).removeprefix("torch.")
-        self.flow = Flow.from_state_dict(flow, device=self._device, dtype=dtype, meanflow=turbo)
-        self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device)
+        self.flow = Flow.from_state_dict(
+            flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
+        )
+        self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device, backend=backend)
 
     def whole(
         self,
@@ -80,8 +89,22 @@ class Codec:
                     samples = faded(self.vocoder.samples(mel, noise))
                 yield index, samples
 
-    def stream(self, ask: Ask, voice: Conditionals, cancelled: Callable[[], bool]) -> SpeechStream:
-        """Samples of one request while its tokens are still being drawn."""
+    def stream(
+        self,
+        context: Context,
+        ask: Ask,
+        voice: Conditionals,
+        cancelled: Callable[[], bool],
+        turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> SpeechStream:
+        """Samples of one request while its tokens are still drawn; ``turn`` is entered whenever some are computed."""
+
+        @contextlib.contextmanager
+        def timed(stage: str, steps: int) -> Iterator[None]:
+            dtype = self._dtype if stage == "flow" else "float32"
+            with stages.timed(context, stage, steps=steps, dtype=dtype), turn():
+                yield
+
         noise = Noise(ask.seed)
         mel = MelStream(
             self.flow,
@@ -91,8 +114,9 @@ class Codec:
             lookahead_tokens=ask.lookahead_tokens,
             steps=ask.steps,
             cancelled=cancelled,
+            timed=timed,
         )
-        return SpeechStream(mel, SampleStream(self.vocoder, noise), cancelled)
+        return SpeechStream(mel, SampleStream(self.vocoder, noise, timed), cancelled)
 
     def ending(self) -> tuple[int, ...]:
         """Tokens that follow the last one."""

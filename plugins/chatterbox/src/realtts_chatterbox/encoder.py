@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, product, wide
 
 if TYPE_CHECKING:
@@ -35,15 +36,16 @@ class Encoder:
     Args:
         state: Upstream's tensors without prefix.
         device: Where to compute.
+        fused: Take torch's attention instead of products.
     """
 
-    def __init__(self, state: State, device: torch.device) -> None:
+    def __init__(self, state: State, device: torch.device, *, fused: bool = False) -> None:
         full = {name: tensor.to(device, torch.float32) for name, tensor in state.items()}
         self._embeds = [_Embed(full, name) for name in ("embed.", "up_embed.")]
         self._ahead = [_conv(full, f"pre_lookahead_layer.conv{n}") for n in (1, 2)]
         self._up = _conv(full, "up_layer.conv")
         self._stages = [
-            [_Layer(full, f"{stage}.{n}.") for n in range(_count(full, f"{stage}."))]
+            [_Layer(full, f"{stage}.{n}.", fused) for n in range(_count(full, f"{stage}."))]
             for stage in ("encoders", "up_encoders")
         ]
         self._after = full["after_norm.weight"], full["after_norm.bias"]
@@ -82,7 +84,8 @@ class _Embed:
 class _Layer:
     """Attention with relative positions and a feed-forward network."""
 
-    def __init__(self, state: State, name: str) -> None:
+    def __init__(self, state: State, name: str, fused: bool) -> None:
+        self._fused = fused
         attn = f"{name}self_attn."
         self._u, self._v = (state[f"{attn}pos_bias_{kind}"] for kind in "uv")
         self._heads, self._width = self._u.shape
@@ -104,12 +107,14 @@ class _Layer:
         n, heads, width = len(x), self._heads, self._width
         q, k, v = linear(x, *self._qkv).view(n, 3, heads, width).unbind(1)
         p = linear(positions, self._pos).view(2 * n - 1, heads, width).transpose(0, 1)
-        k, v = k.transpose(0, 1), v.transpose(0, 1)
-        near = product((q + self._u).transpose(0, 1), k)
+        near, k, v = (q + self._u).transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1)
         far = product((q + self._v).transpose(0, 1), p)
         # row i of `far` begins at the position n - 1 - i: the diagonal as a view, (heads, n, n)
         far = far.contiguous().as_strided((heads, n, n), (n * (2 * n - 1), 2 * n - 2, 1), n - 1)
-        weights = near.add_(far).div_(math.sqrt(width)).softmax(-1)
+        if self._fused:
+            scale = 1 / math.sqrt(width)
+            return attend((near * (scale * QUERY_SCALE))[None], k[None], v[None], fused=True, mask=far * scale)[0]
+        weights = product(near, k).add_(far).div_(math.sqrt(width)).softmax(-1)
         return product(weights, v.transpose(1, 2)).transpose(0, 1).reshape(n, heads * width)
 
 

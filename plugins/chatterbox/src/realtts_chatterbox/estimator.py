@@ -1,7 +1,8 @@
 """The network inside the flow's solver: upstream's ConditionalDecoder with one level of channels.
 
 Its convolutions look back only, and its attention sees whole sequences; so sequences lie packed with two frames of
-zeros between them (`Packing`), and neither padding nor masks are needed. Weights keep upstream's names (checkpoint:
+zeros between them (`Packing`), and neither padding nor masks are needed. Sequences that are padded all the same,
+because a graph's shapes are fixed, need a mask of keys and nothing else. Weights keep upstream's names (checkpoint:
 ``flow.decoder.estimator.*``).
 """
 
@@ -16,12 +17,14 @@ from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, mish, wide
-from realtts_chatterbox.packing import GAP, Packing
+from realtts_chatterbox.packing import GAP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
+
+    from realtts_chatterbox.packing import Layout
 
     State = Mapping[str, Tensor]
 
@@ -39,20 +42,19 @@ class Prepared:
     """What all steps of one call share.
 
     Attributes:
-        packing: Where the rows lie.
-        gaps: Frames between them.
-        source: For each frame of a row the frame of the solver's state.
+        layout: Where the rows lie.
         conv: What the first convolution makes of the conditioning, (frames, channels).
         residual: The same for the first residual, (frames, channels).
         times: Of each residual block: what the time adds at each step, (blocks, steps, channels).
+        mask: What is added to the scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
+            None: nothing is padded. With one, all sequences of the packing are equally long.
     """
 
-    packing: Packing
-    gaps: Tensor
-    source: Tensor
+    layout: Layout
     conv: Tensor
     residual: Tensor
     times: Tensor
+    mask: Tensor | None = None
 
 
 class Estimator:
@@ -64,15 +66,17 @@ class Estimator:
         state: Upstream's tensors without prefix.
         device: Where to compute.
         dtype: Of the weights and activations inside.
+        fused: Take torch's attention on the CPU too.
     """
 
-    def __init__(self, state: State, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(self, state: State, device: torch.device, dtype: torch.dtype, *, fused: bool = False) -> None:
         self.device, self.dtype = device, dtype
         full = {name: tensor.to(device, torch.float32) for name, tensor in state.items()}
         stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(_count(state, "mid_blocks."))), "up_blocks.0"]
         self._resnets = [_Resnet(full, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
         self._blocks = [
-            [_Block(full, f"{stage}.1.{n}.", dtype) for n in range(_count(state, f"{stage}.1."))] for stage in stages
+            [_Block(full, f"{stage}.1.{n}.", dtype, fused) for n in range(_count(state, f"{stage}.1."))]
+            for stage in stages
         ]
         self._down = _Conv(full, "down_blocks.0.2.", dtype)
         self._up = _Conv(full, "up_blocks.0.2.", dtype)
@@ -82,30 +86,31 @@ class Estimator:
         self._mixer = full.get("time_embed_mixer.weight")
 
     @property
+    def bins(self) -> int:
+        """Width of the solver's state."""
+        return len(self._proj[1])
+
+    @property
     def meanflow(self) -> bool:
         """Whether it was trained to be told the end of its step too (Turbo)."""
         return self._mixer is not None
 
-    def prepared(self, packing: Packing, conditioning: Tensor, times: Tensor) -> Prepared:
+    def prepared(self, layout: Layout, conditioning: Tensor, times: Tensor) -> Prepared:
         """Compute what does not depend on the solver's state.
 
         Args:
-            packing: Of the rows: two for each request with guidance, of which the second is unconditional.
+            layout: Of the rows: two for each request with guidance, of which the second is unconditional.
             conditioning: mu, speaker and prompt, zero in the gaps, float32 (frames of one row each, 240).
             times: Of the solver, float32 (steps + 1,), from 0 to 1.
         """
-        conditional = packing.row(0, self.device)
-        rows = [packing.row(index, self.device) for index in range(packing.rows)]
-        source = torch.empty(packing.frames, dtype=torch.int64, device=self.device)
-        for row in rows:
-            source[row] = torch.arange(len(row), device=self.device)
+        conditional, frames = layout.rows[0], layout.packing.frames
         embedded = self._embedded(times)
         first = self._resnets[0]
-        fixed = [bias.expand(packing.frames, -1).clone() for bias in (first.conv1.bias, first.residual[1])]
+        fixed = [bias.expand(frames, -1).clone() for bias in (first.conv1.bias, first.residual[1])]
         fixed[0][conditional] += causal_conv(conditioning, first.given[0], None)
         fixed[1][conditional] += linear(conditioning, first.given[1])
         moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
-        return Prepared(packing, packing.gaps(self.device), source, fixed[0], fixed[1], moved.to(self.dtype))
+        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype))
 
     def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
         """One evaluation.
@@ -116,9 +121,9 @@ class Estimator:
             prepared: For this batch.
 
         Returns:
-            float32 (frames of all rows, 80); without meaning in the gaps.
+            float32 (frames of all rows, 80); without meaning in gaps and padding.
         """
-        gaps = prepared.gaps
+        gaps = prepared.layout.gaps
         h = self._first(x, step, prepared)
         skip = h = self._attended(0, h, prepared)
         h = self._down(h, gaps)
@@ -133,14 +138,15 @@ class Estimator:
     def _first(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
         """The first residual block: linear in its inputs, so only the state's part is computed at each step."""
         first = self._resnets[0]
-        h = causal_conv(x, first.conv1.weight, None)[prepared.source].add_(prepared.conv)
-        residual = linear(x, first.residual[0])[prepared.source].add_(prepared.residual)
+        source = prepared.layout.source
+        h = causal_conv(x, first.conv1.weight, None)[source].add_(prepared.conv)
+        residual = linear(x, first.residual[0])[source].add_(prepared.residual)
         h = first.conv1.activated(h.to(self.dtype)).add_(prepared.times[0, step])
-        return first.conv2(h, prepared.gaps).add_(residual.to(self.dtype))
+        return first.conv2(h, prepared.layout.gaps).add_(residual.to(self.dtype))
 
     def _attended(self, stage: int, x: Tensor, prepared: Prepared) -> Tensor:
         for block in self._blocks[stage]:
-            x = block(x, prepared.packing)
+            x = block(x, prepared)
         return x
 
     def _embedded(self, times: Tensor) -> Tensor:
@@ -206,7 +212,8 @@ class _Resnet:
 class _Block:
     """Attention and a feed-forward network, each behind a norm."""
 
-    def __init__(self, state: State, name: str, dtype: torch.dtype) -> None:
+    def __init__(self, state: State, name: str, dtype: torch.dtype, fused: bool) -> None:
+        self._fused = fused
         q, k, v = (state[f"{name}attn1.to_{part}.weight"] for part in "qkv")
         self._heads = len(q) // _HEAD_DIM
         self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
@@ -214,22 +221,25 @@ class _Block:
         found = [(state[weight].to(dtype), state[bias].to(dtype)) for weight, bias in pairs]
         self._norm1, self._out, self._norm3, self._up, self._down = found
 
-    def __call__(self, x: Tensor, packing: Packing) -> Tensor:
+    def __call__(self, x: Tensor, prepared: Prepared) -> Tensor:
         qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
-        x = linear(self._mixed(qkv, packing), *self._out).add_(x)
+        x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
         h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))
         return linear(h, *self._down).add_(x)
 
-    def _mixed(self, qkv: Tensor, packing: Packing) -> Tensor:
+    def _mixed(self, qkv: Tensor, prepared: Prepared) -> Tensor:
         """Attention within each sequence, (frames, heads * width)."""
-        rows, width = packing.rows, self._heads * _HEAD_DIM
+        packing, mask, width = prepared.layout.packing, prepared.mask, self._heads * _HEAD_DIM
         out = qkv.new_empty(len(qkv), width)
-        for begin, length in packing.spans:
+        # masked sequences are all equally long: one call does them all
+        spans = packing.spans if mask is None else packing.spans[:1]
+        rows = packing.rows if mask is None else len(mask)
+        for begin, length in spans:
             part = slice(begin, begin + rows * (length + GAP))
             split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
             q, k, v = split.permute(2, 0, 3, 1, 4)
             sequence = out[part].view(rows, length + GAP, width)
-            sequence[:, :length] = attend(q, k, v)
+            sequence[:, :length] = attend(q, k, v, fused=self._fused, mask=mask)
             sequence[:, length:] = 0
         return out
 

@@ -1,7 +1,7 @@
 """Speech tokens to mel spectrograms: upstream's CausalMaskedDiffWithXvec with its solver.
 
-Nothing here is padded: the encoder takes requests one by one, the estimator packs their frames. So a request's mel does
-not depend on what is computed beside it.
+Nothing is padded but for graphs (`realtts_chatterbox.solver`): the encoder takes requests one by one, the estimator
+packs their frames. So a request's mel does not depend on what is computed beside it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,21 @@ from torch.nn import functional
 from realtts.accel.dense import linear
 from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
 from realtts_chatterbox.estimator import Estimator
-from realtts_chatterbox.packing import Packing
+from realtts_chatterbox.solver import Cancelled, EagerSolver, GraphedSolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
+    from realtts.accel.cuda_graph import GraphBackend
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.noise import Noise
+    from realtts_chatterbox.solver import Solver
 
 __all__ = ["FRAMES_PER_TOKEN", "LOOKAHEAD", "Cancelled", "Flow", "Piece", "never"]
 
 FRAMES_PER_TOKEN = 2
-
-_GUIDANCE = 0.7
-"""How far the direction is moved away from the unconditional one; upstream's inference_cfg_rate."""
-
-
-class Cancelled(Exception):
-    """The request is no longer wanted; raised between two steps, never shown to users."""
 
 
 def never() -> bool:
@@ -63,22 +58,33 @@ class Piece:
 
 
 class Flow:
-    """The flow of one checkpoint; without state, so requests can share it.
+    """The flow of one checkpoint; nothing of a request stays in it, so requests can share it, one at a time.
 
     Args:
         state: Upstream's tensors without ``flow.``.
         device: Where to compute.
         dtype: Of the estimator; everything else is float32.
         meanflow: Whether it is Turbo's: no guidance, 2 steps.
+        backend: Captures the solver's steps as graphs; None computes them eagerly.
+        fused: Take torch's attention everywhere.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype, meanflow: bool) -> None:
+    def __init__(  # noqa: PLR0917 - `from_state_dict` names them
+        self,
+        state: Mapping[str, Tensor],
+        device: torch.device,
+        dtype: torch.dtype,
+        meanflow: bool,
+        backend: GraphBackend | None = None,
+        fused: bool = False,
+    ) -> None:
         self.device, self.meanflow = device, meanflow
         self._embedding = state["input_embedding.weight"].to(device, torch.float32)
         self._speaker = _pair(state, "spk_embed_affine_layer", device)
         self._proj = _pair(state, "encoder_proj", device)
-        self._encoder = Encoder(_below(state, "encoder."), device)
-        self._estimator = Estimator(_below(state, "decoder.estimator."), device, dtype)
+        self._encoder = Encoder(_below(state, "encoder."), device, fused=fused)
+        estimator = Estimator(_below(state, "decoder.estimator."), device, dtype, fused=fused)
+        self._solver: Solver = EagerSolver(estimator) if backend is None else GraphedSolver(estimator, backend)
 
     @classmethod
     def from_state_dict(
@@ -88,13 +94,15 @@ class Flow:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         meanflow: bool = False,
+        backend: GraphBackend | None = None,
+        fused: bool = False,
     ) -> Flow:
         """Take the weights by upstream's names; sizes are read off them.
 
         Raises:
             KeyError: A tensor is missing.
         """
-        return cls(state, device, dtype, meanflow)
+        return cls(state, device, dtype, meanflow, backend, fused)
 
     @property
     def vocabulary(self) -> int:
@@ -145,17 +153,14 @@ class Flow:
         """As `mel`, also for stretches: float32 (80, 2 n) each, 6 frames fewer for one that is not final."""
         features = []
         for piece in pieces:
-            _ask(cancelled)
+            if cancelled():
+                raise Cancelled
             features.append(self._features(piece))
-        lengths = tuple(len(mu) for mu in features)
-        single = Packing(lengths)
         given = [self._conditioning(piece, mu) for piece, mu in zip(pieces, features, strict=True)]
         starts = [self._start(piece, len(mu)) for piece, mu in zip(pieces, features, strict=True)]
         times = self._times(steps or self.default_steps)
-        x = self._solved(single, single.packed(given), single.packed(starts), times, cancelled)
-        skipped = [piece.voice.mel.shape[1] for piece in pieces]
-        ends = zip(single.spans, skipped, strict=True)
-        return [x[begin + skip : begin + length].T.contiguous() for (begin, length), skip in ends]
+        found = zip(self._solver(given, starts, times, cancelled), pieces, strict=True)
+        return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in found]
 
     def _features(self, piece: Piece) -> Tensor:
         """What the encoder makes of prompt and tokens, float32 (frames, 80)."""
@@ -181,27 +186,6 @@ class Flow:
     def _times(self, steps: int) -> Tensor:
         times = torch.linspace(0, 1, steps + 1, device=self.device)
         return times if self.meanflow else 1 - torch.cos(times * 0.5 * math.pi)
-
-    def _solved(
-        self, single: Packing, given: Tensor, x: Tensor, times: Tensor, cancelled: Callable[[], bool]
-    ) -> Tensor:
-        """Euler's method."""
-        packing = Packing(single.lengths, 1 if self.meanflow else 2)
-        prepared = self._estimator.prepared(packing, given, times)
-        rows = [packing.row(index, self.device) for index in range(packing.rows)]
-        gaps = single.gaps(self.device)
-        for step in range(len(times) - 1):
-            _ask(cancelled)
-            moved = self._estimator(x, step, prepared)
-            if not self.meanflow:
-                moved = (1.0 + _GUIDANCE) * moved[rows[0]] - _GUIDANCE * moved[rows[1]]
-            x = (x + (times[step + 1] - times[step]) * moved).index_fill_(0, gaps, 0)
-        return x
-
-
-def _ask(cancelled: Callable[[], bool]) -> None:
-    if cancelled():
-        raise Cancelled
 
 
 def _pair(state: Mapping[str, Tensor], name: str, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -154,10 +154,13 @@ def _language(kind: str, language: str | None) -> str:
 
 
 def _cap(text: str, language: str, options: ChatterboxOptions) -> int:
-    """Tokens that a text can need: 4 s, and three times the length that ordinary speech has."""
+    """Tokens that a text can need: 2.5 s, and three times the length that ordinary speech has.
+
+    What the model does beyond is not speech: after a short text it is known to go on with noises.
+    """
     if options.max_new_tokens is not None:
         return options.max_new_tokens
-    return round(TOKENS_PER_SECOND * (4 + (0.5 if language in _DENSE else 0.2) * len(text)))
+    return round(TOKENS_PER_SECOND * (2.5 + (0.5 if language in _DENSE else 0.2) * len(text)))
 
 
 def _steps(kind: str, options: ChatterboxOptions) -> tuple[int, tuple[str, ...]]:

@@ -142,7 +142,7 @@ def read_s3gen(files: Mapping[str, Path], kind: str, device: str) -> Any:
     path = _s3gen_path(files)
     state = read_state(path)
     s3gen = empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path)))
-    fill(s3gen, state, device, _who(path))
+    fill(s3gen, state, device, _who(path), extras=_may_have_extras(path))
     return s3gen
 
 
@@ -180,7 +180,8 @@ def codec_states(files: Mapping[str, Path], kind: str) -> tuple[dict[str, Tensor
     """
     path = _s3gen_path(files)
     state = read_state(path)
-    check(empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path))), state, _who(path))
+    empty = empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path)))
+    check(empty, state, _who(path), extras=_may_have_extras(path))
     return _below(state, "flow."), _below(state, "mel2wav.")
 
 
@@ -236,6 +237,11 @@ def _below(state: State, prefix: str) -> dict[str, Tensor]:
 def _s3gen_path(files: Mapping[str, Path]) -> Path:
     names = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
     return files[next(name for name in names if name in files)]
+
+
+def _may_have_extras(path: Path) -> bool:
+    """Whether upstream, too, does not mind tensors in this file that it has no place for."""
+    return path.name == "s3gen.safetensors"
 
 
 def _who(path: Path) -> str:

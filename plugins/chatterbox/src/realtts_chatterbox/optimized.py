@@ -6,7 +6,7 @@ Not run on a GPU yet: the rungs with CUDA graphs are tested with `realtts.testin
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,19 +22,19 @@ from realtts.speech import Chunk, VoiceInfo
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.conditioning import BUILTIN, RATE, resolve_voice
-from realtts_chatterbox.engines import LoopEngine, UpstreamEngine, utterance_of
-from realtts_chatterbox.files import T3_FILES, kind_of, known_kind
+from realtts_chatterbox.engine import Engine, utterance_of
+from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.flow import Cancelled
-from realtts_chatterbox.frontend import Ask, prepare
+from realtts_chatterbox.frontend import DEFAULTS, Ask, prepare
 from realtts_chatterbox.loading import (
     codec_states,
     fetch,
     read_builtin,
     read_encoders,
-    read_t3,
     read_t3_state,
     read_tokenizer,
 )
+from realtts_chatterbox.offloading import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts_chatterbox.reference import SOUNDS
 from realtts_chatterbox.watermark import Watermarker
 
@@ -46,13 +46,15 @@ if TYPE_CHECKING:
     from realtts.checkpoints import Files
     from realtts.context import Context, Rung
     from realtts.speech import FinishReason, Request
-    from realtts_chatterbox.engines import Engine
     from realtts_chatterbox.loading import Encoders
     from realtts_chatterbox.text import TextReader
 
 __all__ = ["Optimized", "OptimizedModel"]
 
 _WARM_TEXT = "Warm up."
+
+_GRAPHED_TOKENS = (8, 75, 150, 225)
+"""Lengths whose graphs of flow and vocoder are captured while loading, up to 9 s; others when they are first needed."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ class OptimizedModel:
         encoders: What makes conditionals; read when a voice is first unknown.
         engine: Draws tokens; None before `convert_precision` and after `unload`.
         codec: Makes samples of them; None as `engine`.
+        turns: Who of ``t3``, ``codec`` and ``encoders`` has the device.
     """
 
     kind: str
@@ -80,6 +83,7 @@ class OptimizedModel:
     encoders: Encoders | None = None
     engine: Engine | None = None
     codec: Codec | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
 class Optimized:
@@ -88,17 +92,12 @@ class Optimized:
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
         """The usual ones; beside quantized weights of T3 the flow computes in the context's type."""
-        usual = decoder_rungs(context, beside=context.dtype)
-        if context.settings.quantization == "auto" and _is_turbo(context):
-            return [rung for rung in usual if rung.settings["quantization"] == "none"]
-        return usual
+        return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA; nothing of Turbo is quantized."""
-        if context.settings.quantization != "none" and _is_turbo(context):
-            return "Turbo's T3 cannot be quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
-        return why_no_graphs(context)
+        """Graphs need CUDA, and weights that do not move."""
+        return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
@@ -112,6 +111,7 @@ class Optimized:
             read_builtin(files),
             watermarker,
             DiskVoiceCache.of(context.settings, context.voice_cache),
+            turns=turns_of(context),
         )
 
     @hookimpl
@@ -119,19 +119,28 @@ class Optimized:
         """Read and pack the weights: T3 quantized or in half precision, S3Gen's estimator in half, the rest float32."""
         turbo = model.kind == "turbo"
         dtype: torch.dtype = getattr(torch, context.dtype)
-        if turbo:
-            model.engine = UpstreamEngine(read_t3(model.files, model.kind, context.device))
-        else:
-            model.engine = LoopEngine(
-                read_t3_state(model.files[T3_FILES[model.kind]]),
-                kind=model.kind,
-                device=context.device,
-                precision=precision_of(context),
-                backend=graphs_of(context),
-            )
+        model.engine = Engine(
+            read_t3_state(model.files[T3_FILES[model.kind]]),
+            kind=model.kind,
+            device=context.device,
+            precision=precision_of(context),
+            backend=graphs_of(context),
+        )
+        model.turns.add("t3", model.engine)
         flow, vocoder = codec_states(model.files, model.kind)
-        model.codec = Codec(flow, vocoder, device=context.device, dtype=dtype, turbo=turbo)
+        model.codec = Codec(
+            flow,
+            vocoder,
+            device=context.device,
+            dtype=dtype,
+            turbo=turbo,
+            backend=graphs_of(context),
+            fused=context.settings.attention != "auto",
+        )
+        model.turns.add("codec", model.codec)
         details = {**model.engine.details, "flow_dtype": context.dtype, "attention": "sdpa"}
+        if model.turns.offloaded:
+            details["no_cuda_graphs"] = "cpu_offload moves the weights"
         context.report(Event("optimization.details", data=details))
 
     @hookimpl
@@ -143,11 +152,13 @@ class Optimized:
         assert model.engine is not None
         voice = model.builtin or _nobody()
         ask = _warm_ask(model)
-        if isinstance(model.engine, LoopEngine):
+        with model.turns.use("t3"):
             model.engine.t3.warm_up(utterance_of(ask, voice))
-        tokens = [0] * 8
-        for _, samples in model.codec.whole(context, [tokens], [ask], [voice], lambda: False):
-            check_finite(samples, "chatterbox")
+        lengths = _GRAPHED_TOKENS if context.settings.cuda_graphs is True else _GRAPHED_TOKENS[:1]
+        with model.turns.use("codec"):
+            for length in lengths:
+                for _, samples in model.codec.whole(context, [[0] * length], [ask], [voice], lambda: False):
+                    check_finite(samples, "chatterbox")
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
@@ -174,17 +185,7 @@ class Optimized:
     def unload(self, context: Context, model: OptimizedModel) -> None:
         """Let go of the weights, whoever still holds the model."""
         model.engine = model.codec = model.encoders = model.watermarker = None
-
-
-def _is_turbo(context: Context) -> bool:
-    """Whether the checkpoint is Turbo's; False where only a download could tell."""
-    checkpoint = context.checkpoint
-    if checkpoint is None:
-        return False
-    if checkpoint.path is None:
-        return known_kind(checkpoint) == "turbo"
-    names = {path.name for path in checkpoint.path.iterdir()} if checkpoint.path.is_dir() else set()
-    return bool(names & set(T3_FILES.values())) and kind_of(names) == "turbo"
+        model.turns = Turns()
 
 
 def _whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
@@ -196,7 +197,7 @@ def _whole(context: Context, model: OptimizedModel, requests: Sequence[Request])
     cancelled = [request.cancelled for request in requests]
     tokens: list[list[int]] = [[] for _ in requests]
     reasons: list[FinishReason | None] = [None] * len(requests)
-    for row, new, reason in model.engine.decode(context, asks, voices, cancelled):
+    for row, new, reason in model.turns.each("t3", model.engine.decode(context, asks, voices, cancelled)):
         tokens[row] += heard(new)
         reasons[row] = reason
     counts = [len(found) for found in tokens]
@@ -210,7 +211,8 @@ def _whole(context: Context, model: OptimizedModel, requests: Sequence[Request])
         return all(stopped() for stopped in cancelled)
 
     with contextlib.suppress(Cancelled):
-        for row, samples in model.codec.whole(context, tokens, asks, voices, nobody_waits):
+        spoken = model.codec.whole(context, tokens, asks, voices, nobody_waits)
+        for row, samples in model.turns.each("codec", spoken):
             yield row, _chunk(context, model, asks[row], _host(samples), reasons[row], counts[row])
 
 
@@ -220,16 +222,17 @@ def _live(context: Context, model: OptimizedModel, request: Request) -> Iterator
     assert model.codec is not None, "used after unload"
     ask = prepare(context, model.reader, request)
     voice = _voice_of(context, model, request)
-    stream = model.codec.stream(ask, voice, request.cancelled)
+    # Tokens come a few at a time, and most of them only wait: the codec takes its turn when it has enough.
+    stream = model.codec.stream(context, ask, voice, request.cancelled, lambda: model.turns.use("codec"))
     counted = 0
     with contextlib.suppress(Cancelled):
-        for _, new, reason in model.engine.decode(context, [ask], [voice], [request.cancelled]):
+        drawn = model.engine.decode(context, [ask], [voice], [request.cancelled])
+        for _, new, reason in model.turns.each("t3", drawn):
             tokens = heard(new)
             counted += len(tokens)
             final = reason is not None
             said = [*tokens, *(model.codec.ending() if final else ())]
-            with stages.timed(context, "sound"):
-                samples = stream.push(said, final=final)
+            samples = stream.push(said, final=final)
             if len(samples) or final:
                 yield _chunk(context, model, ask, _host(samples), reason, counted)
                 counted = 0
@@ -262,14 +265,18 @@ def _host(samples: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
 
 def _voice_of(context: Context, model: OptimizedModel, request: Request) -> Conditionals:
     """The conditionals of the request's voice; the networks that make them are read when one is first unknown."""
+    with contextlib.ExitStack() as while_needed:
 
-    def encoders() -> Encoders:
-        if model.encoders is None:
-            model.encoders = read_encoders(model.files, model.kind, context.device)
-        return model.encoders
+        def encoders() -> Encoders:
+            if model.encoders is None:
+                model.turns.clear()
+                model.encoders = read_encoders(model.files, model.kind, context.device)
+                model.turns.add("encoders", model.encoders)
+            while_needed.enter_context(model.turns.use("encoders"))
+            return model.encoders
 
-    found = resolve_voice(context, request, model.kind, encoders, model.builtin, cache=model.voices)
-    if context.settings.cpu_offload is True:
+        found = resolve_voice(context, request, model.kind, encoders, model.builtin, cache=model.voices)
+    if context.settings.cpu_offload and not model.turns.offloaded:
         model.encoders = None
     return found
 
@@ -285,7 +292,7 @@ def _warm_ask(model: OptimizedModel) -> Ask:
         repetition_penalty=1.2,
         min_p=0.05,
         top_p=1.0,
-        top_k=0,
+        top_k=int(DEFAULTS[model.kind].top_k or 0),
         least=2,
         most=2,
         forced=True,

@@ -1,6 +1,7 @@
 """Sequences of different lengths one behind the other, so that nothing is computed for padding.
 
-Two frames of zeros follow each sequence: as much as the causal convolutions of the estimator look back.
+Two frames of zeros follow each sequence: as much as the causal convolutions of the estimator look back. Where shapes
+must be the same again and again, for graphs, lengths are rounded up (`bucket`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,20 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["GAP", "Packing"]
+__all__ = ["GAP", "Layout", "Packing", "bucket"]
 
 GAP = 2
 """Frames between sequences."""
+
+_SMALLEST, _PER_OCTAVE = 128, 4
+
+
+def bucket(frames: int) -> int:
+    """Frames to which a length is rounded up: at most a quarter more beyond 128, and 4 values for each doubling."""
+    if frames <= _SMALLEST:
+        return _SMALLEST
+    step = (1 << (frames - 1).bit_length()) // (2 * _PER_OCTAVE)
+    return -(-frames // step) * step
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,35 @@ class Packing:
         return torch.cat(pieces).to(device)
 
     def packed(self, sequences: Sequence[Tensor]) -> Tensor:
-        """The requests' (frames, channels) as one tensor, for a packing of one row each."""
+        """The requests' (frames, channels) as one tensor, for a packing of one row each; zeros behind shorter ones."""
         out = sequences[0].new_zeros(self.frames, sequences[0].shape[1])
         for (begin, length), sequence in zip(self.spans, sequences, strict=True):
-            out[begin : begin + length] = sequence
+            assert len(sequence) <= length
+            out[begin : begin + len(sequence)] = sequence
         return out
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A packing as indices on the device, int64.
+
+    Attributes:
+        packing: Where the frames lie.
+        gaps: Frames that belong to no sequence.
+        rows: For each row the frames of it, `Packing.row`.
+        source: For each frame the frame of a packing of one row each that it stands for.
+    """
+
+    packing: Packing
+    gaps: Tensor
+    rows: tuple[Tensor, ...]
+    source: Tensor
+
+    @classmethod
+    def of(cls, packing: Packing, device: torch.device) -> Layout:
+        """The indices of a packing."""
+        rows = tuple(packing.row(index, device) for index in range(packing.rows))
+        source = torch.empty(packing.frames, dtype=torch.int64, device=device)
+        for row in rows:
+            source[row] = torch.arange(len(row), device=device)
+        return cls(packing, packing.gaps(device), rows, source)

@@ -8,6 +8,7 @@ view, and its stretches equal the whole's.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from realtts_chatterbox.noise import Noise
     from realtts_chatterbox.vocoder import Vocoder
 
+    Timed = Callable[[str, int], contextlib.AbstractContextManager[object]]
+    """Times a stage, ``flow`` or ``vocoder``, of so many steps."""
+
 __all__ = ["MelStream", "SampleStream", "SpeechStream"]
+
+
+def untimed(_stage: str, _steps: int) -> contextlib.AbstractContextManager[object]:
+    """For calls whose time nobody asks for."""
+    return contextlib.nullcontext()
 
 
 class SpeechStream:
@@ -78,6 +87,7 @@ class MelStream:
         left_tokens: Before a piece that are computed again with it.
         steps: Of the flow's solver.
         cancelled: Asked before each of its steps.
+        timed: Wraps what is computed.
     """
 
     def __init__(
@@ -92,6 +102,7 @@ class MelStream:
         left_tokens: int = 10,
         steps: int | None = None,
         cancelled: Callable[[], bool] = never,
+        timed: Timed = untimed,
     ) -> None:
         assert chunk_tokens >= 1
         assert growth >= 1
@@ -100,7 +111,7 @@ class MelStream:
         self._flow, self._voice, self._noise = flow, voice, noise
         self._size, self._growth = float(chunk_tokens), growth
         self._ahead, self._left = lookahead_tokens, left_tokens
-        self._steps, self._cancelled = steps, cancelled
+        self._steps, self._cancelled, self._timed = steps or flow.default_steps, cancelled, timed
         self._tokens: list[int] = []  # from `_begin` on
         self._begin = 0
         self._done = 0  # tokens whose mel was handed out
@@ -132,7 +143,8 @@ class MelStream:
             begin=FRAMES_PER_TOKEN * self._begin,
             final=size is None,
         )
-        mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
+        with self._timed("flow", self._steps):
+            mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
         mel = mel[:, FRAMES_PER_TOKEN * left : FRAMES_PER_TOKEN * (left + count)]
         self._done += count
         drop = max(0, left + count - self._left)
@@ -147,10 +159,11 @@ class SampleStream:
     Args:
         vocoder: For the samples.
         noise: Of the request.
+        timed: Wraps what is computed.
     """
 
-    def __init__(self, vocoder: Vocoder, noise: Noise) -> None:
-        self._vocoder, self._noise = vocoder, noise
+    def __init__(self, vocoder: Vocoder, noise: Noise, timed: Timed = untimed) -> None:
+        self._vocoder, self._noise, self._timed = vocoder, noise, timed
         self._phase = vocoder.start()
         self._mel = torch.empty(vocoder.bins, 0, device=vocoder.device)  # from frame `_begin` on
         self._source = torch.empty(0, device=vocoder.device)  # of the frames from `_begin` to the phase's
@@ -159,6 +172,12 @@ class SampleStream:
 
     def push(self, mel: Tensor, *, final: bool) -> Tensor:
         """Take the mel that follows, (80, frames); hand out samples, float32 (n,), perhaps none."""
+        if not mel.shape[1] and not final:
+            return self._source[:0]
+        with self._timed("vocoder", 1):
+            return self._pushed(mel, final=final)
+
+    def _pushed(self, mel: Tensor, *, final: bool) -> Tensor:
         self._mel = torch.cat([self._mel, mel.to(self._mel)], 1)
         known = self._begin + self._mel.shape[1]
         self._excite(known if final else known - PITCH_CONTEXT)

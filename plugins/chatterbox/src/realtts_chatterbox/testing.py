@@ -74,7 +74,7 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
         assert model.parts is not None
         drawn = tokens_of(context, model.parts, ask, voice, request.cancelled)
     else:
-        blocks = model.engine.decode(context, [ask], [voice], [request.cancelled])
+        blocks = model.turns.each("t3", model.engine.decode(context, [ask], [voice], [request.cancelled]))
         drawn = [token for _, new, _ in blocks for token in new]
     return np.array([token for token in drawn if token != STOP], np.int64)
 
@@ -89,7 +89,8 @@ def teacher_forced(
         assert model.parts is not None
         logits = logits_along(model.parts.t3, ask, voice, past)
     else:
-        logits = model.engine.logits(ask, voice, past)
+        with model.turns.use("t3"):
+            logits = model.engine.logits(ask, voice, past)
     found: NDArray[np.float32] = logits.float().cpu().numpy()
     return found
 

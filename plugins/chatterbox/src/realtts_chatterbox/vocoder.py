@@ -16,12 +16,15 @@ import torch
 from torch.nn import functional
 
 from realtts_chatterbox.noise import HARMONICS, SAMPLES_PER_FRAME
+from realtts_chatterbox.vocoder_body import Body, pair
+from realtts_chatterbox.vocoder_graphs import GraphedBody
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
+    from realtts.accel.cuda_graph import GraphBackend
     from realtts_chatterbox.noise import Noise
 
     State = Mapping[str, Tensor]
@@ -39,13 +42,10 @@ CONTEXT = 15
 FADE = 960
 """Samples at the beginning that upstream silences and fades in: the voice prompt may be heard in them."""
 
-_UPS = (8, 5, 3)
 _FFT, _HOP = 16, 4
-_DILATIONS = (1, 3, 5)
 _VOICED_HZ = 10.0
 _AMPLITUDE, _BREATH = 0.1, 0.003
 _LOUDEST = 0.99
-_RESBLOCKS = 3
 
 
 @dataclass(frozen=True)
@@ -62,42 +62,37 @@ class Phase:
 
 
 class Vocoder:
-    """The vocoder of one checkpoint; without state, so requests can share it.
+    """The vocoder of one checkpoint; nothing of a request stays in it, so requests can share it, one at a time.
 
     Args:
         state: Upstream's tensors without ``mel2wav.``; weight norm is folded into the weights here.
         device: Where to compute.
+        backend: Captures the convolutions as graphs; None computes them eagerly.
+
+    Attributes:
+        device: Where to compute.
+        bins: Bands of the mel spectrogram.
     """
 
-    def __init__(self, state: State, device: torch.device) -> None:
+    def __init__(self, state: State, device: torch.device, backend: GraphBackend | None = None) -> None:
         self.device = device
         full = _folded({name: tensor.to(device, torch.float32) for name, tensor in state.items()})
-        self._pitch = [_pair(full, f"f0_predictor.condnet.{n}") for n in (0, 2, 4, 6, 8)]
-        self._classifier = _pair(full, "f0_predictor.classifier")
-        self._merge = _pair(full, "m_source.l_linear")
-        self._pre, self._post = _pair(full, "conv_pre"), _pair(full, "conv_post")
-        stages = range(len(_UPS))
-        self._ups = [_pair(full, f"ups.{n}") for n in stages]
-        self._source_downs = [_pair(full, f"source_downs.{n}") for n in stages]
-        self._source_blocks = [_ResBlock(full, f"source_resblocks.{n}.") for n in stages]
-        self._blocks = [
-            [_ResBlock(full, f"resblocks.{n * _RESBLOCKS + m}.") for m in range(_RESBLOCKS)] for n in stages
-        ]
+        self._pitch = [pair(full, f"f0_predictor.condnet.{n}") for n in (0, 2, 4, 6, 8)]
+        self._classifier = pair(full, "f0_predictor.classifier")
+        self._merge = pair(full, "m_source.l_linear")
+        body = Body(full)
+        self.bins = body.bins
+        self._body: Body | GraphedBody = body if backend is None else GraphedBody(body, backend)
         self._window = torch.hann_window(_FFT, periodic=True, dtype=torch.float64).float().to(device)
 
     @classmethod
-    def from_state_dict(cls, state: State, *, device: torch.device) -> Vocoder:
+    def from_state_dict(cls, state: State, *, device: torch.device, backend: GraphBackend | None = None) -> Vocoder:
         """Take the weights by upstream's names; sizes are read off them.
 
         Raises:
             KeyError: A tensor is missing.
         """
-        return cls(state, device)
-
-    @property
-    def bins(self) -> int:
-        """Bands of the mel spectrogram."""
-        return self._pre[0].shape[1]
+        return cls(state, device, backend)
 
     @torch.inference_mode()
     def samples(self, mel: Tensor, noise: Noise) -> Tensor:
@@ -163,50 +158,12 @@ class Vocoder:
         """
         spectrum = torch.stft(source[None], _FFT, _HOP, _FFT, window=self._window, return_complex=True)
         excitation = torch.cat([spectrum.real, spectrum.imag], 1)
-        x = functional.conv1d(mel[None], *self._pre, padding=3)
-        for index, up in enumerate(_UPS):
-            x = self._stage(index, up, functional.leaky_relu_(x, 0.1), excitation)
-        x = functional.conv1d(functional.leaky_relu_(x), *self._post, padding=3)
+        x = self._body(mel, excitation)
         bins = _FFT // 2 + 1
         magnitude = x[:, :bins].exp().clamp_(max=100.0)
         angle = x[:, bins:].sin()
         found = torch.istft(torch.polar(magnitude, angle), _FFT, _HOP, _FFT, window=self._window)
         return found[0].clamp_(-_LOUDEST, _LOUDEST)
-
-    def _stage(self, index: int, up: int, x: Tensor, excitation: Tensor) -> Tensor:
-        weight, bias = self._ups[index]
-        x = functional.conv_transpose1d(x, weight, bias, stride=up, padding=(weight.shape[2] - up) // 2)
-        if index == len(_UPS) - 1:
-            x = torch.cat([x[:, :, 1:2], x], 2)  # the transform has one frame more than hops
-        x = x.add_(self._source_blocks[index](self._lowered(index, excitation)))
-        total = self._blocks[index][0](x)
-        for block in self._blocks[index][1:]:
-            total = total.add_(block(x))
-        return total.div_(_RESBLOCKS)
-
-    def _lowered(self, index: int, excitation: Tensor) -> Tensor:
-        weight, bias = self._source_downs[index]
-        stride = math.prod(_UPS[index + 1 :])
-        return functional.conv1d(excitation, weight, bias, stride=stride, padding=stride // 2 if stride > 1 else 0)
-
-
-class _ResBlock:
-    """Three pairs of convolutions with residuals, each behind Snake's activation."""
-
-    def __init__(self, state: State, name: str) -> None:
-        self._pairs = [
-            (_pair(state, f"{name}convs1.{n}"), _pair(state, f"{name}convs2.{n}")) for n in range(len(_DILATIONS))
-        ]
-        self._alphas = [
-            tuple(_snake_weights(state[f"{name}activations{m}.{n}.alpha"]) for m in (1, 2))
-            for n in range(len(_DILATIONS))
-        ]
-
-    def __call__(self, x: Tensor) -> Tensor:
-        for dilation, (first, second), (alpha, beta) in zip(_DILATIONS, self._pairs, self._alphas, strict=True):
-            h = _conv(_snake(x, *alpha), first, dilation)
-            x = _conv(_snake(h, *beta), second, 1).add_(x)
-        return x
 
 
 def faded(samples: Tensor, begin: int = 0) -> Tensor:
@@ -226,24 +183,6 @@ def faded(samples: Tensor, begin: int = 0) -> Tensor:
     gains[half:] = (torch.cos(torch.linspace(torch.pi, 0, half)) + 1) / 2
     gains = gains[begin : begin + len(samples)].to(samples.device)
     return torch.cat([samples[: len(gains)] * gains, samples[len(gains) :]])
-
-
-def _conv(x: Tensor, pair: tuple[Tensor, Tensor], dilation: int) -> Tensor:
-    return functional.conv1d(x, *pair, dilation=dilation, padding=dilation * (pair[0].shape[2] - 1) // 2)
-
-
-def _snake_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
-    alpha = alpha[:, None].contiguous()
-    return alpha, 1.0 / (alpha + 1e-9)
-
-
-def _snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
-    """``x + sin(alpha x) ** 2 / alpha``, (1, channels, n)."""
-    return torch.addcmul(x, (x * alpha).sin_().square_(), inverse)
-
-
-def _pair(state: State, name: str) -> tuple[Tensor, Tensor]:
-    return state[f"{name}.weight"], state[f"{name}.bias"]
 
 
 def _folded(state: State) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""A Llama-family decoder for speech language models: static KV, packed weights, the model's own step inside.
+"""A decoder of the Llama and GPT-2 families for speech language models: static KV, packed weights, graphs.
 
 `Decoder` is the network, `KVCache` its memory, `DecodeLoop` the loop around both: it embeds, decodes, samples and
 freezes finished rows without asking the host, as one CUDA graph where graphs are on.

@@ -1,17 +1,20 @@
-"""The shape of a decoder, read from the configuration of transformers' Llama, Qwen2 and Qwen3 or written by hand."""
+"""The shape of a decoder, read from the configuration of transformers' Llama, Qwen2, Qwen3 and GPT-2 or by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from realtts.errors import CheckpointMismatch, DecoderError
 
 __all__ = ["DecoderConfig", "Llama3Scaling", "Rope"]
 
-_FAMILIES = ("llama", "qwen2", "qwen3")
+_LLAMAS = ("llama", "qwen2", "qwen3")
 _REQUIRED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+_GPT2_REQUIRED = ("n_embd", "n_layer", "n_head")
+_GPT2_LACKS = ("scale_attn_by_inverse_layer_idx", "reorder_and_upcast_attn", "add_cross_attention")
+_GPT2_ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")
 _LLAMA3 = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
 
 
@@ -47,7 +50,11 @@ class Rope:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """A pre-norm decoder with RMS norm, rotary attention and a gated SiLU MLP.
+    """A pre-norm decoder of one of two families.
+
+    ``"llama"``: RMS norm, rotary attention, an MLP gated by SiLU, and no biases but those of ``qkv_bias``. ``"gpt2"``:
+    LayerNorm, an MLP of GELU's tanh form, biases on every norm and linear layer, and no rotation: its learned positions
+    are the embeddings' business, and so the caller's.
 
     Attributes:
         layers: Number of layers.
@@ -58,8 +65,9 @@ class DecoderConfig:
         mlp_size: Width of the MLP.
         norm_eps: Epsilon of the norms.
         qk_norm: RMS norm on each head of queries and keys (Qwen3).
-        qkv_bias: Biases on queries, keys and values (Qwen2).
-        rope: Rotary embedding.
+        qkv_bias: Biases on queries, keys and values (Qwen2); of ``"gpt2"`` they are always there.
+        rope: Rotary embedding; None: none, which ``"gpt2"`` wants.
+        family: ``"llama"`` or ``"gpt2"``; it also says what a checkpoint's tensors are called.
 
     Raises:
         DecoderError: Numbers that do not fit each other.
@@ -74,16 +82,28 @@ class DecoderConfig:
     norm_eps: float = 1e-6
     qk_norm: bool = False
     qkv_bias: bool = False
-    rope: Rope = Rope()
+    rope: Rope | None = Rope()
+    family: Literal["llama", "gpt2"] = "llama"
 
     def __post_init__(self) -> None:
         for name in ("layers", "hidden_size", "heads", "kv_heads", "head_dim", "mlp_size"):
             if getattr(self, name) < 1:
                 raise _unsupported(f"{name} is {getattr(self, name)}", "give a positive number")
-        if self.heads % self.kv_heads or self.head_dim % 2:
+        if self.heads % self.kv_heads or (self.rope is not None and self.head_dim % 2):
             raise _unsupported(
                 f"{self.heads} heads, {self.kv_heads} kv_heads, head_dim {self.head_dim}",
-                "kv_heads must divide heads, and head_dim must be even",
+                "kv_heads must divide heads, and a head_dim that is rotated must be even",
+            )
+        if self.family == "gpt2":
+            self._check_gpt2()
+
+    def _check_gpt2(self) -> None:
+        if self.rope is not None or self.qk_norm or self.qkv_bias:
+            raise _unsupported("family is 'gpt2' with rope, qk_norm or qkv_bias", "give rope=None and leave the others")
+        if self.kv_heads != self.heads or self.heads * self.head_dim != self.hidden_size:
+            raise _unsupported(
+                f"{self.heads} heads of {self.head_dim}, {self.kv_heads} kv_heads, width {self.hidden_size}",
+                "in GPT-2 kv_heads equal heads, and heads times head_dim is the width",
             )
 
     @classmethod
@@ -96,12 +116,13 @@ class DecoderConfig:
         """
         values = dict(config if isinstance(config, Mapping) else config.to_dict())
         family = values.get("model_type")
-        if family not in _FAMILIES:
-            raise _unsupported(f"model_type is {family!r}", f"use one of {', '.join(_FAMILIES)}, or give DecoderConfig")
+        if family == "gpt2":
+            return cls(**_gpt2(values))
+        if family not in _LLAMAS:
+            known = ", ".join((*_LLAMAS, "gpt2"))
+            raise _unsupported(f"model_type is {family!r}", f"use one of {known}, or give DecoderConfig")
         _refuse_what_is_missing(values)
-        absent = [name for name in _REQUIRED if values.get(name) is None]
-        if absent:
-            raise _incomplete(f"{absent[0]} is missing")
+        _check_complete(values, _REQUIRED)
         heads, hidden = values["num_attention_heads"], values["hidden_size"]
         bias = bool(values.get("attention_bias", False))
         if bias:
@@ -120,6 +141,37 @@ class DecoderConfig:
             qkv_bias=family == "qwen2",
             rope=_rope(values),
         )
+
+
+def _gpt2(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments for a configuration of GPT-2."""
+    _check_complete(values, _GPT2_REQUIRED)
+    for name in _GPT2_LACKS:
+        if values.get(name):
+            raise _unsupported(f"{name} is true", "not supported")
+    if not values.get("scale_attn_weights", True):
+        raise _unsupported("scale_attn_weights is false", "only scaled attention is supported")
+    activation = values.get("activation_function", _GPT2_ACTIVATIONS[0])
+    if activation not in _GPT2_ACTIVATIONS:
+        raise _unsupported(f"activation_function is {activation!r}", f"only {_GPT2_ACTIVATIONS[0]} is supported")
+    hidden, heads = values["n_embd"], values["n_head"]
+    return {
+        "layers": values["n_layer"],
+        "hidden_size": hidden,
+        "heads": heads,
+        "kv_heads": heads,
+        "head_dim": hidden // heads,
+        "mlp_size": values.get("n_inner") or 4 * hidden,
+        "norm_eps": values.get("layer_norm_epsilon", 1e-5),
+        "rope": None,
+        "family": "gpt2",
+    }
+
+
+def _check_complete(values: Mapping[str, Any], names: Sequence[str]) -> None:
+    absent = [name for name in names if values.get(name) is None]
+    if absent:
+        raise _incomplete(f"{absent[0]} is missing")
 
 
 def _refuse_what_is_missing(values: Mapping[str, Any]) -> None:

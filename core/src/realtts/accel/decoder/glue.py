@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
@@ -15,16 +15,26 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["Glue", "gated", "heads", "normed"]
+    from realtts.accel.decoder.config import DecoderConfig
+
+__all__ = ["Glue", "gated", "gelu", "heads", "normed"]
 
 
-def normed(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """RMS norm (Zhang and Sennrich, 2019, arXiv:1910.07467) over the last dimension."""
-    return functional.rms_norm(x, weight.shape, weight, eps)
+def normed(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> Tensor:
+    """RMS norm (Zhang and Sennrich, 2019, arXiv:1910.07467) over the last dimension; with a bias LayerNorm."""
+    if bias is None:
+        return functional.rms_norm(x, weight.shape, weight, eps)
+    return functional.layer_norm(x, weight.shape, weight, bias, eps)
 
 
 def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cost time
-    qkv: Tensor, q_norm: Tensor | None, k_norm: Tensor | None, eps: float, cos: Tensor, sin: Tensor, kv_heads: int
+    qkv: Tensor,
+    q_norm: Tensor | None,
+    k_norm: Tensor | None,
+    eps: float,
+    cos: Tensor | None,
+    sin: Tensor | None,
+    kv_heads: int,
 ) -> tuple[Tensor, Tensor]:
     """Split, norm and rotate.
 
@@ -33,8 +43,8 @@ def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cos
         q_norm: (head_dim,) or None.
         k_norm: (head_dim,) or None.
         eps: Epsilon of the norms.
-        cos: (tokens, 1, head_dim).
-        sin: (tokens, 1, head_dim), as `rotated` wants it.
+        cos: (tokens, 1, head_dim), or None: nothing is rotated.
+        sin: (tokens, 1, head_dim), as `rotated` wants it, or None.
         kv_heads: Key and value heads.
 
     Returns:
@@ -42,9 +52,11 @@ def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cos
     """
     q, k, v = qkv.split_with_sizes([qkv.shape[1] - 2 * kv_heads, kv_heads, kv_heads], 1)
     if q_norm is not None:
-        q = normed(q, q_norm, eps)
+        q = normed(q, q_norm, None, eps)
     if k_norm is not None:
-        k = normed(k, k_norm, eps)
+        k = normed(k, k_norm, None, eps)
+    if cos is None or sin is None:
+        return q, torch.stack([k, v], 1)
     return rotated(q, cos, sin), torch.stack([rotated(k, cos, sin), v], 1)
 
 
@@ -54,6 +66,11 @@ def gated(gate_up: Tensor) -> Tensor:
     return functional.silu(gate) * up
 
 
+def gelu(up: Tensor) -> Tensor:
+    """GELU (Hendrycks and Gimpel, 2016, arXiv:1606.08415) in the tanh form, which GPT-2 was trained with."""
+    return functional.gelu(up, approximate="tanh")
+
+
 @dataclass(frozen=True)
 class Glue:
     """The functions in the form in which a decoder calls them.
@@ -61,9 +78,18 @@ class Glue:
     Attributes:
         normed: As `normed`.
         heads: As `heads`.
-        gated: As `gated`.
+        activated: What stands inside the MLP, as `gated` or `gelu`.
     """
 
     normed: Callable[..., Tensor] = normed
     heads: Callable[..., tuple[Tensor, Tensor]] = heads
-    gated: Callable[..., Tensor] = gated
+    activated: Callable[..., Tensor] = gated
+
+    @classmethod
+    def of(cls, config: DecoderConfig) -> Glue:
+        """The plain functions of a decoder."""
+        return cls(activated=gelu if config.family == "gpt2" else gated)
+
+    def mapped(self, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Glue:
+        """The functions after a change of each, such as compilation."""
+        return Glue(change(self.normed), change(self.heads), change(self.activated))

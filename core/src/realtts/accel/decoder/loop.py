@@ -16,7 +16,7 @@ from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -62,12 +62,17 @@ class DecodeLoop:
         streams: Number of streams.
         cap: Slots of the cache: prompt and new tokens together.
         row_state: The model's own tensors per row, given to ``next_embedding``. The loop adds ``"hidden"``: the hidden
-            states that the latest tokens were drawn from, (rows, hidden).
+            states that the latest tokens were drawn from, (rows, hidden), and ``"position"``: where the next input will
+            stand, int64 (rows,), for learned positions; of a row that has ended it may be one beyond the cap's last;
+            and ``"live"``, bool (streams,): streams that go on.
         taps: Attention to hand out at every step.
         backend: Capture each step as a graph of this backend; None runs eagerly.
         buckets: Attended lengths; default: steps of 64 slots.
         check_every: Steps between two looks at the device.
         noise: Source of noise; default: one generator per stream.
+        outputs: A tensor (streams, cap or more, ...) that ``next_embedding`` fills on its way, column ``step - 1`` for
+            the live streams; what is new comes with each `Block`, and the host does not wait for it.
+        structure: What else a captured step depends on: a graph is not replayed under another value.
     """
 
     def __init__(
@@ -85,6 +90,8 @@ class DecodeLoop:
         buckets: Buckets | None = None,
         check_every: int = 8,
         noise: NoiseSource | None = None,
+        outputs: Tensor | None = None,
+        structure: Callable[[], Hashable] = lambda: None,
     ) -> None:
         self.decoder, self.streams, self.check_every = decoder, streams, check_every
         self._head, self._next_embedding, self._taps = head, next_embedding, taps
@@ -95,8 +102,10 @@ class DecodeLoop:
         hidden = torch.zeros(
             self.cache.rows, decoder.config.hidden_size, dtype=decoder.precision.activations, device=decoder.device
         )
-        self.row_state: dict[str, Tensor] = {**(row_state or {}), "hidden": hidden}
         self._progress = Progress(streams, cap, decoder.device)
+        given = {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
+        self.row_state: dict[str, Tensor] = {**(row_state or {}), **given}
+        self._outputs, self._structure = outputs, structure
         self._graphs = self._runner(backend)
         self._waiting: deque[Snapshot] = deque()
         self._drawn = self._most = self._read_to = 0
@@ -197,12 +206,12 @@ class DecodeLoop:
             self.cache.reset()
             for attended in self._buckets.all():
                 self.cache.reach(attended)
-                self._graphs.run((attended, self.sampler.structure), functools.partial(self._advance, attended))
+                self._graphs.run(self._key(attended), functools.partial(self._advance, attended))
                 if attended >= up_to:
                     break
-            self.cache.reset()
             for tensor, value in kept:
                 tensor.copy_(value)
+            self.cache.reset()
 
     @property
     def graphs(self) -> list[object]:
@@ -221,7 +230,7 @@ class DecodeLoop:
             self._read_to = min(self._most, self._read_to + self.check_every)
             while self._drawn < self._read_to:  # `begin` drew the first
                 self.step()
-            return self._progress.snapshot(self._drawn, self.sampler.broken)
+            return self._progress.snapshot(self._drawn, self.sampler.broken, self._outputs)
 
     def step(self) -> None:
         """Queue one step of all streams, without a look at what it gives; `run` does that.
@@ -236,7 +245,7 @@ class DecodeLoop:
         if self._graphs is None:
             self._advance(attended)
         else:
-            self._graphs.run((attended, self.sampler.structure), lambda: self._advance(attended))
+            self._graphs.run(self._key(attended), lambda: self._advance(attended))
         self._drawn += 1
 
     def _advance(self, attended: int) -> None:
@@ -250,6 +259,9 @@ class DecodeLoop:
         self.sampler.observe(tokens, self._progress.live)
         live = self._progress.add(tokens, self.sampler.is_stop(tokens))
         self.cache.active.copy_(live.repeat(self._per_stream))
+
+    def _key(self, attended: int) -> Hashable:
+        return attended, (self.sampler.structure, self._structure())
 
     # -- helpers -------------------------------------------------------------------------------------------------
 

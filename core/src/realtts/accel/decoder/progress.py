@@ -24,12 +24,15 @@ class Block:
         finished: For each stream whether it has ended.
         stopped: For each stream whether a stop token ended it; False with ``finished``: it reached its limit.
         broken: Streams whose logits were not finite.
+        outputs: Columns of the loop's ``outputs`` that were written since the last look, (streams, n, ...), on the
+            host; of a stream that has ended, those beyond its end mean nothing.
     """
 
     tokens: tuple[tuple[int, ...], ...]
     finished: tuple[bool, ...]
     stopped: tuple[bool, ...]
     broken: tuple[int, ...] = ()
+    outputs: Tensor | None = None
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Snapshot:
     tokens: Tensor
     flags: Tensor
     counts: Tensor
+    outputs: Tensor
     done: torch.cuda.Event | None
 
 
@@ -87,25 +91,28 @@ class Progress:
         self.live.logical_and_(~stop & (self.count < self._limit))
         return self.live
 
-    def snapshot(self, drawn: int, broken: Tensor) -> Snapshot:
+    def snapshot(self, drawn: int, broken: Tensor, outputs: Tensor | None = None) -> Snapshot:
         """Begin to copy what the host wants to know, without waiting for it.
 
         Args:
             drawn: Draws so far, at least as many as at the last snapshot.
             broken: bool (streams,): streams whose logits were not finite.
+            outputs: (streams, columns, ...): what the model's own step writes, a column at each step.
         """
         # Live streams draw in step, so that the columns since the last snapshot hold all that is new.
-        parts = (self._tokens[:, self._seen : drawn], torch.stack([self.live, self._stopped, broken]), self.count)
+        parts = [self._tokens[:, self._seen : drawn], torch.stack([self.live, self._stopped, broken]), self.count]
+        # The step that writes a column draws the token of the next one.
+        parts.append(self._tokens[:, :0] if outputs is None else outputs[:, max(0, self._seen - 1) : drawn - 1])
         start, self._seen = self._seen, drawn
         if self.latest.device.type != "cuda":
-            tokens, flags, counts = (part.clone() for part in parts)
-            return Snapshot(start, tokens, flags, counts, None)
-        tokens, flags, counts = (
+            tokens, flags, counts, columns = (part.clone() for part in parts)
+            return Snapshot(start, tokens, flags, counts, columns, None)
+        tokens, flags, counts, columns = (
             torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(part, non_blocking=True) for part in parts
         )
         done = torch.cuda.Event()
         done.record()
-        return Snapshot(start, tokens, flags, counts, done)
+        return Snapshot(start, tokens, flags, counts, columns, done)
 
 
 def read(snapshot: Snapshot) -> Block:
@@ -120,4 +127,5 @@ def read(snapshot: Snapshot) -> Block:
         finished=tuple(not going for going in live),
         stopped=tuple(stopped),
         broken=tuple(stream for stream, is_broken in enumerate(broken) if is_broken),
+        outputs=snapshot.outputs,
     )

@@ -35,7 +35,7 @@ __all__ = ["LifeTests"]
 
 STATUS_KEYS = {
     "provider", "state", "variant", "rung", "optimization_enabled", "optimization_details", "attempts", "checkpoint",
-    "versions", "timings", "memory", "cache", "queue", "isolation", "settings",
+    "versions", "timings", "memory", "cache", "queue", "isolation", "worker", "settings",
 }  # fmt: skip
 DETAILS = {"device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload"}
 

@@ -73,6 +73,7 @@ class _Body(nn.Module):
         self.embed_tokens = nn.Embedding(vocabulary, config.hidden_size)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
         self.norm = nn.RMSNorm(config.hidden_size, config.norm_eps)
+        assert config.rope is not None, "a Llama"
         self._theta, self._head_dim = config.rope.theta, config.head_dim
 
     def forward(self, x: Tensor, past: Past) -> Tensor:

@@ -1,21 +1,18 @@
-"""Who draws the speech tokens of the optimized variant: the toolkit's T3, or upstream's for Turbo."""
+"""Draws the speech tokens of the optimized variant's requests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from realtts import stages
 from realtts.accel.sampling import SamplingParams
-from realtts_chatterbox.conditioning import to_upstream
-from realtts_chatterbox.flow import Cancelled
-from realtts_chatterbox.network import STOP, T3, Utterance
-from realtts_chatterbox.reference import draw
-from realtts_chatterbox.replay import logits_along
+from realtts_chatterbox.network import T3
+from realtts_chatterbox.utterance import Utterance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import DecodeLoop, Precision
@@ -29,31 +26,11 @@ if TYPE_CHECKING:
     Spoken = tuple[int, list[int], FinishReason | None]
     """Whose they are, new tokens, and why they are the last."""
 
-__all__ = ["Engine", "LoopEngine", "UpstreamEngine"]
+__all__ = ["Engine", "utterance_of"]
 
 
-class Engine(Protocol):
-    """Draws the tokens of some requests."""
-
-    def decode(
-        self,
-        context: Context,
-        asks: Sequence[Ask],
-        voices: Sequence[Conditionals],
-        cancelled: Sequence[Callable[[], bool]],
-    ) -> Generator[Spoken, None, None]:
-        """New tokens as they are drawn, the end not among them; nothing more of a request that was cancelled."""
-
-    def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
-        """What each of these tokens was drawn from, guidance applied: float32 (n, vocabulary)."""
-
-    @property
-    def details(self) -> dict[str, object]:
-        """For the status."""
-
-
-class LoopEngine:
-    """T3 of English and Multilingual on the toolkit's decoder.
+class Engine:
+    """T3 on the toolkit's decoder.
 
     Args:
         state: Upstream's tensors, read as they are asked for.
@@ -70,7 +47,7 @@ class LoopEngine:
         look = 1 if device == "cpu" else 8
         self.t3 = T3(
             state,
-            multilingual=kind == "multilingual",
+            kind=kind,
             device=device,
             precision=precision,
             backend=backend,
@@ -96,7 +73,7 @@ class LoopEngine:
         voices: Sequence[Conditionals],
         cancelled: Sequence[Callable[[], bool]],
     ) -> Generator[Spoken, None, None]:
-        """As `Engine.decode`, all requests at once."""
+        """New tokens as they are drawn, the end not among them; nothing more of a request that was cancelled."""
         utterances = [utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]
         try:
             with stages.timed(context, "t3") as work:
@@ -129,50 +106,11 @@ class LoopEngine:
                 return
 
     def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
-        """As `Engine.logits`."""
+        """What each of these tokens was drawn from, guidance applied: float32 (n, vocabulary)."""
         return self.t3.logits(utterance_of(ask, voice), tokens)
 
     def _bytes(self, loop: DecodeLoop) -> int:
         return self.t3.bytes_read(loop)
-
-
-class UpstreamEngine:
-    """Upstream's loop, one request after the other: Turbo's T3 is a GPT-2, which the toolkit's decoder is not.
-
-    Args:
-        t3: Upstream's network.
-    """
-
-    def __init__(self, t3: nn.Module) -> None:
-        self._t3 = t3
-
-    @property
-    def details(self) -> dict[str, object]:
-        """For the status."""
-        return {"weights": "fp32", "cuda_graphs": False, "t3": "upstream's loop"}
-
-    def decode(
-        self,
-        context: Context,
-        asks: Sequence[Ask],
-        voices: Sequence[Conditionals],
-        cancelled: Sequence[Callable[[], bool]],
-    ) -> Generator[Spoken, None, None]:
-        """As `Engine.decode`; each request's tokens come all at once."""
-        for row, (ask, voice, stopped) in enumerate(zip(asks, voices, cancelled, strict=True)):
-            condition, _ = to_upstream(voice, ask.exaggeration, context.device)
-            try:
-                with stages.timed(context, "t3", dtype="float32") as work:
-                    drawn = draw(self._t3, condition, ask, stopped)
-                    work.add(steps=len(drawn))
-            except Cancelled:
-                continue
-            ended = STOP in drawn or len(drawn) < ask.most
-            yield row, [t for t in drawn if t != STOP], "stop" if ended else "length"
-
-    def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
-        """As `Engine.logits`."""
-        return logits_along(self._t3, ask, voice, tokens)
 
 
 def utterance_of(ask: Ask, voice: Conditionals) -> Utterance:
@@ -187,6 +125,7 @@ def utterance_of(ask: Ask, voice: Conditionals) -> Utterance:
             repetition_penalty=ask.repetition_penalty,
             min_p=ask.min_p,
             top_p=ask.top_p,
+            top_k=ask.top_k,
             min_new_tokens=ask.least,
         ),
         seed=ask.seed,

@@ -1,0 +1,114 @@
+"""Where a prompt's tokens go in the cache, and whether they fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from realtts.accel.decoder.attend import allowed_keys
+from realtts.errors import DecoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.decoder.cache import KVCache
+
+__all__ = ["Places", "check_prompt", "count_prompt", "last_valid", "place_prompt"]
+
+
+class Places(NamedTuple):
+    """Of a prompt's tokens.
+
+    Attributes:
+        slots: int64 (rows, n).
+        positions: int64 (rows, n).
+        mask: (rows, 1, n, attended), additive, in the cache's type.
+    """
+
+    slots: Tensor
+    positions: Tensor
+    mask: Tensor
+
+
+def count_prompt(cache: KVCache, n: int, rows: Sequence[int] | None) -> int:
+    """Count the prompt's slots on the host; how many its rows use now."""
+    meant = range(cache.rows) if rows is None else rows
+    for row in meant:
+        cache.used[row] += n
+    attended = max(cache.used[row] for row in meant)
+    cache.reach(attended)
+    return attended
+
+
+def place_prompt(  # noqa: PLR0917 - called in one place
+    n: int, cache: KVCache, where: Tensor, valid: Tensor | None, positions: Tensor | None, attended: int
+) -> Places:
+    """Give each prompt token its slot and position, and move the rows on."""
+    offsets = torch.arange(n, device=cache.device)
+    if valid is None:
+        valid = torch.ones(len(where), n, dtype=torch.bool, device=cache.device)
+    slots = cache.slots[where][:, None] + offsets
+    if positions is None:
+        positions = (cache.positions[where][:, None] + valid.cumsum(1) - 1).clamp_(min=0)
+    known = cache.valid[where].scatter(1, slots, valid)
+    cache.valid[where] = known
+    cache.rotations[where] = cache.rotations[where].scatter(1, slots, positions)
+    keys = torch.arange(attended, device=cache.device)
+    earlier = known[:, None, :attended] & (keys <= slots[..., None])
+    # Padding looks at itself, because a row of nothing but -inf would be NaN, and NaN outlives every mask.
+    mask = allowed_keys(earlier | (keys == slots[..., None]), cache.dtype)[:, None]
+    last = last_valid(valid, len(where), n, cache.device)[:, None]
+    cache.slots[where] = slots.gather(1, last)[:, 0] + 1
+    cache.positions[where] = positions.gather(1, last)[:, 0] + 1
+    return Places(slots, positions, mask)
+
+
+def last_valid(valid: Tensor | None, rows: int, n: int, device: torch.device) -> Tensor:
+    """Index of each row's last valid position, (rows,)."""
+    offsets = torch.arange(n, device=device)
+    return offsets[-1:].expand(rows) if valid is None else (valid * offsets).amax(1)
+
+
+def check_prompt(  # noqa: PLR0917 - called in one place
+    x: Tensor,
+    cache: KVCache,
+    width: int,
+    limit: int,
+    valid: Tensor | None,
+    positions: Tensor | None,
+    rows: Sequence[int] | None,
+    *,
+    fresh: bool,
+) -> None:
+    """Check that a decoder of this width and so many positions can read a prompt; changes nothing.
+
+    Raises:
+        DecoderError: The prompt does not fit; says what does.
+    """
+    meant = list(range(cache.rows) if rows is None else rows)
+    if not meant or len(set(meant)) != len(meant) or not set(meant) <= set(range(cache.rows)):
+        raise _unfit(f"rows are {meant}", f"give some of {cache.rows} rows, each once")
+    if x.dim() != 3 or x.shape[0] != len(meant) or x.shape[1] < 1 or x.shape[2] != width:
+        wanted = f"({len(meant)}, n, {width}), n at least 1"
+        raise _unfit(f"embeddings have the shape {tuple(x.shape)}", f"give {wanted}")
+    n = x.shape[1]
+    for name, given in (("valid", valid), ("positions", positions)):
+        if given is not None and tuple(given.shape) != (len(meant), n):
+            raise _unfit(f"{name} has the shape {tuple(given.shape)}", f"give ({len(meant)}, {n})")
+    if valid is not None and not bool(valid.any(1).all()):
+        raise _unfit("a row of the prompt is nothing but padding", "leave it out")
+    if positions is not None and not 0 <= int(positions.min()) <= int(positions.max()) < limit:
+        raise _unfit(f"positions reach {int(positions.max())}", f"give 0 to {limit - 1}")
+    used = 0 if fresh else max(cache.used[row] for row in meant)
+    if used + n > cache.cap:
+        raise _unfit(
+            f"a prompt of {n} positions after {used}, but the cache has {cache.cap} slots",
+            "shorten the prompt or make the cache larger",
+        )
+
+
+def _unfit(what: str, fix: str) -> DecoderError:
+    return DecoderError(what, who="decoder", fix=fix)

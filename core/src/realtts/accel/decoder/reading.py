@@ -1,0 +1,79 @@
+"""Reading a decoder's weights from a state dict: nothing missing, nothing left over, every shape right."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realtts.accel.decoder.naming import naming_of
+from realtts.errors import CheckpointMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    import torch
+    from torch import Tensor
+
+    from realtts.accel.decoder.config import DecoderConfig
+    from realtts.accel.decoder.weights import LayerWeights
+
+__all__ = ["read_layers"]
+
+
+def read_layers(
+    config: DecoderConfig,
+    state: Mapping[str, Tensor],
+    prefix: str,
+    ignore: Collection[str] = (),
+    device: torch.device | str = "cpu",
+) -> tuple[Iterator[LayerWeights], Tensor, Tensor | None]:
+    """The layers, the final norm and its bias of a checkpoint in transformers' naming.
+
+    A layer is read when the iterator comes to it: a mapping that reads tensors from a file as they are asked for never
+    has more than one layer in memory. Names are checked at once, shapes as they come.
+
+    Args:
+        config: Shape of the decoder.
+        state: Tensors by name.
+        prefix: What stands before ``layers.0.`` and ``norm.weight``, or ``h.0.`` and ``ln_f.weight``, such as
+            ``"model."``.
+        ignore: Names below the prefix that belong to something else, such as ``embed_tokens.weight``.
+        device: Where the tensors go.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
+    """
+    naming, shapes = naming_of(config), _shapes(config)
+    own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+    own = {name for name in own if name not in ignore and not name.endswith(naming.computed)}
+    missing, unexpected = sorted(shapes.keys() - own), sorted(own - shapes.keys())
+    if missing or unexpected:
+        kind, names = ("missing", missing) if missing else ("unexpected", unexpected)
+        raise _wrong(f"{len(names)} tensors are {kind}, the first is {prefix}{names[0]!s}")
+
+    def read(name: str) -> Tensor:
+        tensor = state[prefix + name]
+        if tuple(tensor.shape) != shapes[name]:
+            raise _wrong(f"{prefix}{name} has the shape {tuple(tensor.shape)}, expected {shapes[name]}")
+        return tensor.to(device)
+
+    def layer(index: int) -> LayerWeights:
+        return naming.layer(config, lambda name: read(f"{naming.layers}{index}.{name}"))
+
+    bias = read(f"{naming.norm}.bias") if f"{naming.norm}.bias" in shapes else None
+    return (layer(index) for index in range(config.layers)), read(f"{naming.norm}.weight"), bias
+
+
+def _shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
+    naming = naming_of(config)
+    layer = naming.shapes(config)
+    found = {f"{naming.layers}{n}.{name}": shape for n in range(config.layers) for name, shape in layer.items()}
+    found[f"{naming.norm}.weight"] = (config.hidden_size,)
+    if config.family == "gpt2":
+        found[f"{naming.norm}.bias"] = (config.hidden_size,)
+    return found
+
+
+def _wrong(what: str) -> CheckpointMismatch:
+    return CheckpointMismatch(
+        what, who="decoder weights", fix="check that checkpoint and configuration belong together"
+    )

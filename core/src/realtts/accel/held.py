@@ -1,0 +1,109 @@
+"""The tensors that a module or any other object holds, and other memory for them: for what moves weights."""
+
+from __future__ import annotations
+
+import functools
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["give_memory", "held_tensors", "host_copy", "weights_of"]
+
+_LEAVES = (str, bytes, int, float, complex, type, types.ModuleType, torch.device, torch.dtype, torch.Generator)
+
+
+def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each tensor on a device that an object refers to, however deep, once, with a name that leads to it.
+
+    Attributes, slots, mappings, sequences, sets, modules, closures, bound methods and partial functions are followed;
+    classes, Python modules and globals are not. Packed tensors without memory of their own (oneDNN's) are left out.
+
+    Args:
+        thing: The object.
+        device: Tensors elsewhere are not its weights: counters on the host, say. Without an index: all of that type.
+    """
+    wanted = torch.device(device)
+    # Objects are kept while we walk, or the identity of one that is gone could be another's.
+    seen: dict[int, object] = {}
+    waiting: list[tuple[str, object]] = [("", thing)]
+    while waiting:
+        name, found = waiting.pop()
+        if found is None or isinstance(found, _LEAVES) or id(found) in seen:
+            continue
+        seen[id(found)] = found
+        if isinstance(found, torch.Tensor):
+            if _fits(found.device, wanted) and not found.is_mkldnn:
+                yield name.removeprefix("."), found
+        else:
+            waiting += [(name + step, value) for step, value in reversed(list(_inside(found)))]
+
+
+def weights_of(thing: object, device: torch.device) -> Iterator[tuple[str, torch.Tensor, bool]]:
+    """Each weight once, however many names it has, and whether it is a buffer.
+
+    Args:
+        thing: A module, whose parameters and buffers may lie anywhere, or an object as `held_tensors` takes it.
+        device: For the latter.
+    """
+    if isinstance(thing, nn.Module):
+        yield from ((name, tensor, False) for name, tensor in thing.named_parameters())
+        yield from ((name, tensor, True) for name, tensor in thing.named_buffers())
+    else:
+        yield from ((name, tensor, False) for name, tensor in held_tensors(thing, device))
+
+
+def host_copy(tensor: torch.Tensor, *, pinned: bool) -> torch.Tensor:
+    """The same values in host memory, page-locked if asked for; the tensor's own memory where that is so already."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        host = tensor.detach().to("cpu")
+        return host.pin_memory() if pinned and not host.is_pinned() else host
+
+
+def give_memory(tensor: torch.Tensor, data: torch.Tensor) -> None:
+    """Give a tensor other storage and leave the object, which others refer to."""
+    with torch.inference_mode(mode=False):
+        tensor.data = data
+
+
+def _inside(thing: object) -> Iterator[tuple[str, object]]:
+    if isinstance(thing, nn.Module):  # without hooks and children's own attributes, which are torch's business
+        yield from ((f".{name}", tensor) for name, tensor in (*thing.named_parameters(), *thing.named_buffers()))
+    elif isinstance(thing, Mapping):
+        yield from ((f"[{key!r}]", value) for key, value in thing.items())
+    elif isinstance(thing, (list, tuple, set, frozenset)):
+        yield from ((f"[{index}]", value) for index, value in enumerate(thing))
+    elif isinstance(thing, functools.partial):
+        yield from ((".func", thing.func), (".args", thing.args), (".keywords", thing.keywords))
+    elif isinstance(thing, types.MethodType):
+        yield ".__self__", thing.__self__
+    elif isinstance(thing, types.FunctionType):
+        yield from ((f".__closure__[{index}]", _content(cell)) for index, cell in enumerate(thing.__closure__ or ()))
+    else:
+        yield from ((f".{name}", value) for name, value in _attributes(thing))
+
+
+def _attributes(thing: object) -> Iterable[tuple[str, object]]:
+    yield from getattr(thing, "__dict__", {}).items()
+    for cls in type(thing).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            if name not in {"__dict__", "__weakref__"} and hasattr(thing, name):
+                yield name, getattr(thing, name)
+
+
+def _content(cell: types.CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing in it yet
+        return None
+
+
+def _fits(device: torch.device, wanted: torch.device) -> bool:
+    anywhere = wanted.index is None  # which torch's types do not know of
+    return device.type == wanted.type and (anywhere or device.index == wanted.index)

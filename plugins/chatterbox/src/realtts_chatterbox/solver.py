@@ -1,0 +1,202 @@
+"""Euler's method over the flow's estimator: step by step on packed sequences, or each step as one CUDA graph.
+
+A graph's shapes are fixed. So sequences are padded to a `bucket` of frames, requests of similar length share a graph,
+and there is one graph for each bucket and number of requests. Padding cannot reach true frames: convolutions look back
+only, attention's keys are masked, and the solver's state is zero behind each end after every step. Times are inputs of
+the graph, so it serves any number of steps.
+
+The graphs have not been run on a GPU yet. Kill switch: ``cuda_graphs=False``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from realtts.accel.cuda_graph import GraphRunner
+from realtts_chatterbox.packing import Layout, Packing, bucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts_chatterbox.estimator import Estimator, Prepared
+
+__all__ = ["Cancelled", "EagerSolver", "GraphedSolver", "Solver"]
+
+_GUIDANCE = 0.7
+"""How far the direction is moved away from the unconditional one; upstream's inference_cfg_rate."""
+
+_TOGETHER = 8
+"""Most requests in one graph."""
+
+
+class Cancelled(Exception):
+    """The request is no longer wanted; raised between two steps, never shown to users."""
+
+
+class Solver(Protocol):
+    """Solves the flow of several requests."""
+
+    def __call__(
+        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+    ) -> list[Tensor]:
+        """Move each start along the flow.
+
+        Args:
+            given: The estimator's inputs that stay, float32 (frames, 240) each.
+            starts: Float32 (frames, 80) each.
+            times: Of the solver, float32 (steps + 1,), from 0 to 1.
+            cancelled: Asked before each step.
+
+        Returns:
+            Float32 (frames, 80) each.
+
+        Raises:
+            Cancelled: If ``cancelled`` says so.
+        """
+
+
+class EagerSolver:
+    """All requests at once, each at its true length.
+
+    Args:
+        estimator: The network.
+    """
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+
+    def __call__(
+        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+    ) -> list[Tensor]:
+        """As `Solver`."""
+        single = Packing(tuple(len(start) for start in starts))
+        layout = Layout.of(_rows(single, self._estimator), self._estimator.device)
+        prepared = self._estimator.prepared(layout, single.packed(given), times)
+        x, gaps = single.packed(starts), single.gaps(self._estimator.device)
+        for step in range(len(times) - 1):
+            if cancelled():
+                raise Cancelled
+            direction = _direction(self._estimator, x, step, prepared)
+            x = (x + (times[step + 1] - times[step]) * direction).index_fill_(0, gaps, 0)
+        return [x[begin : begin + length] for begin, length in single.spans]
+
+
+class GraphedSolver:
+    """Each step as one graph. It keeps the graphs' tensors, so only one thread may use it at a time.
+
+    Args:
+        estimator: The network.
+        backend: Captures the steps.
+        limit: Most graphs kept; the least recently used goes first.
+    """
+
+    def __init__(self, estimator: Estimator, backend: GraphBackend, *, limit: int = 32) -> None:
+        self._estimator, self._backend, self._limit = estimator, backend, limit
+        self._steps: OrderedDict[tuple[int, int], _Step] = OrderedDict()
+
+    def __call__(
+        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+    ) -> list[Tensor]:
+        """As `Solver`."""
+        found: dict[int, Tensor] = {}
+        # The longest first: what is computed together is padded to the longest of it.
+        for group in _groups(sorted(range(len(starts)), key=lambda i: -len(starts[i]))):
+            step = self._step(len(group), bucket(len(starts[group[0]])))
+            step.begin([given[i] for i in group], [starts[i] for i in group], times)
+            for number in range(len(times) - 1):
+                if cancelled():
+                    raise Cancelled
+                step.run(number)
+            found.update(zip(group, step.found([len(starts[i]) for i in group]), strict=True))
+        return [found[index] for index in range(len(starts))]
+
+    def _step(self, requests: int, frames: int) -> _Step:
+        key = requests, frames
+        if key not in self._steps:
+            self._steps[key] = _Step(self._estimator, requests, frames, self._backend)
+            if len(self._steps) > self._limit:
+                self._steps.popitem(last=False)
+        self._steps.move_to_end(key)
+        return self._steps[key]
+
+
+class _Step:
+    """One step for so many requests of so many frames: its graph, and the tensors that this reads and writes."""
+
+    def __init__(self, estimator: Estimator, requests: int, frames: int, backend: GraphBackend) -> None:
+        self._estimator, device = estimator, estimator.device
+        self._single = Packing((frames,) * requests)
+        self._layout = Layout.of(_rows(self._single, estimator), device)
+        self._x = torch.zeros(self._single.frames, estimator.bins, device=device)
+        self._outside = torch.ones(self._single.frames, 1, dtype=torch.bool, device=device)
+        self._width = torch.zeros((), device=device)
+        self._prepared: Prepared | None = None
+        self._all: tuple[Tensor, Tensor] | None = None
+        self._runner = GraphRunner([self._x], backend=backend, limit=1)
+
+    def begin(self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor) -> None:
+        """Take what the requests' steps share."""
+        lengths = torch.tensor([len(start) for start in starts], device=self._x.device)
+        fresh = self._estimator.prepared(self._layout, self._single.packed(given), times)
+        padded = torch.arange(self._single.lengths[0], device=self._x.device) >= lengths[:, None]
+        rows = padded.repeat_interleave(self._layout.packing.rows, 0)
+        mask = torch.zeros(rows.shape, dtype=self._estimator.dtype, device=self._x.device)
+        mask = mask.masked_fill_(rows, float("-inf"))[:, None, None]
+        self._x.copy_(self._single.packed(starts))
+        self._outside.view(len(starts), -1)[:, : padded.shape[1]] = padded
+        if self._prepared is None:
+            self._prepared = replace(fresh, times=fresh.times[:, :1].clone(), mask=mask)
+        else:
+            assert self._prepared.mask is not None
+            self._prepared.conv.copy_(fresh.conv)
+            self._prepared.residual.copy_(fresh.residual)
+            self._prepared.mask.copy_(mask)
+        self._all = fresh.times, times.diff()
+
+    def run(self, number: int) -> None:
+        """Make one step."""
+        assert self._prepared is not None, "run before begin"
+        assert self._all is not None
+        times, widths = self._all
+        self._prepared.times.copy_(times[:, number : number + 1])
+        self._width.copy_(widths[number])
+        self._runner.run("step", self._work)
+
+    def found(self, lengths: Sequence[int]) -> list[Tensor]:
+        """Where the requests have come, copies of their own."""
+        spans = zip(self._single.spans, lengths, strict=True)
+        return [self._x[begin : begin + length].clone() for (begin, _), length in spans]
+
+    def _work(self) -> None:
+        assert self._prepared is not None
+        direction = _direction(self._estimator, self._x, 0, self._prepared)
+        self._x.copy_((self._x + self._width * direction).masked_fill_(self._outside, 0))
+
+
+def _rows(single: Packing, estimator: Estimator) -> Packing:
+    """With guidance each request lies there twice."""
+    return Packing(single.lengths, 1 if estimator.meanflow else 2)
+
+
+def _direction(estimator: Estimator, x: Tensor, step: int, prepared: Prepared) -> Tensor:
+    """Where the state moves, guidance applied, (frames of one row each, 80)."""
+    moved = estimator(x, step, prepared)
+    if estimator.meanflow:
+        return moved
+    conditional, unconditional = prepared.layout.rows
+    return (1.0 + _GUIDANCE) * moved[conditional] - _GUIDANCE * moved[unconditional]
+
+
+def _groups(order: list[int]) -> Iterator[list[int]]:
+    """Stretches of 8, 4, 2 or 1, so that batches of any size need few graphs."""
+    while order:
+        size = min(_TOGETHER, 1 << (len(order).bit_length() - 1))
+        yield order[:size]
+        order = order[size:]

@@ -1,0 +1,176 @@
+"""The vocoder's convolutions: upstream's HiFTGenerator without its source and its Fourier transforms.
+
+They look both ways and expect zeros behind the end. For a sequence that is padded (`realtts_chatterbox.vocoder_graphs`)
+the samples right behind the end are set to zero after each convolution, as many as the next one sees: what it makes of
+true samples is then what it would make without padding. What comes after those is arbitrary.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from torch import Tensor
+
+    State = Mapping[str, Tensor]
+
+__all__ = ["Body", "Resolution", "Zeros", "pair"]
+
+_UPS = (8, 5, 3)
+_DILATIONS = (1, 3, 5)
+_RESBLOCKS = 3
+
+
+class Resolution(NamedTuple):
+    """How time is divided somewhere in the network.
+
+    Attributes:
+        samples: Of a frame.
+        extra: Samples beside those of the frames.
+        reach: How many samples behind a sequence the convolutions see that read it.
+    """
+
+    samples: int
+    extra: int
+    reach: int
+
+
+class Zeros:
+    """Sets to zero what lies right behind a padded sequence.
+
+    Args:
+        frames: Of the sequence, int64 (), on the device.
+        resolutions: Of the network.
+    """
+
+    def __init__(self, frames: Tensor, resolutions: Sequence[Resolution]) -> None:
+        self._behind = [
+            torch.arange(extra, extra + reach, device=frames.device) + samples * frames
+            for samples, extra, reach in resolutions
+        ]
+
+    def __call__(self, x: Tensor, index: int) -> Tensor:
+        """The same tensor (1, channels, samples) of one of the resolutions, changed."""
+        return x.index_fill_(2, self._behind[index], 0)
+
+
+class Body:
+    """From a spectrogram and what excites it to the spectrum of samples.
+
+    Args:
+        state: Upstream's tensors without ``mel2wav.``, weight norm folded, on the device.
+
+    Attributes:
+        bins: Bands of the mel spectrogram.
+        resolutions: Of frames, then after each upsampling.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._pre, self._post = pair(state, "conv_pre"), pair(state, "conv_post")
+        self.bins = self._pre[0].shape[1]
+        stages = range(len(_UPS))
+        self._ups = [pair(state, f"ups.{n}") for n in stages]
+        self._source_downs = [pair(state, f"source_downs.{n}") for n in stages]
+        self._source_blocks = [_ResBlock(state, f"source_resblocks.{n}.") for n in stages]
+        self._blocks = [
+            [_ResBlock(state, f"resblocks.{n * _RESBLOCKS + m}.") for m in range(_RESBLOCKS)] for n in stages
+        ]
+        self.resolutions = self._resolutions()
+
+    @property
+    def slack(self) -> int:
+        """Frames that a padded sequence must have behind it."""
+        return max(-(-reach // samples) for samples, _, reach in self.resolutions)
+
+    def __call__(self, mel: Tensor, excitation: Tensor, zeros: Zeros | None = None) -> Tensor:
+        """The spectrum that the inverse transform takes, before its exponential, float32 (1, 18, 120 * frames + 1).
+
+        Args:
+            mel: Float32 (80, frames).
+            excitation: The source's spectrum, real and imaginary parts, float32 (1, 18, 120 * frames + 1).
+            zeros: For padded input, itself zero behind the end.
+        """
+        x = _ended(functional.conv1d(mel[None], *self._pre, padding=3), zeros, 0)
+        for index, up in enumerate(_UPS):
+            x = self._stage(index, up, functional.leaky_relu_(x, 0.1), excitation, zeros)
+        return functional.conv1d(functional.leaky_relu_(x), *self._post, padding=3)
+
+    def _stage(self, index: int, up: int, x: Tensor, excitation: Tensor, zeros: Zeros | None) -> Tensor:
+        weight, bias = self._ups[index]
+        x = functional.conv_transpose1d(x, weight, bias, stride=up, padding=(weight.shape[2] - up) // 2)
+        if index == len(_UPS) - 1:
+            x = torch.cat([x[:, :, 1:2], x], 2)  # the transform has one frame more than hops
+        lowered = _ended(self._lowered(index, excitation), zeros, index + 1)
+        x = _ended(x.add_(self._source_blocks[index](lowered, zeros, index + 1)), zeros, index + 1)
+        total = self._blocks[index][0](x, zeros, index + 1)
+        for block in self._blocks[index][1:]:
+            total = total.add_(block(x, zeros, index + 1))
+        return total.div_(_RESBLOCKS)
+
+    def _lowered(self, index: int, excitation: Tensor) -> Tensor:
+        weight, bias = self._source_downs[index]
+        stride = math.prod(_UPS[index + 1 :])
+        return functional.conv1d(excitation, weight, bias, stride=stride, padding=stride // 2 if stride > 1 else 0)
+
+    def _resolutions(self) -> list[Resolution]:
+        ahead = [(weight.shape[2] - up) // 2 // up + 1 for up, (weight, _) in zip(_UPS, self._ups, strict=True)]
+        found = [Resolution(1, 0, max(self._pre[0].shape[2] // 2, ahead[0]))]
+        for index in range(len(_UPS)):
+            last = index == len(_UPS) - 1
+            reach = max(block.reach for block in (self._source_blocks[index], *self._blocks[index]))
+            following = self._post[0].shape[2] // 2 if last else ahead[index + 1]
+            found.append(Resolution(math.prod(_UPS[: index + 1]), int(last), max(reach, following)))
+        return found
+
+
+class _ResBlock:
+    """Three pairs of convolutions with residuals, each behind Snake's activation."""
+
+    def __init__(self, state: State, name: str) -> None:
+        self._pairs = [
+            (pair(state, f"{name}convs1.{n}"), pair(state, f"{name}convs2.{n}")) for n in range(len(_DILATIONS))
+        ]
+        self._alphas = [
+            tuple(_snake_weights(state[f"{name}activations{m}.{n}.alpha"]) for m in (1, 2))
+            for n in range(len(_DILATIONS))
+        ]
+
+    @property
+    def reach(self) -> int:
+        """Samples on either side that its widest convolution sees."""
+        return int(max(_DILATIONS) * (self._pairs[0][0][0].shape[2] - 1) // 2)
+
+    def __call__(self, x: Tensor, zeros: Zeros | None, index: int) -> Tensor:
+        for dilation, (first, second), (alpha, beta) in zip(_DILATIONS, self._pairs, self._alphas, strict=True):
+            h = _ended(_conv(_snake(x, *alpha), first, dilation), zeros, index)
+            x = _ended(_conv(_snake(h, *beta), second, 1).add_(x), zeros, index)
+        return x
+
+
+def pair(state: State, name: str) -> tuple[Tensor, Tensor]:
+    """Weight and bias."""
+    return state[f"{name}.weight"], state[f"{name}.bias"]
+
+
+def _ended(x: Tensor, zeros: Zeros | None, index: int) -> Tensor:
+    return x if zeros is None else zeros(x, index)
+
+
+def _conv(x: Tensor, weights: tuple[Tensor, Tensor], dilation: int) -> Tensor:
+    return functional.conv1d(x, *weights, dilation=dilation, padding=dilation * (weights[0].shape[2] - 1) // 2)
+
+
+def _snake_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    alpha = alpha[:, None].contiguous()
+    return alpha, 1.0 / (alpha + 1e-9)
+
+
+def _snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
+    """``x + sin(alpha x) ** 2 / alpha``, (1, channels, n)."""
+    return torch.addcmul(x, (x * alpha).sin_().square_(), inverse)

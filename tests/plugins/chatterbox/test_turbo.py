@@ -1,0 +1,227 @@
+"""Turbo's T3 on the toolkit's decoder: upstream's tokens in float32, row by row, in batches and as graphs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from realtts.errors import CheckpointMismatch
+from realtts.testing.recording import RecordingGraphs
+from realtts_chatterbox import loading
+from realtts_chatterbox.conditioning import to_upstream
+from realtts_chatterbox.engine import utterance_of
+from realtts_chatterbox.files import T3_FILES
+from realtts_chatterbox.frontend import Ask
+from realtts_chatterbox.network import T3
+from realtts_chatterbox.reference import draw
+from realtts_chatterbox.replay import logits_along
+from realtts_chatterbox.utterance import START, STOP
+
+OPTIONS = {
+    "as upstream": {},
+    "without filters": {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0},
+    "few": {"top_k": 20, "top_p": 0.8, "repetition_penalty": 2.0},
+    "nucleus": {"top_k": 0, "top_p": 0.9, "temperature": 1.0, "repetition_penalty": 1.5},
+    "wild": {"top_k": 6563, "top_p": 0.99, "temperature": 1.7},
+    "careful": {"temperature": 0.3, "top_k": 100, "repetition_penalty": 1.1},
+}
+
+
+@pytest.fixture(scope="module")
+def state(folders):
+    """Upstream's tensors of a tiny checkpoint."""
+    return dict(loading.read_t3_state(folders("turbo") / T3_FILES["turbo"]))
+
+
+@pytest.fixture(scope="module")
+def t3(state):
+    """In float32, without graphs."""
+    return T3(state, kind="turbo")
+
+
+@pytest.fixture(scope="module")
+def parts(parts_of):
+    """Upstream's networks."""
+    return parts_of("turbo")
+
+
+@pytest.fixture
+def biased(state, parts):
+    """Makes T3 and upstream's network whose head has other biases, by token; upstream's is put back at the end."""
+    bias = parts.t3.speech_head.bias.data
+    before = bias.clone()
+
+    def make(values):
+        for token, value in values.items():
+            bias[token] = value
+        return T3({**state, "speech_head.bias": bias.clone()}, kind="turbo")
+
+    yield make
+    bias.copy_(before)
+
+
+def ask_for(number, *, most=60, forced=False, **options):
+    """One of many requests: text tokens, a seed, options."""
+    ids = torch.randint(0, 1024, (4 + 3 * number,), generator=torch.Generator().manual_seed(number)).tolist()
+    return Ask(
+        **{
+            "kind": "turbo",
+            "ids": tuple(ids),
+            "language": "en",
+            "exaggeration": 0.0,
+            "cfg_weight": 0.0,
+            "temperature": 0.8,
+            "repetition_penalty": 1.2,
+            "min_p": 0.0,
+            "top_p": 0.95,
+            "top_k": 1000,
+            "least": most if forced else 1,
+            "most": most,
+            "forced": forced,
+            "steps": 2,
+            "seed": 100 + number,
+            "watermark": False,
+            "chunk_tokens": 25,
+            "lookahead_tokens": 3,
+            **options,
+        }
+    )
+
+
+def ours(t3, asks, voices):
+    """Tokens of each request, without the end."""
+    found = [[] for _ in asks]
+    for block in t3.decode([utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]):
+        for row, tokens in enumerate(found):
+            tokens.extend(block.tokens[row])
+    return found
+
+
+def alone(t3, ask, voice):
+    """Tokens of one request by itself."""
+    return ours(t3, [ask], [voice])[0]
+
+
+def upstreams(parts, ask, voice=None):
+    """What upstream's own loop draws."""
+    condition, _ = to_upstream(voice or parts.builtin, ask.exaggeration)
+    return [token for token in draw(parts.t3, condition, ask, lambda: False) if token != STOP]
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_tokens_are_upstreams(t3, parts, options):
+    """In float32, for twenty texts with each set of options."""
+    for number in range(20):
+        ask = ask_for(number, most=24, **options)
+        assert alone(t3, ask, parts.builtin) == upstreams(parts, ask)
+
+
+@pytest.mark.parametrize("options", [{}, {"temperature": 1.3, "top_k": 0, "top_p": 1.0}], ids=["as upstream", "wild"])
+def test_ends_are_upstreams(biased, parts, options):
+    """With an end token that is likely, utterances of many lengths, one of them a single token."""
+    t3 = biased({STOP: 4.5})
+    lengths = set()
+    for number in range(20):
+        ask = ask_for(number, most=40, **options)
+        found = alone(t3, ask, parts.builtin)
+        assert found == upstreams(parts, ask)
+        lengths.add(len(found))
+    assert len(lengths) > 5
+    assert min(lengths) < 5
+
+
+def test_the_first_draw_alone_knows_the_start(biased, parts):
+    """Upstream's penalty sees the start token before the first token and never again, unless it was drawn."""
+    t3 = biased({START: 5.5})
+    drawn = []
+    for number in range(20):
+        ask = ask_for(number, most=12, repetition_penalty=2.0)
+        drawn.append(alone(t3, ask, parts.builtin))
+        assert drawn[-1] == upstreams(parts, ask)
+    assert any(START in tokens[1:] for tokens in drawn)
+
+
+def test_voices_of_any_length(t3, parts):
+    """A longer prompt, a shorter one, and none: every position after it moves."""
+    for t3_tokens in (torch.arange(375)[None], torch.arange(3)[None]):
+        voice = replace(parts.builtin, t3_tokens=t3_tokens)
+        assert alone(t3, ask_for(5), voice) == upstreams(parts, ask_for(5), voice)
+    assert alone(t3, ask_for(5), replace(parts.builtin, t3_tokens=None))
+
+
+def test_forced_tokens_are_upstreams(t3, parts):
+    """A benchmark's: exactly so many, and nothing but sound."""
+    ask = ask_for(3, most=50, forced=True)
+    found = alone(t3, ask, parts.builtin)
+    assert found == upstreams(parts, ask)
+    assert len(found) == 50
+    assert max(found) < START
+
+
+def test_a_batch_speaks_what_each_speaks_alone(t3, parts):
+    """Texts, voices, options and ends of different kinds side by side; prompts of different lengths are padded."""
+    asks = [ask_for(n, most=20 + 15 * n, top_k=300 * n, forced=n == 2, temperature=0.5 + 0.2 * n) for n in range(5)]
+    voices = [replace(parts.builtin, t3_tokens=torch.arange(20 + 9 * n)[None]) for n in range(5)]
+    assert ours(t3, asks, voices) == [alone(t3, ask, voice) for ask, voice in zip(asks, voices, strict=True)]
+
+
+def test_graphs_give_the_same(state, t3, parts):
+    """Every step recorded once per bucket and replayed, in the loop of one and in that of several."""
+    graphed = T3(state, kind="turbo", backend=RecordingGraphs())
+    asks = [ask_for(number, most=90) for number in (2, 9)]
+    voices = [parts.builtin] * 2
+    singles = [alone(t3, ask, parts.builtin) for ask in asks]
+    assert [alone(graphed, ask, parts.builtin) for ask in asks] == singles
+    assert ours(graphed, asks, voices) == singles
+
+
+def test_a_warm_step_is_captured_before_the_request(state, parts):
+    """With the options that are usual, no request captures anything."""
+    backend = RecordingGraphs()
+    graphed = T3(state, kind="turbo", backend=backend)
+    graphed.warm_up(utterance_of(ask_for(3, most=60), parts.builtin))
+    captures = backend.captures
+    assert captures > 0
+    alone(graphed, ask_for(3), parts.builtin)
+    assert backend.captures == captures
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02), ("int8", 0.06)])
+def test_logits_of_given_tokens(state, parts, precision, tolerance):
+    """Relative error against upstream's network in float32."""
+    ask = ask_for(6)
+    tokens = upstreams(parts, ask)[:40]
+    expected = logits_along(parts.t3, ask, parts.builtin, tokens)
+    found = T3(state, kind="turbo", precision=precision).logits(utterance_of(ask, parts.builtin), tokens)
+    error = float((found - expected).norm() / expected.norm())
+    assert error <= tolerance
+    assert precision == "fp32" or error > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"speech_head.bias": None}, "the first is speech_head.bias"),
+        ({"tfmr.wpe.weight": None}, "the first is tfmr.wpe.weight"),
+        ({"tfmr.h.1.attn.c_attn.bias": None}, "the first is tfmr.h.1.attn.c_attn.bias"),
+        ({"tfmr.ln_f.bias": None}, "the first is tfmr.ln_f.bias"),
+        ({"other.weight": torch.zeros(1)}, "unexpected, the first is other.weight"),
+        ({"tfmr.h.0.extra": torch.zeros(1)}, "unexpected, the first is tfmr.h.0.extra"),
+        ({"speech_head.bias": torch.zeros(3)}, r"speech_head.bias has the shape \(3,\), expected 6563"),
+        ({"tfmr.h.2.mlp.c_proj.weight": torch.zeros(128, 512)}, r"c_proj.weight has the shape \(128, 512\)"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_another_checkpoint_is_refused_by_name(state, damage, message):
+    """Missing, unexpected and misshapen tensors."""
+    damaged = {name: tensor for name, tensor in {**state, **damage}.items() if tensor is not None}
+    with pytest.raises(CheckpointMismatch, match=message):
+        T3(damaged, kind="turbo")
+
+
+def test_what_upstream_never_reads_may_be_missing(state, t3, parts):
+    """The backbone's own embedding, which upstream deletes, and the head of text."""
+    lean = {name: tensor for name, tensor in state.items() if name not in {"tfmr.wte.weight", "text_head.weight"}}
+    assert alone(T3(lean, kind="turbo"), ask_for(1), parts.builtin) == alone(t3, ask_for(1), parts.builtin)
