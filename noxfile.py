@@ -18,10 +18,12 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT = "3.11"
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-TEST_TOOLS = ["pytest>=8", "hypothesis>=6.100", "coverage>=7"]
+MODELS = [folder for name in ("chatterbox", "f5", "qwen3") for folder in ("-e", f"./plugins/{name}")]
+TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
 
-# Two processes that each start a thread per core are slower than one: the machines that run this are small.
-ENVIRONMENT = {"OMP_NUM_THREADS": "2"}
+# Files of tests run beside each other, one process per core; threads of their own would only be in each other's way.
+PYTEST = ["pytest", "-q", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "-m", "not slow"]
+ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 
 
 @nox.session(python=DEFAULT)
@@ -29,24 +31,24 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=1.15", *CORE, *ESPEAK, "pytest>=8", "nox")
-    session.install("--no-deps", "-e", "./plugins/chatterbox")  # upstream's package is imported by name, untyped
+    session.install("--no-deps", *MODELS)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "core/src", "plugins/espeak/src", "plugins/chatterbox/src", "tests/typing")
+    session.run("mypy", "core/src", *sorted(map(str, Path().glob("plugins/*/src"))), "tests/typing")
 
 
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The core alone, as an application without any plugin has it."""
     session.install("-e", "./core[testing,hub,plot]", *TEST_TOOLS)
-    _measured(session, "tests/core", "tests/conformance")
+    _test(session, "tests/core", "tests/conformance", "tests/isolation")
 
 
 @nox.session(python=PYTHONS)
 def espeak(session: nox.Session) -> None:
     """The embedded voice, through the core."""
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _measured(session, "tests/plugins/espeak")
+    _test(session, "tests/plugins/espeak")
 
 
 @nox.session(python=DEFAULT)
@@ -54,32 +56,52 @@ def lowest(session: nox.Session) -> None:
     """The oldest dependencies that are allowed."""
     session.env["UV_RESOLUTION"] = "lowest-direct"
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    session.run("pytest", "-q", "tests/core", "tests/conformance", "tests/plugins/espeak", env=ENVIRONMENT)
+    _test(session, "tests/core", "tests/conformance", "tests/plugins/espeak", measured=False)
 
 
 @nox.session(python=DEFAULT)
 def accel(session: nox.Session) -> None:
     """What needs torch."""
     session.install(*_local_torch(), "-e", "./core[testing,torch]", *TEST_TOOLS, "transformers>=5")
-    # The models of these tests are so small that a second thread only waits for the first.
-    session.env["OMP_NUM_THREADS"] = "1"
-    _measured(session, "tests/accel")
+    _test(session, "tests/accel")
 
 
 @nox.session(python=DEFAULT)
 def chatterbox(session: nox.Session) -> None:
     """Chatterbox against upstream's own package, which runs with newer versions than it pins."""
-    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
-    session.install("--override", "plugins/chatterbox/overrides.txt", "-e", "./plugins/chatterbox")
-    session.env["OMP_NUM_THREADS"] = "1"
-    _measured(session, "tests/plugins/chatterbox", "-m", "not slow")
+    _install_model(session, "chatterbox")
+    _test(session, "tests/plugins/chatterbox")
+
+
+@nox.session(python=DEFAULT)
+def chatterbox_pins(session: nox.Session) -> None:
+    """Chatterbox beside everything in the versions that upstream pins, but for torch."""
+    free = Path(session.create_tmp()) / "free.txt"
+    free.write_text("torch>=2.6\ntorchaudio>=2.6\n", encoding="utf-8")
+    _install_model(session, "chatterbox", extra="[cjk]", overrides=free)
+    paths = [f"tests/plugins/chatterbox/test_{name}.py" for name in ("conformance", "plain", "frontend")]
+    _test(session, *paths, measured=False)
+
+
+@nox.session(python=DEFAULT)
+def f5(session: nox.Session) -> None:
+    """F5-TTS and E2-TTS against upstream's own package, without what speaking does not need of it."""
+    _install_model(session, "f5")
+    _test(session, "tests/plugins/f5")
+
+
+@nox.session(python=DEFAULT)
+def qwen3(session: nox.Session) -> None:
+    """Qwen3-TTS against upstream's own package, with the newest transformers that it works with."""
+    _install_model(session, "qwen3", extra="[upstream]")
+    _test(session, "tests/plugins/qwen3")
 
 
 @nox.session(python=DEFAULT)
 def docs(session: nox.Session) -> None:
     """The documentation says what the code does: references complete, examples run, links resolve."""
     session.install(*CORE, *ESPEAK, "pytest>=8")
-    session.install("--no-deps", "-e", "./plugins/chatterbox")  # its spec and options need nothing heavy
+    session.install("--no-deps", *MODELS)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -93,20 +115,24 @@ def packaging(session: nox.Session) -> None:
 @nox.session(python=DEFAULT)
 def coverage(session: nox.Session) -> None:
     """Put the measurements of the sessions before together."""
-    session.install("coverage>=7")
+    session.install("coverage>=7.10")
     if not any(Path().glob(".coverage.*")):
         session.skip("nothing was measured")
-    session.run("coverage", "combine")
+    session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report", "--fail-under=95")
 
 
-def _measured(session: nox.Session, *paths: str) -> None:
+def _install_model(session: nox.Session, name: str, *, extra: str = "", overrides: Path | None = None) -> None:
+    """A plugin of a model beside upstream's package, with what this repository says of upstream's pins."""
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
+    said = overrides or Path("plugins", name, "overrides.txt")
+    session.install("--override", str(said), "-e", f"./plugins/{name}{extra}")
+
+
+def _test(session: nox.Session, *paths: str, measured: bool = True) -> None:
     """Run tests; measure the lines that one of the Pythons covers."""
-    environment = {**ENVIRONMENT, **session.env}
-    if session.python == DEFAULT:
-        session.run("coverage", "run", "-m", "pytest", "-q", *paths, *session.posargs, env=environment)
-    else:
-        session.run("pytest", "-q", *paths, *session.posargs, env=environment)
+    start = ["coverage", "run", "-m"] if measured and session.python == DEFAULT else []
+    session.run(*start, *PYTEST, *paths, *session.posargs, env=ENVIRONMENT)
 
 
 def _local_torch() -> list[str]:

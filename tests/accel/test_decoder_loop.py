@@ -136,6 +136,26 @@ def test_warm_up_captures_what_a_request_needs(family):
     assert warm.graphs == []
 
 
+@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
+def test_prompts_in_buckets_are_captured(family, backend_of):
+    """They are read as without, padded or not, and after a warm-up nothing is captured for them."""
+    eager = make_loop(family, 2, backend=backend_of)
+    padded = make_loop(family, 2, backend=backend_of, prompt_buckets=Buckets(160, 16))
+    padded.warm_up(64, prompt=30)
+    captured = padded.graphs
+    assert [what[1] for what, _ in captured if isinstance(what, tuple)] == [16, 32]
+    for n in (5, 16, 29):
+        x = noise_of(4, n, n).to(eager.decoder.device)
+        valid = torch.ones(4, n, dtype=torch.bool, device=x.device)
+        valid[1::2, 4:] = False
+        found = []
+        for loop in (eager, padded):
+            loop.begin(Prompt(x, valid), [SPEECH] * 2, [n, n + 1], [30, 20])
+            found.append([block.tokens for block in loop.run()])
+        assert found[0] == found[1]
+    assert sorted(padded.graphs, key=str) == sorted(captured, key=str)
+
+
 @pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
 def test_what_a_step_writes_comes_with_the_tokens(family, backend_of):
     """Column by column, of streams that end at different times, and what they wrote after their ends stays behind."""

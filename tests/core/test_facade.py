@@ -197,7 +197,7 @@ class TestRunaway:
         assert [speech.duration for speech in mixed] == pytest.approx([0.2, 0.3, 0.2])
 
     def test_ending_too_early_is_retried_too(self, make):
-        """Audio that is too short for its text is spoken again; a second time it stands, and a stream's does at once."""
+        """Audio that is too short for its text is spoken again; a second time it stands, as a stream's does."""
         tts = make(min_seconds_per_char=0.02)
         speech = tts.generate("Hello there, my friend", seed=5, hasty_seeds=[5])
         assert (speech.duration, speech.metrics.retries) == (pytest.approx(0.4), 1)

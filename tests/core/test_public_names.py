@@ -80,6 +80,7 @@ NAMES = [
     "VoiceUnreadable",
     "VoiceUnsuitable",
     "VoiceUnsupported",
+    "WorkerDied",
     "WouldDeadlock",
     "__version__",
     "hookimpl",

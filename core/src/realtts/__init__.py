@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         VoiceUnreadable,
         VoiceUnsuitable,
         VoiceUnsupported,
+        WorkerDied,
         WouldDeadlock,
     )
     from realtts.events import Event
@@ -93,7 +94,7 @@ _HOMES = {
         "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "SettingsError", "StageFailed",
         "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage", "UnknownOption",
         "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable", "VoiceUnsuitable",
-        "VoiceUnsupported", "WouldDeadlock",
+        "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
     ),
     "events": ("Event",),
     "facade": ("RealProvider",),
@@ -177,6 +178,7 @@ __all__ = [
     "VoiceUnreadable",
     "VoiceUnsuitable",
     "VoiceUnsupported",
+    "WorkerDied",
     "WouldDeadlock",
     "__version__",
     "hookimpl",

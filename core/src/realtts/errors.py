@@ -52,6 +52,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
     │   ├── DownloadFailed           the network failed, or is switched off; what arrived is kept
     │   └── NotEnoughDisk            the files do not fit
     ├── IsolationError               an isolated environment was asked for and cannot be had
+    ├── WorkerDied                   the process of an isolated provider ended, or was ended, during the request
     └── MissingExtra                 an optional library is not installed
 """
 
@@ -116,6 +117,7 @@ __all__ = [
     "VoiceUnreadable",
     "VoiceUnsuitable",
     "VoiceUnsupported",
+    "WorkerDied",
     "WouldDeadlock",
 ]
 
@@ -352,6 +354,24 @@ class NotEnoughDisk(CheckpointError):
 
 class IsolationError(RealTTSError):
     """An isolated environment was asked for and cannot be had."""
+
+
+class WorkerDied(RealTTSError):
+    """The process of an isolated provider ended, or had to be ended, while it worked on this request.
+
+    The next request starts a new one; requests that waited go on.
+
+    Attributes:
+        stderr: The last lines that it printed, oldest first.
+        exit_code: Its exit code; the negative number of the signal that ended it.
+    """
+
+    def __init__(
+        self, what: str, *, who: str, fix: str, stderr: tuple[str, ...] = (), exit_code: int | None = None
+    ) -> None:
+        super().__init__(what, who=who, fix=fix)
+        self.stderr = stderr
+        self.exit_code = exit_code
 
 
 class MissingExtra(RealTTSError):

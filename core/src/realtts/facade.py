@@ -7,18 +7,16 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts import registry
-from realtts import settings as settings_module
 from realtts.engine import Engine
-from realtts.errors import InputError, InvalidOption, IsolationError, SettingsError
+from realtts.errors import InputError, InvalidOption
 from realtts.extensions import discover_extensions
+from realtts.isolation.choice import choose
 from realtts.jobs import FunctionJob, SpeechJob
 from realtts.lifecycle import Ladder
 from realtts.plan import Ask, make_plan
 from realtts.queueing import Turn
 from realtts.report import build_status
 from realtts.speaker import Speaker
-from realtts.spec import ProviderSpec
 from realtts.streaming import ChunkStream, StreamJob
 from realtts.synthesis import LiveSpeech
 from realtts.validate import resolve_checkpoint
@@ -27,14 +25,18 @@ from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from types import TracebackType
 
     from numpy.typing import ArrayLike
     from typing_extensions import Self
 
+    from realtts.climbing import AnyLadder
+    from realtts.events import Event
+    from realtts.isolation.environments import IsolatedEnvironment
     from realtts.plan import Plan
-    from realtts.settings import Settings
+    from realtts.settings import Layers, Settings
+    from realtts.spec import Checkpoint, ProviderSpec
     from realtts.speech import Chunk, Speech, Voice, VoiceInfo
 
     VoiceLike = str | os.PathLike[str] | Voice | tuple[ArrayLike, int] | None
@@ -78,20 +80,11 @@ class RealProvider:
         **overrides: Any,
     ) -> None:
         given = {"device": device, "isolation": isolation, "strict": strict, **overrides}
-        self._spec = _choose(provider, given, settings)
-        layers = settings_module.resolve_settings(self._spec.name, given, settings)
+        self._spec, layers, environment = choose(provider, given, settings)
         self._settings = layers.settings
-        if self._settings.isolation == "always":
-            raise IsolationError(
-                f"there is no isolated environment for {self._spec.name!r}",
-                who="isolation",
-                fix="this version runs providers in process: use isolation='auto' or 'never'",
-            )
         checkpoint = resolve_checkpoint(model if model is not None else self._settings.model, self._spec)
         self._extensions = discover_extensions()
-        cache = VoiceCache(max_bytes=self._settings.voice_cache_mb << 20)
-        self._ladder = Ladder(self._spec, layers, checkpoint, cache, self._extensions.on_event)
-        ladder = self._ladder
+        self._ladder = ladder = _ladder(environment, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(
             self._spec.name,
             capacity=self._settings.queue_size,
@@ -336,14 +329,17 @@ class RealProvider:
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 
-def _choose(provider: str | ProviderSpec | None, given: dict[str, Any], settings: Settings | None) -> ProviderSpec:
-    if isinstance(provider, ProviderSpec):
-        return registry.check_api(provider)
-    name = provider
-    if name is None:
-        name = settings_module.resolve_settings(None, given, settings).settings.provider
-    if name is None:
-        return registry.best_provider()
-    if not isinstance(name, str):
-        raise SettingsError(f"provider is {type(name).__name__}", fix="give a name or a ProviderSpec")
-    return registry.get_spec(name)
+def _ladder(
+    environment: IsolatedEnvironment | None,
+    spec: ProviderSpec,
+    layers: Layers,
+    checkpoint: Checkpoint | None,
+    report: Callable[[Event], None],
+) -> AnyLadder:
+    """The ladder in its place: this process or a worker."""
+    if environment is not None:
+        from realtts.isolation.remote import RemoteLadder
+
+        return RemoteLadder(environment, spec, layers, checkpoint, report)
+    cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
+    return Ladder(spec, layers, checkpoint, cache, report)

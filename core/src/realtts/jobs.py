@@ -10,8 +10,8 @@ from realtts.synthesis import speak_whole, unspoken
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from realtts.climbing import AnyLadder
     from realtts.extensions import Extensions
-    from realtts.lifecycle import Ladder
     from realtts.plan import Plan
     from realtts.speech import Speech
 
@@ -44,7 +44,7 @@ class SpeechJob(Job):
 
     speaks = True
 
-    def __init__(self, plans: Sequence[Plan], ladder: Ladder, extensions: Extensions) -> None:
+    def __init__(self, plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions) -> None:
         super().__init__()
         self._plans = plans
         self._ladder = ladder

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from realtts import memory
+from realtts import memory, report
 from realtts.context import Context, Rung
 from realtts.errors import InvalidPlugin, LadderExhausted, SettingsError, StageFailed
 from realtts.events import Event
@@ -19,7 +19,7 @@ from realtts.rung import LiveRung, StageError, Unavailable, attempt_of
 from realtts.stages import StageLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from realtts.settings import Layers, Settings
     from realtts.spec import Checkpoint, ProviderSpec
@@ -88,7 +88,7 @@ class Ladder:
         When no rung is left, those whose failure need not happen again are open once more: after an out-of-memory
         error, or when the plain variant could not speak one particular text. Raises as `ensure_loaded`.
         """
-        if self._plan and len(self._closed) == len(self._plan):
+        if self._closed and len(self._closed) == len(self._planned()):
             self._reopen()
         return self.ensure_loaded()
 
@@ -138,6 +138,19 @@ class Ladder:
         if loaded:
             self.report(Event("unloaded"))
             memory.release()
+
+    @property
+    def given_up(self) -> dict[int, bool]:
+        """The rungs that are closed, by their place, and whether they may be tried again."""
+        return dict(self._closed)
+
+    def restore(self, attempts: tuple[Attempt, ...], given_up: Mapping[int, bool]) -> None:
+        """Begin where another process has left off: its rungs stay closed."""
+        self.attempts, self._closed = attempts, dict(given_up)
+
+    def facts(self) -> dict[str, Any]:
+        """What the status tells of the place where the model is."""
+        return report.local_facts(self)
 
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""

@@ -10,11 +10,11 @@ from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoP
 from realtts.spec import API_VERSION, ProviderSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from importlib_metadata import EntryPoint
 
-__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed"]
+__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed", "preferred"]
 
 GROUP = "realtts.providers"
 
@@ -61,7 +61,7 @@ def get_spec(name: str) -> ProviderSpec:
     if name not in points:
         # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
         ours = (*PREFERENCE, EMBEDDED)
-        install = f"pip install realtts-{name}, or " if name in ours else ""
+        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in ours else ""
         raise UnknownProvider(
             f"no provider of that name is installed{closest(name, {*points, *ours})}",
             who=f"provider {name!r}",
@@ -108,13 +108,18 @@ def best_provider() -> ProviderSpec:
         NoProvider: Nothing usable is installed.
     """
     usable = {entry.name: entry.spec for entry in installed() if entry.spec is not None}
-    for name in (*PREFERENCE, *sorted(usable.keys() - {EMBEDDED}), EMBEDDED):
-        if name in usable:
-            return usable[name]
+    name = preferred(usable)
+    if name is not None:
+        return usable[name]
     raise NoProvider(
         "no usable provider is installed",
         fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
     )
+
+
+def preferred(names: Collection[str]) -> str | None:
+    """The first of some names in the order of `best_provider`; None of none."""
+    return next((name for name in (*PREFERENCE, *sorted({*names} - {EMBEDDED}), EMBEDDED) if name in names), None)
 
 
 def _by_name() -> dict[str, list[EntryPoint]]:

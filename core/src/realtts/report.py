@@ -12,15 +12,15 @@ from realtts import registry
 from realtts.memory import memory_report
 
 if TYPE_CHECKING:
+    from realtts.climbing import AnyLadder, AnyRung
     from realtts.engine import Engine
     from realtts.lifecycle import Ladder
-    from realtts.rung import LiveRung
     from realtts.spec import Checkpoint, ProviderSpec
 
-__all__ = ["build_status"]
+__all__ = ["build_status", "local_facts", "versions"]
 
 
-def build_status(spec: ProviderSpec, ladder: Ladder, engine: Engine) -> dict[str, Any]:
+def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[str, Any]:
     """A snapshot; loads nothing and waits for nothing."""
     live = ladder.live  # read once: the engine's thread may replace it
     queue = engine.counts()
@@ -35,17 +35,26 @@ def build_status(spec: ProviderSpec, ladder: Ladder, engine: Engine) -> dict[str
         "optimization_details": {**_details(live), **(ladder.details if live else {})},
         "attempts": [attempt.as_dict() for attempt in ladder.attempts],
         "checkpoint": _checkpoint(ladder.checkpoint),
-        "versions": _versions(spec),
         "timings": dict(live.timings) if live else {},
-        "memory": memory_report(live.context.device if live else "cpu"),
-        "cache": ladder.voice_cache.stats(),
         "queue": queue,
-        "isolation": "in-process",
+        **ladder.facts(),
         "settings": ladder.settings.model_dump(mode="json"),
     }
 
 
-def _details(live: LiveRung | None) -> dict[str, Any]:
+def local_facts(ladder: Ladder) -> dict[str, Any]:
+    """What belongs to the process, when the model is in this one."""
+    live = ladder.live
+    return {
+        "versions": versions(ladder.spec),
+        "memory": memory_report(live.context.device if live else "cpu"),
+        "cache": ladder.voice_cache.stats(),
+        "isolation": "in-process",
+        "worker": None,
+    }
+
+
+def _details(live: AnyRung | None) -> dict[str, Any]:
     """The settings of the live rung that decide speed; None for all while nothing is loaded."""
     if live is None:
         names = ("device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload")
@@ -75,7 +84,8 @@ def _checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any] | None:
     }
 
 
-def _versions(spec: ProviderSpec) -> dict[str, str | None]:
+def versions(spec: ProviderSpec) -> dict[str, str | None]:
+    """Versions of Python and of the distributions that matter, as this process has them."""
     distribution, version = registry.distribution_of(spec.name)
     found: dict[str, str | None] = {
         "python": platform.python_version(),

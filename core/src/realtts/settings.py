@@ -84,13 +84,25 @@ class Settings(BaseModel):
     )
     strict: bool = Field(False, description="Raise instead of stepping down the ladder.")
     isolation: Literal["auto", "always", "never"] = Field("auto", description="Run in an isolated environment.")
+    worker_deadline_s: float = Field(
+        0.0, ge=0, le=LONGEST_S, description="Longest work of an isolated provider on one request, in seconds; 0: any."
+    )
+    worker_silence_s: float = Field(
+        1800.0,
+        ge=0,
+        le=LONGEST_S,
+        description="An isolated provider that gives no sign for this long while it works is ended; 0: never.",
+    )
+    worker_memory_mb: int = Field(0, ge=0, description="Most resident memory of an isolated provider, in MiB; 0: any.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Most requests waiting for one model.")
     queue_timeout_s: float = Field(600.0, gt=0, le=LONGEST_S, description="Longest wait for the turn, in seconds.")
     stream_buffer: int = Field(8, ge=1, le=10_000, description="Chunks generated ahead of a stream's reader.")
     stream_stall_s: float = Field(60.0, gt=0, le=LONGEST_S, description="A stream not read for this long is ended.")
     idle_unload_s: float = Field(0.0, ge=0, le=LONGEST_S, description="Unload after this many idle seconds; 0: never.")
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of one call, in characters.")
-    retry_runaway: bool = Field(True, description="Speak a piece once more when it ran into its cap.")
+    retry_runaway: bool = Field(
+        True, description="Speak a piece once more when it ran into its cap or ended too early."
+    )
     force_tokens_per_char: float | None = Field(
         None,
         gt=0,
@@ -101,6 +113,9 @@ class Settings(BaseModel):
     voice_cache_mb: int = Field(256, ge=0, description="Bound of the speaker conditioning kept in memory, in MiB.")
     voice_cache_disk_mb: int = Field(
         256, ge=0, description="Bound of the speaker conditioning kept on disk, in MiB; 0: none."
+    )
+    voice_urls: bool = Field(
+        False, description="Fetch a voice that is an https:// address, within limits; False refuses it."
     )
     data_dir: Path | None = Field(None, description="Folder for saved voices and environments; default: per user.")
 

@@ -18,8 +18,8 @@ from realtts.speech import Chunk, Metrics, Speech
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
+    from realtts.climbing import AnyLadder
     from realtts.extensions import Extensions
-    from realtts.lifecycle import Ladder
     from realtts.plan import Plan
     from realtts.spec import ProviderSpec
     from realtts.speech import FinishReason
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveSpeech", "speak_whole", "unspoken"]
 
 
-def speak_whole(plans: Sequence[Plan], ladder: Ladder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
+def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
     """Speak texts to their ends; the pieces of all of them share batches where the provider decodes batches.
 
     Args:
@@ -61,7 +61,7 @@ class LiveSpeech:
         metrics: What it has cost; complete once `chunks` is exhausted.
     """
 
-    def __init__(self, plan: Plan, ladder: Ladder, extensions: Extensions, queue_s: float = 0.0) -> None:
+    def __init__(self, plan: Plan, ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> None:
         self.metrics = Metrics()
         self._plan = plan
         self._ladder = ladder
@@ -123,7 +123,7 @@ class LiveSpeech:
 
 
 @contextlib.contextmanager
-def _reported(ladder: Ladder, texts: int, queue_s: float) -> Iterator[Callable[[str, float, Metrics], None]]:
+def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callable[[str, float, Metrics], None]]:
     """Tells extensions that a request started, and how it ended; yields what tells the ending."""
 
     def finished(reason: str, duration: float, metrics: Metrics) -> None:
@@ -229,7 +229,7 @@ def _built_in_voices(plans: Sequence[Plan]) -> list[str]:
     return [plan.pieces[0].request.voice for plan in plans if isinstance(plan.pieces[0].request.voice, str)]
 
 
-def unspoken(plans: Sequence[Plan], ladder: Ladder, queue_s: float) -> list[Speech]:
+def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[Speech]:
     """Speeches without audio, for calls that were cancelled before their turn."""
     return [
         Speech(

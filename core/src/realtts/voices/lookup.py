@@ -42,12 +42,17 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
         settings: Where saved voices lie.
 
     Raises:
-        VoiceError: It cannot be found, read or used by this provider.
+        VoiceError: It cannot be found, read or used by this provider; or it is an address, and those are refused.
         TextError: The words are no text.
     """
     who = f"provider {spec.name!r}"
     if reference_text is not None:
         check_text(reference_text, max_chars=_MOST_WORDS, who=f"{who}, reference_text")
+    if isinstance(voice, str) and "://" in voice:
+        from realtts.voices import remote  # with http and ssl, which the import of realtts need not wait for
+
+        if remote.is_address(voice):
+            voice = remote.fetch(voice, allowed=settings.voice_urls, seconds=spec.reference_seconds, who=who)
     source = _source(voice, spec, settings, who)
     if source is None or isinstance(source, _BuiltIn):
         if reference_text is not None:

@@ -77,7 +77,7 @@ def empty_voice_encoder() -> Any:
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
 
 
-def fill(  # noqa: PLR0913 - two of them are seldom given
+def fill(
     network: nn.Module,
     state: State,
     device: str,

@@ -11,7 +11,9 @@ import torch
 
 from realtts.accel.cuda_graph import GraphRunner
 from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
+from realtts.accel.decoder.prompts import count_prompt
 from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
@@ -73,6 +75,8 @@ class DecodeLoop:
         outputs: A tensor (streams, cap or more, ...) that ``next_embedding`` fills on its way, column ``step - 1`` for
             the live streams; what is new comes with each `Block`, and the host does not wait for it.
         structure: What else a captured step depends on: a graph is not replayed under another value.
+        prompt_buckets: With graphs: prompts are padded to these lengths, and reading one is captured, too. Prompts
+            after a prefix or with positions of their own are read eagerly, as all are with taps.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class DecodeLoop:
         noise: NoiseSource | None = None,
         outputs: Tensor | None = None,
         structure: Callable[[], Hashable] = lambda: None,
+        prompt_buckets: Buckets | None = None,
     ) -> None:
         self.decoder, self.streams, self.check_every = decoder, streams, check_every
         self._head, self._next_embedding, self._taps = head, next_embedding, taps
@@ -107,6 +112,9 @@ class DecodeLoop:
         self.row_state: dict[str, Tensor] = {**(row_state or {}), **given}
         self._outputs, self._structure = outputs, structure
         self._graphs = self._runner(backend)
+        self._padded = None
+        if prompt_buckets is not None and backend is not None and taps is None:
+            self._padded = PaddedPrompts(prompt_buckets, like=hidden)
         self._waiting: deque[Snapshot] = deque()
         self._drawn = self._most = self._read_to = 0
         if check_every < 1:
@@ -150,10 +158,7 @@ class DecodeLoop:
             self._waiting.clear()
             if self._taps is not None:
                 self._taps.step.zero_()
-            hidden = self.decoder.prefill(
-                prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
-            )
-            self._draw(hidden)
+            self._read(prompt, after_prefix=after_prefix)
 
     def run(self) -> Iterator[Block]:
         """Decode until every stream has ended, yielding what is new after every ``check_every`` steps.
@@ -188,7 +193,7 @@ class DecodeLoop:
             self._progress.live[stream] = False
             self.cache.active[stream :: self.streams] = False
 
-    def warm_up(self, up_to: int, params: SamplingParams | None = None) -> None:
+    def warm_up(self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0) -> None:
         """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
 
         Does nothing without graphs.
@@ -196,6 +201,7 @@ class DecodeLoop:
         Args:
             up_to: Prompt and new tokens of the longest request to be prepared for.
             params: Sampling of the requests to come: a recipe with ``narrow`` has a graph of its own for ``top_k``.
+            prompt: The longest prompt to be prepared for, with ``prompt_buckets``.
         """
         if self._graphs is None:
             return
@@ -203,6 +209,7 @@ class DecodeLoop:
             kept = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
             for stream in range(self.streams):
                 self.sampler.set(stream, params or SamplingParams(), 0)
+            self._warm_up_prompts(prompt)
             self.cache.reset()
             for attended in self._buckets.all():
                 self.cache.reach(attended)
@@ -260,8 +267,35 @@ class DecodeLoop:
         live = self._progress.add(tokens, self.sampler.is_stop(tokens))
         self.cache.active.copy_(live.repeat(self._per_stream))
 
-    def _key(self, attended: int) -> Hashable:
-        return attended, (self.sampler.structure, self._structure())
+    def _key(self, what: Hashable) -> Hashable:
+        return what, (self.sampler.structure, self._structure())
+
+    def _read(self, prompt: Prompt, *, after_prefix: bool) -> None:
+        """Read the prompts, and draw the first tokens."""
+        if self._padded is not None and not after_prefix and prompt.positions is None:
+            count_prompt(self.cache, prompt.embeddings.shape[1], None)
+            self._read_padded(*self._padded.put(prompt.embeddings, prompt.valid))
+            return
+        hidden = self.decoder.prefill(
+            prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
+        )
+        self._draw(hidden)
+
+    def _warm_up_prompts(self, longest: int) -> None:
+        if self._padded is None or longest < 1:
+            return
+        last = self._padded.buckets.holding(longest)
+        for length in self._padded.buckets.all():
+            if length <= last:
+                self.cache.reset()
+                self._read_padded(*self._padded.at(length))
+
+    def _read_padded(self, x: Tensor, valid: Tensor) -> None:
+        assert self._graphs is not None, "prompts are padded for graphs only"
+        length = x.shape[1]
+        self.cache.reach(length)
+        work = functools.partial(self.decoder.prefill, x, self.cache, valid=valid, attended=length)
+        self._graphs.run(self._key(("prompt", length)), lambda: self._draw(work()))
 
     # -- helpers -------------------------------------------------------------------------------------------------
 

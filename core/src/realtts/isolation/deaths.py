@@ -1,0 +1,60 @@
+"""What is said of a worker that has ended, or cannot be used."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from realtts.errors import IsolationError, RealTTSError, WorkerDied
+from realtts.isolation.environments import install_command
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["death_of", "unusable"]
+
+_LINES_SHOWN = 3
+
+
+def death_of(name: str, what: str, fix: str, doing: str, *, code: int, lines: Sequence[str]) -> RealTTSError:
+    """The error for the request that a worker has not survived.
+
+    Args:
+        name: The provider.
+        what: What the worker did.
+        fix: What to do about it, empty when the worker ended by itself.
+        doing: What it was working on.
+        code: Its exit code.
+        lines: What it printed last.
+
+    Returns:
+        `WorkerDied`; `IsolationError` when a program that is not even a worker ended by itself.
+    """
+    told = "".join(f"; {line.rstrip('.')}" for line in lines[-_LINES_SHOWN:])
+    how = "" if fix else _exit(code)
+    if doing == "starting" and code > 0 and not fix:
+        return unusable(name, f"its worker does not start{how}{told}")
+    killed = hasattr(signal, "SIGKILL") and code == -signal.SIGKILL and not fix
+    memory = "; if nobody killed it, the machine's memory ran out" if killed else ""
+    return WorkerDied(
+        f"its worker {what}{how} while {doing}{told}",
+        who=f"provider {name!r}",
+        fix=f"{fix or 'try again, a new worker is started'}{memory}",
+        stderr=tuple(lines),
+        exit_code=code,
+    )
+
+
+def unusable(name: str, what: str) -> IsolationError:
+    """The error for an environment that has to be made anew."""
+    fix = f"make it anew: {install_command(name)} --upgrade"
+    return IsolationError(what, who=f"environment {name!r}", fix=fix)
+
+
+def _exit(code: int) -> str:
+    if code >= 0:
+        return f" (exit code {code})"
+    try:
+        return f" ({signal.Signals(-code).name})"
+    except ValueError:
+        return f" (signal {-code})"

@@ -1,0 +1,184 @@
+"""Framed messages over a socket: a fixed header, JSON, and raw bytes. No pickle, and nothing larger than is allowed.
+
+header    16 bytes: "rtts", version, kind, two bytes unused, length of the JSON, length of the bytes (big-endian)
+JSON      an object
+bytes     float32 samples, little-endian
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import struct
+import threading
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Mapping
+
+__all__ = ["PROTOCOL", "Channel", "ChannelClosed", "ChannelFault", "Frame", "Kind", "OtherProtocol"]
+
+MAGIC = b"rtts"
+PROTOCOL = 1
+"""Version of the messages; a change that an older side would misread raises it."""
+
+MOST_JSON = 16 << 20
+MOST_BYTES = 256 << 20
+"""The largest parts of a frame: three quarters of an hour of audio at 24 kHz are 260 MB."""
+
+_HEADER = struct.Struct("!4sBBxxII")
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    HELLO = 1  # worker: who it is
+    CALL = 2  # parent: do something
+    REPLY = 3  # worker: what came of it
+    CHUNK = 4  # worker: audio of the call that is running
+    CREDIT = 5  # parent: that many chunks more may be sent
+    CANCEL = 6  # parent: nobody wants these rows any more
+    END = 7  # parent: no chunk is wanted any more
+    EVENT = 8  # worker
+    LOG = 9  # worker
+    VOICE = 10  # parent: a recording that calls then name by its digest
+
+
+class Frame(NamedTuple):
+    """One message."""
+
+    kind: Kind
+    content: dict[str, Any]
+    data: bytearray
+
+
+class ChannelClosed(Exception):
+    """The other side is gone."""
+
+
+class ChannelFault(Exception):
+    """What came, or was to be sent, is no frame."""
+
+
+class OtherProtocol(ChannelFault):
+    """The other side speaks another version."""
+
+
+class Channel:
+    """One side of a socket. Any thread may send; one at a time may receive.
+
+    Args:
+        sock: Connected stream socket, owned by the channel.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sending = threading.Lock()
+        self._filled = 0
+        self._parts: list[bytearray] = [bytearray(_HEADER.size)]
+
+    def send(
+        self,
+        kind: Kind,
+        content: Mapping[str, Any] | None = None,
+        data: memoryview | bytes = b"",
+        waiting: Callable[[], None] | None = None,
+    ) -> None:
+        """Send a frame.
+
+        Args:
+            kind: What it is.
+            content: JSON-able.
+            data: Raw bytes.
+            waiting: Called now and then while the other side does not read, if the channel was given a time to wait;
+                raises to stop.
+
+        Raises:
+            ChannelClosed: The other side is gone. ChannelFault: it is too large.
+        """
+        text = json.dumps(content or {}, separators=(",", ":"), default=str).encode()
+        size = memoryview(data).nbytes
+        if len(text) > MOST_JSON or size > MOST_BYTES:
+            raise ChannelFault(f"a frame of {len(text)} + {size} bytes is too large to be sent")
+        head = _HEADER.pack(MAGIC, PROTOCOL, kind, len(text), size) + text
+        with self._sending:
+            self._send_all(memoryview(head), waiting)
+            if size:
+                self._send_all(memoryview(data).cast("B"), waiting)
+
+    def receive(self, timeout: float | None) -> Frame | None:
+        """The next frame, None when it is not complete in time; what has come of it is kept.
+
+        Raises:
+            ChannelClosed: The other side is gone. ChannelFault: what came is no frame.
+        """
+        self._socket.settimeout(timeout)
+        while True:
+            part = self._parts[-1]
+            if self._filled < len(part) and not self._fill(part):
+                return None
+            self._filled = 0
+            if len(self._parts) == 1:
+                _, _, size, _ = self._header()
+                self._parts.append(bytearray(size))
+            elif len(self._parts) == 2:
+                self._parts.append(bytearray(self._header()[3]))
+            else:
+                return self._complete()
+
+    def close(self) -> None:
+        """Close this side."""
+        with contextlib.suppress(OSError):
+            self._socket.close()
+
+    def _fill(self, part: bytearray) -> bool:
+        view = memoryview(part)
+        while self._filled < len(part):
+            try:
+                count = self._socket.recv_into(view[self._filled :])
+            except (TimeoutError, BlockingIOError):
+                return False
+            except OSError as error:
+                raise ChannelClosed(str(error)) from error
+            if not count:
+                raise ChannelClosed("the other side has closed the channel")
+            self._filled += count
+        return True
+
+    def _header(self) -> tuple[int, Kind, int, int]:
+        magic, version, kind, text, data = _HEADER.unpack(self._parts[0])
+        if magic != MAGIC:
+            raise ChannelFault(f"{bytes(self._parts[0])!r} is no header of a frame")
+        if version != PROTOCOL:
+            raise OtherProtocol(f"it speaks version {version} of the messages, this is version {PROTOCOL}")
+        if text > MOST_JSON or data > MOST_BYTES:
+            raise ChannelFault(f"a frame of {text} + {data} bytes is too large")
+        try:
+            return version, Kind(kind), text, data
+        except ValueError:
+            raise ChannelFault(f"there is no frame of kind {kind}") from None
+
+    def _complete(self) -> Frame:
+        kind = self._header()[1]
+        _, text, data = self._parts
+        self._parts = [bytearray(_HEADER.size)]
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            raise ChannelFault(f"a frame's JSON cannot be read: {error}") from None
+        if not isinstance(content, dict):
+            raise ChannelFault(f"a frame holds a {type(content).__name__} instead of an object")
+        return Frame(kind, content, data)
+
+    def _send_all(self, view: memoryview, waiting: Callable[[], None] | None) -> None:
+        sent = 0
+        while sent < len(view):
+            try:
+                sent += self._socket.send(view[sent:])
+            except (TimeoutError, BlockingIOError):
+                if waiting is not None:
+                    waiting()
+            except OSError as error:
+                raise ChannelClosed(str(error)) from error

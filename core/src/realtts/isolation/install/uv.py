@@ -1,0 +1,115 @@
+"""The program uv: where it is, what it is told, and what its failures mean."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtts.errors import MissingExtra
+from realtts.isolation.install.failures import failure
+from realtts.isolation.install.variables import find_links, variables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    Tell = Callable[[str, str], None]
+
+__all__ = ["Uv", "find_uv"]
+
+LINES_KEPT = 30
+
+
+def find_uv() -> str:
+    """The uv of the extra ``realtts[isolation]``, else one on PATH.
+
+    Raises:
+        MissingExtra: There is neither.
+    """
+    with contextlib.suppress(ImportError, AttributeError, FileNotFoundError):
+        return str(importlib.import_module("uv").find_uv_bin())
+    found = shutil.which("uv")
+    if found is None:
+        raise MissingExtra(
+            "uv is missing, which makes the environments", who="isolation", fix="pip install 'realtts[isolation]'"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Uv:
+    """How uv is run for one install.
+
+    Attributes:
+        name: The provider, for messages.
+        folder: Where it runs, away from the projects whose settings it would read.
+        tell: Told what uv says.
+        links: Folders and pages with wheels, beside those that the variables name.
+        lock: Descriptor of the lock that it holds with this process.
+        program: The uv to run.
+    """
+
+    name: str
+    folder: Path
+    tell: Tell
+    links: tuple[str, ...] = ()
+    lock: int | None = None
+    program: str = ""
+
+    def all_links(self) -> tuple[str, ...]:
+        """Every folder and page with wheels, in order, once."""
+        return tuple(dict.fromkeys((*self.links, *find_links(os.environ))))
+
+    def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True) -> str:
+        """Run it to its end.
+
+        Args:
+            phase: What it is done for.
+            arguments: Its arguments.
+            stdin: What it reads.
+            links: Give it the folders with wheels.
+
+        Returns:
+            Its standard output.
+
+        Raises:
+            InstallFailed: It failed.
+        """
+        more = [part for link in self.all_links() for part in ("--find-links", link)] if links else []
+        command = [self.program or find_uv(), *map(str, arguments), *more]
+        kept: deque[str] = deque(maxlen=LINES_KEPT)
+        inherited = () if self.lock is None or os.name == "nt" else (self.lock,)
+        # Files for its input and its answer: three pipes would need three threads.
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer:
+            given.write(stdin.encode())
+            given.seek(0)
+            process = subprocess.Popen(  # noqa: S603 - uv, with arguments of our own
+                command, cwd=self.folder, env=variables(os.environ), pass_fds=inherited,
+                stdin=given, stdout=answer, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
+            )  # fmt: skip
+            assert process.stderr is not None
+            try:
+                with process.stderr:
+                    for line in process.stderr:
+                        self._heard(phase, line.rstrip(), kept)
+                code = process.wait()
+            except BaseException:
+                process.kill()
+                process.wait()
+                raise
+            if code != 0:
+                raise failure(self.name, phase, code, tuple(kept))
+            answer.seek(0)
+            return answer.read().decode(errors="replace")
+
+    def _heard(self, phase: str, line: str, kept: deque[str]) -> None:
+        if line:
+            kept.append(line)
+            self.tell(phase, line.strip())

@@ -1,0 +1,64 @@
+"""The ladder as it stands in a worker: it stops where its process is of no use any more, and tells how it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import StageFailed
+from realtts.isolation.faults import poisons
+from realtts.lifecycle import Ladder
+
+if TYPE_CHECKING:
+    from realtts.rung import StageError
+
+__all__ = ["PoisonedContext", "WorkerLadder"]
+
+
+class PoisonedContext(Exception):
+    """CUDA works no more in this process: the next rung has to be loaded by a new one."""
+
+
+class WorkerLadder(Ladder):
+    """The ladder of a worker.
+
+    In process, nothing helps when a kernel has destroyed the CUDA context: all lower rungs fail as well. Here the rung
+    is given up, the climb ends, and the parent goes on in a new process. Not yet run on a GPU; tested with the errors'
+    texts.
+    """
+
+    poisoned = False
+
+    def snapshot(self) -> dict[str, Any]:
+        """How it stands, JSON-able."""
+        live = self.live
+        return {
+            "state": self.state,
+            "attempts": [attempt.as_dict() for attempt in self.attempts],
+            "given_up": self.given_up,
+            "details": self.details,
+            "live": None
+            if live is None or live.context.rung is None
+            else {
+                "variant": live.context.variant,
+                "device": live.context.device,
+                "dtype": live.context.dtype,
+                "rung": live.context.rung.name,
+                "rung_settings": dict(live.context.rung.settings),
+                "timings": live.timings,
+                "batch": live.supports_batch(),
+            },
+        }
+
+    def _close_rung(self, index: int, failure: StageError) -> None:
+        poisoned = poisons(failure.error)
+        self.poisoned = self.poisoned or poisoned
+        try:
+            super()._close_rung(index, failure)
+        except StageFailed:
+            raise
+        except Exception:
+            if not poisoned:
+                raise
+            # The rung is closed already; giving the device's memory back fails as everything does.
+        if poisoned:
+            raise PoisonedContext

@@ -1,0 +1,177 @@
+"""Reference recordings behind an address: refused unless a setting allows them, and then fetched within limits.
+
+A server that passes its users' words on as a voice would else fetch for them what only it can reach. So the names are
+looked up here, private addresses are refused, and the connection goes to the very address that was looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import tempfile
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsupported
+from realtts.voices import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from realtts.speech import Voice
+
+__all__ = ["fetch", "is_address"]
+
+MOST_BYTES = 32 * 2**20
+MOST_SECONDS = 30.0
+
+_PORT = 443
+_BLOCK = 64 * 1024
+
+
+def is_address(voice: str) -> bool:
+    """Whether a voice is given as an address of any scheme, such as ``https://`` or ``file://``."""
+    scheme, separator, _ = voice.partition("://")
+    return bool(separator) and scheme.isalnum()
+
+
+def fetch(address: str, *, allowed: bool, seconds: tuple[float, float], who: str) -> Voice:
+    """The recording behind an address, checked as any other.
+
+    Args:
+        address: ``https://`` on port 443, without a user's name.
+        allowed: The setting ``voice_urls``.
+        seconds: Shortest and longest recording that is allowed.
+        who: Provider concerned, for messages.
+
+    Raises:
+        VoiceUnsupported: Addresses are not allowed, or not this one.
+        VoiceNotFound: There is nothing to be had within the limits.
+        VoiceUnreadable: It is no audio.
+        VoiceUnsuitable: No voice can be learned from it.
+    """
+    if not allowed:
+        raise VoiceUnsupported(
+            "the voice is an address, which is not fetched", who=who,
+            fix="download the recording and give the file, or set voice_urls=True (REALTTS_VOICE_URLS=true)",
+        )  # fmt: skip
+    parts = _parts(address, who)
+    name = os.path.basename(parts.path) or parts.hostname or "recording"  # noqa: PTH119 - it is no path of this machine
+    until = time.monotonic() + MOST_SECONDS
+    try:
+        content = _read(parts, until, who)
+    except (OSError, http.client.HTTPException) as error:
+        raise _nothing(f"{name!r:.80} cannot be fetched: {error}", who) from error
+    with _file(content, name) as path:
+        try:
+            loaded = reference.load(path, seconds=seconds, who=who)
+        except VoiceUnreadable as error:
+            raise VoiceUnreadable(f"{name!r:.80} is not readable audio", who=who, fix="give a WAV or FLAC") from error
+    return reference.load((loaded.samples, loaded.sample_rate), seconds=seconds, who=who)
+
+
+def _parts(address: str, who: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme != "https" or not parts.hostname or parts.username is not None or port not in {None, _PORT}:
+        raise VoiceUnsupported(
+            f"the address {address!r:.100} is not fetched", who=who,
+            fix="give one that begins with https://, without a user's name and another port",
+        )  # fmt: skip
+    return parts
+
+
+def _read(parts: SplitResult, until: float, who: str) -> bytes:
+    assert parts.hostname is not None
+    connection = _Pinned(parts.hostname, _public(parts.hostname, who), until)
+    with contextlib.closing(connection), _cut_at(until, connection):
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", target, headers={"Accept": "audio/*, application/octet-stream"})
+        answer = connection.getresponse()
+        if answer.status != http.client.OK:
+            where = " to another address: give that one" if answer.status in range(300, 400) else ""
+            raise _nothing(f"the server answers {answer.status}{where}", who)
+        found = bytearray()
+        while block := answer.read1(_BLOCK):
+            found += block
+            if len(found) > MOST_BYTES:
+                raise _nothing(f"it is larger than {MOST_BYTES >> 20} MiB", who)
+        if time.monotonic() > until:
+            raise _nothing(f"it took longer than {MOST_SECONDS:g} s", who)
+        return bytes(found)
+
+
+def _public(host: str, who: str) -> str:
+    """An address of the host that anybody can reach; none of its addresses may be another."""
+    found = [str(info[4][0]) for info in socket.getaddrinfo(host, _PORT, type=socket.SOCK_STREAM)]
+    for address in found:
+        numbers = ipaddress.ip_address(address.partition("%")[0])
+        mapped = getattr(numbers, "ipv4_mapped", None) or numbers
+        if not mapped.is_global or mapped.is_multicast:
+            raise VoiceUnsupported(
+                f"the host {host!r:.80} has a private address", who=who, fix="download the recording and give the file"
+            )
+    if not found:
+        raise _nothing(f"the host {host!r:.80} has no address", who)
+    return found[0]
+
+
+class _Pinned(http.client.HTTPSConnection):
+    """A connection to one address of a host, which must prove that it is that host."""
+
+    def __init__(self, host: str, address: str, until: float) -> None:
+        super().__init__(host, _PORT, context=ssl.create_default_context())
+        self._address, self._until = address, until
+
+    def cut(self) -> None:
+        """End it, from another thread: whoever reads sees its end."""
+        with contextlib.suppress(AttributeError, OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def connect(self) -> None:
+        """To the address."""
+        left = max(0.1, self._until - time.monotonic())
+        plain = socket.create_connection((self._address, _PORT), timeout=min(left, 10.0))
+        try:
+            self.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=self.host)
+        except BaseException:
+            plain.close()
+            raise
+
+
+@contextlib.contextmanager
+def _cut_at(until: float, connection: _Pinned) -> Iterator[None]:
+    """Inside, the connection ends at that time: a server that sends a byte now and then is no end of waiting."""
+    timer = threading.Timer(max(0.0, until - time.monotonic()), connection.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextlib.contextmanager
+def _file(content: bytes, name: str) -> Iterator[str]:
+    """The content as a file, for as long as it is read."""
+    suffix = os.path.splitext(name)[1][:8]  # noqa: PTH122
+    handle, path = tempfile.mkstemp(suffix=suffix if suffix.isascii() and suffix[1:].isalnum() else "")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        yield path
+    finally:
+        os.unlink(path)  # noqa: PTH108
+
+
+def _nothing(what: str, who: str) -> VoiceNotFound:
+    return VoiceNotFound(what, who=who, fix="download the recording and give the file")

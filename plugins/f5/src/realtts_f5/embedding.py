@@ -1,0 +1,199 @@
+"""Time, text and spectrogram into the network's width.
+
+Of these only the solver's state changes from step to step. The text's embedding, which looks at a whole sequence at
+once, is computed at the sequence's true length in float32, once per request; so is what the input projection and the
+first convolution over it, both linear, make of text and reference.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts.accel.dense import linear, mish
+from realtts_f5.architecture import MELS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from realtts_f5.architecture import Architecture
+    from realtts_f5.layout import Layout
+    from realtts_f5.weights import Weights
+
+__all__ = ["FixedInput", "InputEmbedding", "TextEmbedding", "TimeEmbedding"]
+
+_TIME_CHANNELS = 256
+_TIME_SCALE = 1000.0
+_TEXT_KERNEL, _TEXT_MULT = 7, 2
+_KERNEL, _CONV_GROUPS = 31, 16
+_POSITIONS, _UNET_POSITIONS = 8192, 4096
+"""Upstream knows no more, and gives later frames of a UNet the last one; here all longer sequences are treated so."""
+
+
+class TimeEmbedding:
+    """Times as vectors, always float32."""
+
+    def __init__(self, weights: Weights, name: str, dim: int) -> None:
+        self._first = weights.linear(f"{name}time_mlp.0", dim, _TIME_CHANNELS)
+        self._second = weights.linear(f"{name}time_mlp.2", dim, dim)
+
+    def __call__(self, times: Tensor) -> Tensor:
+        """(n, dim) for (n,)."""
+        half = _TIME_CHANNELS // 2
+        exponents = torch.arange(half, device=times.device).float() * -(math.log(10000) / (half - 1))
+        angles = _TIME_SCALE * times[:, None] * exponents.exp()[None]
+        waves = torch.cat([angles.sin(), angles.cos()], 1)
+        return linear(functional.silu(linear(waves, *self._first)), *self._second)
+
+
+class TextEmbedding:
+    """Characters as vectors at the first frames, with filler behind them; always float32.
+
+    The filler's blocks see the whole sequence, and a norm sums over it: the result depends on the number of frames.
+    """
+
+    def __init__(self, weights: Weights, name: str, architecture: Architecture) -> None:
+        dim = architecture.text_dim
+        self._masked = architecture.text_mask_padding
+        self._last = (_UNET_POSITIONS if architecture.backbone == "unet" else _POSITIONS) - 1
+        self._table = weights.take(f"{name}text_embed.weight", -1, dim)
+        self._blocks = [_ConvNeXt(weights, f"{name}text_blocks.{n}.", dim) for n in range(architecture.conv_layers)]
+
+    @property
+    def vocabulary(self) -> int:
+        """Characters that have a vector; one more is the filler's."""
+        return len(self._table) - 1
+
+    def __call__(self, ids: Tensor, frames: int, *, dropped: bool = False) -> Tensor:
+        """Embed a text.
+
+        Args:
+            ids: int64 (n,), below `vocabulary`; what does not fit into the frames is cut off.
+            frames: Of the sequence.
+            dropped: All filler, for guidance; the text still says how far it goes.
+
+        Returns:
+            float32 (frames, text channels).
+        """
+        shown = ids[:frames].to(self._table.device) + 1  # 0 is the filler
+        padded = functional.pad(shown, (0, frames - len(shown)))
+        x = self._table[torch.zeros_like(padded) if dropped else padded]
+        if not self._blocks:
+            return x
+        x = x + self._positions(frames)
+        for block in [None, *self._blocks]:
+            x = x if block is None else block(x)
+            if self._masked:
+                x[len(shown) :] = 0
+        return x
+
+    def _positions(self, frames: int) -> Tensor:
+        """Cosines and sines, (frames, text channels)."""
+        dim, device = self._table.shape[1], self._table.device
+        frequencies = 1.0 / 10000 ** (torch.arange(0, dim, 2, device=device)[: dim // 2].float() / dim)
+        angles = torch.outer(torch.arange(frames, device=device).clamp(max=self._last).float(), frequencies)
+        return torch.cat([angles.cos(), angles.sin()], 1)
+
+
+class _ConvNeXt:
+    """A block of ConvNeXt V2 (Woo et al., 2023, arXiv:2301.00808) over (frames, channels)."""
+
+    def __init__(self, weights: Weights, name: str, dim: int) -> None:
+        wide = dim * _TEXT_MULT
+        self._conv = weights.take(f"{name}dwconv.weight", dim, 1, _TEXT_KERNEL), weights.take(f"{name}dwconv.bias", dim)
+        self._norm = weights.take(f"{name}norm.weight", dim), weights.take(f"{name}norm.bias", dim)
+        self._up = weights.linear(f"{name}pwconv1", wide, dim)
+        self._gamma, self._beta = (weights.take(f"{name}grn.{part}", 1, 1, wide)[0, 0] for part in ("gamma", "beta"))
+        self._down = weights.linear(f"{name}pwconv2", dim, wide)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = functional.conv1d(x.T[None], *self._conv, padding=_TEXT_KERNEL // 2, groups=len(x.T))[0].T
+        h = functional.layer_norm(h, h.shape[1:], *self._norm, eps=1e-6)
+        h = functional.gelu(linear(h.contiguous(), *self._up))
+        size = h.norm(p=2, dim=0)
+        h = self._gamma * (h * (size / (size.mean() + 1e-6))) + self._beta + h
+        return linear(h, *self._down).add_(x)
+
+
+@dataclass(frozen=True)
+class FixedInput:
+    """What text and reference contribute to the network's input; per group of the layout, float32.
+
+    Attributes:
+        projected: (requests, rows, frames, dim).
+        convolved: What the first convolution makes of it, (requests, rows, dim, frames).
+    """
+
+    projected: tuple[Tensor, ...]
+    convolved: tuple[Tensor, ...]
+
+
+class InputEmbedding:
+    """State, reference and text as one input, with positions by two grouped convolutions.
+
+    Args:
+        weights: Of the checkpoint.
+        name: Of the embedding, with a dot at its end.
+        architecture: Of the network.
+        dtype: Of the convolutions and of the result; the projection is float32.
+    """
+
+    def __init__(self, weights: Weights, name: str, architecture: Architecture, dtype: torch.dtype) -> None:
+        dim, self._dtype = architecture.dim, dtype
+        weight, self._bias = weights.linear(f"{name}proj", dim, 2 * MELS + architecture.text_dim)
+        self._state = weight[:, :MELS].contiguous()
+        self._given = weight[:, MELS:].contiguous()
+        names = [f"{name}conv_pos_embed.conv1d.{n}" for n in (0, 2)]
+        shape = (dim, dim // _CONV_GROUPS, _KERNEL)
+        full = [(weights.take(f"{one}.weight", *shape), weights.take(f"{one}.bias", dim)) for one in names]
+        self._first = full[0]
+        self._first_weight = full[0][0].to(dtype)
+        self._second = full[1][0].to(dtype), full[1][1].to(dtype)
+
+    def fixed(self, mel: Tensor | None, text: Tensor) -> tuple[Tensor, Tensor]:
+        """The part of one row.
+
+        Args:
+            mel: Of the reference, (n, 100); None for the row without.
+            text: Embedded, (frames, text channels).
+
+        Returns:
+            Projected (frames, dim) and convolved (dim, frames), float32.
+        """
+        shown = text.new_zeros(len(text), MELS)
+        if mel is not None:
+            shown[: len(mel)] = mel
+        projected = linear(torch.cat([shown, text], 1), self._given, self._bias)
+        return projected, _conv(projected.T[None], *self._first)[0]
+
+    def __call__(self, x: Tensor, fixed: FixedInput, layout: Layout) -> Tensor:
+        """Embed the solver's state.
+
+        Args:
+            x: float32 (frames of one row each, 100); zero beyond a padded sequence's end.
+            fixed: Of the same layout.
+            layout: Of the rows.
+
+        Returns:
+            (frames of all rows, dim).
+        """
+        projected = linear(x, self._state)
+        found = []
+        groups = zip(layout.single.pieces(projected), fixed.projected, fixed.convolved, strict=True)
+        for state, given, convolved in groups:
+            # both rows have the state in common, and the convolution is linear
+            moved = _conv(state[:, 0].transpose(1, 2).to(self._dtype), self._first_weight, None)
+            h = mish(convolved + moved[:, None]).to(self._dtype)
+            if layout.valid is not None:  # each sequence ends in zeros, as upstream pads it
+                h = h * layout.valid[:, None, None]
+            h = mish(_conv(h.flatten(0, 1), *self._second))
+            found.append((given + state).to(self._dtype).flatten(0, 1).add_(h.transpose(1, 2)).flatten(0, 1))
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def _conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return functional.conv1d(x, weight, bias, padding=_KERNEL // 2, groups=_CONV_GROUPS)

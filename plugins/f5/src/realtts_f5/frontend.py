@@ -1,0 +1,222 @@
+"""From a request to what the networks need: a prepared recording, and chunks of text with their lengths and seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
+from realtts_f5.noise import chunk_seed
+from realtts_f5.options import PRESETS, F5Options
+from realtts_f5.reference import HOP, RATE, reference_of
+from realtts_f5.solver import total_frames
+from realtts_f5.text import chunks, divided, opened, symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realtts.context import Context
+    from realtts.speech import Request
+    from realtts_f5.reference import Reference, Voices
+    from realtts_f5.text import Vocabulary
+
+__all__ = ["MOST_FRAMES", "ChunkPlan", "Plan", "prepare"]
+
+MOST_FRAMES = 8192
+"""Positions that the embedding of text has: 87 s of recording and speech together."""
+
+_LONG_FRAMES = 30 * RATE // HOP
+"""Beyond 30 s, the longest that the models were trained for, a chunk is divided where there is no punctuation."""
+
+_ALTOGETHER_S = 22
+"""Seconds of recording and speech together that upstream makes chunks for."""
+
+_SHORT_BYTES, _SHORT_SPEED = 10, 0.3
+"""Upstream gives texts under so many bytes more time."""
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """What one run of the solver says.
+
+    Attributes:
+        index: In the text, from 0.
+        text: Of the chunk.
+        ids: Symbols of the recording's text and of the chunk.
+        frames: Of recording and speech together.
+        seed: `realtts_f5.noise.chunk_seed`, for upstream's own loop.
+        speed: That the length was reckoned with.
+    """
+
+    index: int
+    text: str
+    ids: tuple[int, ...]
+    frames: int
+    seed: int
+    speed: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request in the model's terms.
+
+    Attributes:
+        chunks: In order, at least one.
+        reference: The recording.
+        seed: Of the request; the noise of a chunk is `realtts_f5.noise.chunk_noise` of it and the chunk's index.
+        steps: Of the solver.
+        guidance: Of the solver; 0: none.
+        sway: Coefficient of the schedule; None: evenly spaced.
+        cross_fade: Seconds.
+        remove_silence: Whether long silences are cut.
+        half: Whether half precision is allowed.
+        warnings: For the user.
+    """
+
+    chunks: tuple[ChunkPlan, ...]
+    reference: Reference
+    seed: int
+    steps: int
+    guidance: float
+    sway: float | None
+    cross_fade: float
+    remove_silence: bool
+    half: bool
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache: Voices | None = None) -> Plan:
+    """Read a request.
+
+    Args:
+        context: Of the stage; it may force the number of frames that are spoken, all chunks together.
+        vocabulary: Of the model.
+        request: Checked by the facade.
+        cache: Of prepared recordings; None: the context's.
+
+    Raises:
+        UnspeakableText: The vocabulary has nothing of the text.
+        VoiceError: As `realtts_f5.reference.reference_of`; or the recording's words are more than the networks take.
+        InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
+    """
+    options = request.options if isinstance(request.options, F5Options) else F5Options()
+    unknown = _unknown(vocabulary, request.text)
+    reference = reference_of(context.voice_cache if cache is None else cache, request, options)
+    texts = _texts(reference, request.text, request.speed, limited=options.fix_duration is None)
+    begins_early = request.streaming and not options.remove_silence
+    if begins_early if options.short_first_chunk is None else options.short_first_chunk:
+        texts = [*opened(texts[0]), *texts[1:]]
+    lengths = _lengths(context, reference, request, options, texts)
+    planned = tuple(
+        ChunkPlan(
+            index=index,
+            text=text,
+            ids=(ids := vocabulary.ids(symbols(reference.text + text))),
+            frames=total_frames(reference.frames, len(ids), length),
+            seed=chunk_seed(request.seed, index),
+            speed=_speed(text, request.speed),
+        )
+        for index, (text, length) in enumerate(zip(texts, lengths, strict=True))
+    )
+    _check(planned, options)
+    steps, warned = _steps(options)
+    return Plan(
+        chunks=planned,
+        reference=reference,
+        seed=request.seed,
+        steps=steps,
+        guidance=options.cfg_strength,
+        sway=options.sway_sampling_coef,
+        cross_fade=options.cross_fade_duration,
+        remove_silence=options.remove_silence,
+        half=options.use_fp16,
+        warnings=(*warned, *unknown),
+    )
+
+
+def _unknown(vocabulary: Vocabulary, text: str) -> tuple[str, ...]:
+    """A warning for symbols that the model was never shown."""
+    found = symbols(text)
+    unknown = vocabulary.unknown(found)
+    if not any(symbol.isalnum() and symbol not in unknown for symbol in found):
+        raise UnspeakableText(
+            "the model's vocabulary has no letter or digit of it", who="f5",
+            fix="write it in the script of the language that the checkpoint speaks",
+        )  # fmt: skip
+    if not unknown:
+        return ()
+    return (f"Not in the model's vocabulary, and left out: {' '.join(unknown[:20])}",)
+
+
+def _texts(reference: Reference, text: str, speed: float, *, limited: bool) -> list[str]:
+    """The chunks' texts: upstream's, and shorter ones where those would be longer than the models were trained for."""
+    ratio = _bytes(reference.text[:-1] if reference.text.endswith("  ") else reference.text) / reference.seconds
+    most = int(ratio * (_ALTOGETHER_S - reference.seconds) * speed)
+    found: list[str] = []
+    for chunk in filter(None, chunks(text, most)):
+        is_long = limited and reference.hops + _said(reference, chunk, speed) > _LONG_FRAMES
+        found += divided(chunk, max(most, 1)) if is_long else [chunk]
+    return found
+
+
+def _lengths(
+    context: Context, reference: Reference, request: Request, options: F5Options, texts: Sequence[str]
+) -> list[int]:
+    """Frames of every chunk, the recording's included, before the least that a chunk must have."""
+    sizes = [_bytes(text) for text in texts]
+    forced = context.forced_tokens(request.text)
+    if forced is not None:
+        return [reference.hops + max(1, round(forced * size / sum(sizes))) for size in sizes]
+    if options.fix_duration is None:
+        return [reference.hops + _said(reference, text, request.speed) for text in texts]
+    recorded = reference.hops * HOP / RATE
+    if options.fix_duration <= recorded:
+        raise InvalidOption(
+            f"fix_duration is {options.fix_duration:g} s, and the recording alone takes {recorded:.2f} s", who="f5",
+            fix="give the seconds of recording and speech together",
+        )  # fmt: skip
+    if len(texts) == 1:
+        return [int(options.fix_duration * RATE / HOP)]
+    # What overlaps is heard once, and spoken twice.
+    spoken = options.fix_duration - recorded + options.cross_fade_duration * (len(texts) - 1)
+    return [int((recorded + spoken * size / sum(sizes)) * RATE / HOP) for size in sizes]
+
+
+def _check(planned: Sequence[ChunkPlan], options: F5Options) -> None:
+    longest = max(planned, key=lambda chunk: chunk.frames)
+    if longest.frames <= MOST_FRAMES:
+        return
+    if options.fix_duration is not None:
+        seconds, most = longest.frames * HOP / RATE, MOST_FRAMES * HOP / RATE
+        raise InvalidOption(
+            f"fix_duration makes a chunk of {seconds:.0f} s, and the networks take {most:.0f} s", who="f5",
+            fix="give less, or a longer text",
+        )  # fmt: skip
+    # A chunk has a frame for every symbol, and by the text's own length none is longer than the models know.
+    raise VoiceUnsuitable(
+        f"with the words of the recording a chunk has {len(longest.ids)} symbols, and the networks take {MOST_FRAMES}",
+        who="f5", fix="give reference_text= the words that are said in the recording, and no others",
+    )  # fmt: skip
+
+
+def _said(reference: Reference, text: str, speed: float) -> int:
+    """Frames that a text takes at the speaker's own pace."""
+    return int(reference.hops / _bytes(reference.text) * _bytes(text) / _speed(text, speed))
+
+
+def _speed(text: str, speed: float) -> float:
+    return _SHORT_SPEED if _bytes(text) < _SHORT_BYTES else speed
+
+
+def _steps(options: F5Options) -> tuple[int, tuple[str, ...]]:
+    full = PRESETS["full"]
+    if options.nfe_step is not None:
+        return options.nfe_step, ()
+    steps = PRESETS[options.quality]
+    if steps == full:
+        return full, ()
+    return steps, (f"Spoken in the quality {options.quality!r}: {steps} solver steps instead of {full}.",)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8"))

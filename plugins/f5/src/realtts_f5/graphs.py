@@ -1,0 +1,122 @@
+"""Steps of the solver as CUDA graphs: one for each padded length and number of chunks.
+
+Everything that differs between steps and requests (times, guidance, lengths, text, reference) is copied into the memory
+that a graph reads, so it is captured once. Not run on a GPU yet; its logic is tested on the CPU. Switch:
+``Settings(cuda_graphs=False)``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.cuda_graph import CudaGraphs, GraphRunner
+from realtts_f5.architecture import MELS
+from realtts_f5.layout import bucket_of
+from realtts_f5.solver import advance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts_f5.network import Item, Network
+
+__all__ = ["Graphs", "Run"]
+
+
+class Graphs:
+    """Graphs of one network, used by one request at a time.
+
+    Args:
+        network: Which the graphs read the weights of.
+        backend: Default: CUDA graphs.
+        limit: Most shapes kept; the least recently used goes first, with its memory.
+    """
+
+    def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 16) -> None:
+        self._network, self._limit = network, limit
+        self._backend = backend if backend is not None else CudaGraphs(network.device)
+        self._runs: OrderedDict[tuple[int, int, int], Run] = OrderedDict()
+        self.captures = 0
+
+    def begin(self, items: Sequence[Item], rows: int) -> Run:
+        """Put chunks in place of the former ones.
+
+        Args:
+            items: Of a request.
+            rows: 2 with guidance, else 1.
+        """
+        key = bucket_of(max(item.frames for item in items)), len(items), rows
+        if key not in self._runs:
+            if len(self._runs) >= self._limit:
+                self._runs.popitem(last=False)
+            self._runs[key] = Run(self, self._network, self._backend, key)
+        self._runs.move_to_end(key)
+        run = self._runs[key]
+        run.fill(items)
+        return run
+
+    def clear(self) -> None:
+        """Throw all graphs and their memory away."""
+        self._runs.clear()
+
+
+class Run:
+    """One shape's memory and graph.
+
+    Args:
+        graphs: Which count the captures.
+        network: Whose steps they are.
+        backend: Captures.
+        shape: Frames that chunks are padded to, chunks, rows of each.
+    """
+
+    def __init__(self, graphs: Graphs, network: Network, backend: GraphBackend, shape: tuple[int, int, int]) -> None:
+        frames, count, rows = shape
+        self._graphs, self._network = graphs, network
+        self._given = network.blank(count, rows, frames)
+        self._x = torch.zeros(count * frames, MELS, device=network.device)
+        self._delta, self._guidance = (torch.zeros((), device=network.device) for _ in range(2))
+        self._step: tuple[Tensor, ...] | None = None
+        self._lengths = [frames] * count
+        self._runner = GraphRunner([self._x], backend=backend, limit=1)
+
+    def fill(self, items: Sequence[Item]) -> None:
+        """Put as many chunks in, none longer than the frames."""
+        self._network.fill(self._given, items)
+        self._lengths = [item.frames for item in items]
+        self._x.zero_()
+        for place, item in zip(self._places(), items, strict=True):
+            place.copy_(item.noise)
+
+    def advance(self, step: tuple[Tensor, ...], delta: float, guidance: float) -> None:
+        """Take one step, as `realtts_f5.solver.advance` does.
+
+        Raises:
+            CaptureFailed: The step cannot be captured.
+        """
+        if self._step is None:
+            self._step = tuple(torch.empty_like(tensor) for tensor in step)
+        for place, tensor in zip(self._step, step, strict=True):
+            place.copy_(tensor)
+        self._delta.fill_(delta)
+        self._guidance.fill_(guidance)
+        before = self._runner.captures
+        self._runner.run("step", self._work)
+        self._graphs.captures += self._runner.captures - before
+
+    def states(self) -> list[Tensor]:
+        """Each chunk's state, (frames, 100), valid until the next step or `fill`."""
+        return self._places()
+
+    def _places(self) -> list[Tensor]:
+        whole = self._x.view(len(self._lengths), -1, MELS)
+        return [state[:length] for state, length in zip(whole, self._lengths, strict=True)]
+
+    def _work(self) -> None:
+        assert self._step is not None
+        advance(self._network, self._x, self._step, self._given, delta=self._delta, guidance=self._guidance)

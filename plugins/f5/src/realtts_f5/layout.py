@@ -1,0 +1,107 @@
+"""Where the frames of a batch lie: (frames, channels), one sequence behind the other.
+
+On the CPU sequences have their true lengths (`packed`): nothing is computed for padding and attention needs no mask.
+CUDA graphs need fixed shapes: there sequences are padded to one length (`padded`), what lies beyond a sequence's end is
+kept from its frames, and its frames get the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+__all__ = ["Layout", "bucket_of", "frames_of", "packed", "padded"]
+
+_SMALLEST_STEP = 64
+_STEPS_PER_OCTAVE = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Groups of requests with equally many frames.
+
+    Attributes:
+        groups: Number of requests and frames of each, for each group.
+        rows: Copies of each request that lie together: 2 with guidance (conditional, unconditional), else 1.
+        valid: Of the only group, where sequences are padded: which frames are theirs, (requests, frames) bool.
+    """
+
+    groups: tuple[tuple[int, int], ...]
+    rows: int = 1
+    valid: Tensor | None = None
+
+    @property
+    def frames(self) -> int:
+        """All of them, of all rows."""
+        return self.rows * sum(count * length for count, length in self.groups)
+
+    @property
+    def longest(self) -> int:
+        """Frames of the longest sequence."""
+        return max(length for _, length in self.groups)
+
+    @property
+    def sequences(self) -> int:
+        """Rows of all requests."""
+        return self.rows * sum(count for count, _ in self.groups)
+
+    @property
+    def keys(self) -> Tensor | None:
+        """Which frames attention may look at, (sequences, 1, 1, frames) bool; None: all."""
+        return None if self.valid is None else self.valid.repeat_interleave(self.rows, 0)[:, None, None]
+
+    @property
+    def single(self) -> Layout:
+        """The same with one row for each request, as the solver's state lies."""
+        return replace(self, rows=1)
+
+    def lengthened(self) -> Layout:
+        """The same with one more frame before each sequence."""
+        groups = tuple((count, length + 1) for count, length in self.groups)
+        valid = None if self.valid is None else functional.pad(self.valid, (1, 0), value=True)
+        return Layout(groups, self.rows, valid)
+
+    def pieces(self, x: Tensor) -> Iterator[Tensor]:
+        """Each group's part of (frames, channels) as a view (requests, rows, frames, channels)."""
+        begin = 0
+        for count, length in self.groups:
+            end = begin + count * self.rows * length
+            yield x[begin:end].view(count, self.rows, length, -1)
+            begin = end
+
+
+def packed(lengths: Sequence[int], rows: int) -> Layout:
+    """Sequences at their true lengths; neighbours of equal length make one group."""
+    groups = tuple((len(list(equal)), length) for length, equal in groupby(lengths))
+    return Layout(groups, rows)
+
+
+def padded(lengths: Tensor, rows: int, bucket: int) -> Layout:
+    """Sequences padded to ``bucket`` frames.
+
+    Args:
+        lengths: True frames of each request, int64 (n,), on the device.
+        rows: Of each request.
+        bucket: At least the greatest length.
+    """
+    return Layout(((len(lengths), bucket),), rows, frames_of(lengths, bucket))
+
+
+def frames_of(lengths: Tensor, bucket: int) -> Tensor:
+    """Which frames of padded sequences are theirs, (n, bucket) bool."""
+    return torch.arange(bucket, device=lengths.device) < lengths[:, None]
+
+
+def bucket_of(frames: int) -> int:
+    """The padded length for sequences of up to so many frames: at most 64 frames or an eighth more."""
+    step = max(_SMALLEST_STEP, (1 << (frames - 1).bit_length()) // (2 * _STEPS_PER_OCTAVE))
+    return -(-frames // step) * step

@@ -1,0 +1,116 @@
+"""A checkpoint's files into upstream's networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import CheckpointMismatch
+from realtts_f5.building import check_vocabulary, empty_model, empty_vocoder, fill
+from realtts_f5.files import fetch, read_yaml
+from realtts_f5.tensorfile import read_state, read_vocoder, shapes_of
+from realtts_f5.text import Vocabulary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realtts_f5.files import Files
+    from realtts_f5.tensorfile import State
+
+__all__ = ["Parts", "fetch", "read_model_state", "read_parts", "read_vocoder_state"]
+
+_CLASSES = {
+    "feature_extractor": "vocos.feature_extractors.MelSpectrogramFeatures",
+    "backbone": "vocos.models.VocosBackbone",
+    "head": "vocos.heads.ISTFTHead",
+}
+"""What the vocoder is made of, whatever its file says."""
+
+
+@dataclass
+class Parts:
+    """A model of upstream's classes, float32, in evaluation mode.
+
+    Attributes:
+        name: Of the configuration.
+        cfm: ``CFM``.
+        vocos: ``Vocos``.
+        vocabulary: Symbols to ids.
+    """
+
+    name: str
+    cfm: Any
+    vocos: Any
+    vocabulary: Vocabulary
+
+
+def read_parts(files: Files, device: str) -> Parts:
+    """The whole model.
+
+    Args:
+        files: From `fetch`.
+        device: Where it shall lie.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: Tensors are missing, unexpected or misshapen; or the vocabulary has another size.
+        MissingExtra: f5-tts is not installed.
+    """
+    vocabulary = Vocabulary(files.vocabulary)
+    state = read_state(files.weights)
+    who = _who(files.weights)
+    check_vocabulary(state, len(vocabulary), vocabulary.name, who)
+    cfm = empty_model(files.architecture, len(vocabulary))
+    fill(cfm, state, device, who)
+    _check_config(files.vocoder_config)
+    tensors = read_vocoder(files.vocoder)
+    vocos = empty_vocoder(shapes_of(tensors), _who(files.vocoder))
+    fill(vocos, tensors, device, _who(files.vocoder))
+    return Parts(files.name, cfm, vocos, vocabulary)
+
+
+def read_model_state(files: Files) -> tuple[State, Vocabulary]:
+    """The network's tensors, read when they are asked for, and the vocabulary.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: The vocabulary has another size.
+    """
+    vocabulary, state, who = Vocabulary(files.vocabulary), read_state(files.weights), _who(files.weights)
+    check_vocabulary(state, len(vocabulary), vocabulary.name, who)
+    return state, vocabulary
+
+
+def read_vocoder_state(files: Files) -> State:
+    """The vocoder's tensors.
+
+    Raises:
+        CheckpointCorrupt: The file cannot be read.
+        CheckpointMismatch: Its configuration is another vocoder's.
+    """
+    _check_config(files.vocoder_config)
+    return read_vocoder(files.vocoder)
+
+
+def _check_config(path: Path | None) -> None:
+    """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
+    if path is None:
+        return
+    try:
+        content = read_yaml(path)
+        found = {part: content[part]["class_path"] for part in _CLASSES}
+        padding = content["head"]["init_args"].get("padding", "same")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointMismatch(
+            f"it does not describe a vocoder: {type(error).__name__}: {error}", who=_who(path),
+            fix="take the files of charactr/vocos-mel-24khz",
+        ) from error  # fmt: skip
+    if found != _CLASSES or padding != "center":
+        other = next((name for part, name in found.items() if name != _CLASSES[part]), f"padding {padding!r}")
+        raise CheckpointMismatch(
+            f"it describes another vocoder: {other}", who=_who(path), fix="take the files of charactr/vocos-mel-24khz"
+        )
+
+
+def _who(path: Path) -> str:
+    return f"file {path.name!r}"

@@ -1,0 +1,40 @@
+"""Where the solver starts: noise of a chunk by its seed and number alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.plan import derive_seed
+from realtts_f5.architecture import MELS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["chunk_noise", "chunk_seed"]
+
+
+def chunk_seed(seed: int, index: int) -> int:
+    """The seed of a chunk: of the first the request's own, so that one chunk is what upstream makes of that seed.
+
+    Args:
+        seed: Of the request, 0 to 2**63 - 1.
+        index: Of the chunk in the text, from 0.
+    """
+    return seed if index == 0 else derive_seed(seed, "f5", index)
+
+
+def chunk_noise(seed: int, index: int, frames: int) -> Tensor:
+    """The noise that a chunk begins as, float32 of shape (frames, 100) on the CPU.
+
+    It depends neither on other chunks nor on threads, batches or the device, and it is the noise that upstream's
+    ``CFM.sample(seed=...)`` draws on the CPU for `chunk_seed`. No generator of the process is touched.
+
+    Args:
+        seed: Of the request.
+        index: Of the chunk in the text.
+        frames: Of recording and speech together.
+    """
+    generator = torch.Generator().manual_seed(chunk_seed(seed, index))
+    return torch.randn(frames, MELS, generator=generator)

@@ -1,0 +1,123 @@
+"""Noise to spectrograms: Euler's method with classifier-free guidance, all chunks of a batch at once.
+
+No frame of a chunk sees another chunk, so a chunk's result does not depend on what is computed beside it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts_f5.network import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+    from realtts_f5.graphs import Graphs
+    from realtts_f5.network import Given, Network
+
+__all__ = ["Cancelled", "Item", "advance", "never", "solve", "total_frames"]
+
+_LEAST_GUIDANCE = 1e-5
+"""Below it upstream computes no unconditional row."""
+
+
+class Cancelled(Exception):
+    """The request is no longer wanted; raised between two steps, never shown to users."""
+
+
+def never() -> bool:
+    """For calls that nobody can cancel."""
+    return False
+
+
+def total_frames(reference: int, characters: int, wanted: int) -> int:
+    """Upstream's rule: at least one frame more than the reference has frames and the text characters."""
+    return max(reference + 1, characters + 1, wanted)
+
+
+@torch.inference_mode()
+def solve(
+    network: Network,
+    items: Sequence[Item],
+    *,
+    times: Tensor,
+    guidance: float,
+    cancelled: Callable[[], bool] = never,
+    graphs: Graphs | None = None,
+) -> list[Tensor]:
+    """Compute the spectrograms of some chunks.
+
+    Args:
+        network: Of the checkpoint.
+        items: One or more.
+        times: As `realtts_f5.schedule.times` gives them, float32 (steps + 1,).
+        guidance: How far the direction is moved away from the unconditional one; 0: not at all.
+        cancelled: Asked before each step.
+        graphs: Of this network, to run each step as one; they pad chunks to a common length.
+
+    Returns:
+        float32 (frames, 100) each, the reference at the beginning as it was given.
+
+    Raises:
+        Cancelled: If ``cancelled`` says so.
+    """
+    rows = 1 if guidance < _LEAST_GUIDANCE else 2
+    times = times.cpu()
+    steps = network.steps(times)
+    deltas = (times[1:] - times[:-1]).tolist()
+    if graphs is not None:
+        run = graphs.begin(items, rows)
+    else:
+        given = network.given(items, rows)
+        x = torch.cat([item.noise.to(network.device, torch.float32) for item in items])
+    for step, delta in zip(steps, deltas, strict=True):
+        if cancelled():
+            raise Cancelled
+        if graphs is not None:
+            run.advance(step, delta, guidance)
+        else:
+            advance(network, x, step, given, delta=delta, guidance=guidance)
+    states = run.states() if graphs is not None else x.split([item.frames for item in items])
+    return [_restored(item, state) for item, state in zip(items, states, strict=True)]
+
+
+def advance(
+    network: Network,
+    x: Tensor,
+    step: tuple[Tensor, ...],
+    given: Given,
+    *,
+    delta: float | Tensor,
+    guidance: float | Tensor,
+) -> None:
+    """Take one step.
+
+    Args:
+        network: Of the checkpoint.
+        x: The state, float32 (frames, 100); is changed.
+        step: Of the network.
+        given: Of these chunks.
+        delta: Length of the step.
+        guidance: As `solve` has it.
+    """
+    layout = given.layout
+    flows = layout.pieces(network(x, step, given))
+    for state, flow in zip(layout.single.pieces(x), flows, strict=True):
+        moved = flow[:, :1]
+        if layout.rows == 2:
+            moved = moved + (moved - flow[:, 1:]) * guidance
+        moved = moved * delta
+        if layout.valid is not None:
+            moved = moved.masked_fill(~layout.valid[:, None, :, None], 0)
+        state.add_(moved)
+
+
+def _restored(item: Item, state: Tensor) -> Tensor:
+    """The state with the reference in its place."""
+    found = state.clone()
+    found[: len(item.mel)] = item.mel
+    return found

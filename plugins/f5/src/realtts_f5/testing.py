@@ -1,0 +1,74 @@
+"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import InvalidOption
+from realtts_f5 import optimized
+from realtts_f5.checkpoint import SIZES, write_checkpoint
+from realtts_f5.configurations import CONFIGURATIONS
+from realtts_f5.plain import PlainModel, mel_of, plan_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from realtts.context import Context
+    from realtts.speech import Request
+
+__all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "teacher_forced", "write_random_checkpoint"]
+
+TOKENS_PER_CHAR = 6.25
+"""A token is a frame of the mel spectrogram here: 93.75 a second, at about 15 characters a second."""
+
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1, "audio": 1e-3, "streaming": 1.0}
+"""Of the mel spectrogram, relative, and of samples. A stream begins with a shorter chunk: it is another rendering."""
+
+
+def write_random_checkpoint(
+    path: Path, size: str = "tiny", seed: int = 0, *, model: str = "f5-v1-base", suffix: str = ".safetensors"
+) -> None:
+    """Write random weights in upstream's own files: weights, vocabulary, configuration, and the vocoder's two.
+
+    Args:
+        path: Existing folder.
+        size: ``"tiny"`` (two blocks of 128), or ``"full"`` as upstream's.
+        seed: Of the weights.
+        model: A name of `realtts_f5.configurations.CONFIGURATIONS`.
+        suffix: ``".safetensors"``, or ``".pt"`` as upstream's trainer saves.
+
+    Raises:
+        InvalidOption: An unknown size, model or suffix.
+        MissingExtra: f5-tts, whose networks say which tensors there are, is not installed.
+    """
+    allowed = {"size": (size, SIZES), "model": (model, CONFIGURATIONS), "suffix": (suffix, (".safetensors", ".pt"))}
+    for name, (value, choices) in allowed.items():
+        if value not in choices:
+            raise InvalidOption(
+                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(choices)}"
+            )
+    write_checkpoint(path, size, seed, model=model, suffix=suffix)
+
+
+def teacher_forced(
+    context: Context,
+    model: Any,
+    request: Request,
+    tokens: None = None,  # noqa: ARG001 - given to every plugin's
+) -> NDArray[np.float32]:
+    """The mel spectrogram of a request's first chunk, the recording's part included, shape (frames, 100).
+
+    Args:
+        context: Of the rung.
+        model: Of either variant.
+        request: What is said.
+        tokens: Not used: the model has none.
+    """
+    if isinstance(model, PlainModel):
+        assert model.parts is not None, "used after unload"
+        plan = plan_of(context, model.parts, request)
+        return mel_of(context, model.parts, plan, plan.chunks[0], request.cancelled).float().cpu().numpy()
+    return optimized.mel(context, model, request).cpu().numpy()

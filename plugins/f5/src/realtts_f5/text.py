@@ -1,0 +1,172 @@
+"""Text into what the networks read: characters and pinyin, and chunks of a length that they were trained for.
+
+The models were trained on what upstream's ``convert_char_to_pinyin`` makes of text, its quirks included (words with
+accents are taken apart: ``mañana`` is followed by a space in some places and not in others), so all of it is kept.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import importlib
+import re
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from realtts.errors import CheckpointCorrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["Vocabulary", "chunks", "divided", "opened", "symbols"]
+
+_STANDARD = str.maketrans({";": ",", "“": '"', "”": '"', "‘": "'", "’": "'"})
+_BEFORE_WORDS = " :'\""
+"""Behind these a word of several letters follows without a space."""
+
+_LEAST_CLAUSE = 16
+"""Bytes that a stream's first chunk has at least: enough to be said in one breath, and to play while more is made."""
+
+_BOUNDARY = re.compile(r"(?<=[;:,.!?])\s+|(?<=[；：，。！？])")
+
+
+class Vocabulary:
+    """The symbols that a model knows. Row 0 of its embedding is filler, symbol n has row n + 1.
+
+    Args:
+        path: ``vocab.txt`` with a symbol per line; None: the one that f5-tts brings.
+
+    Attributes:
+        name: For messages.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.name = "vocab.txt of f5-tts" if path is None else f"file {path.name!r}"
+        source = resources.files("f5_tts").joinpath("infer/examples/vocab.txt") if path is None else path
+        try:
+            with source.open("r", encoding="utf-8") as file:
+                # A later line wins, and the last character goes even if it is none of a line's end: as upstream.
+                self._ids = {line[:-1]: number for number, line in enumerate(file)}
+        except (OSError, UnicodeDecodeError) as error:
+            raise CheckpointCorrupt(
+                f"it cannot be read: {type(error).__name__}",
+                who=self.name,
+                fix="fetch it again from the model's source",
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def ids(self, symbols: Sequence[str]) -> tuple[int, ...]:
+        """Numbers of symbols, in which an unknown one is 0 as upstream has it: a space."""
+        return tuple(self._ids.get(symbol, 0) for symbol in symbols)
+
+    def unknown(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        """The symbols that it lacks, each once; white space is none of them."""
+        return tuple(dict.fromkeys(s for s in symbols if s not in self._ids and not s.isspace()))
+
+
+def symbols(text: str) -> list[str]:
+    """The symbols of a text: characters, and pinyin with tones for Chinese ones, as upstream takes them apart.
+
+    Source: ``convert_char_to_pinyin`` of ``f5_tts/model/utils.py``.
+    """
+    found: list[str] = []
+    for word in _segments(text.translate(_STANDARD)):
+        size = len(word.encode("utf-8"))
+        if size == len(word):
+            if found and size > 1 and found[-1] not in _BEFORE_WORDS:
+                found.append(" ")
+            found.extend(word)
+        elif size == 3 * len(word) and len(_pinyin(word)) == len(word):  # else upstream fails: what is no Chinese
+            for character, sound in zip(word, _pinyin(word), strict=True):
+                found += [" ", sound] if _is_chinese(character) else [sound]
+        else:
+            for character in word:
+                found += [" ", *_pinyin(character)] if _is_chinese(character) else [character]
+    return found
+
+
+def chunks(text: str, most: int) -> list[str]:
+    """A text at its punctuation, in chunks of at most so many bytes, and longer ones where it has too little of it.
+
+    Source: ``chunk_text`` of ``f5_tts/infer/utils_infer.py``.
+
+    Args:
+        text: What is to be said.
+        most: Bytes of UTF-8.
+    """
+    found: list[str] = []
+    current = ""
+    for sentence in filter(None, _BOUNDARY.split(text)):
+        # Latin sentences are parted by spaces, Chinese ones are not.
+        ending = sentence + " " if len(sentence[-1].encode("utf-8")) == 1 else sentence
+        if len((current + sentence).encode("utf-8")) <= most:
+            current += ending
+        else:
+            found += [current.strip()] if current else []
+            current = ending
+    return found + ([current.strip()] if current else [])
+
+
+def opened(text: str) -> list[str]:
+    """A chunk parted behind its first clause, so that a stream can begin with it; whole where there is no clause.
+
+    Neither part is so short that upstream would speak it at another pace.
+    """
+    for boundary in _BOUNDARY.finditer(text):
+        first, rest = text[: boundary.start()].strip(), text[boundary.end() :].strip()
+        if _size(first) >= _LEAST_CLAUSE and _size(rest) >= _LEAST_CLAUSE:
+            return [first, rest]
+    return [text]
+
+
+def divided(text: str, most: int) -> list[str]:
+    """A chunk without punctuation in parts of about equal size, parted at spaces if there are any.
+
+    Args:
+        text: The chunk.
+        most: Bytes of UTF-8; a character may be longer, and is then a part by itself.
+    """
+    units: list[str] = []
+    for word in re.findall(r"\s*\S+\s*", text):
+        units += [word] if _size(word) <= most else word
+    fewest = len(_packed(units, most))
+    # The tightest limit that gives no more parts: a short rest would be spoken at another pace.
+    limit = bisect.bisect_left(range(most), x=True, key=lambda size: len(_packed(units, size)) <= fewest)
+    return _packed(units, limit)
+
+
+def _packed(units: Sequence[str], most: int) -> list[str]:
+    """Units put together as far as they fit."""
+    parts: list[str] = []
+    current = ""
+    for unit in units:
+        if current.strip() and _size(current + unit) > most:
+            parts.append(current.strip())
+            current = ""
+        current += unit
+    return [*parts, current.strip()] if current.strip() else parts
+
+
+def _size(text: str) -> int:
+    """Bytes of UTF-8 between the white space around it."""
+    return len(text.strip().encode("utf-8"))
+
+
+def _is_chinese(character: str) -> bool:
+    return "\u3100" <= character <= "\u9fff"
+
+
+def _segments(text: str) -> list[str]:
+    return list(importlib.import_module("rjieba").cut(text))
+
+
+@functools.lru_cache(maxsize=4096)
+def _pinyin(word: str) -> tuple[str, ...]:
+    pypinyin = importlib.import_module("pypinyin")
+    return tuple(pypinyin.lazy_pinyin(word, style=pypinyin.Style.TONE3, tone_sandhi=True))

@@ -1,0 +1,111 @@
+"""Mel spectrograms to samples: Vocos (Siuzdak, 2023, arXiv:2306.00814), always in float32.
+
+Weights keep upstream's names (``backbone.*``, ``head.*``); the class is fixed, none that a file names is made.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts.accel.dense import linear
+from realtts_f5.architecture import MELS
+from realtts_f5.mel import HOP, RATE
+from realtts_f5.weights import Weights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+__all__ = ["HOP", "RATE", "Vocoder"]
+
+_KERNEL = 7
+_FFT = 1024
+_LOUDEST = 1e2
+_LAYER = re.compile(r"backbone\.convnext\.(\d+)\.")
+
+
+class Vocoder:
+    """The vocoder of one checkpoint; without state, so requests can share it.
+
+    Args:
+        state: Upstream's tensors.
+        device: Where to compute.
+        who: Named by errors.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor], device: torch.device, who: str = "vocoder") -> None:
+        self.device = device
+        weights = Weights(state, device, who)
+        embedding = weights.take("backbone.embed.weight", -1, MELS, _KERNEL)
+        dim = len(embedding)
+        self._embed = embedding, weights.take("backbone.embed.bias", dim)
+        self._norm = _pair(weights, "backbone.norm", dim)
+        layers = {int(match[1]) for match in map(_LAYER.match, state) if match}
+        self._blocks = [_Block(weights, f"backbone.convnext.{n}.", dim) for n in range(len(layers))]
+        self._last = _pair(weights, "backbone.final_layer_norm", dim)
+        self._out = weights.linear("head.out", _FFT + 2, dim)
+        stored = "head.istft.window" in state  # it follows from its size, so that files may leave it out
+        self._window = weights.take("head.istft.window", _FFT) if stored else torch.hann_window(_FFT, device=device)
+        for part in ("backbone.", "head."):
+            weights.finish(part)
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Tensor], device: torch.device, who: str = "vocoder") -> Vocoder:
+        """Take the weights by upstream's names; width and depth are read off them.
+
+        Raises:
+            CheckpointMismatch: A tensor is missing, misshapen or unknown.
+        """
+        return cls(state, device, who)
+
+    @property
+    def context(self) -> int:
+        """Frames on either side on which a frame's samples depend, the overlap of its windows included."""
+        return (_KERNEL // 2) * (1 + len(self._blocks)) + _FFT // HOP // 2
+
+    @torch.inference_mode()
+    def samples(self, mel: Tensor) -> Tensor:
+        """Compute a whole chunk.
+
+        Args:
+            mel: (frames, 100), two frames or more.
+
+        Returns:
+            float32 (256 * (frames - 1),), 24 kHz.
+        """
+        x = functional.conv1d(mel.to(self.device, torch.float32).T[None], *self._embed, padding=_KERNEL // 2)[0].T
+        x = functional.layer_norm(x, x.shape[1:], *self._norm, eps=1e-6)
+        for block in self._blocks:
+            x = block(x)
+        x = linear(functional.layer_norm(x, x.shape[1:], *self._last, eps=1e-6), *self._out)
+        size, phase = x.T.chunk(2)
+        spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
+        found: Tensor = torch.istft(spectrum, _FFT, HOP, _FFT, self._window, center=True)
+        return found
+
+
+class _Block:
+    """A ConvNeXt block (Liu et al., 2022, arXiv:2201.03545) over (frames, channels)."""
+
+    def __init__(self, weights: Weights, name: str, dim: int) -> None:
+        self._conv = weights.take(f"{name}dwconv.weight", dim, 1, _KERNEL), weights.take(f"{name}dwconv.bias", dim)
+        self._norm = _pair(weights, f"{name}norm", dim)
+        up = weights.take(f"{name}pwconv1.weight", -1, dim)
+        self._up = up, weights.take(f"{name}pwconv1.bias", len(up))
+        down, bias = weights.linear(f"{name}pwconv2", dim, len(up))
+        gamma = weights.take(f"{name}gamma", dim)
+        self._down = down * gamma[:, None], bias * gamma
+
+    def __call__(self, x: Tensor) -> Tensor:
+        h = functional.conv1d(x.T[None], *self._conv, padding=_KERNEL // 2, groups=len(x.T))[0].T
+        h = functional.layer_norm(h, h.shape[1:], *self._norm, eps=1e-6)
+        return linear(functional.gelu(linear(h, *self._up)), *self._down).add_(x)
+
+
+def _pair(weights: Weights, name: str, dim: int) -> tuple[Tensor, Tensor]:
+    return weights.take(f"{name}.weight", dim), weights.take(f"{name}.bias", dim)

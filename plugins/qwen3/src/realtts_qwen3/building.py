@@ -1,0 +1,87 @@
+"""Upstream's networks around a checkpoint's tensors, filled by name, without a second copy of the weights.
+
+Upstream's ``from_pretrained`` goes on when tensors are missing or unexpected. Here a weight that nobody has filled lies
+on the device "meta", and what the constructors compute (rotary frequencies, windows) is computed as ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from realtts_qwen3.sizes import mismatch
+from realtts_qwen3.upstream import module, quiet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor, nn
+
+    from realtts_qwen3.loading import Weights
+
+__all__ = ["codec_of", "model_of"]
+
+
+class _Unfilled(TorchFunctionMode):
+    """Inside it, uninitialised memory is of the device "meta", so that filling it with random numbers does nothing."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.empty:
+            return func(*args, **{**kwargs, "device": "meta"})
+        return func(*args, **kwargs)
+
+
+def model_of(weights: Weights, device: str) -> Any:
+    """Upstream's ``Qwen3TTSForConditionalGeneration``, float32, in evaluation mode, without its codec.
+
+    Raises:
+        CheckpointMismatch: Upstream wants other tensors than the checkpoint has.
+        CheckpointCorrupt: A tensor cannot be read.
+        MissingExtra: qwen-tts is not installed.
+    """
+    upstream = module("qwen_tts.core.models.modeling_qwen3_tts")
+    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+        config = upstream.Qwen3TTSConfig(**dict(weights.sizes.config))
+        network = upstream.Qwen3TTSForConditionalGeneration(config)
+    states = weights.states
+    _fill(network.talker, states.talker, device)
+    if states.speaker_encoder is not None:
+        _fill(network.speaker_encoder, states.speaker_encoder, device)
+    network.to(device).requires_grad_(requires_grad=False).eval()
+    return network
+
+
+def codec_of(weights: Weights, device: str) -> Any:
+    """Upstream's ``Qwen3TTSTokenizerV2Model``, float32, in evaluation mode.
+
+    Raises:
+        CheckpointMismatch: Upstream wants other tensors than the checkpoint has.
+        CheckpointCorrupt: A tensor cannot be read.
+        MissingExtra: qwen-tts is not installed.
+    """
+    modeling = module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
+    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+        network = modeling.Qwen3TTSTokenizerV2Model(modeling.Qwen3TTSTokenizerV2Config(**dict(weights.codec.config)))
+    _fill(network.decoder, weights.states.decoder, device)
+    _fill(network.encoder, weights.states.encoder, device)
+    network.to(device).requires_grad_(requires_grad=False).eval()
+    return network
+
+
+def _fill(network: nn.Module, state: Mapping[str, Tensor], device: str) -> None:
+    """Give a network all tensors of a state, one at a time, so that never two copies of them are in memory."""
+    wanted = network.state_dict()
+    if other := wanted.keys() ^ state.keys():
+        raise mismatch(f"qwen-tts and the checkpoint disagree about {len(other)} tensors, the first is {min(other)}",
+                       "qwen-tts")  # fmt: skip
+    for name in wanted:
+        tensor = state[name].to(device, torch.float32)
+        path, _, last = name.rpartition(".")
+        owner = network.get_submodule(path)
+        is_parameter = isinstance(getattr(owner, last), torch.nn.Parameter)
+        setattr(owner, last, torch.nn.Parameter(tensor, requires_grad=False) if is_parameter else tensor)

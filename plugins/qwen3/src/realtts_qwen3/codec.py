@@ -1,0 +1,124 @@
+"""The codec's decoder: from codes to samples, whole, in batches, and in pieces that equal the whole.
+
+Upstream decodes at most 300 frames at once with 25 frames of context before them, which for longer speech is not what
+decoding the whole gives. Here every layer keeps what it still needs of the past, so pieces of any size do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts_qwen3.codec_body import Body
+from realtts_qwen3.codec_graphs import GraphedBody
+from realtts_qwen3.codec_state import CodecState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+
+__all__ = ["CodecDecoder", "CodecState"]
+
+_PIECE = 16
+"""Frames that go through the decoder at once: enough for its weights to be worth their way from memory."""
+
+
+class CodecDecoder:
+    """The decoder of one checkpoint. Nothing of a stream stays in it, so streams can share it, one at a time.
+
+    Args:
+        body: The layers.
+        device: Where to compute.
+        backend: Captures the layers as graphs; None computes them eagerly.
+
+    Attributes:
+        device: Where to compute.
+        dtype: Of products and convolutions.
+        samples_per_frame: 1920, at 24 kHz.
+        quantizers: Codes of a frame, 16.
+    """
+
+    def __init__(self, body: Body, device: torch.device, backend: GraphBackend | None = None) -> None:
+        self.device, self.dtype = device, body.dtype
+        self.samples_per_frame, self.quantizers = body.samples_per_frame, body.quantizers
+        self._body = body
+        self._graphed = None if backend is None else GraphedBody(body, backend)
+
+    @classmethod
+    def from_state_dict(
+        cls,
+        config: Mapping[str, Any],
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        backend: GraphBackend | None = None,
+        convolve: bool | None = None,
+    ) -> CodecDecoder:
+        """Take the weights by upstream's names.
+
+        Args:
+            config: ``decoder_config`` of ``speech_tokenizer/config.json``.
+            state: Tensors without ``decoder.``.
+            device: Where to compute.
+            dtype: Of products and convolutions.
+            backend: Captures the layers as graphs.
+            convolve: Use torch's convolutions; None: except on the CPU, where products over windows are
+                faster.
+
+        Raises:
+            CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
+        """
+        device = torch.device(device)
+        convolve = device.type != "cpu" if convolve is None else convolve
+        return cls(Body(config, state, device=device, dtype=dtype, convolve=convolve), device, backend)
+
+    @property
+    def form(self) -> str:
+        """Names the form of the states: one fits every decoder of the same weights and form."""
+        kind = "convolutions" if self._body.layout.convolve else "windows"
+        return f"{str(self.dtype).removeprefix('torch.')}-{kind}-{self._body.layout.size}"
+
+    def start(self, rows: int = 1) -> CodecState:
+        """Before the first frame."""
+        buffer = torch.zeros(rows, self._body.layout.size, dtype=self.dtype, device=self.device)
+        return CodecState(buffer, torch.zeros(rows, dtype=torch.int64, device=self.device))
+
+    @torch.inference_mode()
+    def samples(self, codes: Tensor) -> Tensor:
+        """Decode from the beginning.
+
+        Args:
+            codes: int64 (frames, 16), or (rows, frames, 16); each from 0 to 2047.
+
+        Returns:
+            float32 (1920 * frames,), or (rows, 1920 * frames), in [-1, 1], 24 kHz.
+        """
+        return self.push(self.start(1 if codes.dim() == 2 else len(codes)), codes)
+
+    @torch.inference_mode()
+    def push(self, state: CodecState, codes: Tensor) -> Tensor:
+        """Decode the next frames of one stream, or as many of each row; the state moves on.
+
+        A row that has ended may be given any codes beside those that go on.
+
+        Args:
+            state: Of as many rows.
+            codes: int64 (frames, 16), or (rows, frames, 16); each from 0 to 2047.
+
+        Returns:
+            float32 (1920 * frames,), or (rows, 1920 * frames).
+        """
+        batch = codes.to(self.device).view(state.rows, -1, self.quantizers)
+        found = [torch.zeros(state.rows, 0, device=self.device)]
+        if self._graphed is not None:
+            found += [self._graphed(batch, state)]
+        else:
+            found += [self._body(piece, state) for piece in batch.split(_PIECE, 1) if piece.shape[1]]
+        samples = found[1] if len(found) == 2 else torch.cat(found, 1)
+        return samples[0] if codes.dim() == 2 else samples

@@ -1,0 +1,91 @@
+"""The codec's decoder as CUDA graphs, one for each number of rows and power of two of frames.
+
+A piece is cut into powers of two, which needs no padding: the state makes pieces of any size equal the whole. Graphs
+read and write a state of their own, into and out of which the stream's is copied.
+
+Not run on a GPU yet. Kill switch: ``cuda_graphs=False``.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.cuda_graph import GraphRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts_qwen3.codec_body import Body
+    from realtts_qwen3.codec_state import CodecState
+
+__all__ = ["GraphedBody"]
+
+_MOST = 32
+"""Frames of the largest graph."""
+
+
+class GraphedBody:
+    """A body as graphs. It keeps the graphs' tensors, so only one thread may use it at a time.
+
+    Args:
+        body: What is captured.
+        backend: Captures it.
+        limit: Most numbers of rows whose graphs are kept; the least recently used goes first.
+    """
+
+    def __init__(self, body: Body, backend: GraphBackend, *, limit: int = 8) -> None:
+        self._body, self._backend, self._limit = body, backend, limit
+        self._fixed: OrderedDict[int, _Fixed] = OrderedDict()
+
+    def __call__(self, codes: Tensor, state: CodecState) -> Tensor:
+        """As the body: float32 (rows, frames * samples_per_frame)."""
+        rows = len(codes)
+        if rows not in self._fixed:
+            self._fixed[rows] = _Fixed(self._body, state, self._backend)
+            if len(self._fixed) > self._limit:
+                self._fixed.popitem(last=False)
+        self._fixed.move_to_end(rows)
+        return self._fixed[rows](codes, state)
+
+
+class _Fixed:
+    """The graphs for one number of rows, and the tensors that they read and write."""
+
+    def __init__(self, body: Body, like: CodecState, backend: GraphBackend) -> None:
+        self._body = body
+        self._state = like.clone()
+        rows, device = like.rows, like.past.device
+        self._codes = torch.zeros(rows, _MOST, body.quantizers, dtype=torch.int64, device=device)
+        self._out = torch.zeros(rows, _MOST * body.samples_per_frame, device=device)
+        self._runner = GraphRunner([self._state.buffer, self._state.past], backend=backend)
+
+    def __call__(self, codes: Tensor, state: CodecState) -> Tensor:
+        self._state.copy_(state)
+        rate = self._body.samples_per_frame
+        samples = self._out.new_empty(len(codes), codes.shape[1] * rate)
+        for begin, frames in _powers(codes.shape[1]):
+            self._codes[:, :frames] = codes[:, begin : begin + frames]
+            self._runner.run(frames, lambda frames=frames: self._work(frames))  # type: ignore[misc]
+            samples[:, begin * rate : (begin + frames) * rate] = self._out[:, : frames * rate]
+        state.copy_(self._state)
+        return samples
+
+    def _work(self, frames: int) -> None:
+        samples = self._body(self._codes[:, :frames], self._state)
+        self._out[:, : samples.shape[1]] = samples
+
+
+def _powers(frames: int) -> Iterator[tuple[int, int]]:
+    """Where each piece begins and how long it is, longest first."""
+    begin, size = 0, _MOST
+    while begin < frames:
+        while size > frames - begin:
+            size //= 2
+        yield begin, size
+        begin += size

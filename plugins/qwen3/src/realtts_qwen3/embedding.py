@@ -1,0 +1,121 @@
+"""What the talker reads: text tokens through their projection, and frames of codes as one vector each.
+
+The text embedding is a third of the small model's weights, and a request needs some dozen rows of it. They are read
+from the file as they are needed, projected, and kept in a table of bounded size.
+
+Source: ``core/models/modeling_qwen3_tts.py`` of github.com/QwenLM/Qwen3-TTS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
+
+__all__ = ["CodeEmbedding", "RowReader", "TextEmbedding", "rows_of"]
+
+_KEPT = 4096
+"""Projected text tokens that are kept, 16 MB in the small model and 32 MB in the large one."""
+
+_BLOCK = 16
+"""Text tokens that are projected at once. Always as many, because a product of another height rounds otherwise, and
+then a request would depend on those before it."""
+
+
+class RowReader(Protocol):
+    """A state that can read some rows of a matrix without the others."""
+
+    def rows(self, name: str, ids: Sequence[int]) -> Tensor:
+        """Rows of a matrix, (len(ids), width)."""
+
+
+def rows_of(state: Mapping[str, Tensor] | RowReader, name: str) -> Callable[[Sequence[int]], Tensor]:
+    """How to come by some rows of a matrix: by the state's own ``rows`` where it has it, else from the whole tensor."""
+    read = getattr(state, "rows", None)
+    if read is not None:
+        return lambda ids: read(name, ids)
+    whole = state[name]  # type: ignore[index]
+    return lambda ids: whole[torch.tensor(list(ids), dtype=torch.int64, device=whole.device)]
+
+
+class TextEmbedding:
+    """Text tokens as the talker reads them: embedded, then through two layers to its width.
+
+    Args:
+        rows: Gives rows of the text embedding, (n, text width).
+        first: Weight (text width, text width) and bias of the first layer, on the device of the talker.
+        second: Weight (hidden, text width) and bias of the second layer.
+    """
+
+    def __init__(
+        self,
+        rows: Callable[[Sequence[int]], Tensor],
+        first: tuple[Tensor, Tensor],
+        second: tuple[Tensor, Tensor],
+    ) -> None:
+        self._rows, self._first, self._second = rows, first, second
+        self._places: dict[int, int] = {}
+        weight = second[0]
+        self._table = torch.empty(_KEPT, len(weight), dtype=weight.dtype, device=weight.device)
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """float32 (len(ids), hidden)."""
+        wanted = list(dict.fromkeys(ids))
+        if len(wanted) > _KEPT:
+            pieces = [self._projected(ids[at : at + _BLOCK]) for at in range(0, len(ids), _BLOCK)]
+            return torch.cat(pieces)
+        missing = [token for token in wanted if token not in self._places]
+        if len(self._places) + len(missing) > _KEPT:
+            self._places.clear()
+            missing = wanted
+        for at in range(0, len(missing), _BLOCK):
+            self._learn(missing[at : at + _BLOCK])
+        places = [self._places[token] for token in ids]
+        return self._table[torch.tensor(places, dtype=torch.int64, device=self._table.device)]
+
+    def _learn(self, ids: Sequence[int]) -> None:
+        begin = len(self._places)
+        self._table[begin : begin + len(ids)] = self._projected(ids)
+        self._places.update((token, begin + at) for at, token in enumerate(ids))
+
+    def _projected(self, ids: Sequence[int]) -> Tensor:
+        padded = [*ids, *[ids[0]] * (_BLOCK - len(ids))]
+        x = self._rows(padded).to(self._table.device, self._table.dtype)
+        return functional.linear(functional.silu(functional.linear(x, *self._first)), *self._second)[: len(ids)]
+
+
+class CodeEmbedding:
+    """Codes as the talker reads them.
+
+    The tables keep the checkpoint's own type: half the bytes of float32, and nothing is lost.
+
+    Args:
+        first: Of a frame's first code, and of what steers the talker: (vocabulary, hidden).
+        others: Of the codes behind it, (groups - 1, codes, hidden).
+    """
+
+    def __init__(self, first: Tensor, others: Tensor) -> None:
+        self.first, self.others = first, others
+        self._group = torch.arange(len(others), device=others.device)
+
+    def steering(self, ids: Sequence[int]) -> Tensor:
+        """What the talker's own tokens are: float32 (len(ids), hidden)."""
+        return self.first[torch.tensor(list(ids), dtype=torch.int64, device=self.first.device)].float()
+
+    def frames(self, codes: Tensor) -> Tensor:
+        """Frames of codes, each summed up.
+
+        Args:
+            codes: int64 (n, groups).
+
+        Returns:
+            float32 (n, hidden).
+        """
+        parts = [self.first[codes[:, :1]], self.others[self._group, codes[:, 1:]]]
+        return torch.cat(parts, 1).float().sum(1)

@@ -1,0 +1,82 @@
+"""The transformer of Mimi's encoder: causal, rotary positions, layer norms, scaled before they are added; float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from torch import Tensor
+
+    from realtts_qwen3.state_reader import StateReader
+
+__all__ = ["Transformer"]
+
+
+class Transformer:
+    """All frames of a recording at once.
+
+    Args:
+        config: ``encoder_config``.
+        tensors: Of the encoder; names begin with ``encoder_transformer.``.
+    """
+
+    def __init__(self, config: Mapping[str, Any], tensors: StateReader) -> None:
+        self._layers = [
+            _Layer(config, tensors, f"encoder_transformer.layers.{n}") for n in range(config["num_hidden_layers"])
+        ]
+        width = config["head_dim"]
+        half = torch.arange(0, width, 2, dtype=torch.int64).float()
+        self._rates = 1.0 / (float(config["rope_theta"]) ** (half / width))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(1, frames, hidden) to the same."""
+        angles = torch.arange(x.shape[1], device=x.device).float()[:, None] * self._rates.to(x.device)
+        angles = torch.cat([angles, angles], 1)
+        turn = angles.cos(), angles.sin()
+        for layer in self._layers:
+            x = layer(x, turn)
+        return x
+
+
+class _Layer:
+    def __init__(self, config: Mapping[str, Any], tensors: StateReader, name: str) -> None:
+        width, self._width, self._eps = config["hidden_size"], config["head_dim"], config["norm_eps"]
+        heads, pairs = config["num_attention_heads"], config["num_key_value_heads"]
+        biased, middle = bool(config.get("attention_bias", False)), config["intermediate_size"]
+        self._grouped = heads != pairs
+        self._norms = [tensors.pair(f"{name}.{n}", width) for n in ("input_layernorm", "post_attention_layernorm")]
+        self._scales = [tensors.take(f"{name}.{n}_layer_scale.scale", width) for n in ("self_attn", "mlp")]
+        sizes = {"q": heads * self._width, "k": pairs * self._width, "v": pairs * self._width}
+        self._qkv = [
+            tensors.pair(f"{name}.self_attn.{kind}_proj", rows, width, bias=biased) for kind, rows in sizes.items()
+        ]
+        self._out = tensors.pair(f"{name}.self_attn.o_proj", width, sizes["q"], bias=biased)
+        self._up = tensors.take(f"{name}.mlp.fc1.weight", middle, width)
+        self._down = tensors.take(f"{name}.mlp.fc2.weight", width, middle)
+
+    def __call__(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        x = x + self._scales[0] * self._attended(self._normed(x, 0), turn)
+        h = functional.linear(functional.gelu(functional.linear(self._normed(x, 1), self._up)), self._down)
+        return x + self._scales[1] * h
+
+    def _normed(self, x: Tensor, which: int) -> Tensor:
+        return functional.layer_norm(x, x.shape[2:], *self._norms[which], eps=self._eps)
+
+    def _attended(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        q, k, v = (functional.linear(x, *layer).unflatten(2, (-1, self._width)).transpose(1, 2) for layer in self._qkv)
+        mixed = functional.scaled_dot_product_attention(
+            _turned(q, *turn), _turned(k, *turn), v, is_causal=True, enable_gqa=self._grouped
+        )
+        return functional.linear(mixed.transpose(1, 2).flatten(2), *self._out)
+
+
+def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions, halves paired."""
+    first, second = x.chunk(2, 3)
+    return x * cos + torch.cat([-second, first], 3) * sin

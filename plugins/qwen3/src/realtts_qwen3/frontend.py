@@ -1,0 +1,248 @@
+"""From a request to what the networks need: ids, sampling parameters, limits; and what a model cannot do is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realtts.accel.sampling import SamplingParams
+from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, VoiceUnsupported, closest
+from realtts.speech import Voice
+from realtts_qwen3.languages import NAMES
+from realtts_qwen3.options import Qwen3Options
+from realtts_qwen3.prompt import Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts.context import Context
+    from realtts.speech import Request
+    from realtts_qwen3.loading import Weights
+    from realtts_qwen3.sizes import Sizes
+    from realtts_qwen3.voices import VoicePrompt
+
+__all__ = ["DEFAULTS", "FRAMES_PER_SECOND", "MOST_FRAMES", "Ask", "prepare", "utterance_of"]
+
+FRAMES_PER_SECOND = 12.5
+
+MOST_FRAMES = 8191
+"""What upstream's checkpoints allow: 8192 tokens, of which the last never becomes a frame."""
+
+LEAST_FRAMES = 2
+"""Frames before the end may come; upstream's ``min_new_tokens``."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "do_sample": True, "temperature": 0.9, "top_k": 50, "top_p": 1.0, "repetition_penalty": 1.05,
+    "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_k": 50, "subtalker_top_p": 1.0,
+}  # fmt: skip
+"""What upstream takes where neither the caller nor ``generation_config.json`` says something."""
+
+_DENSE = ("ja", "ko", "zh")
+"""Languages that write a syllable or more with one character."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request in the model's terms.
+
+    Attributes:
+        kind: Of the model.
+        role: Ids before the text.
+        text: Ids of the text alone.
+        language: Id of the language or dialect in the talker's vocabulary; None: the model finds it out.
+        speaker: Id in the talker's vocabulary; None without one.
+        voice: Recording to clone; None without one.
+        reference: Ids of its words; empty: it is cloned by the speaker embedding alone.
+        instruct: Ids of the instruction, what stands around it included.
+        non_streaming: The whole text stands before the first frame.
+        talker: How the first code of each frame is drawn.
+        predictor: How the others are.
+        most: Most frames.
+        forced: Exactly ``most`` frames by order of a benchmark: the end may not be drawn.
+        seed: Of all randomness.
+        chunk_frames: Frames in the first chunk of a stream.
+        chunk_growth: How many times a chunk is the one before it.
+        max_chunk_frames: Most frames of a chunk.
+        warnings: For the user.
+    """
+
+    kind: str
+    role: tuple[int, ...]
+    text: tuple[int, ...]
+    language: int | None
+    speaker: int | None
+    voice: Voice | None
+    reference: tuple[int, ...]
+    instruct: tuple[int, ...]
+    non_streaming: bool
+    talker: SamplingParams
+    predictor: SamplingParams
+    most: int
+    forced: bool
+    seed: int
+    chunk_frames: int
+    chunk_growth: float
+    max_chunk_frames: int
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(context: Context, weights: Weights, request: Request) -> Ask:
+    """Read a request.
+
+    Args:
+        context: Of the stage; it may force the number of frames.
+        weights: The checkpoint.
+        request: Checked by the facade.
+
+    Raises:
+        UnknownLanguage: The checkpoint does not list the language.
+        VoiceUnsupported: It cannot clone, or can do nothing else.
+        VoiceNotFound: It has no such speaker.
+        InvalidOption: Options that this kind of model has not, or that contradict the voice.
+    """
+    options = request.options if isinstance(request.options, Qwen3Options) else Qwen3Options()
+    sizes, reader = weights.sizes, weights.reader
+    voice = _recording(sizes, request.voice)
+    name = _speaker(sizes, request.voice, options.speaker)
+    forced = context.forced_tokens(request.text)
+    instruct, warned = _instruct(sizes, options)
+    words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
+    chosen = _chosen(weights.defaults, options)
+    return Ask(
+        kind=sizes.kind,
+        role=reader.role,
+        text=reader.ids(request.text),
+        language=_language(sizes, request.language, name),
+        speaker=None if name is None else sizes.speakers[name],
+        voice=voice,
+        reference=reader.ids(words),
+        instruct=reader.instruction(instruct),
+        # Upstream's defaults of its three calls.
+        non_streaming=voice is None if options.non_streaming_mode is None else options.non_streaming_mode,
+        talker=SamplingParams(
+            temperature=chosen["temperature"], top_k=chosen["top_k"], top_p=chosen["top_p"],
+            repetition_penalty=chosen["repetition_penalty"], min_new_tokens=LEAST_FRAMES,
+            greedy=not chosen["do_sample"],
+        ),
+        predictor=SamplingParams(
+            temperature=chosen["subtalker_temperature"], top_k=chosen["subtalker_top_k"],
+            top_p=chosen["subtalker_top_p"], greedy=not chosen["subtalker_dosample"],
+        ),
+        most=min(_cap(request, options) if forced is None else forced, MOST_FRAMES),
+        forced=forced is not None,
+        seed=request.seed,
+        chunk_frames=options.chunk_frames,
+        chunk_growth=options.chunk_growth,
+        max_chunk_frames=options.max_chunk_frames,
+        warnings=warned,
+    )  # fmt: skip
+
+
+def utterance_of(ask: Ask, prompt: VoicePrompt | None) -> Utterance:
+    """A request as the talker takes it.
+
+    Args:
+        ask: The request.
+        prompt: Of its voice; None where it has none.
+    """
+    return Utterance(
+        role=ask.role,
+        text=ask.text,
+        language=ask.language,
+        speaker=ask.speaker,
+        voice=None if prompt is None else prompt.embedding,
+        reference=ask.reference,
+        codes=prompt.codes if prompt is not None and ask.reference else None,
+        instruct=ask.instruct,
+        non_streaming=ask.non_streaming,
+        talker=ask.talker,
+        predictor=ask.predictor,
+        seed=ask.seed,
+        most=ask.most,
+        forced=ask.forced,
+    )
+
+
+def _recording(sizes: Sizes, voice: Voice | str | None) -> Voice | None:
+    """What is to be cloned: a model that clones wants it, and another cannot use it."""
+    if sizes.kind == "base":
+        if isinstance(voice, Voice):
+            return voice
+        raise VoiceUnsupported(
+            "this model speaks only with the voice of a recording", who="qwen3 base",
+            fix="give voice= a recording, or use model='0.6b-custom-voice'",
+        )  # fmt: skip
+    if isinstance(voice, Voice):
+        raise VoiceUnsupported(
+            "this model cannot clone", who=f"qwen3 {sizes.kind}", fix="use model='0.6b-base' or '1.7b-base'"
+        )
+    return None
+
+
+def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> str | None:
+    """The name of the speaker as the checkpoint has it; the first one where none is given."""
+    named = voice.lower() if isinstance(voice, str) else None
+    wanted = speaker.strip().lower() if speaker else named
+    if sizes.kind != "custom_voice":
+        if wanted is not None:
+            raise InvalidOption(
+                "this model has no speakers", who=f"qwen3 {sizes.kind}", fix="use model='0.6b-custom-voice'"
+            )
+        return None
+    if not sizes.speakers:
+        raise VoiceNotFound("the checkpoint lists no speakers", who="qwen3", fix="fetch the checkpoint again")
+    if named is not None and named != wanted:
+        raise InvalidOption(f"voice is {voice!r} and speaker {speaker!r}", who="speaker", fix="give one of the two")
+    if wanted is None:
+        return next(iter(sizes.speakers))
+    if wanted not in sizes.speakers:
+        raise VoiceNotFound(
+            f"there is no speaker {wanted!r:.60}{closest(wanted, sizes.speakers)}", who="qwen3",
+            fix=f"choose from {', '.join(sizes.speakers)}",
+        )  # fmt: skip
+    return wanted
+
+
+def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | None:
+    """The id of the language; a speaker of a dialect speaks it where Chinese, or nothing, was asked for."""
+    dialect = sizes.dialects.get(speaker or "")
+    name = NAMES.get(language or "")
+    if name in {None, "chinese"} and dialect is not None:
+        name = dialect
+    if name is None:
+        return None
+    if name not in sizes.languages:
+        known = [tag for tag, spoken in NAMES.items() if spoken in sizes.languages]
+        raise UnknownLanguage(
+            f"the checkpoint does not speak {name}", who=f"qwen3 {sizes.kind}", fix=f"choose from {', '.join(known)}"
+        )
+    return sizes.languages[name]
+
+
+def _instruct(sizes: Sizes, options: Qwen3Options) -> tuple[str | None, tuple[str, ...]]:
+    """The instruction, if the model heeds any; upstream drops it without a word."""
+    if options.instruct is None or not options.instruct.strip() or sizes.follows_instructions:
+        return options.instruct, ()
+    model = "Base" if sizes.kind == "base" else "0.6B CustomVoice"
+    return None, (f"Qwen3-TTS {model} follows no instructions: instruct was ignored; a 1.7B model heeds it.",)
+
+
+def _chosen(defaults: Mapping[str, Any], options: Qwen3Options) -> dict[str, Any]:
+    """What was given, else the checkpoint's, else upstream's."""
+    given = {name: getattr(options, name) for name in DEFAULTS}
+    return {
+        name: value if value is not None else defaults.get(name, DEFAULTS[name]) for name, value in given.items()
+    }  # fmt: skip
+
+
+def _cap(request: Request, options: Qwen3Options) -> int:
+    """Frames that a text can need: 2.5 s, and three times the length that ordinary speech has.
+
+    Once in some hundred requests the model never draws the end, and goes on up to the limit.
+    """
+    if options.max_new_tokens is not None:
+        return options.max_new_tokens - 1
+    dense = (request.language or "").partition("-")[0] in _DENSE
+    if request.language is None:  # the text tells: these scripts lie behind the others
+        dense = 2 * sum(char >= "\u2e80" for char in request.text) > len(request.text)
+    return round(FRAMES_PER_SECOND * (2.5 + (0.5 if dense else 0.2) * len(request.text)))

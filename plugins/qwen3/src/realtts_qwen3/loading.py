@@ -1,0 +1,132 @@
+"""A checkpoint's files: its configuration, and its tensors, read when they are asked for and refused by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from realtts import checkpoints
+from realtts.accel.tensorfile import TensorFile, Tensors
+from realtts.errors import CheckpointCorrupt, CheckpointMissing
+from realtts_qwen3.files import CODEC, FILES, WEIGHTS
+from realtts_qwen3.shapes import codec_shapes, model_shapes
+from realtts_qwen3.sizes import mismatch, read_codec_sizes, read_sizes
+from realtts_qwen3.text import TextReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from realtts.checkpoints import Files
+    from realtts.events import Event
+    from realtts.spec import Checkpoint
+    from realtts_qwen3.sizes import CodecSizes, Sizes
+
+__all__ = ["States", "Weights", "fetch", "open_checkpoint"]
+
+
+@dataclass(frozen=True)
+class States:
+    """The tensors of a checkpoint, checked and not read yet.
+
+    Attributes:
+        talker: Names below ``talker.``; the code predictor's begin with ``code_predictor.``.
+        speaker_encoder: Names below ``speaker_encoder.``; None where the model cannot clone.
+        decoder: Of the codec, names below ``decoder.``.
+        encoder: Of the codec, names below ``encoder.``.
+    """
+
+    talker: Tensors
+    speaker_encoder: Tensors | None
+    decoder: Tensors
+    encoder: Tensors
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint, opened.
+
+    Attributes:
+        files: Its files.
+        sizes: Of the model.
+        codec: Of the codec.
+        defaults: ``generation_config.json``.
+        states: Its tensors.
+        reader: Text to ids.
+    """
+
+    files: Files
+    sizes: Sizes
+    codec: CodecSizes
+    defaults: Mapping[str, Any]
+    states: States
+    reader: TextReader
+
+
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Files:
+    """The files of a checkpoint, downloaded where they must be.
+
+    Raises:
+        CheckpointError: As `realtts.checkpoints.fetch`.
+    """
+    if checkpoint is None:
+        raise CheckpointMissing("no checkpoint was chosen", who="qwen3", fix="give model=, or leave it out")
+    return checkpoints.fetch(checkpoint, FILES, report=report)
+
+
+def open_checkpoint(files: Files) -> Weights:
+    """Read what is small, and check that every tensor is there, in its shape, and none besides.
+
+    Args:
+        files: From `fetch`.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
+    """
+    sizes = read_sizes(read_json(files["config.json"]))
+    codec = read_codec_sizes(read_json(files["speech_tokenizer/config.json"]))
+    reader = TextReader(files, sizes)
+    model, sound = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
+    _check(model, model_shapes(sizes), WEIGHTS)
+    _check(sound, codec_shapes(codec), CODEC)
+    states = States(
+        talker=Tensors(model, "talker."),
+        speaker_encoder=Tensors(model, "speaker_encoder.") if sizes.speaker_encoder is not None else None,
+        decoder=Tensors(sound, "decoder."),
+        encoder=Tensors(sound, "encoder."),
+    )
+    defaults = MappingProxyType(read_json(files["generation_config.json"]))
+    return Weights(files, sizes, codec, defaults, states, reader)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a configuration file.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is no table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError("it is no table")
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointCorrupt(
+            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
+        ) from error
+    return content
+
+
+def _check(file: TensorFile, wanted: Mapping[str, tuple[int, ...]], name: str) -> None:
+    who = f"file {name!r}"
+    for what, found in (
+        ("missing", wanted.keys() - file.shapes.keys()),
+        ("unexpected", file.shapes.keys() - wanted.keys()),
+    ):
+        if found:
+            raise mismatch(f"{len(found)} tensors are {what}, the first is {min(found)}", who)
+    for tensor, shape in wanted.items():
+        if file.shapes[tensor] != shape:
+            raise mismatch(f"{tensor} has the shape {file.shapes[tensor]}, expected {shape}", who)

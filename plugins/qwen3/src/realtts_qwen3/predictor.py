@@ -1,0 +1,131 @@
+"""The code predictor: fifteen of a frame's sixteen codes, each from those before it, in fixed shapes.
+
+It reads the talker's hidden state and the first code, and then its own codes one by one, each with a head and an
+embedding of its own. Its cache begins anew with every frame. Source: ``core/models/modeling_qwen3_tts.py`` of
+github.com/QwenLM/Qwen3-TTS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from realtts.accel.sampling import Sampler, SamplingRecipe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.decoder import Decoder
+    from realtts.accel.linear import PackedLinear
+    from realtts.accel.sampling import NoiseSource
+    from realtts_qwen3.embedding import CodeEmbedding
+
+__all__ = ["CodePredictor", "Drawing", "Drawn"]
+
+
+class CodePredictor:
+    """The network.
+
+    Args:
+        decoder: Its layers.
+        heads: One for each code that it draws.
+        embedding: Of the codes, in the talker's width.
+        projection: From the talker's width to its own; None where they are the same.
+
+    Attributes:
+        recipe: How its logits become codes.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        heads: Sequence[PackedLinear],
+        embedding: CodeEmbedding,
+        projection: PackedLinear | None,
+    ) -> None:
+        self.decoder, self.heads, self.embedding = decoder, tuple(heads), embedding
+        self._projection = projection
+        self.recipe = SamplingRecipe(vocabulary=embedding.others.shape[1], order=("temperature", "top_k", "top_p"))
+
+    def projected(self, x: Tensor) -> Tensor:
+        """From the talker's width to the decoder's: (n, width) to (n, hidden)."""
+        return x if self._projection is None else self._projection(x)
+
+    def logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
+        """What each code was drawn from, with those before it as they are.
+
+        Args:
+            hidden: The talker's states, (frames, width).
+            codes: int64 (frames, groups).
+
+        Returns:
+            float32 (frames, groups - 1, codes).
+        """
+        first = self.embedding.first[codes[:, :1]].to(hidden.dtype)
+        groups = torch.arange(len(self.heads) - 1, device=codes.device)
+        others = self.embedding.others[groups, codes[:, 1:-1]].to(hidden.dtype)
+        x = torch.cat([hidden[:, None], first, others], 1)
+        x = self.projected(x.flatten(0, 1)).view(len(hidden), x.shape[1], -1)
+        cache = self.decoder.new_cache(len(x), x.shape[1])
+        states = self.decoder.prefill(x, cache, every=True)[:, 1:]
+        return torch.stack([head(states[:, at]).float() for at, head in enumerate(self.heads)], 1)
+
+    @property
+    def bytes_read(self) -> int:
+        """What a frame has to read of the weights at least: every code reads the layers once, and a head."""
+        projection = 0 if self._projection is None else self._projection.bytes_read
+        layers = self.decoder.bytes_read(self.decoder.new_cache(1, 1), 0) + projection
+        return len(self.heads) * layers + sum(head.bytes_read for head in self.heads)
+
+
+class Drawn(NamedTuple):
+    """A frame of every row.
+
+    Attributes:
+        codes: int64 (rows, groups).
+        embedded: (rows, groups, width): what the talker will read of them.
+    """
+
+    codes: Tensor
+    embedded: Tensor
+
+
+class Drawing:
+    """Draws frames for a fixed number of rows. A call may be captured: it asks the host for nothing.
+
+    Args:
+        predictor: The network.
+        rows: Rows.
+        noise: Of the draws.
+        skip_idle: As for `Sampler`.
+    """
+
+    def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
+        self._predictor = predictor
+        self.sampler = Sampler(predictor.recipe, rows, predictor.decoder.device, noise=noise, skip_idle=skip_idle)
+        self._cache = predictor.decoder.new_cache(rows, len(predictor.heads) + 1)
+        self._cache.reach(self._cache.cap)
+
+    def __call__(self, hidden: Tensor, first: Tensor, step: Tensor) -> Drawn:
+        """Draw a frame.
+
+        Args:
+            hidden: The talker's states that the first codes were drawn from, (rows, width).
+            first: The first codes, int64 (rows,).
+            step: int64 (rows,): frames before this one.
+        """
+        net, cache = self._predictor, self._cache
+        cache.reset()
+        codes, embedded = [first], [net.embedding.first[first].to(hidden.dtype)]
+        x = torch.stack([hidden, embedded[0]], 1)
+        x = net.projected(x.flatten(0, 1)).view(len(hidden), 2, -1)
+        state = net.decoder.prefill(x, cache, attended=2)
+        for group, head in enumerate(net.heads):
+            codes.append(self.sampler(head(state), step))
+            embedded.append(net.embedding.others[group][codes[-1]].to(hidden.dtype))
+            if group + 1 < len(net.heads):
+                state = net.decoder.step(net.projected(embedded[-1]), cache, attended=group + 3)
+        return Drawn(torch.stack(codes, 1), torch.stack(embedded, 1))

@@ -1,0 +1,205 @@
+"""Upstream's own classes for one request at a time: what they draw, what they make of it, and what of a recording."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from realtts_qwen3.building import codec_of, model_of
+from realtts_qwen3.upstream import quiet
+from realtts_qwen3.voices import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from realtts_qwen3.frontend import Ask
+    from realtts_qwen3.loading import Weights
+    from realtts_qwen3.voices import VoicePrompt
+
+__all__ = ["Cancelled", "Upstream", "seeded"]
+
+
+class Cancelled(Exception):
+    """Nobody wants the request any more."""
+
+
+class Upstream:
+    """A checkpoint in upstream's networks, float32.
+
+    Args:
+        weights: The checkpoint.
+        device: Where they lie.
+
+    Raises:
+        CheckpointError: As `realtts_qwen3.building`.
+        MissingExtra: qwen-tts is not installed.
+    """
+
+    def __init__(self, weights: Weights, device: str) -> None:
+        self.device = device
+        self.model = model_of(weights, device)
+        self.codec = codec_of(weights, device)
+        self._ids = weights.sizes.ids
+        self._weights = weights
+
+    @torch.inference_mode()
+    def embedding(self, wave: NDArray[np.float32]) -> Tensor:
+        """Of the speaker, float32 (width,), of samples at 24 kHz."""
+        with quiet():
+            found: Tensor = self.model.extract_speaker_embedding(wave, RATE)
+        return found
+
+    @torch.inference_mode()
+    def codes(self, wave: NDArray[np.float32]) -> Tensor:
+        """Of the codec, int64 (frames, 16), of samples at 24 kHz."""
+        samples = torch.from_numpy(wave).to(self.device)[None]
+        with quiet():
+            found: Tensor = self.codec.encode(samples, torch.ones_like(samples, dtype=torch.long)).audio_codes[0]
+        return found
+
+    @torch.inference_mode()
+    def draw(self, ask: Ask, prompt: VoicePrompt | None, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
+        """Upstream's ``generate`` for one request.
+
+        Args:
+            ask: The request.
+            prompt: Of its voice.
+            cancelled: Read before every frame.
+
+        Returns:
+            int64 (frames, 16), and whether the end was drawn.
+
+        Raises:
+            Cancelled: The request was cancelled.
+        """
+        given = self._arguments(ask, prompt)
+        with quiet(), seeded(self.device, ask.seed), self._watched(ask, cancelled) as last:
+            found, _ = self.model.generate(**given)
+        codes: Tensor = found[0]
+        return codes, last == [self._ids.codec_eos]
+
+    @torch.inference_mode()
+    def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:
+        """Upstream's decoder, which takes 300 frames at a time.
+
+        Args:
+            codes: int64 (frames, 16).
+            before: Codes of the recording, which is decoded before them and not handed out.
+
+        Returns:
+            float32 (1920 x frames,).
+        """
+        if not len(codes):
+            return np.zeros(0, np.float32)
+        whole = codes if before is None else torch.cat([before.to(codes), codes])
+        with quiet():
+            wave = self.codec.decode(whole[None]).audio_values[0]
+        found: NDArray[np.float32] = wave.float().cpu().numpy()[-len(codes) * self._weights.codec.samples_per_frame :]
+        return found
+
+    def _arguments(self, ask: Ask, prompt: VoicePrompt | None) -> dict[str, Any]:
+        """What upstream's ``generate`` is called with; what it cuts off the prompts is put on."""
+        config, sizes = self._weights.sizes.config, self._weights.sizes
+        end = int(config.get("im_end_token_id", 151645))
+        behind = (end, self._weights.reader.role[-1], *ask.role)  # "<|im_end|>\n" and the role again
+        talker, predictor = ask.talker, ask.predictor
+        given: dict[str, Any] = {
+            "input_ids": [self._row((*ask.role, *ask.text, *behind))],
+            "instruct_ids": [self._row(ask.instruct) if ask.instruct else None],
+            "languages": [_name_of(sizes.languages, ask.language) or "auto"],
+            "speakers": [_name_of(sizes.speakers, ask.speaker)],
+            "non_streaming_mode": ask.non_streaming,
+            "max_new_tokens": ask.most + 1,
+            "do_sample": not talker.greedy,
+            "temperature": talker.temperature,
+            "top_k": talker.top_k,
+            "top_p": talker.top_p,
+            "repetition_penalty": talker.repetition_penalty,
+            "subtalker_dosample": not predictor.greedy,
+            "subtalker_temperature": predictor.temperature,
+            "subtalker_top_k": predictor.top_k,
+            "subtalker_top_p": predictor.top_p,
+        }
+        if prompt is not None:
+            cloned = bool(ask.reference)
+            given["ref_ids"] = [self._row((*ask.role, *ask.reference, *behind[:2]))] if cloned else [None]
+            given["voice_clone_prompt"] = {
+                "ref_code": [prompt.codes.to(self.device) if cloned else None],
+                "ref_spk_embedding": [prompt.embedding.to(self.device)],
+                "x_vector_only_mode": [not cloned],
+                "icl_mode": [cloned],
+            }
+        return given
+
+    def _row(self, ids: tuple[int, ...]) -> Tensor:
+        return torch.tensor([ids], device=self.device)
+
+    @contextlib.contextmanager
+    def _watched(self, ask: Ask, cancelled: Callable[[], bool]) -> Iterator[list[int]]:
+        """Inside, a cancelled request stops at the next frame, and a forced one never ends by itself.
+
+        Yields:
+            Afterwards, the last token that was drawn, of which upstream makes no frame.
+        """
+        last: list[int] = []
+
+        def before(*_: Any) -> None:
+            if cancelled():
+                raise Cancelled
+
+        def behind(_: Any, __: Any, logits: Tensor) -> Tensor | None:
+            if not ask.forced:
+                return None
+            logits = logits.clone()
+            logits[..., self._ids.codec_eos] = -torch.inf
+            return logits
+
+        talker = self.model.talker
+        generate = talker.generate
+
+        def seen(**given: Any) -> Any:
+            result = generate(**given)
+            last.append(int(result.sequences[0, -1]))
+            return result
+
+        talker.generate = seen
+        handles = [
+            talker.model.register_forward_pre_hook(before),
+            talker.codec_head.register_forward_hook(behind),
+        ]
+        deltas = talker.rope_deltas
+        try:
+            yield last
+        finally:
+            del talker.generate
+            talker.rope_deltas = deltas
+            for handle in handles:
+                handle.remove()
+
+
+@contextlib.contextmanager
+def seeded(device: str, seed: int) -> Iterator[None]:
+    """Inside, torch's generator of the device begins at the seed; outside nobody notices."""
+    kind = torch.device(device)
+    if kind.type == "cuda":
+        index = torch.cuda.current_device() if kind.index is None else kind.index  # type: ignore[redundant-expr]
+        generator = torch.cuda.default_generators[index]
+    else:
+        generator = torch.default_generator if kind.type == "cpu" else torch.mps._get_default_mps_generator()
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+def _name_of(names: Any, number: int | None) -> str | None:
+    """Upstream is told names; here ids are known already."""
+    return None if number is None else next(name for name, known in names.items() if known == number)

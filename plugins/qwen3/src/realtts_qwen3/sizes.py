@@ -1,0 +1,293 @@
+"""How large a checkpoint's networks are and which ids steer them, read from its ``config.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from realtts.errors import CheckpointMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+__all__ = ["Backbone", "CodecSizes", "Ids", "Sizes", "SpeakerSizes", "mismatch", "read_codec_sizes", "read_sizes"]
+
+GROUPS = 16
+"""Codes of a frame."""
+
+KINDS = ("base", "custom_voice", "voice_design")
+"""What ``tts_model_type`` may be."""
+
+_MODEL, _CODEC = "qwen3_tts", "qwen3_tts_tokenizer_12hz"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A decoder of Qwen3's kind: pre-norm, grouped queries, norms on queries and keys, rotary positions, no biases.
+
+    Attributes:
+        layers: Of the decoder.
+        hidden: Width.
+        intermediate: Width inside the MLP.
+        heads: Of attention.
+        kv_heads: Of keys and values.
+        head_dim: Width of a head.
+        vocabulary: Tokens that its head tells apart.
+        norm_eps: Of the RMS norms.
+        rope_theta: Base of the rotary positions.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    norm_eps: float
+    rope_theta: float
+
+
+@dataclass(frozen=True)
+class Ids:
+    """Tokens that are no text and no sound. Those of the codec stand in the talker's vocabulary behind the codes.
+
+    Attributes:
+        codec_bos: Before the first frame.
+        codec_eos: The end of speech.
+        codec_pad: Where a text stands without a code.
+        codec_think: Before a language.
+        codec_nothink: In place of a language.
+        codec_think_bos: Around a language.
+        codec_think_eos: Around a language.
+        tts_bos: Of the text: before it.
+        tts_eos: Of the text: behind it.
+        tts_pad: Of the text: where a code stands without one.
+    """
+
+    codec_bos: int
+    codec_eos: int
+    codec_pad: int
+    codec_think: int
+    codec_nothink: int
+    codec_think_bos: int
+    codec_think_eos: int
+    tts_bos: int
+    tts_eos: int
+    tts_pad: int
+
+
+@dataclass(frozen=True)
+class SpeakerSizes:
+    """Of the speaker encoder, an ECAPA-TDNN (Desplanques et al., 2020, arXiv:2005.07143).
+
+    Attributes:
+        mels: Bands of its mel spectrogram.
+        width: Of the embedding, which is the talker's.
+        channels: Of the first layer, the blocks and their aggregation.
+        kernels: Their kernel sizes.
+        dilations: Their dilations.
+        attention: Channels of the attentive pooling.
+        scale: Groups of a Res2Net block.
+        squeeze: Channels inside squeeze and excitation.
+    """
+
+    mels: int = 128
+    width: int = 1024
+    channels: tuple[int, ...] = (512, 512, 512, 512, 1536)
+    kernels: tuple[int, ...] = (5, 3, 3, 3, 1)
+    dilations: tuple[int, ...] = (1, 2, 3, 4, 1)
+    attention: int = 128
+    scale: int = 8
+    squeeze: int = 128
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A model, as ``config.json`` has it.
+
+    Attributes:
+        kind: ``"base"`` clones, ``"custom_voice"`` has speakers, ``"voice_design"`` is told what a voice is like.
+        size: Upstream's name of the size: ``"0b6"`` or ``"1b7"``.
+        talker: Draws the first code of each frame.
+        predictor: Draws the other fifteen.
+        groups: Codes of a frame, 16.
+        text_hidden: Width of the text embedding, before its projection.
+        text_vocabulary: Text tokens.
+        ids: Special tokens.
+        languages: Name -> id in the talker's vocabulary; dialects among them.
+        speakers: Name in lower case -> id in the talker's vocabulary.
+        dialects: Speaker -> name of the dialect that is spoken where the language is Chinese or not given.
+        speaker_encoder: None where the model cannot clone.
+        config: The file's content, for what is not listed here.
+    """
+
+    kind: str
+    size: str
+    talker: Backbone
+    predictor: Backbone
+    groups: int
+    text_hidden: int
+    text_vocabulary: int
+    ids: Ids
+    languages: Mapping[str, int]
+    speakers: Mapping[str, int]
+    dialects: Mapping[str, str]
+    speaker_encoder: SpeakerSizes | None
+    config: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def follows_instructions(self) -> bool:
+        """Whether ``instruct`` is heeded: upstream drops it in the small model with speakers."""
+        return self.kind == "voice_design" or (self.kind == "custom_voice" and self.size != "0b6")
+
+
+@dataclass(frozen=True)
+class CodecSizes:
+    """The codec, as ``speech_tokenizer/config.json`` has it.
+
+    Attributes:
+        decoder: ``decoder_config``.
+        encoder: ``encoder_config``, a Mimi's (Défossez et al., 2024, arXiv:2410.00037).
+        groups: Codes of a frame that are used of the encoder's.
+        samples_per_frame: 1920 at 24 kHz.
+        sample_rate: Hz.
+        config: The file's content.
+    """
+
+    decoder: Mapping[str, Any]
+    encoder: Mapping[str, Any]
+    groups: int
+    samples_per_frame: int
+    sample_rate: int
+    config: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Sizes:
+    """Read ``config.json``.
+
+    Args:
+        config: Its content.
+        who: The file, for messages.
+
+    Raises:
+        CheckpointMismatch: It is of another model, or an entry is missing or of a wrong type.
+    """
+    if config.get("model_type") != _MODEL:
+        raise mismatch(f"model_type is {config.get('model_type')!r}, expected {_MODEL!r}", who)
+    if config.get("tokenizer_type") != _CODEC:
+        raise mismatch(f"tokenizer_type is {config.get('tokenizer_type')!r}, only {_CODEC!r} is supported", who)
+    kind = config.get("tts_model_type")
+    if kind not in KINDS:
+        raise mismatch(f"tts_model_type is {kind!r}, expected one of {', '.join(KINDS)}", who)
+    return _reading(lambda: _sizes(config, str(kind)), who)
+
+
+def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokenizer/config.json'") -> CodecSizes:
+    """Read ``speech_tokenizer/config.json``.
+
+    Args:
+        config: Its content.
+        who: The file, for messages.
+
+    Raises:
+        CheckpointMismatch: It is of another codec, or an entry is missing or of a wrong type.
+    """
+    if config.get("model_type") != _CODEC:
+        raise mismatch(f"model_type is {config.get('model_type')!r}, only {_CODEC!r} is supported", who)
+    return _reading(
+        lambda: CodecSizes(
+            decoder=MappingProxyType(dict(config["decoder_config"])),
+            encoder=MappingProxyType(dict(config["encoder_config"])),
+            groups=int(config["encoder_valid_num_quantizers"]),
+            samples_per_frame=int(config["decode_upsample_rate"]),
+            sample_rate=int(config["output_sample_rate"]),
+            config=MappingProxyType(dict(config)),
+        ),
+        who,
+    )
+
+
+def mismatch(what: str, who: str) -> CheckpointMismatch:
+    """The error for a file that is not of this model."""
+    return CheckpointMismatch(what, who=who, fix="fetch the checkpoint again, or check that all files are of one model")
+
+
+def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
+    talker = config["talker_config"]
+    if int(talker["num_code_groups"]) != GROUPS:
+        raise ValueError(f"num_code_groups is {talker['num_code_groups']}, expected {GROUPS}")
+    dialects = {name.lower(): dialect for name, dialect in (talker.get("spk_is_dialect") or {}).items() if dialect}
+    return Sizes(
+        kind=kind,
+        size=str(config["tts_model_size"]),
+        talker=_backbone(talker),
+        predictor=_backbone(talker["code_predictor_config"]),
+        groups=GROUPS,
+        text_hidden=int(talker["text_hidden_size"]),
+        text_vocabulary=int(talker["text_vocab_size"]),
+        ids=_ids(config),
+        languages=_named(talker.get("codec_language_id")),
+        speakers=_named(talker.get("spk_id")),
+        dialects=MappingProxyType(dialects),
+        speaker_encoder=_speaker(config.get("speaker_encoder_config") or {}) if kind == "base" else None,
+        config=MappingProxyType(dict(config)),
+    )
+
+
+def _backbone(config: Mapping[str, Any]) -> Backbone:
+    for name, wanted in (("hidden_act", "silu"), ("attention_bias", False), ("use_sliding_window", False)):
+        if config.get(name, wanted) != wanted:
+            raise ValueError(f"{name} is {config[name]!r}, only {wanted!r} is supported")
+    return Backbone(
+        layers=int(config["num_hidden_layers"]),
+        hidden=int(config["hidden_size"]),
+        intermediate=int(config["intermediate_size"]),
+        heads=int(config["num_attention_heads"]),
+        kv_heads=int(config["num_key_value_heads"]),
+        head_dim=int(config["head_dim"]),
+        vocabulary=int(config["vocab_size"]),
+        norm_eps=float(config["rms_norm_eps"]),
+        rope_theta=float(config["rope_theta"]),
+    )
+
+
+def _ids(config: Mapping[str, Any]) -> Ids:
+    talker = config["talker_config"]
+    codec = {
+        f"codec_{name}": int(talker[f"codec_{name}_id"])
+        for name in ("bos", "pad", "think", "nothink", "think_bos", "think_eos")
+    }
+    text = {f"tts_{name}": int(config[f"tts_{name}_token_id"]) for name in ("bos", "eos", "pad")}
+    return Ids(codec_eos=int(talker["codec_eos_token_id"]), **codec, **text)
+
+
+def _speaker(config: Mapping[str, Any]) -> SpeakerSizes:
+    default = SpeakerSizes()
+    return SpeakerSizes(
+        mels=int(config.get("mel_dim", default.mels)),
+        width=int(config.get("enc_dim", default.width)),
+        channels=tuple(config.get("enc_channels", default.channels)),
+        kernels=tuple(config.get("enc_kernel_sizes", default.kernels)),
+        dilations=tuple(config.get("enc_dilations", default.dilations)),
+        attention=int(config.get("enc_attention_channels", default.attention)),
+        scale=int(config.get("enc_res2net_scale", default.scale)),
+        squeeze=int(config.get("enc_se_channels", default.squeeze)),
+    )
+
+
+def _named(table: Any) -> Mapping[str, int]:
+    return MappingProxyType({str(name).lower(): int(number) for name, number in (table or {}).items()})
+
+
+def _reading(read: Callable[[], T], who: str) -> T:
+    """What is read; a fault in it is told as the file's."""
+    try:
+        return read()
+    except KeyError as error:
+        raise mismatch(f"the entry {error} is missing", who) from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise mismatch(f"it cannot be understood: {error}", who) from error

@@ -1,0 +1,140 @@
+"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from realtts.errors import InvalidOption
+from realtts_qwen3.along import logits_along
+from realtts_qwen3.checkpoint import write_checkpoint
+from realtts_qwen3.configurations import FIRST_SPECIAL
+from realtts_qwen3.files import MODELS
+from realtts_qwen3.frontend import prepare, utterance_of
+from realtts_qwen3.network import Talker
+from realtts_qwen3.optimized import prompts_of
+from realtts_qwen3.own import Own
+from realtts_qwen3.plain import PlainModel
+from realtts_qwen3.reference import Upstream
+from realtts_qwen3.replay import scores_at
+from realtts_qwen3.voices import prompt_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from realtts.context import Context
+    from realtts.speech import Request
+    from realtts_qwen3.frontend import Ask
+    from realtts_qwen3.voices import VoicePrompt
+
+__all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "scores", "teacher_forced", "tokens", "write_random_checkpoint"]
+
+TOKENS_PER_CHAR = 0.85
+"""12.5 frames a second, at about 15 characters a second."""
+
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.03, "int8": 0.1, "audio": 1e-4, "streaming": 1e-5}
+"""What is promised of our networks against upstream's; of lower precision about twice what random weights of both
+sizes were measured to give."""
+
+
+def write_random_checkpoint(
+    path: Path, size: str = "tiny", seed: int = 0, *, model: str = "0.6b-custom-voice", eos_bias: float = 0.0
+) -> None:
+    """Write random weights in upstream's own files, a small vocabulary among them.
+
+    Args:
+        path: Existing folder.
+        size: ``"tiny"``, or ``"full"`` as upstream's.
+        seed: Of the weights.
+        model: Name of one of the spec's checkpoints, such as ``"0.6b-base"`` or ``"1.7b-voice-design"``.
+        eos_bias: Raises the logit of the end of speech by about so much, at every frame. Of 2049 tokens random weights
+            hardly ever draw that one.
+
+    Raises:
+        InvalidOption: An unknown size or model.
+    """
+    if model not in MODELS or size not in FIRST_SPECIAL:
+        raise InvalidOption(
+            f"there is no {size!r} {model!r}", who="write_random_checkpoint",
+            fix=f"choose tiny or full, and one of {', '.join(MODELS)}",
+        )  # fmt: skip
+    write_checkpoint(path, size, seed, model=model, eos_bias=eos_bias)
+
+
+def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
+    """The frames that `generate` would draw, shape (n, 16)."""
+    ask, prompt = _asked(context, model, request)
+    if isinstance(model, PlainModel):
+        assert model.networks is not None
+        drawn = model.networks.draw(ask, prompt, request.cancelled)[0]
+    else:
+        frames = model.engine.talker.decode([utterance_of(ask, prompt)])
+        drawn = torch.cat([found.codes[0] for found in model.engine.turns.each("talker", frames)])
+    found: NDArray[np.int64] = drawn.cpu().numpy()
+    return found
+
+
+def teacher_forced(context: Context, model: Any, request: Request, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Logits of all sixteen codes of each frame, with the given frames as the past, shape (n, 3072 + 15 * 2048)."""
+    ask, prompt = _asked(context, model, request)
+    codes = torch.from_numpy(np.asarray(tokens, np.int64))
+    networks = model.networks if isinstance(model, PlainModel) else None
+    if isinstance(networks, Upstream):
+        logits = logits_along(networks, ask, prompt, codes)
+    elif isinstance(networks, Own):
+        logits = _flat(networks.talker, ask, prompt, codes)
+    else:
+        with model.engine.turns.use("talker"):
+            logits = _flat(model.engine.talker, ask, prompt, codes)
+    values: NDArray[np.float32] = logits.float().cpu().numpy()
+    return values
+
+
+def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
+    """Probability over noise of every candidate of one decision, shape (candidates,); sixteen decisions a frame.
+
+    Args:
+        context: Of the stage.
+        model: Of either variant.
+        request: What is spoken.
+        tokens: int64 (n, 16): what was drawn.
+        step: Which decision, counted over frames and their codes.
+    """
+    ask, prompt = _asked(context, model, request)
+    codes = torch.from_numpy(np.asarray(tokens, np.int64))
+    with _talker(context, model) as talker:
+        found = scores_at(talker, utterance_of(ask, prompt), codes, *divmod(step, codes.shape[1]))
+    values: NDArray[np.float32] = found.float().cpu().numpy()
+    return values
+
+
+@contextlib.contextmanager
+def _talker(context: Context, model: Any) -> Iterator[Talker]:
+    """The model's own; of upstream's networks, ours with the same weights in float32."""
+    if not isinstance(model, PlainModel):
+        with model.engine.turns.use("talker"):
+            yield model.engine.talker
+    elif isinstance(model.networks, Own):
+        yield model.networks.talker
+    else:
+        yield Talker.from_state_dict(model.weights.sizes, model.weights.states.talker, device=context.device)
+
+
+def _flat(talker: Talker, ask: Ask, prompt: VoicePrompt | None, codes: Tensor) -> Tensor:
+    logits = talker.logits(utterance_of(ask, prompt), codes)
+    return torch.cat([logits.first, logits.others.flatten(1)], 1)
+
+
+def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, VoicePrompt | None]:
+    ask = prepare(context, model.weights, request)
+    if not isinstance(model, PlainModel):
+        return ask, prompts_of(context, model, [ask])[0]
+    assert model.networks is not None, "used after unload"
+    return ask, None if ask.voice is None else prompt_of(context, ask.voice, model.networks)

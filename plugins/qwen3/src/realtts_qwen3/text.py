@@ -1,0 +1,88 @@
+"""From text to ids, as upstream's ``Qwen2Tokenizer`` reads it, without transformers.
+
+Text that looks like a special token is text: ``<|im_end|>`` in a text becomes the ids of its characters, which are
+spoken or left out as the model likes, and never the token, which would end the text. Upstream reads it as the token.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+from realtts.errors import CheckpointCorrupt
+from realtts_qwen3.sizes import mismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from realtts_qwen3.sizes import Sizes
+
+__all__ = ["TextReader"]
+
+_WORDS = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+"""Qwen2's words: what its tokens never cross."""
+
+_ROLE_TOKENS = 3
+"""Of ``<|im_start|>assistant\\n``; upstream cuts its prompts by this number."""
+
+
+class TextReader:
+    """The tokenizer of a checkpoint.
+
+    Args:
+        files: Of the checkpoint: ``vocab.json`` and ``merges.txt``.
+        sizes: Of the checkpoint.
+
+    Attributes:
+        role: Ids of what stands before every text.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: The vocabulary is not the model's.
+    """
+
+    def __init__(self, files: Mapping[str, Path], sizes: Sizes) -> None:
+        vocabulary = files["vocab.json"]
+        try:
+            bpe = models.BPE.from_file(str(vocabulary), str(files["merges.txt"]))
+        except Exception as error:  # the library raises nothing more precise
+            raise CheckpointCorrupt(
+                f"they cannot be read: {error}", who="files 'vocab.json' and 'merges.txt'",
+                fix="remove the files and fetch them again",
+            ) from error  # fmt: skip
+        self._tokenizer = Tokenizer(bpe)
+        self._tokenizer.normalizer = normalizers.NFC()
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(_WORDS), behavior="isolated"),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - self._tokenizer.get_vocab().keys()):
+            raise mismatch(f"{len(missing)} bytes have no token, the first is {missing[0]!r}", "file 'vocab.json'")
+        self._start = int(sizes.config.get("im_start_token_id", 151644))
+        self._end = int(sizes.config.get("im_end_token_id", 151645))
+        self.role = (self._start, *self._encode("assistant\n"))
+        largest = max(self._start, self._end, *self._tokenizer.get_vocab().values())
+        if len(self.role) != _ROLE_TOKENS or largest >= sizes.text_vocabulary:
+            raise mismatch("it is not the vocabulary that config.json speaks of", "file 'vocab.json'")
+
+    def ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a text, or of the words of a recording, without what stands around it.
+
+        White space around it is left out: upstream's prompt would glue a line break of it to its own.
+        """
+        return self._encode(text.strip())
+
+    def instruction(self, instruct: str | None) -> tuple[int, ...]:
+        """The ids of an instruction with what stands around it; none of a blank one."""
+        if not (instruct or "").strip():
+            return ()
+        return (self._start, *self._encode(f"user\n{(instruct or '').strip()}"), self._end, *self._encode("\n"))
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)

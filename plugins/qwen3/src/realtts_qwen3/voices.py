@@ -1,0 +1,135 @@
+"""A reference recording into what the networks take of it, kept by its content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from realtts import audio
+from realtts.errors import VoiceUnsuitable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from realtts.accel.voice_cache import DiskVoiceCache
+    from realtts.context import Context
+    from realtts.speech import Voice
+    from realtts.voices.cache import VoiceCache
+    from realtts_qwen3.codec import CodecDecoder
+    from realtts_qwen3.codec_state import CodecState
+
+__all__ = ["RATE", "Encoders", "VoicePrompt", "prompt_of", "state_of", "voice_key", "wave_of"]
+
+RATE = 24_000
+
+
+@dataclass(frozen=True)
+class VoicePrompt:
+    """A voice as the networks take it; never changed in place, so that requests can share it.
+
+    Attributes:
+        embedding: float32 (width,), of the speaker encoder.
+        codes: int64 (frames, 16), the recording's frames.
+    """
+
+    embedding: Tensor
+    codes: Tensor
+
+
+class Encoders(Protocol):
+    """What makes a voice prompt of a recording."""
+
+    def embedding(self, wave: NDArray[np.float32]) -> Tensor:
+        """Of the speaker, (width,), of float32 samples at 24 kHz."""
+
+    def codes(self, wave: NDArray[np.float32]) -> Tensor:
+        """Of the codec, (frames, 16), of float32 samples at 24 kHz."""
+
+
+def prompt_of(
+    context: Context, voice: Voice, encoders: Encoders, *, cache: VoiceCache | DiskVoiceCache | None = None
+) -> VoicePrompt:
+    """The prompt of a recording, from a cache or made now.
+
+    The words of the recording are no part of it, so that one recording is kept once, whatever is said of its words.
+
+    Args:
+        context: Of the stage.
+        voice: The recording.
+        encoders: Called when it is not in the cache.
+        cache: Default: the context's, in memory.
+
+    Raises:
+        VoiceUnsuitable: No voice is found in it.
+    """
+    kept = (cache or context.voice_cache).get_or_compute(
+        voice_key(context, voice), lambda: dict(vars(_made(voice, encoders)))
+    )
+    return VoicePrompt(**kept)
+
+
+def voice_key(context: Context, voice: Voice) -> str:
+    """Everything that a voice's prompt depends on."""
+    checkpoint = context.checkpoint
+    weights = "" if checkpoint is None else f"{checkpoint.path or checkpoint.source}@{checkpoint.revision}"
+    return f"qwen3/{weights}/{_samples_digest(voice)}"
+
+
+def state_of(
+    context: Context, voice: Voice, codes: Tensor, decoder: CodecDecoder, *, cache: VoiceCache | DiskVoiceCache
+) -> CodecState:
+    """Where the codec's decoder stands behind a recording's frames, from the cache or computed now.
+
+    Args:
+        context: Of the stage.
+        voice: The recording.
+        codes: int64 (frames, 16), its frames.
+        decoder: Of the codec.
+        cache: Where it is kept, for each form of the decoder's state apart.
+
+    Returns:
+        A state of one row for the caller to go on with.
+    """
+
+    def computed() -> dict[str, Any]:
+        state = decoder.start()
+        decoder.push(state, codes)
+        return {"buffer": _own(state.buffer), "frames": len(codes)}
+
+    kept = cache.get_or_compute(f"{voice_key(context, voice)}/{decoder.form}", computed)
+    state = decoder.start()
+    state.buffer.copy_(kept["buffer"])
+    state.past.fill_(kept["frames"])
+    return state
+
+
+def wave_of(voice: Voice) -> NDArray[np.float32]:
+    """The recording at 24 kHz, float32 (n,)."""
+    samples = np.ascontiguousarray(voice.samples, np.float32)
+    return samples if voice.sample_rate == RATE else audio.resample(samples, voice.sample_rate, RATE)
+
+
+def _made(voice: Voice, encoders: Encoders) -> VoicePrompt:
+    wave = wave_of(voice)
+    with torch.inference_mode():
+        embedding, codes = encoders.embedding(wave), encoders.codes(wave)
+    if not torch.isfinite(embedding).all() or not codes.numel():
+        raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
+    return VoicePrompt(_own(embedding.float()), _own(codes.long()))
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A copy on the CPU that is no inference tensor, so that it can be shared and copied anywhere."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
+
+
+def _samples_digest(voice: Voice) -> str:
+    """As `Voice.digest`, without the words."""
+    from dataclasses import replace
+
+    return replace(voice, text=None).digest

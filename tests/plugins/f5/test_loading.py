@@ -1,0 +1,297 @@
+"""A checkpoint's files into networks: as upstream loads them, and refused by name where something is wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
+from realtts.spec import Checkpoint
+from realtts.testing import FakeHub
+from realtts_f5 import loading, spec
+from realtts_f5.building import empty_model
+from realtts_f5.configurations import CONFIGURATIONS, VOCODER_ID, by_any_name
+from realtts_f5.tensorfile import read_state, shapes_of
+from realtts_f5.testing import write_random_checkpoint
+from realtts_f5.upstream import module, quiet
+
+MODELS = tuple(CONFIGURATIONS)
+V1 = "model_1250000.safetensors"
+
+
+def read(path):
+    """The networks of a folder or file."""
+    return loading.read_parts(loading.fetch(Checkpoint(name="test", path=path)), "cpu")
+
+
+@pytest.fixture
+def copied(folders, tmp_path):
+    """A checkpoint that may be spoilt."""
+
+    def copy(model="f5-v1-base", name="copy"):
+        shutil.copytree(folders(model), tmp_path / name)
+        return tmp_path / name
+
+    return copy
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_are_the_files(folders, parts_of, model) -> None:
+    """Every tensor of the file is in the network under upstream's name, in float32 and frozen; no other is."""
+    parts = parts_of(model)
+    (path,) = folders(model).glob("*.safetensors")
+    state, held = read_state(path), parts.cfm.state_dict()
+    assert set(state) == set(held)
+    assert all(torch.equal(state[name], held[name]) for name in state)
+    for network in (parts.cfm, parts.vocos):
+        assert not network.training
+        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+            assert not tensor.is_meta, name
+            assert not tensor.requires_grad, name
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_architectures_are_upstreams(model) -> None:
+    """Each configuration is what upstream's file of that name says."""
+    configuration = CONFIGURATIONS[model]
+    path = module("importlib.resources").files("f5_tts").joinpath(f"configs/{configuration.upstream}.yaml")
+    from realtts_f5.files import _from_yaml
+
+    assert _from_yaml(path).architecture == configuration.architecture
+
+
+@pytest.mark.parametrize("model", ["f5-v1-base", "f5-v0-base", "e2-base"])
+def test_networks_are_as_upstream_builds_them(model) -> None:
+    """With upstream's own loader: equal names, equal shapes, and equal buffers where they are computed."""
+    architecture = CONFIGURATIONS[model].architecture
+    from dataclasses import replace
+
+    small = replace(architecture, dim=128, depth=2, heads=2)
+    with quiet():
+        ours = empty_model(small, 50)
+        cls = {"dit": "DiT", "unet": "UNetT"}[small.backbone]
+        backbone = getattr(module("f5_tts.model"), cls)(
+            dim=128, depth=2, heads=2, ff_mult=small.ff_mult, text_dim=small.text_dim, conv_layers=small.conv_layers,
+            text_mask_padding=small.text_mask_padding, pe_attn_head=small.rotary_heads, text_num_embeds=50, mel_dim=100,
+        )  # fmt: skip
+    theirs = {f"transformer.{name}": tensor for name, tensor in backbone.state_dict().items()}
+    assert {n: t.shape for n, t in ours.state_dict().items()} == {n: t.shape for n, t in theirs.items()}
+    for (name, one), (_, two) in zip(ours.transformer.named_buffers(), backbone.named_buffers(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def test_files_of_the_trainer_are_read(tmp_path) -> None:
+    """`.pt` with averaged weights: the same network; without them the last weights."""
+    write_random_checkpoint(tmp_path, suffix=".pt")
+    (path,) = tmp_path.glob("*.pt")
+    parts = read(tmp_path)
+    state = torch.load(path, weights_only=True)["ema_model_state_dict"]
+    last = {name.removeprefix("ema_model."): t for name, t in state.items() if name.startswith("ema_model.")}
+    last["mel_spec.mel_stft.spectrogram.window"] = torch.zeros(1024)  # of old files
+    torch.save({"model_state_dict": last}, path)
+    again = read(path)
+    for name, tensor in parts.cfm.state_dict().items():
+        assert torch.equal(tensor, again.cfm.state_dict()[name]), name
+
+
+@pytest.mark.parametrize("fault", ["missing", "renamed", "misshapen", "unexpected"])
+def test_wrong_tensors_are_refused_by_name(copied, fault) -> None:
+    """A tensor that is missing, renamed, misshapen or too many is named, and so is its file."""
+    folder = copied()
+    state = load_file(folder / V1)
+    name = "ema_model.transformer.transformer_blocks.1.attn.to_q.weight"
+    if fault == "misshapen":
+        state[name] = torch.cat([state[name], state[name]])
+    elif fault == "unexpected":
+        state["ema_model.transformer.extra"] = torch.zeros(1)
+    else:
+        tensor = state.pop(name)
+        if fault == "renamed":
+            state[name.replace("to_q", "to_x")] = tensor
+    save_file(state, folder / V1)
+    with pytest.raises(CheckpointMismatch, match="extra" if fault == "unexpected" else "to_q") as caught:
+        read(folder)
+    assert V1 in caught.value.who
+
+
+@pytest.mark.parametrize("file", [V1, "vocos/pytorch_model.bin"])
+@pytest.mark.parametrize("kept", [0, 100])
+def test_damaged_files_are_told(copied, file, kept) -> None:
+    """Cut short, or empty."""
+    folder = copied()
+    (folder / file).write_bytes((folder / file).read_bytes()[:kept])
+    with pytest.raises(CheckpointCorrupt, match="file"):
+        read(folder)
+
+
+def test_another_vocabulary_is_refused(copied) -> None:
+    """The numbers of both are in the message, and what to do."""
+    folder = copied()
+    (folder / "vocab.txt").write_text(" \na\nb\n", encoding="utf-8")
+    with pytest.raises(CheckpointMismatch, match=r"trained with 2545 symbols, and file 'vocab\.txt' has 3"):
+        read(folder)
+    (folder / "vocab.txt").unlink()
+    assert len(read(folder).vocabulary) == 2545
+
+
+def test_classes_of_a_vocoders_file_are_not_looked_up(copied) -> None:
+    """A configuration that names other classes is refused; a pickle that would call something as well."""
+    folder = copied()
+    config = folder / "vocos" / "config.yaml"
+    text = config.read_text(encoding="utf-8")
+    for wrong in (text.replace("vocos.heads.ISTFTHead", "os.system"), text.replace("center", "same"), "[", "a: 1"):
+        config.write_text(wrong, encoding="utf-8")
+        with pytest.raises(CheckpointMismatch, match=r"config\.yaml"):
+            read(folder)
+    config.unlink()
+    assert read(folder).vocos is not None
+    torch.save({"a": pytest.fail}, folder / "vocos" / "pytorch_model.bin")
+    with pytest.raises(CheckpointCorrupt, match=r"pytorch_model\.bin"):
+        read(folder)
+
+
+def only(folder, *names):
+    """Leave these files of a folder alone, and none that says what it is."""
+    for path in folder.iterdir():
+        if path.name not in {*names, "vocos", "vocab.txt"}:
+            path.unlink()
+
+
+def test_nothing_is_guessed(copied) -> None:
+    """Weights that nothing names are refused, and the message says how to name them; each way is enough."""
+    folder = copied()
+    only(folder, V1)
+    with pytest.raises(CheckpointMismatch, match="v0 and v1") as caught:
+        loading.fetch(Checkpoint(name="test", path=folder))
+    assert "realtts.json" in caught.value.fix
+    (folder / "realtts.json").write_text(json.dumps({"configuration": "f5-v0-base"}), encoding="utf-8")
+    assert loading.fetch(Checkpoint(name="test", path=folder / V1)).name == "f5-v0-base"
+    (folder / "realtts.json").unlink()
+    named = folder.rename(folder.with_name("F5TTS_v1_Base"))
+    assert loading.fetch(Checkpoint(name="test", path=named)).name == "f5-v1-base"
+    (named / V1).rename(named / "f5-v1-base.safetensors")
+    assert loading.fetch(Checkpoint(name="test", path=named)).name == "f5-v1-base"
+
+
+@pytest.mark.parametrize("by", ["json", "folder", "file"])
+def test_two_names_that_disagree_are_refused(copied, by) -> None:
+    """v0's configuration beside a folder, file or note that says v1."""
+    folder = copied("f5-v0-base", "F5TTS_v1_Base" if by == "folder" else "copy")
+    if by == "json":
+        (folder / "realtts.json").write_text('{"configuration": "F5TTS_v1_Base"}', encoding="utf-8")
+    elif by == "file":
+        next(folder.glob("*.safetensors")).rename(folder / "F5TTS_v1_Base.safetensors")
+    with pytest.raises(CheckpointMismatch, match="f5-v0-base") as caught:
+        loading.fetch(Checkpoint(name="test", path=folder))
+    assert "f5-v1-base" in str(caught.value)
+
+
+def test_another_size_is_refused(folders, tmp_path) -> None:
+    """The weights of a smaller network under the name of the base one."""
+    folder = tmp_path / "f5-v1-base"
+    shutil.copytree(folders("f5-v1-base"), folder)
+    only(folder, V1)
+    with pytest.raises(CheckpointMismatch, match=r"and the configuration says|tensors are missing"):
+        read(folder)
+
+
+@pytest.mark.parametrize("content", ["nothing", "[]", '{"configuration": 3}', '{"configuration": "f6"}'])
+def test_a_wrong_note_is_told(copied, content) -> None:
+    """The file that says what the weights are is checked itself."""
+    folder = copied()
+    (folder / "realtts.json").write_text(content, encoding="utf-8")
+    with pytest.raises((CheckpointCorrupt, CheckpointMismatch), match=r"realtts\.json"):
+        loading.fetch(Checkpoint(name="test", path=folder))
+
+
+def test_unsupported_networks_are_refused(copied) -> None:
+    """Normalised queries, another vocoder: by the name of what is different."""
+    folder = copied()
+    path = folder / "F5TTS_v1_Base.yaml"
+    text = path.read_text(encoding="utf-8")
+    for old, new in (("  arch:\n", "  arch:\n    qk_norm: rms_norm\n"), ("vocos", "bigvgan"), ("DiT", "MMDiT")):
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(CheckpointMismatch, match=r"qk_norm|mel_spec_type|backbone"):
+            loading.fetch(Checkpoint(name="test", path=folder))
+
+
+def test_missing_and_many_files(copied, tmp_path) -> None:
+    """A folder without weights, and one in which it is not clear which are meant."""
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CheckpointMissing, match="empty"):
+        loading.fetch(Checkpoint(name="test", path=tmp_path / "empty"))
+    folder = copied()
+    shutil.copyfile(folder / V1, folder / "other.safetensors")
+    with pytest.raises(CheckpointMismatch, match="2 files of weights"):
+        loading.fetch(Checkpoint(name="test", path=folder))
+    assert loading.fetch(Checkpoint(name="test", path=folder / "other.safetensors")).weights.stem == "other"
+
+
+def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> None:
+    """By upstream's names on the hub, the vocoder from its own repository; somebody else's by its note."""
+    weights = (folders("f5-spanish") / "model_1200000.safetensors").read_bytes()
+    vocabulary = (folders("f5-spanish") / "vocab.txt").read_bytes()
+    vocoder = (folders("f5-spanish") / "vocos" / "pytorch_model.bin").read_bytes()
+    with FakeHub() as hub:
+        for name, value in hub.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
+        hub.add("jpgallegoar/F5-Spanish", {"model_1200000.safetensors": weights, "vocab.txt": vocabulary})
+        hub.add(VOCODER_ID, {"pytorch_model.bin": vocoder, "config.yaml": b"a: 1", "big.ckpt": b"1"})
+        note = b'{"configuration": "f5-v0-base"}'
+        hub.add("some/body", {"model_last.safetensors": weights, "model_last.pt": b"1", "realtts.json": note})
+        spanish = next(checkpoint for checkpoint in spec.checkpoints if checkpoint.name == "f5-spanish")
+        files = loading.fetch(spanish)
+        assert (files.name, files.vocabulary.read_bytes(), files.vocoder.read_bytes()) == (
+            "f5-spanish", vocabulary, vocoder,
+        )  # fmt: skip
+        again = Checkpoint("jpgallegoar/F5-Spanish@main", source=spanish.source, revision="main", files=spanish.files)
+        assert loading.fetch(again) == files
+        foreign = loading.fetch(Checkpoint("some/body", source="some/body", files=spec.checkpoints[0].files))
+        assert (foreign.name, foreign.weights.name, foreign.vocabulary) == (
+            "f5-v0-base",
+            "model_last.safetensors",
+            None,
+        )
+        assert not hub.downloads("model_last.pt")
+        assert not hub.downloads("big.ckpt")
+
+
+def test_files_of_the_spec_are_those_that_are_fetched() -> None:
+    """So that `realtts download` brings what `load` will want."""
+    assert all(checkpoint.files == CONFIGURATIONS[checkpoint.name].files for checkpoint in spec.checkpoints)
+
+
+def test_names_of_configurations() -> None:
+    """Ours and upstream's, whatever the case; nothing else, and no path."""
+    assert by_any_name("F5TTS_v1_Base").name == "f5-v1-base"
+    assert by_any_name("f5-V0-base").name == "f5-v0-base"
+    assert by_any_name("../../etc") is None
+
+
+def test_equal_seeds_write_equal_weights(tmp_path) -> None:
+    """And others do not; an unknown size, model or suffix is refused."""
+    states = []
+    for number, seed in enumerate((1, 1, 2)):
+        (tmp_path / str(number)).mkdir()
+        write_random_checkpoint(tmp_path / str(number), seed=seed)
+        states.append(read_state(tmp_path / str(number) / V1)["transformer.proj_out.weight"])
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    assert states[0].abs().min() > 0
+    for wrong in ({"size": "huge"}, {"model": "f6"}, {"suffix": ".bin"}):
+        with pytest.raises(InvalidOption):
+            write_random_checkpoint(tmp_path, **wrong)
+
+
+def test_tensors_are_read_when_they_are_asked_for(folders) -> None:
+    """Names and shapes are known before."""
+    state = read_state(folders("f5-v1-base") / V1)
+    shapes = shapes_of(state)
+    name = "transformer.text_embed.text_embed.weight"
+    assert shapes[name] == (2546, 64) == tuple(state[name].shape)
+    assert state[name].data_ptr() != state[name].data_ptr()
+    assert "initted" not in state

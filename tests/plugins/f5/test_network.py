@@ -1,0 +1,200 @@
+"""Text and noise to mel spectrograms: upstream's numbers, alone and in a batch, from weights of any size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("f5_tts")
+
+import torch
+
+from realtts.errors import CheckpointMismatch
+from realtts_f5.architecture import Architecture
+from realtts_f5.building import empty_model, fill
+from realtts_f5.network import Network
+from realtts_f5.schedule import times
+from realtts_f5.solver import Cancelled, Item, solve, total_frames
+
+CPU = torch.device("cpu")
+SYMBOLS = 60
+SPOKEN = ((20, 15, 61), (31, 70, 90), (5, 40, 12), (64, 30, 200))
+"""Frames of the reference, characters, frames that the duration's formula gives."""
+
+TINY = {
+    "v1": Architecture("dit", 128, 3, 2, 2, 64, 2, text_mask_padding=True),
+    "v0": Architecture("dit", 128, 2, 2, 2, 64, 2, text_mask_padding=False, rotary_heads=1),
+    "e2": Architecture("unet", 128, 4, 2, 4, 100, 0, text_mask_padding=False, rotary_heads=1),
+}
+
+
+def random_state(architecture):
+    """Tensors of upstream's names, none of them zero as upstream begins some."""
+    drawn = torch.Generator().manual_seed(0)
+    state = {}
+    for name, tensor in empty_model(architecture, SYMBOLS).named_parameters():
+        scale = 1.2 / tensor[0].numel() ** 0.5 if tensor.dim() > 1 and tensor.shape[0] > 1 else 0.3
+        middle = 1.0 if name.endswith((".g", ".norm.weight")) else 0.0
+        state[name] = middle + scale * torch.randn(tensor.shape, generator=drawn)
+    return state
+
+
+def upstream_of(architecture, state):
+    """Upstream's own model with these weights."""
+    model = empty_model(architecture, SYMBOLS)
+    fill(model, state, "cpu", "test")
+    return model
+
+
+def item_of(reference, characters, wanted, seed=0):
+    """A chunk with upstream's noise for a seed."""
+    frames = total_frames(reference, characters, wanted)
+    drawn = torch.Generator().manual_seed(1000 + seed)
+    mel = torch.randn(reference, 100, generator=drawn)
+    ids = torch.randint(0, SYMBOLS, (characters,), generator=drawn)
+    return Item(mel, ids, frames, torch.randn(frames, 100, generator=torch.Generator().manual_seed(seed)))
+
+
+def upstream_mel(model, item, steps, sway, guidance, *, seed=0):
+    """What upstream makes of a chunk; it draws the same noise."""
+    with torch.random.fork_rng(devices=[]):
+        found, _ = model.sample(
+            cond=item.mel[None],
+            text=item.ids[None],
+            duration=item.frames,
+            steps=steps,
+            cfg_strength=guidance,
+            sway_sampling_coef=sway,
+            seed=seed,
+        )
+    return found[0]
+
+
+@pytest.fixture(scope="module", params=list(TINY))
+def networks(request):
+    """Upstream's model and ours with the same weights."""
+    architecture = TINY[request.param]
+    state = random_state(architecture)
+    return upstream_of(architecture, state), Network.from_state_dict(
+        architecture, state, device=CPU, dtype=torch.float32
+    )
+
+
+@pytest.mark.parametrize("spoken", SPOKEN)
+def test_one_chunk_is_upstreams(networks, spoken):
+    """Of any length, also where the text has more characters than the duration frames."""
+    upstream, ours = networks
+    item = item_of(*spoken)
+    (found,) = solve(ours, [item], times=times(7, -1.0), guidance=2.0)
+    assert found.dtype is torch.float32
+    assert torch.equal(found[: spoken[0]], item.mel)
+    torch.testing.assert_close(found, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("guidance", [0.0, 2.0])
+@pytest.mark.parametrize(
+    ("steps", "sway"),
+    [(1, None), (5, -1.0), (6, 0.5), (7, None), (8, -1.0), (10, 0.5), (12, None), (16, -1.0), (32, -1.0)],
+)
+def test_schedules_and_guidance_are_upstreams(networks, steps, sway, guidance):
+    """Whatever the steps, with tables and without, swayed either way or not at all."""
+    upstream, ours = networks
+    item = item_of(*SPOKEN[0], seed=steps)
+    (found,) = solve(ours, [item], times=times(steps, sway), guidance=guidance)
+    expected = upstream_mel(upstream, item, steps, sway, guidance, seed=steps)
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+def test_batches_of_different_lengths_equal_singles(networks):
+    """No chunk sees its neighbours; two of equal length beside each other take a way of their own."""
+    _, ours = networks
+    items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate([*SPOKEN, SPOKEN[3], SPOKEN[0]])]
+    together = solve(ours, items, times=times(7, -1.0), guidance=2.0)
+    for item, found in zip(items, together, strict=True):
+        (alone,) = solve(ours, [item], times=times(7, -1.0), guidance=2.0)
+        torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+
+
+def test_half_precision_stays_near(networks):
+    """In bfloat16 the spectrogram of 16 steps is within 6 % of float32's, as a mean over frames and bands."""
+    upstream, ours = networks
+    half = Network.from_state_dict(ours.architecture, random_state(ours.architecture), device=CPU, dtype=torch.bfloat16)
+    item = item_of(*SPOKEN[3])
+    (found,) = solve(half, [item], times=times(16, -1.0), guidance=2.0)
+    expected = upstream_mel(upstream, item, 16, -1.0, 2.0)
+    speech = slice(SPOKEN[3][0], None)
+    error = (found - expected)[speech].norm() / expected[speech].norm()
+    assert found.dtype is torch.float32
+    assert error < 0.06
+
+
+def test_torchs_attention_gives_the_same(networks):
+    """The switch ``fused`` and the operators for torch.compile change the way, not the result."""
+    _, ours = networks
+    other = Network.from_state_dict(
+        ours.architecture,
+        random_state(ours.architecture),
+        device=CPU,
+        dtype=torch.float32,
+        fused=True,
+        compiler=lambda function: function,
+    )
+    item = item_of(*SPOKEN[1])
+    (found,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
+    torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
+
+
+def test_it_stops_between_steps(networks):
+    """A request that nobody wants any more costs at most one step."""
+    _, ours = networks
+    asked = []
+
+    def cancelled():
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(Cancelled):
+        solve(ours, [item_of(*SPOKEN[0])], times=times(16, None), guidance=2.0, cancelled=cancelled)
+    assert len(asked) == 3
+
+
+def test_a_text_with_more_characters_than_frames_is_cut(networks):
+    """As upstream does, for who sets frames by hand."""
+    _, ours = networks
+    item = item_of(10, 50, 0)
+    short = replace(item, frames=30, noise=item.noise[:30])
+    cut = replace(short, ids=item.ids[:30])
+    (found,), (expected,) = (solve(ours, [one], times=times(5, None), guidance=2.0) for one in (short, cut))
+    assert torch.equal(found, expected)
+
+
+def test_upstreams_rule_for_durations():
+    """At least one frame more than the reference and the text."""
+    assert total_frames(10, 5, 8) == 11
+    assert total_frames(10, 30, 8) == 31
+    assert total_frames(10, 30, 80) == 80
+
+
+@pytest.mark.parametrize("name", list(TINY))
+def test_weights_of_another_configuration_are_refused(name):
+    """By the name of a tensor: one is missing, one too many, or one has another shape."""
+    architecture = TINY[name]
+    state = random_state(architecture)
+
+    def made(architecture, state):
+        return Network.from_state_dict(architecture, state, device=CPU, dtype=torch.float32, who="model.pt")
+
+    assert made(architecture, state).vocabulary == SYMBOLS
+    deeper, shallower = (replace(architecture, depth=architecture.depth + more) for more in (2, -2))
+    with pytest.raises(CheckpointMismatch, match=r"model\.pt: there is no tensor 'transformer\."):
+        made(deeper, state)
+    if shallower.depth:
+        with pytest.raises(CheckpointMismatch):
+            made(shallower, state)
+    with pytest.raises(CheckpointMismatch, match="has the shape"):
+        made(replace(architecture, ff_mult=1), state)
+    with pytest.raises(CheckpointMismatch, match=r"nothing is known of 'transformer\.more'"):
+        made(architecture, {**state, "transformer.more": torch.zeros(1)})
+    assert made(architecture, {**state, "other.more": torch.zeros(1)}).vocabulary == SYMBOLS

@@ -1,0 +1,166 @@
+"""The optimized variant against the plain one: the same sound, batches, streams, precisions, fallbacks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from realtts import RealProvider
+from realtts.hookspecs import STAGES
+from realtts.testing import faulty
+from realtts_f5 import spec
+
+TEXT = "Hello there, my dear friend, how are you?"
+TEXTS = {
+    "English": TEXT,
+    "Chinese": "\u4f60\u597d\uff0c\u6211\u7684\u670b\u53cb\uff0c\u4eca\u5929\u600e\u4e48\u6837\uff1f",
+    "Spanish": "Ma\u00f1ana, se\u00f1or, ser\u00e1 otro d\u00eda.",
+    "mixed": "Please say \u4f60\u597d, and then goodbye.",
+}
+LONG = "I do not really care what you call me. I have been a silent spectator, watching species evolve. " * 4
+EXACT = {"dtype": "float32"}
+MODELS = ("f5-v1-base", "f5-v0-base", "e2-base")
+WORDS = "These are the words of the recording."
+
+
+@pytest.fixture
+def make(folders, tmp_path, monkeypatch):
+    """Makes providers that are closed at the end, with caches of their own."""
+    monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
+    made = []
+
+    def make(model="f5-v1-base", used=spec, **settings):
+        made.append(RealProvider(used, model=folders(model), **{"device": "cpu", "threads": 1, **settings}))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+@pytest.fixture
+def say(recording):
+    """What every test says, few steps unless it wants more."""
+    samples, rate = recording
+    return {"voice": (samples, rate), "reference_text": WORDS, "seed": 5, "nfe_step": 5}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("language", TEXTS)
+def test_float32_speaks_as_plain(make, say, model, language):
+    """Upstream's classes and ours make the same sound of the same seed."""
+    expected = make(model, optimize=False).generate(TEXTS[language], **say)
+    found = make(model, **EXACT, strict=True).generate(TEXTS[language], **say)
+    assert len(found.samples) == len(expected.samples)
+    assert np.abs(found.samples - expected.samples).max() < 1e-3
+    assert np.abs(expected.samples).max() > 0.01
+    assert found.metrics.tokens == expected.metrics.tokens
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_chunks_share_forwards(make, say, model):
+    """A long text, whose chunks are solved together, is what plain makes of them one after the other."""
+    expected = make(model, optimize=False).generate(LONG, **say)
+    tts = make(model, **EXACT, strict=True)
+    found = tts.generate(LONG, **say)
+    assert len(found.samples) == len(expected.samples)
+    assert np.abs(found.samples - expected.samples).max() < 1e-3
+
+
+def test_a_batch_speaks_what_each_speaks_alone(make, say):
+    """Of different lengths, with other chunks beside them."""
+    texts = [TEXT, LONG, "One more, a little longer than the first one is."]
+    tts = make(**EXACT)
+    together = tts.generate_batch(texts, **say)
+    for index, text in enumerate(texts):
+        alone = tts.generate(text, **{**say, "seed": together[index].seed})
+        assert np.abs(alone.samples - together[index].samples).max() < 1e-4
+
+
+def test_a_stream_is_the_whole_of_the_same_chunks(make, say):
+    """It begins with a short chunk, and is what `generate` gives of that plan."""
+    tts = make(**EXACT)
+    whole = tts.generate(LONG, **say, short_first_chunk=True)
+    chunks = list(tts.stream(LONG, **say))
+    live = np.concatenate([chunk.samples for chunk in chunks])
+    assert len(chunks) > 2
+    assert len(chunks[0].samples) < len(live) / 4
+    assert len(live) == len(whole.samples)
+    assert np.abs(live - whole.samples).max() < 1e-4
+
+
+def test_half_precision_is_near(make, say):
+    """What is chosen by itself on this machine, and what a request may refuse."""
+    tts = make()
+    speech = tts.generate(TEXT, **say)
+    status = tts.get_provider_status()
+    assert (status["variant"], status["attempts"]) == ("optimized", [])
+    assert np.isfinite(speech.samples).all()
+    assert speech.metrics.work["flow"].steps == 5
+    exact = tts.generate(TEXT, **say, use_fp16=False)
+    expected = make(**EXACT).generate(TEXT, **say)
+    np.testing.assert_array_equal(exact.samples, expected.samples)
+    again = tts.generate(TEXT, **say)
+    np.testing.assert_array_equal(again.samples, speech.samples)
+
+
+def test_presets_are_never_silent(make, say):
+    """Fewer steps than upstream's 32, and a warning; an explicit number wins."""
+    tts = make()
+    del say["nfe_step"]
+    for quality, steps in (("fast", 7), ("balanced", 16), ("full", 32)):
+        speech = tts.generate("Hello there, you.", **say, quality=quality)
+        assert speech.metrics.work["flow"].steps == steps
+        assert any(quality in warning for warning in speech.warnings) == (steps < 32)
+    assert tts.generate("Hello there, you.", **say, quality="fast", nfe_step=6).warnings == ()
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"rungs", "probe", "unload"}])
+def test_every_stage_falls_back(make, say, stage):
+    """To plain at last, with each reason."""
+    tts = make(used=faulty(spec, stage))
+    speech = tts.generate("Hello there.", **say)
+    status = tts.get_provider_status()
+    assert speech.duration > 0
+    assert status["variant"] == "plain"
+    assert {attempt["stage"] for attempt in status["attempts"]} == {stage}
+
+
+def test_quantized_weights_are_refused_by_name(make, say):
+    """They would be slower: the rung says so, and the next one speaks."""
+    tts = make(quantization="int8")
+    assert tts.generate("Hello there.", **say).duration > 0
+    assert "not quantized" in tts.get_provider_status()["attempts"][0]["message"]
+
+
+def test_a_voice_is_prepared_once_for_every_process(make, say, monkeypatch):
+    """The second provider finds it on disk."""
+    first = make(**EXACT).generate("Hello there.", **say)
+
+    def never(*_):
+        pytest.fail("the recording was clipped again")
+
+    monkeypatch.setattr("realtts_f5.reference.clipped", never)
+    tts = make(**EXACT)
+    again = tts.generate("Hello there.", **say)
+    np.testing.assert_array_equal(again.samples, first.samples)
+    assert tts.get_provider_status()["cache"]["disk_hits"] >= 1
+
+
+def test_upstream_is_not_imported(folders, tmp_path, recording):
+    """Nor anything that it wants: the optimized variant speaks without f5-tts's networks."""
+    code = f"""
+import sys
+import numpy as np
+from realtts import RealProvider
+samples = np.load({str(tmp_path / "ref.npy")!r})
+tts = RealProvider("f5", model={str(folders("f5-v1-base"))!r}, device="cpu", threads=1, strict=True)
+tts.generate("Hello there.", voice=(samples, 24000), reference_text="Words.", nfe_step=4)
+print([name for name in ("f5_tts.model", "vocos", "torchdiffeq", "x_transformers", "librosa") if name in sys.modules])
+"""
+    np.save(tmp_path / "ref.npy", recording[0])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout.strip() == "[]"

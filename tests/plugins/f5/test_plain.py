@@ -1,0 +1,236 @@
+"""The plain variant: upstream's mel and sound, without what upstream leaves behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable
+from realtts.speech import Voice
+from realtts.stages import StageLog
+from realtts.voices import VoiceCache
+from realtts_f5.frontend import prepare
+from realtts_f5.options import F5Options
+from realtts_f5.plain import mel_of, sound_of
+from realtts_f5.solver import Cancelled
+from realtts_f5.upstream import quiet
+
+MODELS = ("f5-v1-base", "f5-v0-base", "e2-base", "f5-v1-small", "f5-spanish")
+WORDS = "These are the words of the recording."
+TEXT = "Hello there, this is a test."
+LONG = "I do not really care what you call me. I have been a silent spectator, watching species evolve. " * 3
+
+
+def context_of():
+    """A stage's context."""
+    return SimpleNamespace(
+        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
+        forced_tokens=lambda _: None,
+    )  # fmt: skip
+
+
+def plan_of(parts, recording, text=TEXT, *, seed=11, **options):
+    """A request in the model's terms."""
+    request = SimpleNamespace(
+        text=text,
+        voice=Voice(*recording, WORDS),
+        language=None,
+        seed=seed,
+        speed=1.0,
+        options=F5Options(**options),
+        streaming=False,
+    )
+    return prepare(context_of(), parts.vocabulary, request)
+
+
+def upstream_mel(parts, plan, chunk, seed):
+    """Upstream's own `CFM.sample`, which seeds torch's generator."""
+    with torch.random.fork_rng(devices=[]), quiet():
+        mel, _ = parts.cfm.sample(
+            cond=torch.from_numpy(plan.reference.samples)[None],
+            text=torch.tensor([chunk.ids]),
+            duration=chunk.frames,
+            steps=plan.steps,
+            cfg_strength=plan.guidance,
+            sway_sampling_coef=plan.sway,
+            seed=seed,
+        )
+    return mel[0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"nfe_step": 4}, {"quality": "fast", "cfg_strength": 0.0, "sway_sampling_coef": None}]
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_mel_is_upstreams(parts_of, recording, model, options) -> None:
+    """The noise of a single chunk is what upstream draws for the seed, so its mel is upstream's to the bit."""
+    parts = parts_of(model)
+    plan = plan_of(parts, recording, **options)
+    (chunk,) = plan.chunks
+    found = mel_of(context_of(), parts, plan, chunk, lambda: False)
+    assert torch.equal(found, upstream_mel(parts, plan, chunk, 11))
+    assert torch.isfinite(found).all()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_speech_is_upstreams(parts_of, upstream_infer, recording, tmp_path, plain) -> None:
+    """The whole way from file to samples, quiet speaker included: what `infer_process` says for the same noise."""
+    import soundfile
+
+    parts = parts_of("f5-v1-base")
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, *recording, subtype="PCM_16")
+    with torch.random.fork_rng(devices=[]), quiet():
+        made, words = upstream_infer.preprocess_ref_audio_text(str(path), WORDS, show_info=lambda *_: None)
+        torch.manual_seed(3)
+        expected, _, _ = upstream_infer.infer_process(
+            made, words, TEXT, _with_symbols(parts), parts.vocos, show_info=lambda *_: None, progress=None,
+            nfe_step=4, device="cpu",
+        )  # fmt: skip
+    speech = plain().generate(TEXT, voice=path, reference_text=WORDS, seed=3, nfe_step=4)
+    assert len(speech.samples) == len(expected)
+    assert np.abs(speech.samples - expected).max() < 1e-5
+
+
+def _with_symbols(parts):
+    """Upstream's network with the table of symbols that its own loader gives it."""
+    parts.cfm.vocab_char_map = parts.vocabulary._ids
+    return parts.cfm
+
+
+def test_seeds_hold_for_many_chunks(plain) -> None:
+    """Equal seeds repeat every chunk, streamed or whole; others do not."""
+    provider = plain()
+    one, two, other = (provider.generate(LONG, seed=seed, nfe_step=4, short_first_chunk=True) for seed in (1, 1, 2))
+    assert np.array_equal(one.samples, two.samples)
+    assert not np.array_equal(one.samples, other.samples)
+    streamed = list(provider.stream(LONG, seed=1, nfe_step=4))
+    assert len(streamed) > 2
+    assert np.array_equal(np.concatenate([chunk.samples for chunk in streamed]), one.samples)
+
+
+def test_nothing_is_left_behind(parts_of, recording, capfd, tmp_path, monkeypatch) -> None:
+    """No random number taken, nothing printed, no file, no text in the network's cache, no hook."""
+    parts = parts_of("f5-v1-base")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = torch.get_rng_state().tolist(), dict(os.environ)
+    plan = plan_of(parts, recording, nfe_step=4)
+    sound_of(context_of(), parts, plan, mel_of(context_of(), parts, plan, plan.chunks[0], lambda: False))
+    assert torch.get_rng_state().tolist() == before[0]
+    assert dict(os.environ) == before[1]
+    assert not list(tmp_path.iterdir())
+    assert (parts.cfm.transformer.text_cond, parts.cfm.transformer.text_uncond) == (None, None)
+    assert not parts.cfm.transformer.time_embed._forward_pre_hooks
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("model", ["f5-v1-base", "e2-base"])
+def test_text_of_a_failed_request_is_not_said_again(parts_of, recording, model) -> None:
+    """After an error in the middle of a step the next request says its own text."""
+    parts = parts_of(model)
+    expected = mel_of(context_of(), parts, (plan := plan_of(parts, recording, nfe_step=4)), plan.chunks[0], never)
+    asked = []
+    other = plan_of(parts, recording, "Something else entirely, and longer.", nfe_step=4)
+    with pytest.raises(Cancelled):
+        mel_of(context_of(), parts, other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
+    assert len(asked) == 3
+    assert torch.equal(mel_of(context_of(), parts, plan, plan.chunks[0], never), expected)
+
+
+def never():
+    """Nobody cancels."""
+    return False
+
+
+def test_remove_silence_is_an_option(plain) -> None:
+    """The speech is whole then, in one chunk even of a stream."""
+    provider = plain()
+    given = provider.stream(LONG, seed=1, nfe_step=4, remove_silence=True)
+    chunks = [chunk for chunk in given if len(chunk.samples)]
+    whole = provider.generate(LONG, seed=1, nfe_step=4, remove_silence=True)
+    assert len(chunks) == 1
+    assert np.array_equal(chunks[0].samples, whole.samples)
+
+
+def test_fast_is_never_silent(plain) -> None:
+    """The quality preset says what it set."""
+    assert any("7 solver steps" in warning for warning in plain().generate("Hello.", quality="fast").warnings)
+
+
+def test_fixed_duration(plain, recording) -> None:
+    """Recording and speech together take the seconds that were given."""
+    speech = plain().generate(TEXT, voice=recording, reference_text=WORDS, fix_duration=8.0, nfe_step=4)
+    assert speech.duration == pytest.approx(8.0 - 5.07, abs=0.1)
+    assert speech.finish_reason == "stop"
+
+
+ODD = {
+    "40 s": lambda wave, rate: (np.tile(wave, 8)[: 40 * rate], rate),
+    "stereo": lambda wave, rate: (np.stack([wave, 0.8 * wave]), rate),
+    "8 kHz": lambda wave, rate: (wave[::3], rate // 3),
+    "int16": lambda wave, rate: ((wave * 32767).astype(np.int16), rate),
+}
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_recordings_speak(plain, recording, case) -> None:
+    """Long, of two channels, slow, in whole numbers."""
+    speech = plain().generate(TEXT, voice=ODD[case](*recording), reference_text=WORDS, nfe_step=4)
+    assert np.isfinite(speech.samples).all()
+    assert speech.duration > 1
+
+
+@pytest.mark.parametrize(
+    ("voice", "expected"),
+    [
+        ((np.zeros(48_000, np.float32), 24_000), VoiceUnsuitable),
+        ((0.1 * np.ones(2400, np.float32), 24_000), VoiceUnsuitable),
+        ((np.full(48_000, 0.005, np.float32), 24_000), VoiceUnsuitable),
+    ],
+    ids=["silent", "0.1 s", "nearly silent"],
+)
+def test_recordings_without_a_voice_are_refused(plain, voice, expected) -> None:
+    """Where upstream speaks NaN or noise."""
+    with pytest.raises(expected):
+        plain().generate(TEXT, voice=voice, reference_text=WORDS, nfe_step=4)
+
+
+@pytest.mark.parametrize("wrong", [{"nfe_step": 0}, {"nfe_step": 3}, {"speed": 0}, {"fix_duration": 0.0}], ids=str)
+def test_impossible_options_are_refused(plain, wrong) -> None:
+    """Where upstream divides by zero, or speaks noise."""
+    with pytest.raises(InvalidOption):
+        plain().generate(TEXT, **wrong)
+
+
+def test_long_text_without_punctuation_speaks(plain) -> None:
+    """5,000 characters, at which upstream's positions end."""
+    speech = plain().generate("word " * 1000, nfe_step=4, cfg_strength=0.0, seed=1, speed=4.0)
+    assert speech.duration > 50
+    assert np.isfinite(speech.samples).all()
+
+
+def test_unload_frees_the_weights(plain) -> None:
+    """And the next request loads again."""
+    provider = plain()
+    one = provider.generate("Hello.", seed=1, nfe_step=4)
+    provider.unload()
+    assert provider.get_provider_status()["state"] == "unloaded"
+    assert np.array_equal(provider.generate("Hello.", seed=1, nfe_step=4).samples, one.samples)
+
+
+def test_a_wrong_checkpoint_is_told(plain, tmp_path) -> None:
+    """Through the whole provider: by name, with what to do."""
+    from realtts import RealProvider
+    from realtts_f5 import spec
+
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with (
+        pytest.raises(CheckpointMismatch, match=r"realtts\.json"),
+        RealProvider(spec, model=tmp_path, strict=True) as provider,
+    ):
+        provider.generate("Hello.")

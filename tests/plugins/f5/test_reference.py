@@ -1,0 +1,140 @@
+"""Recordings: prepared as upstream prepares them, to the sample, and refused where nothing is left."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.speech import Voice
+from realtts.voices import VoiceCache
+from realtts_f5.options import F5Options
+from realtts_f5.reference import builtin_voices, clipped, ended, prepared, reference_of
+from realtts_f5.upstream import module, quiet
+
+RATE = 24_000
+
+pytestmark = pytest.mark.filterwarnings(
+    # Upstream leaves files open.
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+
+def context_of():
+    """A stage's context, as far as a voice needs it."""
+    return SimpleNamespace(voice_cache=VoiceCache())
+
+
+def request_of(voice, **options):
+    """A request for a voice."""
+    return SimpleNamespace(voice=voice, language=None), F5Options(**options)
+
+
+def speech(seconds, rate=RATE, loudness=0.3):
+    """A sound of harmonics."""
+    time = np.arange(round(seconds * rate)) / rate
+    wave = sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 10)) * (0.6 - 0.4 * np.cos(9 * time))
+    return (np.rint(loudness * 20_000 * wave / np.abs(wave).max()) / 32768).astype(np.float32)
+
+
+def silence(seconds, rate=RATE):
+    """No sound."""
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+CASES = {
+    "short": (speech(3), RATE),
+    "edges": (np.concatenate([silence(1.5), speech(2), silence(0.7)]), RATE),
+    "long silence inside": (np.concatenate([speech(2), silence(3), speech(2)]), RATE),
+    "40 s in one": (speech(40), RATE),
+    "40 s in stretches": (np.concatenate([x for _ in range(8) for x in (speech(3.7), silence(1.3))]), RATE),
+    "20 s, short pauses": (np.concatenate([x for _ in range(9) for x in (speech(2), silence(0.3))]), RATE),
+    "8 kHz": (speech(4, 8000), 8000),
+    "44.1 kHz": (speech(4, 44_100), 44_100),
+    "quiet": (speech(3, loudness=0.05), RATE),
+    "loud": (speech(3, loudness=1.6), RATE),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_clipping_is_upstreams(upstream_infer, tmp_path, case) -> None:
+    """Silence split, 12 s kept, edges trimmed, 50 ms added: equal samples at an equal rate."""
+    samples, rate = CASES[case]
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, samples, rate, subtype="PCM_16")
+    with quiet():
+        made, text = upstream_infer.preprocess_ref_audio_text(str(path), "Words", show_info=lambda *_: None)
+    expected, expected_rate = soundfile.read(made, dtype="float32")
+    found, found_rate = clipped(samples, rate)
+    assert found_rate == expected_rate
+    assert np.array_equal(found, expected)
+    assert text == "Words. "
+
+
+@pytest.mark.parametrize("case", ["short", "8 kHz", "quiet", "loud"])
+def test_loudness_and_rate_are_upstreams(case) -> None:
+    """Raised to the wanted loudness and resampled by upstream's steps; the gain takes the speech back."""
+    samples, rate = clipped(*CASES[case])
+    wave = torch.from_numpy(samples)[None]
+    rms = wave.square().mean().sqrt()
+    if rms < 0.1:
+        wave = wave * 0.1 / rms
+    if rate != RATE:
+        with quiet():
+            wave = module("torchaudio.transforms").Resample(rate, RATE)(wave)
+    found = prepared(samples, rate, 0.1)
+    assert np.array_equal(found["samples"], wave[0].numpy())
+    assert found["gain"] == pytest.approx(min(1.0, float(rms) / 0.1))
+    assert (found["gain"] < 1) == (case != "loud")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("Words", "Words.  "), ("Words.", "Words.  "), ("Words. ", "Words.  "), ("Words!", "Words!.  "), ("词。", "词。")],
+)
+def test_text_ends_as_upstreams(given, expected) -> None:
+    """With the full stop and the spaces that lengths are reckoned with."""
+    assert ended(given) == expected
+
+
+def test_kept_by_content() -> None:
+    """The second request of a voice computes nothing, and another loudness does not disturb it."""
+    context = context_of()
+    voice = Voice(speech(3), RATE, "Words.")
+    one = reference_of(context.voice_cache, *request_of(voice))
+    two = reference_of(context.voice_cache, *request_of(Voice(speech(3), RATE, "Words."), target_rms=0.2))
+    assert reference_of(context.voice_cache, *request_of(voice)).samples is one.samples
+    assert context.voice_cache.stats()["misses"] == 3  # clipped once, raised to two loudnesses
+    assert np.abs(two.samples).max() > 1.5 * np.abs(one.samples).max()
+
+
+def test_silence_is_refused() -> None:
+    """A recording of which trimming leaves nothing would make upstream speak NaN."""
+    for samples in (silence(2), speech(2, loudness=0.002), np.concatenate([silence(2), speech(0.1), silence(2)])):
+        with pytest.raises(VoiceUnsuitable, match="nothing is left"):
+            reference_of(context_of().voice_cache, *request_of(Voice(samples, RATE, "Words.")))
+
+
+def test_words_are_needed() -> None:
+    """Without them the error says how to give or to find them."""
+    for text in (None, "", "  "):
+        with pytest.raises(VoiceUnsuitable, match="words are not known") as caught:
+            reference_of(context_of().voice_cache, *request_of(Voice(speech(2), RATE, text)))
+        assert "reference_text" in caught.value.fix
+        assert "realtts-f5[asr]" in caught.value.fix
+
+
+def test_examples_of_upstream_are_voices() -> None:
+    """Each has words of its own; no voice means the first of them; another name is refused."""
+    names = [voice.id for voice in builtin_voices()]
+    found = [reference_of(context_of().voice_cache, *request_of(name)) for name in (None, *names)]
+    assert found[0].text == found[1].text == "Some call me nature, others call me mother nature.  "
+    assert found[2].text.endswith("真人。")
+    assert all(reference.seconds > 3 for reference in found)
+    with pytest.raises(VoiceNotFound):
+        reference_of(context_of().voice_cache, *request_of("nobody"))

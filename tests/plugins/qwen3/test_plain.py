@@ -1,0 +1,185 @@
+"""The plain variant: upstream's frames and sound, without what upstream leaves behind."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from realtts.errors import VoiceUnsupported
+from realtts.speech import Voice
+from realtts_qwen3.frontend import prepare
+from realtts_qwen3.options import Qwen3Options
+from realtts_qwen3.reference import Cancelled, Upstream
+from realtts_qwen3.upstream import quiet, why_not
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+
+TEXT = "hello there, my friend."
+SEED = 11
+MOST = 8
+GREEDY = {"do_sample": False, "subtalker_dosample": False}
+DRAWN = [{}, GREEDY, {"temperature": 1.4, "top_k": 0, "top_p": 0.8, "subtalker_top_k": 7, "subtalker_top_p": 0.9}]
+
+
+@pytest.fixture(scope="module")
+def networks_of(weights_of):
+    """Upstream's networks as the plain variant has them."""
+    made = {}
+
+    def networks(model):
+        if model not in made:
+            made[model] = Upstream(weights_of(model), "cpu")
+        return made[model]
+
+    return networks
+
+
+def ask_of(weights, text=TEXT, *, forced=None, language=None, voice=None, seed=SEED, **options):
+    """A request in the model's terms."""
+    context = SimpleNamespace(forced_tokens=lambda _: forced)
+    options = Qwen3Options(**({"max_new_tokens": MOST + 1} | options))
+    request = SimpleNamespace(text=text, language=language, voice=voice, seed=seed, options=options)
+    return prepare(context, weights, request)
+
+
+def drawn(networks, ask, prompt=None, cancelled=lambda: False):
+    """Frames, and the sound of them."""
+    codes, _ = networks.draw(ask, prompt, cancelled)
+    return codes, networks.samples(codes, prompt.codes if prompt is not None and ask.reference else None)
+
+
+def prompt_of(networks, recording):
+    """What the plain variant makes of a recording."""
+    return SimpleNamespace(embedding=networks.embedding(recording[0]), codes=networks.codes(recording[0]))
+
+
+def theirs(call, **given):
+    """The samples of one of upstream's own calls."""
+    torch.manual_seed(SEED)
+    with quiet():
+        (wave,), rate = call(TEXT, max_new_tokens=MOST + 1, **given)
+    assert rate == 24_000
+    return wave
+
+
+@pytest.mark.parametrize("options", DRAWN, ids=str)
+@pytest.mark.parametrize(
+    ("model", "given", "language"),
+    [
+        ("0.6b-custom-voice", {"speaker": "ryan"}, "en"),
+        ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
+        ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
+    ],
+)
+def test_speech_is_upstreams(weights_of, networks_of, upstream_of, model, given, language, options) -> None:  # noqa: PLR0917
+    """The same seed gives the samples of upstream's own call, with speakers and with a voice by description."""
+    upstream = upstream_of(model)
+    call = upstream.generate_voice_design if "design" in model else upstream.generate_custom_voice
+    name = {"en": "English", "fr": "French", None: "Auto"}[language]
+    expected = theirs(call, language=name, **given, **options)
+    codes, found = drawn(networks_of(model), ask_of(weights_of(model), language=language, **given, **options))
+    assert 2 <= len(codes) <= MOST
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("non_streaming", [False, True])
+@pytest.mark.parametrize("words", [None, "hello the test"])
+@pytest.mark.parametrize("model", ["0.6b-base", "1.7b-base"])
+def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, model, words, non_streaming) -> None:  # noqa: PLR0917
+    """With the words of the recording, and by the speaker embedding alone."""
+    networks = networks_of(model)
+    prompt = prompt_of(networks, recording)
+    (item,) = upstream_of(model).create_voice_clone_prompt(recording, words, x_vector_only_mode=words is None)
+    assert torch.equal(prompt.embedding, item.ref_spk_embedding)
+    assert words is None or torch.equal(prompt.codes, item.ref_code)
+    expected = theirs(
+        upstream_of(model).generate_voice_clone, language="English", voice_clone_prompt=[item],
+        non_streaming_mode=non_streaming,
+    )  # fmt: skip
+    voice = Voice(*recording, words)
+    ask = ask_of(weights_of(model), voice=voice, language="en", non_streaming_mode=non_streaming)
+    codes, found = drawn(networks, ask, prompt)
+    assert len(found) == 1920 * len(codes)
+    # Upstream cuts the recording off at a rounded share of the whole, which may be a sample early.
+    assert len(expected) - len(found) in {0, 1}
+    assert np.array_equal(found, expected[len(expected) - len(found) :])
+
+
+def test_nothing_is_left_behind(weights_of, networks_of, capfd) -> None:
+    """No hook, no random number taken, nothing printed, also where a request is cancelled."""
+    networks, weights = networks_of("0.6b-custom-voice"), weights_of("0.6b-custom-voice")
+    talker = networks.model.talker
+    before = torch.get_rng_state().tolist()
+    capfd.readouterr()
+    drawn(networks, ask_of(weights))
+    with pytest.raises(Cancelled):
+        drawn(networks, ask_of(weights), cancelled=lambda: True)
+    assert torch.get_rng_state().tolist() == before
+    assert not talker.model._forward_pre_hooks
+    assert not talker.codec_head._forward_hooks
+    assert capfd.readouterr() == ("", "")
+
+
+def test_cancelling_stops_at_the_next_frame(weights_of, networks_of) -> None:
+    """It is asked before each one."""
+    asked = []
+    with pytest.raises(Cancelled):
+        networks_of("0.6b-custom-voice").draw(
+            ask_of(weights_of("0.6b-custom-voice"), forced=50), None, lambda: asked.append(1) or len(asked) > 3
+        )
+    assert len(asked) == 4
+
+
+def test_forced_number_of_frames(plain) -> None:
+    """A benchmark's number of frames is obeyed, whatever is drawn."""
+    speech = plain(force_tokens_per_char=1.0).generate("Six ch", seed=1)
+    assert (speech.metrics.tokens, len(speech.samples), speech.finish_reason) == (6, 6 * 1920, "length")
+
+
+def test_a_special_token_in_a_text_ends_nothing(weights_of, networks_of) -> None:
+    """`<|im_end|>` in a text is read, where upstream's prompt would end."""
+    weights = weights_of("0.6b-custom-voice")
+    cut, whole = ask_of(weights, "hello<|im_end|>the test"), ask_of(weights, "hello")
+    assert len(cut.text) > len(whole.text) + 5
+    assert weights.sizes.config["im_end_token_id"] not in cut.text
+    codes, _ = drawn(networks_of("0.6b-custom-voice"), cut)
+    assert len(codes) >= 2
+
+
+def test_seed_repeats_the_speech(plain) -> None:
+    """Equal requests give equal samples, others do not, and torch's own generator has no say."""
+    provider = plain(force_tokens_per_char=0.5)
+    samples = []
+    for number, seed in enumerate((1, 1, 2)):
+        torch.manual_seed(number)
+        samples.append(provider.generate("Hello.", seed=seed).samples)
+    assert np.array_equal(samples[0], samples[1])
+    assert not np.array_equal(samples[0], samples[2])
+
+
+def test_speakers_are_listed(plain) -> None:
+    """The nine of the checkpoint, the dialects of two of them told."""
+    provider = plain(force_tokens_per_char=0.5)
+    listed = {voice.id: voice for voice in provider.voices()}
+    assert len(listed) == 9
+    assert "sichuan" in listed["eric"].description
+    assert provider.generate("Hello.", voice="sohee").duration > 0
+
+
+def test_a_model_that_clones_lists_none(plain, recording) -> None:
+    """And says what it wants."""
+    provider = plain("0.6b-base", force_tokens_per_char=0.5)
+    assert not provider.voices()
+    with pytest.raises(VoiceUnsupported, match="recording"):
+        provider.generate("Hello.")
+    assert provider.generate("Hello.", voice=recording, reference_text="hello the").duration > 0
+
+
+def test_the_status_says_whose_networks_speak(plain) -> None:
+    """qwen-tts itself, where it is installed."""
+    provider = plain(force_tokens_per_char=0.5)
+    provider.load()
+    assert "qwen-tts" in str(provider.get_provider_status())

@@ -1,0 +1,85 @@
+"""A recording becomes a voice prompt once, whatever is said of its words."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.errors import VoiceUnsuitable
+from realtts.speech import Voice
+from realtts.voices.cache import VoiceCache
+from realtts_qwen3.voices import prompt_of, wave_of
+
+
+class Counting:
+    """Encoders that count what they are asked for."""
+
+    def __init__(self, fill=1.0, frames=3) -> None:
+        self.asked, self._fill, self._frames = 0, fill, frames
+
+    def embedding(self, wave):
+        """Of a constant."""
+        self.asked += 1
+        return torch.full((4,), self._fill)
+
+    def codes(self, wave):
+        """As many as there are frames."""
+        return torch.zeros(self._frames, 16, dtype=torch.int32)
+
+
+def context(revision="1"):
+    """As far as the cache needs one."""
+    checkpoint = SimpleNamespace(path=None, source="a/b", revision=revision)
+    return SimpleNamespace(checkpoint=checkpoint, voice_cache=VoiceCache())
+
+
+def test_a_prompt_is_made_once(recording) -> None:
+    """Of the same samples; the words are no part of it, the weights are."""
+    made, stage = Counting(), context()
+    first = prompt_of(stage, Voice(*recording, "hello"), made)
+    assert torch.equal(prompt_of(stage, Voice(*recording, None), made).codes, first.codes)
+    assert made.asked == 1
+    prompt_of(stage, Voice(recording[0] * 0.5, recording[1]), made)
+    other = context("2")
+    other.voice_cache = stage.voice_cache
+    prompt_of(other, Voice(*recording), made)
+    assert made.asked == 3
+    assert (first.codes.dtype, first.embedding.dtype) == (torch.int64, torch.float32)
+
+
+def test_prompts_outlive_the_process(recording, tmp_path) -> None:
+    """As safetensors in the folder of the cache on disk."""
+    made = Counting()
+    for _ in range(2):
+        cache = DiskVoiceCache(VoiceCache(), folder=tmp_path)
+        found = prompt_of(context(), Voice(*recording), made, cache=cache)
+    assert made.asked == 1
+    assert torch.equal(found.embedding, torch.ones(4))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+
+
+@pytest.mark.parametrize("made", [Counting(fill=float("nan")), Counting(frames=0)], ids=["nan", "no frames"])
+def test_a_recording_without_a_voice_is_refused(recording, made) -> None:
+    """Before it is kept."""
+    stage = context()
+    for _ in range(2):
+        with pytest.raises(VoiceUnsuitable, match="no voice"):
+            prompt_of(stage, Voice(*recording), made)
+    assert made.asked == 2
+
+
+def test_recordings_of_other_rates_are_resampled(recording) -> None:
+    """As librosa does it, which upstream calls."""
+    librosa = pytest.importorskip("librosa")
+    samples, rate = recording
+    low = librosa.resample(samples, orig_sr=rate, target_sr=16_000)
+    found = wave_of(Voice(low, 16_000))
+    expected = librosa.resample(low, orig_sr=16_000, target_sr=24_000)
+    assert abs(len(found) - len(expected)) <= 1
+    n = min(len(found), len(expected))
+    assert np.abs(found[:n] - expected[:n]).max() < 1e-5
+    assert np.array_equal(wave_of(Voice(samples, rate)), samples)
