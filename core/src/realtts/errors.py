@@ -52,6 +52,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
     │   ├── DownloadFailed           the network failed, or is switched off; what arrived is kept
     │   └── NotEnoughDisk            the files do not fit
     ├── IsolationError               an isolated environment was asked for and cannot be had
+    │   └── InstallFailed            it cannot be made; an earlier one works as before
     ├── WorkerDied                   the process of an isolated provider ended, or was ended, during the request
     └── MissingExtra                 an optional library is not installed
 """
@@ -85,6 +86,7 @@ __all__ = [
     "DuplicateProvider",
     "ExtensionError",
     "InputError",
+    "InstallFailed",
     "InvalidChunk",
     "InvalidOption",
     "InvalidPlugin",
@@ -354,6 +356,21 @@ class NotEnoughDisk(CheckpointError):
 
 class IsolationError(RealTTSError):
     """An isolated environment was asked for and cannot be had."""
+
+
+class InstallFailed(IsolationError):
+    """An isolated environment cannot be made; an earlier one works as before.
+
+    Attributes:
+        phase: What was being done: ``"wait"``, ``"stage"``, ``"create"``, ``"resolve"``, ``"install"``, ``"prove"`` or
+            ``"switch"``.
+        output: The last lines of the program that failed, oldest first.
+    """
+
+    def __init__(self, what: str, *, who: str, fix: str, phase: str = "", output: tuple[str, ...] = ()) -> None:
+        super().__init__(what, who=who, fix=fix)
+        self.phase = phase
+        self.output = output
 
 
 class WorkerDied(RealTTSError):

@@ -196,6 +196,7 @@ class Ladder:
             raise StageError("probe", Unavailable(error.what)) from error  # the plugin's wish, not the user's
         rung = LiveRung(self._registered(), context)
         rung.bring_up()
+        memory.trim()
         return rung
 
     def _planned(self) -> tuple[_Planned, ...]:

@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import Any
 
-__all__ = ["clear_frames", "memory_report", "release"]
+__all__ = ["clear_frames", "memory_report", "release", "trim"]
 
 
 def release() -> None:
@@ -22,6 +22,11 @@ def release() -> None:
     torch = sys.modules.get("torch")  # not imported here: without it there is nothing to free
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
+    trim()
+
+
+def trim() -> None:
+    """Return the holes that loading has left in the C library's heap: weights that were read, and then packed."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):  # musl has no malloc_trim
             ctypes.CDLL(None).malloc_trim(0)

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from realtts.accel.tensorfile import shapes_of
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
 from realtts_f5 import loading, spec
 from realtts_f5.building import empty_model
 from realtts_f5.configurations import CONFIGURATIONS, VOCODER_ID, by_any_name
-from realtts_f5.tensorfile import read_state, shapes_of
+from realtts_f5.states import read_network
 from realtts_f5.testing import write_random_checkpoint
 from realtts_f5.upstream import module, quiet
 
@@ -44,7 +45,7 @@ def test_weights_are_the_files(folders, parts_of, model) -> None:
     """Every tensor of the file is in the network under upstream's name, in float32 and frozen; no other is."""
     parts = parts_of(model)
     (path,) = folders(model).glob("*.safetensors")
-    state, held = read_state(path), parts.cfm.state_dict()
+    state, held = read_network(path), parts.cfm.state_dict()
     assert set(state) == set(held)
     assert all(torch.equal(state[name], held[name]) for name in state)
     for network in (parts.cfm, parts.vocos):
@@ -278,7 +279,7 @@ def test_equal_seeds_write_equal_weights(tmp_path) -> None:
     for number, seed in enumerate((1, 1, 2)):
         (tmp_path / str(number)).mkdir()
         write_random_checkpoint(tmp_path / str(number), seed=seed)
-        states.append(read_state(tmp_path / str(number) / V1)["transformer.proj_out.weight"])
+        states.append(read_network(tmp_path / str(number) / V1)["transformer.proj_out.weight"])
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
     assert states[0].abs().min() > 0
@@ -289,7 +290,7 @@ def test_equal_seeds_write_equal_weights(tmp_path) -> None:
 
 def test_tensors_are_read_when_they_are_asked_for(folders) -> None:
     """Names and shapes are known before."""
-    state = read_state(folders("f5-v1-base") / V1)
+    state = read_network(folders("f5-v1-base") / V1)
     shapes = shapes_of(state)
     name = "transformer.text_embed.text_embed.weight"
     assert shapes[name] == (2546, 64) == tuple(state[name].shape)

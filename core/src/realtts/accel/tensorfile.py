@@ -1,4 +1,4 @@
-"""Tensors of a safetensors file, read one at a time.
+"""Tensors of a checkpoint's files, read one at a time.
 
 safetensors' own reader maps the file, and pages of the mapping count as the process's memory until it is closed. Here
 every tensor is read into memory of its own and nothing else stays, so that weights which are packed one after the
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import mmap
+import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +24,17 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["TensorFile", "Tensors"]
+__all__ = ["State", "TensorFile", "Tensors", "read_pickled", "read_state", "shapes_of", "unreadable"]
+
+State = Mapping[str, "Tensor"]
+"""Tensors by name."""
 
 _DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
 }  # fmt: skip
 _MOST_HEADER = 100 << 20
+_LARGE = 1 << 20
 
 
 class TensorFile(Mapping[str, "Tensor"]):
@@ -53,7 +59,7 @@ class TensorFile(Mapping[str, "Tensor"]):
             if path.stat().st_size < end:
                 raise ValueError("it is cut short")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._unreadable(error) from error
+            raise unreadable(self._path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: shape for name, (_, shape, _, _) in self._entries.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -89,7 +95,7 @@ class TensorFile(Mapping[str, "Tensor"]):
 
     def _read(self, spans: Sequence[tuple[int, int]]) -> Tensor:
         """The bytes of these spans, one after the other."""
-        memory = torch.empty(sum(end - begin for begin, end in spans), dtype=torch.uint8)
+        memory = _memory(sum(end - begin for begin, end in spans))
         left = memory.numpy().data
         try:
             with self._path.open("rb", buffering=0) as file:
@@ -98,47 +104,103 @@ class TensorFile(Mapping[str, "Tensor"]):
                     _fill(file, left[: end - begin])
                     left = left[end - begin :]
         except (OSError, EOFError) as error:
-            raise self._unreadable(error) from error
+            raise unreadable(self._path, error) from error
         return memory
-
-    def _unreadable(self, error: Exception) -> CheckpointCorrupt:
-        reason = str(error).splitlines()[0] if str(error) else "no reason given"
-        return CheckpointCorrupt(
-            f"it cannot be read: {type(error).__name__}: {reason}", who=f"file {self._path.name!r}",
-            fix="remove the file and fetch it again",
-        )  # fmt: skip
 
 
 class Tensors(Mapping[str, "Tensor"]):
-    """Those of a file whose names begin in one way, by the rest of their names.
+    """Some of a state's tensors under other names, each in memory of its own when it is asked for.
 
     Args:
-        file: The file.
-        prefix: What their names begin with.
+        state: The whole.
+        prefix: Those whose names begin so are meant, by the rest of their names.
+        names: Or these, name here -> name there.
 
     Attributes:
-        shapes: Of every tensor, known without reading it.
+        shapes: Of every tensor, known without reading it where the state's are.
     """
 
-    def __init__(self, file: TensorFile, prefix: str) -> None:
-        self._file, self._prefix = file, prefix
-        names = (name for name in file.shapes if name.startswith(prefix))
-        self.shapes: dict[str, tuple[int, ...]] = {name[len(prefix) :]: file.shapes[name] for name in names}
+    def __init__(self, state: State, prefix: str = "", *, names: Mapping[str, str] | None = None) -> None:
+        if names is None:
+            names = {name[len(prefix) :]: name for name in state if name.startswith(prefix)}
+        known = shapes_of(state)
+        self._state, self._names = state, dict(names)
+        self.shapes: dict[str, tuple[int, ...]] = {name: known[there] for name, there in names.items()}
 
     def __getitem__(self, name: str) -> Tensor:
-        if name not in self.shapes:
-            raise KeyError(name)
-        return self._file[self._prefix + name]
+        tensor = self._state[self._names[name]]
+        # A tensor of a mapped file would change with the file.
+        return tensor if isinstance(self._state, (TensorFile, Tensors)) else tensor.clone()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self.shapes)
+        return len(self._names)
 
     def rows(self, name: str, numbers: Sequence[int]) -> Tensor:
         """As `TensorFile.rows`."""
-        return self._file.rows(self._prefix + name, numbers)
+        if isinstance(self._state, (TensorFile, Tensors)):
+            return self._state.rows(self._names[name], numbers)
+        return self._state[self._names[name]][list(numbers)]
+
+
+def read_state(path: Path) -> TensorFile | Tensors:
+    """The tensors of a ``.safetensors`` file, or of a ``.pt`` file that holds nothing else.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or holds anything else.
+    """
+    if path.suffix == ".safetensors":
+        return TensorFile(path)
+    content = read_pickled(path)
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise unreadable(path, TypeError("it holds something else than named tensors"))
+    return Tensors(content)
+
+
+def read_pickled(path: Path) -> Any:
+    """What a ``.pt`` file holds: tensors, numbers, text and containers of them; code in it is not run.
+
+    Tensors lie in the file, which is mapped: what is to outlive it must be copied, as `Tensors` does.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or holds anything else.
+    """
+    try:
+        try:
+            # Mapped, because what a trainer saves is mostly the optimizer's state, which nobody reads here.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format of old versions of torch cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise unreadable(path, error) from error
+
+
+def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
+    """Of every tensor, without reading what need not be read."""
+    if isinstance(state, (TensorFile, Tensors)):
+        return dict(state.shapes)
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:
+    """The error for a file that cannot be read."""
+    reason = str(error).splitlines()[0] if str(error) else "no reason given"
+    return CheckpointCorrupt(
+        f"it cannot be read: {type(error).__name__}: {reason}", who=f"file {path.name!r}",
+        fix="remove the file and fetch it again",
+    )  # fmt: skip
+
+
+def _memory(size: int) -> Tensor:
+    """So many bytes; many of them in a mapping, which goes back to the system when the tensor goes.
+
+    Blocks of the C library's heap would stay as holes between the packed weights.
+    """
+    if size < _LARGE:
+        return torch.empty(size, dtype=torch.uint8)
+    return torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:

@@ -12,7 +12,21 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from realtts.cli import bench, console, doctor, download, models, new_plugin, providers, say, status, verify, voices
+from realtts.cli import (
+    bench,
+    console,
+    doctor,
+    download,
+    envs,
+    install,
+    models,
+    new_plugin,
+    providers,
+    say,
+    status,
+    verify,
+    voices,
+)
 from realtts.cli.parsing import Parser, commands_of, describe
 from realtts.errors import RealTTSError, StageFailed
 
@@ -46,7 +60,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"realtts {__version__}")
     commands = commands_of(parser)
-    for module in (say, providers, status, doctor, bench, verify, voices, download, models, new_plugin):
+    for module in (say, providers, status, doctor, install, envs, bench, verify, voices, download, models, new_plugin):
         module.add_parser(commands)
     return parser
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realtts import registry
+from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
 from realtts.discovery import entry_points, owner
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
+    from realtts.isolation.environments import IsolatedEnvironment
     from realtts.spec import ProviderSpec
 
 __all__ = ["list_extensions", "list_providers"]
@@ -18,8 +20,10 @@ _EXTENSIONS = "realtts.extensions"
 
 
 def list_providers() -> list[dict[str, Any]]:
-    """Every provider by name, broken ones with the reason."""
-    return [_provider(found) for found in registry.installed()]
+    """Every provider by name: installed here, or in an environment of its own; broken ones with the reason."""
+    here = {found.name: found for found in registry.installed()}
+    isolated = isolated_environments()
+    return [_provider(name, here.get(name), isolated.get(name)) for name in sorted({*here, *isolated})]
 
 
 def list_extensions() -> list[dict[str, Any]]:
@@ -27,14 +31,24 @@ def list_extensions() -> list[dict[str, Any]]:
     return [_extension(point) for point in sorted(entry_points(_EXTENSIONS), key=lambda point: point.name)]
 
 
-def _provider(found: registry.Installed) -> dict[str, Any]:
-    known: dict[str, Any] = {
-        "name": found.name,
-        "distribution": found.distribution,
-        "version": found.version,
-        "broken": str(found.error) if found.error is not None else None,
-    }
-    return {**known, **_details(found.spec)} if found.spec is not None else known
+def _provider(name: str, found: registry.Installed | None, environment: IsolatedEnvironment | None) -> dict[str, Any]:
+    broken = found is not None and found.error is not None
+    place = place_of(
+        installed=found is not None, broken=broken, isolated=environment is not None, setting=isolation_of(name)
+    )
+    known: dict[str, Any] = {"name": name, "place": place.where, "why": place.why}
+    spec: ProviderSpec | None = None
+    if environment is not None and (found is None or place.where == ISOLATED):
+        version = environment.versions.get(environment.distribution, "")
+        known |= {"distribution": environment.distribution, "version": version, "broken": None}
+        from realtts.isolation.specs import spec_from_json
+
+        spec = spec_from_json({**environment.spec, "options": None})
+    elif found is not None:
+        fault = str(found.error) if found.error is not None else None
+        known |= {"distribution": found.distribution, "version": found.version, "broken": fault}
+        spec = found.spec
+    return {**known, **_details(spec)} if spec is not None else known
 
 
 def _details(spec: ProviderSpec) -> dict[str, Any]:

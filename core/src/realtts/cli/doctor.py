@@ -60,10 +60,25 @@ def _examine() -> dict[str, Any]:
         "torch": machine.torch(),
         "audio": machine.audio(),
         "settings": settings,
-        "providers": discovery.list_providers(),
+        "providers": _providers(),
         "extensions": discovery.list_extensions(),
     }
     return {**report, "problems": findings.problems(report)}
+
+
+def _providers() -> list[dict[str, Any]]:
+    """Every provider, those that run in this process with what their requirements lack here."""
+    from realtts import registry
+    from realtts.cli import discovery
+    from realtts.cli.conflicts import conflicts
+    from realtts.cli.places import HERE
+
+    specs = {found.name: found.spec for found in registry.installed()}
+    found = discovery.list_providers()
+    for provider in found:
+        spec = specs.get(provider["name"]) if provider["place"] == HERE else None
+        provider["conflicts"] = conflicts(provider["distribution"], spec) if spec is not None else []
+    return found
 
 
 def _settings() -> dict[str, Any]:
@@ -153,7 +168,10 @@ def _show_settings(settings: dict[str, Any]) -> None:
 
 def _plugin(plugin: dict[str, Any]) -> str:
     brought = f"{plugin['distribution']} {plugin['version']}".strip()
-    return f"BROKEN: {plugin['broken']}" if plugin["broken"] else f"ok ({brought})"
+    if plugin["broken"]:
+        return f"BROKEN: {plugin['broken']}"
+    # Extensions always run here.
+    return f"ok ({brought}), {plugin['place']}: {plugin['why']}" if "place" in plugin else f"ok ({brought})"
 
 
 def _show_problems(problems: list[dict[str, str]]) -> None:

@@ -6,6 +6,8 @@ import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from realtts.cli.places import HERE, NOWHERE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -35,15 +37,28 @@ def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         names = plugin["distribution"].split(" and ")
         clash = len(names) > 1
         fix = f"pip uninstall {shlex.quote(names[-1])}" if clash else _pip("--force-reinstall", names[0])
-        yield f"the {kind} {plugin['name']!r} is broken", fix
+        alone = f", or {_isolated(plugin)}" if kind == "provider" and not clash else ""
+        yield f"the {kind} {plugin['name']!r} is broken", f"{fix}{alone}"
+    for provider in providers:
+        if provider["conflicts"]:
+            what = (
+                f"{provider['name']!r} may not work beside what is installed here: {'; '.join(provider['conflicts'])}"
+            )
+            yield what, _isolated(provider)
+        elif provider["place"] == NOWHERE and provider["broken"] is None:
+            yield f"{provider['name']!r} cannot run: {provider['why']}", _isolated(provider)
 
 
 def _of_torch(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     torch, gpus = report["torch"], report["gpus"]
-    wanting = [p["name"] for p in report["providers"] if p["broken"] is None and p["torch"]]
+    wanting = [p for p in report["providers"] if p["broken"] is None and p["place"] == HERE and p["torch"]]
     if not torch["installed"]:
         if wanting:
-            yield f"torch is missing, which {', '.join(wanting)} needs", _pip("realtts[torch]")
+            alone = ", ".join(map(_isolated, wanting))
+            yield (
+                f"torch is missing, which {', '.join(p['name'] for p in wanting)} needs",
+                (f"{_pip('realtts[torch]')}, or in an environment of its own: {alone}"),
+            )
     elif torch["error"]:
         yield f"torch cannot be imported: {torch['error']}", _pip("--force-reinstall", "torch")
     elif gpus and not torch["cuda_build"] and not torch["hip_build"]:
@@ -69,6 +84,13 @@ def _of_settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield settings["error"], settings["fix"]
     if not disk["writable"]:
         yield f"the data folder {disk['folder']} cannot be written", "set REALTTS_DATA_DIR to a folder that can"
+
+
+def _isolated(provider: Mapping[str, Any]) -> str:
+    """The command that gives a provider an environment of its own."""
+    name, distribution = provider["name"], provider["distribution"]
+    source = "" if distribution in {f"realtts-{name}", ""} else f" --from {shlex.quote(distribution)}"
+    return f"realtts install {name}{source}"
 
 
 def _pip(*arguments: str) -> str:

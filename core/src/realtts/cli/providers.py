@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
 from realtts.cli.parsing import add_command
+from realtts.cli.places import HERE
 
 if TYPE_CHECKING:
     import argparse
@@ -23,7 +24,7 @@ def add_parser(commands: Any) -> None:
         _providers,
         """List the installed providers and extensions.
 
-        Broken ones are listed with the reason. Nothing is loaded, so this takes a fraction of a second.
+        Broken ones are listed with the reason, and those that run in an environment of their own. Nothing is loaded, so this takes a fraction of a second.
 
         Examples:
 
@@ -58,6 +59,8 @@ def _show(provider: dict[str, Any]) -> None:
         console.entry("BROKEN", provider["broken"])
         return
     console.entry("summary", provider["summary"])
+    if provider["place"] != HERE:
+        console.entry("runs", f"{provider['place']}: {provider['why']}")
     console.entry("capabilities", ", ".join(provider["capabilities"]) or "-")
     console.entry("languages", _languages(provider["languages"]))
     console.entry("licence", f"{provider['licence'] or 'not stated'} ({provider['distribution']})")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from realtts.settings import Settings
 
-__all__ = ["FILE", "IsolatedEnvironment", "find", "folder", "install_command", "listed"]
+__all__ = ["FILE", "IsolatedEnvironment", "find", "folder", "install_command", "listed", "read"]
 
 FILE = "environment.json"
 FORMAT = 1
@@ -34,6 +34,7 @@ class IsolatedEnvironment:
         spec: The provider's spec as `realtts.isolation.specs.spec_to_json` writes it.
         core_version: Version of the core in it.
         versions: Versions of the distributions that matter, by name.
+        distribution: The plugin's distribution, empty when it is not known.
     """
 
     name: str
@@ -41,6 +42,7 @@ class IsolatedEnvironment:
     spec: Mapping[str, Any]
     core_version: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    distribution: str = ""
 
     def as_json(self, home: Path | None = None) -> dict[str, Any]:
         """What `FILE` holds.
@@ -56,6 +58,7 @@ class IsolatedEnvironment:
             "python": (self.python.relative_to(home) if inside and home else self.python).as_posix(),
             "core_version": self.core_version,
             "versions": dict(self.versions),
+            "distribution": self.distribution,
             "spec": dict(self.spec),
         }
 
@@ -79,7 +82,7 @@ def find(name: str, settings: Settings | None = None) -> IsolatedEnvironment | N
     if not name or not all(char.isalnum() or char in "-_" for char in name):
         return None  # a name that is a path must not lead out of the folder
     home = folder(settings) / name
-    return _read(home) if (home / FILE).is_file() else None
+    return read(home) if (home / FILE).is_file() else None
 
 
 def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:
@@ -94,13 +97,18 @@ def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:
         if home.name.startswith("."):
             continue  # one that is being made
         try:
-            found.append(_read(home))
+            found.append(read(home))
         except IsolationError as error:
             _log.warning("%s", error)
     return found
 
 
-def _read(home: Path) -> IsolatedEnvironment:
+def read(home: Path) -> IsolatedEnvironment:
+    """The environment in a folder.
+
+    Raises:
+        IsolationError: Its description cannot be read.
+    """
     try:
         content = json.loads((home / FILE).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -111,6 +119,7 @@ def _read(home: Path) -> IsolatedEnvironment:
             spec=dict(content["spec"]),
             core_version=str(content["core_version"]),
             versions=dict(content["versions"]),
+            distribution=str(content.get("distribution", "")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IsolationError(

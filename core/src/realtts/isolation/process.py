@@ -22,11 +22,11 @@ from realtts.isolation.frames import Channel
 if TYPE_CHECKING:
     from realtts.isolation.environments import IsolatedEnvironment
 
-__all__ = ["WorkerProcess"]
+__all__ = ["NOT_INHERITED", "WorkerProcess"]
 
 LINES_KEPT = 40
 _LONGEST_LINE = 1000
-_NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
+NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
 """What would lead programs of the environment to packages of this one."""
 
 
@@ -174,7 +174,7 @@ def _start(environment: IsolatedEnvironment, channel: socket.socket) -> subproce
 
 
 def _variables(environment: IsolatedEnvironment) -> dict[str, str]:
-    variables = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    variables = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     # The environment's own tools, such as ninja, come first.
     variables["PATH"] = os.pathsep.join([str(environment.python.parent), variables.get("PATH", os.defpath)])
     return variables

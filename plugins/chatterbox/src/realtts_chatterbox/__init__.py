@@ -2,7 +2,7 @@
 
 - `frontend`, `text`, `options`: from a request to ids, sampling parameters and limits
 - `conditioning`, `conditionals`: from a recording to what the networks take of a voice
-- `files`, `tensorfile`, `sizes`, `building`, `loading`: from a checkpoint's files to networks
+- `files`, `sizes`, `building`, `loading`: from a checkpoint's files to networks
 - `upstream`, `reference`, `plain`: the plain variant, chatterbox-tts itself
 - `testing`, `checkpoint`, `vocabulary`: random weights in upstream's files
 """

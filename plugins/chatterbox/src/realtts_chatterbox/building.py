@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from realtts.accel.tensorfile import shapes_of
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes, mismatch
-from realtts_chatterbox.tensorfile import shapes_of
 from realtts_chatterbox.upstream import module, quiet
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from realtts_chatterbox.tensorfile import State
+    from realtts.accel.tensorfile import State
 
 __all__ = ["check", "empty_s3gen", "empty_t3", "empty_voice_encoder", "fill"]
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import DecodeLoop, Precision
+    from realtts.accel.tensorfile import State
     from realtts.context import Context
     from realtts.speech import FinishReason
     from realtts.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
-    from realtts_chatterbox.tensorfile import State
 
     Spoken = tuple[int, list[int], FinishReason | None]
     """Whose they are, new tokens, and why they are the last."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts import checkpoints
+from realtts.accel.tensorfile import TensorFile, read_pickled, read_state, shapes_of, unreadable
 from realtts.errors import CheckpointMissing
 from realtts_chatterbox.building import check, empty_s3gen, empty_t3, empty_voice_encoder, fill
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.files import FILES, T3_FILES, kind_of, known_kind
 from realtts_chatterbox.sizes import mismatch, s3gen_sizes, t3_sizes
-from realtts_chatterbox.tensorfile import TensorFile, read_pickled, read_state, shapes_of, unreadable
 from realtts_chatterbox.text import TextReader
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.tensorfile import State
     from realtts.checkpoints import Files
     from realtts.events import Event
     from realtts.spec import Checkpoint
-    from realtts_chatterbox.tensorfile import State
 
 __all__ = [
     "Encoders", "Parts", "codec_states", "fetch", "files_of", "read_builtin", "read_encoders", "read_parts",
@@ -210,12 +210,12 @@ def read_builtin(files: Mapping[str, Path]) -> Conditionals | None:
         prompt = t3["cond_prompt_speech_tokens"]
         tokens, mel = torch.atleast_2d(gen["prompt_token"]).long(), gen["prompt_feat"].float()
         pairs = min(tokens.shape[1], mel.shape[1] // 2)  # two frames for every token
-        return Conditionals(
-            speaker=t3["speaker_emb"].float().view(1, -1),
-            t3_tokens=None if prompt is None else torch.atleast_2d(prompt).long(),
+        return Conditionals(  # copied, since the file is mapped
+            speaker=t3["speaker_emb"].float().view(1, -1).clone(),
+            t3_tokens=None if prompt is None else torch.atleast_2d(prompt).long().clone(),
             tokens=tokens[:, :pairs].clone(),
             mel=mel[:, : 2 * pairs].clone(),
-            embedding=torch.atleast_2d(gen["embedding"]).float(),
+            embedding=torch.atleast_2d(gen["embedding"]).float().clone(),
         )
     except KeyError as error:
         raise mismatch(f"the tensor {error} is missing", _who(path)) from error

@@ -1,7 +1,7 @@
 """F5-TTS and E2-TTS as a provider of realtts.
 
 - `frontend`, `text`, `reference`, `options`, `transcribe`: from a request to chunks, ids and a prepared recording
-- `configurations`, `architecture`, `files`, `tensorfile`, `loading`, `building`: from a checkpoint's files to networks
+- `configurations`, `architecture`, `files`, `states`, `loading`, `building`: from a checkpoint's files to networks
 - `upstream`, `sampling`, `join`, `noise`, `plain`: the plain variant, f5-tts itself
 - `testing`, `checkpoint`: random weights in upstream's files
 """

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from realtts.accel.tensorfile import shapes_of
 from realtts.errors import CheckpointMismatch
 from realtts_f5.architecture import HEAD_SIZE, MELS
-from realtts_f5.tensorfile import shapes_of
 from realtts_f5.upstream import module, quiet
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from realtts.accel.tensorfile import State
     from realtts_f5.architecture import Architecture
-    from realtts_f5.tensorfile import State
 
 __all__ = ["MEL_SETTINGS", "check", "check_vocabulary", "empty_model", "empty_vocoder", "fill"]
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realtts.accel.tensorfile import read_state, shapes_of
 from realtts.errors import CheckpointMismatch
 from realtts_f5.building import check_vocabulary, empty_model, empty_vocoder, fill
 from realtts_f5.files import fetch, read_yaml
-from realtts_f5.tensorfile import read_state, read_vocoder, shapes_of
+from realtts_f5.states import read_network
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realtts.accel.tensorfile import State
     from realtts_f5.files import Files
-    from realtts_f5.tensorfile import State
 
 __all__ = ["Parts", "fetch", "read_model_state", "read_parts", "read_vocoder_state"]
 
@@ -57,13 +58,13 @@ def read_parts(files: Files, device: str) -> Parts:
         MissingExtra: f5-tts is not installed.
     """
     vocabulary = Vocabulary(files.vocabulary)
-    state = read_state(files.weights)
+    state = read_network(files.weights)
     who = _who(files.weights)
     check_vocabulary(state, len(vocabulary), vocabulary.name, who)
     cfm = empty_model(files.architecture, len(vocabulary))
     fill(cfm, state, device, who)
     _check_config(files.vocoder_config)
-    tensors = read_vocoder(files.vocoder)
+    tensors = read_state(files.vocoder)
     vocos = empty_vocoder(shapes_of(tensors), _who(files.vocoder))
     fill(vocos, tensors, device, _who(files.vocoder))
     return Parts(files.name, cfm, vocos, vocabulary)
@@ -76,7 +77,7 @@ def read_model_state(files: Files) -> tuple[State, Vocabulary]:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: The vocabulary has another size.
     """
-    vocabulary, state, who = Vocabulary(files.vocabulary), read_state(files.weights), _who(files.weights)
+    vocabulary, state, who = Vocabulary(files.vocabulary), read_network(files.weights), _who(files.weights)
     check_vocabulary(state, len(vocabulary), vocabulary.name, who)
     return state, vocabulary
 
@@ -89,7 +90,7 @@ def read_vocoder_state(files: Files) -> State:
         CheckpointMismatch: Its configuration is another vocoder's.
     """
     _check_config(files.vocoder_config)
-    return read_vocoder(files.vocoder)
+    return read_state(files.vocoder)
 
 
 def _check_config(path: Path | None) -> None:

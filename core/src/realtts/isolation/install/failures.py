@@ -37,15 +37,15 @@ _TABLE = (
         "set REALTTS_DATA_DIR to a folder that can be written",
     ),
     _known(
-        r"error sending request|failed to fetch|dns error|network is unreachable|connection (refused|reset)"
-        r"|network connectivity is disabled|timed out|failed to download|tls|certificate",
-        "the package index cannot be reached",
-        "try again with a network, or name a folder with the wheels: --find-links DIR",
-    ),
-    _known(
-        r"no interpreter found|no download (is )?available|failed to inspect python|no virtual environment or system",
+        r"python-build-standalone|no interpreter found|no download (is )?available|failed to inspect python|no virtual environment or system",
         "there is no such Python",
         "install it, or choose another one: --python 3.11",
+    ),
+    _known(
+        r"error sending request|failed to fetch|dns error|network is unreachable|connection (refused|reset)"
+        r"|network (connectivity is|was) disabled|timed out|failed to download|tls|certificate",
+        "the package index cannot be reached",
+        "try again with a network, or name a folder with the wheels: --find-links DIR",
     ),
     _known(
         r"requires-python|the current python version|does not satisfy python",

@@ -1,0 +1,72 @@
+"""Where each provider runs, in this process or in an environment of its own, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts.isolation.environments import IsolatedEnvironment
+
+__all__ = ["HERE", "ISOLATED", "NOWHERE", "Place", "isolated_environments", "isolation_of", "place_of"]
+
+HERE, ISOLATED, NOWHERE = "in process", "isolated", "nowhere"
+
+
+class Place(NamedTuple):
+    """Where a provider runs.
+
+    Attributes:
+        where: `HERE`, `ISOLATED` or `NOWHERE`.
+        why: The reason, in words.
+    """
+
+    where: str
+    why: str
+
+
+def isolated_environments() -> Mapping[str, IsolatedEnvironment]:
+    """The environments that can be read, by provider."""
+    from realtts.errors import SettingsError
+    from realtts.isolation.environments import listed
+    from realtts.settings import resolve_settings
+
+    try:
+        settings = resolve_settings().settings
+    except SettingsError:  # the doctor tells what is wrong with them
+        settings = None
+    return {environment.name: environment for environment in listed(settings)}
+
+
+def isolation_of(name: str) -> str:
+    """The setting ``isolation`` of a provider; its default where the settings are wrong."""
+    from realtts.errors import SettingsError
+    from realtts.settings import resolve_settings
+
+    try:
+        return resolve_settings(name).settings.isolation
+    except SettingsError:
+        return "auto"
+
+
+def place_of(*, installed: bool, broken: bool, isolated: bool, setting: str) -> Place:
+    """Where a provider runs, by the rules of `realtts.isolation.choice`.
+
+    Args:
+        installed: Its plugin is installed here.
+        broken: It cannot be used here.
+        isolated: It has an environment.
+        setting: The setting ``isolation``.
+    """
+    if setting == "always":
+        if isolated:
+            return Place(ISOLATED, "isolation is 'always'")
+        return Place(NOWHERE, "isolation is 'always', and it has no environment")
+    if installed and not broken:
+        rest = "; its environment is not used, isolation='always' would" if isolated else ""
+        return Place(HERE, f"its plugin is installed here{rest}")
+    here = "its plugin is broken here" if installed else "its plugin is not installed here"
+    if isolated and setting == "auto":
+        return Place(ISOLATED, here)
+    return Place(NOWHERE, f"{here}, and isolation is 'never'" if isolated else f"{here}, and it has no environment")

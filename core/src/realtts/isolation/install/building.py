@@ -1,0 +1,144 @@
+"""An environment from a staged plugin: which Python, which versions, and the packages."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realtts.errors import InstallFailed
+from realtts.isolation.install.staging import normalized
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from realtts.isolation.install.staging import Staged
+    from realtts.isolation.install.uv import Uv
+
+__all__ = ["create", "fill", "python_wanted", "resolve"]
+
+_NEVER = "sys_platform == 'never'"
+"""A marker that is true nowhere: uv takes an override with it for the package's absence."""
+
+_BACKENDS = {"cpu": "cpu", "auto": "auto", "cuda": "cu128"}
+_CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*")
+
+
+def python_wanted(given: str | None, wanted: str) -> str:
+    """What to ask uv for: what the user named, else this Python if the spec allows it, else what the spec says."""
+    if given:
+        return given
+    return wanted if wanted and not allows(wanted, sys.version_info[:3]) else sys.executable
+
+
+def allows(specifier: str, version: tuple[int, ...]) -> bool:
+    """Whether a specifier such as ``">=3.10,<3.13"`` allows a version; one that cannot be read allows none."""
+    for clause in specifier.split(","):
+        found = _CLAUSE.fullmatch(clause)
+        if found is None:
+            return False
+        limit = tuple(map(int, found[2].split(".")))
+        cut = version[: len(limit)]
+        prefix = bool(found[3])
+        holds = {
+            ">=": version >= limit,
+            "<=": version <= limit or cut == limit,
+            ">": version > limit and cut != limit,
+            "<": version < limit,
+            "==": cut == limit if prefix else cut == limit and not any(version[len(limit) :]),
+            "!=": cut != limit if prefix else cut != limit or any(version[len(limit) :]),
+            "~=": version >= limit and cut[:-1] == limit[:-1],
+        }
+        if not holds[found[1]]:
+            return False
+    return True
+
+
+def create(uv: Uv, folder: Path, python: str) -> Path:
+    """Make an empty environment; its interpreter.
+
+    Raises:
+        InstallFailed: There is no such Python.
+    """
+    uv.run("create", "venv", "--no-project", "-p", python, folder, links=False)
+    inside = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not inside.exists():
+        raise InstallFailed(
+            f"uv made no {inside.name} there", who=f"installing {uv.name!r}", fix="try another Python: --python 3.11",
+            phase="create",
+        )  # fmt: skip
+    return inside
+
+
+def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | None) -> str:
+    """Choose the version of every package.
+
+    Args:
+        uv: How uv is run.
+        staged: The plugin.
+        core: The core's wheel.
+        python: The environment's interpreter.
+        torch: ``"cpu"``, ``"cuda"``, ``"auto"`` or None: a torch wheel that lies at hand, else what the index has.
+
+    Returns:
+        A requirements file in which everything is pinned.
+
+    Raises:
+        InstallFailed: There is no solution, or no way to find one.
+    """
+    wanted = staged.environment
+    requirements = [f"realtts @ {core.as_uri()}", staged.requirement, *wanted.requirements]
+    overrides = [*wanted.overrides, *(f"{package} ; {_NEVER}" for package in wanted.exclude)]
+    local = None if torch else _local_torch(uv, overrides, python)
+    if local is None:
+        return _compiled(uv, requirements, overrides, python, torch)
+    try:
+        return _compiled(uv, requirements, _with(overrides, local), python, None)
+    except InstallFailed:
+        uv.tell("resolve", f"{local} lies at hand, and does not fit; looking further")
+        return _compiled(uv, requirements, overrides, python, None)
+
+
+def fill(uv: Uv, python: Path, lock: Path, *, torch: str | None) -> None:
+    """Install exactly what a requirements file says.
+
+    Raises:
+        InstallFailed: It cannot be had, or does not fit on the disk.
+    """
+    uv.run("install", "pip", "sync", "-p", python, lock, *_backend(torch))
+
+
+def _compiled(uv: Uv, requirements: Iterable[str], overrides: Iterable[str], python: Path, torch: str | None) -> str:
+    chosen = uv.folder / "overrides.txt"
+    chosen.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
+    return uv.run(
+        "resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--override", chosen, "-p", python,
+        *_backend(torch), stdin="".join(f"{line}\n" for line in requirements),
+    )  # fmt: skip
+
+
+def _backend(torch: str | None) -> Sequence[str]:
+    return ("--torch-backend", _BACKENDS[torch]) if torch else ()
+
+
+def _local_torch(uv: Uv, overrides: Iterable[str], python: Path) -> str | None:
+    """The torch wheel of a local folder that fits, pinned: the index's newest would win over it.
+
+    A folder with a torch in it says which build is meant: on a machine without GPU the index's is gigabytes too large.
+    """
+    folders = [Path(link) for link in uv.all_links() if "://" not in link]
+    if not any(next(folder.glob("torch-*.whl"), None) for folder in folders if folder.is_dir()):
+        return None
+    asked = next((line for line in overrides if normalized(line) == "torch" and _NEVER not in line), "torch")
+    try:
+        found = uv.run("resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--no-deps", "--no-index",
+                       "-p", python, stdin=f"{asked}\n")  # fmt: skip
+    except InstallFailed:
+        return None
+    return next((line.strip() for line in found.split("\n") if normalized(line) == "torch"), None)
+
+
+def _with(overrides: Iterable[str], torch: str) -> list[str]:
+    """The overrides, with that torch. An override alone installs nothing."""
+    return [*(line for line in overrides if normalized(line) != "torch"), torch]

@@ -1,0 +1,249 @@
+"""The environments on disk: builds, the one in use, what is stale, what they weigh, and how they are removed.
+
+environments/
+├── .NAME.lock                   held by whoever makes or removes it
+└── NAME/
+├── environment.json         names the interpreter of the build in use; replaced as a whole
+└── builds/ID/
+├── venv/
+├── requirements.lock    what was resolved
+├── recipe.json          what was asked for, for the next upgrade
+└── wheels/              the core, and the plugin if it came from a folder
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import importlib_metadata
+import psutil
+
+from realtts.errors import InstallFailed, IsolationError, closest
+from realtts.folders import PART, write_whole
+from realtts.isolation import environments
+from realtts.isolation.install.locks import locked
+from realtts.isolation.install.proving import prove
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from realtts.isolation.environments import IsolatedEnvironment
+    from realtts.settings import Settings
+
+__all__ = ["LOCKFILE", "WHEELS", "Kept", "kept", "uninstall"]
+
+BUILDS = "builds"
+LOCKFILE = "requirements.lock"
+RECIPE = "recipe.json"
+WHEELS = "wheels"
+
+_log = logging.getLogger("realtts.isolation")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An environment on this machine.
+
+    Attributes:
+        name: The provider.
+        folder: Where it lies.
+        environment: What it is, None when that cannot be read.
+        distribution: The plugin.
+        size_bytes: What its files take; what it shares with uv's cache or other environments counts too.
+        fault: Why it cannot be used, None when nothing is known against it.
+        lockfile: What was resolved, None when that is not known.
+    """
+
+    name: str
+    folder: Path
+    environment: IsolatedEnvironment | None
+    distribution: str
+    size_bytes: int
+    fault: str | None
+    lockfile: Path | None
+
+
+def kept(settings: Settings | None = None, *, check: bool = False) -> list[Kept]:
+    """Every environment, those that cannot be used included, in order of name.
+
+    Args:
+        settings: Says where they lie.
+        check: Import every plugin in its environment, and let speak what can without weights.
+    """
+    home = environments.folder(settings)
+    with contextlib.suppress(OSError):
+        names = sorted(path.name for path in home.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return [_kept(home / name, check=check) for name in names]
+    return []
+
+
+def uninstall(name: str, *, settings: Settings | None = None, waiting: Callable[[], None] | None = None) -> int:
+    """Remove a provider's environment.
+
+    Args:
+        name: The provider.
+        settings: Says where the environments lie.
+        waiting: Called when another process makes or removes it just now.
+
+    Returns:
+        Bytes that its files took.
+
+    Raises:
+        IsolationError: There is none, or it cannot be removed.
+    """
+    folder = environments.folder(settings)
+    known = [one.name for one in kept(settings)]
+    if name not in known:
+        raise IsolationError(
+            f"there is no isolated environment for {name!r}{closest(name, known)}", who="isolation",
+            fix=f"choose from {', '.join(known)}" if known else "nothing is left to do",
+        )  # fmt: skip
+    home = folder / name
+    with locked(lock_of(home), waiting or (lambda: None)):
+        size = _size(home)
+        try:
+            # Renamed first: from here on it is not there, whatever happens to this process.
+            gone = folder / f".{name}.{secrets.token_hex(4)}.gone"
+            home.rename(gone)
+        except OSError as error:
+            raise IsolationError(
+                f"it cannot be removed: {error.strerror or error}", who=f"environment {name!r}",
+                fix=f"remove the folder {home}",
+            ) from error  # fmt: skip
+        discard(gone)
+    return size
+
+
+def lock_of(home: Path) -> Path:
+    """The file whose lock is held while an environment changes."""
+    return home.with_name(f".{home.name}.lock")
+
+
+def usable(home: Path) -> IsolatedEnvironment | None:
+    """The environment, None if it must be made anew."""
+    found = _kept(home, size=False) if (home / environments.FILE).is_file() else None
+    return found.environment if found is not None and found.fault is None else None
+
+
+def recipe(home: Path) -> dict[str, Any]:
+    """What the build in use was made from; empty when that is not known."""
+    with contextlib.suppress(OSError, ValueError, IsolationError):
+        build = _build_in_use(home)
+        if build is not None:
+            told = json.loads((build / RECIPE).read_text(encoding="utf-8"))
+            return told if isinstance(told, dict) else {}
+    return {}
+
+
+def write_recipe(build: Path, told: dict[str, Any]) -> None:
+    """Remember what a build was made from."""
+    (build / RECIPE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+
+
+def new_build(home: Path) -> Path:
+    """An empty folder for a build."""
+    build = home / BUILDS / secrets.token_hex(4)
+    build.mkdir(parents=True)
+    return build
+
+
+def switch(home: Path, environment: IsolatedEnvironment) -> None:
+    """Let everybody use a build from now on: one file is replaced, so there is no moment without an environment."""
+    content = json.dumps(environment.as_json(home), indent=2)
+    write_whole(home / environments.FILE, content.encode())
+
+
+def clear(home: Path) -> None:
+    """Remove what nobody uses: builds that were not finished or were replaced, unless a process runs from them."""
+    in_use = None
+    with contextlib.suppress(IsolationError):
+        in_use = _build_in_use(home)
+        for build in _folders(home / BUILDS):
+            if build != in_use and not _runs_from(build):
+                discard(build)
+    for part in home.glob(f"*{PART}"):
+        part.unlink(missing_ok=True)
+    for gone in home.parent.glob(f".{home.name}.*.gone"):
+        discard(gone)
+    if in_use is None:
+        for folder in (home / BUILDS, home):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder; what cannot be removed is left to the next time."""
+    shutil.rmtree(folder, onerror=lambda _function, path, _error: _log.debug("%s cannot be removed", path))
+
+
+def _build_in_use(home: Path) -> Path | None:
+    if not (home / environments.FILE).is_file():
+        return None
+    python = environments.read(home).python
+    builds = home / BUILDS
+    return builds / python.relative_to(builds).parts[0] if python.is_relative_to(builds) else None
+
+
+def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
+    found, fault, lockfile = None, None, None
+    try:
+        if not (home / environments.FILE).is_file():
+            fault = "it was never finished"
+        else:
+            found = environments.read(home)
+            fault = _fault(found)
+            build = _build_in_use(home)
+            lockfile = build / LOCKFILE if build is not None and (build / LOCKFILE).is_file() else None
+            if check and fault is None:
+                prove(home.name, found.python)
+    except InstallFailed as error:
+        fault = error.what
+    except IsolationError as error:
+        fault = error.what
+    return Kept(
+        home.name, home, found, found.distribution if found is not None else "", _size(home) if size else 0, fault, lockfile
+    )  # fmt: skip
+
+
+def _fault(environment: IsolatedEnvironment) -> str | None:
+    if not environment.python.exists():
+        return f"its interpreter {environment.python} is gone"
+    ours = importlib_metadata.version("realtts")
+    if environment.core_version.split(".")[:2] != ours.split(".")[:2]:
+        return f"it has the core {environment.core_version}, this process {ours}"
+    return None
+
+
+def _runs_from(build: Path) -> bool:
+    """Whether a process uses the build's interpreter."""
+    prefix = f"{build}{os.sep}"
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            command = process.cmdline()
+            if command and command[0].startswith(prefix):
+                return True
+    return False
+
+
+def _folders(home: Path) -> Iterator[Path]:
+    with contextlib.suppress(OSError):
+        yield from sorted(path for path in home.iterdir() if path.is_dir())
+
+
+def _size(folder: Path) -> int:
+    """Bytes of its files, each counted once however many names it has."""
+    seen: dict[tuple[int, int], int] = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                about = os.lstat(f"{root}/{name}")
+                seen[about.st_dev, about.st_ino] = about.st_size
+    return sum(seen.values())

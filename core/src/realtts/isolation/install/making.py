@@ -1,0 +1,218 @@
+"""From a name to an environment that speaks: get the plugin, resolve, install, prove, switch.
+
+Every build has a folder of its own, and ``environment.json`` says which one is meant. It is replaced as a whole, after
+the new build has proved itself; until then nothing of the old one is touched.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import InstallFailed
+from realtts.isolation import environments
+from realtts.isolation.environments import IsolatedEnvironment
+from realtts.isolation.install import building, keeping, packing
+from realtts.isolation.install.locks import locked
+from realtts.isolation.install.proving import prove
+from realtts.isolation.install.staging import normalized, stage
+from realtts.isolation.install.uv import Uv, find_uv
+from realtts.isolation.install.variables import absolute
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from realtts.isolation.install.staging import Staged
+    from realtts.settings import Settings
+
+__all__ = ["PHASES", "Wanted", "distribution_name", "install"]
+
+PHASES = ("wait", "stage", "create", "resolve", "install", "prove", "switch")
+"""What an install does, in this order; ``wait`` only when another one runs."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to install, and how.
+
+    Attributes:
+        name: The provider.
+        source: Where the plugin comes from: a folder, a wheel, an address or a requirement; None: the distribution
+            ``realtts-NAME``.
+        extras: Extras of the plugin.
+        python: The Python of the environment, as uv understands it; None: this one, if the plugin allows it.
+        torch: ``"cpu"``, ``"cuda"`` or ``"auto"`` (by the GPU's driver); None: a torch wheel in a local folder, else
+            what the index has.
+        links: Folders and pages with wheels, beside those of the variables of pip and uv.
+        locked: A lock file to repeat; None: choose versions.
+        upgrade: Build anew although there is one, with the newest versions.
+        speak: Prove by speaking also where weights have to be fetched first.
+    """
+
+    name: str
+    source: str | None = None
+    extras: tuple[str, ...] = ()
+    python: str | None = None
+    torch: str | None = None
+    links: tuple[str, ...] = ()
+    locked: Path | None = None
+    upgrade: bool = False
+    speak: bool = False
+
+    def asks_for_something(self) -> bool:
+        """Whether an environment that works is not enough."""
+        return self != Wanted(self.name, speak=self.speak)
+
+
+def distribution_name(name: str) -> str:
+    """The distribution that a provider's name stands for."""
+    return f"realtts-{normalized(name)}"
+
+
+def install(
+    wanted: Wanted, *, settings: Settings | None = None, tell: Callable[[str, str], None] | None = None
+) -> tuple[IsolatedEnvironment, bool]:
+    """Make a provider's environment, or leave the one that there is.
+
+    Args:
+        wanted: What to install.
+        settings: Says where the environments lie.
+        tell: Told of progress: a name from `PHASES`, and words. May raise to stop the install.
+
+    Returns:
+        The environment, and whether it was made now.
+
+    Raises:
+        InstallFailed: It cannot be made; an earlier one works as before. MissingExtra: there is no uv.
+    """
+    tell = tell or (lambda _phase, _words: None)
+    _check_name(wanted.name)
+    program = find_uv()
+    home = environments.folder(settings) / wanted.name
+    with locked(keeping.lock_of(home), lambda: tell("wait", "another install of it runs")) as lock:
+        keeping.clear(home)
+        before = keeping.usable(home)
+        if before is not None and not wanted.asks_for_something():
+            return before, False
+        told = keeping.recipe(home)
+        uv = Uv(wanted.name, home, tell, tuple(map(absolute, wanted.links)), lock, program)
+        try:
+            build = keeping.new_build(home)
+            try:
+                environment = _build(uv, _completed(wanted, told), build, lock)
+                tell("switch", "using it")
+                keeping.switch(home, environment)
+            except BaseException:
+                keeping.discard(build)
+                raise
+        except OSError as error:
+            raise _of_system(wanted.name, error) from error
+        finally:
+            keeping.clear(home)
+    return environment, True
+
+
+def _build(uv: Uv, wanted: Wanted, build: Path, lock: int) -> IsolatedEnvironment:
+    uv = replace(uv, folder=build)
+    wheels = build / keeping.WHEELS
+    wheels.mkdir()
+    core = packing.pack_core(wheels)
+    uv.tell("stage", f"getting {wanted.source or distribution_name(wanted.name)}")
+    staging = build / "staging"
+    staged = stage(
+        uv, wanted.name, wanted.source or distribution_name(wanted.name), extras=wanted.extras, work=staging,
+        wheels=wheels, python=building.python_wanted(wanted.python, ""),
+    )  # fmt: skip
+    keeping.discard(staging)
+    uv.tell("create", "making an empty environment")
+    python = building.create(uv, build / "venv", building.python_wanted(wanted.python, staged.environment.python))
+    uv.tell("resolve", "choosing versions")
+    pinned = (
+        building.resolve(uv, staged, core, python, torch=wanted.torch)
+        if wanted.locked is None
+        else _repeated(wanted, staged, core)
+    )
+    lockfile = build / keeping.LOCKFILE
+    lockfile.write_text(pinned, encoding="utf-8")
+    uv.tell("install", f"installing {sum(1 for line in pinned.splitlines() if normalized(line))} packages")
+    building.fill(uv, python, lockfile, torch=wanted.torch)
+    uv.tell("prove", "trying it")
+    found = prove(wanted.name, python, speak="always" if wanted.speak else "free", lock=lock)
+    if found["warning"]:
+        uv.tell("prove", f"warning: {found['warning']}")
+    lockfile.write_text(_portable(pinned, staged, core), encoding="utf-8")
+    keeping.write_recipe(build, _recipe(wanted, staged))
+    return IsolatedEnvironment(
+        wanted.name, python, found["spec"], found["core_version"], found["versions"], found["distribution"]
+    )
+
+
+def _completed(wanted: Wanted, told: dict[str, Any]) -> Wanted:
+    """With what the environment was made from before, where nothing else is said now."""
+    if not told or wanted.source is not None:
+        return wanted
+    return replace(
+        wanted,
+        source=told.get("source"),
+        extras=wanted.extras or tuple(told.get("extras", ())),
+        python=wanted.python or told.get("python"),
+        torch=wanted.torch or told.get("torch"),
+    )
+
+
+def _recipe(wanted: Wanted, staged: Staged) -> dict[str, Any]:
+    return {
+        "source": wanted.source if staged.wheel is None or wanted.source is None else absolute(wanted.source),
+        "distribution": staged.distribution,
+        "version": staged.version,
+        "extras": list(wanted.extras),
+        "python": wanted.python,
+        "torch": wanted.torch,
+    }
+
+
+def _portable(pinned: str, staged: Staged, core: Path) -> str:
+    """The lock with versions in place of this machine's files."""
+    version = core.name.split("-")[1]
+    names = {"realtts": f"realtts=={version}"}
+    if staged.wheel is not None:
+        names[normalized(staged.distribution)] = f"{staged.distribution}=={staged.version}"
+    return "".join(f"{names.get(normalized(line), line)}\n" for line in pinned.splitlines() if line.strip())
+
+
+def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
+    """A lock with this core, and with the plugin from where it is taken now."""
+    assert wanted.locked is not None
+    try:
+        lines = wanted.locked.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InstallFailed(
+            f"{wanted.locked} cannot be read: {error}", who=f"installing {wanted.name!r}",
+            fix="name the requirements.lock of an environment: --locked FILE", phase="resolve",
+        ) from error  # fmt: skip
+    plugin = normalized(staged.distribution)
+    kept = [line for line in lines if normalized(line) and normalized(line) != "realtts"]
+    if not any(normalized(line) == plugin for line in kept):
+        raise InstallFailed(
+            f"{wanted.locked} is not a lock of {staged.distribution}", who=f"installing {wanted.name!r}",
+            fix="name the requirements.lock of such an environment: --locked FILE", phase="resolve",
+        )  # fmt: skip
+    if staged.wheel is not None:
+        kept = [staged.requirement if normalized(line) == plugin else line for line in kept]
+    return "".join(f"{line}\n" for line in (f"realtts @ {core.as_uri()}", *kept))
+
+
+def _check_name(name: str) -> None:
+    if re.fullmatch(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*", name) is None:
+        raise InstallFailed(
+            "is no name of a provider", who=repr(name), phase="stage",
+            fix="give lower case letters, digits, '-' and '_'; a path belongs to --from",
+        )  # fmt: skip
+
+
+def _of_system(name: str, error: OSError) -> InstallFailed:
+    from realtts.isolation.install.failures import failure
+
+    return failure(name, "install", error.errno or 0, (f"error: {error.strerror or error} (os error {error.errno})",))

@@ -1,0 +1,88 @@
+"""A program: show, in an environment, that its plugin works there, and write down what is in it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import importlib_metadata
+
+from realtts import RealProvider, registry
+from realtts.isolation.specs import spec_to_json
+from realtts.registration import import_object
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realtts.spec import ProviderSpec
+
+__all__ = ["main"]
+
+_MATTER = ("torch", "torchaudio", "transformers", "numpy")
+_WORDS = "One, two, three."
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Import the provider, let it speak if that is wanted, and write what was found as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--speak", choices=("never", "free", "always"), default="free", help="free: without weights")
+    given = parser.parse_args(arguments)
+    try:
+        found = _proved(given.name, given.speak)
+    except (Exception, SystemExit) as error:
+        found = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    given.out.write_text(json.dumps(found), encoding="utf-8")
+    return 0
+
+
+def _proved(name: str, speak: str) -> dict[str, Any]:
+    spec = registry.get_spec(name)
+    import_object(spec.plain)
+    warning = ""
+    if spec.optimized is not None:
+        try:
+            import_object(spec.optimized)
+        except Exception as error:  # it speaks without; at each load the ladder will say the same
+            warning = f"its optimized variant cannot be imported: {type(error).__name__}: {error}"
+    free = not spec.torch and not spec.checkpoints
+    seconds = _spoken(spec) if speak == "always" or (speak == "free" and free) else None
+    distribution, _ = registry.distribution_of(name)
+    return {
+        "error": None,
+        "warning": warning,
+        "seconds": seconds,
+        "spec": spec_to_json(spec),
+        "core_version": importlib_metadata.version("realtts"),
+        "distribution": distribution,
+        "versions": {"python": platform.python_version(), **_versions(("realtts", distribution, *_MATTER))},
+    }
+
+
+def _spoken(spec: ProviderSpec) -> float:
+    """Seconds of audio that it made of a few words."""
+    with RealProvider(spec.name, isolation="never") as provider:
+        speech = provider.generate(_WORDS)
+    if not speech.samples.any():
+        raise RuntimeError("it spoke nothing but silence")
+    return speech.duration
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            found[name] = importlib_metadata.version(name)
+        except importlib_metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""The tensors of upstream's files by upstream's names, without what its training puts around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.tensorfile import TensorFile, Tensors, read_pickled, unreadable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from realtts.accel.tensorfile import State
+
+__all__ = ["read_network"]
+
+_PREFIX = "ema_model."
+_COUNTERS = ("initted", "step", "update")
+_MEL = "mel_spec."
+
+
+def read_network(path: Path) -> Tensors:
+    """The network's tensors of a checkpoint of upstream's training, by upstream's names below ``ema_model.``.
+
+    What upstream drops is dropped: counters of the training, and the mel spectrogram's filters in old files.
+
+    Args:
+        path: ``.safetensors``, or ``.pt`` as upstream's trainer saves it, of which the averaged weights are taken, or
+            the last ones if it has no others.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read.
+    """
+    state = TensorFile(path) if path.suffix == ".safetensors" else _trained(path)
+    names = {name.removeprefix(_PREFIX): name for name in state}
+    wanted = {name: there for name, there in names.items() if name not in _COUNTERS and not name.startswith(_MEL)}
+    return Tensors(state, names=wanted)
+
+
+def _trained(path: Path) -> State:
+    content = read_pickled(path)
+    for key in ("ema_model_state_dict", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
+        raise unreadable(path, TypeError("it holds something else than named tensors"))
+    return content
