@@ -40,7 +40,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
     """The core alone, as an application without any plugin has it."""
-    session.install("-e", "./core[testing,hub,plot]", *TEST_TOOLS)
+    session.install("-e", "./core[testing,hub,plot,isolation]", *TEST_TOOLS)
     _test(session, "tests/core", "tests/conformance", "tests/isolation")
 
 

@@ -41,6 +41,7 @@ NAMES = [
     "InvalidOption",
     "InvalidPlugin",
     "InvalidText",
+    "InstallFailed",
     "IsolationError",
     "LadderExhausted",
     "Mark",

@@ -4,10 +4,13 @@ import importlib.metadata
 import importlib.util
 import json
 import logging
+import os
+import re
 import shutil
 import sys
 import time
 import venv
+import zipfile
 from pathlib import Path
 
 import psutil
@@ -121,3 +124,108 @@ def until():
 def loud(caplog):
     """What a worker logs at INFO and above arrives."""
     caplog.set_level(logging.INFO)
+
+
+TONE = """
+import numpy as np
+from realtts import Chunk, Environment, ProviderSpec, hookimpl
+
+class Tone:
+    @hookimpl
+    def load(self, context): return object()
+    @hookimpl
+    def generate(self, context, model, request):
+        for _ in request.text.split():
+            yield Chunk(np.full(2400, LEVEL, np.float32), 24000)
+
+spec = ProviderSpec(name="tone", summary="A tone per word", sample_rates=(24000,), plain="PACKAGE:Tone", MORE)
+"""
+
+
+def write_wheel(folder, name, version, files, metadata=""):
+    """A wheel without a build: names and contents of its files, and lines for its metadata."""
+    about = f"{name}-{version}.dist-info"
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        named = name.replace("_", "-")
+        everything = {
+            **files,
+            f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {named}\nVersion: {version}\n{metadata}",
+            f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        for inside, content in everything.items():
+            wheel.writestr(inside, content)
+        wheel.writestr(f"{about}/RECORD", "".join(f"{inside},,\n" for inside in everything) + f"{about}/RECORD,,\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def plugin_wheel():
+    """Wheels of a stranger's plugin: ``plugin_wheel(folder, version)``."""
+
+    def plugin_wheel(folder, version="1.0", *, level=0.1, more="", metadata="", name="realtts_tone", code=TONE):
+        code = code.replace("PACKAGE", name).replace("LEVEL", repr(level)).replace("MORE", more)
+        files = {
+            f"{name}.py": code,
+            f"{name}-{version}.dist-info/entry_points.txt": f"[realtts.providers]\ntone = {name}:spec\n",
+        }
+        return write_wheel(folder, name, version, files, f"Requires-Dist: realtts\nRequires-Dist: numpy\n{metadata}")
+
+    return plugin_wheel
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(tmp_path_factory):
+    """The wheels of everything that the core requires, packed again from what is installed here: no index is needed."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for name in required("realtts", set()):
+        pack(importlib.metadata.distribution(name), folder)
+    return folder
+
+
+def required(name, seen):
+    """Names of all distributions that one requires, directly or not."""
+    from packaging.requirements import Requirement
+
+    for line in importlib.metadata.distribution(name).requires or ():
+        wanted = Requirement(line)
+        key = wanted.name.lower().replace("_", "-")
+        if key in seen or (wanted.marker is not None and not wanted.marker.evaluate({"extra": ""})):
+            continue
+        seen.add(key)
+        required(key, seen)
+    return seen
+
+
+def pack(distribution, folder):
+    """Make a wheel of an installed distribution."""
+    about = next(file.parent for file in distribution.files if file.name == "WHEEL")
+    tags = re.findall(r"^Tag: (\S+)", distribution.read_text("WHEEL"), re.MULTILINE)
+    tag = "-".join(".".join(dict.fromkeys(part)) for part in zip(*(tag.split("-") for tag in tags), strict=True))
+    made = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json")
+    with zipfile.ZipFile(folder / f"{str(about).removesuffix('.dist-info')}-{tag}.whl", "w") as wheel:
+        names = []
+        for file in distribution.files:
+            keep = ".." not in file.parts and file.suffix != ".pyc" and not (file.parent == about and file.name in made)
+            if keep and file.locate().is_file():
+                names.append(file.as_posix())
+                wheel.write(file.locate(), file.as_posix())
+        record = f"{about.as_posix()}/RECORD"
+        wheel.writestr(record, "".join(f"{name},,\n" for name in (*names, record)))
+
+
+@pytest.fixture(scope="session")
+def uv_cache(tmp_path_factory):
+    """A cache of uv that the tests share."""
+    return tmp_path_factory.mktemp("uv-cache")
+
+
+@pytest.fixture
+def offline(monkeypatch, wheelhouse, uv_cache):
+    """No index: the wheels lie at hand, and pip's own variables say where."""
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_", "REALTTS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheelhouse))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(uv_cache))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")

@@ -6,12 +6,16 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from realtts.errors import SettingsError
 
-__all__ = ["PART", "cache_folder", "data_folder", "expanded", "write_whole"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["PART", "cache_folder", "config_files", "data_folder", "expanded", "write_whole"]
 
 PART = ".part"
 """Suffix of a file that is being written."""
@@ -38,6 +42,21 @@ def cache_folder(chosen: Path | None = None) -> Path:
     if chosen is None and not os.environ.get("REALTTS_DATA_DIR", "").strip():
         return platformdirs.user_cache_path("realtts", appauthor=False)
     return data_folder(chosen) / "cache"
+
+
+def config_files(environ: Mapping[str, str]) -> list[Path]:
+    """The settings files that there are, weakest first.
+
+    Raises:
+        SettingsError: ``REALTTS_CONFIG`` names no file.
+    """
+    if named := environ.get("REALTTS_CONFIG"):
+        path = expanded(Path(named), "REALTTS_CONFIG")
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
+            raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={named}", fix="correct or unset it")
+        return [path]
+    found = (platformdirs.user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))
+    return [path for path in found if path.is_file()]
 
 
 def expanded(path: Path, who: str) -> Path:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from realtts.errors import SettingsError, closest
-from realtts.folders import data_folder, expanded
+from realtts.folders import config_files, data_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -180,7 +180,7 @@ def resolve_settings(
                 raise _unknown(name, source(name))
             values[name], sources[name] = value, source(name)
 
-    for path in _config_files(environ):
+    for path in config_files(environ):
         top, own = _read_toml(path, provider)
         lay(top, lambda _, p=path: str(p))  # type: ignore[misc]
         lay(own, lambda _, p=path: f"{p} [providers.{provider}]")  # type: ignore[misc]
@@ -217,19 +217,6 @@ def _unknown(name: str, source: str) -> SettingsError:
         who=source,
         fix="see the settings reference for the names, or remove it",
     )
-
-
-def _config_files(environ: Mapping[str, str]) -> list[Path]:
-    """Existing files, weakest first."""
-    from platformdirs import user_config_path
-
-    if named := environ.get("REALTTS_CONFIG"):
-        path = expanded(Path(named), "REALTTS_CONFIG")
-        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={named}", fix="correct or unset it")
-        return [path]
-    found = (user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))
-    return [path for path in found if path.is_file()]
 
 
 def _read_toml(path: Path, provider: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -112,6 +112,49 @@ def test_broken_plugins(doctor, bad_plugins):
     assert "upper ok (some-extensions 1.0)" in out
 
 
+@pytest.fixture
+def isolated(work):
+    """A provider that is installed in an environment alone."""
+    from realtts.isolation.environments import FILE, IsolatedEnvironment, folder
+    from realtts.isolation.specs import spec_to_json
+    from realtts.spec import Checkpoint
+    from realtts.testing import fake_spec
+
+    weights = (Checkpoint("large", "owner/large", 5 << 20, "MIT", files=("model.bin",)),)
+    spec = spec_to_json(fake_spec(name="alone", torch=True, checkpoints=weights))
+    home = folder() / "alone"
+    home.mkdir(parents=True)
+    made = IsolatedEnvironment("alone", Path(sys.executable), spec, "0.1.0", {"realtts-alone": "3.0"}, "realtts-alone")
+    (home / FILE).write_text(json.dumps(made.as_json(home)), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("isolated")
+def test_isolated_providers(doctor, cli, monkeypatch):
+    """They are listed with the reason, need no torch here, and their weights are known."""
+    result = doctor()
+    out = " ".join(result.out.split())
+    assert result.code == 0
+    assert "alone ok (realtts-alone 3.0), isolated: its plugin is not installed here" in out
+    assert "fake ok (fake-plugin 1.0), in process: its plugin is installed here" in out
+    assert "runs isolated: its plugin is not installed here" in " ".join(cli("providers").out.split())
+    assert "large" in cli("models").out
+    monkeypatch.setenv("REALTTS_ISOLATION", "never")
+    result = doctor()
+    assert result.code == 1
+    assert "'alone' cannot run: its plugin is not installed here, and isolation is 'never'" in result.out
+    assert "      realtts install alone" in result.out
+
+
+def test_what_does_not_fit_here(doctor, monkeypatch):
+    """Packages that a plugin cannot use, with the command that lets it be."""
+    monkeypatch.setattr("realtts.cli.conflicts.conflicts", lambda distribution, spec: ["a wants b==1, here is 2"])
+    result = doctor()
+    out = " ".join(result.out.split())
+    assert result.code == 1
+    assert "'fake' may not work beside what is installed here: a wants b==1, here is 2" in out
+    assert "realtts install fake --from fake-plugin" in out
+
+
 def test_torch_is_missing(doctor, monkeypatch):
     """A provider that runs on torch wants it installed."""
     from realtts import Installed

@@ -1,4 +1,4 @@
-"""The conformance suite on the plain variant."""
+"""The conformance suite on both variants."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtts.spec import ProviderSpec
 from realtts.testing import ProviderConformance
+from realtts.testing.conformance.fixtures import ConformanceFixtures
+from realtts.testing.conformance.speaking import SpeakingTests
 from realtts_qwen3 import spec as own
 from realtts_qwen3.testing import write_random_checkpoint
 
@@ -44,3 +48,45 @@ class TestPlain(ProviderConformance):
     def options(self) -> dict[str, Any]:
         """Few frames: it is not the sound that is judged."""
         return {"max_new_tokens": 8}
+
+
+class TestOptimized(TestPlain):
+    """The same of the optimized variant."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own, as far as this checkpoint goes."""
+        return replace(own, capabilities=own.capabilities - {"clone"})
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Only float32 promises that a batch equals its requests."""
+        return {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none"}
+
+
+class TestCloning(SpeakingTests, ConformanceFixtures):
+    """What a model that speaks only with the voice of a recording can show of the suite: its part about speech."""
+
+    test_clones = None  # every test here clones
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own, as far as this checkpoint goes."""
+        return replace(own, capabilities=own.capabilities - {"voices"})
+
+    @pytest.fixture
+    def model(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """It clones, and ends by itself after some frames."""
+        folder = tmp_path_factory.mktemp("clones")
+        write_random_checkpoint(folder, model="0.6b-base", eos_bias=3.0)
+        return folder
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> dict[str, Any]:
+        """Voices are kept in a folder of their own."""
+        return {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none", "data_dir": str(tmp_path)}
+
+    @pytest.fixture
+    def options(self, reference: tuple[NDArray[np.float32], int]) -> dict[str, Any]:
+        """A recording with its words."""
+        return {"max_new_tokens": 8, "voice": reference, "reference_text": "These are the words."}

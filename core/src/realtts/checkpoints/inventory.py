@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.checkpoints.wanted import Entry
-    from realtts.spec import Checkpoint
+    from realtts.spec import Checkpoint, ProviderSpec
 
 __all__ = ["Kept", "inventory", "remove"]
 
@@ -56,7 +56,7 @@ class Kept:
 
 
 def inventory() -> list[Kept]:
-    """Every checkpoint that an installed provider names, then what else was fetched. Asks the disk only."""
+    """Every checkpoint of the providers, isolated ones included, then what else was fetched. Asks the disk only."""
     found = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
     known = {(kept.repo, kept.commit) for kept in found}
     others: dict[tuple[str, str], Kept] = {}
@@ -91,10 +91,20 @@ def remove(kept: Kept) -> int:
 
 
 def _named() -> Iterator[tuple[str, Checkpoint]]:
-    for entry in registry.installed():
-        for checkpoint in entry.spec.checkpoints if entry.spec is not None else ():
+    for name, spec in sorted(_specs().items()):
+        for checkpoint in spec.checkpoints:
             if checkpoint.source:
-                yield entry.name, checkpoint
+                yield name, checkpoint
+
+
+def _specs() -> dict[str, ProviderSpec]:
+    """The providers that are installed here or in environments of their own, those that cannot be used left out."""
+    from realtts.isolation.environments import listed
+    from realtts.isolation.specs import spec_from_json
+    from realtts.settings import resolve_settings
+
+    isolated = {one.name: spec_from_json({**one.spec, "options": None}) for one in listed(resolve_settings().settings)}
+    return isolated | {entry.name: entry.spec for entry in registry.installed() if entry.spec is not None}
 
 
 def _kept(provider: str, checkpoint: Checkpoint) -> Kept:

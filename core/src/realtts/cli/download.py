@@ -49,11 +49,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _download(arguments: argparse.Namespace) -> None:
-    from realtts import checkpoints, registry
+    from realtts import checkpoints
     from realtts.errors import CheckpointError
+    from realtts.isolation.choice import choose
     from realtts.validate import resolve_checkpoint
 
-    checkpoint = resolve_checkpoint(arguments.model, registry.get_spec(arguments.name))
+    checkpoint = resolve_checkpoint(arguments.model, choose(arguments.name, {}, None).spec)
     if checkpoint is None or not (checkpoint.source or checkpoint.path):
         _finish(
             arguments, {"provider": arguments.name, "files": {}}, "Nothing to download: the plugin has all it needs."

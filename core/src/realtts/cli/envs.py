@@ -74,9 +74,14 @@ def _described(one: Kept) -> dict[str, Any]:
 
 def _row(one: Kept) -> tuple[str, ...]:
     versions = one.environment.versions if one.environment else {}
-    plugin = f"{one.distribution} {versions.get(one.distribution, '')}".strip()
     columns = (versions.get(name, "-") for name in ("realtts", "python", "torch"))
-    return (one.name, plugin or "-", *columns, console.size(one.size_bytes), "BROKEN" if one.fault else "ok")
+    return (
+        one.name,
+        versions.get(one.distribution, "-"),
+        *columns,
+        console.size(one.size_bytes),
+        "BROKEN" if one.fault else "ok",
+    )
 
 
 def _fix(one: Kept) -> str:

@@ -46,11 +46,11 @@ def add_parser(commands: Any) -> None:
         """,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="provider")
-    parser.add_argument(
-        "--all", action="store_true", help="every provider of realtts; with --from, those in FOLDER/NAME"
-    )
+    parser.add_argument("--all", action="store_true", help="every provider of realtts; with --from DIR, those in DIR")
     parser.add_argument("--from", dest="source", metavar="PATH|SPEC", help="folder, wheel, address or requirement")
-    parser.add_argument("--extra", dest="extras", action="append", default=[], help="extra of the plugin; repeatable")
+    parser.add_argument(
+        "--extra", dest="extras", action="append", default=[], metavar="EXTRA", help="extra of the plugin; repeatable"
+    )
     parser.add_argument("--python", help="version or path; default: this one, if the plugin allows it")
     parser.add_argument(
         "--torch",
@@ -120,12 +120,8 @@ def _installed(wanted: Wanted, *, debug: bool, quiet: bool) -> dict[str, Any]:
     if not quiet:
         words = "is installed" if made else "is installed already; --upgrade makes it anew"
         console.out(f"{wanted.name} {words}: {about}")
-    return {
-        "name": wanted.name,
-        "made": made,
-        "python": str(environment.python),
-        "versions": dict(environment.versions),
-    }
+    versions = dict(environment.versions)
+    return {"name": wanted.name, "made": made, "python": str(environment.python), "versions": versions}
 
 
 def _wanted(arguments: argparse.Namespace) -> list[Wanted]:
@@ -205,7 +201,9 @@ def _progress(name: str, *, debug: bool) -> Iterator[Callable[[str, str], None]]
 
         def tell(phase: str, words: str) -> None:
             nonlocal last
-            if debug or phase != last:
+            if words.startswith("warning:"):
+                console.err(f"{name}: {words}")
+            elif debug or phase != last:
                 console.err(f"{name}: {words if debug or phase == 'wait' else _PHASES[phase]}")
             last = phase
 
@@ -215,4 +213,10 @@ def _progress(name: str, *, debug: bool) -> Iterator[Callable[[str, str], None]]
     from rich.markup import escape
 
     with Console(stderr=True).status(name) as status:
-        yield lambda phase, words: status.update(escape(f"{name}: {_PHASES[phase]}: {words}"[: console.width() - 4]))
+
+        def show(phase: str, words: str) -> None:
+            if words.startswith("warning:"):
+                console.err(f"{name}: {words}")
+            status.update(escape(f"{name}: {_PHASES[phase]}: {words}"[: console.width() - 4]))
+
+        yield show

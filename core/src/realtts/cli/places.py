@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.isolation.environments import IsolatedEnvironment
+    from realtts.settings import Settings
 
 __all__ = ["HERE", "ISOLATED", "NOWHERE", "Place", "isolated_environments", "isolation_of", "place_of"]
 
@@ -28,26 +30,31 @@ class Place(NamedTuple):
 
 def isolated_environments() -> Mapping[str, IsolatedEnvironment]:
     """The environments that can be read, by provider."""
-    from realtts.errors import SettingsError
     from realtts.isolation.environments import listed
-    from realtts.settings import resolve_settings
 
-    try:
-        settings = resolve_settings().settings
-    except SettingsError:  # the doctor tells what is wrong with them
-        settings = None
-    return {environment.name: environment for environment in listed(settings)}
+    return {environment.name: environment for environment in listed(_settings(None))}
 
 
 def isolation_of(name: str) -> str:
     """The setting ``isolation`` of a provider; its default where the settings are wrong."""
+    settings = _settings(name)
+    return settings.isolation if settings is not None else "auto"
+
+
+def _settings(name: str | None) -> Settings | None:
+    """The settings; None where nothing is set, or wrongly, which the doctor tells."""
     from realtts.errors import SettingsError
-    from realtts.settings import resolve_settings
+    from realtts.folders import config_files
 
     try:
-        return resolve_settings(name).settings.isolation
+        # pydantic, which reads them, costs more than all the rest of the listing.
+        if not config_files(os.environ) and not os.environ.get("REALTTS_ISOLATION"):
+            return None
+        from realtts.settings import resolve_settings
+
+        return resolve_settings(name).settings
     except SettingsError:
-        return "auto"
+        return None
 
 
 def place_of(*, installed: bool, broken: bool, isolated: bool, setting: str) -> Place:

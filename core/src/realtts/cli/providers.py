@@ -24,7 +24,8 @@ def add_parser(commands: Any) -> None:
         _providers,
         """List the installed providers and extensions.
 
-        Broken ones are listed with the reason, and those that run in an environment of their own. Nothing is loaded, so this takes a fraction of a second.
+        Those that run in an environment of their own are listed too, broken ones with the reason. Nothing is loaded,
+        so this takes a fraction of a second.
 
         Examples:
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import IsolationError
-from realtts.settings import data_dir
+from realtts.folders import data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def install_command(name: str) -> str:
 
 def folder(settings: Settings | None = None) -> Path:
     """Where the environments lie, a folder for each; it need not exist."""
-    return data_dir(settings) / "environments"
+    return data_folder(settings.data_dir if settings is not None else None) / "environments"
 
 
 def find(name: str, settings: Settings | None = None) -> IsolatedEnvironment | None:

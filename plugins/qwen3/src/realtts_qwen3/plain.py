@@ -82,7 +82,7 @@ class Plain:
         if request.cancelled():
             return
         before = prompt.codes if prompt is not None and ask.reference else None
-        with stages.timed(context, "codec", steps=1, dtype="float32"):
+        with stages.timed(context, "codec", steps=len(codes), dtype="float32"):
             samples = model.networks.samples(codes, before)
         reason: FinishReason = "stop" if ended else "length"
         yield Chunk(samples, RATE, tokens=len(codes), finish_reason=reason, warnings=ask.warnings)

@@ -40,8 +40,8 @@ TOKENS_PER_CHAR = 0.85
 """12.5 frames a second, at about 15 characters a second."""
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.03, "int8": 0.1, "audio": 1e-4, "streaming": 1e-5}
-"""What is promised of our networks against upstream's; of lower precision about twice what random weights of both
-sizes were measured to give."""
+"""What is promised of our networks against upstream's. Random weights gave, tiny and at full size, 0.006 and 0.007 in
+bfloat16, 0.025 and 0.040 in int8."""
 
 
 def write_random_checkpoint(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["failure"]
 
-_SHOWN = 4
+_SHOWN = 6
 
 
 class _Known(NamedTuple):
@@ -37,7 +37,8 @@ _TABLE = (
         "set REALTTS_DATA_DIR to a folder that can be written",
     ),
     _known(
-        r"python-build-standalone|no interpreter found|no download (is )?available|failed to inspect python|no virtual environment or system",
+        r"python-build-standalone|no interpreter found"
+        r"|no download (is )?available|failed to inspect python|no virtual environment or system",
         "there is no such Python",
         "install it, or choose another one: --python 3.11",
     ),

@@ -208,9 +208,8 @@ def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
         fault = error.what
     except IsolationError as error:
         fault = error.what
-    return Kept(
-        home.name, home, found, found.distribution if found is not None else "", _size(home) if size else 0, fault, lockfile
-    )  # fmt: skip
+    distribution = found.distribution if found is not None else ""
+    return Kept(home.name, home, found, distribution, _size(home) if size else 0, fault, lockfile)
 
 
 def _fault(environment: IsolatedEnvironment) -> str | None:

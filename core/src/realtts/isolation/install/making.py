@@ -119,10 +119,11 @@ def _build(uv: Uv, wanted: Wanted, build: Path, lock: int) -> IsolatedEnvironmen
     wheels = build / keeping.WHEELS
     wheels.mkdir()
     core = packing.pack_core(wheels)
-    uv.tell("stage", f"getting {wanted.source or distribution_name(wanted.name)}")
+    source = _source(wanted)
+    uv.tell("stage", f"getting {source}")
     staging = build / "staging"
     staged = stage(
-        uv, wanted.name, wanted.source or distribution_name(wanted.name), extras=wanted.extras, work=staging,
+        uv, wanted.name, source, extras=wanted.extras, work=staging,
         wheels=wheels, python=building.python_wanted(wanted.python, ""),
     )  # fmt: skip
     keeping.discard(staging)
@@ -162,6 +163,15 @@ def _completed(wanted: Wanted, told: dict[str, Any]) -> Wanted:
     )
 
 
+def _source(wanted: Wanted) -> str:
+    """Where the plugin comes from: of a distribution, the version that a lock has."""
+    source = wanted.source or distribution_name(wanted.name)
+    if wanted.locked is None:
+        return source
+    lines = _lines(wanted)
+    return next((line for line in lines if normalized(line) == normalized(source) and "==" in line), source)
+
+
 def _recipe(wanted: Wanted, staged: Staged) -> dict[str, Any]:
     return {
         "source": wanted.source if staged.wheel is None or wanted.source is None else absolute(wanted.source),
@@ -179,21 +189,14 @@ def _portable(pinned: str, staged: Staged, core: Path) -> str:
     names = {"realtts": f"realtts=={version}"}
     if staged.wheel is not None:
         names[normalized(staged.distribution)] = f"{staged.distribution}=={staged.version}"
-    return "".join(f"{names.get(normalized(line), line)}\n" for line in pinned.splitlines() if line.strip())
+    lines = sorted(filter(normalized, pinned.splitlines()), key=normalized)
+    return "".join(f"{names.get(normalized(line), line)}\n" for line in lines)
 
 
 def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
     """A lock with this core, and with the plugin from where it is taken now."""
-    assert wanted.locked is not None
-    try:
-        lines = wanted.locked.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InstallFailed(
-            f"{wanted.locked} cannot be read: {error}", who=f"installing {wanted.name!r}",
-            fix="name the requirements.lock of an environment: --locked FILE", phase="resolve",
-        ) from error  # fmt: skip
     plugin = normalized(staged.distribution)
-    kept = [line for line in lines if normalized(line) and normalized(line) != "realtts"]
+    kept = [line for line in _lines(wanted) if normalized(line) != "realtts"]
     if not any(normalized(line) == plugin for line in kept):
         raise InstallFailed(
             f"{wanted.locked} is not a lock of {staged.distribution}", who=f"installing {wanted.name!r}",
@@ -202,6 +205,19 @@ def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
     if staged.wheel is not None:
         kept = [staged.requirement if normalized(line) == plugin else line for line in kept]
     return "".join(f"{line}\n" for line in (f"realtts @ {core.as_uri()}", *kept))
+
+
+def _lines(wanted: Wanted) -> list[str]:
+    """What the lock pins."""
+    assert wanted.locked is not None
+    try:
+        lines = wanted.locked.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InstallFailed(
+            f"{wanted.locked} cannot be read: {error}", who=f"installing {wanted.name!r}",
+            fix="name the requirements.lock of an environment: --locked FILE", phase="stage",
+        ) from error  # fmt: skip
+    return [line for line in lines if normalized(line)]
 
 
 def _check_name(name: str) -> None:

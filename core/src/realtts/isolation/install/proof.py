@@ -66,12 +66,9 @@ def _proved(name: str, speak: str) -> dict[str, Any]:
 
 
 def _spoken(spec: ProviderSpec) -> float:
-    """Seconds of audio that it made of a few words."""
+    """Seconds of audio that it made of a few words; silence counts as a failure of its stage."""
     with RealProvider(spec.name, isolation="never") as provider:
-        speech = provider.generate(_WORDS)
-    if not speech.samples.any():
-        raise RuntimeError("it spoke nothing but silence")
-    return speech.duration
+        return provider.generate(_WORDS).duration
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
@@ -52,14 +51,13 @@ def prove(name: str, python: Path, *, speak: str = "free", lock: int | None = No
             told = "; ".join(line.strip() for line in lines if line.strip())[-400:]
             raise _failed(name, told or f"{type(error).__name__}: {error}", lines) from error
     if found["error"] is not None:
-        with contextlib.suppress(KeyError):
-            raise _failed(name, found["error"], found["traceback"].split("\n"))
+        raise _failed(name, found["error"], tuple(found["traceback"].split("\n")))
     return found
 
 
-def _failed(name: str, what: str, lines: Any) -> InstallFailed:
+def _failed(name: str, what: str, lines: tuple[str, ...]) -> InstallFailed:
     return InstallFailed(
         f"the plugin does not work in its environment: {what.rstrip('.')}", who=f"installing {name!r}",
         fix="report it to the plugin's authors, with what 'realtts --debug install' shows", phase="prove",
-        output=tuple(lines),
+        output=lines,
     )  # fmt: skip
