@@ -1,6 +1,7 @@
 """Weights of networks that are no modules: all are found, each once, and moved as a module's are."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -82,6 +83,54 @@ def test_weights_of_inference_mode_are_refused():
         network.layers.append(torch.ones(3))
     with pytest.raises(OffloadError, match=r"'layers\[2\]' was made in inference mode"):
         OffloadedModule(network, "cpu")
+
+
+class Lazy(Mapping):
+    """Makes its values when they are asked for."""
+
+    def __getitem__(self, name):
+        pytest.fail("it was asked")
+
+    def __iter__(self):
+        return iter(["a"])
+
+    def __len__(self):
+        return 1
+
+
+def test_what_may_be_work_is_not_followed():
+    """Mappings that make their values, and the objects of bound methods: a file that is read, say."""
+    network = Network()
+    names = [name for name, _ in held_tensors(network, "cpu")]
+    network.file = Lazy()
+    network.read = Network().__call__
+    assert [name for name, _ in held_tensors(network, "cpu")] == names
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda whole: [whole.view(6)], r"'\[0\]' is a view"),
+        (lambda whole: [torch.ones(2), whole[0]], r"'\[1\]' is a view"),
+        (lambda whole: [whole, whole[0].detach()], r"'\[[01]\]' and '\[[01]\]' lie on the same memory"),
+        (lambda whole: [whole, whole.detach()], r"'\[[01]\]' and '\[[01]\]' lie on the same memory"),
+    ],
+    ids=["view", "part", "overlapping", "the same"],
+)
+def test_entangled_memory_is_refused(make, named):
+    """A view would keep its base's memory, two tensors on the same memory would part; both are named."""
+    with pytest.raises(OffloadError, match=named):
+        OffloadedModule(make(torch.ones(2, 3)), "cpu")
+
+
+def test_stretches_of_one_storage_are_weights_of_their_own():
+    """As cuDNN's recurrent networks have them: each gets its memory, and all values stay."""
+    whole = torch.arange(6.0)
+    parts = [whole[:2].detach(), whole[2:].detach()]
+    offloaded = OffloadedModule(parts, "cpu", copy=lambda tensor, _: tensor.clone())
+    with offloaded.use() as (first, second):
+        assert torch.equal(torch.cat([first, second]), torch.arange(6.0))
+        assert first.untyped_storage().data_ptr() != second.untyped_storage().data_ptr()
 
 
 def test_turns_while_items_are_made():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 
 import pytest
 
 import realtts
 from realtts import Checkpoint, CheckpointCorrupt, CheckpointError, CheckpointMissing, InvalidPlugin, checkpoints
+from realtts.checkpoints import Files
 from realtts.testing import FakeHub, fake_spec
 
 huggingface_hub = pytest.importorskip("huggingface_hub")
@@ -187,6 +189,18 @@ class TestFolders:
         assert files["model.pt"] == tmp_path / "model.pt"
         assert files.revision is None
         assert checkpoints.plan(tmp_path, WANTED) is None
+
+    def test_its_identity_is_its_files(self, tmp_path):
+        """It changes with one that is asked about, and with no other; a commit needs no look at files."""
+        for name in ("a", "b"):
+            (tmp_path / name).write_text("1")
+        files = Files({name: tmp_path / name for name in ("a", "b")}, source=str(tmp_path))
+        before = files.identity("a", "c")
+        (tmp_path / "b").write_text("22")
+        assert files.identity("a", "c") == before
+        os.utime(tmp_path / "a", ns=(1, 1))
+        assert files.identity("a", "c") != before
+        assert Files({"a": tmp_path / "gone"}, source="o/n", revision="c0").identity("a") == "o/n@c0"
 
     def test_names_everything_that_is_missing(self, tmp_path):
         """One error for all of it."""

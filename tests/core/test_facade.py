@@ -208,6 +208,8 @@ class TestRunaway:
         *_, last = tts.stream("Hello there, my friend", seed=5, hasty_seeds=[5])
         assert "ended too early" in last.warnings[0]
         assert tts.generate("Hi. - - - - - - -", seed=5).warnings == ()
+        limited = tts.generate("Hello there, my friend", seed=5, hasty_seeds=[5], max_new_tokens=9)
+        assert limited.metrics.retries == 1
 
     def test_asking_for_a_length_is_no_runaway(self, tts):
         """Reaching the caller's own limit is what was asked for: no retry, no warning."""
@@ -283,8 +285,10 @@ class TestVoices:
     def test_provider_that_needs_the_words(self, make, recording):
         """reference_text is required by some."""
         tts = make(reference_text="required")
-        with pytest.raises(errors.VoiceUnsupported, match="words"):
-            tts.generate("Hello", voice=recording)
+        for blank in (None, "", "  "):
+            with pytest.raises(errors.VoiceUnsupported, match="words"):
+                tts.generate("Hello", voice=recording, reference_text=blank)
+        assert make().generate("Hello", voice=recording, reference_text="").duration > 0
         assert tts.generate("Hello", voice=recording, reference_text="La la").duration > 0
 
     def test_words_without_a_recording(self, tts):

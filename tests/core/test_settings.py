@@ -79,6 +79,15 @@ def test_variables_of_the_older_documents_work(variable, value, field, expected)
     assert variable in layers.sources[field]
 
 
+def test_switching_compilation_off_means_graphs_too():
+    """The document's variable is about both; switching it on leaves graphs to the machine."""
+    off = resolve_settings("chatterbox", environ={"CHATTERBOX_COMPILATION": "false"})
+    assert (off.settings.compile, off.settings.cuda_graphs) == (False, False)
+    assert "CHATTERBOX_COMPILATION" in off.sources["cuda_graphs"]
+    on = resolve_settings("chatterbox", environ={"CHATTERBOX_COMPILATION": "true"})
+    assert (on.settings.compile, on.settings.cuda_graphs) == (True, "auto")
+
+
 def test_older_variables_give_way(tmp_path):
     """One of another provider is ignored, one of this provider beats the general one, REALTTS_ beats both."""
     assert resolve_settings("f5", environ={"CHATTERBOX_DTYPE": "float16"}).settings.dtype == "auto"

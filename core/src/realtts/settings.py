@@ -133,11 +133,18 @@ class _Legacy(NamedTuple):
     field: str
     provider: str | None = None
     invert: bool = False
+    off_too: tuple[str, ...] = ()
 
+    def fields(self, value: str) -> tuple[str, ...]:
+        """All that it sets: switching it off may switch off more."""
+        return (self.field, *self.off_too) if _TRUTH.get(value.strip().lower()) is False else (self.field,)
+
+
+_TRUTH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 _LEGACY: dict[str, _Legacy] = {
     "CHATTERBOX_DTYPE": _Legacy("dtype", "chatterbox"),
-    "CHATTERBOX_COMPILATION": _Legacy("compile", "chatterbox"),
+    "CHATTERBOX_COMPILATION": _Legacy("compile", "chatterbox", off_too=("cuda_graphs",)),  # its document means both
     "CHATTERBOX_CPU_OFFLOAD": _Legacy("cpu_offload", "chatterbox"),
     "DISABLE_OPTIMIZATION": _Legacy("optimize", invert=True),
     "ENABLE_TORCH_COMPILE": _Legacy("compile"),
@@ -250,21 +257,20 @@ def _from_legacy(environ: Mapping[str, str], provider: str | None) -> dict[str, 
     for name, legacy in sorted(_LEGACY.items(), key=lambda item: item[1].provider is not None):
         value = environ.get(name, "").strip()
         if value and legacy.provider in {None, provider}:
-            found[legacy.field] = _inverted(name, value) if legacy.invert else value
+            found |= dict.fromkeys(legacy.fields(value), _inverted(name, value) if legacy.invert else value)
     return found
 
 
 def _inverted(name: str, value: str) -> bool:
-    truth = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if value.lower() not in truth:
+    if value.lower() not in _TRUTH:
         raise SettingsError(f"is {value!r}", who=name, fix="write true or false")
-    return not truth[value.lower()]
+    return not _TRUTH[value.lower()]
 
 
 def _legacy_name(field: str, environ: Mapping[str, str], provider: str | None) -> str:
     names = [
         name
         for name, legacy in _LEGACY.items()
-        if legacy.field == field and environ.get(name) and legacy.provider in {None, provider}
+        if field in legacy.fields(environ.get(name, "")) and environ.get(name) and legacy.provider in {None, provider}
     ]
     return max(names, key=lambda name: _LEGACY[name].provider is not None)

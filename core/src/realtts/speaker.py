@@ -194,10 +194,10 @@ class Speaker:
 
     def _wrong_length(self, row: Row) -> str:
         """What is wrong with the length of the row's audio, if that is out of proportion to the text."""
-        if row.plan.limited or self._forced:
+        if self._forced:
             return ""
         if row.finish == "length":
-            return "ran into its length cap"
+            return "" if row.plan.limited else "ran into its length cap"
         spoken = sum(char.isalnum() for char in row.request.text)
         least = self._ladder.spec.min_seconds_per_char * spoken / row.request.speed
         early = row.finish == "stop" and not row.plan.markup and row.seconds < least

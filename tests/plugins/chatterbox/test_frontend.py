@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from realtts.errors import TextTooLong, UnknownLanguage
-from realtts_chatterbox.frontend import prepare
+from realtts_chatterbox.frontend import TOKENS_PER_SECOND, prepare
 from realtts_chatterbox.options import ChatterboxOptions
 from realtts_chatterbox.text import punctuated
 
@@ -133,6 +133,8 @@ def test_limits(parts_of) -> None:
     short, long = ask_of(parts, "Hello."), ask_of(parts, "Hello. " * 20)
     assert 0 < short.most < long.most
     assert ask_of(parts, "a" * 100, language="ko").most > ask_of(parts, "a" * 100).most
+    assert ask_of(parts, "$1,234,567.89").most >= 8 * TOKENS_PER_SECOND
+    assert ask_of(parts, "99 %").most - ask_of(parts, "ab c").most == round(3 * 0.6 * TOKENS_PER_SECOND)
     assert (ask_of(parts, forced=7).least, ask_of(parts, forced=7).most) == (7, 7)
     assert ask_of(parts, max_new_tokens=9).most == 9
     with pytest.raises(TextTooLong):

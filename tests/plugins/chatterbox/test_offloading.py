@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ import torch
 
 from realtts import RealProvider
 from realtts.accel.offload import TakingTurns
-from realtts.context import Rung
+from realtts.accel.turns import Turns
 from realtts_chatterbox import spec
-from realtts_chatterbox.offloading import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 
 TEXT = "Hello there, my dear friend, how are you?"
 EXACT = {"dtype": "float32", "quantization": "none", "strict": True}
@@ -66,12 +64,6 @@ def make(folders, tmp_path, monkeypatch):
         provider.close()
 
 
-def context_of(device, **settings):
-    """As much of a context as the rungs need."""
-    given = {"cpu_offload": True, "cuda_graphs": "auto", **settings}
-    return SimpleNamespace(device=device, settings=SimpleNamespace(**given))
-
-
 @pytest.mark.parametrize("kind", ["english", "turbo"])
 def test_it_sounds_the_same(make, kind, recording, monkeypatch):
     """Whole and streamed, with a voice that is read for it; never does everything lie there, and in the end nothing."""
@@ -98,24 +90,6 @@ def test_it_sounds_the_same(make, kind, recording, monkeypatch):
     moving.unload()
     turns.clear()
     assert device.nbytes() == 0
-
-
-def test_graphs_and_offloading_exclude_each_other():
-    """By themselves graphs are left out; asked for together, the second is refused with both switches."""
-    rungs = [Rung("bf16+cuda_graphs", {"cuda_graphs": True}), Rung("bf16", {"cuda_graphs": False})]
-    both = context_of("cuda", cuda_graphs=True)
-    assert [rung.name for rung in offload_rungs(context_of("cuda"), rungs)] == ["bf16"]
-    assert offload_rungs(context_of("cuda", cpu_offload=False), rungs) == rungs
-    assert offload_rungs(both, rungs) == rungs
-    reason = why_no_graphs_offloaded(both)
-    assert "cuda_graphs=False" in reason
-    assert "cpu_offload=False" in reason
-    assert why_no_graphs_offloaded(context_of("cuda", cuda_graphs=False)) is None
-
-
-def test_nothing_moves_on_the_host():
-    """Weights that compute on the CPU are where they wait already."""
-    assert not turns_of(context_of("cpu")).offloaded
 
 
 @pytest.mark.gpu

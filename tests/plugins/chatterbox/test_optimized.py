@@ -12,6 +12,7 @@ from realtts import RealProvider
 from realtts.hookspecs import STAGES
 from realtts.testing import faulty
 from realtts_chatterbox import spec
+from realtts_chatterbox.testing import write_random_checkpoint
 from realtts_chatterbox.watermark import Watermarker
 
 TEXT = "Hello there, my dear friend, how are you?"
@@ -30,9 +31,9 @@ def make(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
     made = []
 
-    def make(kind="english", used=spec, **settings):
+    def make(kind="english", used=spec, path=None, **settings):
         given = {"device": "cpu", "threads": 1, "force_tokens_per_char": 1.0, **settings}
-        made.append(RealProvider(used, model=folders(kind), **given))
+        made.append(RealProvider(used, model=path or folders(kind), **given))
         return made[-1]
 
     yield make
@@ -123,8 +124,11 @@ def test_every_stage_falls_back(make, stage):
     """To plain at last, with each reason."""
     tts = make(used=faulty(spec, stage), force_tokens_per_char=0.5)
     if stage == "unload":
-        tts.generate("Hm.")
+        assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
         tts.unload()
+        status = tts.get_provider_status()
+        assert not status["loaded"]
+        assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
         return
     speech = tts.generate("Hm.", seed=1, watermark=False)
     status = tts.get_provider_status()
@@ -147,6 +151,20 @@ def test_a_voice_is_computed_once_for_every_process(make, recording, monkeypatch
     again = tts.generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
     np.testing.assert_array_equal(again.samples, first.samples)
     assert tts.get_provider_status()["cache"]["disk_hits"] == 1
+
+
+@pytest.mark.parametrize("optimize", [True, False], ids=["optimized", "plain"])
+def test_a_voice_belongs_to_its_weights(make, recording, tmp_path, optimize):
+    """Weights that are exchanged in their folder get a voice of their own, not the one that others read."""
+    folder, told = tmp_path / "weights", {"voice": recording, "seed": 1, "watermark": False}
+    write_random_checkpoint(str(folder), seed=1, f0_bias=120.0)
+    given = {"optimize": optimize, "path": folder} | (EXACT if optimize else {})
+    first = make(**given).generate("Hm.", **told).samples
+    write_random_checkpoint(folder, seed=2, f0_bias=120.0)
+    found = make(**given).generate("Hm.", **told).samples
+    expected = make(**given, data_dir=tmp_path / "fresh").generate("Hm.", **told).samples
+    np.testing.assert_array_equal(found, expected)
+    assert not np.array_equal(found, first)
 
 
 def test_guidance_of_nothing_needs_no_second_row(make):
@@ -234,9 +252,32 @@ def test_it_names_what_it_gave_up(make):
     assert details["flow_dtype"] == "float32"
 
 
+@pytest.mark.parametrize(("asked", "runs"), [("auto", "own"), ("sdpa", "sdpa"), ("math", "sdpa")])
+def test_it_tells_what_runs(make, asked, runs):
+    """Not what was asked for: on the CPU nothing moves, and nothing here is compiled."""
+    tts = make(**EXACT, attention=asked, cpu_offload=True)
+    tts.load()
+    details = tts.get_provider_status()["optimization_details"]
+    assert (details["attention"], details["compile"], details["offload"]) == (runs, False, False)
+
+
+def test_the_smallest_chunk_sounds_at_once(make):
+    """As soon as the chunk and its look-ahead are drawn; with fewer tokens the vocoder would hold all of it back."""
+    tts = make(**EXACT, force_tokens_per_char=3.0)
+    with tts.stream(TEXT, seed=5, watermark=False, chunk_tokens=15, lookahead_tokens=5) as stream:
+        drawn = 0
+        for chunk in stream:
+            drawn += chunk.tokens
+            if len(chunk.samples):
+                break
+        assert len(chunk.samples) == 5 * 960
+        assert drawn == 15 + 5
+        stream.close()
+
+
 def test_the_stream_is_the_plugins(make):
     """Chunk size and look-ahead reach it."""
     tts = make(**EXACT, force_tokens_per_char=3.0)
-    small = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=12, lookahead_tokens=3) if len(c.samples)]
+    small = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=15, lookahead_tokens=3) if len(c.samples)]
     large = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=60, lookahead_tokens=20) if len(c.samples)]
     assert small[0].duration < large[0].duration

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -48,6 +49,7 @@ def test_checkpoints() -> None:
         {"top_p": 0.0},
         {"n_cfm_timesteps": 0},
         {"lookahead_tokens": 2},
+        {"chunk_tokens": 14},
         {"emotion": "furious"},
         {"quality": "best"},
         {"speed": 1},
@@ -69,3 +71,11 @@ def test_emotions_lie_in_range() -> None:
     """Every name is an exaggeration that may be given as a number."""
     for name, value in EMOTIONS.items():
         assert ChatterboxOptions(emotion=name, exaggeration=value).exaggeration == value
+
+
+def test_the_readme_lists_the_overrides() -> None:
+    """As the file beside it has them."""
+    root = Path(__file__).parents[3] / "plugins/chatterbox"
+    wanted = [line for line in (root / "overrides.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+    block = (root / "README.md").read_text("utf-8").split("```text\n")[1].split("```")[0]
+    assert [line.strip() for line in block.splitlines() if line.strip()] == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices import VoiceCache
-from realtts_f5.frontend import MOST_FRAMES, prepare
+from realtts_f5.configurations import CONFIGURATIONS
+from realtts_f5.durations import MOST_FRAMES
+from realtts_f5.frontend import prepare
 from realtts_f5.noise import chunk_noise, chunk_seed
 from realtts_f5.options import F5Options
 from realtts_f5.text import Vocabulary
@@ -163,29 +166,74 @@ def test_what_the_vocabulary_lacks_is_told(recording) -> None:
             plan_of(recording, text)
 
 
+def test_what_the_vocabulary_lacks_takes_no_time(recording) -> None:
+    """Symbols and length are those of the text without it, and a chunk of nothing else is not spoken."""
+    plain = plan_of(recording, "Hello there, my friends.").chunks
+    for text in (
+        "Hello there, my friends\U0001f600\U0001f600.",
+        "Hello \u2603 there, my friends.",
+        "Hello\u2603there, my friends.",
+    ):
+        assert [(c.ids, c.frames) for c in plan_of(recording, text).chunks] == [(c.ids, c.frames) for c in plain]
+    words = "Twenty-four bytes of it. " * 12
+    parted = plan_of(recording, words + "\u2603. " * 200 + words).chunks
+    assert len(parted) > 2
+    assert all(any(symbol.isalnum() for symbol in chunk.text) for chunk in parted)
+
+
 def test_durations_that_cannot_be_are_refused(recording) -> None:
     """Shorter than the recording, or longer than the networks take."""
     with pytest.raises(InvalidOption, match="recording alone"):
         plan_of(recording, "Hello there.", fix_duration=3.0)
     with pytest.raises(InvalidOption, match="networks take 87 s"):
         plan_of(recording, "Hello there.", fix_duration=100.0)
+    with pytest.raises(InvalidOption, match="symbols") as caught:
+        plan_of(recording, "word " * 2000, fix_duration=60.0)
+    assert "leave fix_duration out" in caught.value.fix
     assert plan_of(recording, "Hello there.", fix_duration=80.0).chunks[0].frames <= MOST_FRAMES
 
 
-def test_words_that_do_not_fit_the_recording(recording) -> None:
-    """A letter for five seconds still gives chunks that fit; thousands of words are refused by their option's name."""
-    for text in ("字字字", "word " * 200):
-        assert max(chunk.frames for chunk in plan_of(recording, text, words="I").chunks) <= MOST_FRAMES
-    with pytest.raises(VoiceUnsuitable, match="reference_text"):
-        plan_of(recording, "Hello there.", words="word " * 2000)
+@pytest.mark.parametrize("text", ["Hi.", "Hello there, my friend.", LONG, "dense " * 100])
+@pytest.mark.parametrize("fade", [0.15, 1.0])
+def test_the_least_duration_is_named_and_works(recording, text, fade) -> None:
+    """A symbol for every frame, 0.3 s, and a third of the natural length for every chunk, and no frame more."""
+    with pytest.raises(InvalidOption) as caught:
+        plan_of(recording, text, fix_duration=5.0, cross_fade_duration=fade)
+    least = float(re.search(r"at least ([0-9.]+):", caught.value.fix)[1])
+    natural = plan_of(recording, text)
+    plan = plan_of(recording, text, fix_duration=least, cross_fade_duration=fade)
+    for chunk, whole in zip(plan.chunks, natural.chunks, strict=False):
+        spoken = chunk.frames - plan.reference.hops
+        assert spoken >= 0.3 * 93.75
+        assert chunk.frames > len(chunk.ids)
+        if len(plan.chunks) == len(natural.chunks):
+            assert spoken >= (whole.frames - plan.reference.hops) // 3
+    with pytest.raises(InvalidOption, match="too little time"):
+        plan_of(recording, text, fix_duration=least - 0.01, cross_fade_duration=fade)
+
+
+@pytest.mark.parametrize("words", ["I", "Hi you.", "word " * 200])
+def test_words_that_are_not_the_recordings(recording, words) -> None:
+    """Far too few or too many for its length would make noise: both numbers are named, and the option."""
+    with pytest.raises(VoiceUnsuitable, match=r"[0-9]+ bytes and it lasts 5\.. s") as caught:
+        plan_of(recording, "Hello there.", words=words)
+    assert "reference_text" in caught.value.fix
+
+
+def test_words_stay_whole_for_a_slow_speaker(recording) -> None:
+    """A word longer than the bytes of a chunk is a chunk by itself; one beyond 30 s is cut."""
+    words = ["honorificabilitudinitatibus"] * 9
+    plan = plan_of(recording, " ".join(words), words="Just these few words", speed=0.3)
+    assert {word for chunk in plan.chunks for word in chunk.text.split()} == set(words)
+    assert len(plan_of(recording, "x" * 600, words="Just these few words").chunks) > 1
 
 
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("Hello there, my friend, how are you today?", "Hello there, my friend,"),
-        ("Yes. No. That depends on what you want. Tell me more about it.", "Yes. No. That depends on what you want."),
-        ("One sentence without any comma in it.", "One sentence without any comma in it."),
+        ("Hello there, my friend, how are you today?", "Hello there,"),
+        ("Yes. No. That depends on what you want. Tell me more about it.", "Yes. No. That depends"),
+        ("One sentence without any comma in it.", "One sentence without"),
         ("Well, this is a long beginning, so.", "Well, this is a long beginning, so."),
     ],
 )
@@ -197,3 +245,46 @@ def test_a_stream_begins_with_a_clause(recording, text, first) -> None:
     assert [chunk.text for chunk in plan_of(recording, text).chunks] == [text]
     assert plan_of(recording, text, short_first_chunk=True).chunks == live.chunks
     assert len(plan_of(recording, text, streaming=True, short_first_chunk=False).chunks) == 1
+
+
+SENTENCES = {
+    "ordinary": "The weather has been kind to us this week. We walked along the river until the evening. Nobody had "
+    "thought of bringing anything to eat. On the way back we stopped at a small bakery. It was the best bread that "
+    "I have ever tasted.",
+    "short": "I like tea. You like milk. We drink it at noon. They all sit down. Then we go home.",
+}
+
+
+def share_of(seconds, text):
+    """Work of a stream's first chunk over that of all chunks, for a speaker of 15 bytes a second."""
+    rate = 24_000
+    time = np.arange(round((seconds - 0.05) * rate)) / rate
+    wave = sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 10)) * 0.1
+    words = ("these are words of somebody " * 20)[: round(15 * seconds)]
+    plan = plan_of((wave.astype(np.float32), rate), text, words=words, streaming=True)
+    shape = CONFIGURATIONS["f5-v1-base"].architecture
+    products = 2 * shape.dim**2 * (4 + 2 * shape.ff_mult)
+    costs = [chunk.frames * (products + 4 * shape.dim * chunk.frames) for chunk in plan.chunks]
+    assert min(len(chunk.text.encode()) for chunk in plan.chunks) >= 10
+    return costs[0] / sum(costs)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name", "most"),
+    [
+        *((seconds, "ordinary", 0.3) for seconds in (3, 5, 8)),
+        # Five sentences of 5 s together: what is computed for the recording's frames is more than all of the speech.
+        (3, "short", 0.35),
+        (5, "short", 0.40),
+        (8, "short", 0.43),
+    ],
+)
+def test_a_streams_first_chunk_is_a_small_part(seconds, name, most) -> None:
+    """Five sentences: 30 % of the work, more only where the whole is shorter than the recording."""
+    assert share_of(seconds, SENTENCES[name]) <= most
+
+
+def test_small_first_parts_cost_no_more_chunks(recording) -> None:
+    """One more than the whole has, however long the recording: parting it further would make the whole slower."""
+    for text in (*SENTENCES.values(), LONG):
+        assert len(plan_of(recording, text, streaming=True).chunks) <= len(plan_of(recording, text).chunks) + 1

@@ -83,6 +83,31 @@ def test_captures_are_few(network):
     assert graphs.captures == 5
 
 
+def test_any_number_of_chunks_is_captured_for_powers_of_two(network):
+    """One to five chunks of a length are four captures; the empty ones beside them change nothing."""
+    graphs = Graphs(network, backend=RecordingGraphs())
+    for count in (5, 1, 2, 3, 4, 5):
+        assert_same(network, graphs, [item_of(30 + 5 * seed, seed) for seed in range(count)])
+    assert graphs.captures == 4
+
+
+def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
+    """Every padded length keeps its graph, alone and in pairs as they come."""
+    shape = Architecture("dit", 64, 1, 1, 1, 32, 0, text_mask_padding=True)
+    small = Network.from_state_dict(shape, state_of(shape), device=CPU, dtype=torch.float32)
+    graphs = Graphs(small, backend=RecordingGraphs())
+    lengths = [round(300 + 2500 * step / 29) for step in range(30)]
+    for _ in range(2):
+        for frames in lengths:
+            solve(small, [item_of(frames)], times=times(1, None), guidance=0.0, graphs=graphs)
+        for frames in lengths[:8]:
+            pair = [item_of(frames), item_of(frames - 40)]
+            solve(small, pair, times=times(1, None), guidance=0.0, graphs=graphs)
+    shapes = {bucket_of(frames) for frames in lengths}
+    assert graphs.captures == len(shapes) + len({bucket_of(frames) for frames in lengths[:8]})
+    assert len({bucket_of(frames) for frames in range(1, 2814)}) == 23
+
+
 def test_shapes_beyond_the_limit_are_dropped(network):
     """The least recently used goes; what comes back is captured anew and right."""
     graphs = Graphs(network, backend=RecordingGraphs(), limit=2)
@@ -95,9 +120,10 @@ def test_shapes_beyond_the_limit_are_dropped(network):
 
 
 def test_buckets_waste_little():
-    """At most 63 frames, or an eighth."""
+    """At most 63 frames, or an eighth; 255 frames from 1024 to 2048."""
     buckets = [bucket_of(frames) for frames in range(1, 9000)]
-    assert all(bucket - frames <= max(63, frames / 8) for frames, bucket in enumerate(buckets, 1))
+    most = [max(63, frames / 8, 255 * (1024 < frames <= 2048)) for frames in range(1, 9000)]
+    assert all(bucket - frames <= most[frames - 1] for frames, bucket in enumerate(buckets, 1))
     assert all(bucket >= frames for frames, bucket in enumerate(buckets, 1))
     assert len(set(buckets)) < 48
     assert all(bucket % 64 == 0 for bucket in buckets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -218,6 +219,49 @@ def test_unsupported_networks_are_refused(copied) -> None:
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(CheckpointMismatch, match=r"qk_norm|mel_spec_type|backbone"):
             loading.fetch(Checkpoint(name="test", path=folder))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("hop_length: 256", "hop_length: 300"),
+        ("n_fft: 1024", "n_fft: 2048"),
+        ("win_length: 1024", "win_length: 600"),
+        ("n_mel_channels: 100", "n_mel_channels: 80"),
+        ("target_sample_rate: 24000", "target_sample_rate: 16000"),
+        ("tokenizer: pinyin", "tokenizer: char"),
+    ],
+)
+def test_other_spectra_and_tokenizers_are_refused(copied, old, new) -> None:
+    """What the tensors do not show, and makes noise: by its name and value."""
+    folder = copied()
+    path = folder / "F5TTS_v1_Base.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+    with pytest.raises(CheckpointMismatch, match=new.split(": ")[1]) as caught:
+        loading.fetch(Checkpoint(name="test", path=folder))
+    assert new.split(":", maxsplit=1)[0] in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["n_fft: 2048", "hop_length: 128", "n_mels: 80", "sample_rate: 16000"])
+def test_vocoders_of_other_spectra_are_refused(copied, wrong) -> None:
+    """The same of the vocoder's file, by both variants' readers."""
+    folder = copied()
+    path = folder / "vocos" / "config.yaml"
+    name, text = wrong.split(":", maxsplit=1)[0], path.read_text(encoding="utf-8")
+    path.write_text(re.sub(rf"{name}: [0-9]+", wrong, text), encoding="utf-8")
+    for reader in (read, lambda path: loading.read_vocoder_state(loading.fetch(Checkpoint(name="test", path=path)))):
+        with pytest.raises(CheckpointMismatch, match=rf"{name} [0-9]+ instead of"):
+            reader(folder)
+
+
+def test_a_vocabulary_begins_with_the_space(copied) -> None:
+    """Of the right size but moved by one: upstream takes symbol 0 for a space."""
+    folder = copied()
+    path = folder / "vocab.txt"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines[1:], lines[0]]), encoding="utf-8")
+    with pytest.raises(CheckpointMismatch, match="space"):
+        read(folder)
 
 
 def test_missing_and_many_files(copied, tmp_path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from realtts import RealProvider
+from realtts.bench.subject import Subject
+from realtts.bench.workload import Text, Workload
+from realtts.errors import CheckpointCorrupt, RealTTSError
 from realtts.hookspecs import STAGES
 from realtts.testing import faulty
 from realtts_f5 import spec
+from realtts_f5.speaking import whole
 
 TEXT = "Hello there, my dear friend, how are you?"
 TEXTS = {
@@ -39,6 +45,17 @@ def make(folders, tmp_path, monkeypatch):
     yield make
     for provider in made:
         provider.close()
+
+
+@pytest.fixture
+def copied(folders, tmp_path):
+    """A checkpoint that may be spoilt."""
+
+    def copy():
+        shutil.copytree(folders("f5-v1-base"), tmp_path / "copy")
+        return tmp_path / "copy"
+
+    return copy
 
 
 @pytest.fixture
@@ -100,11 +117,70 @@ def test_half_precision_is_near(make, say):
     assert (status["variant"], status["attempts"]) == ("optimized", [])
     assert np.isfinite(speech.samples).all()
     assert speech.metrics.work["flow"].steps == 5
+    assert status["optimization_details"]["dtype"] != "float32"
     exact = tts.generate(TEXT, **say, use_fp16=False)
+    assert tts.get_provider_status()["optimization_details"]["dtype"] == "float32"
     expected = make(**EXACT).generate(TEXT, **say)
     np.testing.assert_array_equal(exact.samples, expected.samples)
     again = tts.generate(TEXT, **say)
     np.testing.assert_array_equal(again.samples, speech.samples)
+
+
+def test_a_file_that_goes_away_is_told(copied, say):
+    """Where float32 must be read and cannot be: a typed error or the next rung, and the model speaks afterwards."""
+    folder = copied()
+    weights = folder / "model_1250000.safetensors"
+    with RealProvider(spec, model=folder, device="cpu", threads=1) as tts:
+        expected = tts.generate(TEXT, **say)
+        kept = weights.read_bytes()
+        weights.write_bytes(b"nothing")
+        with pytest.raises(RealTTSError):
+            tts.generate(TEXT, **say, use_fp16=False)
+        assert all("Assertion" not in str(attempt) for attempt in tts.get_provider_status()["attempts"])
+        weights.write_bytes(kept)
+        tts.unload()
+        again = tts.generate(TEXT, **say)
+        assert len(again.samples) == len(expected.samples)
+
+
+def test_weights_that_are_nan_are_told(copied, say):
+    """By the file's name, and without the advice to use float32."""
+    from safetensors.torch import load_file, save_file
+
+    path = copied() / "model_1250000.safetensors"
+    state = load_file(path)
+    name = next(name for name in state if name.endswith("proj_out.weight"))
+    save_file({**state, name: state[name] * float("nan")}, path)
+    with (
+        RealProvider(spec, model=path.parent, device="cpu", threads=1, **EXACT, strict=True) as tts,
+        pytest.raises(CheckpointCorrupt, match="in float32 too"),
+    ):
+        tts.generate(TEXT, **say)
+
+
+def test_a_cancelled_whole_keeps_its_beginning(folders):
+    """Whenever it is cancelled: what was finished of the text's beginning comes, in order, or nothing."""
+    workload = Workload((Text(LONG * 3),), options={"nfe_step": 4, "cfg_strength": 0.0})
+    given = {"model": folders("f5-v1-base"), "device": "cpu", "threads": 1, **EXACT}
+    with Subject(spec, given) as subject:
+
+        def said(context, model, request, patience):
+            asked = []
+
+            def cancelled():
+                asked.append(1)
+                return len(asked) > patience
+
+            chunks = [chunk for _, chunk in whole(context, model, [replace(request, cancelled=cancelled)])]
+            return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)]), len(asked)
+
+        plan = subject.plan(workload.texts[0], workload)
+        everything, questions = subject.apply(said, plan, 10**9)
+        found = [subject.apply(said, plan, patience)[0] for patience in range(0, questions, max(1, questions // 8))]
+    assert len(found[0]) == 0
+    assert any(0 < len(each) < len(everything) for each in found)
+    for each in found:
+        np.testing.assert_allclose(each, everything[: len(each)], atol=1e-4)
 
 
 def test_presets_are_never_silent(make, say):
@@ -158,7 +234,7 @@ import numpy as np
 from realtts import RealProvider
 samples = np.load({str(tmp_path / "ref.npy")!r})
 tts = RealProvider("f5", model={str(folders("f5-v1-base"))!r}, device="cpu", threads=1, strict=True)
-tts.generate("Hello there.", voice=(samples, 24000), reference_text="Words.", nfe_step=4)
+tts.generate("Hello there.", voice=(samples, 24000), reference_text="{WORDS}", nfe_step=4)
 print([name for name in ("f5_tts.model", "vocos", "torchdiffeq", "x_transformers", "librosa") if name in sys.modules])
 """
     np.save(tmp_path / "ref.npy", recording[0])

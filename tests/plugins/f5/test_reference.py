@@ -115,7 +115,14 @@ def test_kept_by_content() -> None:
 
 def test_silence_is_refused() -> None:
     """A recording of which trimming leaves nothing would make upstream speak NaN."""
-    for samples in (silence(2), speech(2, loudness=0.002), np.concatenate([silence(2), speech(0.1), silence(2)])):
+    constant = np.full(2 * RATE, 0.25, np.float32)
+    for samples in (
+        silence(2),
+        constant,
+        0.0001 * speech(2) + constant,
+        speech(2, loudness=0.002),
+        np.concatenate([silence(2), speech(0.1), silence(2)]),
+    ):
         with pytest.raises(VoiceUnsuitable, match="nothing is left"):
             reference_of(context_of().voice_cache, *request_of(Voice(samples, RATE, "Words.")))
 

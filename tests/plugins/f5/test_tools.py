@@ -38,6 +38,19 @@ def test_plain_is_verified(folders) -> None:
     assert streaming["value"] == 0.0
 
 
+def test_a_stream_is_verified_against_the_same_chunks(folders) -> None:
+    """It is cut as the whole is, so that 1e-4 means something; both variants."""
+    text = Text("Hello there, my dear and only friend. How do you do on this fine day, and what shall we do?")
+    workload = Workload((text,), options={"nfe_step": 4})
+    tools = find_tools(spec)
+    assert tools.TOLERANCES["streaming"] == 1e-4
+    record = run_verify(spec, workload, settings={"model": folders("f5-v1-base"), "device": "cpu", "threads": 1})
+    streaming = [check for check in record["checks"] if check["name"].startswith("streaming")]
+    assert len(streaming) == 2
+    assert all(check["ok"] and check["tolerance"] == 1e-4 for check in streaming)
+    assert record["ok"]
+
+
 @pytest.mark.parametrize("tokens", [None, 60])
 def test_mel_of_the_first_chunk(folders, tokens) -> None:
     """Recording and speech in frames of 100 bands, as many as a benchmark forces."""

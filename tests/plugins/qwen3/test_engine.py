@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from realtts.accel.decoder import Precision
+from realtts.accel.turns import Turns
 from realtts.stages import StageLog
 from realtts_qwen3.engine import Engine, Job, growing
-from realtts_qwen3.offloading import Turns
 from realtts_qwen3.prompt import Utterance
 
 FRAME = 1920

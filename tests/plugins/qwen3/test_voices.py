@@ -31,22 +31,19 @@ class Counting:
         return torch.zeros(self._frames, 16, dtype=torch.int32)
 
 
-def context(revision="1"):
+def context():
     """As far as the cache needs one."""
-    checkpoint = SimpleNamespace(path=None, source="a/b", revision=revision)
-    return SimpleNamespace(checkpoint=checkpoint, voice_cache=VoiceCache())
+    return SimpleNamespace(voice_cache=VoiceCache())
 
 
 def test_a_prompt_is_made_once(recording) -> None:
     """Of the same samples; the words are no part of it, the weights are."""
     made, stage = Counting(), context()
-    first = prompt_of(stage, Voice(*recording, "hello"), made)
-    assert torch.equal(prompt_of(stage, Voice(*recording, None), made).codes, first.codes)
+    first = prompt_of(stage, Voice(*recording, "hello"), made, weights="a@1")
+    assert torch.equal(prompt_of(stage, Voice(*recording, None), made, weights="a@1").codes, first.codes)
     assert made.asked == 1
-    prompt_of(stage, Voice(recording[0] * 0.5, recording[1]), made)
-    other = context("2")
-    other.voice_cache = stage.voice_cache
-    prompt_of(other, Voice(*recording), made)
+    prompt_of(stage, Voice(recording[0] * 0.5, recording[1]), made, weights="a@1")
+    prompt_of(stage, Voice(*recording), made, weights="a@2")
     assert made.asked == 3
     assert (first.codes.dtype, first.embedding.dtype) == (torch.int64, torch.float32)
 
@@ -56,7 +53,7 @@ def test_prompts_outlive_the_process(recording, tmp_path) -> None:
     made = Counting()
     for _ in range(2):
         cache = DiskVoiceCache(VoiceCache(), folder=tmp_path)
-        found = prompt_of(context(), Voice(*recording), made, cache=cache)
+        found = prompt_of(context(), Voice(*recording), made, weights="a@1", cache=cache)
     assert made.asked == 1
     assert torch.equal(found.embedding, torch.ones(4))
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
@@ -68,7 +65,7 @@ def test_a_recording_without_a_voice_is_refused(recording, made) -> None:
     stage = context()
     for _ in range(2):
         with pytest.raises(VoiceUnsuitable, match="no voice"):
-            prompt_of(stage, Voice(*recording), made)
+            prompt_of(stage, Voice(*recording), made, weights="a@1")
     assert made.asked == 2
 
 

@@ -7,6 +7,7 @@ The flags are global to the process, so everything that runs under them holds on
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
 
 __all__ = ["FLAGS_LOCK", "torch_flags"]
+
+_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+"""Where oneDNN and torch's layer over it keep what they prepare for each shape."""
+
+_KEPT_SHAPES = "128"
 
 FLAGS_LOCK = threading.RLock()
 """Held by whoever sets a flag of torch that is global to the process, until the flag is restored."""
@@ -33,6 +39,7 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
         settings: The rung's settings: ``threads``, ``tf32``, ``cudnn_benchmark``, ``matmul_precision``.
         variant: ``"optimized"`` or ``"plain"``.
     """
+    _bound_caches()
     import torch
 
     with FLAGS_LOCK:
@@ -42,6 +49,16 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
             yield
         finally:
             _write(torch, before)
+
+
+def _bound_caches() -> None:
+    """Keep fewer shapes than the usual 1024, unless the user has said how many.
+
+    Speech has another length with each request, and what was prepared for it stays: measured with Chatterbox on the
+    CPU, 15 MB for each new length. oneDNN reads the variables when it is first used.
+    """
+    for name in _CACHES:
+        os.environ.setdefault(name, _KEPT_SHAPES)
 
 
 def _wanted(settings: Settings, variant: str) -> dict[str, Any]:

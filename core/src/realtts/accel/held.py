@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,16 +14,21 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["give_memory", "held_tensors", "host_copy", "weights_of"]
+__all__ = ["entangled", "give_memory", "held_tensors", "host_copy", "weights_of"]
 
-_LEAVES = (str, bytes, int, float, complex, type, types.ModuleType, torch.device, torch.dtype, torch.Generator)
+_LEAVES = (
+    str, bytes, int, float, complex, type, types.ModuleType, torch.device, torch.dtype, torch.Generator,
+    types.MethodType,
+)  # fmt: skip
 
 
 def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
     """Each tensor on a device that an object refers to, however deep, once, with a name that leads to it.
 
-    Attributes, slots, mappings, sequences, sets, modules, closures, bound methods and partial functions are followed;
-    classes, Python modules and globals are not. Packed tensors without memory of their own (oneDNN's) are left out.
+    Attributes, slots, dictionaries, lists, tuples, sets, modules, closures and partial functions are followed. Not
+    followed are classes, Python modules, globals, the objects of bound methods, and mappings that are no dictionaries:
+    looking into these may be work, such as reading a file. Packed tensors without memory of their own (oneDNN's) are
+    left out.
 
     Args:
         thing: The object.
@@ -34,7 +40,8 @@ def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[st
     waiting: list[tuple[str, object]] = [("", thing)]
     while waiting:
         name, found = waiting.pop()
-        if found is None or isinstance(found, _LEAVES) or id(found) in seen:
+        lazy = isinstance(found, Mapping) and not isinstance(found, dict)
+        if found is None or lazy or isinstance(found, _LEAVES) or id(found) in seen:
             continue
         seen[id(found)] = found
         if isinstance(found, torch.Tensor):
@@ -58,6 +65,27 @@ def weights_of(thing: object, device: torch.device) -> Iterator[tuple[str, torch
         yield from ((name, tensor, False) for name, tensor in held_tensors(thing, device))
 
 
+def entangled(weights: Iterable[tuple[str, torch.Tensor]]) -> str | None:
+    """Why these tensors cannot get other memory one by one, naming one; None if they can.
+
+    A view keeps its base, and so the memory that it should give back. Of two tensors on the same memory each would get
+    its own. Tensors that share a storage and nothing of it, as those of cuDNN's recurrent networks do, are fine.
+    """
+    stretches = []
+    for name, tensor in weights:
+        if tensor._base is not None:
+            return f"{name!r} is a view of another tensor, whose memory it keeps"
+        if tensor.numel():
+            reach = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+            begin = tensor.data_ptr()
+            stretches.append((begin, begin + (1 + reach) * tensor.element_size(), name))
+    stretches.sort()
+    for (_, end, first), (begin, _, second) in itertools.pairwise(stretches):
+        if begin < end:
+            return f"{first!r} and {second!r} lie on the same memory"
+    return None
+
+
 def host_copy(tensor: torch.Tensor, *, pinned: bool) -> torch.Tensor:
     """The same values in host memory, page-locked if asked for; the tensor's own memory where that is so already."""
     with torch.inference_mode(mode=False), torch.no_grad():
@@ -74,14 +102,12 @@ def give_memory(tensor: torch.Tensor, data: torch.Tensor) -> None:
 def _inside(thing: object) -> Iterator[tuple[str, object]]:
     if isinstance(thing, nn.Module):  # without hooks and children's own attributes, which are torch's business
         yield from ((f".{name}", tensor) for name, tensor in (*thing.named_parameters(), *thing.named_buffers()))
-    elif isinstance(thing, Mapping):
+    elif isinstance(thing, dict):
         yield from ((f"[{key!r}]", value) for key, value in thing.items())
     elif isinstance(thing, (list, tuple, set, frozenset)):
         yield from ((f"[{index}]", value) for index, value in enumerate(thing))
     elif isinstance(thing, functools.partial):
         yield from ((".func", thing.func), (".args", thing.args), (".keywords", thing.keywords))
-    elif isinstance(thing, types.MethodType):
-        yield ".__self__", thing.__self__
     elif isinstance(thing, types.FunctionType):
         yield from ((f".__closure__[{index}]", _content(cell)) for index, cell in enumerate(thing.__closure__ or ()))
     else:

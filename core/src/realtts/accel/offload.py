@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import torch
 
-from realtts.accel.held import give_memory, host_copy, weights_of
+from realtts.accel.held import entangled, give_memory, host_copy, weights_of
 from realtts.errors import OffloadError
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class OffloadedModule:
         copy: How one weight gets to a device that is not CUDA, by default ``Tensor.to``.
 
     Raises:
-        OffloadError: A weight was made in inference mode, so that it cannot get other memory.
+        OffloadError: A weight was made in inference mode, is a view, or lies on another one's memory, so that it cannot
+            get other memory.
 
     Attributes:
         module: The module.
@@ -78,13 +79,16 @@ class OffloadedModule:
         on_cuda = self.device.type == "cuda"
         self._stream: torch.cuda.Stream | None = torch.cuda.Stream(self.device) if on_cuda else None
         self._arrived: torch.cuda.Event | None = None
+        found = list(weights_of(module, self.device))
+        for name, tensor, _ in found:
+            if tensor.is_inference():
+                raise self._error(f"{name!r} was made in inference mode", "load the weights outside of it")
+        reason = entangled((name, tensor) for name, tensor, _ in found)
+        if reason is not None:
+            raise self._error(reason, "give each weight memory of its own, with clone()")
         self._weights = [
-            _Weight(name, tensor, host_copy(tensor, pinned=on_cuda), is_buffer)
-            for name, tensor, is_buffer in weights_of(module, self.device)
+            _Weight(name, tensor, host_copy(tensor, pinned=on_cuda), is_buffer) for name, tensor, is_buffer in found
         ]
-        for weight in self._weights:
-            if weight.tensor.is_inference():
-                raise self._error(f"{weight.name!r} was made in inference mode", "load the weights outside of it")
         for weight in self._weights:
             give_memory(weight.tensor, weight.host)
         self.nbytes = sum(weight.host.nbytes for weight in self._weights)

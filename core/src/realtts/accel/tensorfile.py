@@ -64,7 +64,7 @@ class TensorFile(Mapping[str, "Tensor"]):
 
     def __getitem__(self, name: str) -> Tensor:
         dtype, shape, begin, end = self._entries[name]
-        return self._read([(begin, end)]).view(dtype).view(shape)
+        return self._read([(begin, end)]).view(dtype).view(shape).detach()  # no view: it can get other memory
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -91,7 +91,7 @@ class TensorFile(Mapping[str, "Tensor"]):
             raise IndexError(f"{name} has {shape[0]} rows")
         size = math.prod(shape[1:]) * dtype.itemsize
         spans = [(begin + number * size, begin + (number + 1) * size) for number in numbers]
-        return self._read(spans).view(dtype).view(len(numbers), *shape[1:])
+        return self._read(spans).view(dtype).view(len(numbers), *shape[1:]).detach()
 
     def _read(self, spans: Sequence[tuple[int, int]]) -> Tensor:
         """The bytes of these spans, one after the other."""

@@ -31,7 +31,8 @@ SIZES = ("tiny", "full")
 DEFAULT_TOKENS_PER_CHAR = 1.5
 """Tokens forced per character with random weights where the plugin names no rate: 22 a second at 15 characters."""
 
-_NAMES = ("write_random_checkpoint", "tokens", "teacher_forced", "scores", "TOLERANCES", "TOKENS_PER_CHAR")
+_NAMES = ("write_random_checkpoint", "tokens", "teacher_forced", "scores", "TOLERANCES", "TOKENS_PER_CHAR",
+          "STREAM_OPTIONS")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class PluginTools:
             ``"streaming"`` and ``"audio"``: largest difference of samples of streaming against whole, and of optimized
             against plain in float32.
         TOKENS_PER_CHAR: Rate that is forced with random weights when the user names none.
+        STREAM_OPTIONS: Options with which a stream is cut as the whole is, for a provider whose streams begin with a
+            shorter piece; what the workload itself sets wins.
     """
 
     module: str = ""
@@ -65,6 +68,7 @@ class PluginTools:
     scores: Callable[..., Any] | None = None
     TOLERANCES: Mapping[str, float] = field(default_factory=dict)
     TOKENS_PER_CHAR: float = DEFAULT_TOKENS_PER_CHAR
+    STREAM_OPTIONS: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_tools(spec: ProviderSpec) -> PluginTools:

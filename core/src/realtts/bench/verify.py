@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench import parity
@@ -79,7 +79,7 @@ def run_verify(
     with Subject(spec, {**given, **_EXACT, "optimize": False}) as plain:
         plain.load()
         reference = _Reference(plain, workload, tools)
-        checks = [_streaming("plain", plain, reference.plans, reference.audio, tools)]
+        checks = [_streaming("plain", plain, reference.streamed, reference.audio, tools)]
         if spec.optimized is not None:
             checks += _exact(spec, given, reference, tools)
     if spec.optimized is not None and tools.teacher_forced is not None:
@@ -106,6 +106,8 @@ class _Reference:
     def __init__(self, plain: Subject, workload: Workload, tools: PluginTools) -> None:
         self.plain = plain
         self.plans = [plain.plan(item, workload) for item in workload.texts]
+        live = replace(workload, options={**tools.STREAM_OPTIONS, **workload.options})
+        self.streamed = [plain.plan(item, live) for item in live.texts]
         self.tokens = [plain.apply(tools.tokens, plan) if tools.tokens else None for plan in self.plans]
         self.outputs = [
             plain.apply(tools.teacher_forced, plan, tokens) if tools.teacher_forced else None
@@ -134,7 +136,7 @@ def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, 
             yield _outputs("float32", subject, reference, tools, tools.TOLERANCES.get("float32", _TEACHER_FORCED))
         audio = [subject.whole([plan])[0].samples for plan in reference.plans]
         yield from _audio(audio, reference, tools, same=same)
-        yield _streaming("optimized", subject, reference.plans, audio, tools)
+        yield _streaming("optimized", subject, reference.streamed, audio, tools)
         if len(reference.plans) > 1:
             together = [speech.samples for speech in subject.whole(reference.plans)]
             yield _compared("batch against single", together, audio, tools.TOLERANCES.get("audio", _AUDIO))

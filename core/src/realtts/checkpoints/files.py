@@ -55,5 +55,18 @@ class Files(Mapping[str, "Path"]):
             fix=f"choose from its files: {', '.join(self._paths)}",
         )  # fmt: skip
 
+    def identity(self, *names: str) -> str:
+        """What changes when the content of these files does: for keys of what is computed from them and kept.
+
+        A commit of the hub says it by itself; of a local folder it is each file's size and time of change.
+
+        Args:
+            names: Which files; those that are not there are left out.
+        """
+        if self.revision is not None:
+            return f"{self.source}@{self.revision}"
+        facts = [(name, self._paths[name].stat()) for name in names if name in self._paths]
+        return f"{self.source}?" + "&".join(f"{name}={fact.st_size}.{fact.st_mtime_ns}" for name, fact in facts)
+
     def __repr__(self) -> str:
         return f"Files({self.source!r}, revision={self.revision!r}, names={list(self._paths)!r})"

@@ -126,8 +126,9 @@ class Worker:
         self._send(Kind.CALL, {"call": "speak", **content})
 
     def credit(self) -> None:
-        """Let it send one chunk more."""
-        self._send(Kind.CREDIT, {"chunks": 1})
+        """Let it send one chunk more. If it has ended, what it sent before is still to be read; then comes the end."""
+        with contextlib.suppress(ChannelClosed):
+            self._put(Kind.CREDIT, {"chunks": 1})
 
     def finish(self) -> dict[str, Any]:
         """Want no more audio; the reply, once it has come."""
@@ -195,13 +196,16 @@ class Worker:
         self._doing, self._requests, self._told, self._unwanted = doing, requests, set(), False
 
     def _send(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
-        began = self._sign = time.monotonic()
         try:
-            self._process.channel.send(
-                kind, content, data, waiting=lambda: self._check(time.monotonic(), time.monotonic() - began)
-            )
+            self._put(kind, content, data)
         except ChannelClosed:
             self._died("ended")
+
+    def _put(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
+        began = self._sign = time.monotonic()
+        self._process.channel.send(
+            kind, content, data, waiting=lambda: self._check(time.monotonic(), time.monotonic() - began)
+        )
 
     def _send_voice(self, voice: Voice) -> None:
         known = self._sent.pop(voice.digest, "") is None

@@ -59,9 +59,11 @@ class WorkerProcess:
         """Whether it has ended. It is not reaped: until `end`, its number belongs to nobody else."""
         if hasattr(os, "waitid"):
             try:
-                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                    return True
             except ChildProcessError:
                 return True  # somebody else has reaped it
+        # Killed, it is a zombie before the last of its threads is gone, and can be waited for only then.
         return not _alive(self.pid)
 
     def wait(self, seconds: float) -> bool:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
-from realtts_chatterbox.flow import Flow
+from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, never
 from realtts_chatterbox.noise import Noise
+from realtts_chatterbox.packing import bucket
 from realtts_chatterbox.reference import SILENCE
 from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
 from realtts_chatterbox.vocoder import Vocoder, faded
@@ -29,6 +30,13 @@ __all__ = ["TOGETHER", "Codec"]
 
 TOGETHER = 2
 """Requests whose flow is solved at once on the CPU, where more gain nothing."""
+
+_SHORT = 8
+"""Tokens of a warm-up."""
+
+_GRAPHED_TOKENS = 240
+"""Lengths up to this have their graphs after a warm-up, 9.6 s; by default the third piece of a stream is one of 225
+tokens, 10 before and 5 behind them, and a fourth begins beyond 13 s."""
 
 
 class Codec:
@@ -61,6 +69,33 @@ class Codec:
             flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
         )
         self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device, backend=backend)
+        self._fused, self._graphed = fused, backend is not None
+
+    @property
+    def attention(self) -> str:
+        """Of the flow, for the status: ``own`` products, or torch's ``sdpa``, which chooses its kernel."""
+        return "own" if self._device.type == "cpu" and not self._fused and not self._graphed else "sdpa"
+
+    def warm_up(self, context: Context, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
+        """Speak something short; with graphs, capture those of all lengths that single requests and streams often have.
+
+        Returns:
+            Samples of each length that was spoken.
+
+        Raises:
+            realtts_chatterbox.flow.Cancelled: Never.
+        """
+        for length in self._lengths(voice) if self._graphed else (_SHORT,):
+            for _, samples in self.whole(context, [[0] * length], [ask], [voice], never):
+                yield samples
+
+    def _lengths(self, voice: Conditionals) -> list[int]:
+        """Numbers of tokens that between them need every graph up to the most."""
+        found: dict[tuple[int, int], int] = {}
+        for length in range(1, _GRAPHED_TOKENS + 1):
+            frames = FRAMES_PER_TOKEN * len(self._said([0] * length))
+            found.setdefault((bucket(voice.mel.shape[1] + frames), bucket(frames + self.vocoder.slack)), length)
+        return list(found.values())
 
     def whole(
         self,

@@ -50,6 +50,7 @@ def resolve_voice(
     encoders: Callable[[], Encoders],
     builtin: Conditionals | None,
     *,
+    weights: str,
     cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> Conditionals:
     """The conditionals of a request's voice, from a cache or made now.
@@ -60,6 +61,7 @@ def resolve_voice(
         kind: Of the model.
         encoders: Called when a voice is not in the cache.
         builtin: The checkpoint's own voice.
+        weights: Whose they are: `realtts_chatterbox.loading.encoders_identity`.
         cache: Default: the context's, in memory.
 
     Raises:
@@ -75,15 +77,13 @@ def resolve_voice(
     check_length(voice, kind)
     # As a dictionary of tensors, which a cache on disk can keep.
     kept = (cache or context.voice_cache).get_or_compute(
-        voice_key(context, kind, voice), lambda: dict(vars(conditionals_of(voice, encoders(), kind)))
+        voice_key(kind, weights, voice), lambda: dict(vars(conditionals_of(voice, encoders(), kind)))
     )
     return Conditionals(**kept)
 
 
-def voice_key(context: Context, kind: str, voice: Voice) -> str:
+def voice_key(kind: str, weights: str, voice: Voice) -> str:
     """Everything that a voice's conditionals depend on."""
-    checkpoint = context.checkpoint
-    weights = "" if checkpoint is None else f"{checkpoint.path or checkpoint.source}@{checkpoint.revision}"
     return f"chatterbox/{kind}/{weights}/{voice.digest}"
 
 

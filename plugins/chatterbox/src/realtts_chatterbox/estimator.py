@@ -81,7 +81,7 @@ class Estimator:
         self._down = _Conv(full, "down_blocks.0.2.", dtype)
         self._up = _Conv(full, "up_blocks.0.2.", dtype)
         self._final = _ConvNorm(full, "final_block.block.", dtype)
-        self._proj = full["final_proj.weight"].squeeze(2), full["final_proj.bias"]
+        self._proj = full["final_proj.weight"].squeeze(2).detach(), full["final_proj.bias"]
         self._time_mlp = [(full[f"time_mlp.linear_{n}.weight"], full[f"time_mlp.linear_{n}.bias"]) for n in (1, 2)]
         self._mixer = full.get("time_embed_mixer.weight")
 
@@ -196,7 +196,7 @@ class _Resnet:
         self.conv1 = _ConvNorm(state, f"{name}block1.block.", outer, dtype)
         self.conv2 = _ConvNorm(state, f"{name}block2.block.", dtype)
         self.time = state[f"{name}mlp.1.weight"], state[f"{name}mlp.1.bias"]
-        weight = state[f"{name}res_conv.weight"].squeeze(2).to(outer)
+        weight = state[f"{name}res_conv.weight"].squeeze(2).to(outer).detach()
         self.residual = weight, state[f"{name}res_conv.bias"].to(outer)
         if first:
             whole = state[f"{name}block1.block.0.weight"]

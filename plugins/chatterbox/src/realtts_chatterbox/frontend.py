@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ MOST_TOKENS = 4096
 
 _DENSE = ("ja", "ko", "zh")
 """Languages that write a syllable or more with one character."""
+
+_WORDS, _SHARES = ("Nd", "Sc"), "%\u2030"
+"""What is read as words: digits and currencies, by their category in Unicode, and signs of per cent and per mille."""
 
 
 @dataclass(frozen=True)
@@ -156,11 +160,14 @@ def _language(kind: str, language: str | None) -> str:
 def _cap(text: str, language: str, options: ChatterboxOptions) -> int:
     """Tokens that a text can need: 2.5 s, and three times the length that ordinary speech has.
 
-    What the model does beyond is not speech: after a short text it is known to go on with noises.
+    What the model does beyond is not speech: after a short text it is known to go on with noises. A digit, or a sign of
+    a currency or of a share, is a word of its own or more.
     """
     if options.max_new_tokens is not None:
         return options.max_new_tokens
-    return round(TOKENS_PER_SECOND * (2.5 + (0.5 if language in _DENSE else 0.2) * len(text)))
+    each = 0.5 if language in _DENSE else 0.2
+    seconds = sum(0.8 if unicodedata.category(letter) in _WORDS or letter in _SHARES else each for letter in text)
+    return round(TOKENS_PER_SECOND * (2.5 + seconds))
 
 
 def _steps(kind: str, options: ChatterboxOptions) -> tuple[int, tuple[str, ...]]:

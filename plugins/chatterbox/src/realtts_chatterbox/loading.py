@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from realtts.spec import Checkpoint
 
 __all__ = [
-    "Encoders", "Parts", "codec_states", "fetch", "files_of", "read_builtin", "read_encoders", "read_parts",
-    "read_s3gen", "read_t3", "read_t3_state", "read_tokenizer",
+    "Encoders", "Parts", "codec_states", "encoders_identity", "fetch", "files_of", "read_builtin",
+    "read_encoders", "read_parts", "read_s3gen", "read_t3", "read_t3_state", "read_tokenizer",
 ]  # fmt: skip
+
+_VOICE_ENCODERS = ("ve.pt", "ve.safetensors")
+_S3GENS = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Parts:
         ve: ``VoiceEncoder``.
         tokenizer: Text to ids.
         builtin: The built-in voice, if the checkpoint has one.
+        weights: `encoders_identity`.
     """
 
     kind: str
@@ -67,6 +71,7 @@ class Parts:
     ve: Any
     tokenizer: TextReader
     builtin: Conditionals | None
+    weights: str
 
     @property
     def encoders(self) -> Encoders:
@@ -100,7 +105,12 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     return kind, checkpoints.fetch(checkpoint, FILES[kind], report=report)
 
 
-def read_parts(files: Mapping[str, Path], kind: str, device: str) -> Parts:
+def encoders_identity(files: Files) -> str:
+    """What changes when the networks that read voices do."""
+    return files.identity(*_VOICE_ENCODERS, *_S3GENS)
+
+
+def read_parts(files: Files, kind: str, device: str) -> Parts:
     """The whole model.
 
     Args:
@@ -113,9 +123,10 @@ def read_parts(files: Mapping[str, Path], kind: str, device: str) -> Parts:
         CheckpointMismatch: Tensors are missing, unexpected or misshapen.
         MissingExtra: chatterbox-tts is not installed.
     """
+    weights = encoders_identity(files)
     builtin, tokenizer = read_builtin(files), read_tokenizer(files, kind)
     t3, s3gen = read_t3(files, kind, device), read_s3gen(files, kind, device)
-    return Parts(kind, t3, s3gen, _voice_encoder(files, device), tokenizer, builtin)
+    return Parts(kind, t3, s3gen, _voice_encoder(files, device), tokenizer, builtin, weights)
 
 
 def read_t3(files: Mapping[str, Path], kind: str, device: str) -> Any:
@@ -224,7 +235,7 @@ def read_builtin(files: Mapping[str, Path]) -> Conditionals | None:
 
 
 def _voice_encoder(files: Mapping[str, Path], device: str) -> Any:
-    path = files["ve.pt"] if "ve.pt" in files else files["ve.safetensors"]
+    path = files[next(name for name in _VOICE_ENCODERS if name in files)]
     encoder = empty_voice_encoder()
     fill(encoder, read_state(path), device, _who(path))
     return encoder
@@ -235,8 +246,7 @@ def _below(state: State, prefix: str) -> dict[str, Tensor]:
 
 
 def _s3gen_path(files: Mapping[str, Path]) -> Path:
-    names = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
-    return files[next(name for name in names if name in files)]
+    return files[next(name for name in _S3GENS if name in files)]
 
 
 def _may_have_extras(path: Path) -> bool:

@@ -15,6 +15,7 @@ import torch
 from realtts import stages
 from realtts.accel.finite import check_finite
 from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
@@ -28,13 +29,13 @@ from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import DEFAULTS, Ask, prepare
 from realtts_chatterbox.loading import (
     codec_states,
+    encoders_identity,
     fetch,
     read_builtin,
     read_encoders,
     read_t3_state,
     read_tokenizer,
 )
-from realtts_chatterbox.offloading import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts_chatterbox.reference import SOUNDS
 from realtts_chatterbox.watermark import Watermarker
 
@@ -53,9 +54,6 @@ __all__ = ["Optimized", "OptimizedModel"]
 
 _WARM_TEXT = "Warm up."
 
-_GRAPHED_TOKENS = (8, 75, 150, 225)
-"""Lengths whose graphs of flow and vocoder are captured while loading, up to 9 s; others when they are first needed."""
-
 
 @dataclass
 class OptimizedModel:
@@ -64,6 +62,7 @@ class OptimizedModel:
     Attributes:
         kind: ``"english"``, ``"multilingual"`` or ``"turbo"``.
         files: Of the checkpoint.
+        weights: `realtts_chatterbox.loading.encoders_identity`.
         reader: Text to ids.
         builtin: The built-in voice, if the checkpoint has one.
         watermarker: Of upstream.
@@ -76,6 +75,7 @@ class OptimizedModel:
 
     kind: str
     files: Files
+    weights: str
     reader: TextReader
     builtin: Conditionals | None
     watermarker: Watermarker | None
@@ -107,6 +107,7 @@ class Optimized:
         return OptimizedModel(
             kind,
             files,
+            encoders_identity(files),
             read_tokenizer(files, kind),
             read_builtin(files),
             watermarker,
@@ -138,7 +139,13 @@ class Optimized:
             fused=context.settings.attention != "auto",
         )
         model.turns.add("codec", model.codec)
-        details = {**model.engine.details, "flow_dtype": context.dtype, "attention": "sdpa"}
+        details = {
+            **model.engine.details,
+            "flow_dtype": context.dtype,
+            "attention": model.codec.attention,
+            "compile": False,  # nothing is: what is fused is fused by hand
+            "offload": model.turns.offloaded,
+        }
         if model.turns.offloaded:
             details["no_cuda_graphs"] = "cpu_offload moves the weights"
         context.report(Event("optimization.details", data=details))
@@ -154,11 +161,9 @@ class Optimized:
         ask = _warm_ask(model)
         with model.turns.use("t3"):
             model.engine.t3.warm_up(utterance_of(ask, voice))
-        lengths = _GRAPHED_TOKENS if context.settings.cuda_graphs is True else _GRAPHED_TOKENS[:1]
         with model.turns.use("codec"):
-            for length in lengths:
-                for _, samples in model.codec.whole(context, [[0] * length], [ask], [voice], lambda: False):
-                    check_finite(samples, "chatterbox")
+            for samples in model.codec.warm_up(context, ask, voice):
+                check_finite(samples, "chatterbox")
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
@@ -275,7 +280,9 @@ def _voice_of(context: Context, model: OptimizedModel, request: Request) -> Cond
             while_needed.enter_context(model.turns.use("encoders"))
             return model.encoders
 
-        found = resolve_voice(context, request, model.kind, encoders, model.builtin, cache=model.voices)
+        found = resolve_voice(
+            context, request, model.kind, encoders, model.builtin, weights=model.weights, cache=model.voices
+        )
     if context.settings.cpu_offload and not model.turns.offloaded:
         model.encoders = None
     return found

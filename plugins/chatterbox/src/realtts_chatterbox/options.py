@@ -43,7 +43,9 @@ class ChatterboxOptions(Options):
         None,
         ge=1,
         le=4000,
-        description="Most speech tokens per piece, 25 of them a second; default by the text's length.",
+        description="Most speech tokens per piece, 25 of them a second; default by the text's length:"
+        " 2.5 s, and 0.2 s for each character (Chinese, Japanese, Korean 0.5 s), 0.8 s for digits and signs of currency"
+        " or per cent.",
     )
     emotion: Literal["calm", "neutral", "happy", "sad", "angry", "excited", "dramatic"] | None = Field(
         None, description="A name for a value of exaggeration, which wins if both are given."
@@ -52,7 +54,13 @@ class ChatterboxOptions(Options):
         "full", description="'fast' halves the solver steps, unless their number is given, and warns of it."
     )
     watermark: bool = Field(True, description="Mark the audio as generated with upstream's inaudible watermark.")
-    chunk_tokens: int = Field(25, ge=5, le=250, description="Speech tokens per chunk of a stream, 25 of them a second.")
+    chunk_tokens: int = Field(
+        25,
+        ge=15,
+        le=250,
+        description="Speech tokens of a stream's first chunk, 25 of them a second; the next ones grow. The first sound"
+        " comes after chunk_tokens + lookahead_tokens; 10 of the chunk's tokens are held back for the next one.",
+    )
     lookahead_tokens: int = Field(
         5, ge=3, le=50, description="Tokens that a stream waits for beyond each chunk: the flow looks ahead."
     )

@@ -99,7 +99,7 @@ class Plain:
 
 def voice_of(context: Context, parts: Parts, request: Request) -> Conditionals:
     """The conditionals of the request's voice."""
-    return resolve_voice(context, request, parts.kind, lambda: parts.encoders, parts.builtin)
+    return resolve_voice(context, request, parts.kind, lambda: parts.encoders, parts.builtin, weights=parts.weights)
 
 
 def tokens_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from realtts_chatterbox.replay import logits_along, scores_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -36,7 +36,7 @@ another rendering than the whole, because the flow looks both ways: nothing is p
 
 
 def write_random_checkpoint(
-    path: Path,
+    path: Path | str,
     size: str = "tiny",
     seed: int = 0,
     *,
@@ -47,7 +47,7 @@ def write_random_checkpoint(
     """Write random weights in upstream's own files, the built-in voice and a small vocabulary among them.
 
     Args:
-        path: Existing folder.
+        path: Folder, made if it is not there.
         size: ``"tiny"``, or ``"full"`` as upstream's.
         seed: Of the weights.
         model: ``"english"``, ``"multilingual"`` or ``"turbo"``.
@@ -64,7 +64,9 @@ def write_random_checkpoint(
             f"there is no {size!r} {model!r}", who="write_random_checkpoint",
             fix="choose tiny or full, and english, multilingual or turbo",
         )  # fmt: skip
-    write_checkpoint(path, size, seed, model=model, eos_bias=eos_bias, f0_bias=f0_bias)
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(folder, size, seed, model=model, eos_bias=eos_bias, f0_bias=f0_bias)
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:

@@ -94,6 +94,11 @@ class Vocoder:
         """
         return cls(state, device, backend)
 
+    @property
+    def slack(self) -> int:
+        """Frames that a padded spectrogram must have behind it."""
+        return self._body.slack
+
     @torch.inference_mode()
     def samples(self, mel: Tensor, noise: Noise) -> Tensor:
         """Compute a whole request, without the fade at its beginning (`faded`).

@@ -167,7 +167,7 @@ def _conv(x: Tensor, weights: tuple[Tensor, Tensor], dilation: int) -> Tensor:
 
 
 def _snake_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
-    alpha = alpha[:, None].contiguous()
+    alpha = alpha[:, None].contiguous().detach()
     return alpha, 1.0 / (alpha + 1e-9)
 
 

@@ -42,6 +42,11 @@ class GraphedBody:
         self._body, self._backend, self._limit = body, backend, limit
         self._fixed: OrderedDict[int, _Fixed] = OrderedDict()
 
+    @property
+    def slack(self) -> int:
+        """Frames that are added to a spectrogram before it is rounded up."""
+        return self._body.slack
+
     def __call__(self, mel: Tensor, excitation: Tensor) -> Tensor:
         """What the body makes of it, float32 (1, 18, 120 * frames + 1); valid until the next call."""
         frames = bucket(mel.shape[1] + self._body.slack)

@@ -1,8 +1,11 @@
 """F5-TTS and E2-TTS as a provider of realtts.
 
-- `frontend`, `text`, `reference`, `options`, `transcribe`: from a request to chunks, ids and a prepared recording
+- `frontend`, `text`, `durations`, `opening`, `reference`, `options`, `transcribe`: from a request to chunks, their
+  lengths and ids, and a prepared recording
 - `configurations`, `architecture`, `files`, `states`, `loading`, `building`: from a checkpoint's files to networks
 - `upstream`, `sampling`, `join`, `noise`, `plain`: the plain variant, f5-tts itself
+- `optimized`, `model`, `speaking`: the optimized variant; `solver`, `schedule`, `graphs`: how it solves
+- `network`, `dit`, `unet`, `embedding`, `attention`, `products`, `layout`, `weights`: its networks; `mel`, `vocoder`
 - `testing`, `checkpoint`: random weights in upstream's files
 """
 

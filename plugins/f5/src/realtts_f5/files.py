@@ -37,6 +37,9 @@ _VOCODER_WEIGHTS = ("pytorch_model.bin", "model.safetensors")
 _USUAL = ("model_1250000", "model_1200000", "model_last", "model")
 """How weights are called in repositories that the plugin does not know."""
 
+_SPECTRUM = {"target_sample_rate": 24_000, "n_mel_channels": 100, "hop_length": 256, "win_length": 1024, "n_fft": 1024}
+"""Of every published model: the reference's mel, lengths and the vocoder go by it."""
+
 
 @dataclass(frozen=True)
 class Files:
@@ -221,9 +224,23 @@ def _architecture(model: dict[str, Any], path: Path) -> Architecture:
     from realtts_f5.architecture import HEAD_SIZE, MELS, Architecture
 
     arch = model["arch"]
+    spectrum = model.get("mel_spec") or {}
+    others = {key: spectrum[key] for key, usual in _SPECTRUM.items() if spectrum.get(key, usual) != usual}
+    if others:
+        key, value = next(iter(others.items()))
+        raise CheckpointMismatch(
+            f"its {key} is {value!r}, and the published models and their vocoder have {_SPECTRUM[key]}",
+            who=f"file {path.name!r}", fix="use a model for mel spectrograms as upstream's",
+        )  # fmt: skip
+    # Upstream's own file of the small v1 says so too; its inference reads all text as pinyin nevertheless.
+    if model.get("tokenizer", "pinyin") == "char" and model.get("name") != "F5TTS_v1_Small":
+        raise CheckpointMismatch(
+            "its tokenizer is 'char', which is not supported", who=f"file {path.name!r}",
+            fix="use a model that was trained with upstream's tokenizer 'pinyin'",
+        )  # fmt: skip
     unsupported = {
         "backbone": model.get("backbone") not in {"DiT", "UNetT"},
-        "mel_spec_type": (model.get("mel_spec") or {}).get("mel_spec_type", "vocos") != "vocos",
+        "mel_spec_type": spectrum.get("mel_spec_type", "vocos") != "vocos",
         "qk_norm": arch.get("qk_norm") is not None,
         "dim_head": arch.get("dim_head", HEAD_SIZE) != HEAD_SIZE,
         "long_skip_connection": bool(arch.get("long_skip_connection")),

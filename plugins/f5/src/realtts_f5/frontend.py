@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
+from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, pace_of_text, size_of
 from realtts_f5.noise import chunk_seed
+from realtts_f5.opening import begun
 from realtts_f5.options import PRESETS, F5Options
 from realtts_f5.reference import HOP, RATE, reference_of
 from realtts_f5.solver import total_frames
-from realtts_f5.text import chunks, divided, opened, symbols
+from realtts_f5.text import chunks, divided, symbols, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,19 +22,13 @@ if TYPE_CHECKING:
     from realtts_f5.reference import Reference, Voices
     from realtts_f5.text import Vocabulary
 
-__all__ = ["MOST_FRAMES", "ChunkPlan", "Plan", "prepare"]
-
-MOST_FRAMES = 8192
-"""Positions that the embedding of text has: 87 s of recording and speech together."""
+__all__ = ["ChunkPlan", "Plan", "prepare"]
 
 _LONG_FRAMES = 30 * RATE // HOP
 """Beyond 30 s, the longest that the models were trained for, a chunk is divided where there is no punctuation."""
 
 _ALTOGETHER_S = 22
 """Seconds of recording and speech together that upstream makes chunks for."""
-
-_SHORT_BYTES, _SHORT_SPEED = 10, 0.3
-"""Upstream gives texts under so many bytes more time."""
 
 
 @dataclass(frozen=True)
@@ -96,27 +92,30 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
 
     Raises:
         UnspeakableText: The vocabulary has nothing of the text.
-        VoiceError: As `realtts_f5.reference.reference_of`; or the recording's words are more than the networks take.
+        VoiceError: As `realtts_f5.reference.reference_of`; or the recording's words cannot be its own.
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
     options = request.options if isinstance(request.options, F5Options) else F5Options()
-    unknown = _unknown(vocabulary, request.text)
+    said, unknown = _known(vocabulary, request.text)
     reference = reference_of(context.voice_cache if cache is None else cache, request, options)
-    texts = _texts(reference, request.text, request.speed, limited=options.fix_duration is None)
+    check_pace(reference)
+    texts = _texts(reference, said, request.speed, limited=options.fix_duration is None)
     begins_early = request.streaming and not options.remove_silence
     if begins_early if options.short_first_chunk is None else options.short_first_chunk:
-        texts = [*opened(texts[0]), *texts[1:]]
-    lengths = _lengths(context, reference, request, options, texts)
+        texts = begun(reference, texts, request.speed)
+    texts = [text for text in texts if _speakable(vocabulary, text)] or texts
+    ids = [vocabulary.ids(symbols(reference.text + text)) for text in texts]
+    lengths = _lengths(context, reference, request, options, texts=texts, counts=[len(each) for each in ids])
     planned = tuple(
         ChunkPlan(
             index=index,
             text=text,
-            ids=(ids := vocabulary.ids(symbols(reference.text + text))),
-            frames=total_frames(reference.frames, len(ids), length),
+            ids=each,
+            frames=total_frames(reference.frames, len(each), length),
             seed=chunk_seed(request.seed, index),
-            speed=_speed(text, request.speed),
+            speed=pace_of_text(text, request.speed),
         )
-        for index, (text, length) in enumerate(zip(texts, lengths, strict=True))
+        for index, (text, each, length) in enumerate(zip(texts, ids, lengths, strict=True))
     )
     _check(planned, options)
     steps, warned = _steps(options)
@@ -134,52 +133,56 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
     )
 
 
-def _unknown(vocabulary: Vocabulary, text: str) -> tuple[str, ...]:
-    """A warning for symbols that the model was never shown."""
-    found = symbols(text)
-    unknown = vocabulary.unknown(found)
-    if not any(symbol.isalnum() and symbol not in unknown for symbol in found):
+def _known(vocabulary: Vocabulary, text: str) -> tuple[str, tuple[str, ...]]:
+    """The text without symbols that the model was never shown, and a warning if there are any."""
+    if not _speakable(vocabulary, text):
         raise UnspeakableText(
             "the model's vocabulary has no letter or digit of it", who="f5",
             fix="write it in the script of the language that the checkpoint speaks",
         )  # fmt: skip
+    unknown = vocabulary.unknown(symbols(text))
     if not unknown:
-        return ()
-    return (f"Not in the model's vocabulary, and left out: {' '.join(unknown[:20])}",)
+        return text, ()
+    return without(text, unknown), (f"Not in the model's vocabulary, and left out: {' '.join(unknown[:20])}",)
+
+
+def _speakable(vocabulary: Vocabulary, text: str) -> bool:
+    found = symbols(text)
+    unknown = vocabulary.unknown(found)
+    return any(symbol.isalnum() and symbol not in unknown for symbol in found)
 
 
 def _texts(reference: Reference, text: str, speed: float, *, limited: bool) -> list[str]:
     """The chunks' texts: upstream's, and shorter ones where those would be longer than the models were trained for."""
-    ratio = _bytes(reference.text[:-1] if reference.text.endswith("  ") else reference.text) / reference.seconds
-    most = int(ratio * (_ALTOGETHER_S - reference.seconds) * speed)
+    most = int(pace(reference) * (_ALTOGETHER_S - reference.seconds) * speed)
+    longest = longest_word(reference, speed, _LONG_FRAMES)
     found: list[str] = []
     for chunk in filter(None, chunks(text, most)):
-        is_long = limited and reference.hops + _said(reference, chunk, speed) > _LONG_FRAMES
-        found += divided(chunk, max(most, 1)) if is_long else [chunk]
+        is_long = limited and reference.hops + duration(reference, chunk, speed) > _LONG_FRAMES
+        found += divided(chunk, max(most, 1), longest_word=longest) if is_long else [chunk]
     return found
 
 
 def _lengths(
-    context: Context, reference: Reference, request: Request, options: F5Options, texts: Sequence[str]
+    context: Context,
+    reference: Reference,
+    request: Request,
+    options: F5Options,
+    *,
+    texts: Sequence[str],
+    counts: Sequence[int],
 ) -> list[int]:
     """Frames of every chunk, the recording's included, before the least that a chunk must have."""
-    sizes = [_bytes(text) for text in texts]
     forced = context.forced_tokens(request.text)
     if forced is not None:
+        sizes = [size_of(text) for text in texts]
         return [reference.hops + max(1, round(forced * size / sum(sizes))) for size in sizes]
     if options.fix_duration is None:
-        return [reference.hops + _said(reference, text, request.speed) for text in texts]
-    recorded = reference.hops * HOP / RATE
-    if options.fix_duration <= recorded:
-        raise InvalidOption(
-            f"fix_duration is {options.fix_duration:g} s, and the recording alone takes {recorded:.2f} s", who="f5",
-            fix="give the seconds of recording and speech together",
-        )  # fmt: skip
-    if len(texts) == 1:
-        return [int(options.fix_duration * RATE / HOP)]
-    # What overlaps is heard once, and spoken twice.
-    spoken = options.fix_duration - recorded + options.cross_fade_duration * (len(texts) - 1)
-    return [int((recorded + spoken * size / sum(sizes)) * RATE / HOP) for size in sizes]
+        return [reference.hops + duration(reference, text, request.speed) for text in texts]
+    return fixed(
+        reference, texts, counts,
+        seconds=options.fix_duration, fade=options.cross_fade_duration, speed=request.speed,
+    )  # fmt: skip
 
 
 def _check(planned: Sequence[ChunkPlan], options: F5Options) -> None:
@@ -199,15 +202,6 @@ def _check(planned: Sequence[ChunkPlan], options: F5Options) -> None:
     )  # fmt: skip
 
 
-def _said(reference: Reference, text: str, speed: float) -> int:
-    """Frames that a text takes at the speaker's own pace."""
-    return int(reference.hops / _bytes(reference.text) * _bytes(text) / _speed(text, speed))
-
-
-def _speed(text: str, speed: float) -> float:
-    return _SHORT_SPEED if _bytes(text) < _SHORT_BYTES else speed
-
-
 def _steps(options: F5Options) -> tuple[int, tuple[str, ...]]:
     full = PRESETS["full"]
     if options.nfe_step is not None:
@@ -216,7 +210,3 @@ def _steps(options: F5Options) -> tuple[int, tuple[str, ...]]:
     if steps == full:
         return full, ()
     return steps, (f"Spoken in the quality {options.quality!r}: {steps} solver steps instead of {full}.",)
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8"))

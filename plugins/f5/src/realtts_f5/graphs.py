@@ -34,10 +34,11 @@ class Graphs:
     Args:
         network: Which the graphs read the weights of.
         backend: Default: CUDA graphs.
-        limit: Most shapes kept; the least recently used goes first, with its memory.
+        limit: Most shapes kept: the 23 padded lengths up to 30 s, and some of several chunks. The least recently used
+            goes first, with its memory.
     """
 
-    def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 16) -> None:
+    def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 40) -> None:
         self._network, self._limit = network, limit
         self._backend = backend if backend is not None else CudaGraphs(network.device)
         self._runs: OrderedDict[tuple[int, int, int], Run] = OrderedDict()
@@ -47,10 +48,10 @@ class Graphs:
         """Put chunks in place of the former ones.
 
         Args:
-            items: Of a request.
+            items: Of a request; empty ones are put beside them, up to a power of two.
             rows: 2 with guidance, else 1.
         """
-        key = bucket_of(max(item.frames for item in items)), len(items), rows
+        key = bucket_of(max(item.frames for item in items)), _count_of(len(items)), rows
         if key not in self._runs:
             if len(self._runs) >= self._limit:
                 self._runs.popitem(last=False)
@@ -82,11 +83,11 @@ class Run:
         self._x = torch.zeros(count * frames, MELS, device=network.device)
         self._delta, self._guidance = (torch.zeros((), device=network.device) for _ in range(2))
         self._step: tuple[Tensor, ...] | None = None
-        self._lengths = [frames] * count
+        self._count, self._lengths = count, [frames] * count
         self._runner = GraphRunner([self._x], backend=backend, limit=1)
 
     def fill(self, items: Sequence[Item]) -> None:
-        """Put as many chunks in, none longer than the frames."""
+        """Put at most as many chunks in, none longer than the frames."""
         self._network.fill(self._given, items)
         self._lengths = [item.frames for item in items]
         self._x.zero_()
@@ -114,9 +115,14 @@ class Run:
         return self._places()
 
     def _places(self) -> list[Tensor]:
-        whole = self._x.view(len(self._lengths), -1, MELS)
-        return [state[:length] for state, length in zip(whole, self._lengths, strict=True)]
+        whole = self._x.view(self._count, -1, MELS)
+        return [state[:length] for state, length in zip(whole, self._lengths, strict=False)]
 
     def _work(self) -> None:
         assert self._step is not None
         advance(self._network, self._x, self._step, self._given, delta=self._delta, guidance=self._guidance)
+
+
+def _count_of(chunks: int) -> int:
+    """The number of chunks that so many are filled up to: 1, 2, 4, 8, 16."""
+    return 1 << (chunks - 1).bit_length()

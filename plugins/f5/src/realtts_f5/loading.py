@@ -27,6 +27,13 @@ _CLASSES = {
 }
 """What the vocoder is made of, whatever its file says."""
 
+_SETTINGS = {
+    "feature_extractor": {"sample_rate": 24_000, "n_fft": 1024, "hop_length": 256, "n_mels": 100},
+    "backbone": {"input_channels": 100},
+    "head": {"n_fft": 1024, "hop_length": 256},
+}
+"""What the tensors do not show, or not by name."""
+
 
 @dataclass
 class Parts:
@@ -57,10 +64,8 @@ def read_parts(files: Files, device: str) -> Parts:
         CheckpointMismatch: Tensors are missing, unexpected or misshapen; or the vocabulary has another size.
         MissingExtra: f5-tts is not installed.
     """
-    vocabulary = Vocabulary(files.vocabulary)
-    state = read_network(files.weights)
+    state, vocabulary = read_model_state(files)
     who = _who(files.weights)
-    check_vocabulary(state, len(vocabulary), vocabulary.name, who)
     cfm = empty_model(files.architecture, len(vocabulary))
     fill(cfm, state, device, who)
     _check_config(files.vocoder_config)
@@ -100,14 +105,22 @@ def _check_config(path: Path | None) -> None:
     try:
         content = read_yaml(path)
         found = {part: content[part]["class_path"] for part in _CLASSES}
-        padding = content["head"]["init_args"].get("padding", "same")
+        given = {part: content[part].get("init_args") or {} for part in _CLASSES}
+        padding = given["head"].get("padding", "same")
+        others = [
+            f"{key} {given[part].get(key, usual)!r} instead of {usual}"
+            for part, settings in _SETTINGS.items()
+            for key, usual in settings.items()
+            if given[part].get(key, usual) != usual
+        ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointMismatch(
             f"it does not describe a vocoder: {type(error).__name__}: {error}", who=_who(path),
             fix="take the files of charactr/vocos-mel-24khz",
         ) from error  # fmt: skip
-    if found != _CLASSES or padding != "center":
-        other = next((name for part, name in found.items() if name != _CLASSES[part]), f"padding {padding!r}")
+    if found != _CLASSES or padding != "center" or others:
+        names = [name for part, name in found.items() if name != _CLASSES[part]]
+        other = next(iter([*names, *others]), f"padding {padding!r}")
         raise CheckpointMismatch(
             f"it describes another vocoder: {other}", who=_who(path), fix="take the files of charactr/vocos-mel-24khz"
         )

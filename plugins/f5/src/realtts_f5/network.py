@@ -166,10 +166,14 @@ class Network:
 
     @torch.inference_mode()
     def fill(self, given: Given, items: Sequence[Item]) -> None:
-        """Prepare chunks in the memory of `blank`, with as many items, none longer than its frames."""
+        """Prepare chunks in the memory of `blank`, with at most as many items, none longer than its frames.
+
+        Places without an item have one frame of silence: with none, attention would divide by zero.
+        """
         valid, projected, convolved = given.layout.valid, given.fixed.projected[0], given.fixed.convolved[0]
         assert valid is not None
-        lengths = torch.tensor([item.frames for item in items], device=self.device)
+        empty = [1] * (len(valid) - len(items))
+        lengths = torch.tensor([*(item.frames for item in items), *empty], device=self.device)
         valid.copy_(frames_of(lengths, given.layout.longest))
         for tensor in (projected, convolved):
             tensor.zero_()

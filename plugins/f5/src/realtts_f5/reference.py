@@ -44,6 +44,9 @@ BUILTIN = "default"
 _MOST_MS = 12_000
 _ENOUGH_MS = 6_000
 _LEAST_S = 0.3
+_BEHIND_MS = 50
+_SILENT_DBFS = -42
+_SILENT = 10 ** (_SILENT_DBFS / 20)
 
 _EXAMPLES = {
     BUILTIN: ("basic_ref_en.wav", "Some call me nature, others call me mother nature.", "en"),
@@ -158,14 +161,17 @@ def clipped(samples: NDArray[np.float32], rate: int) -> tuple[NDArray[np.float32
     if len(found) > _MOST_MS:
         found = _without_long_silence(pydub, whole, shortest_ms=100, threshold=-40)
     found = found[:_MOST_MS] if len(found) > _MOST_MS else found
-    found = _trimmed(pydub, found) + pydub.AudioSegment.silent(duration=50)
+    found = _trimmed(pydub, found) + pydub.AudioSegment.silent(duration=_BEHIND_MS)
     values = np.frombuffer(found.raw_data, np.int16).astype(np.float32) / np.float32(32768)
     return values, int(found.frame_rate)
 
 
 def _kept(voice: Voice) -> dict[str, Any]:
     samples, rate = clipped(voice.samples, voice.sample_rate)
-    if len(samples) / rate < _LEAST_S or not samples.any():
+    heard = samples[: len(samples) - round(_BEHIND_MS / 1000 * rate)]
+    # A constant is loud by its square, and nobody hears it.
+    silent = not heard.size or float(np.abs(heard - heard.mean()).max()) < _SILENT
+    if len(samples) / rate < _LEAST_S or silent:
         raise VoiceUnsuitable(
             "nothing is left of it once silence at its edges is trimmed", who=f"voice {voice.name!r}",
             fix="give a louder recording: what stays below -42 dBFS counts as silence",
@@ -187,9 +193,9 @@ def _without_long_silence(pydub: Any, whole: Any, *, shortest_ms: int, threshold
 
 
 def _trimmed(pydub: Any, segment: Any) -> Any:
-    begin = pydub.silence.detect_leading_silence(segment, silence_threshold=-42)
+    begin = pydub.silence.detect_leading_silence(segment, silence_threshold=_SILENT_DBFS)
     segment = segment[begin:]
-    end = pydub.silence.detect_leading_silence(segment.reverse(), silence_threshold=-42)
+    end = pydub.silence.detect_leading_silence(segment.reverse(), silence_threshold=_SILENT_DBFS)
     return segment[: len(segment) - end] if end > 0 else segment
 
 

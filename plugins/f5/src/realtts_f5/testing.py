@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import InvalidOption
-from realtts_f5 import optimized
+from realtts_f5 import speaking
 from realtts_f5.checkpoint import SIZES, write_checkpoint
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.plain import PlainModel, mel_of, plan_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
     from realtts.context import Context
     from realtts.speech import Request
 
-__all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "teacher_forced", "write_random_checkpoint"]
+__all__ = ["STREAM_OPTIONS", "TOKENS_PER_CHAR", "TOLERANCES", "teacher_forced", "write_random_checkpoint"]
 
 TOKENS_PER_CHAR = 6.25
 """A token is a frame of the mel spectrogram here: 93.75 a second, at about 15 characters a second."""
 
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1, "audio": 1e-3, "streaming": 1.0}
-"""Of the mel spectrogram, relative, and of samples. A stream begins with a shorter chunk: it is another rendering."""
+TOLERANCES = {"float32": 1e-4, "bfloat16": 0.01, "audio": 1e-3, "streaming": 1e-4}
+"""Of the mel spectrogram, relative, and of samples.
+
+bfloat16: 0.0011 at most was measured for tiny random weights, 32 steps, four texts, three configurations. The full
+networks have eleven times as many blocks in which to round, and were not measured.
+"""
+
+STREAM_OPTIONS = {"short_first_chunk": False}
+"""A stream begins with a shorter chunk, and would be another rendering."""
 
 
 def write_random_checkpoint(
-    path: Path, size: str = "tiny", seed: int = 0, *, model: str = "f5-v1-base", suffix: str = ".safetensors"
+    path: Path | str, size: str = "tiny", seed: int = 0, *, model: str = "f5-v1-base", suffix: str = ".safetensors"
 ) -> None:
     """Write random weights in upstream's own files: weights, vocabulary, configuration, and the vocoder's two.
 
     Args:
-        path: Existing folder.
+        path: Folder, made if it is not there.
         size: ``"tiny"`` (two blocks of 128), or ``"full"`` as upstream's.
         seed: Of the weights.
         model: A name of `realtts_f5.configurations.CONFIGURATIONS`.
@@ -50,7 +56,9 @@ def write_random_checkpoint(
             raise InvalidOption(
                 f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(choices)}"
             )
-    write_checkpoint(path, size, seed, model=model, suffix=suffix)
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(folder, size, seed, model=model, suffix=suffix)
 
 
 def teacher_forced(
@@ -71,4 +79,4 @@ def teacher_forced(
         assert model.parts is not None, "used after unload"
         plan = plan_of(context, model.parts, request)
         return mel_of(context, model.parts, plan, plan.chunks[0], request.cancelled).float().cpu().numpy()
-    return optimized.mel(context, model, request).cpu().numpy()
+    return speaking.mel(context, model, request).cpu().numpy()

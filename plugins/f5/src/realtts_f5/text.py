@@ -13,20 +13,17 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from realtts.errors import CheckpointCorrupt
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Vocabulary", "chunks", "divided", "opened", "symbols"]
+__all__ = ["Vocabulary", "chunks", "divided", "opened", "symbols", "without"]
 
 _STANDARD = str.maketrans({";": ",", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _BEFORE_WORDS = " :'\""
 """Behind these a word of several letters follows without a space."""
-
-_LEAST_CLAUSE = 16
-"""Bytes that a stream's first chunk has at least: enough to be said in one breath, and to play while more is made."""
 
 _BOUNDARY = re.compile(r"(?<=[;:,.!?])\s+|(?<=[；：，。！？])")
 
@@ -42,6 +39,7 @@ class Vocabulary:
 
     Raises:
         CheckpointCorrupt: It cannot be read.
+        CheckpointMismatch: Its first symbol is not the space.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -57,6 +55,11 @@ class Vocabulary:
                 who=self.name,
                 fix="fetch it again from the model's source",
             ) from error
+        if self._ids.get(" ") != 0:
+            raise CheckpointMismatch(
+                "its first line is not a space, which upstream takes for what a vocabulary lacks",
+                who=self.name, fix="put the vocabulary that the model was trained with beside it, as vocab.txt",
+            )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -113,28 +116,60 @@ def chunks(text: str, most: int) -> list[str]:
     return found + ([current.strip()] if current else [])
 
 
-def opened(text: str) -> list[str]:
-    """A chunk parted behind its first clause, so that a stream can begin with it; whole where there is no clause.
+def without(text: str, unknown: Sequence[str]) -> str:
+    """A text without the characters that become certain symbols.
 
-    Neither part is so short that upstream would speak it at another pace.
+    Args:
+        text: What is to be said.
+        unknown: Of `Vocabulary.unknown`.
     """
+    found = [c for c in dict.fromkeys(text) if not set(symbols(c)).isdisjoint(unknown)]
+    if not found:
+        return text
+    pattern = rf"(\s*)([{re.escape(''.join(found))}]+)(\s*)(?=([,.;:!?\uff0c\u3002\uff01\uff1f])?)"
+
+    def left(match: re.Match[str]) -> str:
+        before, gone, behind, punctuation = match.groups()
+        # A sign between two words parts them; a letter in a word does not.
+        return "" if punctuation or not (before or behind or not gone.isalnum()) else " "
+
+    return re.sub(pattern, left, text).strip()
+
+
+def opened(text: str, *, least: int, longest: float, wanted: float) -> list[str]:
+    """A chunk parted behind its first clause, or in it, so that a stream can begin with it; whole where it is short.
+
+    Args:
+        text: The chunk.
+        least: Bytes of UTF-8 that either part has.
+        longest: Bytes of a first part that is left in one.
+        wanted: Bytes of about which the first part of a longer one is, parted at a space if there is one.
+    """
+    first, rest = text, ""
     for boundary in _BOUNDARY.finditer(text):
-        first, rest = text[: boundary.start()].strip(), text[boundary.end() :].strip()
-        if _size(first) >= _LEAST_CLAUSE and _size(rest) >= _LEAST_CLAUSE:
-            return [first, rest]
-    return [text]
+        one, other = text[: boundary.start()].strip(), text[boundary.end() :].strip()
+        if _size(one) >= least and _size(other) >= least:
+            first, rest = one, other
+            break
+    if _size(first) > longest:
+        spaces = [(text[: space.start()], text[space.end() :]) for space in re.finditer(r"\s+", first)]
+        parts = [(one, other) for one, other in spaces if _size(one) >= least and _size(other) >= least]
+        if parts:
+            first, rest = min(parts, key=lambda pair: abs(_size(pair[0]) - wanted))
+    return [first.strip(), rest.strip()] if rest else [text]
 
 
-def divided(text: str, most: int) -> list[str]:
+def divided(text: str, most: int, *, longest_word: int = 0) -> list[str]:
     """A chunk without punctuation in parts of about equal size, parted at spaces if there are any.
 
     Args:
         text: The chunk.
         most: Bytes of UTF-8; a character may be longer, and is then a part by itself.
+        longest_word: Bytes of a word that is kept whole although it is longer than ``most``.
     """
     units: list[str] = []
     for word in re.findall(r"\s*\S+\s*", text):
-        units += [word] if _size(word) <= most else word
+        units += [word] if _size(word) <= max(most, longest_word) else word
     fewest = len(_packed(units, most))
     # The tightest limit that gives no more parts: a short rest would be spoken at another pace.
     limit = bisect.bisect_left(range(most), x=True, key=lambda size: len(_packed(units, size)) <= fewest)

@@ -4,7 +4,7 @@
 - `voices`: from a recording to what the networks take of a voice
 - `files`, `sizes`, `shapes`, `loading`: from a checkpoint's files to tensors, checked by name
 - `upstream`, `building`, `reference`, `plain`: the plain variant, qwen-tts itself where it is installed; else `own`
-- `optimized`, `engine`, `runaway`, `offloading`: the optimized variant
+- `optimized`, `engine`, `runaway`: the optimized variant
 - `network`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the talker and its code predictor, on the toolkit
 - `codec` with `codec_*`, `encoder` with `encoder_*`, `speaker`, `mel`: the codec and the speaker encoder
 - `testing`, `checkpoint`, `configurations`, `vocabulary`: random weights in upstream's files
@@ -43,5 +43,10 @@ spec = ProviderSpec(
     # A Chinese character lasts 0.25 s, a Latin one 0.07 s: no speech is twice as slow as the former.
     max_seconds_per_char=0.5,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
-    environment=Environment(python=">=3.10,<3.14"),
+    environment=Environment(
+        python=">=3.10,<3.14",
+        # For the extra `upstream`; the optimized variant needs none of it.
+        overrides=("transformers>=4.57.6,<4.58", "accelerate>=1.12"),
+        exclude=("torchaudio", "gradio", "onnxruntime", "sox"),
+    ),
 )

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
+    from realtts.accel.turns import Turns
     from realtts.context import Context
     from realtts.speech import FinishReason
     from realtts.stages import Work
     from realtts_qwen3.frames import FrameLoop, Frames
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.offloading import Turns
     from realtts_qwen3.prompt import Utterance
 
 __all__ = ["Engine", "Job", "Spoken", "growing"]

@@ -55,6 +55,7 @@ class Weights:
         defaults: ``generation_config.json``.
         states: Its tensors.
         reader: Text to ids.
+        identity: What changes when its weights do, for keys of what is computed with them.
     """
 
     files: Files
@@ -63,6 +64,7 @@ class Weights:
     defaults: Mapping[str, Any]
     states: States
     reader: TextReader
+    identity: str
 
 
 def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Files:
@@ -86,6 +88,7 @@ def open_checkpoint(files: Files) -> Weights:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
     """
+    identity = files.identity(WEIGHTS, CODEC)
     sizes = read_sizes(read_json(files["config.json"]))
     codec = read_codec_sizes(read_json(files["speech_tokenizer/config.json"]))
     reader = TextReader(files, sizes)
@@ -99,7 +102,7 @@ def open_checkpoint(files: Files) -> Weights:
         encoder=Tensors(sound, "encoder."),
     )
     defaults = MappingProxyType(read_json(files["generation_config.json"]))
-    return Weights(files, sizes, codec, defaults, states, reader)
+    return Weights(files, sizes, codec, defaults, states, reader, identity)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import torch
 
 from realtts.accel.finite import check_finite
 from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
@@ -21,7 +22,6 @@ from realtts.speech import Chunk
 from realtts_qwen3.engine import Engine, Job, growing
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint
-from realtts_qwen3.offloading import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts_qwen3.own import OwnEncoders
 from realtts_qwen3.plain import speakers_of
 from realtts_qwen3.prompt import Utterance
@@ -136,7 +136,7 @@ def _whole(context: Context, model: OptimizedModel, requests: Sequence[Request])
     assert model.engine is not None, "used after unload"
     asks = [prepare(context, model.weights, request) for request in requests]
     prompts = prompts_of(context, model, asks)
-    jobs = [_job(context, model, *given) for given in zip(requests, asks, prompts, strict=True)]
+    jobs = [_job(model, *given) for given in zip(requests, asks, prompts, strict=True)]
     sounds: list[list[NDArray[np.float32]]] = [[] for _ in requests]
     counts = [0] * len(requests)
     for row, samples, frames, reason in model.engine.speak(context, jobs):
@@ -153,13 +153,12 @@ def _live(context: Context, model: OptimizedModel, request: Request) -> Iterator
     ask = prepare(context, model.weights, request)
     (prompt,) = prompts_of(context, model, [ask])
     sizes = growing(ask.chunk_frames, ask.chunk_growth, ask.max_chunk_frames)
-    job = _job(context, model, request, ask, prompt, sizes=sizes)
+    job = _job(model, request, ask, prompt, sizes=sizes)
     for _, samples, frames, reason in model.engine.speak(context, [job]):
         yield _chunk(ask, samples, frames, reason)
 
 
 def _job(
-    context: Context,
     model: OptimizedModel,
     request: Request,
     ask: Ask,
@@ -172,7 +171,8 @@ def _job(
     if prompt is not None and ask.reference:
         assert ask.voice is not None
         with model.engine.turns.use("codec"):
-            state = state_of(context, ask.voice, prompt.codes, decoder, cache=model.voices)
+            weights = model.weights.identity
+            state = state_of(ask.voice, prompt.codes, decoder, weights=weights, cache=model.voices)
     else:
         state = decoder.start()
     return Job(utterance_of(ask, prompt), state, request.cancelled, sizes)
@@ -187,10 +187,11 @@ def prompts_of(context: Context, model: OptimizedModel, asks: Sequence[Ask]) -> 
 
     The networks that make them are read when a voice is unknown, and are let go of afterwards.
     """
-    encoders = _Encoders(context, model)
+    encoders, weights = _Encoders(context, model), model.weights.identity
     return [
-        None if ask.voice is None else prompt_of(context, ask.voice, encoders, cache=model.voices) for ask in asks
-    ]  # fmt: skip
+        None if ask.voice is None else prompt_of(context, ask.voice, encoders, weights=weights, cache=model.voices)
+        for ask in asks
+    ]
 
 
 class _Encoders:

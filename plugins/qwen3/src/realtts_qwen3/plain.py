@@ -72,7 +72,9 @@ class Plain:
         """The whole request in one chunk."""
         assert model.networks is not None, "used after unload"
         ask = prepare(context, model.weights, request)
-        prompt = None if ask.voice is None else prompt_of(context, ask.voice, model.networks)
+        prompt = (
+            None if ask.voice is None else prompt_of(context, ask.voice, model.networks, weights=model.weights.identity)
+        )
         try:
             with stages.timed(context, "talker", dtype="float32") as work:
                 codes, ended = model.networks.draw(ask, prompt, request.cancelled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,6 @@ from realtts_qwen3.voices import prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -45,12 +45,12 @@ bfloat16, 0.025 and 0.040 in int8."""
 
 
 def write_random_checkpoint(
-    path: Path, size: str = "tiny", seed: int = 0, *, model: str = "0.6b-custom-voice", eos_bias: float = 0.0
+    path: Path | str, size: str = "tiny", seed: int = 0, *, model: str = "0.6b-custom-voice", eos_bias: float = 0.0
 ) -> None:
     """Write random weights in upstream's own files, a small vocabulary among them.
 
     Args:
-        path: Existing folder.
+        path: Folder, made if it is not there.
         size: ``"tiny"``, or ``"full"`` as upstream's.
         seed: Of the weights.
         model: Name of one of the spec's checkpoints, such as ``"0.6b-base"`` or ``"1.7b-voice-design"``.
@@ -65,7 +65,9 @@ def write_random_checkpoint(
             f"there is no {size!r} {model!r}", who="write_random_checkpoint",
             fix=f"choose tiny or full, and one of {', '.join(MODELS)}",
         )  # fmt: skip
-    write_checkpoint(path, size, seed, model=model, eos_bias=eos_bias)
+    folder = Path(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(folder, size, seed, model=model, eos_bias=eos_bias)
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
@@ -137,4 +139,6 @@ def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, VoicePr
     if not isinstance(model, PlainModel):
         return ask, prompts_of(context, model, [ask])[0]
     assert model.networks is not None, "used after unload"
-    return ask, None if ask.voice is None else prompt_of(context, ask.voice, model.networks)
+    if ask.voice is None:
+        return ask, None
+    return ask, prompt_of(context, ask.voice, model.networks, weights=model.weights.identity)

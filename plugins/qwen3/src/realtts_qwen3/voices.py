@@ -51,7 +51,12 @@ class Encoders(Protocol):
 
 
 def prompt_of(
-    context: Context, voice: Voice, encoders: Encoders, *, cache: VoiceCache | DiskVoiceCache | None = None
+    context: Context,
+    voice: Voice,
+    encoders: Encoders,
+    *,
+    weights: str,
+    cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> VoicePrompt:
     """The prompt of a recording, from a cache or made now.
 
@@ -61,34 +66,33 @@ def prompt_of(
         context: Of the stage.
         voice: The recording.
         encoders: Called when it is not in the cache.
+        weights: Whose they are: ``Weights.identity``.
         cache: Default: the context's, in memory.
 
     Raises:
         VoiceUnsuitable: No voice is found in it.
     """
     kept = (cache or context.voice_cache).get_or_compute(
-        voice_key(context, voice), lambda: dict(vars(_made(voice, encoders)))
+        voice_key(weights, voice), lambda: dict(vars(_made(voice, encoders)))
     )
     return VoicePrompt(**kept)
 
 
-def voice_key(context: Context, voice: Voice) -> str:
+def voice_key(weights: str, voice: Voice) -> str:
     """Everything that a voice's prompt depends on."""
-    checkpoint = context.checkpoint
-    weights = "" if checkpoint is None else f"{checkpoint.path or checkpoint.source}@{checkpoint.revision}"
     return f"qwen3/{weights}/{_samples_digest(voice)}"
 
 
 def state_of(
-    context: Context, voice: Voice, codes: Tensor, decoder: CodecDecoder, *, cache: VoiceCache | DiskVoiceCache
+    voice: Voice, codes: Tensor, decoder: CodecDecoder, *, weights: str, cache: VoiceCache | DiskVoiceCache
 ) -> CodecState:
     """Where the codec's decoder stands behind a recording's frames, from the cache or computed now.
 
     Args:
-        context: Of the stage.
         voice: The recording.
         codes: int64 (frames, 16), its frames.
         decoder: Of the codec.
+        weights: Whose it is: ``Weights.identity``.
         cache: Where it is kept, for each form of the decoder's state apart.
 
     Returns:
@@ -100,7 +104,7 @@ def state_of(
         decoder.push(state, codes)
         return {"buffer": _own(state.buffer), "frames": len(codes)}
 
-    kept = cache.get_or_compute(f"{voice_key(context, voice)}/{decoder.form}", computed)
+    kept = cache.get_or_compute(f"{voice_key(weights, voice)}/{decoder.form}", computed)
     state = decoder.start()
     state.buffer.copy_(kept["buffer"])
     state.past.fill_(kept["frames"])

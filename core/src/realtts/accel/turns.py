@@ -1,4 +1,4 @@
-"""The setting ``cpu_offload``: of the talker with its code predictor, and of the codec's decoder, one has the device.
+"""The setting ``cpu_offload`` for a model of several parts, of which one at a time has the device.
 
 Weights come and go at other addresses, which CUDA graphs cannot follow: with offloading there are none. Not run on a
 GPU yet. Kill switch: ``cpu_offload=False``.

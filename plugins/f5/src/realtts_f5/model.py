@@ -1,0 +1,117 @@
+"""The networks of the optimized variant: read when they are converted, and anew where a request wants another type."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.compile import compiled
+from realtts.accel.finite import check_finite
+from realtts.accel.rungs import graphs_of
+from realtts.errors import CheckpointCorrupt, NotFinite
+from realtts.events import Event
+from realtts_f5.graphs import Graphs
+from realtts_f5.loading import read_model_state
+from realtts_f5.network import Network
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from realtts.accel.voice_cache import DiskVoiceCache
+    from realtts.context import Context
+    from realtts_f5.files import Files
+    from realtts_f5.frontend import Plan
+    from realtts_f5.text import Vocabulary
+    from realtts_f5.vocoder import Vocoder
+
+__all__ = ["OptimizedModel", "check_output", "network_for", "read_network"]
+
+
+@dataclass
+class OptimizedModel:
+    """What `load` returns.
+
+    Attributes:
+        files: Of the checkpoint.
+        vocabulary: Symbols to ids.
+        voices: Prepared recordings, in memory and on disk.
+        network: From noise to mel; None before `convert_precision` and after `unload`.
+        vocoder: From mel to samples; None as `network`.
+        graphs: Of the network's steps; None where they run eagerly.
+    """
+
+    files: Files
+    vocabulary: Vocabulary
+    voices: DiskVoiceCache
+    network: Network | None = None
+    vocoder: Vocoder | None = None
+    graphs: Graphs | None = None
+
+
+def network_for(context: Context, model: OptimizedModel, plan: Plan) -> Network:
+    """The network, read anew if the request wants float32 and it is not, or the other way round.
+
+    Raises:
+        CheckpointError: The file has become unreadable meanwhile; the next request tries again.
+    """
+    assert model.vocoder is not None, "used after unload"
+    dtype: torch.dtype = getattr(torch, context.dtype) if plan.half else torch.float32
+    if model.network is None or model.network.dtype != dtype:
+        model.network = model.graphs = None  # never two of them in memory
+        read_network(context, model, dtype)
+    assert model.network is not None
+    return model.network
+
+
+def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) -> None:
+    """Put the network of a type and its graphs into the model, and tell the status.
+
+    Args:
+        context: Of the stage.
+        model: Without a network.
+        dtype: Of the blocks.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is another architecture's.
+    """
+    state, _ = read_model_state(model.files)
+    wanted, fused = context.settings.compile is True, context.settings.attention != "auto"
+    model.network = Network.from_state_dict(
+        model.files.architecture,
+        state,
+        device=torch.device(context.device),
+        dtype=dtype,
+        fused=fused,
+        compiler=functools.partial(compiled, mode="default", fallback=True) if wanted else None,
+        who=f"file {model.files.weights.name!r}",
+    )
+    backend = graphs_of(context)
+    model.graphs = None if backend is None else Graphs(model.network, backend=backend)
+    attention = "sdpa" if fused or context.device != "cpu" else "own"
+    data = {"attention": attention, "cuda_graphs": backend is not None, "dtype": _name(dtype)}
+    context.report(Event("optimization.details", data=data))
+
+
+def check_output(model: OptimizedModel, tensor: Tensor, dtype: torch.dtype) -> None:
+    """Raise if what was computed is not finite.
+
+    Raises:
+        NotFinite: In half precision, where float32 may help.
+        CheckpointCorrupt: In float32, where only the weights can be the reason.
+    """
+    try:
+        check_finite(tensor, "f5")
+    except NotFinite as error:
+        if dtype != torch.float32:
+            raise
+        raise CheckpointCorrupt(
+            "with its weights the speech is NaN or infinite, in float32 too",
+            who=f"file {model.files.weights.name!r}", fix="fetch it again from the model's source, or use another",
+        ) from error  # fmt: skip
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,176 @@
+"""Requests spoken by the optimized variant: their chunks in shared forwards, as wholes or while somebody listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts import stages
+from realtts_f5.frontend import prepare
+from realtts_f5.join import spoken
+from realtts_f5.mel import log_mel
+from realtts_f5.model import check_output, network_for
+from realtts_f5.noise import chunk_noise
+from realtts_f5.schedule import times
+from realtts_f5.solver import Cancelled, Item, solve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from realtts.context import Context
+    from realtts.speech import Chunk, Request
+    from realtts_f5.frontend import ChunkPlan, Plan
+    from realtts_f5.model import OptimizedModel
+
+__all__ = ["live", "mel", "whole"]
+
+_TOGETHER = {"cpu": 2, "cuda": 16, "mps": 4}
+"""Chunks that share a forward. On the CPU frames of a second one fill the products' tiles, and more gain nothing."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A chunk of one of several requests."""
+
+    row: int
+    plan: Plan
+    chunk: ChunkPlan
+
+    @property
+    def kind(self) -> tuple[bool, int, float, float | None]:
+        """What chunks of one forward must have in common."""
+        return self.plan.half, self.plan.steps, self.plan.guidance, self.plan.sway
+
+
+def mel(context: Context, model: OptimizedModel, request: Request) -> Tensor:
+    """The mel spectrogram of a request's first chunk, the recording's part included, float32 (frames, 100)."""
+    plan = _plan(context, model, request)
+    return _mels(context, model, [Job(0, plan, plan.chunks[0])], request.cancelled)[0]
+
+
+def _plan(context: Context, model: OptimizedModel, request: Request) -> Plan:
+    return prepare(context, model.vocabulary, request, cache=model.voices)
+
+
+def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
+    """Requests spoken as wholes, each as soon as the last of its chunks is there.
+
+    Of a request that is cancelled comes the first chunk of its text, if that is finished. Chunks are computed in the
+    order of their lengths, so others may be finished before it.
+    """
+    plans = [_plan(context, model, request) for request in requests]
+    sounds: list[dict[int, NDArray[np.float32]]] = [{} for _ in requests]
+    waiting = set(range(len(requests)))
+    for group in _groups(context, [Job(row, plan, chunk) for row, plan in enumerate(plans) for chunk in plan.chunks]):
+        wanted = [job for job in group if not requests[job.row].cancelled()]
+        for job, sound in _sounds(context, model, wanted, _nobody_waits([requests[job.row] for job in wanted])):
+            sounds[job.row][job.chunk.index] = sound
+        for row in sorted(waiting.intersection(job.row for job in group)):
+            if len(sounds[row]) == len(plans[row].chunks) or requests[row].cancelled():
+                waiting.discard(row)
+                for chunk in spoken(plans[row], _taken(sounds[row])):
+                    yield row, chunk
+                    if requests[row].cancelled():
+                        break
+
+
+def _nobody_waits(requests: Sequence[Request]) -> Callable[[], bool]:
+    return lambda: all(request.cancelled() for request in requests)
+
+
+def _taken(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDArray[np.float32]]:
+    def take(chunk: ChunkPlan) -> NDArray[np.float32]:
+        if chunk.index not in sounds:
+            raise Cancelled
+        return sounds.pop(chunk.index)
+
+    return take
+
+
+def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
+    """One request, one chunk after the other; on a GPU, which is ahead of the listener, ever more at once."""
+    plan = _plan(context, model, request)
+    waiting = [Job(0, plan, chunk) for chunk in plan.chunks]
+    ready: dict[int, NDArray[np.float32]] = {}
+    size = 1
+
+    def sound(chunk: ChunkPlan) -> NDArray[np.float32]:
+        nonlocal size
+        if chunk.index not in ready:
+            group, waiting[:] = waiting[:size], waiting[size:]
+            found = _sounds(context, model, group, request.cancelled)
+            ready.update((job.chunk.index, samples) for job, samples in found)
+            size = min(2 * size, _together(context)) if context.device != "cpu" else 1
+        if chunk.index not in ready:
+            raise Cancelled
+        return ready.pop(chunk.index)
+
+    return spoken(plan, sound)
+
+
+def _groups(context: Context, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Chunks that share forwards: of one kind, of similar length, no more than pays."""
+    order = sorted(jobs, key=lambda job: (str(job.kind), job.chunk.frames))
+    group: list[Job] = []
+    for job in order:
+        if group and (len(group) == _together(context) or group[0].kind != job.kind):
+            yield group
+            group = []
+        group.append(job)
+    if group:
+        yield group
+
+
+def _sounds(
+    context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelled: Callable[[], bool]
+) -> list[tuple[Job, NDArray[np.float32]]]:
+    """Samples of some chunks, float32 (n,) each, without the recording's part; none of them if nobody wants them."""
+    assert model.vocoder is not None, "used after unload"
+    try:
+        mels = _mels(context, model, jobs, cancelled) if jobs else []
+    except Cancelled:
+        return []
+    found = []
+    for job, said in zip(jobs, mels, strict=True):
+        reference = job.plan.reference
+        with stages.timed(context, "vocoder", steps=1, dtype="float32"):
+            samples = model.vocoder.samples(said[reference.hops :]) * reference.gain
+            found.append((job, samples.cpu().numpy()))
+    return found
+
+
+def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelled: Callable[[], bool]) -> list[Tensor]:
+    """Mel spectrograms of chunks of one kind, on the device, float32 (frames, 100) each."""
+    plan = jobs[0].plan
+    network = network_for(context, model, plan)
+    distinct = {job.row: job.plan.reference.samples for job in jobs}
+    recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in distinct.items()}
+    items = [_item(job, recordings[job.row]) for job in jobs]
+    rows = 2 if plan.guidance else 1
+    with stages.timed(context, "flow", dtype=str(network.dtype).removeprefix("torch.")) as work:
+        schedule = times(plan.steps, plan.sway)
+        found = solve(network, items, times=schedule, guidance=plan.guidance, cancelled=cancelled, graphs=model.graphs)
+        work.add(steps=plan.steps, flops=plan.steps * sum(network.flops(item.frames, rows) for item in items))
+    for one in found:
+        check_output(model, one, network.dtype)
+    return found
+
+
+def _item(job: Job, recording: Tensor) -> Item:
+    plan, chunk = job.plan, job.chunk
+    return Item(
+        mel=recording,
+        ids=torch.tensor(chunk.ids, dtype=torch.int64),
+        frames=chunk.frames,
+        noise=chunk_noise(plan.seed, chunk.index, chunk.frames),
+    )
+
+
+def _together(context: Context) -> int:
+    return _TOGETHER.get(context.device.partition(":")[0], 1)
