@@ -106,7 +106,7 @@ def test_hanging_worker_is_ended_by_cancelling(rogue, until, monkeypatch):
     tts = rogue()
     tts.load()
     with ThreadPoolExecutor(1) as pool:
-        hanging = pool.submit(tts.generate, "a b c", do="hang", after=1)
+        hanging = pool.submit(tts.generate, "a b c", do="hang", after=0)  # before it looks
         until(lambda: tts.get_provider_status()["state"] == "generating")
         tts.cancel()
         with pytest.raises(errors.WorkerDied, match="heeded no cancellation"):
