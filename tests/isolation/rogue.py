@@ -98,6 +98,7 @@ def act(what, request):
     if what == "die":
         die()
     elif what == "hang":
+        logging.getLogger("rogue.package").warning("hanging")
         time.sleep(3600)
     elif what == "print":
         sys.stdout.write("noise on standard output\n" * 2000)
