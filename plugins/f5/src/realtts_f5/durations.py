@@ -25,7 +25,7 @@ SHORT_BYTES = 10
 """Upstream gives texts under so many bytes more time."""
 
 _SHORT_SPEED = 0.3
-_SLOWEST, _FASTEST = 3, 80
+_SLOWEST, _FASTEST = 1.5, 80
 """Bytes a second that a recording is believed: English is spoken at about 15, Chinese at about 12."""
 
 _LEAST_SPEECH = 0.3
