@@ -194,10 +194,11 @@ class Speaker:
 
     def _wrong_length(self, row: Row) -> str:
         """What is wrong with the length of the row's audio, if that is out of proportion to the text."""
-        if self._forced:
+        # A limit may lie below what the text needs, so that ending before it is no fault either.
+        if row.plan.limited or self._forced:
             return ""
         if row.finish == "length":
-            return "" if row.plan.limited else "ran into its length cap"
+            return "ran into its length cap"
         spoken = sum(char.isalnum() for char in row.request.text)
         least = self._ladder.spec.min_seconds_per_char * spoken / row.request.speed
         early = row.finish == "stop" and not row.plan.markup and row.seconds < least
