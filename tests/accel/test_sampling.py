@@ -255,7 +255,6 @@ def test_a_parameter_out_of_range_is_refused_by_name(name, value):
         ({"narrow": True, "order": ("temperature",)}, "narrow needs top_k"),
         ({"narrow": True, "order": ("top_k", "own"), "own": {"own": lambda scores, _: scores}}, "narrow needs top_k"),
     ],
-    ids=str,
 )
 def test_a_recipe_that_cannot_work_is_refused(options, message):
     """When it is made, not in the middle of a request."""
