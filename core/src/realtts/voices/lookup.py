@@ -47,7 +47,8 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
     """
     who = f"provider {spec.name!r}"
     # Blank words are no words: a provider may need them, or find them out.
-    reference_text = reference_text if reference_text is None or reference_text.strip() else None
+    if isinstance(reference_text, str) and not reference_text.strip():
+        reference_text = None
     if reference_text is not None:
         check_text(reference_text, max_chars=_MOST_WORDS, who=f"{who}, reference_text")
     if isinstance(voice, str) and "://" in voice:
