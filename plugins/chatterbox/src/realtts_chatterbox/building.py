@@ -10,15 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from realtts.accel.tensorfile import shapes_of
+from realtts.accel.upstream import Unfilled, put_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes, mismatch
 from realtts_chatterbox.upstream import module, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import nn
 
     from realtts.accel.tensorfile import State
@@ -29,23 +27,9 @@ _TOLERATED = ("_mel_filters", "window")
 """Of the speech tokenizer: computed, and left out of some of upstream's files."""
 
 
-class _Unfilled(TorchFunctionMode):
-    """Inside it, uninitialised memory is of the device "meta", so that filling it with random numbers does nothing."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.empty:
-            return func(*args, **{**kwargs, "device": "meta"})
-        if getattr(func, "__name__", "") == "__set__" and len(args) == 2 and args[0].is_meta and not args[1].is_meta:
-            return func(args[0], args[1].to("meta"))
-        return func(*args, **kwargs)
-
-
 def empty_t3(kind: str, sizes: T3Sizes) -> Any:
     """Upstream's T3; without the backbone's own embedding if it is Turbo's, which upstream removes too."""
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         t3 = module("chatterbox.models.t3").T3(_t3_config(kind, sizes))
         if kind == "turbo":
             del t3.tfmr.wte
@@ -57,7 +41,7 @@ def empty_t3(kind: str, sizes: T3Sizes) -> Any:
 
 def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
     """Upstream's S3Gen: speech tokenizer, speaker encoder, flow and vocoder."""
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         s3gen = module("chatterbox.models.s3gen").S3Gen(meanflow=kind == "turbo")
         _resize_tokenizer(s3gen.tokenizer, sizes)
         encoder, estimator = s3gen.flow.encoder, s3gen.flow.decoder.estimator
@@ -73,7 +57,7 @@ def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
 
 def empty_voice_encoder() -> Any:
     """Upstream's speaker encoder for T3."""
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
 
 
@@ -104,7 +88,7 @@ def fill(
     """
     for name, full in check(network, state, who, prefix=prefix, optional=optional, extras=extras).items():
         tensor = state[full]
-        _put(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
+        put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
     network.to(device).requires_grad_(requires_grad=False).eval()
 
 
@@ -137,14 +121,6 @@ def check(
         if shapes[full] != tuple(wanted[name].shape):
             raise mismatch(f"{full} has the shape {shapes[full]}, expected {tuple(wanted[name].shape)}", who)
     return names
-
-
-def _put(network: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    """Replace one tensor; not all by `load_state_dict`, so that never two are in memory before they are moved."""
-    path, _, last = name.rpartition(".")
-    owner = network.get_submodule(path)
-    is_parameter = isinstance(getattr(owner, last), torch.nn.Parameter)
-    setattr(owner, last, torch.nn.Parameter(tensor, requires_grad=False) if is_parameter else tensor)
 
 
 def _t3_config(kind: str, sizes: T3Sizes) -> Any:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts.accel.upstream import with_names
 from realtts_chatterbox.flow import Cancelled
-from realtts_chatterbox.upstream import module, quiet, with_names
+from realtts_chatterbox.upstream import module, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

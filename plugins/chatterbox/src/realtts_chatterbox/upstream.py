@@ -24,7 +24,7 @@ from realtts.errors import MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_upstream", "module", "quiet", "with_names"]
+__all__ = ["load_upstream", "module", "quiet"]
 
 _lock = threading.Lock()
 
@@ -56,22 +56,6 @@ def module(name: str) -> Any:
                 f"{error.name or name} cannot be imported: {error}", who="chatterbox",
                 fix="install chatterbox-tts with what it needs: realtts-chatterbox's README lists the versions",
             ) from error  # fmt: skip
-
-
-def with_names(function: Any, **names: Any) -> Any:
-    """The function's own code, without a decorator, in which some names of its module mean something else.
-
-    So ``print`` can be silence and ``tqdm`` a range, while nothing of the module is changed.
-
-    Args:
-        function: Written in Python.
-        names: Name -> what it shall be.
-    """
-    plain = getattr(function, "__wrapped__", function)
-    scope = {**plain.__globals__, **names}
-    other = types.FunctionType(plain.__code__, scope, plain.__name__, plain.__defaults__, plain.__closure__)
-    other.__kwdefaults__ = plain.__kwdefaults__
-    return other
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from realtts.accel.upstream import with_names
 from realtts.errors import MissingExtra
-from realtts_chatterbox.upstream import module, quiet, with_names
+from realtts_chatterbox.upstream import module, quiet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

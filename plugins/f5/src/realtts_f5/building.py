@@ -11,15 +11,15 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
 from realtts.accel.tensorfile import shapes_of
+from realtts.accel.upstream import Unfilled, put_tensor
 from realtts.errors import CheckpointMismatch
 from realtts_f5.architecture import HEAD_SIZE, MELS
 from realtts_f5.upstream import module, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
@@ -39,18 +39,6 @@ MEL_SETTINGS = {
 """Of the mel spectrogram that all published models were trained on."""
 
 _EMBEDDING = "transformer.text_embed.text_embed.weight"
-
-
-class _Unfilled(TorchFunctionMode):
-    """Inside it, uninitialised memory is of the device "meta", so that filling it with random numbers does nothing."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.empty:
-            return func(*args, **{**kwargs, "device": "meta"})
-        return func(*args, **kwargs)
 
 
 def empty_model(architecture: Architecture, symbols: int) -> Any:
@@ -76,7 +64,7 @@ def empty_model(architecture: Architecture, symbols: int) -> Any:
     name, cls = ("dit", "DiT") if architecture.backbone == "dit" else ("unett", "UNetT")
     cfm = module("f5_tts.model.cfm").CFM
     backbone = getattr(module(f"f5_tts.model.backbones.{name}"), cls)
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         return cfm(transformer=backbone(**sizes), mel_spec_kwargs=MEL_SETTINGS, odeint_kwargs={"method": "euler"})
 
 
@@ -101,7 +89,7 @@ def empty_vocoder(shapes: Mapping[str, tuple[int, ...]], who: str) -> Any:
         raise mismatch(f"it has {mels} bands and {rows} outputs, not {MELS} and 1026", who)
     pretrained, heads, models = module("vocos.pretrained"), module("vocos.heads"), module("vocos.models")
     features = module("vocos.feature_extractors").MelSpectrogramFeatures
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         return pretrained.Vocos(
             features(sample_rate=24_000, n_fft=1024, hop_length=256, n_mels=MELS, padding="center"),
             models.VocosBackbone(input_channels=MELS, dim=dim, intermediate_dim=inner, num_layers=len(layers)),
@@ -125,7 +113,7 @@ def fill(network: nn.Module, state: State, device: str, who: str) -> None:
     check(network, state, who)
     for name in state:
         tensor = state[name]
-        _put(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
+        put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
     network.to(device).requires_grad_(requires_grad=False).eval()
 
 
@@ -171,12 +159,3 @@ def check_vocabulary(state: State, symbols: int, vocabulary: str, who: str) -> N
 def mismatch(what: str, who: str) -> CheckpointMismatch:
     """The error for a file of another model."""
     return CheckpointMismatch(what, who=who, fix="check that the file is of the configuration that was named")
-
-
-def _put(network: nn.Module, name: str, tensor: torch.Tensor) -> None:
-    owner, _, last = name.rpartition(".")
-    inside = network.get_submodule(owner)
-    if last in inside._parameters:
-        inside._parameters[last] = torch.nn.Parameter(tensor, requires_grad=False)
-    else:
-        inside._buffers[last] = tensor

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts.accel.upstream import with_names
 from realtts_f5.solver import Cancelled
-from realtts_f5.upstream import quiet, with_names
+from realtts_f5.upstream import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

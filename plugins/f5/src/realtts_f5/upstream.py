@@ -25,7 +25,7 @@ from realtts.errors import MissingExtra
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_upstream", "module", "quiet", "with_names"]
+__all__ = ["load_upstream", "module", "quiet"]
 
 _lock = threading.Lock()
 
@@ -63,22 +63,6 @@ def module(name: str) -> Any:
                 fix="install f5-tts with what it needs: realtts-f5's README says how",
             ) from error  # fmt: skip
         return found
-
-
-def with_names(function: Any, **names: Any) -> Any:
-    """The function's own code, without its outermost decorator, in which some names of its module mean something else.
-
-    So its noise can be given, while nothing of the module is changed.
-
-    Args:
-        function: Written in Python.
-        names: Name -> what it shall be.
-    """
-    plain = getattr(function, "__wrapped__", function)
-    scope = {**plain.__globals__, **names}
-    other = types.FunctionType(plain.__code__, scope, plain.__name__, plain.__defaults__, plain.__closure__)
-    other.__kwdefaults__ = plain.__kwdefaults__
-    return other
 
 
 @contextlib.contextmanager

@@ -9,31 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
+from realtts.accel.upstream import Unfilled, put_tensor
 from realtts_qwen3.sizes import mismatch
 from realtts_qwen3.upstream import module, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor, nn
 
     from realtts_qwen3.loading import Weights
 
 __all__ = ["codec_of", "model_of"]
-
-
-class _Unfilled(TorchFunctionMode):
-    """Inside it, uninitialised memory is of the device "meta", so that filling it with random numbers does nothing."""
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is torch.empty:
-            return func(*args, **{**kwargs, "device": "meta"})
-        return func(*args, **kwargs)
 
 
 def model_of(weights: Weights, device: str) -> Any:
@@ -45,7 +33,7 @@ def model_of(weights: Weights, device: str) -> Any:
         MissingExtra: qwen-tts is not installed.
     """
     upstream = module("qwen_tts.core.models.modeling_qwen3_tts")
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         config = upstream.Qwen3TTSConfig(**dict(weights.sizes.config))
         network = upstream.Qwen3TTSForConditionalGeneration(config)
     states = weights.states
@@ -65,7 +53,7 @@ def codec_of(weights: Weights, device: str) -> Any:
         MissingExtra: qwen-tts is not installed.
     """
     modeling = module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
-    with quiet(), torch.random.fork_rng(devices=[]), _Unfilled():
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         network = modeling.Qwen3TTSTokenizerV2Model(modeling.Qwen3TTSTokenizerV2Config(**dict(weights.codec.config)))
     _fill(network.decoder, weights.states.decoder, device)
     _fill(network.encoder, weights.states.encoder, device)
@@ -81,7 +69,4 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], device: str) -> None:
                        "qwen-tts")  # fmt: skip
     for name in wanted:
         tensor = state[name].to(device, torch.float32)
-        path, _, last = name.rpartition(".")
-        owner = network.get_submodule(path)
-        is_parameter = isinstance(getattr(owner, last), torch.nn.Parameter)
-        setattr(owner, last, torch.nn.Parameter(tensor, requires_grad=False) if is_parameter else tensor)
+        put_tensor(network, name, tensor)
