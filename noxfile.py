@@ -18,7 +18,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT = "3.11"
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-MODELS = [folder for name in ("chatterbox", "f5", "qwen3") for folder in ("-e", f"./plugins/{name}")]
+MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
 
 # Files of tests run beside each other, one process per core; threads of their own would only be in each other's way.
@@ -100,6 +100,15 @@ def qwen3(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
+def vieneu(session: nox.Session) -> None:
+    """VieNeu-TTS against transformers, and its front end against upstream's own package without what its apps need."""
+    _install_model(session, "vieneu", extra="[v3]")
+    session.install("--no-deps", "torchaudio")  # of the codec's feature extractor, which cloning is compared with
+    session.install("onnx")  # random graphs for upstream's engine
+    _test(session, "tests/plugins/vieneu")
+
+
+@nox.session(python=DEFAULT)
 def docs(session: nox.Session) -> None:
     """The documentation says what the code does: references complete, examples run, links resolve."""
     session.install(*CORE, *ESPEAK, "pytest>=8")
@@ -111,7 +120,14 @@ def docs(session: nox.Session) -> None:
 def packaging(session: nox.Session) -> None:
     """Wheels from the sources, in fresh environments, with plugins of third parties."""
     session.install("pytest>=8", "uv", "build", "hatchling>=1.27")
-    session.run("pytest", "-q", "tests/packaging", env=ENVIRONMENT)
+    session.run("pytest", "-q", "-m", "not models", "tests/packaging", env=ENVIRONMENT)
+
+
+@nox.session(python=DEFAULT)
+def isolated(session: nox.Session) -> None:
+    """Every model in an environment of its own, spoken with by one program that has the core alone."""
+    session.install("pytest>=8", "uv", "hatchling>=1.27")
+    session.run("pytest", "-q", "-m", "models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python=DEFAULT)

@@ -80,6 +80,26 @@ def test_choice_follows_the_setting_where_it_can(monkeypatch, asked, chosen):
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "details"),
+    [
+        ("auto", {"attention": "flash"}),
+        ("sdpa", {"attention": "sdpa"}),
+        ("math", {"attention": "math"}),
+        ("efficient", {"attention": "flash", "no_attention": "efficient: too old"}),
+        ("eager", {"attention": "math", "no_attention": "eager: the model calls torch's attention alone"}),
+        ("flash_attention_2", {"attention": "flash", "no_attention": "flash_attention_2: the model calls torch's"}),
+    ],
+)
+def test_a_model_that_calls_torch_alone_gets_one_of_its_kernels(monkeypatch, asked, details):
+    """The status is told which by name, and why not another, even where the package flash_attn works."""
+    reasons = {"flash": None, "efficient": "too old", "math": None, "flash_attention_2": None}
+    monkeypatch.setattr(attention, "_tried", lambda *_: reasons)
+    found = attention.choose(asked, *CPU, own=()).details()
+    assert found.keys() == details.keys()
+    assert all(found[key].startswith(value) for key, value in details.items())
+
+
 def test_without_fallback_it_is_an_error_that_names_the_switch():
     """With the reason."""
     with pytest.raises(AttentionUnavailable, match=r"flash_attn needs a CUDA.*REALTTS_ATTENTION=sdpa"):

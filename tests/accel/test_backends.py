@@ -44,6 +44,29 @@ def test_flags_follow_the_settings_and_come_back(settings, variant, expected):
     assert flags() == before
 
 
+@pytest.mark.parametrize(
+    ("attention", "variant", "allowed"),
+    [
+        ("math", "optimized", (False, False, True)),
+        ("eager", "optimized", (False, False, True)),
+        ("flash", "optimized", (True, True, True)),
+        ("auto", "optimized", None),
+        ("math", "plain", None),
+    ],
+)
+def test_kernels_of_attention_follow_the_setting_and_come_back(attention, variant, allowed):
+    """Those that torch may take; plain is left alone."""
+
+    def kernels():
+        cuda = torch.backends.cuda
+        return cuda.flash_sdp_enabled(), cuda.mem_efficient_sdp_enabled(), cuda.math_sdp_enabled()
+
+    before = kernels()
+    with torch_flags(Settings(attention=attention), variant):
+        assert kernels() == (allowed or before)
+    assert kernels() == before
+
+
 class Torch:
     """A provider that runs on torch."""
 

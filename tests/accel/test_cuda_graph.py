@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import CaptureFailed, QuantizationUnavailable  # noqa: E402
-from realtts.accel.cuda_graph import CudaGraphs, GraphedCallable, GraphRunner  # noqa: E402
+from realtts.accel.cuda_graph import CudaGraphs, GraphedCallable, GraphRunner, rounded_up  # noqa: E402
 from realtts.accel.decoder import Buckets  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
@@ -347,3 +347,16 @@ def test_reset_captures_anew(on):
     weights["w"] = torch.full((2,), 3.0, device=on.device)
     graphed.reset()
     assert graphed(x=x).tolist() == [3, 3]
+
+
+@pytest.mark.parametrize(("smallest", "per_octave", "step"), [(32, 4, 1), (128, 4, 1), (64, 8, 64), (1, 1, 1)])
+def test_sizes_are_rounded_up_to_few(smallest, per_octave, step):
+    """Never down, never by more than a share of the size or a step, and what is a result stays."""
+    results = set()
+    for size in range(3000):
+        found = rounded_up(size, smallest=smallest, per_octave=per_octave, step=step)
+        assert found >= max(size, smallest)
+        assert found - size < max(step, size / per_octave) or found == smallest
+        assert rounded_up(found, smallest=smallest, per_octave=per_octave, step=step) == found
+        results.add(found)
+    assert max(sum(low < found <= 2 * low for found in results) for low in sorted(results)) <= per_octave

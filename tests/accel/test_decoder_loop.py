@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import weakref
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -12,7 +14,7 @@ from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
 from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, Taps  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
@@ -247,6 +249,81 @@ def test_a_prefix_read_once_serves_many_rows(family):
         loop.cache.copy_prefix(prefix, 0, [0, 1], 20)
     loop.begin(Prompt(own), greedy, [0, 1], [40, 40], after_prefix=True)
     assert [b.tokens for b in loop.run()] == expected
+
+
+@pytest.mark.parametrize("order", [GUIDED, ("repetition_penalty", "temperature", "top_k")], ids=["guided", "plain"])
+def test_streams_that_ended_are_left_out(family, order):
+    """The others draw what they would have drawn, in a new order, after one such change and after another."""
+    limits, kept = [6, 40, 12, 30, 50], [[0, 1, 2, 3, 4], [4, 1, 3], [1, 4]]
+    params = [SamplingParams(temperature=1.1, top_k=20, guidance=0.5, min_new_tokens=60)] * 5
+    rows = 10 if order is GUIDED else 5
+
+    def begun():
+        loop = make_loop(family, 5, order=order, check_every=1)
+        prompt = noise_of(rows, 7, 3)
+        valid = torch.arange(7) < torch.arange(rows)[:, None] % 5 + 3
+        loop.begin(Prompt(prompt, valid), params, [1, 2, 3, 4, 5], limits)
+        return loop
+
+    expected = [[] for _ in limits]
+    for block in begun().run():
+        for stream, new in enumerate(block.tokens):
+            expected[stream] += new
+    found, loop, now = [[] for _ in limits], begun(), kept[0]
+    for count, block in enumerate(loop.run(), 1):
+        for stream, new in zip(now, block.tokens, strict=True):
+            found[stream] += new
+        if count in {15, 35}:
+            before, now = now, kept[1 if count == 15 else 2]
+            loop.keep([before.index(stream) for stream in now])
+    assert found == expected
+    assert [len(tokens) for tokens in found] == limits
+    assert loop.drawn == 50
+
+
+@pytest.mark.parametrize(("streams", "message"), [([], r"are \[\]"), ([0, 0], r"\[0, 0\]"), ([2], r"\[2\]")])
+def test_streams_to_be_kept_must_exist_once(family, streams, message):
+    """And in a loop whose steps are captured none can go."""
+    with pytest.raises(DecoderError, match=message):
+        make_loop(family, 2).keep(streams)
+    with pytest.raises(DecoderError, match="fixed"):
+        make_loop(family, 2, backend=RecordingGraphs).keep([0])
+
+
+def test_rows_of_any_lengths_are_padded_on_the_right(family):
+    """What is padded does not count; rows of one length need no mask."""
+    rows = [noise_of(1, n, n)[0] for n in (3, 9, 5)]
+    prompt = Prompt.padded(rows)
+    assert prompt.embeddings.shape == (3, 9, HIDDEN)
+    assert prompt.valid.sum(1).tolist() == [3, 9, 5]
+    for row, given, valid in zip(prompt.embeddings, rows, prompt.valid, strict=True):
+        assert torch.equal(row[valid], given)
+    assert Prompt.padded([rows[0], rows[0]]).valid is None
+
+
+def test_loops_are_kept_until_a_longer_one_is_needed():
+    """Caps in steps of 128 slots; the old one is gone when the new one is made."""
+    gone = []
+
+    class Own:
+        def __init__(self, cap):
+            self.loop = SimpleNamespace(cache=SimpleNamespace(cap=cap))
+
+    def make(_key, cap):
+        gone.append([past() is None for past in made])
+        own = Own(cap)
+        made.append(weakref.ref(own))
+        return own
+
+    made = []
+    loops = Loops(least=200)
+    assert loops.of(1, 10, make).loop.cache.cap == 256
+    assert loops.of(1, 256, make) is loops.of(1, 3, make)
+    assert loops.of(2, 300, make).loop.cache.cap == 384
+    assert loops.of(1, 257, make).loop.cache.cap == 384
+    assert gone == [[], [False], [True, False]]
+    loops.keep(lambda key: key == 2)
+    assert [past() is None for past in made] == [True, False, True]
 
 
 @pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)

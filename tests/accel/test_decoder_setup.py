@@ -339,6 +339,29 @@ def test_a_prefix_keeps_its_positions(family):
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
+def test_a_row_goes_back_to_its_own_beginning(family):
+    """What stood behind the prefix is forgotten, by steps and prompts."""
+    decoder = family.decoder(rows=(1,))
+    x = torch.randn(1, 12, HIDDEN, generator=torch.Generator().manual_seed(5))
+    with torch.inference_mode():
+        used, fresh = decoder.new_cache(1, 32), decoder.new_cache(1, 32)
+        decoder.prefill(x, used)
+        used.copy_prefix(used, 0, [0], 4)
+        decoder.prefill(x[:, :4], fresh)
+        for at in (10, 5):
+            expected = decoder.step(x[:, at], fresh, attended=32)
+            torch.testing.assert_close(decoder.step(x[:, at], used, attended=32), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "gpt2"])
+def test_parameters_are_those_of_the_matrices(name):
+    """Biases and norms are not among them."""
+    built = build(name)
+    layers = [tensor for key, tensor in built.state.items() if key.startswith((f"{built.prefix}layers.", "h.")) or
+              ".h." in key]  # fmt: skip
+    assert built.config.parameters == sum(tensor.numel() for tensor in layers if tensor.dim() == 2)
+
+
 @pytest.mark.parametrize(("row", "rows", "message"), [(1, [0], "row 1"), (-1, [0], "row -1"), (0, [2], r"rows \[2\]")])
 def test_prefix_rows_must_exist(family, row, rows, message):
     """By number, from zero."""

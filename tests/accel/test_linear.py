@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.linear import KERNELS, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
+from realtts.accel.linear import KERNELS, Dense, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
 
 linear = torch.nn.functional.linear
 
@@ -294,3 +294,15 @@ def test_bytes_read_are_those_of_the_weights(precision, expected):
     """For the floor of a step's time."""
     kernel = choose_kernel([torch.ones(32, 32)], precision, kernel=kernels_for(precision, CPU)[0].name)
     assert PackedLinear(torch.ones(32, 32), None, kernel).bytes_read == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dense_layer_over_frames(dtype):
+    """Rows and frames stay apart; the type of the result is that of the product."""
+    weight, bias = normal(24, 32) / 6, normal(24, seed=1)
+    x = normal(6, 32, seed=2)
+    expected = linear(x, weight, bias).view(2, 3, 24)
+    found = Dense(weight, bias, dtype)(x.view(2, 3, 32))
+    assert found.dtype == dtype
+    assert (found.float() - expected).norm() < 0.01 * expected.norm()
+    assert Dense(weight, None, dtype)(x[None]).shape == (1, 6, 24)

@@ -1,6 +1,7 @@
 """Tokens are those of torch.multinomial, and a row's tokens are its own."""
 
 import itertools
+import math
 
 import pytest
 
@@ -19,7 +20,7 @@ from tests.accel.samplers import (  # noqa: E402
     steps,
 )
 
-from realtts.accel.sampling import RecordedNoise, SamplingParams, SamplingRecipe  # noqa: E402
+from realtts.accel.sampling import HashedNoise, RecordedNoise, SamplingParams, SamplingRecipe  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 
@@ -77,12 +78,13 @@ def test_narrow_serves_rows_without_top_k_from_all_tokens():
     assert len(tokens[:, 1].unique()) > 5
 
 
-def test_a_smaller_head_draws_what_the_full_vocabulary_would_have_drawn():
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_smaller_head_draws_what_the_full_vocabulary_would_have_drawn(narrow):
     """The reference masks all but the head's ids; its noise is as wide as its vocabulary."""
     ids = tuple(range(300, 300 + V))
     logits = random_logits(60, 1, V)
-    recipe = SamplingRecipe(V, order=("temperature",), noise_width=1000, noise_ids=ids)
-    sampler = sampler_of(recipe, [SamplingParams(temperature=0.7)], seeds=[5])
+    recipe = SamplingRecipe(V, order=("temperature", "top_k"), noise_width=1000, noise_ids=ids, narrow=narrow)
+    sampler = sampler_of(recipe, [SamplingParams(temperature=0.7, top_k=V if narrow else 0)], seeds=[5])
     generator = torch.Generator().manual_seed(5)
     for step, one in enumerate(logits):
         full = torch.full((1, 1000), float("-inf"))
@@ -109,6 +111,71 @@ def test_recorded_noise_gives_the_recorded_tokens():
 
 
 # -- rows -----------------------------------------------------------------------------------------------------------
+
+
+def test_hashed_noise_is_exponential_and_of_no_pattern():
+    """Mean and spread 1, none of it 0 or infinite, and neighbours by step, token and seed have nothing in common."""
+    rows, tokens, steps_ = 4, 20_000, 5
+    noise = HashedNoise(rows, torch.device("cpu"))
+    for row in range(rows):
+        noise.reseed(row, row)
+    found = torch.stack([noise.at(torch.full((rows,), step), torch.arange(tokens)) for step in range(steps_)])
+    assert found.min() > 0
+    assert found.isfinite().all()
+    assert abs(found.mean() - 1) < 0.01
+    assert abs(found.std() - 1) < 0.01
+    assert (found > 3).float().mean() == pytest.approx(math.exp(-3), rel=0.03)
+    flat = found.view(rows * steps_, tokens)
+    assert (torch.corrcoef(flat) - torch.eye(len(flat))).abs().max() < 0.04
+    assert torch.corrcoef(torch.stack([flat[:, :-1].flatten(), flat[:, 1:].flatten()]))[0, 1].abs() < 0.01
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**63 - 1])
+def test_hashed_noise_depends_on_nothing_else(seed):
+    """Not on other rows, nor on how many tokens may be drawn; a smaller head meets what a larger one meets."""
+    logits = random_logits(30, 3, 400)
+    params = [SamplingParams(top_k=9, temperature=3.0)] * 3
+    recipe = SamplingRecipe(400, order=("temperature", "top_k"), narrow=True)
+    wide = SamplingRecipe(400, order=("temperature", "top_k"))
+    part = SamplingRecipe(100, order=("temperature", "top_k"), noise_width=400, noise_ids=tuple(range(300, 400)))
+
+    def draws(recipe, rows, given):
+        sampler = sampler_of(recipe, params[:rows], seeds=[seed] * rows, noise=HashedNoise(rows, torch.device("cpu")))
+        return torch.stack([sampler(one, steps(rows, step)) for step, one in enumerate(given)])
+
+    together = draws(recipe, 3, logits)
+    assert torch.equal(together, draws(wide, 3, logits))
+    assert torch.equal(together[:, :1], draws(recipe, 1, logits[:, :1]))
+    masked = logits.clone()
+    masked[..., :300] = float("-inf")
+    assert torch.equal(draws(recipe, 3, masked), draws(part, 3, logits[..., 300:]) + 300)
+    assert torch.equal(draws(recipe, 3, logits), together)
+
+
+@pytest.mark.parametrize("noise", [None, HashedNoise, RecordedNoise])
+def test_rows_that_are_kept_go_on(noise):
+    """In another order and without the others, histories and generators with them."""
+    logits = random_logits(20, 4, 50)
+    params = [SamplingParams(top_k=5 + row, temperature=2.0, repetition_penalty=1.5) for row in range(4)]
+    recorded = torch.empty(20, 4, 50).exponential_(generator=torch.Generator().manual_seed(0))
+
+    def sampler():
+        source = {None: lambda: None, HashedNoise: lambda: HashedNoise(4, torch.device("cpu")),
+                  RecordedNoise: lambda: RecordedNoise(recorded)}[noise]()  # fmt: skip
+        recipe = SamplingRecipe(50, order=("repetition_penalty", "temperature", "top_k"), penalty_window=6)
+        return sampler_of(recipe, params, seeds=[3, 4, 5, 6], noise=source)
+
+    def draw(sampler, step, logits):
+        tokens = sampler(logits, steps(sampler.rows, step))
+        sampler.observe(tokens, torch.ones(sampler.rows, dtype=torch.bool))
+        return tokens
+
+    whole, part = sampler(), sampler()
+    for step, one in enumerate(logits):
+        if step == 8:
+            part.keep([3, 1])
+        kept = [0, 1, 2, 3] if step < 8 else [3, 1]
+        assert torch.equal(draw(part, step, one[kept]), draw(whole, step, one)[kept])
 
 
 @pytest.mark.parametrize("neighbour", [SamplingParams(), SamplingParams(top_k=9, temperature=3.0), EVERYTHING])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from realtts.accel.tensorfile import TensorFile, Tensors
+from realtts.accel.tensorfile import TensorFile, Tensors, rows_of
 from realtts.errors import CheckpointCorrupt
 
 STATE = {
@@ -59,6 +59,14 @@ def test_rows(path) -> None:
     for wrong in (-1, 4):
         with pytest.raises(IndexError):
             file.rows("a.x", [wrong])
+
+
+@pytest.mark.parametrize("of", [dict, TensorFile], ids=["mapping", "file"])
+def test_rows_of_any_state(path, of) -> None:
+    """Of a file they come without the whole; tokens are ids as well as rows."""
+    state = STATE if of is dict else TensorFile(path)
+    assert torch.equal(rows_of(state, "a.x")((3, 0, 3)), STATE["a.x"][[3, 0, 3]])
+    assert rows_of(state, "a.x")([]).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 60, -1])

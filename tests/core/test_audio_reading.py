@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.machinery
 import os
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -122,3 +126,91 @@ def test_a_file_that_never_ends_is_unreadable(tmp_path, monkeypatch):
     monkeypatch.setattr(soundfile.SoundFile, "frames", 2**63 - 1)
     with pytest.raises(VoiceUnreadable, match="how long"):
         audio.read(tmp_path / "a.flac", max_seconds=2)
+
+
+def unknown(folder, content=b"\0\0\0\x20ftypM4A of which libsndfile knows nothing" * 9):
+    """A file in a format that libsndfile does not know."""
+    (folder / "a.m4a").write_bytes(content)
+    return folder / "a.m4a"
+
+
+def program(folder, monkeypatch, body):
+    """A program ffmpeg that writes into its last argument; PyAV is not there."""
+    place = folder / "bin" / "ffmpeg"
+    place.parent.mkdir()
+    place.write_text(f"#!{sys.executable}\nimport sys\n{body}\n", encoding="utf-8")
+    place.chmod(0o755)
+    monkeypatch.setenv("PATH", str(place.parent))
+    monkeypatch.setitem(sys.modules, "av", None)
+
+
+def test_other_formats_are_read_by_ffmpeg(tmp_path, monkeypatch):
+    """Where it is present: its channels averaged, never more than can be used, and no addresses of playlists."""
+    wave = tmp_path / "known.wav"
+    soundfile.write(wave, np.stack([noise(), 0 * noise()], axis=1), RATE, subtype="FLOAT")
+    copy = f"import shutil; open({str(tmp_path / 'told')!r}, 'w').write(chr(10).join(sys.argv))"
+    program(tmp_path, monkeypatch, f"{copy}; shutil.copyfile({str(wave)!r}, sys.argv[-1])")
+    samples, rate = audio.read(unknown(tmp_path), max_seconds=2)
+    assert (samples.dtype, rate) == (np.float32, RATE)
+    assert np.allclose(samples, noise() / 2)
+    told = (tmp_path / "told").read_text(encoding="utf-8").split("\n")
+    assert told[told.index("-i") + 1] == f"file:{tmp_path / 'a.m4a'}"
+    assert told[told.index("-t") + 1] == "3"
+    assert told[told.index("-protocol_whitelist") + 1] == "file"
+    with pytest.raises(VoiceUnsuitable, match=r"longer than 0\.5 s"):
+        audio.read(tmp_path / "a.m4a", max_seconds=0.5)
+
+
+@pytest.mark.parametrize("body", ["sys.exit(1)", "pass", "open(sys.argv[-1], 'w').write('nothing')"])
+def test_what_ffmpeg_cannot_read_is_unreadable(tmp_path, monkeypatch, body):
+    """It fails, writes nothing, or writes no audio."""
+    program(tmp_path, monkeypatch, body)
+    with pytest.raises(VoiceUnreadable, match=r"a\.m4a.*install PyAV"):
+        audio.read(unknown(tmp_path), max_seconds=2)
+
+
+class FakeAV(types.ModuleType):
+    """PyAV's classes as far as they are used, over five seconds of two channels."""
+
+    def __init__(self, *, fails=False):
+        super().__init__("av")
+        self.__spec__ = importlib.machinery.ModuleSpec("av", None)
+        self.fails, self.decoded, self.opened = fails, 0, ()
+
+    def open(self, name, options):
+        """A container."""
+        self.opened = name, options
+        if self.fails:
+            raise OSError("no such format")
+        return contextlib.nullcontext(
+            types.SimpleNamespace(
+                streams=types.SimpleNamespace(audio=[types.SimpleNamespace(rate=RATE)]), decode=self._frames
+            )
+        )
+
+    def _frames(self, audio):
+        for second in range(5):
+            self.decoded += 1
+            yield np.stack([np.full(RATE, 0.1 * second, np.float32), np.zeros(RATE, np.float32)])
+
+    def AudioResampler(self, format):  # noqa: N802, A002 - its names
+        """Planes of float32."""
+        assert format == "fltp"
+        return types.SimpleNamespace(resample=lambda frame: [types.SimpleNamespace(to_ndarray=lambda: frame)])
+
+
+def test_other_formats_are_read_by_pyav(tmp_path, monkeypatch):
+    """Where it is present, without ffmpeg; no more is decoded than is looked at."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "av", fake := FakeAV())
+    samples, rate = audio.read(unknown(tmp_path), max_seconds=9)
+    assert (len(samples), rate) == (5 * RATE, RATE)
+    assert np.allclose(samples.reshape(5, RATE).mean(1), 0.05 * np.arange(5))
+    assert fake.opened == (f"file:{tmp_path / 'a.m4a'}", {"protocol_whitelist": "file"})
+    monkeypatch.setitem(sys.modules, "av", fake := FakeAV())
+    with pytest.raises(VoiceUnsuitable, match="longer than 1 s"):
+        audio.read(tmp_path / "a.m4a", max_seconds=1)
+    assert fake.decoded == 2
+    monkeypatch.setitem(sys.modules, "av", FakeAV(fails=True))
+    with pytest.raises(VoiceUnreadable):
+        audio.read(tmp_path / "a.m4a", max_seconds=1)

@@ -2,12 +2,20 @@
 
 import pytest
 
+from realtts.errors import WorkerDied
 from realtts.remedies import find_remedy
 
 OOM = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
 
 KNOWN = {
     "oom": (OOM("CUDA out of memory. Tried to allocate 2 GiB"), "generate", "cpu_offload=True", True),
+    "killed": (WorkerDied("its worker ended (SIGKILL) while loading", who="x", fix=""), "load", "memory ran out", True),
+    "crashed": (
+        WorkerDied("its worker ended (SIGSEGV); CUDA error", who="x", fix=""),
+        "warmup",
+        "optimize=False",
+        False,
+    ),
     "host memory": (MemoryError(), "load", "Free memory", True),
     "compile": (
         RuntimeError("backend='inductor' raised: Cannot find a working triton installation"),

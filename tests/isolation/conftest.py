@@ -101,9 +101,9 @@ def fresh(install):
 
 
 @pytest.fixture
-def here():
+def here(tmp_path):
     """The fake provider in this process."""
-    with RealProvider(fake_spec()) as provider:
+    with RealProvider(fake_spec(), data_dir=tmp_path) as provider:
         yield provider
 
 

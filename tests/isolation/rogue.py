@@ -21,7 +21,7 @@ class RogueOptions(Options):
     """What it should do, after so many chunks."""
 
     do: Literal[
-        "speak", "die", "hang", "print", "garbage", "large", "stranger", "fail", "refuse", "poison", "swell"
+        "speak", "die", "crash", "hang", "print", "garbage", "large", "stranger", "fail", "refuse", "poison", "swell"
     ] = Field("speak", description="What to do.")
     after: int = Field(0, ge=0, description="Chunks before that.")
     even: int = Field(0, description="An even number.")
@@ -65,13 +65,21 @@ class Rogue:
 
 
 class FastRogue(Rogue):
-    """The optimized variant: the only one that poisons its process."""
+    """The optimized variant: the only one that poisons its process or crashes, which it can also do while it warms."""
+
+    @hookimpl
+    def warmup(self, context, model):
+        if os.environ.get("ROGUE_WARMUP"):
+            crash()
 
     @hookimpl
     def generate(self, context, model, request):
         if request.options.do == "poison":
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
-        yield from Rogue.generate(self, context, model, request)
+        for number, chunk in enumerate(Rogue.generate(self, context, model, request)):
+            if request.options.do == "crash" and number == request.options.after:
+                crash()
+            yield chunk
 
 
 spec = ProviderSpec(
@@ -90,6 +98,13 @@ def die():
     """End as by the system's own hand."""
     sys.stderr.write("these are my last words\n")
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def crash():
+    """End as a library does that reaches for memory which it has not."""
+    sys.stderr.write("a kernel went astray\n")
+    os.kill(os.getpid(), signal.SIGSEGV)
+    time.sleep(60)  # the signal comes at once, to whichever thread
 
 
 def act(what, request):

@@ -140,9 +140,13 @@ def test_build_in_use_stays(settings, links, plugin_wheel):
     install(Wanted("tone", source=wheel), settings=settings)
     with RealProvider("tone", settings=settings) as tts:
         tts.load()
-        install(Wanted("tone", source=wheel), settings=settings)
+        newer = str(plugin_wheel(links, "2.0", level=0.2))
+        install(Wanted("tone", source=newer), settings=settings)
         assert len(builds(settings)) == 2
-        assert tts.generate("one").duration > 0
+        assert tts.generate("one").samples[0] == pytest.approx(0.1)
+        tts.unload()
+        assert tts.generate("one").samples[0] == pytest.approx(0.2)
+        assert tts.get_provider_status()["versions"]["realtts-tone"] == "2.0"
     install(Wanted("tone"), settings=settings)
     assert len(builds(settings)) == 1
 
@@ -173,6 +177,9 @@ def test_commands(tmp_path, monkeypatch, capsys, links, plugin_wheel):
     python.unlink()
     broken = call("envs", code=1)
     assert "is gone. Fix: realtts install tone --upgrade" in broken.err
+    assert "is gone" in call("providers").out
+    problems = json.loads(call("doctor", "--json", code=1).out)["problems"]
+    assert any("is gone" in one["what"] and one["fix"] == "realtts install tone --upgrade" for one in problems)
     assert "removed 'tone'" in call("uninstall", "tone").out
     assert "--all" in call("install", code=2).err
     assert "one NAME at a time" in call("install", "a", "b", "--from", "x", code=2).err

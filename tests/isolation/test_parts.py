@@ -5,6 +5,7 @@ import pickle
 import socket
 import struct
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from pydantic import Field
 
 from realtts import Checkpoint, Environment, Options, RealProvider, Voice, errors
+from realtts.cli.discovery import list_providers
+from realtts.cli.findings import problems
 from realtts.isolation import environments
 from realtts.isolation.faults import ForeignError, error_from_json, error_to_json, poisons
 from realtts.isolation.frames import MOST_BYTES, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
@@ -19,6 +22,16 @@ from realtts.isolation.messages import samples_from_bytes, samples_to_bytes, voi
 from realtts.isolation.specs import spec_from_json, spec_to_json
 from realtts.testing import fake_spec
 from realtts.validate import check_options, options_class
+
+QUIET = {
+    "torch": {"installed": True, "error": None},
+    "gpus": [],
+    "audio": {"error": None, "mp3": True, "opus": True},
+    "settings": {"error": None},
+    "disk": {"writable": True},
+    "extensions": [],
+}
+"""What a doctor finds that has nothing to say."""
 
 
 @pytest.fixture
@@ -269,3 +282,27 @@ def test_damaged_spec_is_told(install):
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(errors.IsolationError, match="realtts install rogue"):
         RealProvider("rogue", data_dir=data)
+
+
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        ({"core": "9.9.0"}, "it has the core 9.9.0"),
+        ({"interpreter": Path("/nowhere/python")}, "is gone"),
+        ({"spec": {"name": "rogue"}}, "cannot be read"),
+    ],
+    ids=["core", "interpreter", "spec"],
+)
+def test_environment_that_cannot_be_used_is_listed(install, monkeypatch, how, what):
+    """As broken, with the reason and the command that mends it; it hides no other provider."""
+    data = install(core=how.get("core"), interpreter=how.get("interpreter"))
+    if "spec" in how:
+        path = data / "environments/rogue" / environments.FILE
+        content = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**content, "spec": how["spec"]}), encoding="utf-8")
+    monkeypatch.setenv("REALTTS_DATA_DIR", str(data))
+    (found,) = [provider for provider in list_providers() if provider["name"] == "rogue"]
+    assert what in found["broken"]
+    told = problems({**QUIET, "providers": [{**found, "conflicts": []}]})
+    (problem,) = [one for one in told if "rogue" in one["what"]]
+    assert problem["fix"] == "realtts install rogue --upgrade"

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command, cwd=None, check=True, **environment):
+def run(*command, cwd=None, check=True, timeout=600, **environment):
     """Run a command; its output belongs to the failure."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VIRTUAL_ENV", "REALTTS_"))}
     done = subprocess.run(
@@ -19,7 +19,7 @@ def run(*command, cwd=None, check=True, **environment):
         env={**clean, **environment},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=timeout,
         check=False,
     )
     if check:

@@ -36,6 +36,17 @@ def _known(pattern: str, sentence: str, *, retryable: bool = False, stages: str 
 # Matched in this order against "ExceptionType: message"; the first that fits is taken.
 _TABLE = (
     _known(
+        r"WorkerDied: .*\(SIGKILL\)",
+        "Its process was killed: if nobody did that, the machine's memory ran out; lower the demand by a smaller "
+        "dtype, shorter texts and smaller batches.",
+        retryable=True,
+    ),
+    _known(
+        r"WorkerDied: ",
+        "Its process crashed: set optimize=False to stay on the plain variant, and report its last lines to the "
+        "plugin's author.",
+    ),
+    _known(
         r"out of memory|OutOfMemory|MemoryError|can't allocate memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED",
         "Free memory or lower the demand: dtype='float16' or 'bfloat16', cpu_offload=True, compile=False, or shorter "
         "texts and smaller batches.",

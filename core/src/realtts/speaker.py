@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, closest
+from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, WorkerDied, closest
 from realtts.rung import StageError
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ class Speaker:
                     return  # whatever a provider does when it is told to stop, no rung is given up for it
                 self._ladder.give_up(failure)
                 if not may_restart():
+                    if isinstance(failure.error, WorkerDied):
+                        raise failure.error from None  # as on any rung; the next request takes a lower one
                     raise self._too_late() from failure.error
                 on_restart()
                 row.restart()

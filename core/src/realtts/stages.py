@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
     from realtts.context import Context
 
-__all__ = ["StageLog", "StageWork", "Work", "timed"]
+__all__ = ["Cancelled", "StageLog", "StageWork", "Work", "timed"]
+
+
+class Cancelled(Exception):
+    """The request is no longer wanted: raised between two steps inside a provider, never shown to users."""
 
 
 @dataclass(frozen=True)

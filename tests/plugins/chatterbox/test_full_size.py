@@ -44,7 +44,7 @@ def ask_for(number, kind):
     return Ask(kind, (255, *ids, 0), "en", 0.5, 0.5, 0.8, 1.2, 0.05, 1.0, 0, 1, 60, False, 10, number, False, 25, 3)
 
 
-@pytest.mark.parametrize("kind", ["english", "turbo"])
+@pytest.mark.parametrize("kind", ["english", "multilingual", "turbo"])
 def test_tokens_are_upstreams(full, kind):
     """In float32, three texts of 60 tokens."""
     files = {path.name: path for path in full(kind).iterdir()}

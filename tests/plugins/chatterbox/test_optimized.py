@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from realtts import RealProvider
+from realtts.errors import RealTTSError
 from realtts.hookspecs import STAGES
 from realtts.testing import faulty
 from realtts_chatterbox import spec
@@ -252,13 +253,35 @@ def test_it_names_what_it_gave_up(make):
     assert details["flow_dtype"] == "float32"
 
 
-@pytest.mark.parametrize(("asked", "runs"), [("auto", "own"), ("sdpa", "sdpa"), ("math", "sdpa")])
-def test_it_tells_what_runs(make, asked, runs):
+@pytest.mark.parametrize(
+    ("asked", "runs", "t3"),
+    [("auto", "own", "flash"), ("sdpa", "sdpa", "sdpa"), ("math", "math", "math"), ("eager", "math", "math")],
+)
+def test_it_tells_what_runs(make, asked, runs, t3):
     """Not what was asked for: on the CPU nothing moves, and nothing here is compiled."""
     tts = make(**EXACT, attention=asked, cpu_offload=True)
     tts.load()
     details = tts.get_provider_status()["optimization_details"]
     assert (details["attention"], details["compile"], details["offload"]) == (runs, False, False)
+    assert details["t3_attention"] == t3
+
+
+def test_a_kernel_that_cannot_be_had_is_told(make):
+    """With the reason, and what runs instead; a strict provider takes no other."""
+    tts = make(**EXACT, attention="flash_attention_2")
+    tts.load()
+    details = tts.get_provider_status()["optimization_details"]
+    assert (details["attention"], details["t3_attention"]) == ("flash", "flash")
+    assert details["no_attention"] == "flash_attention_2: the package flash_attn needs a CUDA device, not cpu"
+    with pytest.raises(RealTTSError, match="flash_attn needs a CUDA"):
+        make(**EXACT, attention="flash_attention_2", strict=True).load()
+
+
+def test_the_plain_computation_of_attention_speaks_the_same(make):
+    """Of all networks, by torch's kernel that was asked for."""
+    told = {"seed": 5, "watermark": False}
+    expected, found = (make(**EXACT, attention=asked).generate(TEXT, **told) for asked in ("auto", "math"))
+    assert np.abs(found.samples - expected.samples).max() < 1e-3
 
 
 def test_the_smallest_chunk_sounds_at_once(make):

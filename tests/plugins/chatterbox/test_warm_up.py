@@ -22,7 +22,7 @@ CONTEXT = SimpleNamespace(forced_tokens=lambda _: None)
 @pytest.fixture(autouse=True)
 def _untimed(monkeypatch):
     """Outside of a request nothing is timed."""
-    monkeypatch.setattr(stages, "timed", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(stages, "timed", lambda _, name, **__: contextlib.nullcontext(stages.Work(name, "float32")))
 
 
 @pytest.fixture(params=["english", "turbo"])

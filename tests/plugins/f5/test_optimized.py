@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
+import torch
 
 from realtts import RealProvider
+from realtts.bench.floor import floor_of
 from realtts.bench.subject import Subject
 from realtts.bench.workload import Text, Workload
 from realtts.errors import CheckpointCorrupt, RealTTSError
@@ -240,3 +244,72 @@ print([name for name in ("f5_tts.model", "vocos", "torchdiffeq", "x_transformers
     np.save(tmp_path / "ref.npy", recording[0])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_stage_has_a_floor(make, say):
+    """For `realtts bench`: longer speech has a higher one."""
+    tts = make(**EXACT)
+    rates = {"bytes_per_s": 1e10, "flops_per_s": {"float32": 1e11}}
+    short, long = (tts.generate(TEXT * times, **say).metrics.work for times in (1, 3))
+    for stage in ("flow", "vocoder"):
+        floors = [floor_of(work[stage], rates) for work in (short, long)]
+        assert 0 < floors[0] < floors[1]
+    assert long["vocoder"].flops > 2 * short["vocoder"].flops
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "reason"),
+    [
+        ("auto", "own", None),
+        ("sdpa", "sdpa", None),
+        ("math", "math", None),
+        ("flash_attention_2", "flash", "flash_attention_2: the package flash_attn needs a CUDA device"),
+    ],
+)
+def test_the_status_names_the_kernel_of_attention(make, say, asked, name, reason):
+    """What runs, and why it is not what was asked for; the sound is the same."""
+    tts = make(**EXACT, attention=asked)
+    found = tts.generate("Hello there.", **say)
+    details = tts.get_provider_status()["optimization_details"]
+    assert details["attention"] == name
+    assert details.get("no_attention", "none").startswith(reason or "none")
+    assert np.abs(found.samples - make(**EXACT).generate("Hello there.", **say).samples).max() < 1e-3
+
+
+def test_a_strict_provider_takes_no_other_kernel(make, say):
+    """Than the one that was asked for."""
+    with pytest.raises(RealTTSError, match="flash_attn needs a CUDA"):
+        make(**EXACT, attention="flash_attention_2", strict=True).generate("Hello there.", **say)
+
+
+def test_a_hundred_requests_leave_nothing(make, say):
+    """Of ten lengths, whole and streamed: tensors and resident memory stay level, and unload frees them."""
+    tts = make(dtype="float32")
+    told = {**say, "nfe_step": 4, "cfg_strength": 0.0}
+
+    def speak(count):
+        for number in range(count):
+            if number % 10 == 9:
+                list(tts.stream("Hello there, you. How do you do?", **told))
+            else:
+                tts.generate("Hello there" + " again" * (number % 10), **told)
+
+    speak(10)
+    tts.unload()
+    unloaded = tensors()
+    speak(20)
+    loaded, resident = tensors(), psutil.Process().memory_info().rss
+    speak(100)
+    assert tensors() == loaded
+    assert psutil.Process().memory_info().rss < 1.05 * resident
+    tts.unload()
+    assert tensors() == unloaded
+
+
+def tensors():
+    """Number and bytes of all tensors that are alive and not somebody's constants."""
+    gc.unfreeze()
+    gc.collect()
+    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    gc.freeze()
+    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)

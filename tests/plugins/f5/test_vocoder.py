@@ -72,11 +72,11 @@ def test_weights_of_another_vocoder_are_refused(upstream):
     expected = Vocoder.from_state_dict(state, CPU).samples(mel)
     without = {name: tensor for name, tensor in state.items() if name != "head.istft.window"}
     assert torch.equal(Vocoder.from_state_dict(without, CPU).samples(mel), expected)
-    with pytest.raises(CheckpointMismatch, match=r"voc\.bin: there is no tensor 'head\.out\.bias'"):
+    with pytest.raises(CheckpointMismatch, match=r"voc\.bin: the tensor head\.out\.bias is missing"):
         Vocoder.from_state_dict({n: t for n, t in state.items() if n != "head.out.bias"}, CPU, "voc.bin")
     with pytest.raises(CheckpointMismatch, match="has the shape"):
         Vocoder.from_state_dict({**state, "head.out.weight": torch.zeros(10, 64)}, CPU)
-    with pytest.raises(CheckpointMismatch, match="nothing is known"):
+    with pytest.raises(CheckpointMismatch, match="unexpected"):
         Vocoder.from_state_dict({**state, "backbone.norm.scale.weight": torch.zeros(4, 64)}, CPU)
 
 

@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs
@@ -209,3 +210,14 @@ def test_wrong_tensors_are_refused_by_name(parts) -> None:
         CodecDecoder.from_state_dict(config, {**state, "decoder.9.weight": torch.zeros(1)})
     with pytest.raises(CheckpointMismatch, match="hidden_act"):
         CodecDecoder.from_state_dict({**config, "hidden_act": "gelu"}, state)
+
+
+def test_operations_are_those_that_torch_counts(upstream_of, parts, ours) -> None:
+    """In upstream's decoder, whose transposed convolutions make some samples that are cut off; in every frame alike."""
+    upstream = upstream_of(MODEL).model.speech_tokenizer.model.decoder
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        upstream(codes_of(40).t()[None])
+    assert ours.flops(40) == pytest.approx(counter.get_total_flops(), rel=0.03)
+    assert ours.flops(80) == 2 * ours.flops(40)
+    weights = sum(tensor.nbytes for name, tensor in parts[1].items() if name.endswith("conv.weight"))
+    assert weights < ours.bytes_read < sum(tensor.nbytes for tensor in parts[1].values())

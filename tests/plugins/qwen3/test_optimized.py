@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from realtts import RealProvider
+from realtts.bench.floor import floor_of
+from realtts.errors import RealTTSError
 from realtts.hookspecs import STAGES
 from realtts.testing import faulty
 from realtts_qwen3 import plain as plain_module
@@ -178,7 +181,7 @@ def test_a_batch_leaves_no_cache_behind(make):
 
 
 def test_unload_frees_everything(make, recording):
-    """No tensor of the provider outlives it but the voice's, and requests leave none behind."""
+    """No tensor of the provider outlives it but the voice's, and a hundred requests leave none and no memory behind."""
     model, told = told_to("clone", recording)
     tts = make(model)
 
@@ -191,9 +194,10 @@ def test_unload_frees_everything(make, recording):
     tts.unload()
     unloaded = tensors()
     speak(range(4))
-    loaded = tensors()
-    speak(range(4, 12))
+    loaded, resident = tensors(), psutil.Process().memory_info().rss
+    speak(range(4, 54))
     assert tensors() == loaded
+    assert psutil.Process().memory_info().rss < 1.05 * resident
     tts.unload()
     assert tensors() == unloaded
 
@@ -205,3 +209,39 @@ def tensors():
     found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
     gc.freeze()
     return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "reason"),
+    [
+        ("auto", "flash", None),
+        ("sdpa", "sdpa", None),
+        ("eager", "math", "eager: the model calls torch's attention alone"),
+        ("flash_attention_2", "flash", "flash_attention_2: the package flash_attn needs a CUDA device"),
+    ],
+)
+def test_the_status_names_the_kernel_of_attention(make, asked, name, reason):
+    """The one that runs, and why it is not the one that was asked for; the frames are the same."""
+    tts = make(**EXACT, attention=asked)
+    found = tts.generate(TEXT, voice="ryan", seed=5)
+    details = tts.get_provider_status()["optimization_details"]
+    assert details["attention"] == name
+    assert details.get("no_attention", "none").startswith(reason or "none")
+    assert np.abs(found.samples - make(**EXACT).generate(TEXT, voice="ryan", seed=5).samples).max() < 1e-4
+
+
+def test_a_strict_provider_takes_no_other_kernel(make):
+    """Than the one that was asked for."""
+    with pytest.raises(RealTTSError, match="flash_attn needs a CUDA"):
+        make(**EXACT, attention="flash_attention_2", strict=True).load()
+
+
+def test_every_stage_has_a_floor(make):
+    """For `realtts bench`: twice the frames, a higher one, in a batch as alone."""
+    tts = make(**EXACT)
+    rates = {"bytes_per_s": 1e10, "flops_per_s": {"float32": 1e11}}
+    short, long = (tts.generate(TEXT * times, voice="ryan", seed=5).metrics.work for times in (1, 2))
+    for stage in ("talker", "codec"):
+        floors = [floor_of(work[stage], rates) for work in (short, long)]
+        assert 0 < floors[0] < floors[1]
+    assert long["codec"].flops == 2 * short["codec"].flops

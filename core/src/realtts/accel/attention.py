@@ -25,9 +25,9 @@ from realtts.accel.backends import FLAGS_LOCK
 from realtts.errors import AttentionUnavailable, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["AttentionChoice", "best", "choose", "kernels", "prefer"]
+__all__ = ["AttentionChoice", "best", "choose", "kernels", "ordered", "prefer"]
 
 _BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -35,6 +35,11 @@ _BACKENDS = {
     "math": SDPBackend.MATH,
 }
 """Fastest first."""
+
+_NOT_OWN = {
+    "flash_attention_2": "the model calls torch's attention alone, not the package flash_attn",
+    "eager": "the model calls torch's attention alone, whose kernel math is the same computation",
+}
 
 _ASKED = ("auto", "flash_attention_2", "flash", "efficient", "math", "sdpa", "eager")
 
@@ -48,7 +53,7 @@ class AttentionChoice:
         chosen: ``flash``, ``efficient`` or ``math`` (kernels of torch), ``flash_attention_2`` (the package
             ``flash_attn``, which a model calls by itself), ``sdpa`` (torch chooses) or ``eager`` (the model's own
             matrix products).
-        unavailable: Kernel -> why it does not work here.
+        unavailable: Kernel -> why it does not work here, or why the model cannot take it.
     """
 
     asked: str
@@ -58,6 +63,12 @@ class AttentionChoice:
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, for the status."""
         return {"asked": self.asked, "chosen": self.chosen, "unavailable": dict(self.unavailable)}
+
+    def details(self) -> dict[str, str]:
+        """What is taken, as ``attention``, and, if it is not what was asked for, why not, as ``no_attention``."""
+        if self.chosen == self.asked or self.asked not in self.unavailable:
+            return {"attention": self.chosen}
+        return {"attention": self.chosen, "no_attention": f"{self.asked}: {self.unavailable[self.asked]}"}
 
 
 def kernels(
@@ -91,6 +102,7 @@ def choose(
     *,
     masked: bool = False,
     fallback: bool = True,
+    own: Collection[str] = ("flash_attention_2", "eager"),
 ) -> AttentionChoice:
     """Which attention to use for the setting ``attention``.
 
@@ -101,6 +113,8 @@ def choose(
         head_dim: Size of a head.
         masked: Whether an explicit mask is given.
         fallback: Take the best that works if the one asked for does not; False raises.
+        own: Those of ``flash_attention_2`` and ``eager`` that the model has code for. Instead of the latter it gets
+            ``math``, which is the same computation.
 
     Raises:
         AttentionUnavailable: It does not work here and no other is allowed.
@@ -109,7 +123,11 @@ def choose(
     if asked not in _ASKED:
         raise SettingsError(f"attention is {asked!r}", who="attention", fix=f"choose from {', '.join(_ASKED)}")
     found = kernels(device, dtype, head_dim, masked=masked)
-    unavailable = MappingProxyType({name: reason for name, reason in found.items() if reason is not None})
+    reasons = {name: reason for name, reason in found.items() if reason is not None}
+    reasons = {**{name: reason for name, reason in _NOT_OWN.items() if name not in own}, **reasons}
+    unavailable = MappingProxyType(reasons)
+    if asked == "eager" and asked in unavailable:
+        return AttentionChoice(asked, "math", unavailable)
     if asked in unavailable and not fallback:
         raise AttentionUnavailable(
             f"{asked} does not work on {device} in {str(dtype).removeprefix('torch.')} with heads of {head_dim}"
@@ -150,13 +168,23 @@ def prefer(
         SettingsError: No such attention.
     """
     choice = choose(asked, device, dtype, head_dim, masked=masked, fallback=fallback)
-    if choice.chosen not in _BACKENDS:
+    with ordered(choice.chosen):
         yield choice
+
+
+@contextlib.contextmanager
+def ordered(first: str) -> Iterator[None]:
+    """Run the body with a kernel first in torch's order, as `prefer` does, whether it works or not.
+
+    Args:
+        first: ``flash``, ``efficient`` or ``math``; any other name changes nothing.
+    """
+    if first not in _BACKENDS:
+        yield
         return
-    rest = () if choice.chosen == "math" else tuple(name for name in _BACKENDS if name != choice.chosen)
-    order = [_BACKENDS[name] for name in (choice.chosen, *rest)]
-    with FLAGS_LOCK, sdpa_kernel(order, set_priority=True):
-        yield choice
+    rest = () if first == "math" else tuple(name for name in _BACKENDS if name != first)
+    with FLAGS_LOCK, sdpa_kernel([_BACKENDS[name] for name in (first, *rest)], set_priority=True):
+        yield
 
 
 @functools.cache

@@ -36,7 +36,8 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
     The plain variant runs with torch's exact float32 (no TF32, no cuDNN search), since it is the reference.
 
     Args:
-        settings: The rung's settings: ``threads``, ``tf32``, ``cudnn_benchmark``, ``matmul_precision``.
+        settings: The rung's settings: ``threads``, ``tf32``, ``cudnn_benchmark``, ``matmul_precision``, and
+            ``attention`` where it names a kernel of torch.
         variant: ``"optimized"`` or ``"plain"``.
     """
     _bound_caches()
@@ -46,9 +47,20 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
         before = _read(torch)
         _write(torch, _wanted(settings, variant))
         try:
-            yield
+            with _attention(settings, variant):
+                yield
         finally:
             _write(torch, before)
+
+
+def _attention(settings: Settings, variant: str) -> contextlib.AbstractContextManager[None]:
+    """The kernels of torch in the order that the setting asks for; as ever for ``auto``, ``sdpa`` and plain."""
+    first = {"eager": "math"}.get(settings.attention, settings.attention)
+    if variant != "optimized" or first not in {"flash", "efficient", "math"}:
+        return contextlib.nullcontext()
+    from realtts.accel.attention import ordered
+
+    return ordered(first)
 
 
 def _bound_caches() -> None:

@@ -10,11 +10,11 @@ executes on replay what it recorded.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from realtts.accel.latest import Latest
 from realtts.errors import CaptureFailed, RealTTSError
 
 if TYPE_CHECKING:
@@ -22,12 +22,27 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-__all__ = ["CudaGraphs", "GraphBackend", "GraphRunner", "GraphedCallable"]
+__all__ = ["CudaGraphs", "GraphBackend", "GraphRunner", "GraphedCallable", "rounded_up"]
 
 _SWITCH = "set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
 
 _CAPTURE_LOCK = threading.RLock()
 """While one thread captures, an allocation of another one on the device would break the capture."""
+
+
+def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) -> int:
+    """The size to which one is padded, so that few graphs serve all sizes.
+
+    Args:
+        size: At least 0.
+        smallest: Of all results.
+        per_octave: Results for each doubling: with 4, at most a quarter of one is padding.
+        step: At least so far from one result to the next.
+    """
+    if size <= smallest:
+        return smallest
+    step = max(step, (1 << (size - 1).bit_length()) // (2 * per_octave))
+    return -(-size // step) * step
 
 
 class GraphBackend(Protocol):
@@ -98,8 +113,7 @@ class GraphRunner:
         self._generators = list(generators)
         self._backend: GraphBackend = backend if backend is not None else CudaGraphs()
         self._warm_ups = warm_ups
-        self._limit = limit
-        self._graphs: OrderedDict[Hashable, Callable[[], None]] = OrderedDict()
+        self._graphs: Latest[Hashable, Callable[[], None]] = Latest(limit)
         self.captures = 0
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
@@ -112,12 +126,7 @@ class GraphRunner:
         Raises:
             CaptureFailed: The work cannot be captured; names the switch.
         """
-        if key not in self._graphs:
-            self._graphs[key] = self._captured(work)
-            if len(self._graphs) > self._limit:
-                self._graphs.popitem(last=False)
-        self._graphs.move_to_end(key)
-        self._graphs[key]()
+        self._graphs.get(key, lambda: self._captured(work))()
 
     def invalidate(self) -> None:
         """Throw all graphs away: after a setting changed that the keys do not hold, or to give memory back."""

@@ -23,6 +23,7 @@ __all__ = ["Int4Weight", "Int8Weight", "QuantizedLinear", "quantize_int4", "quan
 
 SWITCH = 'set quantization="none" (REALTTS_QUANTIZATION=none)'
 _GROUPS = (128, 64, 32)
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ def quantize_int8(weight: Tensor) -> Int8Weight:
     Raises:
         QuantizationUnavailable: The weight is not finite.
     """
-    weight = _checked(weight)
-    scale = weight.abs().amax(1).clamp_(min=1e-12) / 127
-    return Int8Weight((weight / scale[:, None]).round_().to(torch.int8).contiguous(), scale)
+    # Some rows at a time: a head of 65,537 outputs would else need three times its float32 size for a moment.
+    values, scale = torch.empty_like(weight, dtype=torch.int8).contiguous(), weight.new_empty(len(weight)).float()
+    for begin in range(0, len(weight), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        block = _checked(weight[rows])
+        scale[rows] = block.abs().amax(1).clamp_(min=1e-12) / 127
+        values[rows] = (block / scale[rows, None]).round_()
+    return Int8Weight(values, scale)
 
 
 def quantize_int4(weight: Tensor) -> Int4Weight:

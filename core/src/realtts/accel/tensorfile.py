@@ -19,12 +19,21 @@ import torch
 from realtts.errors import CheckpointCorrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-__all__ = ["State", "TensorFile", "Tensors", "read_pickled", "read_state", "shapes_of", "unreadable"]
+__all__ = [
+    "State",
+    "TensorFile",
+    "Tensors",
+    "read_pickled",
+    "read_state",
+    "rows_of",
+    "shapes_of",
+    "unreadable",
+]
 
 State = Mapping[str, "Tensor"]
 """Tensors by name."""
@@ -182,6 +191,15 @@ def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     if isinstance(state, (TensorFile, Tensors)):
         return dict(state.shapes)
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
+    """How to come by some rows of a matrix: by the state's own ``rows`` where it has it, else from the whole tensor."""
+    read = getattr(state, "rows", None)
+    if read is not None:
+        return lambda ids: read(name, ids)
+    whole = state[name]
+    return lambda ids: whole[torch.tensor(list(ids), dtype=torch.int64, device=whole.device)]
 
 
 def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:

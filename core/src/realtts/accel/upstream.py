@@ -1,23 +1,34 @@
 """Upstream's own classes and functions, used without what their packages do around them.
 
 Packages of models build their networks with random weights first and copy the file's over them, so that all weights lie
-in memory twice; and their loops print, count and draw by names of their modules.
+in memory twice; their loops print, count and draw by names of their modules, and from torch's own generator; and they
+warn of what is their own affair.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import types as python_types
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
+from realtts.errors import CheckpointMismatch
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor, nn
 
-__all__ = ["Unfilled", "put_tensor", "with_names"]
+    from realtts.accel.tensorfile import State
+
+__all__ = ["Unfilled", "fill", "put_tensor", "quiet", "seeded", "with_names"]
+
+_FIX = "fetch the checkpoint again, or check that all files are of one model"
+_AFFAIRS = (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning)
 
 
 class Unfilled(TorchFunctionMode):
@@ -66,3 +77,72 @@ def with_names(function: Any, **names: Any) -> Any:
     other = python_types.FunctionType(plain.__code__, scope, plain.__name__, plain.__defaults__, plain.__closure__)
     other.__kwdefaults__ = plain.__kwdefaults__
     return other
+
+
+def fill(network: nn.Module, state: State, device: str, who: str, *, prefix: str = "", fix: str = _FIX) -> None:
+    """Give a network all tensors of a state, in float32, and make it ready for inference.
+
+    Args:
+        network: Such as was made inside `Unfilled`. Buffers that its constructor computed may be missing in the state.
+        state: Tensors by the network's names; read one at a time.
+        device: Where the network shall lie.
+        who: The file, for messages.
+        prefix: Of the names in the state that are the network's; others are not looked at.
+        fix: What errors advise.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
+        CheckpointCorrupt: A tensor cannot be read.
+    """
+    wanted = network.state_dict()
+    names = {name[len(prefix) :] for name in state if name.startswith(prefix)}
+    # A constructor that fills a parameter with ones or zeros has computed nothing that a model could be without.
+    weights = {name for name, _ in network.named_parameters()}
+    missing = {name for name in wanted.keys() - names if wanted[name].is_meta or name in weights}
+    for what, found in (("missing", missing), ("unexpected", names - wanted.keys())):
+        if found:
+            raise CheckpointMismatch(
+                f"{len(found)} tensors are {what}, the first is {prefix}{min(found)}", who=who, fix=fix
+            )
+    for name in sorted(names):
+        tensor = state[prefix + name]
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)}, expected {tuple(wanted[name].shape)}"
+            raise CheckpointMismatch(f"{prefix}{name} has the shape {shapes}", who=who, fix=fix)
+        put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
+    network.to(device).requires_grad_(requires_grad=False).eval()
+
+
+@contextlib.contextmanager
+def seeded(device: str, seed: int) -> Iterator[None]:
+    """Inside, torch's own generator of the device begins at the seed; outside nobody notices.
+
+    Not to be held across a ``yield`` of a stage: others would meet the generator as it is inside.
+    """
+    kind = torch.device(device)
+    if kind.type == "cuda":
+        index = torch.cuda.current_device() if kind.index is None else kind.index  # type: ignore[redundant-expr]
+        generator = torch.cuda.default_generators[index]
+    else:
+        generator = torch.default_generator if kind.type == "cpu" else torch.mps._get_default_mps_generator()
+    state = generator.get_state()
+    generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, warnings that are upstream's own affair do not reach the user, nor does what transformers logs of it."""
+    transformers = logging.getLogger("transformers")
+    level = transformers.level
+    transformers.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for kind in _AFFAIRS:
+                warnings.simplefilter("ignore", kind)
+            yield
+    finally:
+        transformers.setLevel(level)

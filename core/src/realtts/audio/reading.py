@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 import soundfile
 
+from realtts.audio.containers import read_by_others
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable
 
 if TYPE_CHECKING:
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
 __all__ = ["read"]
 
 _BLOCK = 1 << 16
-_FORMATS_FIX = "pass a WAV, FLAC, OGG or MP3 file"
+_FORMATS_FIX = "pass a WAV, FLAC, OGG or MP3 file, or for other formats install PyAV (pip install av) or ffmpeg"
+_UNKNOWN_FORMAT = 1  # libsndfile's number for it
 
 
 def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[np.float32], int]:
     """Read an audio file as mono.
 
     Args:
-        path: WAV, FLAC, OGG, MP3 or anything else that libsndfile reads.
-        max_seconds: A longer file is refused from its header, before it is read.
+        path: WAV, FLAC, OGG, MP3 or anything else that libsndfile reads; other formats, such as M4A and WebM, where
+            PyAV or ffmpeg is present.
+        max_seconds: A longer file is refused; one that libsndfile reads from its header, before it is read.
 
     Returns:
         float32 of shape (n,), the mean of all channels, and the sample rate in Hz.
@@ -49,6 +52,12 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         if isinstance(error, VoiceUnsuitable):
             raise
+        if getattr(error, "code", None) == _UNKNOWN_FORMAT:
+            found = read_by_others(place, max_seconds=max_seconds)
+            if found is not None:
+                if len(found[0]) > max_seconds * found[1]:
+                    raise _too_long(max_seconds, who) from error
+                return found
         raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
     # An MP3 header only estimates the length, so a little less is no sign of damage.
     if missing > 1 or len(samples) < 0.98 * expected:
@@ -81,16 +90,18 @@ def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArr
         raise ValueError("its header does not say how long it is")
     seconds = audio.frames / audio.samplerate
     if seconds > max_seconds:
-        raise VoiceUnsuitable(
-            f"the recording is longer than {max_seconds:g} s: it has {seconds:.1f} s",
-            who=who,
-            fix=f"cut it to at most {max_seconds:g} s",
-        )
+        raise _too_long(max_seconds, who, f": it has {seconds:.1f} s")
     # In blocks, so that many channels take no more memory than one.
     parts = []
     while len(block := audio.read(_BLOCK, dtype="float32", always_2d=True)):
         parts.append(block.mean(axis=1, dtype=np.float32))
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def _too_long(most: float, who: str, length: str = "") -> VoiceUnsuitable:
+    return VoiceUnsuitable(
+        f"the recording is longer than {most:g} s{length}", who=who, fix=f"cut it to at most {most:g} s"
+    )
 
 
 def _missing_bytes(file: IO[bytes]) -> int:

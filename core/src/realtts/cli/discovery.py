@@ -40,15 +40,28 @@ def _provider(name: str, found: registry.Installed | None, environment: Isolated
     spec: ProviderSpec | None = None
     if environment is not None and (found is None or place.where == ISOLATED):
         version = environment.versions.get(environment.distribution, "")
-        known |= {"distribution": environment.distribution, "version": version, "broken": None}
-        from realtts.isolation.specs import spec_from_json
-
-        spec = spec_from_json({**environment.spec, "options": None})
+        spec, fault = _of_environment(environment)
+        known |= {"distribution": environment.distribution, "version": version, "broken": fault}
     elif found is not None:
         fault = str(found.error) if found.error is not None else None
         known |= {"distribution": found.distribution, "version": found.version, "broken": fault}
         spec = found.spec
     return {**known, **_details(spec)} if spec is not None else known
+
+
+def _of_environment(environment: IsolatedEnvironment) -> tuple[ProviderSpec | None, str | None]:
+    """The spec of an environment, or why it cannot be used."""
+    from realtts.errors import IsolationError
+    from realtts.isolation import environments
+    from realtts.isolation.specs import spec_from_json
+
+    fault = environments.fault(environment)
+    if fault is not None:
+        return None, fault
+    try:
+        return spec_from_json({**environment.spec, "options": None}), None
+    except IsolationError as error:
+        return None, error.what
 
 
 def _details(spec: ProviderSpec) -> dict[str, Any]:

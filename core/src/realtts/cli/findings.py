@@ -6,7 +6,7 @@ import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.places import HERE, NOWHERE
+from realtts.cli.places import HERE, ISOLATED, NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,6 +34,10 @@ def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if plugin["broken"] is None:
             continue
         kind = "provider" if plugin in providers else "extension"
+        if kind == "provider" and plugin["place"] == ISOLATED:
+            what = f"the environment of {plugin['name']!r} cannot be used: {plugin['broken']}"
+            yield what, f"{_isolated(plugin)} --upgrade"
+            continue
         names = plugin["distribution"].split(" and ")
         clash = len(names) > 1
         fix = f"pip uninstall {shlex.quote(names[-1])}" if clash else _pip("--force-reinstall", names[0])

@@ -167,12 +167,13 @@ def _all(source: str | None) -> dict[str, str | None]:
 def _lockfile(name: str, given: str | None) -> Path | None:
     from realtts.errors import InvalidOption
     from realtts.isolation.install import kept
+    from realtts.settings import resolve_settings
 
     if given is None:
         return None
     if given:
         return Path(given).absolute()
-    found = next((one.lockfile for one in kept() if one.name == name), None)
+    found = next((one.lockfile for one in kept(resolve_settings(name).settings) if one.name == name), None)
     if found is None:
         raise InvalidOption(f"there is no environment for {name!r} to repeat", who="--locked", fix="name its file")
     return found

@@ -14,6 +14,7 @@ from realtts.isolation.messages import (
     chunk_from_json,
     event_from_json,
     record_from_json,
+    request_to_json,
     samples_to_bytes,
     voice_to_json,
 )
@@ -53,6 +54,7 @@ class Worker:
 
     Attributes:
         hello: What it says of itself: versions of Python and of the core.
+        crashed: Whether it ended by itself, or sent garbage; not, when it reached a limit.
 
     Raises:
         IsolationError: It cannot be started, or has another version of the core.
@@ -73,6 +75,7 @@ class Worker:
         self._unwanted = False  # nothing that it does now is wanted
         self.pid = self._process.pid
         self.usable = True
+        self.crashed = False
         self.hello: Mapping[str, str] = {}
 
     def greet(self, core: str) -> None:
@@ -117,13 +120,14 @@ class Worker:
 
         Args:
             requests: Their ``cancelled`` are watched while waiting, their recordings sent if they were not yet.
-            content: The call.
+            content: The rest of the call.
         """
         self._begin("generating", requests)
         for request in requests:
             if isinstance(request.voice, Voice):
                 self._send_voice(request.voice)
-        self._send(Kind.CALL, {"call": "speak", **content})
+        told = [request_to_json(request) for request in requests]
+        self._send(Kind.CALL, {"call": "speak", "requests": told, **content})
 
     def credit(self) -> None:
         """Let it send one chunk more. If it has ended, what it sent before is still to be read; then comes the end."""
@@ -276,6 +280,7 @@ class Worker:
         Raises:
             WorkerDied: Always, with its last lines. IsolationError: it could not even start.
         """
+        self.crashed = not fix
         self._process.wait(0.0 if fix else 0.5)
         code = self.kill()
         raise death_of(self._environment.name, what, fix, self._doing, code=code, lines=self._process.last_lines())

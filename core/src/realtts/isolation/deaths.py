@@ -30,7 +30,7 @@ def death_of(name: str, what: str, fix: str, doing: str, *, code: int, lines: Se
     Returns:
         `WorkerDied`; `IsolationError` when a program that is not even a worker ended by itself.
     """
-    told = "".join(f"; {line.rstrip('.')}" for line in lines[-_LINES_SHOWN:])
+    told = "".join(f"; {line.strip().rstrip('.')}" for line in _telling(lines))
     how = "" if fix else _exit(code)
     if doing == "starting" and code > 0 and not fix:
         return unusable(name, f"its worker does not start{how}{told}")
@@ -49,6 +49,15 @@ def unusable(name: str, what: str) -> IsolationError:
     """The error for an environment that has to be made anew."""
     fix = f"make it anew: {install_command(name)} --upgrade"
     return IsolationError(what, who=f"environment {name!r}", fix=fix)
+
+
+def _telling(lines: Sequence[str]) -> Sequence[str]:
+    """The lines to show: of a native crash what was printed before, its name, and where it was; else the last ones."""
+    crash = next((number for number, line in enumerate(lines) if line.startswith("Fatal Python error: ")), None)
+    if crash is None:
+        return lines[-_LINES_SHOWN:]
+    frames = [line for line in lines[crash:] if line.lstrip().startswith("File ")]
+    return [*lines[max(crash - 1, 0) : crash + 1], *frames[:1]]
 
 
 def _exit(code: int) -> str:

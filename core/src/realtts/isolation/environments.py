@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import importlib_metadata
+
 from realtts.errors import IsolationError
 from realtts.folders import data_folder
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from realtts.settings import Settings
 
-__all__ = ["FILE", "IsolatedEnvironment", "find", "folder", "install_command", "listed", "read"]
+__all__ = ["FILE", "IsolatedEnvironment", "fault", "find", "folder", "install_command", "listed", "read"]
 
 FILE = "environment.json"
 FORMAT = 1
@@ -101,6 +103,16 @@ def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:
         except IsolationError as error:
             _log.warning("%s", error)
     return found
+
+
+def fault(environment: IsolatedEnvironment) -> str | None:
+    """Why its workers cannot be used, as far as that is known without starting one; None when nothing is."""
+    if not environment.python.exists():
+        return f"its interpreter {environment.python} is gone"
+    ours = importlib_metadata.version("realtts")
+    if environment.core_version.split(".")[:2] != ours.split(".")[:2]:
+        return f"it has the core {environment.core_version}, this process {ours}"
+    return None
 
 
 def read(home: Path) -> IsolatedEnvironment:

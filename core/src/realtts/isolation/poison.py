@@ -46,8 +46,26 @@ class WorkerLadder(Ladder):
                 "rung_settings": dict(live.context.rung.settings),
                 "timings": live.timings,
                 "batch": live.supports_batch(),
+                "last": len(self._open()) < 2,
             },
         }
+
+    def close(self, variant: str, rung: str, failure: StageError) -> bool:
+        """Give up a rung on which processes before this one have crashed; nothing is loaded here.
+
+        Returns:
+            False when it is the last one that is open, and stays so.
+        """
+        opened = self._open()
+        if len(opened) < 2 or (variant, rung) not in opened:
+            return False
+        super()._close_rung(opened[variant, rung], failure)
+        return True
+
+    def _open(self) -> dict[tuple[str, str], int]:
+        """The rungs that were not given up, by variant and name, and their places in the plan."""
+        plan = enumerate(self._planned())
+        return {(planned.variant, planned.rung.name): index for index, planned in plan if index not in self._closed}
 
     def _close_rung(self, index: int, failure: StageError) -> None:
         poisoned = poisons(failure.error)

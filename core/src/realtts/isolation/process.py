@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOT_INHERITED", "WorkerProcess"]
 
-LINES_KEPT = 40
+LINES_KEPT = 150
 _LONGEST_LINE = 1000
 NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__PYVENV_LAUNCHER__")
 """What would lead programs of the environment to packages of this one."""

@@ -6,21 +6,19 @@ are the same code for both.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import importlib_metadata
-
-from realtts.errors import WorkerDied
-from realtts.isolation.calls import Worker
+from realtts.errors import RealTTSError, WorkerDied
+from realtts.isolation.crashes import Crashes, closing
 from realtts.isolation.faults import error_to_json, raise_told
 from realtts.isolation.frames import Kind
-from realtts.isolation.limits import Limits
-from realtts.isolation.messages import request_to_json
+from realtts.isolation.hosting import Host
 from realtts.isolation.specs import checkpoint_to_json
 from realtts.isolation.standing import RemoteRung, RemoteStages
+from realtts.rung import StageError
 from realtts.status import Attempt
 from realtts.voices import VoiceCache
 
@@ -28,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
     from realtts.events import Event
+    from realtts.isolation.calls import Worker
     from realtts.isolation.environments import IsolatedEnvironment
-    from realtts.rung import StageError
     from realtts.settings import Layers
     from realtts.spec import Checkpoint, ProviderSpec
     from realtts.speech import Chunk, Request
@@ -39,9 +37,6 @@ __all__ = ["RemoteLadder"]
 
 WINDOW = 2
 """Chunks that a worker may send ahead of the parent: one is heard while the next is made."""
-
-BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Pause before a new start, by the number of deaths since the last request that went well; the last one repeats."""
 
 
 class RemoteLadder:
@@ -75,26 +70,27 @@ class RemoteLadder:
         self.attempts: tuple[Attempt, ...] = ()
         self.details: dict[str, Any] = {}
         self.stages = RemoteStages()
-        self._environment = environment
         self._sources = layers.sources
         self._forward = report
         self._log = logging.getLogger(f"realtts.{spec.name}")
-        self._worker: Worker | None = None
+        self._host = Host(environment, layers.settings, self._heard)
         self._given_up: dict[str, bool] = {}
         self._failure: StageError | None = None  # the worker has it still
+        self._recorded: StageError | None = None  # its rung is given up already
+        self._crashes = Crashes()
         self._fresh = True  # nothing of this request has been spoken
-        self._starts = self._deaths = self._in_a_row = 0
-        self._last_death: str | None = None
         self._facts: dict[str, Any] = {}
 
     def begin(self) -> RemoteRung:
         """The live rung for a new request, in a worker that lives. Raises as `ensure_loaded`."""
         self._fresh = True
-        if self._worker is not None:
-            self._worker.new_request()
-            if self._worker.exited():  # while nobody used it: no request is lost
+        worker = self._host.worker
+        if worker is not None:
+            worker.new_request()
+            if worker.exited():  # while nobody used it: no request is lost
                 self._log.warning("the worker has ended while it was idle; a new one is started")
-                self._lose(None)
+                self._host.lose(None)
+                self._let_go("unloaded")
         return self._loaded(begin=True)
 
     def ensure_loaded(self) -> RemoteRung:
@@ -111,6 +107,9 @@ class RemoteLadder:
         Raises:
             StageFailed: With ``strict``. WorkerDied.
         """
+        if failure is self._recorded:
+            self._recorded = None
+            return
         known = failure is self._failure
         told = {"stage": failure.stage, "seconds": failure.seconds, "error": error_to_json(failure.error)}
         self._failure = None
@@ -122,15 +121,13 @@ class RemoteLadder:
         Args:
             forget: Forget what was given up. False keeps the rungs closed whose failure would happen again.
         """
-        worker, self._worker = self._worker, None
-        self.live, self._failure = None, None
+        self._let_go("unloaded")
         if forget:
             self.attempts, self._given_up = (), {}
+            self._crashes.forget()
         else:
             self._given_up = {index: again for index, again in self._given_up.items() if not again}
-        self.state = "unloaded"
-        if worker is not None:
-            worker.stop(forget=forget)
+        self._host.stop(forget=forget)
 
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""
@@ -146,8 +143,9 @@ class RemoteLadder:
         Raises:
             StageError, WorkerDied: See `Worker`. Else what the worker raised.
         """
+        worker = self._running()
         try:
-            reply = self._running().call(call, doing, **content)
+            reply = worker.call(call, doing, **content)
         except WorkerDied as death:
             self._lose(death)
             raise
@@ -161,18 +159,11 @@ class RemoteLadder:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
         worker = self._running()
+        self._crashes.at_work(None if self.live is None else self.live.place)
         reply: dict[str, Any] | None = None
         try:
-            worker.speak(
-                requests,
-                {
-                    "requests": [request_to_json(request) for request in requests],
-                    "together": together,
-                    "fresh": self._fresh,
-                    "log_level": self._log_level(),
-                    "window": WINDOW,
-                },
-            )
+            how = {"together": together, "fresh": self._fresh, "log_level": self._log_level(), "window": WINDOW}
+            worker.speak(requests, how)
             self._fresh = False
             try:
                 while (frame := worker.receive()).kind is Kind.CHUNK:
@@ -184,74 +175,70 @@ class RemoteLadder:
                     reply = worker.finish()
         except WorkerDied as death:
             self._lose(death)
-            raise
+            if not self._steps_down(death):
+                raise
+            self._recorded = StageError("generate", death)
+            raise self._recorded from death
         finally:
             if reply is not None:
                 self._told(reply, raises=False)
-        self._in_a_row = 0
+        self._host.went_well()
+        self._crashes.forget()
         self._raise(reply)
 
     def facts(self) -> dict[str, Any]:
         """What the status tells of the place where the model is: versions, memory, cache, isolation, worker."""
-        worker = self._worker
-        versions = {"realtts": self._environment.core_version, **self._environment.versions}
         return {
-            "versions": self._facts.get("versions", versions),
-            "memory": {
-                "rss": worker.memory() if worker else 0,
-                **(self._facts.get("device_memory", {}) if worker else {}),
-            },
+            "versions": self._host.versions,
+            "memory": {"rss": self._host.memory(), **self._facts.get("device_memory", {})},
             "cache": self._facts.get("cache") or VoiceCache(0).stats(),
             "isolation": "isolated",
-            "worker": {
-                "python": str(self._environment.python),
-                "pid": worker.pid if worker else None,
-                "starts": self._starts,
-                "deaths": self._deaths,
-                "last_death": self._last_death,
-            },
+            "worker": self._host.facts(),
         }
 
     def _loaded(self, *, begin: bool) -> RemoteRung:
         while self.live is None:
             self.state = "loading"
+            self._crashes.at_work(None)
             try:
-                self.call("load", "loading", begin=begin, log_level=self._log_level())
+                self._load(begin=begin)
             except BaseException:
                 self.state = "failed"
                 raise
         self.state = "ready"
         return self.live
 
-    def _running(self) -> Worker:
-        """The worker, started if there is none.
-
-        Raises:
-            IsolationError, WorkerDied.
-        """
-        if self._worker is not None:
-            return self._worker
-        if self._in_a_row:
-            time.sleep(BACK_OFF_S[min(self._in_a_row, len(BACK_OFF_S)) - 1])
-        self._starts += 1
-        worker = Worker(self._environment, Limits.of(self.settings), self.report)
+    def _load(self, *, begin: bool) -> None:
         try:
-            worker.greet(importlib_metadata.version("realtts"))
-            reply = worker.call("setup", "starting", **self._setup())
-            raise_told(reply)
+            self.call("load", "loading", begin=begin, log_level=self._log_level())
         except WorkerDied as death:
-            self._lose(death)
+            if not self._steps_down(death):
+                raise
+
+    def _steps_down(self, death: WorkerDied) -> bool:
+        """Whether the rung was given up that a worker has crashed on, and another one may be tried.
+
+        Two crashes in a row on a rung, while it loads or speaks, close it, unless it is the last one.
+        """
+        place = self._crashes.take()
+        if place is None or self.settings.strict:
+            return False
+        failure = {"stage": place.stage, "seconds": 0.0, "error": error_to_json(closing(death))}
+        with contextlib.suppress(RealTTSError):  # then the death is what is told
+            reply = self.call("close", "stepping down", variant=place.variant, rung=place.rung, failure=failure)
+            return bool(reply["result"]["closed"])
+        return False
+
+    def _running(self) -> Worker:
+        """The worker, started if there is none. Raises IsolationError, WorkerDied."""
+        try:
+            return self._host.running(self._setup)
+        except WorkerDied:
+            self._let_go("failed")
             raise
-        except BaseException:
-            worker.kill()
-            raise
-        self._worker = worker
-        self._facts = {"versions": reply["result"]["versions"]}
-        return worker
 
     def _setup(self) -> dict[str, Any]:
         return {
-            "spec": self._environment.spec,
             "settings": self.settings.model_dump(mode="json", exclude_unset=True),
             "sources": self._sources,
             "checkpoint": None if self.checkpoint is None else checkpoint_to_json(self.checkpoint),
@@ -270,9 +257,7 @@ class RemoteLadder:
         if reply.get("poisoned"):
             self._log.warning("CUDA works no more in the worker; a new one is started")
             self.live = None
-            if self._worker is not None:
-                self._worker.kill()
-                self._worker = None
+            self._host.drop()
         if raises:
             self._raise(reply)
 
@@ -290,17 +275,21 @@ class RemoteLadder:
         live = ladder["live"]
         self.live = None if live is None else RemoteRung(self, live)
 
-    def _lose(self, death: WorkerDied | None) -> None:
-        """The worker is gone: what stood in it stands no more."""
-        if self._worker is not None:
-            self._worker.kill()
-        self._worker, self.live, self._failure = None, None, None
-        self.state = "failed" if death is not None else "unloaded"
-        self._deaths += 1
-        if death is not None:
-            self._in_a_row += 1
-            self._last_death = death.what
-            self._log.warning("%s", death)
+    def _lose(self, death: WorkerDied) -> None:
+        """The worker has died."""
+        worker = self._host.worker
+        self._crashes.died(by_itself=worker is not None and worker.crashed)
+        self._host.lose(death)
+        self._let_go("failed")
+
+    def _let_go(self, state: State) -> None:
+        """What stood in the worker stands no more."""
+        self.live, self._failure, self._facts = None, None, {}
+        self.state = state
+
+    def _heard(self, event: Event) -> None:
+        self._crashes.heard(event)
+        self.report(event)
 
     def _log_level(self) -> int:
         """The lowest level that anybody here listens to."""

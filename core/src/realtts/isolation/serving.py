@@ -178,6 +178,11 @@ class Server:
             failure = StageError(told["stage"], error_from_json(told["error"]), told["seconds"])
         self._its.give_up(failure)
 
+    def _call_close(self, content: Mapping[str, Any], _: _Turn | None) -> dict[str, bool]:
+        told = content["failure"]
+        failure = StageError(told["stage"], error_from_json(told["error"]), told["seconds"])
+        return {"closed": self._its.close(content["variant"], content["rung"], failure)}
+
     def _call_voices(self, _: Mapping[str, Any], __: _Turn | None) -> list[dict[str, str]]:
         rung = self._its.ensure_loaded()
         return [vars(info) for info in rung.voices()]

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from realtts.context import Context, Rung
+from realtts.isolation.crashes import Place
 from realtts.speech import VoiceInfo
 from realtts.stages import StageWork
 from realtts.voices import VoiceCache
@@ -56,7 +57,15 @@ class RemoteRung:
         self.timings: dict[str, float] = told["timings"]
         self._ladder = ladder
         self._batch: bool = told["batch"]
+        self._last: bool = told["last"]
         self._voices: tuple[VoiceInfo, ...] | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Where on the ladder it speaks, None on the last rung that is open: that one is never given up."""
+        if self._last or self.context.rung is None:
+            return None
+        return Place(self.context.variant, self.context.rung.name, "generate")
 
     def supports_batch(self) -> bool:
         """Whether it can decode several requests together."""

@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="descriptor of a connected stream socket")
     parser.add_argument("--parent", type=int, required=True, help="process to end with")
     given = parser.parse_args(arguments)
-    faulthandler.enable()  # a crash in a native library leaves its stack on standard error
+    # A crash in a native library leaves its stack on standard error; the other threads' would hide it.
+    faulthandler.enable(all_threads=False)
     _end_with(given.parent)
     channel = Channel(_inherited(given.fd))
     logging.getLogger().addHandler(_LogHandler(channel))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
-from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, never
+from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, Piece, never
 from realtts_chatterbox.noise import Noise
 from realtts_chatterbox.packing import bucket
 from realtts_chatterbox.reference import SILENCE
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.context import Context
+    from realtts.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 
@@ -50,6 +51,10 @@ class Codec:
         turbo: Whether the flow is Turbo's, and speech ends with silence.
         backend: Captures the flow's steps and the vocoder as graphs; None computes them eagerly.
         fused: Take torch's attention everywhere.
+
+    Attributes:
+        dtype: Of the flow's estimator.
+        graphed: Whether there are graphs.
     """
 
     def __init__(
@@ -63,18 +68,18 @@ class Codec:
         backend: GraphBackend | None = None,
         fused: bool = False,
     ) -> None:
-        self._device, self._turbo = torch.device(device), turbo
-        self._dtype = str(dtype).removeprefix("torch.")
+        self._device, self._turbo, self.dtype = torch.device(device), turbo, dtype
+        self._dtype_name = str(dtype).removeprefix("torch.")
         self.flow = Flow.from_state_dict(
             flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
         )
         self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device, backend=backend)
-        self._fused, self._graphed = fused, backend is not None
+        self._fused, self.graphed = fused, backend is not None
 
     @property
-    def attention(self) -> str:
-        """Of the flow, for the status: ``own`` products, or torch's ``sdpa``, which chooses its kernel."""
-        return "own" if self._device.type == "cpu" and not self._fused and not self._graphed else "sdpa"
+    def has_own_attention(self) -> bool:
+        """Whether the flow's attention is two products and an exponential, and not torch's."""
+        return self._device.type == "cpu" and not self._fused and not self.graphed
 
     def warm_up(self, context: Context, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak something short; with graphs, capture those of all lengths that single requests and streams often have.
@@ -85,7 +90,7 @@ class Codec:
         Raises:
             realtts_chatterbox.flow.Cancelled: Never.
         """
-        for length in self._lengths(voice) if self._graphed else (_SHORT,):
+        for length in self._lengths(voice) if self.graphed else (_SHORT,):
             for _, samples in self.whole(context, [[0] * length], [ask], [voice], never):
                 yield samples
 
@@ -116,11 +121,14 @@ class Codec:
         for group in _groups(order, together, lambda i: asks[i].steps):
             steps = asks[group[0]].steps
             noises = [Noise(asks[i].seed) for i in group]
-            ids = [torch.tensor(self._said(tokens[i])) for i in group]
-            with stages.timed(context, "flow", steps=steps, dtype=self._dtype):
-                mels = self.flow.mel(ids, [voices[i] for i in group], noises, steps=steps, cancelled=cancelled)
+            said = [torch.tensor(self._said(tokens[i])) for i in group]
+            pieces = [Piece(ids, voices[i], noise) for i, ids, noise in zip(group, said, noises, strict=True)]
+            cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
+            with stages.timed(context, "flow", steps=steps, dtype=self._dtype_name, **cost):
+                mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
             for index, mel, noise in zip(group, mels, noises, strict=True):
-                with stages.timed(context, "vocoder", steps=1, dtype="float32"):
+                cost = {"flops": self.vocoder.flops(mel.shape[1]), "bytes": self.vocoder.bytes_read}
+                with stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
                     samples = faded(self.vocoder.samples(mel, noise))
                 yield index, samples
 
@@ -135,10 +143,10 @@ class Codec:
         """Samples of one request while its tokens are still drawn; ``turn`` is entered whenever some are computed."""
 
         @contextlib.contextmanager
-        def timed(stage: str, steps: int) -> Iterator[None]:
-            dtype = self._dtype if stage == "flow" else "float32"
-            with stages.timed(context, stage, steps=steps, dtype=dtype), turn():
-                yield
+        def timed(stage: str, steps: int) -> Iterator[Work]:
+            dtype = self._dtype_name if stage == "flow" else "float32"
+            with stages.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
+                yield work
 
         noise = Noise(ask.seed)
         mel = MelStream(

@@ -35,6 +35,7 @@ BINS = 80
 
 _HEAD_DIM = 64
 _TIME_SCALE = 1000.0
+_TIME = ".mlp.1."
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,27 @@ class Estimator:
         self._proj = full["final_proj.weight"].squeeze(2).detach(), full["final_proj.bias"]
         self._time_mlp = [(full[f"time_mlp.linear_{n}.weight"], full[f"time_mlp.linear_{n}.bias"]) for n in (1, 2)]
         self._mixer = full.get("time_embed_mixer.weight")
+        products = (t for name, t in full.items() if t.dim() > 1 and not name.startswith("time_") and _TIME not in name)
+        first = self._resnets[0]
+        # what the first convolution and residual make of the conditioning is computed once for all steps
+        self._products = sum(t.numel() for t in products) - first.given[0].numel() - first.given[1].numel()
+        self._shared = first.conv1.weight.numel() + first.residual[0].numel()
+
+    def flops(self, frames: int, rows: int) -> int:
+        """Operations of one evaluation: products, convolutions and attention.
+
+        Args:
+            frames: Of a request, its voice's prompt included.
+            rows: 2 with guidance, which the first layer does not tell apart; else 1.
+        """
+        products = 2 * frames * (rows * (self._products - self._shared) + self._shared)
+        width = sum(block.width for blocks in self._blocks for block in blocks)
+        return products + rows * 4 * width * frames * frames
+
+    @property
+    def bytes_read(self) -> int:
+        """What an evaluation has to read of the weights at least."""
+        return self._products * self.dtype.itemsize
 
     @property
     def bins(self) -> int:
@@ -210,12 +232,16 @@ class _Resnet:
 
 
 class _Block:
-    """Attention and a feed-forward network, each behind a norm."""
+    """Attention and a feed-forward network, each behind a norm.
+
+    Attributes:
+        width: Of the queries of all heads.
+    """
 
     def __init__(self, state: State, name: str, dtype: torch.dtype, fused: bool) -> None:
         self._fused = fused
         q, k, v = (state[f"{name}attn1.to_{part}.weight"] for part in "qkv")
-        self._heads = len(q) // _HEAD_DIM
+        self.width, self._heads = len(q), len(q) // _HEAD_DIM
         self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
         pairs = [(f"{name}{part}.weight", f"{name}{part}.bias") for part in _PARTS]
         found = [(state[weight].to(dtype), state[bias].to(dtype)) for weight, bias in pairs]

@@ -56,6 +56,12 @@ class Piece:
     begin: int = 0
     final: bool = True
 
+    @property
+    def frames(self) -> int:
+        """That the solver computes: those of the voice's prompt and of the tokens that are not only looked at."""
+        tokens = self.voice.tokens.shape[1] + len(self.tokens) - (0 if self.final else LOOKAHEAD)
+        return FRAMES_PER_TOKEN * tokens
+
 
 class Flow:
     """The flow of one checkpoint; nothing of a request stays in it, so requests can share it, one at a time.
@@ -84,6 +90,7 @@ class Flow:
         self._proj = _pair(state, "encoder_proj", device)
         self._encoder = Encoder(_below(state, "encoder."), device, fused=fused)
         estimator = Estimator(_below(state, "decoder.estimator."), device, dtype, fused=fused)
+        self._estimator = estimator
         self._solver: Solver = EagerSolver(estimator) if backend is None else GraphedSolver(estimator, backend)
 
     @classmethod
@@ -161,6 +168,15 @@ class Flow:
         times = self._times(steps or self.default_steps)
         found = zip(self._solver(given, starts, times, cancelled), pieces, strict=True)
         return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in found]
+
+    def flops(self, pieces: Sequence[Piece], steps: int) -> int:
+        """Operations of the estimator for some pieces; those of the encoder, far fewer, are not counted."""
+        rows = 1 if self.meanflow else 2
+        return steps * sum(self._estimator.flops(piece.frames, rows) for piece in pieces)
+
+    def bytes_read(self, steps: int) -> int:
+        """What so many steps have to read of the estimator's weights at least, whatever is computed together."""
+        return steps * self._estimator.bytes_read
 
     def _features(self, piece: Piece) -> Tensor:
         """What the encoder makes of prompt and tokens, float32 (frames, 80)."""

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
-from realtts.accel.decoder import DecodeLoop, Prompt
+from realtts.accel.decoder import DecodeLoop, Loops, Prompt
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.turbo import Turbo
@@ -33,9 +32,6 @@ __all__ = ["STREAMS", "T3"]
 
 STREAMS = (1, 2, 4, 8)
 """Numbers of utterances that there is a loop for; a batch takes the next larger one."""
-
-_SLOTS = 128
-"""The cache's cap is a multiple of so many slots."""
 
 
 class T3:
@@ -71,15 +67,13 @@ class T3:
             else Llama(state, multilingual=kind == "multilingual", device=self._device, precision=precision)
         )
         self.decoder = self._body.decoder
-        self._loops: dict[tuple[int, bool], _Loop] = {}
+        self._loops: Loops[tuple[int, bool], _Loop] = Loops()
 
     @property
     def weights(self) -> int:
         """Parameters that a step multiplies by."""
-        c, head = self.decoder.config, self._body.head
-        in_mlp = 2 if c.family == "gpt2" else 3
-        layer = c.hidden_size * (c.head_dim * (2 * c.heads + 2 * c.kv_heads) + in_mlp * c.mlp_size)
-        return c.layers * layer + head.in_features * head.out_features
+        head = self._body.head
+        return self.decoder.config.parameters + head.in_features * head.out_features
 
     def bytes_read(self, loop: DecodeLoop) -> int:
         """What the loop's next step has to read at least."""
@@ -99,13 +93,10 @@ class T3:
         prompts += [prompts[0]] * idle
         if guided:
             prompts += [self._body.prompt(u, text=False) for u in rows]
-        lengths = torch.tensor([len(p) for p in prompts], device=self._device)
-        x = pad_sequence(prompts, batch_first=True)
-        valid = torch.arange(x.shape[1], device=self._device) < lengths[:, None]
         own.drawing.begin(rows)
         own.forced.copy_(torch.tensor([u.forced for u in rows]))
         own.loop.begin(
-            Prompt(x, None if len(set(lengths.tolist())) == 1 else valid),
+            Prompt.padded(prompts),
             [u.params for u in rows],
             [u.seed for u in rows],
             [u.most for u in rows],
@@ -123,7 +114,7 @@ class T3:
     def release(self) -> None:
         """Let go of the caches of batches, gigabytes that a single utterance has no use for; graphs keep theirs."""
         if self._backend is None:
-            self._loops = {key: loop for key, loop in self._loops.items() if key[0] == 1}
+            self._loops.keep(lambda key: key[0] == 1)
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: Sequence[int]) -> Tensor:
@@ -152,16 +143,11 @@ class T3:
     # -- loops -------------------------------------------------------------------------------------------------------
 
     def _loop(self, utterances: int, *, guided: bool, slots: int) -> _Loop:
-        """The loop for so many streams, made when it is first needed and kept; made anew when a longer one is."""
-        streams = next(n for n in STREAMS if n >= utterances)
-        own = self._loops.get((streams, guided))
-        if own is None or own.loop.cache.cap < slots:
-            self._loops.pop((streams, guided), None)
-            own = self._loops[streams, guided] = self._new_loop(streams, guided=guided, slots=slots)
-        return own
+        """The loop for so many."""
+        return self._loops.of((next(n for n in STREAMS if n >= utterances), guided), slots, self._new_loop)
 
-    def _new_loop(self, streams: int, *, guided: bool, slots: int) -> _Loop:
-        cap, head = -(-slots // _SLOTS) * _SLOTS, self._body.head
+    def _new_loop(self, key: tuple[int, bool], cap: int) -> _Loop:
+        (streams, guided), head = key, self._body.head
         drawing = self._body.drawing(streams, guided=guided, cap=cap)
         forced = torch.zeros(streams, dtype=torch.bool, device=self._device)
         no_sound = torch.arange(head.out_features, device=self._device) >= START

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from realtts import stages
+from realtts.accel.attention import choose
 from realtts.accel.finite import check_finite
 from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
@@ -37,6 +38,7 @@ from realtts_chatterbox.loading import (
     read_tokenizer,
 )
 from realtts_chatterbox.reference import SOUNDS
+from realtts_chatterbox.sizes import HEAD_SIZE
 from realtts_chatterbox.watermark import Watermarker
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.attention import AttentionChoice
     from realtts.checkpoints import Files
     from realtts.context import Context, Rung
     from realtts.speech import FinishReason, Request
@@ -142,7 +145,7 @@ class Optimized:
         details = {
             **model.engine.details,
             "flow_dtype": context.dtype,
-            "attention": model.codec.attention,
+            **_attention(context, model.engine, model.codec),
             "compile": False,  # nothing is: what is fused is fused by hand
             "offload": model.turns.offloaded,
         }
@@ -261,6 +264,24 @@ def _chunk(  # noqa: PLR0917 - private, called in this file
         with stages.timed(context, "watermark", dtype="float32"):
             samples = model.watermarker(samples, RATE)
     return Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=ask.warnings if reason else ())
+
+
+def _attention(context: Context, engine: Engine, codec: Codec) -> dict[str, object]:
+    """Which kernels run, for the status: the flow's, and T3's, which attends over a mask.
+
+    Raises:
+        AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
+    """
+    asked, decoder = context.settings.attention, engine.t3.decoder
+    strict = context.settings.strict
+
+    def chosen(dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
+        return choose(asked, context.device, dtype, head_dim, masked=masked, fallback=not strict, own=())
+
+    t3 = chosen(decoder.kv_dtype, decoder.config.head_dim, masked=True)
+    flow = chosen(codec.dtype, HEAD_SIZE, masked=codec.graphed)
+    found: dict[str, object] = {**flow.details(), "t3_attention": t3.chosen}
+    return {**found, "attention": "own"} if codec.has_own_attention else found
 
 
 def _host(samples: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.cuda_graph import rounded_up
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,15 +24,12 @@ __all__ = ["GAP", "Layout", "Packing", "bucket"]
 GAP = 2
 """Frames between sequences."""
 
-_SMALLEST, _PER_OCTAVE = 128, 4
+_SMALLEST = 128
 
 
 def bucket(frames: int) -> int:
     """Frames to which a length is rounded up: at most a quarter more beyond 128, and 4 values for each doubling."""
-    if frames <= _SMALLEST:
-        return _SMALLEST
-    step = (1 << (frames - 1).bit_length()) // (2 * _PER_OCTAVE)
-    return -(-frames // step) * step
+    return rounded_up(frames, smallest=_SMALLEST)
 
 
 @dataclass(frozen=True)

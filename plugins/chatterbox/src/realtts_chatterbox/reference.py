@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import with_names
+from realtts.accel.upstream import seeded, with_names
 from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.upstream import module, quiet
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realtts_chatterbox.frontend import Ask
 
-__all__ = ["SILENCE", "SOUNDS", "draw", "seeded", "solver_watched"]
+__all__ = ["SILENCE", "SOUNDS", "draw", "solver_watched"]
 
 SOUNDS = 6561
 """Speech tokens below it are sound."""
@@ -91,23 +91,6 @@ def solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
     finally:
         handle.remove()
         del decoder.basic_euler
-
-
-@contextlib.contextmanager
-def seeded(device: str, seed: int) -> Iterator[None]:
-    """Inside, torch's generator of the device begins at the seed; outside nobody notices."""
-    kind = torch.device(device)
-    if kind.type == "cuda":
-        index = torch.cuda.current_device() if kind.index is None else kind.index  # type: ignore[redundant-expr]
-        generator = torch.cuda.default_generators[index]
-    else:
-        generator = torch.default_generator if kind.type == "cpu" else torch.mps._get_default_mps_generator()
-    state = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(state)
 
 
 def _silenced(function: Any, cancelled: Callable[[], bool]) -> Any:

@@ -10,13 +10,14 @@ The graphs have not been run on a GPU yet. Kill switch: ``cuda_graphs=False``.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.latest import Latest
+from realtts.stages import Cancelled
 from realtts_chatterbox.packing import Layout, Packing, bucket
 
 if TYPE_CHECKING:
@@ -34,10 +35,6 @@ _GUIDANCE = 0.7
 
 _TOGETHER = 8
 """Most requests in one graph."""
-
-
-class Cancelled(Exception):
-    """The request is no longer wanted; raised between two steps, never shown to users."""
 
 
 class Solver(Protocol):
@@ -98,8 +95,8 @@ class GraphedSolver:
     """
 
     def __init__(self, estimator: Estimator, backend: GraphBackend, *, limit: int = 32) -> None:
-        self._estimator, self._backend, self._limit = estimator, backend, limit
-        self._steps: OrderedDict[tuple[int, int], _Step] = OrderedDict()
+        self._estimator, self._backend = estimator, backend
+        self._steps: Latest[tuple[int, int], _Step] = Latest(limit)
 
     def __call__(
         self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
@@ -118,13 +115,7 @@ class GraphedSolver:
         return [found[index] for index in range(len(starts))]
 
     def _step(self, requests: int, frames: int) -> _Step:
-        key = requests, frames
-        if key not in self._steps:
-            self._steps[key] = _Step(self._estimator, requests, frames, self._backend)
-            if len(self._steps) > self._limit:
-                self._steps.popitem(last=False)
-        self._steps.move_to_end(key)
-        return self._steps[key]
+        return self._steps.get((requests, frames), lambda: _Step(self._estimator, requests, frames, self._backend))
 
 
 class _Step:

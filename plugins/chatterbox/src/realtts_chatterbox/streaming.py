@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.stages import Work
 from realtts_chatterbox.flow import FRAMES_PER_TOKEN, LOOKAHEAD, Cancelled, Piece, never
 from realtts_chatterbox.noise import SAMPLES_PER_FRAME
 from realtts_chatterbox.vocoder import CONTEXT, PITCH_CONTEXT, faded
@@ -27,15 +28,15 @@ if TYPE_CHECKING:
     from realtts_chatterbox.noise import Noise
     from realtts_chatterbox.vocoder import Vocoder
 
-    Timed = Callable[[str, int], contextlib.AbstractContextManager[object]]
-    """Times a stage, ``flow`` or ``vocoder``, of so many steps."""
+    Timed = Callable[[str, int], contextlib.AbstractContextManager[Work]]
+    """Times a stage, ``flow`` or ``vocoder``, of so many steps, and hands out where its work is counted."""
 
 __all__ = ["MelStream", "SampleStream", "SpeechStream"]
 
 
-def untimed(_stage: str, _steps: int) -> contextlib.AbstractContextManager[object]:
+def untimed(stage: str, _steps: int) -> contextlib.AbstractContextManager[Work]:
     """For calls whose time nobody asks for."""
-    return contextlib.nullcontext()
+    return contextlib.nullcontext(Work(stage, "float32"))
 
 
 class SpeechStream:
@@ -143,7 +144,8 @@ class MelStream:
             begin=FRAMES_PER_TOKEN * self._begin,
             final=size is None,
         )
-        with self._timed("flow", self._steps):
+        with self._timed("flow", self._steps) as work:
+            work.add(flops=self._flow.flops([piece], self._steps), bytes=self._flow.bytes_read(self._steps))
             mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
         mel = mel[:, FRAMES_PER_TOKEN * left : FRAMES_PER_TOKEN * (left + count)]
         self._done += count
@@ -174,10 +176,10 @@ class SampleStream:
         """Take the mel that follows, (80, frames); hand out samples, float32 (n,), perhaps none."""
         if not mel.shape[1] and not final:
             return self._source[:0]
-        with self._timed("vocoder", 1):
-            return self._pushed(mel, final=final)
+        with self._timed("vocoder", 1) as work:
+            return self._pushed(mel, work, final=final)
 
-    def _pushed(self, mel: Tensor, *, final: bool) -> Tensor:
+    def _pushed(self, mel: Tensor, work: Work, *, final: bool) -> Tensor:
         self._mel = torch.cat([self._mel, mel.to(self._mel)], 1)
         known = self._begin + self._mel.shape[1]
         self._excite(known if final else known - PITCH_CONTEXT)
@@ -185,6 +187,7 @@ class SampleStream:
         if end <= self._done:
             return self._source[:0]
         excited = self._phase.frames - self._begin
+        work.add(flops=self._vocoder.flops(excited), bytes=self._vocoder.bytes_read)
         samples = self._vocoder.decoded(self._mel[:, :excited], self._source)
         window = slice((self._done - self._begin) * SAMPLES_PER_FRAME, (end - self._begin) * SAMPLES_PER_FRAME)
         out = faded(samples[window], self._done * SAMPLES_PER_FRAME)

@@ -72,6 +72,7 @@ class Vocoder:
     Attributes:
         device: Where to compute.
         bins: Bands of the mel spectrogram.
+        bytes_read: What a call has to read of the weights at least.
     """
 
     def __init__(self, state: State, device: torch.device, backend: GraphBackend | None = None) -> None:
@@ -83,6 +84,9 @@ class Vocoder:
         body = Body(full)
         self.bins = body.bins
         self._body: Body | GraphedBody = body if backend is None else GraphedBody(body, backend)
+        per_frame = sum(weight.numel() for weight, _ in (*self._pitch, self._classifier))
+        self._flops_per_frame = 2 * per_frame + body.flops_per_frame
+        self.bytes_read = sum(tensor.nbytes for name, tensor in full.items() if name.endswith(".weight"))
         self._window = torch.hann_window(_FFT, periodic=True, dtype=torch.float64).float().to(device)
 
     @classmethod
@@ -98,6 +102,10 @@ class Vocoder:
     def slack(self) -> int:
         """Frames that a padded spectrogram must have behind it."""
         return self._body.slack
+
+    def flops(self, frames: int) -> int:
+        """Operations of the convolutions for so many frames of spectrogram."""
+        return frames * self._flops_per_frame
 
     @torch.inference_mode()
     def samples(self, mel: Tensor, noise: Noise) -> Tensor:

@@ -69,6 +69,7 @@ class Body:
     Attributes:
         bins: Bands of the mel spectrogram.
         resolutions: Of frames, then after each upsampling.
+        flops_per_frame: Operations of the convolutions.
     """
 
     def __init__(self, state: State) -> None:
@@ -82,6 +83,7 @@ class Body:
             [_ResBlock(state, f"resblocks.{n * _RESBLOCKS + m}.") for m in range(_RESBLOCKS)] for n in stages
         ]
         self.resolutions = self._resolutions()
+        self.flops_per_frame = 2 * self._products()
 
     @property
     def slack(self) -> int:
@@ -118,6 +120,16 @@ class Body:
         stride = math.prod(_UPS[index + 1 :])
         return functional.conv1d(excitation, weight, bias, stride=stride, padding=stride // 2 if stride > 1 else 0)
 
+    def _products(self) -> int:
+        """Multiplications for a frame: by each weight at each sample that it makes, or, of upsamplings, reads."""
+        total, before = self._pre[0].numel(), 1
+        for index, up in enumerate(_UPS):
+            blocks = (self._source_blocks[index], *self._blocks[index])
+            products = self._source_downs[index][0].numel() + sum(block.products for block in blocks)
+            total += before * (self._ups[index][0].numel() + up * products)
+            before *= up
+        return int(total + before * self._post[0].numel())
+
     def _resolutions(self) -> list[Resolution]:
         ahead = [(weight.shape[2] - up) // 2 // up + 1 for up, (weight, _) in zip(_UPS, self._ups, strict=True)]
         found = [Resolution(1, 0, max(self._pre[0].shape[2] // 2, ahead[0]))]
@@ -140,6 +152,11 @@ class _ResBlock:
             tuple(_snake_weights(state[f"{name}activations{m}.{n}.alpha"]) for m in (1, 2))
             for n in range(len(_DILATIONS))
         ]
+
+    @property
+    def products(self) -> int:
+        """Multiplications for a sample."""
+        return sum(weight.numel() for pairs in self._pairs for weight, _ in pairs)
 
     @property
     def reach(self) -> int:

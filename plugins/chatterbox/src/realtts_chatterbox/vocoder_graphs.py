@@ -11,12 +11,12 @@ Not run on a GPU yet. Kill switch: ``cuda_graphs=False``.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.latest import Latest
 from realtts_chatterbox.packing import bucket
 from realtts_chatterbox.vocoder_body import Zeros
 
@@ -39,8 +39,8 @@ class GraphedBody:
     """
 
     def __init__(self, body: Body, backend: GraphBackend, *, limit: int = 32) -> None:
-        self._body, self._backend, self._limit = body, backend, limit
-        self._fixed: OrderedDict[int, _Fixed] = OrderedDict()
+        self._body, self._backend = body, backend
+        self._fixed: Latest[int, _Fixed] = Latest(limit)
 
     @property
     def slack(self) -> int:
@@ -50,12 +50,8 @@ class GraphedBody:
     def __call__(self, mel: Tensor, excitation: Tensor) -> Tensor:
         """What the body makes of it, float32 (1, 18, 120 * frames + 1); valid until the next call."""
         frames = bucket(mel.shape[1] + self._body.slack)
-        if frames not in self._fixed:
-            self._fixed[frames] = _Fixed(self._body, mel, excitation, frames, self._backend)
-            if len(self._fixed) > self._limit:
-                self._fixed.popitem(last=False)
-        self._fixed.move_to_end(frames)
-        return self._fixed[frames](mel, excitation)
+        fixed = self._fixed.get(frames, lambda: _Fixed(self._body, mel, excitation, frames, self._backend))
+        return fixed(mel, excitation)
 
 
 class _Fixed:

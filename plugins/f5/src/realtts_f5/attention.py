@@ -15,9 +15,9 @@ from realtts_f5.products import Dense
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_f5.architecture import Architecture
     from realtts_f5.layout import Layout
-    from realtts_f5.weights import Weights
 
 __all__ = ["Attention", "Rotary", "rotary"]
 
@@ -50,19 +50,26 @@ class Attention:
     """
 
     def __init__(
-        self, weights: Weights, name: str, architecture: Architecture, dtype: torch.dtype, *, fused: bool, plain: bool
+        self,
+        weights: StateReader,
+        name: str,
+        architecture: Architecture,
+        dtype: torch.dtype,
+        *,
+        fused: bool,
+        plain: bool,
     ) -> None:
         self._heads, self._fused = architecture.heads, fused
         self._turned = architecture.heads if architecture.rotary_heads is None else architecture.rotary_heads
         width = architecture.heads * HEAD_SIZE
-        parts = [weights.linear(f"{name}to_{part}", width, architecture.dim) for part in "qkv"]
+        parts = [weights.both(f"{name}to_{part}", width, architecture.dim) for part in "qkv"]
         order = _halves(architecture.heads)
         scale = QUERY_SCALE / math.sqrt(HEAD_SIZE)
         (qw, qb), (kw, kb), (vw, vb) = parts
         weight = torch.cat([qw[order] * scale, kw[order], vw])
         bias = torch.cat([qb[order] * scale, kb[order], vb])
         self.qkv = Dense(weight, bias, dtype, plain=plain)
-        self.out = Dense(*weights.linear(f"{name}to_out.0", architecture.dim, width), dtype, plain=plain)
+        self.out = Dense(*weights.both(f"{name}to_out.0", architecture.dim, width), dtype, plain=plain)
 
     def mixed(self, qkv: Tensor, layout: Layout, turns: Rotary) -> Tensor:
         """Attention within each sequence.

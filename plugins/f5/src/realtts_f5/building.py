@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.accel.tensorfile import shapes_of
-from realtts.accel.upstream import Unfilled, put_tensor
+from realtts.accel.upstream import Unfilled
 from realtts.errors import CheckpointMismatch
 from realtts_f5.architecture import HEAD_SIZE, MELS
 from realtts_f5.upstream import module, quiet
@@ -21,12 +21,13 @@ from realtts_f5.upstream import module, quiet
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import nn
-
     from realtts.accel.tensorfile import State
     from realtts_f5.architecture import Architecture
 
-__all__ = ["MEL_SETTINGS", "check", "check_vocabulary", "empty_model", "empty_vocoder", "fill"]
+__all__ = ["FIX", "MEL_SETTINGS", "check_vocabulary", "empty_model", "empty_vocoder"]
+
+FIX = "check that the file is of the configuration that was named"
+"""What to do about a file of another model."""
 
 MEL_SETTINGS = {
     "n_fft": 1024,
@@ -97,43 +98,6 @@ def empty_vocoder(shapes: Mapping[str, tuple[int, ...]], who: str) -> Any:
         )
 
 
-def fill(network: nn.Module, state: State, device: str, who: str) -> None:
-    """Give a network the tensors of a file, in float32, and make it ready for inference.
-
-    Args:
-        network: As the functions above make it.
-        state: Of the file.
-        device: Where the network shall lie.
-        who: The file, for messages.
-
-    Raises:
-        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-        CheckpointCorrupt: A tensor cannot be read.
-    """
-    check(network, state, who)
-    for name in state:
-        tensor = state[name]
-        put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
-    network.to(device).requires_grad_(requires_grad=False).eval()
-
-
-def check(network: nn.Module, state: State, who: str) -> None:
-    """Refuse a file that is not the network's.
-
-    Raises:
-        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-    """
-    wanted, shapes = network.state_dict(), shapes_of(state)
-    # What the constructor computed may be left out, as in files that were saved without it.
-    missing = {name for name in wanted.keys() - shapes.keys() if wanted[name].is_meta}
-    for what, found in (("missing", missing), ("unexpected", shapes.keys() - wanted.keys())):
-        if found:
-            raise mismatch(f"{len(found)} tensors are {what}, the first is {min(found)}", who)
-    for name, shape in shapes.items():
-        if shape != tuple(wanted[name].shape):
-            raise mismatch(f"{name} has shape {shape}, and the configuration says {tuple(wanted[name].shape)}", who)
-
-
 def check_vocabulary(state: State, symbols: int, vocabulary: str, who: str) -> None:
     """Refuse a vocabulary of another size than the model was trained with.
 
@@ -158,4 +122,4 @@ def check_vocabulary(state: State, symbols: int, vocabulary: str, who: str) -> N
 
 def mismatch(what: str, who: str) -> CheckpointMismatch:
     """The error for a file of another model."""
-    return CheckpointMismatch(what, who=who, fix="check that the file is of the configuration that was named")
+    return CheckpointMismatch(what, who=who, fix=FIX)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_f5.architecture import Architecture
     from realtts_f5.attention import Rotary
     from realtts_f5.layout import Layout
-    from realtts_f5.weights import Weights
 
     Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 
@@ -45,7 +45,7 @@ class DiT:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: StateReader,
         name: str,
         architecture: Architecture,
         dtype: torch.dtype,
@@ -59,9 +59,9 @@ class DiT:
         for index in range(architecture.depth):
             block = f"{name}transformer_blocks.{index}."
             self._blocks.append(_Block(weights, block, architecture, dtype, fused=fused, pieces=pieces))
-            self._modulation.append(weights.linear(f"{block}attn_norm.linear", _PARTS * dim, dim))
-        self._last_modulation = weights.linear(f"{name}norm_out.linear", 2 * dim, dim)
-        self._proj = weights.linear(f"{name}proj_out", MELS, dim)
+            self._modulation.append(weights.both(f"{block}attn_norm.linear", _PARTS * dim, dim))
+        self._last_modulation = weights.both(f"{name}norm_out.linear", 2 * dim, dim)
+        self._proj = weights.both(f"{name}proj_out", MELS, dim)
 
     def steps(self, embedded: Tensor) -> list[tuple[Tensor, ...]]:
         """What the time sets, for each step: (blocks, 6, dim) in the blocks' type and (2, dim) in float32.
@@ -101,7 +101,7 @@ class _Block:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: StateReader,
         name: str,
         architecture: Architecture,
         dtype: torch.dtype,
@@ -112,8 +112,8 @@ class _Block:
         dim, plain = architecture.dim, pieces is not None
         wide = dim * architecture.ff_mult
         self._attention = Attention(weights, f"{name}attn.", architecture, dtype, fused=fused, plain=plain)
-        self._up = Dense(*weights.linear(f"{name}ff.ff.0.0", wide, dim), dtype, gelu=True, plain=plain)
-        self._down = Dense(*weights.linear(f"{name}ff.ff.2", dim, wide), dtype, plain=plain)
+        self._up = Dense(*weights.both(f"{name}ff.ff.0.0", wide, dim), dtype, gelu=True, plain=plain)
+        self._down = Dense(*weights.both(f"{name}ff.ff.2", dim, wide), dtype, plain=plain)
         self._pieces = pieces
 
     def __call__(self, x: Tensor, modulation: Tensor, layout: Layout, turns: Rotary) -> Tensor:

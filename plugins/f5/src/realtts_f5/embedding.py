@@ -20,9 +20,9 @@ from realtts_f5.architecture import MELS
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_f5.architecture import Architecture
     from realtts_f5.layout import Layout
-    from realtts_f5.weights import Weights
 
 __all__ = ["FixedInput", "InputEmbedding", "TextEmbedding", "TimeEmbedding"]
 
@@ -37,9 +37,9 @@ _POSITIONS, _UNET_POSITIONS = 8192, 4096
 class TimeEmbedding:
     """Times as vectors, always float32."""
 
-    def __init__(self, weights: Weights, name: str, dim: int) -> None:
-        self._first = weights.linear(f"{name}time_mlp.0", dim, _TIME_CHANNELS)
-        self._second = weights.linear(f"{name}time_mlp.2", dim, dim)
+    def __init__(self, weights: StateReader, name: str, dim: int) -> None:
+        self._first = weights.both(f"{name}time_mlp.0", dim, _TIME_CHANNELS)
+        self._second = weights.both(f"{name}time_mlp.2", dim, dim)
 
     def __call__(self, times: Tensor) -> Tensor:
         """(n, dim) for (n,)."""
@@ -56,7 +56,7 @@ class TextEmbedding:
     The filler's blocks see the whole sequence, and a norm sums over it: the result depends on the number of frames.
     """
 
-    def __init__(self, weights: Weights, name: str, architecture: Architecture) -> None:
+    def __init__(self, weights: StateReader, name: str, architecture: Architecture) -> None:
         dim = architecture.text_dim
         self._masked = architecture.text_mask_padding
         self._last = (_UNET_POSITIONS if architecture.backbone == "unet" else _POSITIONS) - 1
@@ -102,13 +102,13 @@ class TextEmbedding:
 class _ConvNeXt:
     """A block of ConvNeXt V2 (Woo et al., 2023, arXiv:2301.00808) over (frames, channels)."""
 
-    def __init__(self, weights: Weights, name: str, dim: int) -> None:
+    def __init__(self, weights: StateReader, name: str, dim: int) -> None:
         wide = dim * _TEXT_MULT
         self._conv = weights.take(f"{name}dwconv.weight", dim, 1, _TEXT_KERNEL), weights.take(f"{name}dwconv.bias", dim)
         self._norm = weights.take(f"{name}norm.weight", dim), weights.take(f"{name}norm.bias", dim)
-        self._up = weights.linear(f"{name}pwconv1", wide, dim)
+        self._up = weights.both(f"{name}pwconv1", wide, dim)
         self._gamma, self._beta = (weights.take(f"{name}grn.{part}", 1, 1, wide)[0, 0] for part in ("gamma", "beta"))
-        self._down = weights.linear(f"{name}pwconv2", dim, wide)
+        self._down = weights.both(f"{name}pwconv2", dim, wide)
 
     def __call__(self, x: Tensor) -> Tensor:
         h = functional.conv1d(x.T[None], *self._conv, padding=_TEXT_KERNEL // 2, groups=len(x.T))[0].T
@@ -142,9 +142,9 @@ class InputEmbedding:
         dtype: Of the convolutions and of the result; the projection is float32.
     """
 
-    def __init__(self, weights: Weights, name: str, architecture: Architecture, dtype: torch.dtype) -> None:
+    def __init__(self, weights: StateReader, name: str, architecture: Architecture, dtype: torch.dtype) -> None:
         dim, self._dtype = architecture.dim, dtype
-        weight, self._bias = weights.linear(f"{name}proj", dim, 2 * MELS + architecture.text_dim)
+        weight, self._bias = weights.both(f"{name}proj", dim, 2 * MELS + architecture.text_dim)
         self._state = weight[:, :MELS].contiguous()
         self._given = weight[:, MELS:].contiguous()
         names = [f"{name}conv_pos_embed.conv1d.{n}" for n in (0, 2)]

@@ -7,12 +7,12 @@ that a graph reads, so it is captured once. Not run on a GPU yet; its logic is t
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.cuda_graph import CudaGraphs, GraphRunner
+from realtts.accel.latest import Latest
 from realtts_f5.architecture import MELS
 from realtts_f5.layout import bucket_of
 from realtts_f5.solver import advance
@@ -39,9 +39,9 @@ class Graphs:
     """
 
     def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 40) -> None:
-        self._network, self._limit = network, limit
+        self._network = network
         self._backend = backend if backend is not None else CudaGraphs(network.device)
-        self._runs: OrderedDict[tuple[int, int, int], Run] = OrderedDict()
+        self._runs: Latest[tuple[int, int, int], Run] = Latest(limit)
         self.captures = 0
 
     def begin(self, items: Sequence[Item], rows: int) -> Run:
@@ -52,12 +52,7 @@ class Graphs:
             rows: 2 with guidance, else 1.
         """
         key = bucket_of(max(item.frames for item in items)), _count_of(len(items)), rows
-        if key not in self._runs:
-            if len(self._runs) >= self._limit:
-                self._runs.popitem(last=False)
-            self._runs[key] = Run(self, self._network, self._backend, key)
-        self._runs.move_to_end(key)
-        run = self._runs[key]
+        run = self._runs.get(key, lambda: Run(self, self._network, self._backend, key))
         run.fill(items)
         return run
 

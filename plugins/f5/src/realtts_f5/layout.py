@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.cuda_graph import rounded_up
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -105,6 +107,5 @@ def frames_of(lengths: Tensor, bucket: int) -> Tensor:
 
 def bucket_of(frames: int) -> int:
     """The padded length for sequences of up to so many frames: at most 64 frames or an eighth more, 256 above 1024."""
-    step = max(_SMALLEST_STEP, (1 << (frames - 1).bit_length()) // (2 * _STEPS_PER_OCTAVE))
-    step = max(step, _LONG_STEP) if frames > _LONG else step
-    return -(-frames // step) * step
+    step = _LONG_STEP if frames > _LONG else _SMALLEST_STEP
+    return rounded_up(frames, smallest=_SMALLEST_STEP, per_octave=_STEPS_PER_OCTAVE, step=step)

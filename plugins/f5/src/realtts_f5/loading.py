@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtts.accel.tensorfile import read_state, shapes_of
+from realtts.accel.upstream import fill
 from realtts.errors import CheckpointMismatch
-from realtts_f5.building import check_vocabulary, empty_model, empty_vocoder, fill
+from realtts_f5.building import FIX, check_vocabulary, empty_model, empty_vocoder
 from realtts_f5.files import fetch, read_yaml
 from realtts_f5.states import read_network
 from realtts_f5.text import Vocabulary
@@ -67,11 +68,11 @@ def read_parts(files: Files, device: str) -> Parts:
     state, vocabulary = read_model_state(files)
     who = _who(files.weights)
     cfm = empty_model(files.architecture, len(vocabulary))
-    fill(cfm, state, device, who)
+    fill(cfm, state, device, who, fix=FIX)
     _check_config(files.vocoder_config)
     tensors = read_state(files.vocoder)
     vocos = empty_vocoder(shapes_of(tensors), _who(files.vocoder))
-    fill(vocos, tensors, device, _who(files.vocoder))
+    fill(vocos, tensors, device, _who(files.vocoder), fix=FIX)
     return Parts(files.name, cfm, vocos, vocabulary)
 
 

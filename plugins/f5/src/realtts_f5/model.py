@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.attention import choose
 from realtts.accel.compile import compiled
 from realtts.accel.finite import check_finite
 from realtts.accel.rungs import graphs_of
 from realtts.errors import CheckpointCorrupt, NotFinite
 from realtts.events import Event
+from realtts_f5.architecture import HEAD_SIZE
 from realtts_f5.graphs import Graphs
 from realtts_f5.loading import read_model_state
 from realtts_f5.network import Network
@@ -76,6 +78,7 @@ def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) ->
 
     Raises:
         CheckpointError: The file cannot be read, or is another architecture's.
+        AttentionUnavailable: With ``strict``, where the kernel that was asked for cannot be had.
     """
     state, _ = read_model_state(model.files)
     wanted, fused = context.settings.compile is True, context.settings.attention != "auto"
@@ -90,9 +93,20 @@ def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) ->
     )
     backend = graphs_of(context)
     model.graphs = None if backend is None else Graphs(model.network, backend=backend)
-    attention = "sdpa" if fused or context.device != "cpu" else "own"
-    data = {"attention": attention, "cuda_graphs": backend is not None, "dtype": _name(dtype)}
+    data = {**_attention(context, dtype), "cuda_graphs": backend is not None, "dtype": _name(dtype)}
     context.report(Event("optimization.details", data=data))
+
+
+def _attention(context: Context, dtype: torch.dtype) -> dict[str, str]:
+    """Which kernel runs, for the status: two products and an exponential of our own, or which of torch's."""
+    settings = context.settings
+    if settings.attention == "auto" and context.device == "cpu":
+        return {"attention": "own"}
+    masked = graphs_of(context) is not None
+    found = choose(
+        settings.attention, context.device, dtype, HEAD_SIZE, masked=masked, fallback=not settings.strict, own=()
+    )
+    return found.details()
 
 
 def check_output(model: OptimizedModel, tensor: Tensor, dtype: torch.dtype) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.state_reader import StateReader
 from realtts_f5.attention import rotary
 from realtts_f5.dit import DiT
 from realtts_f5.embedding import FixedInput, InputEmbedding, TextEmbedding, TimeEmbedding
 from realtts_f5.layout import frames_of, packed, padded
 from realtts_f5.unet import UNetT
-from realtts_f5.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,8 @@ __all__ = ["Given", "Item", "Network"]
 _PREFIX = "transformer."
 _RECOMPUTED = ("rotary_embed.inv_freq",)
 """Upstream stores them, they follow from the sizes."""
+
+_FIX = "name the configuration that the file belongs to, or fetch the checkpoint again"
 
 Rows = list[tuple["Tensor", "Tensor"]]
 
@@ -90,7 +92,7 @@ class Network:
         who: str = "checkpoint",
     ) -> None:
         self.architecture, self.device, self.dtype = architecture, device, dtype
-        weights = Weights(state, device, who)
+        weights = StateReader(state, who, device, fix=_FIX)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
         self._input = InputEmbedding(weights, f"{_PREFIX}input_embed.", architecture, dtype)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.stages import Cancelled
 from realtts_f5.network import Item
 
 if TYPE_CHECKING:
@@ -23,10 +24,6 @@ __all__ = ["Cancelled", "Item", "advance", "never", "solve", "total_frames"]
 
 _LEAST_GUIDANCE = 1e-5
 """Below it upstream computes no unconditional row."""
-
-
-class Cancelled(Exception):
-    """The request is no longer wanted; raised between two steps, never shown to users."""
 
 
 def never() -> bool:

@@ -139,8 +139,10 @@ def _sounds(
     found = []
     for job, said in zip(jobs, mels, strict=True):
         reference = job.plan.reference
-        with stages.timed(context, "vocoder", steps=1, dtype="float32"):
-            samples = model.vocoder.samples(said[reference.hops :]) * reference.gain
+        spoken = said[reference.hops :]
+        cost = {"flops": model.vocoder.flops(len(spoken)), "bytes": model.vocoder.bytes_read}
+        with stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+            samples = model.vocoder.samples(spoken) * reference.gain
             found.append((job, samples.cpu().numpy()))
     return found
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_f5.architecture import Architecture
     from realtts_f5.attention import Rotary
     from realtts_f5.dit import Compiler
     from realtts_f5.layout import Layout
-    from realtts_f5.weights import Weights
 
 __all__ = ["UNetT"]
 
@@ -34,7 +34,7 @@ class UNetT:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: StateReader,
         name: str,
         architecture: Architecture,
         dtype: torch.dtype,
@@ -50,7 +50,7 @@ class UNetT:
             for n in range(architecture.depth)
         ]
         self._norm = weights.take(f"{name}norm_out.g", dim)
-        self._proj = weights.linear(f"{name}proj_out", MELS, dim)
+        self._proj = weights.both(f"{name}proj_out", MELS, dim)
 
     def steps(self, embedded: Tensor) -> list[tuple[Tensor, ...]]:
         """The frame of each step, (dim,) in the blocks' type."""
@@ -78,7 +78,7 @@ class _Block:
 
     def __init__(
         self,
-        weights: Weights,
+        weights: StateReader,
         name: str,
         architecture: Architecture,
         dtype: torch.dtype,
@@ -92,8 +92,8 @@ class _Block:
         self._skip = Dense(weights.take(f"{name}0.weight", dim, 2 * dim), None, dtype, plain=plain) if later else None
         self._norm1, self._norm2 = (weights.take(f"{name}{n}.g", dim).to(dtype) for n in (1, 3))
         self._attention = Attention(weights, f"{name}2.", architecture, dtype, fused=fused, plain=plain)
-        self._up = Dense(*weights.linear(f"{name}4.ff.0.0", wide, dim), dtype, gelu=True, plain=plain)
-        self._down = Dense(*weights.linear(f"{name}4.ff.2", dim, wide), dtype, plain=plain)
+        self._up = Dense(*weights.both(f"{name}4.ff.0.0", wide, dim), dtype, gelu=True, plain=plain)
+        self._down = Dense(*weights.both(f"{name}4.ff.2", dim, wide), dtype, plain=plain)
         self._pieces = pieces
 
     def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, turns: Rotary) -> Tensor:

@@ -5,6 +5,7 @@ Weights keep upstream's names (``backbone.*``, ``head.*``); the class is fixed, 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear
+from realtts.accel.state_reader import StateReader
+from realtts.accel.tensorfile import shapes_of
 from realtts_f5.architecture import MELS
 from realtts_f5.mel import HOP, RATE
-from realtts_f5.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,15 +42,17 @@ class Vocoder:
 
     def __init__(self, state: Mapping[str, Tensor], device: torch.device, who: str = "vocoder") -> None:
         self.device = device
-        weights = Weights(state, device, who)
+        weights = StateReader(state, who, device)
         embedding = weights.take("backbone.embed.weight", -1, MELS, _KERNEL)
         dim = len(embedding)
         self._embed = embedding, weights.take("backbone.embed.bias", dim)
-        self._norm = _pair(weights, "backbone.norm", dim)
+        self._norm = weights.both("backbone.norm", dim)
         layers = {int(match[1]) for match in map(_LAYER.match, state) if match}
         self._blocks = [_Block(weights, f"backbone.convnext.{n}.", dim) for n in range(len(layers))]
-        self._last = _pair(weights, "backbone.final_layer_norm", dim)
-        self._out = weights.linear("head.out", _FFT + 2, dim)
+        self._last = weights.both("backbone.final_layer_norm", dim)
+        self._out = weights.both("head.out", _FFT + 2, dim)
+        shapes = [shape for shape in shapes_of(state).values() if len(shape) > 1]
+        self._products = sum(math.prod(shape) for shape in shapes)
         stored = "head.istft.window" in state  # it follows from its size, so that files may leave it out
         self._window = weights.take("head.istft.window", _FFT) if stored else torch.hann_window(_FFT, device=device)
         for part in ("backbone.", "head."):
@@ -62,6 +66,15 @@ class Vocoder:
             CheckpointMismatch: A tensor is missing, misshapen or unknown.
         """
         return cls(state, device, who)
+
+    def flops(self, frames: int) -> int:
+        """Operations of the convolutions and products for so many frames."""
+        return 2 * self._products * frames
+
+    @property
+    def bytes_read(self) -> int:
+        """What a call has to read of the weights at least."""
+        return 4 * self._products
 
     @property
     def context(self) -> int:
@@ -92,12 +105,12 @@ class Vocoder:
 class _Block:
     """A ConvNeXt block (Liu et al., 2022, arXiv:2201.03545) over (frames, channels)."""
 
-    def __init__(self, weights: Weights, name: str, dim: int) -> None:
+    def __init__(self, weights: StateReader, name: str, dim: int) -> None:
         self._conv = weights.take(f"{name}dwconv.weight", dim, 1, _KERNEL), weights.take(f"{name}dwconv.bias", dim)
-        self._norm = _pair(weights, f"{name}norm", dim)
+        self._norm = weights.both(f"{name}norm", dim)
         up = weights.take(f"{name}pwconv1.weight", -1, dim)
         self._up = up, weights.take(f"{name}pwconv1.bias", len(up))
-        down, bias = weights.linear(f"{name}pwconv2", dim, len(up))
+        down, bias = weights.both(f"{name}pwconv2", dim, len(up))
         gamma = weights.take(f"{name}gamma", dim)
         self._down = down * gamma[:, None], bias * gamma
 
@@ -105,7 +118,3 @@ class _Block:
         h = functional.conv1d(x.T[None], *self._conv, padding=_KERNEL // 2, groups=len(x.T))[0].T
         h = functional.layer_norm(h, h.shape[1:], *self._norm, eps=1e-6)
         return linear(functional.gelu(linear(h, *self._up)), *self._down).add_(x)
-
-
-def _pair(weights: Weights, name: str, dim: int) -> tuple[Tensor, Tensor]:
-    return weights.take(f"{name}.weight", dim), weights.take(f"{name}.bias", dim)

@@ -10,18 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import Unfilled, put_tensor
-from realtts_qwen3.sizes import mismatch
+from realtts.accel.upstream import Unfilled, fill
 from realtts_qwen3.upstream import module, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor, nn
-
     from realtts_qwen3.loading import Weights
 
 __all__ = ["codec_of", "model_of"]
+
+_WHO = "qwen-tts"
+"""Who wants other tensors, if they do not fit: the files themselves are checked before."""
 
 
 def model_of(weights: Weights, device: str) -> Any:
@@ -37,9 +35,9 @@ def model_of(weights: Weights, device: str) -> Any:
         config = upstream.Qwen3TTSConfig(**dict(weights.sizes.config))
         network = upstream.Qwen3TTSForConditionalGeneration(config)
     states = weights.states
-    _fill(network.talker, states.talker, device)
+    fill(network.talker, states.talker, device, _WHO)
     if states.speaker_encoder is not None:
-        _fill(network.speaker_encoder, states.speaker_encoder, device)
+        fill(network.speaker_encoder, states.speaker_encoder, device, _WHO)
     network.to(device).requires_grad_(requires_grad=False).eval()
     return network
 
@@ -55,18 +53,7 @@ def codec_of(weights: Weights, device: str) -> Any:
     modeling = module("qwen_tts.core.tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2")
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         network = modeling.Qwen3TTSTokenizerV2Model(modeling.Qwen3TTSTokenizerV2Config(**dict(weights.codec.config)))
-    _fill(network.decoder, weights.states.decoder, device)
-    _fill(network.encoder, weights.states.encoder, device)
+    fill(network.decoder, weights.states.decoder, device, _WHO)
+    fill(network.encoder, weights.states.encoder, device, _WHO)
     network.to(device).requires_grad_(requires_grad=False).eval()
     return network
-
-
-def _fill(network: nn.Module, state: Mapping[str, Tensor], device: str) -> None:
-    """Give a network all tensors of a state, one at a time, so that never two copies of them are in memory."""
-    wanted = network.state_dict()
-    if other := wanted.keys() ^ state.keys():
-        raise mismatch(f"qwen-tts and the checkpoint disagree about {len(other)} tensors, the first is {min(other)}",
-                       "qwen-tts")  # fmt: skip
-    for name in wanted:
-        tensor = state[name].to(device, torch.float32)
-        put_tensor(network, name, tensor)

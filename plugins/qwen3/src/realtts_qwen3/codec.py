@@ -84,6 +84,15 @@ class CodecDecoder:
         kind = "convolutions" if self._body.layout.convolve else "windows"
         return f"{str(self.dtype).removeprefix('torch.')}-{kind}-{self._body.layout.size}"
 
+    def flops(self, frames: int) -> int:
+        """Operations of the products and convolutions for so many frames, of all rows together."""
+        return 2 * self._body.products * frames
+
+    @property
+    def bytes_read(self) -> int:
+        """What a piece has to read of the weights at least."""
+        return self._body.weights * self.dtype.itemsize
+
     def start(self, rows: int = 1) -> CodecState:
         """Before the first frame."""
         buffer = torch.zeros(rows, self._body.layout.size, dtype=self.dtype, device=self.device)

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.linear import Dense
+from realtts.accel.state_reader import StateReader
+from realtts.accel.tensorfile import shapes_of
 from realtts.errors import CheckpointMismatch
-from realtts_qwen3.codec_layers import CausalConv, ConvNeXt, Dense, LastConv, ResidualUnit, Snake, upsampling
+from realtts_qwen3.codec_layers import CausalConv, ConvNeXt, LastConv, ResidualUnit, Snake, upsampling
 from realtts_qwen3.codec_state import Layout
 from realtts_qwen3.codec_transformer import WindowedTransformer
-from realtts_qwen3.state_reader import StateReader
+from realtts_qwen3.codec_work import frame_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,6 +74,8 @@ class Body:
         samples_per_frame: 1920.
         layout: Of the state.
         dtype: Of the state.
+        weights: Of all products and convolutions.
+        products: Multiplications by them for a frame.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
@@ -86,6 +91,7 @@ class Body:
         convolve: bool,
     ) -> None:
         config = _complete(config)
+        self.weights, self.products = frame_work(config, shapes_of(state))
         tensors = StateReader(state, "codec decoder", device)
         self.dtype, self.layout = dtype, Layout(convolve=convolve)
         self.quantizers, self.samples_per_frame = config["num_quantizers"], _rate(config)

@@ -8,12 +8,12 @@ Not run on a GPU yet. Kill switch: ``cuda_graphs=False``.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.latest import Latest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,18 +40,13 @@ class GraphedBody:
     """
 
     def __init__(self, body: Body, backend: GraphBackend, *, limit: int = 8) -> None:
-        self._body, self._backend, self._limit = body, backend, limit
-        self._fixed: OrderedDict[int, _Fixed] = OrderedDict()
+        self._body, self._backend = body, backend
+        self._fixed: Latest[int, _Fixed] = Latest(limit)
 
     def __call__(self, codes: Tensor, state: CodecState) -> Tensor:
         """As the body: float32 (rows, frames * samples_per_frame)."""
-        rows = len(codes)
-        if rows not in self._fixed:
-            self._fixed[rows] = _Fixed(self._body, state, self._backend)
-            if len(self._fixed) > self._limit:
-                self._fixed.popitem(last=False)
-        self._fixed.move_to_end(rows)
-        return self._fixed[rows](codes, state)
+        fixed = self._fixed.get(len(codes), lambda: _Fixed(self._body, state, self._backend))
+        return fixed(codes, state)
 
 
 class _Fixed:

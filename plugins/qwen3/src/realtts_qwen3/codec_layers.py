@@ -12,43 +12,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.linear import PackedLinear, kernels_for
+from realtts.accel.linear import Dense
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_qwen3.codec_state import Layout
-    from realtts_qwen3.state_reader import StateReader
 
     Past = Sequence[Tensor]
     Write = Callable[[Tensor, Tensor], None]
 
-__all__ = ["CausalConv", "ConvNeXt", "Dense", "LastConv", "ResidualUnit", "Snake", "upsampling"]
-
-_PRECISIONS = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+__all__ = ["CausalConv", "ConvNeXt", "LastConv", "ResidualUnit", "Snake", "upsampling"]
 
 _NORM_EPS = 1e-6
 _NO_ZERO = 1e-9
-
-
-class Dense:
-    """``x @ weight.T + bias`` over (rows, frames, in); on the CPU by oneDNN's packed kernel, where it works.
-
-    Args:
-        weight: (out, in).
-        bias: (out,).
-        dtype: To compute in, and of the result.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self._packed = PackedLinear(weight, bias, kernels_for(_PRECISIONS[dtype], weight.device)[-1])
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """(rows, frames, in) to (rows, frames, out)."""
-        done: Tensor = self._packed(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        return done
 
 
 class CausalConv:

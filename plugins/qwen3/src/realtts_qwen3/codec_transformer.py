@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_qwen3.codec_layers import Dense
+from realtts.accel.linear import Dense
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.state_reader import StateReader
     from realtts_qwen3.codec_state import Layout
-    from realtts_qwen3.state_reader import StateReader
 
 __all__ = ["WindowedTransformer"]
 

@@ -8,17 +8,17 @@ Source: ``core/models/modeling_qwen3_tts.py`` of github.com/QwenLM/Qwen3-TTS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-__all__ = ["CodeEmbedding", "RowReader", "TextEmbedding", "rows_of"]
+__all__ = ["CodeEmbedding", "TextEmbedding"]
 
 _KEPT = 4096
 """Projected text tokens that are kept, 16 MB in the small model and 32 MB in the large one."""
@@ -26,22 +26,6 @@ _KEPT = 4096
 _BLOCK = 16
 """Text tokens that are projected at once. Always as many, because a product of another height rounds otherwise, and
 then a request would depend on those before it."""
-
-
-class RowReader(Protocol):
-    """A state that can read some rows of a matrix without the others."""
-
-    def rows(self, name: str, ids: Sequence[int]) -> Tensor:
-        """Rows of a matrix, (len(ids), width)."""
-
-
-def rows_of(state: Mapping[str, Tensor] | RowReader, name: str) -> Callable[[Sequence[int]], Tensor]:
-    """How to come by some rows of a matrix: by the state's own ``rows`` where it has it, else from the whole tensor."""
-    read = getattr(state, "rows", None)
-    if read is not None:
-        return lambda ids: read(name, ids)
-    whole = state[name]  # type: ignore[index]
-    return lambda ids: whole[torch.tensor(list(ids), dtype=torch.int64, device=whole.device)]
 
 
 class TextEmbedding:

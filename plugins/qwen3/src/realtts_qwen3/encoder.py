@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.state_reader import StateReader
 from realtts_qwen3.encoder_transformer import Transformer
-from realtts_qwen3.state_reader import StateReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

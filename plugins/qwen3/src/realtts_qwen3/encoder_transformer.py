@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts_qwen3.state_reader import StateReader
+    from realtts.accel.state_reader import StateReader
 
 __all__ = ["Transformer"]
 

@@ -217,7 +217,8 @@ class Engine:
     def _samples(self, context: Context, rows: Sequence[_Row], frames: int) -> list[NDArray[np.float32]]:
         codes = torch.stack([row.codes() for row in rows])
         dtype = _name(self.decoder.dtype)
-        with self.turns.use("codec"), stages.timed(context, "codec", steps=frames * len(rows), dtype=dtype):
+        cost = {"flops": self.decoder.flops(frames * len(rows)), "bytes": self.decoder.bytes_read}
+        with self.turns.use("codec"), stages.timed(context, "codec", steps=frames * len(rows), dtype=dtype, **cost):
             state = rows[0].state if len(rows) == 1 else CodecState.stack([row.state for row in rows])
             samples = self.decoder.push(state, codes)
             if len(rows) > 1:

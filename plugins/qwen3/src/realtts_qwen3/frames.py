@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from realtts.accel.decoder import Buckets, DecodeLoop, Prompt
 from realtts.accel.sampling import SamplingParams
@@ -120,12 +119,9 @@ class FrameLoop:
         for row, utterance in enumerate(utterances):
             # Seeded here, and again by the loop before it draws: both samplers share the generator.
             self._set(row, utterance)
-        lengths = torch.tensor([len(layout.prompt) for layout in layouts], device=pad.device)
-        x = pad_sequence([layout.prompt for layout in layouts], batch_first=True)
-        valid = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
         self._most, self._given, self._seen = [u.most for u in utterances], [0] * len(utterances), 0
         self.loop.begin(
-            Prompt(x, None if len({len(layout.prompt) for layout in layouts}) == 1 else valid),
+            Prompt.padded([layout.prompt for layout in layouts]),
             [first_params(u) for u in utterances],
             [u.seed for u in utterances],
             # The code that would begin the frame after the last one is drawn, too: it may be the end.

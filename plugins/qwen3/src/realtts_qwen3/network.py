@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Rope
+from realtts.accel.decoder import Decoder, DecoderConfig, Loops, Rope
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
-from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding, rows_of
+from realtts.accel.tensorfile import rows_of
+from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
 from realtts_qwen3.frames import FrameLoop, Frames, first_params, other_params
 from realtts_qwen3.predictor import CodePredictor
 from realtts_qwen3.prompt import Prompts, Utterance
@@ -40,9 +41,6 @@ _PREDICTOR = "code_predictor.model."
 _TEXT = "model.text_embedding.weight"
 _SPECIAL = 1024
 """The last ids of the talker's vocabulary steer it and are never drawn, but for the end."""
-
-_SLOTS = 128
-"""The cache's cap is a multiple of so many slots."""
 
 _GRAPHED_SLOTS = 1536
 """The cache's least cap with graphs, which a longer one would throw away: what 400 characters may take, and a cloned
@@ -92,7 +90,7 @@ class Talker:
         self._codes = predictor.embedding
         self._head = decoder.pack(head)
         self._backend = backend
-        self._loops: dict[int, FrameLoop] = {}
+        self._loops: Loops[int, FrameLoop] = Loops(least=0 if backend is None else _GRAPHED_SLOTS)
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
             vocabulary=vocabulary,
@@ -189,7 +187,7 @@ class Talker:
     def release(self) -> None:
         """Let go of the caches of batches, which a single utterance has no use for; graphs keep theirs."""
         if self._backend is None:
-            self._loops = {streams: loop for streams, loop in self._loops.items() if streams == 1}
+            self._loops.keep(lambda streams: streams == 1)
 
     def warm_up(self, utterance: Utterance) -> None:
         """Capture every frame of such an utterance, and draw it once."""
@@ -231,14 +229,14 @@ class Talker:
     @property
     def prompt_weights(self) -> int:
         """Parameters that a position of the prompt multiplies by."""
-        return _parameters(self.decoder.config)
+        return self.decoder.config.parameters
 
     @property
     def weights(self) -> int:
         """Parameters that a frame multiplies by, each as often as it does."""
         talker = self.prompt_weights + self._head.in_features * self._head.out_features
         heads = self.predictor.heads
-        predictor = _parameters(self.predictor.decoder.config) + heads[0].in_features * heads[0].out_features
+        predictor = self.predictor.decoder.config.parameters + heads[0].in_features * heads[0].out_features
         return talker + len(heads) * predictor
 
     def bytes_read(self, loop: FrameLoop) -> int:
@@ -249,18 +247,14 @@ class Talker:
     # -- loops -------------------------------------------------------------------------------------------------------
 
     def _loop(self, utterances: int, slots: int) -> FrameLoop:
-        """The loop for so many streams, made when it is first needed and kept; made anew when a longer one is."""
-        streams = next(n for n in STREAMS if n >= utterances)
-        if self._backend is not None:
-            slots = max(slots, _GRAPHED_SLOTS)
-        own = self._loops.get(streams)
-        if own is None or own.loop.cache.cap < slots:
-            self._loops.pop(streams, None)
-            own = self._loops[streams] = FrameLoop(
-                self.decoder, self._head, self.predictor, self._recipe,
-                streams=streams, cap=-(-slots // _SLOTS) * _SLOTS, backend=self._backend, check_every=1,
-            )  # fmt: skip
-        return own
+        """The loop for so many."""
+        return self._loops.of(next(n for n in STREAMS if n >= utterances), slots, self._new_loop)
+
+    def _new_loop(self, streams: int, cap: int) -> FrameLoop:
+        return FrameLoop(
+            self.decoder, self._head, self.predictor, self._recipe,
+            streams=streams, cap=cap, backend=self._backend, check_every=1,
+        )  # fmt: skip
 
 
 class _Reader:
@@ -310,11 +304,6 @@ def _config(sizes: Backbone) -> DecoderConfig:
         qk_norm=True,
         rope=Rope(sizes.rope_theta),
     )
-
-
-def _parameters(config: DecoderConfig) -> int:
-    attention = config.head_dim * (2 * config.heads + 2 * config.kv_heads)
-    return config.layers * config.hidden_size * (attention + 3 * config.mlp_size)
 
 
 def _silent(utterance: Utterance) -> Utterance:

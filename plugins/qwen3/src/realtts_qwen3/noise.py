@@ -45,3 +45,8 @@ class SharedNoise:
     def reseed(self, row: int, seed: int) -> None:
         """Seed a row's generator, for all samplers that share it."""
         self.generators[row].manual_seed(seed)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Let go of the other rows' generators, in this sampler."""
+        self.generators = tuple(self.generators[row] for row in rows)
+        self.drawing = [self.drawing[row] for row in rows]

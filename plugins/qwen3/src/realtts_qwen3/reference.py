@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from realtts.accel.upstream import quiet, seeded
+from realtts.stages import Cancelled
 from realtts_qwen3.building import codec_of, model_of
-from realtts_qwen3.upstream import quiet
 from realtts_qwen3.voices import RATE
 
 if TYPE_CHECKING:
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.voices import VoicePrompt
 
-__all__ = ["Cancelled", "Upstream", "seeded"]
-
-
-class Cancelled(Exception):
-    """Nobody wants the request any more."""
+__all__ = ["Cancelled", "Upstream"]
 
 
 class Upstream:
@@ -181,23 +178,6 @@ class Upstream:
             talker.rope_deltas = deltas
             for handle in handles:
                 handle.remove()
-
-
-@contextlib.contextmanager
-def seeded(device: str, seed: int) -> Iterator[None]:
-    """Inside, torch's generator of the device begins at the seed; outside nobody notices."""
-    kind = torch.device(device)
-    if kind.type == "cuda":
-        index = torch.cuda.current_device() if kind.index is None else kind.index  # type: ignore[redundant-expr]
-        generator = torch.cuda.default_generators[index]
-    else:
-        generator = torch.default_generator if kind.type == "cpu" else torch.mps._get_default_mps_generator()
-    state = generator.get_state()
-    generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        generator.set_state(state)
 
 
 def _name_of(names: Any, number: int | None) -> str | None:

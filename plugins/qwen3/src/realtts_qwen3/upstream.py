@@ -11,14 +11,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-import logging
 import sys
 import threading
 import types
-import warnings
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from realtts.accel.upstream import quiet
 from realtts.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -69,21 +68,6 @@ def module(name: str) -> Any:
         except ImportError as error:
             what = f"{error.name or name} cannot be imported: {error}"
             raise MissingExtra(what, who="qwen3", fix=_FIX) from error
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, warnings that are upstream's own affair do not reach the user."""
-    transformers = logging.getLogger("transformers")
-    level = transformers.level
-    transformers.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            for kind in (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning):
-                warnings.simplefilter("ignore", kind)
-            yield
-    finally:
-        transformers.setLevel(level)
 
 
 @contextlib.contextmanager

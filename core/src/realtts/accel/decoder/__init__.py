@@ -8,6 +8,7 @@ from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.config import DecoderConfig, Llama3Scaling, Rope
 from realtts.accel.decoder.loop import Block, DecodeLoop, Prompt
+from realtts.accel.decoder.loops import Loops
 from realtts.accel.decoder.network import Decoder, Precision, Taps
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "DecoderConfig",
     "KVCache",
     "Llama3Scaling",
+    "Loops",
     "Precision",
     "Prompt",
     "Rope",

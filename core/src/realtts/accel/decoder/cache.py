@@ -105,6 +105,20 @@ class KVCache:
         """Keys and values of a layer: (2, rows, kv_heads, cap + 1, head_dim)."""
         return self._kv[index]
 
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some rows, in this order, and forget the others. Not where a graph reads this cache."""
+        kept = list(rows)
+        self.used = [self.used[row] for row in kept]
+        old, shape = self._kv, list(self._kv.shape)
+        with torch.inference_mode(mode=False):
+            self._kv = torch.empty([*shape[:2], len(kept), *shape[3:]], dtype=self.dtype, device=self.device)
+        self._reached = min(self._reached, self.filled)
+        for place, row in enumerate(kept):
+            self._kv[:, :, place, :, : self._reached] = old[:, :, row, :, : self._reached]
+        self.rows = len(kept)
+        self.slots, self.positions, self.active = self.slots[kept], self.positions[kept], self.active[kept]
+        self.valid, self.rotations = self.valid[kept], self.rotations[kept]
+
     def copy_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
         """Copy the first slots of a row of a cache to rows of this one, which then go on from there.
 
@@ -124,9 +138,9 @@ class KVCache:
         for target in rows:
             if source is not self or target != row:
                 self._kv[:, :, target, :, :length] = source._kv[:, :, row, :, :length]
-                self.valid[target] = False
                 self.valid[target, :length] = held
                 self.rotations[target, :length] = source.rotations[row, :length]
+            self.valid[target, length:] = False
             self.slots[target], self.active[target] = length, True
             self.positions[target] = source.rotations[row, last] + 1
             self.used[target] = length

@@ -106,6 +106,13 @@ class DecoderConfig:
                 "in GPT-2 kv_heads equal heads, and heads times head_dim is the width",
             )
 
+    @property
+    def parameters(self) -> int:
+        """Of all matrices of all layers: what every position multiplies by."""
+        attention = self.head_dim * (2 * self.heads + 2 * self.kv_heads)
+        in_mlp = 2 if self.family == "gpt2" else 3
+        return self.layers * self.hidden_size * (attention + in_mlp * self.mlp_size)
+
     @classmethod
     def from_transformers(cls, config: Mapping[str, Any] | Any) -> DecoderConfig:
         """Read a configuration of transformers, or the mapping in a ``config.json``.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from realtts.accel.cuda_graph import GraphRunner
 from realtts.accel.decoder.buckets import Buckets
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder.attend import Taps
     from realtts.accel.decoder.network import Decoder
-    from realtts.accel.sampling import NoiseSource, SamplingRecipe
+    from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
 _PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
@@ -45,6 +46,15 @@ class Prompt:
     embeddings: Tensor
     valid: Tensor | None = None
     positions: Tensor | None = None
+
+    @classmethod
+    def padded(cls, rows: Sequence[Tensor]) -> Prompt:
+        """Of rows of any lengths, each (n, hidden), padded on the right to the longest."""
+        x = pad_sequence(list(rows), batch_first=True)
+        if all(len(row) == x.shape[1] for row in rows):
+            return cls(x)
+        lengths = torch.tensor([len(row) for row in rows], device=x.device)
+        return cls(x, torch.arange(x.shape[1], device=x.device) < lengths[:, None])
 
 
 class DecodeLoop:
@@ -93,7 +103,7 @@ class DecodeLoop:
         backend: GraphBackend | None = None,
         buckets: Buckets | None = None,
         check_every: int = 8,
-        noise: NoiseSource | None = None,
+        noise: NoiseSource | HashedNoise | None = None,
         outputs: Tensor | None = None,
         structure: Callable[[], Hashable] = lambda: None,
         prompt_buckets: Buckets | None = None,
@@ -111,6 +121,7 @@ class DecodeLoop:
         given = {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
         self.row_state: dict[str, Tensor] = {**(row_state or {}), **given}
         self._outputs, self._structure = outputs, structure
+        self._fixed = bool(backend or taps or row_state) or outputs is not None
         self._graphs = self._runner(backend)
         self._padded = None
         if prompt_buckets is not None and backend is not None and taps is None:
@@ -193,6 +204,32 @@ class DecodeLoop:
             self._progress.live[stream] = False
             self.cache.active[stream :: self.streams] = False
 
+    def keep(self, streams: Sequence[int]) -> None:
+        """Go on with some streams, in this order; the others have ended and cost no more. The next blocks are theirs.
+
+        For work that grows with the rows, as on the CPU, where nothing is queued behind the host.
+
+        Args:
+            streams: At least one, each once.
+
+        Raises:
+            DecoderError: There is no such stream; or the loop captures graphs, has taps, ``row_state`` or ``outputs``
+                of its own, or runs on a device that computes behind the host.
+        """
+        if not streams or len(set(streams)) != len(streams) or not set(streams) <= set(range(self.streams)):
+            fix = f"give some of {self.streams}, each once"
+            raise DecoderError(f"streams are {list(streams)}", who="decode loop", fix=fix)
+        if self._fixed or self.decoder.device.type == "cuda":
+            raise DecoderError("the number of streams is fixed", who="decode loop", fix="let streams that ended stand")
+        with torch.inference_mode():
+            rows = [stream + part * self.streams for part in range(self._per_stream) for stream in streams]
+            self.cache.keep(rows)
+            self.sampler.keep(streams)
+            self._progress.keep(streams)
+            self.streams = len(streams)
+            hidden = self.row_state["hidden"][rows]
+            self.row_state |= {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
+
     def warm_up(self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0) -> None:
         """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
 
@@ -219,6 +256,11 @@ class DecodeLoop:
             for tensor, value in kept:
                 tensor.copy_(value)
             self.cache.reset()
+
+    @property
+    def drawn(self) -> int:
+        """Draws since `begin`, the first one included."""
+        return self._drawn
 
     @property
     def graphs(self) -> list[object]:

@@ -80,6 +80,12 @@ class Progress:
         self._limit.copy_(torch.tensor(list(limits)))
         self._seen = 0
 
+    def keep(self, streams: Sequence[int]) -> None:
+        """Go on with some streams, in this order, and forget the others."""
+        kept = list(streams)
+        self.latest, self.count, self.live = self.latest[kept], self.count[kept], self.live[kept]
+        self._stopped, self._limit, self._tokens = self._stopped[kept], self._limit[kept], self._tokens[kept]
+
     def add(self, tokens: Tensor, stop: Tensor) -> Tensor:
         """Take one token for each live stream; returns `live` after it. Runs inside the captured step."""
         counts = self.live & ~stop

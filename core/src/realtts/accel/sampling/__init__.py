@@ -4,8 +4,16 @@ A token is ``argmax(p / e)`` with exponential noise ``e``, which is what `torch.
 function itself synchronises and cannot be captured.
 """
 
-from realtts.accel.sampling.noise import GeneratorNoise, NoiseSource, RecordedNoise
+from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise, NoiseSource, RecordedNoise
 from realtts.accel.sampling.params import SamplingParams, SamplingRecipe
 from realtts.accel.sampling.sampler import Sampler
 
-__all__ = ["GeneratorNoise", "NoiseSource", "RecordedNoise", "Sampler", "SamplingParams", "SamplingRecipe"]
+__all__ = [
+    "GeneratorNoise",
+    "HashedNoise",
+    "NoiseSource",
+    "RecordedNoise",
+    "Sampler",
+    "SamplingParams",
+    "SamplingRecipe",
+]

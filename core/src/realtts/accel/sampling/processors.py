@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
@@ -84,6 +84,13 @@ class History:
     def state(self) -> list[Tensor]:
         """Tensors that `add` changes."""
         return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Forget all other rows."""
+        kept = list(rows)
+        self._seen = self._seen[kept]
+        if self._ring is not None:
+            self._ring, self._at = self._ring[kept], self._at[kept]
 
     def begin(self, row: int, tokens: Iterable[int]) -> None:
         """Forget a row and start it with these tokens."""

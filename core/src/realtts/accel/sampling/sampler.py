@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.sampling import processors
-from realtts.accel.sampling.noise import GeneratorNoise
+from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
 from realtts.accel.sampling.params import SamplingParams
 from realtts.errors import InvalidOption
 
@@ -35,7 +35,7 @@ class Sampler:
         recipe: What the model fixes.
         rows: Rows that are drawn at once, without the second rows of guidance.
         device: Where everything lies.
-        noise: Source of noise; default: one generator per row.
+        noise: Source of noise; default: one generator per row, as torch draws.
         skip_idle: Leave out processors whose parameters do nothing for every row. For eager decoding; a captured step
             holds them all, so that changing a parameter needs no new graph.
     """
@@ -46,14 +46,14 @@ class Sampler:
         rows: int,
         device: torch.device | str = "cpu",
         *,
-        noise: NoiseSource | None = None,
+        noise: NoiseSource | HashedNoise | None = None,
         skip_idle: bool = True,
     ) -> None:
         device = torch.device(device)
         self.recipe = recipe
         self.rows = rows
         self.skip_idle = skip_idle
-        self.noise: NoiseSource = noise if noise is not None else GeneratorNoise(rows, device)
+        self.noise: NoiseSource | HashedNoise = noise if noise is not None else GeneratorNoise(rows, device)
         self._host = [SamplingParams()] * rows
         self._values = {
             name: torch.zeros(
@@ -63,8 +63,12 @@ class Sampler:
         }
         self._greedy = torch.zeros(rows, dtype=torch.bool, device=device)
         self._history = processors.History(rows, recipe.vocabulary, recipe.penalty_window, device)
-        self._buffer = torch.empty(rows, recipe.noise_width or recipe.vocabulary, device=device)
-        self._noise_ids = None if recipe.noise_ids is None else torch.tensor(recipe.noise_ids, device=device)
+        width = 0 if isinstance(self.noise, HashedNoise) else recipe.noise_width or recipe.vocabulary
+        self._buffer = torch.empty(rows, width, device=device)
+        ids = recipe.noise_ids
+        self._noise_ids = (
+            torch.arange(recipe.vocabulary, device=device) if ids is None else torch.tensor(ids).to(device)
+        )
         self._suppressed = _mask(recipe.suppressed, recipe.vocabulary, device)
         self._stops = _mask(recipe.stop_tokens, recipe.vocabulary, device)
         self.broken = torch.zeros(rows, dtype=torch.bool, device=device)
@@ -103,6 +107,16 @@ class Sampler:
         wanted = max(p.top_k for p in self._host) + self._ties
         while self._bound < min(wanted, self.recipe.vocabulary):
             self._bound *= 2
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with some rows, in this order, and forget the others. Not for captured steps."""
+        kept = list(rows)
+        self.rows, self._host = len(kept), [self._host[row] for row in kept]
+        self._values = {name: tensor[kept] for name, tensor in self._values.items()}
+        self._greedy, self.broken = self._greedy[kept], self.broken[kept]
+        self._buffer = self._buffer[: len(kept)]
+        self._history.keep(kept)
+        self.noise.keep(kept)
 
     def _write(self, row: int, params: SamplingParams) -> None:
         for name, tensor in self._values.items():
@@ -145,13 +159,18 @@ class Sampler:
         self.broken.logical_or_(~scores.amax(-1).isfinite())
         if self.skip_idle and self._all_greedy():
             return _looked_up(scores.argmax(-1), ids)
-        self.noise.fill(self._buffer)
-        noise = self._buffer if self._noise_ids is None else self._buffer[:, self._noise_ids]
-        if ids is not None:
-            noise = noise.gather(1, ids)
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
-        drawn = (torch.softmax(scores, -1) / noise).argmax(-1)
+        drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
         return _looked_up(torch.where(self._greedy, scores.argmax(-1), drawn), ids)
+
+    def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
+        """That of the candidates; only theirs is looked up, of what may be a far larger vocabulary."""
+        if isinstance(self.noise, HashedNoise):
+            return self.noise.at(step, self._noise_ids if ids is None else self._noise_ids[ids])
+        self.noise.fill(self._buffer)
+        if ids is not None:
+            return self._buffer.gather(1, self._noise_ids[ids])
+        return self._buffer if self.recipe.noise_ids is None else self._buffer[:, self._noise_ids]
 
     def observe(self, tokens: Tensor, active: Tensor) -> None:
         """Add tokens to the penalty's history.

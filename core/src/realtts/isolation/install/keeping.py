@@ -22,7 +22,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import importlib_metadata
 import psutil
 
 from realtts.errors import InstallFailed, IsolationError, closest
@@ -199,7 +198,7 @@ def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
             fault = "it was never finished"
         else:
             found = environments.read(home)
-            fault = _fault(found)
+            fault = environments.fault(found)
             build = _build_in_use(home)
             lockfile = build / LOCKFILE if build is not None and (build / LOCKFILE).is_file() else None
             if check and fault is None:
@@ -210,15 +209,6 @@ def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
         fault = error.what
     distribution = found.distribution if found is not None else ""
     return Kept(home.name, home, found, distribution, _size(home) if size else 0, fault, lockfile)
-
-
-def _fault(environment: IsolatedEnvironment) -> str | None:
-    if not environment.python.exists():
-        return f"its interpreter {environment.python} is gone"
-    ours = importlib_metadata.version("realtts")
-    if environment.core_version.split(".")[:2] != ours.split(".")[:2]:
-        return f"it has the core {environment.core_version}, this process {ours}"
-    return None
 
 
 def _runs_from(build: Path) -> bool:

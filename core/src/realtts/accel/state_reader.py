@@ -1,0 +1,106 @@
+"""Taking tensors out of a state dict: each by its name and with the shape that the configuration gives it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.errors import CheckpointMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from torch import Tensor
+
+__all__ = ["StateReader"]
+
+_FIX = "check that the weights and the configuration belong together, or fetch the checkpoint again"
+
+
+class StateReader:
+    """A state dict that is read once, and of which nothing may be missing or left over.
+
+    Args:
+        state: Tensors by upstream's names; a lazy mapping is read a tensor at a time.
+        who: What they belong to, for errors.
+        device: Where they go.
+        fix: What errors advise.
+
+    Attributes:
+        device: Where tensors go.
+    """
+
+    def __init__(
+        self, state: Mapping[str, Tensor], who: str, device: torch.device | str = "cpu", *, fix: str = _FIX
+    ) -> None:
+        self._state, self._who, self._fix = state, who, fix
+        self.device = torch.device(device)
+        self._left = set(state)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is such a tensor."""
+        return name in self._state
+
+    def take(self, name: str, *shape: int) -> Tensor:
+        """One tensor as float32 on the device.
+
+        Args:
+            name: As upstream names it.
+            shape: What it must have; -1 where any size will do.
+
+        Raises:
+            CheckpointMismatch: It is missing, or has another shape.
+        """
+        self.skip(name)
+        tensor = self._state[name]
+        found = tuple(tensor.shape)
+        fits = len(found) == len(shape) and all(wanted in (-1, size) for wanted, size in zip(shape, found, strict=True))
+        if not fits:
+            wanted = str(tuple("any" if size == -1 else size for size in shape)).replace("'", "")
+            raise self._wrong(f"{name} has the shape {found}, expected {wanted}")
+        return tensor.to(self.device, torch.float32)
+
+    def both(self, name: str, *shape: int) -> tuple[Tensor, Tensor]:
+        """Weight of a shape, and bias, of a layer.
+
+        Raises:
+            CheckpointMismatch: One of them is missing, or has another shape.
+        """
+        weight = self.take(f"{name}.weight", *shape)
+        return weight, self.take(f"{name}.bias", len(weight))
+
+    def pair(self, name: str, *shape: int, bias: bool = True) -> tuple[Tensor, Tensor | None]:
+        """Weight of a shape, and bias, if there is one, of a layer.
+
+        Raises:
+            CheckpointMismatch: One of them is missing, or has another shape.
+        """
+        return self.both(name, *shape) if bias else (self.take(f"{name}.weight", *shape), None)
+
+    def skip(self, name: str) -> None:
+        """Require a tensor that is not used.
+
+        Raises:
+            CheckpointMismatch: It is missing.
+        """
+        if name not in self._state:
+            raise self._wrong(f"the tensor {name} is missing")
+        self._left.discard(name)
+
+    def finish(self, prefix: str = "", ignored: Collection[str] = ()) -> None:
+        """Nothing may be left.
+
+        Args:
+            prefix: Of the names that count.
+            ignored: Names that may be left.
+
+        Raises:
+            CheckpointMismatch: Something is.
+        """
+        left = {name for name in self._left if name.startswith(prefix)}.difference(ignored)
+        if left:
+            raise self._wrong(f"{len(left)} tensors are unexpected, the first is {min(left)}")
+
+    def _wrong(self, what: str) -> CheckpointMismatch:
+        return CheckpointMismatch(what, who=self._who, fix=self._fix)

@@ -1,0 +1,90 @@
+"""Audio in formats that libsndfile does not know (M4A, WebM, video): by PyAV or ffmpeg, where one is present."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import soundfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    Audio = tuple[NDArray[np.float32], int]
+
+__all__ = ["read_by_others"]
+
+_ONLY_FILES = "file"
+"""A playlist is a file too, and might name addresses: nothing but files is opened."""
+
+_PATIENCE_S = 60.0
+
+
+def read_by_others(path: Path, *, max_seconds: float) -> Audio | None:
+    """Read the first audio of a file as mono.
+
+    Args:
+        path: The file, which exists.
+        max_seconds: Little more than this is decoded, however long the file is.
+
+    Returns:
+        float32 of shape (n,), the mean of all channels, and the sample rate in Hz; None: nobody here can read it.
+    """
+    for reader in (_by_pyav, _by_ffmpeg):
+        found = reader(path, max_seconds + 1.0)
+        if found is not None and len(found[0]):
+            return found
+    return None
+
+
+def _by_pyav(path: Path, seconds: float) -> Audio | None:
+    if importlib.util.find_spec("av") is None:
+        return None
+    av = importlib.import_module("av")
+    try:
+        with av.open(f"file:{path}", options={"protocol_whitelist": _ONLY_FILES}) as container:
+            rate = int(container.streams.audio[0].rate)
+            parts, wanted = [], math.ceil(seconds * rate)
+            for part in _decoded(av, container):
+                parts.append(part)
+                wanted -= len(part)
+                if wanted <= 0:
+                    break
+    except Exception:  # of many kinds; whatever it is, another may know the format
+        return None
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
+
+
+def _decoded(av: Any, container: Any) -> Iterator[NDArray[np.float32]]:
+    """Stretches of samples, channels averaged."""
+    planes = av.AudioResampler(format="fltp")  # keeps rate and channels
+    for frame in container.decode(audio=0):
+        for same in planes.resample(frame):
+            yield same.to_ndarray().mean(axis=0, dtype=np.float32)
+
+
+def _by_ffmpeg(path: Path, seconds: float) -> Audio | None:
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="realtts-") as folder:
+        wave = Path(folder, "audio.wav")
+        command = [
+            program, "-nostdin", "-v", "error", "-protocol_whitelist", _ONLY_FILES, "-t", f"{seconds:g}",
+            "-i", f"file:{path}", "-map", "0:a:0", "-c:a", "pcm_f32le", str(wave),
+        ]  # fmt: skip
+        try:
+            subprocess.run(command, check=True, capture_output=True, timeout=_PATIENCE_S)  # noqa: S603 - our own words
+            samples, rate = soundfile.read(wave, dtype="float32", always_2d=True)
+        except (OSError, subprocess.SubprocessError, soundfile.SoundFileError):
+            return None
+    return samples.mean(axis=1, dtype=np.float32), int(rate)

@@ -1,0 +1,155 @@
+"""Random weights in upstream's files: what `realtts_vieneu.testing.write_random_checkpoint` writes.
+
+Weights are drawn such that activations keep about the size that a trained model's have, at any width and depth.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+
+from realtts_vieneu.configurations import CODES, codec_config, model_config
+from realtts_vieneu.files import CODEC, CODEC_FOLDERS, NAMED, WEIGHTS
+from realtts_vieneu.shapes import EMBEDDING, model_shapes
+from realtts_vieneu.sizes import read_sizes
+from realtts_vieneu.upstream import module
+from realtts_vieneu.vocabulary import write_vocabulary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+    from torch import Tensor
+
+    from realtts_vieneu.sizes import Sizes
+
+__all__ = ["write_checkpoint"]
+
+_WORDS = {"v1": 151_643}
+"""Tokens before the special ones at full size: Qwen2's, of the model that grew out of it."""
+
+_CONSTANT = 1.0
+"""Value of the residual stream's first channel, see `_end_by_channel`."""
+
+_RMS = 1.2
+"""Root mean square of the residual stream behind the last layer, as these weights give it."""
+
+_LOGITS = 1.5
+"""Standard deviation of the logits, about."""
+
+_LOUDNESS = 1.6
+"""Logarithm of the magnitudes that the codec's last layer gives."""
+
+_VOICES = {
+    "Lan": ("Xin chào các bạn, hôm nay trời đẹp.", "A random voice"),
+    "Minh": ("Tôi đọc sách mỗi ngày.", "Another one"),
+}
+"""Id -> words and description."""
+
+_FRAMES = {"tiny": 24, "full": 150}
+"""Codes of a voice; three seconds at full size."""
+
+
+def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, cloning: bool) -> None:
+    """See `realtts_vieneu.testing.write_random_checkpoint`."""
+    draw = torch.Generator().manual_seed(seed)
+    config = model_config(model, size, write_vocabulary(path, _WORDS.get(model) if size == "full" else None))
+    _write_json(path / "config.json", config)
+    _write_json(path / "generation_config.json", {"use_cache": True})
+    _write_json(path / NAMED, {"configuration": model})
+    _write_voices(path / "voices.json", _FRAMES[size], draw)
+    sizes = read_sizes(config)
+    state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in model_shapes(sizes).items()}
+    _end_by_channel(state, eos_bias, _end_of(path))
+    save_file(state, path / WEIGHTS, metadata={"format": "pt"})
+    _write_codec(path / CODEC_FOLDERS[0], size, draw, cloning=cloning)
+
+
+def _end_by_channel(state: dict[str, Tensor], eos_bias: float, end: int) -> None:
+    """Raise the logit of the end by about ``eos_bias`` at every step, though the head is the embedding, too.
+
+    The first channel of the residual stream is made a constant: every embedding brings it and no layer touches it. So
+    it adds the same to all logits, and of the end's as much more as its row is larger there.
+    """
+    state[EMBEDDING][:, 0] = _CONSTANT
+    state[EMBEDDING][end, 0] += eos_bias * _RMS / _CONSTANT
+    for name, tensor in state.items():
+        if name.endswith(("o_proj.weight", "down_proj.weight")):
+            tensor[0] = 0
+    state["model.norm.weight"][0] = 1
+
+
+def _end_of(path: Path) -> int:
+    tokens = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
+    return int(next(token["id"] for token in tokens if token["content"] == "<|SPEECH_GENERATION_END|>"))
+
+
+def _tensor(name: str, shape: tuple[int, ...], sizes: Sizes, draw: torch.Generator) -> Tensor:
+    values: Tensor = torch.randn(shape, generator=draw)
+    if name.endswith("norm.weight"):
+        return 1 + 0.1 * values
+    if len(shape) == 1:
+        return 0.05 * values
+    if name == EMBEDDING:  # the head, too
+        rows: Tensor = values * (_LOGITS / sizes.hidden**0.5)
+        return rows
+    spread = (2 * sizes.layers) ** -0.5 if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0
+    # What comes out of the gate has half the size of what goes in.
+    gated = 2.0 if name.endswith("down_proj.weight") else 1.0
+    scaled: Tensor = values * (gated * spread / shape[1] ** 0.5)
+    return scaled
+
+
+def _write_voices(path: Path, frames: int, draw: torch.Generator) -> None:
+    presets = {
+        name: {
+            "codes": torch.randint(0, CODES, (frames,), generator=draw).tolist(),
+            "text": words,
+            "description": description,
+        }
+        for name, (words, description) in _VOICES.items()
+    }
+    _write_json(path, {"meta": {"spec": "vieneu.voice.presets"}, "default_voice": "Minh", "presets": presets})
+
+
+def _write_codec(path: Path, size: str, draw: torch.Generator, *, cloning: bool) -> None:
+    """The codec in transformers' names; without what encodes it is half as large."""
+    path.mkdir(exist_ok=True)
+    config = codec_config(size)
+    _write_json(path / "config.json", config)
+    neucodec = module("transformers.models.neucodec")
+    given = neucodec.NeuCodecConfig(**{name: value for name, value in config.items() if name != "architectures"})
+    with torch.device("meta"):
+        wanted = neucodec.NeuCodecModel(given).state_dict()
+    kept = {name: tuple(tensor.shape) for name, tensor in wanted.items() if cloning or _decodes(name)}
+    state = {name: _codec_tensor(name, shape, draw) for name, shape in kept.items()}
+    save_file(state, path / CODEC, metadata={"format": "pt"})
+
+
+def _decodes(name: str) -> bool:
+    return name.startswith(("acoustic_decoder.", "quantizer.project_out."))
+
+
+def _codec_tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
+    values: Tensor = torch.randn(shape, generator=draw)
+    if name.startswith("acoustic_decoder.head.linear."):
+        half = shape[0] // 2  # magnitudes as their logarithms, then phases
+        wide = 3 * values / math.prod(shape[1:]) ** 0.5 if len(shape) > 1 else 0 * values
+        wide[:half] = wide[:half] / 6 if len(shape) > 1 else _LOUDNESS
+        return wide
+    if name.endswith((".alpha", ".beta")):  # their logarithms
+        return 0.1 * values
+    if len(shape) == 1:
+        return 1 + 0.1 * values if "norm" in name and name.endswith("weight") else 0.02 * values
+    if "layers." in name and name.endswith(("o_proj.weight", "fc2.weight", "output_dense.weight")):
+        values = values * 0.3
+    scaled: Tensor = values / math.prod(shape[1:]) ** 0.5
+    return scaled
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

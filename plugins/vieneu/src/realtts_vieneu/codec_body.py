@@ -1,0 +1,180 @@
+"""The codec's decoder, from codes to samples: transformers' ``NeuCodecModel.decode``.
+
+Weights keep upstream's names (checkpoint: ``acoustic_decoder.*`` and ``quantizer.project_out.*``). Two things of
+upstream's are not computed. Its rotary positions turn queries and keys of a head by one angle for all frames, which no
+product of the two notices. And from a code to the first convolution's output everything is linear: the projections of
+the quantizer and of the decoder are multiplied into the convolution, which then has 9 channels in place of 1024: the
+code's digits, and a constant that carries the biases, so that there is none of them where there is no frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from realtts.accel.bidirectional import QUERY_SCALE, attend
+from realtts.accel.linear import Dense
+from realtts.accel.state_reader import StateReader
+from realtts_vieneu.codec_layers import Conv, ResNet, Waves
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from realtts_vieneu.codec_layers import Extent
+    from realtts_vieneu.codec_sizes import CodecSizes
+
+__all__ = ["Body"]
+
+_KERNEL = 7
+_NORM_EPS = 1e-6
+_DECODER, _CODES = "acoustic_decoder.", "quantizer.project_out."
+
+
+class Body:
+    """All layers. Frames see each other both ways, so that a piece of speech is not what the whole has there.
+
+    Args:
+        sizes: Of the codec.
+        state: Tensors by transformers' names; those of the encoder are not looked at.
+        device: Where to compute.
+        dtype: Of products; what passes the layers by, norms and the last layer are in float32.
+        fused: Take torch's attention on the CPU too.
+
+    Attributes:
+        samples_per_frame: 480, at 24 kHz.
+        bytes_read: What a call has to read of the weights at least.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
+    """
+
+    def __init__(
+        self,
+        sizes: CodecSizes,
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        fused: bool = False,
+    ) -> None:
+        tensors = StateReader(state, "codec decoder", device)
+        width = sizes.hidden
+        self.samples_per_frame = sizes.hop
+        self._sizes, (inner, outer) = sizes, _products(sizes)
+        self.bytes_read = inner * dtype.itemsize + outer * torch.float32.itemsize
+        self._digits = _Digits(sizes.levels, device)
+        self._embed = Conv(*_embedding(sizes, tensors), torch.float32)
+        self._before = [ResNet(tensors, f"{_DECODER}prior_net.{n}", width, dtype) for n in range(2)]
+        self._layers = [
+            _Layer(sizes, tensors, f"{_DECODER}layers.{n}.", dtype=dtype, fused=fused) for n in range(sizes.layers)
+        ]
+        self._after = [ResNet(tensors, f"{_DECODER}post_net.{n}", width, dtype) for n in range(2)]
+        self._norm = tensors.both(f"{_DECODER}norm", width)
+        self._waves = Waves(tensors, f"{_DECODER}head", width, sizes.hop)
+        for part in (_DECODER, _CODES):
+            tensors.finish(part)
+
+    def __call__(self, codes: Tensor, extent: Extent | None = None) -> Tensor:
+        """Samples, float32 (rows, frames * samples_per_frame); what lies behind a row's end means nothing.
+
+        Args:
+            codes: int64 (rows, frames).
+            extent: Where rows end; None: all have all frames.
+        """
+        rows, frames = codes.shape
+        whole, inside = self._embed.place(rows, frames, codes.device)
+        self._digits(codes, inside)
+        if extent is not None:
+            inside.mul_(extent.real)
+        x = self._embed(whole)
+        for block in self._before:
+            x = block(x, extent)
+        for layer in self._layers:
+            x = layer(x, extent)
+        for block in self._after:
+            x = block(x, extent)
+        return self._waves(functional.layer_norm(x, x.shape[2:], *self._norm, eps=_NORM_EPS), extent)
+
+    def flops(self, frames: int) -> int:
+        """Operations of products and attention for a row of so many frames."""
+        mixed = 2 * self._sizes.layers * self._sizes.heads * self._sizes.head_dim * frames
+        return 2 * frames * (sum(_products(self._sizes)) + mixed)
+
+
+class _Digits:
+    """A code as its digits between -1 and 1, lowest first, and a one behind them.
+
+    Source: finite scalar quantization (Mentzer et al., 2023, arXiv:2309.15505).
+    """
+
+    def __init__(self, levels: tuple[int, ...], device: torch.device) -> None:
+        steps = itertools.accumulate((1, *levels[:-1]), lambda one, other: one * other)
+        self._steps = torch.tensor(list(steps), device=device)
+        self._levels = torch.tensor(levels, device=device)
+        self._half = self._levels // 2
+
+    def __call__(self, codes: Tensor, out: Tensor) -> None:
+        """int64 (rows, frames) to (rows, frames, digits + 1), written where they are wanted."""
+        digits = torch.div(codes[..., None], self._steps, rounding_mode="floor") % self._levels
+        out[..., :-1] = (digits - self._half) / self._half
+        out[..., -1] = 1
+
+
+class _Layer:
+    """Attention and an MLP of two products, each behind an RMS norm and beside its input."""
+
+    def __init__(self, sizes: CodecSizes, tensors: StateReader, name: str, *, dtype: torch.dtype, fused: bool) -> None:
+        width, self._head, self._eps = sizes.hidden, sizes.head_dim, sizes.norm_eps
+        self._dtype, self._fused, biased = dtype, fused, sizes.attention_bias
+        self._norms = [
+            tensors.take(f"{name}{n}.weight", width) for n in ("input_layernorm", "post_attention_layernorm")
+        ]
+        inner = sizes.heads * self._head
+        q, k, v = (tensors.pair(f"{name}self_attn.{kind}_proj", inner, width, bias=biased) for kind in "qkv")
+        scale = QUERY_SCALE / math.sqrt(self._head)
+        weights = torch.cat([q[0] * scale, k[0], v[0]])
+        biases = [bias for bias in (q[1], k[1], v[1]) if bias is not None]
+        self._qkv = Dense(weights, torch.cat([biases[0] * scale, *biases[1:]]) if biases else None, dtype)
+        self._out = Dense(*tensors.pair(f"{name}self_attn.o_proj", width, inner, bias=biased), dtype)
+        self._up = Dense(tensors.take(f"{name}mlp.fc1.weight", sizes.intermediate, width), None, dtype)
+        self._down = Dense(tensors.take(f"{name}mlp.fc2.weight", width, sizes.intermediate), None, dtype)
+
+    def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
+        """float32 (rows, frames, channels) to the same."""
+        x = self._out(self._attended(self._normed(x, 0), extent)) + x
+        return self._down(functional.silu(self._up(self._normed(x, 1)), inplace=True)) + x
+
+    def _normed(self, x: Tensor, which: int) -> Tensor:
+        return functional.rms_norm(x, x.shape[2:], self._norms[which], self._eps).to(self._dtype)
+
+    def _attended(self, h: Tensor, extent: Extent | None) -> Tensor:
+        # (rows, frames, 3 * heads * width) to three times (rows, heads, frames, width)
+        q, k, v = (part.unflatten(2, (-1, self._head)).transpose(1, 2) for part in self._qkv(h).chunk(3, 2))
+        mask = None if extent is None else extent.keys.to(q.dtype)
+        return attend(q, k, v, fused=self._fused, mask=mask)
+
+
+def _products(sizes: CodecSizes) -> tuple[int, int]:
+    """Weights that a frame is multiplied by: those in the given type, and those in float32."""
+    width = sizes.hidden
+    resnets = 4 * 2 * 3 * width * width
+    layer = 4 * width * sizes.heads * sizes.head_dim + 2 * width * sizes.intermediate
+    return resnets + sizes.layers * layer, width * (_KERNEL * (len(sizes.levels) + 1) + sizes.fft + 2)
+
+
+def _embedding(sizes: CodecSizes, tensors: StateReader) -> tuple[Tensor, Tensor]:
+    """The first convolution with all before it multiplied into it: (hidden, digits + 1, 7), and its own bias."""
+    width, digits = sizes.hidden, len(sizes.levels)
+    out, out_bias = tensors.both(_CODES.rstrip("."), sizes.latent, digits)
+    into, into_bias = tensors.both(f"{_DECODER}fc", width, sizes.latent)
+    weight, bias = tensors.both(f"{_DECODER}embed", width, width, _KERNEL)
+    # in float64, for this is done once; on the host, for not every device has it
+    out, out_bias, into, into_bias, taps = (part.cpu().double() for part in (out, out_bias, into, into_bias, weight))
+    before = torch.cat([into @ out, (into @ out_bias + into_bias)[:, None]], 1)
+    return torch.einsum("oik,id->odk", taps, before).float().to(weight.device), bias

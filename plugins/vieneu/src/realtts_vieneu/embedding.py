@@ -1,0 +1,56 @@
+"""Tokens as the language model reads them.
+
+The matrix is a quarter of the weights. Who draws speech alone keeps its rows for speech; those of a prompt are read
+from the file when they are needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realtts.accel.tensorfile import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import torch
+    from torch import Tensor
+
+    from realtts_vieneu.head import Outputs
+
+__all__ = ["TokenEmbedding", "output_rows"]
+
+
+class TokenEmbedding:
+    """Embeds prompts and what was drawn; in the checkpoint's own type, which is half the bytes and loses nothing.
+
+    Args:
+        rows: Gives rows of the whole matrix, (n, hidden), by tokens.
+        drawn: (outputs, hidden): those of the head's outputs, on the device of the decoder.
+
+    Attributes:
+        drawn: As given.
+    """
+
+    def __init__(self, rows: Callable[[Sequence[int]], Tensor], drawn: Tensor) -> None:
+        self._rows, self.drawn = rows, drawn
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor], name: str, outputs: Outputs, device: torch.device) -> TokenEmbedding:
+        """Of a checkpoint's matrix."""
+        drawn = output_rows(state, name, outputs, device)
+        return cls(rows_of({name: drawn} if outputs.kind == "full" else state, name), drawn)
+
+    def prompt(self, ids: Sequence[int]) -> Tensor:
+        """Tokens of the vocabulary: float32 (n, hidden)."""
+        return self._rows(ids).to(self.drawn.device).float()
+
+    def __call__(self, outputs: Tensor) -> Tensor:
+        """Outputs of the head, int64 (rows,): float32 (rows, hidden)."""
+        return self.drawn[outputs].float()
+
+
+def output_rows(state: Mapping[str, Tensor], name: str, outputs: Outputs, device: torch.device) -> Tensor:
+    """Those rows of a matrix over the vocabulary that belong to a head's outputs, (outputs, hidden)."""
+    found = state[name] if outputs.kind == "full" else rows_of(state, name)(outputs.ids)
+    return found.to(device)

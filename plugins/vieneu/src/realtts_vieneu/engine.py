@@ -1,0 +1,238 @@
+"""Draws the codes of sentences, many at once, and makes sound of them."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts import stages
+from realtts_vieneu.codec import CodecDecoder
+from realtts_vieneu.network import ROWS, SpeechLM
+from realtts_vieneu.windows import Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from torch import Tensor
+
+    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.decoder import Precision
+    from realtts.accel.turns import Turns
+    from realtts.context import Context
+    from realtts.stages import Work
+    from realtts_vieneu.batch import Batch
+    from realtts_vieneu.drawing import Drawn
+    from realtts_vieneu.head import HeadKind
+    from realtts_vieneu.loading import Weights
+    from realtts_vieneu.utterance import Utterance
+
+__all__ = ["TOGETHER", "Engine", "Line"]
+
+TOGETHER = ROWS[-1]
+"""Most sentences that are drawn at once."""
+
+
+@dataclass(eq=False)
+class Line:
+    """A sentence that is being spoken.
+
+    Attributes:
+        utterance: What the language model reads.
+        cancelled: Read at every token.
+        codes: Drawn so far.
+        tokens: How many tokens were drawn; those that are no code are drawn too, and not heard.
+        ended: Whether no more come.
+        stopped: Whether the model ended it; False with ``ended``: it reached its limit.
+    """
+
+    utterance: Utterance
+    cancelled: Callable[[], bool]
+    codes: list[Tensor] = field(default_factory=list)
+    tokens: int = 0
+    ended: bool = False
+    stopped: bool = False
+
+    def taken(self) -> Tensor:
+        """The codes that were drawn since the last call, int64 (n,)."""
+        found = torch.cat([torch.zeros(0, dtype=torch.int64), *self.codes])
+        self.codes = []
+        return found
+
+
+class Engine:
+    """Language model and the codec's decoder.
+
+    Args:
+        weights: The checkpoint.
+        device: Where they compute.
+        precision: Of the language model.
+        dtype: Of the codec's products.
+        backend: Captures steps and windows as graphs; None runs them eagerly.
+        turns: Who of ``"lm"`` and ``"codec"`` has the device.
+        head: What can be drawn at first; `choose` changes it.
+
+    Attributes:
+        device: As given.
+        turns: As given.
+        lm: Draws tokens.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        device: str,
+        precision: Precision,
+        dtype: torch.dtype,
+        backend: GraphBackend | None,
+        turns: Turns,
+        head: HeadKind,
+    ) -> None:
+        self.device, self.turns = device, turns
+        self._weights, self._precision, self._dtype, self._backend = weights, precision, dtype, backend
+        self.lm = self._read(head)
+        self._place, self._codec = device, self._decoder(device)
+        turns.add("lm", self.lm)
+        turns.add("codec", self._codec)
+
+    @property
+    def details(self) -> dict[str, object]:
+        """For the status."""
+        decoder = self.lm.decoder
+        return {
+            "weights": decoder.precision.weights,
+            "kernel": decoder.kernel.name,
+            "kv_dtype": _name(decoder.kv_dtype),
+            "head": self.lm.outputs.kind,
+            "codec_device": self._place,
+            "codec_dtype": _name(self._codec.dtype),
+            "cuda_graphs": self._backend is not None,
+        }
+
+    def choose(self, head: HeadKind, codec_device: str | None) -> bool:
+        """Make ready what a request asks for; returns whether anything had to be read again.
+
+        Args:
+            head: What can be drawn.
+            codec_device: Where sound is made; None: where the language model is.
+        """
+        place, changed = codec_device or self.device, False
+        if head != self.lm.outputs.kind:
+            self.turns.clear()
+            del self.lm  # or both would be in memory while the other is read
+            self.lm, changed = self._read(head), True
+            self.turns.add("lm", self.lm)
+        if place != self._place:
+            self.turns.clear()
+            del self._codec
+            self._codec, self._place, changed = self._decoder(place), place, True
+            self.turns.add("codec", self._codec)
+        return changed
+
+    def warm_up(self, utterance: Utterance) -> Tensor:
+        """Draw an utterance and make sound of a few codes; returns samples to be looked at."""
+        with self.turns.use("lm"):
+            self.lm.warm_up(utterance)
+        with self.turns.use("codec"):
+            return self._codec.samples(torch.zeros(4, dtype=torch.int64))
+
+    # -- tokens ------------------------------------------------------------------------------------------------------
+
+    def draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
+        """Draw the codes of sentences together; hands over whenever there are new ones.
+
+        A sentence ends by itself, at its limit, or when its request is cancelled.
+
+        Args:
+            context: Of the stage.
+            lines: At most `TOGETHER`; their codes are put into them.
+        """
+        dtype = _name(self.lm.decoder.kv_dtype)
+        try:
+            with stages.timed(context, "lm", dtype=dtype) as work:
+                loop = self._begun(lines, work)
+                for found in self.turns.each("lm", self._counted(loop, work)):
+                    for row, line in enumerate(lines):
+                        _take(line, found.codes[row], len(found.tokens[row]))
+                        line.ended, line.stopped = found.finished[row], found.stopped[row]
+                        if not line.ended and line.cancelled():
+                            loop.stop(row)
+                    yield
+        finally:
+            self.lm.release()
+
+    def _begun(self, lines: Sequence[Line], work: Work) -> Batch:
+        with self.turns.use("lm"):
+            loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
+        positions = sum(len(line.utterance.ids) for line in lines)
+        work.add(flops=2 * self.lm.prompt_weights * positions, bytes=self.lm.bytes_read(loop))
+        return loop
+
+    def _counted(self, loop: Batch, work: Work) -> Iterator[Drawn]:
+        """What is drawn, and what it costs."""
+        drawn = loop.loop.drawn
+        for found in loop.run():
+            steps, drawn = loop.loop.drawn - drawn, loop.loop.drawn
+            flops = 2 * self.lm.weights * loop.loop.streams  # fewer when some have ended
+            work.add(steps=steps, flops=steps * flops, bytes=steps * self.lm.bytes_read(loop))
+            yield found
+
+    # -- sound -------------------------------------------------------------------------------------------------------
+
+    def sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
+        """Sentences as wholes, float32 (480 * frames,) each, on the host."""
+        frames = sum(len(row) for row in codes)
+        with self.turns.use("codec"), self._timed(context, frames):
+            return [samples.float().cpu() for samples in self._codec.batch(codes)]
+
+    def windows(self, *, new: int, back: int, ahead: int) -> Windows:
+        """For a sentence whose sound is made while its codes are drawn.
+
+        Args:
+            new: Codes of each window that are new.
+            back: Codes before them.
+            ahead: Codes behind them.
+        """
+        return Windows(self._codec, sizes=itertools.repeat(new), back=back, ahead=ahead)
+
+    def heard(self, context: Context, windows: Windows, codes: Tensor, *, final: bool) -> Tensor:
+        """What a sentence's next codes settle, float32 (n,) on the host, perhaps nothing."""
+        windows.add(codes)
+        found = [torch.zeros(0)]
+        while (window := windows.window(final=final)) is not None:
+            with self.turns.use("codec"), self._timed(context, len(window)):
+                found.append(windows.joined(self._codec.samples(window)).float().cpu())
+        return torch.cat(found)
+
+    def _timed(self, context: Context, frames: int) -> AbstractContextManager[Work]:
+        return stages.timed(context, "codec", steps=frames, dtype=_name(self._codec.dtype))
+
+    # -- weights -----------------------------------------------------------------------------------------------------
+
+    def _read(self, head: HeadKind) -> SpeechLM:
+        weights = self._weights
+        return SpeechLM.from_state_dict(
+            weights.sizes, weights.reader.speech, weights.model_state,
+            device=self.device, precision=self._precision, head=head, backend=self._backend,
+        )  # fmt: skip
+
+    def _decoder(self, device: str) -> CodecDecoder:
+        weights, on_model = self._weights, device == self.device
+        return CodecDecoder.from_state_dict(
+            weights.codec.config, weights.codec_state, device=device,
+            dtype=self._dtype if on_model else torch.float32, backend=self._backend if on_model else None,
+        )  # fmt: skip
+
+
+def _take(line: Line, codes: Tensor, tokens: int) -> None:
+    if len(codes):
+        line.codes.append(codes)
+    line.tokens += tokens
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

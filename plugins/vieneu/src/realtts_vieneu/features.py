@@ -1,0 +1,83 @@
+"""What the codec's encoder looks at: a recording padded to whole frames, and its mel spectrogram as Kaldi computes it.
+
+Source: transformers' ``NeuCodecFeatureExtractor``, which takes torchaudio's ``kaldi.fbank``; here the same is computed
+in the same order, without torchaudio.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["RATE", "features_of", "padded"]
+
+RATE = 16_000
+"""Hz of recordings."""
+
+_WINDOW, _HOP, _FFT, _MELS = 400, 160, 512, 80
+_LOWEST_HZ = 20.0
+_EMPHASIS = 0.97
+_LOUDNESS = 2.0**15
+"""Kaldi's samples are 16 bits wide."""
+
+_SMALLEST = 1e-7
+
+
+def padded(samples: Tensor, frame: int) -> Tensor:
+    """With as many zeros behind it as make whole frames, one at least.
+
+    Args:
+        samples: (n,).
+        frame: Samples of a frame.
+
+    Returns:
+        (m,), m the next multiple of ``frame`` above n.
+    """
+    return functional.pad(samples, (0, frame - len(samples) % frame))
+
+
+def features_of(samples: Tensor) -> Tensor:
+    """The spectrogram, each band with mean 0 and variance 1, two frames of 10 ms beside each other.
+
+    Args:
+        samples: float32 (m,), 16 kHz, in [-1, 1]; at least 560.
+
+    Returns:
+        float32 (frames of 20 ms, 160).
+    """
+    frames = (samples * _LOUDNESS).unfold(0, _WINDOW, _HOP)
+    frames = frames - frames.mean(1, keepdim=True)
+    before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
+    frames = (frames - _EMPHASIS * before) * _window(samples.device)
+    power = torch.fft.rfft(frames, _FFT).abs().square()
+    mel = torch.mm(power, _bands(samples.device)).clamp_(min=torch.finfo(torch.float32).eps).log()
+    mel = (mel - mel.mean(0)) / torch.sqrt(mel.var(0, unbiased=True) + _SMALLEST)
+    return mel[: len(mel) // 2 * 2].reshape(-1, 2 * _MELS)
+
+
+def _window(device: torch.device) -> Tensor:
+    """Povey's: a Hann window to the power of 0.85."""
+    return torch.hann_window(_WINDOW, periodic=False, device=device).pow(0.85)
+
+
+def _bands(device: torch.device) -> Tensor:
+    """Triangles of equal width on the mel scale, (257, 80)."""
+    return _triangles().to(device)
+
+
+@functools.cache
+def _triangles() -> Tensor:
+    low, high = _mel(_LOWEST_HZ), _mel(RATE / 2)
+    step = (high - low) / (_MELS + 1)
+    left, centre, right = (low + (torch.arange(_MELS)[:, None] + begin) * step for begin in range(3))
+    mel = 1127.0 * (1.0 + RATE / _FFT * torch.arange(_FFT // 2) / 700.0).log()[None]
+    heights = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp_(min=0)
+    return functional.pad(heights, (0, 1)).t().contiguous()
+
+
+def _mel(hertz: float) -> float:
+    return 1127.0 * math.log(1.0 + hertz / 700.0)

@@ -1,0 +1,76 @@
+"""Which files a model has. Imports nothing heavy: the spec reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realtts_vieneu.configurations import TURBO
+
+if TYPE_CHECKING:
+    from realtts.spec import WantedFile
+    from realtts_vieneu.configurations import Configuration
+
+__all__ = [
+    "CODEC",
+    "CODEC_FILES",
+    "CODEC_FOLDERS",
+    "FILES",
+    "GRAPHS",
+    "NAMED",
+    "PACKED_CODEC",
+    "TURBO_CODEC_FILES",
+    "TURBO_FILES",
+    "WEIGHTS",
+    "files_of",
+]
+
+WEIGHTS = "model.safetensors"
+"""The language model."""
+
+NAMED = "realtts.json"
+"""Says which configuration a folder is of."""
+
+FILES: tuple[WantedFile, ...] = (
+    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NAMED, None),
+)  # fmt: skip
+"""Of a language model, upstream's names but for the last."""
+
+CODEC = "model.safetensors"
+"""The codec in transformers' names, with its ``config.json``."""
+
+PACKED_CODEC = "pytorch_model.bin"
+"""The codec in the names of the package neucodec, of one size, without a configuration and without w2v-bert."""
+
+CODEC_FILES: tuple[WantedFile, ...] = ((CODEC, PACKED_CODEC), ("config.json", None))
+
+CODEC_FOLDERS = ("codec", "neucodec")
+"""Folders beside the weights in which the codec may lie."""
+
+GRAPHS = "onnx_update"
+"""Folder of v3 Turbo's networks in float32."""
+
+_GRAPH_FILES = (
+    "vieneu_prefill.onnx", "vieneu_decode_step.onnx", "vieneu_acoustic_cached.onnx", "vieneu_backbone_shared.data",
+    "vieneu_v3_heads.npz", "config.json", "tokenizer.json",
+)  # fmt: skip
+
+TURBO_FILES: tuple[WantedFile, ...] = (
+    *(f"{GRAPHS}/{name}" for name in _GRAPH_FILES),
+    "speaker_encoder.onnx",
+    ("denoiser.onnx", None),
+    ("voices_v3_turbo.json", None),
+    (NAMED, None),
+)
+"""Of v3 Turbo, as upstream's package reads them."""
+
+TURBO_CODEC_FILES: tuple[WantedFile, ...] = (
+    "moss_audio_tokenizer_decode_full.onnx", "moss_audio_tokenizer_decode_shared.data",
+    "moss_audio_tokenizer_decode_step.onnx", "codec_browser_onnx_meta.json", "moss_audio_tokenizer_encode.onnx",
+    "moss_audio_tokenizer_encode.data",
+)  # fmt: skip
+"""Of its codec."""
+
+
+def files_of(configuration: Configuration | None) -> tuple[WantedFile, ...]:
+    """What is wanted of a model's repository; None: a language model that nothing names."""
+    return TURBO_FILES if configuration is not None and configuration.name == TURBO else FILES

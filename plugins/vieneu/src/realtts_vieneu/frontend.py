@@ -1,0 +1,245 @@
+"""From a request to what the networks need: sentences, tokens, parameters, limits; and what cannot be is refused."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtts.accel.sampling import SamplingParams
+from realtts.errors import InvalidOption, SettingsError, VoiceUnsuitable
+from realtts.hardware import resolve_device
+from realtts.plan import derive_seed
+from realtts.speech import Voice
+from realtts_vieneu import spec
+from realtts_vieneu.options import VieNeuOptions
+from realtts_vieneu.text import Sentence, sentences_of, spoken_length, unread, words_of
+from realtts_vieneu.utterance import DEFAULTS, LEAST, Utterance, shared
+from realtts_vieneu.voices import read_saved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from realtts.context import Context
+    from realtts.speech import Request
+    from realtts_vieneu.loading import Weights
+
+__all__ = ["TOKENS_PER_SECOND", "Ask", "prepare", "tokens_for", "utterances_of"]
+
+TOKENS_PER_SECOND = 50
+
+_SLACK = 100
+_MOST_PER_PHONEME = 5
+"""Tokens that a sentence can need: 2 s, and five for each character of its phonemes. Of 129,790 sentences that upstream
+counted half have 2.1 for each, and one in a hundred more than 4.4 (``vieneu_utils/core_utils.py``, of 12.5 frames a
+second)."""
+
+_TURBO_ONLY = ("top_p", "repetition_penalty", "denoise")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A request in the model's terms.
+
+    Attributes:
+        sentences: What is said, at least one; each is spoken by itself.
+        form: How the model is asked, ``"chat"`` or ``"tags"``.
+        emotion: How it reads.
+        voice: Recording to clone; None: ``codes`` are known.
+        codes: Of a preset or saved voice.
+        words: Phonemes of the words of its recording.
+        params: How tokens are drawn.
+        limits: Most tokens of each sentence.
+        forced: Exactly as many tokens by order of a benchmark: the end may not be drawn.
+        seeds: Of the randomness of each sentence.
+        silence: Seconds between two of them.
+        speech_only: Whether nothing but speech can be drawn; None: as the precision is.
+        codec_device: Where sound is made; None: where the model is.
+        chunk_frames: New tokens of a stream's chunk.
+        lookback: Tokens before them that its sound is made with.
+        look_ahead: Tokens behind them that it waits for.
+        warnings: For the user.
+    """
+
+    sentences: tuple[Sentence, ...]
+    form: str
+    emotion: str
+    voice: Voice | None
+    codes: tuple[int, ...]
+    words: str
+    params: SamplingParams
+    limits: tuple[int, ...]
+    forced: bool
+    seeds: tuple[int, ...]
+    silence: float
+    speech_only: bool | None
+    codec_device: str | None
+    chunk_frames: int
+    lookback: int
+    look_ahead: int
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(context: Context, weights: Weights, request: Request) -> Ask:
+    """Read a request.
+
+    Args:
+        context: Of the stage; it may force the number of tokens, all sentences together.
+        weights: The checkpoint.
+        request: Checked by the facade.
+
+    Raises:
+        UnspeakableText: Nothing of the text has a sound in Vietnamese or English.
+        VoiceNotFound: There is no preset or saved voice of that name.
+        InvalidOption: Options that this model has not, a device that this machine has not, or a file of saved codes
+            that cannot be read; or nothing says how the model is to be asked.
+    """
+    options = request.options if isinstance(request.options, VieNeuOptions) else VieNeuOptions()
+    _refuse(options)
+    form = _form(weights, options)
+    sentences = sentences_of(request.text, options.max_chars)
+    forced = context.forced_tokens(request.text)
+    voice = request.voice if isinstance(request.voice, Voice) else None
+    codes, words = _voice(weights, request.voice, options)
+    return Ask(
+        sentences=tuple(sentences),
+        form=form,
+        emotion=options.emotion,
+        voice=voice,
+        codes=codes,
+        words=words,
+        params=SamplingParams(
+            temperature=DEFAULTS.temperature if options.temperature is None else options.temperature,
+            top_k=DEFAULTS.top_k if options.top_k is None else options.top_k,
+            greedy=not options.do_sample,
+        ),
+        limits=_limits(options, sentences) if forced is None else _shared(forced, sentences),
+        forced=forced is not None,
+        # The first sentence has the request's own, so that one sentence alone is as upstream draws it.
+        seeds=tuple(derive_seed(request.seed, index) if index else request.seed for index in range(len(sentences))),
+        silence=options.silence,
+        speech_only=options.speech_only,
+        codec_device=_codec_device(options),
+        chunk_frames=options.chunk_frames,
+        lookback=options.lookback,
+        look_ahead=options.look_ahead,
+        warnings=_warnings(weights, options, request.text, form),
+    )
+
+
+def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utterance]:
+    """A request's sentences as the language model takes them.
+
+    Args:
+        weights: The checkpoint.
+        ask: The request.
+        codes: Of its voice.
+
+    Raises:
+        VoiceUnsuitable: With the recording a prompt leaves no room for a second of speech.
+    """
+    prompts = [
+        weights.reader.prompt(ask.form, ask.words, sentence.phonemes, codes, emotion=ask.emotion)
+        for sentence in ask.sentences
+    ]
+    context = weights.sizes.context
+    longest = max(len(prompt) for prompt in prompts)
+    if longest + LEAST > context:
+        raise VoiceUnsuitable(
+            f"a prompt has {longest} tokens, {len(codes)} of them the recording's, and the model takes {context} with"
+            " the speech", who="vieneu", fix="give a shorter recording with its words, or a smaller max_chars",
+        )  # fmt: skip
+    opening = weights.reader.opening(ask.form, ask.words, emotion=ask.emotion)
+    return [
+        Utterance(
+            ids=prompt,
+            most=(most := min(limit, context - len(prompt))),
+            prefix=shared(prompt, opening),
+            params=ask.params,
+            seed=seed,
+            least=min(LEAST, most),
+            forced=ask.forced,
+        )
+        for prompt, limit, seed in zip(prompts, ask.limits, ask.seeds, strict=True)
+    ]
+
+
+def tokens_for(sentence: Sentence) -> int:
+    """Tokens that a sentence can need.
+
+    A model that misses the end goes on up to its context, with silence or with words of its own.
+    """
+    return _SLACK + _MOST_PER_PHONEME * spoken_length(sentence.phonemes)
+
+
+def _refuse(options: VieNeuOptions) -> None:
+    given = [name for name in _TURBO_ONLY if name in options.model_fields_set]
+    if given:
+        raise InvalidOption(f"{given[0]} is given", who="vieneu", fix="leave it out: only v3 Turbo has it")
+
+
+def _codec_device(options: VieNeuOptions) -> str | None:
+    """By its whole name, so that ``"cuda"`` and ``"cuda:0"`` are one."""
+    if options.codec_device is None:
+        return None
+    try:
+        return resolve_device(options.codec_device, spec)
+    except SettingsError as error:
+        raise InvalidOption(
+            error.what, who="codec_device", fix="leave it out, or name a device of this machine"
+        ) from error
+
+
+def _form(weights: Weights, options: VieNeuOptions) -> str:
+    if options.prompt_format is not None:
+        return options.prompt_format
+    if weights.configuration is None:
+        raise InvalidOption(
+            "nothing says how this model was trained to be asked, and asked otherwise it speaks nonsense",
+            who="prompt_format",
+            fix='put a file realtts.json with {"configuration": "v1"} (or "0.3b", "v2") beside it, or give'
+            " prompt_format='chat' for v1 and 'tags' for the others",
+        )
+    return weights.configuration.prompt
+
+
+def _voice(weights: Weights, voice: Voice | str | None, options: VieNeuOptions) -> tuple[tuple[int, ...], str]:
+    """Codes, as far as they are known, and phonemes of the words."""
+    if options.voices_file is not None and voice is not None:
+        raise InvalidOption("voice and voices_file are given", who="vieneu", fix="give one of the two")
+    if options.voices_file is None and options.saved_voice is not None:
+        raise InvalidOption("saved_voice is given without voices_file", who="vieneu", fix="give both, or voice= alone")
+    if isinstance(voice, Voice):
+        return (), words_of(voice.text or "")
+    if options.voices_file is None:
+        found = weights.presets.find(voice)
+    else:
+        found = read_saved(options.voices_file).find(options.saved_voice)
+    return found.codes, words_of(found.words)
+
+
+def _limits(options: VieNeuOptions, sentences: Sequence[Sentence]) -> tuple[int, ...]:
+    most = options.max_new_tokens
+    return tuple(tokens_for(sentence) if most is None else most for sentence in sentences)
+
+
+def _shared(forced: int, sentences: Sequence[Sentence]) -> tuple[int, ...]:
+    """A number of tokens among sentences by their lengths; at least one each."""
+    ends, whole = [0], sum(len(sentence.text) for sentence in sentences)
+    for sentence in sentences:
+        ends.append(ends[-1] + len(sentence.text))
+    places = [round(forced * end / whole) for end in ends]
+    return tuple(max(1, after - before) for before, after in itertools.pairwise(places))
+
+
+def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) -> tuple[str, ...]:
+    found = []
+    if left_out := unread(text):
+        found.append(f"Not read, for sea-g2p has no sound for it: {' '.join(left_out[:20])}")
+    given = "emotion" in options.model_fields_set
+    if given and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
+        found.append("This model was trained to read in one way: emotion was ignored.")
+    others = [name for name in ("top_p", "repetition_penalty") if weights.defaults.get(name, 1.0) not in {1.0, None}]
+    if others:
+        found.append(f"The checkpoint's generation_config.json asks for {others[0]}, which is not heeded.")
+    return tuple(found)

@@ -1,0 +1,215 @@
+"""A checkpoint's files: which configuration they are of, and its tensors, read when asked for and refused by name.
+
+A language model of v1 and one of v2 may have equal tensors and tokens, and one asked in the other's form speaks
+nonsense; upstream decides by the repository's name and takes every local folder for v2. So the configuration is never
+guessed: of a published checkpoint it is known, and of any other a file ``realtts.json`` says it, with
+``{"configuration": "v1"}``. Where nothing does, the option ``prompt_format`` has to.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from realtts import checkpoints
+from realtts.accel.tensorfile import TensorFile, read_state
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
+from realtts.spec import Checkpoint
+from realtts_vieneu.codec_names import named
+from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
+from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID, by_any_name
+from realtts_vieneu.files import (
+    CODEC,
+    CODEC_FILES,
+    CODEC_FOLDERS,
+    NAMED,
+    PACKED_CODEC,
+    TURBO_CODEC_FILES,
+    WEIGHTS,
+    files_of,
+)
+from realtts_vieneu.prompt import TokenReader
+from realtts_vieneu.shapes import check_shapes
+from realtts_vieneu.sizes import Sizes, read_sizes
+from realtts_vieneu.voices import Presets, read_presets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from realtts.accel.tensorfile import State
+    from realtts.checkpoints import Files
+    from realtts.events import Event
+    from realtts_vieneu.configurations import Configuration
+
+__all__ = ["Found", "Weights", "fetch", "open_checkpoint", "read_json", "why_turbo"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a model and of its codec.
+
+    Attributes:
+        configuration: None: nothing says which.
+        model: Of the checkpoint.
+        codec: Of the codec.
+    """
+
+    configuration: Configuration | None
+    model: Files
+    codec: Files
+
+    @property
+    def turbo(self) -> bool:
+        """Whether it is v3 Turbo, which is no language model over NeuCodec."""
+        return self.configuration is not None and self.configuration.name == TURBO
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint, opened.
+
+    Attributes:
+        configuration: None: nothing says which.
+        sizes: Of the language model.
+        codec: Of the codec.
+        defaults: ``generation_config.json``.
+        model_state: Tensors of the language model.
+        codec_state: Tensors of the codec, by the names of transformers' ``NeuCodecModel``.
+        reader: Phonemes and codes to tokens.
+        presets: ``voices.json``.
+        identity: What changes when the codec's weights do, for keys of what is computed with them.
+    """
+
+    configuration: Configuration | None
+    sizes: Sizes
+    codec: CodecSizes
+    defaults: Mapping[str, Any]
+    model_state: State
+    codec_state: State
+    reader: TokenReader
+    presets: Presets
+    identity: str
+
+    def semantic(self) -> State | None:
+        """Tensors of w2v-bert-2.0 where the codec's file lacks them; None: it has them.
+
+        Raises:
+            CheckpointError: As `realtts.checkpoints.fetch`.
+        """
+        if any(name.startswith("semantic_encoder.") for name in self.codec_state):
+            return None
+        wanted = Checkpoint(SEMANTIC_ID.rpartition("/")[2], source=SEMANTIC_ID, licence="MIT")
+        return read_state(checkpoints.fetch(wanted, [WEIGHTS])[WEIGHTS])
+
+
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
+    """The files of a checkpoint and of its codec, downloaded where they must be.
+
+    The codec is looked for beside a local folder's weights, in ``codec`` or ``neucodec``, else on the hub.
+
+    Args:
+        checkpoint: ``context.checkpoint``.
+        report: ``context.report``.
+
+    Raises:
+        CheckpointError: As `realtts.checkpoints.fetch`.
+        CheckpointCorrupt: ``realtts.json`` cannot be read.
+        CheckpointMismatch: It names a configuration that there is not.
+    """
+    if checkpoint is None:
+        raise CheckpointMissing("no checkpoint was chosen", who="vieneu", fix="give model=, or leave it out")
+    folder, configuration = checkpoint.path, _known(checkpoint)
+    model = checkpoints.fetch(checkpoint, files_of(configuration), report=report)
+    if configuration is None and NAMED in model:
+        configuration = _said(model[NAMED])
+    turbo = configuration is not None and configuration.name == TURBO
+    return Found(configuration, model, _codec(folder, turbo=turbo, report=report))
+
+
+def why_turbo(checkpoint: Checkpoint | None) -> str | None:
+    """For `probe`: why there is no faster path for v3 Turbo."""
+    configuration = None if checkpoint is None else _known(checkpoint)
+    if configuration is None or configuration.name != TURBO:
+        return None
+    return "v3 Turbo is published as graphs for onnxruntime, which upstream's package runs: there is no other path yet"
+
+
+def open_checkpoint(found: Found) -> Weights:
+    """Read what is small, and check that every tensor of the language model is there, in its shape, and none besides.
+
+    Args:
+        found: From `fetch`, not v3 Turbo's.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
+    """
+    files, sound = found.model, found.codec
+    sizes = read_sizes(read_json(files["config.json"]))
+    model = TensorFile(files[WEIGHTS])
+    check_shapes(model.shapes, sizes, f"file {WEIGHTS!r}")
+    packed = sound.first(CODEC, PACKED_CODEC)
+    codec = read_codec_sizes(read_json(sound["config.json"]) if packed.name == CODEC else {})
+    return Weights(
+        configuration=found.configuration,
+        sizes=sizes,
+        codec=codec,
+        defaults=MappingProxyType(
+            read_json(files["generation_config.json"]) if "generation_config.json" in files else {}
+        ),
+        model_state=model,
+        codec_state=named(read_state(packed)),
+        reader=TokenReader(files["tokenizer.json"], sizes),
+        presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
+        identity=sound.identity(CODEC, PACKED_CODEC),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The content of a configuration file.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is no table.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError("it is no table")
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointCorrupt(
+            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
+        ) from error
+    return content
+
+
+def _codec(folder: Path | None, *, turbo: bool, report: Callable[[Event], None] | None) -> Files:
+    """The codec beside the weights of a local folder, else the hub's."""
+    wanted = TURBO_CODEC_FILES if turbo else CODEC_FILES
+    beside = [] if folder is None else [folder / name for name in CODEC_FOLDERS]
+    for path in beside:
+        if path.is_dir():
+            return checkpoints.fetch(Checkpoint(path.name, path=path), wanted, report=report)
+    source = TURBO_CODEC_ID if turbo else CODEC_ID
+    return checkpoints.fetch(Checkpoint(source.rpartition("/")[2], source=source), wanted, report=report)
+
+
+def _known(checkpoint: Checkpoint) -> Configuration | None:
+    """What is known of a checkpoint before any of its weights is fetched; None: nothing says which it is."""
+    if checkpoint.path is None:
+        return by_any_name(checkpoint.source)
+    said = checkpoint.path / NAMED
+    return _said(said) if said.is_file() else None
+
+
+def _said(path: Path) -> Configuration:
+    name = read_json(path).get("configuration")
+    found = by_any_name(name)
+    if found is None:
+        raise CheckpointMismatch(
+            f"there is no configuration {name!r}", who=f"file {path.name!r}",
+            fix=f"choose from {', '.join(CONFIGURATIONS)}",
+        )  # fmt: skip
+    return found

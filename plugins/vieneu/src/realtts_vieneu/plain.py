@@ -1,0 +1,116 @@
+"""The plain variant: transformers' own language model and NeuCodec in float32, one sentence after the other.
+
+v3 Turbo, another architecture, is spoken by upstream's package: `realtts_vieneu.turbo`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtts import stages
+from realtts.hookspecs import hookimpl
+from realtts.speech import Chunk
+from realtts.stages import Cancelled
+from realtts_vieneu.frontend import prepare, utterances_of
+from realtts_vieneu.loading import Weights, fetch, open_checkpoint
+from realtts_vieneu.reference import Upstream
+from realtts_vieneu.turbo import Turbo
+from realtts_vieneu.voices import codes_of, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from realtts.context import Context
+    from realtts.speech import FinishReason, Request, VoiceInfo
+    from realtts_vieneu.frontend import Ask
+    from realtts_vieneu.utterance import Utterance
+
+__all__ = ["RATE", "Plain", "PlainModel", "asked"]
+
+RATE = 24_000
+
+
+@dataclass
+class PlainModel:
+    """What `load` returns.
+
+    Attributes:
+        weights: The checkpoint; None of v3 Turbo.
+        networks: None after `unload`.
+    """
+
+    weights: Weights | None
+    networks: Upstream | Turbo | None
+
+
+class Plain:
+    """The hooks."""
+
+    @hookimpl
+    def load(self, context: Context) -> PlainModel:
+        """Read the checkpoint and the codec's decoder."""
+        found = fetch(context.checkpoint, context.report)
+        if found.turbo:
+            return PlainModel(None, Turbo(found, context.settings.threads))
+        weights = open_checkpoint(found)
+        return PlainModel(weights, Upstream(weights, context.device))
+
+    @hookimpl
+    def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
+        """Sentence by sentence, each in one chunk, with a pause before all but the first."""
+        assert model.networks is not None, "used after unload"
+        if isinstance(model.networks, Turbo):
+            return model.networks.speak(context, request)
+        return _spoken(context, model, request)
+
+    @hookimpl
+    def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
+        """Those that the checkpoint brings."""
+        if isinstance(model.networks, Turbo):
+            return model.networks.voices()
+        assert model.weights is not None
+        return listed(model.weights.presets)
+
+    @hookimpl
+    def unload(self, context: Context, model: PlainModel) -> None:
+        """Let go of the weights, whoever still holds the model."""
+        model.networks = None
+
+
+def asked(context: Context, model: PlainModel, request: Request) -> tuple[Ask, list[Utterance]]:
+    """A request in the model's terms, its voice encoded."""
+    weights, networks = model.weights, model.networks
+    assert weights is not None
+    assert isinstance(networks, Upstream), "used after unload"
+    ask = prepare(context, weights, request)
+    codes: Sequence[int] = ask.codes
+    if ask.voice is not None:
+        codes = codes_of(context, ask.voice, networks, weights=weights.identity).tolist()
+    return ask, utterances_of(weights, ask, codes)
+
+
+def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
+    networks = model.networks
+    assert isinstance(networks, Upstream)
+    ask, utterances = asked(context, model, request)
+    pause = np.zeros(0, np.float32)
+    reason: FinishReason = "stop"
+    for number, utterance in enumerate(utterances, 1):
+        try:
+            with stages.timed(context, "lm", dtype="float32") as work:
+                tokens, ended = networks.draw(utterance, request.cancelled)
+                work.add(steps=len(tokens))
+        except Cancelled:
+            return
+        with stages.timed(context, "codec", steps=len(tokens), dtype="float32"):
+            samples = networks.samples(networks.heard(tokens), ask.codec_device)
+        reason = reason if ended else "length"
+        last = number == len(utterances)
+        yield Chunk(
+            np.concatenate([pause, samples]), RATE, tokens=len(tokens), finish_reason=reason if last else None,
+            warnings=ask.warnings if last else (),
+        )  # fmt: skip
+        pause = np.zeros(round(ask.silence * RATE), np.float32)

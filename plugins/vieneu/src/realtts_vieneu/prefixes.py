@@ -1,0 +1,59 @@
+"""What prompts begin with, read once: the wrapper, the emotion and the reference's text stand before every sentence.
+
+The reference's codes stand behind the sentence and cannot be shared. Whether a prompt is read in two parts depends on
+the prompt alone, not on what was read before it, so that it gives the same at any time.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from realtts.accel.decoder import Decoder, KVCache
+    from realtts_vieneu.embedding import TokenEmbedding
+    from realtts_vieneu.utterance import Utterance
+
+__all__ = ["Prefixes"]
+
+_KEPT = 4
+"""Prefixes that are kept, some megabytes each."""
+
+_WORTH = 32
+"""Tokens; fewer are read faster than apart."""
+
+
+class Prefixes:
+    """Keys and values of the last prefixes.
+
+    Args:
+        decoder: Reads them.
+        embedding: Of tokens.
+
+    Attributes:
+        read: Prefixes that were read, not copied.
+    """
+
+    def __init__(self, decoder: Decoder, embedding: TokenEmbedding) -> None:
+        self._decoder, self._embedding = decoder, embedding
+        self._kept: OrderedDict[tuple[int, ...], KVCache] = OrderedDict()
+        self.read = 0
+
+    def put(self, utterance: Utterance, cache: KVCache, row: int) -> int:
+        """Put what an utterance begins with into an empty row; returns how many of its tokens that are."""
+        length = min(utterance.prefix, len(utterance.ids) - 1)
+        if length < _WORTH:
+            return 0
+        cache.copy_prefix(self._of(utterance.ids[:length]), 0, [row], length)
+        return length
+
+    def _of(self, ids: tuple[int, ...]) -> KVCache:
+        if ids not in self._kept:
+            own = self._decoder.new_cache(1, len(ids))
+            self._decoder.prefill(self._embedding.prompt(ids)[None], own)
+            self.read += 1
+            self._kept[ids] = own
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(ids)
+        return self._kept[ids]

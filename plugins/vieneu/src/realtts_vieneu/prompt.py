@@ -1,0 +1,119 @@
+r"""What the language model is asked: phonemes and the reference's codes as tokens, in one of two forms.
+
+- ``"chat"`` (v1): ``user: Convert the text to speech:<start>WORDS TEXT<end>\nassistant:<speech>CODES``
+- ``"tags"`` (0.3B, v2): ``<start><|emotion_0|>WORDS TEXT<end><speech>CODES``
+
+where WORDS are the phonemes of the reference's words, TEXT those of the sentence, and the model goes on with codes.
+Phonemes and text that look like a special token become the tokens of their characters. Source: ``vieneu/standard.py``
+(``_apply_chat_template``) of github.com/pnnbao97/VieNeu-TTS.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import Tokenizer
+
+from realtts.errors import CheckpointCorrupt
+from realtts_vieneu.configurations import CODES
+from realtts_vieneu.sizes import mismatch
+from realtts_vieneu.utterance import SpeechIds
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from realtts_vieneu.sizes import Sizes
+
+__all__ = ["EMOTIONS", "FORMATS", "TokenReader"]
+
+FORMATS = ("chat", "tags")
+
+EMOTIONS = {"natural": "<|emotion_0|>", "storytelling": None}
+"""Option -> what stands before the words; None: nothing."""
+
+_BEFORE, _BEHIND = "user: Convert the text to speech:", "\nassistant:"
+_MARKS = (
+    "<|TEXT_PROMPT_START|>", "<|TEXT_PROMPT_END|>", "<|SPEECH_GENERATION_START|>", "<|SPEECH_GENERATION_END|>",
+)  # fmt: skip
+_WHO = "file 'tokenizer.json'"
+
+
+class TokenReader:
+    """The tokenizer of a checkpoint.
+
+    Args:
+        path: ``tokenizer.json``.
+        sizes: Of the checkpoint.
+
+    Attributes:
+        speech: Which tokens are speech.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read.
+        CheckpointMismatch: A token that is needed is missing, or the vocabulary is not the model's.
+    """
+
+    def __init__(self, path: Path, sizes: Sizes) -> None:
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            added = {str(token["content"]): int(token["id"]) for token in content["added_tokens"]}
+            self._tokenizer = _without(content)
+        except Exception as error:  # the library raises nothing more precise
+            raise CheckpointCorrupt(
+                f"it cannot be read: {error}", who=_WHO, fix="remove the file and fetch it again"
+            ) from error
+        self._special = {**self._tokenizer.get_vocab(with_added_tokens=False), **added}
+        names = [*_MARKS, *(f"<|speech_{code}|>" for code in range(CODES))]
+        if missing := [name for name in names if name not in self._special]:
+            raise mismatch(f"{len(missing)} tokens are missing, the first is {missing[0]}", _WHO)
+        if max(self._special.values()) >= sizes.vocabulary:
+            raise mismatch(
+                f"it has a token {max(self._special.values())}, and the model {sizes.vocabulary} tokens", _WHO
+            )
+        self._start, self._end, self._speak, stop = (self._special[name] for name in _MARKS)
+        self.speech = SpeechIds(tuple(self._special[name] for name in names[len(_MARKS) :]), stop)
+
+    def has_emotion(self, emotion: str) -> bool:
+        """Whether the model was given a token for it; for no token, too."""
+        token = EMOTIONS[emotion]
+        return token is None or token in self._special
+
+    def prompt(
+        self, form: str, words: str, text: str, codes: Sequence[int], *, emotion: str = "storytelling"
+    ) -> tuple[int, ...]:
+        """The whole prompt.
+
+        Args:
+            form: ``"chat"`` or ``"tags"``.
+            words: Phonemes of the reference's words.
+            text: Phonemes of the sentence.
+            codes: Of the reference.
+            emotion: Of `EMOTIONS`; the form ``"chat"`` has no place for it.
+        """
+        said, behind = self.opening(form, f"{words} {text}", emotion=emotion), self._ids(_BEHIND)
+        table = self.speech.codes
+        closed = (self._end, *(behind if form == "chat" else ()), self._speak)
+        return (*said, *closed, *(table[code] for code in codes))
+
+    def opening(self, form: str, words: str, *, emotion: str = "storytelling") -> tuple[int, ...]:
+        """What a prompt begins with, up to these phonemes.
+
+        As tokens a prompt may leave it sooner, where the sentence's phonemes join its end to another token.
+        """
+        before = self._ids(_BEFORE) if form == "chat" else ()
+        return (*before, self._start, *self._emotion(form, emotion), *self._ids(words))
+
+    def _emotion(self, form: str, emotion: str) -> tuple[int, ...]:
+        token = EMOTIONS[emotion]
+        return () if form == "chat" or token not in self._special else (self._special[token],)
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _without(content: dict[str, Any]) -> Tokenizer:
+    """The tokenizer as it would be without added tokens: none of them is found in a text."""
+    bare = {**content, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
+    return Tokenizer.from_str(json.dumps(bare))

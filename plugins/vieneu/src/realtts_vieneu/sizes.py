@@ -1,0 +1,98 @@
+"""How large a checkpoint's language model is, read from its ``config.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import CheckpointMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CONTEXT", "Sizes", "mismatch", "read_sizes"]
+
+CONTEXT = 2048
+"""Tokens of prompt and speech together that upstream allows, whatever the model could take."""
+
+FAMILIES = ("qwen2", "llama")
+"""What ``model_type`` may be."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A language model, as ``config.json`` has it.
+
+    Attributes:
+        family: ``"qwen2"``, with biases on queries, keys and values, or ``"llama"``.
+        layers: Of the decoder.
+        hidden: Width.
+        intermediate: Width inside the MLP.
+        heads: Of attention.
+        kv_heads: Of keys and values.
+        head_dim: Width of a head.
+        vocabulary: Tokens, padded as the matrix is.
+        context: Tokens of prompt and speech together, at most upstream's 2048.
+        tied: The embedding is the head, too.
+        config: The file's content, for what is not listed here.
+    """
+
+    family: str
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+    context: int
+    tied: bool
+    config: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Sizes:
+    """Read ``config.json``.
+
+    Args:
+        config: Its content.
+        who: The file, for messages.
+
+    Raises:
+        CheckpointMismatch: It is of another model, or an entry is missing or of a wrong type.
+    """
+    if config.get("model_type") not in FAMILIES:
+        raise mismatch(f"model_type is {config.get('model_type')!r}, expected one of {', '.join(FAMILIES)}", who)
+    try:
+        return _sizes(config)
+    except KeyError as error:
+        raise mismatch(f"the entry {error} is missing", who) from error
+    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
+        raise mismatch(f"it cannot be understood: {error}", who) from error
+
+
+def mismatch(what: str, who: str) -> CheckpointMismatch:
+    """The error for a file that is not of this model."""
+    return CheckpointMismatch(what, who=who, fix="fetch the checkpoint again, or check that all files are of one model")
+
+
+def _sizes(config: Mapping[str, Any]) -> Sizes:
+    for name, wanted in (("hidden_act", "silu"), ("attention_bias", False), ("mlp_bias", False),
+                         ("use_sliding_window", False)):  # fmt: skip
+        if config.get(name, wanted) != wanted:
+            raise ValueError(f"{name} is {config[name]!r}, only {wanted!r} is supported")
+    heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+    return Sizes(
+        family=str(config["model_type"]),
+        layers=int(config["num_hidden_layers"]),
+        hidden=hidden,
+        intermediate=int(config["intermediate_size"]),
+        heads=heads,
+        kv_heads=int(config.get("num_key_value_heads") or heads),
+        head_dim=int(config.get("head_dim") or hidden // heads),
+        vocabulary=int(config["vocab_size"]),
+        context=min(CONTEXT, int(config.get("max_position_embeddings", CONTEXT))),
+        # transformers' own default for both families.
+        tied=bool(config.get("tie_word_embeddings", False)),
+        config=MappingProxyType(dict(config)),
+    )

@@ -1,0 +1,145 @@
+"""From requests to chunks: wholes, whose sentences are drawn together, and streams, whose sentences come in order.
+
+The seeds belong to the sentences and no row of a batch depends on its neighbours, so that a sentence is drawn alike
+wherever it stands. A stream's sound differs from the whole's as `realtts_vieneu.windows` says.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtts.speech import Chunk
+from realtts_vieneu.engine import TOGETHER, Line
+from realtts_vieneu.plain import RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from realtts.context import Context
+    from realtts.speech import FinishReason
+    from realtts_vieneu.engine import Engine
+    from realtts_vieneu.frontend import Ask
+    from realtts_vieneu.utterance import Utterance
+    from realtts_vieneu.windows import Windows
+
+__all__ = ["live", "whole"]
+
+
+def whole(
+    context: Context,
+    engine: Engine,
+    cancelled: Sequence[Callable[[], bool]],
+    asks: Sequence[Ask],
+    utterances: Sequence[Sequence[Utterance]],
+) -> Iterator[tuple[int, Chunk]]:
+    """Requests spoken as wholes, each handed out when its last sentence has ended; nothing of a cancelled one.
+
+    Args:
+        context: Of the stage.
+        engine: Speaks.
+        cancelled: For each request, read at every token.
+        asks: The requests.
+        utterances: Their sentences.
+    """
+    lines = [[Line(u, stop) for u in those] for those, stop in zip(utterances, cancelled, strict=True)]
+    waiting = set(range(len(lines)))
+    for group in _alike([line for those in lines for line in those]):
+        for _ in engine.draw(context, group):
+            pass
+        for row in sorted(waiting):
+            if cancelled[row]():
+                waiting.discard(row)
+            elif all(line.ended for line in lines[row]):
+                waiting.discard(row)
+                yield row, _chunk(asks[row], _joined(context, engine, asks[row], lines[row]), lines[row])
+
+
+def live(
+    context: Context, engine: Engine, cancelled: Callable[[], bool], ask: Ask, utterances: Sequence[Utterance]
+) -> Iterator[Chunk]:
+    """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together.
+
+    Args:
+        context: Of the stage.
+        engine: Speaks.
+        cancelled: Read at every token.
+        ask: The request.
+        utterances: Its sentences.
+    """
+    lines = [Line(utterance, cancelled) for utterance in utterances]
+    told = 0
+    for samples, last in _played(context, engine, ask, lines):
+        if cancelled():
+            return
+        drawn = sum(line.tokens for line in lines)
+        yield Chunk(
+            samples, RATE, tokens=drawn - told, finish_reason=_reason(lines) if last else None,
+            warnings=ask.warnings if last else (),
+        )  # fmt: skip
+        told = drawn
+
+
+def _played(
+    context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]
+) -> Iterator[tuple[NDArray[np.float32], bool]]:
+    """Samples in the order in which they are heard, and whether they are the last."""
+    at, silence = 0, _silence(ask)
+    pause = silence[:0]
+    for group in _growing(lines):
+        windows = _windows(engine, ask)
+        for _ in engine.draw(context, group):
+            while at < len(lines) and lines[at] in group:
+                line = lines[at]
+                found = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
+                last = line.ended and at + 1 == len(lines)
+                if len(found) or last:
+                    yield np.concatenate([pause, found]), last
+                    pause = silence[:0]
+                if not line.ended:
+                    break
+                at, windows, pause = at + 1, _windows(engine, ask), np.concatenate([pause, silence])
+
+
+def _windows(engine: Engine, ask: Ask) -> Windows:
+    return engine.windows(new=ask.chunk_frames, back=ask.lookback, ahead=ask.look_ahead)
+
+
+def _alike(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Sentences that are drawn together, those with about the same limit: the rows of a group wait for its longest."""
+    order = sorted(lines, key=lambda line: -line.utterance.most)
+    for begin in range(0, len(order), TOGETHER):
+        yield order[begin : begin + TOGETHER]
+
+
+def _growing(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
+    """One sentence, then two, four, and so on."""
+    begin, size = 0, 1
+    while begin < len(lines):
+        yield lines[begin : begin + size]
+        begin, size = begin + size, min(2 * size, TOGETHER)
+
+
+def _joined(context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]) -> NDArray[np.float32]:
+    """Sentences with the pauses between them."""
+    sounds = [samples.numpy() for samples in engine.sounds(context, [line.taken() for line in lines])]
+    silence = _silence(ask)
+    between = [(silence, sound) for sound in sounds[1:]]
+    return np.concatenate([sounds[0], *itertools.chain.from_iterable(between)])
+
+
+def _silence(ask: Ask) -> NDArray[np.float32]:
+    return np.zeros(round(ask.silence * RATE), np.float32)
+
+
+def _chunk(ask: Ask, samples: NDArray[np.float32], lines: Sequence[Line]) -> Chunk:
+    tokens = sum(line.tokens for line in lines)
+    return Chunk(samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=ask.warnings)
+
+
+def _reason(lines: Sequence[Line]) -> FinishReason:
+    return "stop" if all(line.stopped for line in lines) else "length"

@@ -1,0 +1,73 @@
+"""What one row of the language model is to speak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from realtts.accel.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "shared", "silent"]
+
+DEFAULTS = SamplingParams(temperature=1.0, top_k=50)
+"""Upstream's."""
+
+LEAST = 50
+"""Upstream's ``min_new_tokens``: a second, even for a single word."""
+
+
+@dataclass(frozen=True)
+class SpeechIds:
+    """Tokens of the vocabulary that are speech.
+
+    Attributes:
+        codes: Id of ``<|speech_N|>`` for each N, as many as the codec has codes.
+        end: Id of ``<|SPEECH_GENERATION_END|>``.
+    """
+
+    codes: tuple[int, ...]
+    end: int
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What one row is to speak, a sentence as a rule.
+
+    Attributes:
+        ids: The whole prompt, wrapper, text and the reference's codes, as tokens; at least one.
+        most: The most tokens, the end not counted.
+        prefix: How many of the first tokens other sentences of the request begin with, too; fewer than all. They are
+            read once. Choose them by the tokens, not by the text: what stands behind may join them to another token.
+        params: How tokens are drawn; ``min_new_tokens`` is ``least`` here.
+        seed: Of the noise.
+        least: Tokens before which the end cannot be drawn.
+        forced: Exactly ``most`` tokens are drawn, and nothing but codes: for benchmarks.
+    """
+
+    ids: tuple[int, ...]
+    most: int
+    prefix: int = 0
+    params: SamplingParams = DEFAULTS
+    seed: int = 0
+    least: int = LEAST
+    forced: bool = False
+
+
+def shared(ids: Sequence[int], opening: Sequence[int]) -> int:
+    """For `Utterance.prefix`: how many tokens of a prompt are those of its opening, which is read apart from it.
+
+    Args:
+        ids: The whole prompt.
+        opening: Tokens of wrapper, emotion and the reference's text without what follows.
+    """
+    pairs = enumerate(zip(ids, opening, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(ids), len(opening)))
+
+
+def silent(utterance: Utterance) -> Utterance:
+    """What a row does that no utterance is left for."""
+    greedy = SamplingParams(greedy=True)
+    return replace(utterance, ids=utterance.ids[-1:], most=1, prefix=0, params=greedy, seed=0, least=0, forced=False)

@@ -1,0 +1,91 @@
+"""A small vocabulary in upstream's tokenizer file, for random checkpoints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenizers import pre_tokenizers
+
+from realtts_vieneu.configurations import CODES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["write_vocabulary"]
+
+_SPECIAL = (
+    "<|endoftext|>", "<|TEXT_PROMPT_START|>", "<|TEXT_PROMPT_END|>", "<|SPEECH_GENERATION_START|>",
+    "<|SPEECH_GENERATION_END|>", "<|TEXT_REPLACE|>", "<|SPEECH_REPLACE|>",
+    *(f"<|emotion_{kind}|>" for kind in range(8)),
+)  # fmt: skip
+
+_SPACE = "\u0120"
+"""How the tokenizer writes a space."""
+
+_SOUNDS = ("ˈ", "ˌ", "ː", "aː", "ŋ", "ɛ", "ɜ", "ɲ", "ə", "ɔ", "ɣ", "ɗ", "ɹ", "t̪", "tʃ", "kˈ", "zˈ", "lˈ", "hˈ")
+"""Each is one token, so that phonemes have merges."""
+
+_WORDS = ("user", "assistant", f"{_SPACE}the", f"{_SPACE}text", f"{_SPACE}to", f"{_SPACE}speech")
+
+
+def write_vocabulary(path: Path, words: int | None = None) -> int:
+    """Write ``tokenizer.json`` and ``tokenizer_config.json``.
+
+    Args:
+        path: Existing folder.
+        words: Tokens before the special ones; None: as many as are of use.
+
+    Returns:
+        Number of tokens, rounded up as the embedding is.
+    """
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {letter: number for number, letter in enumerate(sorted(letters))}
+    merges: list[list[str]] = []
+    for word in (*map(_as_bytes, _SOUNDS), *_WORDS):
+        for end in range(2, len(word) + 1):
+            pair = [word[: end - 1], word[end - 1]]
+            if pair not in merges:
+                merges.append(pair)
+            vocabulary.setdefault(word[:end], len(vocabulary))
+    while len(vocabulary) < (words or 0):
+        vocabulary[f"[unused{len(vocabulary)}]"] = len(vocabulary)
+    names = [*_SPECIAL, *(f"<|speech_{code}|>" for code in range(CODES))]
+    added = [_added(len(vocabulary) + number, name) for number, name in enumerate(names)]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    content = {
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": {"type": "NFC"},
+        "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level,
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+            "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary,
+            "merges": merges,
+        },
+    }  # fmt: skip
+    (path / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "model_max_length": 2048,
+        "clean_up_tokenization_spaces": False,
+    }
+    (path / "tokenizer_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    return -(-(len(vocabulary) + len(added)) // 128) * 128
+
+
+def _added(number: int, name: str) -> dict[str, Any]:
+    speech = name.startswith("<|speech_")
+    return {
+        "id": number, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+        "special": not speech,
+    }  # fmt: skip
+
+
+def _as_bytes(word: str) -> str:
+    """As the tokenizer writes it: a letter for each byte."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return "".join(
+        chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in word.encode("utf-8")
+    )  # fmt: skip

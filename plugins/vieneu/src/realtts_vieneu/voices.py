@@ -1,0 +1,209 @@
+"""Voices: presets and saved codes in the shape of ``voices.json``, and recordings, made into codes once and kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from realtts import audio
+from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable, closest
+from realtts.speech import VoiceInfo
+from realtts_vieneu.configurations import CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from realtts.accel.voice_cache import DiskVoiceCache
+    from realtts.context import Context
+    from realtts.speech import Voice
+    from realtts.voices.cache import VoiceCache
+
+__all__ = [
+    "RATE",
+    "Encoder",
+    "Preset",
+    "Presets",
+    "codes_of",
+    "listed",
+    "read_presets",
+    "read_saved",
+    "voice_key",
+    "wave_of",
+]
+
+RATE = 16_000
+"""Hz of recordings, as the codec's encoder takes them."""
+
+_MOST_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A voice whose codes are known.
+
+    Attributes:
+        id: What users pass as ``voice=``.
+        codes: Of its recording.
+        words: Said in it.
+        description: For people.
+    """
+
+    id: str
+    codes: tuple[int, ...]
+    words: str
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Presets:
+    """The content of a ``voices.json``.
+
+    Attributes:
+        voices: By id, in order.
+        default: Id of the one that speaks where none is asked for; None: there is none.
+    """
+
+    voices: Mapping[str, Preset] = field(default_factory=dict)
+    default: str | None = None
+
+    def find(self, name: str | None) -> Preset:
+        """The voice of an id, or the default one.
+
+        Raises:
+            VoiceNotFound: There is no such voice, or none at all.
+        """
+        if not self.voices:
+            raise VoiceNotFound(
+                "the checkpoint brings no voices", who="vieneu",
+                fix="give voice= a recording and reference_text= its words, or voices_file= saved codes",
+            )  # fmt: skip
+        wanted = self.default if name is None else name
+        found = self.voices.get(wanted or "")
+        if found is None:
+            raise VoiceNotFound(
+                f"there is no voice {wanted!r:.60}{closest(str(wanted), self.voices)}", who="vieneu",
+                fix=f"choose from {', '.join(self.voices)}",
+            )  # fmt: skip
+        return found
+
+
+class Encoder(Protocol):
+    """What makes codes of a recording."""
+
+    def codes(self, samples: Tensor) -> Tensor:
+        """int64 (frames,), of float32 (n,) at 16 kHz."""
+
+
+def read_presets(path: Path) -> Presets:
+    """A checkpoint's ``voices.json``.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is not in that shape.
+    """
+    try:
+        return _presets(path)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointCorrupt(
+            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
+        ) from error
+
+
+def read_saved(path: str) -> Presets:
+    """A user's file in the same shape.
+
+    Raises:
+        InvalidOption: It cannot be read, or is not in that shape.
+    """
+    try:
+        return _presets(Path(path).expanduser())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        raise InvalidOption(
+            f"the file {path!r:.200} cannot be read: {error}", who="voices_file",
+            fix='give a JSON file such as {"presets": {"Lan": {"codes": [1, 2], "text": "The words."}}}',
+        ) from error  # fmt: skip
+
+
+def listed(presets: Presets) -> list[VoiceInfo]:
+    """The voices for `voices`, the default one first."""
+    first = presets.default if presets.default in presets.voices else None
+    ids = [*([first] if first else []), *(name for name in presets.voices if name != first)]
+    return [VoiceInfo(name, name=name, language="vi", description=presets.voices[name].description) for name in ids]
+
+
+def codes_of(
+    context: Context,
+    voice: Voice,
+    encoder: Encoder,
+    *,
+    weights: str,
+    cache: VoiceCache | DiskVoiceCache | None = None,
+) -> Tensor:
+    """The codes of a recording, from a cache or made now; never changed in place, so that requests can share them.
+
+    The words of the recording are no part of them, so that one recording is kept once, whatever is said of its words.
+
+    Args:
+        context: Of the stage.
+        voice: The recording.
+        encoder: Called when it is not in the cache.
+        weights: Whose they are: ``Weights.identity``.
+        cache: Default: the context's, in memory.
+
+    Returns:
+        int64 (frames,), on the CPU.
+
+    Raises:
+        VoiceUnsuitable: No code is found in it.
+    """
+    kept: Tensor = (cache or context.voice_cache).get_or_compute(
+        voice_key(weights, voice), lambda: _made(voice, encoder)
+    )
+    return kept
+
+
+def voice_key(weights: str, voice: Voice) -> str:
+    """Everything that a recording's codes depend on."""
+    return f"vieneu/{weights}/{replace(voice, text=None).digest}"
+
+
+def wave_of(voice: Voice) -> NDArray[np.float32]:
+    """The recording at 16 kHz, float32 (n,)."""
+    samples = np.ascontiguousarray(voice.samples, np.float32)
+    return samples if voice.sample_rate == RATE else audio.resample(samples, voice.sample_rate, RATE)
+
+
+def _made(voice: Voice, encoder: Encoder) -> Tensor:
+    with torch.inference_mode():
+        found = encoder.codes(torch.from_numpy(wave_of(voice)))
+    if not found.numel():
+        raise VoiceUnsuitable("nothing is found in it", who=f"voice {voice.name!r}", fix="give a longer recording")
+    with torch.inference_mode(mode=False), torch.no_grad():  # no inference tensor, so that it can be shared
+        return torch.empty(found.numel(), dtype=torch.int64).copy_(found.flatten())
+
+
+def _presets(path: Path) -> Presets:
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError("it is too large")
+    content = json.loads(path.read_text(encoding="utf-8"))
+    voices = {str(name): _preset(str(name), about) for name, about in content["presets"].items()}
+    default = content.get("default_voice") or next(iter(voices), None)
+    return Presets(MappingProxyType(voices), str(default) if default in voices else next(iter(voices), None))
+
+
+def _preset(name: str, about: Mapping[str, Any]) -> Preset:
+    codes, words = about["codes"], about["text"]
+    whole = isinstance(codes, list) and codes and all(type(code) is int and 0 <= code < CODES for code in codes)
+    if not whole:
+        raise ValueError(f"the codes of {name!r} are not whole numbers below {CODES}")
+    if not isinstance(words, str) or not words.strip():
+        raise ValueError(f"the words of {name!r} are missing")
+    return Preset(name, tuple(codes), words, str(about.get("description") or ""))

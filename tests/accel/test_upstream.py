@@ -1,0 +1,110 @@
+"""Upstream's classes without what is around them: filled by name, seeded, quiet."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import pytest
+import torch
+
+from realtts.accel.upstream import Unfilled, fill, put_tensor, quiet, seeded, with_names
+from realtts.errors import CheckpointMismatch
+
+
+class Network(torch.nn.Module):
+    """With weights that a file has, and something that its constructor computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(3, 2)
+        self.register_buffer("window", torch.arange(4.0))
+
+
+def state():
+    """A file's tensors."""
+    return {"linear.weight": torch.ones(2, 3).half(), "linear.bias": torch.zeros(2)}
+
+
+def unfilled():
+    """The network without memory for its weights."""
+    with Unfilled():
+        return Network()
+
+
+def test_a_network_is_filled_by_name() -> None:
+    """In float32, frozen, in evaluation mode; what was computed stays."""
+    network = unfilled()
+    assert network.linear.weight.is_meta
+    assert not network.window.is_meta
+    fill(network, state(), "cpu", "file 'a'")
+    assert network.linear.weight.dtype == torch.float32
+    assert not network.linear.weight.requires_grad
+    assert not network.training
+    assert network.window.tolist() == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_below_a_prefix_only_its_names_are_meant() -> None:
+    """Others in the file are not looked at."""
+    network = unfilled()
+    fill(network, {"other": torch.ones(1), **{f"a.{name}": value for name, value in state().items()}}, "cpu", "f",
+         prefix="a.")  # fmt: skip
+    assert network.linear.bias.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"linear.bias": None}, "missing, the first is linear.bias"),
+        ({"linear.extra": torch.ones(1)}, "unexpected, the first is linear.extra"),
+        ({"linear.weight": torch.ones(3, 2)}, "linear.weight has the shape"),
+    ],
+)
+def test_wrong_tensors_are_refused_by_name(change, what) -> None:
+    """And the file is named."""
+    given = {name: value for name, value in {**state(), **change}.items() if value is not None}
+    with pytest.raises(CheckpointMismatch, match=what) as caught:
+        fill(unfilled(), given, "cpu", "file 'a'")
+    assert caught.value.who == "file 'a'"
+
+
+def test_seeded_draws_are_those_of_the_seed_and_leave_nothing_behind() -> None:
+    """Also where something fails inside."""
+    torch.manual_seed(7)
+    expected = torch.rand(3).tolist()
+    torch.manual_seed(1)
+    before = torch.get_rng_state().tolist()
+    with seeded("cpu", 7):
+        assert torch.rand(3).tolist() == expected
+    with pytest.raises(ValueError, match="inside"), seeded("cpu", 7):
+        raise ValueError("inside")
+    assert torch.get_rng_state().tolist() == before
+
+
+def test_quiet_hides_what_is_upstreams_affair() -> None:
+    """And nothing else, and only inside."""
+    log = logging.getLogger("transformers")
+    before = log.level
+    with quiet():
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        assert log.level == logging.ERROR
+        with pytest.raises(ResourceWarning):
+            warnings.warn("left open", ResourceWarning, stacklevel=1)
+    assert log.level == before
+    with pytest.raises(FutureWarning):
+        warnings.warn("old", FutureWarning, stacklevel=1)
+
+
+def test_a_function_with_other_names() -> None:
+    """Its module is as it was."""
+    assert with_names(unfilled, Network=lambda: "another")() == "another"
+    assert isinstance(unfilled(), Network)
+
+
+def test_one_tensor_is_put_in_its_place() -> None:
+    """A parameter stays one, and a buffer a buffer."""
+    network = unfilled()
+    put_tensor(network, "linear.bias", torch.ones(2))
+    put_tensor(network, "window", torch.zeros(1))
+    assert isinstance(network.linear.bias, torch.nn.Parameter)
+    assert network.window.tolist() == [0.0]

@@ -1,0 +1,134 @@
+"""Twenty texts in four scripts: symbols, mel and sound of the optimized variant in float32 are upstream's."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from realtts.bench.subject import Subject
+from realtts.speech import Voice
+from realtts.stages import StageLog
+from realtts.voices import VoiceCache
+from realtts_f5 import speaking, spec
+from realtts_f5.frontend import prepare
+from realtts_f5.options import F5Options
+from realtts_f5.text import symbols
+from realtts_f5.upstream import module, quiet
+
+MODELS = ("f5-v1-base", "f5-v0-base", "e2-base")
+WORDS = "These are the words."
+TEXTS = {
+    "en-short": "Hello there, you.",
+    "en-question": "Hello there, my dear friend, how are you?",
+    "en-quotes": "“Quoted” words; it’s three o'clock, isn't it?",
+    "en-numbers": "At 10:30 it was 1,234.56 - or a bit less.",
+    "en-capitals": "NASA and the UN met at St. John's.",
+    "en-long": "I have been a silent spectator, watching species evolve, empires rise and fall, and I shall go on.",
+    "zh-short": "你好，世界。",
+    "zh-question": "你好，我的朋友，今天怎么样？",
+    "zh-readings": "我们一起去银行行长家吧！",
+    "zh-numbers": "今天是2024年5月，天气很好。",
+    "zh-long": "他说，“长大以后，我要重新回到重庆，看看那条长长的江。”大家听了都笑了起来。",
+    "es-accents": "Mañana, señor, será otro día.",
+    "es-question": "¿Qué tal está? ¡Muy bien, gracias!",
+    "es-enye": "El niño comió piñas y bebió agua.",
+    "es-diaeresis": "El pingüino averigüé; ¿vergüenza? No.",
+    "es-long": "Aquí, en el corazón de la ciudad, los árboles más viejos dan sombra a quienes todavía saben escuchar.",
+    "mixed-word": "Please say 你好, and then goodbye.",
+    "mixed-words": "We say 你好 and 再见 in Chinese; “学习” is study.",
+    "mixed-spanish": "The señorita said mañana, and 明天 means the same.",
+    "mixed-three": "今天 we eat paella, ¿verdad? 好吃！",
+}
+STEPS, SEED = 5, 11
+
+
+def context_of():
+    """A stage's context."""
+    return SimpleNamespace(
+        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
+        forced_tokens=lambda _: None,
+    )  # fmt: skip
+
+
+def request_of(text, recording):
+    """One of the texts, by two seconds and a half of the recording."""
+    samples, rate = recording
+    voice = Voice(samples[: 5 * rate // 2], rate, WORDS)
+    return SimpleNamespace(
+        text=text, voice=voice, language=None, seed=SEED, speed=1.0, options=F5Options(nfe_step=STEPS),
+        streaming=False, cancelled=lambda: False,
+    )  # fmt: skip
+
+
+def upstream_of(parts, plan):
+    """Upstream's `CFM.sample`, which draws the noise of its seed, and its vocoder: mel, and samples."""
+    (chunk,) = plan.chunks
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
+        mel, _ = parts.cfm.sample(
+            cond=torch.from_numpy(plan.reference.samples)[None], text=torch.tensor([chunk.ids]), duration=chunk.frames,
+            steps=STEPS, cfg_strength=2.0, sway_sampling_coef=-1.0, seed=SEED,
+        )  # fmt: skip
+        wave = parts.vocos.decode(mel[:, plan.reference.hops :].permute(0, 2, 1))
+    return mel[0].numpy(), wave[0].numpy() * plan.reference.gain
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def both(request, parts_of, folders, recording, tmp_path_factory):
+    """What upstream makes of every text, and the optimized variant of the same checkpoint."""
+    parts = parts_of(request.param)
+    requests = [request_of(text, recording) for text in TEXTS.values()]
+    expected = [upstream_of(parts, prepare(context_of(), parts.vocabulary, each)) for each in requests]
+    given = {
+        "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,
+        "data_dir": str(tmp_path_factory.mktemp("data")),
+    }  # fmt: skip
+    with Subject(spec, given) as subject:
+
+        def apply(function):
+            return subject.load().apply(lambda context, model, _: function(context, model), requests[0])
+
+        yield requests, expected, apply
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_tokens_are_upstreams(parts_of, name) -> None:
+    """Behind the recording's words, for the vocabulary that upstream reads itself."""
+    utils = module("f5_tts.model.utils")
+    vocabulary = module("importlib.resources").files("f5_tts").joinpath("infer/examples/vocab.txt")
+    table, size = utils.get_tokenizer(str(vocabulary), "custom")
+    expected = utils.convert_char_to_pinyin([f"{WORDS} {TEXTS[name]}"])
+    found = symbols(f"{WORDS} {TEXTS[name]}")
+    ours = parts_of("f5-v1-base").vocabulary
+    assert found == expected[0]
+    assert list(ours.ids(found)) == utils.list_str_to_idx(expected, table)[0].tolist()
+    assert (len(ours), ours.unknown(found)) == (size, ())
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_single_chunks_are_upstreams(both, name) -> None:
+    """Mel within 1e-4, and the sound within 1e-3, of noise by the same seed."""
+    requests, expected, apply = both
+    index = list(TEXTS).index(name)
+    mel, samples = expected[index]
+    found = apply(lambda context, model: speaking.mel(context, model, requests[index])).numpy()
+    assert found.shape == mel.shape
+    assert np.abs(found - mel).max() < 1e-4
+    (chunk,) = [c for _, c in apply(lambda context, model: list(speaking.whole(context, model, [requests[index]])))]
+    assert len(chunk.samples) == len(samples)
+    assert np.abs(chunk.samples - samples).max() < 1e-3
+    assert np.abs(samples).max() > 0.01
+
+
+def test_batched_chunks_are_upstreams(both, monkeypatch) -> None:
+    """The same where up to eight texts, shorter and longer ones, share each forward, as they do on a GPU."""
+    requests, expected, apply = both
+    monkeypatch.setitem(speaking._TOGETHER, "cpu", 8)
+    found = dict(apply(lambda context, model: list(speaking.whole(context, model, requests))))
+    assert sorted(found) == list(range(len(TEXTS)))
+    assert len({len(samples) for _, samples in expected}) > 10
+    for index, (_, samples) in enumerate(expected):
+        assert len(found[index].samples) == len(samples)
+        assert np.abs(found[index].samples - samples).max() < 1e-3

@@ -1,0 +1,152 @@
+"""Tiny random checkpoints of all models, and short ways to use them."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("realtts_vieneu")
+pytest.importorskip("transformers")
+pytest.importorskip("sea_g2p")
+
+import torch
+
+from realtts import RealProvider
+from realtts.spec import Checkpoint
+from realtts_vieneu import loading, spec
+from realtts_vieneu.testing import write_random_checkpoint
+from realtts_vieneu.upstream import load_upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MODELS = ("v2", "v1", "0.3b")
+
+VIETNAMESE = (
+    "Xin chào các bạn, rất vui được gặp lại.",
+    "Hôm nay là ngày 21/11/2026, trời nắng đẹp.",
+    "Giá cổ phiếu tăng từ 4.200,5 lên 4.350 điểm.",
+    "Tôi đang học machine learning và deep learning.",
+    "UBND TP.HCM vừa họp với Bộ GD&ĐT sáng nay.",
+    "Chuyến bay VN123 cất cánh lúc 8h30 tại cổng 5.",
+    "Anh ấy cao 1m75, nặng 68kg, sinh năm 1990.",
+    "Bạn có thể gửi email cho mình được không?",
+    "Năm 2025, GDP tăng 6,5% so với cùng kỳ.",
+    "Trời ơi, sao mà nóng thế này!",
+    "Số điện thoại của tôi là 0912 345 678.",
+    "Covid-19 đã thay đổi cách chúng ta làm việc.",
+    "iPhone 15 Pro có giá 28.990.000đ tại Việt Nam.",
+    "Nhiệt độ hôm nay khoảng 25-30°C.",
+    "Cuộc họp bắt đầu lúc 14:00, kết thúc lúc 15:30.",
+    "Ông nói: “Rồi sao nữa? Mình phải làm gì?”, đúng không?",
+    "Công ty ABC ký hợp đồng trị giá $5 triệu.",
+    "Quãng đường dài 120 km, đi mất 2,5 giờ.",
+    "Chương trình hello world viết bằng Python.",
+    "Ngã ba, ngã tư, rồi rẽ trái ở đèn đỏ thứ hai.",
+)
+"""Twenty: numbers, dates, English words, abbreviations."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _imported_modules_stay() -> Iterator[None]:
+    """Leave what is imported out of the collections that every unload makes, which else take most of the time."""
+    load_upstream()
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tiny networks gain nothing from more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Checkpoints by their model, written when they are first asked for; not to be changed."""
+    written: dict[str, Path] = {}
+
+    def folder(model: str) -> Path:
+        if model not in written:
+            written[model] = tmp_path_factory.mktemp(model)
+            write_random_checkpoint(written[model], model=model)
+        return written[model]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights_of(folders: Callable[[str], Path]) -> Callable[[str], loading.Weights]:
+    """The same checkpoints, opened."""
+    opened: dict[str, loading.Weights] = {}
+
+    def weights(model: str) -> loading.Weights:
+        if model not in opened:
+            opened[model] = loading.open_checkpoint(loading.fetch(Checkpoint(name=model, path=folders(model))))
+        return opened[model]
+
+    return weights
+
+
+@pytest.fixture(scope="session")
+def codec_folder(folders: Callable[[str], Path]) -> Path:
+    """The codec of a checkpoint, in transformers' files."""
+    return folders("v2") / "codec"
+
+
+@pytest.fixture(scope="session")
+def codec_parts(weights_of: Callable[[str], loading.Weights]) -> tuple[object, object]:
+    """Configuration and tensors of the codec."""
+    weights = weights_of("v2")
+    return weights.codec.config, weights.codec_state
+
+
+@pytest.fixture(scope="session")
+def twenty_texts() -> tuple[str, ...]:
+    """All of them, for a batch."""
+    return VIETNAMESE
+
+
+@pytest.fixture(params=VIETNAMESE)
+def vietnamese(request: pytest.FixtureRequest) -> str:
+    """Each of the twenty texts."""
+    return str(request.param)
+
+
+@pytest.fixture
+def plain(folders: Callable[[str], Path], tmp_path: Path) -> Iterator[Callable[..., RealProvider]]:
+    """Makes providers of the plain variant, closed at the end of the test."""
+    made: list[RealProvider] = []
+
+    def make(model: str = "v2", **settings: object) -> RealProvider:
+        given = {"device": "cpu", "threads": 1, "strict": True, "data_dir": str(tmp_path), **settings}
+        made.append(RealProvider(replace(spec, optimized=None), model=folders(model), **given))
+        return made[-1]
+
+    yield make
+    for provider in made:
+        provider.close()
+
+
+@pytest.fixture(scope="session")
+def recording() -> tuple[np.ndarray, int]:
+    """Two seconds and a bit of a voice-like sound at 24 kHz: not a whole number of frames."""
+    rate, samples = 24_000, 48_700
+    time = np.arange(samples) / rate
+    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * time)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    glottal = sum(np.sin(k * phase) / k for k in range(1, 25))
+    wave = glottal * (0.55 - 0.45 * np.cos(2 * np.pi * 2.5 * time))
+    wave += 0.01 * np.random.default_rng(0).standard_normal(len(wave))
+    return np.asarray(0.3 * wave / np.abs(wave).max(), np.float32), rate

@@ -1,0 +1,85 @@
+"""The conformance suite."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from realtts.spec import ProviderSpec
+from realtts.testing import ProviderConformance
+from realtts_vieneu import spec as own
+from realtts_vieneu.testing import write_random_checkpoint
+
+
+@pytest.fixture(scope="module")
+def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that ends by itself after some tokens."""
+    folder = tmp_path_factory.mktemp("ends")
+    write_random_checkpoint(folder, eos_bias=12.0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of v3 Turbo, where upstream's engine can be had."""
+    for name in ("onnx", "onnxruntime", "vieneu", "kaldi_native_fbank"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("graphs")
+    write_random_checkpoint(folder, model="v3-turbo", eos_bias=3.0)
+    return folder
+
+
+class TestPlain(ProviderConformance):
+    """Everything that a provider must do."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own, without its optimized variant."""
+        return replace(own, optimized=None)
+
+    @pytest.fixture
+    def model(self, ending: Path) -> Path:
+        """With presets, and with what clones."""
+        return ending
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> dict[str, Any]:
+        """Tiny networks gain nothing from threads; voices are kept in a folder of their own."""
+        return {"device": "cpu", "threads": 1, "data_dir": str(tmp_path)}
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Few tokens: it is not the sound that is judged."""
+        return {"max_new_tokens": 20}
+
+
+class TestOptimized(TestPlain):
+    """The same of the optimized variant."""
+
+    @pytest.fixture
+    def spec(self) -> ProviderSpec:
+        """The plugin's own."""
+        return own
+
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> dict[str, Any]:
+        """Only float32 promises that a batch equals its requests."""
+        exact = {"dtype": "float32", "quantization": "none"}
+        return {"device": "cpu", "threads": 1, "data_dir": str(tmp_path), **exact}
+
+
+class TestTurbo(TestPlain):
+    """The same of v3 Turbo in upstream's engine."""
+
+    @pytest.fixture
+    def model(self, graphs: Path) -> Path:
+        """Random graphs."""
+        return graphs
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Few frames."""
+        return {"max_new_tokens": 6}
