@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.attention import choose
 from realtts.accel.cuda_graph import CudaGraphs
 from realtts.accel.decoder.precision import Precision
 from realtts.context import Rung
@@ -17,10 +18,12 @@ from realtts.hardware import INT8_CPU_FEATURES, cpu_features
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from realtts.accel.attention import AttentionChoice
     from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.decoder.network import Decoder
     from realtts.context import Context
 
-__all__ = ["decoder_rungs", "graphs_of", "precision_of", "why_no_graphs"]
+__all__ = ["attention_of", "decoder_rungs", "graphs_of", "precision_of", "why_no_graphs"]
 
 _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
@@ -60,6 +63,17 @@ def precision_of(context: Context) -> Precision:
 def graphs_of(context: Context) -> GraphBackend | None:
     """The backend that captures the rung's steps, or None where they run eagerly."""
     return CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
+
+
+def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
+    """Which attention the setting means for a decoder, which calls torch's over a mask.
+
+    Raises:
+        AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
+    """
+    settings, head_dim = context.settings, decoder.config.head_dim
+    kind, fallback = decoder.kv_dtype, not settings.strict
+    return choose(settings.attention, context.device, kind, head_dim, masked=True, fallback=fallback, own=())
 
 
 def why_no_graphs(context: Context) -> str | None:

@@ -15,7 +15,7 @@ import torch
 from realtts import stages
 from realtts.accel.attention import choose
 from realtts.accel.finite import check_finite
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.attention import AttentionChoice
     from realtts.checkpoints import Files
     from realtts.context import Context, Rung
     from realtts.speech import FinishReason, Request
@@ -272,14 +271,12 @@ def _attention(context: Context, engine: Engine, codec: Codec) -> dict[str, obje
     Raises:
         AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
     """
-    asked, decoder = context.settings.attention, engine.t3.decoder
-    strict = context.settings.strict
-
-    def chosen(dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
-        return choose(asked, context.device, dtype, head_dim, masked=masked, fallback=not strict, own=())
-
-    t3 = chosen(decoder.kv_dtype, decoder.config.head_dim, masked=True)
-    flow = chosen(codec.dtype, HEAD_SIZE, masked=codec.graphed)
+    settings = context.settings
+    t3 = attention_of(context, engine.t3.decoder)
+    flow = choose(
+        settings.attention, context.device, codec.dtype, HEAD_SIZE,
+        masked=codec.graphed, fallback=not settings.strict, own=(),
+    )  # fmt: skip
     found: dict[str, object] = {**flow.details(), "t3_attention": t3.chosen}
     return {**found, "attention": "own"} if codec.has_own_attention else found
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from realtts.accel.attention import choose
 from realtts.accel.finite import check_finite
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
@@ -93,7 +92,7 @@ class Optimized:
             backend=graphs_of(context),
             turns=turns_of(context),
         )
-        details = {**model.engine.details, **_attention(context, model.engine)}
+        details = {**model.engine.details, **attention_of(context, model.engine.talker.decoder).details()}
         if model.engine.turns.offloaded:
             details["no_cuda_graphs"] = "cpu_offload moves the weights"
         context.report(Event("optimization.details", data=details))
@@ -216,22 +215,3 @@ class _Encoders:
             self._model.engine.turns.clear()
             self._own = OwnEncoders(self._model.weights, self._context.device)
         return self._own
-
-
-def _attention(context: Context, engine: Engine) -> dict[str, str]:
-    """Which kernel runs, for the status: the talker's, which attends over a mask, as all networks here do.
-
-    Raises:
-        AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
-    """
-    settings, decoder = context.settings, engine.talker.decoder
-    found = choose(
-        settings.attention,
-        context.device,
-        decoder.kv_dtype,
-        decoder.config.head_dim,
-        masked=True,
-        fallback=not settings.strict,
-        own=(),
-    )
-    return found.details()

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Batch"]
 
 _LEFT = 0.75
-"""When no more than this share of the rows goes on, the others are left out: moving keys and values takes about as long
-as a token, and a row less makes each of the following ones cheaper (int8, one core: 22 ms and 4 for each row)."""
+"""When no more than this share of the rows goes on, the others are left out. That copies keys and values, and a step
+costs less without them (int8, one core: 27 ms with one row, 58 with twelve). Twelve sentences of 60 to 200 tokens were
+drawn in 11.2 s instead of 13.1."""
 
 
 class Batch:

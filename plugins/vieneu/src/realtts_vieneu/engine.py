@@ -151,9 +151,8 @@ class Engine:
             context: Of the stage.
             lines: At most `TOGETHER`; their codes are put into them.
         """
-        dtype = _name(self.lm.decoder.kv_dtype)
         try:
-            with stages.timed(context, "lm", dtype=dtype) as work:
+            with stages.timed(context, "lm", dtype=self._rate()) as work:
                 loop = self._begun(lines, work)
                 for found in self.turns.each("lm", self._counted(loop, work)):
                     for row, line in enumerate(lines):
@@ -168,7 +167,8 @@ class Engine:
     def _begun(self, lines: Sequence[Line], work: Work) -> Batch:
         with self.turns.use("lm"):
             loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
-        positions = sum(len(line.utterance.ids) for line in lines)
+        read_before = 0 if self._backend is not None else 1
+        positions = sum(len(line.utterance.ids) - read_before * line.utterance.prefix for line in lines)
         work.add(flops=2 * self.lm.prompt_weights * positions, bytes=self.lm.bytes_read(loop))
         return loop
 
@@ -181,12 +181,16 @@ class Engine:
             work.add(steps=steps, flops=steps * flops, bytes=steps * self.lm.bytes_read(loop))
             yield found
 
+    def _rate(self) -> str:
+        """The type whose products bound a step: quantized ones are no slower than bfloat16's."""
+        decoder = self.lm.decoder
+        return "bfloat16" if decoder.precision.weights in {"int8", "int4"} else _name(decoder.kv_dtype)
+
     # -- sound -------------------------------------------------------------------------------------------------------
 
     def sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
         """Sentences as wholes, float32 (480 * frames,) each, on the host."""
-        frames = sum(len(row) for row in codes)
-        with self.turns.use("codec"), self._timed(context, frames):
+        with self.turns.use("codec"), self._timed(context, [len(row) for row in codes]):
             return [samples.float().cpu() for samples in self._codec.batch(codes)]
 
     def windows(self, *, new: int, back: int, ahead: int) -> Windows:
@@ -204,12 +208,16 @@ class Engine:
         windows.add(codes)
         found = [torch.zeros(0)]
         while (window := windows.window(final=final)) is not None:
-            with self.turns.use("codec"), self._timed(context, len(window)):
+            with self.turns.use("codec"), self._timed(context, [len(window)]):
                 found.append(windows.joined(self._codec.samples(window)).float().cpu())
         return torch.cat(found)
 
-    def _timed(self, context: Context, frames: int) -> AbstractContextManager[Work]:
-        return stages.timed(context, "codec", steps=frames, dtype=_name(self._codec.dtype))
+    def _timed(self, context: Context, frames: Sequence[int]) -> AbstractContextManager[Work]:
+        codec = self._codec
+        flops = sum(codec.flops(count) for count in frames)
+        return stages.timed(
+            context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=_name(codec.dtype)
+        )
 
     # -- weights -----------------------------------------------------------------------------------------------------
 

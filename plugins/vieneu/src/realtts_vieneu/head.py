@@ -1,8 +1,9 @@
 """What can be drawn: any token of the vocabulary, as upstream has it, or speech alone.
 
-Of 217,216 tokens 65,537 make sense, the codes and the end. Drawn among these alone a step takes less than half the
-time, but it is another distribution: what the others would have had is shared out, and the most probable ``top_k`` are
-all speech. Upstream draws the others, too, and drops them afterwards.
+Of 217,216 tokens 65,537 make sense, the codes and the end. Drawn among these alone a step of twelve rows takes a
+quarter less time (int8, one core: 58 ms instead of 75) and the model a third less memory, but it is another
+distribution: what the others would have had is shared out, and the most probable ``top_k`` are all speech. Upstream
+draws the others, too, and drops them afterwards.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import check_finite
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
@@ -61,8 +61,8 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The usual ones."""
-        return offload_rungs(context, decoder_rungs(context))
+        """The usual ones; beside a quantized language model the codec computes in the context's type."""
+        return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
@@ -77,13 +77,12 @@ class Optimized:
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read and pack the weights: the language model quantized or in half precision, the codec float32 on a CPU."""
+        """Read and pack the weights: the language model quantized or in half precision, the codec in half."""
         model.engine = Engine(
             model.weights,
             device=context.device,
             precision=precision_of(context),
-            # On the CPU half precision makes the codec slower.
-            dtype=torch.float32 if context.device == "cpu" else getattr(torch, context.dtype),
+            dtype=getattr(torch, context.dtype),
             backend=graphs_of(context),
             turns=turns_of(context),
             head=head_of(context, None),
@@ -167,7 +166,7 @@ def _engine(context: Context, model: OptimizedModel, ask: Ask) -> Engine:
 
 
 def _tell(context: Context, engine: Engine) -> None:
-    details = {**engine.details, "attention": "sdpa"}
+    details = {**engine.details, **attention_of(context, engine.lm.decoder).details()}
     if engine.turns.offloaded:
         details["no_cuda_graphs"] = "cpu_offload moves the weights"
     context.report(Event("optimization.details", data=details))
