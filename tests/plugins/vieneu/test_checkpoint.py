@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.errors import CheckpointMismatch
 from realtts.spec import Checkpoint
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.loading import fetch, open_checkpoint
@@ -44,11 +45,15 @@ def test_sound_is_of_ordinary_loudness(weights_of) -> None:
 
 
 def test_a_codec_without_its_encoder_speaks(tmp_path) -> None:
-    """It is half as large; cloning with it is refused by the name of a tensor."""
+    """It is half as large; cloning with it is refused by the name of a tensor, and nothing is fetched for it."""
     write_random_checkpoint(tmp_path, cloning=False)
     weights = open_checkpoint(fetch(Checkpoint("test", path=tmp_path)))
     assert not any(name.startswith(("acoustic_encoder", "semantic")) for name in weights.codec_state)
-    assert len(Upstream(weights, "cpu").samples(torch.arange(5))) == 5 * 480
+    networks = Upstream(weights, "cpu")
+    assert len(networks.samples(torch.arange(5))) == 5 * 480
+    assert weights.semantic() is None
+    with pytest.raises(CheckpointMismatch, match="missing"):
+        networks.codes(torch.zeros(16_000))
 
 
 def test_seeds_differ(tmp_path) -> None:

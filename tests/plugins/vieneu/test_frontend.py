@@ -161,8 +161,17 @@ def test_utterances_fit_the_context(weights_of) -> None:
     assert (short.most, short.least) == (3, 3)
 
 
+def test_a_reference_without_sound_is_refused(weights_of) -> None:
+    """Whose codes would be taken for silence."""
+    with pytest.raises(VoiceUnsuitable, match="你好"):
+        ask_of(weights_of("v2"), voice=recorded("你好"))
+
+
 def test_a_recording_that_leaves_no_room_is_refused(weights_of) -> None:
     """Upstream's ``generate`` raises an error of its own."""
     weights = weights_of("v2")
     with pytest.raises(VoiceUnsuitable, match="2048"):
         utterances_of(weights, ask_of(weights), range(2000))
+    with pytest.raises(VoiceUnsuitable, match="smaller max_chars"):
+        utterances_of(weights, ask_of(weights, LONG), range(1400))
+    assert utterances_of(weights, ask_of(weights, LONG, max_chars=60), range(1400))

@@ -138,6 +138,16 @@ def test_a_limit_ends_a_sentence(make):
     assert speech.metrics.tokens <= 7
 
 
+def test_a_runaway_is_cut_and_spoken_again(make):
+    """Random weights never end: every sentence stops at the limit of its phonemes, twice, and that is told."""
+    tts = make(**EXACT, force_tokens_per_char=None)
+    speech = tts.generate(TEXT, seed=5, **APART)
+    assert speech.finish_reason == "length"
+    assert any("cut" in warning for warning in speech.warnings)
+    assert 3 * 100 < speech.metrics.tokens <= 3 * 100 + 5 * 120
+    assert make(**EXACT, force_tokens_per_char=None, retry_runaway=False).generate(TEXT, seed=5, **APART).duration > 0
+
+
 def test_cancelling_a_stream_ends_it(make):
     """At the next token; the next request is as ever."""
     tts = make(**EXACT, force_tokens_per_char=60.0, stream_buffer=1)

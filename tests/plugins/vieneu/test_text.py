@@ -46,6 +46,7 @@ def test_sentences_are_put_together_as_far_as_they_fit() -> None:
     assert all(len(sentence) <= 121 for sentence in found)
     assert sum(sentence.count("câu") for sentence in found) == 20
     assert len(texts_of("Một câu.\n\nHai câu.")) == 2
+    assert len(texts_of("Trứng\nSữa\r\nBánh mì")) == 3
     assert len(texts_of("Một câu. Hai câu.")) == 1
     assert len(texts_of("1234567890. " * 4, 100)) > 1
 
@@ -90,7 +91,7 @@ def test_what_has_no_sound_is_refused(text) -> None:
 def test_what_is_left_out_is_known() -> None:
     """Letters and pictures without a sound, each once; punctuation is no loss."""
     assert unread("Xin chào 你好你 😀, “bạn” (nhé) – 5%!") == ("你", "好", "😀")
-    assert unread("Năm 2026, giá $5 và 100 €?") == ()
+    assert unread("Năm 2026, giá $5 và 100 €, 25-30°C, 20 m²?") == ()
     assert len(sentences_of("Xin chào 你好 bạn.", 256)) == 1
 
 

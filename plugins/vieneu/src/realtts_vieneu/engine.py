@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
 from realtts_vieneu.network import ROWS, SpeechLM
 from realtts_vieneu.windows import Windows
@@ -34,6 +35,9 @@ __all__ = ["TOGETHER", "Engine", "Line"]
 
 TOGETHER = ROWS[-1]
 """Most sentences that are drawn at once."""
+
+_SOUNDS = 8
+"""Sentences whose sound is made between two looks at whether it is wanted, on a device that takes them together."""
 
 
 @dataclass(eq=False)
@@ -78,7 +82,6 @@ class Engine:
     Attributes:
         device: As given.
         turns: As given.
-        lm: Draws tokens.
     """
 
     def __init__(
@@ -94,10 +97,12 @@ class Engine:
     ) -> None:
         self.device, self.turns = device, turns
         self._weights, self._precision, self._dtype, self._backend = weights, precision, dtype, backend
-        self.lm = self._read(head)
-        self._place, self._codec = device, self._decoder(device)
+        # Either is None only where reading another one has failed; then the next request reads it.
+        self._lm: SpeechLM | None = self._read(head)
+        self._codec: CodecDecoder | None = self._decoder(device)
+        self._place = device
         turns.add("lm", self.lm)
-        turns.add("codec", self._codec)
+        turns.add("codec", self.codec)
 
     @property
     def details(self) -> dict[str, object]:
@@ -109,7 +114,7 @@ class Engine:
             "kv_dtype": _name(decoder.kv_dtype),
             "head": self.lm.outputs.kind,
             "codec_device": self._place,
-            "codec_dtype": _name(self._codec.dtype),
+            "codec_dtype": _name(self.codec.dtype),
             "cuda_graphs": self._backend is not None,
         }
 
@@ -121,24 +126,36 @@ class Engine:
             codec_device: Where sound is made; None: where the language model is.
         """
         place, changed = codec_device or self.device, False
-        if head != self.lm.outputs.kind:
+        if self._lm is None or head != self._lm.outputs.kind:
             self.turns.clear()
-            del self.lm  # or both would be in memory while the other is read
-            self.lm, changed = self._read(head), True
-            self.turns.add("lm", self.lm)
-        if place != self._place:
+            self._lm = None  # or both would be in memory while the other is read
+            self._lm, changed = self._read(head), True
+            self.turns.add("lm", self._lm)
+        if self._codec is None or place != self._place:
             self.turns.clear()
-            del self._codec
+            self._codec = None
             self._codec, self._place, changed = self._decoder(place), place, True
             self.turns.add("codec", self._codec)
         return changed
+
+    @property
+    def lm(self) -> SpeechLM:
+        """Draws tokens."""
+        assert self._lm is not None, "it could not be read for the request before"
+        return self._lm
+
+    @property
+    def codec(self) -> CodecDecoder:
+        """Makes sound of codes."""
+        assert self._codec is not None, "it could not be read for the request before"
+        return self._codec
 
     def warm_up(self, utterance: Utterance) -> Tensor:
         """Draw an utterance and make sound of a few codes; returns samples to be looked at."""
         with self.turns.use("lm"):
             self.lm.warm_up(utterance)
         with self.turns.use("codec"):
-            return self._codec.samples(torch.zeros(4, dtype=torch.int64))
+            return self.codec.samples(torch.zeros(4, dtype=torch.int64))
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
@@ -188,10 +205,19 @@ class Engine:
 
     # -- sound -------------------------------------------------------------------------------------------------------
 
-    def sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
-        """Sentences as wholes, float32 (480 * frames,) each, on the host."""
+    def sounds(self, context: Context, codes: Sequence[Tensor], cancelled: Callable[[], bool]) -> list[Tensor]:
+        """Sentences as wholes, float32 (480 * frames,) each, on the host; fewer of a request that is cancelled."""
+        found: list[Tensor] = []
+        together = 1 if self._place == "cpu" else _SOUNDS
+        for begin in range(0, len(codes), together):
+            if cancelled():
+                break
+            found += self._sounds(context, codes[begin : begin + together])
+        return found
+
+    def _sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
         with self.turns.use("codec"), self._timed(context, [len(row) for row in codes]):
-            return [samples.float().cpu() for samples in self._codec.batch(codes)]
+            return [samples.float().cpu() for samples in self.codec.batch(codes)]
 
     def windows(self, *, new: int, back: int, ahead: int) -> Windows:
         """For a sentence whose sound is made while its codes are drawn.
@@ -201,7 +227,7 @@ class Engine:
             back: Codes before them.
             ahead: Codes behind them.
         """
-        return Windows(self._codec, sizes=itertools.repeat(new), back=back, ahead=ahead)
+        return Windows(self.codec, sizes=itertools.repeat(new), back=back, ahead=ahead)
 
     def heard(self, context: Context, windows: Windows, codes: Tensor, *, final: bool) -> Tensor:
         """What a sentence's next codes settle, float32 (n,) on the host, perhaps nothing."""
@@ -209,11 +235,11 @@ class Engine:
         found = [torch.zeros(0)]
         while (window := windows.window(final=final)) is not None:
             with self.turns.use("codec"), self._timed(context, [len(window)]):
-                found.append(windows.joined(self._codec.samples(window)).float().cpu())
+                found.append(windows.joined(self.codec.samples(window)).float().cpu())
         return torch.cat(found)
 
     def _timed(self, context: Context, frames: Sequence[int]) -> AbstractContextManager[Work]:
-        codec = self._codec
+        codec = self.codec
         flops = sum(codec.flops(count) for count in frames)
         return stages.timed(
             context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=_name(codec.dtype)
@@ -230,10 +256,18 @@ class Engine:
 
     def _decoder(self, device: str) -> CodecDecoder:
         weights, on_model = self._weights, device == self.device
-        return CodecDecoder.from_state_dict(
-            weights.codec.config, weights.codec_state, device=device,
-            dtype=self._dtype if on_model else torch.float32, backend=self._backend if on_model else None,
-        )  # fmt: skip
+        try:
+            return CodecDecoder.from_state_dict(
+                weights.codec.config, weights.codec_state, device=device,
+                dtype=self._dtype if on_model else torch.float32, backend=self._backend if on_model else None,
+            )  # fmt: skip
+        except torch.OutOfMemoryError as error:
+            if on_model:
+                raise
+            # A request's wish is no reason to give up the rung.
+            raise InvalidOption(
+                f"there is no room for the codec on {device}", who="codec_device", fix="choose another device"
+            ) from error
 
 
 def _take(line: Line, codes: Tensor, tokens: int) -> None:

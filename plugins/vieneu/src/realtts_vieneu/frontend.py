@@ -13,7 +13,7 @@ from realtts.plan import derive_seed
 from realtts.speech import Voice
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import Sentence, sentences_of, spoken_length, unread, words_of
+from realtts_vieneu.text import Sentence, is_spoken, left_out_of, sentences_of, spoken_length, words_of
 from realtts_vieneu.utterance import DEFAULTS, LEAST, Utterance, shared
 from realtts_vieneu.voices import read_saved
 
@@ -33,6 +33,9 @@ _MOST_PER_PHONEME = 5
 """Tokens that a sentence can need: 2 s, and five for each character of its phonemes. Of 129,790 sentences that upstream
 counted half have 2.1 for each, and one in a hundred more than 4.4 (``vieneu_utils/core_utils.py``, of 12.5 frames a
 second)."""
+
+_USUAL_PER_PHONEME = 2.1
+"""Tokens for each character of the phonemes: half of those sentences need more."""
 
 _TURBO_ONLY = ("top_p", "repetition_penalty", "denoise")
 
@@ -136,19 +139,21 @@ def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utte
         codes: Of its voice.
 
     Raises:
-        VoiceUnsuitable: With the recording a prompt leaves no room for a second of speech.
+        VoiceUnsuitable: With the recording a prompt leaves no room for what it is to say.
     """
     prompts = [
         weights.reader.prompt(ask.form, ask.words, sentence.phonemes, codes, emotion=ask.emotion)
         for sentence in ask.sentences
     ]
     context = weights.sizes.context
-    longest = max(len(prompt) for prompt in prompts)
-    if longest + LEAST > context:
-        raise VoiceUnsuitable(
-            f"a prompt has {longest} tokens, {len(codes)} of them the recording's, and the model takes {context} with"
-            " the speech", who="vieneu", fix="give a shorter recording with its words, or a smaller max_chars",
-        )  # fmt: skip
+    for prompt, sentence, limit in zip(prompts, ask.sentences, ask.limits, strict=True):
+        needed = max(LEAST, min(limit, round(_USUAL_PER_PHONEME * spoken_length(sentence.phonemes))))
+        if len(prompt) + needed > context:
+            raise VoiceUnsuitable(
+                f"a prompt has {len(prompt)} tokens, {len(codes)} of them the recording's, and of the model's {context}"
+                f" too few are left for speech of about {needed}",
+                who="vieneu", fix="give a shorter recording with its words, or a smaller max_chars",
+            )  # fmt: skip
     opening = weights.reader.opening(ask.form, ask.words, emotion=ask.emotion)
     return [
         Utterance(
@@ -210,12 +215,23 @@ def _voice(weights: Weights, voice: Voice | str | None, options: VieNeuOptions) 
     if options.voices_file is None and options.saved_voice is not None:
         raise InvalidOption("saved_voice is given without voices_file", who="vieneu", fix="give both, or voice= alone")
     if isinstance(voice, Voice):
-        return (), words_of(voice.text or "")
+        return (), _sounding(voice.text or "")
     if options.voices_file is None:
         found = weights.presets.find(voice)
     else:
         found = read_saved(options.voices_file).find(options.saved_voice)
-    return found.codes, words_of(found.words)
+    return found.codes, _sounding(found.words)
+
+
+def _sounding(words: str) -> str:
+    """Phonemes of a recording's words. Of none the model would take the recording for silence."""
+    phonemes = words_of(words)
+    if not is_spoken(phonemes):
+        raise VoiceUnsuitable(
+            f"nothing in {words!r:.60} is said in Vietnamese or English", who="reference_text",
+            fix="give the words that are said in the recording, in Latin letters or digits",
+        )  # fmt: skip
+    return phonemes
 
 
 def _limits(options: VieNeuOptions, sentences: Sequence[Sentence]) -> tuple[int, ...]:
@@ -234,8 +250,8 @@ def _shared(forced: int, sentences: Sequence[Sentence]) -> tuple[int, ...]:
 
 def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) -> tuple[str, ...]:
     found = []
-    if left_out := unread(text):
-        found.append(f"Not read, for sea-g2p has no sound for it: {' '.join(left_out[:20])}")
+    if left_out := left_out_of(text):
+        found.append(left_out)
     given = "emotion" in options.model_fields_set
     if given and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
         found.append("This model was trained to read in one way: emotion was ignored.")

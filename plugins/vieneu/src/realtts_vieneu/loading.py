@@ -94,12 +94,13 @@ class Weights:
     identity: str
 
     def semantic(self) -> State | None:
-        """Tensors of w2v-bert-2.0 where the codec's file lacks them; None: it has them.
+        """Tensors of w2v-bert-2.0 where the codec's file lacks just them; None: it has them, or no encoder at all.
 
         Raises:
             CheckpointError: As `realtts.checkpoints.fetch`.
         """
-        if any(name.startswith("semantic_encoder.") for name in self.codec_state):
+        parts = {name.partition(".")[0] for name in self.codec_state}
+        if "semantic_encoder" in parts or "acoustic_encoder" not in parts:
             return None
         wanted = Checkpoint(SEMANTIC_ID.rpartition("/")[2], source=SEMANTIC_ID, licence="MIT")
         return read_state(checkpoints.fetch(wanted, [WEIGHTS])[WEIGHTS])
@@ -152,7 +153,7 @@ def open_checkpoint(found: Found) -> Weights:
     model = TensorFile(files[WEIGHTS])
     check_shapes(model.shapes, sizes, f"file {WEIGHTS!r}")
     packed = sound.first(CODEC, PACKED_CODEC)
-    codec = read_codec_sizes(read_json(sound["config.json"]) if packed.name == CODEC else {})
+    codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
     return Weights(
         configuration=found.configuration,
         sizes=sizes,
@@ -183,6 +184,14 @@ def read_json(path: Path) -> dict[str, Any]:
             f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
         ) from error
     return content
+
+
+def _codec_config(files: Files) -> dict[str, Any]:
+    if "config.json" not in files:
+        raise CheckpointMissing(
+            "it lies without the codec's config.json", who=f"file {CODEC!r}", fix="put that file beside it"
+        )
+    return read_json(files["config.json"])
 
 
 def _codec(folder: Path | None, *, turbo: bool, report: Callable[[Event], None] | None) -> Files:

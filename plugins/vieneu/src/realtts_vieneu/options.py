@@ -12,7 +12,7 @@ __all__ = ["VieNeuOptions"]
 
 
 class VieNeuOptions(Options):
-    """Upstream's parameters; None takes what the checkpoint says, else upstream's default for its configuration."""
+    """Upstream's parameters; None takes upstream's default for the model."""
 
     temperature: float | None = Field(None, gt=0.0, le=10.0, description="Of the sampling; none given: 1, v3 0.8.")
     top_k: int | None = Field(

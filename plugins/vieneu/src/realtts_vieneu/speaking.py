@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["live", "whole"]
 
+_SLOTS = 16_384
+"""Most slots of the cache of sentences that are drawn together: eight of the longest, more of shorter ones."""
+
 
 def whole(
     context: Context,
@@ -49,14 +52,16 @@ def whole(
     lines = [[Line(u, stop) for u in those] for those, stop in zip(utterances, cancelled, strict=True)]
     waiting = set(range(len(lines)))
     for group in _alike([line for those in lines for line in those]):
-        for _ in engine.draw(context, group):
-            pass
+        if wanted := [line for line in group if not line.cancelled()]:
+            for _ in engine.draw(context, wanted):
+                pass
         for row in sorted(waiting):
-            if cancelled[row]():
-                waiting.discard(row)
-            elif all(line.ended for line in lines[row]):
-                waiting.discard(row)
-                yield row, _chunk(asks[row], _joined(context, engine, asks[row], lines[row]), lines[row])
+            if not all(line.ended for line in lines[row]):
+                continue
+            waiting.discard(row)
+            samples = _joined(context, engine, asks[row], lines[row])
+            if not cancelled[row]():
+                yield row, _chunk(asks[row], samples, lines[row])
 
 
 def live(
@@ -112,21 +117,37 @@ def _windows(engine: Engine, ask: Ask) -> Windows:
 def _alike(lines: Sequence[Line]) -> Iterator[list[Line]]:
     """Sentences that are drawn together, those with about the same limit: the rows of a group wait for its longest."""
     order = sorted(lines, key=lambda line: -line.utterance.most)
-    for begin in range(0, len(order), TOGETHER):
-        yield order[begin : begin + TOGETHER]
+    while order:
+        count = _fitting(order, TOGETHER)
+        yield order[:count]
+        order = order[count:]
 
 
 def _growing(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
     """One sentence, then two, four, and so on."""
     begin, size = 0, 1
     while begin < len(lines):
-        yield lines[begin : begin + size]
-        begin, size = begin + size, min(2 * size, TOGETHER)
+        count = _fitting(lines[begin:], size)
+        yield lines[begin : begin + count]
+        begin, size = begin + count, min(2 * size, TOGETHER)
+
+
+def _fitting(lines: Sequence[Line], most: int) -> int:
+    """How many of the first lines go together: rows of the cache are as long as the longest prompt and limit need."""
+    prompt = limit = 0
+    for count, line in enumerate(lines[:most]):
+        prompt, limit = max(prompt, len(line.utterance.ids)), max(limit, line.utterance.most)
+        if count and (count + 1) * (prompt + limit) > _SLOTS:
+            return count
+    return min(most, len(lines))
 
 
 def _joined(context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]) -> NDArray[np.float32]:
     """Sentences with the pauses between them."""
-    sounds = [samples.numpy() for samples in engine.sounds(context, [line.taken() for line in lines])]
+    codes = [line.taken() for line in lines]
+    sounds = [samples.numpy() for samples in engine.sounds(context, codes, lines[0].cancelled)]
+    if not sounds:
+        return np.zeros(0, np.float32)
     silence = _silence(ask)
     between = [(silence, sound) for sound in sounds[1:]]
     return np.concatenate([sounds[0], *itertools.chain.from_iterable(between)])

@@ -25,6 +25,7 @@ __all__ = [
     "Sentence",
     "cut_words",
     "is_spoken",
+    "left_out_of",
     "normalised",
     "phonemes_of",
     "sentences_of",
@@ -45,6 +46,7 @@ _LANGUAGE = "vi"
 """Of the rules by which sentences are found; sea-g2p finds out by itself which words are English."""
 
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
+_LINES = re.compile(r"[\r\n]+")
 _TAGGED = re.compile(r"<en>.*?</en>", re.DOTALL)
 _TAG = re.compile(r"</?en>")
 _JOINER = "\u2060"
@@ -78,8 +80,8 @@ def sentences_of(text: str, max_chars: int) -> list[Sentence]:
     """
     found: list[str] = []
     text = cut_words(text)
-    for start, end in texts.paragraphs(text):
-        found += _packed(list(_normalised(text[start:end])), max_chars)
+    for line in _LINES.split(text):  # as upstream: what stands on lines of its own, such as a list, is said apart
+        found += _packed(list(_normalised(line)), max_chars)
     ended = [_sea().punc_norm(sentence) for sentence in found]
     spoken = [Sentence(sentence, phonemes) for sentence in ended if is_spoken(phonemes := phonemes_of(sentence))]
     if not spoken:
@@ -128,6 +130,12 @@ def unread(text: str) -> tuple[str, ...]:
     """Letters, digits and pictures of a text that the normaliser leaves out without a word, each once."""
     letters = [char for char in dict.fromkeys(text) if char.isalnum() or unicodedata.category(char) == "So"]
     return tuple(char for char in letters if not normalised(char))
+
+
+def left_out_of(text: str) -> str:
+    """What to tell a user whose text has signs without a sound; empty if it has none."""
+    found = unread(text)
+    return f"Not read, for sea-g2p has no sound for it: {' '.join(found[:20])}" if found else ""
 
 
 def _normalised(paragraph: str) -> Iterator[str]:

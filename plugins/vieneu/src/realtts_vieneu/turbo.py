@@ -23,7 +23,7 @@ from realtts.speech import Chunk, Voice, VoiceInfo
 from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
 from realtts_vieneu.files import GRAPHS
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import cut_words, is_spoken
+from realtts_vieneu.text import cut_words, is_spoken, left_out_of
 from realtts_vieneu.upstream import module
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ _NOT_HERE = (
     "silence",
     "codec_device",
     "speech_only",
+    "lookback",
+    "look_ahead",
 )
 _VOICES = "voices_v3_turbo.json"
 _CUE = "<|emotion_"
@@ -118,9 +120,9 @@ class Turbo:
         options = request.options if isinstance(request.options, VieNeuOptions) else VieNeuOptions()
         if given := [name for name in _NOT_HERE if name in options.model_fields_set]:
             raise InvalidOption(f"{given[0]} is given", who="vieneu v3", fix="leave it out: v3 Turbo has no such thing")
-        sentences, gaps = self._sentences(request.text, options.max_chars)
+        sentences = self._sentences(request.text, options.max_chars)
         voice = self._voice(context, request.voice, denoise=options.denoise)
-        return self._spoken(context, request, options, list(zip(sentences, [0.0, *gaps], strict=True)), voice)
+        return self._spoken(context, request, options, sentences, voice)
 
     def _spoken(
         self,
@@ -131,19 +133,24 @@ class Turbo:
         voice: _Known,
     ) -> Iterator[Chunk]:
         limits = self._limits(context, request, options, [phonemes for phonemes, _ in sentences])
-        dice, held, cut = _Dice(request.seed), np.zeros(0, np.float32), False
+        dice, held, counted, cut = _Dice(request.seed), np.zeros(0, np.float32), 0, False
         for (phonemes, gap), limit in zip(sentences, limits, strict=True):
             frames = 0
             for samples in self._frames(dice, options, phonemes, limit, voice):
                 if request.cancelled():
                     return
                 if len(held):
-                    yield Chunk(held, RATE, tokens=len(held) // _FRAME)
+                    yield Chunk(held, RATE, tokens=counted)
                 silent = self._sound.pause_pad_samples(held, samples, RATE, gap) if gap and not frames else 0
                 held = np.concatenate([np.zeros(silent, np.float32), samples]).astype(np.float32)
-                frames += len(samples) // _FRAME
+                counted = len(samples) // _FRAME
+                frames += counted
             cut = cut or frames >= limit
-        yield Chunk(held, RATE, tokens=len(held) // _FRAME, finish_reason="length" if cut else "stop")
+        left_out = left_out_of(request.text)
+        yield Chunk(
+            held, RATE, tokens=counted, finish_reason="length" if cut else "stop",
+            warnings=(left_out,) if left_out else (),
+        )  # fmt: skip
 
     def _frames(
         self, dice: _Dice, options: VieNeuOptions, phonemes: str, limit: int, voice: _Known
@@ -162,19 +169,21 @@ class Turbo:
                 return
             yield np.asarray(samples, np.float32)
 
-    def _sentences(self, text: str, max_chars: int) -> tuple[list[str], list[float]]:
-        """Phonemes of the sentences, and seconds between them."""
+    def _sentences(self, text: str, max_chars: int) -> list[tuple[str, float]]:
+        """Phonemes of the sentences that have any, and the seconds before each; none before the first."""
         # What looks like the engine's own tokens is text; its cues in brackets ("[cười]") are not.
         chunks, gaps = self._text.normalize_to_chunks_v3_with_gaps(
             cut_words(text.replace("<|", "< |")), max_chars=max_chars
         )
         found = [self._text.phonemize_text_with_emotions(chunk) for chunk in chunks]
-        if not any(_CUE in phonemes or is_spoken(phonemes) for phonemes in found):
+        before = [0.0, *self._sound.gaps_to_silence(gaps)][: len(found)]
+        spoken = [pair for pair in zip(found, before, strict=True) if _CUE in pair[0] or is_spoken(pair[0])]
+        if not spoken:
             raise UnspeakableText(
                 "there is nothing in it that is said in Vietnamese or English", who="vieneu v3",
                 fix="write it in Latin letters or digits",
             )  # fmt: skip
-        return found, list(self._sound.gaps_to_silence(gaps))
+        return [(spoken[0][0], 0.0), *spoken[1:]]
 
     def _limits(self, context: Context, request: Request, options: VieNeuOptions, sentences: list[str]) -> list[int]:
         """Most frames of each sentence. The engine cannot be kept from ending sooner, even for a benchmark."""
