@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch.utils.hooks import RemovableHandle
 
-__all__ = ["ISLANDS", "NORMS", "Precision", "Rule", "apply_policy", "check_finite"]
+__all__ = ["ISLANDS", "NORMS", "Precision", "Rule", "apply_policy", "check_finite", "name_of"]
 
 _FIX = "set dtype='float32' (REALTTS_DTYPE=float32)"
 _CASTABLE = frozenset({torch.float32, torch.bfloat16, torch.float16})
@@ -162,7 +162,7 @@ def apply_policy(
     parts = list(_walk(module, "", () if base is torch.float32 else tuple(policy), base, None))
     _refuse_shared(parts)
     done = Precision(
-        dtypes={part.name: _short(part.dtype) for part in parts if part.reported},
+        dtypes={part.name: name_of(part.dtype) for part in parts if part.reported},
         islands=tuple(part.name for part in parts if part.is_border and part.outside is not None),
         _kept=keep,
     )
@@ -217,8 +217,8 @@ def _refuse_shared(parts: Iterable[_Part]) -> None:
             first = owners.setdefault(id(tensor), part)
             if tensor.dtype in _CASTABLE and first.dtype != part.dtype:
                 raise AccelError(
-                    f"{name!r} is shared by {first.name!r} ({_short(first.dtype)}) and {part.name!r} "
-                    f"({_short(part.dtype)})",
+                    f"{name!r} is shared by {first.name!r} ({name_of(first.dtype)}) and {part.name!r} "
+                    f"({name_of(part.dtype)})",
                     who="precision",
                     fix=f"give both one type in the policy, or {_FIX}",
                 )
@@ -275,5 +275,6 @@ def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     return found
 
 
-def _short(dtype: torch.dtype) -> str:
+def name_of(dtype: torch.dtype) -> str:
+    """A type's name as settings and status have it, such as ``"bfloat16"``."""
     return str(dtype).removeprefix("torch.")

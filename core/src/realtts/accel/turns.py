@@ -36,6 +36,11 @@ class Turns:
         """Whether weights move."""
         return self._turns is not None
 
+    @property
+    def details(self) -> dict[str, object]:
+        """For the status: why there are no graphs, where weights move."""
+        return {"no_cuda_graphs": "cpu_offload moves the weights"} if self.offloaded else {}
+
     def add(self, name: str, part: object) -> None:
         """A part whose weights lie on the device; with offloading they leave it now."""
         if self._turns is not None:

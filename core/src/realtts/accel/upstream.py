@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from realtts.checkpoints.reading import FIX
 from realtts.errors import CheckpointMismatch
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Unfilled", "fill", "put_tensor", "quiet", "seeded", "with_names"]
 
-_FIX = "fetch the checkpoint again, or check that all files are of one model"
 _AFFAIRS = (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning)
 
 
@@ -79,7 +79,7 @@ def with_names(function: Any, **names: Any) -> Any:
     return other
 
 
-def fill(network: nn.Module, state: State, device: str, who: str, *, prefix: str = "", fix: str = _FIX) -> None:
+def fill(network: nn.Module, state: State, device: str, who: str, *, prefix: str = "", fix: str = FIX) -> None:
     """Give a network all tensors of a state, in float32, and make it ready for inference.
 
     Args:

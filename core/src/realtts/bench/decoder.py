@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.accel.decoder import DecodeLoop, Decoder, DecoderConfig, Prompt
+from realtts.accel.precision import name_of
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
 from realtts.bench.facts import machine_facts, now
 from realtts.bench.floor import torch_rates
@@ -135,7 +136,7 @@ def _compared(
         "precision": decoder.precision.weights,
         "rows": rows,
         "kernel": decoder.kernel.name,
-        "kv": str(decoder.kv_dtype).removeprefix("torch."),
+        "kv": name_of(decoder.kv_dtype),
         "step_s": median["ours"],
         "spread_s": [min(seconds["ours"]), max(seconds["ours"])],
         "transformers_s": median["reference"],

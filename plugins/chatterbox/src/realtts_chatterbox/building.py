@@ -13,7 +13,8 @@ import torch
 
 from realtts.accel.tensorfile import shapes_of
 from realtts.accel.upstream import Unfilled, put_tensor
-from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes, mismatch
+from realtts.checkpoints.reading import mismatch
+from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
 from realtts_chatterbox.upstream import module, quiet
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.accel.precision import name_of
 from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, Piece, never
 from realtts_chatterbox.noise import Noise
 from realtts_chatterbox.packing import bucket
@@ -69,7 +70,7 @@ class Codec:
         fused: bool = False,
     ) -> None:
         self._device, self._turbo, self.dtype = torch.device(device), turbo, dtype
-        self._dtype_name = str(dtype).removeprefix("torch.")
+        self._dtype_name = name_of(dtype)
         self.flow = Flow.from_state_dict(
             flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts import stages
+from realtts.accel.precision import name_of
 from realtts.accel.sampling import SamplingParams
 from realtts_chatterbox.network import T3
 from realtts_chatterbox.utterance import Utterance
@@ -62,7 +63,7 @@ class Engine:
         return {
             "weights": decoder.precision.weights,
             "kernel": decoder.kernel.name,
-            "kv_dtype": str(decoder.kv_dtype).removeprefix("torch."),
+            "kv_dtype": name_of(decoder.kv_dtype),
             "cuda_graphs": self._graphs,
         }
 

@@ -9,11 +9,12 @@ import torch
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, read_pickled, read_state, shapes_of, unreadable
+from realtts.checkpoints.reading import mismatch
 from realtts.errors import CheckpointMissing
 from realtts_chatterbox.building import check, empty_s3gen, empty_t3, empty_voice_encoder, fill
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.files import FILES, T3_FILES, kind_of, known_kind
-from realtts_chatterbox.sizes import mismatch, s3gen_sizes, t3_sizes
+from realtts_chatterbox.sizes import s3gen_sizes, t3_sizes
 from realtts_chatterbox.text import TextReader
 
 if TYPE_CHECKING:

@@ -147,9 +147,8 @@ class Optimized:
             **_attention(context, model.engine, model.codec),
             "compile": False,  # nothing is: what is fused is fused by hand
             "offload": model.turns.offloaded,
+            **model.turns.details,
         }
-        if model.turns.offloaded:
-            details["no_cuda_graphs"] = "cpu_offload moves the weights"
         context.report(Event("optimization.details", data=details))
 
     @hookimpl

@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.errors import CheckpointMismatch
+from realtts.checkpoints.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     Shapes = Mapping[str, tuple[int, ...]]
 
-__all__ = ["HEAD_SIZE", "S3GenSizes", "T3Sizes", "mismatch", "s3gen_sizes", "t3_sizes"]
+__all__ = ["HEAD_SIZE", "S3GenSizes", "T3Sizes", "s3gen_sizes", "t3_sizes"]
 
 HEAD_SIZE = 64
 
@@ -101,11 +101,6 @@ def s3gen_sizes(shapes: Shapes, who: str = "S3Gen") -> S3GenSizes:
         blocks=_count(shapes, estimator + r"down_blocks\.0\.1\.(\d+)\."),
         vocoder_width=_shape(shapes, "mel2wav.conv_pre.bias", who, 1)[0],
     )
-
-
-def mismatch(what: str, who: str) -> CheckpointMismatch:
-    """The error for a file whose tensors are not the network's."""
-    return CheckpointMismatch(what, who=who, fix="fetch the checkpoint again, or check that all files are of one model")
 
 
 def _shape(shapes: Shapes, name: str, who: str, dimensions: int) -> tuple[int, ...]:

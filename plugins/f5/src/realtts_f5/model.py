@@ -11,6 +11,7 @@ import torch
 from realtts.accel.attention import choose
 from realtts.accel.compile import compiled
 from realtts.accel.finite import check_finite
+from realtts.accel.precision import name_of
 from realtts.accel.rungs import graphs_of
 from realtts.errors import CheckpointCorrupt, NotFinite
 from realtts.events import Event
@@ -93,7 +94,7 @@ def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) ->
     )
     backend = graphs_of(context)
     model.graphs = None if backend is None else Graphs(model.network, backend=backend)
-    data = {**_attention(context, dtype), "cuda_graphs": backend is not None, "dtype": _name(dtype)}
+    data = {**_attention(context, dtype), "cuda_graphs": backend is not None, "dtype": name_of(dtype)}
     context.report(Event("optimization.details", data=data))
 
 
@@ -125,7 +126,3 @@ def check_output(model: OptimizedModel, tensor: Tensor, dtype: torch.dtype) -> N
             "with its weights the speech is NaN or infinite, in float32 too",
             who=f"file {model.files.weights.name!r}", fix="fetch it again from the model's source, or use another",
         ) from error  # fmt: skip
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

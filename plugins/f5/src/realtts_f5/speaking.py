@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.accel.precision import name_of
 from realtts_f5.frontend import prepare
 from realtts_f5.join import spoken
 from realtts_f5.mel import log_mel
@@ -155,7 +156,7 @@ def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelle
     recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in distinct.items()}
     items = [_item(job, recordings[job.row]) for job in jobs]
     rows = 2 if plan.guidance else 1
-    with stages.timed(context, "flow", dtype=str(network.dtype).removeprefix("torch.")) as work:
+    with stages.timed(context, "flow", dtype=name_of(network.dtype)) as work:
         schedule = times(plan.steps, plan.sway)
         found = solve(network, items, times=schedule, guidance=plan.guidance, cancelled=cancelled, graphs=model.graphs)
         work.add(steps=plan.steps, flops=plan.steps * sum(network.flops(item.frames, rows) for item in items))

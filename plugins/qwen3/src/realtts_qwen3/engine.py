@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts import stages
+from realtts.accel.precision import name_of
 from realtts_qwen3.codec import CodecDecoder, CodecState
 from realtts_qwen3.network import Talker
 from realtts_qwen3.runaway import Watch
@@ -136,8 +137,8 @@ class Engine:
         return {
             "weights": decoder.precision.weights,
             "kernel": decoder.kernel.name,
-            "kv_dtype": _name(decoder.kv_dtype),
-            "codec_dtype": _name(self.decoder.dtype),
+            "kv_dtype": name_of(decoder.kv_dtype),
+            "codec_dtype": name_of(self.decoder.dtype),
             "cuda_graphs": self._graphs,
         }
 
@@ -216,7 +217,7 @@ class Engine:
 
     def _samples(self, context: Context, rows: Sequence[_Row], frames: int) -> list[NDArray[np.float32]]:
         codes = torch.stack([row.codes() for row in rows])
-        dtype = _name(self.decoder.dtype)
+        dtype = name_of(self.decoder.dtype)
         cost = {"flops": self.decoder.flops(frames * len(rows)), "bytes": self.decoder.bytes_read}
         with self.turns.use("codec"), stages.timed(context, "codec", steps=frames * len(rows), dtype=dtype, **cost):
             state = rows[0].state if len(rows) == 1 else CodecState.stack([row.state for row in rows])
@@ -274,7 +275,3 @@ class _Row:
         if self._reason is None and self._watch is not None and self._watch.is_silent(sound):
             self._reason = "length"
         return self._reason
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, Tensors
-from realtts.errors import CheckpointCorrupt, CheckpointMissing
+from realtts.checkpoints.reading import mismatch, read_json
+from realtts.errors import CheckpointMissing
 from realtts_qwen3.files import CODEC, FILES, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
-from realtts_qwen3.sizes import mismatch, read_codec_sizes, read_sizes
+from realtts_qwen3.sizes import read_codec_sizes, read_sizes
 from realtts_qwen3.text import TextReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from realtts.checkpoints import Files
     from realtts.events import Event
@@ -103,23 +102,6 @@ def open_checkpoint(files: Files) -> Weights:
     )
     defaults = MappingProxyType(read_json(files["generation_config.json"]))
     return Weights(files, sizes, codec, defaults, states, reader, identity)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a configuration file.
-
-    Raises:
-        CheckpointCorrupt: It cannot be read, or is no table.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("it is no table")
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointCorrupt(
-            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
-        ) from error
-    return content
 
 
 def _check(file: TensorFile, wanted: Mapping[str, tuple[int, ...]], name: str) -> None:

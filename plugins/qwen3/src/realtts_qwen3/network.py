@@ -14,12 +14,12 @@ import torch
 from realtts.accel.decoder import Decoder, DecoderConfig, Loops, Rope
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
 from realtts.accel.tensorfile import rows_of
+from realtts.checkpoints.reading import mismatch
 from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
 from realtts_qwen3.frames import FrameLoop, Frames, first_params, other_params
 from realtts_qwen3.predictor import CodePredictor
 from realtts_qwen3.prompt import Prompts, Utterance
 from realtts_qwen3.shapes import model_shapes
-from realtts_qwen3.sizes import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence

@@ -92,9 +92,8 @@ class Optimized:
             backend=graphs_of(context),
             turns=turns_of(context),
         )
-        details = {**model.engine.details, **attention_of(context, model.engine.talker.decoder).details()}
-        if model.engine.turns.offloaded:
-            details["no_cuda_graphs"] = "cpu_offload moves the weights"
+        attention = attention_of(context, model.engine.talker.decoder).details()
+        details = {**model.engine.details, **attention, **model.engine.turns.details}
         context.report(Event("optimization.details", data=details))
 
     @hookimpl

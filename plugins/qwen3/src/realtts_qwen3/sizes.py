@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from realtts.errors import CheckpointMismatch
+from realtts.checkpoints.reading import mismatch, understood
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-T = TypeVar("T")
-
-__all__ = ["Backbone", "CodecSizes", "Ids", "Sizes", "SpeakerSizes", "mismatch", "read_codec_sizes", "read_sizes"]
+__all__ = ["Backbone", "CodecSizes", "Ids", "Sizes", "SpeakerSizes", "read_codec_sizes", "read_sizes"]
 
 GROUPS = 16
 """Codes of a frame."""
@@ -183,7 +181,8 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
     kind = config.get("tts_model_type")
     if kind not in KINDS:
         raise mismatch(f"tts_model_type is {kind!r}, expected one of {', '.join(KINDS)}", who)
-    return _reading(lambda: _sizes(config, str(kind)), who)
+    with understood(who):
+        return _sizes(config, str(kind))
 
 
 def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokenizer/config.json'") -> CodecSizes:
@@ -198,22 +197,15 @@ def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokeniz
     """
     if config.get("model_type") != _CODEC:
         raise mismatch(f"model_type is {config.get('model_type')!r}, only {_CODEC!r} is supported", who)
-    return _reading(
-        lambda: CodecSizes(
+    with understood(who):
+        return CodecSizes(
             decoder=MappingProxyType(dict(config["decoder_config"])),
             encoder=MappingProxyType(dict(config["encoder_config"])),
             groups=int(config["encoder_valid_num_quantizers"]),
             samples_per_frame=int(config["decode_upsample_rate"]),
             sample_rate=int(config["output_sample_rate"]),
             config=MappingProxyType(dict(config)),
-        ),
-        who,
-    )
-
-
-def mismatch(what: str, who: str) -> CheckpointMismatch:
-    """The error for a file that is not of this model."""
-    return CheckpointMismatch(what, who=who, fix="fetch the checkpoint again, or check that all files are of one model")
+        )
 
 
 def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
@@ -281,13 +273,3 @@ def _speaker(config: Mapping[str, Any]) -> SpeakerSizes:
 
 def _named(table: Any) -> Mapping[str, int]:
     return MappingProxyType({str(name).lower(): int(number) for name, number in (table or {}).items()})
-
-
-def _reading(read: Callable[[], T], who: str) -> T:
-    """What is read; a fault in it is told as the file's."""
-    try:
-        return read()
-    except KeyError as error:
-        raise mismatch(f"the entry {error} is missing", who) from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise mismatch(f"it cannot be understood: {error}", who) from error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.accel.precision import name_of
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
 from realtts_vieneu.network import ROWS, SpeechLM
@@ -111,10 +112,10 @@ class Engine:
         return {
             "weights": decoder.precision.weights,
             "kernel": decoder.kernel.name,
-            "kv_dtype": _name(decoder.kv_dtype),
+            "kv_dtype": name_of(decoder.kv_dtype),
             "head": self.lm.outputs.kind,
             "codec_device": self._place,
-            "codec_dtype": _name(self.codec.dtype),
+            "codec_dtype": name_of(self.codec.dtype),
             "cuda_graphs": self._backend is not None,
         }
 
@@ -201,7 +202,7 @@ class Engine:
     def _rate(self) -> str:
         """The type whose products bound a step: quantized ones are no slower than bfloat16's."""
         decoder = self.lm.decoder
-        return "bfloat16" if decoder.precision.weights in {"int8", "int4"} else _name(decoder.kv_dtype)
+        return "bfloat16" if decoder.precision.weights in {"int8", "int4"} else name_of(decoder.kv_dtype)
 
     # -- sound -------------------------------------------------------------------------------------------------------
 
@@ -242,7 +243,7 @@ class Engine:
         codec = self.codec
         flops = sum(codec.flops(count) for count in frames)
         return stages.timed(
-            context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=_name(codec.dtype)
+            context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=name_of(codec.dtype)
         )
 
     # -- weights -----------------------------------------------------------------------------------------------------
@@ -274,7 +275,3 @@ def _take(line: Line, codes: Tensor, tokens: int) -> None:
     if len(codes):
         line.codes.append(codes)
     line.tokens += tokens
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

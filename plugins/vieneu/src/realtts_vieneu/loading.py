@@ -8,14 +8,14 @@ guessed: of a published checkpoint it is known, and of any other a file ``realtt
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, read_state
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
+from realtts.checkpoints.reading import read_json
+from realtts.errors import CheckpointMismatch, CheckpointMissing
 from realtts.spec import Checkpoint
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from realtts.events import Event
     from realtts_vieneu.configurations import Configuration
 
-__all__ = ["Found", "Weights", "fetch", "open_checkpoint", "read_json", "why_turbo"]
+__all__ = ["Found", "Weights", "fetch", "open_checkpoint", "why_turbo"]
 
 
 @dataclass(frozen=True)
@@ -167,23 +167,6 @@ def open_checkpoint(found: Found) -> Weights:
         presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
         identity=sound.identity(CODEC, PACKED_CODEC),
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a configuration file.
-
-    Raises:
-        CheckpointCorrupt: It cannot be read, or is no table.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("it is no table")
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointCorrupt(
-            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
-        ) from error
-    return content
 
 
 def _codec_config(files: Files) -> dict[str, Any]:

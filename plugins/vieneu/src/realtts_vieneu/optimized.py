@@ -166,9 +166,7 @@ def _engine(context: Context, model: OptimizedModel, ask: Ask) -> Engine:
 
 
 def _tell(context: Context, engine: Engine) -> None:
-    details = {**engine.details, **attention_of(context, engine.lm.decoder).details()}
-    if engine.turns.offloaded:
-        details["no_cuda_graphs"] = "cpu_offload moves the weights"
+    details = {**engine.details, **attention_of(context, engine.lm.decoder).details(), **engine.turns.details}
     context.report(Event("optimization.details", data=details))
 
 

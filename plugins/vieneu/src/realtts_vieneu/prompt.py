@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
+from realtts.checkpoints.reading import mismatch
 from realtts.errors import CheckpointCorrupt
 from realtts_vieneu.configurations import CODES
-from realtts_vieneu.sizes import mismatch
 from realtts_vieneu.utterance import SpeechIds
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts_vieneu.sizes import mismatch
+from realtts.checkpoints.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

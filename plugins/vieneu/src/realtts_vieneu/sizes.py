@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import CheckpointMismatch
+from realtts.checkpoints.reading import mismatch, understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,17 +63,8 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
     """
     if config.get("model_type") not in FAMILIES:
         raise mismatch(f"model_type is {config.get('model_type')!r}, expected one of {', '.join(FAMILIES)}", who)
-    try:
+    with understood(who):
         return _sizes(config)
-    except KeyError as error:
-        raise mismatch(f"the entry {error} is missing", who) from error
-    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise mismatch(f"it cannot be understood: {error}", who) from error
-
-
-def mismatch(what: str, who: str) -> CheckpointMismatch:
-    """The error for a file that is not of this model."""
-    return CheckpointMismatch(what, who=who, fix="fetch the checkpoint again, or check that all files are of one model")
 
 
 def _sizes(config: Mapping[str, Any]) -> Sizes:

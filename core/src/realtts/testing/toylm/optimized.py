@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from realtts import stages
 from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt
+from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.events import Event
@@ -106,7 +107,7 @@ class LoopEngine:
             "attention": "sdpa",
             "weights": self._decoder.precision.weights,
             "kernel": self._decoder.kernel.name,
-            "kv_dtype": str(self._decoder.kv_dtype).removeprefix("torch."),
+            "kv_dtype": name_of(self._decoder.kv_dtype),
             "cuda_graphs": self._backend is not None,
         }
 
