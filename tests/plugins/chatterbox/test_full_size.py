@@ -10,7 +10,6 @@ import torch
 
 from realtts import RealProvider
 from realtts_chatterbox import loading, spec
-from realtts_chatterbox.conditioning import to_upstream
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
@@ -18,6 +17,7 @@ from realtts_chatterbox.network import T3
 from realtts_chatterbox.reference import draw
 from realtts_chatterbox.testing import write_random_checkpoint
 from realtts_chatterbox.utterance import STOP
+from realtts_chatterbox.voices import to_upstream
 
 pytestmark = pytest.mark.slow
 

@@ -147,7 +147,7 @@ def test_a_voice_is_computed_once_for_every_process(make, recording, monkeypatch
     def never(*_):
         pytest.fail("the encoders were read")
 
-    monkeypatch.setattr("realtts_chatterbox.optimized.read_encoders", never)
+    monkeypatch.setattr("realtts_chatterbox.model.read_encoders", never)
     tts = make(**EXACT)
     again = tts.generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
     np.testing.assert_array_equal(again.samples, first.samples)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from realtts.stages import StageLog
-from realtts_chatterbox.conditioning import to_upstream
 from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
@@ -19,6 +18,7 @@ from realtts_chatterbox.plain import heard, sound_of
 from realtts_chatterbox.reference import draw
 from realtts_chatterbox.replay import logits_along, scores_at
 from realtts_chatterbox.upstream import quiet
+from realtts_chatterbox.voices import to_upstream
 
 KINDS = ("english", "multilingual", "turbo")
 TEXT = "Hello there, my friend."

@@ -8,7 +8,6 @@ import torch
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import loading
-from realtts_chatterbox.conditioning import to_upstream
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
@@ -16,6 +15,7 @@ from realtts_chatterbox.network import T3
 from realtts_chatterbox.reference import draw
 from realtts_chatterbox.upstream import quiet
 from realtts_chatterbox.utterance import START, STOP
+from realtts_chatterbox.voices import to_upstream
 
 OPTIONS = {
     "as upstream": {},

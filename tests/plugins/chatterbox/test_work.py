@@ -10,7 +10,7 @@ from realtts import RealProvider
 from realtts.bench.floor import floor_of
 from realtts_chatterbox import spec
 from realtts_chatterbox.estimator import BINS, Estimator
-from realtts_chatterbox.packing import Layout, Packing
+from realtts_chatterbox.layout import Layout, Packing
 from realtts_chatterbox.vocoder import Vocoder
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realtts.spec import ProviderSpec
-from realtts.testing import ProviderConformance
+from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts_f5 import spec as own
 
 if TYPE_CHECKING:
@@ -40,10 +40,15 @@ class TestPlain(ProviderConformance):
         return {"nfe_step": 4, "short_first_chunk": False}
 
 
-class TestOptimized(TestPlain):
+class TestOptimized(OptimizedConformance, TestPlain):
     """The variant that is used by default."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own."""
         return own
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Of a quantized or half network a batch equals its requests less closely."""
+        return {"device": "cpu", "threads": 1, "dtype": "float32"}

@@ -21,7 +21,7 @@ from realtts_f5.text import Vocabulary
 LONG = "I do not really care what you call me. I have been a silent spectator, watching species evolve. " * 6
 
 
-def plan_of(
+def ask_of(
     recording,
     text,
     *,
@@ -107,23 +107,23 @@ def _at_once(function, *given):
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_chunks_and_lengths_are_upstreams(upstreams, recording, tmp_path, text, options) -> None:
     """The same symbols, samples and durations reach the network."""
-    plan = plan_of(recording, text, **options)
+    ask = ask_of(recording, text, **options)
     expected = upstreams(tmp_path, text, **options)
     vocabulary = Vocabulary(None)
-    assert len(plan.chunks) == len(expected)
-    for chunk, (symbols, duration, cond) in zip(plan.chunks, expected, strict=True):
+    assert len(ask.chunks) == len(expected)
+    for chunk, (symbols, duration, cond) in zip(ask.chunks, expected, strict=True):
         assert chunk.ids == vocabulary.ids(symbols)
-        assert chunk.frames == max(duration, len(symbols) + 1, plan.reference.frames + 1)
-        assert np.array_equal(plan.reference.samples, cond[0].numpy())
+        assert chunk.frames == max(duration, len(symbols) + 1, ask.reference.frames + 1)
+        assert np.array_equal(ask.reference.samples, cond[0].numpy())
 
 
 @pytest.mark.parametrize("text", ["word " * 1000, "字" * 5000, "x" * 5000], ids=["words", "chinese", "one word"])
 def test_text_without_punctuation_is_divided(recording, text) -> None:
     """5,000 characters with nowhere to pause; every part is of a length that the models know."""
-    plan = plan_of(recording, text)
-    assert len(plan.chunks) > 5
-    assert max(chunk.frames for chunk in plan.chunks) <= 30 * 24_000 // 256
-    assert "".join("".join(chunk.text for chunk in plan.chunks).split()) == "".join(text.split())
+    ask = ask_of(recording, text)
+    assert len(ask.chunks) > 5
+    assert max(chunk.frames for chunk in ask.chunks) <= 30 * 24_000 // 256
+    assert "".join("".join(chunk.text for chunk in ask.chunks).split()) == "".join(text.split())
 
 
 def test_noise_is_of_seed_and_index_alone() -> None:
@@ -142,41 +142,41 @@ def test_noise_is_of_seed_and_index_alone() -> None:
 @pytest.mark.parametrize(("quality", "steps"), [("fast", 7), ("balanced", 16), ("full", 32)])
 def test_quality_says_what_it_sets(recording, quality, steps) -> None:
     """Fewer steps are never silent; an explicit number wins."""
-    plan = plan_of(recording, "Hello there.", quality=quality)
-    assert plan.steps == steps
-    assert [f"{steps} solver steps" in warning for warning in plan.warnings] == [True] * (quality != "full")
-    given = plan_of(recording, "Hello there.", quality=quality, nfe_step=10)
+    ask = ask_of(recording, "Hello there.", quality=quality)
+    assert ask.steps == steps
+    assert [f"{steps} solver steps" in warning for warning in ask.warnings] == [True] * (quality != "full")
+    given = ask_of(recording, "Hello there.", quality=quality, nfe_step=10)
     assert (given.steps, given.warnings) == (10, ())
 
 
 def test_forced_frames_are_obeyed(recording) -> None:
     """A benchmark's number of frames is that of all chunks together."""
-    plan = plan_of(recording, LONG, forced=4000)
-    assert len(plan.chunks) > 1
-    assert abs(sum(chunk.frames - plan.reference.hops for chunk in plan.chunks) - 4000) <= len(plan.chunks)
-    one = plan_of(recording, "Hello there, my friend.", forced=469)
+    ask = ask_of(recording, LONG, forced=4000)
+    assert len(ask.chunks) > 1
+    assert abs(sum(chunk.frames - ask.reference.hops for chunk in ask.chunks) - 4000) <= len(ask.chunks)
+    one = ask_of(recording, "Hello there, my friend.", forced=469)
     assert one.chunks[0].frames - one.reference.hops == 469
 
 
 def test_what_the_vocabulary_lacks_is_told(recording) -> None:
     """A few symbols are a warning, nothing but them an error."""
-    assert "☃" in plan_of(recording, "Hello ☃ there.").warnings[0]
+    assert "☃" in ask_of(recording, "Hello ☃ there.").warnings[0]
     for text in ("☃☃", "...", "ᚠᚢᚦ"):
         with pytest.raises(UnspeakableText):
-            plan_of(recording, text)
+            ask_of(recording, text)
 
 
 def test_what_the_vocabulary_lacks_takes_no_time(recording) -> None:
     """Symbols and length are those of the text without it, and a chunk of nothing else is not spoken."""
-    plain = plan_of(recording, "Hello there, my friends.").chunks
+    plain = ask_of(recording, "Hello there, my friends.").chunks
     for text in (
         "Hello there, my friends\U0001f600\U0001f600.",
         "Hello \u2603 there, my friends.",
         "Hello\u2603there, my friends.",
     ):
-        assert [(c.ids, c.frames) for c in plan_of(recording, text).chunks] == [(c.ids, c.frames) for c in plain]
+        assert [(c.ids, c.frames) for c in ask_of(recording, text).chunks] == [(c.ids, c.frames) for c in plain]
     words = "Twenty-four bytes of it. " * 12
-    parted = plan_of(recording, words + "\u2603. " * 200 + words).chunks
+    parted = ask_of(recording, words + "\u2603. " * 200 + words).chunks
     assert len(parted) > 2
     assert all(any(symbol.isalnum() for symbol in chunk.text) for chunk in parted)
 
@@ -184,13 +184,13 @@ def test_what_the_vocabulary_lacks_takes_no_time(recording) -> None:
 def test_durations_that_cannot_be_are_refused(recording) -> None:
     """Shorter than the recording, or longer than the networks take."""
     with pytest.raises(InvalidOption, match="recording alone"):
-        plan_of(recording, "Hello there.", fix_duration=3.0)
+        ask_of(recording, "Hello there.", fix_duration=3.0)
     with pytest.raises(InvalidOption, match="networks take 87 s"):
-        plan_of(recording, "Hello there.", fix_duration=100.0)
+        ask_of(recording, "Hello there.", fix_duration=100.0)
     with pytest.raises(InvalidOption, match="symbols") as caught:
-        plan_of(recording, "word " * 2000, fix_duration=60.0)
+        ask_of(recording, "word " * 2000, fix_duration=60.0)
     assert "leave fix_duration out" in caught.value.fix
-    assert plan_of(recording, "Hello there.", fix_duration=80.0).chunks[0].frames <= MOST_FRAMES
+    assert ask_of(recording, "Hello there.", fix_duration=80.0).chunks[0].frames <= MOST_FRAMES
 
 
 @pytest.mark.parametrize("text", ["Hi.", "Hello there, my friend.", LONG, "dense " * 100])
@@ -198,34 +198,34 @@ def test_durations_that_cannot_be_are_refused(recording) -> None:
 def test_the_least_duration_is_named_and_works(recording, text, fade) -> None:
     """A symbol for every frame, 0.3 s, and a third of the natural length for every chunk, and no frame more."""
     with pytest.raises(InvalidOption) as caught:
-        plan_of(recording, text, fix_duration=5.0, cross_fade_duration=fade)
+        ask_of(recording, text, fix_duration=5.0, cross_fade_duration=fade)
     least = float(re.search(r"at least ([0-9.]+):", caught.value.fix)[1])
-    natural = plan_of(recording, text)
-    plan = plan_of(recording, text, fix_duration=least, cross_fade_duration=fade)
-    for chunk, whole in zip(plan.chunks, natural.chunks, strict=False):
-        spoken = chunk.frames - plan.reference.hops
+    natural = ask_of(recording, text)
+    ask = ask_of(recording, text, fix_duration=least, cross_fade_duration=fade)
+    for chunk, whole in zip(ask.chunks, natural.chunks, strict=False):
+        spoken = chunk.frames - ask.reference.hops
         assert spoken >= 0.3 * 93.75
         assert chunk.frames > len(chunk.ids)
-        if len(plan.chunks) == len(natural.chunks):
-            assert spoken >= (whole.frames - plan.reference.hops) // 3
+        if len(ask.chunks) == len(natural.chunks):
+            assert spoken >= (whole.frames - ask.reference.hops) // 3
     with pytest.raises(InvalidOption, match="too little time"):
-        plan_of(recording, text, fix_duration=least - 0.01, cross_fade_duration=fade)
+        ask_of(recording, text, fix_duration=least - 0.01, cross_fade_duration=fade)
 
 
 @pytest.mark.parametrize("words", ["I", "Hi you.", "word " * 200])
 def test_words_that_are_not_the_recordings(recording, words) -> None:
     """Far too few or too many for its length would make noise: both numbers are named, and the option."""
     with pytest.raises(VoiceUnsuitable, match=r"[0-9]+ bytes and it lasts 5\.. s") as caught:
-        plan_of(recording, "Hello there.", words=words)
+        ask_of(recording, "Hello there.", words=words)
     assert "reference_text" in caught.value.fix
 
 
 def test_words_stay_whole_for_a_slow_speaker(recording) -> None:
     """A word longer than the bytes of a chunk is a chunk by itself; one beyond 30 s is cut."""
     words = ["honorificabilitudinitatibus"] * 9
-    plan = plan_of(recording, " ".join(words), words="Just these few words", speed=0.3)
-    assert {word for chunk in plan.chunks for word in chunk.text.split()} == set(words)
-    assert len(plan_of(recording, "x" * 600, words="Just these few words").chunks) > 1
+    ask = ask_of(recording, " ".join(words), words="Just these few words", speed=0.3)
+    assert {word for chunk in ask.chunks for word in chunk.text.split()} == set(words)
+    assert len(ask_of(recording, "x" * 600, words="Just these few words").chunks) > 1
 
 
 @pytest.mark.parametrize(
@@ -239,12 +239,12 @@ def test_words_stay_whole_for_a_slow_speaker(recording) -> None:
 )
 def test_a_stream_begins_with_a_clause(recording, text, first) -> None:
     """A chunk of its own, where one is long enough and leaves enough; otherwise, and in the whole, nothing is cut."""
-    live = plan_of(recording, text, streaming=True)
+    live = ask_of(recording, text, streaming=True)
     assert live.chunks[0].text == first
     assert " ".join(chunk.text for chunk in live.chunks) == text
-    assert [chunk.text for chunk in plan_of(recording, text).chunks] == [text]
-    assert plan_of(recording, text, short_first_chunk=True).chunks == live.chunks
-    assert len(plan_of(recording, text, streaming=True, short_first_chunk=False).chunks) == 1
+    assert [chunk.text for chunk in ask_of(recording, text).chunks] == [text]
+    assert ask_of(recording, text, short_first_chunk=True).chunks == live.chunks
+    assert len(ask_of(recording, text, streaming=True, short_first_chunk=False).chunks) == 1
 
 
 SENTENCES = {
@@ -261,11 +261,11 @@ def share_of(seconds, text):
     time = np.arange(round((seconds - 0.05) * rate)) / rate
     wave = sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 10)) * 0.1
     words = ("these are words of somebody " * 20)[: round(15 * seconds)]
-    plan = plan_of((wave.astype(np.float32), rate), text, words=words, streaming=True)
+    ask = ask_of((wave.astype(np.float32), rate), text, words=words, streaming=True)
     shape = CONFIGURATIONS["f5-v1-base"].architecture
     products = 2 * shape.dim**2 * (4 + 2 * shape.ff_mult)
-    costs = [chunk.frames * (products + 4 * shape.dim * chunk.frames) for chunk in plan.chunks]
-    assert min(len(chunk.text.encode()) for chunk in plan.chunks) >= 10
+    costs = [chunk.frames * (products + 4 * shape.dim * chunk.frames) for chunk in ask.chunks]
+    assert min(len(chunk.text.encode()) for chunk in ask.chunks) >= 10
     return costs[0] / sum(costs)
 
 
@@ -287,4 +287,4 @@ def test_a_streams_first_chunk_is_a_small_part(seconds, name, most) -> None:
 def test_small_first_parts_cost_no_more_chunks(recording) -> None:
     """One more than the whole has, however long the recording: parting it further would make the whole slower."""
     for text in (*SENTENCES.values(), LONG):
-        assert len(plan_of(recording, text, streaming=True).chunks) <= len(plan_of(recording, text).chunks) + 1
+        assert len(ask_of(recording, text, streaming=True).chunks) <= len(ask_of(recording, text).chunks) + 1

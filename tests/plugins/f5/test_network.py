@@ -13,10 +13,10 @@ import torch
 
 from realtts.accel.upstream import fill
 from realtts.errors import CheckpointMismatch
-from realtts_f5.architecture import Architecture
 from realtts_f5.building import empty_model
 from realtts_f5.network import Network
 from realtts_f5.schedule import times
+from realtts_f5.sizes import Architecture
 from realtts_f5.solver import Cancelled, Item, solve, total_frames
 
 CPU = torch.device("cpu")

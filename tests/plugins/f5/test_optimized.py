@@ -103,7 +103,7 @@ def test_a_batch_speaks_what_each_speaks_alone(make, say):
 
 
 def test_a_stream_is_the_whole_of_the_same_chunks(make, say):
-    """It begins with a short chunk, and is what `generate` gives of that plan."""
+    """It begins with a short chunk, and is what `generate` gives of that ask."""
     tts = make(**EXACT)
     whole = tts.generate(LONG, **say, short_first_chunk=True)
     chunks = list(tts.stream(LONG, **say))
@@ -179,9 +179,9 @@ def test_a_cancelled_whole_keeps_its_beginning(folders):
             chunks = [chunk for _, chunk in whole(context, model, [replace(request, cancelled=cancelled)])]
             return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)]), len(asked)
 
-        plan = subject.plan(workload.texts[0], workload)
-        everything, questions = subject.apply(said, plan, 10**9)
-        found = [subject.apply(said, plan, patience)[0] for patience in range(0, questions, max(1, questions // 8))]
+        ask = subject.ask(workload.texts[0], workload)
+        everything, questions = subject.apply(said, ask, 10**9)
+        found = [subject.apply(said, ask, patience)[0] for patience in range(0, questions, max(1, questions // 8))]
     assert len(found[0]) == 0
     assert any(0 < len(each) < len(everything) for each in found)
     for each in found:
@@ -224,7 +224,7 @@ def test_a_voice_is_prepared_once_for_every_process(make, say, monkeypatch):
     def never(*_):
         pytest.fail("the recording was clipped again")
 
-    monkeypatch.setattr("realtts_f5.reference.clipped", never)
+    monkeypatch.setattr("realtts_f5.voices.clipped", never)
     tts = make(**EXACT)
     again = tts.generate("Hello there.", **say)
     np.testing.assert_array_equal(again.samples, first.samples)

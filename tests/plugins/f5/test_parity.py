@@ -63,16 +63,16 @@ def request_of(text, recording):
     )  # fmt: skip
 
 
-def upstream_of(parts, plan):
+def upstream_of(parts, ask):
     """Upstream's `CFM.sample`, which draws the noise of its seed, and its vocoder: mel, and samples."""
-    (chunk,) = plan.chunks
+    (chunk,) = ask.chunks
     with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
         mel, _ = parts.cfm.sample(
-            cond=torch.from_numpy(plan.reference.samples)[None], text=torch.tensor([chunk.ids]), duration=chunk.frames,
+            cond=torch.from_numpy(ask.reference.samples)[None], text=torch.tensor([chunk.ids]), duration=chunk.frames,
             steps=STEPS, cfg_strength=2.0, sway_sampling_coef=-1.0, seed=SEED,
         )  # fmt: skip
-        wave = parts.vocos.decode(mel[:, plan.reference.hops :].permute(0, 2, 1))
-    return mel[0].numpy(), wave[0].numpy() * plan.reference.gain
+        wave = parts.vocos.decode(mel[:, ask.reference.hops :].permute(0, 2, 1))
+    return mel[0].numpy(), wave[0].numpy() * ask.reference.gain
 
 
 @pytest.fixture(scope="module", params=MODELS)

@@ -34,7 +34,7 @@ def context_of():
     )  # fmt: skip
 
 
-def plan_of(parts, recording, text=TEXT, *, seed=11, **options):
+def ask_of(parts, recording, text=TEXT, *, seed=11, **options):
     """A request in the model's terms."""
     request = SimpleNamespace(
         text=text,
@@ -48,16 +48,16 @@ def plan_of(parts, recording, text=TEXT, *, seed=11, **options):
     return prepare(context_of(), parts.vocabulary, request)
 
 
-def upstream_mel(parts, plan, chunk, seed):
+def upstream_mel(parts, ask, chunk, seed):
     """Upstream's own `CFM.sample`, which seeds torch's generator."""
     with torch.random.fork_rng(devices=[]), quiet():
         mel, _ = parts.cfm.sample(
-            cond=torch.from_numpy(plan.reference.samples)[None],
+            cond=torch.from_numpy(ask.reference.samples)[None],
             text=torch.tensor([chunk.ids]),
             duration=chunk.frames,
-            steps=plan.steps,
-            cfg_strength=plan.guidance,
-            sway_sampling_coef=plan.sway,
+            steps=ask.steps,
+            cfg_strength=ask.guidance,
+            sway_sampling_coef=ask.sway,
             seed=seed,
         )
     return mel[0]
@@ -70,10 +70,10 @@ def upstream_mel(parts, plan, chunk, seed):
 def test_mel_is_upstreams(parts_of, recording, model, options) -> None:
     """The noise of a single chunk is what upstream draws for the seed, so its mel is upstream's to the bit."""
     parts = parts_of(model)
-    plan = plan_of(parts, recording, **options)
-    (chunk,) = plan.chunks
-    found = mel_of(context_of(), parts, plan, chunk, lambda: False)
-    assert torch.equal(found, upstream_mel(parts, plan, chunk, 11))
+    ask = ask_of(parts, recording, **options)
+    (chunk,) = ask.chunks
+    found = mel_of(context_of(), parts, ask, chunk, lambda: False)
+    assert torch.equal(found, upstream_mel(parts, ask, chunk, 11))
     assert torch.isfinite(found).all()
 
 
@@ -119,8 +119,8 @@ def test_nothing_is_left_behind(parts_of, recording, capfd, tmp_path, monkeypatc
     parts = parts_of("f5-v1-base")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = torch.get_rng_state().tolist(), dict(os.environ)
-    plan = plan_of(parts, recording, nfe_step=4)
-    sound_of(context_of(), parts, plan, mel_of(context_of(), parts, plan, plan.chunks[0], lambda: False))
+    ask = ask_of(parts, recording, nfe_step=4)
+    sound_of(context_of(), parts, ask, mel_of(context_of(), parts, ask, ask.chunks[0], lambda: False))
     assert torch.get_rng_state().tolist() == before[0]
     assert dict(os.environ) == before[1]
     assert not list(tmp_path.iterdir())
@@ -133,13 +133,13 @@ def test_nothing_is_left_behind(parts_of, recording, capfd, tmp_path, monkeypatc
 def test_text_of_a_failed_request_is_not_said_again(parts_of, recording, model) -> None:
     """After an error in the middle of a step the next request says its own text."""
     parts = parts_of(model)
-    expected = mel_of(context_of(), parts, (plan := plan_of(parts, recording, nfe_step=4)), plan.chunks[0], never)
+    expected = mel_of(context_of(), parts, (ask := ask_of(parts, recording, nfe_step=4)), ask.chunks[0], never)
     asked = []
-    other = plan_of(parts, recording, "Something else entirely, and longer.", nfe_step=4)
+    other = ask_of(parts, recording, "Something else entirely, and longer.", nfe_step=4)
     with pytest.raises(Cancelled):
         mel_of(context_of(), parts, other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
     assert len(asked) == 3
-    assert torch.equal(mel_of(context_of(), parts, plan, plan.chunks[0], never), expected)
+    assert torch.equal(mel_of(context_of(), parts, ask, ask.chunks[0], never), expected)
 
 
 def never():

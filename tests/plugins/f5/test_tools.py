@@ -15,7 +15,7 @@ from realtts.bench.workload import Text, Workload
 from realtts.voices import VoiceCache
 from realtts_f5 import spec
 from realtts_f5.options import F5Options
-from realtts_f5.reference import reference_of
+from realtts_f5.voices import reference_of
 
 PLAIN = replace(spec, optimized=None)
 SPOKEN = Workload((Text("Hello there, my friend."), Text("Goodbye.")), options={"nfe_step": 4})
@@ -60,9 +60,9 @@ def test_mel_of_the_first_chunk(folders, tokens) -> None:
         "force_tokens_per_char": workload.tokens_per_char,
     }  # fmt: skip
     with Subject(PLAIN, given) as subject:
-        plan = subject.plan(workload.texts[0], workload)
-        mel = subject.apply(find_tools(spec).teacher_forced, plan, None)
-        samples = subject.whole([plan])[0].samples
+        ask = subject.ask(workload.texts[0], workload)
+        mel = subject.apply(find_tools(spec).teacher_forced, ask, None)
+        samples = subject.whole([ask])[0].samples
     assert mel.dtype == np.float32
     assert mel.shape[1] == 100
     assert np.isfinite(mel).all()

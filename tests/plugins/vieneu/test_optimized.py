@@ -179,7 +179,7 @@ def test_a_voice_is_computed_once_for_every_process(make, recording, monkeypatch
     """The second provider finds the codes on disk, and reads no encoder."""
     told = {"seed": 5, "voice": recording, "reference_text": "Xin chào."}
     first = make(**EXACT).generate(SENTENCE, **told)
-    monkeypatch.setattr("realtts_vieneu.optimized.Encoder", lambda *_, **__: pytest.fail("the encoder was read"))
+    monkeypatch.setattr("realtts_vieneu.model.Encoder", lambda *_, **__: pytest.fail("the encoder was read"))
     tts = make(**EXACT)
     np.testing.assert_array_equal(tts.generate(SENTENCE, **told).samples, first.samples)
     assert tts.get_provider_status()["cache"]["disk_hits"] == 1

@@ -10,8 +10,8 @@ import torch
 from realtts import stages
 from realtts.accel.precision import name_of
 from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, Piece, never
+from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.noise import Noise
-from realtts_chatterbox.packing import bucket
 from realtts_chatterbox.reference import SILENCE
 from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
 from realtts_chatterbox.vocoder import Vocoder, faded

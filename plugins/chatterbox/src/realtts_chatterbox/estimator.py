@@ -17,14 +17,14 @@ from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, mish, wide
-from realtts_chatterbox.packing import GAP
+from realtts_chatterbox.layout import GAP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from realtts_chatterbox.packing import Layout
+    from realtts_chatterbox.layout import Layout
 
     State = Mapping[str, Tensor]
 

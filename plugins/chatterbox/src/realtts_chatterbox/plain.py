@@ -10,14 +10,14 @@ import torch
 
 from realtts import stages
 from realtts.hookspecs import hookimpl
-from realtts.speech import Chunk, VoiceInfo
-from realtts_chatterbox.conditioning import BUILTIN, RATE, resolve_voice, to_upstream
+from realtts.speech import Chunk
 from realtts_chatterbox.flow import Cancelled
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.loading import Parts, fetch, read_parts
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.reference import SILENCE, SOUNDS, STOP, draw, solver_watched
 from realtts_chatterbox.upstream import quiet
+from realtts_chatterbox.voices import RATE, listed, resolve_voice, to_upstream
 from realtts_chatterbox.watermark import Watermarker
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.context import Context
-    from realtts.speech import FinishReason, Request
+    from realtts.speech import FinishReason, Request, VoiceInfo
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 
-__all__ = ["Plain", "PlainModel", "sound_of", "tokens_of"]
+__all__ = ["Plain", "PlainModel", "asked", "heard", "sound_of", "tokens_of"]
 
 
 @dataclass
@@ -66,8 +66,7 @@ class Plain:
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
         """The whole request in one chunk: upstream hands nothing over before it has all."""
         assert model.parts is not None, "used after unload"
-        ask = prepare(context, model.parts.tokenizer, request)
-        voice = voice_of(context, model.parts, request)
+        ask, voice = asked(context, model.parts, request)
         try:
             with stages.timed(context, "t3", dtype="float32") as work:
                 drawn = tokens_of(context, model.parts, ask, voice, request.cancelled)
@@ -87,9 +86,7 @@ class Plain:
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
         """The one that comes with the checkpoint, if it does."""
         assert model.parts is not None, "used after unload"
-        if model.parts.builtin is None:
-            return []
-        return [VoiceInfo(BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
+        return listed(model.parts.builtin)
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:
@@ -97,9 +94,10 @@ class Plain:
         model.parts = model.watermarker = None
 
 
-def voice_of(context: Context, parts: Parts, request: Request) -> Conditionals:
-    """The conditionals of the request's voice."""
-    return resolve_voice(context, request, parts.kind, lambda: parts.encoders, parts.builtin, weights=parts.weights)
+def asked(context: Context, parts: Parts, request: Request) -> tuple[Ask, Conditionals]:
+    """A request in the model's terms, and its voice."""
+    voice = resolve_voice(context, request, parts.kind, lambda: parts.encoders, parts.builtin, weights=parts.weights)
+    return prepare(context, parts.tokenizer, request), voice
 
 
 def tokens_of(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from realtts_chatterbox.conditioning import to_upstream
 from realtts_chatterbox.reference import draw
+from realtts_chatterbox.voices import to_upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ import torch
 from realtts.accel.cuda_graph import GraphRunner
 from realtts.accel.latest import Latest
 from realtts.stages import Cancelled
-from realtts_chatterbox.packing import Layout, Packing, bucket
+from realtts_chatterbox.layout import Layout, Packing, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

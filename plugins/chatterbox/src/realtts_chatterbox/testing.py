@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from realtts.errors import InvalidOption
-from realtts_chatterbox import optimized
 from realtts_chatterbox.checkpoint import T3_SIZES, write_checkpoint
-from realtts_chatterbox.frontend import prepare
-from realtts_chatterbox.plain import PlainModel, tokens_of, voice_of
+from realtts_chatterbox.model import asked
+from realtts_chatterbox.plain import PlainModel, tokens_of
+from realtts_chatterbox.plain import asked as asked_plain
 from realtts_chatterbox.reference import STOP
 from realtts_chatterbox.replay import logits_along, scores_at
 
@@ -116,6 +116,5 @@ def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.in
 def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, Conditionals]:
     if isinstance(model, PlainModel):
         assert model.parts is not None
-        return prepare(context, model.parts.tokenizer, request), voice_of(context, model.parts, request)
-    voice = optimized._voice_of(context, model, request)
-    return prepare(context, model.reader, request), voice
+        return asked_plain(context, model.parts, request)
+    return asked(context, model, request)

@@ -9,15 +9,15 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts_f5.architecture import HEAD_SIZE
 from realtts_f5.products import Dense
+from realtts_f5.sizes import HEAD_SIZE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.state_reader import StateReader
-    from realtts_f5.architecture import Architecture
     from realtts_f5.layout import Layout
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["Attention", "Rotary", "rotary"]
 

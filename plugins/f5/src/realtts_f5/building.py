@@ -15,14 +15,14 @@ import torch
 from realtts.accel.tensorfile import shapes_of
 from realtts.accel.upstream import Unfilled
 from realtts.errors import CheckpointMismatch
-from realtts_f5.architecture import HEAD_SIZE, MELS
+from realtts_f5.sizes import HEAD_SIZE, MELS
 from realtts_f5.upstream import module, quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.accel.tensorfile import State
-    from realtts_f5.architecture import Architecture
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["FIX", "MEL_SETTINGS", "check_vocabulary", "empty_model", "empty_vocoder"]
 

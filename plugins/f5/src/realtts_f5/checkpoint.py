@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save_file
 
-from realtts_f5.architecture import MELS
 from realtts_f5.building import empty_model, empty_vocoder
 from realtts_f5.configurations import CONFIGURATIONS
+from realtts_f5.sizes import MELS
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from realtts_f5.architecture import Architecture
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["SIZES", "architecture_of", "write_checkpoint"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from realtts_f5.architecture import Architecture
+from realtts_f5.sizes import Architecture
 
 __all__ = ["CONFIGURATIONS", "VOCODER_ID", "Configuration", "by_any_name"]
 

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear
-from realtts_f5.architecture import MELS
 from realtts_f5.attention import Attention
 from realtts_f5.products import Dense
+from realtts_f5.sizes import MELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.state_reader import StateReader
-    from realtts_f5.architecture import Architecture
     from realtts_f5.attention import Rotary
     from realtts_f5.layout import Layout
+    from realtts_f5.sizes import Architecture
 
     Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 

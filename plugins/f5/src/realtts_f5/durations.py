@@ -9,12 +9,12 @@ import math
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, VoiceUnsuitable
-from realtts_f5.reference import HOP, RATE
+from realtts_f5.voices import HOP, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts_f5.reference import Reference
+    from realtts_f5.voices import Reference
 
 __all__ = ["MOST_FRAMES", "check_pace", "duration", "fixed", "longest_word", "pace", "pace_of_text", "size_of"]
 

@@ -15,14 +15,14 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear, mish
-from realtts_f5.architecture import MELS
+from realtts_f5.sizes import MELS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.state_reader import StateReader
-    from realtts_f5.architecture import Architecture
     from realtts_f5.layout import Layout
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["FixedInput", "InputEmbedding", "TextEmbedding", "TimeEmbedding"]
 

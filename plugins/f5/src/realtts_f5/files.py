@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.events import Event
-    from realtts_f5.architecture import Architecture
     from realtts_f5.configurations import Configuration
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["VOCODER_FOLDERS", "Files", "fetch", "read_yaml"]
 
@@ -221,7 +221,7 @@ def _from_yaml(path: Path) -> Configuration | None:
 
 
 def _architecture(model: dict[str, Any], path: Path) -> Architecture:
-    from realtts_f5.architecture import HEAD_SIZE, MELS, Architecture
+    from realtts_f5.sizes import HEAD_SIZE, MELS, Architecture
 
     arch = model["arch"]
     spectrum = model.get("mel_spec") or {}

@@ -10,19 +10,19 @@ from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longe
 from realtts_f5.noise import chunk_seed
 from realtts_f5.opening import begun
 from realtts_f5.options import PRESETS, F5Options
-from realtts_f5.reference import HOP, RATE, reference_of
 from realtts_f5.solver import total_frames
 from realtts_f5.text import chunks, divided, symbols, without
+from realtts_f5.voices import HOP, RATE, reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts.context import Context
     from realtts.speech import Request
-    from realtts_f5.reference import Reference, Voices
     from realtts_f5.text import Vocabulary
+    from realtts_f5.voices import Reference, Voices
 
-__all__ = ["ChunkPlan", "Plan", "prepare"]
+__all__ = ["Ask", "ChunkPlan", "prepare"]
 
 _LONG_FRAMES = 30 * RATE // HOP
 """Beyond 30 s, the longest that the models were trained for, a chunk is divided where there is no punctuation."""
@@ -53,7 +53,7 @@ class ChunkPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Ask:
     """A request in the model's terms.
 
     Attributes:
@@ -81,7 +81,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache: Voices | None = None) -> Plan:
+def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache: Voices | None = None) -> Ask:
     """Read a request.
 
     Args:
@@ -92,7 +92,7 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
 
     Raises:
         UnspeakableText: The vocabulary has nothing of the text.
-        VoiceError: As `realtts_f5.reference.reference_of`; or the recording's words cannot be its own.
+        VoiceError: As `realtts_f5.voices.reference_of`; or the recording's words cannot be its own.
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
     options = request.options if isinstance(request.options, F5Options) else F5Options()
@@ -119,7 +119,7 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
     )
     _check(planned, options)
     steps, warned = _steps(options)
-    return Plan(
+    return Ask(
         chunks=planned,
         reference=reference,
         seed=request.seed,

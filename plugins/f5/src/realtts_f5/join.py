@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from realtts.speech import Chunk
-from realtts_f5.reference import RATE
 from realtts_f5.solver import Cancelled
 from realtts_f5.upstream import module
+from realtts_f5.voices import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from realtts_f5.frontend import ChunkPlan, Plan
+    from realtts_f5.frontend import Ask, ChunkPlan
 
 __all__ = ["CrossFade", "spoken", "without_silence"]
 
@@ -55,28 +55,28 @@ class CrossFade:
         return np.asarray(held, np.float32)
 
 
-def spoken(plan: Plan, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Iterator[Chunk]:
-    """The chunks of a plan joined, whoever makes their sound.
+def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Iterator[Chunk]:
+    """The chunks of a request joined, whoever makes their sound.
 
     Args:
-        plan: Of the request.
+        ask: Of the request.
         sound: Makes float32 samples of a chunk; may raise `Cancelled`, which ends the speech.
     """
-    joined = CrossFade(plan.cross_fade, RATE)
+    joined = CrossFade(ask.cross_fade, RATE)
     whole: list[NDArray[np.float32]] = []
-    tokens, warnings = 0, plan.warnings
-    for chunk in plan.chunks:
+    tokens, warnings = 0, ask.warnings
+    for chunk in ask.chunks:
         try:
             samples = joined.push(sound(chunk))
         except Cancelled:
             return
-        tokens += chunk.frames - plan.reference.hops
-        if chunk is plan.chunks[-1]:
+        tokens += chunk.frames - ask.reference.hops
+        if chunk is ask.chunks[-1]:
             samples = np.concatenate([samples, joined.finish()])
-        if plan.remove_silence:  # which is only known of the whole
+        if ask.remove_silence:  # which is only known of the whole
             whole.append(samples)
         elif len(samples):
-            last = chunk is plan.chunks[-1]
+            last = chunk is ask.chunks[-1]
             yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop" if last else None, warnings=warnings)
             tokens, warnings = 0, ()
     if whole:

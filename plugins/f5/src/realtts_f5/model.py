@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,12 +13,13 @@ from realtts.accel.compile import compiled
 from realtts.accel.finite import check_finite
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import graphs_of
+from realtts.accel.turns import Turns
 from realtts.errors import CheckpointCorrupt, NotFinite
 from realtts.events import Event
-from realtts_f5.architecture import HEAD_SIZE
-from realtts_f5.graphs import Graphs
 from realtts_f5.loading import read_model_state
 from realtts_f5.network import Network
+from realtts_f5.sizes import HEAD_SIZE
+from realtts_f5.solver_graphs import Graphs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from realtts.accel.voice_cache import DiskVoiceCache
     from realtts.context import Context
     from realtts_f5.files import Files
-    from realtts_f5.frontend import Plan
+    from realtts_f5.frontend import Ask
     from realtts_f5.text import Vocabulary
     from realtts_f5.vocoder import Vocoder
 
@@ -44,6 +45,7 @@ class OptimizedModel:
         network: From noise to mel; None before `convert_precision` and after `unload`.
         vocoder: From mel to samples; None as `network`.
         graphs: Of the network's steps; None where they run eagerly.
+        turns: Who of ``flow`` and ``vocoder`` has the device.
     """
 
     files: Files
@@ -52,18 +54,20 @@ class OptimizedModel:
     network: Network | None = None
     vocoder: Vocoder | None = None
     graphs: Graphs | None = None
+    turns: Turns = field(default_factory=Turns)
 
 
-def network_for(context: Context, model: OptimizedModel, plan: Plan) -> Network:
+def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
     """The network, read anew if the request wants float32 and it is not, or the other way round.
 
     Raises:
         CheckpointError: The file has become unreadable meanwhile; the next request tries again.
     """
     assert model.vocoder is not None, "used after unload"
-    dtype: torch.dtype = getattr(torch, context.dtype) if plan.half else torch.float32
+    dtype: torch.dtype = getattr(torch, context.dtype) if ask.half else torch.float32
     if model.network is None or model.network.dtype != dtype:
         model.network = model.graphs = None  # never two of them in memory
+        model.turns.drop("flow")
         read_network(context, model, dtype)
     assert model.network is not None
     return model.network
@@ -92,10 +96,11 @@ def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) ->
         compiler=functools.partial(compiled, mode="default", fallback=True) if wanted else None,
         who=f"file {model.files.weights.name!r}",
     )
+    model.turns.add("flow", model.network)
     backend = graphs_of(context)
     model.graphs = None if backend is None else Graphs(model.network, backend=backend)
-    data = {**_attention(context, dtype), "cuda_graphs": backend is not None, "dtype": name_of(dtype)}
-    context.report(Event("optimization.details", data=data))
+    found = {**_attention(context, dtype), "cuda_graphs": backend is not None, "dtype": name_of(dtype)}
+    context.report(Event("optimization.details", data={**found, **model.turns.details}))
 
 
 def _attention(context: Context, dtype: torch.dtype) -> dict[str, str]:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts_f5.architecture import Architecture
     from realtts_f5.attention import Rotary
     from realtts_f5.dit import Compiler
     from realtts_f5.layout import Layout
+    from realtts_f5.sizes import Architecture
 
 __all__ = ["Given", "Item", "Network"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.plan import derive_seed
-from realtts_f5.architecture import MELS
+from realtts_f5.sizes import MELS
 
 if TYPE_CHECKING:
     from torch import Tensor

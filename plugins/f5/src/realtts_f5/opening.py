@@ -12,7 +12,7 @@ from realtts_f5.text import opened, symbols
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts_f5.reference import Reference
+    from realtts_f5.voices import Reference
 
 __all__ = ["begun"]
 

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.rungs import decoder_rungs, why_no_graphs
+from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.hookspecs import hookimpl
 from realtts_f5.loading import fetch, read_model_state, read_vocoder_state
 from realtts_f5.model import OptimizedModel, check_output, read_network
-from realtts_f5.reference import builtin_voices
 from realtts_f5.schedule import times
 from realtts_f5.solver import Item, solve
 from realtts_f5.speaking import live, whole
 from realtts_f5.vocoder import Vocoder
+from realtts_f5.voices import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,28 +37,32 @@ class Optimized:
     def rungs(self, context: Context) -> Sequence[Rung]:
         """The context's type, then float32, on CUDA with graphs first; nothing is quantized by itself."""
         asked = context.settings.quantization
-        return [rung for rung in decoder_rungs(context) if asked != "auto" or rung.settings["quantization"] == "none"]
+        rungs = [rung for rung in decoder_rungs(context) if asked != "auto" or rung.settings["quantization"] == "none"]
+        return offload_rungs(context, rungs)
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA; long rows gain nothing by quantized weights, so there are none."""
+        """Graphs need CUDA, and weights that do not move; long rows gain nothing by quantized weights: there are none."""
         if context.settings.quantization != "none":
             return "F5-TTS is not quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
-        return why_no_graphs(context)
+        return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Read what is small; the weights are read when they are converted, so that they never lie in memory twice."""
         files = fetch(context.checkpoint, context.report)
         _, vocabulary = read_model_state(files)
-        return OptimizedModel(files, vocabulary, DiskVoiceCache.of(context.settings, context.voice_cache))
+        voices = DiskVoiceCache.of(context.settings, context.voice_cache)
+        return OptimizedModel(files, vocabulary, voices, turns=turns_of(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
         """Read the weights: blocks in the context's type; time, text, ends and vocoder in float32."""
         read_network(context, model, getattr(torch, context.dtype))
         state = read_vocoder_state(model.files)
+        model.turns.clear()
         model.vocoder = Vocoder.from_state_dict(state, torch.device(context.device), "vocoder")
+        model.turns.add("vocoder", model.vocoder)
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
@@ -68,9 +73,11 @@ class Optimized:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(frames, 100, generator=generator)
         item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=frames, noise=noise)
-        mel = solve(model.network, [item], times=times(1, None), guidance=2.0, graphs=model.graphs)[0]
+        with model.turns.use("flow"):
+            mel = solve(model.network, [item], times=times(1, None), guidance=2.0, graphs=model.graphs)[0]
         check_output(model, mel, model.network.dtype)
-        check_output(model, model.vocoder.samples(mel), torch.float32)
+        with model.turns.use("vocoder"):
+            check_output(model, model.vocoder.samples(mel), torch.float32)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
@@ -89,7 +96,7 @@ class Optimized:
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
         """The recordings that f5-tts brings, where it is installed."""
-        return builtin_voices()
+        return listed()
 
     @hookimpl
     def unload(self, context: Context, model: OptimizedModel) -> None:
@@ -97,3 +104,4 @@ class Optimized:
         if model.graphs is not None:
             model.graphs.clear()
         model.network = model.vocoder = model.graphs = None
+        model.turns = Turns()

@@ -1,218 +1,93 @@
-"""The recording of a speaker, prepared as upstream prepares it, to the sample.
-
-Source: ``preprocess_ref_audio_text`` and the first lines of ``infer_batch_process`` in
-``f5_tts/infer/utils_infer.py``. It works on 16 bits, in which pydub decides what is silent; a recording of more bits is
-rounded to them here.
-"""
+"""Upstream's own solver, its noise given and its cache emptied whatever happens."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from importlib import resources
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from realtts import audio
-from realtts.errors import VoiceNotFound, VoiceUnsuitable
-from realtts.speech import Voice, VoiceInfo
-from realtts_f5.transcribe import transcribed
-from realtts_f5.upstream import module, quiet
+from realtts.accel.upstream import with_names
+from realtts_f5.solver import Cancelled
+from realtts_f5.upstream import quiet
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterator
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.speech import Request
-    from realtts.voices import VoiceCache
-    from realtts_f5.options import F5Options
+    from torch import Tensor
 
-    Voices = VoiceCache | DiskVoiceCache
+    from realtts_f5.frontend import Ask, ChunkPlan
 
-__all__ = ["BUILTIN", "HOP", "RATE", "Reference", "builtin_voices", "ended", "prepared", "reference_of"]
-
-RATE = 24_000
-"""Hz of the networks and of the speech."""
-
-HOP = 256
-"""Samples of a frame of the mel spectrogram."""
-
-BUILTIN = "default"
-"""Id of the voice that speaks where none is given."""
-
-_MOST_MS = 12_000
-_ENOUGH_MS = 6_000
-_LEAST_S = 0.3
-_BEHIND_MS = 50
-_SILENT_DBFS = -42
-_SILENT = 10 ** (_SILENT_DBFS / 20)
-
-_EXAMPLES = {
-    BUILTIN: ("basic_ref_en.wav", "Some call me nature, others call me mother nature.", "en"),
-    "chinese": ("basic_ref_zh.wav", "对，这就是我，万人敬仰的太乙真人。", "zh"),
-}
-"""Recordings that f5-tts brings, and their words."""
+__all__ = ["sample"]
 
 
-@dataclass(frozen=True, eq=False)
-class Reference:
-    """What the networks take of a recording.
-
-    Attributes:
-        samples: float32 of shape (n,) at 24 kHz, raised to the wanted loudness if it was below.
-        text: Its words, as upstream ends them.
-        seconds: Of the recording after clipping and trimming; upstream derives the length of chunks from it.
-        gain: What the speech is multiplied by, so that a quiet speaker stays quiet; 1 for one that was loud enough.
-    """
-
-    samples: NDArray[np.float32]
-    text: str
-    seconds: float
-    gain: float
-
-    @property
-    def hops(self) -> int:
-        """Frames by upstream's reckoning, in which the speech begins behind them."""
-        return len(self.samples) // HOP
-
-    @property
-    def frames(self) -> int:
-        """Frames of its mel spectrogram, one more."""
-        return self.hops + 1
-
-
-def builtin_voices() -> list[VoiceInfo]:
-    """The voices that f5-tts brings as examples."""
-    return [
-        VoiceInfo(name, language=language, description=f"Recording that f5-tts brings as an example, {language}")
-        for name, (_, _, language) in _EXAMPLES.items()
-    ]
-
-
-def reference_of(cache: Voices, request: Request, options: F5Options) -> Reference:
-    """The request's voice, prepared; kept by its content and what else it depends on.
+class _WithNoise:
+    """torch, but for its random numbers, which are given.
 
     Args:
-        cache: Where it is kept.
-        request: Checked by the facade.
-        options: Of the request.
+        noise: What `randn` returns.
+    """
+
+    def __init__(self, noise: Tensor) -> None:
+        self._noise = noise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    def randn(self, *shape: Any, device: Any = None, dtype: Any = None) -> Tensor:
+        """The noise, which must be of the shape that is asked for."""
+        assert tuple(int(size) for size in shape) == tuple(self._noise.shape)
+        return self._noise.to(device=device, dtype=dtype)
+
+
+@torch.inference_mode()
+def sample(cfm: Any, ask: Ask, chunk: ChunkPlan, noise: Tensor, cancelled: Callable[[], bool]) -> Tensor:
+    """Upstream's ``CFM.sample`` for one chunk.
+
+    Args:
+        cfm: Upstream's network; as it was afterwards.
+        ask: Of the request.
+        chunk: One of its chunks.
+        noise: float32 of shape (frames, 100).
+        cancelled: Read before every step.
+
+    Returns:
+        Mel spectrogram of shape (frames, 100), the recording's part put back.
 
     Raises:
-        VoiceNotFound: There is no built-in voice of that name.
-        VoiceUnsuitable: Nothing is left of the recording but silence, or its words are not known.
+        Cancelled: The request was cancelled.
     """
-    voice = request.voice if isinstance(request.voice, Voice) else _example(request.voice)
-
-    # As dictionaries of arrays, which a cache on disk can keep.
-    def clip() -> tuple[NDArray[np.float32], int]:
-        kept = cache.get_or_compute(f"f5/clipped/{voice.digest}", lambda: _kept(voice))
-        return kept["samples"], int(kept["rate"])
-
-    text = voice.text or ""
-    if not text.strip():
-        text = cache.get_or_compute(
-            f"f5/words/{voice.digest}/{options.asr_model}/{request.language}",
-            lambda: transcribed(*clip(), voice.name, options.asr_model, request.language),
+    device = cfm.device
+    run = with_names(type(cfm).sample, torch=_WithNoise(noise))
+    with quiet(), _watched(cfm.transformer, cancelled):
+        mel, _ = run(
+            cfm,
+            cond=torch.from_numpy(ask.reference.samples)[None].to(device),
+            text=torch.tensor([chunk.ids], device=device),
+            duration=chunk.frames,
+            steps=ask.steps,
+            cfg_strength=ask.guidance,
+            sway_sampling_coef=ask.sway,
         )
-    found = cache.get_or_compute(
-        f"f5/prepared/{voice.digest}/{options.target_rms!r}", lambda: prepared(*clip(), options.target_rms)
-    )
-    return Reference(found["samples"], ended(text), float(found["seconds"]), float(found["gain"]))
-
-
-def prepared(samples: NDArray[np.float32], rate: int, target_rms: float) -> dict[str, Any]:
-    """A clipped recording at the networks' rate and loudness.
-
-    Args:
-        samples: float32 of shape (n,), not silent.
-        rate: Hz.
-        target_rms: Root mean square that a quieter one is raised to.
-
-    Returns:
-        ``samples``, ``seconds`` and ``gain`` of a `Reference`.
-    """
-    wave = torch.from_numpy(np.ascontiguousarray(samples))[None]
-    rms = torch.sqrt(torch.mean(torch.square(wave)))
-    gain = 1.0
-    if rms < target_rms:
-        wave = wave * target_rms / rms
-        gain = float(rms) / target_rms
-    if rate != RATE:
-        with quiet():
-            wave = module("torchaudio.transforms").Resample(rate, RATE)(wave)
-    return {"samples": wave[0].numpy(), "seconds": len(samples) / rate, "gain": gain}
-
-
-def clipped(samples: NDArray[np.float32], rate: int) -> tuple[NDArray[np.float32], int]:
-    """At most about 12 s of a recording, cut where it is silent, its silent edges trimmed and 50 ms put behind it.
-
-    Args:
-        samples: float32 of shape (n,) in [-1, 1].
-        rate: Hz.
-
-    Returns:
-        float32 of shape (m,) and its rate, which is at least 11025: as pydub, which brings slower ones to that.
-    """
-    pydub = module("pydub")
-    narrow = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767).astype(np.int16)
-    whole = pydub.AudioSegment(narrow.tobytes(), sample_width=2, frame_rate=rate, channels=1)
-    found = _without_long_silence(pydub, whole, shortest_ms=1000, threshold=-50)
-    if len(found) > _MOST_MS:
-        found = _without_long_silence(pydub, whole, shortest_ms=100, threshold=-40)
-    found = found[:_MOST_MS] if len(found) > _MOST_MS else found
-    found = _trimmed(pydub, found) + pydub.AudioSegment.silent(duration=_BEHIND_MS)
-    values = np.frombuffer(found.raw_data, np.int16).astype(np.float32) / np.float32(32768)
-    return values, int(found.frame_rate)
-
-
-def _kept(voice: Voice) -> dict[str, Any]:
-    samples, rate = clipped(voice.samples, voice.sample_rate)
-    heard = samples[: len(samples) - round(_BEHIND_MS / 1000 * rate)]
-    # A constant is loud by its square, and nobody hears it.
-    silent = not heard.size or float(np.abs(heard - heard.mean()).max()) < _SILENT
-    if len(samples) / rate < _LEAST_S or silent:
-        raise VoiceUnsuitable(
-            "nothing is left of it once silence at its edges is trimmed", who=f"voice {voice.name!r}",
-            fix="give a louder recording: what stays below -42 dBFS counts as silence",
-        )  # fmt: skip
-    return {"samples": samples, "rate": rate}
-
-
-def _without_long_silence(pydub: Any, whole: Any, *, shortest_ms: int, threshold: int) -> Any:
-    """Stretches of speech put together until there are 6 s, and the next would make more than 12."""
-    stretches = pydub.silence.split_on_silence(
-        whole, min_silence_len=shortest_ms, silence_thresh=threshold, keep_silence=1000, seek_step=10
-    )
-    found = pydub.AudioSegment.silent(duration=0)
-    for stretch in stretches:
-        if len(found) > _ENOUGH_MS and len(found + stretch) > _MOST_MS:
-            break
-        found += stretch
+    found: Tensor = mel[0]
     return found
 
 
-def _trimmed(pydub: Any, segment: Any) -> Any:
-    begin = pydub.silence.detect_leading_silence(segment, silence_threshold=_SILENT_DBFS)
-    segment = segment[begin:]
-    end = pydub.silence.detect_leading_silence(segment.reverse(), silence_threshold=_SILENT_DBFS)
-    return segment[: len(segment) - end] if end > 0 else segment
+@contextlib.contextmanager
+def _watched(transformer: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Inside, the solver stops with `Cancelled` at its next step once the request is cancelled.
 
+    Afterwards the embedded text of this chunk is forgotten; upstream keeps it after an error, and speaks it again.
+    """
 
-def ended(text: str) -> str:
-    """With a full stop and a space, and upstream's second space behind it, from which the length is reckoned too."""
-    if not text.endswith((". ", "。")):
-        text += " " if text.endswith(".") else ". "
-    return text + " " if text[-1].isascii() else text
+    def ask(*_: Any) -> None:
+        if cancelled():
+            raise Cancelled
 
-
-def _example(name: str | None) -> Voice:
-    found = _EXAMPLES.get(name or BUILTIN)
-    if found is None:
-        raise VoiceNotFound(
-            f"there is no voice {name!r}", who="f5", fix=f"choose from {', '.join(_EXAMPLES)}, or give a recording"
-        )
-    file, text, _ = found
-    with resources.as_file(resources.files("f5_tts").joinpath(f"infer/examples/basic/{file}")) as path:
-        samples, rate = audio.read(path, max_seconds=60.0)
-    return Voice(samples, rate, text, name or BUILTIN)
+    handle = transformer.time_embed.register_forward_pre_hook(ask)
+    transformer.clear_cache()
+    try:
+        yield
+    finally:
+        handle.remove()
+        transformer.clear_cache()

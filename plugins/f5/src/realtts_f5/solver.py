@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts_f5.graphs import Graphs
     from realtts_f5.network import Given, Network
+    from realtts_f5.solver_graphs import Graphs
 
 __all__ = ["Cancelled", "Item", "advance", "never", "solve", "total_frames"]
 

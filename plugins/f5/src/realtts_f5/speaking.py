@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realtts.context import Context
     from realtts.speech import Chunk, Request
-    from realtts_f5.frontend import ChunkPlan, Plan
+    from realtts_f5.frontend import Ask, ChunkPlan
     from realtts_f5.model import OptimizedModel
 
 __all__ = ["live", "mel", "whole"]
@@ -40,22 +40,22 @@ class Job:
     """A chunk of one of several requests."""
 
     row: int
-    plan: Plan
+    ask: Ask
     chunk: ChunkPlan
 
     @property
     def kind(self) -> tuple[bool, int, float, float | None]:
         """What chunks of one forward must have in common."""
-        return self.plan.half, self.plan.steps, self.plan.guidance, self.plan.sway
+        return self.ask.half, self.ask.steps, self.ask.guidance, self.ask.sway
 
 
 def mel(context: Context, model: OptimizedModel, request: Request) -> Tensor:
     """The mel spectrogram of a request's first chunk, the recording's part included, float32 (frames, 100)."""
-    plan = _plan(context, model, request)
-    return _mels(context, model, [Job(0, plan, plan.chunks[0])], request.cancelled)[0]
+    ask = _ask(context, model, request)
+    return _mels(context, model, [Job(0, ask, ask.chunks[0])], request.cancelled)[0]
 
 
-def _plan(context: Context, model: OptimizedModel, request: Request) -> Plan:
+def _ask(context: Context, model: OptimizedModel, request: Request) -> Ask:
     return prepare(context, model.vocabulary, request, cache=model.voices)
 
 
@@ -65,17 +65,17 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
     Of a request that is cancelled comes the first chunk of its text, if that is finished. Chunks are computed in the
     order of their lengths, so others may be finished before it.
     """
-    plans = [_plan(context, model, request) for request in requests]
+    asks = [_ask(context, model, request) for request in requests]
     sounds: list[dict[int, NDArray[np.float32]]] = [{} for _ in requests]
     waiting = set(range(len(requests)))
-    for group in _groups(context, [Job(row, plan, chunk) for row, plan in enumerate(plans) for chunk in plan.chunks]):
+    for group in _groups(context, [Job(row, ask, chunk) for row, ask in enumerate(asks) for chunk in ask.chunks]):
         wanted = [job for job in group if not requests[job.row].cancelled()]
         for job, sound in _sounds(context, model, wanted, _nobody_waits([requests[job.row] for job in wanted])):
             sounds[job.row][job.chunk.index] = sound
         for row in sorted(waiting.intersection(job.row for job in group)):
-            if len(sounds[row]) == len(plans[row].chunks) or requests[row].cancelled():
+            if len(sounds[row]) == len(asks[row].chunks) or requests[row].cancelled():
                 waiting.discard(row)
-                for chunk in spoken(plans[row], _taken(sounds[row])):
+                for chunk in spoken(asks[row], _taken(sounds[row])):
                     yield row, chunk
                     if requests[row].cancelled():
                         break
@@ -96,8 +96,8 @@ def _taken(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDAr
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
     """One request, one chunk after the other; on a GPU, which is ahead of the listener, ever more at once."""
-    plan = _plan(context, model, request)
-    waiting = [Job(0, plan, chunk) for chunk in plan.chunks]
+    ask = _ask(context, model, request)
+    waiting = [Job(0, ask, chunk) for chunk in ask.chunks]
     ready: dict[int, NDArray[np.float32]] = {}
     size = 1
 
@@ -112,7 +112,7 @@ def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[
             raise Cancelled
         return ready.pop(chunk.index)
 
-    return spoken(plan, sound)
+    return spoken(ask, sound)
 
 
 def _groups(context: Context, jobs: Sequence[Job]) -> Iterator[list[Job]]:
@@ -139,10 +139,10 @@ def _sounds(
         return []
     found = []
     for job, said in zip(jobs, mels, strict=True):
-        reference = job.plan.reference
+        reference = job.ask.reference
         spoken = said[reference.hops :]
         cost = {"flops": model.vocoder.flops(len(spoken)), "bytes": model.vocoder.bytes_read}
-        with stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+        with model.turns.use("vocoder"), stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
             samples = model.vocoder.samples(spoken) * reference.gain
             found.append((job, samples.cpu().numpy()))
     return found
@@ -150,28 +150,28 @@ def _sounds(
 
 def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelled: Callable[[], bool]) -> list[Tensor]:
     """Mel spectrograms of chunks of one kind, on the device, float32 (frames, 100) each."""
-    plan = jobs[0].plan
-    network = network_for(context, model, plan)
-    distinct = {job.row: job.plan.reference.samples for job in jobs}
+    ask = jobs[0].ask
+    network = network_for(context, model, ask)
+    distinct = {job.row: job.ask.reference.samples for job in jobs}
     recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in distinct.items()}
     items = [_item(job, recordings[job.row]) for job in jobs]
-    rows = 2 if plan.guidance else 1
-    with stages.timed(context, "flow", dtype=name_of(network.dtype)) as work:
-        schedule = times(plan.steps, plan.sway)
-        found = solve(network, items, times=schedule, guidance=plan.guidance, cancelled=cancelled, graphs=model.graphs)
-        work.add(steps=plan.steps, flops=plan.steps * sum(network.flops(item.frames, rows) for item in items))
+    rows = 2 if ask.guidance else 1
+    with model.turns.use("flow"), stages.timed(context, "flow", dtype=name_of(network.dtype)) as work:
+        schedule = times(ask.steps, ask.sway)
+        found = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
+        work.add(steps=ask.steps, flops=ask.steps * sum(network.flops(item.frames, rows) for item in items))
     for one in found:
         check_output(model, one, network.dtype)
     return found
 
 
 def _item(job: Job, recording: Tensor) -> Item:
-    plan, chunk = job.plan, job.chunk
+    ask, chunk = job.ask, job.chunk
     return Item(
         mel=recording,
         ids=torch.tensor(chunk.ids, dtype=torch.int64),
         frames=chunk.frames,
-        noise=chunk_noise(plan.seed, chunk.index, chunk.frames),
+        noise=chunk_noise(ask.seed, chunk.index, chunk.frames),
     )
 
 

@@ -9,7 +9,7 @@ from realtts.errors import InvalidOption
 from realtts_f5 import speaking
 from realtts_f5.checkpoint import SIZES, write_checkpoint
 from realtts_f5.configurations import CONFIGURATIONS
-from realtts_f5.plain import PlainModel, mel_of, plan_of
+from realtts_f5.plain import PlainModel, ask_of, mel_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +77,6 @@ def teacher_forced(
     """
     if isinstance(model, PlainModel):
         assert model.parts is not None, "used after unload"
-        plan = plan_of(context, model.parts, request)
-        return mel_of(context, model.parts, plan, plan.chunks[0], request.cancelled).float().cpu().numpy()
+        ask = ask_of(context, model.parts, request)
+        return mel_of(context, model.parts, ask, ask.chunks[0], request.cancelled).float().cpu().numpy()
     return speaking.mel(context, model, request).cpu().numpy()

@@ -6,7 +6,7 @@
 - pydub warns of ffmpeg, which nothing here needs.
 - torchaudio beside another torch than it was built for: `realtts.accel.torchaudio_import`.
 - ``f5_tts.infer.utils_infer`` (matplotlib, transformers, changes of the environment and of ``sys.path``) is not
-  imported at all; what it does is in `realtts_f5.frontend`, `realtts_f5.reference` and `realtts_f5.join`.
+  imported at all; what it does is in `realtts_f5.frontend`, `realtts_f5.voices` and `realtts_f5.join`.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from torch.nn import functional
 from realtts.accel.dense import linear
 from realtts.accel.state_reader import StateReader
 from realtts.accel.tensorfile import shapes_of
-from realtts_f5.architecture import MELS
 from realtts_f5.mel import HOP, RATE
+from realtts_f5.sizes import MELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

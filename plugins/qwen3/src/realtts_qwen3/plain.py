@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 from realtts import stages
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
-from realtts.speech import Chunk, VoiceInfo
+from realtts.speech import Chunk
 from realtts_qwen3.frontend import prepare
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.reference import Cancelled, Upstream
 from realtts_qwen3.upstream import why_not
-from realtts_qwen3.voices import RATE, Encoders, prompt_of
+from realtts_qwen3.voices import RATE, Encoders, listed, prompt_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,13 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.context import Context
-    from realtts.speech import FinishReason, Request
+    from realtts.speech import FinishReason, Request, VoiceInfo
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.voices import VoicePrompt
 
-__all__ = ["Networks", "Plain", "PlainModel", "speakers_of"]
+__all__ = ["Networks", "Plain", "PlainModel"]
 
 
 class Networks(Encoders, Protocol):
@@ -92,24 +91,12 @@ class Plain:
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
         """The speakers of the checkpoint, if it has some."""
-        return speakers_of(model.weights.sizes)
+        return listed(model.weights.sizes)
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:
         """Let go of the weights, whoever still holds the model."""
         model.networks = None
-
-
-def speakers_of(sizes: Sizes) -> list[VoiceInfo]:
-    """The speakers of a checkpoint, the default one first."""
-    return [
-        VoiceInfo(
-            name,
-            name=name.replace("_", " ").title(),
-            description=f"speaks {sizes.dialects[name].replace('_', ' ')} in Chinese" if name in sizes.dialects else "",
-        )
-        for name in sizes.speakers
-    ]
 
 
 def _networks(weights: Weights, device: str, reason: str | None) -> Networks:

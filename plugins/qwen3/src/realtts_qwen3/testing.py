@@ -15,8 +15,8 @@ from realtts_qwen3.checkpoint import write_checkpoint
 from realtts_qwen3.configurations import FIRST_SPECIAL
 from realtts_qwen3.files import MODELS
 from realtts_qwen3.frontend import prepare, utterance_of
+from realtts_qwen3.model import prompts_of
 from realtts_qwen3.network import Talker
-from realtts_qwen3.optimized import prompts_of
 from realtts_qwen3.own import Own
 from realtts_qwen3.plain import PlainModel
 from realtts_qwen3.reference import Upstream

@@ -10,6 +10,7 @@ import torch
 
 from realtts import audio
 from realtts.errors import VoiceUnsuitable
+from realtts.speech import VoiceInfo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from realtts.voices.cache import VoiceCache
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.codec_state import CodecState
+    from realtts_qwen3.sizes import Sizes
 
-__all__ = ["RATE", "Encoders", "VoicePrompt", "prompt_of", "state_of", "voice_key", "wave_of"]
+__all__ = ["RATE", "Encoders", "VoicePrompt", "listed", "prompt_of", "state_of", "voice_key", "wave_of"]
 
 RATE = 24_000
 
@@ -137,3 +139,15 @@ def _samples_digest(voice: Voice) -> str:
     from dataclasses import replace
 
     return replace(voice, text=None).digest
+
+
+def listed(sizes: Sizes) -> list[VoiceInfo]:
+    """The speakers of a checkpoint, the default one first."""
+    return [
+        VoiceInfo(
+            name,
+            name=name.replace("_", " ").title(),
+            description=f"speaks {sizes.dialects[name].replace('_', ' ')} in Chinese" if name in sizes.dialects else "",
+        )
+        for name in sizes.speakers
+    ]

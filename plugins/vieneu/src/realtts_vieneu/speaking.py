@@ -13,6 +13,7 @@ import numpy as np
 
 from realtts.speech import Chunk
 from realtts_vieneu.engine import TOGETHER, Line
+from realtts_vieneu.model import asked, engine_for, head_of
 from realtts_vieneu.plain import RATE
 
 if TYPE_CHECKING:
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.context import Context
-    from realtts.speech import FinishReason
+    from realtts.speech import FinishReason, Request
     from realtts_vieneu.engine import Engine
     from realtts_vieneu.frontend import Ask
+    from realtts_vieneu.head import HeadKind
+    from realtts_vieneu.model import OptimizedModel
     from realtts_vieneu.utterance import Utterance
     from realtts_vieneu.windows import Windows
 
@@ -33,7 +36,26 @@ _SLOTS = 16_384
 """Most slots of the cache of sentences that are drawn together: eight of the longest, more of shorter ones."""
 
 
-def whole(
+def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
+    """Requests as wholes; together go those that want the same of the engine, which are all of them as a rule."""
+    pairs = [asked(context, model, request) for request in requests]
+    groups: dict[tuple[HeadKind, str | None], list[int]] = {}
+    for row, (ask, _) in enumerate(pairs):
+        groups.setdefault((head_of(context, ask.speech_only), ask.codec_device), []).append(row)
+    for rows in groups.values():
+        asks, utterances = zip(*(pairs[row] for row in rows), strict=True)
+        engine = engine_for(context, model, asks[0])
+        for place, chunk in _together(context, engine, [requests[row].cancelled for row in rows], asks, utterances):
+            yield rows[place], chunk
+
+
+def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
+    """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together."""
+    ask, utterances = asked(context, model, request)
+    yield from _streamed(context, engine_for(context, model, ask), request.cancelled, ask, utterances)
+
+
+def _together(
     context: Context,
     engine: Engine,
     cancelled: Sequence[Callable[[], bool]],
@@ -64,7 +86,7 @@ def whole(
                 yield row, _chunk(asks[row], samples, lines[row])
 
 
-def live(
+def _streamed(
     context: Context, engine: Engine, cancelled: Callable[[], bool], ask: Ask, utterances: Sequence[Utterance]
 ) -> Iterator[Chunk]:
     """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together.

@@ -12,8 +12,8 @@ import torch
 from realtts.errors import InvalidOption
 from realtts_vieneu.checkpoint import write_checkpoint
 from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
+from realtts_vieneu.model import asked as asked_optimized
 from realtts_vieneu.network import SpeechLM
-from realtts_vieneu.optimized import asked as asked_optimized
 from realtts_vieneu.plain import PlainModel, asked
 from realtts_vieneu.reference import Upstream
 from realtts_vieneu.replay import scores_at

@@ -11,13 +11,13 @@ import torch
 
 from realtts.accel.compile import compiled
 from realtts.testing.recording import RecordingGraphs
-from realtts_f5.architecture import Architecture
 from realtts_f5.building import empty_model
-from realtts_f5.graphs import Graphs
 from realtts_f5.layout import bucket_of, packed
 from realtts_f5.network import Network
 from realtts_f5.schedule import times
+from realtts_f5.sizes import Architecture
 from realtts_f5.solver import Item, solve
+from realtts_f5.solver_graphs import Graphs
 
 CPU = torch.device("cpu")
 SYMBOLS = 40

@@ -13,8 +13,8 @@ import torch
 
 from realtts.accel.cuda_graph import CudaGraphs, GraphRunner
 from realtts.accel.latest import Latest
-from realtts_f5.architecture import MELS
 from realtts_f5.layout import bucket_of
+from realtts_f5.sizes import MELS
 from realtts_f5.solver import advance
 
 if TYPE_CHECKING:

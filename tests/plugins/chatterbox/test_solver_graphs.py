@@ -9,8 +9,8 @@ from realtts.accel.cuda_graph import CudaGraphs
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import Cancelled, Flow, Piece
+from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.noise import Noise
-from realtts_chatterbox.packing import bucket
 
 CPU = torch.device("cpu")
 STEPS = 3

@@ -13,8 +13,8 @@ from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices import VoiceCache
 from realtts_f5.options import F5Options
-from realtts_f5.reference import builtin_voices, clipped, ended, prepared, reference_of
 from realtts_f5.upstream import module, quiet
+from realtts_f5.voices import clipped, ended, listed, prepared, reference_of
 
 RATE = 24_000
 
@@ -138,7 +138,7 @@ def test_words_are_needed() -> None:
 
 def test_examples_of_upstream_are_voices() -> None:
     """Each has words of its own; no voice means the first of them; another name is refused."""
-    names = [voice.id for voice in builtin_voices()]
+    names = [voice.id for voice in listed()]
     found = [reference_of(context_of().voice_cache, *request_of(name)) for name in (None, *names)]
     assert found[0].text == found[1].text == "Some call me nature, others call me mother nature.  "
     assert found[2].text.endswith("真人。")

@@ -8,8 +8,8 @@ import torch
 
 from realtts.errors import VoiceUnsuitable
 from realtts.speech import Voice
-from realtts_chatterbox.conditioning import conditionals_of, to_upstream
 from realtts_chatterbox.upstream import quiet
+from realtts_chatterbox.voices import conditionals_of, to_upstream
 
 KINDS = ("english", "multilingual", "turbo")
 

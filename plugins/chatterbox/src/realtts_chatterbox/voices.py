@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.speech import VoiceInfo
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.upstream import module, quiet
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from realtts.voices.cache import VoiceCache
     from realtts_chatterbox.loading import Encoders
 
-__all__ = ["BUILTIN", "conditionals_of", "resolve_voice", "to_upstream", "voice_key"]
+__all__ = ["BUILTIN", "conditionals_of", "listed", "resolve_voice", "to_upstream", "voice_key"]
 
 BUILTIN = "default"
 """Id of the voice that comes with the checkpoint."""
@@ -80,6 +81,13 @@ def resolve_voice(
         voice_key(kind, weights, voice), lambda: dict(vars(conditionals_of(voice, encoders(), kind)))
     )
     return Conditionals(**kept)
+
+
+def listed(builtin: Conditionals | None) -> list[VoiceInfo]:
+    """The voice that comes with the checkpoint, if one does."""
+    if builtin is None:
+        return []
+    return [VoiceInfo(BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
 
 
 def voice_key(kind: str, weights: str, voice: Voice) -> str:
