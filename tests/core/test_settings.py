@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from realtts import RealProvider, Settings, SettingsError
-from realtts.settings import data_dir, resolve_settings
+from realtts.settings import cache_dir, data_dir, resolve_settings
 from realtts.testing import fake_spec
+from realtts.voices import VoiceStore
 
 
 @pytest.fixture(autouse=True)
@@ -174,3 +175,20 @@ def test_data_folder(monkeypatch, tmp_path):
     assert data_dir() == tmp_path / "there"
     monkeypatch.delenv("REALTTS_DATA_DIR")
     assert data_dir().name == "realtts"
+
+
+def test_data_folder_of_the_file(tmp_path, monkeypatch):
+    """What is asked for without settings goes by the file, too: saved voices, downloads, measurements."""
+    monkeypatch.delenv("REALTTS_DATA_DIR", raising=False)
+    write(tmp_path / "realtts.toml", f"data_dir = '{tmp_path / 'there'}'\n")
+    assert data_dir() == VoiceStore().folder.parent == tmp_path / "there"
+    assert cache_dir() == tmp_path / "there" / "cache"
+
+
+@pytest.mark.parametrize("values", [{"treads": 2}, {"threads": 0}], ids=["name", "value"])
+def test_ready_object_is_checked(values):
+    """By the same error as keywords are."""
+    with pytest.raises(SettingsError, match="threads") as caught:
+        Settings(**values)
+    assert caught.value.who == "Settings"
+    assert caught.value.fix

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from realtts.errors import SettingsError, closest
-from realtts.folders import config_files, data_folder
+from realtts.folders import cache_folder, config_files, data_folder
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -50,6 +50,9 @@ class Settings(BaseModel):
     """How providers are run. Immutable; unknown names are rejected.
 
     Fields that say ``"auto"`` are decided by the machine and the provider when it is loaded.
+
+    Raises:
+        SettingsError: An unknown name or a wrong value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -118,6 +121,11 @@ class Settings(BaseModel):
         False, description="Fetch a voice that is an https:// address, within limits; False refuses it."
     )
     data_dir: Path | None = Field(None, description="Folder for saved voices and environments; default: per user.")
+
+    if not TYPE_CHECKING:  # type checkers shall see the fields
+
+        def __init__(self, **values: Any) -> None:
+            _fill(self, values, {})
 
 
 class Layers(NamedTuple):
@@ -196,24 +204,45 @@ def resolve_settings(
     if settings is not None:
         lay({name: getattr(settings, name) for name in settings.model_fields_set}, lambda _: "settings=")
     lay(overrides or {}, lambda name: f"keyword {name}=")
-    return Layers(_validate(values, sources), sources)
+    found = Settings.__new__(Settings)
+    _fill(found, values, sources)
+    return Layers(found, sources)
 
 
 def data_dir(settings: Settings | None = None) -> Path:
-    """The folder that keeps saved voices and environments; raises `SettingsError` for a path that cannot be one."""
-    return data_folder(settings.data_dir if settings is not None else None)
+    """The folder that keeps saved voices, environments and records of downloads.
+
+    Args:
+        settings: Says where it is; default: environment and file.
+
+    Raises:
+        SettingsError: The path cannot be one, or a setting is wrong.
+    """
+    return data_folder(_settled(settings).data_dir)
 
 
-def _validate(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
+def cache_dir(settings: Settings | None = None) -> Path:
+    """The folder for what can be made again; as `data_dir`."""
+    return cache_folder(_settled(settings).data_dir)
+
+
+def _settled(settings: Settings | None) -> Settings:
+    return resolve_settings().settings if settings is None else settings
+
+
+def _fill(settings: Settings, values: Mapping[str, Any], sources: Mapping[str, str]) -> None:
+    """Check the values and put them into an empty object; an error says where the wrong one came from."""
+    for name in values.keys() - Settings.model_fields.keys():
+        raise _unknown(name, sources.get(name, "Settings"))
     try:
-        return Settings(**values)
+        BaseModel.__init__(settings, **values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         description = Settings.model_fields[name].description
         raise SettingsError(
             f"{name} is {values[name]!r}: {first['msg'][:1].lower()}{first['msg'][1:]}",
-            who=sources[name],
+            who=sources.get(name, "Settings"),
             fix=f"{name}: {(description or '').rstrip('.')}",
         ) from None
 

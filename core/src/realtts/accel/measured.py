@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.folders import cache_folder, write_whole
+from realtts.folders import write_whole
 from realtts.hardware import cpu_name
+from realtts.settings import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ def measured(
         device: Where it is measured.
     """
     asked = json.dumps({**question, "choices": list(choices), **_machine(device)}, sort_keys=True)
-    path = cache_folder() / "measured" / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
+    path = cache_dir() / "measured" / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
     kept = _read(path, asked)
     if kept in choices:
         return str(kept)

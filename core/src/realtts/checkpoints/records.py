@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from realtts.checkpoints.wanted import is_safe
-from realtts.folders import data_folder, write_whole
+from realtts.folders import write_whole
+from realtts.settings import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ def forget(record: Record) -> None:
 
 
 def _folder() -> Path:
-    return data_folder() / "checkpoints"
+    return data_dir() / "checkpoints"
 
 
 def _path(repo: str, commit: str, wanted: object) -> Path:

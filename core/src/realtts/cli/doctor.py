@@ -84,13 +84,14 @@ def _providers() -> list[dict[str, Any]]:
 def _settings() -> dict[str, Any]:
     """What is set, where, and whether it is right."""
     from realtts.errors import SettingsError
+    from realtts.folders import data_folder
     from realtts.settings import data_dir, resolve_settings
 
     try:
         layers = resolve_settings()
     except SettingsError as error:
         fault = f"{error.who}: {error.what}"
-        return {"data_dir": str(data_dir()), "in_force": {}, "error": fault, "fix": error.fix}
+        return {"data_dir": str(data_folder()), "in_force": {}, "error": fault, "fix": error.fix}
     values = layers.settings.model_dump(mode="json")
     return {
         "data_dir": str(data_dir(layers.settings)),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
-from realtts.folders import data_folder
+from realtts.settings import data_dir
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
 
@@ -32,8 +32,8 @@ _PAUSE_S = 0.005
 
 
 def default_folder() -> Path:
-    """``voices`` in ``REALTTS_DATA_DIR``, or in the user's data folder."""
-    return data_folder() / "voices"
+    """``voices`` in the setting ``data_dir``, or in the user's data folder."""
+    return data_dir() / "voices"
 
 
 class VoiceStore:
