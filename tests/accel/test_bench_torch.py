@@ -1,13 +1,16 @@
 """What the benchmark does for providers on torch: rates measured with torch, and profiles."""
 
 import json
+import time
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from realtts import Chunk, OutputError, Settings, hookimpl  # noqa: E402
-from realtts.bench import Text, Workload, run_bench  # noqa: E402
+from realtts.accel import linear  # noqa: E402
+from realtts.accel.linear import Kernel  # noqa: E402
+from realtts.bench import Text, Workload, floor, run_bench  # noqa: E402
 from realtts.bench.floor import measure_floor  # noqa: E402
 from realtts.bench.peak import PeakMemory  # noqa: E402
 from realtts.bench.profiling import check_profile, write_profiles  # noqa: E402
@@ -51,8 +54,30 @@ def test_rates_are_measured_with_torch(spec):
     rates = measure_floor(spec, "cpu", Settings(threads=1))
     assert rates["method"].endswith("1 threads")
     assert rates["bytes_per_s"] > 1e8
-    assert {"float32", "bfloat16"} == rates["flops_per_s"].keys()
+    assert {"float32", "bfloat16", "int8"} == rates["flops_per_s"].keys()
     assert torch.get_num_threads() == before
+
+
+def test_the_rate_of_a_type_is_that_of_its_fastest_kernel(spec, monkeypatch):
+    """Torch's own product is not always the fastest; weights alone in int8 are multiplied in bfloat16."""
+    seconds = {"slow": 4.0, "fast": 1.0, "half": 2.0, "rows": 8.0}
+    kernels = {"fp32": ("slow", "fast", "slow"), "bf16": ("half",), "int8": ("rows",)}
+    clock = [0.0]
+
+    def kernel(name, precision):
+        def run(_weight, x):
+            clock[0] += seconds[name]
+            return x
+
+        return Kernel(name, precision, "cpu", lambda weight, _: weight, run)
+
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    known = tuple(kernel(name, precision) for precision, names in kernels.items() for name in names)
+    monkeypatch.setattr(linear, "kernels_for", lambda precision, _: [k for k in known if k.precision == precision])
+    monkeypatch.setattr(floor, "_affordable", lambda: 1 << 20)
+    monkeypatch.setattr(torch.Tensor, "sum", lambda _: clock.__setitem__(0, clock[0] + 1))
+    rates = measure_floor(spec, "cpu", Settings(threads=1))["flops_per_s"]
+    assert rates["float32"] == 2 * rates["bfloat16"] == 2 * rates["int8"] > 0
 
 
 def test_a_record_of_a_provider_on_torch(spec):

@@ -1,5 +1,6 @@
 """Work is captured once per key and replayed; what it changed is put back; a failure leaves nothing behind."""
 
+import itertools
 import threading
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import CaptureFailed, QuantizationUnavailable  # noqa: E402
-from realtts.accel.cuda_graph import CudaGraphs, GraphedCallable, GraphRunner, rounded_up  # noqa: E402
+from realtts.accel.cuda_graph import CudaGraphs, GraphedCallable, GraphedShapes, GraphRunner, powers_of_two, rounded_up  # noqa: E402
 from realtts.accel.decoder import Buckets  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
@@ -349,6 +350,21 @@ def test_reset_captures_anew(on):
     assert graphed(x=x).tolist() == [3, 3]
 
 
+def test_a_graph_for_each_of_the_latest_shapes(on):
+    """Each is captured once; the one that was not used for longest goes, and is captured anew."""
+    captured = []
+
+    def function(x, bias):
+        captured.append(len(x))
+        return x * 2 + bias
+
+    graphed = GraphedShapes(function, on.backend, limit=2)
+    for number, size in enumerate((2, 3, 2, 4, 2, 3, 3)):
+        x = torch.arange(size, dtype=torch.float32, device=on.device) + number
+        assert graphed(bias=on.zeros(1), x=x).tolist() == (2 * x).tolist()
+    assert [size for size, _ in itertools.groupby(captured)] == [2, 3, 4, 3]
+
+
 @pytest.mark.parametrize(("smallest", "per_octave", "step"), [(32, 4, 1), (128, 4, 1), (64, 8, 64), (1, 1, 1)])
 def test_sizes_are_rounded_up_to_few(smallest, per_octave, step):
     """Never down, never by more than a share of the size or a step, and what is a result stays."""
@@ -360,3 +376,16 @@ def test_sizes_are_rounded_up_to_few(smallest, per_octave, step):
         assert rounded_up(found, smallest=smallest, per_octave=per_octave, step=step) == found
         results.add(found)
     assert max(sum(low < found <= 2 * low for found in results) for low in sorted(results)) <= per_octave
+
+
+@pytest.mark.parametrize("most", [1, 8, 32])
+def test_sizes_are_cut_into_few(most):
+    """One behind the other, without a rest, longest first, all powers of two."""
+    for size in range(200):
+        pieces = list(powers_of_two(size, most=most))
+        assert [begin for begin, _ in pieces] == [sum(n for _, n in pieces[:at]) for at in range(len(pieces))]
+        sizes = [n for _, n in pieces]
+        assert sum(sizes) == size
+        assert sizes == sorted(sizes, reverse=True)
+        assert all(n.bit_count() == 1 and n <= most for n in sizes)
+        assert len(sizes) == size // most + (size % most).bit_count()

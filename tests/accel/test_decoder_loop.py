@@ -14,7 +14,7 @@ from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
 from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps, look_of  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
@@ -251,6 +251,32 @@ def test_a_prefix_read_once_serves_many_rows(family):
     assert [b.tokens for b in loop.run()] == expected
 
 
+@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
+def test_prompts_after_a_prefix_are_captured_too(family, backend_of):
+    """Rows may begin with different ones, and the padding may reach beyond the cap; they go on as without graphs."""
+    eager, graphed = (make_loop(family, 2, order=("temperature",), **how) for how in (
+        {}, {"backend": backend_of, "prompt_buckets": Buckets(160, 16)},
+    ))  # fmt: skip
+    graphed.warm_up(64, prompt=16, after_prefix=20)
+    captured = graphed.graphs
+    assert [what for what, _ in captured if isinstance(what, tuple)] == [("prompt", 16, 64)]
+    for lengths, n, limit in (((20, 0), 6, 30), ((20, 20), 16, 20), ((140, 3), 7, 12)):
+        found = []
+        for loop in (eager, graphed):
+            prefix, x = loop.decoder.new_cache(1, 160), noise_of(2, n, n).to(loop.decoder.device)
+            with torch.inference_mode():
+                loop.decoder.prefill(noise_of(1, 150, 1).to(x.device), prefix)
+                loop.cache.reset()
+                for row, length in enumerate(lengths):
+                    if length:
+                        loop.cache.copy_prefix(prefix, 0, [row], length)
+            loop.begin(Prompt(x), [SamplingParams(greedy=True)] * 2, [0, 1], [limit, limit], after_prefix=True)
+            found.append([block.tokens for block in loop.run()])
+        assert found[0] == found[1]
+        if max(lengths) == 20:
+            assert sorted(graphed.graphs, key=str) == sorted(captured, key=str)
+
+
 @pytest.mark.parametrize("order", [GUIDED, ("repetition_penalty", "temperature", "top_k")], ids=["guided", "plain"])
 def test_streams_that_ended_are_left_out(family, order):
     """The others draw what they would have drawn, in a new order, after one such change and after another."""
@@ -301,29 +327,36 @@ def test_rows_of_any_lengths_are_padded_on_the_right(family):
     assert Prompt.padded([rows[0], rows[0]]).valid is None
 
 
-def test_loops_are_kept_until_a_longer_one_is_needed():
-    """Caps in steps of 128 slots; the old one is gone when the new one is made."""
+@pytest.mark.parametrize("graphed", [True, False], ids=["graphs", "eager"])
+def test_loops_are_kept_until_a_longer_one_is_needed(graphed):
+    """Caps in steps of 128 slots; the old one is gone when the new one is made. Graphs keep those of batches, too."""
     gone = []
 
     class Own:
-        def __init__(self, cap):
-            self.loop = SimpleNamespace(cache=SimpleNamespace(cap=cap))
+        def __init__(self, streams, cap):
+            self.loop = SimpleNamespace(streams=streams, cache=SimpleNamespace(cap=cap))
 
-    def make(_key, cap):
+    def make(key, cap):
         gone.append([past() is None for past in made])
-        own = Own(cap)
+        own = Own(key, cap)
         made.append(weakref.ref(own))
         return own
 
     made = []
-    loops = Loops(least=200)
-    assert loops.of(1, 10, make).loop.cache.cap == 256
+    loops = Loops(graphed=graphed, least=200)
+    assert loops.of(1, 200, make).loop.cache.cap == 256
     assert loops.of(1, 256, make) is loops.of(1, 3, make)
     assert loops.of(2, 300, make).loop.cache.cap == 384
     assert loops.of(1, 257, make).loop.cache.cap == 384
     assert gone == [[], [False], [True, False]]
-    loops.keep(lambda key: key == 2)
-    assert [past() is None for past in made] == [True, False, True]
+    loops.release()
+    assert [past() is None for past in made] == [True, not graphed, False]
+    assert loops.of(4, 10, make).loop.cache.cap == (256 if graphed else 128)
+
+
+def test_looks_at_a_device_are_far_apart():
+    """On the CPU they cost nothing."""
+    assert [look_of("cpu"), look_of(torch.device("cuda", 1)), look_of("cuda", 4)] == [1, 8, 4]
 
 
 @pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
@@ -411,12 +444,12 @@ def test_taps_reach_a_processor_inside_the_graph(family):
 
 
 def test_broken_logits_are_an_error(family):
-    """NaN in a weight: the step after it says which stream, and names the switch."""
+    """NaN: the step after it says which stream; in float32 no switch would help."""
     loop = make_loop(family, 2)
     x = torch.cat([pair(1)[0], pair(2)[0], pair(1)[1], pair(2)[1]])
     x[1, 3, 5] = float("nan")
     loop.begin(Prompt(x), [SPEECH] * 2, [1, 2], [20, 20])
-    with pytest.raises(NotFinite, match=r"stream 1 .*dtype"):
+    with pytest.raises(NotFinite, match=r"stream 1 .*its weights are to blame"):
         list(loop.run())
 
 

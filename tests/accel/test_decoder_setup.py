@@ -271,6 +271,15 @@ def test_memory_that_is_never_reached_is_never_written():
     assert psutil.Process().memory_info().rss - before < 2**27
 
 
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16"), ("int8", "int8"), ("int4", "bfloat16")],
+)
+def test_the_type_whose_rate_bounds_the_products(weights, expected):
+    """That of the weights, whatever the activations are; int4 is multiplied in bfloat16."""
+    assert Precision(weights, torch.float32).products == expected
+
+
 def test_bytes_of_a_step(family):
     """What the floor of a step counts: all weights of the layers, and the cache up to what is attended to."""
     for precision, width in (("fp32", 4), ("int8", 1)):

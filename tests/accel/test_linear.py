@@ -306,3 +306,17 @@ def test_a_dense_layer_over_frames(dtype):
     assert found.dtype == dtype
     assert (found.float() - expected).norm() < 0.01 * expected.norm()
     assert Dense(weight, None, dtype)(x[None]).shape == (1, 6, 24)
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["oneDNN", "without"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_dense_layer_is_followed_by_gelu(dtype, enabled, monkeypatch):
+    """With oneDNN, without it, and to operators that torch.compile knows, which keep the weights as they are."""
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", enabled)
+    weight, bias, x = normal(24, 32), normal(24, seed=1), normal(6, 32, seed=2)
+    expected = torch.nn.functional.gelu(linear(x, weight, bias), approximate="tanh")
+    for plain in (False, True):
+        layer = Dense(weight, bias, dtype, gelu=True, plain=plain)
+        assert (layer(x).float() - expected).norm() < 0.01 * expected.norm()
+    assert torch.equal(layer.pair[0], weight.to(dtype))
+    assert torch.equal(layer.pair[1], bias.to(dtype))

@@ -1,8 +1,5 @@
 """Weights wait on the host: the copy there is kept, going back is free, and what changed on the device is not lost."""
 
-import gc
-import weakref
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -11,28 +8,9 @@ from torch import nn  # noqa: E402
 
 from realtts import OffloadError  # noqa: E402
 from realtts.accel.offload import OffloadedModule, TakingTurns, on_device  # noqa: E402
+from realtts.testing.device import HostDevice  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
-
-
-class Device:
-    """A device in host memory: counts what is copied to it and sees what is freed."""
-
-    def __init__(self):
-        self.copies = 0
-        self._storages = []
-
-    def copy(self, tensor, device):
-        """To the device."""
-        self.copies += 1
-        there = tensor.clone()
-        self._storages.append(weakref.ref(there))
-        return there
-
-    def allocated(self):
-        """Tensors that are still there."""
-        gc.collect()
-        return sum(storage() is not None for storage in self._storages)
 
 
 def net():
@@ -55,7 +33,7 @@ def same(first, second):
 
 def test_weights_are_there_inside_and_back_outside():
     """Bit for bit, with the same objects, from the same host memory."""
-    device, module = Device(), net()
+    device, module = HostDevice(), net()
     before, parameters = values(module), list(module.parameters())
     offloaded = OffloadedModule(module, "cpu", copy=device.copy)
     host = module[0].weight.data_ptr()
@@ -72,16 +50,16 @@ def test_weights_are_there_inside_and_back_outside():
 
 def test_the_device_is_free_after_it():
     """Exactly: nothing that was copied there is left."""
-    device = Device()
+    device = HostDevice()
     offloaded = OffloadedModule(net(), "cpu", copy=device.copy)
     with offloaded.use():
-        assert device.allocated() == device.copies == 8  # the tied weight once
-    assert device.allocated() == 0
+        assert device.tensors == device.copies == 8  # the tied weight once
+    assert device.tensors == 0
 
 
 def test_what_changed_in_place_is_kept():
     """A running mean that moved on the device is copied back; the rest is not."""
-    device, module = Device(), net()
+    device, module = HostDevice(), net()
     offloaded = OffloadedModule(module, "cpu", copy=device.copy)
     host = module[1].running_mean.data_ptr()
     with offloaded.use():
@@ -95,7 +73,7 @@ def test_what_changed_in_place_is_kept():
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_changes_in_inference_mode_are_seen_too(mode):
     """Where in-place counters are easily lost."""
-    device, module = Device(), net()
+    device, module = HostDevice(), net()
     offloaded = OffloadedModule(module, "cpu", copy=device.copy)
     with mode(), offloaded.use():
         module[1].running_mean.fill_(3.0)
@@ -116,7 +94,7 @@ def test_on_the_host_itself_nothing_is_copied():
 
 def test_nested_uses_share_one_stay():
     """It goes back after the outermost."""
-    device = Device()
+    device = HostDevice()
     offloaded = OffloadedModule(net(), "cpu", copy=device.copy)
     with offloaded.use():
         with offloaded.use():
@@ -129,7 +107,7 @@ def test_nested_uses_share_one_stay():
 
 def test_prefetched_weights_are_copied_once():
     """And go back like any others, used or not."""
-    device = Device()
+    device = HostDevice()
     offloaded = OffloadedModule(net(), "cpu", copy=device.copy)
     offloaded.prefetch()
     with offloaded.use():
@@ -137,12 +115,12 @@ def test_prefetched_weights_are_copied_once():
     offloaded.prefetch()
     offloaded.release()
     offloaded.release()
-    assert (device.copies, device.allocated()) == (16, 0)
+    assert (device.copies, device.tensors) == (16, 0)
 
 
 def test_switched_off_it_stays():
     """cpu_offload=False: to the device once."""
-    device = Device()
+    device = HostDevice()
     offloaded = OffloadedModule(net(), "cpu", enabled=False, copy=device.copy)
     for _ in range(3):
         with offloaded.use():
@@ -167,14 +145,14 @@ def move_inside(module, offloaded):
 def test_weights_moved_by_somebody_else_are_noticed(move):
     """With the weight's name and the switch."""
     module = net()
-    offloaded = OffloadedModule(module, "cpu", copy=Device().copy)
+    offloaded = OffloadedModule(module, "cpu", copy=HostDevice().copy)
     with pytest.raises(OffloadError, match=r"'0.weight' was moved.*cpu_offload=False"):
         move(module, offloaded)
 
 
 def test_modules_take_turns():
     """One at a time has the device; the one used last stays until another is asked for."""
-    device = Device()
+    device = HostDevice()
     modules = {"t3": net(), "s3gen": net()}
     turns = TakingTurns(modules, "cpu", copy=device.copy)
     with turns.use("t3"):
@@ -184,9 +162,9 @@ def test_modules_take_turns():
     assert (turns.loaded(), device.copies) == (["t3"], 8)
     with turns.use("s3gen"):
         assert turns.loaded() == ["s3gen"]
-        assert device.allocated() == 8
+        assert device.tensors == 8
     turns.release()
-    assert (turns.loaded(), device.allocated()) == ([], 0)
+    assert (turns.loaded(), device.tensors) == ([], 0)
 
 
 def test_the_next_turn_can_be_prefetched():

@@ -2,14 +2,16 @@
 
 import dataclasses
 import logging
+from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from realtts import Context, ProviderSpec, Settings  # noqa: E402
+from realtts import AttentionUnavailable, Context, ProviderSpec, Settings  # noqa: E402
 from realtts.accel import rungs  # noqa: E402
 from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
+from realtts.accel.decoder import Precision  # noqa: E402
 from realtts.voices.cache import VoiceCache  # noqa: E402
 
 
@@ -82,3 +84,30 @@ def test_what_is_not_quantized_may_have_a_type_of_its_own():
     first = rungs.decoder_rungs(context_of(quantization="int8"), beside="bfloat16")[0]
     assert (first.settings["quantization"], first.settings["dtype"]) == ("int8", "bfloat16")
     assert rungs.decoder_rungs(context_of(quantization="int8"))[0].settings["dtype"] == "float32"
+
+
+def test_what_the_status_tells_of_a_decoder():
+    """Weights, kernel, the cache's type and graphs."""
+    decoder = SimpleNamespace(
+        precision=Precision("int8", torch.float32), kernel=SimpleNamespace(name="fast"), kv_dtype=torch.bfloat16
+    )
+    told = {"weights": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True}
+    assert rungs.decoder_details(decoder, graphs=True) == told
+
+
+@pytest.mark.parametrize(
+    ("asked", "graphs", "expected"),
+    [("auto", False, "own"), ("auto", True, "flash"), ("sdpa", False, "sdpa"), ("eager", False, "math")],
+)
+def test_the_attention_of_what_stands_beside_a_decoder(asked, graphs, expected):
+    """Our own on the CPU while nothing else is asked for and nothing is captured, else torch's."""
+    context = context_of(attention=asked)
+    assert rungs.attention_beside(context, torch.float32, 64, graphs=graphs)["attention"] == expected
+
+
+def test_an_attention_that_cannot_be_had_is_told_or_refused():
+    """With the reason."""
+    found = rungs.attention_beside(context_of(attention="flash_attention_2"), torch.float32, 64, graphs=False)
+    assert found["no_attention"].startswith("flash_attention_2: ")
+    with pytest.raises(AttentionUnavailable):
+        rungs.attention_beside(context_of(attention="flash_attention_2", strict=True), torch.float32, 64, graphs=False)

@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from realtts.accel.state_reader import StateReader
+from realtts.accel.state_reader import StateReader, below, children
 from realtts.errors import CheckpointMismatch
 
 
@@ -59,8 +59,15 @@ def test_nothing_is_left_over(state):
     reader.take("up.weight", 2, 3)
     with pytest.raises(CheckpointMismatch, match=r"1 tensors are unexpected, the first is up\.bias"):
         reader.finish("up.")
-    reader.finish("up.", ignored=["up.bias"])
+    reader.finish("up.", spare=["up.bias"])
     reader.skip("up.bias")
     reader.finish("up.")
     with pytest.raises(CheckpointMismatch, match=r"2 tensors are unexpected, the first is down\.weight"):
         reader.finish()
+
+
+def test_parts_are_found_by_their_prefix():
+    """Tensors below a name, and how many parts there are."""
+    state = {f"a.{name}": torch.ones(1) for name in ("0.weight", "0.bias", "11.weight")} | {"b.0": torch.zeros(1)}
+    assert list(below(state, "a.")) == ["0.weight", "0.bias", "11.weight"]
+    assert [children(state, prefix) for prefix in ("a.", "b.", "c.")] == [2, 1, 0]

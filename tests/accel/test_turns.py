@@ -2,8 +2,10 @@
 
 from types import SimpleNamespace
 
+import pytest
 import torch
 
+from realtts import OffloadError
 from realtts.accel.offload import TakingTurns
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.context import Rung
@@ -40,6 +42,7 @@ def test_parts_that_stay_need_no_turns():
     with turns.use("one"):
         assert list(turns.each("one", [1, 2])) == [1, 2]
     turns.clear()
+    turns.drop("one")
     assert not turns.offloaded
 
 
@@ -62,3 +65,15 @@ def test_parts_take_turns():
     assert turns.offloaded
     assert {(3, 2), (2, 3)} <= set(moved)
     turns.clear()
+    turns.drop("one")
+    turns.drop("one")
+    with pytest.raises(OffloadError, match="choose from other"), turns.use("one"):
+        pass
+
+
+def test_the_status_tells_whether_weights_move():
+    """And why there are no graphs then."""
+    assert Turns().details == {"offload": False}
+    moving = turns_of(context_of("cuda")).details
+    assert moving["offload"]
+    assert "cpu_offload" in moving["no_cuda_graphs"]

@@ -18,12 +18,15 @@ class Network(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.linear = torch.nn.Linear(3, 2)
+        self.norm = torch.nn.BatchNorm1d(2)
         self.register_buffer("window", torch.arange(4.0))
 
 
 def state():
     """A file's tensors."""
-    return {"linear.weight": torch.ones(2, 3).half(), "linear.bias": torch.zeros(2)}
+    norm = {f"norm.{name}": torch.ones(2) for name in ("weight", "bias", "running_mean", "running_var")}
+    count = {"norm.num_batches_tracked": torch.tensor(1)}
+    return {"linear.weight": torch.ones(2, 3).half(), "linear.bias": torch.zeros(2), **norm, **count}
 
 
 def unfilled():
@@ -33,11 +36,11 @@ def unfilled():
 
 
 def test_a_network_is_filled_by_name() -> None:
-    """In float32, frozen, in evaluation mode; what was computed stays."""
+    """In float32, frozen, in evaluation mode; what was computed stays, and what is not used is left."""
     network = unfilled()
     assert network.linear.weight.is_meta
     assert not network.window.is_meta
-    fill(network, state(), "cpu", "file 'a'")
+    fill(network, {**state(), "old": torch.ones(1)}, "cpu", "file 'a'", computed=("window",), spare=("old",))
     assert network.linear.weight.dtype == torch.float32
     assert not network.linear.weight.requires_grad
     assert not network.training
@@ -48,7 +51,7 @@ def test_below_a_prefix_only_its_names_are_meant() -> None:
     """Others in the file are not looked at."""
     network = unfilled()
     fill(network, {"other": torch.ones(1), **{f"a.{name}": value for name, value in state().items()}}, "cpu", "f",
-         prefix="a.")  # fmt: skip
+         prefix="a.", computed=("window",))  # fmt: skip
     assert network.linear.bias.tolist() == [0.0, 0.0]
 
 
@@ -56,6 +59,7 @@ def test_below_a_prefix_only_its_names_are_meant() -> None:
     ("change", "what"),
     [
         ({"linear.bias": None}, "missing, the first is linear.bias"),
+        ({"norm.running_mean": None}, "1 tensors are missing, the first is norm.running_mean"),
         ({"linear.extra": torch.ones(1)}, "unexpected, the first is linear.extra"),
         ({"linear.weight": torch.ones(3, 2)}, "linear.weight has the shape"),
     ],
@@ -64,7 +68,7 @@ def test_wrong_tensors_are_refused_by_name(change, what) -> None:
     """And the file is named."""
     given = {name: value for name, value in {**state(), **change}.items() if value is not None}
     with pytest.raises(CheckpointMismatch, match=what) as caught:
-        fill(unfilled(), given, "cpu", "file 'a'")
+        fill(unfilled(), given, "cpu", "file 'a'", computed=("window",))
     assert caught.value.who == "file 'a'"
 
 

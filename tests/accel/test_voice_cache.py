@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from realtts import RealProvider, Settings  # noqa: E402
 from realtts.accel.voice_cache import DiskVoiceCache  # noqa: E402
+from realtts.accel.voice_values import owned  # noqa: E402
 from realtts.testing import fake_spec  # noqa: E402
 from realtts.voices import VoiceCache  # noqa: E402
 
@@ -317,3 +318,13 @@ def test_two_processes_share_the_folder(folder):
     assert [child.returncode for child in children] == [0, 0]
     assert [json.loads(output) for output in outputs] == [0, 0]
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 40_000 + 5_000
+
+
+def test_what_is_kept_is_the_requests_own():
+    """No inference tensor, which only inference could use, and no view of the network's memory."""
+    with torch.inference_mode():
+        made = torch.arange(6).reshape(2, 3).T
+        kept = owned(made)
+    assert not kept.is_inference()
+    assert torch.equal(kept, torch.tensor([[0, 3], [1, 4], [2, 5]]))
+    assert kept.data_ptr() != made.data_ptr()

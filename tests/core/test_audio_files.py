@@ -371,7 +371,7 @@ def test_an_aborted_live_file_is_removed(tmp_path):
 
 def test_a_wav_file_ends_before_four_gigabytes(tmp_path, monkeypatch):
     """What was written until then is a valid file."""
-    monkeypatch.setattr("realtts.audio.files._WAV_BYTES", 50_000)
+    monkeypatch.setattr("realtts.audio.encoder._WAV_BYTES", 50_000)
     writer = audio.open_writer(tmp_path / "a.wav", RATE)
     writer.write(tone())
     writer.write(tone())
@@ -383,7 +383,7 @@ def test_a_wav_file_ends_before_four_gigabytes(tmp_path, monkeypatch):
 
 def test_other_formats_do_not_end_there(tmp_path, monkeypatch):
     """The limit is WAV's own."""
-    monkeypatch.setattr("realtts.audio.files._WAV_BYTES", 10)
+    monkeypatch.setattr("realtts.audio.encoder._WAV_BYTES", 10)
     audio.write(tmp_path / "a.flac", tone(), RATE)
 
 

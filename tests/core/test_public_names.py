@@ -102,8 +102,8 @@ def test_names_of_the_package():
 def test_names_for_plugin_authors():
     """The testing package."""
     assert sorted(realtts.testing.__all__) == [
-        "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault", "ProviderConformance",
-        "fake_spec", "faulty",
+        "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault", "OptimizedConformance",
+        "ProviderConformance", "fake_spec", "faulty", "voice_like",
     ]  # fmt: skip
     for name in realtts.testing.__all__:
         assert getattr(realtts.testing, name) is not None

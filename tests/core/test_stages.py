@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from realtts import Chunk, RealProvider, hookimpl
-from realtts.stages import StageLog, StageWork, Work, timed
+from realtts import Chunk, RealProvider, Request, hookimpl
+from realtts.stages import StageLog, StageWork, Work, never, timed
 from realtts.testing import FakeProvider, fake_spec, faults, faulty
 
 
@@ -170,6 +170,12 @@ def test_time_goes_to_the_stage_that_was_entered_last(monkeypatch):
     assert {name: work.seconds for name, work in log.totals().items()} == {"outer": 1, "inner": 3}
     log.enter(outer)
     assert not log.leave(outer), "no request is being generated"
+
+
+def test_nobody_cancels_a_warm_up():
+    """A request by itself is never cancelled either."""
+    assert not never()
+    assert not Request("Hello").cancelled()
 
 
 def test_work_adds_up():

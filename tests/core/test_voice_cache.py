@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from realtts.speech import Voice
 from realtts.voices import VoiceCache
+from realtts.voices.cache import voice_key
 
 
 @dataclass
@@ -167,3 +169,13 @@ def test_after_a_failure_the_next_in_line_computes():
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["failed", "made"]
+
+
+def test_a_key_is_of_the_sound_and_all_else():
+    """Not of the words, which are said of it; of samples and rate."""
+    samples = np.linspace(-1, 1, 100, dtype=np.float32)
+    key = voice_key(Voice(samples, 16_000, "words"), "model", "weights", 0.5)
+    assert key.startswith("model/weights/0.5/")
+    assert key == voice_key(Voice(samples, 16_000, "other words", "a name"), "model", "weights", 0.5)
+    others = [Voice(samples, 24_000), Voice(samples[::-1], 16_000)]
+    assert len({key, voice_key(others[0], "model", "weights", 0.5), voice_key(others[1], "model", "weights", 0.5)}) == 3

@@ -176,3 +176,12 @@ def test_check_alone():
     check(Voice(speech(), RATE), LIMITS, "beep")
     with pytest.raises(VoiceUnsuitable):
         check(Voice(speech() * 0, RATE), LIMITS, "beep")
+
+
+def test_a_voice_at_another_rate():
+    """Resampled, or its own samples where it is at that rate; the digest of the sound knows nothing of the words."""
+    voice = Voice(speech(), RATE, "words")
+    assert voice.at(RATE) is voice.samples
+    assert voice.at(24_000).shape == (24_000,)
+    assert voice.at(24_000).dtype == np.float32
+    assert voice.sound_digest == Voice(speech(), RATE).digest != voice.digest

@@ -64,7 +64,7 @@ def install(tmp_path_factory, python, rogue_spec):
             spec={**spec, "name": name or spec["name"]},
             core_version=core or importlib.metadata.version("realtts"),
         )
-        (home / FILE).write_text(json.dumps(environment.as_json(home)), encoding="utf-8")
+        (home / FILE).write_text(json.dumps(environment.as_dict(home)), encoding="utf-8")
         return data
 
     return install

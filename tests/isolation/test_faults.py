@@ -102,7 +102,7 @@ def test_hanging_worker_is_ended(rogue, limit):
 
 def test_hanging_worker_is_ended_by_cancelling(rogue, until, monkeypatch, caplog):
     """A worker that heeds no cancellation is ended: `cancel` helps where in process nothing does."""
-    monkeypatch.setattr("realtts.isolation.calls.CANCEL_GRACE_S", 0.5)
+    monkeypatch.setattr("realtts.isolation.watch.CANCEL_GRACE_S", 0.5)
     tts = rogue()
     tts.load()
     with ThreadPoolExecutor(1) as pool:

@@ -18,8 +18,10 @@ from realtts.cli.findings import problems
 from realtts.isolation import environments
 from realtts.isolation.faults import ForeignError, error_from_json, error_to_json, poisons
 from realtts.isolation.frames import MOST_BYTES, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
+from realtts.isolation.limits import Limits
 from realtts.isolation.messages import samples_from_bytes, samples_to_bytes, voice_from_json, voice_to_json
 from realtts.isolation.specs import spec_from_json, spec_to_json
+from realtts.isolation.watch import CANCEL_GRACE_S, Watch
 from realtts.testing import fake_spec
 from realtts.validate import check_options, options_class
 
@@ -228,10 +230,41 @@ def test_environments_are_found(install, tmp_path, python):
     assert environments.listed(settings(tmp_path / "nowhere")) == []
 
 
+@pytest.mark.parametrize(
+    ("limits", "seconds", "waited", "told"),
+    [
+        (Limits(0, 0, 0), 1e6, 1e6, None),
+        (Limits(9, 9, 2 << 20), 5, 5, None),
+        (Limits(9, 0, 0), 0, 7, ("took longer than worker_deadline_s=9", "raise worker_deadline_s")),
+        (Limits(0, 9, 0), 10, 0, ("gave no sign for worker_silence_s=9", "raise worker_silence_s")),
+        (Limits(0, 0, 1 << 20), 1, 0, ("took 2 MiB of memory, worker_memory_mb=1", "raise worker_memory_mb, or send ")),
+    ],
+)
+def test_limits_of_a_worker(limits, seconds, waited, told):
+    """What was reached is told with its setting; work before this wait counts, and another request begins anew."""
+    watch = Watch(limits, lambda: 2 << 20)
+    watch.spent = 3.0
+    reached = watch.reached(watch.sign + seconds, waited)
+    assert (reached is None) == (told is None)
+    if told is not None:
+        assert reached[0] == told[0]
+        assert reached[1].startswith(told[1])
+    watch.new_request()
+    assert watch.spent == 0.0
+
+
+def test_unwanted_worker_has_its_grace():
+    """It may finish what it does, but not for ever."""
+    watch = Watch(Limits(0, 0, 0), lambda: 0)
+    watch.unwanted = True
+    assert watch.reached(watch.sign + CANCEL_GRACE_S, 0.0) is None
+    assert "heeded no cancellation" in watch.reached(watch.sign + CANCEL_GRACE_S + 1, 0.0)[0]
+
+
 def test_interpreter_inside_is_written_relative(tmp_path):
     """So that an environment may be built elsewhere and moved to its place."""
     environment = environments.IsolatedEnvironment("x", tmp_path / "bin" / "python", {}, "1.0")
-    assert environment.as_json(tmp_path)["python"] == "bin/python"
+    assert environment.as_dict(tmp_path)["python"] == "bin/python"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 2}'])

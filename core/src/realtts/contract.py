@@ -51,6 +51,8 @@ def _check_rest(chunk: Any, who: str, text_length: int) -> None:
         raise _fault(f"marks is {chunk.marks!r:.80}", who, "yield a tuple of realtts.Mark inside the request's text")
     if not _is_index(chunk.tokens):
         raise _fault(f"tokens is {chunk.tokens!r}", who, "yield the number of tokens since the last chunk")
+    if not _is_index(chunk.retries):
+        raise _fault(f"retries is {chunk.retries!r}", who, "yield how many parts were spoken again")
     if chunk.finish_reason not in {None, "stop", "length", "cancelled"}:
         raise _fault(f"finish_reason is {chunk.finish_reason!r}", who, "yield None, 'stop' or 'length'")
     if not (isinstance(chunk.warnings, tuple) and all(isinstance(warning, str) for warning in chunk.warnings)):

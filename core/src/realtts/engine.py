@@ -192,11 +192,11 @@ class Engine:
             running.cancel()
         return len(waiting) + int(running is not None)
 
-    def close(self, timeout: float | None = None) -> None:
+    def close(self, timeout_s: float | None = None) -> None:
         """Refuse further jobs, cancel all, run ``on_close`` and end the thread. May be called again, by anyone.
 
         Args:
-            timeout: Longest wait for the running job, in seconds; None: until it has ended.
+            timeout_s: Longest wait for the running job; None: until it has ended.
         """
         if os.getpid() != self._pid:
             return  # a forked child has no such thread, and may have inherited a held lock; the model is the parent's
@@ -215,7 +215,7 @@ class Engine:
             if first:
                 self._guarded(self._on_close)
         elif thread is not threading.current_thread():
-            thread.join(timeout)
+            thread.join(timeout_s)
 
     def _loop(self) -> None:
         while (job := self._next()) is not None:

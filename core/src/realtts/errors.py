@@ -339,7 +339,7 @@ class CheckpointForbidden(CheckpointError):
 
 
 class CheckpointCorrupt(CheckpointError):
-    """A file is not what the hub announced; it was removed, so that it can be fetched again."""
+    """A file is not what the hub announced, and was removed; or it cannot be read, or its weights give NaN."""
 
 
 class CheckpointMismatch(CheckpointError):

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from realtts import memory, report
-from realtts.context import Context, Rung
-from realtts.errors import InvalidPlugin, LadderExhausted, SettingsError, StageFailed
+from realtts.errors import LadderExhausted, StageFailed
 from realtts.events import Event
-from realtts.hardware import resolve_device, resolve_dtype
-from realtts.registration import Variants, register
-from realtts.rung import LiveRung, StageError, Unavailable, attempt_of
+from realtts.proposals import Proposals
+from realtts.rung import StageError, attempt_of
 from realtts.stages import StageLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
+    from realtts.proposals import Proposal
+    from realtts.rung import LiveRung
     from realtts.settings import Layers, Settings
     from realtts.spec import Checkpoint, ProviderSpec
     from realtts.status import Attempt, State
     from realtts.voices.cache import VoiceCache
 
 __all__ = ["Ladder"]
-
-
-@dataclass(frozen=True)
-class _Planned:
-    """A rung of the plan; with a failure it stands for a variant that cannot even be asked."""
-
-    variant: str
-    rung: Rung
-    failure: StageError | None = None
 
 
 class Ladder:
@@ -73,11 +62,11 @@ class Ladder:
         self.live: LiveRung | None = None
         self.details: dict[str, Any] = {}
         self.stages = StageLog()
-        self._sources = layers.sources
         self._forward = report
         self._log = logging.getLogger(f"realtts.{spec.name}")
-        self._variants: Variants | None = None
-        self._plan: tuple[_Planned, ...] = ()
+        self._proposals = Proposals(
+            spec, layers, checkpoint, voice_cache, stages=self.stages, log=self._log, report=self.report
+        )
         self._standing: int = 0  # index of the live rung
         self._last: BaseException | None = None  # what the newest attempt is about
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
@@ -88,7 +77,7 @@ class Ladder:
         When no rung is left, those whose failure need not happen again are open once more: after an out-of-memory
         error, or when the plain variant could not speak one particular text. Raises as `ensure_loaded`.
         """
-        if self._closed and len(self._closed) == len(self._planned()):
+        if self._closed and len(self._closed) == len(self._proposals.all()):
             self._reopen()
         return self.ensure_loaded()
 
@@ -128,9 +117,9 @@ class Ladder:
         loaded = self.live is not None
         self._release()
         if forget:
-            # The plan and the variants too: what could not be imported may have been installed meanwhile.
-            self._plan, self._variants, self._closed, self._last = (), None, {}, None
-            self.attempts = ()
+            # The proposals too: what could not be imported may have been installed meanwhile.
+            self._proposals.forget()
+            self.attempts, self._closed, self._last = (), {}, None
             self.voice_cache.clear()
         else:
             self._reopen()
@@ -165,80 +154,35 @@ class Ladder:
             self._log.exception("reporting %r failed", event)
 
     def _climb(self) -> LiveRung:
-        for index, planned in enumerate(self._planned()):
+        for index, proposal in enumerate(self._proposals.all()):
             if index in self._closed:
                 continue
             try:
-                rung = self._bring_up(planned)
+                rung = self._bring_up(proposal)
             except StageError as failure:
                 self._close_rung(index, failure)
                 continue
             self._standing = index
-            self.report(Event("rung.ready", data={"rung": planned.rung.name, "variant": planned.variant}))
+            self.report(Event("rung.ready", data={"rung": proposal.rung.name, "variant": proposal.variant}))
             return rung
         last = self.attempts[-1]
         raise LadderExhausted(
-            f"no rung works, {len(self._plan)} given up; the last: {last.summary()}",
+            f"no rung works, {len(self._proposals.all())} given up; the last: {last.summary()}",
             who=f"provider {self.spec.name!r}",
             fix=last.remedy.rstrip("."),
             attempts=self.attempts,
         ) from self._last
 
-    def _bring_up(self, planned: _Planned) -> LiveRung:
-        if planned.failure is not None:
-            raise planned.failure
+    def _bring_up(self, proposal: Proposal) -> LiveRung:
         self.details = {}
-        try:
-            context = self._context(planned.variant, planned.rung)
-        except SettingsError as error:
-            if "device" not in planned.rung.settings:
-                raise
-            raise StageError("probe", Unavailable(error.what)) from error  # the plugin's wish, not the user's
-        rung = LiveRung(self._registered(), context)
+        rung = self._proposals.rung(proposal)
         rung.bring_up()
         memory.trim()
         return rung
 
-    def _planned(self) -> tuple[_Planned, ...]:
-        """All rungs, fastest first; asked for once."""
-        if not self._plan:
-            variants = self._registered()
-            optimized = self.spec.optimized is not None and self.settings.optimize
-            plan: list[_Planned] = []
-            for variant in ("optimized", "plain") if optimized else ("plain",):
-                try:
-                    plan.extend(_Planned(variant, rung) for rung in self._rungs(variant, variants))
-                except StageError as failure:
-                    plan.append(_Planned(variant, Rung(variant), failure))
-            self._plan = tuple(plan)
-        return self._plan
-
-    def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
-        """The rungs that a variant proposes.
-
-        Raises:
-            StageError: The variant cannot be imported, or its hook failed.
-            InvalidPlugin: It proposes something that is not a rung.
-        """
-        default = (Rung(variant),)
-        if variant == "optimized" and variants.optimized_error is not None:
-            raise StageError("load", variants.optimized_error)
-        if not variants.defines(variant, "rungs"):
-            return default
-        context = self._context(variant, None)
-        try:
-            rungs = tuple(variants.call(variant, "rungs", context=context) or default)
-        except (Exception, SystemExit) as error:
-            raise StageError("rungs", error) from error
-        for rung in rungs:
-            if not isinstance(rung, Rung):
-                raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
-            self._with_rung(rung, variant)  # an unknown setting is found before any load
-        return rungs
-
     def _close_rung(self, index: int, failure: StageError) -> None:
-        planned = self._plan[index]
-        attempt = attempt_of(planned.rung.name, planned.variant, failure)
+        proposal = self._proposals.all()[index]
+        attempt = attempt_of(proposal.rung.name, proposal.variant, failure)
         # The same failure once more replaces its record: a provider that lives long must not collect them.
         self.attempts = (*(known for known in self.attempts if not attempt.repeats(known)), attempt)
         self._last = failure.error
@@ -265,40 +209,3 @@ class Ladder:
         live, self.live = self.live, None
         if live is not None:
             live.unload()
-
-    def _registered(self) -> Variants:
-        if self._variants is None:
-            self._variants = register(self.spec)
-        return self._variants
-
-    def _context(self, variant: str, rung: Rung | None) -> Context:
-        settings = self.settings if rung is None else self._with_rung(rung, variant)
-        device = resolve_device(settings.device, self.spec, self._sources.get("device"))
-        return Context(
-            spec=self.spec,
-            settings=settings,
-            variant=variant,
-            device=device,
-            dtype=resolve_dtype(settings.dtype, device) if variant == "optimized" else "float32",
-            rung=rung,
-            checkpoint=self.checkpoint,
-            voice_cache=self.voice_cache,
-            log=self._log,
-            report=self.report,
-            stages=self.stages,
-        )
-
-    def _with_rung(self, rung: Rung, variant: str) -> Settings:
-        """The settings with the rung's changes applied and validated."""
-        merged: dict[str, Any] = {**self.settings.model_dump(), **rung.settings}
-        try:
-            return type(self.settings)(**merged)
-        except ValidationError as error:
-            raise self._invalid(
-                variant,
-                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.errors()[0]['msg']}",
-                "change only fields of realtts.Settings, to values that they allow",
-            ) from None
-
-    def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
-        return InvalidPlugin(what, who=f"provider {self.spec.name!r} ({variant})", fix=fix)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Options"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Self
+
+    from realtts.speech import Request
+
+__all__ = ["Options", "chosen_steps"]
 
 
 class Options(BaseModel):
@@ -23,3 +30,24 @@ class Options(BaseModel):
 
     length_limits: ClassVar[frozenset[str]] = frozenset({"max_new_tokens"})
     """Options that bound the length on purpose: when the caller sets one, reaching it is no runaway."""
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """A request's options; the defaults where it brings none of this class."""
+        return request.options if isinstance(request.options, cls) else cls()
+
+
+def chosen_steps(given: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
+    """How many steps a solver takes, and a warning where a quality means fewer than the full one.
+
+    Args:
+        given: By the caller, whatever the quality; None: as the quality says.
+        quality: One of the presets.
+        presets: Steps of each quality, ``"full"`` among them.
+    """
+    if given is not None:
+        return given, ()
+    steps, full = presets[quality], presets["full"]
+    if steps == full:
+        return full, ()
+    return steps, (f"Spoken in the quality {quality!r}: {steps} solver steps instead of {full}.",)

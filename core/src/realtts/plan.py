@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
     from realtts.speech import Voice
 
-__all__ = ["Ask", "Piece", "Plan", "derive_seed", "make_plan"]
+__all__ = ["Ask", "Piece", "Plan", "derive_seed", "make_plan", "piece_seed"]
 
 SENTENCE_PAUSE_S = 0.15
 PARAGRAPH_PAUSE_S = 0.45
@@ -127,6 +127,17 @@ def derive_seed(seed: int, *parts: object) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
+def piece_seed(seed: int, index: int, *within: object) -> int:
+    """The seed of one of several parts: the first has the whole's own, so that one alone is spoken as if undivided.
+
+    Args:
+        seed: Of the whole.
+        index: Of the part, from 0.
+        within: What is divided, where another division of the same whole shall have other seeds.
+    """
+    return seed if index == 0 else derive_seed(seed, *within, index)
+
+
 def _markup(options: Options | None, spec: ProviderSpec) -> bool:
     asked = bool(getattr(options, "ssml", False))
     if asked and "ssml" not in spec.capabilities:
@@ -155,8 +166,7 @@ def _split(template: Request, spec: ProviderSpec, speed: float, *, markup: bool)
 
 
 def _part(template: Request, text: str, index: int) -> Request:
-    seed = template.seed if index == 0 else derive_seed(template.seed, index)
-    return replace(template, text=text, seed=seed)
+    return replace(template, text=text, seed=piece_seed(template.seed, index))
 
 
 def _pause(cut: texts.Piece, *, last: bool) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from realtts import audio
-from realtts.plan import derive_seed
+from realtts.retries import retry_seed, shown
 
 if TYPE_CHECKING:
     from realtts.plan import Piece, Plan
@@ -31,7 +31,7 @@ class Row:
         seconds: Length of the audio so far.
         finish: How the audio ended.
         warnings: What the caller should know.
-        retries: Times that the piece was begun again.
+        retries: Times that the piece, or a part of it by its provider, was begun again.
         first_at: When the first chunk came, on the performance counter.
         done: It may stand as it is.
     """
@@ -48,6 +48,7 @@ class Row:
     done: bool = False
     _stopped: bool = False
     _reseeded: bool = False
+    _again_in_part: bool = False
     _empty: int = 0
 
     def __post_init__(self) -> None:
@@ -68,6 +69,8 @@ class Row:
         self.seconds += chunk.duration
         if chunk.finish_reason is not None:
             self.finish = chunk.finish_reason
+        if chunk.retries:
+            self.retries, self._again_in_part = self.retries + chunk.retries, True
         if self.seconds > limit_s or self._empty > MOST_EMPTY_CHUNKS:
             self.finish, self._stopped = "length", True
         return not self.cancelled()
@@ -76,16 +79,17 @@ class Row:
         """Forget the audio: the piece is spoken again, with its own seed."""
         self.chunks, self.seconds, self.finish, self.first_at = [], 0.0, "stop", None
         self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
+        self._again_in_part = False
         self.request = replace(self.request, seed=self.piece.request.seed)
         self.retries += 1
 
     def reseed(self) -> bool:
-        """Restart with a derived seed; False when that was done before."""
-        if self._reseeded:
+        """Restart with a derived seed; False when that was done before, or by its provider with a part of it."""
+        if self._reseeded or self._again_in_part:
             return False
         self.restart()
         self._reseeded = True
-        self.request = replace(self.request, seed=derive_seed(self.request.seed, "runaway"))
+        self.request = replace(self.request, seed=retry_seed(self.request.seed))
         return True
 
     def is_silent(self) -> bool:
@@ -95,5 +99,4 @@ class Row:
     @property
     def shown(self) -> str:
         """The beginning of its text, for messages."""
-        text = self.request.text
-        return repr(text if len(text) <= 40 else f"{text[:37]}...")
+        return shown(self.request.text)

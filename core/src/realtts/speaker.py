@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, WorkerDied, closest
+from realtts.retries import told, wrong_length
 from realtts.rung import StageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from realtts.climbing import AnyLadder, AnyRung
     from realtts.rows import Row
-    from realtts.speech import Chunk, VoiceInfo
+    from realtts.speech import Chunk, Request, VoiceInfo
     from realtts.stages import StageWork
 
 __all__ = ["Speaker"]
@@ -100,12 +101,7 @@ class Speaker:
         while not row.done:
             rung = self._load()
             try:
-                with contextlib.closing(rung.speak(replace(row.request, streaming=True))) as chunks:
-                    for chunk in chunks:
-                        within = row.note(chunk, self._limit_s(row))
-                        yield chunk
-                        if not within:
-                            break
+                yield from self._alone(rung, row, replace(row.request, streaming=True))
                 self._refuse_nothing(row)
                 row.done = True
             except StageError as failure:
@@ -152,12 +148,18 @@ class Speaker:
             return
         for row in rows:
             if not row.cancelled():
-                with contextlib.closing(rung.speak(row.request)) as chunks:
-                    for chunk in chunks:
-                        row.chunks.append(chunk)
-                        if not row.note(chunk, self._limit_s(row)):
-                            break
+                for chunk in self._alone(rung, row, row.request):
+                    row.chunks.append(chunk)
                 self._judge(row)
+
+    def _alone(self, rung: AnyRung, row: Row, request: Request) -> Generator[Chunk, None, None]:
+        """Chunks of one row as they come, each noted, as long as there are no more than there may be."""
+        with contextlib.closing(rung.speak(request)) as chunks:
+            for chunk in chunks:
+                within = row.note(chunk, self._limit_s(row))
+                yield chunk
+                if not within:
+                    return
 
     def _together(self, rung: AnyRung, rows: Sequence[Row]) -> None:
         with contextlib.closing(rung.speak_batch([row.request for row in rows])) as items:
@@ -184,7 +186,7 @@ class Speaker:
         self._refuse_nothing(row)
         fault = self._wrong_length(row)
         if fault and self._ladder.settings.retry_runaway and row.reseed():
-            row.warnings.append(f"{row.shown} {fault} and was spoken again with another seed")
+            row.warnings.append(told(row.request.text, fault))
             return
         row.done = True
         self._warn_of_length(row)
@@ -199,12 +201,8 @@ class Speaker:
         # A limit may lie below what the text needs, so that ending before it is no fault either.
         if row.plan.limited or self._forced:
             return ""
-        if row.finish == "length":
-            return "ran into its length cap"
-        spoken = sum(char.isalnum() for char in row.request.text)
-        least = self._ladder.spec.min_seconds_per_char * spoken / row.request.speed
-        early = row.finish == "stop" and not row.plan.markup and row.seconds < least
-        return f"ended too early ({row.seconds:.2f} s)" if early else ""
+        least = 0.0 if row.plan.markup else self._ladder.spec.min_seconds_per_char
+        return wrong_length(row.request.text, row.seconds, row.finish, least=least, speed=row.request.speed)
 
     def _refuse_nothing(self, row: Row) -> None:
         if not row.seconds and not row.plan.cancelled.is_set():

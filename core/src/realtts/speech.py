@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from realtts.stages import never
 
 if TYPE_CHECKING:
     import os
@@ -52,6 +54,8 @@ class Chunk:
         tokens: Speech tokens (or frames) decoded since the previous chunk, for tokens per second.
         finish_reason: On the last chunk, if the provider knows it: ``"stop"`` or ``"length"`` (a cap was reached).
         warnings: Sentences for the user that became known with this chunk.
+        retries: Parts of the text that the provider itself spoke again since the previous chunk, because they ran
+            away or ended too early (`realtts.retries`). The core then does not speak the whole again.
     """
 
     samples: NDArray[np.float32]
@@ -60,6 +64,7 @@ class Chunk:
     tokens: int = 0
     finish_reason: FinishReason | None = None
     warnings: tuple[str, ...] = ()
+    retries: int = 0
 
     @property
     def duration(self) -> float:
@@ -90,10 +95,22 @@ class Voice:
         sha.update(f"|{self.sample_rate}|{self.text!r}".encode("utf-8", "surrogatepass"))
         return sha.hexdigest()
 
+    @cached_property
+    def sound_digest(self) -> str:
+        """As `digest`, without the text: the key of what is made of the sound alone."""
+        return replace(self, text=None).digest
+
     @property
     def duration(self) -> float:
         """Seconds."""
         return len(self.samples) / self.sample_rate
+
+    def at(self, sample_rate: int) -> NDArray[np.float32]:
+        """The samples at a rate in Hz, float32 of shape (m,); its own array where that is the rate already."""
+        from realtts.audio.resample import resample  # not with the module: `import realtts` needs no resampler
+
+        samples = np.ascontiguousarray(self.samples, np.float32)
+        return samples if self.sample_rate == sample_rate else resample(samples, self.sample_rate, sample_rate)
 
 
 @dataclass(frozen=True)
@@ -137,7 +154,7 @@ class Request:
     seed: int = 0
     speed: float = 1.0
     options: Options | None = None
-    cancelled: Callable[[], bool] = field(default=lambda: False)
+    cancelled: Callable[[], bool] = field(default=never)
     streaming: bool = False
 
 
@@ -154,7 +171,7 @@ class Metrics:
             ``generate.<name>`` where the provider times them.
         tokens: Speech tokens decoded, 0 when the provider does not count them.
         pieces: Number of pieces that the text was split into.
-        retries: Pieces that were spoken again because of a runaway or a failed rung.
+        retries: Pieces, or parts of them, that were spoken again because of a runaway or a failed rung.
         work: What the inner stages did, by name: seconds, steps, bytes and operations.
     """
 

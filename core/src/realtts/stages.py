@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
     from realtts.context import Context
 
-__all__ = ["Cancelled", "StageLog", "StageWork", "Work", "timed"]
+__all__ = ["Cancelled", "StageLog", "StageWork", "Work", "never", "timed"]
 
 
 class Cancelled(Exception):
     """The request is no longer wanted: raised between two steps inside a provider, never shown to users."""
+
+
+def never() -> bool:
+    """What stands for `Request.cancelled` where nobody can lose interest, as in a warm-up."""
+    return False
 
 
 @dataclass(frozen=True)

@@ -103,16 +103,10 @@ class StreamJob(Job):
             self._buffer.clear()
         self.cancel()
 
-    def take(self, timeout: float | None = None) -> Chunk | None:
-        """The next chunk, None at the end. Blocks.
-
-        Raises:
-            TimeoutError: Nothing came in time. Else what `work` raised, once the buffer is empty.
-        """
+    def take(self) -> Chunk | None:
+        """The next chunk, None at the end. Blocks. Raises what `work` raised, once the buffer is empty."""
         with self._changed:
-            ready = self._changed.wait_for(lambda: self._buffer or self.future.done(), timeout)
-            if not ready:
-                raise TimeoutError
+            self._changed.wait_for(lambda: self._buffer or self.future.done())
         return self.take_ready()
 
     def take_ready(self) -> Chunk | None:

@@ -125,7 +125,7 @@ def isolated(work):
     home = folder() / "alone"
     home.mkdir(parents=True)
     made = IsolatedEnvironment("alone", Path(sys.executable), spec, "0.1.0", {"realtts-alone": "3.0"}, "realtts-alone")
-    (home / FILE).write_text(json.dumps(made.as_json(home)), encoding="utf-8")
+    (home / FILE).write_text(json.dumps(made.as_dict(home)), encoding="utf-8")
 
 
 @pytest.mark.usefixtures("isolated")

@@ -7,7 +7,6 @@ The flags are global to the process, so everything that runs under them holds on
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +18,6 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
 
 __all__ = ["FLAGS_LOCK", "torch_flags"]
-
-_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
-"""Where oneDNN and torch's layer over it keep what they prepare for each shape."""
-
-_KEPT_SHAPES = "128"
 
 FLAGS_LOCK = threading.RLock()
 """Held by whoever sets a flag of torch that is global to the process, until the flag is restored."""
@@ -40,9 +34,11 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
             ``attention`` where it names a kernel of torch.
         variant: ``"optimized"`` or ``"plain"``.
     """
-    _bound_caches()
     import torch
 
+    from realtts.accel.onednn import bound_caches
+
+    bound_caches()
     with FLAGS_LOCK:
         before = _read(torch)
         _write(torch, _wanted(settings, variant))
@@ -61,16 +57,6 @@ def _attention(settings: Settings, variant: str) -> contextlib.AbstractContextMa
     from realtts.accel.attention import ordered
 
     return ordered(first)
-
-
-def _bound_caches() -> None:
-    """Keep fewer shapes than the usual 1024, unless the user has said how many.
-
-    Speech has another length with each request, and what was prepared for it stays: measured with Chatterbox on the
-    CPU, 15 MB for each new length. oneDNN reads the variables when it is first used.
-    """
-    for name in _CACHES:
-        os.environ.setdefault(name, _KEPT_SHAPES)
 
 
 def _wanted(settings: Settings, variant: str) -> dict[str, Any]:

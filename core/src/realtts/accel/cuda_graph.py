@@ -3,8 +3,8 @@
 What is replayed reads and writes the tensors that it was captured with: callers keep them (static buffers), this
 module only captures, replays and throws away. Kill switch: ``Settings(cuda_graphs=False)``.
 
-A backend does the capturing, so that the logic around it runs without a GPU too: `realtts.testing.RecordingGraphs`
-executes on replay what it recorded.
+A backend does the capturing, so that the logic around it runs without a GPU too:
+`realtts.testing.recording.RecordingGraphs` executes on replay what it recorded.
 """
 
 from __future__ import annotations
@@ -18,11 +18,19 @@ from realtts.accel.latest import Latest
 from realtts.errors import CaptureFailed, RealTTSError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from torch import Generator, Tensor
 
-__all__ = ["CudaGraphs", "GraphBackend", "GraphRunner", "GraphedCallable", "rounded_up"]
+__all__ = [
+    "CudaGraphs",
+    "GraphBackend",
+    "GraphRunner",
+    "GraphedCallable",
+    "GraphedShapes",
+    "powers_of_two",
+    "rounded_up",
+]
 
 _SWITCH = "set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
 
@@ -43,6 +51,20 @@ def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) 
         return smallest
     step = max(step, (1 << (size - 1).bit_length()) // (2 * per_octave))
     return -(-size // step) * step
+
+
+def powers_of_two(size: int, *, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a size into powers of two, for what needs no padding then: where each piece begins, and its size.
+
+    Args:
+        size: At least 0.
+        most: Of a piece, a power of two; the longest come first.
+    """
+    begin = 0
+    while begin < size:
+        piece = min(most, 1 << ((size - begin).bit_length() - 1))
+        yield begin, piece
+        begin += piece
 
 
 class GraphBackend(Protocol):
@@ -215,3 +237,29 @@ class GraphedCallable:
                 who="CUDA graph",
                 fix=f"pad to the captured shape, or {_SWITCH}",
             )
+
+
+class GraphedShapes:
+    """A function of tensors as graphs, a `GraphedCallable` for each set of shapes that it is called with.
+
+    Callers pad what they give, so that there are few of them (`rounded_up`).
+
+    Args:
+        function: As a `GraphedCallable` takes it.
+        backend: Captures.
+        limit: Most graphs kept; the least recently used goes first, with its memory.
+    """
+
+    def __init__(self, function: Callable[..., Any], backend: GraphBackend, *, limit: int = 32) -> None:
+        self._function, self._backend = function, backend
+        self._graphs: Latest[Hashable, GraphedCallable] = Latest(limit)
+
+    def __call__(self, **inputs: Tensor) -> Any:
+        """Replay on new inputs. The result is valid until the next call, of any shapes.
+
+        Raises:
+            CaptureFailed: The capture failed.
+        """
+        key = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(inputs.items()))
+        graph = self._graphs.get(key, lambda: GraphedCallable(self._function, inputs, backend=self._backend))
+        return graph(**inputs)

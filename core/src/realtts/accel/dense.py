@@ -1,18 +1,16 @@
 """Products, convolutions and activations over frames packed one behind the other: (frames, channels).
 
-On the CPU, single precision products go to oneDNN: on processors for which MKL has no kernels it is more than twice as
-fast (measured: 215 GFLOP/s instead of 100 per core), and elsewhere it is as good.
-
-Switch: ``torch.backends.mkldnn.enabled``, torch's own.
+On the CPU, single precision products go to oneDNN, see `realtts.accel.onednn`, whose switch holds.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
+
+from realtts.accel import onednn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +21,7 @@ __all__ = ["causal_conv", "linear", "mish", "product", "wide"]
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``x @ weight.T + bias``, (n, out), for x (n, in) and weight (out, in)."""
     if _by_onednn(x):
-        found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-        return found
+        return onednn.product(x, weight, bias)
     return functional.linear(x, weight, bias)
 
 
@@ -70,15 +67,5 @@ def mish(x: Tensor) -> Tensor:
 
 
 def _by_onednn(x: Tensor) -> bool:
-    allowed: bool = torch.backends.mkldnn.enabled  # type: ignore[assignment] # a property, which torch's types hide
-    return x.dtype == torch.float32 and x.device.type == "cpu" and allowed and _has_onednn()
-
-
-@functools.cache
-def _has_onednn() -> bool:
-    """Whether this torch has the operator; it is torch's own, but not promised to users."""
-    try:
-        x = torch.eye(2)
-        return bool(torch.equal(torch.ops.mkldnn._linear_pointwise(x, x, None, "none", [], ""), x))
-    except (AttributeError, RuntimeError):
-        return False
+    # bfloat16 is oneDNN's with torch's own product, too
+    return x.dtype == torch.float32 and onednn.usable(x.dtype, x.device)

@@ -1,18 +1,22 @@
-"""A check for NaN and infinity that waits for the device once."""
+"""A check for NaN and infinity that waits for the device once, and what is to blame for them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.errors import NotFinite
+from realtts.errors import CheckpointCorrupt, NotFinite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_finite"]
+__all__ = ["ANOTHER_FILE", "blaming", "check_finite", "check_output"]
+
+ANOTHER_FILE = "fetch it again from the model's source, or use another"
+"""What helps where weights are to blame."""
 
 
 def check_finite(tensors: Any, who: str) -> None:
@@ -36,6 +40,45 @@ def check_finite(tensors: Any, who: str) -> None:
         place = f" in {bad[0]}" if bad[0] else ""
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
         raise NotFinite(f"NaN or infinity{place}{more}", who=who, fix="set dtype='float32' (REALTTS_DTYPE=float32)")
+
+
+def check_output(tensors: Any, who: str, *, file: str, exact: bool) -> None:
+    """Raise if what a model computed holds NaN or infinity. Waits for the device once.
+
+    Args:
+        tensors: As `check_finite`.
+        who: Provider, for the message.
+        file: Whose weights made them.
+        exact: As `blaming`.
+
+    Raises:
+        NotFinite: They do, and float32 may help.
+        CheckpointCorrupt: They do in float32.
+    """
+    with blaming(file, exact=exact):
+        check_finite(tensors, who)
+
+
+@contextlib.contextmanager
+def blaming(file: str, *, exact: bool) -> Iterator[None]:
+    """Inside, NaN and infinity are the fault of a file where nothing else can be the reason; no rung mends that.
+
+    Args:
+        file: Name of the file with the weights.
+        exact: Whether everything is computed in float32 with the weights as the file has them, such as
+            `Precision.is_exact <realtts.accel.decoder.precision.Precision.is_exact>`.
+
+    Raises:
+        CheckpointCorrupt: In place of `NotFinite`, where it is exact.
+    """
+    try:
+        yield
+    except NotFinite as error:
+        if not exact:
+            raise
+        raise CheckpointCorrupt(
+            "with its weights the speech is NaN or infinite, in float32 too", who=f"file {file!r}", fix=ANOTHER_FILE
+        ) from error
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, torch.Tensor]]:

@@ -12,6 +12,7 @@ import torch
 from realtts.accel.attention import choose
 from realtts.accel.cuda_graph import CudaGraphs
 from realtts.accel.decoder.precision import Precision
+from realtts.accel.precision import name_of
 from realtts.context import Rung
 from realtts.hardware import INT8_CPU_FEATURES, cpu_features
 
@@ -23,7 +24,15 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.network import Decoder
     from realtts.context import Context
 
-__all__ = ["attention_of", "decoder_rungs", "graphs_of", "precision_of", "why_no_graphs"]
+__all__ = [
+    "attention_beside",
+    "attention_of",
+    "decoder_details",
+    "decoder_rungs",
+    "graphs_of",
+    "precision_of",
+    "why_no_graphs",
+]
 
 _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
@@ -60,6 +69,21 @@ def precision_of(context: Context) -> Precision:
     return Precision(weights, getattr(torch, context.dtype))
 
 
+def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
+    """What the status tells of a decoder.
+
+    Args:
+        decoder: The decoder.
+        graphs: Whether its steps are captured.
+    """
+    return {
+        "weights": decoder.precision.weights,
+        "kernel": decoder.kernel.name,
+        "kv_dtype": name_of(decoder.kv_dtype),
+        "cuda_graphs": graphs,
+    }
+
+
 def graphs_of(context: Context) -> GraphBackend | None:
     """The backend that captures the rung's steps, or None where they run eagerly."""
     return CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
@@ -71,9 +95,29 @@ def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
     Raises:
         AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
     """
-    settings, head_dim = context.settings, decoder.config.head_dim
-    kind, fallback = decoder.kv_dtype, not settings.strict
-    return choose(settings.attention, context.device, kind, head_dim, masked=True, fallback=fallback, own=())
+    return _attention(context, decoder.kv_dtype, decoder.config.head_dim, masked=True)
+
+
+def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, graphs: bool) -> dict[str, str]:
+    """What the status tells of a network that calls `realtts.accel.bidirectional`: ``own``, or torch's kernel.
+
+    Args:
+        context: Of the stage.
+        dtype: Of queries, keys and values.
+        head_dim: Size of a head.
+        graphs: Whether its work is captured, for which sequences are padded and a mask hides the padding.
+
+    Raises:
+        AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
+    """
+    if context.settings.attention == "auto" and context.device == "cpu" and not graphs:
+        return {"attention": "own"}
+    return _attention(context, dtype, head_dim, masked=graphs).details()
+
+
+def _attention(context: Context, dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
+    asked, fallback = context.settings.attention, not context.settings.strict
+    return choose(asked, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
 
 
 def why_no_graphs(context: Context) -> str | None:

@@ -9,13 +9,23 @@ import torch
 from realtts.errors import CheckpointMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from torch import Tensor
 
-__all__ = ["StateReader"]
+__all__ = ["StateReader", "below", "children"]
 
 _FIX = "check that the weights and the configuration belong together, or fetch the checkpoint again"
+
+
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with a prefix, by what follows it; they are read."""
+    return {name[len(prefix) :]: state[name] for name in state if name.startswith(prefix)}
+
+
+def children(names: Iterable[str], prefix: str) -> int:
+    """How many parts a module has: 2 for ``blocks.0.weight``, ``blocks.0.bias`` and ``blocks.1.weight``."""
+    return len({name[len(prefix) :].partition(".")[0] for name in names if name.startswith(prefix)})
 
 
 class StateReader:
@@ -88,17 +98,17 @@ class StateReader:
             raise self._wrong(f"the tensor {name} is missing")
         self._left.discard(name)
 
-    def finish(self, prefix: str = "", ignored: Collection[str] = ()) -> None:
+    def finish(self, prefix: str = "", spare: Collection[str] = ()) -> None:
         """Nothing may be left.
 
         Args:
             prefix: Of the names that count.
-            ignored: Names that may be left.
+            spare: Names that may be left.
 
         Raises:
             CheckpointMismatch: Something is.
         """
-        left = {name for name in self._left if name.startswith(prefix)}.difference(ignored)
+        left = {name for name in self._left if name.startswith(prefix)}.difference(spare)
         if left:
             raise self._wrong(f"{len(left)} tensors are unexpected, the first is {min(left)}")
 

@@ -38,13 +38,19 @@ class Turns:
 
     @property
     def details(self) -> dict[str, object]:
-        """For the status: why there are no graphs, where weights move."""
-        return {"no_cuda_graphs": "cpu_offload moves the weights"} if self.offloaded else {}
+        """For the status: whether weights move, and that there are no graphs where they do."""
+        why = {"no_cuda_graphs": "cpu_offload moves the weights"} if self.offloaded else {}
+        return {"offload": self.offloaded, **why}
 
     def add(self, name: str, part: object) -> None:
         """A part whose weights lie on the device; with offloading they leave it now."""
         if self._turns is not None:
             self._turns.add(name, part)
+
+    def drop(self, name: str) -> None:
+        """Forget a part that another is read in the place of; nobody has the device then."""
+        if self._turns is not None:
+            self._turns.drop(name)
 
     def use(self, name: str) -> contextlib.AbstractContextManager[object]:
         """For as long as the part computes."""

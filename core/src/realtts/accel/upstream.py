@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from realtts.checkpoints.reading import FIX
-from realtts.errors import CheckpointMismatch
+from realtts.checkpoints.reading import FIX, check_names, check_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from torch import Tensor, nn
 
@@ -79,14 +78,26 @@ def with_names(function: Any, **names: Any) -> Any:
     return other
 
 
-def fill(network: nn.Module, state: State, device: str, who: str, *, prefix: str = "", fix: str = FIX) -> None:
+def fill(
+    network: nn.Module,
+    state: State,
+    device: str,
+    who: str,
+    *,
+    computed: tuple[str, ...] = (),
+    spare: Collection[str] = (),
+    prefix: str = "",
+    fix: str = FIX,
+) -> None:
     """Give a network all tensors of a state, in float32, and make it ready for inference.
 
     Args:
-        network: Such as was made inside `Unfilled`. Buffers that its constructor computed may be missing in the state.
+        network: Such as was made inside `Unfilled`.
         state: Tensors by the network's names; read one at a time.
         device: Where the network shall lie.
         who: The file, for messages.
+        computed: Ends of names of buffers that may be missing in the state, if the constructor computed them.
+        spare: Names that may be in the state, and are not used.
         prefix: Of the names in the state that are the network's; others are not looked at.
         fix: What errors advise.
 
@@ -95,20 +106,11 @@ def fill(network: nn.Module, state: State, device: str, who: str, *, prefix: str
         CheckpointCorrupt: A tensor cannot be read.
     """
     wanted = network.state_dict()
-    names = {name[len(prefix) :] for name in state if name.startswith(prefix)}
-    # A constructor that fills a parameter with ones or zeros has computed nothing that a model could be without.
-    weights = {name for name, _ in network.named_parameters()}
-    missing = {name for name in wanted.keys() - names if wanted[name].is_meta or name in weights}
-    for what, found in (("missing", missing), ("unexpected", names - wanted.keys())):
-        if found:
-            raise CheckpointMismatch(
-                f"{len(found)} tensors are {what}, the first is {prefix}{min(found)}", who=who, fix=fix
-            )
-    for name in sorted(names):
+    names = [name[len(prefix) :] for name in state if name.startswith(prefix)]
+    check_names(names, wanted, who, computed=computed, spare=spare, prefix=prefix, fix=fix)
+    for name in sorted(wanted.keys() & names):
         tensor = state[prefix + name]
-        if tensor.shape != wanted[name].shape:
-            shapes = f"{tuple(tensor.shape)}, expected {tuple(wanted[name].shape)}"
-            raise CheckpointMismatch(f"{prefix}{name} has the shape {shapes}", who=who, fix=fix)
+        check_shape(prefix + name, tensor.shape, wanted[name].shape, who, fix)
         put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
     network.to(device).requires_grad_(requires_grad=False).eval()
 
@@ -135,7 +137,12 @@ def seeded(device: str, seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, warnings that are upstream's own affair do not reach the user, nor does what transformers logs of it."""
+    """Inside, warnings that are upstream's own affair do not reach the user, nor does what transformers logs of it.
+
+    And upstream's ``logging.info`` and the like install no handler at the root logger, for the whole process.
+    """
+    root, guard = logging.getLogger(), logging.NullHandler()
+    root.addHandler(guard)
     transformers = logging.getLogger("transformers")
     level = transformers.level
     transformers.setLevel(logging.ERROR)
@@ -146,3 +153,4 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         transformers.setLevel(level)
+        root.removeHandler(guard)

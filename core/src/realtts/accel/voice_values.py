@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["NotStorable", "pack", "unpack"]
+__all__ = ["NotStorable", "owned", "pack", "unpack"]
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -26,6 +26,12 @@ def pack(value: Any) -> tuple[list[Any], dict[str, torch.Tensor]]:
     """
     tensors: dict[str, torch.Tensor] = {}
     return _pack(value, tensors), tensors
+
+
+def owned(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy on the CPU that is no inference tensor, so that requests can share it and copy it anywhere."""
+    with torch.inference_mode(mode=False), torch.no_grad():
+        return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
 
 
 def unpack(tree: list[Any], tensors: dict[str, torch.Tensor], device: torch.device) -> Any:

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from realtts.audio.formats import Format, by_name, by_suffix, check_subtype, file_rate
-from realtts.audio.resample import Resampler
+from realtts.audio.encoder import Encoder
+from realtts.audio.formats import Format, by_name, by_suffix, check_subtype
 from realtts.audio.sink import Sink
 from realtts.audio.target import Target
 from realtts.errors import OutputError
@@ -25,12 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "encode", "open_writer", "write"]
 
 Samples = NDArray[np.float32]
-
-# A WAV file holds its length in 32 bits; a little is left for the header.
-_WAV_BYTES = 2**32 - 2**16
-_SAMPLE_BYTES = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-# libsndfile puts a whole Vorbis or Opus write on the stack; long ones crash.
-_BLOCK = 1 << 15
 
 
 def write(path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, subtype: str | None = None) -> None:
@@ -65,7 +58,7 @@ def encode(samples: Samples, sample_rate: int, format: str) -> bytes:  # noqa: A
     """
     file_format = by_name(format)
     buffer = io.BytesIO()
-    encoder = _Encoder(Sink(buffer), file_format, file_format.subtype, sample_rate, who=f"format {format!r}")
+    encoder = Encoder(Sink(buffer), file_format, file_format.subtype, sample_rate, who=f"format {format!r}")
     encoder.write(_checked(samples, encoder.who))
     encoder.close()
     return buffer.getvalue()
@@ -111,7 +104,7 @@ class Writer:
         self._format = file_format
         self._subtype = subtype
         self._rate = sample_rate
-        self._encoder: _Encoder | None = None
+        self._encoder: Encoder | None = None
         self._done = False
         self.written = 0
 
@@ -189,93 +182,19 @@ class Writer:
     def _who(self) -> str:
         return str(self._target.path)
 
-    def _begin(self, sample_rate: int | None) -> _Encoder:
+    def _begin(self, sample_rate: int | None) -> Encoder:
         rate = sample_rate if self._rate is None else self._rate
         if rate is None or rate < 1:
             what = "not known" if rate is None else f"{rate} Hz"
             raise OutputError(f"the sample rate is {what}", who=self._who, fix="pass sample_rate, in Hz")
         self._target.open()
         try:
-            self._encoder = _Encoder(self._target.sink, self._format, self._subtype, rate, who=self._who)
+            self._encoder = Encoder(self._target.sink, self._format, self._subtype, rate, who=self._who)
         except BaseException:
             self._target.discard()
             raise
         self._rate = rate
         return self._encoder
-
-
-class _Encoder:
-    """libsndfile over a sink."""
-
-    def __init__(self, sink: Sink, file_format: Format, subtype: str, sample_rate: int, *, who: str) -> None:
-        self.who = who
-        self._sink = sink
-        rate = file_rate(sample_rate, subtype)
-        self._resampler = Resampler(sample_rate, rate)
-        self._clips = subtype not in {"FLOAT", "DOUBLE"}
-        # The other formats begin with their first sample: without one the file would be no audio file.
-        self._may_be_empty = file_format.name == "WAV"
-        # Encodings without a fixed size are smaller than 16 bits.
-        self._left = _WAV_BYTES // _SAMPLE_BYTES.get(subtype, 2) if file_format.name == "WAV" else None
-        try:
-            self._file = soundfile.SoundFile(
-                sink, "w", samplerate=rate, channels=1, format=file_format.name, subtype=subtype
-            )
-        except (soundfile.SoundFileError, TypeError, ValueError) as error:
-            self._check_sink()
-            raise OutputError(
-                f"{file_format.name} cannot be written at {sample_rate} Hz as {subtype}",
-                who=who,
-                fix="choose another sample rate, subtype or suffix",
-            ) from error
-
-    def write(self, samples: Samples) -> None:
-        self._put(self._resampler.push(samples))
-
-    def close(self) -> None:
-        try:
-            self._put(self._resampler.finish())
-            if not self._file.frames and not self._may_be_empty:
-                self._put(np.zeros(1, np.float32))
-        finally:
-            self.drop()
-        self.flush()
-
-    def flush(self) -> None:
-        """Hand over all bytes that there are."""
-        self._sink.flush()
-        self._check_sink()
-
-    def drop(self) -> None:
-        """Let go of the file without caring for its contents."""
-        self._file.close()
-
-    def _put(self, samples: Samples) -> None:
-        self._check_length(len(samples))
-        if self._clips:
-            samples = np.clip(samples, -1.0, 1.0)
-        for start in range(0, len(samples), _BLOCK):
-            self._file.write(samples[start : start + _BLOCK])
-            self._check_sink()
-
-    def _check_length(self, count: int) -> None:
-        if self._left is None:
-            return
-        if count > self._left:
-            raise OutputError(
-                "a WAV file ends at 4 GiB",
-                who=self.who,
-                fix="write to a file that ends in .flac, which has no such limit",
-            )
-        self._left -= count
-
-    def _check_sink(self) -> None:
-        if self._sink.error is not None:
-            raise OutputError(
-                f"writing failed ({self._sink.error.strerror or self._sink.error})",
-                who=self.who,
-                fix="free some disk space, or choose another folder",
-            ) from self._sink.error
 
 
 def _checked(samples: Samples, who: str) -> Samples:

@@ -61,13 +61,9 @@ class Contender:
         Raises:
             RealTTSError: It cannot be loaded, or cannot speak.
         """
-        spec = self.spec
         with self.peak:
             began = time.perf_counter()
-            for path in (spec.plain, spec.optimized if self.asked == "optimized" else None):
-                with contextlib.suppress(Exception):  # the ladder tells what is wrong
-                    if path is not None:
-                        import_object(path)
+            self._import()
             imported = time.perf_counter()
             self._tts.load()
             loaded = time.perf_counter()
@@ -95,3 +91,11 @@ class Contender:
         """Free the model. May be called again."""
         self._status = self.status
         self._tts.close()
+
+    def _import(self) -> None:
+        """Import the provider's classes; what is wrong with one, the ladder tells."""
+        spec = self.spec
+        for path in (spec.plain, spec.optimized if self.asked == "optimized" else None):
+            if path is not None:
+                with contextlib.suppress(Exception):
+                    import_object(path)

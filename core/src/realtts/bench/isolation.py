@@ -28,7 +28,7 @@ from realtts.settings import Settings
 from realtts.testing.fake import fake_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["main", "measure"]
 
@@ -64,17 +64,26 @@ def measure(requests: int) -> dict[str, Any]:
                     first, *rest = _chunk_times(place)
                     firsts[name].append(first)
                     gaps[name].extend(rest)
-    medians = {
+    medians = _medians(requested, firsts, gaps, loads)
+    inside, outside = medians["in_process"], medians["isolated"]
+    return {**medians, "overhead": {name: outside[name] - inside[name] for name in inside}}
+
+
+def _medians(
+    requested: Mapping[str, list[float]],
+    firsts: Mapping[str, list[float]],
+    gaps: Mapping[str, list[float]],
+    loads: Mapping[str, float],
+) -> dict[str, dict[str, float]]:
+    return {
         name: {
             "request_s": statistics.median(requested[name]),
             "chunk_s": statistics.median(gaps[name]),
             "first_chunk_s": statistics.median(firsts[name]),
             "load_s": loads[name],
         }
-        for name in places
+        for name in loads
     }
-    inside, outside = medians["in_process"], medians["isolated"]
-    return {**medians, "overhead": {name: outside[name] - inside[name] for name in inside}}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,7 +112,7 @@ def _install(data: Path, spec: Any) -> None:
     home.mkdir(parents=True)
     version = importlib_metadata.version("realtts")
     environment = IsolatedEnvironment(spec.name, Path(sys.executable), spec_to_json(spec), version)
-    (home / FILE).write_text(json.dumps(environment.as_json(home)), encoding="utf-8")
+    (home / FILE).write_text(json.dumps(environment.as_dict(home)), encoding="utf-8")
 
 
 def _seconds(call: Callable[[], Any]) -> float:

@@ -58,9 +58,7 @@ def run_bench(
         InvalidOption: An unknown variant.
         RealTTSError: No rung of a variant works, or something is wrong with the request.
     """
-    for variant in variants:
-        if variant not in VARIANTS:
-            raise InvalidOption(f"variant is {variant!r}", who="bench", fix=f"choose from {', '.join(VARIANTS)}")
+    _check_variants(variants)
     tell = tell or _silent
     given = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
     with RealProvider(provider, **given) as asked:  # never loaded
@@ -98,6 +96,12 @@ def run_bench(
     }
     result: dict[str, Any] = rounded(record)
     return result
+
+
+def _check_variants(variants: Sequence[str]) -> None:
+    for variant in variants:
+        if variant not in VARIANTS:
+            raise InvalidOption(f"variant is {variant!r}", who="bench", fix=f"choose from {', '.join(VARIANTS)}")
 
 
 def _run(contenders: Sequence[Contender], workload: Workload, tell: Callable[[str], None]) -> bool:

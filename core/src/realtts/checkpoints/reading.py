@@ -1,4 +1,4 @@
-"""Configuration files of checkpoints, and the errors of files that are of something else."""
+"""What checkpoints' files hold, entries of configurations and tensors, and the errors where it is something else."""
 
 from __future__ import annotations
 
@@ -9,23 +9,92 @@ from typing import TYPE_CHECKING, Any
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["FIX", "mismatch", "read_json", "understood"]
+    Shape = tuple[int, ...]
+
+__all__ = ["FIX", "check_names", "check_shape", "check_shapes", "mismatch", "read_json", "supported", "understood"]
 
 FIX = "fetch the checkpoint again, or check that all files are of one model"
 """What the error advises of a file that is not of the model."""
 
 
-def mismatch(what: str, who: str) -> CheckpointMismatch:
+def mismatch(what: str, who: str, fix: str = FIX) -> CheckpointMismatch:
     """The error for a file that is not of this model.
 
     Args:
         what: What is wrong.
         who: The file.
+        fix: What to do.
     """
-    return CheckpointMismatch(what, who=who, fix=FIX)
+    return CheckpointMismatch(what, who=who, fix=fix)
+
+
+def check_names(
+    found: Collection[str],
+    wanted: Collection[str],
+    who: str,
+    *,
+    computed: tuple[str, ...] = (),
+    spare: Collection[str] = (),
+    prefix: str = "",
+    fix: str = FIX,
+) -> None:
+    """Every tensor must be there, and none besides.
+
+    Args:
+        found: Names of the file's tensors.
+        wanted: Names of the model's.
+        who: The file, for messages.
+        computed: Ends of names that may be missing, because the model computes these by itself.
+        spare: Names that may be there, and are not used.
+        prefix: What both kinds of names have in the file before them, for messages.
+        fix: What to do.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing or unexpected; the first is named.
+    """
+    own, others = set(found), set(wanted)
+    missing = {name for name in others - own if not name.endswith(computed)}
+    for what, names in (("missing", missing), ("unexpected", own - others - set(spare))):
+        if names:
+            raise mismatch(f"{len(names)} tensors are {what}, the first is {prefix}{min(names)}", who, fix)
+
+
+def check_shape(name: str, found: Shape, wanted: Shape, who: str, fix: str = FIX) -> None:
+    """A tensor must have the shape that the model wants.
+
+    Args:
+        name: In the file.
+        found: The file's shape.
+        wanted: The model's.
+        who: The file, for messages.
+        fix: What to do.
+
+    Raises:
+        CheckpointMismatch: It has another.
+    """
+    if tuple(found) != tuple(wanted):
+        raise mismatch(f"{name} has the shape {tuple(found)}, expected {tuple(wanted)}", who, fix)
+
+
+def check_shapes(
+    found: Mapping[str, Shape],
+    wanted: Mapping[str, Shape],
+    who: str,
+    *,
+    computed: tuple[str, ...] = (),
+    spare: Collection[str] = (),
+) -> None:
+    """Names and shapes of all tensors, before anything is read of a file; arguments as of `check_names`.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; it is named.
+    """
+    check_names(found, wanted, who, computed=computed, spare=spare)
+    for name, shape in wanted.items():
+        check_shape(name, found.get(name, shape), shape, who)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -46,6 +115,21 @@ def read_json(path: Path) -> dict[str, Any]:
             f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
         ) from error
     return content
+
+
+def supported(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuse what the networks of a plugin do not do; for use inside `understood`.
+
+    Args:
+        config: Entries of a configuration.
+        wanted: Name -> the one value that is known; an entry may be missing.
+
+    Raises:
+        ValueError: One has another value.
+    """
+    for name, value in wanted.items():
+        if config.get(name, value) != value:
+            raise ValueError(f"{name} is {config[name]!r}, only {value!r} is supported")
 
 
 @contextlib.contextmanager

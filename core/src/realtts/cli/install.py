@@ -26,6 +26,11 @@ _PHASES = {
 
 def add_parser(commands: Any) -> None:
     """Add ``realtts install`` and ``realtts uninstall``."""
+    _add_install(commands)
+    _add_uninstall(commands)
+
+
+def _add_install(commands: Any) -> None:
     parser = add_command(
         commands,
         "install",
@@ -71,6 +76,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--check", action="store_true", help="let it speak, though its weights have to be fetched")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_uninstall(commands: Any) -> None:
     parser = add_command(
         commands,
         "uninstall",

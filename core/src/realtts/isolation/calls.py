@@ -19,6 +19,7 @@ from realtts.isolation.messages import (
     voice_to_json,
 )
 from realtts.isolation.process import WorkerProcess
+from realtts.isolation.watch import Watch
 from realtts.speech import Voice
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ T = TypeVar("T")
 
 SLICE_S = 0.02
 """How often a waiting parent looks for cancellations, limits, and whether the worker lives."""
-
-MEMORY_EVERY_S = 0.25
-CANCEL_GRACE_S = 30.0
-"""Longest silence of a worker after everything that it works on was cancelled, before it is killed."""
 
 STOP_GRACE_S = 10.0
 """Longest wait for a worker to free its model and leave, before it is killed."""
@@ -63,16 +60,14 @@ class Worker:
 
     def __init__(self, environment: IsolatedEnvironment, limits: Limits, report: Callable[[Event], None]) -> None:
         self._environment = environment
-        self._limits = limits
         self._report = report
         self._process = WorkerProcess(environment)
-        self._spent = 0.0  # seconds that it has worked on this request
-        self._sign = self._checked = self._weighed = time.monotonic()
+        self._watch = Watch(limits, self._process.memory)
+        self._checked = time.monotonic()
         self._sent: dict[str, None] = {}
         self._doing = "starting"
         self._requests: Sequence[Request] = ()
         self._told: set[int] = set()  # rows whose cancellation it knows
-        self._unwanted = False  # nothing that it does now is wanted
         self.pid = self._process.pid
         self.usable = True
         self.crashed = False
@@ -103,7 +98,7 @@ class Worker:
 
     def new_request(self) -> None:
         """What comes now belongs to another request."""
-        self._spent = 0.0
+        self._watch.new_request()
 
     def call(self, call: str, doing: str, **content: Any) -> dict[str, Any]:
         """Ask for something and wait for the reply; raises nothing that stands in it.
@@ -136,7 +131,7 @@ class Worker:
 
     def finish(self) -> dict[str, Any]:
         """Want no more audio; the reply, once it has come."""
-        self._unwanted = True
+        self._watch.unwanted = True
         self._send(Kind.END)
         while True:
             frame = self.receive(listening=None)
@@ -149,8 +144,7 @@ class Worker:
         Args:
             listening: The kind that must come; ``CHUNK`` allows a reply as well. None: any.
         """
-        began = time.monotonic()
-        self._sign = began
+        began = self._watch.sign = time.monotonic()
         try:
             while True:
                 frame = self._process.channel.receive(SLICE_S)
@@ -158,7 +152,7 @@ class Worker:
                 if now - self._checked >= SLICE_S:
                     self._check(now, now - began)
                 if frame is not None:
-                    self._sign = now
+                    self._watch.sign = now
                     if not self._handed_on(frame):
                         break
         except ChannelClosed:
@@ -167,7 +161,7 @@ class Worker:
             if isinstance(error, OtherProtocol) and self._doing == "starting":
                 raise _Refused(str(error)) from error
             self._died(f"sent garbage ({error})")
-        self._spent += time.monotonic() - began
+        self._watch.spent += time.monotonic() - began
         fits = listening is None or frame.kind is listening or (listening is Kind.CHUNK and frame.kind is Kind.REPLY)
         if not fits:
             self._died(f"sent garbage (a {frame.kind.name} where {listening.name if listening else ''} was expected)")
@@ -197,7 +191,7 @@ class Worker:
         return self._process.end()
 
     def _begin(self, doing: str, requests: Sequence[Request] = ()) -> None:
-        self._doing, self._requests, self._told, self._unwanted = doing, requests, set(), False
+        self._doing, self._requests, self._told, self._watch.unwanted = doing, requests, set(), False
 
     def _send(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
         try:
@@ -206,7 +200,7 @@ class Worker:
             self._died("ended")
 
     def _put(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
-        began = self._sign = time.monotonic()
+        began = self._watch.sign = time.monotonic()
         self._process.channel.send(
             kind, content, data, waiting=lambda: self._check(time.monotonic(), time.monotonic() - began)
         )
@@ -250,27 +244,16 @@ class Worker:
         """
         self._checked = now
         self._pass_on_cancellations()
-        limits = self._limits
-        if self._unwanted and now - self._sign > CANCEL_GRACE_S:
-            self._died(f"heeded no cancellation for {CANCEL_GRACE_S:g} s", "nothing, if it was meant to stop")
-        if limits.request_s and self._spent + waited > limits.request_s:
-            self._died(f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s")
-        if limits.silence_s and now - self._sign > limits.silence_s:
-            self._died(f"gave no sign for worker_silence_s={limits.silence_s:g}", "raise worker_silence_s")
-        if limits.memory and now - self._weighed >= MEMORY_EVERY_S:
-            self._weighed = now
-            if (used := self.memory()) > limits.memory:
-                self._died(
-                    f"took {used >> 20} MiB of memory, worker_memory_mb={limits.memory >> 20}",
-                    "raise worker_memory_mb, or send shorter texts and smaller batches",
-                )
+        reached = self._watch.reached(now, waited)
+        if reached is not None:
+            self._died(*reached)
 
     def _pass_on_cancellations(self) -> None:
         rows = [row for row, request in enumerate(self._requests) if row not in self._told and request.cancelled()]
         if rows:
             self._told.update(rows)
             if len(self._told) == len(self._requests):
-                self._unwanted, self._sign = True, time.monotonic()
+                self._watch.unwanted, self._watch.sign = True, time.monotonic()
             with contextlib.suppress(ChannelClosed):  # what it sent before is still to be read
                 self._process.channel.send(Kind.CANCEL, {"rows": rows})
 

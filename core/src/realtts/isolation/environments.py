@@ -46,7 +46,7 @@ class IsolatedEnvironment:
     versions: Mapping[str, str] = field(default_factory=dict)
     distribution: str = ""
 
-    def as_json(self, home: Path | None = None) -> dict[str, Any]:
+    def as_dict(self, home: Path | None = None) -> dict[str, Any]:
         """What `FILE` holds.
 
         Args:

@@ -108,13 +108,13 @@ class Channel:
             if size:
                 self._send_all(memoryview(data).cast("B"), waiting)
 
-    def receive(self, timeout: float | None) -> Frame | None:
+    def receive(self, timeout_s: float | None) -> Frame | None:
         """The next frame, None when it is not complete in time; what has come of it is kept.
 
         Raises:
             ChannelClosed: The other side is gone. ChannelFault: what came is no frame.
         """
-        self._socket.settimeout(timeout)
+        self._socket.settimeout(timeout_s)
         while True:
             part = self._parts[-1]
             if self._filled < len(part) and not self._fill(part):

@@ -117,6 +117,8 @@ def chunk_to_json(chunk: Chunk, row: int) -> dict[str, Any]:
         content["finish_reason"] = chunk.finish_reason
     if chunk.warnings:
         content["warnings"] = list(chunk.warnings)
+    if chunk.retries:
+        content["retries"] = int(chunk.retries)
     return content
 
 
@@ -129,6 +131,7 @@ def chunk_from_json(content: Mapping[str, Any], data: bytearray) -> tuple[int, C
         tokens=content.get("tokens", 0),
         finish_reason=content.get("finish_reason"),
         warnings=tuple(content.get("warnings", ())),
+        retries=content.get("retries", 0),
     )
     return content["row"], chunk
 

@@ -64,8 +64,8 @@ class WorkerLadder(Ladder):
 
     def _open(self) -> dict[tuple[str, str], int]:
         """The rungs that were not given up, by variant and name, and their places in the plan."""
-        plan = enumerate(self._planned())
-        return {(planned.variant, planned.rung.name): index for index, planned in plan if index not in self._closed}
+        proposed = enumerate(self._proposals.all())
+        return {(found.variant, found.rung.name): index for index, found in proposed if index not in self._closed}
 
     def _close_rung(self, index: int, failure: StageError) -> None:
         poisoned = poisons(failure.error)

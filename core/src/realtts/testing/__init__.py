@@ -3,7 +3,7 @@
 A plugin proves itself with a few lines::
 
     import pytest
-    from realtts.testing import ProviderConformance
+    from realtts.testing import OptimizedConformance, ProviderConformance
     from my_plugin import spec
 
     class TestMyProvider(ProviderConformance):
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from realtts.testing.fake import FakeOptions, FakeProvider, FastFakeProvider, fake_spec
     from realtts.testing.faults import InjectedFault, faulty
     from realtts.testing.hub import FakeHub
+    from realtts.testing.sounds import voice_like
 
 __all__ = [
     "FakeHub",
@@ -32,18 +33,21 @@ __all__ = [
     "FakeProvider",
     "FastFakeProvider",
     "InjectedFault",
+    "OptimizedConformance",
     "ProviderConformance",
     "fake_spec",
     "faulty",
+    "voice_like",
 ]
 
 # On demand, because the fake provider must be usable where pytest is not installed.
 __getattr__ = names_from(
     __name__,
     {
-        "conformance": ("ProviderConformance",),
+        "conformance": ("OptimizedConformance", "ProviderConformance"),
         "fake": ("FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"),
         "faults": ("InjectedFault", "faulty"),
         "hub": ("FakeHub",),
+        "sounds": ("voice_like",),
     },
 )

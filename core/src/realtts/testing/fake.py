@@ -135,7 +135,7 @@ def fake_spec(**changes: Any) -> ProviderSpec:
 
 
 def _tones(request: Request) -> Iterator[Chunk]:
-    options = request.options if isinstance(request.options, FakeOptions) else FakeOptions()
+    options = FakeOptions.of(request)
     for spoken, word in enumerate(_words(request, options)):
         if options.delay_s:
             time.sleep(options.delay_s)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from realtts.text.align import align
 from realtts.text.check import check_text, is_speakable
+from realtts.text.duration import most_seconds
 from realtts.text.sentence import paragraphs, sentences
 from realtts.text.split import Piece, blocks, pieces
 
-__all__ = ["Piece", "align", "blocks", "check_text", "is_speakable", "paragraphs", "pieces", "sentences"]
+__all__ = [
+    "Piece",
+    "align",
+    "blocks",
+    "check_text",
+    "is_speakable",
+    "most_seconds",
+    "paragraphs",
+    "pieces",
+    "sentences",
+]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["VoiceCache"]
+    from realtts.speech import Voice
+
+__all__ = ["VoiceCache", "voice_key"]
 
 T = TypeVar("T")
 
@@ -110,6 +112,16 @@ class VoiceCache:
                 _, oldest = self._entries.popitem(last=False)
                 self._bytes -= oldest.size
                 self._evictions += 1
+
+
+def voice_key(voice: Voice, *parts: object) -> str:
+    """The key of what is made of a recording's sound, whatever is said of its words.
+
+    Args:
+        voice: The recording.
+        parts: All else that the value depends on: provider, what it is, the weights' identity, options, dtype.
+    """
+    return "/".join([*map(str, parts), voice.sound_digest])
 
 
 def _nbytes(value: object) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from realtts.accel.decoder.rope import rotated
+from realtts.accel.positions import rotated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

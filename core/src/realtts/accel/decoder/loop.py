@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.decoder.beginning import Prompt, check_beginning
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
 from realtts.accel.decoder.prompts import count_prompt
+from realtts.accel.finite import ANOTHER_FILE
 from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
@@ -28,33 +28,10 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.network import Decoder
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
+_WEIGHTS = f"its weights are to blame: {ANOTHER_FILE}"
 _PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
 __all__ = ["Block", "DecodeLoop", "Prompt"]
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """What the rows begin with.
-
-    Attributes:
-        embeddings: (rows, n, hidden), padded left or right. With guidance: all conditional rows, then all others.
-        valid: bool (rows, n): what is not padding; None: everything.
-        positions: int64 (rows, n): rotary positions; None: counted over the valid ones.
-    """
-
-    embeddings: Tensor
-    valid: Tensor | None = None
-    positions: Tensor | None = None
-
-    @classmethod
-    def padded(cls, rows: Sequence[Tensor]) -> Prompt:
-        """Of rows of any lengths, each (n, hidden), padded on the right to the longest."""
-        x = pad_sequence(list(rows), batch_first=True)
-        if all(len(row) == x.shape[1] for row in rows):
-            return cls(x)
-        lengths = torch.tensor([len(row) for row in rows], device=x.device)
-        return cls(x, torch.arange(x.shape[1], device=x.device) < lengths[:, None])
 
 
 class DecodeLoop:
@@ -85,8 +62,8 @@ class DecodeLoop:
         outputs: A tensor (streams, cap or more, ...) that ``next_embedding`` fills on its way, column ``step - 1`` for
             the live streams; what is new comes with each `Block`, and the host does not wait for it.
         structure: What else a captured step depends on: a graph is not replayed under another value.
-        prompt_buckets: With graphs: prompts are padded to these lengths, and reading one is captured, too. Prompts
-            after a prefix or with positions of their own are read eagerly, as all are with taps.
+        prompt_buckets: With graphs: prompts are padded to these lengths, and reading one is captured, too, also after a
+            prefix. Prompts with positions of their own are read eagerly, as all are with taps.
     """
 
     def __init__(
@@ -158,7 +135,9 @@ class DecodeLoop:
         Raises:
             DecoderError: Something does not fit; nothing was changed.
         """
-        self._check(prompt, params, seeds, max_new_tokens, history, after_prefix=after_prefix)
+        vocabulary = self.sampler.recipe.vocabulary
+        check_beginning(self.streams, params, seeds, max_new_tokens, history, vocabulary=vocabulary)
+        self._check_room(prompt, max(max_new_tokens), after_prefix=after_prefix)
         with torch.inference_mode():
             if not after_prefix:
                 self.cache.reset()
@@ -192,7 +171,7 @@ class DecodeLoop:
                 raise NotFinite(
                     f"the logits of stream {block.broken[0]} are not finite, or allow no token",
                     who="decoder",
-                    fix=_PRECISION_SWITCH,
+                    fix=_WEIGHTS if self.decoder.precision.is_exact else _PRECISION_SWITCH,
                 )
             yield block
             if all(block.finished):
@@ -230,7 +209,9 @@ class DecodeLoop:
             hidden = self.row_state["hidden"][rows]
             self.row_state |= {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
 
-    def warm_up(self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0) -> None:
+    def warm_up(
+        self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0, after_prefix: int = 0
+    ) -> None:
         """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
 
         Does nothing without graphs.
@@ -238,7 +219,8 @@ class DecodeLoop:
         Args:
             up_to: Prompt and new tokens of the longest request to be prepared for.
             params: Sampling of the requests to come: a recipe with ``narrow`` has a graph of its own for ``top_k``.
-            prompt: The longest prompt to be prepared for, with ``prompt_buckets``.
+            prompt: The longest prompt to be prepared for, with ``prompt_buckets``; what is copied does not count.
+            after_prefix: Slots that are copied before it.
         """
         if self._graphs is None:
             return
@@ -246,7 +228,7 @@ class DecodeLoop:
             kept = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
             for stream in range(self.streams):
                 self.sampler.set(stream, params or SamplingParams(), 0)
-            self._warm_up_prompts(prompt)
+            self._warm_up_prompts(prompt, after_prefix)
             self.cache.reset()
             for attended in self._buckets.all():
                 self.cache.reach(attended)
@@ -314,30 +296,32 @@ class DecodeLoop:
 
     def _read(self, prompt: Prompt, *, after_prefix: bool) -> None:
         """Read the prompts, and draw the first tokens."""
-        if self._padded is not None and not after_prefix and prompt.positions is None:
+        if self._padded is not None and prompt.positions is None:
+            before = self.cache.filled if after_prefix else 0
             count_prompt(self.cache, prompt.embeddings.shape[1], None)
-            self._read_padded(*self._padded.put(prompt.embeddings, prompt.valid))
+            self._read_padded(*self._padded.put(prompt.embeddings, prompt.valid), before)
             return
         hidden = self.decoder.prefill(
             prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
         )
         self._draw(hidden)
 
-    def _warm_up_prompts(self, longest: int) -> None:
+    def _warm_up_prompts(self, longest: int, before: int) -> None:
         if self._padded is None or longest < 1:
             return
         last = self._padded.buckets.holding(longest)
         for length in self._padded.buckets.all():
             if length <= last:
                 self.cache.reset()
-                self._read_padded(*self._padded.at(length))
+                self._read_padded(*self._padded.at(length), before)
 
-    def _read_padded(self, x: Tensor, valid: Tensor) -> None:
+    def _read_padded(self, x: Tensor, valid: Tensor, before: int) -> None:
         assert self._graphs is not None, "prompts are padded for graphs only"
         length = x.shape[1]
-        self.cache.reach(length)
-        work = functools.partial(self.decoder.prefill, x, self.cache, valid=valid, attended=length)
-        self._graphs.run(self._key(("prompt", length)), lambda: self._draw(work()))
+        attended = self._buckets.holding(min(before + length, self.cache.cap)) if before else length
+        self.cache.reach(attended)
+        work = functools.partial(self.decoder.prefill, x, self.cache, valid=valid, attended=attended)
+        self._graphs.run(self._key(("prompt", length, attended)), lambda: self._draw(work()))
 
     # -- helpers -------------------------------------------------------------------------------------------------
 
@@ -346,40 +330,19 @@ class DecodeLoop:
             return None
         own = [self._taps.step] if self._taps is not None else []
         state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *own]
-        # Every bucket in two structures of the sampler; fewer, and a long request would push its own graphs out.
-        limit = max(64, 2 * len(self._buckets.all()))
+        # Every bucket in two structures of the sampler, steps and prompts, of which those after a prefix have two more;
+        # fewer, and a long request would push its own graphs out.
+        limit = max(64, 4 * len(self._buckets.all()))
         return GraphRunner(state, self.sampler.noise.generators, backend=backend, limit=limit)
 
-    def _check(
-        self,
-        prompt: Prompt,
-        params: Sequence[SamplingParams],
-        seeds: Sequence[int],
-        max_new_tokens: Sequence[int],
-        history: Sequence[Sequence[int]] | None,
-        *,
-        after_prefix: bool,
-    ) -> None:
-        lists = {"params": params, "seeds": seeds, "max_new_tokens": max_new_tokens, "history": history}
-        for name, given in lists.items():
-            if given is not None and len(given) != self.streams:
-                raise DecoderError(
-                    f"{len(given)} {name}", who="decode loop", fix=f"give one for each of {self.streams}"
-                )
-        if min(max_new_tokens) < 1:
-            raise DecoderError(f"max_new_tokens is {list(max_new_tokens)}", who="decode loop", fix="give at least 1")
-        if any(not 0 <= seed < 2**63 for seed in seeds):
-            raise DecoderError(f"seeds are {list(seeds)}", who="decode loop", fix="give numbers from 0 to 2**63 - 1")
-        if any(not 0 <= token < self.sampler.recipe.vocabulary for known in history or () for token in known):
-            raise DecoderError("a token of the history is not in the vocabulary", who="decode loop", fix="leave it out")
+    def _check_room(self, prompt: Prompt, most: int, *, after_prefix: bool) -> None:
         self.decoder.check_prompt(
             prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, fresh=not after_prefix
         )
-        used = self.cache.filled if after_prefix else 0
-        n = prompt.embeddings.shape[1]
-        if used + n + max(max_new_tokens) - 1 > self.cache.cap:
+        used = prompt.embeddings.shape[1] + (self.cache.filled if after_prefix else 0)
+        if used + most - 1 > self.cache.cap:
             raise DecoderError(
-                f"{used + n} prompt positions and {max(max_new_tokens)} tokens, but {self.cache.cap} slots",
+                f"{used} prompt positions and {most} tokens, but {self.cache.cap} slots",
                 who="decode loop",
                 fix="ask for fewer tokens, shorten the prompt, or make the cache larger",
             )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from realtts.accel.decoder.loop import DecodeLoop
 
-__all__ = ["Loops"]
+__all__ = ["Loops", "look_of"]
 
 _SLOTS = 128
 """The cap of a loop's cache is a multiple of so many slots."""
@@ -31,11 +33,12 @@ class Loops(Generic[_Key, _Own]):
     A loop is made when it is first needed and kept; when a longer one is needed, it goes before that is made.
 
     Args:
-        least: The least cap: with graphs, which a longer loop would throw away, as long as requests get.
+        graphed: Whether they capture graphs, which go with a loop.
+        least: The least cap with graphs, which a longer loop would throw away: as long as requests get.
     """
 
-    def __init__(self, *, least: int = 0) -> None:
-        self._least = least
+    def __init__(self, *, graphed: bool = False, least: int = 0) -> None:
+        self._graphed, self._least = graphed, least if graphed else 0
         self._kept: dict[_Key, _Own] = {}
 
     def of(self, key: _Key, slots: int, make: Callable[[_Key, int], _Own]) -> _Own:
@@ -53,6 +56,12 @@ class Loops(Generic[_Key, _Own]):
             own = self._kept[key] = make(key, -(-max(slots, self._least) // _SLOTS) * _SLOTS)
         return own
 
-    def keep(self, wanted: Callable[[_Key], bool]) -> None:
-        """Let go of the loops whose keys are not wanted."""
-        self._kept = {key: own for key, own in self._kept.items() if wanted(key)}
+    def release(self) -> None:
+        """Let go of the caches of several streams, which a single one has no use for; graphs keep theirs."""
+        if not self._graphed:
+            self._kept = {key: own for key, own in self._kept.items() if own.loop.streams == 1}
+
+
+def look_of(device: torch.device | str, steps: int = 8) -> int:
+    """Steps between two looks at a device: one on the CPU, where a look costs nothing; else so many, for it stalls."""
+    return 1 if torch.device(device).type == "cpu" else steps

@@ -10,6 +10,7 @@ import torch
 
 from realtts.accel.decoder.attend import attend_step
 from realtts.accel.measured import measured
+from realtts.accel.precision import name_of
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class Precision:
     activations: torch.dtype
     kv: torch.dtype | None = None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether everything is float32, the weights as the checkpoint has them."""
+        return self.weights == "fp32" and self.activations == torch.float32
+
     @classmethod
     def of(cls, precision: Precision | str, device: torch.device) -> Precision:
         """The usual types beside weights of a precision, or the precision as it was given.
@@ -57,6 +63,11 @@ class Precision:
         if device.type == "cpu" or precision == "fp32":
             return cls(precision, torch.float32)
         return cls(precision, _DTYPES.get(precision, torch.bfloat16))
+
+    @property
+    def products(self) -> str:
+        """The type whose rate bounds the products, for `realtts.stages.timed`; int4 weights are multiplied in half."""
+        return "int8" if self.weights == "int8" else name_of(_DTYPES.get(self.weights, torch.bfloat16))
 
 
 def choose_kv_dtype(

@@ -50,7 +50,8 @@ def place_prompt(  # noqa: PLR0917 - called in one place
     offsets = torch.arange(n, device=cache.device)
     if valid is None:
         valid = torch.ones(len(where), n, dtype=torch.bool, device=cache.device)
-    slots = cache.slots[where][:, None] + offsets
+    # What pads a prompt behind a prefix may lie beyond the cap: it goes where frozen rows write.
+    slots = (cache.slots[where][:, None] + offsets).clamp(max=cache.cap)
     if positions is None:
         positions = (cache.positions[where][:, None] + valid.cumsum(1) - 1).clamp_(min=0)
     known = cache.valid[where].scatter(1, slots, valid)

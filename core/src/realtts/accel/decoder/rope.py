@@ -1,4 +1,4 @@
-"""Rotary tables, and their application to queries and keys at once."""
+"""Rotary tables."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.positions import frequencies, turning
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder.config import Llama3Scaling, Rope
 
-__all__ = ["RopeTable", "rotated"]
+__all__ = ["RopeTable"]
 
 
 class RopeTable:
@@ -26,15 +28,11 @@ class RopeTable:
     """
 
     def __init__(self, rope: Rope, head_dim: int, positions: int, device: torch.device) -> None:
-        exponents = torch.arange(0, head_dim, 2, dtype=torch.float32, device=device) / head_dim
-        frequencies = 1.0 / rope.theta**exponents
+        steps = frequencies(rope.theta, head_dim, device)
         if rope.scaling is not None:
-            frequencies = _llama3(frequencies, rope.scaling)
+            steps = _llama3(steps, rope.scaling)
         # One more than can be read: a row that has filled its last slot stands behind it.
-        angles = torch.arange(positions + 1, dtype=torch.float32, device=device)[:, None] * frequencies
-        self._cos = torch.cat([angles.cos(), angles.cos()], -1)
-        # The sign of the first half is kept in the table, which spares a negation at each use.
-        self._sin = torch.cat([-angles.sin(), angles.sin()], -1)
+        self._cos, self._sin = turning(torch.arange(positions + 1, dtype=torch.float32, device=device)[:, None] * steps)
 
     def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Cosine and signed sine at some positions, both of shape (*positions.shape, 1, head_dim)."""
@@ -44,25 +42,14 @@ class RopeTable:
         return len(self._cos) - 1
 
 
-def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotate heads.
-
-    Args:
-        x: (..., heads, head_dim).
-        cos: (..., 1, head_dim).
-        sin: (..., 1, head_dim), the first half negated.
-    """
-    return x * cos + x.roll(x.shape[-1] // 2, -1) * sin
-
-
-def _llama3(frequencies: Tensor, scaling: Llama3Scaling) -> Tensor:
+def _llama3(steps: Tensor, scaling: Llama3Scaling) -> Tensor:
     """Source: ``transformers/modeling_rope_utils.py``, ``_compute_llama3_parameters``."""
-    wavelengths = 2 * math.pi / frequencies
+    wavelengths = 2 * math.pi / steps
     longest = scaling.original_max_position / scaling.low_freq_factor
     shortest = scaling.original_max_position / scaling.high_freq_factor
     smooth = (scaling.original_max_position / wavelengths - scaling.low_freq_factor) / (
         scaling.high_freq_factor - scaling.low_freq_factor
     )
-    between = (1 - smooth) * frequencies / scaling.factor + smooth * frequencies
-    stretched = torch.where(wavelengths > longest, frequencies / scaling.factor, frequencies)
+    between = (1 - smooth) * steps / scaling.factor + smooth * steps
+    stretched = torch.where(wavelengths > longest, steps / scaling.factor, steps)
     return torch.where((wavelengths >= shortest) & (wavelengths <= longest), between, stretched)

@@ -4,7 +4,8 @@ A kernel never couples rows: what one row of the input gives does not depend on 
 """
 
 from realtts.accel.linear.choice import SAMPLE_BYTES, choose_kernel
+from realtts.accel.linear.dense import Dense
 from realtts.accel.linear.kernels import KERNELS, Kernel, kernels_for
-from realtts.accel.linear.packed import Dense, PackedLinear
+from realtts.accel.linear.packed import PackedLinear
 
 __all__ = ["KERNELS", "SAMPLE_BYTES", "Dense", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]

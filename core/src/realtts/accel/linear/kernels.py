@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from realtts.accel import onednn
+from realtts.accel.linear.dense import Dense
 from realtts.accel.quantize import Int4Weight, quantize_int4, quantize_int8
 from realtts.hardware import cpu_features
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = ["KERNELS", "Kernel", "kernels_for"]
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Kernel:
         device: Device type that it runs on.
         pack: Turn a weight of shape (out, in) and a bias of shape (out,) or None into the kernel's own form.
         run: Multiply: packed form and input of shape (rows, in) to output of shape (rows, out).
+        usable: Whether the library that it needs may be used now.
     """
 
     name: str
@@ -42,10 +49,11 @@ class Kernel:
     device: str
     pack: Callable[[Tensor, Tensor | None], Any]
     run: Callable[[Any, Tensor], Tensor]
+    usable: Callable[[], bool] = _always
 
     def works(self) -> bool:
         """Whether this build of torch and this machine can run it: a small product is tried, once."""
-        return _works(self)
+        return self.usable() and _works(self)
 
 
 def kernels_for(precision: str, device: torch.device) -> tuple[Kernel, ...]:
@@ -72,36 +80,18 @@ def _works(kernel: Kernel) -> bool:
 # --- dense -----------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Dense:
-    weight: Any
-    bias: Tensor | None
-    dtype: torch.dtype
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def _pack_dense(dtype: torch.dtype) -> Callable[[Tensor, Tensor | None], _Dense]:
-    def pack(weight: Tensor, bias: Tensor | None) -> _Dense:
-        return _Dense(weight.to(dtype).contiguous(), None if bias is None else bias.to(dtype), dtype)
-
-    return pack
+def _dense(precision: str, device: str) -> Kernel:
+    pack = functools.partial(Dense, dtype=_DTYPES[precision], plain=True)
+    return Kernel("dense", precision, device, pack, Dense.__call__)
 
 
-def _run_dense(packed: _Dense, x: Tensor) -> Tensor:
-    return functional.linear(x.to(packed.dtype), packed.weight, packed.bias)
-
-
-def _pack_onednn(dtype: torch.dtype) -> Callable[[Tensor, Tensor | None], _Dense]:
-    # oneDNN's blocked layout: with few rows it reads weights up to four times faster than the dense product.
-    def pack(weight: Tensor, bias: Tensor | None) -> _Dense:
-        blocked = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous())
-        return _Dense(blocked, None if bias is None else bias.to(dtype), dtype)
-
-    return pack
-
-
-def _run_onednn(packed: _Dense, x: Tensor) -> Tensor:
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(packed.dtype), packed.weight, packed.bias, "none", [], "")
-    return y
+def _onednn(precision: str) -> Kernel:
+    dtype = _DTYPES[precision]
+    usable = functools.partial(onednn.usable, dtype, torch.device("cpu"))
+    return Kernel("onednn", precision, "cpu", functools.partial(Dense, dtype=dtype), Dense.__call__, usable)
 
 
 # --- int8 ------------------------------------------------------------------------------------------------------------
@@ -245,22 +235,22 @@ def _interleaved(quantized: Int4Weight) -> Tensor:
 
 
 KERNELS = (
-    Kernel("dense", "fp32", "cpu", _pack_dense(torch.float32), _run_dense),
-    Kernel("onednn", "fp32", "cpu", _pack_onednn(torch.float32), _run_onednn),
-    Kernel("dense", "bf16", "cpu", _pack_dense(torch.bfloat16), _run_dense),
-    Kernel("onednn", "bf16", "cpu", _pack_onednn(torch.bfloat16), _run_onednn),
-    Kernel("dense", "fp16", "cpu", _pack_dense(torch.float16), _run_dense),
+    _dense("fp32", "cpu"),
+    _onednn("fp32"),
+    _dense("bf16", "cpu"),
+    _onednn("bf16"),
+    _dense("fp16", "cpu"),
     Kernel("int8_rows", "int8", "cpu", _pack_int8_rows, _run_int8_rows),
-    Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn),
+    Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn, onednn.enabled),
     Kernel("int8_weight_only", "int8", "cpu", _pack_int8_weight_only, _run_int8_weight_only),
     Kernel("int4_weight_only", "int4", "cpu", _pack_int4_cpu, _run_int4_cpu),
-    Kernel("dense", "fp32", "cuda", _pack_dense(torch.float32), _run_dense),
-    Kernel("dense", "bf16", "cuda", _pack_dense(torch.bfloat16), _run_dense),
-    Kernel("dense", "fp16", "cuda", _pack_dense(torch.float16), _run_dense),
+    _dense("fp32", "cuda"),
+    _dense("bf16", "cuda"),
+    _dense("fp16", "cuda"),
     Kernel("int8_weight_only", "int8", "cuda", _pack_int8_weight_only, _run_int8_weight_only),
     Kernel("int4_weight_only", "int4", "cuda", _pack_int4_cuda, _run_int4_cuda),
-    Kernel("dense", "fp32", "mps", _pack_dense(torch.float32), _run_dense),
-    Kernel("dense", "bf16", "mps", _pack_dense(torch.bfloat16), _run_dense),
-    Kernel("dense", "fp16", "mps", _pack_dense(torch.float16), _run_dense),
+    _dense("fp32", "mps"),
+    _dense("bf16", "mps"),
+    _dense("fp16", "mps"),
 )
 """Every kernel, per precision and device. The CUDA and MPS entries were not run on such a device yet."""

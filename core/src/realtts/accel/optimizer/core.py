@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,20 +14,18 @@ from realtts.accel.buffers import BufferPool
 from realtts.accel.compile import compiled
 from realtts.accel.optimizer.config import OptimizationConfig
 from realtts.accel.optimizer.converter import PrecisionConverter, device_of
-from realtts.accel.optimizer.functions import identity_of, name_of
+from realtts.accel.optimizer.embeddings import VoiceEmbeddings
 from realtts.accel.optimizer.graphs import ShapeGraph
 from realtts.accel.optimizer.model import OptimizedModel
 from realtts.accel.optimizer.record import Record
 from realtts.accel.precision import check_finite
 from realtts.accel.threads import compute_threads
-from realtts.accel.voice_cache import DiskVoiceCache
-from realtts.errors import NotFinite, VoiceNotFound
-from realtts.folders import cache_folder
+from realtts.errors import NotFinite
 from realtts.settings import resolve_settings
-from realtts.voices import VoiceCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from torch import nn
 
@@ -65,11 +61,7 @@ class AdvancedTTSOptimizer:
         self._pool = BufferPool(
             enabled=self.config.preallocate_buffers and self._settings.buffer_pool, pinned=self.config.pin_memory
         )
-        self._voices = DiskVoiceCache(
-            VoiceCache(self._settings.voice_cache_mb << 20),
-            max_bytes=self._settings.voice_cache_disk_mb << 20,
-            folder=cache_folder(self._settings.data_dir) / "optimizer",
-        )
+        self._voices = VoiceEmbeddings(self._settings)
 
     def optimize_model(
         self,
@@ -119,21 +111,7 @@ class AdvancedTTSOptimizer:
         Raises:
             VoiceNotFound: There is no such file.
         """
-        try:
-            content = Path(audio_path).read_bytes()
-        except OSError as error:
-            raise VoiceNotFound(
-                f"it cannot be read ({error.strerror})", who=str(audio_path), fix="give the path of an audio file"
-            ) from None
-        digest = hashlib.sha256(content).hexdigest()
-        name = name_of(embedding_fn)
-        if name is not None:
-            return self._voices.get_or_compute(f"{model_name}/{name}/{digest}", lambda: embedding_fn(audio_path))
-        # With the function, so that no other object gets its id while the embedding is kept.
-        _, embedding = self._voices.memory.get_or_compute(
-            f"{model_name}/{identity_of(embedding_fn)}/{digest}", lambda: (embedding_fn, embedding_fn(audio_path))
-        )
-        return embedding
+        return self._voices.get(audio_path, embedding_fn, model_name)
 
     def get_buffer(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A buffer with undefined contents, on the device of the model optimized last, else on CUDA if it is there."""
@@ -154,7 +132,7 @@ class AdvancedTTSOptimizer:
     def clear_caches(self) -> None:
         """Free idle buffers, embeddings (on disk too), captured graphs and compiled code; the models stay usable."""
         self._pool.clear()
-        self._voices.clear(disk=True)
+        self._voices.clear()
         for optimized in self._models.values():
             if optimized.graph is not None:
                 optimized.graph.reset()

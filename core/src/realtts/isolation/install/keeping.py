@@ -156,7 +156,7 @@ def new_build(home: Path) -> Path:
 
 def switch(home: Path, environment: IsolatedEnvironment) -> None:
     """Let everybody use a build from now on: one file is replaced, so there is no moment without an environment."""
-    content = json.dumps(environment.as_json(home), indent=2)
+    content = json.dumps(environment.as_dict(home), indent=2)
     write_whole(home / environments.FILE, content.encode())
 
 

@@ -94,11 +94,8 @@ class Uv:
                 command, cwd=self.folder, env=variables(os.environ), pass_fds=inherited,
                 stdin=given, stdout=answer, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
             )  # fmt: skip
-            assert process.stderr is not None
             try:
-                with process.stderr:
-                    for line in process.stderr:
-                        self._heard(phase, line.rstrip(), kept)
+                self._listen(process, phase, kept)
                 code = process.wait()
             except BaseException:
                 process.kill()
@@ -109,7 +106,11 @@ class Uv:
             answer.seek(0)
             return answer.read().decode(errors="replace")
 
-    def _heard(self, phase: str, line: str, kept: deque[str]) -> None:
-        if line:
-            kept.append(line)
-            self.tell(phase, line.strip())
+    def _listen(self, process: subprocess.Popen[str], phase: str, kept: deque[str]) -> None:
+        """Pass on what it says, to its last word."""
+        assert process.stderr is not None
+        with process.stderr:
+            for line in map(str.rstrip, process.stderr):
+                if line:
+                    kept.append(line)
+                    self.tell(phase, line.strip())

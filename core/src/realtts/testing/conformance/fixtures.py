@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from realtts.facade import RealProvider
+from realtts.testing.sounds import voice_like
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from realtts.spec import ProviderSpec
@@ -61,12 +62,7 @@ class ConformanceFixtures:
     @pytest.fixture
     def reference(self) -> tuple[NDArray[np.float32], int]:
         """Three seconds of a voice-like sound for providers that clone."""
-        rate = 24_000
-        time = np.arange(3 * rate) / rate
-        glottal = sum(np.sin(2 * np.pi * 120 * k * time) / k for k in range(1, 20))
-        envelope = 0.5 - 0.5 * np.cos(2 * np.pi * 3 * time)
-        wave = np.asarray(glottal * envelope, np.float32)
-        return 0.3 * wave / np.abs(wave).max(), rate
+        return voice_like()
 
     @pytest.fixture
     def make(self, model: str | Path | None, settings: dict[str, Any]) -> Iterator[Callable[..., RealProvider]]:

@@ -57,7 +57,7 @@ def prepare(context: Context, request: Request) -> Ask:
     A text of n characters gets n/2 tokens at least, and a cap in proportion, so that a model which never ends is
     stopped. A benchmark forces the number of tokens: then both limits are that number.
     """
-    options = request.options if isinstance(request.options, ToyOptions) else ToyOptions()
+    options = ToyOptions.of(request)
     forced = context.forced_tokens(request.text)
     least, most = 1 + len(request.text) // 2, 50 + 4 * len(request.text)
     if options.max_new_tokens is not None:

@@ -12,8 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from realtts import stages
 from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt
-from realtts.accel.precision import name_of
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
@@ -103,13 +102,7 @@ class LoopEngine:
     @property
     def details(self) -> dict[str, object]:
         """For the status."""
-        return {
-            "attention": "sdpa",
-            "weights": self._decoder.precision.weights,
-            "kernel": self._decoder.kernel.name,
-            "kv_dtype": name_of(self._decoder.kv_dtype),
-            "cuda_graphs": self._backend is not None,
-        }
+        return {"attention": "sdpa", **decoder_details(self._decoder, graphs=self._backend is not None)}
 
     def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
         """Tokens of the requests, eight steps at a time."""
@@ -117,10 +110,11 @@ class LoopEngine:
         asks = [prepare(context, request) for request in requests]
         rows = asks + [_IDLE] * (loop.streams - len(asks))
         prompt = self._prompt(rows)
-        with stages.timed(context, "prefill", steps=1) as work:
+        dtype = self._decoder.precision.products
+        with stages.timed(context, "prefill", steps=1, dtype=dtype) as work:
             loop.begin(prompt, [r.params for r in rows], [r.seed for r in rows], [r.most for r in rows])
             work.add(bytes=self._bytes(loop), flops=2 * self._weights * prompt.embeddings.shape[1] * len(asks))
-        with stages.timed(context, "decode") as work:
+        with stages.timed(context, "decode", dtype=dtype) as work:
             filled, going = loop.cache.filled, len(asks)
             for block in loop.run():
                 steps = loop.cache.filled - filled

@@ -1,0 +1,82 @@
+"""What streams begin with: their prompts, and a check of all that is given for each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from realtts.errors import DecoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.sampling import SamplingParams
+
+__all__ = ["Prompt", "check_beginning"]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What the rows begin with.
+
+    Attributes:
+        embeddings: (rows, n, hidden), padded left or right. With guidance: all conditional rows, then all others.
+        valid: bool (rows, n): what is not padding; None: everything.
+        positions: int64 (rows, n): rotary positions; None: counted over the valid ones.
+    """
+
+    embeddings: Tensor
+    valid: Tensor | None = None
+    positions: Tensor | None = None
+
+    @classmethod
+    def padded(cls, rows: Sequence[Tensor]) -> Prompt:
+        """Of rows of any lengths, each (n, hidden), padded on the right to the longest."""
+        x = pad_sequence(list(rows), batch_first=True)
+        if all(len(row) == x.shape[1] for row in rows):
+            return cls(x)
+        lengths = torch.tensor([len(row) for row in rows], device=x.device)
+        return cls(x, torch.arange(x.shape[1], device=x.device) < lengths[:, None])
+
+
+def check_beginning(
+    streams: int,
+    params: Sequence[SamplingParams],
+    seeds: Sequence[int],
+    max_new_tokens: Sequence[int],
+    history: Sequence[Sequence[int]] | None,
+    *,
+    vocabulary: int,
+) -> None:
+    """Check what `realtts.accel.decoder.DecodeLoop.begin` is given beside the prompt.
+
+    Args:
+        streams: Number of streams.
+        params: As there, like all that follows.
+        seeds: Of each stream.
+        max_new_tokens: Of each stream.
+        history: Of each stream.
+        vocabulary: Number of tokens.
+
+    Raises:
+        DecoderError: Not one for each stream, or one that cannot be; says which.
+    """
+    lists = {"params": params, "seeds": seeds, "max_new_tokens": max_new_tokens, "history": history}
+    for name, given in lists.items():
+        if given is not None and len(given) != streams:
+            raise _unfit(f"{len(given)} {name}", f"give one for each of {streams}")
+    if min(max_new_tokens) < 1:
+        raise _unfit(f"max_new_tokens is {list(max_new_tokens)}", "give at least 1")
+    if any(not 0 <= seed < 2**63 for seed in seeds):
+        raise _unfit(f"seeds are {list(seeds)}", "give numbers from 0 to 2**63 - 1")
+    if any(not 0 <= token < vocabulary for known in history or () for token in known):
+        raise _unfit("a token of the history is not in the vocabulary", "leave it out")
+
+
+def _unfit(what: str, fix: str) -> DecoderError:
+    return DecoderError(what, who="decode loop", fix=fix)
