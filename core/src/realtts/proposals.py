@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from realtts.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
 from realtts.hardware import resolve_device, resolve_dtype
@@ -163,10 +161,10 @@ class Proposals:
         merged: dict[str, Any] = {**self._settings.model_dump(), **rung.settings}
         try:
             return type(self._settings)(**merged)
-        except ValidationError as error:
+        except SettingsError as error:
             raise self._invalid(
                 variant,
-                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.errors()[0]['msg']}",
+                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.what}",
                 "change only fields of realtts.Settings, to values that they allow",
             ) from None
 
