@@ -8,7 +8,7 @@ import warnings
 import pytest
 import torch
 
-from realtts.accel.upstream import Unfilled, fill, put_tensor, quiet, seeded, with_names
+from realtts.accel.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, with_names
 from realtts.errors import CheckpointMismatch
 
 
@@ -112,3 +112,16 @@ def test_one_tensor_is_put_in_its_place() -> None:
     put_tensor(network, "window", torch.zeros(1))
     assert isinstance(network.linear.bias, torch.nn.Parameter)
     assert network.window.tolist() == [0.0]
+
+
+def test_draws_can_be_given() -> None:
+    """The noise goes on as if torch had drawn: behind the list comes what torch would have drawn then."""
+    p = torch.tensor([[0.2, 0.5, 0.3]])
+    torch.manual_seed(3)
+    drawn = [int(torch.multinomial(p, 1)) for _ in range(6)]
+    torch.manual_seed(3)
+    with GivenDraws([2, 2, 0]) as given:
+        found = [int(torch.multinomial(p, 1)) for _ in range(6)]
+    assert found == [2, 2, 0, *drawn[3:]]
+    assert given.scores is not None
+    assert int(given.scores.argmax()) == drawn[-1]

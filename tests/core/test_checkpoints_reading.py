@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from realtts import CheckpointCorrupt, CheckpointMismatch
-from realtts.checkpoints.reading import FIX, check_shapes, read_json, supported, understood
+from realtts.checkpoints.reading import FIX, NOTE, check_shapes, noted, read_json, supported, understood
 
 WANTED = {"a": (2, 3), "b": (4,), "b.window": (5,)}
 
@@ -53,3 +53,14 @@ def test_a_fault_in_an_entry_is_the_files(read, what):
     """Not a KeyError of the code that reads it."""
     with pytest.raises(CheckpointMismatch, match=what), understood("file 'config.json'"):
         read()
+
+
+def test_a_note_says_which_configuration_it_is(tmp_path):
+    """What it names is looked up; what nobody knows is refused with what there is."""
+    path, known = tmp_path / NOTE, {"v1": 1, "v2": 2}
+    path.write_text('{"configuration": "v2"}')
+    assert noted(path, known.get, known) == 2
+    path.write_text('{"configuration": "v9"}')
+    with pytest.raises(CheckpointMismatch, match=r"'v9'") as caught:
+        noted(path, known.get, known)
+    assert (caught.value.who, caught.value.fix) == (f"file {NOTE!r}", "choose from v1, v2")

@@ -36,6 +36,10 @@ class Options(BaseModel):
         """A request's options; the defaults where it brings none of this class."""
         return request.options if isinstance(request.options, cls) else cls()
 
+    def bounds_length(self) -> bool:
+        """Whether the caller has set one of `length_limits`."""
+        return bool(self.model_fields_set & self.length_limits)
+
 
 def chosen_steps(given: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
     """How many steps a solver takes, and a warning where a quality means fewer than the full one.

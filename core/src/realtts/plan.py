@@ -115,7 +115,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         seed=first_seed,
         stretch=1.0 if own_speed else speed,
         to_original=texts.align(original, prepared),
-        limited=bool(chosen.model_fields_set & chosen.length_limits),
+        limited=chosen.bounds_length(),
         markup=markup,
         cancelled=cancelled,
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from realtts.spec import ProviderSpec
-from realtts.testing import ProviderConformance
+from realtts.testing import OptimizedConformance, ProviderConformance, voice_like
 from realtts_chatterbox import spec as own
 from realtts_chatterbox.testing import write_random_checkpoint
 
@@ -46,7 +49,7 @@ class TestPlain(ProviderConformance):
         return {"n_cfm_timesteps": 1, "max_new_tokens": 40}
 
 
-class TestOptimized(TestPlain):
+class TestOptimized(OptimizedConformance, TestPlain):
     """The same of the optimized variant."""
 
     @pytest.fixture
@@ -63,3 +66,37 @@ class TestOptimized(TestPlain):
     def tolerance(self) -> float:
         """The flow adds up in another order for a batch, and the vocoder adds up phases."""
         return 1e-4
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """The same without the watermark, of whose work nothing is known."""
+        return {"n_cfm_timesteps": 1, "max_new_tokens": 40, "watermark": False}
+
+    @pytest.fixture
+    def encoder(self) -> str:
+        """Voice encoder, tokenizer and speaker encoder."""
+        return "realtts_chatterbox.model.encoders_of"
+
+
+class TestTurbo(OptimizedConformance):
+    """What is peculiar to the optimized variant, of the other network."""
+
+    spec = TestOptimized.spec
+    settings = TestOptimized.settings
+    tolerance = TestOptimized.tolerance
+    encoder = TestOptimized.encoder
+
+    @pytest.fixture
+    def model(self, folders: Callable[[str], Path]) -> Path:
+        """Turbo."""
+        return folders("turbo")
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """It has two steps."""
+        return {"watermark": False}
+
+    @pytest.fixture
+    def reference(self) -> tuple[NDArray[np.float32], int]:
+        """It wants more than five seconds."""
+        return voice_like(6)

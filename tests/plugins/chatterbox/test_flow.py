@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from realtts.accel.upstream import quiet
+from realtts.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
-from realtts_chatterbox.flow import LOOKAHEAD, Cancelled, Flow, Piece
+from realtts_chatterbox.flow import LOOKAHEAD, Flow, Piece
 from realtts_chatterbox.noise import InjectedNoise, Noise
-from realtts_chatterbox.upstream import quiet
 
 CPU = torch.device("cpu")
 STEPS = 4
@@ -34,9 +35,9 @@ def request_of(tokens, prompt, seed):
 
 
 @pytest.fixture(scope="module", params=["english", "turbo"])
-def networks(request, parts_of):
+def networks(request, networks_of):
     """Upstream's flow and ours with the same weights, with guidance and without."""
-    upstream, meanflow = parts_of(request.param).s3gen.flow, request.param == "turbo"
+    upstream, meanflow = networks_of(request.param).s3gen.flow, request.param == "turbo"
     return upstream, Flow.from_state_dict(upstream.state_dict(), device=CPU, meanflow=meanflow), meanflow
 
 

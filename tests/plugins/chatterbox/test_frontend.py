@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from realtts.errors import TextTooLong, UnknownLanguage
-from realtts_chatterbox.frontend import TOKENS_PER_SECOND, prepare
+from realtts_chatterbox.constants import TOKENS_PER_SECOND
+from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.options import ChatterboxOptions
 from realtts_chatterbox.text import punctuated
 
@@ -27,11 +28,11 @@ TEXTS = [
 ]
 
 
-def ask_of(parts, text="Hello there.", *, forced=None, language=None, **options):
+def ask_of(weights, text="Hello there.", *, forced=None, language=None, **options):
     """A request in the model's terms."""
     context = SimpleNamespace(forced_tokens=lambda _: forced)
     request = SimpleNamespace(text=text, language=language, seed=1, options=ChatterboxOptions(**options))
-    return prepare(context, parts.tokenizer, request)
+    return prepare(context, weights, request)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -46,9 +47,9 @@ def test_punctuation_is_upstreams(kind, text) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_ids_are_upstreams(parts_of, upstream_of, kind, text) -> None:
+def test_ids_are_upstreams(weights_of, upstream_of, kind, text) -> None:
     """Ordinary text becomes upstream's ids, START and STOP around them but for Turbo."""
-    upstream, ids = upstream_of(kind), ask_of(parts_of(kind), text).ids
+    upstream, ids = upstream_of(kind), ask_of(weights_of(kind), text).ids
     text = punctuated(text, kind)
     if kind == "turbo":
         assert list(ids) == upstream.tokenizer(text).input_ids
@@ -67,9 +68,9 @@ def test_ids_are_upstreams(parts_of, upstream_of, kind, text) -> None:
         ("turbo", "one <|endoftext|> two <|<|endoftext|>endoftext|>"),
     ],
 )
-def test_special_tokens_in_a_text_are_text(parts_of, kind, text) -> None:
+def test_special_tokens_in_a_text_are_text(weights_of, kind, text) -> None:
     """None of the tokens that steer the model comes out of a text."""
-    reader = parts_of(kind).tokenizer
+    reader = weights_of(kind).reader
     steering = (
         {reader._upstream.eos_token_id}
         if kind == "turbo"
@@ -79,16 +80,16 @@ def test_special_tokens_in_a_text_are_text(parts_of, kind, text) -> None:
             if token.content not in {"[SPACE]", "[UNK]"}
         }
     )
-    inner = ask_of(parts_of(kind), text).ids
+    inner = ask_of(weights_of(kind), text).ids
     inner = inner if kind == "turbo" else inner[2 if kind == "multilingual" else 1 : -1]
     assert not steering & set(inner)
 
 
-def test_turbos_tags_of_sounds_stay(parts_of) -> None:
+def test_turbos_tags_of_sounds_stay(weights_of) -> None:
     """They are a feature of that model."""
-    reader = parts_of("turbo").tokenizer
+    reader = weights_of("turbo").reader
     (tag,) = reader._upstream.convert_tokens_to_ids(["[laugh]"])
-    assert tag in ask_of(parts_of("turbo"), "That is funny [laugh] indeed").ids
+    assert tag in ask_of(weights_of("turbo"), "That is funny [laugh] indeed").ids
 
 
 @pytest.mark.parametrize(
@@ -99,70 +100,70 @@ def test_turbos_tags_of_sounds_stay(parts_of) -> None:
         ("turbo", 1.2, 0.0, 0.95, 1000, 2, 0.0, 0.0),
     ],
 )
-def test_defaults_are_the_models(parts_of, kind, penalty, min_p, top_p, top_k, steps, weight, emotion) -> None:  # noqa: PLR0917
+def test_defaults_are_the_models(weights_of, kind, penalty, min_p, top_p, top_k, steps, weight, emotion) -> None:  # noqa: PLR0917
     """What upstream's `generate` of each model takes where nothing is given."""
-    ask = ask_of(parts_of(kind))
+    ask = ask_of(weights_of(kind))
     assert (ask.repetition_penalty, ask.min_p, ask.top_p, ask.top_k) == (penalty, min_p, top_p, top_k)
     assert (ask.steps, ask.cfg_weight, ask.exaggeration, ask.temperature) == (steps, weight, emotion, 0.8)
     assert not ask.warnings
 
 
-def test_zero_is_a_value(parts_of) -> None:
+def test_zero_is_a_value(weights_of) -> None:
     """A weight of zero is not taken for none given."""
-    ask = ask_of(parts_of("english"), cfg_weight=0.0, min_p=0.0)
+    ask = ask_of(weights_of("english"), cfg_weight=0.0, min_p=0.0)
     assert (ask.cfg_weight, ask.min_p) == (0.0, 0.0)
 
 
-def test_emotion_is_a_name_for_exaggeration(parts_of) -> None:
+def test_emotion_is_a_name_for_exaggeration(weights_of) -> None:
     """The number wins where both are given."""
-    assert ask_of(parts_of("english"), emotion="excited").exaggeration == 1.0
-    assert ask_of(parts_of("english"), emotion="excited", exaggeration=0.6).exaggeration == 0.6
+    assert ask_of(weights_of("english"), emotion="excited").exaggeration == 1.0
+    assert ask_of(weights_of("english"), emotion="excited", exaggeration=0.6).exaggeration == 0.6
 
 
-def test_what_means_nothing_is_told(parts_of) -> None:
+def test_what_means_nothing_is_told(weights_of) -> None:
     """An option that the model has not is ignored with a warning."""
-    (warning,) = ask_of(parts_of("turbo"), cfg_weight=0.5, emotion="sad").warnings
+    (warning,) = ask_of(weights_of("turbo"), cfg_weight=0.5, emotion="sad").warnings
     assert "cfg_weight" in warning
     assert "emotion" in warning
-    assert "top_k" in ask_of(parts_of("english"), top_k=5).warnings[0]
+    assert "top_k" in ask_of(weights_of("english"), top_k=5).warnings[0]
 
 
-def test_limits(parts_of) -> None:
+def test_limits(weights_of) -> None:
     """A cap in proportion to the text; a benchmark's number is both limits; a user's number is the cap."""
-    parts = parts_of("multilingual")
-    short, long = ask_of(parts, "Hello."), ask_of(parts, "Hello. " * 20)
+    weights = weights_of("multilingual")
+    short, long = ask_of(weights, "Hello."), ask_of(weights, "Hello. " * 20)
     assert 0 < short.most < long.most
-    assert ask_of(parts, "a" * 100, language="ko").most > ask_of(parts, "a" * 100).most
-    assert ask_of(parts, "$1,234,567.89").most >= 8 * TOKENS_PER_SECOND
-    assert ask_of(parts, "99 %").most - ask_of(parts, "ab c").most == round(3 * 0.6 * TOKENS_PER_SECOND)
-    assert (ask_of(parts, forced=7).least, ask_of(parts, forced=7).most) == (7, 7)
-    assert ask_of(parts, max_new_tokens=9).most == 9
+    assert ask_of(weights, "a" * 100, language="ko").most > ask_of(weights, "a" * 100).most
+    assert ask_of(weights, "$1,234,567.89").most >= 8 * TOKENS_PER_SECOND
+    assert ask_of(weights, "99 %").most - ask_of(weights, "ab c").most == round(3 * 0.6 * TOKENS_PER_SECOND)
+    assert (ask_of(weights, forced=7).least, ask_of(weights, forced=7).most) == (7, 7)
+    assert ask_of(weights, max_new_tokens=9).most == 9
     with pytest.raises(TextTooLong):
-        ask_of(parts, "a b " * 1000)
+        ask_of(weights, "a b " * 1000)
 
 
 @pytest.mark.parametrize("kind", ["english", "turbo"])
-def test_other_languages_need_the_multilingual_model(parts_of, kind) -> None:
+def test_other_languages_need_the_multilingual_model(weights_of, kind) -> None:
     """The error names it."""
-    assert ask_of(parts_of(kind), language="en").language == "en"
+    assert ask_of(weights_of(kind), language="en").language == "en"
     with pytest.raises(UnknownLanguage, match="multilingual"):
-        ask_of(parts_of(kind), language="fr")
+        ask_of(weights_of(kind), language="fr")
 
 
 @pytest.mark.parametrize(("language", "package"), [("zh", "spacy_pkuseg"), ("ja", "pykakasi"), ("he", "dicta_onnx")])
-def test_missing_packages_are_told(parts_of, monkeypatch, language, package) -> None:
+def test_missing_packages_are_told(weights_of, monkeypatch, language, package) -> None:
     """Upstream goes on without them and speaks nonsense; here the package is named."""
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == package else find(name, *more))
     with pytest.raises(UnknownLanguage, match=package.replace("_", "-")):
-        ask_of(parts_of("multilingual"), "\u4f60\u597d", language=language)
+        ask_of(weights_of("multilingual"), "\u4f60\u597d", language=language)
 
 
 @pytest.mark.parametrize(
     ("language", "text"), [("ko", "\uc548\ub155"), ("fr", "\u00e9t\u00e9"), ("ru", "\u043f\u0440")]
 )
-def test_languages_are_read_as_upstream_reads_them(parts_of, upstream_of, language, text) -> None:
+def test_languages_are_read_as_upstream_reads_them(weights_of, upstream_of, language, text) -> None:
     """Each by its own token and rules."""
-    ids = ask_of(parts_of("multilingual"), text, language=language).ids[1:-1]
+    ids = ask_of(weights_of("multilingual"), text, language=language).ids[1:-1]
     tokenizer = upstream_of("multilingual").tokenizer
     assert list(ids) == tokenizer.encode(punctuated(text, "multilingual"), language_id=language)

@@ -9,15 +9,16 @@ import pytest
 import torch
 
 from realtts import RealProvider
-from realtts_chatterbox import loading, spec
+from realtts.spec import Checkpoint
+from realtts.stages import never
+from realtts_chatterbox import spec
 from realtts_chatterbox.engine import utterance_of
-from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
+from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.network import T3
-from realtts_chatterbox.reference import draw
+from realtts_chatterbox.reference import Upstream
 from realtts_chatterbox.testing import write_random_checkpoint
 from realtts_chatterbox.utterance import STOP
-from realtts_chatterbox.voices import to_upstream
 
 pytestmark = pytest.mark.slow
 
@@ -47,13 +48,13 @@ def ask_for(number, kind):
 @pytest.mark.parametrize("kind", ["english", "multilingual", "turbo"])
 def test_tokens_are_upstreams(full, kind):
     """In float32, three texts of 60 tokens."""
-    files = {path.name: path for path in full(kind).iterdir()}
-    voice, asks = loading.read_builtin(files), [ask_for(number, kind) for number in range(3)]
-    upstream = loading.read_t3(files, kind, "cpu")
-    expected = [draw(upstream, to_upstream(voice, 0.5)[0], ask, lambda: False) for ask in asks]
-    del upstream
+    weights = open_checkpoint(fetch(Checkpoint(name=kind, path=full(kind))))
+    voice, asks = weights.builtin, [ask_for(number, kind) for number in range(3)]
+    networks = Upstream(weights, "cpu")
+    expected = [networks.draw(ask, voice, never) for ask in asks]
+    del networks
     gc.collect()
-    ours = T3(loading.read_t3_state(files[T3_FILES[kind]]), kind=kind)
+    ours = T3(weights.t3_state, kind=kind)
     for ask, wanted in zip(asks, expected, strict=True):
         blocks = list(ours.decode([utterance_of(ask, voice)]))
         found = [token for block in blocks for token in block.tokens[0]]

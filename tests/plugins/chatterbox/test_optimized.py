@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
-import torch
 
-from realtts import RealProvider
-from realtts.errors import RealTTSError
-from realtts.hookspecs import STAGES
-from realtts.testing import faulty
-from realtts_chatterbox import spec
+from realtts.errors import CheckpointCorrupt
 from realtts_chatterbox.testing import write_random_checkpoint
 from realtts_chatterbox.watermark import Watermarker
 
@@ -24,22 +17,6 @@ NEAR = {"english": 1e-4, "multilingual": 3e-4, "turbo": 1e-4}
 highest overtone, so that rounding of the mel grows with time; found were 3e-5, 1.3e-4 and 3e-5. These Multilingual
 weights are five times as loud, and upstream's own vocoder moves by 1e-4 in 80 frames and by 4e-4 in 500 if its mel is
 changed by half of float32's last bit."""
-
-
-@pytest.fixture
-def make(folders, tmp_path, monkeypatch):
-    """Makes providers that are closed at the end, with caches of their own."""
-    monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
-    made = []
-
-    def make(kind="english", used=spec, path=None, **settings):
-        given = {"device": "cpu", "threads": 1, "force_tokens_per_char": 1.0, **settings}
-        made.append(RealProvider(used, model=path or folders(kind), **given))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -86,15 +63,6 @@ def test_turbo_is_quantized_too(make):
     assert status["optimization_details"]["weights"] == "int8"
 
 
-def test_a_batch_leaves_no_cache_behind(make):
-    """Keys and values of many rows are let go of, also when nobody reads on."""
-    tts = make(**EXACT)
-    tts.generate("Hm.", seed=1, watermark=False)
-    before = tensors()
-    tts.generate_batch(["Hm.", "Hm, hm.", "Oh."], seed=1, watermark=False)
-    assert tensors() == before
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_is_as_long_as_the_whole(make, kind):
     """In several chunks; each pair of seams no louder than the sound around it."""
@@ -118,40 +86,6 @@ def test_the_first_chunk_comes_before_the_last_token(make, kind):
         first = next(chunk for chunk in stream if len(chunk.samples))
         assert first.tokens < 4 * len(TEXT) / 2
         stream.close()
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"rungs", "probe"}])
-def test_every_stage_falls_back(make, stage):
-    """To plain at last, with each reason."""
-    tts = make(used=faulty(spec, stage), force_tokens_per_char=0.5)
-    if stage == "unload":
-        assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
-        tts.unload()
-        status = tts.get_provider_status()
-        assert not status["loaded"]
-        assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
-        return
-    speech = tts.generate("Hm.", seed=1, watermark=False)
-    status = tts.get_provider_status()
-    assert speech.duration > 0
-    assert status["variant"] == "plain"
-    assert {attempt["stage"] for attempt in status["attempts"]} == {stage}
-    assert all("was told to fail" in attempt["message"] for attempt in status["attempts"])
-
-
-def test_a_voice_is_computed_once_for_every_process(make, recording, monkeypatch):
-    """The second provider finds it on disk, and reads no encoder."""
-    samples, rate = recording
-    first = make(**EXACT).generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
-
-    def never(*_):
-        pytest.fail("the encoders were read")
-
-    monkeypatch.setattr("realtts_chatterbox.model.read_encoders", never)
-    tts = make(**EXACT)
-    again = tts.generate("Hm.", voice=(samples, rate), seed=1, watermark=False)
-    np.testing.assert_array_equal(again.samples, first.samples)
-    assert tts.get_provider_status()["cache"]["disk_hits"] == 1
 
 
 @pytest.mark.parametrize("optimize", [True, False], ids=["optimized", "plain"])
@@ -215,35 +149,6 @@ def test_cancelling_a_stream_ends_it(make):
     assert tts.generate("Hm.", seed=1).duration > 0
 
 
-def test_unload_frees_everything(make):
-    """No tensor of the provider outlives it, and requests leave none behind."""
-    tts = make(force_tokens_per_char=1.0)
-
-    def speak(seeds):
-        for seed in seeds:
-            tts.generate("La " * (1 + seed % 4), seed=seed, watermark=False)
-            list(tts.stream("La.", seed=seed, watermark=False))
-
-    speak(range(4))
-    tts.unload()
-    unloaded = tensors()
-    speak(range(4))
-    loaded = tensors()
-    speak(range(4, 12))
-    assert tensors() == loaded
-    tts.unload()
-    assert tensors() == unloaded
-
-
-def tensors():
-    """Number and bytes of all tensors that are alive and not somebody's constants."""
-    gc.unfreeze()
-    gc.collect()
-    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
-    gc.freeze()
-    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
-
-
 def test_it_names_what_it_gave_up(make):
     """The status says which parts run how."""
     tts = make(**EXACT)
@@ -267,21 +172,12 @@ def test_it_tells_what_runs(make, asked, runs, t3):
 
 
 def test_a_kernel_that_cannot_be_had_is_told(make):
-    """With the reason, and what runs instead; a strict provider takes no other."""
+    """With the reason, and what runs instead."""
     tts = make(**EXACT, attention="flash_attention_2")
     tts.load()
     details = tts.get_provider_status()["optimization_details"]
     assert (details["attention"], details["t3_attention"]) == ("flash", "flash")
     assert details["no_attention"] == "flash_attention_2: the package flash_attn needs a CUDA device, not cpu"
-    with pytest.raises(RealTTSError, match="flash_attn needs a CUDA"):
-        make(**EXACT, attention="flash_attention_2", strict=True).load()
-
-
-def test_the_plain_computation_of_attention_speaks_the_same(make):
-    """Of all networks, by torch's kernel that was asked for."""
-    told = {"seed": 5, "watermark": False}
-    expected, found = (make(**EXACT, attention=asked).generate(TEXT, **told) for asked in ("auto", "math"))
-    assert np.abs(found.samples - expected.samples).max() < 1e-3
 
 
 def test_the_smallest_chunk_sounds_at_once(make):
@@ -304,3 +200,14 @@ def test_the_stream_is_the_plugins(make):
     small = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=15, lookahead_tokens=3) if len(c.samples)]
     large = [c for c in tts.stream(TEXT, seed=5, chunk_tokens=60, lookahead_tokens=20) if len(c.samples)]
     assert small[0].duration < large[0].duration
+
+
+@pytest.mark.parametrize(
+    ("file", "weight"),
+    [("t3_cfg.safetensors", "speech_head.weight"), ("s3gen.safetensors", "mel2wav.conv_pre.bias")],
+)
+def test_weights_that_are_nan_are_told(make, spoilt, file, weight):
+    """In float32 the file is to blame, and not the precision; below it, another rung is tried first."""
+    tts = make("english", path=spoilt("english", file, weight), **EXACT)
+    with pytest.raises(CheckpointCorrupt, match=f"{file}.*in float32 too"):
+        tts.load()

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.stages import StageLog
-from realtts_chatterbox.flow import Cancelled
+from realtts.accel.upstream import quiet
+from realtts.stages import Cancelled, never
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.options import ChatterboxOptions
-from realtts_chatterbox.plain import heard, sound_of
-from realtts_chatterbox.reference import draw
 from realtts_chatterbox.replay import logits_along, scores_at
-from realtts_chatterbox.upstream import quiet
+from realtts_chatterbox.utterance import heard
 from realtts_chatterbox.voices import to_upstream
 
 KINDS = ("english", "multilingual", "turbo")
@@ -25,17 +23,11 @@ TEXT = "Hello there, my friend."
 SEED = 11
 
 
-def ask_of(parts, text=TEXT, *, forced=None, language=None, seed=SEED, **options):
+def ask_of(weights, text=TEXT, *, forced=None, language=None, seed=SEED, **options):
     """A request in the model's terms."""
     context = SimpleNamespace(forced_tokens=lambda _: forced)
     request = SimpleNamespace(text=text, language=language, seed=seed, options=ChatterboxOptions(**options))
-    return prepare(context, parts.tokenizer, request)
-
-
-def drawn(parts, ask, cancelled=lambda: False):
-    """All that T3 draws with the built-in voice."""
-    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
-    return draw(parts.t3, condition, ask, cancelled)
+    return prepare(context, weights, request)
 
 
 def upstreams(upstream, kind, seed, most, **options):
@@ -69,12 +61,12 @@ def upstreams(upstream, kind, seed, most, **options):
     ids=str,
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_tokens_are_upstreams(parts_of, upstream_of, kind, options) -> None:
+def test_tokens_are_upstreams(weights_of, networks_of, upstream_of, kind, options) -> None:
     """The same seed gives the tokens that upstream's own `generate` draws."""
     if kind == "turbo":
         options = {name: value for name, value in options.items() if name in {"temperature", "top_p"}}
-    parts = parts_of(kind)
-    found = drawn(parts, ask_of(parts, max_new_tokens=20, **options))
+    weights = weights_of(kind)
+    found = networks_of(kind).draw(ask_of(weights, max_new_tokens=20, **options), weights.builtin, never)
     expected = upstreams(upstream_of(kind), kind, SEED, 20, **options)
     if kind == "turbo":
         expected = expected[:-3]  # the silence that it appends
@@ -84,35 +76,35 @@ def test_tokens_are_upstreams(parts_of, upstream_of, kind, options) -> None:
     assert len(expected) >= 3
 
 
-def test_no_guidance_is_two_rows_of_weight_zero(parts_of) -> None:
+def test_no_guidance_is_two_rows_of_weight_zero(weights_of, networks_of) -> None:
     """`cfg_weight=0`, with which upstream's own `generate` fails, is upstream's loop with a weight of zero."""
-    parts = parts_of("english")
-    ask = ask_of(parts, max_new_tokens=15, cfg_weight=0.0)
-    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    weights, networks = weights_of("english"), networks_of("english")
+    ask = ask_of(weights, max_new_tokens=15, cfg_weight=0.0)
+    condition, _ = to_upstream(weights.builtin, ask.exaggeration)
     torch.manual_seed(SEED)
     with quiet():
-        found = parts.t3.inference(
+        found = networks.t3.inference(
             t3_cond=condition, text_tokens=torch.tensor([ask.ids, ask.ids]), max_new_tokens=15, temperature=0.8,
             cfg_weight=0.0, repetition_penalty=1.2, min_p=0.05, top_p=1.0,
         )  # fmt: skip
-    assert drawn(parts, ask) == found[0].tolist()
+    assert networks.draw(ask, weights.builtin, never) == found[0].tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_is_left_behind(parts_of, capfd, kind) -> None:
+def test_nothing_is_left_behind(weights_of, networks_of, capfd, kind) -> None:
     """No hook, no changed configuration, no second model, no random number taken, nothing printed."""
-    parts = parts_of(kind)
-    layers = list(getattr(parts.t3.tfmr, "layers", ()))
-    config = parts.t3.tfmr.config
+    weights, networks = weights_of(kind), networks_of(kind)
+    t3, ask = networks.t3, ask_of(weights, max_new_tokens=5)
+    layers, config = list(getattr(t3.tfmr, "layers", ())), t3.tfmr.config
     before = (config._attn_implementation, config.output_attentions, torch.get_rng_state().tolist())
-    names = [name for name, _ in parts.t3.named_modules()]
-    drawn(parts, ask_of(parts, max_new_tokens=5))
+    names = [name for name, _ in t3.named_modules()]
+    networks.draw(ask, weights.builtin, never)
     with pytest.raises(Cancelled):
-        drawn(parts, ask_of(parts, max_new_tokens=5), lambda: True)
+        networks.draw(ask, weights.builtin, lambda: True)
     assert (config._attn_implementation, config.output_attentions, torch.get_rng_state().tolist()) == before
     assert not any(layer.self_attn._forward_hooks for layer in layers)
-    assert not parts.t3.speech_head._forward_hooks
-    assert [name for name, _ in parts.t3.named_modules()] == names
+    assert not t3.speech_head._forward_hooks
+    assert [name for name, _ in t3.named_modules()] == names
     assert capfd.readouterr() == ("", "")
 
 
@@ -126,17 +118,17 @@ def test_forced_number_of_tokens(plain, kind) -> None:
     assert speech.finish_reason == "length"
 
 
-def test_seed_repeats_the_speech_and_leaves_the_voice(plain, parts_of) -> None:
+def test_seed_repeats_the_speech_and_leaves_the_voice(plain, weights_of, networks_of) -> None:
     """Equal requests give equal samples; conditionals are as before."""
     provider = plain("english", force_tokens_per_char=1.0)
     one, two, other = (provider.generate("Hello.", seed=seed, n_cfm_timesteps=1).samples for seed in (1, 1, 2))
     assert np.array_equal(one, two)
     assert not np.array_equal(one, other)
-    parts = parts_of("english")
-    before = copy.deepcopy(parts.builtin)
-    drawn(parts, ask_of(parts, max_new_tokens=3))
+    weights = weights_of("english")
+    before = copy.deepcopy(weights.builtin)
+    networks_of("english").draw(ask_of(weights, max_new_tokens=3), weights.builtin, never)
     for name, tensor in vars(before).items():
-        assert torch.equal(tensor, getattr(parts.builtin, name))
+        assert torch.equal(tensor, getattr(weights.builtin, name))
 
 
 def test_fast_is_never_silent(plain) -> None:
@@ -165,33 +157,32 @@ def test_builtin_voice_is_listed(plain) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_replay_follows_the_draw(parts_of, kind) -> None:
+def test_replay_follows_the_draw(weights_of, networks_of, kind) -> None:
     """The score of every decision is largest where the token was drawn, and logits along it are finite."""
-    parts = parts_of(kind)
-    ask = ask_of(parts, max_new_tokens=8)
-    tokens = drawn(parts, ask)
+    weights, networks = weights_of(kind), networks_of(kind)
+    ask, voice = ask_of(weights, max_new_tokens=8), weights.builtin
+    tokens = networks.draw(ask, voice, never)
     for step in (0, 3, len(tokens) - 1):
-        assert int(scores_at(parts.t3, ask, parts.builtin, tokens, step).argmax()) == tokens[step]
-    logits = logits_along(parts.t3, ask, parts.builtin, tokens)
-    assert logits.shape == (len(tokens), parts.t3.hp.speech_tokens_dict_size)
+        assert int(scores_at(networks, ask, voice, tokens, step).argmax()) == tokens[step]
+    logits = logits_along(networks, ask, voice, tokens)
+    assert logits.shape == (len(tokens), networks.t3.hp.speech_tokens_dict_size)
     assert torch.isfinite(logits).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sound_is_upstreams(parts_of, kind) -> None:
+def test_sound_is_upstreams(weights_of, networks_of, kind) -> None:
     """The same tokens and noise give the samples of upstream's own `S3Gen.inference`, voiced frames included."""
-    parts = parts_of(kind)
-    ask = ask_of(parts)
+    networks, ask, voice = networks_of(kind), ask_of(weights_of(kind)), weights_of(kind).builtin
     tokens = list(range(100, 120))
-    context = SimpleNamespace(device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None)
-    found = sound_of(context, parts, ask, parts.builtin, tokens, cancelled=lambda: False)
-    _, gen = to_upstream(parts.builtin, 0.5)
+    found = networks.samples(ask, voice, networks.mel(ask, voice, tokens, never))
+    _, gen = to_upstream(voice, 0.5)
     said = torch.tensor([tokens + ([4299] * 3 if kind == "turbo" else [])])
-    with quiet(), InjectedNoise([Noise(ask.seed)], parts.builtin.mel.shape[1]):
-        expected, source = parts.s3gen.inference(said, ref_dict=gen, n_cfm_timesteps=ask.steps)
+    with quiet(), InjectedNoise([Noise(ask.seed)], voice.mel.shape[1]):
+        expected, source = networks.s3gen.inference(said, ref_dict=gen, n_cfm_timesteps=ask.steps)
     assert np.array_equal(found, expected[0].numpy())
     assert source.abs().max() > 0.05
     with pytest.raises(Cancelled):
-        sound_of(context, parts, ask, parts.builtin, tokens, cancelled=lambda: True)
-    assert not parts.s3gen.flow.decoder.estimator.time_mlp._forward_pre_hooks
-    assert "basic_euler" not in vars(parts.s3gen.flow.decoder)
+        networks.mel(ask, voice, tokens, lambda: True)
+    decoder = networks.s3gen.flow.decoder
+    assert not decoder.estimator.time_mlp._forward_pre_hooks
+    assert "basic_euler" not in vars(decoder)

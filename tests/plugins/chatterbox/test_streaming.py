@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from realtts.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
-from realtts_chatterbox.flow import Cancelled, Flow
+from realtts_chatterbox.flow import Flow
 from realtts_chatterbox.noise import Noise
 from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
 from realtts_chatterbox.vocoder import Vocoder, faded
@@ -17,15 +18,15 @@ STEPS = 3
 
 
 @pytest.fixture(scope="module")
-def flow(parts_of):
+def flow(networks_of):
     """The flow of a tiny checkpoint."""
-    return Flow.from_state_dict(parts_of("english").s3gen.flow.state_dict(), device=CPU)
+    return Flow.from_state_dict(networks_of("english").s3gen.flow.state_dict(), device=CPU)
 
 
 @pytest.fixture(scope="module")
-def vocoder(parts_of):
+def vocoder(networks_of):
     """The vocoder of a tiny checkpoint."""
-    return Vocoder.from_state_dict(parts_of("english").s3gen.mel2wav.state_dict(), device=CPU)
+    return Vocoder.from_state_dict(networks_of("english").s3gen.mel2wav.state_dict(), device=CPU)
 
 
 @pytest.fixture(scope="module")

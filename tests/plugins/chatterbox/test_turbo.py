@@ -8,16 +8,13 @@ import pytest
 import torch
 
 from realtts.errors import CheckpointMismatch
+from realtts.stages import never
 from realtts.testing.recording import RecordingGraphs
-from realtts_chatterbox import loading
 from realtts_chatterbox.engine import utterance_of
-from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
 from realtts_chatterbox.network import T3
-from realtts_chatterbox.reference import draw
 from realtts_chatterbox.replay import logits_along
 from realtts_chatterbox.utterance import START, STOP
-from realtts_chatterbox.voices import to_upstream
 
 OPTIONS = {
     "as upstream": {},
@@ -30,9 +27,9 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def state(folders):
+def state(weights_of):
     """Upstream's tensors of a tiny checkpoint."""
-    return dict(loading.read_t3_state(folders("turbo") / T3_FILES["turbo"]))
+    return dict(weights_of("turbo").t3_state)
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +39,21 @@ def t3(state):
 
 
 @pytest.fixture(scope="module")
-def parts(parts_of):
-    """Upstream's networks."""
-    return parts_of("turbo")
+def networks(networks_of):
+    """Upstream's."""
+    return networks_of("turbo")
+
+
+@pytest.fixture(scope="module")
+def voice(weights_of):
+    """The built-in one."""
+    return weights_of("turbo").builtin
 
 
 @pytest.fixture
-def biased(state, parts):
+def biased(state, networks):
     """Makes T3 and upstream's network whose head has other biases, by token; upstream's is put back at the end."""
-    bias = parts.t3.speech_head.bias.data
+    bias = networks.t3.speech_head.bias.data
     before = bias.clone()
 
     def make(values):
@@ -104,97 +107,96 @@ def alone(t3, ask, voice):
     return ours(t3, [ask], [voice])[0]
 
 
-def upstreams(parts, ask, voice=None):
+def upstreams(networks, ask, voice):
     """What upstream's own loop draws."""
-    condition, _ = to_upstream(voice or parts.builtin, ask.exaggeration)
-    return [token for token in draw(parts.t3, condition, ask, lambda: False) if token != STOP]
+    return [token for token in networks.draw(ask, voice, never) if token != STOP]
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_tokens_are_upstreams(t3, parts, options):
+def test_tokens_are_upstreams(t3, networks, voice, options):
     """In float32, for twenty texts with each set of options."""
     for number in range(20):
         ask = ask_for(number, most=24, **options)
-        assert alone(t3, ask, parts.builtin) == upstreams(parts, ask)
+        assert alone(t3, ask, voice) == upstreams(networks, ask, voice)
 
 
 @pytest.mark.parametrize("options", [{}, {"temperature": 1.3, "top_k": 0, "top_p": 1.0}], ids=["as upstream", "wild"])
-def test_ends_are_upstreams(biased, parts, options):
+def test_ends_are_upstreams(biased, networks, voice, options):
     """With an end token that is likely, utterances of many lengths, one of them a single token."""
     t3 = biased({STOP: 4.5})
     lengths = set()
     for number in range(20):
         ask = ask_for(number, most=40, **options)
-        found = alone(t3, ask, parts.builtin)
-        assert found == upstreams(parts, ask)
+        found = alone(t3, ask, voice)
+        assert found == upstreams(networks, ask, voice)
         lengths.add(len(found))
     assert len(lengths) > 5
     assert min(lengths) < 5
 
 
-def test_the_first_draw_alone_knows_the_start(biased, parts):
+def test_the_first_draw_alone_knows_the_start(biased, networks, voice):
     """Upstream's penalty sees the start token before the first token and never again, unless it was drawn."""
     t3 = biased({START: 5.5})
     drawn = []
     for number in range(20):
         ask = ask_for(number, most=12, repetition_penalty=2.0)
-        drawn.append(alone(t3, ask, parts.builtin))
-        assert drawn[-1] == upstreams(parts, ask)
+        drawn.append(alone(t3, ask, voice))
+        assert drawn[-1] == upstreams(networks, ask, voice)
     assert any(START in tokens[1:] for tokens in drawn)
 
 
-def test_voices_of_any_length(t3, parts):
+def test_voices_of_any_length(t3, networks, voice):
     """A longer prompt, a shorter one, and none: every position after it moves."""
     for t3_tokens in (torch.arange(375)[None], torch.arange(3)[None]):
-        voice = replace(parts.builtin, t3_tokens=t3_tokens)
-        assert alone(t3, ask_for(5), voice) == upstreams(parts, ask_for(5), voice)
-    assert alone(t3, ask_for(5), replace(parts.builtin, t3_tokens=None))
+        other = replace(voice, t3_tokens=t3_tokens)
+        assert alone(t3, ask_for(5), other) == upstreams(networks, ask_for(5), other)
+    assert alone(t3, ask_for(5), replace(voice, t3_tokens=None))
 
 
-def test_forced_tokens_are_upstreams(t3, parts):
+def test_forced_tokens_are_upstreams(t3, networks, voice):
     """A benchmark's: exactly so many, and nothing but sound."""
     ask = ask_for(3, most=50, forced=True)
-    found = alone(t3, ask, parts.builtin)
-    assert found == upstreams(parts, ask)
+    found = alone(t3, ask, voice)
+    assert found == upstreams(networks, ask, voice)
     assert len(found) == 50
     assert max(found) < START
 
 
-def test_a_batch_speaks_what_each_speaks_alone(t3, parts):
+def test_a_batch_speaks_what_each_speaks_alone(t3, voice):
     """Texts, voices, options and ends of different kinds side by side; prompts of different lengths are padded."""
     asks = [ask_for(n, most=20 + 15 * n, top_k=300 * n, forced=n == 2, temperature=0.5 + 0.2 * n) for n in range(5)]
-    voices = [replace(parts.builtin, t3_tokens=torch.arange(20 + 9 * n)[None]) for n in range(5)]
+    voices = [replace(voice, t3_tokens=torch.arange(20 + 9 * n)[None]) for n in range(5)]
     assert ours(t3, asks, voices) == [alone(t3, ask, voice) for ask, voice in zip(asks, voices, strict=True)]
 
 
-def test_graphs_give_the_same(state, t3, parts):
+def test_graphs_give_the_same(state, t3, voice):
     """Every step recorded once per bucket and replayed, in the loop of one and in that of several."""
     graphed = T3(state, kind="turbo", backend=RecordingGraphs())
     asks = [ask_for(number, most=90) for number in (2, 9)]
-    voices = [parts.builtin] * 2
-    singles = [alone(t3, ask, parts.builtin) for ask in asks]
-    assert [alone(graphed, ask, parts.builtin) for ask in asks] == singles
+    voices = [voice] * 2
+    singles = [alone(t3, ask, voice) for ask in asks]
+    assert [alone(graphed, ask, voice) for ask in asks] == singles
     assert ours(graphed, asks, voices) == singles
 
 
-def test_a_warm_step_is_captured_before_the_request(state, parts):
+def test_a_warm_step_is_captured_before_the_request(state, voice):
     """With the options that are usual, no request captures anything."""
     backend = RecordingGraphs()
     graphed = T3(state, kind="turbo", backend=backend)
-    graphed.warm_up(utterance_of(ask_for(3, most=60), parts.builtin))
+    graphed.warm_up(utterance_of(ask_for(3, most=60), voice))
     captures = backend.captures
     assert captures > 0
-    alone(graphed, ask_for(3), parts.builtin)
+    alone(graphed, ask_for(3), voice)
     assert backend.captures == captures
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.02), ("int8", 0.06)])
-def test_logits_of_given_tokens(state, parts, precision, tolerance):
+def test_logits_of_given_tokens(state, networks, voice, precision, tolerance):
     """Relative error against upstream's network in float32."""
     ask = ask_for(6)
-    tokens = upstreams(parts, ask)[:40]
-    expected = logits_along(parts.t3, ask, parts.builtin, tokens)
-    found = T3(state, kind="turbo", precision=precision).logits(utterance_of(ask, parts.builtin), tokens)
+    tokens = upstreams(networks, ask, voice)[:40]
+    expected = logits_along(networks, ask, voice, tokens)
+    found = T3(state, kind="turbo", precision=precision).logits(utterance_of(ask, voice), tokens)
     error = float((found - expected).norm() / expected.norm())
     assert error <= tolerance
     assert precision == "fp32" or error > 1e-4
@@ -221,7 +223,7 @@ def test_another_checkpoint_is_refused_by_name(state, damage, message):
         T3(damaged, kind="turbo")
 
 
-def test_what_upstream_never_reads_may_be_missing(state, t3, parts):
+def test_what_upstream_never_reads_may_be_missing(state, t3, voice):
     """The backbone's own embedding, which upstream deletes, and the head of text."""
     lean = {name: tensor for name, tensor in state.items() if name not in {"tfmr.wte.weight", "text_head.weight"}}
-    assert alone(T3(lean, kind="turbo"), ask_for(1), parts.builtin) == alone(t3, ask_for(1), parts.builtin)
+    assert alone(T3(lean, kind="turbo"), ask_for(1), voice) == alone(t3, ask_for(1), voice)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
+from realtts.accel.upstream import quiet
+from realtts_chatterbox.constants import BINS
 from realtts_chatterbox.noise import InjectedNoise, Noise
-from realtts_chatterbox.upstream import quiet
 from realtts_chatterbox.vocoder import FADE, PITCH_CONTEXT, Vocoder, faded
 
 
 @pytest.fixture(scope="module")
-def networks(parts_of):
+def networks(networks_of):
     """Upstream's vocoder and ours with the same weights."""
-    upstream = parts_of("english").s3gen.mel2wav
+    upstream = networks_of("english").s3gen.mel2wav
     return upstream, Vocoder.from_state_dict(upstream.state_dict(), device=torch.device("cpu"))
 
 
@@ -82,9 +84,9 @@ def test_source_goes_on(networks):
     torch.testing.assert_close(torch.cat([first, second]), whole)
 
 
-def test_fade_is_upstreams(parts_of):
+def test_fade_is_upstreams(networks_of):
     """The first 40 ms, also when they come in pieces."""
-    window = parts_of("english").s3gen.trim_fade
+    window = networks_of("english").s3gen.trim_fade
     assert len(window) == FADE
     samples = torch.rand(2000)
     expected = torch.cat([samples[:FADE] * window, samples[FADE:]])
@@ -92,3 +94,14 @@ def test_fade_is_upstreams(parts_of):
     pieces = [faded(samples[begin : begin + 300], begin) for begin in range(0, 2000, 300)]
     assert torch.equal(torch.cat(pieces), expected)
     assert not len(faded(samples[:0]))
+
+
+def test_operations_are_those_that_torch_counts(networks) -> None:
+    """But for the one sample that the spectrum is longer than the frames."""
+    _, vocoder = networks
+    mel = torch.zeros(BINS, 50)
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        vocoder.pitch(mel)
+        vocoder._body(mel, torch.zeros(1, 18, 120 * 50 + 1))
+    assert counter.get_total_flops() == pytest.approx(vocoder.flops(50), rel=0.01)
+    assert vocoder.flops(100) == 2 * vocoder.flops(50)

@@ -16,9 +16,9 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def state(parts_of):
+def state(networks_of):
     """Weights of a vocoder that hears voiced frames."""
-    return parts_of("english").s3gen.mel2wav.state_dict()
+    return networks_of("english").s3gen.mel2wav.state_dict()
 
 
 @pytest.fixture(scope="module")

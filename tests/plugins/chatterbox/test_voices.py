@@ -6,16 +6,16 @@ import pytest
 import soundfile
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import VoiceUnsuitable
 from realtts.speech import Voice
-from realtts_chatterbox.upstream import quiet
 from realtts_chatterbox.voices import conditionals_of, to_upstream
 
 KINDS = ("english", "multilingual", "turbo")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_conditionals_are_upstreams(parts_of, upstream_of, recording, tmp_path, kind) -> None:
+def test_conditionals_are_upstreams(networks_of, upstream_of, recording, tmp_path, kind) -> None:
     """As upstream's `prepare_conditionals` makes them of the same samples in a file."""
     samples, rate = recording
     path = tmp_path / "voice.wav"
@@ -34,7 +34,7 @@ def test_conditionals_are_upstreams(parts_of, upstream_of, recording, tmp_path, 
         with quiet():
             upstream.prepare_conditionals(path, norm_loudness=False)
         expected, upstream.conds = upstream.conds, builtin
-    found = conditionals_of(Voice(samples, rate), parts_of(kind).encoders, kind)
+    found = conditionals_of(Voice(samples, rate), networks_of(kind).encoders, kind)
     assert torch.equal(found.tokens, expected.gen["prompt_token"])
     assert torch.equal(found.t3_tokens, expected.t3.cond_prompt_speech_tokens)
     assert found.tokens.unique().numel() > 3
@@ -48,35 +48,35 @@ def test_conditionals_are_upstreams(parts_of, upstream_of, recording, tmp_path, 
 
 
 @pytest.mark.parametrize("samples", [48_000, 48_001 + 240, 48_000 + 480, 48_000 + 730])
-def test_two_frames_for_every_token(parts_of, recording, samples) -> None:
+def test_two_frames_for_every_token(networks_of, recording, samples) -> None:
     """However the recording ends."""
     voice = Voice(recording[0][:samples], recording[1])
-    found = conditionals_of(voice, parts_of("english").encoders, "english")
+    found = conditionals_of(voice, networks_of("english").encoders, "english")
     assert found.mel.shape == (1, 2 * found.tokens.shape[1], 80)
 
 
-def test_other_rates(parts_of, recording) -> None:
+def test_other_rates(networks_of, recording) -> None:
     """A recording at another rate gives nearly the same voice."""
     import librosa
 
     samples, rate = recording
-    encoders = parts_of("english").encoders
+    encoders = networks_of("english").encoders
     one = conditionals_of(Voice(samples, rate), encoders, "english")
     two = conditionals_of(Voice(librosa.resample(samples, orig_sr=rate, target_sr=44_100), 44_100), encoders, "english")
     assert one.mel.shape == two.mel.shape
     assert torch.cosine_similarity(one.speaker, two.speaker).item() > 0.99
 
 
-def test_turbo_wants_more_than_five_seconds(parts_of, recording) -> None:
+def test_turbo_wants_more_than_five_seconds(recording) -> None:
     """Found before any work."""
     voice = Voice(recording[0][: 5 * recording[1]], recording[1], name="short")
     with pytest.raises(VoiceUnsuitable, match="short"):
         conditionals_of(voice, None, "turbo")  # type: ignore[arg-type]
 
 
-def test_upstreams_form_is_a_copy(parts_of) -> None:
+def test_upstreams_form_is_a_copy(weights_of) -> None:
     """What upstream changes in place is not what is shared, and ids stay whole numbers."""
-    voice = parts_of("english").builtin
+    voice = weights_of("english").builtin
     condition, gen = to_upstream(voice, 0.7)
     assert condition.emotion_adv.item() == pytest.approx(0.7)
     assert gen["prompt_token"].dtype == condition.cond_prompt_speech_tokens.dtype == torch.int64

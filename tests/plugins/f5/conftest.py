@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
+import functools
 import os
 import sys
 import types
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,93 +17,60 @@ pytest.importorskip("f5_tts")
 import soundfile
 import torch
 
-from realtts import RealProvider
+from realtts.accel.upstream import quiet
 from realtts.spec import Checkpoint
-from realtts_f5 import loading, spec
-from realtts_f5.testing import write_random_checkpoint
-from realtts_f5.upstream import load_upstream, module, quiet
+from realtts.testing import voice_like
+from realtts_f5 import spec
+from realtts_f5.loading import fetch, open_checkpoint
+from realtts_f5.plain import PlainModel
+from realtts_f5.reference import Upstream
+from realtts_f5.upstream import load_upstream, module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from realtts import RealProvider
+    from realtts.spec import ProviderSpec
 
 WORDS = "These are the words of the recording."
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _imported_modules_stay() -> Iterator[None]:
-    """Leave what is imported out of the collections that every unload makes, which else take most of the time."""
+@pytest.fixture(scope="session")
+def imported() -> None:
+    """Upstream's package."""
     load_upstream()
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Tiny networks gain nothing from more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Checkpoints by their configuration, written when they are first asked for; not to be changed."""
-    written: dict[str, Path] = {}
-
-    def folder(model: str) -> Path:
-        if model not in written:
-            written[model] = tmp_path_factory.mktemp(f"random-{model}")
-            write_random_checkpoint(written[model], model=model)
-        return written[model]
-
-    return folder
+def plugin() -> ProviderSpec:
+    """The plugin's own."""
+    return spec
 
 
 @pytest.fixture(scope="session")
-def parts_of(folders: Callable[[str], Path]) -> Callable[[str], loading.Parts]:
-    """The same checkpoints as networks."""
-    read: dict[str, loading.Parts] = {}
+def loaded(folders: Callable[[str], Path]) -> Callable[[str], PlainModel]:
+    """The same checkpoints in upstream's networks."""
 
-    def parts(model: str) -> loading.Parts:
-        if model not in read:
-            files = loading.fetch(Checkpoint(name=model, path=folders(model)))
-            read[model] = loading.read_parts(files, "cpu")
-        return read[model]
+    @functools.cache
+    def load(model: str) -> PlainModel:
+        weights = open_checkpoint(fetch(Checkpoint("test", path=folders(model))))
+        return PlainModel(weights, Upstream(weights, "cpu"))
 
-    return parts
+    return load
 
 
 @pytest.fixture
-def plain(folders: Callable[[str], Path]) -> Iterator[Callable[..., RealProvider]]:
-    """Makes providers of the plain variant, closed at the end of the test."""
-    made: list[RealProvider] = []
-
-    def make(model: str = "f5-v1-base", **settings: object) -> RealProvider:
-        given = {"device": "cpu", "threads": 1, "strict": True, **settings}
-        made.append(RealProvider(replace(spec, optimized=None), model=folders(model), **given))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
+def make(make: Callable[..., RealProvider]) -> Callable[..., RealProvider]:
+    """Of the lengths that the text has."""
+    return functools.partial(make, force_tokens_per_char=None)
 
 
 @pytest.fixture(scope="session")
 def recording() -> tuple[np.ndarray, int]:
     """Five seconds of a voice-like sound at 24 kHz in 16 bits, half a second of silence before and behind it."""
-    rate, seconds = 24_000, 5
-    time = np.arange(seconds * rate) / rate
-    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * time)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    glottal = sum(np.sin(k * phase) / k for k in range(1, 25))
-    wave = glottal * (0.55 - 0.45 * np.cos(2 * np.pi * 2.5 * time))
-    wave = 0.2 * wave / np.abs(wave).max()
-    silence = np.zeros(rate // 2)
-    wave = np.concatenate([silence, wave, silence])
+    wave, rate = voice_like(5)
+    wave = np.pad(wave * (0.2 / 0.3), rate // 2)
     return (np.rint(wave * 32767) / 32768).astype(np.float32), rate
 
 

@@ -49,6 +49,6 @@ class TestOptimized(OptimizedConformance, TestPlain):
         return own
 
     @pytest.fixture
-    def settings(self) -> dict[str, Any]:
-        """Of a quantized or half network a batch equals its requests less closely."""
-        return {"device": "cpu", "threads": 1, "dtype": "float32"}
+    def encoder(self) -> str:
+        """What cuts its silences off."""
+        return "realtts_f5.voices.clipped"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from realtts.accel.upstream import quiet
 from realtts_f5.join import CrossFade, without_silence
-from realtts_f5.upstream import quiet
 
 RATE = 24_000
 

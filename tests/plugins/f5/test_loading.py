@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
@@ -11,23 +12,35 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from realtts.accel.tensorfile import shapes_of
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
+from realtts.accel.upstream import quiet
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
 from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
-from realtts_f5 import loading, spec
+from realtts_f5 import spec
 from realtts_f5.building import empty_model
 from realtts_f5.configurations import CONFIGURATIONS, VOCODER_ID, by_any_name
-from realtts_f5.states import read_network
+from realtts_f5.files import files_of
+from realtts_f5.loading import fetch, open_checkpoint
+from realtts_f5.plain import PlainModel
+from realtts_f5.reference import Upstream
+from realtts_f5.sizes import read_architecture
+from realtts_f5.states import model_state
 from realtts_f5.testing import write_random_checkpoint
-from realtts_f5.upstream import module, quiet
+from realtts_f5.upstream import module
 
 MODELS = tuple(CONFIGURATIONS)
 V1 = "model_1250000.safetensors"
 
 
+def found(path):
+    """What is read of a folder or file."""
+    return fetch(Checkpoint("test", path=path))
+
+
 def read(path):
-    """The networks of a folder or file."""
-    return loading.read_parts(loading.fetch(Checkpoint(name="test", path=path)), "cpu")
+    """The networks of a folder or file, and its weights."""
+    weights = open_checkpoint(found(path))
+    return PlainModel(weights, Upstream(weights, "cpu"))
 
 
 @pytest.fixture
@@ -41,19 +54,19 @@ def copied(folders, tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_weights_are_the_files(folders, parts_of, model) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_the_files(folders, loaded, name) -> None:
     """Every tensor of the file is in the network under upstream's name, in float32 and frozen; no other is."""
-    parts = parts_of(model)
-    (path,) = folders(model).glob("*.safetensors")
-    state, held = read_network(path), parts.cfm.state_dict()
+    model = loaded(name)
+    (path,) = folders(name).glob("*.safetensors")
+    state, held = model_state(path), model.networks.cfm.state_dict()
     assert set(state) == set(held)
     assert all(torch.equal(state[name], held[name]) for name in state)
-    for network in (parts.cfm, parts.vocos):
+    for network in (model.networks.cfm, model.networks.vocos):
         assert not network.training
-        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-            assert not tensor.is_meta, name
-            assert not tensor.requires_grad, name
+        for where, tensor in (*network.named_parameters(), *network.named_buffers()):
+            assert not tensor.is_meta, where
+            assert not tensor.requires_grad, where
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -61,9 +74,8 @@ def test_architectures_are_upstreams(model) -> None:
     """Each configuration is what upstream's file of that name says."""
     configuration = CONFIGURATIONS[model]
     path = module("importlib.resources").files("f5_tts").joinpath(f"configs/{configuration.upstream}.yaml")
-    from realtts_f5.files import _from_yaml
-
-    assert _from_yaml(path).architecture == configuration.architecture
+    content = importlib.import_module("yaml").safe_load(path.read_text(encoding="utf-8"))["model"]
+    assert read_architecture(content, path.name) == configuration.architecture
 
 
 @pytest.mark.parametrize("model", ["f5-v1-base", "f5-v0-base", "e2-base"])
@@ -90,14 +102,26 @@ def test_files_of_the_trainer_are_read(tmp_path) -> None:
     """`.pt` with averaged weights: the same network; without them the last weights."""
     write_random_checkpoint(tmp_path, suffix=".pt")
     (path,) = tmp_path.glob("*.pt")
-    parts = read(tmp_path)
+    model = read(tmp_path)
     state = torch.load(path, weights_only=True)["ema_model_state_dict"]
     last = {name.removeprefix("ema_model."): t for name, t in state.items() if name.startswith("ema_model.")}
     last["mel_spec.mel_stft.spectrogram.window"] = torch.zeros(1024)  # of old files
     torch.save({"model_state_dict": last}, path)
     again = read(path)
-    for name, tensor in parts.cfm.state_dict().items():
-        assert torch.equal(tensor, again.cfm.state_dict()[name]), name
+    for name, tensor in model.networks.cfm.state_dict().items():
+        assert torch.equal(tensor, again.networks.cfm.state_dict()[name]), name
+
+
+def test_what_follows_from_the_sizes_may_be_missing(copied, loaded) -> None:
+    """Frequencies, windows and filters, which the networks compute by themselves."""
+    folder = copied()
+    state = load_file(folder / V1)
+    save_file({name: tensor for name, tensor in state.items() if "inv_freq" not in name}, folder / V1)
+    path = folder / "vocos" / "pytorch_model.bin"
+    torch.save({name: t for name, t in torch.load(path).items() if name.startswith("backbone.") or "out" in name}, path)
+    expected, model = loaded("f5-v1-base").networks, read(folder).networks
+    for one, other in ((model.cfm, expected.cfm), (model.vocos, expected.vocos)):
+        assert all(torch.equal(tensor, other.state_dict()[name]) for name, tensor in one.state_dict().items())
 
 
 @pytest.mark.parametrize("fault", ["missing", "renamed", "misshapen", "unexpected"])
@@ -137,7 +161,7 @@ def test_another_vocabulary_is_refused(copied) -> None:
     with pytest.raises(CheckpointMismatch, match=r"trained with 2545 symbols, and file 'vocab\.txt' has 3"):
         read(folder)
     (folder / "vocab.txt").unlink()
-    assert len(read(folder).vocabulary) == 2545
+    assert len(read(folder).weights.vocabulary) == 2545
 
 
 def test_classes_of_a_vocoders_file_are_not_looked_up(copied) -> None:
@@ -150,7 +174,7 @@ def test_classes_of_a_vocoders_file_are_not_looked_up(copied) -> None:
         with pytest.raises(CheckpointMismatch, match=r"config\.yaml"):
             read(folder)
     config.unlink()
-    assert read(folder).vocos is not None
+    assert read(folder).networks.vocos is not None
     torch.save({"a": pytest.fail}, folder / "vocos" / "pytorch_model.bin")
     with pytest.raises(CheckpointCorrupt, match=r"pytorch_model\.bin"):
         read(folder)
@@ -168,15 +192,15 @@ def test_nothing_is_guessed(copied) -> None:
     folder = copied()
     only(folder, V1)
     with pytest.raises(CheckpointMismatch, match="v0 and v1") as caught:
-        loading.fetch(Checkpoint(name="test", path=folder))
+        found(folder)
     assert "realtts.json" in caught.value.fix
     (folder / "realtts.json").write_text(json.dumps({"configuration": "f5-v0-base"}), encoding="utf-8")
-    assert loading.fetch(Checkpoint(name="test", path=folder / V1)).name == "f5-v0-base"
+    assert found(folder / V1).configuration.name == "f5-v0-base"
     (folder / "realtts.json").unlink()
     named = folder.rename(folder.with_name("F5TTS_v1_Base"))
-    assert loading.fetch(Checkpoint(name="test", path=named)).name == "f5-v1-base"
+    assert found(named).configuration.name == "f5-v1-base"
     (named / V1).rename(named / "f5-v1-base.safetensors")
-    assert loading.fetch(Checkpoint(name="test", path=named)).name == "f5-v1-base"
+    assert found(named).configuration.name == "f5-v1-base"
 
 
 @pytest.mark.parametrize("by", ["json", "folder", "file"])
@@ -188,7 +212,7 @@ def test_two_names_that_disagree_are_refused(copied, by) -> None:
     elif by == "file":
         next(folder.glob("*.safetensors")).rename(folder / "F5TTS_v1_Base.safetensors")
     with pytest.raises(CheckpointMismatch, match="f5-v0-base") as caught:
-        loading.fetch(Checkpoint(name="test", path=folder))
+        found(folder)
     assert "f5-v1-base" in str(caught.value)
 
 
@@ -207,7 +231,7 @@ def test_a_wrong_note_is_told(copied, content) -> None:
     folder = copied()
     (folder / "realtts.json").write_text(content, encoding="utf-8")
     with pytest.raises((CheckpointCorrupt, CheckpointMismatch), match=r"realtts\.json"):
-        loading.fetch(Checkpoint(name="test", path=folder))
+        found(folder)
 
 
 def test_unsupported_networks_are_refused(copied) -> None:
@@ -218,7 +242,7 @@ def test_unsupported_networks_are_refused(copied) -> None:
     for old, new in (("  arch:\n", "  arch:\n    qk_norm: rms_norm\n"), ("vocos", "bigvgan"), ("DiT", "MMDiT")):
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(CheckpointMismatch, match=r"qk_norm|mel_spec_type|backbone"):
-            loading.fetch(Checkpoint(name="test", path=folder))
+            found(folder)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +262,7 @@ def test_other_spectra_and_tokenizers_are_refused(copied, old, new) -> None:
     path = folder / "F5TTS_v1_Base.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(CheckpointMismatch, match=new.split(": ")[1]) as caught:
-        loading.fetch(Checkpoint(name="test", path=folder))
+        found(folder)
     assert new.split(":", maxsplit=1)[0] in str(caught.value)
 
 
@@ -249,8 +273,8 @@ def test_upstreams_own_file_of_the_small_one_is_read(copied) -> None:
     upstreams = module("importlib.resources").files("f5_tts").joinpath("configs/F5TTS_v1_Small.yaml")
     assert "tokenizer: char" in upstreams.read_text(encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace("tokenizer: pinyin", "tokenizer: char"), encoding="utf-8")
-    found = read(folder)
-    assert (found.name, len(found.vocabulary)) == ("f5-v1-small", 2545)
+    weights = open_checkpoint(found(folder))
+    assert (weights.configuration.name, len(weights.vocabulary)) == ("f5-v1-small", 2545)
     # A vocabulary of its own training is believed, if the embedding is as large.
     (folder / "vocab.txt").write_text(" \na\nb\n", encoding="utf-8")
     with pytest.raises(CheckpointMismatch, match=r"2545 symbols.*has 3"):
@@ -259,14 +283,13 @@ def test_upstreams_own_file_of_the_small_one_is_read(copied) -> None:
 
 @pytest.mark.parametrize("wrong", ["n_fft: 2048", "hop_length: 128", "n_mels: 80", "sample_rate: 16000"])
 def test_vocoders_of_other_spectra_are_refused(copied, wrong) -> None:
-    """The same of the vocoder's file, by both variants' readers."""
+    """The same of the vocoder's file."""
     folder = copied()
     path = folder / "vocos" / "config.yaml"
     name, text = wrong.split(":", maxsplit=1)[0], path.read_text(encoding="utf-8")
     path.write_text(re.sub(rf"{name}: [0-9]+", wrong, text), encoding="utf-8")
-    for reader in (read, lambda path: loading.read_vocoder_state(loading.fetch(Checkpoint(name="test", path=path)))):
-        with pytest.raises(CheckpointMismatch, match=rf"{name} [0-9]+ instead of"):
-            reader(folder)
+    with pytest.raises(CheckpointMismatch, match=rf"{name} is [0-9]+, only"):
+        open_checkpoint(found(folder))
 
 
 def test_a_vocabulary_begins_with_the_space(copied) -> None:
@@ -283,12 +306,12 @@ def test_missing_and_many_files(copied, tmp_path) -> None:
     """A folder without weights, and one in which it is not clear which are meant."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointMissing, match="empty"):
-        loading.fetch(Checkpoint(name="test", path=tmp_path / "empty"))
+        found(tmp_path / "empty")
     folder = copied()
     shutil.copyfile(folder / V1, folder / "other.safetensors")
     with pytest.raises(CheckpointMismatch, match="2 files of weights"):
-        loading.fetch(Checkpoint(name="test", path=folder))
-    assert loading.fetch(Checkpoint(name="test", path=folder / "other.safetensors")).weights.stem == "other"
+        found(folder)
+    assert found(folder / "other.safetensors").model.stem == "other"
 
 
 def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> None:
@@ -304,25 +327,22 @@ def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> No
         note = b'{"configuration": "f5-v0-base"}'
         hub.add("some/body", {"model_last.safetensors": weights, "model_last.pt": b"1", "realtts.json": note})
         spanish = next(checkpoint for checkpoint in spec.checkpoints if checkpoint.name == "f5-spanish")
-        files = loading.fetch(spanish)
-        assert (files.name, files.vocabulary.read_bytes(), files.vocoder.read_bytes()) == (
-            "f5-spanish", vocabulary, vocoder,
-        )  # fmt: skip
+        files = fetch(spanish)
+        assert files.configuration.name == "f5-spanish"
+        assert files.vocabulary.read_bytes() == vocabulary
+        assert files.vocoder["pytorch_model.bin"].read_bytes() == vocoder
         again = Checkpoint("jpgallegoar/F5-Spanish@main", source=spanish.source, revision="main", files=spanish.files)
-        assert loading.fetch(again) == files
-        foreign = loading.fetch(Checkpoint("some/body", source="some/body", files=spec.checkpoints[0].files))
-        assert (foreign.name, foreign.weights.name, foreign.vocabulary) == (
-            "f5-v0-base",
-            "model_last.safetensors",
-            None,
-        )
+        assert fetch(again) == files
+        foreign = fetch(Checkpoint("some/body", source="some/body", files=spec.checkpoints[0].files))
+        assert foreign.configuration.name == "f5-v0-base"
+        assert (foreign.model.name, foreign.vocabulary) == ("model_last.safetensors", None)
         assert not hub.downloads("model_last.pt")
         assert not hub.downloads("big.ckpt")
 
 
 def test_files_of_the_spec_are_those_that_are_fetched() -> None:
     """So that `realtts download` brings what `load` will want."""
-    assert all(checkpoint.files == CONFIGURATIONS[checkpoint.name].files for checkpoint in spec.checkpoints)
+    assert all(checkpoint.files == files_of(CONFIGURATIONS[checkpoint.name]) for checkpoint in spec.checkpoints)
 
 
 def test_names_of_configurations() -> None:
@@ -332,24 +352,9 @@ def test_names_of_configurations() -> None:
     assert by_any_name("../../etc") is None
 
 
-def test_equal_seeds_write_equal_weights(tmp_path) -> None:
-    """And others do not; an unknown size, model or suffix is refused."""
-    states = []
-    for number, seed in enumerate((1, 1, 2)):
-        (tmp_path / str(number)).mkdir()
-        write_random_checkpoint(tmp_path / str(number), seed=seed)
-        states.append(read_network(tmp_path / str(number) / V1)["transformer.proj_out.weight"])
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-    assert states[0].abs().min() > 0
-    for wrong in ({"size": "huge"}, {"model": "f6"}, {"suffix": ".bin"}):
-        with pytest.raises(InvalidOption):
-            write_random_checkpoint(tmp_path, **wrong)
-
-
 def test_tensors_are_read_when_they_are_asked_for(folders) -> None:
     """Names and shapes are known before."""
-    state = read_network(folders("f5-v1-base") / V1)
+    state = model_state(folders("f5-v1-base") / V1)
     shapes = shapes_of(state)
     name = "transformer.text_embed.text_embed.weight"
     assert shapes[name] == (2546, 64) == tuple(state[name].shape)

@@ -13,11 +13,12 @@ import torch
 
 from realtts.accel.upstream import fill
 from realtts.errors import CheckpointMismatch
+from realtts.stages import Cancelled
 from realtts_f5.building import empty_model
 from realtts_f5.network import Network
 from realtts_f5.schedule import times
-from realtts_f5.sizes import Architecture
-from realtts_f5.solver import Cancelled, Item, solve, total_frames
+from realtts_f5.sizes import COMPUTED, Architecture
+from realtts_f5.solver import Item, solve, total_frames
 
 CPU = torch.device("cpu")
 SYMBOLS = 60
@@ -45,7 +46,7 @@ def random_state(architecture):
 def upstream_of(architecture, state):
     """Upstream's own model with these weights."""
     model = empty_model(architecture, SYMBOLS)
-    fill(model, state, "cpu", "test")
+    fill(model, state, "cpu", "test", computed=COMPUTED)
     return model
 
 

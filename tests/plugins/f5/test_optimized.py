@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 
 import numpy as np
-import psutil
 import pytest
-import torch
 
 from realtts import RealProvider
-from realtts.bench.floor import floor_of
 from realtts.bench.subject import Subject
 from realtts.bench.workload import Text, Workload
 from realtts.errors import CheckpointCorrupt, RealTTSError
-from realtts.hookspecs import STAGES
-from realtts.memory import trim
-from realtts.testing import faulty
 from realtts_f5 import spec
 from realtts_f5.speaking import whole
 
@@ -35,21 +28,6 @@ LONG = "I do not really care what you call me. I have been a silent spectator, w
 EXACT = {"dtype": "float32"}
 MODELS = ("f5-v1-base", "f5-v0-base", "e2-base")
 WORDS = "These are the words of the recording."
-
-
-@pytest.fixture
-def make(folders, tmp_path, monkeypatch):
-    """Makes providers that are closed at the end, with caches of their own."""
-    monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
-    made = []
-
-    def make(model="f5-v1-base", used=spec, **settings):
-        made.append(RealProvider(used, model=folders(model), **{"device": "cpu", "threads": 1, **settings}))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
 
 
 @pytest.fixture
@@ -123,6 +101,7 @@ def test_half_precision_is_near(make, say):
     assert np.isfinite(speech.samples).all()
     assert speech.metrics.work["flow"].steps == 5
     assert status["optimization_details"]["dtype"] != "float32"
+    assert status["optimization_details"]["attention"] == "own"
     exact = tts.generate(TEXT, **say, use_fp16=False)
     assert tts.get_provider_status()["optimization_details"]["dtype"] == "float32"
     expected = make(**EXACT).generate(TEXT, **say)
@@ -179,7 +158,7 @@ def test_a_cancelled_whole_keeps_its_beginning(folders):
             chunks = [chunk for _, chunk in whole(context, model, [replace(request, cancelled=cancelled)])]
             return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)]), len(asked)
 
-        ask = subject.ask(workload.texts[0], workload)
+        ask = subject.plan(workload.texts[0], workload)
         everything, questions = subject.apply(said, ask, 10**9)
         found = [subject.apply(said, ask, patience)[0] for patience in range(0, questions, max(1, questions // 8))]
     assert len(found[0]) == 0
@@ -199,36 +178,11 @@ def test_presets_are_never_silent(make, say):
     assert tts.generate("Hello there, you.", **say, quality="fast", nfe_step=6).warnings == ()
 
 
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage not in {"rungs", "probe", "unload"}])
-def test_every_stage_falls_back(make, say, stage):
-    """To plain at last, with each reason."""
-    tts = make(used=faulty(spec, stage))
-    speech = tts.generate("Hello there.", **say)
-    status = tts.get_provider_status()
-    assert speech.duration > 0
-    assert status["variant"] == "plain"
-    assert {attempt["stage"] for attempt in status["attempts"]} == {stage}
-
-
 def test_quantized_weights_are_refused_by_name(make, say):
     """They would be slower: the rung says so, and the next one speaks."""
     tts = make(quantization="int8")
     assert tts.generate("Hello there.", **say).duration > 0
     assert "not quantized" in tts.get_provider_status()["attempts"][0]["message"]
-
-
-def test_a_voice_is_prepared_once_for_every_process(make, say, monkeypatch):
-    """The second provider finds it on disk."""
-    first = make(**EXACT).generate("Hello there.", **say)
-
-    def never(*_):
-        pytest.fail("the recording was clipped again")
-
-    monkeypatch.setattr("realtts_f5.voices.clipped", never)
-    tts = make(**EXACT)
-    again = tts.generate("Hello there.", **say)
-    np.testing.assert_array_equal(again.samples, first.samples)
-    assert tts.get_provider_status()["cache"]["disk_hits"] >= 1
 
 
 def test_upstream_is_not_imported(folders, tmp_path, recording):
@@ -245,78 +199,3 @@ print([name for name in ("f5_tts.model", "vocos", "torchdiffeq", "x_transformers
     np.save(tmp_path / "ref.npy", recording[0])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def test_every_stage_has_a_floor(make, say):
-    """For `realtts bench`: longer speech has a higher one."""
-    tts = make(**EXACT)
-    rates = {"bytes_per_s": 1e10, "flops_per_s": {"float32": 1e11}}
-    short, long = (tts.generate(TEXT * times, **say).metrics.work for times in (1, 3))
-    for stage in ("flow", "vocoder"):
-        floors = [floor_of(work[stage], rates) for work in (short, long)]
-        assert 0 < floors[0] < floors[1]
-    assert long["vocoder"].flops > 2 * short["vocoder"].flops
-
-
-@pytest.mark.parametrize(
-    ("asked", "name", "reason"),
-    [
-        ("auto", "own", None),
-        ("sdpa", "sdpa", None),
-        ("math", "math", None),
-        ("flash_attention_2", "flash", "flash_attention_2: the package flash_attn needs a CUDA device"),
-    ],
-)
-def test_the_status_names_the_kernel_of_attention(make, say, asked, name, reason):
-    """What runs, and why it is not what was asked for; the sound is the same."""
-    tts = make(**EXACT, attention=asked)
-    found = tts.generate("Hello there.", **say)
-    details = tts.get_provider_status()["optimization_details"]
-    assert details["attention"] == name
-    assert details.get("no_attention", "none").startswith(reason or "none")
-    assert np.abs(found.samples - make(**EXACT).generate("Hello there.", **say).samples).max() < 1e-3
-
-
-def test_a_strict_provider_takes_no_other_kernel(make, say):
-    """Than the one that was asked for."""
-    with pytest.raises(RealTTSError, match="flash_attn needs a CUDA"):
-        make(**EXACT, attention="flash_attention_2", strict=True).generate("Hello there.", **say)
-
-
-def test_a_hundred_requests_leave_nothing(make, say):
-    """Of ten lengths, whole and streamed: tensors and resident memory stay level, and unload frees them."""
-    tts = make(dtype="float32")
-    told = {**say, "nfe_step": 4, "cfg_strength": 0.0}
-
-    def speak(count):
-        for number in range(count):
-            if number % 10 == 9:
-                list(tts.stream("Hello there, you. How do you do?", **told))
-            else:
-                tts.generate("Hello there" + " again" * (number % 10), **told)
-
-    speak(10)
-    tts.unload()
-    unloaded = tensors()
-    speak(20)
-    loaded, resident = tensors(), held()
-    speak(100)
-    assert tensors() == loaded
-    assert held() < 1.05 * resident
-    tts.unload()
-    assert tensors() == unloaded
-
-
-def held():
-    """Resident bytes, without what the heap has free and would give back: other tests leave much of that."""
-    trim()
-    return psutil.Process().memory_info().rss
-
-
-def tensors():
-    """Number and bytes of all tensors that are alive and not somebody's constants."""
-    gc.unfreeze()
-    gc.collect()
-    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
-    gc.freeze()
-    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)

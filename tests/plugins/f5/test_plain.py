@@ -10,15 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable
 from realtts.speech import Voice
-from realtts.stages import StageLog
+from realtts.stages import Cancelled, StageLog, never
 from realtts.voices import VoiceCache
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
-from realtts_f5.plain import mel_of, sound_of
-from realtts_f5.solver import Cancelled
-from realtts_f5.upstream import quiet
 
 MODELS = ("f5-v1-base", "f5-v0-base", "e2-base", "f5-v1-small", "f5-spanish")
 WORDS = "These are the words of the recording."
@@ -34,7 +32,7 @@ def context_of():
     )  # fmt: skip
 
 
-def ask_of(parts, recording, text=TEXT, *, seed=11, **options):
+def ask_of(model, recording, text=TEXT, *, seed=11, **options):
     """A request in the model's terms."""
     request = SimpleNamespace(
         text=text,
@@ -45,13 +43,13 @@ def ask_of(parts, recording, text=TEXT, *, seed=11, **options):
         options=F5Options(**options),
         streaming=False,
     )
-    return prepare(context_of(), parts.vocabulary, request)
+    return prepare(context_of(), model.weights.vocabulary, request)
 
 
-def upstream_mel(parts, ask, chunk, seed):
+def upstream_mel(model, ask, chunk, seed):
     """Upstream's own `CFM.sample`, which seeds torch's generator."""
     with torch.random.fork_rng(devices=[]), quiet():
-        mel, _ = parts.cfm.sample(
+        mel, _ = model.networks.cfm.sample(
             cond=torch.from_numpy(ask.reference.samples)[None],
             text=torch.tensor([chunk.ids]),
             duration=chunk.frames,
@@ -66,30 +64,30 @@ def upstream_mel(parts, ask, chunk, seed):
 @pytest.mark.parametrize(
     "options", [{"nfe_step": 4}, {"quality": "fast", "cfg_strength": 0.0, "sway_sampling_coef": None}]
 )
-@pytest.mark.parametrize("model", MODELS)
-def test_mel_is_upstreams(parts_of, recording, model, options) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_mel_is_upstreams(loaded, recording, name, options) -> None:
     """The noise of a single chunk is what upstream draws for the seed, so its mel is upstream's to the bit."""
-    parts = parts_of(model)
-    ask = ask_of(parts, recording, **options)
+    model = loaded(name)
+    ask = ask_of(model, recording, **options)
     (chunk,) = ask.chunks
-    found = mel_of(context_of(), parts, ask, chunk, lambda: False)
-    assert torch.equal(found, upstream_mel(parts, ask, chunk, 11))
+    found = model.networks.mel(ask, chunk, never)
+    assert torch.equal(found, upstream_mel(model, ask, chunk, 11))
     assert torch.isfinite(found).all()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
-def test_speech_is_upstreams(parts_of, upstream_infer, recording, tmp_path, plain) -> None:
+def test_speech_is_upstreams(loaded, upstream_infer, recording, tmp_path, plain) -> None:
     """The whole way from file to samples, quiet speaker included: what `infer_process` says for the same noise."""
     import soundfile
 
-    parts = parts_of("f5-v1-base")
+    model = loaded("f5-v1-base")
     path = tmp_path / "voice.wav"
     soundfile.write(path, *recording, subtype="PCM_16")
     with torch.random.fork_rng(devices=[]), quiet():
         made, words = upstream_infer.preprocess_ref_audio_text(str(path), WORDS, show_info=lambda *_: None)
         torch.manual_seed(3)
         expected, _, _ = upstream_infer.infer_process(
-            made, words, TEXT, _with_symbols(parts), parts.vocos, show_info=lambda *_: None, progress=None,
+            made, words, TEXT, _with_symbols(model), model.networks.vocos, show_info=lambda *_: None, progress=None,
             nfe_step=4, device="cpu",
         )  # fmt: skip
     speech = plain().generate(TEXT, voice=path, reference_text=WORDS, seed=3, nfe_step=4)
@@ -97,10 +95,10 @@ def test_speech_is_upstreams(parts_of, upstream_infer, recording, tmp_path, plai
     assert np.abs(speech.samples - expected).max() < 1e-5
 
 
-def _with_symbols(parts):
+def _with_symbols(model):
     """Upstream's network with the table of symbols that its own loader gives it."""
-    parts.cfm.vocab_char_map = parts.vocabulary._ids
-    return parts.cfm
+    model.networks.cfm.vocab_char_map = model.weights.vocabulary._ids
+    return model.networks.cfm
 
 
 def test_seeds_hold_for_many_chunks(plain) -> None:
@@ -114,37 +112,33 @@ def test_seeds_hold_for_many_chunks(plain) -> None:
     assert np.array_equal(np.concatenate([chunk.samples for chunk in streamed]), one.samples)
 
 
-def test_nothing_is_left_behind(parts_of, recording, capfd, tmp_path, monkeypatch) -> None:
+def test_nothing_is_left_behind(loaded, recording, capfd, tmp_path, monkeypatch) -> None:
     """No random number taken, nothing printed, no file, no text in the network's cache, no hook."""
-    parts = parts_of("f5-v1-base")
+    model = loaded("f5-v1-base")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     before = torch.get_rng_state().tolist(), dict(os.environ)
-    ask = ask_of(parts, recording, nfe_step=4)
-    sound_of(context_of(), parts, ask, mel_of(context_of(), parts, ask, ask.chunks[0], lambda: False))
+    ask = ask_of(model, recording, nfe_step=4)
+    model.networks.samples(ask, model.networks.mel(ask, ask.chunks[0], never))
     assert torch.get_rng_state().tolist() == before[0]
     assert dict(os.environ) == before[1]
     assert not list(tmp_path.iterdir())
-    assert (parts.cfm.transformer.text_cond, parts.cfm.transformer.text_uncond) == (None, None)
-    assert not parts.cfm.transformer.time_embed._forward_pre_hooks
+    assert (model.networks.cfm.transformer.text_cond, model.networks.cfm.transformer.text_uncond) == (None, None)
+    assert not model.networks.cfm.transformer.time_embed._forward_pre_hooks
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("model", ["f5-v1-base", "e2-base"])
-def test_text_of_a_failed_request_is_not_said_again(parts_of, recording, model) -> None:
+@pytest.mark.parametrize("name", ["f5-v1-base", "e2-base"])
+def test_text_of_a_failed_request_is_not_said_again(loaded, recording, name) -> None:
     """After an error in the middle of a step the next request says its own text."""
-    parts = parts_of(model)
-    expected = mel_of(context_of(), parts, (ask := ask_of(parts, recording, nfe_step=4)), ask.chunks[0], never)
+    model = loaded(name)
+    ask = ask_of(model, recording, nfe_step=4)
+    expected = model.networks.mel(ask, ask.chunks[0], never)
     asked = []
-    other = ask_of(parts, recording, "Something else entirely, and longer.", nfe_step=4)
+    other = ask_of(model, recording, "Something else entirely, and longer.", nfe_step=4)
     with pytest.raises(Cancelled):
-        mel_of(context_of(), parts, other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
+        model.networks.mel(other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
     assert len(asked) == 3
-    assert torch.equal(mel_of(context_of(), parts, ask, ask.chunks[0], never), expected)
-
-
-def never():
-    """Nobody cancels."""
-    return False
+    assert torch.equal(model.networks.mel(ask, ask.chunks[0], never), expected)
 
 
 def test_remove_silence_is_an_option(plain) -> None:

@@ -9,9 +9,11 @@ pytest.importorskip("f5_tts")
 
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import CheckpointMismatch
-from realtts_f5.mel import HOP, log_mel
-from realtts_f5.upstream import module, quiet
+from realtts_f5.constants import HOP
+from realtts_f5.mel import log_mel
+from realtts_f5.upstream import module
 from realtts_f5.vocoder import Vocoder
 
 CPU = torch.device("cpu")

@@ -9,11 +9,12 @@ import pytest
 import soundfile
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices import VoiceCache
 from realtts_f5.options import F5Options
-from realtts_f5.upstream import module, quiet
+from realtts_f5.upstream import module
 from realtts_f5.voices import clipped, ended, listed, prepared, reference_of
 
 RATE = 24_000

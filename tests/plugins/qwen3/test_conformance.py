@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from realtts.spec import ProviderSpec
-from realtts.testing import ProviderConformance
+from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
 from realtts_qwen3 import spec as own
@@ -64,8 +64,8 @@ class TestOptimized(TestPlain):
         return {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none"}
 
 
-class TestCloning(SpeakingTests, ConformanceFixtures):
-    """What a model that speaks only with the voice of a recording can show of the suite: its part about speech."""
+class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
+    """What a model that speaks only with the voice of a recording can show of the suite: its parts about speech."""
 
     test_clones = None  # every test here clones
 
@@ -90,3 +90,8 @@ class TestCloning(SpeakingTests, ConformanceFixtures):
     def options(self, reference: tuple[NDArray[np.float32], int]) -> dict[str, Any]:
         """A recording with its words."""
         return {"max_new_tokens": 8, "voice": reference, "reference_text": "These are the words."}
+
+    @pytest.fixture
+    def encoder(self) -> str:
+        """Speaker encoder and the codec's."""
+        return "realtts_qwen3.model.OwnEncoders"

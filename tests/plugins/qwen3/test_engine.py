@@ -13,7 +13,7 @@ from realtts.accel.decoder import Precision
 from realtts.accel.turns import Turns
 from realtts.stages import StageLog
 from realtts_qwen3.engine import Engine, Job, growing
-from realtts_qwen3.prompt import Utterance
+from realtts_qwen3.utterance import Utterance
 
 FRAME = 1920
 

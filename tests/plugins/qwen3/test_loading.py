@@ -9,15 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
 from realtts.spec import Checkpoint
 from realtts_qwen3.building import codec_of, model_of
-from realtts_qwen3.configurations import codec_config, model_config
-from realtts_qwen3.files import CODEC, MODELS, WEIGHTS
+from realtts_qwen3.configurations import CONFIGURATIONS, codec_config, model_config
+from realtts_qwen3.files import CODEC, WEIGHTS
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.shapes import codec_shapes, model_shapes
 from realtts_qwen3.sizes import read_codec_sizes, read_sizes
-from realtts_qwen3.testing import write_random_checkpoint
 from realtts_qwen3.upstream import module, why_not
 
 upstream = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -39,7 +38,7 @@ def copied(folders, tmp_path):
     return copy
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", CONFIGURATIONS)
 def test_what_a_checkpoint_is(weights_of, model) -> None:
     """Its kind and size are read from its configuration."""
     weights = weights_of(model)
@@ -54,7 +53,7 @@ def test_what_a_checkpoint_is(weights_of, model) -> None:
 
 @upstream
 @pytest.mark.parametrize("size", ["tiny", "full"])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", CONFIGURATIONS)
 def test_shapes_are_upstreams(model, size) -> None:
     """The table of tensors is exactly what upstream's networks of that configuration hold, at full size too."""
     tokens = dict.fromkeys(("assistant", "<|im_start|>", "<|im_end|>", "<tts_pad>"), 0)
@@ -194,22 +193,3 @@ def test_missing_files_are_named(copied) -> None:
         read(folder)
     with pytest.raises(CheckpointMissing, match="chosen"):
         fetch(None)
-
-
-def test_equal_seeds_write_equal_weights(tmp_path) -> None:
-    """And others do not."""
-    states = []
-    for number, seed in enumerate((1, 1, 2)):
-        (tmp_path / str(number)).mkdir()
-        write_random_checkpoint(tmp_path / str(number), seed=seed)
-        states.append(load_file(tmp_path / str(number) / WEIGHTS)["talker.codec_head.weight"])
-    assert torch.equal(states[0], states[1])
-    assert not torch.equal(states[0], states[2])
-
-
-def test_unknown_sizes_are_refused(tmp_path) -> None:
-    """With what there is."""
-    with pytest.raises(InvalidOption, match=r"1\.7b-voice-design"):
-        write_random_checkpoint(tmp_path, model="0.6b-voice-design")
-    with pytest.raises(InvalidOption, match="tiny or full"):
-        write_random_checkpoint(tmp_path, "huge")

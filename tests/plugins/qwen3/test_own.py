@@ -9,25 +9,23 @@ import pytest
 import torch
 
 from realtts.speech import Voice
-from realtts.voices.cache import VoiceCache
+from realtts.stages import Cancelled
 from realtts_qwen3 import plain as plain_module
-from realtts_qwen3 import testing
-from realtts_qwen3.frontend import prepare
+from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
 from realtts_qwen3.own import Own
-from realtts_qwen3.plain import PlainModel
-from realtts_qwen3.reference import Cancelled, Upstream
+from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
 from realtts_qwen3.voices import VoicePrompt
 
 TEXT = "hello there, this is the test."
 
 
-def ask_of(weights, *, forced=None, voice=None, **options):
-    """A request in the model's terms."""
+def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
+    """A request as the networks take it."""
     context = SimpleNamespace(forced_tokens=lambda _: forced)
     request = SimpleNamespace(text=TEXT, language="en", voice=voice, seed=7, options=Qwen3Options(**options))
-    return prepare(context, weights, request)
+    return utterance_of(prepare(context, weights, request), prompt)
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -43,12 +41,12 @@ def test_frames_and_sound_are_upstreams(weights_of, recording, model, options) -
         prompt = VoicePrompt(theirs.embedding(recording[0]), theirs.codes(recording[0]))
         assert torch.equal(ours.codes(recording[0]), prompt.codes)
         assert torch.allclose(ours.embedding(recording[0]), prompt.embedding, rtol=1e-4, atol=1e-5)
-    ask = ask_of(weights, voice=voice, max_new_tokens=10, **options)
-    expected, ended = theirs.draw(ask, prompt, lambda: False)
-    codes, stopped = ours.draw(ask, prompt, lambda: False)
+    utterance = spoken(weights, prompt, voice=voice, max_new_tokens=10, **options)
+    expected, ended = theirs.draw(utterance, lambda: False)
+    codes, stopped = ours.draw(utterance, lambda: False)
     assert torch.equal(codes, expected)
     assert stopped == ended
-    before = prompt.codes if prompt is not None and ask.reference else None
+    before = utterance.codes
     assert np.abs(ours.samples(codes, before) - theirs.samples(expected, before)).max() < 1e-4
 
 
@@ -56,7 +54,7 @@ def test_cancelling(weights_of) -> None:
     """At the next frame."""
     weights = weights_of("0.6b-custom-voice")
     with pytest.raises(Cancelled):
-        Own(weights, "cpu").draw(ask_of(weights, forced=50), None, lambda: True)
+        Own(weights, "cpu").draw(spoken(weights, forced=50), lambda: True)
 
 
 def test_it_speaks_and_the_status_says_why(plain, recording, monkeypatch) -> None:
@@ -66,29 +64,3 @@ def test_it_speaks_and_the_status_says_why(plain, recording, monkeypatch) -> Non
     speech = provider.generate(TEXT, voice=recording, reference_text="hello the", seed=1)
     assert len(speech.samples) == 15 * 1920
     assert "qwen_tts is not installed" in str(provider.get_provider_status())
-
-
-@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-@pytest.mark.parametrize("model", ["0.6b-custom-voice", "1.7b-base"])
-def test_what_verify_asks_is_upstreams(weights_of, recording, model) -> None:
-    """Frames, the logits along them, and what their decisions were worth: of upstream's networks and of ours."""
-    weights = weights_of(model)
-    checkpoint = SimpleNamespace(path=model, source="", revision=None)
-    context = SimpleNamespace(
-        forced_tokens=lambda _: 5, device="cpu", checkpoint=checkpoint, voice_cache=VoiceCache()
-    )  # fmt: skip
-    voice = Voice(*recording, "hello the") if "base" in model else None
-    request = SimpleNamespace(
-        text=TEXT, language="en", voice=voice, seed=7, options=Qwen3Options(), cancelled=lambda: False
-    )
-    theirs, ours = (PlainModel(weights, networks(weights, "cpu")) for networks in (Upstream, Own))
-    codes = testing.tokens(context, theirs, request)
-    assert codes.shape == (5, 16)
-    assert np.array_equal(testing.tokens(context, ours, request), codes)
-    expected = testing.teacher_forced(context, theirs, request, codes)
-    assert expected.shape == (5, 3072 + 15 * 2048)
-    found = testing.teacher_forced(context, ours, request, codes)
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
-    for step in (0, 1, 16, 40, 79):
-        for subject in (theirs, ours):
-            assert testing.scores(context, subject, request, codes, step).argmax() == codes.flat[step]

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import VoiceUnsupported
 from realtts.speech import Voice
-from realtts_qwen3.frontend import prepare
+from realtts.stages import Cancelled
+from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.reference import Cancelled, Upstream
-from realtts_qwen3.upstream import quiet, why_not
+from realtts_qwen3.reference import Upstream
+from realtts_qwen3.upstream import why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
@@ -47,8 +49,9 @@ def ask_of(weights, text=TEXT, *, forced=None, language=None, voice=None, seed=S
 
 def drawn(networks, ask, prompt=None, cancelled=lambda: False):
     """Frames, and the sound of them."""
-    codes, _ = networks.draw(ask, prompt, cancelled)
-    return codes, networks.samples(codes, prompt.codes if prompt is not None and ask.reference else None)
+    utterance = utterance_of(ask, prompt)
+    codes, _ = networks.draw(utterance, cancelled)
+    return codes, networks.samples(codes, utterance.codes)
 
 
 def prompt_of(networks, recording):
@@ -127,8 +130,10 @@ def test_cancelling_stops_at_the_next_frame(weights_of, networks_of) -> None:
     """It is asked before each one."""
     asked = []
     with pytest.raises(Cancelled):
-        networks_of("0.6b-custom-voice").draw(
-            ask_of(weights_of("0.6b-custom-voice"), forced=50), None, lambda: asked.append(1) or len(asked) > 3
+        drawn(
+            networks_of("0.6b-custom-voice"),
+            ask_of(weights_of("0.6b-custom-voice"), forced=50),
+            cancelled=lambda: asked.append(1) or len(asked) > 3,
         )
     assert len(asked) == 4
 

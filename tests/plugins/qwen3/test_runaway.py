@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from realtts import RealProvider
-from realtts_qwen3 import runaway, spec
+from realtts_qwen3 import runaway
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.frames import FrameLoop
 from realtts_qwen3.runaway import MOST_REPEATED, MOST_SILENCE, SILENCE, Watch
@@ -66,19 +66,9 @@ def test_silence_is_found(watch):
 
 
 @pytest.fixture
-def make(folders, tmp_path, monkeypatch):
-    """Makes providers of the optimized variant, closed at the end."""
-    monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path / "data"))
-    made = []
-
-    def make(**settings):
-        given = {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none", "strict": True, **settings}
-        made.append(RealProvider(spec, model=folders("0.6b-custom-voice"), **given))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
+def make(make):
+    """In float32, of the lengths that are drawn."""
+    return functools.partial(make, dtype="float32", quantization="none", strict=True, force_tokens_per_char=None)
 
 
 def drawn_again(monkeypatch, name):

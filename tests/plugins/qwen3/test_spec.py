@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from realtts_qwen3 import spec
 from realtts_qwen3.configurations import model_config
-from realtts_qwen3.frontend import DEFAULTS
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
+from realtts_qwen3.utterance import DEFAULTS
 
 
 def test_import_is_light() -> None:

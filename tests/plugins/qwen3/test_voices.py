@@ -12,7 +12,8 @@ from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.errors import VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices.cache import VoiceCache
-from realtts_qwen3.voices import prompt_of, wave_of
+from realtts_qwen3.constants import RATE
+from realtts_qwen3.voices import prompt_of
 
 
 class Counting:
@@ -74,9 +75,9 @@ def test_recordings_of_other_rates_are_resampled(recording) -> None:
     librosa = pytest.importorskip("librosa")
     samples, rate = recording
     low = librosa.resample(samples, orig_sr=rate, target_sr=16_000)
-    found = wave_of(Voice(low, 16_000))
+    found = Voice(low, 16_000).at(RATE)
     expected = librosa.resample(low, orig_sr=16_000, target_sr=24_000)
     assert abs(len(found) - len(expected)) <= 1
     n = min(len(found), len(expected))
     assert np.abs(found[:n] - expected[:n]).max() < 1e-5
-    assert np.array_equal(wave_of(Voice(samples, rate)), samples)
+    assert np.array_equal(Voice(samples, rate).at(RATE), samples)

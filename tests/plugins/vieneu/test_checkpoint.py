@@ -25,7 +25,10 @@ def test_the_end_can_be_made_likely(tmp_path, model) -> None:
         folder = tmp_path / str(bias)
         write_random_checkpoint(folder, model=model, eos_bias=bias)
         weights = open_checkpoint(fetch(Checkpoint("test", path=folder)))
-        networks, context = Upstream(weights, "cpu"), SimpleNamespace(forced_tokens=lambda _: None)
+        networks, context = (
+            Upstream(weights, "cpu"),
+            SimpleNamespace(forced_tokens=lambda _: None, settings=SimpleNamespace(retry_runaway=True)),
+        )
         for seed in range(3):
             options = VieNeuOptions(max_new_tokens=120)
             request = SimpleNamespace(text="Xin chào.", language=None, voice=None, seed=seed, options=options)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from realtts.spec import ProviderSpec
-from realtts.testing import ProviderConformance
+from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts_vieneu import spec as own
 from realtts_vieneu.testing import write_random_checkpoint
 
@@ -56,7 +56,7 @@ class TestPlain(ProviderConformance):
         return {"max_new_tokens": 20}
 
 
-class TestOptimized(TestPlain):
+class TestOptimized(OptimizedConformance, TestPlain):
     """The same of the optimized variant."""
 
     @pytest.fixture
@@ -69,6 +69,11 @@ class TestOptimized(TestPlain):
         """Only float32 promises that a batch equals its requests."""
         exact = {"dtype": "float32", "quantization": "none"}
         return {"device": "cpu", "threads": 1, "data_dir": str(tmp_path), **exact}
+
+    @pytest.fixture
+    def encoder(self) -> str:
+        """The codec's."""
+        return "realtts_vieneu.model.Encoder"
 
 
 class TestTurbo(TestPlain):

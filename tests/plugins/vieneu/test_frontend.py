@@ -21,7 +21,7 @@ LONG = "Hôm nay trời đẹp. Chúng tôi đi chơi công viên. " * 12
 
 def ask_of(weights, text="Xin chào các bạn.", *, forced=None, voice=None, seed=1, **options):
     """A request in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced)
+    context = SimpleNamespace(forced_tokens=lambda _: forced, settings=SimpleNamespace(retry_runaway=True))
     request = SimpleNamespace(text=text, language=None, voice=voice, seed=seed, options=VieNeuOptions(**options))
     return prepare(context, weights, request)
 
@@ -110,11 +110,12 @@ def test_what_is_not_read_is_told(weights_of) -> None:
         ask_of(weights_of("v2"), "你好")
 
 
-def test_what_the_checkpoint_asks_for_and_does_not_get_is_told(weights_of) -> None:
-    """As `generate` of transformers would heed it."""
-    weights = replace(weights_of("v2"), defaults={"top_p": 0.8, "repetition_penalty": 1.0})
-    (warning,) = ask_of(weights).warnings
-    assert "top_p" in warning
+def test_what_the_checkpoint_asks_for_is_heeded(weights_of) -> None:
+    """Beside what upstream or the caller says; and nothing has to be told."""
+    weights = weights_of("v2")
+    ask = ask_of(replace(weights, drawing=replace(weights.drawing, top_p=0.9, repetition_penalty=1.2)), top_k=7)
+    assert (ask.params.top_p, ask.params.repetition_penalty, ask.params.top_k) == (0.9, 1.2, 7)
+    assert not ask.warnings
 
 
 def test_sentences_have_limits_and_seeds_of_their_own(weights_of) -> None:

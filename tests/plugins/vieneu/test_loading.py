@@ -10,14 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
+from realtts import RealProvider
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
 from realtts_vieneu import spec
 from realtts_vieneu.building import model_of
-from realtts_vieneu.configurations import model_config
-from realtts_vieneu.files import CODEC, WEIGHTS
-from realtts_vieneu.loading import fetch, open_checkpoint
+from realtts_vieneu.configurations import TURBO_CODEC_ID, model_config
+from realtts_vieneu.files import CODEC, TURBO_CODEC_FILES, TURBO_FILES, WEIGHTS
+from realtts_vieneu.loading import fetch, open_checkpoint, why_turbo
 from realtts_vieneu.shapes import model_shapes
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.testing import write_random_checkpoint
@@ -232,7 +233,7 @@ def test_the_codec_may_lie_in_a_folder_of_the_packages_name(copied) -> None:
 @pytest.mark.parametrize(("model", "size"), [("v3-turbo", "full"), ("v9", "tiny"), ("v1", "huge")])
 def test_unknown_random_checkpoints_are_refused(tmp_path, model, size) -> None:
     """A full v3 Turbo among them: it is published as graphs."""
-    with pytest.raises(InvalidOption, match="v1"):
+    with pytest.raises(InvalidOption, match="choose from"):
         write_random_checkpoint(tmp_path, size, model=model)
 
 
@@ -269,6 +270,26 @@ def test_a_repository_of_somebody_else_may_say_what_it_is(hub, folders) -> None:
     hub.add("somebody/says-not", contents(folders("v1"), without=("realtts.json",)))
     assert fetch(Checkpoint("a", source="somebody/says")).configuration.name == "v1"
     assert fetch(Checkpoint("b", source="somebody/says-not")).configuration is None
+
+
+def test_somebodys_v3_is_known_by_its_graphs(hub, tmp_path) -> None:
+    """Its repository and its folder need not say it: no other has such files, whatever lies beside them."""
+    names = [name if isinstance(name, str) else name[0] for name in TURBO_FILES]
+    files = {name: b"{}" for name in names if name != "realtts.json"}
+    hub.add("somebody/v3", files | {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": b"{}"})
+    hub.add(TURBO_CODEC_ID, dict.fromkeys(TURBO_CODEC_FILES, b"{}"))
+    found = fetch(Checkpoint("a", source="somebody/v3"))
+    assert found.turbo
+    assert set(found.model) == files.keys()
+    assert why_turbo(Checkpoint("a", source="somebody/v3")) is None  # nothing is fetched to answer this
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    assert fetch(Checkpoint("b", path=tmp_path)).turbo
+    assert "onnxruntime" in why_turbo(Checkpoint("b", path=tmp_path))
+    with RealProvider(spec, model="somebody/v3", device="cpu", strict=True) as tts, pytest.raises(Exception) as caught:
+        tts.load()
+    assert "onnxruntime" in str(caught.value)
 
 
 def test_what_the_packages_codec_lacks_is_fetched_for_cloning(hub, folders, weights_of) -> None:

@@ -55,7 +55,7 @@ def loaded_of(folders):
 
 def utterance_of(weights, text="Xin chào các bạn.", *, forced=None, seed=SEED, **options):
     """A sentence in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced)
+    context = SimpleNamespace(forced_tokens=lambda _: forced, settings=SimpleNamespace(retry_runaway=True))
     given = VieNeuOptions(**({"max_new_tokens": MOST} | options))
     request = SimpleNamespace(text=text, language=None, voice=None, seed=seed, options=given)
     ask = prepare(context, weights, request)

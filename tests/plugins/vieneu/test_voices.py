@@ -13,7 +13,8 @@ from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices.cache import VoiceCache
-from realtts_vieneu.voices import Presets, codes_of, listed, read_presets, read_saved, wave_of
+from realtts_vieneu.constants import ENCODER_RATE
+from realtts_vieneu.voices import Presets, codes_of, listed, read_presets, read_saved
 
 
 class Counting:
@@ -152,6 +153,6 @@ def test_a_recording_without_a_code_is_refused(recording) -> None:
 def test_recordings_come_at_16_khz(recording) -> None:
     """Whatever they were recorded at."""
     samples, rate = recording
-    assert len(wave_of(Voice(samples, rate))) == pytest.approx(len(samples) * 16 / 24, abs=1)
+    assert len(Voice(samples, rate).at(ENCODER_RATE)) == pytest.approx(len(samples) * 16 / 24, abs=1)
     low = np.ascontiguousarray(samples[::2])
-    assert np.array_equal(wave_of(Voice(low, 16_000)), low)
+    assert np.array_equal(Voice(low, 16_000).at(ENCODER_RATE), low)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 
 from realtts_vieneu.codec import CodecDecoder
-from realtts_vieneu.windows import AHEAD, BACK, NEW, Windows
+from realtts_vieneu.options import VieNeuOptions
+from realtts_vieneu.windows import Windows
 
 RATE = 480
+NEW, BACK, AHEAD = 25, 100, 10
+"""Upstream's."""
 
 
 class Told:
     """A decoder whose samples say which window and which code they are of."""
-
-    device = torch.device("cpu")
-    samples_per_frame = RATE
 
     def __init__(self, step=0.0):
         self.windows = []
@@ -40,9 +38,24 @@ def codes_of(frames, seed=0):
     return torch.randint(0, 65536, (frames,), generator=torch.Generator().manual_seed(seed))
 
 
-def streamed(windows, codes, sizes):
+def windows_of(new=NEW, back=BACK, ahead=AHEAD):
+    """Of upstream's sizes unless others are given."""
+    return Windows(RATE, new=new, back=back, ahead=ahead)
+
+
+def decoded(windows, decoder, codes, *, final=False):
+    """The samples that codes settle, perhaps none."""
+    windows.add(codes)
+    found = [torch.zeros(0)]
+    while (window := windows.window(final=final)) is not None:
+        found.append(windows.joined(decoder.samples(window)))
+    return torch.cat(found)
+
+
+def streamed(windows, decoder, codes, sizes):
     """All samples of codes that come in pieces of those sizes."""
-    return torch.cat([*(windows.push(piece) for piece in codes.split(sizes)), windows.finish()])
+    heard = [decoded(windows, decoder, piece) for piece in codes.split(sizes)]
+    return torch.cat([*heard, decoded(windows, decoder, codes[:0], final=True)])
 
 
 @pytest.mark.parametrize("piece", [1, 7, 25, 300])
@@ -50,67 +63,57 @@ def streamed(windows, codes, sizes):
 def test_every_frame_is_heard_once(frames, piece) -> None:
     """However the codes come."""
     codes = torch.arange(frames)
-    heard = streamed(Windows(Told()), codes, piece)
+    heard = streamed(windows_of(), Told(), codes, piece)
     assert torch.equal(heard, codes.float().repeat_interleave(RATE))
 
 
 def test_windows_are_upstreams() -> None:
     """25 new codes each, 100 before them and 10 behind them, as soon as these are there."""
     decoder = Told()
-    windows = Windows(decoder)
+    windows = windows_of()
     for code in range(200):
-        windows.push(torch.tensor([code]))
+        decoded(windows, decoder, torch.tensor([code]))
         begun = max(0, (code + 1 - AHEAD) // NEW)
         assert len(decoder.windows) == begun
-    windows.finish()
+    decoded(windows, decoder, torch.zeros(0, dtype=torch.int64), final=True)
     assert decoder.windows[0] == list(range(35))
     assert decoder.windows[5] == list(range(25, 160))
     assert decoder.windows[-1] == list(range(175 - BACK, 200))
-    assert windows.waiting == 0
+    assert len(decoder.windows) == 8
+    defaults = VieNeuOptions()
+    assert (defaults.chunk_frames, defaults.lookback, defaults.look_ahead) == (NEW, BACK, AHEAD)
 
 
 def test_pieces_of_any_size_give_the_same(ours) -> None:
     """Windows lie where they lie, not where codes happen to come."""
     codes = codes_of(150)
-    one = streamed(Windows(ours), codes, 1)
-    assert torch.equal(streamed(Windows(ours), codes, 40), one)
-    assert torch.equal(streamed(Windows(ours), codes, 150), one)
-
-
-def test_a_small_first_window_is_heard_sooner() -> None:
-    """Sizes are the caller's."""
-    decoder = Told()
-    windows = Windows(decoder, sizes=itertools.chain([5], itertools.repeat(20)), back=10, ahead=2)
-    assert len(windows.push(torch.arange(6))) == 0
-    assert len(windows.push(torch.arange(6, 7))) == 5 * RATE
-    assert len(windows.push(torch.arange(7, 27))) == 20 * RATE
-    assert decoder.windows == [list(range(7)), list(range(27))]
+    one = streamed(windows_of(), ours, codes, 1)
+    assert torch.equal(streamed(windows_of(), ours, codes, 40), one)
+    assert torch.equal(streamed(windows_of(), ours, codes, 150), one)
 
 
 def test_short_speech_is_decoded_whole(ours) -> None:
     """What fits into one window equals the whole."""
     codes = codes_of(NEW + AHEAD)
-    windows = Windows(ours)
-    windows.add(codes)
-    assert torch.equal(windows.finish(), ours.samples(codes))
+    assert torch.equal(decoded(windows_of(), ours, codes, final=True), ours.samples(codes))
 
 
 def test_windows_do_not_click() -> None:
     """Where one ends louder than the next begins, samples go from one to the other in small steps."""
     step = 0.5
-    heard = streamed(Windows(Told(step)), torch.zeros(160, dtype=torch.int64), 160)
+    heard = streamed(windows_of(), Told(step), torch.zeros(160, dtype=torch.int64), 160)
     assert heard[-1] > 4 * step
     assert heard.diff().abs().max() <= 1.1 * step / RATE
     # with nothing decoded ahead there is nothing to fade
-    hard = streamed(Windows(Told(step), ahead=0), torch.zeros(160, dtype=torch.int64), 160)
+    hard = streamed(windows_of(ahead=0), Told(step), torch.zeros(160, dtype=torch.int64), 160)
     assert hard.diff().abs().max() == step
 
 
 def test_streams_may_be_decoded_together(ours) -> None:
     """By whoever takes their windows and gives back the samples."""
     rows = [codes_of(90, 1), codes_of(70, 2)]
-    alone = [streamed(Windows(ours), codes, 90) for codes in rows]
-    streams = [Windows(ours) for _ in rows]
+    alone = [streamed(windows_of(), ours, codes, 90) for codes in rows]
+    streams = [windows_of() for _ in rows]
     for stream, codes in zip(streams, rows, strict=True):
         stream.add(codes)
     heard = [[], []]
@@ -127,7 +130,7 @@ def test_a_stream_is_near_the_whole(ours) -> None:
     whole = ours.samples(codes)
     errors = []
     for back, ahead in ((20, 2), (BACK, AHEAD), (200, 60)):
-        error = streamed(Windows(ours, back=back, ahead=ahead), codes, 300) - whole
+        error = streamed(windows_of(back=back, ahead=ahead), ours, codes, 300) - whole
         errors.append(float(error.square().mean() / whole.square().mean()))
     assert errors[0] > errors[1] > errors[2]
     assert errors[1] < 0.5

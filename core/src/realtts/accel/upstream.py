@@ -19,13 +19,13 @@ from torch.overrides import TorchFunctionMode
 from realtts.checkpoints.reading import FIX, check_names, check_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from torch import Tensor, nn
 
     from realtts.accel.tensorfile import State
 
-__all__ = ["Unfilled", "fill", "put_tensor", "quiet", "seeded", "with_names"]
+__all__ = ["GivenDraws", "Unfilled", "fill", "put_tensor", "quiet", "seeded", "with_names"]
 
 _AFFAIRS = (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning)
 
@@ -46,6 +46,36 @@ class Unfilled(TorchFunctionMode):
         if getattr(func, "__name__", "") == "__set__" and len(args) == 2 and args[0].is_meta and not args[1].is_meta:
             return func(args[0], args[1].to("meta"))
         return func(*args, **kwargs)
+
+
+class GivenDraws(TorchFunctionMode):
+    """Inside it, `torch.multinomial` gives the tokens of a list, and the noise advances as if it had drawn them.
+
+    Behind the list the best token is given.
+
+    Args:
+        tokens: One for each draw of a single row.
+
+    Attributes:
+        scores: Of the last draw, (candidates,): torch draws the largest of probability over exponential noise.
+    """
+
+    def __init__(self, tokens: Sequence[int]) -> None:
+        super().__init__()
+        self._tokens, self._step = list(tokens), 0
+        self.scores: Tensor | None = None
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """As torch asks for every operation."""
+        if func is not torch.multinomial:
+            return func(*args, **(kwargs or {}))
+        p = args[0]
+        self.scores = (p / torch.empty_like(p).exponential_(1))[0]
+        drawn = self._tokens[self._step] if self._step < len(self._tokens) else int(self.scores.argmax())
+        self._step += 1
+        return torch.full((1, 1), drawn, dtype=torch.int64, device=p.device)
 
 
 def put_tensor(network: nn.Module, name: str, tensor: Tensor) -> None:

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     Shape = tuple[int, ...]
 
-__all__ = ["FIX", "check_names", "check_shape", "check_shapes", "mismatch", "read_json", "supported", "understood"]
+__all__ = [
+    "FIX",
+    "NOTE",
+    "check_names",
+    "check_shape",
+    "check_shapes",
+    "mismatch",
+    "noted",
+    "read_json",
+    "supported",
+    "understood",
+]
+
+T = TypeVar("T")
 
 FIX = "fetch the checkpoint again, or check that all files are of one model"
 """What the error advises of a file that is not of the model."""
+
+NOTE = "realtts.json"
+"""A file beside the weights that says what they do not: ``{"configuration": "v1"}``."""
 
 
 def mismatch(what: str, who: str, fix: str = FIX) -> CheckpointMismatch:
@@ -115,6 +131,25 @@ def read_json(path: Path) -> dict[str, Any]:
             f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
         ) from error
     return content
+
+
+def noted(path: Path, find: Callable[[object], T | None], names: Collection[str]) -> T:
+    """The configuration that a `NOTE` names.
+
+    Args:
+        path: The file.
+        find: Name -> configuration; None: there is none.
+        names: Those that there are.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is no table.
+        CheckpointMismatch: It names a configuration that there is not.
+    """
+    name = read_json(path).get("configuration")
+    found = find(name)
+    if found is None:
+        raise mismatch(f"there is no configuration {name!r}", f"file {path.name!r}", f"choose from {', '.join(names)}")
+    return found
 
 
 def supported(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -1,34 +1,44 @@
 """Chatterbox as a provider of realtts: English, Multilingual (23 languages) and Turbo.
 
-- `frontend`, `text`, `options`: from a request to ids, sampling parameters and limits
-- `conditioning`, `conditionals`: from a recording to what the networks take of a voice
-- `files`, `sizes`, `building`, `loading`: from a checkpoint's files to networks
-- `upstream`, `reference`, `plain`: the plain variant, chatterbox-tts itself
-- `testing`, `checkpoint`, `vocabulary`: random weights in upstream's files
+- the request: `options`, `languages`; `text`: text to tokens; `frontend`: a request as an Ask, in the model's terms;
+  `voices`, `conditionals`: the built-in voice, and a recording to what the networks take of it
+- the checkpoint: `configurations`, `files`, `sizes`, `constants`, `loading`: from its files to tensors, checked by name
+- plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself; `watermark`: of both variants
+- optimized: `model`; `network`, `utterance`, `body`, `llama`, `turbo`, `alignment`, `engine`: T3 on the toolkit;
+  `codec`, `flow`, `encoder`, `estimator`, `layout`, `solver`, `noise`, `vocoder`, `vocoder_body`, `vocoder_graphs`,
+  `streaming`: S3Gen; `speaking`, `optimized`: requests to chunks, and the hooks
+- for tools: `testing`, `replay`: what they ask; `checkpoint`, `vocabulary`: random weights in upstream's files
+- `providers`: the names of the first Chatterbox document
 """
 
 from __future__ import annotations
 
 from realtts.spec import Checkpoint, Environment, ProviderSpec
-from realtts_chatterbox.files import FILES, HUB_IDS
+from realtts_chatterbox.configurations import CONFIGURATIONS
+from realtts_chatterbox.constants import RATE
+from realtts_chatterbox.files import FILES
 from realtts_chatterbox.languages import LANGUAGES
 
 __all__ = ["spec"]
 
-_SIZES = {"english": None, "multilingual": None, "turbo": None}
-
 spec = ProviderSpec(
     name="chatterbox",
     summary="Chatterbox by Resemble AI: clones a voice from seconds of it, 23 languages, emotion as a number",
-    sample_rates=(24_000,),
+    sample_rates=(RATE,),
     plain="realtts_chatterbox.plain:Plain",
     optimized="realtts_chatterbox.optimized:Optimized",
     options="realtts_chatterbox.options:ChatterboxOptions",
     capabilities=frozenset({"clone", "voices", "streaming"}),
     languages=LANGUAGES,
     checkpoints=tuple(
-        Checkpoint(kind, source=HUB_IDS[kind], size_bytes=_SIZES[kind], licence="MIT", files=files)
-        for kind, files in FILES.items()
+        Checkpoint(
+            configuration.name,
+            source=configuration.source,
+            size_bytes=configuration.size_bytes,
+            licence=configuration.licence,
+            files=FILES[configuration.name],
+        )
+        for configuration in CONFIGURATIONS.values()
     ),
     licence="MIT",
     devices=("cuda", "mps", "cpu"),

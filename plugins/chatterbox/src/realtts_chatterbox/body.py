@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from realtts.checkpoints.reading import mismatch
+from realtts.checkpoints.reading import check_names, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Decoder, Taps
     from realtts.accel.linear import PackedLinear
-    from realtts.errors import CheckpointMismatch
     from realtts_chatterbox.utterance import Utterance
 
 __all__ = ["PREFIX", "Body", "Drawing", "read_own"]
@@ -91,19 +90,12 @@ def read_own(
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
     others = {name for name in state if name in shapes or not name.startswith(PREFIX)} - set(unused)
-    if missing := sorted(shapes.keys() - others):
-        raise _unfit(f"{len(missing)} tensors are missing, the first is {missing[0]}")
-    if unexpected := sorted(others - shapes.keys()):
-        raise _unfit(f"{len(unexpected)} tensors are unexpected, the first is {unexpected[0]}")
+    check_names(others, shapes, "T3")
     found = {}
     for name, shape in shapes.items():
         tensor = state[name]
         if len(tensor.shape) != len(shape) or any(w not in {None, n} for n, w in zip(tensor.shape, shape, strict=True)):
             wanted = "x".join("any" if size is None else str(size) for size in shape)
-            raise _unfit(f"{name} has the shape {tuple(tensor.shape)}, expected {wanted}")
+            raise mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {wanted}", "T3")
         found[name] = tensor.to(device, torch.float32)
     return found
-
-
-def _unfit(what: str) -> CheckpointMismatch:
-    return mismatch(what, "T3")

@@ -1,4 +1,4 @@
-"""Upstream's networks without memory for their weights, at the sizes of a checkpoint.
+"""Upstream's networks around a checkpoint's tensors, filled by name, without a second copy of the weights.
 
 Upstream builds them with random weights first and copies the file's over them, so that all weights lie in memory
 twice. Here a weight that nobody has filled lies on the device "meta"; what the constructors compute (positional
@@ -7,25 +7,93 @@ encodings, windows, mel filters, rotary frequencies) is computed as ever.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.tensorfile import shapes_of
-from realtts.accel.upstream import Unfilled, put_tensor
-from realtts.checkpoints.reading import mismatch
+from realtts.accel.tensorfile import Tensors, read_state
+from realtts.accel.upstream import Unfilled, fill, quiet
+from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
-from realtts_chatterbox.upstream import module, quiet
+from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
-    from torch import nn
+    from collections.abc import Collection
+    from pathlib import Path
 
-    from realtts.accel.tensorfile import State
+    from realtts_chatterbox.loading import Weights
 
-__all__ = ["check", "empty_s3gen", "empty_t3", "empty_voice_encoder", "fill"]
+__all__ = [
+    "COMPUTED",
+    "Encoders",
+    "empty_s3gen",
+    "empty_t3",
+    "empty_voice_encoder",
+    "encoders_of",
+    "s3gen_of",
+    "spare_in",
+    "t3_of",
+    "voice_encoder_of",
+]
 
-_TOLERATED = ("_mel_filters", "window")
-"""Of the speech tokenizer: computed, and left out of some of upstream's files."""
+COMPUTED = ("_mel_filters", "window")
+"""Of the speech tokenizer: left out of some of upstream's files."""
+
+
+@dataclass
+class Encoders:
+    """What makes conditionals of a recording: upstream's networks.
+
+    Attributes:
+        voice: ``VoiceEncoder``, for T3.
+        tokenizer: ``S3Tokenizer``, for T3 and the flow.
+        speaker: ``CAMPPlus``, for the flow.
+    """
+
+    voice: Any
+    tokenizer: Any
+    speaker: Any
+
+
+def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
+    """Which of a file's tensors may be there although no network has a place for them.
+
+    Any, where upstream does not mind either; and Turbo's embedding of its backbone.
+    """
+    if path.name == "s3gen.safetensors":
+        return names
+    return ("tfmr.wte.weight",) if path.name == T3_FILES["turbo"] else ()
+
+
+def t3_of(weights: Weights, device: str) -> Any:
+    """Upstream's T3 of a checkpoint, float32, in evaluation mode.
+
+    Raises:
+        CheckpointCorrupt: A tensor cannot be read.
+        CheckpointMismatch: The file has become another since it was opened.
+    """
+    return _filled(empty_t3(weights.configuration.name, weights.t3_sizes), weights.t3_file, device)
+
+
+def s3gen_of(weights: Weights, device: str) -> Any:
+    """Upstream's S3Gen, whole; as `t3_of`."""
+    return _filled(empty_s3gen(weights.configuration.name, weights.s3gen_sizes), weights.s3gen_file, device)
+
+
+def voice_encoder_of(weights: Weights, device: str) -> Any:
+    """Upstream's speaker encoder for T3; as `t3_of`."""
+    return _filled(empty_voice_encoder(), weights.voice_file, device)
+
+
+def encoders_of(weights: Weights, device: str) -> Encoders:
+    """What makes conditionals, without the networks that speak; as `t3_of`."""
+    s3gen, path = empty_s3gen(weights.configuration.name, weights.s3gen_sizes), weights.s3gen_file
+    return Encoders(
+        voice_encoder_of(weights, device),
+        _filled(s3gen.tokenizer, path, device, "tokenizer."),
+        _filled(s3gen.speaker_encoder, path, device, "speaker_encoder."),
+    )
 
 
 def empty_t3(kind: str, sizes: T3Sizes) -> Any:
@@ -62,66 +130,11 @@ def empty_voice_encoder() -> Any:
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
 
 
-def fill(
-    network: nn.Module,
-    state: State,
-    device: str,
-    who: str,
-    *,
-    prefix: str = "",
-    optional: tuple[str, ...] = (),
-    extras: bool = False,
-) -> None:
-    """Give a network the tensors of a file, in float32, and make it ready for inference.
-
-    Args:
-        network: As the functions above make it.
-        state: Of the file.
-        device: Where the network shall lie.
-        who: The file, for messages.
-        prefix: Of the names in the file that are the network's; others are not looked at.
-        optional: Names that may stand in the file and are not used.
-        extras: Whether any others may, too.
-
-    Raises:
-        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-        CheckpointCorrupt: A tensor cannot be read.
-    """
-    for name, full in check(network, state, who, prefix=prefix, optional=optional, extras=extras).items():
-        tensor = state[full]
-        put_tensor(network, name, tensor.to(device, torch.float32 if tensor.is_floating_point() else tensor.dtype))
-    network.to(device).requires_grad_(requires_grad=False).eval()
-
-
-def check(
-    network: nn.Module,
-    state: State,
-    who: str,
-    *,
-    prefix: str = "",
-    optional: tuple[str, ...] = (),
-    extras: bool = False,
-) -> dict[str, str]:
-    """The network's names of a file's tensors; arguments as of `fill`.
-
-    Raises:
-        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-    """
-    wanted, shapes = network.state_dict(), shapes_of(state)
-    names = {name[len(prefix) :]: name for name in shapes if name.startswith(prefix)}
-    for name in optional:
-        names.pop(name, None)
-    missing = {n for n in wanted.keys() - names.keys() if not (n.endswith(_TOLERATED) and not wanted[n].is_meta)}
-    unexpected = names.keys() - wanted.keys()
-    for what, found in (("missing", missing), ("unexpected", set() if extras else unexpected)):
-        if found:
-            raise mismatch(f"{len(found)} tensors are {what}, the first is {prefix}{min(found)}", who)
-    for name in unexpected:
-        del names[name]
-    for name, full in names.items():
-        if shapes[full] != tuple(wanted[name].shape):
-            raise mismatch(f"{full} has the shape {shapes[full]}, expected {tuple(wanted[name].shape)}", who)
-    return names
+def _filled(network: Any, path: Path, device: str, prefix: str = "") -> Any:
+    """A network with its tensors of a file."""
+    state = Tensors(read_state(path), prefix)
+    fill(network, state, device, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, state))
+    return network
 
 
 def _t3_config(kind: str, sizes: T3Sizes) -> Any:

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from realtts_chatterbox.building import empty_s3gen, empty_t3, empty_voice_encoder
-from realtts_chatterbox.files import T3_FILES
+from realtts_chatterbox.files import BUILTIN, T3_FILES
 from realtts_chatterbox.sizes import S3GenSizes, T3Sizes
+from realtts_chatterbox.utterance import START, STOP
 from realtts_chatterbox.vocabulary import write_vocabulary
 
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-__all__ = ["EOS", "S3GEN_SIZES", "T3_SIZES", "write_checkpoint"]
+__all__ = ["write_checkpoint"]
 
-EOS = 6562
-
-T3_SIZES = {
+_T3_SIZES = {
     ("english", "full"): T3Sizes(),
     ("multilingual", "full"): T3Sizes(text_vocabulary=2454),
     ("turbo", "full"): T3Sizes(layers=24, text_vocabulary=50276, speech_vocabulary=6563),
@@ -35,7 +34,7 @@ T3_SIZES = {
         layers=3, hidden=128, heads=2, intermediate=512, text_vocabulary=1024, speech_vocabulary=6563
     ),
 }
-S3GEN_SIZES = {
+_S3GEN_SIZES = {
     "full": S3GenSizes(),
     "tiny": S3GenSizes(
         tokenizer_layers=2, tokenizer_width=128, encoder_layers=2, up_layers=1, mid_blocks=2, blocks=1, vocoder_width=64
@@ -58,9 +57,9 @@ _PITCH_SPREAD = 30.0
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, f0_bias: float) -> None:
     """See `realtts_chatterbox.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
-    sizes = T3_SIZES[model, size]
+    sizes = _T3_SIZES[model, size]
     save_file(_t3(model, sizes, eos_bias, draw), path / T3_FILES[model])
-    s3gen = _random(empty_s3gen(model, S3GEN_SIZES[size]), draw, _s3gen_spread)
+    s3gen = _random(empty_s3gen(model, _S3GEN_SIZES[size]), draw, _s3gen_spread)
     _shape_vocoder(s3gen, f0_bias)
     voice_encoder = _random(empty_voice_encoder(), draw, _plain_spread)
     if model == "multilingual":
@@ -69,7 +68,7 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     else:
         save_file(s3gen, path / ("s3gen_meanflow.safetensors" if model == "turbo" else "s3gen.safetensors"))
         save_file(voice_encoder, path / "ve.safetensors")
-    torch.save(_voice(model, size, draw), path / "conds.pt")
+    torch.save(_voice(model, size, draw), path / BUILTIN)
     write_vocabulary(path, model, sizes.text_vocabulary)
 
 
@@ -78,8 +77,8 @@ def _t3(model: str, sizes: T3Sizes, eos_bias: float, draw: torch.Generator) -> d
     state = _random(empty_t3(model, sizes), draw, lambda name: _t3_spread(name, depth))
     if model == "turbo":
         state["tfmr.wte.weight"] = torch.randn(8, sizes.hidden, generator=draw)  # in upstream's file, and never used
-        state["speech_head.bias"][EOS - 1] = _NEVER
-        state["speech_head.bias"][EOS] = eos_bias
+        state["speech_head.bias"][START] = _NEVER
+        state["speech_head.bias"][STOP] = eos_bias
     else:
         _end_by_channel(state, sizes, eos_bias)
     return state
@@ -101,8 +100,8 @@ def _end_by_channel(state: dict[str, Tensor], sizes: T3Sizes, eos_bias: float) -
     state["tfmr.norm.weight"][0] = 1
     state["speech_head.weight"][:, 0] = 0
     rms = (_RMS**2 + _CONSTANT**2 / sizes.hidden) ** 0.5
-    state["speech_head.weight"][EOS - 1 :, 0] = _NEVER * rms / _CONSTANT
-    state["speech_head.weight"][EOS, 0] = eos_bias * rms / _CONSTANT
+    state["speech_head.weight"][START:, 0] = _NEVER * rms / _CONSTANT
+    state["speech_head.weight"][STOP, 0] = eos_bias * rms / _CONSTANT
 
 
 def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:

@@ -9,11 +9,13 @@ import torch
 
 from realtts import stages
 from realtts.accel.precision import name_of
-from realtts_chatterbox.flow import FRAMES_PER_TOKEN, Flow, Piece, never
+from realtts.stages import never
+from realtts_chatterbox.constants import FRAMES_PER_TOKEN
+from realtts_chatterbox.flow import Flow, Piece
 from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.noise import Noise
-from realtts_chatterbox.reference import SILENCE
 from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
+from realtts_chatterbox.utterance import SILENCE
 from realtts_chatterbox.vocoder import Vocoder, faded
 
 if TYPE_CHECKING:
@@ -75,12 +77,7 @@ class Codec:
             flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
         )
         self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device, backend=backend)
-        self._fused, self.graphed = fused, backend is not None
-
-    @property
-    def has_own_attention(self) -> bool:
-        """Whether the flow's attention is two products and an exponential, and not torch's."""
-        return self._device.type == "cpu" and not self._fused and not self.graphed
+        self.graphed = backend is not None
 
     def warm_up(self, context: Context, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak something short; with graphs, capture those of all lengths that single requests and streams often have.
@@ -89,7 +86,7 @@ class Codec:
             Samples of each length that was spoken.
 
         Raises:
-            realtts_chatterbox.flow.Cancelled: Never.
+            realtts.stages.Cancelled: Never.
         """
         for length in self._lengths(voice) if self.graphed else (_SHORT,):
             for _, samples in self.whole(context, [[0] * length], [ask], [voice], never):
@@ -114,7 +111,7 @@ class Codec:
         """Samples of requests whose tokens are all known, as they are ready: index and float32 (n,).
 
         Raises:
-            realtts_chatterbox.flow.Cancelled: All of them were cancelled.
+            realtts.stages.Cancelled: All of them were cancelled.
         """
         # Of similar length and with the same number of steps: a batch is as slow as its longest.
         order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, product, wide
+from realtts.accel.state_reader import children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ class Encoder:
         self._ahead = [_conv(full, f"pre_lookahead_layer.conv{n}") for n in (1, 2)]
         self._up = _conv(full, "up_layer.conv")
         self._stages = [
-            [_Layer(full, f"{stage}.{n}.", fused) for n in range(_count(full, f"{stage}."))]
+            [_Layer(full, f"{stage}.{n}.", fused) for n in range(children(full, f"{stage}."))]
             for stage in ("encoders", "up_encoders")
         ]
         self._after = full["after_norm.weight"], full["after_norm.bias"]
@@ -128,8 +129,3 @@ def _positions(n: int, channels: int, device: torch.device) -> Tensor:
 
 def _conv(state: State, name: str) -> tuple[Tensor, Tensor]:
     return wide(state[f"{name}.weight"]), state[f"{name}.bias"]
-
-
-def _count(state: State, prefix: str) -> int:
-    """How many numbered children a name has."""
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts import stages
-from realtts.accel.precision import name_of
+from realtts.accel.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
 from realtts_chatterbox.network import T3
 from realtts_chatterbox.utterance import Utterance
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import DecodeLoop, Precision
-    from realtts.accel.tensorfile import State
     from realtts.context import Context
     from realtts.speech import FinishReason
     from realtts.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
+    from realtts_chatterbox.loading import Weights
 
     Spoken = tuple[int, list[int], FinishReason | None]
     """Whose they are, new tokens, and why they are the last."""
@@ -34,38 +34,21 @@ class Engine:
     """T3 on the toolkit's decoder.
 
     Args:
-        state: Upstream's tensors, read as they are asked for.
-        kind: Of the model.
+        weights: The checkpoint; T3's are read as they are packed.
         device: Where it runs.
         precision: Of the decoder.
         backend: Captures steps as graphs; None runs them eagerly.
     """
 
-    def __init__(
-        self, state: State, *, kind: str, device: str, precision: Precision, backend: GraphBackend | None
-    ) -> None:
-        # On the CPU a look at the tokens costs nothing; on CUDA it would stall the device.
-        look = 1 if device == "cpu" else 8
-        self.t3 = T3(
-            state,
-            kind=kind,
-            device=device,
-            precision=precision,
-            backend=backend,
-            check_every=look,
-        )
+    def __init__(self, weights: Weights, *, device: str, precision: Precision, backend: GraphBackend | None) -> None:
+        kind = weights.configuration.name
+        self.t3 = T3(weights.t3_state, kind=kind, device=device, precision=precision, backend=backend)
         self._graphs = backend is not None
 
     @property
     def details(self) -> dict[str, object]:
         """For the status."""
-        decoder = self.t3.decoder
-        return {
-            "weights": decoder.precision.weights,
-            "kernel": decoder.kernel.name,
-            "kv_dtype": name_of(decoder.kv_dtype),
-            "cuda_graphs": self._graphs,
-        }
+        return decoder_details(self.t3.decoder, graphs=self._graphs)
 
     def decode(
         self,
@@ -77,7 +60,7 @@ class Engine:
         """New tokens as they are drawn, the end not among them; nothing more of a request that was cancelled."""
         utterances = [utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]
         try:
-            with stages.timed(context, "t3") as work:
+            with stages.timed(context, "t3", dtype=self.t3.decoder.precision.products) as work:
                 yield from self._drawn(utterances, cancelled, work)
         finally:
             self.t3.release()

@@ -17,6 +17,9 @@ from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, mish, wide
+from realtts.accel.positions import time_waves
+from realtts.accel.state_reader import children
+from realtts_chatterbox.constants import BINS
 from realtts_chatterbox.layout import GAP
 
 if TYPE_CHECKING:
@@ -28,13 +31,9 @@ if TYPE_CHECKING:
 
     State = Mapping[str, Tensor]
 
-__all__ = ["BINS", "Estimator", "Prepared"]
-
-BINS = 80
-"""Bands of the mel spectrogram, and width of each of the estimator's four inputs."""
+__all__ = ["Estimator", "Prepared"]
 
 _HEAD_DIM = 64
-_TIME_SCALE = 1000.0
 _TIME = ".mlp.1."
 
 
@@ -73,10 +72,10 @@ class Estimator:
     def __init__(self, state: State, device: torch.device, dtype: torch.dtype, *, fused: bool = False) -> None:
         self.device, self.dtype = device, dtype
         full = {name: tensor.to(device, torch.float32) for name, tensor in state.items()}
-        stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(_count(state, "mid_blocks."))), "up_blocks.0"]
+        stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(children(state, "mid_blocks."))), "up_blocks.0"]
         self._resnets = [_Resnet(full, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
         self._blocks = [
-            [_Block(full, f"{stage}.1.{n}.", dtype, fused) for n in range(_count(state, f"{stage}.1."))]
+            [_Block(full, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
             for stage in stages
         ]
         self._down = _Conv(full, "down_blocks.0.2.", dtype)
@@ -179,10 +178,7 @@ class Estimator:
         return functional.mish(embedded)  # the first thing each residual block does with it
 
     def _time(self, times: Tensor) -> Tensor:
-        half = self._time_mlp[0][0].shape[1] // 2
-        exponents = torch.arange(half, device=times.device).float() * -(math.log(10000) / (half - 1))
-        angles = _TIME_SCALE * times[:, None] * exponents.exp()[None]
-        waves = torch.cat([angles.sin(), angles.cos()], 1)
+        waves = time_waves(times, self._time_mlp[0][0].shape[1])
         return linear(functional.silu(linear(waves, *self._time_mlp[0])), *self._time_mlp[1])
 
 
@@ -271,8 +267,3 @@ class _Block:
 
 
 _PARTS = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
-
-
-def _count(state: State, prefix: str) -> int:
-    """How many numbered children a name has."""
-    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})

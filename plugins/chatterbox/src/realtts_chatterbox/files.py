@@ -1,15 +1,13 @@
-"""Which files each of the three models has. Imports nothing heavy: the spec reads it."""
+"""Which files a model has. Imports nothing heavy: the spec reads it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from realtts.spec import WantedFile
 
-    from realtts.spec import Checkpoint, WantedFile
-
-__all__ = ["FILES", "HUB_IDS", "T3_FILES", "kind_of", "known_kind"]
+__all__ = ["BUILTIN", "FILES", "S3GENS", "T3_FILES", "VOICE_ENCODERS"]
 
 T3_FILES: dict[str, str] = {
     "english": "t3_cfg.safetensors",
@@ -18,39 +16,27 @@ T3_FILES: dict[str, str] = {
 }
 """The file by which a model is known; a folder that holds several is the first of them."""
 
-HUB_IDS = {
-    "english": "ResembleAI/chatterbox",
-    "multilingual": "ResembleAI/chatterbox",
-    "turbo": "ResembleAI/chatterbox-turbo",
-}
+S3GENS = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
+"""Flow, vocoder, speech tokenizer and speaker encoder: a model has one of them."""
+
+VOICE_ENCODERS = ("ve.pt", "ve.safetensors")
+"""The speaker encoder for T3: a model has one of them."""
+
+BUILTIN = "conds.pt"
+"""The built-in voice."""
 
 FILES: dict[str, tuple[WantedFile, ...]] = {
     "english": (
-        T3_FILES["english"], "s3gen.safetensors", "ve.safetensors", "tokenizer.json", ("conds.pt", None),
+        T3_FILES["english"], "s3gen.safetensors", "ve.safetensors", "tokenizer.json", (BUILTIN, None),
     ),
     "multilingual": (
         T3_FILES["multilingual"], ("s3gen.pt", "s3gen.safetensors"), ("ve.pt", "ve.safetensors"),
-        "grapheme_mtl_merged_expanded_v1.json", ("Cangjie5_TC.json", None), ("conds.pt", None),
+        "grapheme_mtl_merged_expanded_v1.json", ("Cangjie5_TC.json", None), (BUILTIN, None),
     ),
     "turbo": (
         T3_FILES["turbo"], "s3gen_meanflow.safetensors", "ve.safetensors", ("tokenizer.json", None),
         ("vocab.json", None), ("merges.txt", None), ("added_tokens.json", None), ("special_tokens_map.json", None),
-        "tokenizer_config.json", ("conds.pt", None),
+        "tokenizer_config.json", (BUILTIN, None),
     ),
 }  # fmt: skip
 """What each model is read from; upstream's names."""
-
-
-def known_kind(checkpoint: Checkpoint) -> str | None:
-    """Which model one of the spec's own checkpoints holds; None: its files must tell."""
-    if checkpoint.path is not None:
-        return None
-    if checkpoint.name in FILES:
-        return checkpoint.name
-    return next((kind for kind, hub_id in HUB_IDS.items() if hub_id == checkpoint.source), None)
-
-
-def kind_of(names: Iterable[str]) -> str:
-    """Which model has a file among these names; there must be one."""
-    found = set(names)
-    return next(kind for kind, name in T3_FILES.items() if name in found)

@@ -14,9 +14,12 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear
+from realtts.accel.state_reader import below
+from realtts.stages import Cancelled, never
+from realtts_chatterbox.constants import FRAMES_PER_TOKEN
 from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
 from realtts_chatterbox.estimator import Estimator
-from realtts_chatterbox.solver import Cancelled, EagerSolver, GraphedSolver
+from realtts_chatterbox.solver import EagerSolver, GraphedSolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,14 +31,7 @@ if TYPE_CHECKING:
     from realtts_chatterbox.noise import Noise
     from realtts_chatterbox.solver import Solver
 
-__all__ = ["FRAMES_PER_TOKEN", "LOOKAHEAD", "Cancelled", "Flow", "Piece", "never"]
-
-FRAMES_PER_TOKEN = 2
-
-
-def never() -> bool:
-    """For calls that nobody can cancel."""
-    return False
+__all__ = ["LOOKAHEAD", "Flow", "Piece"]
 
 
 @dataclass(frozen=True)
@@ -88,8 +84,8 @@ class Flow:
         self._embedding = state["input_embedding.weight"].to(device, torch.float32)
         self._speaker = _pair(state, "spk_embed_affine_layer", device)
         self._proj = _pair(state, "encoder_proj", device)
-        self._encoder = Encoder(_below(state, "encoder."), device, fused=fused)
-        estimator = Estimator(_below(state, "decoder.estimator."), device, dtype, fused=fused)
+        self._encoder = Encoder(below(state, "encoder."), device, fused=fused)
+        estimator = Estimator(below(state, "decoder.estimator."), device, dtype, fused=fused)
         self._estimator = estimator
         self._solver: Solver = EagerSolver(estimator) if backend is None else GraphedSolver(estimator, backend)
 
@@ -207,7 +203,3 @@ class Flow:
 def _pair(state: Mapping[str, Tensor], name: str, device: torch.device) -> tuple[Tensor, Tensor]:
     weight, bias = (state[f"{name}.{kind}"].to(device, torch.float32) for kind in ("weight", "bias"))
     return weight, bias
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: tensor for name, tensor in state.items() if name.startswith(prefix)}

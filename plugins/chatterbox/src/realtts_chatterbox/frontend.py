@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import TextTooLong, UnknownLanguage
+from realtts.options import chosen_steps
+from realtts.text import most_seconds
+from realtts_chatterbox.constants import MOST_TEXT_TOKENS, MOST_TOKENS, TOKENS_PER_SECOND
 from realtts_chatterbox.languages import LANGUAGES
 from realtts_chatterbox.options import EMOTIONS, ChatterboxOptions
 
 if TYPE_CHECKING:
     from realtts.context import Context
     from realtts.speech import Request
-    from realtts_chatterbox.text import TextReader
+    from realtts_chatterbox.configurations import Defaults
+    from realtts_chatterbox.loading import Weights
 
-__all__ = ["DEFAULTS", "MOST_TEXT_TOKENS", "MOST_TOKENS", "TOKENS_PER_SECOND", "Ask", "Defaults", "prepare"]
-
-TOKENS_PER_SECOND = 25
-
-MOST_TEXT_TOKENS = 2050
-"""Positions for text tokens, START and STOP among them."""
-
-MOST_TOKENS = 4096
-"""Positions for speech tokens."""
-
-_DENSE = ("ja", "ko", "zh")
-"""Languages that write a syllable or more with one character."""
-
-_WORDS, _SHARES = ("Nd", "Sc"), "%\u2030"
-"""What is read as words: digits and currencies, by their category in Unicode, and signs of per cent and per mille."""
-
-
-@dataclass(frozen=True)
-class Defaults:
-    """What upstream's ``generate`` of a model takes where nothing is given; None where the model has no such thing."""
-
-    exaggeration: float | None = 0.5
-    cfg_weight: float | None = 0.5
-    repetition_penalty: float = 1.2
-    min_p: float | None = 0.05
-    top_p: float = 1.0
-    top_k: int | None = None
-    steps: int = 10
-
-
-DEFAULTS = {
-    "english": Defaults(),
-    "multilingual": Defaults(repetition_penalty=2.0),
-    "turbo": Defaults(exaggeration=None, cfg_weight=None, min_p=None, top_p=0.95, top_k=1000, steps=2),
-}
+__all__ = ["Ask", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +26,7 @@ class Ask:
     """A request in the model's terms.
 
     Attributes:
-        kind: Of the model.
+        kind: Name of the configuration.
         ids: Text tokens, START and STOP around them where the model has them.
         language: Of the text.
         exaggeration: Strength of the emotion; 0 for Turbo, which has none.
@@ -99,20 +68,21 @@ class Ask:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(context: Context, reader: TextReader, request: Request) -> Ask:
+def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     """Read a request.
 
     Args:
         context: Of the stage; it may force the number of tokens.
-        reader: The model's tokenizer.
+        weights: The checkpoint.
         request: Checked by the facade.
 
     Raises:
         UnknownLanguage: The model, or what is installed, does not speak the language.
         TextTooLong: More tokens than the model has positions.
     """
-    kind = reader.kind
-    options = request.options if isinstance(request.options, ChatterboxOptions) else ChatterboxOptions()
+    reader, default = weights.reader, weights.configuration.defaults
+    kind = weights.configuration.name
+    options = ChatterboxOptions.of(request)
     language = _language(kind, request.language)
     ids = reader.ids(request.text, language)
     if len(ids) > MOST_TEXT_TOKENS:
@@ -122,8 +92,8 @@ def prepare(context: Context, reader: TextReader, request: Request) -> Ask:
         )  # fmt: skip
     forced = context.forced_tokens(request.text)
     least, most = (1, _cap(request.text, language, options)) if forced is None else (forced, forced)
-    steps, warned = _steps(kind, options)
-    default = DEFAULTS[kind]
+    presets = {"fast": default.steps // 2, "full": default.steps}
+    steps, warned = chosen_steps(options.n_cfm_timesteps, options.quality, presets)
     return Ask(
         kind=kind,
         ids=ids,
@@ -158,25 +128,10 @@ def _language(kind: str, language: str | None) -> str:
 
 
 def _cap(text: str, language: str, options: ChatterboxOptions) -> int:
-    """Tokens that a text can need: 2.5 s, and three times the length that ordinary speech has.
-
-    What the model does beyond is not speech: after a short text it is known to go on with noises. A digit, or a sign of
-    a currency or of a share, is a word of its own or more.
-    """
+    """Tokens that a text can need: after a short one the model is known to go on with noises."""
     if options.max_new_tokens is not None:
         return options.max_new_tokens
-    each = 0.5 if language in _DENSE else 0.2
-    seconds = sum(0.8 if unicodedata.category(letter) in _WORDS or letter in _SHARES else each for letter in text)
-    return round(TOKENS_PER_SECOND * (2.5 + seconds))
-
-
-def _steps(kind: str, options: ChatterboxOptions) -> tuple[int, tuple[str, ...]]:
-    full = DEFAULTS[kind].steps
-    if options.n_cfm_timesteps is not None:
-        return options.n_cfm_timesteps, ()
-    if options.quality == "full":
-        return full, ()
-    return full // 2, (f"Spoken in the quality 'fast': {full // 2} solver steps instead of {full}.",)
+    return round(TOKENS_PER_SECOND * most_seconds(text, language))
 
 
 def _exaggeration(default: Defaults, options: ChatterboxOptions) -> float:

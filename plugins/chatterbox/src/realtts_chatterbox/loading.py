@@ -1,259 +1,152 @@
-"""A checkpoint's files into upstream's networks, or into the tensors that the optimized variant packs itself."""
+"""A checkpoint's files: which model they are of, and its tensors, refused by name where they are another's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from realtts import checkpoints
-from realtts.accel.tensorfile import TensorFile, read_pickled, read_state, shapes_of, unreadable
-from realtts.checkpoints.reading import mismatch
+from realtts.accel.tensorfile import read_state, shapes_of
+from realtts.checkpoints.reading import check_shapes
 from realtts.errors import CheckpointMissing
-from realtts_chatterbox.building import check, empty_s3gen, empty_t3, empty_voice_encoder, fill
-from realtts_chatterbox.conditionals import Conditionals
-from realtts_chatterbox.files import FILES, T3_FILES, kind_of, known_kind
+from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
+from realtts_chatterbox.configurations import CONFIGURATIONS
+from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
 from realtts_chatterbox.sizes import s3gen_sizes, t3_sizes
 from realtts_chatterbox.text import TextReader
+from realtts_chatterbox.voices import read_builtin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
-
-    from torch import Tensor
 
     from realtts.accel.tensorfile import State
     from realtts.checkpoints import Files
     from realtts.events import Event
     from realtts.spec import Checkpoint
+    from realtts_chatterbox.conditionals import Conditionals
+    from realtts_chatterbox.configurations import Configuration
+    from realtts_chatterbox.sizes import S3GenSizes, T3Sizes
 
-__all__ = [
-    "Encoders", "Parts", "codec_states", "encoders_identity", "fetch", "files_of", "read_builtin",
-    "read_encoders", "read_parts", "read_s3gen", "read_t3", "read_t3_state", "read_tokenizer",
-]  # fmt: skip
-
-_VOICE_ENCODERS = ("ve.pt", "ve.safetensors")
-_S3GENS = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
+__all__ = ["Found", "Weights", "fetch", "open_checkpoint"]
 
 
-@dataclass
-class Encoders:
-    """What makes conditionals of a recording: upstream's networks.
+@dataclass(frozen=True)
+class Found:
+    """The files of a model.
 
     Attributes:
-        voice: ``VoiceEncoder``, for T3.
-        tokenizer: ``S3Tokenizer``, for T3 and the flow.
-        speaker: ``CAMPPlus``, for the flow.
+        configuration: Which model they are of.
+        files: Of the checkpoint.
     """
 
-    voice: Any
-    tokenizer: Any
-    speaker: Any
+    configuration: Configuration
+    files: Files
 
 
-@dataclass
-class Parts:
-    """A model of upstream's classes, float32, in evaluation mode.
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint, opened.
 
     Attributes:
-        kind: ``"english"``, ``"multilingual"`` or ``"turbo"``.
-        t3: ``T3``.
-        s3gen: ``S3Gen``.
-        ve: ``VoiceEncoder``.
-        tokenizer: Text to ids.
+        configuration: Which model it is.
+        t3_sizes: Of T3.
+        s3gen_sizes: Of S3Gen.
+        t3_file: Tensors of T3.
+        s3gen_file: Tensors of flow, vocoder, speech tokenizer and speaker encoder.
+        voice_file: Tensors of the speaker encoder for T3.
+        reader: Text to ids.
         builtin: The built-in voice, if the checkpoint has one.
-        weights: `encoders_identity`.
+        identity: What changes when the networks that read voices do, for keys of what is computed with them.
     """
 
-    kind: str
-    t3: Any
-    s3gen: Any
-    ve: Any
-    tokenizer: TextReader
+    configuration: Configuration
+    t3_sizes: T3Sizes
+    s3gen_sizes: S3GenSizes
+    t3_file: Path
+    s3gen_file: Path
+    voice_file: Path
+    reader: TextReader
     builtin: Conditionals | None
-    weights: str
+    identity: str
 
     @property
-    def encoders(self) -> Encoders:
-        """Those that make conditionals."""
-        return Encoders(self.ve, self.s3gen.tokenizer, self.s3gen.speaker_encoder)
+    def t3_state(self) -> State:
+        """Tensors of T3."""
+        return read_state(self.t3_file)
+
+    @property
+    def s3gen_state(self) -> State:
+        """Tensors of S3Gen, opened anew: what was read of a mapped ``.pt`` file counts as memory until it is closed."""
+        return read_state(self.s3gen_file)
 
 
-def files_of(checkpoint: Checkpoint, report: Callable[[Event], None] | None = None) -> str:
-    """Which model a checkpoint holds: ``"english"``, ``"multilingual"`` or ``"turbo"``.
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
+    """The files of a checkpoint, downloaded where they must be.
 
-    Of the spec's own checkpoints it is known; of a folder or another repository, the file of T3 tells.
+    Of the spec's own checkpoints it is known which model they are; of a folder or another repository, T3's file tells.
 
-    Raises:
-        CheckpointError: As `realtts.checkpoints.fetch`; none of the three files is there.
-    """
-    known = known_kind(checkpoint)
-    if known is not None:
-        return known
-    return kind_of(checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report))
-
-
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> tuple[str, Files]:
-    """Which model a checkpoint holds, and its files, downloaded where they must be.
+    Args:
+        checkpoint: ``context.checkpoint``.
+        report: ``context.report``.
 
     Raises:
-        CheckpointError: As `realtts.checkpoints.fetch`.
+        CheckpointError: As `realtts.checkpoints.fetch`; nothing tells which model it is.
     """
     if checkpoint is None:
         raise CheckpointMissing("no checkpoint was chosen", who="chatterbox", fix="give model=, or leave it out")
-    kind = files_of(checkpoint, report)
-    return kind, checkpoints.fetch(checkpoint, FILES[kind], report=report)
+    configuration = _known(checkpoint) or _looked_up(checkpoint, report)
+    return Found(configuration, checkpoints.fetch(checkpoint, FILES[configuration.name], report=report))
 
 
-def encoders_identity(files: Files) -> str:
-    """What changes when the networks that read voices do."""
-    return files.identity(*_VOICE_ENCODERS, *_S3GENS)
-
-
-def read_parts(files: Files, kind: str, device: str) -> Parts:
-    """The whole model.
+def open_checkpoint(found: Found) -> Weights:
+    """Read what is small, and check that every tensor is there, in its shape, and none besides.
 
     Args:
-        files: From `fetch`.
-        kind: From `fetch`.
-        device: Where it shall lie.
+        found: From `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen.
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
         MissingExtra: chatterbox-tts is not installed.
     """
-    weights = encoders_identity(files)
-    builtin, tokenizer = read_builtin(files), read_tokenizer(files, kind)
-    t3, s3gen = read_t3(files, kind, device), read_s3gen(files, kind, device)
-    return Parts(kind, t3, s3gen, _voice_encoder(files, device), tokenizer, builtin, weights)
+    name, files = found.configuration.name, found.files
+    t3, s3gen, voice = files[T3_FILES[name]], files.first(*S3GENS), files.first(*VOICE_ENCODERS)
+    reader = TextReader(files, name)
+    builtin = read_builtin(files[BUILTIN]) if BUILTIN in files else None
+    t3_found, s3gen_found, voice_found = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
+    own = t3_sizes(t3_found, name, f"file {t3.name!r}")
+    others = s3gen_sizes(s3gen_found, f"file {s3gen.name!r}")
+    _check(t3, t3_found, empty_t3(name, own))
+    _check(s3gen, s3gen_found, empty_s3gen(name, others))
+    _check(voice, voice_found, empty_voice_encoder())
+    return Weights(
+        configuration=found.configuration,
+        t3_sizes=own,
+        s3gen_sizes=others,
+        t3_file=t3,
+        s3gen_file=s3gen,
+        voice_file=voice,
+        reader=reader,
+        builtin=builtin,
+        identity=files.identity(*VOICE_ENCODERS, *S3GENS),
+    )
 
 
-def read_t3(files: Mapping[str, Path], kind: str, device: str) -> Any:
-    """Upstream's T3.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen.
-    """
-    path = files[T3_FILES[kind]]
-    state = read_state(path)
-    t3 = empty_t3(kind, t3_sizes(shapes_of(state), kind, _who(path)))
-    fill(t3, state, device, _who(path), optional=("tfmr.wte.weight",) if kind == "turbo" else ())
-    return t3
+def _check(path: Path, found: dict[str, tuple[int, ...]], network: Any) -> None:
+    wanted = shapes_of(network.state_dict())
+    check_shapes(found, wanted, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, found))
 
 
-def read_s3gen(files: Mapping[str, Path], kind: str, device: str) -> Any:
-    """Upstream's S3Gen, whole.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen.
-    """
-    path = _s3gen_path(files)
-    state = read_state(path)
-    s3gen = empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path)))
-    fill(s3gen, state, device, _who(path), extras=_may_have_extras(path))
-    return s3gen
-
-
-def read_encoders(files: Mapping[str, Path], kind: str, device: str) -> Encoders:
-    """What makes conditionals, without the networks that speak.
-
-    Raises:
-        CheckpointCorrupt: A file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen.
-    """
-    path = _s3gen_path(files)
-    state = read_state(path)
-    s3gen = empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path)))
-    tokenizer, speaker = s3gen.tokenizer, s3gen.speaker_encoder
-    fill(tokenizer, state, device, _who(path), prefix="tokenizer.")
-    fill(speaker, state, device, _who(path), prefix="speaker_encoder.")
-    return Encoders(_voice_encoder(files, device), tokenizer, speaker)
-
-
-def read_t3_state(path: Path) -> TensorFile:
-    """T3's tensors, read one at a time when they are asked for, into memory of their own.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-    """
-    return TensorFile(path)
-
-
-def codec_states(files: Mapping[str, Path], kind: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The tensors of flow and vocoder by their names below ``flow.`` and ``mel2wav.``; the whole file is checked.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen.
-    """
-    path = _s3gen_path(files)
-    state = read_state(path)
-    empty = empty_s3gen(kind, s3gen_sizes(shapes_of(state), _who(path)))
-    check(empty, state, _who(path), extras=_may_have_extras(path))
-    return _below(state, "flow."), _below(state, "mel2wav.")
-
-
-def read_tokenizer(files: Mapping[str, Path], kind: str) -> TextReader:
-    """From text to ids.
-
-    Raises:
-        CheckpointCorrupt: A file cannot be read.
-    """
-    return TextReader(files, kind)
-
-
-def read_builtin(files: Mapping[str, Path]) -> Conditionals | None:
-    """The voice that comes with the model; None where there is none.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Something is missing in it.
-    """
-    path = files.get("conds.pt")
-    if path is None:
+def _known(checkpoint: Checkpoint) -> Configuration | None:
+    """Which model one of the spec's own checkpoints is; None: its files must tell."""
+    if checkpoint.path is not None:
         return None
-    content = read_pickled(path)
-    try:
-        t3, gen = content["t3"], content["gen"]
-        prompt = t3["cond_prompt_speech_tokens"]
-        tokens, mel = torch.atleast_2d(gen["prompt_token"]).long(), gen["prompt_feat"].float()
-        pairs = min(tokens.shape[1], mel.shape[1] // 2)  # two frames for every token
-        return Conditionals(  # copied, since the file is mapped
-            speaker=t3["speaker_emb"].float().view(1, -1).clone(),
-            t3_tokens=None if prompt is None else torch.atleast_2d(prompt).long().clone(),
-            tokens=tokens[:, :pairs].clone(),
-            mel=mel[:, : 2 * pairs].clone(),
-            embedding=torch.atleast_2d(gen["embedding"]).float().clone(),
-        )
-    except KeyError as error:
-        raise mismatch(f"the tensor {error} is missing", _who(path)) from error
-    except (TypeError, AttributeError, RuntimeError) as error:
-        raise unreadable(path, error) from error
+    by_source = (known for known in CONFIGURATIONS.values() if known.source == checkpoint.source)
+    return CONFIGURATIONS.get(checkpoint.name) or next(by_source, None)
 
 
-def _voice_encoder(files: Mapping[str, Path], device: str) -> Any:
-    path = files[next(name for name in _VOICE_ENCODERS if name in files)]
-    encoder = empty_voice_encoder()
-    fill(encoder, read_state(path), device, _who(path))
-    return encoder
-
-
-def _below(state: State, prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: state[name] for name in state if name.startswith(prefix)}
-
-
-def _s3gen_path(files: Mapping[str, Path]) -> Path:
-    return files[next(name for name in _S3GENS if name in files)]
-
-
-def _may_have_extras(path: Path) -> bool:
-    """Whether upstream, too, does not mind tensors in this file that it has no place for."""
-    return path.name == "s3gen.safetensors"
-
-
-def _who(path: Path) -> str:
-    return f"file {path.name!r}"
+def _looked_up(checkpoint: Checkpoint, report: Callable[[Event], None] | None) -> Configuration:
+    """What the file of T3 says, which is asked for before the others."""
+    found = checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report)
+    return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if file in found)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, Loops, Prompt
+from realtts.accel.decoder import DecodeLoop, Loops, Prompt, look_of
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.turbo import Turbo
@@ -43,7 +43,6 @@ class T3:
         device: Where it runs.
         precision: Of the decoder.
         backend: Captures steps as graphs; None runs them eagerly.
-        check_every: Steps between two looks at the device.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
@@ -57,9 +56,7 @@ class T3:
         device: torch.device | str = "cpu",
         precision: Precision | str = "fp32",
         backend: GraphBackend | None = None,
-        check_every: int = 8,
     ) -> None:
-        self._check_every = check_every
         self._device, self._backend = torch.device(device), backend
         self._body: Body = (
             Turbo(state, device=self._device, precision=precision)
@@ -67,7 +64,7 @@ class T3:
             else Llama(state, multilingual=kind == "multilingual", device=self._device, precision=precision)
         )
         self.decoder = self._body.decoder
-        self._loops: Loops[tuple[int, bool], _Loop] = Loops()
+        self._loops: Loops[tuple[int, bool], _Loop] = Loops(graphed=backend is not None)
 
     @property
     def weights(self) -> int:
@@ -113,8 +110,7 @@ class T3:
 
     def release(self) -> None:
         """Let go of the caches of batches, gigabytes that a single utterance has no use for; graphs keep theirs."""
-        if self._backend is None:
-            self._loops.keep(lambda key: key[0] == 1)
+        self._loops.release()
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: Sequence[int]) -> Tensor:
@@ -172,7 +168,7 @@ class T3:
             row_state=drawing.row_state,
             taps=drawing.taps,
             backend=self._backend,
-            check_every=self._check_every,
+            check_every=look_of(self._device),
         )
         return _Loop(loop, drawing, forced)
 

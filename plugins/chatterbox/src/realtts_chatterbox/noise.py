@@ -13,21 +13,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from realtts_chatterbox.constants import BINS, HARMONICS, SAMPLES_PER_FRAME
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-__all__ = ["BINS", "HARMONICS", "SAMPLES_PER_FRAME", "InjectedNoise", "Noise"]
-
-BINS = 80
-"""Bands of the mel spectrogram."""
-
-HARMONICS = 9
-"""The fundamental and eight overtones of the vocoder's source."""
-
-SAMPLES_PER_FRAME = 480
-"""At 24 kHz: 20 ms, half a speech token."""
+__all__ = ["InjectedNoise", "Noise"]
 
 _BLOCK = 64
 """Frames that are drawn at once; always whole blocks, because the order of the values depends on how many are drawn."""

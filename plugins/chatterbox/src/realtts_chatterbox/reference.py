@@ -1,4 +1,4 @@
-"""Upstream's own loop and classes, called so that nothing of what they do besides reaches the process.
+"""Upstream's own loop and classes for one request at a time, called so that they leave nothing else behind.
 
 Upstream's functions show a progress bar, print, and cannot be interrupted. They are run from their own code with other
 names around it: a range that asks whether the request was cancelled in place of tqdm, and silence in place of print.
@@ -13,70 +13,136 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import seeded, with_names
-from realtts_chatterbox.flow import Cancelled
-from realtts_chatterbox.upstream import module, quiet
+from realtts.accel.upstream import quiet, seeded, with_names
+from realtts.stages import Cancelled
+from realtts_chatterbox.building import Encoders, s3gen_of, t3_of, voice_encoder_of
+from realtts_chatterbox.noise import InjectedNoise, Noise
+from realtts_chatterbox.upstream import module
+from realtts_chatterbox.utterance import SILENCE, START, STOP
+from realtts_chatterbox.voices import to_upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
+    from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
+    from realtts_chatterbox.loading import Weights
 
-__all__ = ["SILENCE", "SOUNDS", "draw", "solver_watched"]
-
-SOUNDS = 6561
-"""Speech tokens below it are sound."""
-
-START, STOP = 6561, 6562
-
-SILENCE = (4299, 4299, 4299)
-"""What Turbo's speech ends with."""
+__all__ = ["Upstream"]
 
 _NEVER = -1e9
 """A logit that is never drawn, yet finite: guidance subtracts one from the other."""
 
 
-@torch.inference_mode()
-def draw(t3: Any, condition: Any, ask: Ask, cancelled: Callable[[], bool]) -> list[int]:
-    """Upstream's ``T3.inference``, or ``inference_turbo``, for one request.
+class Upstream:
+    """A checkpoint in upstream's networks, float32.
 
     Args:
-        t3: Upstream's network; as it was afterwards.
-        condition: ``T3Cond``, used up by the call.
-        ask: The request.
-        cancelled: Read before every step.
+        weights: The checkpoint.
+        device: Where they lie.
 
-    Returns:
-        All tokens that were drawn, the end included.
+    Attributes:
+        t3: ``T3``.
+        s3gen: ``S3Gen``.
+        encoders: What makes conditionals.
 
     Raises:
-        Cancelled: The request was cancelled.
+        CheckpointError: As `realtts_chatterbox.building`.
+        MissingExtra: chatterbox-tts is not installed.
     """
-    device = str(t3.device)
-    ids = torch.tensor([ask.ids], device=device)
-    turbo = ask.kind == "turbo"
-    run = _silenced(type(t3).inference_turbo if turbo else type(t3).inference, cancelled)
-    with quiet(), seeded(device, ask.seed), _restored(t3), _counted(t3, ask):
-        if turbo:
-            found = run(
-                t3, t3_cond=condition, text_tokens=ids, temperature=ask.temperature, top_k=ask.top_k, top_p=ask.top_p,
-                repetition_penalty=ask.repetition_penalty, max_gen_len=ask.most - 1,
-            )  # fmt: skip
-        else:
-            # Two rows always: with one, upstream's cfg_weight=0 fails. Weight 0 leaves the second one without effect.
-            found = run(
-                t3, t3_cond=condition, text_tokens=ids.repeat(2, 1), max_new_tokens=ask.most,
-                temperature=ask.temperature, cfg_weight=ask.cfg_weight, repetition_penalty=ask.repetition_penalty,
-                min_p=ask.min_p, top_p=ask.top_p,
-            )  # fmt: skip
-    tokens: list[int] = found[0].tolist()
-    return tokens
+
+    def __init__(self, weights: Weights, device: str) -> None:
+        self._device = device
+        self.t3, self.s3gen = t3_of(weights, device), s3gen_of(weights, device)
+        voice = voice_encoder_of(weights, device)
+        self.encoders = Encoders(voice, self.s3gen.tokenizer, self.s3gen.speaker_encoder)
+
+    @torch.inference_mode()
+    def draw(self, ask: Ask, voice: Conditionals, cancelled: Callable[[], bool]) -> list[int]:
+        """``T3.inference``, or ``inference_turbo``, for one request; the network is as it was afterwards.
+
+        Args:
+            ask: The request.
+            voice: Who speaks.
+            cancelled: Read before every step.
+
+        Returns:
+            All tokens that were drawn, the end included.
+
+        Raises:
+            Cancelled: The request was cancelled.
+        """
+        t3, ids = self.t3, torch.tensor([ask.ids], device=self._device)
+        turbo = ask.kind == "turbo"
+        condition, _ = to_upstream(voice, ask.exaggeration, self._device)
+        run = _silenced(type(t3).inference_turbo if turbo else type(t3).inference, cancelled)
+        with quiet(), seeded(self._device, ask.seed), _restored(t3), _counted(t3, ask):
+            if turbo:
+                found = run(
+                    t3, t3_cond=condition, text_tokens=ids, temperature=ask.temperature, top_k=ask.top_k,
+                    top_p=ask.top_p, repetition_penalty=ask.repetition_penalty, max_gen_len=ask.most - 1,
+                )  # fmt: skip
+            else:
+                # Two rows always: with one, upstream's cfg_weight=0 fails. Weight 0 leaves the second without effect.
+                found = run(
+                    t3, t3_cond=condition, text_tokens=ids.repeat(2, 1), max_new_tokens=ask.most,
+                    temperature=ask.temperature, cfg_weight=ask.cfg_weight, repetition_penalty=ask.repetition_penalty,
+                    min_p=ask.min_p, top_p=ask.top_p,
+                )  # fmt: skip
+        tokens: list[int] = found[0].tolist()
+        return tokens
+
+    @torch.inference_mode()
+    def mel(self, ask: Ask, voice: Conditionals, tokens: Sequence[int], cancelled: Callable[[], bool]) -> Tensor:
+        """What ``S3Gen.flow_inference`` makes of speech tokens, its noise from the request's seed.
+
+        Args:
+            ask: The request.
+            voice: Who speaks.
+            tokens: Sound alone; the silence that Turbo's end with is added here.
+            cancelled: Read before every step.
+
+        Returns:
+            float32 (1, 80, frames), two for each token.
+
+        Raises:
+            Cancelled: The request was cancelled.
+        """
+        _, gen = to_upstream(voice, ask.exaggeration, self._device)
+        ids = torch.tensor([[*tokens, *(SILENCE if ask.kind == "turbo" else ())]], device=self._device)
+        with quiet(), _noise(ask, voice), _solver_watched(self.s3gen, cancelled):
+            found: Tensor = self.s3gen.flow_inference(ids, ref_dict=gen, n_cfm_timesteps=ask.steps, finalize=True)
+        return found
+
+    @torch.inference_mode()
+    def samples(self, ask: Ask, voice: Conditionals, mel: Tensor) -> NDArray[np.float32]:
+        """What ``S3Gen.hift_inference`` makes of a mel spectrogram, before the watermark.
+
+        Args:
+            ask: The request.
+            voice: Who speaks.
+            mel: From `mel`.
+
+        Returns:
+            float32 (480 frames,), 24 kHz.
+        """
+        with quiet(), _noise(ask, voice):
+            wave, _ = self.s3gen.hift_inference(mel)
+            wave[:, : len(self.s3gen.trim_fade)] *= self.s3gen.trim_fade
+        found: NDArray[np.float32] = wave[0].float().cpu().numpy()
+        return found
+
+
+def _noise(ask: Ask, voice: Conditionals) -> InjectedNoise:
+    return InjectedNoise([Noise(ask.seed)], voice.mel.shape[1])
 
 
 @contextlib.contextmanager
-def solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
+def _solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
     """Inside, the flow's solver stops with `Cancelled` at its next step once the request is cancelled."""
 
     def ask(*_: Any) -> None:
@@ -146,7 +212,7 @@ def _counted(t3: Any, ask: Ask) -> Iterator[None]:
         logits = logits.clone()
         if ask.forced:
             _let_end_alone(t3)
-            logits[..., SOUNDS:] = _NEVER
+            logits[..., START:] = _NEVER
         else:
             logits[..., STOP] = _NEVER
         return logits

@@ -10,23 +10,23 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.overrides import TorchFunctionMode
 
-from realtts_chatterbox.reference import draw
-from realtts_chatterbox.voices import to_upstream
+from realtts.accel.upstream import GivenDraws
+from realtts.stages import never
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
+    from realtts_chatterbox.reference import Upstream
 
 __all__ = ["logits_along", "scores_at"]
 
 
-def logits_along(t3: Any, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
+def logits_along(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
     """What each token was drawn from, guided and before any processor, float32 (n, vocabulary)."""
     rows: list[Tensor] = []
 
@@ -35,47 +35,22 @@ def logits_along(t3: Any, ask: Ask, voice: Conditionals, tokens: Sequence[int]) 
         weight = ask.cfg_weight if len(logits) == 2 else 0.0
         rows.append(conditioned + weight * (conditioned - logits[-1:, -1].float()))
 
-    handle = t3.speech_head.register_forward_hook(keep)
+    handle = networks.t3.speech_head.register_forward_hook(keep)
     try:
-        _run(t3, replace(ask, least=0, forced=False), voice, tokens, _Given(tokens))
+        _run(networks, replace(ask, least=0, forced=False), voice, tokens, GivenDraws(tokens))
     finally:
         handle.remove()
     return torch.cat(rows[: len(tokens)]).clone()
 
 
-def scores_at(t3: Any, ask: Ask, voice: Conditionals, tokens: Sequence[int], step: int) -> Tensor:
+def scores_at(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int], step: int) -> Tensor:
     """Probability over noise of every candidate of decision ``step`` after the given tokens, (vocabulary,)."""
-    given = _Given(tokens[:step])
-    _run(t3, ask, voice, [*tokens[:step], 0], given)
+    given = GivenDraws(tokens[:step])
+    _run(networks, ask, voice, [*tokens[:step], 0], given)
     assert given.scores is not None
     return given.scores.clone()
 
 
-def _run(t3: Any, ask: Ask, voice: Conditionals, tokens: Sequence[int], given: _Given) -> None:
-    condition, _ = to_upstream(voice, ask.exaggeration, str(t3.device))
+def _run(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int], given: GivenDraws) -> None:
     with given:
-        draw(t3, condition, replace(ask, most=len(tokens)), lambda: False)
-
-
-class _Given(TorchFunctionMode):
-    """Inside it, `torch.multinomial` gives the tokens of a list, and the noise advances as if it had drawn them.
-
-    Attributes:
-        scores: Of the last decision: torch draws the largest of probability over exponential noise.
-    """
-
-    def __init__(self, tokens: Sequence[int]) -> None:
-        super().__init__()
-        self._tokens, self._step = list(tokens), 0
-        self.scores: Tensor | None = None
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is not torch.multinomial:
-            return func(*args, **(kwargs or {}))
-        p = args[0]
-        self.scores = (p / torch.empty_like(p).exponential_(1))[0]
-        drawn = self._tokens[self._step] if self._step < len(self._tokens) else int(self.scores.argmax())
-        self._step += 1
-        return torch.full((1, 1), drawn, dtype=torch.int64, device=p.device)
+        networks.draw(replace(ask, most=len(tokens)), voice, never)

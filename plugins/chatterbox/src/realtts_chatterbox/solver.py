@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.cuda_graph import GraphRunner, powers_of_two
 from realtts.accel.latest import Latest
 from realtts.stages import Cancelled
 from realtts_chatterbox.layout import Layout, Packing, bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts_chatterbox.estimator import Estimator, Prepared
 
-__all__ = ["Cancelled", "EagerSolver", "GraphedSolver", "Solver"]
+__all__ = ["EagerSolver", "GraphedSolver", "Solver"]
 
 _GUIDANCE = 0.7
 """How far the direction is moved away from the unconditional one; upstream's inference_cfg_rate."""
@@ -104,7 +104,9 @@ class GraphedSolver:
         """As `Solver`."""
         found: dict[int, Tensor] = {}
         # The longest first: what is computed together is padded to the longest of it.
-        for group in _groups(sorted(range(len(starts)), key=lambda i: -len(starts[i]))):
+        order = sorted(range(len(starts)), key=lambda i: -len(starts[i]))
+        for begin, size in powers_of_two(len(order), most=_TOGETHER):
+            group = order[begin : begin + size]
             step = self._step(len(group), bucket(len(starts[group[0]])))
             step.begin([given[i] for i in group], [starts[i] for i in group], times)
             for number in range(len(times) - 1):
@@ -183,11 +185,3 @@ def _direction(estimator: Estimator, x: Tensor, step: int, prepared: Prepared) -
         return moved
     conditional, unconditional = prepared.layout.rows
     return (1.0 + _GUIDANCE) * moved[conditional] - _GUIDANCE * moved[unconditional]
-
-
-def _groups(order: list[int]) -> Iterator[list[int]]:
-    """Stretches of 8, 4, 2 or 1, so that batches of any size need few graphs."""
-    while order:
-        size = min(_TOGETHER, 1 << (len(order).bit_length() - 1))
-        yield order[:size]
-        order = order[size:]

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts import stages
 from realtts.speech import Chunk
-from realtts_chatterbox.flow import Cancelled
+from realtts.stages import Cancelled
+from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.model import asked
-from realtts_chatterbox.reference import SOUNDS
-from realtts_chatterbox.voices import RATE
+from realtts_chatterbox.utterance import heard
+from realtts_chatterbox.watermark import marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from realtts.context import Context
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.model import OptimizedModel
 
-__all__ = ["heard", "live", "whole"]
+__all__ = ["live", "whole"]
 
 
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
@@ -75,26 +76,18 @@ def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[
                 counted = 0
 
 
-def heard(tokens: Sequence[int]) -> list[int]:
-    """Those that are sound; T3 may draw others, which upstream drops too."""
-    return [token for token in tokens if token < SOUNDS]
-
-
 def _chunk(  # noqa: PLR0917 - private, called in this file
     context: Context,
     model: OptimizedModel,
     ask: Ask,
-    samples: np.ndarray[tuple[int], np.dtype[np.float32]],
+    samples: NDArray[np.float32],
     reason: FinishReason | None,
     tokens: int,
 ) -> Chunk:
-    if ask.watermark and len(samples):
-        assert model.watermarker is not None, "used after unload"
-        with stages.timed(context, "watermark", dtype="float32"):
-            samples = model.watermarker(samples, RATE)
+    samples = marked(context, model.watermarker, ask, samples)
     return Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=ask.warnings if reason else ())
 
 
-def _host(samples: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    found: np.ndarray[tuple[int], np.dtype[np.float32]] = samples.float().cpu().numpy()
+def _host(samples: Tensor) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = samples.float().cpu().numpy()
     return found

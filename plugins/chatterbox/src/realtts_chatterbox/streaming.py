@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.stages import Work
-from realtts_chatterbox.flow import FRAMES_PER_TOKEN, LOOKAHEAD, Cancelled, Piece, never
-from realtts_chatterbox.noise import SAMPLES_PER_FRAME
+from realtts.stages import Cancelled, Work, never
+from realtts_chatterbox.constants import FRAMES_PER_TOKEN, SAMPLES_PER_FRAME
+from realtts_chatterbox.flow import LOOKAHEAD, Piece
 from realtts_chatterbox.vocoder import CONTEXT, PITCH_CONTEXT, faded
 
 if TYPE_CHECKING:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from realtts.errors import InvalidOption
-from realtts_chatterbox.checkpoint import T3_SIZES, write_checkpoint
-from realtts_chatterbox.model import asked
-from realtts_chatterbox.plain import PlainModel, tokens_of
-from realtts_chatterbox.plain import asked as asked_plain
-from realtts_chatterbox.reference import STOP
+from realtts.testing.weights import new_checkpoint
+from realtts_chatterbox.checkpoint import write_checkpoint
+from realtts_chatterbox.configurations import CONFIGURATIONS
+from realtts_chatterbox.model import asked as asked_optimized
+from realtts_chatterbox.plain import PlainModel, asked
 from realtts_chatterbox.replay import logits_along, scores_at
+from realtts_chatterbox.utterance import STOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -59,13 +60,7 @@ def write_random_checkpoint(
     Raises:
         InvalidOption: An unknown size or model.
     """
-    if (model, size) not in T3_SIZES:
-        raise InvalidOption(
-            f"there is no {size!r} {model!r}", who="write_random_checkpoint",
-            fix="choose tiny or full, and english, multilingual or turbo",
-        )  # fmt: skip
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_checkpoint(path, model=(model, CONFIGURATIONS), size=(size, ("tiny", "full")))
     write_checkpoint(folder, size, seed, model=model, eos_bias=eos_bias, f0_bias=f0_bias)
 
 
@@ -73,8 +68,8 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
     """All tokens that T3 draws but the end, shape (n,); what is no sound is among them, as it is in T3's past."""
     ask, voice = _asked(context, model, request)
     if isinstance(model, PlainModel):
-        assert model.parts is not None
-        drawn = tokens_of(context, model.parts, ask, voice, request.cancelled)
+        assert model.networks is not None
+        drawn = model.networks.draw(ask, voice, request.cancelled)
     else:
         blocks = model.turns.each("t3", model.engine.decode(context, [ask], [voice], [request.cancelled]))
         drawn = [token for _, new, _ in blocks for token in new]
@@ -88,8 +83,8 @@ def teacher_forced(
     ask, voice = _asked(context, model, request)
     past = [int(token) for token in tokens]
     if isinstance(model, PlainModel):
-        assert model.parts is not None
-        logits = logits_along(model.parts.t3, ask, voice, past)
+        assert model.networks is not None
+        logits = logits_along(model.networks, ask, voice, past)
     else:
         with model.turns.use("t3"):
             logits = model.engine.logits(ask, voice, past)
@@ -103,18 +98,15 @@ def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.in
     Raises:
         InvalidOption: Another model was given.
     """
-    if not isinstance(model, PlainModel) or model.parts is None:
+    if not isinstance(model, PlainModel) or model.networks is None:
         raise InvalidOption(
             "only upstream's loop tells its decisions", who="scores", fix="give the plain variant's model"
         )
     ask, voice = _asked(context, model, request)
     past = [int(token) for token in tokens]
-    found: NDArray[np.float32] = scores_at(model.parts.t3, ask, voice, past, step).cpu().numpy()
+    found: NDArray[np.float32] = scores_at(model.networks, ask, voice, past, step).cpu().numpy()
     return found
 
 
 def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, Conditionals]:
-    if isinstance(model, PlainModel):
-        assert model.parts is not None
-        return asked_plain(context, model.parts, request)
-    return asked(context, model, request)
+    return (asked if isinstance(model, PlainModel) else asked_optimized)(context, model, request)

@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 from realtts.accel.sampling import SamplingParams
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realtts_chatterbox.conditionals import Conditionals
 
-__all__ = ["START", "STOP", "Utterance", "silent"]
+__all__ = ["SILENCE", "START", "STOP", "Utterance", "heard", "silent"]
 
 START, STOP = 6561, 6562
 """Speech tokens that begin and end an utterance; what lies below is sound."""
+
+SILENCE = (4299, 4299, 4299)
+"""What Turbo's speech ends with."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +47,9 @@ class Utterance:
 def silent(utterance: Utterance) -> Utterance:
     """What a stream does that no utterance is left for."""
     return Utterance(utterance.ids, utterance.voice, 0.5, SamplingParams(greedy=True), seed=0, most=1)
+
+
+def heard(drawn: Sequence[int]) -> list[int]:
+    """What is spoken of the tokens that were drawn: up to the end, without what is no sound, as upstream drops it."""
+    tokens = drawn[: drawn.index(STOP)] if STOP in drawn else drawn
+    return [token for token in tokens if token < START]

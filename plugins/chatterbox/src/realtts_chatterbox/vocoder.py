@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts_chatterbox.noise import HARMONICS, SAMPLES_PER_FRAME
+from realtts_chatterbox.constants import HARMONICS, RATE, SAMPLES_PER_FRAME
 from realtts_chatterbox.vocoder_body import Body, pair
 from realtts_chatterbox.vocoder_graphs import GraphedBody
 
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
     State = Mapping[str, Tensor]
 
-__all__ = ["CONTEXT", "FADE", "PITCH_CONTEXT", "RATE", "Phase", "Vocoder", "faded"]
-
-RATE = 24_000
+__all__ = ["CONTEXT", "FADE", "PITCH_CONTEXT", "Phase", "Vocoder", "faded"]
 
 PITCH_CONTEXT = 5
 """Frames on either side on which the pitch of a frame depends: five convolutions of three."""

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from realtts.accel.tensorfile import read_pickled, unreadable
+from realtts.accel.upstream import quiet
+from realtts.accel.voice_values import owned
+from realtts.checkpoints.reading import mismatch
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.speech import VoiceInfo
+from realtts.voices.cache import voice_key
 from realtts_chatterbox.conditionals import Conditionals
-from realtts_chatterbox.upstream import module, quiet
+from realtts_chatterbox.constants import ENCODER_RATE, RATE
+from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -27,14 +34,13 @@ if TYPE_CHECKING:
     from realtts.context import Context
     from realtts.speech import Request, Voice
     from realtts.voices.cache import VoiceCache
-    from realtts_chatterbox.loading import Encoders
+    from realtts_chatterbox.building import Encoders
+    from realtts_chatterbox.loading import Weights
 
-__all__ = ["BUILTIN", "conditionals_of", "listed", "resolve_voice", "to_upstream", "voice_key"]
+__all__ = ["conditionals_of", "listed", "read_builtin", "to_upstream", "voice_of"]
 
-BUILTIN = "default"
+_BUILTIN = "default"
 """Id of the voice that comes with the checkpoint."""
-
-RATE, ENCODER_RATE = 24_000, 16_000
 
 _PROMPT_S = 10
 _T3_PROMPT = {"english": (6, 150), "multilingual": (6, 150), "turbo": (15, 375)}
@@ -44,14 +50,38 @@ _TURBO_LEAST_S = 5.0
 _TURBO_LUFS = -27.0
 
 
-def resolve_voice(
+def read_builtin(path: Path) -> Conditionals:
+    """The voice that comes with the checkpoint.
+
+    Raises:
+        CheckpointCorrupt: The file cannot be read.
+        CheckpointMismatch: Something is missing in it.
+    """
+    content = read_pickled(path)
+    try:
+        t3, gen = content["t3"], content["gen"]
+        prompt = t3["cond_prompt_speech_tokens"]
+        tokens, mel = torch.atleast_2d(gen["prompt_token"]).long(), gen["prompt_feat"].float()
+        pairs = min(tokens.shape[1], mel.shape[1] // 2)  # two frames for every token
+        return Conditionals(  # copied, since the file is mapped
+            speaker=t3["speaker_emb"].float().view(1, -1).clone(),
+            t3_tokens=None if prompt is None else torch.atleast_2d(prompt).long().clone(),
+            tokens=tokens[:, :pairs].clone(),
+            mel=mel[:, : 2 * pairs].clone(),
+            embedding=torch.atleast_2d(gen["embedding"]).float().clone(),
+        )
+    except KeyError as error:
+        raise mismatch(f"the tensor {error} is missing", f"file {path.name!r}") from error
+    except (TypeError, AttributeError, RuntimeError) as error:
+        raise unreadable(path, error) from error
+
+
+def voice_of(
     context: Context,
     request: Request,
-    kind: str,
+    weights: Weights,
     encoders: Callable[[], Encoders],
-    builtin: Conditionals | None,
     *,
-    weights: str,
     cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> Conditionals:
     """The conditionals of a request's voice, from a cache or made now.
@@ -59,26 +89,26 @@ def resolve_voice(
     Args:
         context: Of the stage.
         request: Whose voice is meant.
-        kind: Of the model.
+        weights: The checkpoint.
         encoders: Called when a voice is not in the cache.
-        builtin: The checkpoint's own voice.
-        weights: Whose they are: `realtts_chatterbox.loading.encoders_identity`.
         cache: Default: the context's, in memory.
 
     Raises:
         VoiceUnsuitable: The recording is too short for Turbo, or nothing is left of it.
         VoiceNotFound: The checkpoint has no built-in voice, or none of that name.
     """
-    if request.voice is None or isinstance(request.voice, str):
-        if builtin is None or request.voice not in {None, BUILTIN}:
-            what = "the checkpoint has no built-in voice" if builtin is None else f"there is no voice {request.voice!r}"
+    voice, builtin = request.voice, weights.builtin
+    if voice is None or isinstance(voice, str):
+        if builtin is None or voice not in {None, _BUILTIN}:
+            what = "the checkpoint has no built-in voice" if builtin is None else f"there is no voice {voice!r}"
             raise VoiceNotFound(what, who="chatterbox", fix="give voice= a recording of the speaker")
         return builtin
-    voice = request.voice
+    kind = weights.configuration.name
     check_length(voice, kind)
     # As a dictionary of tensors, which a cache on disk can keep.
     kept = (cache or context.voice_cache).get_or_compute(
-        voice_key(kind, weights, voice), lambda: dict(vars(conditionals_of(voice, encoders(), kind)))
+        voice_key(voice, "chatterbox", kind, weights.identity),
+        lambda: dict(vars(conditionals_of(voice, encoders(), kind))),
     )
     return Conditionals(**kept)
 
@@ -87,12 +117,7 @@ def listed(builtin: Conditionals | None) -> list[VoiceInfo]:
     """The voice that comes with the checkpoint, if one does."""
     if builtin is None:
         return []
-    return [VoiceInfo(BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
-
-
-def voice_key(kind: str, weights: str, voice: Voice) -> str:
-    """Everything that a voice's conditionals depend on."""
-    return f"chatterbox/{kind}/{weights}/{voice.digest}"
+    return [VoiceInfo(_BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
 
 
 def check_length(voice: Voice, kind: str) -> None:
@@ -138,11 +163,11 @@ def conditionals_of(voice: Voice, encoders: Encoders, kind: str) -> Conditionals
     if not torch.isfinite(speaker).all() or not tokens.numel():
         raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
     return Conditionals(
-        speaker=_own(speaker.mean(0, keepdim=True)),
-        t3_tokens=_own(torch.atleast_2d(prompt)),
-        tokens=_own(tokens),
-        mel=_own(mel),
-        embedding=_own(embedding),
+        speaker=owned(speaker.mean(0, keepdim=True)),
+        t3_tokens=owned(torch.atleast_2d(prompt)),
+        tokens=owned(tokens),
+        mel=owned(mel),
+        embedding=owned(embedding),
     )
 
 
@@ -191,9 +216,3 @@ def _levelled(wave: NDArray[np.float32]) -> NDArray[np.float32]:
             level: NDArray[np.float32] = (wave * gain).astype(np.float32)
             return level
     return wave
-
-
-def _own(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy on the CPU that is no inference tensor, so that it can be shared and copied anywhere."""
-    with torch.inference_mode(mode=False):
-        return torch.from_numpy(tensor.detach().cpu().numpy().copy())

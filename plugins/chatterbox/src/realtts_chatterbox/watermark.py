@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream import with_names
+from realtts import stages
+from realtts.accel.upstream import quiet, with_names
 from realtts.errors import MissingExtra
-from realtts_chatterbox.upstream import module, quiet
+from realtts_chatterbox.constants import RATE
+from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Watermarker"]
+    from realtts.context import Context
+    from realtts_chatterbox.frontend import Ask
+
+__all__ = ["Watermarker", "marked"]
 
 
 class Watermarker:
@@ -59,3 +64,14 @@ class Watermarker:
         """How surely the mark is in them, 0 to 1."""
         with quiet():
             return float(np.mean(self._perth.get_watermark(samples, sample_rate=sample_rate)))
+
+
+def marked(
+    context: Context, watermarker: Watermarker | None, ask: Ask, samples: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Samples with the mark, if the request wants it and there are any."""
+    if not ask.watermark or not len(samples):
+        return samples
+    assert watermarker is not None, "used after unload"
+    with stages.timed(context, "watermark", dtype="float32"):
+        return watermarker(samples, RATE)

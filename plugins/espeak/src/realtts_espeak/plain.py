@@ -74,7 +74,7 @@ class Plain:
             InvalidText: The SSML is not well-formed.
             UnspeakableText: espeak finds no word in the text.
         """
-        options = request.options if isinstance(request.options, EspeakOptions) else EspeakOptions()
+        options = EspeakOptions.of(request)
         voice = _voice(model.catalogue, request)
         manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
         said = False

@@ -1,25 +1,26 @@
 """F5-TTS and E2-TTS as a provider of realtts.
 
-- `frontend`, `text`, `durations`, `opening`, `reference`, `options`, `transcribe`: from a request to chunks, their
-  lengths and ids, and a prepared recording
-- `configurations`, `architecture`, `files`, `states`, `loading`, `building`: from a checkpoint's files to networks
-- `upstream`, `sampling`, `join`, `noise`, `plain`: the plain variant, f5-tts itself
-- `optimized`, `model`, `speaking`: the optimized variant; `solver`, `schedule`, `graphs`: how it solves
-- `network`, `dit`, `unet`, `embedding`, `attention`, `products`, `layout`, `weights`: its networks; `mel`, `vocoder`
-- `testing`, `checkpoint`: random weights in upstream's files
+- the request: `options`; `text`; `frontend`, with `durations`, `opening`, `noise`; `voices`, with `transcribe`
+- the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `states`
+- plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
+- optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,
+  `solver_graphs`; `mel`, `vocoder`; `speaking`, `optimized`
+- for tools: `testing`, `checkpoint`
 """
 
 from __future__ import annotations
 
 from realtts.spec import Checkpoint, Environment, ProviderSpec
 from realtts_f5.configurations import CONFIGURATIONS
+from realtts_f5.constants import RATE
+from realtts_f5.files import files_of
 
 __all__ = ["spec"]
 
 spec = ProviderSpec(
     name="f5",
     summary="F5-TTS and E2-TTS: clones a voice from seconds of it and the words in them, English, Chinese, Spanish",
-    sample_rates=(24_000,),
+    sample_rates=(RATE,),
     plain="realtts_f5.plain:Plain",
     optimized="realtts_f5.optimized:Optimized",
     options="realtts_f5.options:F5Options",
@@ -32,7 +33,7 @@ spec = ProviderSpec(
             source=configuration.source,
             size_bytes=configuration.size_bytes,
             licence=configuration.licence,
-            files=configuration.files,
+            files=files_of(configuration),
         )
         for configuration in CONFIGURATIONS.values()
         if configuration.source

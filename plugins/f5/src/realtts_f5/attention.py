@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts_f5.products import Dense
+from realtts.accel.linear import Dense
+from realtts.accel.positions import frequencies
 from realtts_f5.sizes import HEAD_SIZE
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Attention", "Rotary", "rotary"]
 
 _HALF = HEAD_SIZE // 2
+_THETA = 10000.0
 
 Rotary = tuple["Tensor", "Tensor"]
 """Cosines and sines of positions, (frames, 32) each."""
@@ -29,8 +31,7 @@ Rotary = tuple["Tensor", "Tensor"]
 
 def rotary(frames: int, device: torch.device, dtype: torch.dtype) -> Rotary:
     """The tables of Su et al., 2021, arXiv:2104.09864."""
-    frequencies = 1.0 / 10000 ** (torch.arange(0, HEAD_SIZE, 2, device=device).float() / HEAD_SIZE)
-    angles = torch.outer(torch.arange(frames, device=device).float(), frequencies)
+    angles = torch.outer(torch.arange(frames, device=device).float(), frequencies(_THETA, HEAD_SIZE, device))
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
 

@@ -7,39 +7,51 @@ rotary frequencies, windows, mel filters) is computed as ever.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts.accel.state_reader import children
 from realtts.accel.tensorfile import shapes_of
-from realtts.accel.upstream import Unfilled
-from realtts.errors import CheckpointMismatch
-from realtts_f5.sizes import HEAD_SIZE, MELS
-from realtts_f5.upstream import module, quiet
+from realtts.accel.upstream import Unfilled, fill, quiet
+from realtts.checkpoints.reading import mismatch
+from realtts_f5.configurations import FIX
+from realtts_f5.constants import FFT, HOP, MELS, RATE, SPECTRUM
+from realtts_f5.sizes import COMPUTED, HEAD_SIZE
+from realtts_f5.upstream import module
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from realtts.accel.tensorfile import State
+    from realtts_f5.loading import Weights
     from realtts_f5.sizes import Architecture
 
-__all__ = ["FIX", "MEL_SETTINGS", "check_vocabulary", "empty_model", "empty_vocoder"]
+__all__ = ["empty_model", "empty_vocoder", "model_of", "vocoder_of"]
 
-FIX = "check that the file is of the configuration that was named"
-"""What to do about a file of another model."""
+_COMPUTED = ("window", "mel_scale.fb")
+"""Ends of names that the vocoder's file may lack: the constructors compute them."""
 
-MEL_SETTINGS = {
-    "n_fft": 1024,
-    "hop_length": 256,
-    "win_length": 1024,
-    "n_mel_channels": MELS,
-    "target_sample_rate": 24_000,
-    "mel_spec_type": "vocos",
-}
-"""Of the mel spectrogram that all published models were trained on."""
 
-_EMBEDDING = "transformer.text_embed.text_embed.weight"
+def model_of(weights: Weights, device: str) -> Any:
+    """``CFM`` of the checkpoint, float32, in evaluation mode.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen.
+        CheckpointCorrupt: A tensor cannot be read.
+        MissingExtra: f5-tts is not installed.
+    """
+    network = empty_model(weights.architecture, len(weights.vocabulary))
+    who = f"file {weights.model_file!r}"
+    fill(network, weights.model_state(), device, who, computed=COMPUTED, fix=FIX)
+    return network
+
+
+def vocoder_of(weights: Weights, device: str) -> Any:
+    """``Vocos`` of the checkpoint, as `model_of`."""
+    state, who = weights.vocoder_state(), f"file {weights.vocoder_file!r}"
+    network = empty_vocoder(shapes_of(state), who)
+    fill(network, state, device, who, computed=_COMPUTED)
+    return network
 
 
 def empty_model(architecture: Architecture, symbols: int) -> Any:
@@ -66,7 +78,7 @@ def empty_model(architecture: Architecture, symbols: int) -> Any:
     cfm = module("f5_tts.model.cfm").CFM
     backbone = getattr(module(f"f5_tts.model.backbones.{name}"), cls)
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
-        return cfm(transformer=backbone(**sizes), mel_spec_kwargs=MEL_SETTINGS, odeint_kwargs={"method": "euler"})
+        return cfm(transformer=backbone(**sizes), mel_spec_kwargs=SPECTRUM, odeint_kwargs={"method": "euler"})
 
 
 def empty_vocoder(shapes: Mapping[str, tuple[int, ...]], who: str) -> Any:
@@ -79,47 +91,20 @@ def empty_vocoder(shapes: Mapping[str, tuple[int, ...]], who: str) -> Any:
     Raises:
         CheckpointMismatch: They are not of such a vocoder.
     """
-    layers = {int(found[1]) for name in shapes if (found := re.match(r"backbone\.convnext\.(\d+)\.", name))}
+    layers = children(shapes, "backbone.convnext.")
     try:
         dim, mels, _ = shapes["backbone.embed.weight"]
         inner, _ = shapes["backbone.convnext.0.pwconv1.weight"]
         rows, _ = shapes["head.out.weight"]
     except (KeyError, ValueError) as error:
         raise mismatch(f"it is not Vocos over a mel spectrogram: {error}", who) from error
-    if (mels, rows) != (MELS, 1026):
-        raise mismatch(f"it has {mels} bands and {rows} outputs, not {MELS} and 1026", who)
+    if (mels, rows) != (MELS, FFT + 2):
+        raise mismatch(f"it has {mels} bands and {rows} outputs, not {MELS} and {FFT + 2}", who)
     pretrained, heads, models = module("vocos.pretrained"), module("vocos.heads"), module("vocos.models")
     features = module("vocos.feature_extractors").MelSpectrogramFeatures
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         return pretrained.Vocos(
-            features(sample_rate=24_000, n_fft=1024, hop_length=256, n_mels=MELS, padding="center"),
-            models.VocosBackbone(input_channels=MELS, dim=dim, intermediate_dim=inner, num_layers=len(layers)),
-            heads.ISTFTHead(dim=dim, n_fft=1024, hop_length=256, padding="center"),
+            features(sample_rate=RATE, n_fft=FFT, hop_length=HOP, n_mels=MELS, padding="center"),
+            models.VocosBackbone(input_channels=MELS, dim=dim, intermediate_dim=inner, num_layers=layers),
+            heads.ISTFTHead(dim=dim, n_fft=FFT, hop_length=HOP, padding="center"),
         )
-
-
-def check_vocabulary(state: State, symbols: int, vocabulary: str, who: str) -> None:
-    """Refuse a vocabulary of another size than the model was trained with.
-
-    Args:
-        state: Of the model's file.
-        symbols: In the vocabulary.
-        vocabulary: Its name, for messages.
-        who: The model's file, for messages.
-
-    Raises:
-        CheckpointMismatch: It has another size, or the model has no embedding of text.
-    """
-    shape = shapes_of(state).get(_EMBEDDING)
-    if shape is None:
-        raise mismatch(f"the tensor {_EMBEDDING} is missing", who)
-    if shape[0] != symbols + 1:
-        raise CheckpointMismatch(
-            f"the model was trained with {shape[0] - 1} symbols, and {vocabulary} has {symbols}", who=who,
-            fix="put the vocabulary that it was trained with beside it, as vocab.txt",
-        )  # fmt: skip
-
-
-def mismatch(what: str, who: str) -> CheckpointMismatch:
-    """The error for a file of another model."""
-    return CheckpointMismatch(what, who=who, fix=FIX)

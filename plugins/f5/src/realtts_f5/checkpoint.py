@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 
 from realtts_f5.building import empty_model, empty_vocoder
 from realtts_f5.configurations import CONFIGURATIONS
-from realtts_f5.sizes import MELS
+from realtts_f5.constants import MELS, SPECTRUM
+from realtts_f5.files import VOCABULARY, VOCODER, VOCODER_CONFIG, VOCODER_FOLDERS
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
@@ -83,9 +84,9 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, suffix: st
     else:
         torch.save({"ema_model_state_dict": {**tensors, **counters}}, path / f"{name}{suffix}")
     with resources.as_file(resources.files("f5_tts").joinpath("infer/examples/vocab.txt")) as vocabulary:
-        shutil.copyfile(vocabulary, path / "vocab.txt")
+        shutil.copyfile(vocabulary, path / VOCABULARY)
     (path / f"{configuration.upstream}.yaml").write_text(_yaml(configuration.upstream, architecture), encoding="utf-8")
-    _write_vocoder(path / "vocos", *_VOCODER_SIZES[size], draw)
+    _write_vocoder(path / VOCODER_FOLDERS[0], *_VOCODER_SIZES[size], draw)
 
 
 def _write_vocoder(path: Path, dim: int, inner: int, layers: int, draw: torch.Generator) -> None:
@@ -100,9 +101,9 @@ def _write_vocoder(path: Path, dim: int, inner: int, layers: int, draw: torch.Ge
     # Magnitudes of ordinary speech: loud below, quieter above.
     state["head.out.weight"][:513] *= 0.3
     state["head.out.bias"][:513] = torch.linspace(1.5, -3.0, 513)
-    torch.save(state, path / "pytorch_model.bin")
+    torch.save(state, path / VOCODER[0])
     config = _CONFIG.format(dim=dim, inner=inner, layers=layers)
-    (path / "config.yaml").write_text(config, encoding="utf-8")
+    (path / VOCODER_CONFIG).write_text(config, encoding="utf-8")
 
 
 def _yaml(name: str, architecture: Architecture) -> str:
@@ -119,10 +120,10 @@ def _yaml(name: str, architecture: Architecture) -> str:
         arch |= {"text_dim": architecture.text_dim, "conv_layers": architecture.conv_layers}
     lines = [f"    {key}: {value}" for key, value in arch.items()]
     backbone = "DiT" if architecture.backbone == "dit" else "UNetT"
+    spectrum = [f"    {key}: {value}" for key, value in SPECTRUM.items()]
     return "\n".join(
         ["model:", f"  name: {name}", "  tokenizer: pinyin", f"  backbone: {backbone}", "  arch:", *lines,
-         "  mel_spec:", "    target_sample_rate: 24000", "    n_mel_channels: 100", "    hop_length: 256",
-         "    win_length: 1024", "    n_fft: 1024", "    mel_spec_type: vocos", ""]
+         "  mel_spec:", *spectrum, ""]
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The published models by name: shape, hub id, files. Imports nothing heavy: the spec reads it."""
+"""The published models by name, and the shapes of their networks. Imports nothing heavy: the spec reads it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from realtts_f5.sizes import Architecture
 
-__all__ = ["CONFIGURATIONS", "VOCODER_ID", "Configuration", "by_any_name"]
+__all__ = ["CONFIGURATIONS", "FIX", "VOCODER_ID", "Configuration", "by_any_name"]
 
 VOCODER_ID = "charactr/vocos-mel-24khz"
 """The vocoder of all of them: Vocos (Siuzdak, 2023, arXiv:2306.00814)."""
+
+FIX = "name the configuration that the file belongs to, or fetch the checkpoint again"
+"""What errors advise of a network's file that is of another configuration."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +40,6 @@ class Configuration:
     licence: str = ""
     size_bytes: int | None = None
     upstreams_vocabulary: bool = True
-
-    @property
-    def files(self) -> tuple[tuple[str | None, ...], ...]:
-        """What is wanted of the repository."""
-        return (self.weights, (self.vocabulary, None) if self.upstreams_vocabulary else (self.vocabulary,))
 
 
 _V1 = Architecture("dit", 1024, 22, 16, 2, 512, 4, text_mask_padding=True)
@@ -74,15 +72,15 @@ CONFIGURATIONS = {
         ),
     )
 }  # fmt: skip
-"""By name, the default first."""
+"""By name; the first is the default."""
 
 
-def by_any_name(name: str) -> Configuration | None:
-    """The configuration of a name, ours or upstream's, whatever its case; None if there is none.
+def by_any_name(name: object) -> Configuration | None:
+    """The configuration of our name or of upstream's, whatever the case; None: there is none.
 
     Of configurations that share upstream's name it is the first, which has the same shape as the others.
     """
-    wanted = name.casefold().replace("_", "-")
+    wanted = str(name).strip().casefold().replace("_", "-")
     for configuration in CONFIGURATIONS.values():
         if wanted in {configuration.name, configuration.upstream.casefold().replace("_", "-")}:
             return configuration

@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear
+from realtts.accel.linear import Dense
 from realtts_f5.attention import Attention
-from realtts_f5.products import Dense
-from realtts_f5.sizes import MELS
+from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,14 +9,14 @@ import math
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, VoiceUnsuitable
-from realtts_f5.voices import HOP, RATE
+from realtts_f5.constants import HOP, RATE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts_f5.voices import Reference
 
-__all__ = ["MOST_FRAMES", "check_pace", "duration", "fixed", "longest_word", "pace", "pace_of_text", "size_of"]
+__all__ = ["MOST_FRAMES", "check_pace", "duration", "fixed", "longest_word", "pace", "size_of"]
 
 MOST_FRAMES = 8192
 """Positions that the embedding of text has: 87 s of recording and speech together."""
@@ -59,14 +59,10 @@ def check_pace(reference: Reference) -> None:
         )  # fmt: skip
 
 
-def pace_of_text(text: str, speed: float) -> float:
-    """The speed that a text is spoken at: short ones slowly, as upstream."""
-    return _SHORT_SPEED if size_of(text) < SHORT_BYTES else speed
-
-
 def duration(reference: Reference, text: str, speed: float) -> int:
-    """Frames that a text takes at the speaker's own pace."""
-    return int(reference.hops / size_of(reference.text) * size_of(text) / pace_of_text(text, speed))
+    """Frames that a text takes at the speaker's own pace; a short one is spoken slowly, as upstream does."""
+    size = size_of(text)
+    return int(reference.hops / size_of(reference.text) * size / (_SHORT_SPEED if size < SHORT_BYTES else speed))
 
 
 def longest_word(reference: Reference, speed: float, frames: int) -> int:

@@ -7,7 +7,6 @@ first convolution over it, both linear, make of text and reference.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear, mish
-from realtts_f5.sizes import MELS
+from realtts.accel.positions import frequencies, time_waves
+from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["FixedInput", "InputEmbedding", "TextEmbedding", "TimeEmbedding"]
 
 _TIME_CHANNELS = 256
-_TIME_SCALE = 1000.0
 _TEXT_KERNEL, _TEXT_MULT = 7, 2
 _KERNEL, _CONV_GROUPS = 31, 16
 _POSITIONS, _UNET_POSITIONS = 8192, 4096
@@ -43,10 +42,7 @@ class TimeEmbedding:
 
     def __call__(self, times: Tensor) -> Tensor:
         """(n, dim) for (n,)."""
-        half = _TIME_CHANNELS // 2
-        exponents = torch.arange(half, device=times.device).float() * -(math.log(10000) / (half - 1))
-        angles = _TIME_SCALE * times[:, None] * exponents.exp()[None]
-        waves = torch.cat([angles.sin(), angles.cos()], 1)
+        waves = time_waves(times, _TIME_CHANNELS)
         return linear(functional.silu(linear(waves, *self._first)), *self._second)
 
 
@@ -94,8 +90,8 @@ class TextEmbedding:
     def _positions(self, frames: int) -> Tensor:
         """Cosines and sines, (frames, text channels)."""
         dim, device = self._table.shape[1], self._table.device
-        frequencies = 1.0 / 10000 ** (torch.arange(0, dim, 2, device=device)[: dim // 2].float() / dim)
-        angles = torch.outer(torch.arange(frames, device=device).clamp(max=self._last).float(), frequencies)
+        steps = frequencies(10000.0, dim, device)[: dim // 2]
+        angles = torch.outer(torch.arange(frames, device=device).clamp(max=self._last).float(), steps)
         return torch.cat([angles.cos(), angles.sin()], 1)
 
 
@@ -107,7 +103,10 @@ class _ConvNeXt:
         self._conv = weights.take(f"{name}dwconv.weight", dim, 1, _TEXT_KERNEL), weights.take(f"{name}dwconv.bias", dim)
         self._norm = weights.take(f"{name}norm.weight", dim), weights.take(f"{name}norm.bias", dim)
         self._up = weights.both(f"{name}pwconv1", wide, dim)
-        self._gamma, self._beta = (weights.take(f"{name}grn.{part}", 1, 1, wide)[0, 0] for part in ("gamma", "beta"))
+        # as weights of their own, not views, so that offloading can move them
+        self._gamma, self._beta = (
+            weights.take(f"{name}grn.{part}", 1, 1, wide).flatten().clone() for part in ("gamma", "beta")
+        )
         self._down = weights.both(f"{name}pwconv2", dim, wide)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From a request to what the networks need: a prepared recording, and chunks of text with their lengths and seeds."""
+"""From a request to what the networks need: a prepared recording, and chunks of text with their lengths."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
-from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, pace_of_text, size_of
-from realtts_f5.noise import chunk_seed
+from realtts.options import chosen_steps
+from realtts_f5.constants import HOP, RATE
+from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, size_of
 from realtts_f5.opening import begun
 from realtts_f5.options import PRESETS, F5Options
 from realtts_f5.solver import total_frames
 from realtts_f5.text import chunks, divided, symbols, without
-from realtts_f5.voices import HOP, RATE, reference_of
+from realtts_f5.voices import reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,16 +41,12 @@ class ChunkPlan:
         text: Of the chunk.
         ids: Symbols of the recording's text and of the chunk.
         frames: Of recording and speech together.
-        seed: `realtts_f5.noise.chunk_seed`, for upstream's own loop.
-        speed: That the length was reckoned with.
     """
 
     index: int
     text: str
     ids: tuple[int, ...]
     frames: int
-    seed: int
-    speed: float
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
         VoiceError: As `realtts_f5.voices.reference_of`; or the recording's words cannot be its own.
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
-    options = request.options if isinstance(request.options, F5Options) else F5Options()
+    options = F5Options.of(request)
     said, unknown = _known(vocabulary, request.text)
     reference = reference_of(context.voice_cache if cache is None else cache, request, options)
     check_pace(reference)
@@ -107,18 +104,11 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
     ids = [vocabulary.ids(symbols(reference.text + text)) for text in texts]
     lengths = _lengths(context, reference, request, options, texts=texts, counts=[len(each) for each in ids])
     planned = tuple(
-        ChunkPlan(
-            index=index,
-            text=text,
-            ids=each,
-            frames=total_frames(reference.frames, len(each), length),
-            seed=chunk_seed(request.seed, index),
-            speed=pace_of_text(text, request.speed),
-        )
+        ChunkPlan(index=index, text=text, ids=each, frames=total_frames(reference.frames, len(each), length))
         for index, (text, each, length) in enumerate(zip(texts, ids, lengths, strict=True))
     )
     _check(planned, options)
-    steps, warned = _steps(options)
+    steps, warned = chosen_steps(options.nfe_step, options.quality, PRESETS)
     return Ask(
         chunks=planned,
         reference=reference,
@@ -200,13 +190,3 @@ def _check(planned: Sequence[ChunkPlan], options: F5Options) -> None:
         f"with the words of the recording a chunk has {len(longest.ids)} symbols, and the networks take {MOST_FRAMES}",
         who="f5", fix="give reference_text= the words that are said in the recording, and no others",
     )  # fmt: skip
-
-
-def _steps(options: F5Options) -> tuple[int, tuple[str, ...]]:
-    full = PRESETS["full"]
-    if options.nfe_step is not None:
-        return options.nfe_step, ()
-    steps = PRESETS[options.quality]
-    if steps == full:
-        return full, ()
-    return steps, (f"Spoken in the quality {options.quality!r}: {steps} solver steps instead of {full}.",)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from realtts.speech import Chunk
-from realtts_f5.solver import Cancelled
+from realtts.stages import Cancelled
+from realtts_f5.constants import RATE
 from realtts_f5.upstream import module
-from realtts_f5.voices import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

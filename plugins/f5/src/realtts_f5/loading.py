@@ -1,131 +1,281 @@
-"""A checkpoint's files into upstream's networks."""
+"""A checkpoint's files: which configuration they are of, and its tensors, read when asked for and refused by name.
+
+Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
+configuration is never guessed: for a published checkpoint it is known, and of any other something must say it: a file
+``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
+the folder or of the file itself. Where two of them disagree, nothing is loaded.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from realtts import checkpoints
 from realtts.accel.tensorfile import read_state, shapes_of
-from realtts.accel.upstream import fill
-from realtts.errors import CheckpointMismatch
-from realtts_f5.building import FIX, check_vocabulary, empty_model, empty_vocoder
-from realtts_f5.files import fetch, read_yaml
-from realtts_f5.states import read_network
+from realtts.checkpoints.reading import NOTE, mismatch, noted, supported, understood
+from realtts.errors import CheckpointMismatch, CheckpointMissing
+from realtts.spec import Checkpoint
+from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID, by_any_name
+from realtts_f5.constants import FFT, HOP, MELS, RATE
+from realtts_f5.files import (
+    USUAL,
+    VOCABULARY,
+    VOCODER,
+    VOCODER_CONFIG,
+    VOCODER_FILES,
+    VOCODER_FOLDERS,
+    files_of,
+)
+from realtts_f5.sizes import read_architecture
+from realtts_f5.states import model_state
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from realtts.accel.tensorfile import State
-    from realtts_f5.files import Files
+    from realtts.checkpoints import Files
+    from realtts.events import Event
+    from realtts_f5.configurations import Configuration
+    from realtts_f5.sizes import Architecture
 
-__all__ = ["Parts", "fetch", "read_model_state", "read_parts", "read_vocoder_state"]
+__all__ = ["Found", "Weights", "fetch", "open_checkpoint"]
 
-_CLASSES = {
-    "feature_extractor": "vocos.feature_extractors.MelSpectrogramFeatures",
-    "backbone": "vocos.models.VocosBackbone",
-    "head": "vocos.heads.ISTFTHead",
+_EMBEDDING = "transformer.text_embed.text_embed.weight"
+
+_VOCODER = {
+    "feature_extractor": {
+        "class_path": "vocos.feature_extractors.MelSpectrogramFeatures",
+        "sample_rate": RATE,
+        "n_fft": FFT,
+        "hop_length": HOP,
+        "n_mels": MELS,
+    },
+    "backbone": {"class_path": "vocos.models.VocosBackbone", "input_channels": MELS},
+    "head": {"class_path": "vocos.heads.ISTFTHead", "n_fft": FFT, "hop_length": HOP, "padding": "center"},
 }
-"""What the vocoder is made of, whatever its file says."""
+"""What the vocoder is made of, whatever its file says, and what its tensors do not show, or not by name."""
 
-_SETTINGS = {
-    "feature_extractor": {"sample_rate": 24_000, "n_fft": 1024, "hop_length": 256, "n_mels": 100},
-    "backbone": {"input_channels": 100},
-    "head": {"n_fft": 1024, "hop_length": 256},
-}
-"""What the tensors do not show, or not by name."""
+_DEFAULTS = {"padding": "same"}
+"""What a class of it takes where its file says nothing, and is another than ours."""
 
 
-@dataclass
-class Parts:
-    """A model of upstream's classes, float32, in evaluation mode.
+@dataclass(frozen=True)
+class Found:
+    """The files of a model and of its vocoder.
 
     Attributes:
-        name: Of the configuration.
-        cfm: ``CFM``.
-        vocos: ``Vocos``.
-        vocabulary: Symbols to ids.
+        configuration: Of the network's shape as it was named.
+        model: ``.safetensors`` or ``.pt``.
+        vocabulary: ``vocab.txt``; None: the one that f5-tts brings.
+        vocoder: Of Vocos.
     """
 
-    name: str
-    cfm: Any
-    vocos: Any
+    configuration: Configuration
+    model: Path
+    vocabulary: Path | None
+    vocoder: Files
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A checkpoint, opened.
+
+    Attributes:
+        configuration: With the shape of the network.
+        vocabulary: Symbols to ids.
+        model_path: The network's tensors.
+        vocoder_path: The vocoder's.
+    """
+
+    configuration: Configuration
     vocabulary: Vocabulary
+    model_path: Path
+    vocoder_path: Path
+
+    @property
+    def architecture(self) -> Architecture:
+        """Shape of the network."""
+        return self.configuration.architecture
+
+    @property
+    def model_file(self) -> str:
+        """Where the network's tensors are, for messages."""
+        return self.model_path.name
+
+    @property
+    def vocoder_file(self) -> str:
+        """The same of the vocoder's."""
+        return self.vocoder_path.name
+
+    def model_state(self) -> State:
+        """Tensors of the network; opened anew, for the file may have changed since it was read for another type.
+
+        Raises:
+            CheckpointCorrupt: The file cannot be read.
+        """
+        return model_state(self.model_path)
+
+    def vocoder_state(self) -> State:
+        """Tensors of the vocoder.
+
+        Raises:
+            CheckpointCorrupt: The file cannot be read.
+        """
+        return read_state(self.vocoder_path)
 
 
-def read_parts(files: Files, device: str) -> Parts:
-    """The whole model.
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
+    """The files of a checkpoint and of its vocoder, downloaded where they must be.
+
+    The vocoder is looked for beside the weights, in ``vocos`` or ``vocos-mel-24khz``, else on the hub.
 
     Args:
-        files: From `fetch`.
-        device: Where it shall lie.
+        checkpoint: ``context.checkpoint``.
+        report: ``context.report``.
+
+    Raises:
+        CheckpointError: As `realtts.checkpoints.fetch`.
+        CheckpointCorrupt: ``realtts.json`` cannot be read.
+        CheckpointMismatch: Nothing says which configuration the weights are of, or two things say different ones.
+    """
+    if checkpoint is None:
+        raise CheckpointMissing("no checkpoint was chosen", who="f5", fix="give model=, or leave it out")
+    if checkpoint.path is not None:
+        return _local(checkpoint.path, report)
+    # Of a repository that holds several, at another revision, it is the first: as without a revision.
+    by_source = (each for each in CONFIGURATIONS.values() if each.source == checkpoint.source)
+    known = CONFIGURATIONS.get(checkpoint.name) or next(by_source, None)
+    files = checkpoints.fetch(checkpoint, files_of(known), report=report)
+    model = files.first(*(USUAL if known is None else known.weights))
+    configuration = known or _named(model, files, checkpoint.source)
+    vocabulary = files.get(VOCABULARY if known is None else known.vocabulary)
+    return Found(configuration, model, vocabulary, _vocoder(model.parent, report))
+
+
+def open_checkpoint(found: Found) -> Weights:
+    """Read what is small; names and shapes of the tensors are checked by the networks that take them.
+
+    Args:
+        found: From `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
-        CheckpointMismatch: Tensors are missing, unexpected or misshapen; or the vocabulary has another size.
-        MissingExtra: f5-tts is not installed.
+        CheckpointMismatch: The vocabulary has another size than the model was trained with, or the vocoder is another.
     """
-    state, vocabulary = read_model_state(files)
-    who = _who(files.weights)
-    cfm = empty_model(files.architecture, len(vocabulary))
-    fill(cfm, state, device, who, fix=FIX)
-    _check_config(files.vocoder_config)
-    tensors = read_state(files.vocoder)
-    vocos = empty_vocoder(shapes_of(tensors), _who(files.vocoder))
-    fill(vocos, tensors, device, _who(files.vocoder), fix=FIX)
-    return Parts(files.name, cfm, vocos, vocabulary)
+    vocabulary = Vocabulary(found.vocabulary)
+    weights = Weights(found.configuration, vocabulary, found.model, found.vocoder.first(*VOCODER))
+    _check_vocabulary(shapes_of(weights.model_state()), vocabulary, f"file {weights.model_file!r}")
+    if VOCODER_CONFIG in found.vocoder:
+        _check_vocoder(found.vocoder[VOCODER_CONFIG])
+    return weights
 
 
-def read_model_state(files: Files) -> tuple[State, Vocabulary]:
-    """The network's tensors, read when they are asked for, and the vocabulary.
-
-    Raises:
-        CheckpointCorrupt: A file cannot be read.
-        CheckpointMismatch: The vocabulary has another size.
-    """
-    vocabulary, state, who = Vocabulary(files.vocabulary), read_network(files.weights), _who(files.weights)
-    check_vocabulary(state, len(vocabulary), vocabulary.name, who)
-    return state, vocabulary
+def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
+    folder = path.parent if path.is_file() else path
+    model = path if path.is_file() else _only_weights(folder)
+    files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
+    return Found(_named(model, files), model, files.get(VOCABULARY), _vocoder(folder, report))
 
 
-def read_vocoder_state(files: Files) -> State:
-    """The vocoder's tensors.
-
-    Raises:
-        CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Its configuration is another vocoder's.
-    """
-    _check_config(files.vocoder_config)
-    return read_state(files.vocoder)
+def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
+    """The vocoder beside the weights, else the hub's."""
+    for path in (folder / name for name in VOCODER_FOLDERS):
+        if any((path / file).is_file() for file in VOCODER):
+            return checkpoints.fetch(Checkpoint(path.name, path=path), VOCODER_FILES, report=report)
+    hubs = Checkpoint(VOCODER_ID.rpartition("/")[2], source=VOCODER_ID, licence="MIT")
+    return checkpoints.fetch(hubs, VOCODER_FILES, report=report)
 
 
-def _check_config(path: Path | None) -> None:
-    """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
-    if path is None:
-        return
+def _only_weights(folder: Path) -> Path:
+    for suffix in (".safetensors", ".pt"):
+        found = sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise CheckpointMismatch(
+                f"it holds {len(found)} files of weights: {', '.join(path.name for path in found)}",
+                who=f"folder {folder.name!r}", fix="give model= the one file that is meant",
+            )  # fmt: skip
+    raise CheckpointMissing(
+        "it holds no .safetensors and no .pt file", who=f"folder {str(folder)!r}",
+        fix="give model= the folder or the file of the weights",
+    )  # fmt: skip
+
+
+def _named(model: Path, files: Mapping[str, Path], source: str = "") -> Configuration:
+    """What all that says something about the configuration agrees on."""
+    said: dict[str, Configuration] = {}
+    if NOTE in files:
+        said[NOTE] = noted(files[NOTE], by_any_name, CONFIGURATIONS)
+    for name, path in files.items():
+        by_file = _by_yaml(path) if name.endswith(".yaml") else None
+        if by_file is not None:
+            said[name] = by_file
+    for where in (model.parent.name, model.stem, source.rpartition("/")[2]):
+        by_name = by_any_name(where)
+        if by_name is not None:
+            said[where] = by_name
+    if not said:
+        raise CheckpointMismatch(
+            "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
+            who=f"file {model.name!r}",
+            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside it, or upstream\'s .yaml; '
+            f"there are {', '.join(CONFIGURATIONS)}",
+        )  # fmt: skip
+    first, chosen = next(iter(said.items()))
+    for where, other in said.items():
+        if not chosen.architecture.is_version_of(other.architecture):
+            raise CheckpointMismatch(
+                f"{first} says that it is {chosen.name}, and {where} that it is {other.name}",
+                who=f"file {model.name!r}", fix="correct the one that is wrong",
+            )  # fmt: skip
+    return chosen
+
+
+def _by_yaml(path: Path) -> Configuration | None:
+    """Upstream's configuration file, its own sizes included; None if it is something else."""
     try:
-        content = read_yaml(path)
-        found = {part: content[part]["class_path"] for part in _CLASSES}
-        given = {part: content[part].get("init_args") or {} for part in _CLASSES}
-        padding = given["head"].get("padding", "same")
-        others = [
-            f"{key} {given[part].get(key, usual)!r} instead of {usual}"
-            for part, settings in _SETTINGS.items()
-            for key, usual in settings.items()
-            if given[part].get(key, usual) != usual
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointMismatch(
-            f"it does not describe a vocoder: {type(error).__name__}: {error}", who=_who(path),
-            fix="take the files of charactr/vocos-mel-24khz",
-        ) from error  # fmt: skip
-    if found != _CLASSES or padding != "center" or others:
-        names = [name for part, name in found.items() if name != _CLASSES[part]]
-        other = next(iter([*names, *others]), f"padding {padding!r}")
-        raise CheckpointMismatch(
-            f"it describes another vocoder: {other}", who=_who(path), fix="take the files of charactr/vocos-mel-24khz"
-        )
+        content = _read_yaml(path)
+    except ValueError:
+        return None
+    model = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(model, dict) or not isinstance(model.get("arch"), dict):
+        return None
+    name = str(model.get("name"))
+    base = by_any_name(name)
+    architecture = read_architecture(model, f"file {path.name!r}")
+    return replace(base or CONFIGURATIONS["f5-v1-base"], name=base.name if base else name, architecture=architecture)
 
 
-def _who(path: Path) -> str:
-    return f"file {path.name!r}"
+def _read_yaml(path: Path) -> Any:
+    """What a ``.yaml`` file holds: text, numbers and containers of them; `ValueError`: it cannot be read."""
+    yaml = importlib.import_module("yaml")
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+
+
+def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary, who: str) -> None:
+    """Refuse a vocabulary of another size than the model was trained with; the embedding has a row more, for filler."""
+    if _EMBEDDING not in shapes:
+        raise mismatch(f"the tensor {_EMBEDDING} is missing", who, FIX)
+    rows = shapes[_EMBEDDING][0]
+    if rows != len(vocabulary) + 1:
+        raise CheckpointMismatch(
+            f"the model was trained with {rows - 1} symbols, and {vocabulary.name} has {len(vocabulary)}", who=who,
+            fix="put the vocabulary that it was trained with beside it, as vocab.txt",
+        )  # fmt: skip
+
+
+def _check_vocoder(path: Path) -> None:
+    """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
+    with understood(f"file {path.name!r}"):
+        content = _read_yaml(path)
+        for part, ours in _VOCODER.items():
+            given = content[part].get("init_args") or {}
+            supported({**_DEFAULTS, **given, "class_path": content[part]["class_path"]}, ours)

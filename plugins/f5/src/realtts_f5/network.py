@@ -9,9 +9,11 @@ import torch
 
 from realtts.accel.state_reader import StateReader
 from realtts_f5.attention import rotary
+from realtts_f5.configurations import FIX
 from realtts_f5.dit import DiT
 from realtts_f5.embedding import FixedInput, InputEmbedding, TextEmbedding, TimeEmbedding
 from realtts_f5.layout import frames_of, packed, padded
+from realtts_f5.sizes import COMPUTED
 from realtts_f5.unet import UNetT
 
 if TYPE_CHECKING:
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Given", "Item", "Network"]
 
 _PREFIX = "transformer."
-_RECOMPUTED = ("rotary_embed.inv_freq",)
-"""Upstream stores them, they follow from the sizes."""
-
-_FIX = "name the configuration that the file belongs to, or fetch the checkpoint again"
 
 Rows = list[tuple["Tensor", "Tensor"]]
 
@@ -92,13 +90,13 @@ class Network:
         who: str = "checkpoint",
     ) -> None:
         self.architecture, self.device, self.dtype = architecture, device, dtype
-        weights = StateReader(state, who, device, fix=_FIX)
+        weights = StateReader(state, who, device, fix=FIX)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
         self._input = InputEmbedding(weights, f"{_PREFIX}input_embed.", architecture, dtype)
         backbone = DiT if architecture.backbone == "dit" else UNetT
         self._backbone = backbone(weights, _PREFIX, architecture, dtype, fused=fused, compiler=compiler)
-        weights.finish(_PREFIX, tuple(_PREFIX + name for name in _RECOMPUTED))
+        weights.finish(_PREFIX, tuple(_PREFIX + name for name in COMPUTED))
         self._latest: tuple[tuple[float, ...], list[tuple[Tensor, ...]]] | None = None
 
     @classmethod

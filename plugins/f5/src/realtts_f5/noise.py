@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.plan import derive_seed
-from realtts_f5.sizes import MELS
+from realtts.plan import piece_seed
+from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ def chunk_seed(seed: int, index: int) -> int:
         seed: Of the request, 0 to 2**63 - 1.
         index: Of the chunk in the text, from 0.
     """
-    return seed if index == 0 else derive_seed(seed, "f5", index)
+    return piece_seed(seed, index, "f5")
 
 
 def chunk_noise(seed: int, index: int, frames: int) -> Tensor:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.finite import check_output
 from realtts.accel.rungs import decoder_rungs, why_no_graphs
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.hookspecs import hookimpl
-from realtts_f5.loading import fetch, read_model_state, read_vocoder_state
-from realtts_f5.model import OptimizedModel, check_output, read_network
+from realtts_f5.loading import fetch, open_checkpoint
+from realtts_f5.model import OptimizedModel, read_network
 from realtts_f5.schedule import times
 from realtts_f5.solver import Item, solve
 from realtts_f5.speaking import live, whole
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from realtts.context import Context, Rung
     from realtts.speech import Chunk, Request, VoiceInfo
 
-__all__ = ["Optimized", "OptimizedModel"]
+__all__ = ["Optimized"]
 
 
 class Optimized:
@@ -42,7 +43,7 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA, and weights that do not move; long rows gain nothing by quantized weights: there are none."""
+        """Graphs need CUDA, and weights that do not move; long rows gain nothing by quantized weights."""
         if context.settings.quantization != "none":
             return "F5-TTS is not quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
         return why_no_graphs(context) or why_no_graphs_offloaded(context)
@@ -50,18 +51,16 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Read what is small; the weights are read when they are converted, so that they never lie in memory twice."""
-        files = fetch(context.checkpoint, context.report)
-        _, vocabulary = read_model_state(files)
+        weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        return OptimizedModel(files, vocabulary, voices, turns=turns_of(context))
+        return OptimizedModel(weights, voices, turns=turns_of(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
         """Read the weights: blocks in the context's type; time, text, ends and vocoder in float32."""
         read_network(context, model, getattr(torch, context.dtype))
-        state = read_vocoder_state(model.files)
         model.turns.clear()
-        model.vocoder = Vocoder.from_state_dict(state, torch.device(context.device), "vocoder")
+        model.vocoder = Vocoder.from_state_dict(model.weights.vocoder_state(), torch.device(context.device), "vocoder")
         model.turns.add("vocoder", model.vocoder)
 
     @hookimpl
@@ -75,9 +74,10 @@ class Optimized:
         item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=frames, noise=noise)
         with model.turns.use("flow"):
             mel = solve(model.network, [item], times=times(1, None), guidance=2.0, graphs=model.graphs)[0]
-        check_output(model, mel, model.network.dtype)
+        check_output(mel, "f5", file=model.weights.model_file, exact=model.network.dtype == torch.float32)
         with model.turns.use("vocoder"):
-            check_output(model, model.vocoder.samples(mel), torch.float32)
+            samples = model.vocoder.samples(mel)
+        check_output(samples, "f5", file=model.weights.vocoder_file, exact=True)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:

@@ -1,4 +1,4 @@
-"""Upstream's own solver, its noise given and its cache emptied whatever happens."""
+"""f5-tts' own network and vocoder for one chunk at a time: its solver, the noise given, its cache emptied always."""
 
 from __future__ import annotations
 
@@ -7,18 +7,86 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import with_names
-from realtts_f5.solver import Cancelled
-from realtts_f5.upstream import quiet
+from realtts.accel.upstream import quiet, with_names
+from realtts.stages import Cancelled
+from realtts_f5.building import model_of, vocoder_of
+from realtts_f5.noise import chunk_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from realtts_f5.frontend import Ask, ChunkPlan
+    from realtts_f5.loading import Weights
 
-__all__ = ["sample"]
+__all__ = ["Upstream"]
+
+
+class Upstream:
+    """A checkpoint in f5-tts' networks, float32.
+
+    Args:
+        weights: The checkpoint.
+        device: Where they lie.
+
+    Attributes:
+        cfm: ``CFM``.
+        vocos: ``Vocos``.
+
+    Raises:
+        CheckpointError: As `realtts_f5.building`.
+        MissingExtra: f5-tts or something that it needs is not installed.
+    """
+
+    def __init__(self, weights: Weights, device: str) -> None:
+        self.cfm = model_of(weights, device)
+        self.vocos = vocoder_of(weights, device)
+
+    @torch.inference_mode()
+    def mel(self, ask: Ask, chunk: ChunkPlan, cancelled: Callable[[], bool]) -> Tensor:
+        """``CFM.sample`` for one chunk.
+
+        Args:
+            ask: Of the request.
+            chunk: One of its chunks.
+            cancelled: Read before every step.
+
+        Returns:
+            float32 (frames, 100), the recording's part included.
+
+        Raises:
+            Cancelled: The request was cancelled.
+        """
+        device = self.cfm.device
+        noise = chunk_noise(ask.seed, chunk.index, chunk.frames)
+        run = with_names(type(self.cfm).sample, torch=_WithNoise(noise))
+        with quiet(), _watched(self.cfm.transformer, cancelled):
+            mel, _ = run(
+                self.cfm,
+                cond=torch.from_numpy(ask.reference.samples)[None].to(device),
+                text=torch.tensor([chunk.ids], device=device),
+                duration=chunk.frames,
+                steps=ask.steps,
+                cfg_strength=ask.guidance,
+                sway_sampling_coef=ask.sway,
+            )
+        found: Tensor = mel[0].float()
+        return found
+
+    @torch.inference_mode()
+    def samples(self, ask: Ask, mel: Tensor) -> NDArray[np.float32]:
+        """The sound of a mel spectrogram, float32 (n,), 24 kHz, without the recording's part.
+
+        Args:
+            ask: Of the request.
+            mel: From `mel`.
+        """
+        wave = self.vocos.decode(mel[ask.reference.hops :].T[None])
+        found: NDArray[np.float32] = (wave[0] * ask.reference.gain).cpu().numpy()
+        return found
 
 
 class _WithNoise:
@@ -38,39 +106,6 @@ class _WithNoise:
         """The noise, which must be of the shape that is asked for."""
         assert tuple(int(size) for size in shape) == tuple(self._noise.shape)
         return self._noise.to(device=device, dtype=dtype)
-
-
-@torch.inference_mode()
-def sample(cfm: Any, ask: Ask, chunk: ChunkPlan, noise: Tensor, cancelled: Callable[[], bool]) -> Tensor:
-    """Upstream's ``CFM.sample`` for one chunk.
-
-    Args:
-        cfm: Upstream's network; as it was afterwards.
-        ask: Of the request.
-        chunk: One of its chunks.
-        noise: float32 of shape (frames, 100).
-        cancelled: Read before every step.
-
-    Returns:
-        Mel spectrogram of shape (frames, 100), the recording's part put back.
-
-    Raises:
-        Cancelled: The request was cancelled.
-    """
-    device = cfm.device
-    run = with_names(type(cfm).sample, torch=_WithNoise(noise))
-    with quiet(), _watched(cfm.transformer, cancelled):
-        mel, _ = run(
-            cfm,
-            cond=torch.from_numpy(ask.reference.samples)[None].to(device),
-            text=torch.tensor([chunk.ids], device=device),
-            duration=chunk.frames,
-            steps=ask.steps,
-            cfg_strength=ask.guidance,
-            sway_sampling_coef=ask.sway,
-        )
-    found: Tensor = mel[0]
-    return found
 
 
 @contextlib.contextmanager

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-__all__ = ["HEAD_SIZE", "MELS", "Architecture"]
+from realtts.checkpoints.reading import supported, understood
+from realtts_f5.constants import MELS, SPECTRUM
 
-MELS = 100
-"""Bands of the mel spectrogram."""
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["COMPUTED", "HEAD_SIZE", "Architecture", "read_architecture"]
 
 HEAD_SIZE = 64
 """Width of an attention head, in every published configuration."""
+
+COMPUTED = ("rotary_embed.inv_freq",)
+"""Tensors that upstream stores though they follow from the sizes: a file may lack them."""
+
+_BACKBONES: dict[Any, Literal["dit", "unet"]] = {"DiT": "dit", "UNetT": "unet"}
+"""Upstream's classes."""
+
+_SUPPORTED = {
+    "dim_head": HEAD_SIZE,
+    "qk_norm": None,
+    "long_skip_connection": False,
+    "text_embedding_average_upsampling": False,
+    "skip_connect_type": "concat",
+}
+"""What the published networks have, none of them another."""
+
+_MISLABELLED = "F5TTS_v1_Small"
+"""Upstream's own file of it names the tokenizer "char"; its inference reads all text as pinyin nevertheless."""
 
 
 @dataclass(frozen=True)
@@ -43,3 +64,40 @@ class Architecture:
     conv_layers: int
     text_mask_padding: bool
     rotary_heads: int | None = None
+
+    def is_version_of(self, other: Architecture) -> bool:
+        """Whether both are of the same version; sizes are shown by tensors."""
+        mine, its = ((a.backbone, a.text_mask_padding, a.rotary_heads) for a in (self, other))
+        return mine == its
+
+
+def read_architecture(model: Mapping[str, Any], who: str) -> Architecture:
+    """Read what upstream's configuration file says.
+
+    Args:
+        model: Its part ``model``.
+        who: The file, for messages.
+
+    Raises:
+        CheckpointMismatch: An entry is missing or wrong, or is one that the published models have not.
+    """
+    with understood(who):
+        arch: Mapping[str, Any] = model["arch"]
+        supported(model.get("mel_spec") or {}, SPECTRUM)
+        supported(arch, _SUPPORTED)
+        if model.get("name") != _MISLABELLED:
+            supported(model, {"tokenizer": "pinyin"})
+        if model["backbone"] not in _BACKBONES:
+            raise ValueError(f"backbone is {model['backbone']!r}, only {' and '.join(_BACKBONES)} are supported")
+        heads = arch.get("pe_attn_head")
+        return Architecture(
+            backbone=_BACKBONES[model["backbone"]],
+            dim=int(arch["dim"]),
+            depth=int(arch["depth"]),
+            heads=int(arch["heads"]),
+            ff_mult=int(arch.get("ff_mult", 4)),
+            text_dim=int(arch.get("text_dim") or MELS),
+            conv_layers=int(arch.get("conv_layers", 0)),
+            text_mask_padding=bool(arch.get("text_mask_padding", True)),
+            rotary_heads=None if heads is None else int(heads),
+        )

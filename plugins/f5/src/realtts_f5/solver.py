@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.stages import Cancelled
+from realtts.stages import Cancelled, never
 from realtts_f5.network import Item
 
 if TYPE_CHECKING:
@@ -20,15 +20,10 @@ if TYPE_CHECKING:
     from realtts_f5.network import Given, Network
     from realtts_f5.solver_graphs import Graphs
 
-__all__ = ["Cancelled", "Item", "advance", "never", "solve", "total_frames"]
+__all__ = ["Item", "advance", "solve", "total_frames"]
 
 _LEAST_GUIDANCE = 1e-5
 """Below it upstream computes no unconditional row."""
-
-
-def never() -> bool:
-    """For calls that nobody can cancel."""
-    return False
 
 
 def total_frames(reference: int, characters: int, wanted: int) -> int:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import CudaGraphs, GraphRunner
+from realtts.accel.cuda_graph import CudaGraphs, GraphRunner, rounded_up
 from realtts.accel.latest import Latest
+from realtts_f5.constants import MELS
 from realtts_f5.layout import bucket_of
-from realtts_f5.sizes import MELS
 from realtts_f5.solver import advance
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Graphs:
             items: Of a request; empty ones are put beside them, up to a power of two.
             rows: 2 with guidance, else 1.
         """
-        key = bucket_of(max(item.frames for item in items)), _count_of(len(items)), rows
+        count = rounded_up(len(items), smallest=1, per_octave=1)
+        key = bucket_of(max(item.frames for item in items)), count, rows
         run = self._runs.get(key, lambda: Run(self, self._network, self._backend, key))
         run.fill(items)
         return run
@@ -116,8 +117,3 @@ class Run:
     def _work(self) -> None:
         assert self._step is not None
         advance(self._network, self._x, self._step, self._given, delta=self._delta, guidance=self._guidance)
-
-
-def _count_of(chunks: int) -> int:
-    """The number of chunks that so many are filled up to: 1, 2, 4, 8, 16."""
-    return 1 << (chunks - 1).bit_length()

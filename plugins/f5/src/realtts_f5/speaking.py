@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.accel.finite import check_output
 from realtts.accel.precision import name_of
-from realtts_f5.frontend import prepare
+from realtts.stages import Cancelled
 from realtts_f5.join import spoken
 from realtts_f5.mel import log_mel
-from realtts_f5.model import check_output, network_for
+from realtts_f5.model import asked, network_for
 from realtts_f5.noise import chunk_noise
 from realtts_f5.schedule import times
-from realtts_f5.solver import Cancelled, Item, solve
+from realtts_f5.solver import Item, solve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,12 +52,8 @@ class Job:
 
 def mel(context: Context, model: OptimizedModel, request: Request) -> Tensor:
     """The mel spectrogram of a request's first chunk, the recording's part included, float32 (frames, 100)."""
-    ask = _ask(context, model, request)
+    ask = asked(context, model, request)
     return _mels(context, model, [Job(0, ask, ask.chunks[0])], request.cancelled)[0]
-
-
-def _ask(context: Context, model: OptimizedModel, request: Request) -> Ask:
-    return prepare(context, model.vocabulary, request, cache=model.voices)
 
 
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
@@ -65,7 +62,7 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
     Of a request that is cancelled comes the first chunk of its text, if that is finished. Chunks are computed in the
     order of their lengths, so others may be finished before it.
     """
-    asks = [_ask(context, model, request) for request in requests]
+    asks = [asked(context, model, request) for request in requests]
     sounds: list[dict[int, NDArray[np.float32]]] = [{} for _ in requests]
     waiting = set(range(len(requests)))
     for group in _groups(context, [Job(row, ask, chunk) for row, ask in enumerate(asks) for chunk in ask.chunks]):
@@ -96,7 +93,7 @@ def _taken(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDAr
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
     """One request, one chunk after the other; on a GPU, which is ahead of the listener, ever more at once."""
-    ask = _ask(context, model, request)
+    ask = asked(context, model, request)
     waiting = [Job(0, ask, chunk) for chunk in ask.chunks]
     ready: dict[int, NDArray[np.float32]] = {}
     size = 1
@@ -161,7 +158,7 @@ def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelle
         found = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
         work.add(steps=ask.steps, flops=ask.steps * sum(network.flops(item.frames, rows) for item in items))
     for one in found:
-        check_output(model, one, network.dtype)
+        check_output(one, "f5", file=model.weights.model_file, exact=network.dtype == torch.float32)
     return found
 
 

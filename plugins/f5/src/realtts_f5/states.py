@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from realtts.accel.tensorfile import State
 
-__all__ = ["read_network"]
+__all__ = ["model_state"]
 
 _PREFIX = "ema_model."
 _COUNTERS = ("initted", "step", "update")
 _MEL = "mel_spec."
 
 
-def read_network(path: Path) -> Tensors:
+def model_state(path: Path) -> Tensors:
     """The network's tensors of a checkpoint of upstream's training, by upstream's names below ``ema_model.``.
 
     What upstream drops is dropped: counters of the training, and the mel spectrogram's filters in old files.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import InvalidOption
+from realtts.testing.weights import new_checkpoint
 from realtts_f5 import speaking
 from realtts_f5.checkpoint import SIZES, write_checkpoint
 from realtts_f5.configurations import CONFIGURATIONS
-from realtts_f5.plain import PlainModel, ask_of, mel_of
+from realtts_f5.plain import PlainModel, asked
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -50,14 +51,8 @@ def write_random_checkpoint(
         InvalidOption: An unknown size, model or suffix.
         MissingExtra: f5-tts, whose networks say which tensors there are, is not installed.
     """
-    allowed = {"size": (size, SIZES), "model": (model, CONFIGURATIONS), "suffix": (suffix, (".safetensors", ".pt"))}
-    for name, (value, choices) in allowed.items():
-        if value not in choices:
-            raise InvalidOption(
-                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(choices)}"
-            )
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    suffixes = (suffix, (".safetensors", ".pt"))
+    folder = new_checkpoint(path, size=(size, SIZES), model=(model, CONFIGURATIONS), suffix=suffixes)
     write_checkpoint(folder, size, seed, model=model, suffix=suffix)
 
 
@@ -76,7 +71,10 @@ def teacher_forced(
         tokens: Not used: the model has none.
     """
     if isinstance(model, PlainModel):
-        assert model.parts is not None, "used after unload"
-        ask = ask_of(context, model.parts, request)
-        return mel_of(context, model.parts, ask, ask.chunks[0], request.cancelled).float().cpu().numpy()
-    return speaking.mel(context, model, request).cpu().numpy()
+        assert model.networks is not None, "used after unload"
+        ask = asked(context, model, request)
+        found = model.networks.mel(ask, ask.chunks[0], request.cancelled)
+    else:
+        found = speaking.mel(context, model, request)
+    values: NDArray[np.float32] = found.cpu().numpy()
+    return values

@@ -14,24 +14,39 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-import threading
-import types
-import warnings
 from typing import TYPE_CHECKING, Any
 
-from realtts.accel.torchaudio_import import usable_torchaudio
-from realtts.errors import MissingExtra
+from realtts.accel.packages import Package, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_upstream", "module", "quiet"]
-
-_lock = threading.Lock()
+__all__ = ["load_upstream", "module"]
 
 _TRAINER = "f5_tts.model.trainer"
 _STAND_INS = {_TRAINER: {"Trainer": None}, "librosa": {}, "librosa.filters": {"mel": None}}
 """What is not wanted of an import, and the names in it that are asked for."""
+
+
+@contextlib.contextmanager
+def _without() -> Iterator[None]:
+    """Inside, what is not wanted can be imported and is empty; whoever wants the trainer later gets the real one."""
+    left_out = _TRAINER not in sys.modules
+    try:
+        with stand_ins(_STAND_INS):
+            yield
+    finally:
+        if left_out and "f5_tts.model" in sys.modules:
+            _trainer_on_demand(sys.modules["f5_tts.model"])
+
+
+module = Package(
+    "f5",
+    fix="install f5-tts with what it needs: realtts-f5's README says how",
+    around=_without,
+    torchaudio=True,
+).module
+"""A module of f5-tts or of what it brings; `realtts.accel.packages.Package.module`."""
 
 
 def load_upstream() -> None:
@@ -42,53 +57,6 @@ def load_upstream() -> None:
     """
     for name in ("f5_tts.model.cfm", "vocos.models", "vocos.heads"):
         module(name)
-
-
-def module(name: str) -> Any:
-    """A module of f5-tts or of what it brings.
-
-    Raises:
-        MissingExtra: It is not installed, or something that it needs.
-    """
-    with _lock:
-        if name in sys.modules:
-            return sys.modules[name]
-        usable_torchaudio()
-        try:
-            with _stand_ins(), quiet():
-                found = importlib.import_module(name)
-        except ImportError as error:
-            raise MissingExtra(
-                f"{error.name or name} cannot be imported: {error}", who="f5",
-                fix="install f5-tts with what it needs: realtts-f5's README says how",
-            ) from error  # fmt: skip
-        return found
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, warnings that are upstream's own affair do not reach the user."""
-    with warnings.catch_warnings():
-        for kind in (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning, RuntimeWarning):
-            warnings.simplefilter("ignore", kind)
-        yield
-
-
-@contextlib.contextmanager
-def _stand_ins() -> Iterator[None]:
-    """Inside, what is not wanted can be imported and is empty; what was imported before stays."""
-    placed = {name: content for name, content in _STAND_INS.items() if name not in sys.modules}
-    for name, content in placed.items():
-        stand_in = types.ModuleType(name)
-        vars(stand_in).update(content, __path__=[])
-        sys.modules[name] = stand_in
-    try:
-        yield
-    finally:
-        for name in placed:
-            sys.modules.pop(name, None)
-        if _TRAINER in placed and "f5_tts.model" in sys.modules:
-            _trainer_on_demand(sys.modules["f5_tts.model"])
 
 
 def _trainer_on_demand(package: Any) -> None:

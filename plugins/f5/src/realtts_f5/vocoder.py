@@ -6,29 +6,26 @@ Weights keep upstream's names (``backbone.*``, ``head.*``); the class is fixed, 
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
 from realtts.accel.dense import linear
-from realtts.accel.state_reader import StateReader
+from realtts.accel.state_reader import StateReader, children
 from realtts.accel.tensorfile import shapes_of
-from realtts_f5.mel import HOP, RATE
-from realtts_f5.sizes import MELS
+from realtts_f5.constants import FFT, HOP, MELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-__all__ = ["HOP", "RATE", "Vocoder"]
+__all__ = ["Vocoder"]
 
 _KERNEL = 7
-_FFT = 1024
 _LOUDEST = 1e2
-_LAYER = re.compile(r"backbone\.convnext\.(\d+)\.")
+_LAYERS = "backbone.convnext."
 
 
 class Vocoder:
@@ -47,14 +44,13 @@ class Vocoder:
         dim = len(embedding)
         self._embed = embedding, weights.take("backbone.embed.bias", dim)
         self._norm = weights.both("backbone.norm", dim)
-        layers = {int(match[1]) for match in map(_LAYER.match, state) if match}
-        self._blocks = [_Block(weights, f"backbone.convnext.{n}.", dim) for n in range(len(layers))]
+        self._blocks = [_Block(weights, f"{_LAYERS}{n}.", dim) for n in range(children(state, _LAYERS))]
         self._last = weights.both("backbone.final_layer_norm", dim)
-        self._out = weights.both("head.out", _FFT + 2, dim)
+        self._out = weights.both("head.out", FFT + 2, dim)
         shapes = [shape for shape in shapes_of(state).values() if len(shape) > 1]
         self._products = sum(math.prod(shape) for shape in shapes)
         stored = "head.istft.window" in state  # it follows from its size, so that files may leave it out
-        self._window = weights.take("head.istft.window", _FFT) if stored else torch.hann_window(_FFT, device=device)
+        self._window = weights.take("head.istft.window", FFT) if stored else torch.hann_window(FFT, device=device)
         for part in ("backbone.", "head."):
             weights.finish(part)
 
@@ -79,7 +75,7 @@ class Vocoder:
     @property
     def context(self) -> int:
         """Frames on either side on which a frame's samples depend, the overlap of its windows included."""
-        return (_KERNEL // 2) * (1 + len(self._blocks)) + _FFT // HOP // 2
+        return (_KERNEL // 2) * (1 + len(self._blocks)) + FFT // HOP // 2
 
     @torch.inference_mode()
     def samples(self, mel: Tensor) -> Tensor:
@@ -98,7 +94,7 @@ class Vocoder:
         x = linear(functional.layer_norm(x, x.shape[1:], *self._last, eps=1e-6), *self._out)
         size, phase = x.T.chunk(2)
         spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
-        found: Tensor = torch.istft(spectrum, _FFT, HOP, _FFT, self._window, center=True)
+        found: Tensor = torch.istft(spectrum, FFT, HOP, FFT, self._window, center=True)
         return found
 
 

@@ -15,10 +15,13 @@ import numpy as np
 import torch
 
 from realtts import audio
+from realtts.accel.upstream import quiet
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.speech import Voice, VoiceInfo
+from realtts.voices.cache import voice_key
+from realtts_f5.constants import HOP, RATE
 from realtts_f5.transcribe import transcribed
-from realtts_f5.upstream import module, quiet
+from realtts_f5.upstream import module
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,13 +33,7 @@ if TYPE_CHECKING:
 
     Voices = VoiceCache | DiskVoiceCache
 
-__all__ = ["BUILTIN", "HOP", "RATE", "Reference", "ended", "listed", "prepared", "reference_of"]
-
-RATE = 24_000
-"""Hz of the networks and of the speech."""
-
-HOP = 256
-"""Samples of a frame of the mel spectrogram."""
+__all__ = ["BUILTIN", "Reference", "ended", "listed", "prepared", "reference_of"]
 
 BUILTIN = "default"
 """Id of the voice that speaks where none is given."""
@@ -106,17 +103,17 @@ def reference_of(cache: Voices, request: Request, options: F5Options) -> Referen
 
     # As dictionaries of arrays, which a cache on disk can keep.
     def clip() -> tuple[NDArray[np.float32], int]:
-        kept = cache.get_or_compute(f"f5/clipped/{voice.digest}", lambda: _kept(voice))
+        kept = cache.get_or_compute(voice_key(voice, "f5/clipped"), lambda: _kept(voice))
         return kept["samples"], int(kept["rate"])
 
     text = voice.text or ""
     if not text.strip():
         text = cache.get_or_compute(
-            f"f5/words/{voice.digest}/{options.asr_model}/{request.language}",
+            voice_key(voice, "f5/words", options.asr_model, request.language),
             lambda: transcribed(*clip(), voice.name, options.asr_model, request.language),
         )
     found = cache.get_or_compute(
-        f"f5/prepared/{voice.digest}/{options.target_rms!r}", lambda: prepared(*clip(), options.target_rms)
+        voice_key(voice, "f5/prepared", options.target_rms), lambda: prepared(*clip(), options.target_rms)
     )
     return Reference(found["samples"], ended(text), float(found["seconds"]), float(found["gain"]))
 

@@ -1,20 +1,24 @@
 """Qwen3-TTS as a provider of realtts: Base clones, CustomVoice has speakers, VoiceDesign is told what voice.
 
-- `frontend`, `text`, `languages`, `options`: from a request to ids, sampling parameters and limits
-- `voices`: from a recording to what the networks take of a voice
-- `files`, `sizes`, `shapes`, `loading`: from a checkpoint's files to tensors, checked by name
-- `upstream`, `building`, `reference`, `plain`: the plain variant, qwen-tts itself where it is installed; else `own`
-- `optimized`, `engine`, `runaway`: the optimized variant
-- `network`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the talker and its code predictor, on the toolkit
-- `codec` with `codec_*`, `encoder` with `encoder_*`, `speaker`, `mel`: the codec and the speaker encoder
-- `testing`, `checkpoint`, `configurations`, `vocabulary`: random weights in upstream's files
-
+- the request: `options`, `languages`; `text`: text to tokens; `frontend`, `utterance`: a request as an Ask, in the
+  model's terms; `voices`: speakers, and a recording to what the networks take of it
+- the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `constants`, `loading`: from its files to tensors,
+  checked by name
+- plain: `upstream`, `building`, `reference`: qwen-tts itself; `own`: our networks, where it is not installed; `plain`
+- optimized: `model`; `network`, `assembly`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the talker and its
+  code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`, `codec_state`,
+  `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker encoder;
+  `engine`, `runaway`: all of them, for requests that are spoken together; `speaking`, `optimized`: requests to chunks,
+  and the hooks
+- for tools: `testing`, `replay`: what they ask; `checkpoint`, `vocabulary`: random weights in upstream's files
 """
 
 from __future__ import annotations
 
 from realtts.spec import Checkpoint, Environment, ProviderSpec
-from realtts_qwen3.files import FILES, MODELS
+from realtts_qwen3.configurations import CONFIGURATIONS
+from realtts_qwen3.constants import RATE
+from realtts_qwen3.files import FILES
 from realtts_qwen3.languages import LANGUAGES
 
 __all__ = ["spec"]
@@ -22,14 +26,21 @@ __all__ = ["spec"]
 spec = ProviderSpec(
     name="qwen3",
     summary="Qwen3-TTS by Alibaba: nine speakers, voices by description, cloning from seconds, ten languages",
-    sample_rates=(24_000,),
+    sample_rates=(RATE,),
     plain="realtts_qwen3.plain:Plain",
     optimized="realtts_qwen3.optimized:Optimized",
     options="realtts_qwen3.options:Qwen3Options",
     capabilities=frozenset({"clone", "voices", "instruct", "streaming"}),
     languages=LANGUAGES,
     checkpoints=tuple(
-        Checkpoint(name, source=hub_id, licence="Apache-2.0", files=FILES) for name, hub_id in MODELS.items()
+        Checkpoint(
+            configuration.name,
+            source=configuration.source,
+            size_bytes=configuration.size_bytes,
+            licence=configuration.licence,
+            files=FILES,
+        )
+        for configuration in CONFIGURATIONS.values()
     ),
     licence="MIT",
     devices=("cuda", "mps", "cpu"),

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import Unfilled, fill
-from realtts_qwen3.upstream import module, quiet
+from realtts.accel.upstream import Unfilled, fill, quiet
+from realtts_qwen3.upstream import module
 
 if TYPE_CHECKING:
     from realtts_qwen3.loading import Weights

@@ -5,21 +5,20 @@ Weights are drawn such that activations keep about the size that a trained model
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
 
+from realtts.testing.weights import write_json
 from realtts_qwen3.configurations import FIRST_SPECIAL, codec_config, generation_config, model_config
-from realtts_qwen3.files import CODEC, WEIGHTS
+from realtts_qwen3.files import CODEC, CODEC_CONFIG, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
 from realtts_qwen3.sizes import read_codec_sizes, read_sizes
 from realtts_qwen3.vocabulary import write_vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from torch import Tensor
 
@@ -46,11 +45,11 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     tokens = write_vocabulary(path, FIRST_SPECIAL[size])
     (path / CODEC).parent.mkdir(exist_ok=True)
     config, codec = model_config(model, size, tokens), codec_config(size)
-    _write_json(path / "config.json", config)
-    _write_json(path / "generation_config.json", generation_config())
-    _write_json(path / "preprocessor_config.json", {"padding_side": "left", "processor_class": "Qwen3TTSProcessor"})
-    _write_json(path / CODEC.replace("model.safetensors", "config.json"), codec)
-    _write_json(path / CODEC.replace("model.safetensors", "preprocessor_config.json"), _FEATURES)
+    write_json(path / "config.json", config)
+    write_json(path / "generation_config.json", generation_config())
+    write_json(path / "preprocessor_config.json", {"padding_side": "left", "processor_class": "Qwen3TTSProcessor"})
+    write_json(path / CODEC_CONFIG, codec)
+    write_json((path / CODEC).with_name("preprocessor_config.json"), _FEATURES)
     sizes = read_sizes(config)
     depth = {"talker.model.": sizes.talker.layers, "talker.code_predictor.": sizes.predictor.layers}
     state: dict[str, Tensor] = {}
@@ -134,10 +133,6 @@ def _fan_in(name: str, shape: tuple[int, ...]) -> float:
     if name.startswith("decoder.decoder.") and parts[3] == "block" and parts[4] == "1":
         return 2 * shape[0]  # transposed, and two taps of the kernel meet
     return torch.Size(shape[1:]).numel()
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 _FEATURES = {

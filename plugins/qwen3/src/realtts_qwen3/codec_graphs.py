@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import GraphRunner
+from realtts.accel.cuda_graph import GraphRunner, powers_of_two
 from realtts.accel.latest import Latest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
@@ -64,7 +62,7 @@ class _Fixed:
         self._state.copy_(state)
         rate = self._body.samples_per_frame
         samples = self._out.new_empty(len(codes), codes.shape[1] * rate)
-        for begin, frames in _powers(codes.shape[1]):
+        for begin, frames in powers_of_two(codes.shape[1], most=_MOST):
             self._codes[:, :frames] = codes[:, begin : begin + frames]
             self._runner.run(frames, lambda frames=frames: self._work(frames))  # type: ignore[misc]
             samples[:, begin * rate : (begin + frames) * rate] = self._out[:, : frames * rate]
@@ -74,13 +72,3 @@ class _Fixed:
     def _work(self, frames: int) -> None:
         samples = self._body(self._codes[:, :frames], self._state)
         self._out[:, : samples.shape[1]] = samples
-
-
-def _powers(frames: int) -> Iterator[tuple[int, int]]:
-    """Where each piece begins and how long it is, longest first."""
-    begin, size = 0, _MOST
-    while begin < frames:
-        while size > frames - begin:
-            size //= 2
-        yield begin, size
-        begin += size

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.linear import Dense
+from realtts.accel.positions import frequencies, rotated, turning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,8 +44,7 @@ class WindowedTransformer:
             _Layer(config, tensors, f"{name}.layers.{n}", layout, dtype) for n in range(config["num_hidden_layers"])
         ]
         self._norm = tensors.take(f"{name}.norm.weight", width)
-        half = torch.arange(0, config["head_dim"], 2, dtype=torch.int64, device=self._norm.device).float()
-        self._rates = 1.0 / (float(config["rope_theta"]) ** (half / config["head_dim"]))
+        self._rates = frequencies(float(config["rope_theta"]), config["head_dim"], self._norm.device)
 
     def __call__(self, x: Tensor, state: Sequence[Tensor], past: Tensor) -> Tensor:
         """(rows, frames, latent) to float32 of the same shape.
@@ -56,9 +56,7 @@ class WindowedTransformer:
         """
         frames = x.shape[1]
         since = torch.arange(frames, device=x.device)
-        angles = (past[:, None] + since)[..., None].float() * self._rates
-        angles = torch.cat([angles, angles], 2)[:, :, None]
-        turn = angles.cos(), angles.sin()
+        turn = turning((past[:, None] + since)[..., None, None].float() * self._rates)
         mask = self._mask(since, past)
         x = self._in(x).float()
         for layer in self._layers:
@@ -117,7 +115,7 @@ class _Layer:
         heads = self._heads, self._pairs, self._pairs
         qkv = self._qkv(h).view(rows, frames, sum(heads), self._width)
         q, k, v = qkv.split(heads, 2)
-        q, k = _turned(q, *turn), _turned(k, *turn)
+        q, k = (rotated(part.float(), *turn).to(part.dtype) for part in (q, k))
         k, v = _joined(state[self._keys], k), _joined(state[self._values], v)
         mixed = functional.scaled_dot_product_attention(
             q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), mask, enable_gqa=self._heads != self._pairs
@@ -131,9 +129,3 @@ def _joined(kept: Tensor, new: Tensor) -> Tensor:
     joined = torch.cat([kept, new.flatten(2)], 1)
     kept.copy_(joined[:, frames:])
     return joined.view(*joined.shape[:2], *new.shape[2:])
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, halves paired; angles are (rows, frames, 1, width)."""
-    first, second = x.float().chunk(2, 3)
-    return (x * cos + torch.cat([-second, first], 3) * sin).to(x.dtype)

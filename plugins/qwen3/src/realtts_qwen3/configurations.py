@@ -1,15 +1,48 @@
-"""The contents of upstream's configuration files, at full size and tiny, for random checkpoints."""
+"""The published models by name, and what their configuration files say. Imports nothing heavy: the spec reads it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from realtts_qwen3.files import MODELS
-
-__all__ = ["FIRST_SPECIAL", "codec_config", "generation_config", "model_config"]
+__all__ = ["CONFIGURATIONS", "FIRST_SPECIAL", "Configuration", "codec_config", "generation_config", "model_config"]
 
 FIRST_SPECIAL = {"full": 151643, "tiny": 400}
 """Id of ``<|endoftext|>``; the other special tokens follow."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A model that was trained and published.
+
+    Attributes:
+        name: Ours, as in ``model="0.6b-base"``.
+        source: Hub id.
+        scale: ``"0.6b"`` or ``"1.7b"``.
+        kind: As in its ``config.json``: ``"base"``, ``"custom_voice"`` or ``"voice_design"``.
+        licence: Of the weights.
+        size_bytes: Of the weights' files, about; None: unknown.
+    """
+
+    name: str
+    source: str
+    scale: str
+    kind: str
+    licence: str = "Apache-2.0"
+    size_bytes: int | None = None
+
+
+CONFIGURATIONS = {
+    configuration.name: configuration
+    for configuration in (
+        Configuration("0.6b-custom-voice", "Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice", "0.6b", "custom_voice"),
+        Configuration("0.6b-base", "Qwen/Qwen3-TTS-12Hz-0.6B-Base", "0.6b", "base"),
+        Configuration("1.7b-base", "Qwen/Qwen3-TTS-12Hz-1.7B-Base", "1.7b", "base"),
+        Configuration("1.7b-custom-voice", "Qwen/Qwen3-TTS-12Hz-1.7B-CustomVoice", "1.7b", "custom_voice"),
+        Configuration("1.7b-voice-design", "Qwen/Qwen3-TTS-12Hz-1.7B-VoiceDesign", "1.7b", "voice_design"),
+    )
+}
+"""By name; the first is the default, and speaks without a recording."""
 
 _LANGUAGES = {
     "chinese": 2055, "english": 2050, "german": 2053, "italian": 2070, "portuguese": 2071, "spanish": 2054,
@@ -33,16 +66,14 @@ _WIDTHS = {
 
 
 def model_config(model: str, size: str, tokens: dict[str, int]) -> dict[str, Any]:
-    """``config.json``.
+    """``config.json``, such as random checkpoints have.
 
     Args:
-        model: Name of a checkpoint, of `realtts_qwen3.files.MODELS`.
+        model: One of `CONFIGURATIONS`.
         size: ``"full"`` or ``"tiny"``; a tiny 1.7B, too, has a projection before its code predictor.
         tokens: Of the vocabulary.
     """
-    assert model in MODELS
-    scale, _, kind = model.partition("-")
-    kind = kind.replace("-", "_")
+    scale, kind = CONFIGURATIONS[model].scale, CONFIGURATIONS[model].kind
     config: dict[str, Any] = {
         "architectures": ["Qwen3TTSForConditionalGeneration"],
         "model_type": "qwen3_tts",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.positions import frequencies, rotated, turning
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -30,15 +32,11 @@ class Transformer:
         self._layers = [
             _Layer(config, tensors, f"encoder_transformer.layers.{n}") for n in range(config["num_hidden_layers"])
         ]
-        width = config["head_dim"]
-        half = torch.arange(0, width, 2, dtype=torch.int64).float()
-        self._rates = 1.0 / (float(config["rope_theta"]) ** (half / width))
+        self._rates = frequencies(float(config["rope_theta"]), config["head_dim"])
 
     def __call__(self, x: Tensor) -> Tensor:
         """(1, frames, hidden) to the same."""
-        angles = torch.arange(x.shape[1], device=x.device).float()[:, None] * self._rates.to(x.device)
-        angles = torch.cat([angles, angles], 1)
-        turn = angles.cos(), angles.sin()
+        turn = turning(torch.arange(x.shape[1], device=x.device).float()[:, None] * self._rates.to(x.device))
         for layer in self._layers:
             x = layer(x, turn)
         return x
@@ -71,12 +69,6 @@ class _Layer:
     def _attended(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         q, k, v = (functional.linear(x, *layer).unflatten(2, (-1, self._width)).transpose(1, 2) for layer in self._qkv)
         mixed = functional.scaled_dot_product_attention(
-            _turned(q, *turn), _turned(k, *turn), v, is_causal=True, enable_gqa=self._grouped
+            rotated(q, *turn), rotated(k, *turn), v, is_causal=True, enable_gqa=self._grouped
         )
         return functional.linear(mixed.transpose(1, 2).flatten(2), *self._out)
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions, halves paired."""
-    first, second = x.chunk(2, 3)
-    return x * cos + torch.cat([-second, first], 3) * sin

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts import stages
+from realtts.accel.decoder import look_of
 from realtts.accel.precision import name_of
+from realtts.accel.rungs import decoder_details
 from realtts_qwen3.codec import CodecDecoder, CodecState
-from realtts_qwen3.network import Talker
+from realtts_qwen3.constants import RATE
+from realtts_qwen3.network import LOOK, Talker
 from realtts_qwen3.runaway import Watch
-from realtts_qwen3.voices import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -30,12 +32,9 @@ if TYPE_CHECKING:
     from realtts.stages import Work
     from realtts_qwen3.frames import FrameLoop, Frames
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.prompt import Utterance
+    from realtts_qwen3.utterance import Utterance
 
 __all__ = ["Engine", "Job", "Spoken", "growing"]
-
-_LOOK = 4
-"""Frames between two looks at a device that computes behind the host; on the CPU a look costs nothing."""
 
 _WHOLE = 16
 """Frames that are decoded at once where nobody listens: what pays, and a second in which silence is not seen yet."""
@@ -127,20 +126,14 @@ class Engine:
             weights.codec.decoder, weights.states.decoder, device=device, dtype=dtype, backend=backend
         )
         turns.add("codec", self.decoder)
-        self._look = 1 if device == "cpu" else _LOOK
+        self._look = look_of(device, LOOK)
         self._graphs = backend is not None
 
     @property
     def details(self) -> dict[str, object]:
         """For the status."""
-        decoder = self.talker.decoder
-        return {
-            "weights": decoder.precision.weights,
-            "kernel": decoder.kernel.name,
-            "kv_dtype": name_of(decoder.kv_dtype),
-            "codec_dtype": name_of(self.decoder.dtype),
-            "cuda_graphs": self._graphs,
-        }
+        details = decoder_details(self.talker.decoder, graphs=self._graphs)
+        return {**details, "codec_dtype": name_of(self.decoder.dtype)}
 
     def warm_up(self, utterance: Utterance) -> Tensor:
         """Draw an utterance and decode pieces of all sizes that have graphs; returns samples to be looked at."""
@@ -162,7 +155,7 @@ class Engine:
         """
         rows = {index: self._row(job) for index, job in enumerate(jobs)}
         try:
-            with stages.timed(context, "talker") as work:
+            with stages.timed(context, "talker", dtype=self.talker.decoder.precision.products) as work:
                 loop = self._begun(rows, work)
                 for found in self.turns.each("talker", self._frames(loop, work)):
                     for index in [index for index, row in rows.items() if row.cancelled()]:

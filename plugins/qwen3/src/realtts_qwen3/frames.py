@@ -6,16 +6,16 @@ and the host only learns every few frames what was drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.decoder import Buckets, DecodeLoop, Prompt
-from realtts.accel.sampling import SamplingParams
 from realtts_qwen3.noise import SharedNoise
 from realtts_qwen3.predictor import Drawing
 from realtts_qwen3.prompt import padded
+from realtts_qwen3.utterance import first_params, other_params
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from realtts.accel.decoder import Block, Decoder
     from realtts.accel.sampling import SamplingRecipe
     from realtts_qwen3.predictor import CodePredictor
-    from realtts_qwen3.prompt import Layout, Utterance
+    from realtts_qwen3.prompt import Layout
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["FrameLoop", "Frames", "first_params", "other_params"]
-
-_LEAST_TOKENS = 2
-"""Upstream's ``min_new_tokens``."""
+__all__ = ["FrameLoop", "Frames"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ class FrameLoop:
         streams: Number of streams.
         cap: Slots of the talker's cache: prompt and frames together.
         backend: Captures each frame as a graph; None runs eagerly.
-        check_every: Frames between two looks at the device.
     """
 
     def __init__(
@@ -73,7 +70,6 @@ class FrameLoop:
         streams: int,
         cap: int,
         backend: GraphBackend | None,
-        check_every: int,
     ) -> None:
         device, width = talker.device, talker.config.hidden_size
         noises = SharedNoise.pair(streams, device)
@@ -95,7 +91,6 @@ class FrameLoop:
             cap=cap,
             row_state={"predictor broken": self._draw.sampler.broken},
             backend=backend,
-            check_every=check_every,
             noise=noises[0],
             outputs=self._codes,
             structure=self._structure,
@@ -186,21 +181,3 @@ class FrameLoop:
         ends = [min(given, most) - seen for given, most in zip(self._given, self._most, strict=True)]
         codes = tuple(columns[: max(0, end)] for columns, end in zip(block.outputs, ends, strict=True))
         return Frames(codes, block.finished, block.stopped)
-
-
-def first_params(utterance: Utterance) -> SamplingParams:
-    """How the talker draws."""
-    least = utterance.most + 1 if utterance.forced else _LEAST_TOKENS
-    return replace(_effective(utterance.talker), min_new_tokens=least)
-
-
-def other_params(utterance: Utterance) -> SamplingParams:
-    """How the code predictor draws."""
-    return _effective(utterance.predictor)
-
-
-def _effective(params: SamplingParams) -> SamplingParams:
-    """Without what has no effect on the most probable code, as upstream leaves it out."""
-    if not params.greedy:
-        return params
-    return SamplingParams(greedy=True, repetition_penalty=params.repetition_penalty)

@@ -5,40 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realtts.accel.sampling import SamplingParams
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, VoiceUnsupported, closest
 from realtts.speech import Voice
+from realtts.text import most_seconds
+from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.prompt import Utterance
+from realtts_qwen3.utterance import DEFAULTS, MOST, Utterance, params_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from realtts.accel.sampling import SamplingParams
     from realtts.context import Context
     from realtts.speech import Request
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.voices import VoicePrompt
 
-__all__ = ["DEFAULTS", "FRAMES_PER_SECOND", "MOST_FRAMES", "Ask", "prepare", "utterance_of"]
-
-FRAMES_PER_SECOND = 12.5
-
-MOST_FRAMES = 8191
-"""What upstream's checkpoints allow: 8192 tokens, of which the last never becomes a frame."""
-
-LEAST_FRAMES = 2
-"""Frames before the end may come; upstream's ``min_new_tokens``."""
-
-DEFAULTS: Mapping[str, Any] = {
-    "do_sample": True, "temperature": 0.9, "top_k": 50, "top_p": 1.0, "repetition_penalty": 1.05,
-    "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_k": 50, "subtalker_top_p": 1.0,
-}  # fmt: skip
-"""What upstream takes where neither the caller nor ``generation_config.json`` says something."""
-
-_DENSE = ("ja", "ko", "zh")
-"""Languages that write a syllable or more with one character."""
+__all__ = ["Ask", "prepare", "utterance_of"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +31,6 @@ class Ask:
     """A request in the model's terms.
 
     Attributes:
-        kind: Of the model.
         role: Ids before the text.
         text: Ids of the text alone.
         language: Id of the language or dialect in the talker's vocabulary; None: the model finds it out.
@@ -66,7 +50,6 @@ class Ask:
         warnings: For the user.
     """
 
-    kind: str
     role: tuple[int, ...]
     text: tuple[int, ...]
     language: int | None
@@ -100,16 +83,15 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         VoiceNotFound: It has no such speaker.
         InvalidOption: Options that this kind of model has not, or that contradict the voice.
     """
-    options = request.options if isinstance(request.options, Qwen3Options) else Qwen3Options()
+    options = Qwen3Options.of(request)
     sizes, reader = weights.sizes, weights.reader
     voice = _recording(sizes, request.voice)
     name = _speaker(sizes, request.voice, options.speaker)
     forced = context.forced_tokens(request.text)
     instruct, warned = _instruct(sizes, options)
     words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
-    chosen = _chosen(weights.defaults, options)
+    talker, predictor = params_of(_chosen(weights.defaults, options))
     return Ask(
-        kind=sizes.kind,
         role=reader.role,
         text=reader.ids(request.text),
         language=_language(sizes, request.language, name),
@@ -119,23 +101,16 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         instruct=reader.instruction(instruct),
         # Upstream's defaults of its three calls.
         non_streaming=voice is None if options.non_streaming_mode is None else options.non_streaming_mode,
-        talker=SamplingParams(
-            temperature=chosen["temperature"], top_k=chosen["top_k"], top_p=chosen["top_p"],
-            repetition_penalty=chosen["repetition_penalty"], min_new_tokens=LEAST_FRAMES,
-            greedy=not chosen["do_sample"],
-        ),
-        predictor=SamplingParams(
-            temperature=chosen["subtalker_temperature"], top_k=chosen["subtalker_top_k"],
-            top_p=chosen["subtalker_top_p"], greedy=not chosen["subtalker_dosample"],
-        ),
-        most=min(_cap(request, options) if forced is None else forced, MOST_FRAMES),
+        talker=talker,
+        predictor=predictor,
+        most=min(_cap(request, options) if forced is None else forced, MOST),
         forced=forced is not None,
         seed=request.seed,
         chunk_frames=options.chunk_frames,
         chunk_growth=options.chunk_growth,
         max_chunk_frames=options.max_chunk_frames,
         warnings=warned,
-    )  # fmt: skip
+    )
 
 
 def utterance_of(ask: Ask, prompt: VoicePrompt | None) -> Utterance:
@@ -230,19 +205,14 @@ def _instruct(sizes: Sizes, options: Qwen3Options) -> tuple[str | None, tuple[st
 def _chosen(defaults: Mapping[str, Any], options: Qwen3Options) -> dict[str, Any]:
     """What was given, else the checkpoint's, else upstream's."""
     given = {name: getattr(options, name) for name in DEFAULTS}
-    return {
-        name: value if value is not None else defaults.get(name, DEFAULTS[name]) for name, value in given.items()
-    }  # fmt: skip
+    return {name: value if value is not None else defaults.get(name, DEFAULTS[name]) for name, value in given.items()}
 
 
 def _cap(request: Request, options: Qwen3Options) -> int:
-    """Frames that a text can need: 2.5 s, and three times the length that ordinary speech has.
+    """Frames that a text can need.
 
     Once in some hundred requests the model never draws the end, and goes on up to the limit.
     """
     if options.max_new_tokens is not None:
         return options.max_new_tokens - 1
-    dense = (request.language or "").partition("-")[0] in _DENSE
-    if request.language is None:  # the text tells: these scripts lie behind the others
-        dense = 2 * sum(char >= "\u2e80" for char in request.text) > len(request.text)
-    return round(FRAMES_PER_SECOND * (2.5 + (0.5 if dense else 0.2) * len(request.text)))
+    return round(FRAMES_PER_SECOND * most_seconds(request.text, request.language))

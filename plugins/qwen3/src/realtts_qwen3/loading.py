@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, Tensors
-from realtts.checkpoints.reading import mismatch, read_json
+from realtts.checkpoints.reading import check_shapes, read_json
 from realtts.errors import CheckpointMissing
-from realtts_qwen3.files import CODEC, FILES, WEIGHTS
+from realtts_qwen3.files import CODEC, CODEC_CONFIG, FILES, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
 from realtts_qwen3.sizes import read_codec_sizes, read_sizes
 from realtts_qwen3.text import TextReader
@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     from realtts.spec import Checkpoint
     from realtts_qwen3.sizes import CodecSizes, Sizes
 
-__all__ = ["States", "Weights", "fetch", "open_checkpoint"]
+__all__ = ["Found", "States", "Weights", "fetch", "open_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a model.
+
+    Attributes:
+        files: Of the checkpoint, the codec's among them. What it is of, its ``config.json`` says.
+    """
+
+    files: Files
 
 
 @dataclass(frozen=True)
@@ -48,8 +59,7 @@ class Weights:
     """A checkpoint, opened.
 
     Attributes:
-        files: Its files.
-        sizes: Of the model.
+        sizes: Of the model, its speakers among them.
         codec: Of the codec.
         defaults: ``generation_config.json``.
         states: Its tensors.
@@ -57,7 +67,6 @@ class Weights:
         identity: What changes when its weights do, for keys of what is computed with them.
     """
 
-    files: Files
     sizes: Sizes
     codec: CodecSizes
     defaults: Mapping[str, Any]
@@ -66,52 +75,48 @@ class Weights:
     identity: str
 
 
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Files:
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
     """The files of a checkpoint, downloaded where they must be.
+
+    Args:
+        checkpoint: ``context.checkpoint``.
+        report: ``context.report``.
 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`.
     """
     if checkpoint is None:
         raise CheckpointMissing("no checkpoint was chosen", who="qwen3", fix="give model=, or leave it out")
-    return checkpoints.fetch(checkpoint, FILES, report=report)
+    return Found(checkpoints.fetch(checkpoint, FILES, report=report))
 
 
-def open_checkpoint(files: Files) -> Weights:
+def open_checkpoint(found: Found) -> Weights:
     """Read what is small, and check that every tensor is there, in its shape, and none besides.
 
     Args:
-        files: From `fetch`.
+        found: From `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
     """
-    identity = files.identity(WEIGHTS, CODEC)
+    files, identity = found.files, found.files.identity(WEIGHTS, CODEC)
     sizes = read_sizes(read_json(files["config.json"]))
-    codec = read_codec_sizes(read_json(files["speech_tokenizer/config.json"]))
-    reader = TextReader(files, sizes)
+    codec = read_codec_sizes(read_json(files[CODEC_CONFIG]))
     model, sound = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
-    _check(model, model_shapes(sizes), WEIGHTS)
-    _check(sound, codec_shapes(codec), CODEC)
+    check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}")
+    check_shapes(sound.shapes, codec_shapes(codec), f"file {CODEC!r}")
     states = States(
         talker=Tensors(model, "talker."),
         speaker_encoder=Tensors(model, "speaker_encoder.") if sizes.speaker_encoder is not None else None,
         decoder=Tensors(sound, "decoder."),
         encoder=Tensors(sound, "encoder."),
     )
-    defaults = MappingProxyType(read_json(files["generation_config.json"]))
-    return Weights(files, sizes, codec, defaults, states, reader, identity)
-
-
-def _check(file: TensorFile, wanted: Mapping[str, tuple[int, ...]], name: str) -> None:
-    who = f"file {name!r}"
-    for what, found in (
-        ("missing", wanted.keys() - file.shapes.keys()),
-        ("unexpected", file.shapes.keys() - wanted.keys()),
-    ):
-        if found:
-            raise mismatch(f"{len(found)} tensors are {what}, the first is {min(found)}", who)
-    for tensor, shape in wanted.items():
-        if file.shapes[tensor] != shape:
-            raise mismatch(f"{tensor} has the shape {file.shapes[tensor]}, expected {shape}", who)
+    return Weights(
+        sizes=sizes,
+        codec=codec,
+        defaults=MappingProxyType(read_json(files["generation_config.json"])),
+        states=states,
+        reader=TextReader(files, sizes),
+        identity=identity,
+    )

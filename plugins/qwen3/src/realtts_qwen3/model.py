@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.own import OwnEncoders
 from realtts_qwen3.voices import prompt_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
     from realtts.accel.voice_cache import DiskVoiceCache
     from realtts.context import Context
+    from realtts.speech import Request
     from realtts_qwen3.engine import Engine
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["OptimizedModel", "prompts_of"]
+__all__ = ["OptimizedModel", "asked"]
 
 
 @dataclass
@@ -40,20 +40,17 @@ class OptimizedModel:
     engine: Engine | None = None
 
 
-def prompts_of(context: Context, model: OptimizedModel, asks: Sequence[Ask]) -> list[VoicePrompt | None]:
-    """The prompts of the requests' voices; None of those without one.
-
-    The networks that make them are read when a voice is unknown, and are let go of afterwards.
-    """
-    encoders, weights = _Encoders(context, model), model.weights.identity
-    return [
-        None if ask.voice is None else prompt_of(context, ask.voice, encoders, weights=weights, cache=model.voices)
-        for ask in asks
-    ]
+def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, Utterance]:
+    """A request in the model's terms, its voice encoded."""
+    ask, prompt = prepare(context, model.weights, request), None
+    if ask.voice is not None:
+        weights = model.weights.identity
+        prompt = prompt_of(context, ask.voice, _Encoders(context, model), weights=weights, cache=model.voices)
+    return ask, utterance_of(ask, prompt)
 
 
 class _Encoders:
-    """Those of the checkpoint, read when they are first asked for."""
+    """Those of the checkpoint, read when a recording is new and let go of behind it."""
 
     def __init__(self, context: Context, model: OptimizedModel) -> None:
         self._context, self._model = context, model

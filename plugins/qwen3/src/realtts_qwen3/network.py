@@ -6,20 +6,15 @@ behind it. Source: ``core/models/modeling_qwen3_tts.py`` of github.com/QwenLM/Qw
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Loops, Rope
-from realtts.accel.sampling import SamplingParams, SamplingRecipe
-from realtts.accel.tensorfile import rows_of
-from realtts.checkpoints.reading import mismatch
-from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
-from realtts_qwen3.frames import FrameLoop, Frames, first_params, other_params
-from realtts_qwen3.predictor import CodePredictor
-from realtts_qwen3.prompt import Prompts, Utterance
-from realtts_qwen3.shapes import model_shapes
+from realtts.accel.decoder import Loops, look_of
+from realtts.accel.sampling import SamplingRecipe
+from realtts_qwen3.assembly import read_parts
+from realtts_qwen3.frames import FrameLoop, Frames
+from realtts_qwen3.utterance import first_params, other_params, silent
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -28,26 +23,25 @@ if TYPE_CHECKING:
 
     from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
-    from realtts_qwen3.sizes import Backbone, Sizes
+    from realtts.accel.sampling import SamplingParams
+    from realtts_qwen3.assembly import Parts
+    from realtts_qwen3.sizes import Sizes
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["STREAMS", "Frames", "Logits", "Talker", "Utterance"]
+__all__ = ["LOOK", "STREAMS", "Frames", "Logits", "Talker"]
 
 STREAMS = (1, 2, 4, 8)
 """Numbers of utterances that there is a loop for; a batch takes the next larger one."""
 
-_OWN = "talker."
-_TALKER = "model."
-_PREDICTOR = "code_predictor.model."
-_TEXT = "model.text_embedding.weight"
+LOOK = 4
+"""Frames between two looks at a device that computes behind the host."""
+
 _SPECIAL = 1024
 """The last ids of the talker's vocabulary steer it and are never drawn, but for the end."""
 
 _GRAPHED_SLOTS = 1536
 """The cache's least cap with graphs, which a longer one would throw away: what 400 characters may take, and a cloned
 recording before them. In bfloat16 176 MB for each stream."""
-
-_POSITIONS = 16384
-"""Longest prompt with its frames: twice what upstream's limit of new tokens is."""
 
 _ORDER = ("repetition_penalty", "suppress", "temperature", "top_k", "top_p")
 
@@ -69,28 +63,16 @@ class Talker:
 
     Args:
         sizes: Of the checkpoint.
-        decoder: The talker's layers.
-        head: Its head.
-        predictor: Draws the other codes of a frame.
-        prompts: Lays out utterances.
+        parts: Read from its tensors.
         backend: Captures frames as graphs; None runs them eagerly.
     """
 
-    def __init__(
-        self,
-        sizes: Sizes,
-        decoder: Decoder,
-        head: Tensor,
-        predictor: CodePredictor,
-        prompts: Prompts,
-        *,
-        backend: GraphBackend | None = None,
-    ) -> None:
-        self.decoder, self.predictor, self.prompts = decoder, predictor, prompts
-        self._codes = predictor.embedding
-        self._head = decoder.pack(head)
+    def __init__(self, sizes: Sizes, parts: Parts, *, backend: GraphBackend | None = None) -> None:
+        self.decoder, self.predictor, self.prompts = parts.decoder, parts.predictor, parts.prompts
+        self._codes = parts.predictor.embedding
+        self._head = parts.decoder.pack(parts.head)
         self._backend = backend
-        self._loops: Loops[int, FrameLoop] = Loops(least=0 if backend is None else _GRAPHED_SLOTS)
+        self._loops: Loops[int, FrameLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
             vocabulary=vocabulary,
@@ -125,31 +107,10 @@ class Talker:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
             QuantizationUnavailable: Nothing of that precision works here.
         """
-        reader = _Reader(sizes, state, torch.device(device))
-        groups = range(sizes.groups - 1)
-        tables = [f"model.codec_embedding.{group}.weight" for group in groups]
-        others = torch.stack([reader.as_stored(f"code_predictor.{name}") for name in tables])
-        codes = CodeEmbedding(reader.as_stored("model.codec_embedding.weight"), others)
-        talker = Decoder.from_state_dict(
-            _config(sizes.talker), state, prefix=_TALKER, ignore=("codec_embedding.weight", "text_embedding.weight"),
-            device=device, precision=precision, rows=STREAMS, max_positions=_POSITIONS,
-        )  # fmt: skip
-        decoder = Decoder.from_state_dict(
-            _config(sizes.predictor), state, prefix=_PREDICTOR, ignore=[name.removeprefix("model.") for name in tables],
-            device=device, precision=predictor_precision or precision, rows=STREAMS, max_positions=sizes.groups,
-        )  # fmt: skip
-        projection = None
-        if sizes.predictor.hidden != sizes.talker.hidden:
-            projection = decoder.pack(*reader.linear("code_predictor.small_to_mtp_projection"))
-        heads = [decoder.pack(reader.read(f"code_predictor.lm_head.{group}.weight")) for group in groups]
-        text = TextEmbedding(
-            rows_of(state, _TEXT),
-            reader.linear("text_projection.linear_fc1"),
-            reader.linear("text_projection.linear_fc2"),
+        others = predictor_precision or precision
+        return cls(
+            sizes, read_parts(sizes, state, torch.device(device), precision, others, rows=STREAMS), backend=backend
         )
-        predictor = CodePredictor(decoder, heads, codes, projection)
-        prompts = Prompts(text, codes, sizes.ids)
-        return cls(sizes, talker, reader.read("codec_head.weight"), predictor, prompts, backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
@@ -162,16 +123,14 @@ class Talker:
         Args:
             utterances: At least one, at most eight.
             check_every: Frames between two looks at the device; None: every frame where a look costs nothing (CPU),
-                else every four.
+                else every few.
         """
         layouts = [self.prompts(u) for u in utterances]
         need = max(len(layout.prompt) for layout in layouts) + max(u.most for u in utterances) + 1
         own = self._loop(len(utterances), need)
         idle = own.loop.streams - len(utterances)
-        rows = [*utterances, *[_silent(utterances[0])] * idle]
-        if check_every is None:
-            check_every = 1 if self.decoder.device.type == "cpu" else 4
-        own.loop.check_every = check_every
+        rows = [*utterances, *[silent(utterances[0])] * idle]
+        own.loop.check_every = check_every or look_of(self.decoder.device, LOOK)
         own.begin([*layouts, *[layouts[0]] * idle], self.prompts.pad, rows)
         return own
 
@@ -186,8 +145,7 @@ class Talker:
 
     def release(self) -> None:
         """Let go of the caches of batches, which a single utterance has no use for; graphs keep theirs."""
-        if self._backend is None:
-            self._loops.keep(lambda streams: streams == 1)
+        self._loops.release()
 
     def warm_up(self, utterance: Utterance) -> None:
         """Capture every frame of such an utterance, and draw it once."""
@@ -253,60 +211,5 @@ class Talker:
     def _new_loop(self, streams: int, cap: int) -> FrameLoop:
         return FrameLoop(
             self.decoder, self._head, self.predictor, self._recipe,
-            streams=streams, cap=cap, backend=self._backend, check_every=1,
+            streams=streams, cap=cap, backend=self._backend,
         )  # fmt: skip
-
-
-class _Reader:
-    """The talker's tensors, checked by name and shape before any of them is used.
-
-    Args:
-        sizes: Of the checkpoint.
-        state: Upstream's tensors.
-        device: Where they go.
-    """
-
-    def __init__(self, sizes: Sizes, state: Mapping[str, Tensor], device: torch.device) -> None:
-        shapes = model_shapes(sizes).items()
-        self._shapes = {name.removeprefix(_OWN): shape for name, shape in shapes if name.startswith(_OWN)}
-        self._state, self._device = state, device
-        own = set(state)
-        for kind, names in (("missing", self._shapes.keys() - own), ("unexpected", own - self._shapes.keys())):
-            if names:
-                raise mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}", "talker")
-
-    def as_stored(self, name: str) -> Tensor:
-        """A tensor in the checkpoint's own type."""
-        tensor = self._state[name]
-        if tuple(tensor.shape) != self._shapes[name]:
-            raise mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {self._shapes[name]}", "talker")
-        return tensor.to(self._device)
-
-    def read(self, name: str) -> Tensor:
-        """A tensor as float32."""
-        return self.as_stored(name).float()
-
-    def linear(self, name: str) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a layer."""
-        return self.read(f"{name}.weight"), self.read(f"{name}.bias")
-
-
-def _config(sizes: Backbone) -> DecoderConfig:
-    """Upstream's rotary positions have three parts, which are always equal: they are plain ones."""
-    return DecoderConfig(
-        layers=sizes.layers,
-        hidden_size=sizes.hidden,
-        heads=sizes.heads,
-        kv_heads=sizes.kv_heads,
-        head_dim=sizes.head_dim,
-        mlp_size=sizes.intermediate,
-        norm_eps=sizes.norm_eps,
-        qk_norm=True,
-        rope=Rope(sizes.rope_theta),
-    )
-
-
-def _silent(utterance: Utterance) -> Utterance:
-    """What a stream does that no utterance is left for."""
-    greedy = SamplingParams(greedy=True)
-    return replace(utterance, talker=greedy, predictor=greedy, seed=0, most=1, forced=False)

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.finite import check_finite
+from realtts.accel.finite import blaming, check_output
 from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
 from realtts_qwen3.engine import Engine
+from realtts_qwen3.files import CODEC, WEIGHTS
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.model import OptimizedModel
-from realtts_qwen3.prompt import Utterance
 from realtts_qwen3.speaking import live, whole
+from realtts_qwen3.utterance import Utterance
 from realtts_qwen3.voices import listed
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from realtts.context import Context, Rung
     from realtts.speech import Chunk, Request, VoiceInfo
 
-__all__ = ["Optimized", "OptimizedModel"]
+__all__ = ["Optimized"]
 
 _WARM_TEXT = "Warm up."
 
@@ -78,7 +79,10 @@ class Optimized:
         frames = _GRAPHED_FRAMES if context.settings.cuda_graphs is True else 2
         reader = model.weights.reader
         warm = Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), most=frames, forced=True)
-        check_finite(model.engine.warm_up(warm), "qwen3")
+        exact = precision_of(context).is_exact
+        with blaming(WEIGHTS, exact=exact):
+            samples = model.engine.warm_up(warm)
+        check_output(samples, "qwen3", file=CODEC, exact=exact)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
@@ -96,7 +100,7 @@ class Optimized:
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """The speakers of the checkpoint, if it has some."""
+        """Those that the checkpoint brings."""
         return listed(model.weights.sizes)
 
     @hookimpl

@@ -1,4 +1,4 @@
-"""The same networks without qwen-tts: ours, in float32, step by step."""
+"""What `realtts_qwen3.reference` has, where qwen-tts is not installed: our networks in float32, step by step."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.stages import Cancelled
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.encoder import CodecEncoder
-from realtts_qwen3.frontend import utterance_of
 from realtts_qwen3.network import Talker
-from realtts_qwen3.reference import Cancelled
 from realtts_qwen3.speaker import SpeakerEncoder
 
 if TYPE_CHECKING:
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
 __all__ = ["Own", "OwnEncoders"]
 
@@ -52,7 +50,7 @@ class OwnEncoders:
 
 
 class Own:
-    """A checkpoint in our networks.
+    """A checkpoint in our networks, with the methods of `realtts_qwen3.reference.Upstream`.
 
     Args:
         weights: The checkpoint.
@@ -77,14 +75,10 @@ class Own:
         assert self._encoders is not None
         return self._encoders.codes(wave)
 
-    def draw(self, ask: Ask, prompt: VoicePrompt | None, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
-        """Frames int64 (n, 16), and whether the end was drawn.
-
-        Raises:
-            Cancelled: The request was cancelled.
-        """
+    def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
+        """As `Upstream.draw`."""
         codes, ended = [torch.zeros(0, self._decoder.quantizers, dtype=torch.int64)], False
-        for found in self.talker.decode([utterance_of(ask, prompt)]):
+        for found in self.talker.decode([utterance]):
             if cancelled():
                 raise Cancelled
             codes.append(found.codes[0])
@@ -92,7 +86,7 @@ class Own:
         return torch.cat(codes), ended
 
     def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:
-        """The sound of frames, float32 (1920 n,), behind those of a recording."""
+        """As `Upstream.samples`."""
         state = self._decoder.start()
         if before is not None:
             self._decoder.push(state, before)

@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from realtts import stages
 from realtts.events import Event
 from realtts.hookspecs import hookimpl
 from realtts.speech import Chunk
-from realtts_qwen3.frontend import prepare
+from realtts.stages import Cancelled
+from realtts_qwen3.constants import RATE
+from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint
-from realtts_qwen3.reference import Cancelled, Upstream
+from realtts_qwen3.own import Own
+from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
-from realtts_qwen3.voices import RATE, Encoders, listed, prompt_of
+from realtts_qwen3.voices import listed, prompt_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Tensor
+    from collections.abc import Iterator, Sequence
 
     from realtts.context import Context
     from realtts.speech import FinishReason, Request, VoiceInfo
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["Networks", "Plain", "PlainModel"]
-
-
-class Networks(Encoders, Protocol):
-    """A checkpoint that speaks, one request at a time."""
-
-    def draw(self, ask: Ask, prompt: VoicePrompt | None, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
-        """Frames int64 (n, 16), and whether the end was drawn."""
-
-    def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:
-        """The sound of frames, float32 (1920 n,), behind those of a recording."""
+__all__ = ["Plain", "PlainModel", "asked"]
 
 
 @dataclass
@@ -51,7 +40,7 @@ class PlainModel:
     """
 
     weights: Weights
-    networks: Networks | None
+    networks: Upstream | Own | None
 
 
 class Plain:
@@ -64,33 +53,30 @@ class Plain:
         reason = why_not()
         details = {"networks": "qwen-tts"} if reason is None else {"networks": "realtts-qwen3", "why": reason}
         context.report(Event("optimization.details", data=details))
-        return PlainModel(weights, _networks(weights, context.device, reason))
+        networks = Upstream if reason is None else Own
+        return PlainModel(weights, networks(weights, context.device))
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
         """The whole request in one chunk."""
         assert model.networks is not None, "used after unload"
-        ask = prepare(context, model.weights, request)
-        prompt = (
-            None if ask.voice is None else prompt_of(context, ask.voice, model.networks, weights=model.weights.identity)
-        )
+        ask, utterance = asked(context, model, request)
         try:
             with stages.timed(context, "talker", dtype="float32") as work:
-                codes, ended = model.networks.draw(ask, prompt, request.cancelled)
+                codes, ended = model.networks.draw(utterance, request.cancelled)
                 work.add(steps=len(codes))
         except Cancelled:
             return
         if request.cancelled():
             return
-        before = prompt.codes if prompt is not None and ask.reference else None
         with stages.timed(context, "codec", steps=len(codes), dtype="float32"):
-            samples = model.networks.samples(codes, before)
+            samples = model.networks.samples(codes, utterance.codes)
         reason: FinishReason = "stop" if ended else "length"
         yield Chunk(samples, RATE, tokens=len(codes), finish_reason=reason, warnings=ask.warnings)
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
-        """The speakers of the checkpoint, if it has some."""
+        """Those that the checkpoint brings."""
         return listed(model.weights.sizes)
 
     @hookimpl
@@ -99,9 +85,10 @@ class Plain:
         model.networks = None
 
 
-def _networks(weights: Weights, device: str, reason: str | None) -> Networks:
-    if reason is None:
-        return Upstream(weights, device)
-    from realtts_qwen3.own import Own
-
-    return Own(weights, device)
+def asked(context: Context, model: PlainModel, request: Request) -> tuple[Ask, Utterance]:
+    """A request in the model's terms, its voice encoded."""
+    assert model.networks is not None, "used after unload"
+    ask, prompt = prepare(context, model.weights, request), None
+    if ask.voice is not None:
+        prompt = prompt_of(context, ask.voice, model.networks, weights=model.weights.identity)
+    return ask, utterance_of(ask, prompt)

@@ -9,64 +9,19 @@ the one to be spoken and the reference's frames stand where speech would. Source
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch.nn import functional
-
-from realtts.accel.sampling import SamplingParams
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
     from realtts_qwen3.sizes import Ids
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["PREDICTOR_DEFAULTS", "TALKER_DEFAULTS", "Layout", "Prompts", "Utterance", "padded"]
-
-TALKER_DEFAULTS = SamplingParams(temperature=0.9, top_k=50, repetition_penalty=1.05)
-"""Upstream's, for the first code of a frame."""
-
-PREDICTOR_DEFAULTS = SamplingParams(temperature=0.9, top_k=50)
-"""Upstream's, for the others."""
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """What one stream is to speak. How it speaks follows from what is given.
-
-    Attributes:
-        role: Text tokens before the text, upstream's first three.
-        text: Text tokens of the text alone, at least one.
-        language: Id of the language or dialect in the talker's vocabulary; None: the model finds out.
-        speaker: Id of a built-in speaker in the talker's vocabulary.
-        voice: float32 (width,): a speaker embedding, to clone.
-        reference: Text tokens of the reference, with ``codes``.
-        codes: int64 (frames, 16): the reference's codes, with ``reference``.
-        instruct: Text tokens of the instruction, role and end included.
-        non_streaming: Whether the whole text stands before the first frame.
-        talker: How the first code of a frame is drawn.
-        predictor: How the other fifteen are drawn; ``repetition_penalty`` has no effect.
-        seed: Of the noise of both.
-        most: The most frames.
-        forced: Exactly ``most`` frames are drawn: for benchmarks.
-    """
-
-    role: tuple[int, ...]
-    text: tuple[int, ...]
-    language: int | None = None
-    speaker: int | None = None
-    voice: Tensor | None = None
-    reference: tuple[int, ...] = ()
-    codes: Tensor | None = None
-    instruct: tuple[int, ...] = ()
-    non_streaming: bool = True
-    talker: SamplingParams = TALKER_DEFAULTS
-    predictor: SamplingParams = PREDICTOR_DEFAULTS
-    seed: int = 0
-    most: int = 2048
-    forced: bool = False
+__all__ = ["Layout", "Prompts", "padded"]
 
 
 class Layout(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from realtts.accel.upstream import quiet, seeded
 from realtts.stages import Cancelled
 from realtts_qwen3.building import codec_of, model_of
-from realtts_qwen3.voices import RATE
+from realtts_qwen3.constants import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["Cancelled", "Upstream"]
+__all__ = ["Upstream"]
 
 
 class Upstream:
@@ -61,12 +60,11 @@ class Upstream:
         return found
 
     @torch.inference_mode()
-    def draw(self, ask: Ask, prompt: VoicePrompt | None, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
+    def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
         """Upstream's ``generate`` for one request.
 
         Args:
-            ask: The request.
-            prompt: Of its voice.
+            utterance: The request.
             cancelled: Read before every frame.
 
         Returns:
@@ -75,8 +73,9 @@ class Upstream:
         Raises:
             Cancelled: The request was cancelled.
         """
-        given = self._arguments(ask, prompt)
-        with quiet(), seeded(self.device, ask.seed), self._watched(ask, cancelled) as last:
+        given = self._arguments(utterance)
+        watched = self._watched(cancelled, forced=utterance.forced)
+        with quiet(), seeded(self.device, utterance.seed), watched as last:
             found, _ = self.model.generate(**given)
         codes: Tensor = found[0]
         return codes, last == [self._ids.codec_eos]
@@ -100,19 +99,19 @@ class Upstream:
         found: NDArray[np.float32] = wave.float().cpu().numpy()[-len(codes) * self._weights.codec.samples_per_frame :]
         return found
 
-    def _arguments(self, ask: Ask, prompt: VoicePrompt | None) -> dict[str, Any]:
+    def _arguments(self, utterance: Utterance) -> dict[str, Any]:
         """What upstream's ``generate`` is called with; what it cuts off the prompts is put on."""
         config, sizes = self._weights.sizes.config, self._weights.sizes
         end = int(config.get("im_end_token_id", 151645))
-        behind = (end, self._weights.reader.role[-1], *ask.role)  # "<|im_end|>\n" and the role again
-        talker, predictor = ask.talker, ask.predictor
+        behind = (end, self._weights.reader.role[-1], *utterance.role)  # "<|im_end|>\n" and the role again
+        talker, predictor = utterance.talker, utterance.predictor
         given: dict[str, Any] = {
-            "input_ids": [self._row((*ask.role, *ask.text, *behind))],
-            "instruct_ids": [self._row(ask.instruct) if ask.instruct else None],
-            "languages": [_name_of(sizes.languages, ask.language) or "auto"],
-            "speakers": [_name_of(sizes.speakers, ask.speaker)],
-            "non_streaming_mode": ask.non_streaming,
-            "max_new_tokens": ask.most + 1,
+            "input_ids": [self._row((*utterance.role, *utterance.text, *behind))],
+            "instruct_ids": [self._row(utterance.instruct) if utterance.instruct else None],
+            "languages": [_name_of(sizes.languages, utterance.language) or "auto"],
+            "speakers": [_name_of(sizes.speakers, utterance.speaker)],
+            "non_streaming_mode": utterance.non_streaming,
+            "max_new_tokens": utterance.most + 1,
             "do_sample": not talker.greedy,
             "temperature": talker.temperature,
             "top_k": talker.top_k,
@@ -123,22 +122,27 @@ class Upstream:
             "subtalker_top_k": predictor.top_k,
             "subtalker_top_p": predictor.top_p,
         }
-        if prompt is not None:
-            cloned = bool(ask.reference)
-            given["ref_ids"] = [self._row((*ask.role, *ask.reference, *behind[:2]))] if cloned else [None]
-            given["voice_clone_prompt"] = {
-                "ref_code": [prompt.codes.to(self.device) if cloned else None],
-                "ref_spk_embedding": [prompt.embedding.to(self.device)],
-                "x_vector_only_mode": [not cloned],
-                "icl_mode": [cloned],
-            }
-        return given
+        return given if utterance.voice is None else given | self._cloned(utterance, utterance.voice, behind[:2])
+
+    def _cloned(self, utterance: Utterance, voice: Tensor, behind: tuple[int, ...]) -> dict[str, Any]:
+        """The same for the voice of a recording."""
+        codes = utterance.codes
+        reference = None if codes is None else self._row((*utterance.role, *utterance.reference, *behind))
+        return {
+            "ref_ids": [reference],
+            "voice_clone_prompt": {
+                "ref_code": [None if codes is None else codes.to(self.device)],
+                "ref_spk_embedding": [voice.to(self.device)],
+                "x_vector_only_mode": [codes is None],
+                "icl_mode": [codes is not None],
+            },
+        }
 
     def _row(self, ids: tuple[int, ...]) -> Tensor:
         return torch.tensor([ids], device=self.device)
 
     @contextlib.contextmanager
-    def _watched(self, ask: Ask, cancelled: Callable[[], bool]) -> Iterator[list[int]]:
+    def _watched(self, cancelled: Callable[[], bool], *, forced: bool) -> Iterator[list[int]]:
         """Inside, a cancelled request stops at the next frame, and a forced one never ends by itself.
 
         Yields:
@@ -151,7 +155,7 @@ class Upstream:
                 raise Cancelled
 
         def behind(_: Any, __: Any, logits: Tensor) -> Tensor | None:
-            if not ask.forced:
+            if not forced:
                 return None
             logits = logits.clone()
             logits[..., self._ids.codec_eos] = -torch.inf

@@ -1,4 +1,4 @@
-"""Decisions looked at again: what a code would have to be worth to be drawn.
+"""Decisions looked at again: what given codes were drawn from, and what a code would have to be worth to be drawn.
 
 Two implementations that round differently may draw another code where two candidates are worth the same. Whether a
 first difference is such a tie, these numbers say.
@@ -6,19 +6,59 @@ first difference is such a tie, these numbers say.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from realtts.accel.sampling import Sampler
+from realtts.accel.upstream import GivenDraws
+from realtts.stages import never
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from realtts_qwen3.network import Talker
-    from realtts_qwen3.prompt import Utterance
+    from realtts_qwen3.reference import Upstream
+    from realtts_qwen3.utterance import Utterance
 
-__all__ = ["scores_at"]
+__all__ = ["logits_along", "scores_at"]
+
+
+def logits_along(networks: Upstream, utterance: Utterance, codes: Tensor) -> Tensor:
+    """What each of the given codes was drawn from by upstream's networks, before any processor.
+
+    Upstream's loop runs as ever; only the draw itself is answered here, with the given code in place of the drawn one.
+
+    Args:
+        networks: Upstream's.
+        utterance: What is spoken.
+        codes: int64 (frames, 16), at least one frame.
+
+    Returns:
+        float32 (frames, 3072 + 15 * 2048): the talker's, then the code predictor's in their order.
+    """
+    talker = networks.model.talker
+    heads = [talker.codec_head, *talker.code_predictor.lm_head]
+    rows: list[list[Tensor]] = [[] for _ in heads]
+
+    def keep(place: int) -> Callable[[Any, Any, Tensor], None]:
+        return lambda _, __, logits: rows[place].append(logits[0, -1].float().clone())
+
+    handles = [head.register_forward_hook(keep(place)) for place, head in enumerate(heads)]
+    drawing = replace(
+        utterance, most=len(codes), forced=True, talker=replace(utterance.talker, greedy=False),
+        predictor=replace(utterance.predictor, greedy=False),
+    )  # fmt: skip
+    try:
+        with GivenDraws(codes.flatten().tolist()):
+            networks.draw(drawing, never)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.cat([torch.stack(row[: len(codes)]) for row in rows], 1)
 
 
 @torch.inference_mode()

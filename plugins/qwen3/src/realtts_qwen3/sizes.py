@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.checkpoints.reading import mismatch, understood
+from realtts.checkpoints.reading import mismatch, supported, understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -231,9 +231,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
 
 
 def _backbone(config: Mapping[str, Any]) -> Backbone:
-    for name, wanted in (("hidden_act", "silu"), ("attention_bias", False), ("use_sliding_window", False)):
-        if config.get(name, wanted) != wanted:
-            raise ValueError(f"{name} is {config[name]!r}, only {wanted!r} is supported")
+    supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
     return Backbone(
         layers=int(config["num_hidden_layers"]),
         hidden=int(config["hidden_size"]),

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.mel import slaney_filters
 from realtts.accel.state_reader import StateReader
-from realtts_qwen3.mel import mel_filters
+from realtts_qwen3.constants import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHORTEST", "SpeakerEncoder"]
 
-RATE, _FFT, _HOP, _HIGHEST = 24_000, 1024, 256, 12_000.0
+_FFT, _HOP, _HIGHEST = 1024, 256, RATE / 2
 
 _PADDING = (_FFT - _HOP) // 2
 
@@ -59,7 +60,7 @@ class SpeakerEncoder:
         self._out = _Conv(tensors, "fc", 2 * wide, sizes.width)
         tensors.finish()
         self._window = torch.hann_window(_FFT, device=device)
-        filters = mel_filters(sample_rate=RATE, fft=_FFT, bands=sizes.mels, low=0.0, high=_HIGHEST)
+        filters = slaney_filters(sample_rate=RATE, fft=_FFT, bands=sizes.mels, low=0.0, high=_HIGHEST)
         self._filters = filters.to(device)
 
     @classmethod

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.speech import Chunk
+from realtts_qwen3.constants import RATE
 from realtts_qwen3.engine import Job, growing
-from realtts_qwen3.frontend import prepare, utterance_of
-from realtts_qwen3.model import prompts_of
-from realtts_qwen3.voices import RATE, state_of
+from realtts_qwen3.model import asked
+from realtts_qwen3.voices import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from realtts.speech import FinishReason, Request
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.model import OptimizedModel
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
 __all__ = ["live", "whole"]
 
@@ -29,26 +29,24 @@ __all__ = ["live", "whole"]
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
     """Requests spoken as wholes, each handed out when it has ended."""
     assert model.engine is not None, "used after unload"
-    asks = [prepare(context, model.weights, request) for request in requests]
-    prompts = prompts_of(context, model, asks)
-    jobs = [_job(model, *given) for given in zip(requests, asks, prompts, strict=True)]
+    pairs = [asked(context, model, request) for request in requests]
+    jobs = [_job(model, request, *pair) for request, pair in zip(requests, pairs, strict=True)]
     sounds: list[list[NDArray[np.float32]]] = [[] for _ in requests]
     counts = [0] * len(requests)
     for row, samples, frames, reason in model.engine.speak(context, jobs):
         sounds[row].append(samples)
         counts[row] += frames
         if reason is not None:
-            yield row, _chunk(asks[row], np.concatenate(sounds[row]), counts[row], reason)
+            yield row, _chunk(pairs[row][0], np.concatenate(sounds[row]), counts[row], reason)
             sounds[row] = []
 
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
     """One request as a stream, whose chunks grow."""
     assert model.engine is not None, "used after unload"
-    ask = prepare(context, model.weights, request)
-    (prompt,) = prompts_of(context, model, [ask])
+    ask, utterance = asked(context, model, request)
     sizes = growing(ask.chunk_frames, ask.chunk_growth, ask.max_chunk_frames)
-    job = _job(model, request, ask, prompt, sizes=sizes)
+    job = _job(model, request, ask, utterance, sizes=sizes)
     for _, samples, frames, reason in model.engine.speak(context, [job]):
         yield _chunk(ask, samples, frames, reason)
 
@@ -57,20 +55,19 @@ def _job(
     model: OptimizedModel,
     request: Request,
     ask: Ask,
-    prompt: VoicePrompt | None,
+    utterance: Utterance,
     *,
     sizes: Iterator[int] | None = None,
 ) -> Job:
     assert model.engine is not None
     decoder = model.engine.decoder
-    if prompt is not None and ask.reference:
-        assert ask.voice is not None
+    if ask.voice is not None and utterance.codes is not None:
         with model.engine.turns.use("codec"):
             weights = model.weights.identity
-            state = state_of(ask.voice, prompt.codes, decoder, weights=weights, cache=model.voices)
+            state = state_of(ask.voice, utterance.codes, decoder, weights=weights, cache=model.voices)
     else:
         state = decoder.start()
-    return Job(utterance_of(ask, prompt), state, request.cancelled, sizes)
+    return Job(utterance, state, request.cancelled, sizes)
 
 
 def _chunk(ask: Ask, samples: NDArray[np.float32], frames: int, reason: FinishReason | None) -> Chunk:

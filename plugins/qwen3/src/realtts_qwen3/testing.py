@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from realtts.errors import InvalidOption
-from realtts_qwen3.along import logits_along
+from realtts.testing.weights import new_checkpoint
 from realtts_qwen3.checkpoint import write_checkpoint
-from realtts_qwen3.configurations import FIRST_SPECIAL
-from realtts_qwen3.files import MODELS
-from realtts_qwen3.frontend import prepare, utterance_of
-from realtts_qwen3.model import prompts_of
+from realtts_qwen3.configurations import CONFIGURATIONS
+from realtts_qwen3.model import asked as asked_optimized
 from realtts_qwen3.network import Talker
 from realtts_qwen3.own import Own
-from realtts_qwen3.plain import PlainModel
+from realtts_qwen3.plain import PlainModel, asked
 from realtts_qwen3.reference import Upstream
-from realtts_qwen3.replay import scores_at
-from realtts_qwen3.voices import prompt_of
+from realtts_qwen3.replay import logits_along, scores_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from realtts.context import Context
     from realtts.speech import Request
-    from realtts_qwen3.frontend import Ask
-    from realtts_qwen3.voices import VoicePrompt
+    from realtts_qwen3.utterance import Utterance
 
 __all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "scores", "teacher_forced", "tokens", "write_random_checkpoint"]
 
@@ -60,24 +54,18 @@ def write_random_checkpoint(
     Raises:
         InvalidOption: An unknown size or model.
     """
-    if model not in MODELS or size not in FIRST_SPECIAL:
-        raise InvalidOption(
-            f"there is no {size!r} {model!r}", who="write_random_checkpoint",
-            fix=f"choose tiny or full, and one of {', '.join(MODELS)}",
-        )  # fmt: skip
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = new_checkpoint(path, model=(model, CONFIGURATIONS), size=(size, ("tiny", "full")))
     write_checkpoint(folder, size, seed, model=model, eos_bias=eos_bias)
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
     """The frames that `generate` would draw, shape (n, 16)."""
-    ask, prompt = _asked(context, model, request)
+    utterance = _utterance(context, model, request)
     if isinstance(model, PlainModel):
         assert model.networks is not None
-        drawn = model.networks.draw(ask, prompt, request.cancelled)[0]
+        drawn = model.networks.draw(utterance, request.cancelled)[0]
     else:
-        frames = model.engine.talker.decode([utterance_of(ask, prompt)])
+        frames = model.engine.talker.decode([utterance])
         drawn = torch.cat([found.codes[0] for found in model.engine.turns.each("talker", frames)])
     found: NDArray[np.int64] = drawn.cpu().numpy()
     return found
@@ -85,22 +73,20 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
 
 def teacher_forced(context: Context, model: Any, request: Request, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
     """Logits of all sixteen codes of each frame, with the given frames as the past, shape (n, 3072 + 15 * 2048)."""
-    ask, prompt = _asked(context, model, request)
+    utterance = _utterance(context, model, request)
     codes = torch.from_numpy(np.asarray(tokens, np.int64))
-    networks = model.networks if isinstance(model, PlainModel) else None
-    if isinstance(networks, Upstream):
-        logits = logits_along(networks, ask, prompt, codes)
-    elif isinstance(networks, Own):
-        logits = _flat(networks.talker, ask, prompt, codes)
+    if isinstance(model, PlainModel) and isinstance(model.networks, Upstream):
+        logits = logits_along(model.networks, utterance, codes)
     else:
-        with model.engine.turns.use("talker"):
-            logits = _flat(model.engine.talker, ask, prompt, codes)
+        with _network(context, model) as network:
+            own = network.logits(utterance, codes)
+        logits = torch.cat([own.first, own.others.flatten(1)], 1)
     values: NDArray[np.float32] = logits.float().cpu().numpy()
     return values
 
 
 def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
-    """Probability over noise of every candidate of one decision, shape (candidates,); sixteen decisions a frame.
+    """Probability over noise of every candidate of one decision, shape (candidates,).
 
     Args:
         context: Of the stage.
@@ -109,16 +95,16 @@ def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.in
         tokens: int64 (n, 16): what was drawn.
         step: Which decision, counted over frames and their codes.
     """
-    ask, prompt = _asked(context, model, request)
+    utterance = _utterance(context, model, request)
     codes = torch.from_numpy(np.asarray(tokens, np.int64))
-    with _talker(context, model) as talker:
-        found = scores_at(talker, utterance_of(ask, prompt), codes, *divmod(step, codes.shape[1]))
+    with _network(context, model) as network:
+        found = scores_at(network, utterance, codes, *divmod(step, codes.shape[1]))
     values: NDArray[np.float32] = found.float().cpu().numpy()
     return values
 
 
 @contextlib.contextmanager
-def _talker(context: Context, model: Any) -> Iterator[Talker]:
+def _network(context: Context, model: Any) -> Iterator[Talker]:
     """The model's own; of upstream's networks, ours with the same weights in float32."""
     if not isinstance(model, PlainModel):
         with model.engine.turns.use("talker"):
@@ -129,16 +115,5 @@ def _talker(context: Context, model: Any) -> Iterator[Talker]:
         yield Talker.from_state_dict(model.weights.sizes, model.weights.states.talker, device=context.device)
 
 
-def _flat(talker: Talker, ask: Ask, prompt: VoicePrompt | None, codes: Tensor) -> Tensor:
-    logits = talker.logits(utterance_of(ask, prompt), codes)
-    return torch.cat([logits.first, logits.others.flatten(1)], 1)
-
-
-def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, VoicePrompt | None]:
-    ask = prepare(context, model.weights, request)
-    if not isinstance(model, PlainModel):
-        return ask, prompts_of(context, model, [ask])[0]
-    assert model.networks is not None, "used after unload"
-    if ask.voice is None:
-        return ask, None
-    return ask, prompt_of(context, ask.voice, model.networks, weights=model.weights.identity)
+def _utterance(context: Context, model: Any, request: Request) -> Utterance:
+    return (asked if isinstance(model, PlainModel) else asked_optimized)(context, model, request)[1]

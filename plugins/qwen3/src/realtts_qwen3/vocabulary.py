@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from tokenizers import pre_tokenizers
 
+from realtts.testing.weights import write_json
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,7 +64,14 @@ def write_vocabulary(path: Path, first_special: int) -> dict[str, int]:
     (path / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges), ""]
     (path / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
-    config = {
+    write_json(path / "tokenizer_config.json", _config(special))
+    return vocabulary | special
+
+
+def _config(special: dict[str, int]) -> dict[str, object]:
+    """``tokenizer_config.json``."""
+    flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
+    return {
         "tokenizer_class": "Qwen2Tokenizer",
         "add_prefix_space": False,
         "bos_token": None,
@@ -73,17 +82,5 @@ def write_vocabulary(path: Path, first_special: int) -> dict[str, int]:
         "model_max_length": 131072,
         "clean_up_tokenization_spaces": False,
         "split_special_tokens": False,
-        "added_tokens_decoder": {
-            str(number): {
-                "content": token,
-                "lstrip": False,
-                "normalized": False,
-                "rstrip": False,
-                "single_word": False,
-                "special": True,
-            }
-            for token, number in special.items()
-        },
+        "added_tokens_decoder": {str(number): {"content": token, **flags} for token, number in special.items()},
     }
-    (path / "tokenizer_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-    return vocabulary | special

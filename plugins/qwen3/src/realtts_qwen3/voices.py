@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 
-from realtts import audio
+from realtts.accel.voice_values import owned
 from realtts.errors import VoiceUnsuitable
 from realtts.speech import VoiceInfo
+from realtts.voices.cache import voice_key
+from realtts_qwen3.constants import RATE
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -24,9 +26,7 @@ if TYPE_CHECKING:
     from realtts_qwen3.codec_state import CodecState
     from realtts_qwen3.sizes import Sizes
 
-__all__ = ["RATE", "Encoders", "VoicePrompt", "listed", "prompt_of", "state_of", "voice_key", "wave_of"]
-
-RATE = 24_000
+__all__ = ["Encoders", "VoicePrompt", "listed", "prompt_of", "state_of"]
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,9 @@ def prompt_of(
         VoiceUnsuitable: No voice is found in it.
     """
     kept = (cache or context.voice_cache).get_or_compute(
-        voice_key(weights, voice), lambda: dict(vars(_made(voice, encoders)))
+        voice_key(voice, "qwen3", weights), lambda: dict(vars(_made(voice, encoders)))
     )
     return VoicePrompt(**kept)
-
-
-def voice_key(weights: str, voice: Voice) -> str:
-    """Everything that a voice's prompt depends on."""
-    return f"qwen3/{weights}/{_samples_digest(voice)}"
 
 
 def state_of(
@@ -104,41 +99,22 @@ def state_of(
     def computed() -> dict[str, Any]:
         state = decoder.start()
         decoder.push(state, codes)
-        return {"buffer": _own(state.buffer), "frames": len(codes)}
+        return {"buffer": owned(state.buffer), "frames": len(codes)}
 
-    kept = cache.get_or_compute(f"{voice_key(weights, voice)}/{decoder.form}", computed)
+    kept = cache.get_or_compute(voice_key(voice, "qwen3", weights, decoder.form), computed)
     state = decoder.start()
     state.buffer.copy_(kept["buffer"])
     state.past.fill_(kept["frames"])
     return state
 
 
-def wave_of(voice: Voice) -> NDArray[np.float32]:
-    """The recording at 24 kHz, float32 (n,)."""
-    samples = np.ascontiguousarray(voice.samples, np.float32)
-    return samples if voice.sample_rate == RATE else audio.resample(samples, voice.sample_rate, RATE)
-
-
 def _made(voice: Voice, encoders: Encoders) -> VoicePrompt:
-    wave = wave_of(voice)
+    wave = voice.at(RATE)
     with torch.inference_mode():
         embedding, codes = encoders.embedding(wave), encoders.codes(wave)
     if not torch.isfinite(embedding).all() or not codes.numel():
         raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
-    return VoicePrompt(_own(embedding.float()), _own(codes.long()))
-
-
-def _own(tensor: Tensor) -> Tensor:
-    """A copy on the CPU that is no inference tensor, so that it can be shared and copied anywhere."""
-    with torch.inference_mode(mode=False), torch.no_grad():
-        return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
-
-
-def _samples_digest(voice: Voice) -> str:
-    """As `Voice.digest`, without the words."""
-    from dataclasses import replace
-
-    return replace(voice, text=None).digest
+    return VoicePrompt(owned(embedding.float()), owned(codes.long()))
 
 
 def listed(sizes: Sizes) -> list[VoiceInfo]:

@@ -1,19 +1,22 @@
 """VieNeu-TTS as a provider of realtts: Vietnamese and English, v1, 0.3B and v2 on NeuCodec, and v3 Turbo.
 
-- `frontend`, `text`, `prompt`, `options`: from a request to sentences, phonemes, ids, sampling parameters and limits
-- `voices`: preset voices, saved codes, and from a recording to codes
-- `configurations`, `files`, `sizes`, `shapes`, `loading`: from a checkpoint's files to tensors, checked by name
-- `upstream`, `building`, `reference`, `plain`: the plain variant on transformers; `turbo`: v3 by upstream's package
-- `optimized`, `engine`, `speaking`: the optimized variant
-- `utterance`, `network`, `embedding`, `head`, `prefixes`, `drawing`, `batch`: the language model on the toolkit
-- `codec` with `codec_*`, `windows`, `encoder`, `features`: NeuCodec
-- `testing`, `checkpoint`, `turbo_checkpoint`, `vocabulary`: random weights in upstream's files
+- the request: `options`; `text`, `prompt`: text to phonemes, and these to tokens; `frontend`, `utterance`: a request as
+  an Ask, in the model's terms; `voices`: presets, saved codes, and a recording to codes
+- the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `codec_sizes`, `codec_names`, `constants`, `loading`:
+  from its files to tensors, checked by name
+- plain: `upstream`, `building`, `reference`, `plain`: transformers' own networks; `turbo`: v3 by upstream's package
+- optimized: `model`; `network`, `embedding`, `head`, `prefixes`, `drawing`, `batch`: the language model on the toolkit;
+  `codec`, `codec_body`, `codec_layers`, `codec_graphs`, `windows`, `encoder`, `features`: NeuCodec; `engine`, `line`:
+  both, for sentences that are spoken together; `speaking`, `optimized`: requests to chunks, and the hooks
+- for tools: `testing`, `replay`: what they ask; `checkpoint`, `turbo_checkpoint`, `vocabulary`: random weights in
+  upstream's files
 """
 
 from __future__ import annotations
 
 from realtts.spec import Checkpoint, Environment, ProviderSpec
 from realtts_vieneu.configurations import CONFIGURATIONS
+from realtts_vieneu.constants import RATE, TURBO_RATE
 from realtts_vieneu.files import files_of
 
 __all__ = ["spec"]
@@ -21,7 +24,7 @@ __all__ = ["spec"]
 spec = ProviderSpec(
     name="vieneu",
     summary="VieNeu-TTS: Vietnamese and English in preset voices and in those of recordings with their words",
-    sample_rates=(24_000, 48_000),
+    sample_rates=(RATE, TURBO_RATE),
     plain="realtts_vieneu.plain:Plain",
     optimized="realtts_vieneu.optimized:Optimized",
     options="realtts_vieneu.options:VieNeuOptions",

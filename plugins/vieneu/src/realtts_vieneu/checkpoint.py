@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
+from realtts.checkpoints.reading import NOTE
+from realtts.testing.weights import write_json
 from realtts_vieneu.configurations import CODES, codec_config, model_config
-from realtts_vieneu.files import CODEC, CODEC_FOLDERS, NAMED, WEIGHTS
+from realtts_vieneu.files import CODEC, CODEC_FOLDERS, WEIGHTS
 from realtts_vieneu.shapes import EMBEDDING, model_shapes
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.upstream import module
@@ -21,7 +23,6 @@ from realtts_vieneu.vocabulary import write_vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from torch import Tensor
 
@@ -58,9 +59,9 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     """See `realtts_vieneu.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     config = model_config(model, size, write_vocabulary(path, _WORDS.get(model) if size == "full" else None))
-    _write_json(path / "config.json", config)
-    _write_json(path / "generation_config.json", {"use_cache": True})
-    _write_json(path / NAMED, {"configuration": model})
+    write_json(path / "config.json", config)
+    write_json(path / "generation_config.json", {"use_cache": True})
+    write_json(path / NOTE, {"configuration": model})
     _write_voices(path / "voices.json", _FRAMES[size], draw)
     sizes = read_sizes(config)
     state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in model_shapes(sizes).items()}
@@ -113,14 +114,14 @@ def _write_voices(path: Path, frames: int, draw: torch.Generator) -> None:
         }
         for name, (words, description) in _VOICES.items()
     }
-    _write_json(path, {"meta": {"spec": "vieneu.voice.presets"}, "default_voice": "Minh", "presets": presets})
+    write_json(path, {"meta": {"spec": "vieneu.voice.presets"}, "default_voice": "Minh", "presets": presets})
 
 
 def _write_codec(path: Path, size: str, draw: torch.Generator, *, cloning: bool) -> None:
     """The codec in transformers' names; without what encodes it is half as large."""
     path.mkdir(exist_ok=True)
     config = codec_config(size)
-    _write_json(path / "config.json", config)
+    write_json(path / "config.json", config)
     neucodec = module("transformers.models.neucodec")
     given = neucodec.NeuCodecConfig(**{name: value for name, value in config.items() if name != "architectures"})
     with torch.device("meta"):
@@ -149,7 +150,3 @@ def _codec_tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> T
         values = values * 0.3
     scaled: Tensor = values / math.prod(shape[1:]) ** 0.5
     return scaled
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

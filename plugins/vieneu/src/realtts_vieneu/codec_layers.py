@@ -127,7 +127,7 @@ class Waves:
         self._spectrum = Dense(*tensors.pair(f"{name}.linear", self._fft + 2, channels), torch.float32)
         device = tensors.device
         self._window = torch.hann_window(self._fft, device=device)
-        self._power = self._window.square().view(1, 1, 4, hop)
+        self._power = self._window.square()
 
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
         """float32 (rows, frames, channels) to samples, float32 (rows, frames * hop)."""
@@ -135,7 +135,7 @@ class Waves:
         size, phase = self._spectrum(x).chunk(2, 2)
         spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
         waves = torch.fft.irfft(spectrum, self._fft, norm="backward") * self._window
-        power = self._power.expand(1, frames, 4, self._hop)
+        power = self._power.view(1, 1, 4, self._hop).expand(1, frames, 4, self._hop)
         if extent is not None:
             waves = waves * extent.real
             power = power * extent.real[..., None]

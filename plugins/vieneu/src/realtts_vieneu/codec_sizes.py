@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from realtts.checkpoints.reading import supported
 from realtts.errors import CheckpointMismatch
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
 """Of transformers' configuration class, for what a file leaves out."""
 
 _SEMANTIC = {"model_type": "wav2vec2-bert", "num_hidden_layers": 16, "hidden_size": 1024}
-_FIXED = {"model_type": "neucodec", "hidden_act": "silu"}
 _WHO, _FIX = "codec", "fetch the codec again, or check that all files are of one codec"
 
 
@@ -141,9 +141,7 @@ def _check(config: Mapping[str, Any], semantic: Mapping[str, Any]) -> None:
     Raises:
         ValueError: Says what.
     """
-    for name, wanted in _FIXED.items():
-        if config[name] != wanted:
-            raise ValueError(f"{name} is {config[name]!r}, only {wanted!r} is supported")
+    supported(config, {"model_type": "neucodec", "hidden_act": "silu"})
     if semantic["model_type"] != _SEMANTIC["model_type"]:
         raise ValueError(f"its semantic model is {semantic['model_type']!r}, only {_SEMANTIC['model_type']!r} is known")
     rope = (config.get("rope_parameters") or {}).get("rope_type", "default")

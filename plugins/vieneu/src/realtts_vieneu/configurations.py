@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "CODEC_ID",
@@ -36,9 +33,6 @@ CODES = 65536
 TURBO = "v3-turbo"
 """The configuration of another architecture, spoken by upstream's own package."""
 
-_DRAWING: Mapping[str, Any] = {"temperature": 1.0, "top_k": 50}
-_TURBO_DRAWING: Mapping[str, Any] = {"temperature": 0.8, "top_k": 25, "top_p": 0.95, "repetition_penalty": 1.2}
-
 
 @dataclass(frozen=True)
 class Configuration:
@@ -50,7 +44,6 @@ class Configuration:
         prompt: How it was trained to be asked: ``"chat"`` or ``"tags"``.
         licence: Of the weights.
         size_bytes: Of the weights' file, about; None: unknown.
-        drawing: How tokens are drawn unless somebody says otherwise.
     """
 
     name: str
@@ -58,7 +51,6 @@ class Configuration:
     prompt: str
     licence: str
     size_bytes: int | None = None
-    drawing: Mapping[str, Any] = field(default_factory=lambda: _DRAWING)
 
 
 CONFIGURATIONS = {
@@ -67,7 +59,7 @@ CONFIGURATIONS = {
         Configuration("v2", "pnnbao-ump/VieNeu-TTS-v2", "tags", "Apache-2.0"),
         Configuration("v1", "pnnbao-ump/VieNeu-TTS", "chat", "Apache-2.0", 1_105_000_000),
         Configuration("0.3b", "pnnbao-ump/VieNeu-TTS-0.3B", "tags", "CC-BY-NC-4.0"),
-        Configuration(TURBO, "pnnbao-ump/VieNeu-TTS-v3-Turbo", "tags", "Apache-2.0", None, _TURBO_DRAWING),
+        Configuration(TURBO, "pnnbao-ump/VieNeu-TTS-v3-Turbo", "tags", "Apache-2.0"),
     )
 }
 """By name; the first is the default."""

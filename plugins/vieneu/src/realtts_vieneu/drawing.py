@@ -9,6 +9,7 @@ import torch
 
 from realtts.accel.decoder import Buckets, DecodeLoop, Prompt
 from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams
+from realtts_vieneu.prefixes import copied
 from realtts_vieneu.utterance import silent
 
 if TYPE_CHECKING:
@@ -114,14 +115,17 @@ class TokenLoop:
         Raises:
             DecoderError: Prompt and tokens do not fit the cache.
         """
-        rows, prompt = self._whole(utterances) if self._captures else self._apart(utterances, wanted)
+        self.loop.cache.reset()
+        rows, prompt = self._together(utterances) if self._captures else self._apart(utterances, wanted)
         self._forcing.begin([u.forced for u in rows])
+        outputs = self._network.outputs
         self.loop.begin(
             prompt,
             [params_of(u) for u in rows],
             [u.seed for u in rows],
             [u.most for u in rows],
-            after_prefix=not self._captures,
+            history=[outputs.known(u.ids) for u in rows] if outputs.penalized else None,
+            after_prefix=True,
         )
 
     def run(self) -> Iterator[Drawn]:
@@ -149,15 +153,20 @@ class TokenLoop:
 
     def warm_up(self, utterance: Utterance) -> None:
         """Capture prompts and steps of such an utterance; ends without a request."""
-        length = len(utterance.ids)
-        self.loop.warm_up(length + utterance.most, params_of(utterance), prompt=length)
+        length, before = len(utterance.ids), copied(utterance)
+        self._forcing.begin([utterance.forced] * self.loop.streams)
+        self.loop.warm_up(
+            length + utterance.most, params_of(utterance), prompt=length - before, after_prefix=before
+        )  # fmt: skip
 
     # -- prompts -----------------------------------------------------------------------------------------------------
 
-    def _whole(self, utterances: Sequence[Utterance]) -> tuple[list[Utterance], Prompt]:
-        """All at once, from the first token on: one graph, which a prefix of any length could not be part of."""
-        prompts = [self._network.embedding.prompt(u.ids) for u in utterances]
-        return list(utterances), Prompt.padded(prompts)
+    def _together(self, utterances: Sequence[Utterance]) -> tuple[list[Utterance], Prompt]:
+        """All at once, behind what each shares with others: one graph."""
+        network, cache = self._network, self.loop.cache
+        begun = [network.prefixes.put(utterance, cache, row) for row, utterance in enumerate(utterances)]
+        rests = [network.embedding.prompt(u.ids[done:]) for u, done in zip(utterances, begun, strict=True)]
+        return list(utterances), Prompt.padded(rests)
 
     def _apart(self, utterances: Sequence[Utterance], wanted: Callable[[int], bool]) -> tuple[list[Utterance], Prompt]:
         """One row after the other, behind what it shares with others, and together only what is left for `begin`.
@@ -166,7 +175,6 @@ class TokenLoop:
         were alone.
         """
         decoder, embedding, cache = self._network.decoder, self._network.embedding, self.loop.cache
-        cache.reset()
         rows, left = [], []
         for row, given in enumerate(utterances):
             utterance = given if wanted(row) else silent(given)
@@ -231,6 +239,7 @@ class _Forcing:
 
 def params_of(utterance: Utterance) -> SamplingParams:
     """How an utterance is drawn; without what has no effect on the most probable token."""
-    least = utterance.most if utterance.forced else utterance.least
-    params = SamplingParams(greedy=True) if utterance.params.greedy else utterance.params
+    least, params = utterance.most if utterance.forced else utterance.least, utterance.params
+    if params.greedy:
+        params = SamplingParams(greedy=True, repetition_penalty=params.repetition_penalty)
     return replace(params, min_new_tokens=least)

@@ -17,7 +17,8 @@ import torch
 from realtts.accel.upstream import Unfilled, fill, quiet
 from realtts_vieneu.codec_names import Lazy, named
 from realtts_vieneu.codec_sizes import read_codec_sizes
-from realtts_vieneu.features import RATE, features_of, padded
+from realtts_vieneu.constants import ENCODER_RATE
+from realtts_vieneu.features import features_of, padded
 from realtts_vieneu.upstream import module
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from realtts_vieneu.codec_sizes import CodecSizes
 
-__all__ = ["RATE", "Encoder", "codec_network"]
+__all__ = ["Encoder", "codec_network"]
 
 _LAYERS = "semantic_encoder.encoder.layers."
 _SHORTEST = 2
@@ -62,7 +63,7 @@ class Encoder:
         device: torch.device | str = "cpu",
         semantic: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.rate = RATE
+        self.rate = ENCODER_RATE
         self._sizes = read_codec_sizes(config)
         self._state = named(state, semantic)
         self._device = torch.device(device)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts import stages
 from realtts.accel.precision import name_of
+from realtts.accel.rungs import decoder_details
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
 from realtts_vieneu.network import ROWS, SpeechLM
+from realtts_vieneu.prefixes import copied
 from realtts_vieneu.windows import Windows
 
 if TYPE_CHECKING:
@@ -29,43 +29,17 @@ if TYPE_CHECKING:
     from realtts_vieneu.batch import Batch
     from realtts_vieneu.drawing import Drawn
     from realtts_vieneu.head import HeadKind
+    from realtts_vieneu.line import Line
     from realtts_vieneu.loading import Weights
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["TOGETHER", "Engine", "Line"]
+__all__ = ["TOGETHER", "Engine"]
 
 TOGETHER = ROWS[-1]
 """Most sentences that are drawn at once."""
 
 _SOUNDS = 8
 """Sentences whose sound is made between two looks at whether it is wanted, on a device that takes them together."""
-
-
-@dataclass(eq=False)
-class Line:
-    """A sentence that is being spoken.
-
-    Attributes:
-        utterance: What the language model reads.
-        cancelled: Read at every token.
-        codes: Drawn so far.
-        tokens: How many tokens were drawn; those that are no code are drawn too, and not heard.
-        ended: Whether no more come.
-        stopped: Whether the model ended it; False with ``ended``: it reached its limit.
-    """
-
-    utterance: Utterance
-    cancelled: Callable[[], bool]
-    codes: list[Tensor] = field(default_factory=list)
-    tokens: int = 0
-    ended: bool = False
-    stopped: bool = False
-
-    def taken(self) -> Tensor:
-        """The codes that were drawn since the last call, int64 (n,)."""
-        found = torch.cat([torch.zeros(0, dtype=torch.int64), *self.codes])
-        self.codes = []
-        return found
 
 
 class Engine:
@@ -108,15 +82,11 @@ class Engine:
     @property
     def details(self) -> dict[str, object]:
         """For the status."""
-        decoder = self.lm.decoder
         return {
-            "weights": decoder.precision.weights,
-            "kernel": decoder.kernel.name,
-            "kv_dtype": name_of(decoder.kv_dtype),
+            **decoder_details(self.lm.decoder, graphs=self._backend is not None),
             "head": self.lm.outputs.kind,
             "codec_device": self._place,
             "codec_dtype": name_of(self.codec.dtype),
-            "cuda_graphs": self._backend is not None,
         }
 
     def choose(self, head: HeadKind, codec_device: str | None) -> bool:
@@ -163,19 +133,27 @@ class Engine:
     def draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
         """Draw the codes of sentences together; hands over whenever there are new ones.
 
-        A sentence ends by itself, at its limit, or when its request is cancelled.
+        A sentence ends by itself, at its limit, or when its request is cancelled. Those that ran away, or ended too
+        early, and were not heard yet, are then drawn again together.
 
         Args:
             context: Of the stage.
             lines: At most `TOGETHER`; their codes are put into them.
         """
+        yield from self._draw(context, lines)
+        if again := [line for line in lines if line.restart()]:
+            yield from self._draw(context, again)
+
+    def _draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
         try:
-            with stages.timed(context, "lm", dtype=self._rate()) as work:
+            with stages.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
                 loop = self._begun(lines, work)
                 for found in self.turns.each("lm", self._counted(loop, work)):
                     for row, line in enumerate(lines):
-                        _take(line, found.codes[row], len(found.tokens[row]))
-                        line.ended, line.stopped = found.finished[row], found.stopped[row]
+                        line.add(
+                            found.codes[row], len(found.tokens[row]),
+                            ended=found.finished[row], stopped=found.stopped[row],
+                        )  # fmt: skip
                         if not line.ended and line.cancelled():
                             loop.stop(row)
                     yield
@@ -185,8 +163,7 @@ class Engine:
     def _begun(self, lines: Sequence[Line], work: Work) -> Batch:
         with self.turns.use("lm"):
             loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
-        read_before = 0 if self._backend is not None else 1
-        positions = sum(len(line.utterance.ids) - read_before * line.utterance.prefix for line in lines)
+        positions = sum(len(line.utterance.ids) - copied(line.utterance) for line in lines)
         work.add(flops=2 * self.lm.prompt_weights * positions, bytes=self.lm.bytes_read(loop))
         return loop
 
@@ -198,11 +175,6 @@ class Engine:
             flops = 2 * self.lm.weights * loop.loop.streams  # fewer when some have ended
             work.add(steps=steps, flops=steps * flops, bytes=steps * self.lm.bytes_read(loop))
             yield found
-
-    def _rate(self) -> str:
-        """The type whose products bound a step: quantized ones are no slower than bfloat16's."""
-        decoder = self.lm.decoder
-        return "bfloat16" if decoder.precision.weights in {"int8", "int4"} else name_of(decoder.kv_dtype)
 
     # -- sound -------------------------------------------------------------------------------------------------------
 
@@ -228,7 +200,7 @@ class Engine:
             back: Codes before them.
             ahead: Codes behind them.
         """
-        return Windows(self.codec, sizes=itertools.repeat(new), back=back, ahead=ahead)
+        return Windows(self.codec.samples_per_frame, new=new, back=back, ahead=ahead)
 
     def heard(self, context: Context, windows: Windows, codes: Tensor, *, final: bool) -> Tensor:
         """What a sentence's next codes settle, float32 (n,) on the host, perhaps nothing."""
@@ -252,7 +224,7 @@ class Engine:
         weights = self._weights
         return SpeechLM.from_state_dict(
             weights.sizes, weights.reader.speech, weights.model_state,
-            device=self.device, precision=self._precision, head=head, backend=self._backend,
+            device=self.device, precision=self._precision, head=head, drawing=weights.drawing, backend=self._backend,
         )  # fmt: skip
 
     def _decoder(self, device: str) -> CodecDecoder:
@@ -269,9 +241,3 @@ class Engine:
             raise InvalidOption(
                 f"there is no room for the codec on {device}", who="codec_device", fix="choose another device"
             ) from error
-
-
-def _take(line: Line, codes: Tensor, tokens: int) -> None:
-    if len(codes):
-        line.codes.append(codes)
-    line.tokens += tokens

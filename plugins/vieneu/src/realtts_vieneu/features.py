@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["RATE", "features_of", "padded"]
+from realtts.accel.mel import triangles
+from realtts_vieneu.constants import ENCODER_RATE
 
-RATE = 16_000
-"""Hz of recordings."""
+__all__ = ["features_of", "padded"]
 
 _WINDOW, _HOP, _FFT, _MELS = 400, 160, 512, 80
 _LOWEST_HZ = 20.0
@@ -71,11 +71,10 @@ def _bands(device: torch.device) -> Tensor:
 
 @functools.cache
 def _triangles() -> Tensor:
-    low, high = _mel(_LOWEST_HZ), _mel(RATE / 2)
+    low, high = _mel(_LOWEST_HZ), _mel(ENCODER_RATE / 2)
     step = (high - low) / (_MELS + 1)
-    left, centre, right = (low + (torch.arange(_MELS)[:, None] + begin) * step for begin in range(3))
-    mel = 1127.0 * (1.0 + RATE / _FFT * torch.arange(_FFT // 2) / 700.0).log()[None]
-    heights = torch.minimum((mel - left) / (centre - left), (right - mel) / (right - centre)).clamp_(min=0)
+    mel = 1127.0 * (1.0 + ENCODER_RATE / _FFT * torch.arange(_FFT // 2) / 700.0).log()
+    heights = triangles(low + torch.arange(_MELS + 2) * step, mel)
     return functional.pad(heights, (0, 1)).t().contiguous()
 
 

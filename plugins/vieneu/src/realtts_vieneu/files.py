@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realtts.checkpoints.reading import NOTE
 from realtts_vieneu.configurations import TURBO
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ __all__ = [
     "CODEC_FOLDERS",
     "FILES",
     "GRAPHS",
-    "NAMED",
+    "MARK",
     "PACKED_CODEC",
     "TURBO_CODEC_FILES",
     "TURBO_FILES",
@@ -27,11 +28,8 @@ __all__ = [
 WEIGHTS = "model.safetensors"
 """The language model."""
 
-NAMED = "realtts.json"
-"""Says which configuration a folder is of."""
-
 FILES: tuple[WantedFile, ...] = (
-    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NAMED, None),
+    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None),
 )  # fmt: skip
 """Of a language model, upstream's names but for the last."""
 
@@ -49,6 +47,9 @@ CODEC_FOLDERS = ("codec", "neucodec")
 GRAPHS = "onnx_update"
 """Folder of v3 Turbo's networks in float32."""
 
+MARK = f"{GRAPHS}/config.json"
+"""By which they are known."""
+
 _GRAPH_FILES = (
     "vieneu_prefill.onnx", "vieneu_decode_step.onnx", "vieneu_acoustic_cached.onnx", "vieneu_backbone_shared.data",
     "vieneu_v3_heads.npz", "config.json", "tokenizer.json",
@@ -59,7 +60,7 @@ TURBO_FILES: tuple[WantedFile, ...] = (
     "speaker_encoder.onnx",
     ("denoiser.onnx", None),
     ("voices_v3_turbo.json", None),
-    (NAMED, None),
+    (NOTE, None),
 )
 """Of v3 Turbo, as upstream's package reads them."""
 

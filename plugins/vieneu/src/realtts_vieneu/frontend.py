@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from realtts.accel.sampling import SamplingParams
 from realtts.errors import InvalidOption, SettingsError, VoiceUnsuitable
 from realtts.hardware import resolve_device
-from realtts.plan import derive_seed
+from realtts.plan import piece_seed
 from realtts.speech import Voice
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import Sentence, is_spoken, left_out_of, sentences_of, spoken_length, words_of
-from realtts_vieneu.utterance import DEFAULTS, LEAST, Utterance, shared
+from realtts_vieneu.utterance import LEAST, Utterance, shared
 from realtts_vieneu.voices import read_saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from realtts.accel.sampling import SamplingParams
     from realtts.context import Context
     from realtts.speech import Request
     from realtts_vieneu.loading import Weights
 
-__all__ = ["TOKENS_PER_SECOND", "Ask", "prepare", "tokens_for", "utterances_of"]
-
-TOKENS_PER_SECOND = 50
+__all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
 
 _SLACK = 100
 _MOST_PER_PHONEME = 5
@@ -54,6 +52,7 @@ class Ask:
         params: How tokens are drawn.
         limits: Most tokens of each sentence.
         forced: Exactly as many tokens by order of a benchmark: the end may not be drawn.
+        retry: Whether a sentence that runs away, or ends too early, is drawn once more.
         seeds: Of the randomness of each sentence.
         silence: Seconds between two of them.
         speech_only: Whether nothing but speech can be drawn; None: as the precision is.
@@ -73,6 +72,7 @@ class Ask:
     params: SamplingParams
     limits: tuple[int, ...]
     forced: bool
+    retry: bool
     seeds: tuple[int, ...]
     silence: float
     speech_only: bool | None
@@ -97,7 +97,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         InvalidOption: Options that this model has not, a device that this machine has not, or a file of saved codes
             that cannot be read; or nothing says how the model is to be asked.
     """
-    options = request.options if isinstance(request.options, VieNeuOptions) else VieNeuOptions()
+    options = VieNeuOptions.of(request)
     _refuse(options)
     form = _form(weights, options)
     sentences = sentences_of(request.text, options.max_chars)
@@ -111,15 +111,12 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         voice=voice,
         codes=codes,
         words=words,
-        params=SamplingParams(
-            temperature=DEFAULTS.temperature if options.temperature is None else options.temperature,
-            top_k=DEFAULTS.top_k if options.top_k is None else options.top_k,
-            greedy=not options.do_sample,
-        ),
+        params=_params(weights.drawing, options),
         limits=_limits(options, sentences) if forced is None else _shared(forced, sentences),
         forced=forced is not None,
+        retry=context.settings.retry_runaway and forced is None and not options.bounds_length(),
         # The first sentence has the request's own, so that one sentence alone is as upstream draws it.
-        seeds=tuple(derive_seed(request.seed, index) if index else request.seed for index in range(len(sentences))),
+        seeds=tuple(piece_seed(request.seed, index) for index in range(len(sentences))),
         silence=options.silence,
         speech_only=options.speech_only,
         codec_device=_codec_device(options),
@@ -164,8 +161,10 @@ def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utte
             seed=seed,
             least=min(LEAST, most),
             forced=ask.forced,
+            text=sentence.text,
+            retry=ask.retry,
         )
-        for prompt, limit, seed in zip(prompts, ask.limits, ask.seeds, strict=True)
+        for prompt, sentence, limit, seed in zip(prompts, ask.sentences, ask.limits, ask.seeds, strict=True)
     ]
 
 
@@ -234,6 +233,13 @@ def _sounding(words: str) -> str:
     return phonemes
 
 
+def _params(drawing: SamplingParams, options: VieNeuOptions) -> SamplingParams:
+    given = {name: getattr(options, name) for name in ("temperature", "top_k")}
+    return replace(
+        drawing, greedy=not options.do_sample, **{name: value for name, value in given.items() if value is not None}
+    )
+
+
 def _limits(options: VieNeuOptions, sentences: Sequence[Sentence]) -> tuple[int, ...]:
     most = options.max_new_tokens
     return tuple(tokens_for(sentence) if most is None else most for sentence in sentences)
@@ -255,7 +261,4 @@ def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) ->
     given = "emotion" in options.model_fields_set
     if given and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
         found.append("This model was trained to read in one way: emotion was ignored.")
-    others = [name for name in ("top_p", "repetition_penalty") if weights.defaults.get(name, 1.0) not in {1.0, None}]
-    if others:
-        found.append(f"The checkpoint's generation_config.json asks for {others[0]}, which is not heeded.")
     return tuple(found)

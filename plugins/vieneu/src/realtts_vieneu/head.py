@@ -9,24 +9,25 @@ draws the others, too, and drops them afterwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from realtts.accel.sampling import SamplingRecipe
+from realtts_vieneu.utterance import DEFAULTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
+    from realtts.accel.sampling import SamplingParams
     from realtts_vieneu.utterance import SpeechIds
 
 __all__ = ["HeadKind", "Outputs"]
 
 HeadKind = Literal["full", "speech"]
-
-_ORDER = ("temperature", "top_k")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Outputs:
         ids: Token of each output.
         end: Output that ends an utterance.
         codes: int64 (outputs,): the codec's code of each output, -1 of what is none.
+        order: Processors of logits, as transformers has them.
     """
 
     kind: HeadKind
@@ -46,24 +48,41 @@ class Outputs:
     ids: Sequence[int]
     end: int
     codes: Tensor
+    order: tuple[str, ...]
 
     @classmethod
-    def of(cls, kind: HeadKind, vocabulary: int, speech: SpeechIds) -> Outputs:
-        """The outputs of a head over a vocabulary."""
+    def of(cls, kind: HeadKind, vocabulary: int, speech: SpeechIds, drawing: SamplingParams = DEFAULTS) -> Outputs:
+        """The outputs of a head over a vocabulary, with processors for what is asked for and no others."""
+        penalty = ("repetition_penalty",) if drawing.repetition_penalty != 1.0 else ()
+        nucleus = ("top_p",) if drawing.top_p < 1.0 else ()
+        order = (*penalty, "temperature", "top_k", *nucleus)
         count = len(speech.codes)
         if kind == "speech":
             codes = torch.arange(count + 1).where(torch.arange(count + 1) < count, -1)
-            return cls(kind, vocabulary, (*speech.codes, speech.end), count, codes)
+            return cls(kind, vocabulary, (*speech.codes, speech.end), count, codes, order)
         codes = torch.full((vocabulary,), -1)
         codes[torch.tensor(speech.codes)] = torch.arange(count)
-        return cls(kind, vocabulary, range(vocabulary), speech.end, codes)
+        return cls(kind, vocabulary, range(vocabulary), speech.end, codes, order)
+
+    @property
+    def penalized(self) -> bool:
+        """Whether what came before, prompt included, makes a token less likely."""
+        return "repetition_penalty" in self.order
+
+    def known(self, tokens: Iterable[int]) -> list[int]:
+        """The outputs of tokens; those that the head does not have are left out."""
+        return [self._output_of[token] for token in tokens if token in self._output_of]
+
+    @cached_property
+    def _output_of(self) -> dict[int, int]:
+        return {token: output for output, token in enumerate(self.ids)}
 
     @property
     def recipe(self) -> SamplingRecipe:
         """How logits become outputs: as transformers' ``generate`` does it, with noise for the whole vocabulary."""
         return SamplingRecipe(
             vocabulary=len(self.ids),
-            order=_ORDER,
+            order=self.order,
             stop_tokens=(self.end,),
             noise_width=self.vocabulary,
             noise_ids=None if self.kind == "full" else tuple(self.ids),

@@ -8,14 +8,13 @@ guessed: of a published checkpoint it is known, and of any other a file ``realtt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, read_state
-from realtts.checkpoints.reading import read_json
-from realtts.errors import CheckpointMismatch, CheckpointMissing
+from realtts.checkpoints.reading import NOTE, check_shapes, noted, read_json
+from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.spec import Checkpoint
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
@@ -24,27 +23,34 @@ from realtts_vieneu.files import (
     CODEC,
     CODEC_FILES,
     CODEC_FOLDERS,
-    NAMED,
+    MARK,
     PACKED_CODEC,
     TURBO_CODEC_FILES,
     WEIGHTS,
     files_of,
 )
 from realtts_vieneu.prompt import TokenReader
-from realtts_vieneu.shapes import check_shapes
+from realtts_vieneu.shapes import HEAD, model_shapes
 from realtts_vieneu.sizes import Sizes, read_sizes
+from realtts_vieneu.utterance import DEFAULTS
 from realtts_vieneu.voices import Presets, read_presets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from realtts.accel.sampling import SamplingParams
     from realtts.accel.tensorfile import State
     from realtts.checkpoints import Files
     from realtts.events import Event
     from realtts_vieneu.configurations import Configuration
 
-__all__ = ["Found", "Weights", "fetch", "open_checkpoint", "why_turbo"]
+__all__ = ["NO_TURBO", "Found", "Weights", "fetch", "open_checkpoint", "why_turbo"]
+
+NO_TURBO = "v3 Turbo is published as graphs for onnxruntime, which upstream's package runs: there is no other path yet"
+"""Why it is not spoken faster."""
+
+_TELLING = (NOTE, MARK)
 
 
 @dataclass(frozen=True)
@@ -75,9 +81,10 @@ class Weights:
         configuration: None: nothing says which.
         sizes: Of the language model.
         codec: Of the codec.
-        defaults: ``generation_config.json``.
+        drawing: Upstream's way, and what ``generation_config.json`` asks for beside.
         model_state: Tensors of the language model.
         codec_state: Tensors of the codec, by the names of transformers' ``NeuCodecModel``.
+        codec_file: Where they are, for messages.
         reader: Phonemes and codes to tokens.
         presets: ``voices.json``.
         identity: What changes when the codec's weights do, for keys of what is computed with them.
@@ -86,9 +93,10 @@ class Weights:
     configuration: Configuration | None
     sizes: Sizes
     codec: CodecSizes
-    defaults: Mapping[str, Any]
+    drawing: SamplingParams
     model_state: State
     codec_state: State
+    codec_file: str
     reader: TokenReader
     presets: Presets
     identity: str
@@ -122,20 +130,16 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     """
     if checkpoint is None:
         raise CheckpointMissing("no checkpoint was chosen", who="vieneu", fix="give model=, or leave it out")
-    folder, configuration = checkpoint.path, _known(checkpoint)
+    configuration = _known(checkpoint) or _looked_up(checkpoint, report)
     model = checkpoints.fetch(checkpoint, files_of(configuration), report=report)
-    if configuration is None and NAMED in model:
-        configuration = _said(model[NAMED])
     turbo = configuration is not None and configuration.name == TURBO
-    return Found(configuration, model, _codec(folder, turbo=turbo, report=report))
+    return Found(configuration, model, _codec(checkpoint.path, turbo=turbo, report=report))
 
 
 def why_turbo(checkpoint: Checkpoint | None) -> str | None:
     """For `probe`: why there is no faster path for v3 Turbo."""
     configuration = None if checkpoint is None else _known(checkpoint)
-    if configuration is None or configuration.name != TURBO:
-        return None
-    return "v3 Turbo is published as graphs for onnxruntime, which upstream's package runs: there is no other path yet"
+    return NO_TURBO if configuration is not None and configuration.name == TURBO else None
 
 
 def open_checkpoint(found: Found) -> Weights:
@@ -151,22 +155,31 @@ def open_checkpoint(found: Found) -> Weights:
     files, sound = found.model, found.codec
     sizes = read_sizes(read_json(files["config.json"]))
     model = TensorFile(files[WEIGHTS])
-    check_shapes(model.shapes, sizes, f"file {WEIGHTS!r}")
+    check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}", spare=(HEAD,))
     packed = sound.first(CODEC, PACKED_CODEC)
     codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
     return Weights(
         configuration=found.configuration,
         sizes=sizes,
         codec=codec,
-        defaults=MappingProxyType(
-            read_json(files["generation_config.json"]) if "generation_config.json" in files else {}
-        ),
+        drawing=_drawing(files["generation_config.json"]) if "generation_config.json" in files else DEFAULTS,
         model_state=model,
         codec_state=named(read_state(packed)),
+        codec_file=f"{packed.parent.name}/{packed.name}",
         reader=TokenReader(files["tokenizer.json"], sizes),
         presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
         identity=sound.identity(CODEC, PACKED_CODEC),
     )
+
+
+def _drawing(path: Path) -> SamplingParams:
+    """Temperature and ``top_k`` are upstream's whatever the file says, for it gives them to ``generate``."""
+    content = read_json(path)
+    own = {name: content[name] for name in ("top_p", "repetition_penalty") if content.get(name) is not None}
+    try:
+        return replace(DEFAULTS, **own)
+    except InvalidOption as error:
+        raise CheckpointMismatch(error.what, who=f"file {path.name!r}", fix=error.fix) from None
 
 
 def _codec_config(files: Files) -> dict[str, Any]:
@@ -192,16 +205,18 @@ def _known(checkpoint: Checkpoint) -> Configuration | None:
     """What is known of a checkpoint before any of its weights is fetched; None: nothing says which it is."""
     if checkpoint.path is None:
         return by_any_name(checkpoint.source)
-    said = checkpoint.path / NAMED
-    return _said(said) if said.is_file() else None
+    return _by_files({name: path for name in _TELLING if (path := checkpoint.path / name).is_file()})
 
 
-def _said(path: Path) -> Configuration:
-    name = read_json(path).get("configuration")
-    found = by_any_name(name)
-    if found is None:
-        raise CheckpointMismatch(
-            f"there is no configuration {name!r}", who=f"file {path.name!r}",
-            fix=f"choose from {', '.join(CONFIGURATIONS)}",
-        )  # fmt: skip
-    return found
+def _looked_up(checkpoint: Checkpoint, report: Callable[[Event], None] | None) -> Configuration | None:
+    """What somebody else's repository says, asked before its weights are."""
+    if checkpoint.path is not None:
+        return None
+    return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _TELLING], report=report))
+
+
+def _by_files(found: Mapping[str, Path]) -> Configuration | None:
+    """v3 Turbo is known by its graphs, which no other has; the others by nothing but what is said."""
+    if NOTE in found:
+        return noted(found[NOTE], by_any_name, CONFIGURATIONS)
+    return CONFIGURATIONS[TURBO] if MARK in found else None

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.accel.rungs import attention_of, precision_of
+from realtts.errors import InputError
 from realtts.events import Event
+from realtts.speech import Request
 from realtts_vieneu.encoder import Encoder
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.voices import codes_of
@@ -18,14 +20,16 @@ if TYPE_CHECKING:
 
     from realtts.accel.voice_cache import DiskVoiceCache
     from realtts.context import Context
-    from realtts.speech import Request
     from realtts_vieneu.engine import Engine
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.loading import Weights
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "tell"]
+__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "longest", "tell"]
+
+_LONGEST = " và ".join(["tôi thích nghe những câu chuyện cổ tích trước khi đi ngủ"] * 4)
+"""Nearly 256 characters, upstream's ``max_chars``, and one sentence."""
 
 
 @dataclass
@@ -58,6 +62,17 @@ def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[As
         weights = model.weights.identity
         codes = codes_of(context, ask.voice, _Encoder(context, model), weights=weights, cache=model.voices).tolist()
     return ask, utterances_of(model.weights, ask, codes)
+
+
+def longest(context: Context, model: OptimizedModel) -> Utterance | None:
+    """As long a sentence as a request is cut into, all else left to its defaults; None: the model has none.
+
+    For what is captured before the first request.
+    """
+    try:
+        return asked(context, model, Request(_LONGEST))[1][0]
+    except InputError:  # there is no voice beside the weights, or nothing says how they are asked
+        return None
 
 
 def engine_for(context: Context, model: OptimizedModel, ask: Ask) -> Engine:

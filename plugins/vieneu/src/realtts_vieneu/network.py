@@ -6,19 +6,21 @@ github.com/pnnbao97/VieNeu-TTS, and ``generate`` of transformers, which it calls
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Loops
+from realtts.accel.decoder import Decoder, DecoderConfig, Loops, look_of
 from realtts.accel.tensorfile import shapes_of
+from realtts.checkpoints.reading import check_shapes
 from realtts_vieneu.batch import Batch
 from realtts_vieneu.drawing import Drawn, Network, TokenLoop, params_of
 from realtts_vieneu.embedding import TokenEmbedding, output_rows
 from realtts_vieneu.head import Outputs
-from realtts_vieneu.prefixes import Prefixes
-from realtts_vieneu.shapes import EMBEDDING, HEAD, check_shapes
-from realtts_vieneu.utterance import SpeechIds, Utterance, silent
+from realtts_vieneu.prefixes import Prefixes, copied
+from realtts_vieneu.shapes import EMBEDDING, HEAD, model_shapes
+from realtts_vieneu.utterance import DEFAULTS, SpeechIds, Utterance, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -32,22 +34,25 @@ if TYPE_CHECKING:
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes
 
-__all__ = ["ROWS", "Drawn", "SpeechLM", "Utterance"]
+__all__ = ["ROWS", "WARM_ROWS", "Drawn", "SpeechLM", "Utterance"]
 
 ROWS = (1, 2, 4, 8, 16)
 """Numbers of utterances that there are graphs for; a batch takes the next larger one. Without graphs any number up to
 the last is decoded as it is."""
+
+WARM_ROWS = ROWS[:3]
+"""Numbers that are captured beforehand: what a text of up to four sentences needs, and a stream of up to seven. Those
+for more have a cache of their own, which is large."""
+
+_WARM_TOKENS = 4
 
 _PREFIX = "model."
 
 _GRAPHED_SLOTS = 2048
 """The cache's least cap with graphs, which a longer one would throw away: upstream's longest prompt with its codes."""
 
-_POSITIONS = 4096
-"""Longest prompt with its codes: twice that."""
-
-_LOOK = 8
-"""Tokens between two looks at a device that computes behind the host; on the CPU a look costs nothing."""
+_POSITIONS = 6144
+"""Longest prefix, prompt behind it and codes, each of another utterance, and each within upstream's 2048."""
 
 
 class SpeechLM:
@@ -60,7 +65,7 @@ class SpeechLM:
 
     def __init__(self, network: Network, *, backend: GraphBackend | None = None) -> None:
         self._network, self._backend = network, backend
-        self._loops: Loops[int, TokenLoop] = Loops(least=0 if backend is None else _GRAPHED_SLOTS)
+        self._loops: Loops[int, TokenLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
 
     @classmethod
     def from_state_dict(
@@ -72,6 +77,7 @@ class SpeechLM:
         device: torch.device | str = "cpu",
         precision: Precision | str = "fp32",
         head: HeadKind = "speech",
+        drawing: SamplingParams = DEFAULTS,
         backend: GraphBackend | None = None,
     ) -> SpeechLM:
         """Pack a checkpoint's weights.
@@ -84,6 +90,8 @@ class SpeechLM:
             device: Where it runs.
             precision: Of layers and head.
             head: ``"full"``: any token is drawn, as upstream does it; ``"speech"``: codes and the end alone.
+            drawing: How its tokens are drawn unless somebody says otherwise; of what does nothing here
+                (``repetition_penalty``, ``top_p``) an utterance cannot have anything either.
             backend: Captures prompts and steps as graphs; None runs them eagerly.
 
         Raises:
@@ -91,8 +99,8 @@ class SpeechLM:
             QuantizationUnavailable: Nothing of that precision works here.
         """
         device = torch.device(device)
-        outputs = Outputs.of(head, sizes.vocabulary, speech)
-        check_shapes(shapes_of(state), sizes, "language model")
+        outputs = Outputs.of(head, sizes.vocabulary, speech, drawing)
+        check_shapes(shapes_of(state), model_shapes(sizes), "language model", spare=(HEAD,))
         decoder = Decoder.from_state_dict(
             DecoderConfig.from_transformers(sizes.config), state,
             prefix=_PREFIX, device=device, precision=precision, rows=ROWS, max_positions=_POSITIONS,
@@ -123,12 +131,12 @@ class SpeechLM:
         Raises:
             DecoderError: Prompt and tokens are too long.
         """
-        need = max(len(u.ids) for u in utterances) + max(u.most for u in utterances)
+        # The rests of all prompts are read together, each behind its own prefix.
+        rests = [len(u.ids) - copied(u) for u in utterances]
+        need = max(map(copied, utterances)) + max(rests) + max(u.most for u in utterances)
         own = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
         idle = own.loop.streams - len(utterances)
-        if check_every is None:
-            check_every = 1 if self.decoder.device.type == "cpu" else _LOOK
-        own.loop.check_every = check_every
+        own.loop.check_every = check_every or look_of(self.decoder.device)
         own.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
         return Batch(own, len(utterances), self.release)
 
@@ -141,14 +149,14 @@ class SpeechLM:
 
     def release(self) -> None:
         """Let go of the caches of batches, which a single utterance has no use for; graphs keep theirs."""
-        if self._backend is None:
-            self._loops.keep(lambda streams: streams == 1)
+        self._loops.release()
 
     def warm_up(self, utterance: Utterance) -> None:
-        """Capture prompt and steps of such an utterance, and draw it once."""
-        own = self._loops.of(1, len(utterance.ids) + utterance.most, self._new_loop)
-        own.warm_up(utterance)
-        for _ in self.decode([utterance]):
+        """Capture prompts and steps of such utterances, of one and of a few together, and draw some tokens."""
+        for streams in WARM_ROWS if self._backend is not None else ():
+            self._loops.of(streams, len(utterance.ids) + utterance.most, self._new_loop).warm_up(utterance)
+        few = min(utterance.most, _WARM_TOKENS)
+        for _ in self.decode([replace(utterance, most=few, least=few)]):
             pass
 
     @torch.inference_mode()

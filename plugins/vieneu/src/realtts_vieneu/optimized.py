@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.finite import check_finite
+from realtts.accel.finite import blaming, check_output
 from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.errors import AccelError
 from realtts.hookspecs import hookimpl
 from realtts_vieneu.engine import Engine
-from realtts_vieneu.loading import fetch, open_checkpoint, why_turbo
-from realtts_vieneu.model import OptimizedModel, head_of, tell
+from realtts_vieneu.files import WEIGHTS
+from realtts_vieneu.loading import NO_TURBO, fetch, open_checkpoint, why_turbo
+from realtts_vieneu.model import OptimizedModel, head_of, longest, tell
 from realtts_vieneu.speaking import live, whole
 from realtts_vieneu.utterance import Utterance
 from realtts_vieneu.voices import listed
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from realtts.context import Context, Rung
     from realtts.speech import Chunk, Request, VoiceInfo
 
-__all__ = ["Optimized", "OptimizedModel"]
+__all__ = ["Optimized"]
 
 _WARM_TOKENS = 4
 
@@ -49,7 +51,10 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
-        weights = open_checkpoint(fetch(context.checkpoint, context.report))
+        found = fetch(context.checkpoint, context.report)
+        if found.turbo:  # of somebody else's repository, which `probe` did not look into
+            raise AccelError(NO_TURBO, who="vieneu", fix="nothing: the plain variant speaks")
+        weights = open_checkpoint(found)
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache))
 
     @hookimpl
@@ -68,11 +73,15 @@ class Optimized:
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Speak four tokens, capture graphs, and check that nothing is NaN."""
+        """Speak four tokens, capture what a request usually needs, and check that nothing is NaN."""
         assert model.engine is not None
         ids = model.weights.reader.speech
-        warm = Utterance(ids=(ids.codes[0],) * 2, most=_WARM_TOKENS, forced=True)
-        check_finite(model.engine.warm_up(warm), "vieneu")
+        usual = longest(context, model) if graphs_of(context) is not None else None
+        warm = usual or Utterance(ids=(ids.codes[0],) * 2, most=_WARM_TOKENS, forced=True)
+        exact = precision_of(context).is_exact
+        with blaming(WEIGHTS, exact=exact):
+            samples = model.engine.warm_up(warm)
+        check_output(samples, "vieneu", file=model.weights.codec_file, exact=exact)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:

@@ -5,32 +5,36 @@ v3 Turbo, another architecture, is spoken by upstream's package: `realtts_vieneu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from realtts import stages
 from realtts.hookspecs import hookimpl
+from realtts.retries import told
 from realtts.speech import Chunk
 from realtts.stages import Cancelled
+from realtts_vieneu.constants import RATE, TOKENS_PER_SECOND
 from realtts_vieneu.frontend import prepare, utterances_of
-from realtts_vieneu.loading import Weights, fetch, open_checkpoint
+from realtts_vieneu.loading import Weights, fetch, open_checkpoint, why_turbo
 from realtts_vieneu.reference import Upstream
 from realtts_vieneu.turbo import Turbo
+from realtts_vieneu.upstream import load_upstream
+from realtts_vieneu.utterance import again, fault_of
 from realtts_vieneu.voices import codes_of, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from torch import Tensor
 
     from realtts.context import Context
     from realtts.speech import FinishReason, Request, VoiceInfo
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["RATE", "Plain", "PlainModel", "asked"]
-
-RATE = 24_000
+__all__ = ["Plain", "PlainModel", "asked"]
 
 
 @dataclass
@@ -52,6 +56,8 @@ class Plain:
     @hookimpl
     def load(self, context: Context) -> PlainModel:
         """Read the checkpoint and the codec's decoder."""
+        if why_turbo(context.checkpoint) is None:
+            load_upstream()  # what is missing is told before anything is downloaded
         found = fetch(context.checkpoint, context.report)
         if found.turbo:
             return PlainModel(None, Turbo(found, context.settings.threads))
@@ -100,17 +106,44 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
     reason: FinishReason = "stop"
     for number, utterance in enumerate(utterances, 1):
         try:
-            with stages.timed(context, "lm", dtype="float32") as work:
-                tokens, ended = networks.draw(utterance, request.cancelled)
-                work.add(steps=len(tokens))
+            drawn = _drawn(context, networks, utterance, request.cancelled)
         except Cancelled:
             return
-        with stages.timed(context, "codec", steps=len(tokens), dtype="float32"):
-            samples = networks.samples(networks.heard(tokens), ask.codec_device)
-        reason = reason if ended else "length"
+        with stages.timed(context, "codec", steps=drawn.tokens, dtype="float32"):
+            samples = networks.samples(drawn.codes, ask.codec_device)
+        reason = reason if drawn.ended else "length"
         last = number == len(utterances)
         yield Chunk(
-            np.concatenate([pause, samples]), RATE, tokens=len(tokens), finish_reason=reason if last else None,
-            warnings=ask.warnings if last else (),
+            np.concatenate([pause, samples]), RATE, tokens=drawn.tokens, finish_reason=reason if last else None,
+            warnings=(*drawn.warnings, *(ask.warnings if last else ())), retries=len(drawn.warnings),
         )  # fmt: skip
         pause = np.zeros(round(ask.silence * RATE), np.float32)
+
+
+@dataclass
+class _Drawn:
+    """A sentence.
+
+    Attributes:
+        codes: Of the codec.
+        tokens: How many were drawn.
+        ended: Whether the model ended it.
+        warnings: That it was drawn again, and why.
+    """
+
+    codes: Tensor
+    tokens: int
+    ended: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+def _drawn(context: Context, networks: Upstream, utterance: Utterance, cancelled: Callable[[], bool]) -> _Drawn:
+    """A sentence's tokens; of one that ran away or ended too early those of its second try."""
+    with stages.timed(context, "lm", dtype="float32") as work:
+        tokens, ended = networks.draw(utterance, cancelled)
+        work.add(steps=len(tokens))
+    found = _Drawn(networks.heard(tokens), len(tokens), ended)
+    if fault := fault_of(utterance, len(found.codes) / TOKENS_PER_SECOND, stopped=ended):
+        found = _drawn(context, networks, again(utterance), cancelled)
+        found.warnings.append(told(utterance.text, fault))
+    return found

@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["Prefixes"]
+__all__ = ["Prefixes", "copied"]
 
 _KEPT = 4
 """Prefixes that are kept, some megabytes each."""
 
 _WORTH = 32
 """Tokens; fewer are read faster than apart."""
+
+
+def copied(utterance: Utterance) -> int:
+    """How many of an utterance's tokens are not read again, but copied from what was read before."""
+    length = min(utterance.prefix, len(utterance.ids) - 1)
+    return length if length >= _WORTH else 0
 
 
 class Prefixes:
@@ -43,10 +49,9 @@ class Prefixes:
 
     def put(self, utterance: Utterance, cache: KVCache, row: int) -> int:
         """Put what an utterance begins with into an empty row; returns how many of its tokens that are."""
-        length = min(utterance.prefix, len(utterance.ids) - 1)
-        if length < _WORTH:
-            return 0
-        cache.copy_prefix(self._of(utterance.ids[:length]), 0, [row], length)
+        length = copied(utterance)
+        if length:
+            cache.copy_prefix(self._of(utterance.ids[:length]), 0, [row], length)
         return length
 
     def _of(self, ids: tuple[int, ...]) -> KVCache:

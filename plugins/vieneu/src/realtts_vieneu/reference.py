@@ -15,7 +15,7 @@ from realtts.accel.upstream import quiet, seeded
 from realtts.stages import Cancelled
 from realtts_vieneu.building import model_of
 from realtts_vieneu.encoder import Encoder, codec_network
-from realtts_vieneu.upstream import load_upstream, module
+from realtts_vieneu.upstream import module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,6 @@ class Upstream:
     """
 
     def __init__(self, weights: Weights, device: str) -> None:
-        load_upstream()
         self.device = self._codec_device = device
         self._weights = weights
         self.model = model_of(weights, device)
@@ -146,6 +145,9 @@ class _Watch:
 def _drawing(utterance: Utterance) -> dict[str, Any]:
     """How ``generate`` is told to draw."""
     params = utterance.params
+    penalty = {"repetition_penalty": params.repetition_penalty}
     if params.greedy:
-        return {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
-    return {"do_sample": True, "temperature": params.temperature, "top_k": params.top_k}
+        return {"do_sample": False, "temperature": None, "top_k": None, "top_p": None, **penalty}
+    return {
+        "do_sample": True, "temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p, **penalty,
+    }  # fmt: skip

@@ -39,7 +39,7 @@ def scores_at(model: SpeechLM, utterance: Utterance, tokens: Sequence[int], step
     logits = model.logits(utterance, tokens[: step + 1])[-1]
     params = model.params(utterance)
     sampler = Sampler(model.recipe, 1, logits.device)
-    sampler.set(0, params, 0)
+    sampler.set(0, params, 0, model.outputs.known([*utterance.ids, *tokens[:step]]))
     p = sampler.probabilities(logits[None], torch.tensor([step], device=logits.device))[0]
     found = p.new_zeros(model.outputs.vocabulary)
     found[torch.tensor(list(model.outputs.ids), device=p.device)] = p

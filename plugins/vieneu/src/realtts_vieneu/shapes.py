@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.checkpoints.reading import mismatch
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from realtts_vieneu.sizes import Sizes
 
     Shape = tuple[int, ...]
     Named = Iterator[tuple[str, Shape]]
 
-__all__ = ["EMBEDDING", "HEAD", "check_shapes", "model_shapes"]
+__all__ = ["EMBEDDING", "HEAD", "model_shapes"]
 
 EMBEDDING = "model.embed_tokens.weight"
 HEAD = "lm_head.weight"
+"""One that is the embedding may lie in the file all the same; transformers does not look at it either."""
 
 
 def model_shapes(sizes: Sizes) -> dict[str, Shape]:
@@ -29,31 +28,6 @@ def model_shapes(sizes: Sizes) -> dict[str, Shape]:
     shapes = {EMBEDDING: (sizes.vocabulary, sizes.hidden), **dict(_layers(sizes))}
     shapes["model.norm.weight"] = (sizes.hidden,)
     return shapes if sizes.tied else {**shapes, HEAD: (sizes.vocabulary, sizes.hidden)}
-
-
-def check_shapes(found: Mapping[str, Shape], sizes: Sizes, who: str) -> None:
-    """Check a state before anything is read of it.
-
-    Args:
-        found: Its tensors' shapes.
-        sizes: Of the model that it shall be.
-        who: What is checked, for messages.
-
-    Raises:
-        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
-    """
-    wanted = model_shapes(sizes)
-    # A tied head may lie in the file all the same; transformers does not look at it either.
-    spare = {HEAD} if sizes.tied else set()
-    for what, names in (
-        ("missing", wanted.keys() - found.keys()),
-        ("unexpected", found.keys() - wanted.keys() - spare),
-    ):
-        if names:
-            raise mismatch(f"{len(names)} tensors are {what}, the first is {min(names)}", who)
-    for name, shape in wanted.items():
-        if tuple(found[name]) != shape:
-            raise mismatch(f"{name} has the shape {tuple(found[name])}, expected {shape}", who)
 
 
 def _layers(sizes: Sizes) -> Named:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.checkpoints.reading import mismatch, understood
+from realtts.checkpoints.reading import mismatch, supported, understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,10 +68,7 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
 
 
 def _sizes(config: Mapping[str, Any]) -> Sizes:
-    for name, wanted in (("hidden_act", "silu"), ("attention_bias", False), ("mlp_bias", False),
-                         ("use_sliding_window", False)):  # fmt: skip
-        if config.get(name, wanted) != wanted:
-            raise ValueError(f"{name} is {config[name]!r}, only {wanted!r} is supported")
+    supported(config, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False})
     heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
     return Sizes(
         family=str(config["model_type"]),

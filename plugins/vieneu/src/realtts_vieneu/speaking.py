@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.speech import Chunk
-from realtts_vieneu.engine import TOGETHER, Line
+from realtts_vieneu.constants import RATE
+from realtts_vieneu.engine import TOGETHER
+from realtts_vieneu.line import Line
 from realtts_vieneu.model import asked, engine_for, head_of
-from realtts_vieneu.plain import RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,14 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
     """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together."""
     ask, utterances = asked(context, model, request)
-    yield from _streamed(context, engine_for(context, model, ask), request.cancelled, ask, utterances)
+    lines = [Line(utterance, request.cancelled) for utterance in utterances]
+    counted = 0
+    for samples, last in _played(context, engine_for(context, model, ask), ask, lines):
+        if request.cancelled():
+            return
+        drawn = sum(line.tokens for line in lines if line.heard or last)  # of the others some may be drawn again
+        tokens, counted = drawn - counted, drawn
+        yield _closing(ask, samples, tokens, lines) if last else Chunk(samples, RATE, tokens=tokens)
 
 
 def _together(
@@ -83,32 +91,8 @@ def _together(
             waiting.discard(row)
             samples = _joined(context, engine, asks[row], lines[row])
             if not cancelled[row]():
-                yield row, _chunk(asks[row], samples, lines[row])
-
-
-def _streamed(
-    context: Context, engine: Engine, cancelled: Callable[[], bool], ask: Ask, utterances: Sequence[Utterance]
-) -> Iterator[Chunk]:
-    """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together.
-
-    Args:
-        context: Of the stage.
-        engine: Speaks.
-        cancelled: Read at every token.
-        ask: The request.
-        utterances: Its sentences.
-    """
-    lines = [Line(utterance, cancelled) for utterance in utterances]
-    told = 0
-    for samples, last in _played(context, engine, ask, lines):
-        if cancelled():
-            return
-        drawn = sum(line.tokens for line in lines)
-        yield Chunk(
-            samples, RATE, tokens=drawn - told, finish_reason=_reason(lines) if last else None,
-            warnings=ask.warnings if last else (),
-        )  # fmt: skip
-        told = drawn
+                tokens = sum(line.tokens for line in lines[row])
+                yield row, _closing(asks[row], samples, tokens, lines[row])
 
 
 def _played(
@@ -122,7 +106,11 @@ def _played(
         for _ in engine.draw(context, group):
             while at < len(lines) and lines[at] in group:
                 line = lines[at]
+                if line.fault:  # it is drawn again, and heard from its beginning
+                    windows = _windows(engine, ask)
+                    break
                 found = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
+                line.heard = line.heard or len(found) > 0
                 last = line.ended and at + 1 == len(lines)
                 if len(found) or last:
                     yield np.concatenate([pause, found]), last
@@ -179,9 +167,13 @@ def _silence(ask: Ask) -> NDArray[np.float32]:
     return np.zeros(round(ask.silence * RATE), np.float32)
 
 
-def _chunk(ask: Ask, samples: NDArray[np.float32], lines: Sequence[Line]) -> Chunk:
-    tokens = sum(line.tokens for line in lines)
-    return Chunk(samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=ask.warnings)
+def _closing(ask: Ask, samples: NDArray[np.float32], tokens: int, lines: Sequence[Line]) -> Chunk:
+    """A request's last chunk, or its only one."""
+    again = tuple(line.warning for line in lines if line.warning)
+    return Chunk(
+        samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=(*again, *ask.warnings),
+        retries=len(again),
+    )  # fmt: skip
 
 
 def _reason(lines: Sequence[Line]) -> FinishReason:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from realtts.errors import InvalidOption
+from realtts.testing.weights import new_checkpoint
 from realtts_vieneu.checkpoint import write_checkpoint
 from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
 from realtts_vieneu.model import asked as asked_optimized
@@ -21,6 +20,7 @@ from realtts_vieneu.turbo_checkpoint import write_turbo_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -49,8 +49,6 @@ TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.1, "streaming": 1e-5,
 STREAM_OPTIONS = {"chunk_frames": 500, "lookback": 1000, "look_ahead": 500}
 """Windows that see the whole of a sentence, as those of a stream's other sizes do not."""
 
-_SIZES = ("tiny", "full")
-
 
 def write_random_checkpoint(
     path: Path | str,
@@ -77,13 +75,8 @@ def write_random_checkpoint(
         InvalidOption: An unknown size or model.
         MissingExtra: onnx is not installed, which v3 Turbo's graphs are written with.
     """
-    if model not in CONFIGURATIONS or size not in _SIZES or (model, size) == (TURBO, "full"):
-        raise InvalidOption(
-            f"there is no {size!r} {model!r}", who="write_random_checkpoint",
-            fix=f"choose {' or '.join(_SIZES)}, and one of {', '.join(CONFIGURATIONS)}; {TURBO} is tiny alone",
-        )  # fmt: skip
-    folder = Path(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    sizes = ("tiny",) if model == TURBO else ("tiny", "full")
+    folder = new_checkpoint(path, model=(model, CONFIGURATIONS), size=(size, sizes))
     if model == TURBO:
         write_turbo_checkpoint(folder, seed, eos_bias=eos_bias)
         return
@@ -93,7 +86,7 @@ def write_random_checkpoint(
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
-    """What `generate` would draw, all sentences one after the other, each with the end if it was drawn; shape (n,)."""
+    """What `generate` would draw at first, sentence after sentence, each with the end if it was drawn; shape (n,)."""
     found: list[int] = []
     end = _weights(model).reader.speech.end
     for utterance in _utterances(context, model, request):

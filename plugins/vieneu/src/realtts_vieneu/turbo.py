@@ -20,14 +20,15 @@ import numpy as np
 
 from realtts.errors import CheckpointCorrupt, InvalidOption, UnspeakableText, VoiceNotFound, closest
 from realtts.speech import Chunk, Voice, VoiceInfo
-from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
-from realtts_vieneu.files import GRAPHS
+from realtts.voices.cache import voice_key
+from realtts_vieneu.constants import TURBO_RATE
+from realtts_vieneu.files import MARK
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import cut_words, is_spoken, left_out_of
 from realtts_vieneu.upstream import module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -35,14 +36,16 @@ if TYPE_CHECKING:
     from realtts.speech import Request
     from realtts_vieneu.loading import Found
 
-__all__ = ["RATE", "Turbo"]
+__all__ = ["Turbo"]
 
-RATE = 48_000
 _FRAME = 3840
 """Samples of a frame."""
 
 _MOST_FRAMES = 300
 """Of a sentence, upstream's: 24 s."""
+
+_DRAWING: Mapping[str, Any] = {"temperature": 0.8, "top_k": 25, "top_p": 0.95, "repetition_penalty": 1.2}
+"""How frames are drawn unless somebody says otherwise: upstream's."""
 
 _NOT_HERE = (
     "prompt_format",
@@ -88,7 +91,7 @@ class Turbo:
     """
 
     def __init__(self, found: Found, threads: int | str) -> None:
-        graphs = found.model[f"{GRAPHS}/config.json"].parent
+        graphs = found.model[MARK].parent
         engine = module("vieneu._v3_turbo_engine.onnx_runtime_lite").OnnxV3LiteEngine
         self._text = module("vieneu_utils.phonemize_text")
         self._sound = module("vieneu_utils.core_utils")
@@ -96,7 +99,7 @@ class Turbo:
             checkpoint_path=str(graphs.parent), onnx_dir=str(graphs),
             codec_dir=str(next(iter(found.codec.values())).parent), threads=threads if isinstance(threads, int) else 0,
         )  # fmt: skip
-        self._identity = found.model.identity(f"{GRAPHS}/config.json")
+        self._identity = found.model.identity(MARK)
         self._default, self._presets = self._read(importlib.resources.files("vieneu") / "assets" / _VOICES)
         if _VOICES in found.model:
             default, own = self._read(found.model[_VOICES])
@@ -117,7 +120,7 @@ class Turbo:
             VoiceNotFound: There is no such voice.
             InvalidOption: An option that v3 has not.
         """
-        options = request.options if isinstance(request.options, VieNeuOptions) else VieNeuOptions()
+        options = VieNeuOptions.of(request)
         if given := [name for name in _NOT_HERE if name in options.model_fields_set]:
             raise InvalidOption(f"{given[0]} is given", who="vieneu v3", fix="leave it out: v3 Turbo has no such thing")
         sentences = self._sentences(request.text, options.max_chars)
@@ -140,15 +143,15 @@ class Turbo:
                 if request.cancelled():
                     return
                 if len(held):
-                    yield Chunk(held, RATE, tokens=counted)
-                silent = self._sound.pause_pad_samples(held, samples, RATE, gap) if gap and not frames else 0
+                    yield Chunk(held, TURBO_RATE, tokens=counted)
+                silent = self._sound.pause_pad_samples(held, samples, TURBO_RATE, gap) if gap and not frames else 0
                 held = np.concatenate([np.zeros(silent, np.float32), samples]).astype(np.float32)
                 counted = len(samples) // _FRAME
                 frames += counted
             cut = cut or frames >= limit
         left_out = left_out_of(request.text)
         yield Chunk(
-            held, RATE, tokens=counted, finish_reason="length" if cut else "stop",
+            held, TURBO_RATE, tokens=counted, finish_reason="length" if cut else "stop",
             warnings=(left_out,) if left_out else (),
         )  # fmt: skip
 
@@ -156,11 +159,10 @@ class Turbo:
         self, dice: _Dice, options: VieNeuOptions, phonemes: str, limit: int, voice: _Known
     ) -> Iterator[NDArray[np.float32]]:
         """The engine's stream of one sentence, each step with the request's own randomness."""
-        drawing = dict(CONFIGURATIONS[TURBO].drawing)
-        drawing.update({name: value for name in drawing if (value := getattr(options, name)) is not None})
+        given = {name: value for name in _DRAWING if (value := getattr(options, name)) is not None}
         stream = self._engine.infer_stream(
             phonemes=phonemes, speaker_emb=voice.embedding, ref_codes=voice.codes, max_new_frames=limit,
-            chunk_frames=options.chunk_frames, frame_cap=False, **drawing,
+            chunk_frames=options.chunk_frames, frame_cap=False, **{**_DRAWING, **given},
         )  # fmt: skip
         while True:
             with dice.thrown():
@@ -197,7 +199,7 @@ class Turbo:
     def _voice(self, context: Context, voice: Voice | str | None, *, denoise: bool) -> _Known:
         if not isinstance(voice, Voice):
             return self._preset(voice)
-        key = f"vieneu/{self._identity}/{voice.digest}/{denoise}"
+        key = voice_key(voice, "vieneu", self._identity, denoise)
         embedding, codes = context.voice_cache.get_or_compute(
             key, lambda: self._engine.prepare_reference(voice.samples.copy(), sr=voice.sample_rate, denoise=denoise)
         )

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.checkpoints.reading import NOTE
+from realtts.testing.weights import write_json
 from realtts_vieneu.configurations import TURBO
-from realtts_vieneu.files import CODEC_FOLDERS, GRAPHS, NAMED
+from realtts_vieneu.files import CODEC_FOLDERS, GRAPHS
 from realtts_vieneu.upstream import module
 from realtts_vieneu.vocabulary import write_vocabulary
 
@@ -36,7 +38,7 @@ def write_turbo_checkpoint(path: Path, seed: int, *, eos_bias: float) -> None:
     for folder in (graphs, codec):
         folder.mkdir(exist_ok=True)
     tokens = write_vocabulary(graphs)
-    (path / NAMED).write_text(json.dumps({"configuration": TURBO}), encoding="utf-8")
+    write_json(path / NOTE, {"configuration": TURBO})
     ids = _write_config(graphs, tokens)
     (graphs / "vieneu_backbone_shared.data").write_bytes(b"\0")  # upstream's weights lie in it, these beside the graphs
     _write_heads(graphs / "vieneu_v3_heads.npz", tokens, ids["speech_generation_end_token_id"], draw, eos_bias)
@@ -65,7 +67,7 @@ def _write_config(path: Path, tokens: int) -> dict[str, int]:
         "local_num_attention_heads": _HEADS, "audio_pad_token_id": _CODES, "text_vocab_size": tokens,
         "use_speaker_embedding": True, "speaker_embedding_dim": _SPEAKER, **ids,
     }  # fmt: skip
-    (path / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    write_json(path / "config.json", config)
     return ids
 
 
@@ -159,7 +161,7 @@ def _write_codec(path: Path, draw: np.random.Generator) -> None:
     for name in ("decode_shared", "encode"):
         (path / f"moss_audio_tokenizer_{name}.data").write_bytes(b"\0")
     meta: dict[str, Any] = {"streaming_decode": {"transformer_offsets": [], "attention_caches": []}}
-    (path / "codec_browser_onnx_meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    write_json(path / "codec_browser_onnx_meta.json", meta)
 
 
 def _random(draw: np.random.Generator, rows: int, columns: int) -> NDArray[np.float32]:

@@ -6,25 +6,23 @@ transformers imports torchaudio in passing, which beside another torch than it w
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import sys
-import threading
-from typing import Any
-
-from realtts.accel.torchaudio_import import usable_torchaudio
-from realtts.accel.upstream import quiet
-from realtts.errors import MissingExtra
+from realtts.accel.packages import Package
 
 __all__ = ["load_upstream", "module"]
 
-_lock = threading.Lock()
+_V3 = "install realtts-vieneu[v3], which brings upstream's package"
 
-_FIXES = {
-    "transformers": "install transformers 5.23 or newer",
-    "vieneu": "install realtts-vieneu[v3], which brings upstream's package",
-    "onnx": "install onnx, which random graphs are written with",
-}
+module = Package(
+    "vieneu",
+    fix={
+        "transformers": "install transformers 5.23 or newer",
+        "vieneu": _V3,
+        "vieneu_utils": _V3,
+        "onnx": "install onnx, which random graphs are written with",
+    },
+    torchaudio=True,
+).module
+"""A module of transformers, or of upstream's package ``vieneu``; `realtts.accel.packages.Package.module`."""
 
 
 def load_upstream() -> None:
@@ -36,24 +34,3 @@ def load_upstream() -> None:
     module("transformers.models.auto")
     for family in ("qwen2", "llama", "neucodec"):
         module(f"transformers.models.{family}.modeling_{family}")
-
-
-def module(name: str) -> Any:
-    """A module of transformers, or of upstream's package ``vieneu``.
-
-    Raises:
-        MissingExtra: It is not installed, or something that it needs, or too old.
-    """
-    with _lock:
-        if name in sys.modules:
-            return sys.modules[name]
-        with contextlib.suppress(MissingExtra):  # without one nothing is wrong either
-            usable_torchaudio()
-        try:
-            with quiet():
-                return importlib.import_module(name)
-        except ImportError as error:
-            raise MissingExtra(
-                f"{error.name or name} cannot be imported: {error}", who="vieneu",
-                fix=_FIXES[name.partition(".")[0].removesuffix("_utils")],
-            ) from error  # fmt: skip

@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from realtts.accel.sampling import SamplingParams
+from realtts.retries import retry_seed, wrong_length
+from realtts_vieneu import spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "shared", "silent"]
+    from realtts.speech import FinishReason
+
+__all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "again", "fault_of", "shared", "silent"]
 
 DEFAULTS = SamplingParams(temperature=1.0, top_k=50)
 """Upstream's."""
@@ -45,6 +49,8 @@ class Utterance:
         seed: Of the noise.
         least: Tokens before which the end cannot be drawn.
         forced: Exactly ``most`` tokens are drawn, and nothing but codes: for benchmarks.
+        text: What the tokens say, by which their number is judged.
+        retry: Whether it may be drawn once more, with another seed.
     """
 
     ids: tuple[int, ...]
@@ -54,6 +60,8 @@ class Utterance:
     seed: int = 0
     least: int = LEAST
     forced: bool = False
+    text: str = ""
+    retry: bool = False
 
 
 def shared(ids: Sequence[int], opening: Sequence[int]) -> int:
@@ -67,7 +75,26 @@ def shared(ids: Sequence[int], opening: Sequence[int]) -> int:
     return next((at for at, (one, other) in pairs if one != other), min(len(ids), len(opening)))
 
 
+def fault_of(utterance: Utterance, seconds: float, *, stopped: bool) -> str:
+    """What is wrong with the length of what was drawn, so that it should be drawn again; nothing if it may stand.
+
+    Args:
+        utterance: As it was drawn.
+        seconds: Of its speech.
+        stopped: Whether the model ended it.
+    """
+    if not utterance.retry:
+        return ""
+    finish: FinishReason = "stop" if stopped else "length"
+    return wrong_length(utterance.text, seconds, finish, least=spec.min_seconds_per_char)
+
+
+def again(utterance: Utterance) -> Utterance:
+    """Its second and last try."""
+    return replace(utterance, seed=retry_seed(utterance.seed), retry=False)
+
+
 def silent(utterance: Utterance) -> Utterance:
     """What a row does that no utterance is left for."""
-    greedy = SamplingParams(greedy=True)
-    return replace(utterance, ids=utterance.ids[-1:], most=1, prefix=0, params=greedy, seed=0, least=0, forced=False)
+    # With the same parameters: of others a captured step would be another one.
+    return replace(utterance, ids=utterance.ids[-1:], most=1, prefix=0, seed=0, least=0, forced=False)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 
-from realtts import audio
+from realtts.accel.voice_values import owned
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable, closest
 from realtts.speech import VoiceInfo
+from realtts.voices.cache import voice_key
 from realtts_vieneu.configurations import CODES
+from realtts_vieneu.constants import ENCODER_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
     from realtts.accel.voice_cache import DiskVoiceCache
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from realtts.voices.cache import VoiceCache
 
 __all__ = [
-    "RATE",
     "Encoder",
     "Preset",
     "Presets",
@@ -36,12 +35,7 @@ __all__ = [
     "listed",
     "read_presets",
     "read_saved",
-    "voice_key",
-    "wave_of",
 ]
-
-RATE = 16_000
-"""Hz of recordings, as the codec's encoder takes them."""
 
 _MOST_BYTES = 64 << 20
 
@@ -165,29 +159,17 @@ def codes_of(
         VoiceUnsuitable: No code is found in it.
     """
     kept: Tensor = (cache or context.voice_cache).get_or_compute(
-        voice_key(weights, voice), lambda: _made(voice, encoder)
+        voice_key(voice, "vieneu", weights), lambda: _made(voice, encoder)
     )
     return kept
 
 
-def voice_key(weights: str, voice: Voice) -> str:
-    """Everything that a recording's codes depend on."""
-    return f"vieneu/{weights}/{replace(voice, text=None).digest}"
-
-
-def wave_of(voice: Voice) -> NDArray[np.float32]:
-    """The recording at 16 kHz, float32 (n,)."""
-    samples = np.ascontiguousarray(voice.samples, np.float32)
-    return samples if voice.sample_rate == RATE else audio.resample(samples, voice.sample_rate, RATE)
-
-
 def _made(voice: Voice, encoder: Encoder) -> Tensor:
     with torch.inference_mode():
-        found = encoder.codes(torch.from_numpy(wave_of(voice)))
+        found = encoder.codes(torch.from_numpy(voice.at(ENCODER_RATE)))
     if not found.numel():
         raise VoiceUnsuitable("nothing is found in it", who=f"voice {voice.name!r}", fix="give a longer recording")
-    with torch.inference_mode(mode=False), torch.no_grad():  # no inference tensor, so that it can be shared
-        return torch.empty(found.numel(), dtype=torch.int64).copy_(found.flatten())
+    return owned(found.flatten().long())
 
 
 def _presets(path: Path) -> Presets:

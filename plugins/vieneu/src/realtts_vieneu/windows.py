@@ -9,27 +9,20 @@ How far a stream is from the whole was measured with random weights at full size
 alike: over six seconds the difference lies 11 dB below the sound, 5 dB in the first window, 13 dB in later ones, and
 15 dB with 200 frames before and 40 behind. All of it is attention; the norms over a window's frames make no difference.
 
-Numbers of frames are upstream's (``infer_stream``), which fades over two frames, one on either side of the meeting.
+Numbers of frames are upstream's by default (``infer_stream``, which fades over two frames, one on either side of the
+meeting).
 """
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor
 
-    from realtts_vieneu.codec import CodecDecoder
-
-__all__ = ["AHEAD", "BACK", "NEW", "Windows"]
-
-NEW, BACK, AHEAD = 25, 100, 10
-"""Frames of a window that are new, before them, and behind them: half a second, two seconds, a fifth of a second."""
+__all__ = ["Windows"]
 
 _FADE = 1
 """Frames over which two windows are mixed."""
@@ -39,51 +32,25 @@ class Windows:
     """One stream: codes in, samples out. All its samples are as many as those of the whole.
 
     Args:
-        decoder: Of the codec.
-        sizes: New frames of each window, one after the other; the first may be small, to be heard sooner. None: 25
-            each.
+        frame: Samples of a frame.
+        new: Frames of a window that are new.
         back: Frames before them.
         ahead: Frames behind them; with none of them, windows are put end to end, for there is nothing to fade.
     """
 
-    def __init__(
-        self, decoder: CodecDecoder, *, sizes: Iterator[int] | None = None, back: int = BACK, ahead: int = AHEAD
-    ) -> None:
-        self._decoder, self._back, self._ahead = decoder, back, ahead
-        self._sizes = itertools.repeat(NEW) if sizes is None else sizes
-        self._new = next(self._sizes)
+    def __init__(self, frame: int, *, new: int, back: int, ahead: int) -> None:
+        self._frame, self._new, self._back, self._ahead = frame, new, back, ahead
         self._kept = torch.zeros(0, dtype=torch.int64)
         self._done = 0  # frames of `_kept` that were handed out
         self._count = 0  # new frames of the window that is being decoded
         self._tail = torch.zeros(0)  # what the last window has of the frame behind its own
 
-    @property
-    def waiting(self) -> int:
-        """Frames that were not handed out yet."""
-        return len(self._kept) - self._done
-
-    def push(self, codes: Tensor) -> Tensor:
-        """Take the codes that follow; hand out what is settled.
-
-        Args:
-            codes: int64 (frames,).
-
-        Returns:
-            float32 (n,), perhaps none.
-        """
-        self.add(codes)
-        return self._decoded(final=False)
-
-    def finish(self) -> Tensor:
-        """Hand out what is left, float32 (n,); no codes follow."""
-        return self._decoded(final=True)
-
     def add(self, codes: Tensor) -> None:
-        """Take the codes that follow, int64 (frames,), and decode nothing."""
+        """Take the codes that follow, int64 (frames,)."""
         self._kept = torch.cat([self._kept, codes.to(self._kept)])
 
     def window(self, *, final: bool) -> Tensor | None:
-        """The codes that are to be decoded next, for who decodes those of several streams together.
+        """The codes that are to be decoded next.
 
         Args:
             final: No codes follow.
@@ -91,9 +58,10 @@ class Windows:
         Returns:
             int64 (frames,), whose samples `joined` must be given next; None: too few codes wait.
         """
-        if final and 0 < self.waiting <= self._new + self._ahead:
-            self._count = self.waiting
-        elif self.waiting and self.waiting >= self._new + self._ahead:
+        waiting = len(self._kept) - self._done
+        if final and 0 < waiting <= self._new + self._ahead:
+            self._count = waiting
+        elif waiting and waiting >= self._new + self._ahead:
             self._count = self._new
         else:
             return None
@@ -108,26 +76,18 @@ class Windows:
         Returns:
             float32 (480 * new frames,).
         """
-        rate = self._decoder.samples_per_frame
-        begin = min(self._back, self._done) * rate
-        end = begin + self._count * rate
+        begin = min(self._back, self._done) * self._frame
+        end = begin + self._count * self._frame
         found = samples[begin:end].clone()
         fade = min(len(self._tail), len(found))
         if fade:
             rising = torch.linspace(0, 1, fade + 2, device=found.device)[1:-1]
             found[:fade] = self._tail[:fade] + (found[:fade] - self._tail[:fade]) * rising
-        self._tail = samples[end : end + _FADE * rate].clone()
+        self._tail = samples[end : end + _FADE * self._frame].clone()
         self._forget()
         return found
 
-    def _decoded(self, *, final: bool) -> Tensor:
-        found = [torch.zeros(0, device=self._decoder.device)]
-        while (codes := self.window(final=final)) is not None:
-            found.append(self.joined(self._decoder.samples(codes)))
-        return torch.cat(found)
-
     def _forget(self) -> None:
         self._done += self._count
-        self._new = next(self._sizes)
         drop = max(0, self._done - self._back)
         self._kept, self._done = self._kept[drop:], self._done - drop

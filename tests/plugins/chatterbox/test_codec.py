@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from realtts import stages
+from realtts.accel.state_reader import below
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals
@@ -26,20 +27,20 @@ def _untimed(monkeypatch):
 
 
 @pytest.fixture(params=["english", "turbo"])
-def warm(request, parts_of):
+def warm(request, weights_of):
     """A codec after its warm-up, what it is asked with, and the recorder of its graphs."""
-    parts, backend = parts_of(request.param), RecordingGraphs()
+    weights, backend = weights_of(request.param), RecordingGraphs()
     codec = Codec(
-        parts.s3gen.flow.state_dict(),
-        parts.s3gen.mel2wav.state_dict(),
+        below(weights.s3gen_state, "flow."),
+        below(weights.s3gen_state, "mel2wav."),
         device="cpu",
         dtype=torch.float32,
         turbo=request.param == "turbo",
         backend=backend,
     )
     asked = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, parts.tokenizer, asked), steps=1)
-    voice = parts.builtin
+    ask = replace(prepare(CONTEXT, weights, asked), steps=1)
+    voice = weights.builtin
     spoken = [len(samples) for samples in codec.warm_up(CONTEXT, ask, voice)]
     return codec, ask, voice, backend, spoken
 
@@ -67,13 +68,13 @@ def test_no_piece_of_a_stream_is_captured_anew(warm, tokens):
     assert backend.captures == before
 
 
-def test_without_graphs_one_is_enough(parts_of):
+def test_without_graphs_one_is_enough(weights_of):
     """Something short."""
-    parts = parts_of("english")
-    s3gen, builtin = parts.s3gen, parts.builtin
-    codec = Codec(s3gen.flow.state_dict(), s3gen.mel2wav.state_dict(), device="cpu", dtype=torch.float32, turbo=False)
+    weights = weights_of("english")
+    builtin, state = weights.builtin, weights.s3gen_state
+    codec = Codec(below(state, "flow."), below(state, "mel2wav."), device="cpu", dtype=torch.float32, turbo=False)
     asked = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, parts.tokenizer, asked), steps=1)
+    ask = replace(prepare(CONTEXT, weights, asked), steps=1)
     assert isinstance(builtin, Conditionals)
     (samples,) = codec.warm_up(CONTEXT, ask, builtin)
     assert torch.isfinite(samples).all()

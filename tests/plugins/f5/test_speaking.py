@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.bench.subject import Subject
 from realtts.speech import Voice
 from realtts.stages import StageLog
@@ -16,7 +17,7 @@ from realtts_f5 import speaking, spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
 from realtts_f5.text import symbols
-from realtts_f5.upstream import module, quiet
+from realtts_f5.upstream import module
 
 MODELS = ("f5-v1-base", "f5-v0-base", "e2-base")
 WORDS = "These are the words."
@@ -63,24 +64,24 @@ def request_of(text, recording):
     )  # fmt: skip
 
 
-def upstream_of(parts, ask):
+def upstream_of(model, ask):
     """Upstream's `CFM.sample`, which draws the noise of its seed, and its vocoder: mel, and samples."""
     (chunk,) = ask.chunks
     with torch.random.fork_rng(devices=[]), torch.inference_mode(), quiet():
-        mel, _ = parts.cfm.sample(
+        mel, _ = model.networks.cfm.sample(
             cond=torch.from_numpy(ask.reference.samples)[None], text=torch.tensor([chunk.ids]), duration=chunk.frames,
             steps=STEPS, cfg_strength=2.0, sway_sampling_coef=-1.0, seed=SEED,
         )  # fmt: skip
-        wave = parts.vocos.decode(mel[:, ask.reference.hops :].permute(0, 2, 1))
+        wave = model.networks.vocos.decode(mel[:, ask.reference.hops :].permute(0, 2, 1))
     return mel[0].numpy(), wave[0].numpy() * ask.reference.gain
 
 
 @pytest.fixture(scope="module", params=MODELS)
-def both(request, parts_of, folders, recording, tmp_path_factory):
+def both(request, loaded, folders, recording, tmp_path_factory):
     """What upstream makes of every text, and the optimized variant of the same checkpoint."""
-    parts = parts_of(request.param)
+    model = loaded(request.param)
     requests = [request_of(text, recording) for text in TEXTS.values()]
-    expected = [upstream_of(parts, prepare(context_of(), parts.vocabulary, each)) for each in requests]
+    expected = [upstream_of(model, prepare(context_of(), model.weights.vocabulary, each)) for each in requests]
     given = {
         "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,
         "data_dir": str(tmp_path_factory.mktemp("data")),
@@ -94,14 +95,14 @@ def both(request, parts_of, folders, recording, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_tokens_are_upstreams(parts_of, name) -> None:
+def test_tokens_are_upstreams(loaded, name) -> None:
     """Behind the recording's words, for the vocabulary that upstream reads itself."""
     utils = module("f5_tts.model.utils")
     vocabulary = module("importlib.resources").files("f5_tts").joinpath("infer/examples/vocab.txt")
     table, size = utils.get_tokenizer(str(vocabulary), "custom")
     expected = utils.convert_char_to_pinyin([f"{WORDS} {TEXTS[name]}"])
     found = symbols(f"{WORDS} {TEXTS[name]}")
-    ours = parts_of("f5-v1-base").vocabulary
+    ours = loaded("f5-v1-base").weights.vocabulary
     assert found == expected[0]
     assert list(ours.ids(found)) == utils.list_str_to_idx(expected, table)[0].tolist()
     assert (len(ours), ours.unknown(found)) == (size, ())

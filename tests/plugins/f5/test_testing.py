@@ -60,7 +60,7 @@ def test_mel_of_the_first_chunk(folders, tokens) -> None:
         "force_tokens_per_char": workload.tokens_per_char,
     }  # fmt: skip
     with Subject(PLAIN, given) as subject:
-        ask = subject.ask(workload.texts[0], workload)
+        ask = subject.plan(workload.texts[0], workload)
         mel = subject.apply(find_tools(spec).teacher_forced, ask, None)
         samples = subject.whole([ask])[0].samples
     assert mel.dtype == np.float32

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from realtts.accel.sampling import SamplingParams
+from realtts.accel.upstream import quiet
 from realtts.errors import CheckpointMismatch, DecoderError, NotFinite
 from realtts.testing.recording import RecordingGraphs
-from realtts_qwen3.network import Talker, Utterance
+from realtts_qwen3.network import Talker
 from realtts_qwen3.replay import scores_at
 from realtts_qwen3.testing import write_random_checkpoint
-from realtts_qwen3.upstream import quiet
+from realtts_qwen3.utterance import Utterance
 
 CUSTOM, CLONE, DESIGN = "0.6b-custom-voice", "0.6b-base", "1.7b-voice-design"
 WAYS = ("speaker", "design", "reference", "embedding")

@@ -277,13 +277,41 @@ def test_graphs_give_the_same(model_of, upstream_of, head):
 
 
 def test_what_is_warm_needs_no_capture(upstream_of):
-    """After a warm-up with an utterance, one of at most its size replays only."""
+    """After a warm-up with an utterance, those of at most its size replay only: one, or a few together."""
     backend = RecordingGraphs()
     model = made(upstream_of("llama"), backend=backend)
-    model.warm_up(utterance_of(10, most=12))
+    usual = {"params": OPTIONS["as upstream"]}
+    model.warm_up(utterance_of(10, most=12, **usual))
     captures = backend.captures
-    ours(model, [utterance_of(5, most=10)])
+    for count in (1, 2, 3, 4):
+        ours(model, [utterance_of(5 + n, most=10, seed=n, **usual) for n in range(count)])
     assert backend.captures == captures
+
+
+def test_graphs_read_a_prefix_once_too(model_of, upstream_of):
+    """Prompts behind it, of one utterance and of several that begin with others, are drawn as without graphs."""
+    eager, graphed = model_of("llama"), made(upstream_of("llama"), head="full", backend=RecordingGraphs())
+    utterances = [utterance_of(n, params=OPTIONS["as upstream"], prefix=40 * (n != 2)) for n in range(5)]
+    for utterance, found in zip(utterances, ours(graphed, utterances)[0], strict=True):
+        assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
+        assert_same(eager, utterance, ours(graphed, [utterance])[0][0], found)
+    assert graphed.prefixes.read == 1
+
+
+def test_rows_of_the_embedding_are_read_once(upstream_of):
+    """The head of speech alone keeps no others in memory; what a prompt had is not read from the file again."""
+    asked = []
+
+    class Counted(dict):
+        def rows(self, name, numbers):
+            asked.extend(numbers)
+            return self[name][list(numbers)]
+
+    model = made(upstream_of("llama"), state=Counted(state_of(upstream_of("llama"))), head="speech")
+    asked.clear()
+    for number in (1, 2, 1):
+        ours(model, [utterance_of(number, most=2)])
+    assert sorted(asked) == sorted(set(utterance_of(1).ids) | set(utterance_of(2).ids))
 
 
 @pytest.mark.parametrize("head", ["full", "speech"])
@@ -470,8 +498,8 @@ def test_what_is_not_finite_is_refused(upstream_of, name):
 
 def test_too_long_a_request_is_refused(model_of):
     """By name, before anything is drawn."""
-    with pytest.raises(DecoderError, match="4096 positions"):
-        model_of("llama").begin([utterance_of(0, most=5000)])
+    with pytest.raises(DecoderError, match="6144 positions"):
+        model_of("llama").begin([utterance_of(0, most=7000)])
 
 
 @pytest.mark.parametrize(

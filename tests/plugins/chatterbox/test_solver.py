@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from realtts.accel.cuda_graph import CudaGraphs
+from realtts.stages import Cancelled
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.conditionals import Conditionals
-from realtts_chatterbox.flow import Cancelled, Flow, Piece
+from realtts_chatterbox.flow import Flow, Piece
 from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.noise import Noise
 
@@ -37,9 +38,9 @@ def request_of(tokens, seed, prompt=PROMPT):
 
 
 @pytest.fixture(scope="module", params=["english", "turbo"], ids=["guidance", "meanflow"])
-def states(request, parts_of):
+def states(request, networks_of):
     """Weights of a flow, and how it is solved."""
-    return parts_of(request.param).s3gen.flow.state_dict(), request.param == "turbo"
+    return networks_of(request.param).s3gen.flow.state_dict(), request.param == "turbo"
 
 
 @pytest.fixture(scope="module")

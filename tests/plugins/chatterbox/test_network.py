@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from realtts.accel.upstream import quiet
 from realtts.errors import CheckpointMismatch
+from realtts.stages import never
 from realtts.testing.recording import RecordingGraphs
-from realtts_chatterbox import loading
 from realtts_chatterbox.engine import utterance_of
-from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.frontend import Ask
 from realtts_chatterbox.network import T3
-from realtts_chatterbox.reference import draw
-from realtts_chatterbox.upstream import quiet
 from realtts_chatterbox.utterance import START, STOP
 from realtts_chatterbox.voices import to_upstream
 
@@ -27,14 +25,14 @@ OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def t3_of(folders):
+def t3_of(weights_of):
     """T3 of a tiny checkpoint, in float32 unless something else is asked for."""
     kept = {}
 
     def make(kind, precision="fp32", **options):
         key = (kind, precision, *options)
         if key not in kept:
-            state = loading.read_t3_state(folders(kind) / T3_FILES[kind])
+            state = weights_of(kind).t3_state
             kept[key] = T3(state, kind=kind, precision=precision, **options)
         return kept[key]
 
@@ -78,69 +76,69 @@ def ours(t3, asks, voice):
     return [tokens + [STOP] * block.stopped[row] for row, tokens in enumerate(found)]
 
 
-def upstreams(parts, ask):
+@pytest.fixture
+def upstreams(weights_of, networks_of):
     """What upstream's own loop draws."""
-    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
-    return draw(parts.t3, condition, ask, lambda: False)
+    return lambda ask: networks_of(ask.kind).draw(ask, weights_of(ask.kind).builtin, never)
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
-def test_tokens_are_upstreams(t3_of, parts_of, kind, options):
+def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for twenty texts with each set of options."""
-    parts = parts_of(kind)
+    voice = weights_of(kind).builtin
     for number in range(20):
         ask = ask_for(number, kind, most=24, **options)
-        assert ours(t3_of(kind), [ask], parts.builtin) == [upstreams(parts, ask)]
+        assert ours(t3_of(kind), [ask], voice) == [upstreams(ask)]
 
 
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
-def test_forced_tokens_are_upstreams(t3_of, parts_of, kind):
+def test_forced_tokens_are_upstreams(t3_of, weights_of, upstreams, kind):
     """A benchmark's: exactly so many, and nothing but sound."""
     ask = ask_for(3, kind, most=50, forced=True)
-    (found,) = ours(t3_of(kind), [ask], parts_of(kind).builtin)
-    assert found == upstreams(parts_of(kind), ask)
+    (found,) = ours(t3_of(kind), [ask], weights_of(kind).builtin)
+    assert found == upstreams(ask)
     assert len(found) == 50
     assert max(found) < START
 
 
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
-def test_a_batch_speaks_what_each_speaks_alone(t3_of, parts_of, kind):
+def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     """Texts, voices' strengths, options and ends of different kinds side by side."""
     asks = [ask_for(n, kind, most=20 + 15 * n, cfg_weight=0.25 * (n % 3)) for n in range(5)]
-    voice = parts_of(kind).builtin
+    voice = weights_of(kind).builtin
     assert ours(t3_of(kind), asks, voice) == [ours(t3_of(kind), [ask], voice)[0] for ask in asks]
 
 
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
-def test_graphs_give_the_same(t3_of, parts_of, kind):
+def test_graphs_give_the_same(t3_of, weights_of, kind):
     """Every step recorded once per bucket and replayed, the alignment's state with it."""
     graphed = t3_of(kind, backend=RecordingGraphs())
     for number in (2, 9):
         ask = ask_for(number, kind, most=90)
-        assert ours(graphed, [ask], parts_of(kind).builtin) == ours(t3_of(kind), [ask], parts_of(kind).builtin)
+        assert ours(graphed, [ask], weights_of(kind).builtin) == ours(t3_of(kind), [ask], weights_of(kind).builtin)
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("bf16", 0.03), ("int8", 0.1)])
 @pytest.mark.parametrize("guidance", [0.0, 0.5])
-def test_logits_of_given_tokens(t3_of, parts_of, precision, tolerance, guidance):
+def test_logits_of_given_tokens(t3_of, weights_of, networks_of, upstreams, precision, tolerance, guidance):  # noqa: PLR0917
     """Relative error against upstream's network in float32."""
-    parts, ask = parts_of("english"), ask_for(6, cfg_weight=guidance)
-    tokens = upstreams(parts, ask)[:40]
-    condition, _ = to_upstream(parts.builtin, ask.exaggeration)
+    voice, t3, ask = weights_of("english").builtin, networks_of("english").t3, ask_for(6, cfg_weight=guidance)
+    tokens = upstreams(ask)[:40]
+    condition, _ = to_upstream(voice, ask.exaggeration)
     with quiet(), torch.inference_mode():
-        x, _ = parts.t3.prepare_input_embeds(
+        x, _ = t3.prepare_input_embeds(
             t3_cond=condition,
             text_tokens=torch.tensor([ask.ids, ask.ids]),
             speech_tokens=torch.tensor([[START], [START]]),
             cfg_weight=0.5,
         )
         places = torch.arange(len(tokens))
-        spoken = parts.t3.speech_emb(torch.tensor([START, *tokens[:-1]])) + parts.t3.speech_pos_emb.emb(places)
-        hidden = parts.t3.tfmr(inputs_embeds=torch.cat([x, spoken.expand(2, -1, -1)], 1)).last_hidden_state
-        both = parts.t3.speech_head(hidden[:, -len(tokens) :])
+        spoken = t3.speech_emb(torch.tensor([START, *tokens[:-1]])) + t3.speech_pos_emb.emb(places)
+        hidden = t3.tfmr(inputs_embeds=torch.cat([x, spoken.expand(2, -1, -1)], 1)).last_hidden_state
+        both = t3.speech_head(hidden[:, -len(tokens) :])
     expected = both[0] + guidance * (both[0] - both[1])
-    found = t3_of("english", precision).logits(utterance_of(ask, parts.builtin), tokens)
+    found = t3_of("english", precision).logits(utterance_of(ask, voice), tokens)
     assert (found - expected).norm() <= tolerance * expected.norm()
 
 
@@ -155,9 +153,9 @@ def test_logits_of_given_tokens(t3_of, parts_of, precision, tolerance, guidance)
         ({"tfmr.norm.weight": torch.zeros(3)}, r"tfmr.norm.weight has the shape \(3,\)"),
     ],
 )
-def test_another_checkpoint_is_refused_by_name(folders, damage, message):
+def test_another_checkpoint_is_refused_by_name(weights_of, damage, message):
     """Missing, unexpected and misshapen tensors."""
-    state = {**loading.read_t3_state(folders("english") / T3_FILES["english"]), **damage}
+    state = {**weights_of("english").t3_state, **damage}
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
         T3(state, kind="english")
