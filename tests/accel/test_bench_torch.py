@@ -80,6 +80,18 @@ def test_the_rate_of_a_type_is_that_of_its_fastest_kernel(spec, monkeypatch):
     assert rates["float32"] == 2 * rates["bfloat16"] == 2 * rates["int8"] > 0
 
 
+def test_a_kernel_that_fails_has_no_rate(spec, monkeypatch):
+    """The record is not lost with it: another kernel is timed, or the type has no rate."""
+
+    def fail(_weight, _x):
+        raise torch.OutOfMemoryError("no room")
+
+    known = [Kernel("fails", "fp32", "cpu", lambda weight, _: weight, fail)]
+    monkeypatch.setattr(linear, "kernels_for", lambda precision, _: [k for k in known if k.precision == precision])
+    monkeypatch.setattr(floor, "_affordable", lambda: 1 << 20)
+    assert measure_floor(spec, "cpu", Settings(threads=1))["flops_per_s"] == {}
+
+
 def test_a_record_of_a_provider_on_torch(spec):
     """The version of torch is in it, and stages have floors."""
     record = run_bench(spec, Workload((Text("one two"),), repeats=1))
@@ -120,4 +132,4 @@ def test_peak_of_the_device():
         del block
     assert peak.device_peak >= 64 << 20
     rates = measure_floor(fake_spec(torch=True, devices=("cuda", "cpu")), "cuda:0", Settings())
-    assert {"float32", "bfloat16", "float16"} == rates["flops_per_s"].keys()
+    assert {"float32", "bfloat16", "float16", "int8"} == rates["flops_per_s"].keys()

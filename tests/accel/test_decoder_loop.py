@@ -14,7 +14,7 @@ from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
 from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps, look_of  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps, counted, look_of  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
@@ -352,6 +352,25 @@ def test_loops_are_kept_until_a_longer_one_is_needed(graphed):
     loops.release()
     assert [past() is None for past in made] == [True, not graphed, False]
     assert loops.of(4, 10, make).loop.cache.cap == (256 if graphed else 128)
+
+
+def test_steps_are_counted_as_they_are_drawn():
+    """What was drawn before does not count; each step costs what it costs then."""
+    loop, added = SimpleNamespace(drawn=1), []
+
+    def drawn():
+        for total in (4, 4, 6):
+            loop.drawn = total
+            yield total
+
+    work = SimpleNamespace(add=lambda **cost: added.append(cost))
+    seen = counted(drawn(), loop, work, lambda: (10 * loop.drawn, loop.drawn))
+    assert [(new, len(added)) for new in seen] == [(4, 1), (4, 2), (6, 3)]
+    assert [tuple(cost[name] for name in ("steps", "flops", "bytes")) for cost in added] == [
+        (3, 120, 12),
+        (0, 0, 0),
+        (2, 120, 12),
+    ]
 
 
 def test_looks_at_a_device_are_far_apart():

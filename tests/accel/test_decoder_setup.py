@@ -287,6 +287,10 @@ def test_bytes_of_a_step(family):
         weights = sum(t.numel() for n, t in family.state.items() if "proj.weight" in n)
         cache = decoder.new_cache(2, 63)
         assert decoder.bytes_read(cache, 32) == weights * width + cache.bytes // 2
+        head = decoder.pack(torch.ones(64, decoder.config.hidden_size))
+        flops, read = decoder.step_cost(head, cache)
+        assert flops == 2 * 2 * (decoder.config.parameters + 64 * decoder.config.hidden_size)
+        assert read == decoder.bytes_read(cache, cache.filled) + head.bytes_read
 
 
 @pytest.mark.parametrize("name", ["qwen2", "gpt2"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
 import threading
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from realtts.accel import packages
 from realtts.accel.packages import Package, stand_ins
 from realtts.errors import MissingExtra
 
@@ -82,13 +82,11 @@ def test_parts_stand_in_only_beside_their_package(write: Callable[..., None]) ->
         assert importlib.import_module("packages_whole.part").real == 1
 
 
-def test_imports_are_silent_and_install_no_handler(write: Callable[..., None]) -> None:
-    """Whatever a package warns of or logs while it is imported."""
-    noise = "import logging, warnings\nlogging.info('hello')\nwarnings.warn('no ffmpeg', RuntimeWarning)"
+def test_imports_are_silent(write: Callable[..., None]) -> None:
+    """Whatever a package warns of while it is imported."""
+    noise = "import warnings\nwarnings.warn('no ffmpeg', RuntimeWarning)"
     write(packages_noisy=noise)
-    before = list(logging.getLogger().handlers)
     assert Package("a", FIX).module("packages_noisy") is sys.modules["packages_noisy"]
-    assert logging.getLogger().handlers == before
 
 
 def test_what_is_missing_is_told_with_the_plugin_and_the_advice(write: Callable[..., None]) -> None:
@@ -100,6 +98,25 @@ def test_what_is_missing_is_told_with_the_plugin_and_the_advice(write: Callable[
     with pytest.raises(MissingExtra, match="packages_broken cannot be imported: no library") as caught:
         Package("a", {"packages_broken": "mend it", "packages_needs": FIX}).module("packages_broken")
     assert caught.value.fix == "mend it"
+
+
+def test_a_torchaudio_that_is_broken_is_told_by_its_own_advice(
+    write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not installed may not be needed."""
+    write(packages_plain="")
+
+    def unusable(cause: Exception) -> Callable[[], None]:
+        def raising() -> None:
+            raise MissingExtra("it does not fit", who="torchaudio", fix="install another torchaudio") from cause
+
+        return raising
+
+    monkeypatch.setattr(packages, "usable_torchaudio", unusable(AttributeError("half")))
+    with pytest.raises(MissingExtra, match="install another torchaudio"):
+        Package("a", FIX, torchaudio=True).module("packages_plain")
+    monkeypatch.setattr(packages, "usable_torchaudio", unusable(ModuleNotFoundError("none")))
+    assert Package("a", FIX, torchaudio=True).module("packages_plain")
 
 
 def test_a_package_that_does_not_fit_is_not_imported(write: Callable[..., None]) -> None:

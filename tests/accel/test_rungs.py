@@ -111,3 +111,19 @@ def test_an_attention_that_cannot_be_had_is_told_or_refused():
     assert found["no_attention"].startswith("flash_attention_2: ")
     with pytest.raises(AttentionUnavailable):
         rungs.attention_beside(context_of(attention="flash_attention_2", strict=True), torch.float32, 64, graphs=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "exact"),
+    [
+        ({"dtype": "float32", "quantization": "none"}, True),
+        ({"dtype": "float32", "quantization": "int8"}, False),
+        ({"dtype": "bfloat16", "quantization": "none"}, False),
+        ({"dtype": "float32", "quantization": "none", "cuda_graphs": True}, False),
+        ({"dtype": "float32", "quantization": "none", "compile": True}, False),
+        ({"dtype": "float32", "quantization": "none", "attention": "sdpa"}, False),
+    ],
+)
+def test_where_the_file_alone_can_be_at_fault(given, exact):
+    """A graph, a compiled function or a kernel may be wrong, too: then the next rung is tried."""
+    assert rungs.is_exact(context_of(**given)) is exact

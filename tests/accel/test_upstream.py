@@ -8,8 +8,10 @@ import warnings
 import pytest
 import torch
 
-from realtts.accel.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, with_names
+from realtts.accel.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, stopping, with_names
 from realtts.errors import CheckpointMismatch
+from realtts.stages import Cancelled
+from realtts.testing.weights import random_state
 
 
 class Network(torch.nn.Module):
@@ -125,3 +127,30 @@ def test_draws_can_be_given() -> None:
     assert found == [2, 2, 0, *drawn[3:]]
     assert given.scores is not None
     assert int(given.scores.argmax()) == drawn[-1]
+
+
+def test_a_loop_ends_once_the_request_is_cancelled() -> None:
+    """At the next call of its network; afterwards nobody asks any more."""
+    network, x, asked = torch.nn.Linear(3, 2), torch.zeros(1, 3), []
+
+    def cancelled() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    with stopping(network, cancelled):
+        network(x)
+        network(x)
+        with pytest.raises(Cancelled):
+            network(x)
+    network(x)
+    assert len(asked) == 3
+
+
+def test_random_tensors_for_a_file() -> None:
+    """All of floating point are drawn, running statistics too, but for what the constructor computed; counts stay."""
+    found = random_state(unfilled(), lambda name, shape: torch.full(shape, float(len(name))), ("window",))
+    assert list(found) == list(Network().state_dict())
+    assert found["linear.weight"].tolist() == [[13.0] * 3] * 2
+    assert found["norm.running_mean"].tolist() == [17.0] * 2
+    assert found["window"].tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert found["norm.num_batches_tracked"].item() == 0

@@ -2,10 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from realtts import CheckpointCorrupt, CheckpointMismatch
-from realtts.checkpoints.reading import FIX, NOTE, check_shapes, noted, read_json, supported, understood
+from realtts.checkpoints.reading import (
+    FIX,
+    NOTE,
+    by_any_name,
+    check_shapes,
+    known,
+    noted,
+    read_json,
+    supported,
+    understood,
+)
+from realtts.spec import Checkpoint
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A configuration that its authors call by no name of their own."""
+
+    name: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Renamed(Plain):
+    """One that they do."""
+
+    upstream: str = ""
+
+
+CONFIGURATIONS = {
+    each.name: each
+    for each in (
+        Plain("v1", "owner/Model"),
+        Plain("v2", "owner/Model"),
+        Renamed("own-base", "owner/Own", "OWN_v1_Base"),
+        Renamed("own-small", upstream="OWN_v1_Small"),
+    )
+}
 
 WANTED = {"a": (2, 3), "b": (4,), "b.window": (5,)}
 
@@ -57,10 +96,52 @@ def test_a_fault_in_an_entry_is_the_files(read, what):
 
 def test_a_note_says_which_configuration_it_is(tmp_path):
     """What it names is looked up; what nobody knows is refused with what there is."""
-    path, known = tmp_path / NOTE, {"v1": 1, "v2": 2}
+    path = tmp_path / NOTE
     path.write_text('{"configuration": "v2"}')
-    assert noted(path, known.get, known) == 2
+    assert noted(path, CONFIGURATIONS) is CONFIGURATIONS["v2"]
     path.write_text('{"configuration": "v9"}')
     with pytest.raises(CheckpointMismatch, match=r"'v9'") as caught:
-        noted(path, known.get, known)
-    assert (caught.value.who, caught.value.fix) == (f"file {NOTE!r}", "choose from v1, v2")
+        noted(path, CONFIGURATIONS)
+    assert (caught.value.who, caught.value.fix) == (f"file {NOTE!r}", "choose from v1, v2, own-base, own-small")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("v2", "v2"),
+        (" V2 ", "v2"),
+        ("OWN_BASE", "own-base"),
+        ("own-v1-small", "own-small"),
+        ("Owner/model", "v1"),
+        ("owner/own", "own-base"),
+        ("Model", None),
+        ("../v2", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_configuration_has_three_names(name, wanted):
+    """Ours, upstream's and the hub id, whatever the case; of those that share one it is the first."""
+    assert by_any_name(name, CONFIGURATIONS) is (None if wanted is None else CONFIGURATIONS[wanted])
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "wanted"),
+    [
+        (Checkpoint("v2", source="owner/Model"), "v2"),
+        (Checkpoint("owner/model@main", source="owner/model", revision="main"), "v1"),
+        (Checkpoint("own-small"), "own-small"),
+        (Checkpoint("somebody/model", source="somebody/model"), None),
+        (Checkpoint("without"), None),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_what_the_spec_lists_is_known(checkpoint, wanted):
+    """By its name, for several may share a repository; else by the repository."""
+    assert known(checkpoint, CONFIGURATIONS) is (None if wanted is None else CONFIGURATIONS[wanted])
+
+
+def test_a_folder_is_not_known_by_its_name(tmp_path):
+    """Its files must tell."""
+    assert known(Checkpoint("v2", path=tmp_path), CONFIGURATIONS) is None

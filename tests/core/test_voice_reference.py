@@ -9,6 +9,7 @@ import soundfile
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.speech import Voice
 from realtts.voices import check, load
+from realtts.voices.lookup import no_voice
 
 RATE = 16_000
 LIMITS = (0.5, 10.0)
@@ -185,3 +186,15 @@ def test_a_voice_at_another_rate():
     assert voice.at(24_000).shape == (24_000,)
     assert voice.at(24_000).dtype == np.float32
     assert voice.sound_digest == Voice(speech(), RATE).digest != voice.digest
+
+
+def test_plugins_tell_of_a_missing_voice_alike():
+    """With the closest and all that there are; where there are none, with what else can be done; never a long name."""
+    told = str(no_voice("Binh", {"Bình": 1, "Lan": 2}, "vieneu", instead="give voice= a recording"))
+    assert told == (
+        "vieneu: there is no voice 'Binh' (did you mean 'Bình'?)."
+        " Fix: choose from Bình, Lan, or give voice= a recording."
+    )
+    told = str(no_voice(None, (), "vieneu", instead="give voice= a recording"))
+    assert told == "vieneu: the checkpoint brings no voices. Fix: give voice= a recording."
+    assert len(str(no_voice("x" * 4000, ["Lan"], "vieneu", instead="leave it out"))) < 200

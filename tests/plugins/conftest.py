@@ -24,13 +24,6 @@ if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The suite of `realtts.testing` cannot carry marks of this repository."""
-    for item in items:
-        if item.name.endswith("_on_a_gpu"):
-            item.add_marker("gpu")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _data_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A user's saved voices and caches are neither seen nor changed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 import threading
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from realtts.speech import Request
 from realtts.validate import check_language, check_options, check_seed, check_speed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from realtts.extensions import Extensions
     from realtts.options import Options
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from realtts.spec import ProviderSpec
     from realtts.speech import Voice
 
-__all__ = ["Ask", "Piece", "Plan", "derive_seed", "make_plan", "piece_seed"]
+__all__ = ["Ask", "Piece", "Plan", "derive_seed", "make_plan", "piece_seed", "shared"]
 
 SENTENCE_PAUSE_S = 0.15
 PARAGRAPH_PAUSE_S = 0.45
@@ -136,6 +137,20 @@ def piece_seed(seed: int, index: int, *within: object) -> int:
         within: What is divided, where another division of the same whole shall have other seeds.
     """
     return seed if index == 0 else derive_seed(seed, *within, index)
+
+
+def shared(total: int, sizes: Sequence[int]) -> tuple[int, ...]:
+    """A number of tokens or frames among parts by their sizes: together as many, but at least one each.
+
+    Args:
+        total: Of all parts.
+        sizes: Of each, above 0.
+    """
+    whole, total, places = sum(sizes), max(total, len(sizes)), [0]
+    for index, end in enumerate(itertools.accumulate(sizes), start=1):
+        most = total - len(sizes) + index  # so that every part behind it has one, too
+        places.append(min(max(round(total * end / whole), places[-1] + 1), most))
+    return tuple(after - before for before, after in itertools.pairwise(places))
 
 
 def _markup(options: Options | None, spec: ProviderSpec) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 
 from realtts.accel.upstream import quiet
 from realtts_chatterbox.building import empty_s3gen, encoders_of
 from realtts_chatterbox.sizes import S3GenSizes
+from realtts_chatterbox.upstream import load_upstream
 
 KINDS = ("english", "multilingual", "turbo")
 
@@ -71,3 +74,11 @@ def test_encoders_by_themselves(weights_of, networks_of) -> None:
         found = getattr(encoders, name).state_dict()
         assert found.keys() == expected.keys()
         assert all(torch.equal(tensor, expected[key]) for key, tensor in found.items())
+
+
+def test_upstream_gives_the_root_logger_no_handler(monkeypatch) -> None:
+    """It logs by `logging.info`, which would configure logging for the whole process."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    load_upstream()
+    empty_s3gen("english", S3GenSizes())
+    assert not logging.getLogger().handlers

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from realtts_chatterbox.constants import BINS
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.estimator import Estimator
 from realtts_chatterbox.layout import Layout, Packing
 
@@ -21,8 +21,8 @@ def test_operations_are_those_that_torch_counts(networks_of, kind, frames) -> No
     network = Estimator(state, CPU, torch.bfloat16)
     rows = 1 if network.meanflow else 2
     layout = Layout.of(Packing((frames,), rows), CPU)
-    prepared = network.prepared(layout, torch.zeros(frames + 2, 3 * BINS), torch.linspace(0, 1, 3))
+    prepared = network.prepared(layout, torch.zeros(frames + 2, 3 * MELS), torch.linspace(0, 1, 3))
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        network(torch.zeros(frames + 2, BINS), 0, prepared)
+        network(torch.zeros(frames + 2, MELS), 0, prepared)
     assert counter.get_total_flops() == pytest.approx(network.flops(frames, rows), rel=0.05)
     assert network.flops(2 * frames, rows) > 2 * network.flops(frames, rows)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, MissingExtra
 from realtts.spec import Checkpoint
 from realtts_chatterbox.loading import fetch, open_checkpoint
+from realtts_chatterbox.optimized import Optimized
+from realtts_chatterbox.plain import Plain
 from realtts_chatterbox.reference import Upstream
 
 
@@ -46,6 +50,14 @@ def copied(folders, tmp_path):
 def test_the_folder_tells_which_model(weights_of, kind) -> None:
     """By the file of T3."""
     assert weights_of(kind).configuration.name == kind
+
+
+@pytest.mark.parametrize("variant", [Plain, Optimized])
+def test_what_is_not_installed_is_told_before_a_checkpoint_is_asked_for(monkeypatch, variant) -> None:
+    """Of both variants: optimized reads upstream's networks for their shapes, and for new voices."""
+    monkeypatch.setitem(sys.modules, "chatterbox", None)
+    with pytest.raises(MissingExtra, match="chatterbox"):
+        variant().load(SimpleNamespace(checkpoint=None, report=None))
 
 
 CASES = [

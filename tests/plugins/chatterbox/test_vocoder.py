@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from realtts.accel.upstream import quiet
-from realtts_chatterbox.constants import BINS
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.vocoder import FADE, PITCH_CONTEXT, Vocoder, faded
 
@@ -99,7 +99,7 @@ def test_fade_is_upstreams(networks_of):
 def test_operations_are_those_that_torch_counts(networks) -> None:
     """But for the one sample that the spectrum is longer than the frames."""
     _, vocoder = networks
-    mel = torch.zeros(BINS, 50)
+    mel = torch.zeros(MELS, 50)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         vocoder.pitch(mel)
         vocoder._body(mel, torch.zeros(1, 18, 120 * 50 + 1))

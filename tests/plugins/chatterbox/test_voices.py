@@ -7,9 +7,9 @@ import soundfile
 import torch
 
 from realtts.accel.upstream import quiet
-from realtts.errors import VoiceUnsuitable
-from realtts.speech import Voice
-from realtts_chatterbox.voices import conditionals_of, to_upstream
+from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.speech import Request, Voice
+from realtts_chatterbox.voices import conditionals_of, to_upstream, voice_of
 
 KINDS = ("english", "multilingual", "turbo")
 
@@ -65,6 +65,12 @@ def test_other_rates(networks_of, recording) -> None:
     two = conditionals_of(Voice(librosa.resample(samples, orig_sr=rate, target_sr=44_100), 44_100), encoders, "english")
     assert one.mel.shape == two.mel.shape
     assert torch.cosine_similarity(one.speaker, two.speaker).item() > 0.99
+
+
+def test_an_unknown_voice_is_refused(weights_of) -> None:
+    """With the voice that the checkpoint brings."""
+    with pytest.raises(VoiceNotFound, match=r"did you mean 'default'.*choose from default, or give"):
+        voice_of(None, Request(text="x", voice="defualt"), weights_of("english"), None)  # type: ignore[arg-type]
 
 
 def test_turbo_wants_more_than_five_seconds(recording) -> None:

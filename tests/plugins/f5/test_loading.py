@@ -18,7 +18,7 @@ from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
 from realtts_f5 import spec
 from realtts_f5.building import empty_model
-from realtts_f5.configurations import CONFIGURATIONS, VOCODER_ID, by_any_name
+from realtts_f5.configurations import CONFIGURATIONS, VOCODER_ID
 from realtts_f5.files import files_of
 from realtts_f5.loading import fetch, open_checkpoint
 from realtts_f5.plain import PlainModel
@@ -311,7 +311,7 @@ def test_missing_and_many_files(copied, tmp_path) -> None:
     shutil.copyfile(folder / V1, folder / "other.safetensors")
     with pytest.raises(CheckpointMismatch, match="2 files of weights"):
         found(folder)
-    assert found(folder / "other.safetensors").model.stem == "other"
+    assert found(folder / "other.safetensors").model_path.stem == "other"
 
 
 def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> None:
@@ -329,27 +329,41 @@ def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> No
         spanish = next(checkpoint for checkpoint in spec.checkpoints if checkpoint.name == "f5-spanish")
         files = fetch(spanish)
         assert files.configuration.name == "f5-spanish"
-        assert files.vocabulary.read_bytes() == vocabulary
+        assert files.vocabulary_path.read_bytes() == vocabulary
         assert files.vocoder["pytorch_model.bin"].read_bytes() == vocoder
         again = Checkpoint("jpgallegoar/F5-Spanish@main", source=spanish.source, revision="main", files=spanish.files)
         assert fetch(again) == files
         foreign = fetch(Checkpoint("some/body", source="some/body", files=spec.checkpoints[0].files))
         assert foreign.configuration.name == "f5-v0-base"
-        assert (foreign.model.name, foreign.vocabulary) == ("model_last.safetensors", None)
+        assert (foreign.model_path.name, foreign.vocabulary_path) == ("model_last.safetensors", None)
         assert not hub.downloads("model_last.pt")
         assert not hub.downloads("big.ckpt")
+
+
+def test_somebody_elses_repository_is_refused_before_its_weights(folders, tmp_path, monkeypatch) -> None:
+    """Nothing says what it is: no weights come. Its name, or upstream's configuration in it, is enough."""
+    weights, vocoder = b"weights", (folders("f5-v0-base") / "vocos" / "pytorch_model.bin").read_bytes()
+    yaml = (folders("f5-v0-base") / "F5TTS_Base.yaml").read_bytes()
+    with FakeHub() as hub:
+        for name, value in hub.environment(tmp_path).items():
+            monkeypatch.setenv(name, value)
+        hub.add(VOCODER_ID, {"pytorch_model.bin": vocoder})
+        hub.add("some/body", {V1: weights, "vocab.txt": b" "})
+        hub.add("some/F5TTS_Base", {V1: weights})
+        hub.add("some/config", {V1: weights, "F5TTS_Base.yaml": yaml})
+        hub.add("other/F5TTS_v1_Base", {V1: weights, "F5TTS_Base.yaml": yaml})
+        for source, message in (("some/body", "v0 and v1"), ("other/F5TTS_v1_Base", "says that it is f5-v0-base")):
+            with pytest.raises(CheckpointMismatch, match=message) as caught:
+                fetch(Checkpoint(source, source=source))
+            assert source in caught.value.who
+        assert not hub.downloads(V1)
+        for source in ("some/F5TTS_Base", "some/config"):
+            assert fetch(Checkpoint(source, source=source)).configuration.name == "f5-v0-base"
 
 
 def test_files_of_the_spec_are_those_that_are_fetched() -> None:
     """So that `realtts download` brings what `load` will want."""
     assert all(checkpoint.files == files_of(CONFIGURATIONS[checkpoint.name]) for checkpoint in spec.checkpoints)
-
-
-def test_names_of_configurations() -> None:
-    """Ours and upstream's, whatever the case; nothing else, and no path."""
-    assert by_any_name("F5TTS_v1_Base").name == "f5-v1-base"
-    assert by_any_name("f5-V0-base").name == "f5-v0-base"
-    assert by_any_name("../../etc") is None
 
 
 def test_tensors_are_read_when_they_are_asked_for(folders) -> None:

@@ -43,7 +43,7 @@ def ask_of(model, recording, text=TEXT, *, seed=11, **options):
         options=F5Options(**options),
         streaming=False,
     )
-    return prepare(context_of(), model.weights.vocabulary, request)
+    return prepare(context_of(), model.weights, request)
 
 
 def upstream_mel(model, ask, chunk, seed):

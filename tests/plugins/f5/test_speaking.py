@@ -81,7 +81,7 @@ def both(request, loaded, folders, recording, tmp_path_factory):
     """What upstream makes of every text, and the optimized variant of the same checkpoint."""
     model = loaded(request.param)
     requests = [request_of(text, recording) for text in TEXTS.values()]
-    expected = [upstream_of(model, prepare(context_of(), model.weights.vocabulary, each)) for each in requests]
+    expected = [upstream_of(model, prepare(context_of(), model.weights, each)) for each in requests]
     given = {
         "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,
         "data_dir": str(tmp_path_factory.mktemp("data")),

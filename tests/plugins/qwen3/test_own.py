@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from realtts.errors import MissingExtra
 from realtts.speech import Voice
 from realtts.stages import Cancelled
 from realtts_qwen3 import plain as plain_module
@@ -64,3 +66,12 @@ def test_it_speaks_and_the_status_says_why(plain, recording, monkeypatch) -> Non
     speech = provider.generate(TEXT, voice=recording, reference_text="hello the", seed=1)
     assert len(speech.samples) == 15 * 1920
     assert "qwen_tts is not installed" in str(provider.get_provider_status())
+
+
+def test_what_upstream_lacks_is_told_before_a_download(monkeypatch) -> None:
+    """Its package is there, and cannot be imported: no file is asked for."""
+    monkeypatch.setattr(plain_module, "why_not", lambda: None)
+    monkeypatch.setattr(plain_module, "fetch", lambda *_: pytest.fail("something was fetched"))
+    monkeypatch.setitem(sys.modules, "qwen_tts.core.models.modeling_qwen3_tts", None)
+    with pytest.raises(MissingExtra, match="cannot be imported"):
+        plain_module.Plain().load(SimpleNamespace(checkpoint=None, report=None))

@@ -96,6 +96,15 @@ def test_a_device_that_is_not_there_is_refused(weights_of) -> None:
     assert ask_of(weights_of("v2"), codec_device="cpu").codec_device == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error"), [({"codec_device": "cuda:99"}, InvalidOption), ({"voice": "Nobody"}, VoiceNotFound)], ids=str
+)
+def test_what_cannot_be_is_refused_before_the_text_is_read(weights_of, wrong, error) -> None:
+    """A text without sound shows it: that fault would be found first."""
+    with pytest.raises(error):
+        ask_of(weights_of("v2"), "你好", **wrong)
+
+
 def test_an_emotion_without_effect_is_told(weights_of) -> None:
     """v1 learned none."""
     assert "emotion" in ask_of(weights_of("v1"), emotion="storytelling").warnings[0]

@@ -11,15 +11,17 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from realtts import RealProvider
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption, MissingExtra
 from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
-from realtts_vieneu import spec
+from realtts_vieneu import spec, upstream
 from realtts_vieneu.building import model_of
-from realtts_vieneu.configurations import TURBO_CODEC_ID, model_config
-from realtts_vieneu.files import CODEC, TURBO_CODEC_FILES, TURBO_FILES, WEIGHTS
+from realtts_vieneu.codec_names import DECODER
+from realtts_vieneu.codec_sizes import read_codec_sizes
+from realtts_vieneu.configurations import TURBO_CODEC_ID, codec_config, model_config
+from realtts_vieneu.files import CODEC, MARK, TURBO_CODEC_FILES, TURBO_FILES, WEIGHTS
 from realtts_vieneu.loading import fetch, open_checkpoint, why_turbo
-from realtts_vieneu.shapes import model_shapes
+from realtts_vieneu.shapes import codec_shapes, model_shapes
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.testing import write_random_checkpoint
 from realtts_vieneu.upstream import module
@@ -104,6 +106,19 @@ def test_shapes_are_transformers(model, size) -> None:
         assert model_shapes(read_sizes(config)) == wanted
 
 
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("size", ["tiny", "full"])
+def test_shapes_of_the_codec_are_transformers(size, biased) -> None:
+    """Of all that decodes."""
+    config = codec_config(size) | {"attention_bias": biased}
+    neucodec = module("transformers.models.neucodec")
+    given = neucodec.NeuCodecConfig(**{name: value for name, value in config.items() if name != "architectures"})
+    with torch.device("meta"):
+        state = neucodec.NeuCodecModel(given).state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in state.items() if name.startswith(DECODER)}
+    assert codec_shapes(read_codec_sizes(config)) == wanted
+
+
 def test_full_size_is_upstreams() -> None:
     """v1 has as many weights as the published one."""
     shapes = model_shapes(read_sizes(model_config("v1", "full", 217_216)))
@@ -166,6 +181,24 @@ def test_wrong_tensors_are_refused_by_name(copied, name, fault) -> None:
     with pytest.raises(CheckpointMismatch) as caught:
         read(folder)
     assert WEIGHTS in str(caught.value)
+    assert name in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["acoustic_decoder.layers.1.mlp.fc1.weight", "quantizer.project_out.bias"])
+@pytest.mark.parametrize("fault", ["missing", "renamed", "misshapen"])
+def test_wrong_tensors_of_the_codec_are_refused_by_name(copied, name, fault) -> None:
+    """Before anything of the checkpoint is packed."""
+    folder = copied()
+    state = load_file(folder / "codec" / CODEC)
+    tensor = state.pop(name)
+    if fault == "renamed":
+        state[f"{name}s"] = tensor
+    elif fault == "misshapen":
+        state[name] = torch.cat([tensor, tensor[:1]])
+    save_file(state, folder / "codec" / CODEC)
+    with pytest.raises(CheckpointMismatch) as caught:
+        read(folder)
+    assert f"codec/{CODEC}" in str(caught.value)
     assert name in str(caught.value)
 
 
@@ -290,6 +323,35 @@ def test_somebodys_v3_is_known_by_its_graphs(hub, tmp_path) -> None:
     with RealProvider(spec, model="somebody/v3", device="cpu", strict=True) as tts, pytest.raises(Exception) as caught:
         tts.load()
     assert "onnxruntime" in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["v3-turbo", "somebody/v3"])
+def test_a_missing_package_is_told_before_v3_is_downloaded(hub, monkeypatch, model) -> None:
+    """Its own package, and nothing of transformers, which it does without."""
+    names = [name if isinstance(name, str) else name[0] for name in TURBO_FILES if name != ("realtts.json", None)]
+    for repo in ("pnnbao-ump/VieNeu-TTS-v3-Turbo", "somebody/v3"):
+        hub.add(repo, {name: name.encode() for name in names})
+    hub.add(TURBO_CODEC_ID, dict.fromkeys(TURBO_CODEC_FILES, b"{}"))
+
+    def absent(name):
+        raise MissingExtra(f"{name} cannot be imported", who="vieneu", fix="install realtts-vieneu[v3]")
+
+    monkeypatch.setattr(upstream, "module", absent)
+    alone = replace(spec, optimized=None)
+    with RealProvider(alone, model=model, device="cpu") as tts, pytest.raises(Exception, match="_turbo_") as caught:
+        tts.load()
+    assert "realtts-vieneu[v3]" in str(caught.value)
+    assert not [name for name in names if name != MARK and hub.downloads(name)]
+
+
+def test_optimized_refuses_v3_before_it_is_downloaded(hub) -> None:
+    """Somebody's own is known by one small file."""
+    names = [name if isinstance(name, str) else name[0] for name in TURBO_FILES if name != ("realtts.json", None)]
+    hub.add("somebody/v3", {name: name.encode() for name in names})
+    with RealProvider(spec, model="somebody/v3", device="cpu", strict=True) as tts, pytest.raises(Exception) as caught:
+        tts.load()
+    assert "onnxruntime" in str(caught.value)
+    assert not [name for name in names if name != MARK and hub.downloads(name)]
 
 
 def test_what_the_packages_codec_lacks_is_fetched_for_cloning(hub, folders, weights_of) -> None:

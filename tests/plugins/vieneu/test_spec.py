@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from realtts_vieneu import spec
-from realtts_vieneu.configurations import CONFIGURATIONS, by_any_name
+from realtts_vieneu.configurations import CONFIGURATIONS
 from realtts_vieneu.options import VieNeuOptions
 
 
@@ -32,13 +32,8 @@ def test_checkpoints() -> None:
     assert "speaker_encoder.onnx" in spec.checkpoints[3].files
 
 
-def test_configurations_are_found_by_name_and_hub_id() -> None:
-    """In any case; nothing else is one."""
-    for name, configuration in CONFIGURATIONS.items():
-        assert by_any_name(name.upper()) is configuration
-        assert by_any_name(configuration.source) is configuration
-    assert by_any_name("VieNeu-TTS") is None
-    assert by_any_name(None) is None
+def test_forms() -> None:
+    """How each is asked."""
     assert [known.prompt for known in CONFIGURATIONS.values()] == ["tags", "chat", "tags", "tags"]
 
 

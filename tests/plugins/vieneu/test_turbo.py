@@ -16,7 +16,7 @@ import pytest
 
 from realtts import RealProvider
 from realtts.errors import CheckpointCorrupt, InvalidOption, MissingExtra, UnspeakableText, VoiceNotFound
-from realtts_vieneu import spec, turbo
+from realtts_vieneu import spec, turbo, upstream
 from realtts_vieneu.files import TURBO_CODEC_FILES, TURBO_FILES
 from realtts_vieneu.testing import write_random_checkpoint
 
@@ -70,7 +70,8 @@ def provider(folder, monkeypatch):
     class Module:
         OnnxV3LiteEngine = Engine
 
-    monkeypatch.setattr(turbo, "module", lambda name: Module if name == ENGINE else real(name))
+    for where in (turbo, upstream):
+        monkeypatch.setattr(where, "module", lambda name: Module if name == ENGINE else real(name))
     Engine.made.clear()
     given = {"device": "cpu", "threads": 1, "strict": True, "data_dir": str(folder / "data")}
     with RealProvider(replace(spec, optimized=None), model=folder, **given) as made:
@@ -173,6 +174,12 @@ def test_what_has_no_sound_is_refused(provider) -> None:
         provider.generate("你好")
 
 
+def test_an_unknown_voice_is_refused_before_the_text_is_read(provider) -> None:
+    """A text without sound shows it: that fault would be found first."""
+    with pytest.raises(VoiceNotFound):
+        provider.generate("你好", voice="Nobody")
+
+
 def test_sentences_without_sound_are_left_out(provider) -> None:
     """And told; the engine is not asked to speak a full stop."""
     speech = provider.generate("Xin chào.\n\n你好。\n\nTạm biệt.", seed=1)
@@ -184,6 +191,16 @@ def test_a_limit_ends_a_sentence(provider) -> None:
     """And is told."""
     speech = provider.generate("Xin chào các bạn thân mến.", max_new_tokens=2)
     assert (speech.finish_reason, len(speech.samples)) == ("length", 2 * 3840)
+
+
+def test_a_benchmarks_number_is_shared(provider, folder) -> None:
+    """Limits of two equal sentences, together as many as asked for: each alone would be rounded up."""
+    text = "Xin chào các bạn.\n" * 4
+    given = {"device": "cpu", "threads": 1, "data_dir": str(folder / "data"), "force_tokens_per_char": 3 / len(text)}
+    with RealProvider(replace(spec, optimized=None), model=folder, **given) as forced:
+        forced.generate(text, max_chars=20)
+    limits = [call["frames"] for call in Engine.made[-1].calls]
+    assert sorted(limits) == [1, 2]
 
 
 def test_cancelling_stops_at_the_next_frame(provider) -> None:
@@ -201,7 +218,7 @@ def test_without_the_package_the_error_names_the_extra(folder, monkeypatch) -> N
     def absent(name):
         raise MissingExtra("vieneu cannot be imported", who="vieneu", fix="install realtts-vieneu[v3]")
 
-    monkeypatch.setattr(turbo, "module", absent)
+    monkeypatch.setattr(upstream, "module", absent)
     with (
         RealProvider(replace(spec, optimized=None), model=folder, device="cpu") as made,
         pytest.raises(Exception, match=r"realtts-vieneu\[v3\]"),

@@ -145,7 +145,7 @@ def test_a_recording_without_a_code_is_refused(recording) -> None:
     """Before it is kept."""
     made, stage = Counting(frames=0), context()
     for _ in range(2):
-        with pytest.raises(VoiceUnsuitable, match="nothing is found"):
+        with pytest.raises(VoiceUnsuitable, match="no voice is found"):
             codes_of(stage, Voice(*recording), made, weights="a@1")
     assert made.asked == 2
 

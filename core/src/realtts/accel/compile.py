@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.errors import CompileFailed
-from realtts.folders import cache_folder
+from realtts.settings import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -212,7 +212,7 @@ def compile_cache(folder: Path | None = None) -> Iterator[Path]:
         if before is not None and before != _torch_default():
             yield Path(before)
             return
-        place = folder if folder is not None else cache_folder() / "compile"
+        place = folder if folder is not None else cache_dir() / "compile"
         os.environ[_VARIABLE] = str(place)
         try:
             yield place

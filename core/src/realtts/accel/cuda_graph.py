@@ -208,7 +208,7 @@ class GraphedCallable:
         self._output: Any = None
 
     def __call__(self, **inputs: Tensor) -> Any:
-        """Replay on new inputs. The result is valid until the next call; clone what must live longer.
+        """Replay on new inputs; clone a result that must outlive the next replay of any graph of the backend.
 
         Raises:
             CaptureFailed: The capture failed, or an input has another name, shape or type than the example.
@@ -255,7 +255,7 @@ class GraphedShapes:
         self._graphs: Latest[Hashable, GraphedCallable] = Latest(limit)
 
     def __call__(self, **inputs: Tensor) -> Any:
-        """Replay on new inputs. The result is valid until the next call, of any shapes.
+        """Replay on new inputs. The result is valid until the next replay of any graph of the backend.
 
         Raises:
             CaptureFailed: The capture failed.

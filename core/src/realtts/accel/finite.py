@@ -13,18 +13,25 @@ from realtts.errors import CheckpointCorrupt, NotFinite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ANOTHER_FILE", "blaming", "check_finite", "check_output"]
+__all__ = ["ANOTHER_FILE", "IN_FLOAT32", "NOT_IN_FLOAT32", "blaming", "check_finite", "check_output"]
 
 ANOTHER_FILE = "fetch it again from the model's source, or use another"
 """What helps where weights are to blame."""
 
+NOT_IN_FLOAT32 = f"try another text; if none can be spoken, its weights are to blame: {ANOTHER_FILE}"
+"""What helps where float32 is computed already."""
 
-def check_finite(tensors: Any, who: str) -> None:
+IN_FLOAT32 = "set dtype='float32' (REALTTS_DTYPE=float32)"
+"""What helps where it is not."""
+
+
+def check_finite(tensors: Any, who: str, *, fix: str = IN_FLOAT32) -> None:
     """Raise if a floating-point tensor holds NaN or infinity. Waits for the device once.
 
     Args:
         tensors: A tensor, or dictionaries, lists and tuples of tensors; anything else in them is passed over.
         who: Provider, stage or part, for the message.
+        fix: What the error advises; `NOT_IN_FLOAT32` where it is float32 already.
 
     Raises:
         NotFinite: One does; it is named by its place, such as ``['hidden'][2]``.
@@ -39,7 +46,7 @@ def check_finite(tensors: Any, who: str) -> None:
     if bad:
         place = f" in {bad[0]}" if bad[0] else ""
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise NotFinite(f"NaN or infinity{place}{more}", who=who, fix="set dtype='float32' (REALTTS_DTYPE=float32)")
+        raise NotFinite(f"NaN or infinity{place}{more}", who=who, fix=fix)
 
 
 def check_output(tensors: Any, who: str, *, file: str, exact: bool) -> None:
@@ -65,8 +72,7 @@ def blaming(file: str, *, exact: bool) -> Iterator[None]:
 
     Args:
         file: Name of the file with the weights.
-        exact: Whether everything is computed in float32 with the weights as the file has them, such as
-            `Precision.is_exact <realtts.accel.decoder.precision.Precision.is_exact>`.
+        exact: Whether nothing but the weights can be the reason: `realtts.accel.rungs.is_exact`.
 
     Raises:
         CheckpointCorrupt: In place of `NotFinite`, where it is exact.

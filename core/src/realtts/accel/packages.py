@@ -65,8 +65,7 @@ class Package:
         if reason := self.why_not():
             raise self._missing(reason, name)
         if self.torchaudio:
-            with contextlib.suppress(MissingExtra):  # the import tells it, if it needs one
-                usable_torchaudio()
+            _prepare_torchaudio()
         with self.around(), quiet():
             warnings.simplefilter("ignore")
             return importlib.import_module(name)
@@ -74,6 +73,14 @@ class Package:
     def _missing(self, what: str, name: str) -> MissingExtra:
         fix = self.fix if isinstance(self.fix, str) else self.fix[name.partition(".")[0]]
         return MissingExtra(what, who=self.who, fix=fix)
+
+
+def _prepare_torchaudio() -> None:
+    try:
+        usable_torchaudio()
+    except MissingExtra as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError):  # else the import tells it, if it needs torchaudio
+            raise
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ __all__ = [
     "decoder_details",
     "decoder_rungs",
     "graphs_of",
+    "is_exact",
     "precision_of",
     "why_no_graphs",
 ]
@@ -87,6 +88,16 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
 def graphs_of(context: Context) -> GraphBackend | None:
     """The backend that captures the rung's steps, or None where they run eagerly."""
     return CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
+
+
+def is_exact(context: Context) -> bool:
+    """Whether NaN can only be the weights' fault: all in float32, nothing captured or compiled, attention as usual.
+
+    Other rungs may be wrong where a kernel or a graph is, and the next one is tried.
+    """
+    settings = context.settings
+    usual = settings.cuda_graphs is not True and settings.compile is not True and settings.attention == "auto"
+    return usual and precision_of(context).is_exact
 
 
 def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:

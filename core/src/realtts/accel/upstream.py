@@ -17,6 +17,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from realtts.checkpoints.reading import FIX, check_names, check_shape
+from realtts.stages import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     from realtts.accel.tensorfile import State
 
-__all__ = ["GivenDraws", "Unfilled", "fill", "put_tensor", "quiet", "seeded", "with_names"]
+__all__ = ["GivenDraws", "Unfilled", "fill", "put_tensor", "quiet", "seeded", "stopping", "with_names"]
 
-_AFFAIRS = (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning)
+_AFFAIRS = (FutureWarning, DeprecationWarning, UserWarning, SyntaxWarning, RuntimeWarning)
 
 
 class Unfilled(TorchFunctionMode):
@@ -166,13 +167,28 @@ def seeded(device: str, seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Inside, warnings that are upstream's own affair do not reach the user, nor does what transformers logs of it.
+def stopping(network: nn.Module, cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Inside, a loop that calls the network ends with `Cancelled` at its next call once the request is cancelled.
 
-    And upstream's ``logging.info`` and the like install no handler at the root logger, for the whole process.
+    Args:
+        network: What the loop calls once in each step.
+        cancelled: Read before every call.
     """
-    root, guard = logging.getLogger(), logging.NullHandler()
-    root.addHandler(guard)
+
+    def before(*_: Any) -> None:
+        if cancelled():
+            raise Cancelled
+
+    handle = network.register_forward_pre_hook(before)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, warnings that are upstream's own affair do not reach the user, nor does what transformers logs of it."""
     transformers = logging.getLogger("transformers")
     level = transformers.level
     transformers.setLevel(logging.ERROR)
@@ -183,4 +199,3 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         transformers.setLevel(level)
-        root.removeHandler(guard)

@@ -22,7 +22,8 @@ import torch
 from safetensors import SafetensorError
 
 from realtts.accel.voice_values import NotStorable, pack, unpack
-from realtts.folders import PART, cache_folder, write_whole
+from realtts.folders import PART, write_whole
+from realtts.settings import cache_dir
 from realtts.voices import VoiceCache
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class DiskVoiceCache:
         device: torch.device | str = "cpu",
     ) -> None:
         self.memory = memory if memory is not None else VoiceCache()
-        self.folder = folder if folder is not None else cache_folder() / "voices"
+        self.folder = folder if folder is not None else cache_dir() / "voices"
         self._max_bytes = max_bytes
         self._device = torch.device(device)
         self._lock = threading.Lock()
@@ -96,7 +97,7 @@ class DiskVoiceCache:
         return cls(
             memory if memory is not None else VoiceCache(settings.voice_cache_mb << 20),
             max_bytes=settings.voice_cache_disk_mb << 20,
-            folder=cache_folder(settings.data_dir) / "voices",
+            folder=cache_dir(settings) / "voices",
             device=device,
         )
 

@@ -7,6 +7,7 @@ threads that the provider gets.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from typing import TYPE_CHECKING, Any
@@ -114,8 +115,9 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     for name, precision in _ON_CPU.items() if on_cpu else _ELSEWHERE.items():
         x = weight.to(getattr(torch, name)) if precision != "int8" else weight
         for kernel in kernels_for(precision, device):
-            seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait)
-            rates[name] = max(rates.get(name, 0.0), 2.0 * side**3 / seconds)
+            with contextlib.suppress(RuntimeError):  # no memory for it, or no such product of this size
+                seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait)
+                rates[name] = max(rates.get(name, 0.0), 2.0 * side**3 / seconds)
     if "bfloat16" in rates:
         # weights alone in int8 are multiplied in bfloat16
         rates["int8"] = max(rates.get("int8", 0.0), rates["bfloat16"])

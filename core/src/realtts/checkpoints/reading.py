@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
+
+    from realtts.spec import Checkpoint
 
     Shape = tuple[int, ...]
 
 __all__ = [
     "FIX",
     "NOTE",
+    "Published",
+    "by_any_name",
     "check_names",
     "check_shape",
     "check_shapes",
+    "known",
     "mismatch",
     "noted",
     "read_json",
@@ -27,13 +32,26 @@ __all__ = [
     "understood",
 ]
 
-T = TypeVar("T")
-
 FIX = "fetch the checkpoint again, or check that all files are of one model"
 """What the error advises of a file that is not of the model."""
 
 NOTE = "realtts.json"
 """A file beside the weights that says what they do not: ``{"configuration": "v1"}``."""
+
+
+class Published(Protocol):
+    """A configuration of a plugin. One that its authors call otherwise has the attribute ``upstream``, too."""
+
+    @property
+    def name(self) -> str:
+        """Ours."""
+
+    @property
+    def source(self) -> str:
+        """Hub id; empty where nobody published weights."""
+
+
+P = TypeVar("P", bound=Published)
 
 
 def mismatch(what: str, who: str, fix: str = FIX) -> CheckpointMismatch:
@@ -133,23 +151,55 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def noted(path: Path, find: Callable[[object], T | None], names: Collection[str]) -> T:
+def noted(path: Path, configurations: Mapping[str, P]) -> P:
     """The configuration that a `NOTE` names.
 
     Args:
         path: The file.
-        find: Name -> configuration; None: there is none.
-        names: Those that there are.
+        configurations: The plugin's, by name; found by `by_any_name`.
 
     Raises:
         CheckpointCorrupt: It cannot be read, or is no table.
         CheckpointMismatch: It names a configuration that there is not.
     """
     name = read_json(path).get("configuration")
-    found = find(name)
+    found = by_any_name(name, configurations)
     if found is None:
-        raise mismatch(f"there is no configuration {name!r}", f"file {path.name!r}", f"choose from {', '.join(names)}")
+        fix = f"choose from {', '.join(configurations)}"
+        raise mismatch(f"there is no configuration {name!r}", f"file {path.name!r}", fix)
     return found
+
+
+def by_any_name(name: object, configurations: Mapping[str, P]) -> P | None:
+    """The configuration of our name, of upstream's or of a hub id, whatever the case, ``_`` and ``-`` alike.
+
+    Args:
+        name: What somebody wrote.
+        configurations: Those that there are; of those that share a name of upstream's or a hub id, the first is meant.
+
+    Returns:
+        None: There is none.
+    """
+    wanted = _alike(name)
+    for each in configurations.values():
+        if wanted and wanted in map(_alike, (each.name, each.source, getattr(each, "upstream", ""))):
+            return each
+    return None
+
+
+def known(checkpoint: Checkpoint | None, configurations: Mapping[str, P]) -> P | None:
+    """Which configuration one of the spec's own checkpoints is, or the same repository at another revision.
+
+    Args:
+        checkpoint: ``context.checkpoint``.
+        configurations: The plugin's, by name.
+
+    Returns:
+        None: It is of a folder, or of somebody else's repository: its files must tell.
+    """
+    if checkpoint is None or checkpoint.path is not None:
+        return None
+    return configurations.get(checkpoint.name) or by_any_name(checkpoint.source, configurations)
 
 
 def supported(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -183,3 +233,7 @@ def understood(who: str) -> Iterator[None]:
         raise mismatch(f"the entry {error} is missing", who) from error
     except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         raise mismatch(f"it cannot be understood: {error}", who) from error
+
+
+def _alike(name: object) -> str:
+    return str(name).strip().casefold().replace("_", "-")

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import save_file
 
-from realtts_chatterbox.building import empty_s3gen, empty_t3, empty_voice_encoder
+from realtts.testing.weights import raise_logits, random_state
+from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.files import BUILTIN, T3_FILES
 from realtts_chatterbox.sizes import S3GenSizes, T3Sizes
 from realtts_chatterbox.utterance import START, STOP
@@ -42,7 +44,7 @@ _S3GEN_SIZES = {
 }
 
 _CONSTANT = 3.0
-"""Value of the residual stream's first channel, see `_end_by_channel`."""
+"""Value of the residual stream's first channel, see `_raise_end`."""
 
 _NEVER = -30.0
 """About the logit of the start, and of tokens that stand for nothing."""
@@ -80,28 +82,17 @@ def _t3(model: str, sizes: T3Sizes, eos_bias: float, draw: torch.Generator) -> d
         state["speech_head.bias"][START] = _NEVER
         state["speech_head.bias"][STOP] = eos_bias
     else:
-        _end_by_channel(state, sizes, eos_bias)
+        _raise_end(state, eos_bias)
     return state
 
 
-def _end_by_channel(state: dict[str, Tensor], sizes: T3Sizes, eos_bias: float) -> None:
-    """Raise the logit of the end by about ``eos_bias`` at every step, without a bias, which this head has not.
-
-    The first channel of the residual stream is made a constant: the positions of speech bring it, no embedding and no
-    layer touches it, and of the head's rows only the end's reads it, and those of tokens that are no sound, which a
-    trained model never draws.
-    """
+def _raise_end(state: dict[str, Tensor], eos_bias: float) -> None:
+    """The positions of speech bring the constant. Tokens that are no sound a trained model never draws."""
+    head = "speech_head.weight"
     state["speech_pos_emb.emb.weight"][:, 0] = _CONSTANT
-    for name, tensor in state.items():
-        if name == "speech_emb.weight":
-            tensor[:, 0] = 0
-        elif name.endswith(("o_proj.weight", "down_proj.weight")):
-            tensor[0] = 0
-    state["tfmr.norm.weight"][0] = 1
-    state["speech_head.weight"][:, 0] = 0
-    rms = (_RMS**2 + _CONSTANT**2 / sizes.hidden) ** 0.5
-    state["speech_head.weight"][START:, 0] = _NEVER * rms / _CONSTANT
-    state["speech_head.weight"][STOP, 0] = eos_bias * rms / _CONSTANT
+    state["speech_emb.weight"][:, 0] = state[head][:, 0] = 0
+    rows = {**dict.fromkeys(range(START, len(state[head])), _NEVER), STOP: eos_bias}
+    raise_logits(state, rows, head=head, norm="tfmr.norm.weight", constant=_CONSTANT, rms=_RMS)
 
 
 def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:
@@ -114,13 +105,7 @@ def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:
 
 def _random(network: nn.Module, draw: torch.Generator, spread: Any) -> dict[str, Tensor]:
     """Tensors for all that the network holds; what its constructor computed stays."""
-    found = {}
-    like = network.state_dict()
-    for name, tensor in like.items():
-        if name.endswith(("_mel_filters", ".window")) or not tensor.is_floating_point():
-            found[name] = tensor.clone() if not tensor.is_meta else torch.zeros(tensor.shape, dtype=tensor.dtype)
-        else:
-            found[name] = _tensor(name, tuple(tensor.shape), draw) * spread(name)
+    found = random_state(network, lambda name, shape: _tensor(name, shape, draw) * spread(name), COMPUTED)
     for name in [name for name in found if name.endswith("original0")]:
         v = found[name.replace("original0", "original1")]
         found[name] = v.flatten(1).norm(dim=1).view_as(found[name])  # so that the weight is v itself
@@ -179,7 +164,7 @@ def _voice(model: str, size: str, draw: torch.Generator) -> dict[str, Any]:
     gen = {
         "prompt_token": torch.randint(0, 6561, (1, tokens), generator=draw),
         "prompt_token_len": torch.tensor([tokens]),
-        "prompt_feat": torch.randn(1, 2 * tokens, 80, generator=draw) - 5,
+        "prompt_feat": torch.randn(1, 2 * tokens, MELS, generator=draw) - 5,
         "prompt_feat_len": None,
         "embedding": torch.randn(1, 192, generator=draw),
     }

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 __all__ = [
-    "BINS",
     "ENCODER_RATE",
     "FRAMES_PER_TOKEN",
     "HARMONICS",
+    "MELS",
     "MOST_TEXT_TOKENS",
     "MOST_TOKENS",
     "RATE",
@@ -27,7 +27,7 @@ FRAMES_PER_TOKEN = 2
 SAMPLES_PER_FRAME = 480
 """Of the mel spectrogram: 20 ms, half a speech token."""
 
-BINS = 80
+MELS = 80
 """Bands of the mel spectrogram."""
 
 HARMONICS = 9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts import stages
+from realtts.accel.decoder import counted
 from realtts.accel.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
 from realtts_chatterbox.network import T3
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
-    from realtts.accel.decoder import DecodeLoop, Precision
+    from realtts.accel.decoder import Precision
     from realtts.context import Context
     from realtts.speech import FinishReason
     from realtts.stages import Work
@@ -69,13 +70,10 @@ class Engine:
         self, utterances: Sequence[Utterance], cancelled: Sequence[Callable[[], bool]], work: Work
     ) -> Iterator[Spoken]:
         loop = self.t3.begin(utterances)
-        filled = loop.cache.filled
-        work.add(steps=1, bytes=self._bytes(loop), flops=2 * self.t3.weights * filled * loop.cache.rows)
+        flops, read = self.t3.cost(loop)
+        work.add(steps=1, bytes=read, flops=flops * loop.cache.filled)
         going = set(range(len(utterances)))
-        for block in loop.run():
-            steps, filled = loop.cache.filled - filled, loop.cache.filled
-            flops = steps * 2 * self.t3.weights * loop.cache.rows
-            work.add(steps=steps, bytes=steps * self._bytes(loop), flops=flops)
+        for block in counted(loop.run(), loop, work, lambda: self.t3.cost(loop)):
             for row in sorted(going):
                 if cancelled[row]():
                     loop.stop(row)
@@ -92,9 +90,6 @@ class Engine:
     def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
         """What each of these tokens was drawn from, guidance applied: float32 (n, vocabulary)."""
         return self.t3.logits(utterance_of(ask, voice), tokens)
-
-    def _bytes(self, loop: DecodeLoop) -> int:
-        return self.t3.bytes_read(loop)
 
 
 def utterance_of(ask: Ask, voice: Conditionals) -> Utterance:

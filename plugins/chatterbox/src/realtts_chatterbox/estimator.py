@@ -19,7 +19,7 @@ from realtts.accel.bidirectional import QUERY_SCALE, attend
 from realtts.accel.dense import causal_conv, linear, mish, wide
 from realtts.accel.positions import time_waves
 from realtts.accel.state_reader import children
-from realtts_chatterbox.constants import BINS
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.layout import GAP
 
 if TYPE_CHECKING:
@@ -218,9 +218,9 @@ class _Resnet:
         self.residual = weight, state[f"{name}res_conv.bias"].to(outer)
         if first:
             whole = state[f"{name}block1.block.0.weight"]
-            self.given = wide(whole[:, BINS:]), weight[:, BINS:].contiguous()
-            self.conv1.weight = wide(whole[:, :BINS])
-            self.residual = weight[:, :BINS].contiguous(), self.residual[1]
+            self.given = wide(whole[:, MELS:]), weight[:, MELS:].contiguous()
+            self.conv1.weight = wide(whole[:, :MELS])
+            self.residual = weight[:, :MELS].contiguous(), self.residual[1]
 
     def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
         h = self.conv1(x, gaps).add_(time)

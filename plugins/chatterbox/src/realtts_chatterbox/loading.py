@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import read_state, shapes_of
-from realtts.checkpoints.reading import check_shapes
-from realtts.errors import CheckpointMissing
+from realtts.checkpoints.reading import check_shapes, known
 from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
@@ -93,9 +92,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`; nothing tells which model it is.
     """
-    if checkpoint is None:
-        raise CheckpointMissing("no checkpoint was chosen", who="chatterbox", fix="give model=, or leave it out")
-    configuration = _known(checkpoint) or _looked_up(checkpoint, report)
+    configuration = known(checkpoint, CONFIGURATIONS) or _looked_up(checkpoint, report)
     return Found(configuration, checkpoints.fetch(checkpoint, FILES[configuration.name], report=report))
 
 
@@ -138,15 +135,7 @@ def _check(path: Path, found: dict[str, tuple[int, ...]], network: Any) -> None:
     check_shapes(found, wanted, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, found))
 
 
-def _known(checkpoint: Checkpoint) -> Configuration | None:
-    """Which model one of the spec's own checkpoints is; None: its files must tell."""
-    if checkpoint.path is not None:
-        return None
-    by_source = (known for known in CONFIGURATIONS.values() if known.source == checkpoint.source)
-    return CONFIGURATIONS.get(checkpoint.name) or next(by_source, None)
-
-
-def _looked_up(checkpoint: Checkpoint, report: Callable[[Event], None] | None) -> Configuration:
+def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
     """What the file of T3 says, which is asked for before the others."""
     found = checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report)
     return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if file in found)]

@@ -14,6 +14,7 @@ from realtts.events import Event
 from realtts.speech import Request
 from realtts_chatterbox.building import encoders_of
 from realtts_chatterbox.conditionals import Conditionals
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.sizes import HEAD_SIZE
 from realtts_chatterbox.voices import voice_of
@@ -109,6 +110,6 @@ def _nobody() -> Conditionals:
         speaker=torch.zeros(1, 256),
         t3_tokens=tokens,
         tokens=tokens,
-        mel=torch.zeros(1, 50, 80),
+        mel=torch.zeros(1, 50, MELS),
         embedding=torch.zeros(1, 192),
     )

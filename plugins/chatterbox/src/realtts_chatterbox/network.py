@@ -66,15 +66,9 @@ class T3:
         self.decoder = self._body.decoder
         self._loops: Loops[tuple[int, bool], _Loop] = Loops(graphed=backend is not None)
 
-    @property
-    def weights(self) -> int:
-        """Parameters that a step multiplies by."""
-        head = self._body.head
-        return self.decoder.config.parameters + head.in_features * head.out_features
-
-    def bytes_read(self, loop: DecodeLoop) -> int:
-        """What the loop's next step has to read at least."""
-        return self.decoder.bytes_read(loop.cache, loop.cache.filled) + self._body.head.bytes_read
+    def cost(self, loop: DecodeLoop) -> tuple[int, int]:
+        """Operations and bytes of the loop's next step."""
+        return self.decoder.step_cost(self._body.head, loop.cache)
 
     def begin(self, utterances: Sequence[Utterance]) -> DecodeLoop:
         """Read the prompts and draw the first tokens; go on with `DecodeLoop.run`.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from realtts_chatterbox.constants import BINS, HARMONICS, SAMPLES_PER_FRAME
+from realtts_chatterbox.constants import HARMONICS, MELS, SAMPLES_PER_FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,12 +35,12 @@ class Noise:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._mel = _Blocks(seed, "mel", BINS)
+        self._mel = _Blocks(seed, "mel", MELS)
         self._source = _Blocks(seed, "source", HARMONICS * SAMPLES_PER_FRAME)
 
     def prompt(self, frames: int) -> Tensor:
         """Where the flow starts for the frames of the voice's prompt, float32 (80, frames)."""
-        drawn = torch.randn(frames, BINS, generator=_generator(self._seed, "prompt"))
+        drawn = torch.randn(frames, MELS, generator=_generator(self._seed, "prompt"))
         return drawn.T.contiguous()
 
     def mel(self, begin: int, end: int) -> Tensor:
@@ -87,7 +87,7 @@ class InjectedNoise(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _normal(self, shape: tuple[int, ...]) -> Tensor:
-        if shape[1] == BINS:
+        if shape[1] == MELS:
             prompts = torch.stack([noise.prompt(self._prompt) for noise in self._noises])
             return torch.cat([prompts, self._speech(shape[2] - self._prompt)], 2)
         if shape[1] == HARMONICS:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.state_reader import below
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
@@ -20,6 +20,7 @@ from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, short, tell
 from realtts_chatterbox.speaking import live, whole
+from realtts_chatterbox.upstream import load_upstream
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
 
@@ -48,6 +49,7 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
+        load_upstream()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
@@ -79,7 +81,7 @@ class Optimized:
         assert model.engine is not None
         model.watermarker.warm_up()
         ask, voice = short(context, model.weights)
-        exact = precision_of(context).is_exact
+        exact = is_exact(context)
         with model.turns.use("t3"), blaming(model.weights.t3_file.name, exact=exact):
             model.engine.t3.warm_up(utterance_of(ask, voice))
         with model.turns.use("codec"):

@@ -18,32 +18,32 @@ class ChatterboxOptions(Options):
     """Upstream's parameters and ranges; None takes the default of the model that speaks."""
 
     exaggeration: float | None = Field(
-        None, ge=0.25, le=2.0, description="Strength of the emotion, 0.25 to 2; 0.5 is neutral. Not for Turbo."
+        None, ge=0.25, le=2.0, description="Strength of the emotion; none given: 0.5, neutral. Not for Turbo."
     )
     cfg_weight: float | None = Field(
-        None, ge=0.0, le=1.0, description="Guidance towards the text, 0 to 1; 0 does without. Not for Turbo."
+        None, ge=0.0, le=1.0, description="Guidance towards the text; 0: none; none given: 0.5. Not for Turbo."
     )
     temperature: float = Field(0.8, ge=0.05, le=5.0, description="Sampling temperature, 0.05 to 5.")
     repetition_penalty: float | None = Field(
-        None, ge=1.0, le=2.0, description="Penalty on tokens that came before; default 1.2, multilingual 2.0."
+        None, ge=1.0, le=2.0, description="Penalty on tokens that came before; none given: 1.2, multilingual 2."
     )
     min_p: float | None = Field(
-        None, ge=0.0, le=1.0, description="Least probability relative to the most probable token. Not for Turbo."
+        None, ge=0.0, le=1.0, description="Least probability beside the likeliest's; none given: 0.05. Not for Turbo."
     )
     top_p: float | None = Field(
-        None, gt=0.0, le=1.0, description="Draw from the most probable tokens of this mass; default 1, Turbo 0.95."
+        None, gt=0.0, le=1.0, description="Draw from the likeliest of this mass; none given: 1, Turbo 0.95."
     )
     top_k: int | None = Field(
-        None, ge=0, le=6563, description="Draw from this many of the most probable tokens; 0: from all. Turbo alone."
+        None, ge=0, le=6563, description="Draw from this many of the likeliest; 0: all; none given: 1000. Turbo alone."
     )
     n_cfm_timesteps: int | None = Field(
-        None, ge=1, le=100, description="Solver steps from tokens to sound; default 10, Turbo 2."
+        None, ge=1, le=100, description="Solver steps from tokens to sound; none given: 10, Turbo 2."
     )
     max_new_tokens: int | None = Field(
         None,
         ge=1,
         le=4000,
-        description="Most speech tokens per piece, 25 of them a second; default by the text's length:"
+        description="Most speech tokens per piece, 25 of them a second; none given: by the text's length,"
         " 2.5 s, and 0.2 s for each character (Chinese, Japanese, Korean 0.5 s), 0.8 s for digits and signs of currency"
         " or per cent.",
     )

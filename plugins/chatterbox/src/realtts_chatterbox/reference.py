@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import quiet, seeded, with_names
+from realtts.accel.upstream import quiet, seeded, stopping, with_names
 from realtts.stages import Cancelled
 from realtts_chatterbox.building import Encoders, s3gen_of, t3_of, voice_encoder_of
 from realtts_chatterbox.noise import InjectedNoise, Noise
@@ -144,18 +144,12 @@ def _noise(ask: Ask, voice: Conditionals) -> InjectedNoise:
 @contextlib.contextmanager
 def _solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
     """Inside, the flow's solver stops with `Cancelled` at its next step once the request is cancelled."""
-
-    def ask(*_: Any) -> None:
-        if cancelled():
-            raise Cancelled
-
     decoder = s3gen.flow.decoder
-    handle = decoder.estimator.time_mlp.register_forward_pre_hook(ask)
     decoder.basic_euler = types.MethodType(_silenced(type(decoder).basic_euler, cancelled), decoder)
     try:
-        yield
+        with stopping(decoder.estimator.time_mlp, cancelled):
+            yield
     finally:
-        handle.remove()
         del decoder.basic_euler
 
 

@@ -6,14 +6,14 @@ as upstream has it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.accel.state_reader import children
 from realtts.checkpoints.reading import mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     Shapes = Mapping[str, tuple[int, ...]]
 
@@ -75,11 +75,11 @@ def t3_sizes(shapes: Shapes, kind: str, who: str = "T3") -> T3Sizes:
     text, hidden = _shape(shapes, "text_emb.weight", who, 2)
     speech = _shape(shapes, "speech_emb.weight", who, 2)[0]
     if kind == "turbo":
-        layers = _count(shapes, r"tfmr\.h\.(\d+)\.")
+        layers = children(shapes, "tfmr.h.")
         intermediate = _shape(shapes, "tfmr.h.0.mlp.c_fc.weight", who, 2)[1]
         heads = hidden // HEAD_SIZE
     else:
-        layers = _count(shapes, r"tfmr\.layers\.(\d+)\.")
+        layers = children(shapes, "tfmr.layers.")
         intermediate = _shape(shapes, "tfmr.layers.0.mlp.gate_proj.weight", who, 2)[0]
         heads = _shape(shapes, "tfmr.layers.0.self_attn.q_proj.weight", who, 2)[0] // HEAD_SIZE
     return T3Sizes(layers, hidden, heads, intermediate, text, speech)
@@ -91,14 +91,14 @@ def s3gen_sizes(shapes: Shapes, who: str = "S3Gen") -> S3GenSizes:
     Raises:
         CheckpointMismatch: A tensor that they are read off is missing.
     """
-    estimator = r"flow\.decoder\.estimator\."
+    estimator = "flow.decoder.estimator."
     return S3GenSizes(
-        tokenizer_layers=_count(shapes, r"tokenizer\.encoder\.blocks\.(\d+)\."),
+        tokenizer_layers=children(shapes, "tokenizer.encoder.blocks."),
         tokenizer_width=_shape(shapes, "tokenizer.encoder.conv1.weight", who, 3)[0],
-        encoder_layers=_count(shapes, r"flow\.encoder\.encoders\.(\d+)\."),
-        up_layers=_count(shapes, r"flow\.encoder\.up_encoders\.(\d+)\."),
-        mid_blocks=_count(shapes, estimator + r"mid_blocks\.(\d+)\."),
-        blocks=_count(shapes, estimator + r"down_blocks\.0\.1\.(\d+)\."),
+        encoder_layers=children(shapes, "flow.encoder.encoders."),
+        up_layers=children(shapes, "flow.encoder.up_encoders."),
+        mid_blocks=children(shapes, estimator + "mid_blocks."),
+        blocks=children(shapes, estimator + "down_blocks.0.1."),
         vocoder_width=_shape(shapes, "mel2wav.conv_pre.bias", who, 1)[0],
     )
 
@@ -109,9 +109,3 @@ def _shape(shapes: Shapes, name: str, who: str, dimensions: int) -> tuple[int, .
     if len(shapes[name]) != dimensions:
         raise mismatch(f"{name} has the shape {shapes[name]}, expected {dimensions} dimensions", who)
     return shapes[name]
-
-
-def _count(names: Iterable[str], pattern: str) -> int:
-    """One more than the highest number in names of this pattern."""
-    found = (re.match(pattern, name) for name in names)
-    return max((int(match[1]) for match in found if match), default=-1) + 1

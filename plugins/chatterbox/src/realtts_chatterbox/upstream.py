@@ -3,27 +3,46 @@
 - torchaudio beside another torch than it was built for: `realtts.accel.torchaudio_import`.
 - perth, the watermarker, looks up its folder with ``pkg_resources``, which setuptools 81 has no more; perth then gives
   None for the watermarker without a word. A stand-in answers that one question while perth is imported.
+- Two modules log by ``logging.info``, which gives the root logger a handler, for the whole process: theirs is a logger
+  of their own instead.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import sys
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from realtts.accel.packages import Package, stand_ins
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 __all__ = ["load_upstream", "module"]
+
+_LOGS_AT_ROOT = ("chatterbox.models.s3gen.flow", "chatterbox.models.s3gen.s3gen")
 
 
 def _resource_filename(package: str, name: str) -> str:
     return str(Path(str(sys.modules[package].__file__)).parent / name)
 
 
+@contextlib.contextmanager
+def _mended() -> Iterator[None]:
+    """Around an import."""
+    with stand_ins({"pkg_resources": {"resource_filename": _resource_filename}}):
+        yield
+    for name in _LOGS_AT_ROOT:
+        if name in sys.modules:
+            vars(sys.modules[name])["logging"] = logging.getLogger(name)
+
+
 module = Package(
     "chatterbox",
     fix="install chatterbox-tts with what it needs: realtts-chatterbox's README lists the versions",
-    around=partial(stand_ins, {"pkg_resources": {"resource_filename": _resource_filename}}),
+    around=_mended,
     torchaudio=True,
 ).module
 """A module of chatterbox-tts or of what it brings; `realtts.accel.packages.Package.module`."""

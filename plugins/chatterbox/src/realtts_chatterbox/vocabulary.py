@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import string
 from typing import TYPE_CHECKING
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from realtts.testing.weights import byte_pairs, write_json
 from realtts_chatterbox.languages import LANGUAGES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def write_vocabulary(path: Path, model: str, size: int) -> None:
         characters += [chr(code) for begin, end in _SCRIPTS for code in range(begin, end)]
         names += [f"[{language}]" for language in LANGUAGES] + [f"[cj_{c}]" for c in string.ascii_lowercase + ".0123"]
         table = [f"{chr(0x4E00 + n)}\t{string.ascii_lowercase[n % 26] * 2}" for n in range(64)]
-        (path / "Cangjie5_TC.json").write_text(json.dumps(table), encoding="utf-8")
+        write_json(path / "Cangjie5_TC.json", table)
     tokenizer = _tokenizer(characters, names)
     assert tokenizer.get_vocab_size() <= size
     name = "tokenizer.json" if model == "english" else "grapheme_mtl_merged_expanded_v1.json"
@@ -69,9 +69,7 @@ def _tokenizer(characters: Iterable[str], names: Iterable[str]) -> Tokenizer:
 
 def _write_turbo(path: Path) -> None:
     """Bytes as GPT-2 has them, and three of Turbo's tags."""
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {letter: number for number, letter in enumerate(letters)}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
+    tokenizer = Tokenizer(models.BPE(*byte_pairs(pre_tokenizers.ByteLevel.alphabet(), ())))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<|endoftext|>"])
@@ -85,4 +83,4 @@ def _write_turbo(path: Path) -> None:
         "pad_token": "<|endoftext|>",
         "model_max_length": 1024,
     }
-    (path / "tokenizer_config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+    write_json(path / "tokenizer_config.json", config)

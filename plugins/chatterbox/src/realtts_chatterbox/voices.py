@@ -17,9 +17,10 @@ from realtts.accel.tensorfile import read_pickled, unreadable
 from realtts.accel.upstream import quiet
 from realtts.accel.voice_values import owned
 from realtts.checkpoints.reading import mismatch
-from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.errors import VoiceUnsuitable
 from realtts.speech import VoiceInfo
 from realtts.voices.cache import voice_key
+from realtts.voices.lookup import no_voice
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import ENCODER_RATE, RATE
 from realtts_chatterbox.upstream import module
@@ -100,8 +101,8 @@ def voice_of(
     voice, builtin = request.voice, weights.builtin
     if voice is None or isinstance(voice, str):
         if builtin is None or voice not in {None, _BUILTIN}:
-            what = "the checkpoint has no built-in voice" if builtin is None else f"there is no voice {voice!r}"
-            raise VoiceNotFound(what, who="chatterbox", fix="give voice= a recording of the speaker")
+            known = [info.id for info in listed(builtin)]
+            raise no_voice(voice, known, "chatterbox", instead="give voice= a recording")
         return builtin
     kind = weights.configuration.name
     check_length(voice, kind)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from realtts_f5.loading import Weights
     from realtts_f5.sizes import Architecture
 
-__all__ = ["empty_model", "empty_vocoder", "model_of", "vocoder_of"]
+__all__ = ["VOCODER_COMPUTED", "empty_model", "empty_vocoder", "model_of", "vocoder_of"]
 
-_COMPUTED = ("window", "mel_scale.fb")
+VOCODER_COMPUTED = ("window", "mel_scale.fb")
 """Ends of names that the vocoder's file may lack: the constructors compute them."""
 
 
@@ -42,15 +42,15 @@ def model_of(weights: Weights, device: str) -> Any:
     """
     network = empty_model(weights.architecture, len(weights.vocabulary))
     who = f"file {weights.model_file!r}"
-    fill(network, weights.model_state(), device, who, computed=COMPUTED, fix=FIX)
+    fill(network, weights.model_state, device, who, computed=COMPUTED, fix=FIX)
     return network
 
 
 def vocoder_of(weights: Weights, device: str) -> Any:
     """``Vocos`` of the checkpoint, as `model_of`."""
-    state, who = weights.vocoder_state(), f"file {weights.vocoder_file!r}"
+    state, who = weights.vocoder_state, f"file {weights.vocoder_file!r}"
     network = empty_vocoder(shapes_of(state), who)
-    fill(network, state, device, who, computed=_COMPUTED)
+    fill(network, state, device, who, computed=VOCODER_COMPUTED)
     return network
 
 

@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from functools import partial
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
 
-from realtts_f5.building import empty_model, empty_vocoder
+from realtts.testing.weights import random_state
+from realtts_f5.building import VOCODER_COMPUTED, empty_model, empty_vocoder
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.constants import MELS, SPECTRUM
 from realtts_f5.files import VOCABULARY, VOCODER, VOCODER_CONFIG, VOCODER_FOLDERS
+from realtts_f5.sizes import COMPUTED
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from realtts_f5.sizes import Architecture
 
@@ -75,7 +78,7 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, suffix: st
     """See `realtts_f5.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     configuration, architecture = CONFIGURATIONS[model], architecture_of(model, size)
-    state = _random(empty_model(architecture, len(Vocabulary(None))), draw)
+    state = random_state(empty_model(architecture, len(Vocabulary(None))), partial(_tensor, draw), COMPUTED)
     tensors = {f"ema_model.{name}": tensor for name, tensor in state.items()}
     counters = {"initted": torch.tensor(True), "step": torch.tensor(1_250_000)}
     name = (configuration.weights or ("model.safetensors",))[0].rpartition("/")[2].rpartition(".")[0]
@@ -97,7 +100,7 @@ def _write_vocoder(path: Path, dim: int, inner: int, layers: int, draw: torch.Ge
         "head.out.weight": (1026, dim),
         **{f"backbone.convnext.{layer}.gamma": (dim,) for layer in range(layers)},
     }
-    state = _random(empty_vocoder(shapes, "random Vocos"), draw)
+    state = random_state(empty_vocoder(shapes, "random Vocos"), partial(_tensor, draw), VOCODER_COMPUTED)
     # Magnitudes of ordinary speech: loud below, quieter above.
     state["head.out.weight"][:513] *= 0.3
     state["head.out.bias"][:513] = torch.linspace(1.5, -3.0, 513)
@@ -127,19 +130,7 @@ def _yaml(name: str, architecture: Architecture) -> str:
     )  # fmt: skip
 
 
-def _random(network: nn.Module, draw: torch.Generator) -> dict[str, Tensor]:
-    """Tensors for all that the network learns; what its constructor computed stays."""
-    parameters = dict(network.named_parameters())
-    found = {}
-    for name, tensor in network.state_dict().items():
-        if name in parameters:
-            found[name] = _tensor(name, tuple(tensor.shape), draw)
-        else:
-            found[name] = tensor.clone()
-    return found
-
-
-def _tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
+def _tensor(draw: torch.Generator, name: str, shape: tuple[int, ...]) -> Tensor:
     values: Tensor = torch.randn(shape, generator=draw)
     if name.endswith(("grn.gamma", "grn.beta")):
         return 0.1 * values

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from realtts_f5.sizes import Architecture
 
-__all__ = ["CONFIGURATIONS", "FIX", "VOCODER_ID", "Configuration", "by_any_name"]
+__all__ = ["CONFIGURATIONS", "FIX", "VOCODER_ID", "Configuration"]
 
 VOCODER_ID = "charactr/vocos-mel-24khz"
 """The vocoder of all of them: Vocos (Siuzdak, 2023, arXiv:2306.00814)."""
@@ -73,15 +73,3 @@ CONFIGURATIONS = {
     )
 }  # fmt: skip
 """By name; the first is the default."""
-
-
-def by_any_name(name: object) -> Configuration | None:
-    """The configuration of our name or of upstream's, whatever the case; None: there is none.
-
-    Of configurations that share upstream's name it is the first, which has the same shape as the others.
-    """
-    wanted = str(name).strip().casefold().replace("_", "-")
-    for configuration in CONFIGURATIONS.values():
-        if wanted in {configuration.name, configuration.upstream.casefold().replace("_", "-")}:
-            return configuration
-    return None

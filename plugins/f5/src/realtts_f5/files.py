@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from realtts_f5.configurations import Configuration
 
 __all__ = [
+    "TELLING",
     "USUAL",
     "VOCABULARY",
     "VOCODER",
@@ -19,6 +20,9 @@ __all__ = [
     "VOCODER_FOLDERS",
     "files_of",
 ]
+
+TELLING: tuple[WantedFile, ...] = ((NOTE, None), ("*.yaml", None))
+"""What says which configuration the weights beside it are of."""
 
 VOCABULARY = "vocab.txt"
 """A symbol per line."""
@@ -45,6 +49,6 @@ VOCODER_FOLDERS = ("vocos", "vocos-mel-24khz")
 def files_of(configuration: Configuration | None) -> tuple[WantedFile, ...]:
     """What is wanted of a model's repository; None: one that the plugin does not know."""
     if configuration is None:
-        return (USUAL, (NOTE, None), ("*.yaml", None), (VOCABULARY, None))
+        return (USUAL, *TELLING, (VOCABULARY, None))
     own = (configuration.vocabulary, None) if configuration.upstreams_vocabulary else (configuration.vocabulary,)
     return (configuration.weights, own)

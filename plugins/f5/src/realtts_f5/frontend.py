@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
 from realtts.options import chosen_steps
+from realtts.plan import shared
 from realtts_f5.constants import HOP, RATE
 from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, size_of
 from realtts_f5.opening import begun
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from realtts.context import Context
     from realtts.speech import Request
+    from realtts_f5.loading import Weights
     from realtts_f5.text import Vocabulary
     from realtts_f5.voices import Reference, Voices
 
@@ -78,12 +80,12 @@ class Ask:
     warnings: tuple[str, ...] = ()
 
 
-def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache: Voices | None = None) -> Ask:
+def prepare(context: Context, weights: Weights, request: Request, *, cache: Voices | None = None) -> Ask:
     """Read a request.
 
     Args:
         context: Of the stage; it may force the number of frames that are spoken, all chunks together.
-        vocabulary: Of the model.
+        weights: The checkpoint.
         request: Checked by the facade.
         cache: Of prepared recordings; None: the context's.
 
@@ -92,7 +94,7 @@ def prepare(context: Context, vocabulary: Vocabulary, request: Request, *, cache
         VoiceError: As `realtts_f5.voices.reference_of`; or the recording's words cannot be its own.
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
-    options = F5Options.of(request)
+    options, vocabulary = F5Options.of(request), weights.vocabulary
     said, unknown = _known(vocabulary, request.text)
     reference = reference_of(context.voice_cache if cache is None else cache, request, options)
     check_pace(reference)
@@ -165,8 +167,7 @@ def _lengths(
     """Frames of every chunk, the recording's included, before the least that a chunk must have."""
     forced = context.forced_tokens(request.text)
     if forced is not None:
-        sizes = [size_of(text) for text in texts]
-        return [reference.hops + max(1, round(forced * size / sum(sizes))) for size in sizes]
+        return [reference.hops + frames for frames in shared(forced, [size_of(text) for text in texts])]
     if options.fix_duration is None:
         return [reference.hops + duration(reference, text, request.speed) for text in texts]
     return fixed(

@@ -3,7 +3,7 @@
 Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
 configuration is never guessed: for a published checkpoint it is known, and of any other something must say it: a file
 ``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
-the folder or of the file itself. Where two of them disagree, nothing is loaded.
+the folder, of the file itself or of the repository. Where two of them disagree, nothing is loaded.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.tensorfile import read_state, shapes_of
-from realtts.checkpoints.reading import NOTE, mismatch, noted, supported, understood
+from realtts.checkpoints.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
 from realtts.errors import CheckpointMismatch, CheckpointMissing
 from realtts.spec import Checkpoint
-from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID, by_any_name
+from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
+    TELLING,
     USUAL,
     VOCABULARY,
     VOCODER,
@@ -33,7 +34,7 @@ from realtts_f5.states import model_state
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from realtts.accel.tensorfile import State
@@ -69,14 +70,14 @@ class Found:
 
     Attributes:
         configuration: Of the network's shape as it was named.
-        model: ``.safetensors`` or ``.pt``.
-        vocabulary: ``vocab.txt``; None: the one that f5-tts brings.
+        model_path: ``.safetensors`` or ``.pt``.
+        vocabulary_path: ``vocab.txt``; None: the one that f5-tts brings.
         vocoder: Of Vocos.
     """
 
     configuration: Configuration
-    model: Path
-    vocabulary: Path | None
+    model_path: Path
+    vocabulary_path: Path | None
     vocoder: Files
 
 
@@ -111,6 +112,7 @@ class Weights:
         """The same of the vocoder's."""
         return self.vocoder_path.name
 
+    @property
     def model_state(self) -> State:
         """Tensors of the network; opened anew, for the file may have changed since it was read for another type.
 
@@ -119,6 +121,7 @@ class Weights:
         """
         return model_state(self.model_path)
 
+    @property
     def vocoder_state(self) -> State:
         """Tensors of the vocoder.
 
@@ -142,17 +145,14 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
         CheckpointCorrupt: ``realtts.json`` cannot be read.
         CheckpointMismatch: Nothing says which configuration the weights are of, or two things say different ones.
     """
-    if checkpoint is None:
-        raise CheckpointMissing("no checkpoint was chosen", who="f5", fix="give model=, or leave it out")
-    if checkpoint.path is not None:
+    if checkpoint is not None and checkpoint.path is not None:
         return _local(checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
-    by_source = (each for each in CONFIGURATIONS.values() if each.source == checkpoint.source)
-    known = CONFIGURATIONS.get(checkpoint.name) or next(by_source, None)
-    files = checkpoints.fetch(checkpoint, files_of(known), report=report)
-    model = files.first(*(USUAL if known is None else known.weights))
-    configuration = known or _named(model, files, checkpoint.source)
-    vocabulary = files.get(VOCABULARY if known is None else known.vocabulary)
+    ours = known(checkpoint, CONFIGURATIONS)
+    configuration = ours or _looked_up(checkpoint, report)
+    files = checkpoints.fetch(checkpoint, files_of(ours), report=report)
+    model = files.first(*(USUAL if ours is None else ours.weights))
+    vocabulary = files.get(VOCABULARY if ours is None else ours.vocabulary)
     return Found(configuration, model, vocabulary, _vocoder(model.parent, report))
 
 
@@ -166,9 +166,9 @@ def open_checkpoint(found: Found) -> Weights:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: The vocabulary has another size than the model was trained with, or the vocoder is another.
     """
-    vocabulary = Vocabulary(found.vocabulary)
-    weights = Weights(found.configuration, vocabulary, found.model, found.vocoder.first(*VOCODER))
-    _check_vocabulary(shapes_of(weights.model_state()), vocabulary, f"file {weights.model_file!r}")
+    vocabulary = Vocabulary(found.vocabulary_path)
+    weights = Weights(found.configuration, vocabulary, found.model_path, found.vocoder.first(*VOCODER))
+    _check_vocabulary(shapes_of(weights.model_state), vocabulary, f"file {weights.model_file!r}")
     if VOCODER_CONFIG in found.vocoder:
         _check_vocoder(found.vocoder[VOCODER_CONFIG])
     return weights
@@ -178,7 +178,14 @@ def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
     folder = path.parent if path.is_file() else path
     model = path if path.is_file() else _only_weights(folder)
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    return Found(_named(model, files), model, files.get(VOCABULARY), _vocoder(folder, report))
+    configuration = _named(files, (model.parent.name, model.stem), f"file {model.name!r}")
+    return Found(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
+
+
+def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
+    """What somebody else's repository says, asked before its weights are; names of files on the hub say nothing."""
+    told = checkpoints.fetch(checkpoint, TELLING, report=report)
+    return _named(told, (told.source.rpartition("/")[2],), f"checkpoint {told.source!r}")
 
 
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
@@ -206,32 +213,32 @@ def _only_weights(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def _named(model: Path, files: Mapping[str, Path], source: str = "") -> Configuration:
-    """What all that says something about the configuration agrees on."""
+def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configuration:
+    """What all that says something about the configuration agrees on: files beside the weights, and names of places."""
     said: dict[str, Configuration] = {}
     if NOTE in files:
-        said[NOTE] = noted(files[NOTE], by_any_name, CONFIGURATIONS)
+        said[NOTE] = noted(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
             said[name] = by_file
-    for where in (model.parent.name, model.stem, source.rpartition("/")[2]):
-        by_name = by_any_name(where)
+    for where in names:
+        by_name = by_any_name(where, CONFIGURATIONS)
         if by_name is not None:
             said[where] = by_name
     if not said:
         raise CheckpointMismatch(
             "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
-            who=f"file {model.name!r}",
-            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside it, or upstream\'s .yaml; '
-            f"there are {', '.join(CONFIGURATIONS)}",
+            who=who,
+            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside the weights, or upstream\'s .yaml, '
+            f"in a folder of your own; there are {', '.join(CONFIGURATIONS)}",
         )  # fmt: skip
     first, chosen = next(iter(said.items()))
     for where, other in said.items():
         if not chosen.architecture.is_version_of(other.architecture):
             raise CheckpointMismatch(
                 f"{first} says that it is {chosen.name}, and {where} that it is {other.name}",
-                who=f"file {model.name!r}", fix="correct the one that is wrong",
+                who=who, fix="correct the one that is wrong",
             )  # fmt: skip
     return chosen
 
@@ -246,7 +253,7 @@ def _by_yaml(path: Path) -> Configuration | None:
     if not isinstance(model, dict) or not isinstance(model.get("arch"), dict):
         return None
     name = str(model.get("name"))
-    base = by_any_name(name)
+    base = by_any_name(name, CONFIGURATIONS)
     architecture = read_architecture(model, f"file {path.name!r}")
     return replace(base or CONFIGURATIONS["f5-v1-base"], name=base.name if base else name, architecture=architecture)
 

@@ -52,7 +52,7 @@ class OptimizedModel:
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> Ask:
     """A request in the model's terms, its voice prepared."""
-    return prepare(context, model.weights.vocabulary, request, cache=model.voices)
+    return prepare(context, model.weights, request, cache=model.voices)
 
 
 def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
@@ -86,7 +86,7 @@ def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) ->
     wanted, fused = context.settings.compile is True, context.settings.attention != "auto"
     model.network = Network.from_state_dict(
         model.weights.architecture,
-        model.weights.model_state(),
+        model.weights.model_state,
         device=torch.device(context.device),
         dtype=dtype,
         fused=fused,

@@ -5,15 +5,17 @@ Nothing of f5-tts is imported. Not run on a GPU yet: CUDA graphs are tested with
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.finite import check_output
-from realtts.accel.rungs import decoder_rungs, why_no_graphs
+from realtts.accel.rungs import decoder_rungs, is_exact, why_no_graphs
 from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.hookspecs import hookimpl
+from realtts_f5.constants import HOP, MELS, RATE
 from realtts_f5.loading import fetch, open_checkpoint
 from realtts_f5.model import OptimizedModel, read_network
 from realtts_f5.schedule import times
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from realtts.speech import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
+
+_WARM_FRAMES = math.ceil(RATE / HOP)
+"""A second, of recording and speech together."""
 
 
 class Optimized:
@@ -60,7 +65,7 @@ class Optimized:
         """Read the weights: blocks in the context's type; time, text, ends and vocoder in float32."""
         read_network(context, model, getattr(torch, context.dtype))
         model.turns.clear()
-        model.vocoder = Vocoder.from_state_dict(model.weights.vocoder_state(), torch.device(context.device), "vocoder")
+        model.vocoder = Vocoder.from_state_dict(model.weights.vocoder_state, torch.device(context.device), "vocoder")
         model.turns.add("vocoder", model.vocoder)
 
     @hookimpl
@@ -68,13 +73,11 @@ class Optimized:
         """Take one step of a second's length, and check that nothing is NaN."""
         assert model.network is not None
         assert model.vocoder is not None
-        frames = 94
-        generator = torch.Generator().manual_seed(0)
-        noise = torch.randn(frames, 100, generator=generator)
-        item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=frames, noise=noise)
+        noise = torch.randn(_WARM_FRAMES, MELS, generator=torch.Generator().manual_seed(0))
+        item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=_WARM_FRAMES, noise=noise)
         with model.turns.use("flow"):
             mel = solve(model.network, [item], times=times(1, None), guidance=2.0, graphs=model.graphs)[0]
-        check_output(mel, "f5", file=model.weights.model_file, exact=model.network.dtype == torch.float32)
+        check_output(mel, "f5", file=model.weights.model_file, exact=is_exact(context))
         with model.turns.use("vocoder"):
             samples = model.vocoder.samples(mel)
         check_output(samples, "f5", file=model.weights.vocoder_file, exact=True)
@@ -95,7 +98,7 @@ class Optimized:
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """The recordings that f5-tts brings, where it is installed."""
+        """The recordings that f5-tts brings."""
         return listed()
 
     @hookimpl

@@ -72,7 +72,7 @@ class Plain:
 
 def asked(context: Context, model: PlainModel, request: Request) -> Ask:
     """A request in the model's terms, its voice prepared."""
-    return prepare(context, model.weights.vocabulary, request)
+    return prepare(context, model.weights, request)
 
 
 def _sound(context: Context, networks: Upstream, ask: Ask, chunk: ChunkPlan, request: Request) -> NDArray[np.float32]:

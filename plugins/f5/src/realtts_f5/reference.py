@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import quiet, with_names
-from realtts.stages import Cancelled
+from realtts.accel.upstream import quiet, stopping, with_names
 from realtts_f5.building import model_of, vocoder_of
 from realtts_f5.noise import chunk_noise
 
@@ -114,15 +113,9 @@ def _watched(transformer: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
 
     Afterwards the embedded text of this chunk is forgotten; upstream keeps it after an error, and speaks it again.
     """
-
-    def ask(*_: Any) -> None:
-        if cancelled():
-            raise Cancelled
-
-    handle = transformer.time_embed.register_forward_pre_hook(ask)
     transformer.clear_cache()
     try:
-        yield
+        with stopping(transformer.time_embed, cancelled):
+            yield
     finally:
-        handle.remove()
         transformer.clear_cache()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
-from realtts.accel.finite import check_output
+from realtts.accel.finite import IN_FLOAT32, NOT_IN_FLOAT32, check_finite
 from realtts.accel.precision import name_of
 from realtts.stages import Cancelled
 from realtts_f5.join import spoken
@@ -158,7 +158,7 @@ def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelle
         found = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
         work.add(steps=ask.steps, flops=ask.steps * sum(network.flops(item.frames, rows) for item in items))
     for one in found:
-        check_output(one, "f5", file=model.weights.model_file, exact=network.dtype == torch.float32)
+        check_finite(one, "f5", fix=NOT_IN_FLOAT32 if network.dtype == torch.float32 else IN_FLOAT32)
     return found
 
 

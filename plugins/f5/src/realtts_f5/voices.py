@@ -16,9 +16,10 @@ import torch
 
 from realtts import audio
 from realtts.accel.upstream import quiet
-from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.errors import VoiceUnsuitable
 from realtts.speech import Voice, VoiceInfo
 from realtts.voices.cache import voice_key
+from realtts.voices.lookup import no_voice
 from realtts_f5.constants import HOP, RATE
 from realtts_f5.transcribe import transcribed
 from realtts_f5.upstream import module
@@ -206,9 +207,7 @@ def ended(text: str) -> str:
 def _example(name: str | None) -> Voice:
     found = _EXAMPLES.get(name or BUILTIN)
     if found is None:
-        raise VoiceNotFound(
-            f"there is no voice {name!r}", who="f5", fix=f"choose from {', '.join(_EXAMPLES)}, or give a recording"
-        )
+        raise no_voice(name, _EXAMPLES, "f5", instead="give voice= a recording")
     file, text, _ = found
     with resources.as_file(resources.files("f5_tts").joinpath(f"infer/examples/basic/{file}")) as path:
         samples, rate = audio.read(path, max_seconds=60.0)

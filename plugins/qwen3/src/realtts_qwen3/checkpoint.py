@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from realtts.testing.weights import write_json
+from realtts.testing.weights import raise_logits, write_json
 from realtts_qwen3.configurations import FIRST_SPECIAL, codec_config, generation_config, model_config
 from realtts_qwen3.files import CODEC, CODEC_CONFIG, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["write_checkpoint"]
 
 _CONSTANT = 3.0
-"""Value of the residual stream's first channel, see `_end_by_channel`."""
+"""Value of the residual stream's first channel, see `_raise_end`."""
 
 _RMS = 2.0
 """Root mean square of the talker's residual stream behind the last layer, as these weights give it."""
@@ -57,33 +57,26 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
         layers = next((layers for prefix, layers in depth.items() if name.startswith(prefix)), 1)
         # In bf16, as upstream's; the codec is in float32 there too.
         state[name] = (_tensor(name, shape, draw) * _spread(name, layers)).bfloat16()
-    _end_by_channel(state, sizes, eos_bias)
+    _raise_end(state, sizes, eos_bias)
     save_file(state, path / WEIGHTS, metadata={"format": "pt"})
     state = {name: _codec_tensor(name, shape, draw) for name, shape in codec_shapes(read_codec_sizes(codec)).items()}
     save_file(state, path / CODEC, metadata={"format": "pt"})
 
 
-def _end_by_channel(state: dict[str, Tensor], sizes: Sizes, eos_bias: float) -> None:
-    """Raise the logit of the end by about ``eos_bias`` at every step, without a bias, which this head has not.
-
-    The first channel of the talker's residual stream is made a constant: each position has exactly one text embedding,
-    whose projection brings it, no other embedding and no layer touches it, and of the head's rows only the end's reads
-    it.
-    """
+def _raise_end(state: dict[str, Tensor], sizes: Sizes, eos_bias: float) -> None:
+    """Each position has exactly one text embedding: its projection brings the constant, no other embedding does."""
     state["talker.text_projection.linear_fc2.weight"][0] = 0
     state["talker.text_projection.linear_fc2.bias"][0] = _CONSTANT
     for name, tensor in state.items():
         if "codec_embedding." in name:
             tensor[:, 0] = 0
-        elif name.startswith("speaker_encoder.fc.") or (
-            name.startswith("talker.model.") and name.endswith(("o_proj.weight", "down_proj.weight"))
-        ):
+        elif name.startswith("speaker_encoder.fc."):
             tensor[0] = 0
-    state["talker.model.norm.weight"][0] = 1
-    head = state["talker.codec_head.weight"]
-    head[:, 0] = 0
-    rms = (_RMS**2 + _CONSTANT**2 / sizes.talker.hidden) ** 0.5
-    head[sizes.ids.codec_eos, 0] = eos_bias * rms / _CONSTANT
+    state["talker.codec_head.weight"][:, 0] = 0
+    raise_logits(
+        state, {sizes.ids.codec_eos: eos_bias}, head="talker.codec_head.weight", norm="talker.model.norm.weight",
+        constant=_CONSTANT, rms=_RMS, layers="talker.model.",
+    )  # fmt: skip
 
 
 def _tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:

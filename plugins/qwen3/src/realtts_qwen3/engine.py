@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts import stages
-from realtts.accel.decoder import look_of
+from realtts.accel.decoder import counted, look_of
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_details
 from realtts_qwen3.codec import CodecDecoder, CodecState
@@ -157,7 +157,8 @@ class Engine:
         try:
             with stages.timed(context, "talker", dtype=self.talker.decoder.precision.products) as work:
                 loop = self._begun(rows, work)
-                for found in self.turns.each("talker", self._frames(loop, work)):
+                drawn = counted(loop.run(), loop.loop, work, lambda: self.talker.cost(loop))
+                for found in self.turns.each("talker", drawn):
                     for index in [index for index, row in rows.items() if row.cancelled()]:
                         loop.stop(index)
                         del rows[index]
@@ -178,18 +179,9 @@ class Engine:
         utterances = [row.utterance for row in rows.values()]
         with self.turns.use("talker"):
             loop = self.talker.begin(utterances, check_every=self._next_look(rows))
-        flops = 2 * self.talker.prompt_weights * loop.loop.cache.filled * loop.loop.streams
-        work.add(flops=flops, bytes=self.talker.bytes_read(loop))
+        flops = 2 * self.talker.decoder.config.parameters * loop.loop.cache.filled * loop.loop.streams
+        work.add(flops=flops, bytes=self.talker.cost(loop)[1])
         return loop
-
-    def _frames(self, loop: FrameLoop, work: Work) -> Iterator[Frames]:
-        """Frames as they are drawn, and what they cost."""
-        cache = loop.loop.cache
-        filled, flops = cache.filled, 2 * self.talker.weights * loop.loop.streams
-        for found in loop.run():
-            steps, filled = cache.filled - filled, cache.filled
-            work.add(steps=steps, flops=steps * flops, bytes=steps * self.talker.bytes_read(loop))
-            yield found
 
     def _next_look(self, rows: Mapping[int, _Row]) -> int:
         """Frames until the device is asked: no more than the next chunk needs."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, VoiceUnsupported, closest
+from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
 from realtts.speech import Voice
 from realtts.text import most_seconds
+from realtts.voices.lookup import no_voice
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
@@ -164,18 +165,12 @@ def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> st
                 "this model has no speakers", who=f"qwen3 {sizes.kind}", fix="use model='0.6b-custom-voice'"
             )
         return None
-    if not sizes.speakers:
-        raise VoiceNotFound("the checkpoint lists no speakers", who="qwen3", fix="fetch the checkpoint again")
     if named is not None and named != wanted:
         raise InvalidOption(f"voice is {voice!r} and speaker {speaker!r}", who="speaker", fix="give one of the two")
-    if wanted is None:
-        return next(iter(sizes.speakers))
-    if wanted not in sizes.speakers:
-        raise VoiceNotFound(
-            f"there is no speaker {wanted!r:.60}{closest(wanted, sizes.speakers)}", who="qwen3",
-            fix=f"choose from {', '.join(sizes.speakers)}",
-        )  # fmt: skip
-    return wanted
+    found = next(iter(sizes.speakers), None) if wanted is None else wanted
+    if found not in sizes.speakers:
+        raise no_voice(found, sizes.speakers, "qwen3", instead="clone a recording with model='0.6b-base'")
+    return found
 
 
 def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from realtts import checkpoints
 from realtts.accel.tensorfile import TensorFile, Tensors
 from realtts.checkpoints.reading import check_shapes, read_json
-from realtts.errors import CheckpointMissing
 from realtts_qwen3.files import CODEC, CODEC_CONFIG, FILES, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
 from realtts_qwen3.sizes import read_codec_sizes, read_sizes
@@ -85,8 +84,6 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`.
     """
-    if checkpoint is None:
-        raise CheckpointMissing("no checkpoint was chosen", who="qwen3", fix="give model=, or leave it out")
     return Found(checkpoints.fetch(checkpoint, FILES, report=report))
 
 

@@ -182,25 +182,10 @@ class Talker:
         """How an utterance's first codes are drawn, and how the others."""
         return first_params(utterance), other_params(utterance)
 
-    # -- what a frame costs ------------------------------------------------------------------------------------------
-
-    @property
-    def prompt_weights(self) -> int:
-        """Parameters that a position of the prompt multiplies by."""
-        return self.decoder.config.parameters
-
-    @property
-    def weights(self) -> int:
-        """Parameters that a frame multiplies by, each as often as it does."""
-        talker = self.prompt_weights + self._head.in_features * self._head.out_features
-        heads = self.predictor.heads
-        predictor = self.predictor.decoder.config.parameters + heads[0].in_features * heads[0].out_features
-        return talker + len(heads) * predictor
-
-    def bytes_read(self, loop: FrameLoop) -> int:
-        """What the loop's next frame has to read at least."""
-        cache = loop.loop.cache
-        return self.decoder.bytes_read(cache, cache.filled) + self._head.bytes_read + self.predictor.bytes_read
+    def cost(self, loop: FrameLoop) -> tuple[int, int]:
+        """Operations and bytes of the loop's next frame."""
+        flops, read = self.decoder.step_cost(self._head, loop.loop.cache)
+        return flops + 2 * self.predictor.weights * loop.loop.streams, read + self.predictor.bytes_read
 
     # -- loops -------------------------------------------------------------------------------------------------------
 

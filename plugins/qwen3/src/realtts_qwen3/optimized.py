@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.events import Event
@@ -79,7 +79,7 @@ class Optimized:
         frames = _GRAPHED_FRAMES if context.settings.cuda_graphs is True else 2
         reader = model.weights.reader
         warm = Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), most=frames, forced=True)
-        exact = precision_of(context).is_exact
+        exact = is_exact(context)
         with blaming(WEIGHTS, exact=exact):
             samples = model.engine.warm_up(warm)
         check_output(samples, "qwen3", file=CODEC, exact=exact)

@@ -10,7 +10,7 @@ __all__ = ["Qwen3Options"]
 
 
 class Qwen3Options(Options):
-    """Upstream's parameters; None takes what the checkpoint's ``generation_config.json`` has."""
+    """Upstream's parameters; None takes what ``generation_config.json`` has, in upstream's files the figures given."""
 
     speaker: str | None = Field(
         None, max_length=100, description="One of the checkpoint's speakers, as voice= is; for CustomVoice alone."
@@ -25,18 +25,23 @@ class Qwen3Options(Options):
     )
     non_streaming_mode: bool | None = Field(
         None,
-        description="Give the model the whole text before the first frame; default: yes, but not for cloned voices.",
+        description="Give the model the whole text before the first frame; none given: yes, but not for cloned voices.",
     )
     do_sample: bool | None = Field(None, description="Draw a frame's first code; false takes the likeliest.")
-    temperature: float | None = Field(None, gt=0.0, le=10.0, description="Of the first code's sampling.")
+    temperature: float | None = Field(
+        None, gt=0.0, le=10.0, description="Of the first code's sampling; none given: 0.9."
+    )
     top_k: int | None = Field(
-        None, ge=0, le=3072, description="Draw the first code from this many of the likeliest; 0: from all."
+        None,
+        ge=0,
+        le=3072,
+        description="Draw the first code from this many of the likeliest; 0: from all; none given: 50.",
     )
     top_p: float | None = Field(
-        None, gt=0.0, le=1.0, description="Draw the first code from the likeliest of this mass."
+        None, gt=0.0, le=1.0, description="Draw the first code from the likeliest of this mass; none given: 1."
     )
     repetition_penalty: float | None = Field(
-        None, gt=0.0, le=10.0, description="On first codes that came before; 1: none."
+        None, gt=0.0, le=10.0, description="On first codes that came before; 1: none; none given: 1.05."
     )
     subtalker_dosample: bool | None = Field(None, description="As do_sample, for the other fifteen codes.")
     subtalker_temperature: float | None = Field(None, gt=0.0, le=10.0, description="As temperature, for the others.")
@@ -46,7 +51,7 @@ class Qwen3Options(Options):
         None,
         ge=3,
         le=8192,
-        description="Most frames of a piece and one, as upstream counts; 12.5 a second; default by the text's length.",
+        description="Most frames of a piece and one, as upstream counts, 12.5 a second; none given: by text length.",
     )
     chunk_frames: int = Field(
         1, ge=1, le=100, description="Frames of a stream's first chunk, 12.5 of them a second; the next ones grow."

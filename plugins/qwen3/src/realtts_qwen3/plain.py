@@ -15,7 +15,7 @@ from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.own import Own
 from realtts_qwen3.reference import Upstream
-from realtts_qwen3.upstream import why_not
+from realtts_qwen3.upstream import load_upstream, why_not
 from realtts_qwen3.voices import listed, prompt_of
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class Plain:
     @hookimpl
     def load(self, context: Context) -> PlainModel:
         """Read the checkpoint; the status says whose networks it is read into, and why."""
+        if (reason := why_not()) is None:
+            load_upstream()  # what is missing is told before anything is downloaded
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
-        reason = why_not()
         details = {"networks": "qwen-tts"} if reason is None else {"networks": "realtts-qwen3", "why": reason}
         context.report(Event("optimization.details", data=details))
         networks = Upstream if reason is None else Own

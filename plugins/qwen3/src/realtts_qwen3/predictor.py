@@ -74,6 +74,12 @@ class CodePredictor:
         return torch.stack([head(states[:, at]).float() for at, head in enumerate(self.heads)], 1)
 
     @property
+    def weights(self) -> int:
+        """Parameters that a frame multiplies by, each as often as it does."""
+        head = self.heads[0]
+        return len(self.heads) * (self.decoder.config.parameters + head.in_features * head.out_features)
+
+    @property
     def bytes_read(self) -> int:
         """What a frame has to read of the weights at least: every code reads the layers once, and a head."""
         projection = 0 if self._projection is None else self._projection.bytes_read

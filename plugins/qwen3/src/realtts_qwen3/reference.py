@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream import quiet, seeded
-from realtts.stages import Cancelled
+from realtts.accel.upstream import quiet, seeded, stopping
 from realtts_qwen3.building import codec_of, model_of
 from realtts_qwen3.constants import RATE
 
@@ -150,10 +149,6 @@ class Upstream:
         """
         last: list[int] = []
 
-        def before(*_: Any) -> None:
-            if cancelled():
-                raise Cancelled
-
         def behind(_: Any, __: Any, logits: Tensor) -> Tensor | None:
             if not forced:
                 return None
@@ -170,18 +165,15 @@ class Upstream:
             return result
 
         talker.generate = seen
-        handles = [
-            talker.model.register_forward_pre_hook(before),
-            talker.codec_head.register_forward_hook(behind),
-        ]
+        handle = talker.codec_head.register_forward_hook(behind)
         deltas = talker.rope_deltas
         try:
-            yield last
+            with stopping(talker.model, cancelled):
+                yield last
         finally:
             del talker.generate
             talker.rope_deltas = deltas
-            for handle in handles:
-                handle.remove()
+            handle.remove()
 
 
 def _name_of(names: Any, number: int | None) -> str | None:

@@ -45,4 +45,5 @@ def load_upstream() -> None:
     Raises:
         MissingExtra: It, or something that it needs, is not installed, or in another version.
     """
-    module("qwen_tts.core.models.modeling_qwen3_tts")
+    for part in ("models.modeling_qwen3_tts", "tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2"):
+        module(f"qwen_tts.core.{part}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tokenizers import pre_tokenizers
 
-from realtts.testing.weights import write_json
+from realtts.testing.weights import byte_pairs, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,23 +44,14 @@ def write_vocabulary(path: Path, first_special: int) -> dict[str, int]:
     Returns:
         Token -> id, special tokens among them.
     """
-    vocabulary = {letter: number for number, letter in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    merges: list[tuple[str, str]] = []
-    for word in _WORDS:
-        for end in range(2, len(word) + 1):
-            pair = (word[: end - 1], word[end - 1])
-            if pair not in merges:
-                merges.append(pair)
-            vocabulary.setdefault(word[:end], len(vocabulary))
-    assert len(vocabulary) <= first_special
     # transformers numbers special tokens on from the vocabulary's size, so neither may have gaps.
-    while len(vocabulary) < first_special:
-        vocabulary[f"[unused{len(vocabulary)}]"] = len(vocabulary)
+    vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), _WORDS, first_special)
+    assert len(vocabulary) == first_special
     names = {distance: token for token, distance in SPECIAL.items()}
     special = {
         names.get(distance, f"<|reserved_{distance}|>"): first_special + distance for distance in range(max(names) + 1)
     }
-    (path / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+    write_json(path / "vocab.json", vocabulary, indent=None)
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges), ""]
     (path / "merges.txt").write_text("\n".join(lines), encoding="utf-8")
     write_json(path / "tokenizer_config.json", _config(special))

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from realtts.checkpoints.reading import NOTE
-from realtts.testing.weights import write_json
+from realtts.testing.weights import raise_logits, write_json
 from realtts_vieneu.configurations import CODES, codec_config, model_config
 from realtts_vieneu.files import CODEC, CODEC_FOLDERS, WEIGHTS
 from realtts_vieneu.shapes import EMBEDDING, model_shapes
@@ -34,7 +34,7 @@ _WORDS = {"v1": 151_643}
 """Tokens before the special ones at full size: Qwen2's, of the model that grew out of it."""
 
 _CONSTANT = 1.0
-"""Value of the residual stream's first channel, see `_end_by_channel`."""
+"""Value of the residual stream's first channel, which every embedding brings."""
 
 _RMS = 1.2
 """Root mean square of the residual stream behind the last layer, as these weights give it."""
@@ -65,23 +65,12 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     _write_voices(path / "voices.json", _FRAMES[size], draw)
     sizes = read_sizes(config)
     state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in model_shapes(sizes).items()}
-    _end_by_channel(state, eos_bias, _end_of(path))
+    state[EMBEDDING][:, 0] = _CONSTANT  # the head, too: it adds the same to all logits
+    raise_logits(
+        state, {_end_of(path): eos_bias}, head=EMBEDDING, norm="model.norm.weight", constant=_CONSTANT, rms=_RMS
+    )
     save_file(state, path / WEIGHTS, metadata={"format": "pt"})
     _write_codec(path / CODEC_FOLDERS[0], size, draw, cloning=cloning)
-
-
-def _end_by_channel(state: dict[str, Tensor], eos_bias: float, end: int) -> None:
-    """Raise the logit of the end by about ``eos_bias`` at every step, though the head is the embedding, too.
-
-    The first channel of the residual stream is made a constant: every embedding brings it and no layer touches it. So
-    it adds the same to all logits, and of the end's as much more as its row is larger there.
-    """
-    state[EMBEDDING][:, 0] = _CONSTANT
-    state[EMBEDDING][end, 0] += eos_bias * _RMS / _CONSTANT
-    for name, tensor in state.items():
-        if name.endswith(("o_proj.weight", "down_proj.weight")):
-            tensor[0] = 0
-    state["model.norm.weight"][0] = 1
 
 
 def _end_of(path: Path) -> int:

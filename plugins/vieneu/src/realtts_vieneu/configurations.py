@@ -13,7 +13,6 @@ __all__ = [
     "TURBO",
     "TURBO_CODEC_ID",
     "Configuration",
-    "by_any_name",
     "codec_config",
     "model_config",
 ]
@@ -63,15 +62,6 @@ CONFIGURATIONS = {
     )
 }
 """By name; the first is the default."""
-
-
-def by_any_name(name: object) -> Configuration | None:
-    """The configuration of our name or of a hub id, whatever the case; None: there is none."""
-    wanted = str(name).strip().lower()
-    for configuration in CONFIGURATIONS.values():
-        if wanted in {configuration.name, configuration.source.lower()}:
-            return configuration
-    return None
 
 
 def model_config(model: str, size: str, vocabulary: int) -> dict[str, Any]:

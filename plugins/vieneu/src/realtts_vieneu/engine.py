@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts import stages
+from realtts.accel.decoder import counted
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_details
 from realtts.errors import InvalidOption
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from realtts.context import Context
     from realtts.stages import Work
     from realtts_vieneu.batch import Batch
-    from realtts_vieneu.drawing import Drawn
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.line import Line
     from realtts_vieneu.loading import Weights
@@ -148,7 +148,8 @@ class Engine:
         try:
             with stages.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
                 loop = self._begun(lines, work)
-                for found in self.turns.each("lm", self._counted(loop, work)):
+                drawn = counted(loop.run(), loop.loop, work, lambda: self.lm.cost(loop))
+                for found in self.turns.each("lm", drawn):
                     for row, line in enumerate(lines):
                         line.add(
                             found.codes[row], len(found.tokens[row]),
@@ -164,17 +165,8 @@ class Engine:
         with self.turns.use("lm"):
             loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
         positions = sum(len(line.utterance.ids) - copied(line.utterance) for line in lines)
-        work.add(flops=2 * self.lm.prompt_weights * positions, bytes=self.lm.bytes_read(loop))
+        work.add(flops=2 * self.lm.decoder.config.parameters * positions, bytes=self.lm.cost(loop)[1])
         return loop
-
-    def _counted(self, loop: Batch, work: Work) -> Iterator[Drawn]:
-        """What is drawn, and what it costs."""
-        drawn = loop.loop.drawn
-        for found in loop.run():
-            steps, drawn = loop.loop.drawn - drawn, loop.loop.drawn
-            flops = 2 * self.lm.weights * loop.loop.streams  # fewer when some have ended
-            work.add(steps=steps, flops=steps * flops, bytes=steps * self.lm.bytes_read(loop))
-            yield found
 
     # -- sound -------------------------------------------------------------------------------------------------------
 

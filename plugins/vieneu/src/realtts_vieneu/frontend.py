@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from realtts import plan
 from realtts.errors import InvalidOption, SettingsError, VoiceUnsuitable
 from realtts.hardware import resolve_device
-from realtts.plan import piece_seed
 from realtts.speech import Voice
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
@@ -100,10 +99,12 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     options = VieNeuOptions.of(request)
     _refuse(options)
     form = _form(weights, options)
-    sentences = sentences_of(request.text, options.max_chars)
-    forced = context.forced_tokens(request.text)
     voice = request.voice if isinstance(request.voice, Voice) else None
     codes, words = _voice(weights, request.voice, options)
+    codec_device = _codec_device(options)
+    # What costs most is last: all of the text is normalised and phonemized.
+    sentences = sentences_of(request.text, options.max_chars)
+    forced = context.forced_tokens(request.text)
     return Ask(
         sentences=tuple(sentences),
         form=form,
@@ -112,14 +113,14 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         codes=codes,
         words=words,
         params=_params(weights.drawing, options),
-        limits=_limits(options, sentences) if forced is None else _shared(forced, sentences),
+        limits=_limits(options, sentences, forced),
         forced=forced is not None,
         retry=context.settings.retry_runaway and forced is None and not options.bounds_length(),
         # The first sentence has the request's own, so that one sentence alone is as upstream draws it.
-        seeds=tuple(piece_seed(request.seed, index) for index in range(len(sentences))),
+        seeds=tuple(plan.piece_seed(request.seed, index) for index in range(len(sentences))),
         silence=options.silence,
         speech_only=options.speech_only,
-        codec_device=_codec_device(options),
+        codec_device=codec_device,
         chunk_frames=options.chunk_frames,
         lookback=options.lookback,
         look_ahead=options.look_ahead,
@@ -240,18 +241,11 @@ def _params(drawing: SamplingParams, options: VieNeuOptions) -> SamplingParams:
     )
 
 
-def _limits(options: VieNeuOptions, sentences: Sequence[Sentence]) -> tuple[int, ...]:
+def _limits(options: VieNeuOptions, sentences: Sequence[Sentence], forced: int | None) -> tuple[int, ...]:
+    if forced is not None:
+        return plan.shared(forced, [len(sentence.text) for sentence in sentences])
     most = options.max_new_tokens
     return tuple(tokens_for(sentence) if most is None else most for sentence in sentences)
-
-
-def _shared(forced: int, sentences: Sequence[Sentence]) -> tuple[int, ...]:
-    """A number of tokens among sentences by their lengths; at least one each."""
-    ends, whole = [0], sum(len(sentence.text) for sentence in sentences)
-    for sentence in sentences:
-        ends.append(ends[-1] + len(sentence.text))
-    places = [round(forced * end / whole) for end in ends]
-    return tuple(max(1, after - before) for before, after in itertools.pairwise(places))
 
 
 def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) -> tuple[str, ...]:

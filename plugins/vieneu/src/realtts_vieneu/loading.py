@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.tensorfile import TensorFile, read_state
-from realtts.checkpoints.reading import NOTE, check_shapes, noted, read_json
+from realtts.accel.tensorfile import TensorFile, read_state, shapes_of
+from realtts.checkpoints.reading import NOTE, check_shapes, known, noted, read_json
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.spec import Checkpoint
-from realtts_vieneu.codec_names import named
+from realtts_vieneu.codec_names import DECODER, named, named_shapes
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
-from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID, by_any_name
+from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
 from realtts_vieneu.files import (
     CODEC,
     CODEC_FILES,
@@ -30,7 +30,7 @@ from realtts_vieneu.files import (
     files_of,
 )
 from realtts_vieneu.prompt import TokenReader
-from realtts_vieneu.shapes import HEAD, model_shapes
+from realtts_vieneu.shapes import HEAD, codec_shapes, model_shapes
 from realtts_vieneu.sizes import Sizes, read_sizes
 from realtts_vieneu.utterance import DEFAULTS
 from realtts_vieneu.voices import Presets, read_presets
@@ -114,7 +114,12 @@ class Weights:
         return read_state(checkpoints.fetch(wanted, [WEIGHTS])[WEIGHTS])
 
 
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
+def fetch(
+    checkpoint: Checkpoint | None,
+    report: Callable[[Event], None] | None = None,
+    *,
+    check: Callable[[bool], None] | None = None,
+) -> Found:
     """The files of a checkpoint and of its codec, downloaded where they must be.
 
     The codec is looked for beside a local folder's weights, in ``codec`` or ``neucodec``, else on the hub.
@@ -122,28 +127,31 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     Args:
         checkpoint: ``context.checkpoint``.
         report: ``context.report``.
+        check: Called with whether it is v3 Turbo before any weights are downloaded, and may refuse them.
 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`.
         CheckpointCorrupt: ``realtts.json`` cannot be read.
         CheckpointMismatch: It names a configuration that there is not.
     """
-    if checkpoint is None:
-        raise CheckpointMissing("no checkpoint was chosen", who="vieneu", fix="give model=, or leave it out")
     configuration = _known(checkpoint) or _looked_up(checkpoint, report)
-    model = checkpoints.fetch(checkpoint, files_of(configuration), report=report)
     turbo = configuration is not None and configuration.name == TURBO
-    return Found(configuration, model, _codec(checkpoint.path, turbo=turbo, report=report))
+    if check is not None:
+        check(turbo)
+    model = checkpoints.fetch(checkpoint, files_of(configuration), report=report)
+    return Found(configuration, model, _codec(_folder(checkpoint), turbo=turbo, report=report))
 
 
 def why_turbo(checkpoint: Checkpoint | None) -> str | None:
     """For `probe`: why there is no faster path for v3 Turbo."""
-    configuration = None if checkpoint is None else _known(checkpoint)
+    configuration = _known(checkpoint)
     return NO_TURBO if configuration is not None and configuration.name == TURBO else None
 
 
 def open_checkpoint(found: Found) -> Weights:
-    """Read what is small, and check that every tensor of the language model is there, in its shape, and none besides.
+    """Read what is small, and check that every tensor is there, in its shape, and none besides.
+
+    Of the codec that is what decodes; what encodes may be missing, and is checked when a recording is encoded.
 
     Args:
         found: From `fetch`, not v3 Turbo's.
@@ -157,15 +165,18 @@ def open_checkpoint(found: Found) -> Weights:
     model = TensorFile(files[WEIGHTS])
     check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}", spare=(HEAD,))
     packed = sound.first(CODEC, PACKED_CODEC)
+    codec_file, codec_state = f"{packed.parent.name}/{packed.name}", read_state(packed)
     codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
+    decoder = named_shapes(shapes_of(codec_state), DECODER)
+    check_shapes(decoder, codec_shapes(codec), f"file {codec_file!r}")
     return Weights(
         configuration=found.configuration,
         sizes=sizes,
         codec=codec,
         drawing=_drawing(files["generation_config.json"]) if "generation_config.json" in files else DEFAULTS,
         model_state=model,
-        codec_state=named(read_state(packed)),
-        codec_file=f"{packed.parent.name}/{packed.name}",
+        codec_state=named(codec_state),
+        codec_file=codec_file,
         reader=TokenReader(files["tokenizer.json"], sizes),
         presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
         identity=sound.identity(CODEC, PACKED_CODEC),
@@ -201,16 +212,21 @@ def _codec(folder: Path | None, *, turbo: bool, report: Callable[[Event], None] 
     return checkpoints.fetch(Checkpoint(source.rpartition("/")[2], source=source), wanted, report=report)
 
 
-def _known(checkpoint: Checkpoint) -> Configuration | None:
+def _folder(checkpoint: Checkpoint | None) -> Path | None:
+    return None if checkpoint is None else checkpoint.path
+
+
+def _known(checkpoint: Checkpoint | None) -> Configuration | None:
     """What is known of a checkpoint before any of its weights is fetched; None: nothing says which it is."""
-    if checkpoint.path is None:
-        return by_any_name(checkpoint.source)
-    return _by_files({name: path for name in _TELLING if (path := checkpoint.path / name).is_file()})
+    folder = _folder(checkpoint)
+    if folder is None:
+        return known(checkpoint, CONFIGURATIONS)
+    return _by_files({name: path for name in _TELLING if (path := folder / name).is_file()})
 
 
-def _looked_up(checkpoint: Checkpoint, report: Callable[[Event], None] | None) -> Configuration | None:
+def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration | None:
     """What somebody else's repository says, asked before its weights are."""
-    if checkpoint.path is not None:
+    if _folder(checkpoint) is not None:
         return None
     return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _TELLING], report=report))
 
@@ -218,5 +234,5 @@ def _looked_up(checkpoint: Checkpoint, report: Callable[[Event], None] | None) -
 def _by_files(found: Mapping[str, Path]) -> Configuration | None:
     """v3 Turbo is known by its graphs, which no other has; the others by nothing but what is said."""
     if NOTE in found:
-        return noted(found[NOTE], by_any_name, CONFIGURATIONS)
+        return noted(found[NOTE], CONFIGURATIONS)
     return CONFIGURATIONS[TURBO] if MARK in found else None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes
 
-__all__ = ["ROWS", "WARM_ROWS", "Drawn", "SpeechLM", "Utterance"]
+__all__ = ["ROWS", "WARM_ROWS", "WARM_TOKENS", "Drawn", "SpeechLM", "Utterance"]
 
 ROWS = (1, 2, 4, 8, 16)
 """Numbers of utterances that there are graphs for; a batch takes the next larger one. Without graphs any number up to
@@ -44,7 +44,8 @@ WARM_ROWS = ROWS[:3]
 """Numbers that are captured beforehand: what a text of up to four sentences needs, and a stream of up to seven. Those
 for more have a cache of their own, which is large."""
 
-_WARM_TOKENS = 4
+WARM_TOKENS = 4
+"""What is spoken of an utterance to warm up."""
 
 _PREFIX = "model."
 
@@ -155,7 +156,7 @@ class SpeechLM:
         """Capture prompts and steps of such utterances, of one and of a few together, and draw some tokens."""
         for streams in WARM_ROWS if self._backend is not None else ():
             self._loops.of(streams, len(utterance.ids) + utterance.most, self._new_loop).warm_up(utterance)
-        few = min(utterance.most, _WARM_TOKENS)
+        few = min(utterance.most, WARM_TOKENS)
         for _ in self.decode([replace(utterance, most=few, least=few)]):
             pass
 
@@ -208,22 +209,9 @@ class SpeechLM:
         """How an utterance's tokens are drawn."""
         return params_of(utterance)
 
-    # -- what a token costs ------------------------------------------------------------------------------------------
-
-    @property
-    def prompt_weights(self) -> int:
-        """Parameters that a position of the prompt multiplies by."""
-        return self.decoder.config.parameters
-
-    @property
-    def weights(self) -> int:
-        """Parameters that a token multiplies by."""
-        return self.prompt_weights + self.head.in_features * self.head.out_features
-
-    def bytes_read(self, batch: Batch) -> int:
-        """What a batch's next step has to read at least."""
-        cache = batch.loop.cache
-        return self.decoder.bytes_read(cache, cache.filled) + self.head.bytes_read
+    def cost(self, batch: Batch) -> tuple[int, int]:
+        """Operations and bytes of a batch's next step."""
+        return self.decoder.step_cost(self.head, batch.loop.cache)
 
     # -- loops -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.rungs import decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.voice_cache import DiskVoiceCache
 from realtts.errors import AccelError
@@ -20,6 +20,7 @@ from realtts_vieneu.engine import Engine
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.loading import NO_TURBO, fetch, open_checkpoint, why_turbo
 from realtts_vieneu.model import OptimizedModel, head_of, longest, tell
+from realtts_vieneu.network import WARM_TOKENS
 from realtts_vieneu.speaking import live, whole
 from realtts_vieneu.utterance import Utterance
 from realtts_vieneu.voices import listed
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from realtts.speech import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
-
-_WARM_TOKENS = 4
 
 
 class Optimized:
@@ -51,10 +50,7 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
-        found = fetch(context.checkpoint, context.report)
-        if found.turbo:  # of somebody else's repository, which `probe` did not look into
-            raise AccelError(NO_TURBO, who="vieneu", fix="nothing: the plain variant speaks")
-        weights = open_checkpoint(found)
+        weights = open_checkpoint(fetch(context.checkpoint, context.report, check=_refuse_turbo))
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache))
 
     @hookimpl
@@ -77,8 +73,8 @@ class Optimized:
         assert model.engine is not None
         ids = model.weights.reader.speech
         usual = longest(context, model) if graphs_of(context) is not None else None
-        warm = usual or Utterance(ids=(ids.codes[0],) * 2, most=_WARM_TOKENS, forced=True)
-        exact = precision_of(context).is_exact
+        warm = usual or Utterance(ids=(ids.codes[0],) * 2, most=WARM_TOKENS, forced=True)
+        exact = is_exact(context)
         with blaming(WEIGHTS, exact=exact):
             samples = model.engine.warm_up(warm)
         check_output(samples, "vieneu", file=model.weights.codec_file, exact=exact)
@@ -106,3 +102,9 @@ class Optimized:
     def unload(self, context: Context, model: OptimizedModel) -> None:
         """Let go of the weights, whoever still holds the model."""
         model.engine = None
+
+
+def _refuse_turbo(turbo: bool) -> None:
+    """Of somebody else's repository, which `probe` did not look into."""
+    if turbo:
+        raise AccelError(NO_TURBO, who="vieneu", fix="nothing: the plain variant speaks")

@@ -36,7 +36,7 @@ class VieNeuOptions(Options):
         None,
         ge=1,
         le=2047,
-        description="Most tokens of a sentence, 50 a second, v3 12.5; default by the number of its phonemes.",
+        description="Most tokens of a sentence, 50 a second, v3 12.5; none given: 2 s and five for each phoneme.",
     )
     prompt_format: Literal["chat", "tags"] | None = Field(
         None,

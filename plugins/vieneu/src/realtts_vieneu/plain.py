@@ -17,7 +17,7 @@ from realtts.speech import Chunk
 from realtts.stages import Cancelled
 from realtts_vieneu.constants import RATE, TOKENS_PER_SECOND
 from realtts_vieneu.frontend import prepare, utterances_of
-from realtts_vieneu.loading import Weights, fetch, open_checkpoint, why_turbo
+from realtts_vieneu.loading import Weights, fetch, open_checkpoint
 from realtts_vieneu.reference import Upstream
 from realtts_vieneu.turbo import Turbo
 from realtts_vieneu.upstream import load_upstream
@@ -56,9 +56,8 @@ class Plain:
     @hookimpl
     def load(self, context: Context) -> PlainModel:
         """Read the checkpoint and the codec's decoder."""
-        if why_turbo(context.checkpoint) is None:
-            load_upstream()  # what is missing is told before anything is downloaded
-        found = fetch(context.checkpoint, context.report)
+        # What is missing is told before any weights are downloaded.
+        found = fetch(context.checkpoint, context.report, check=lambda turbo: load_upstream(turbo=turbo))
         if found.turbo:
             return PlainModel(None, Turbo(found, context.settings.threads))
         weights = open_checkpoint(found)

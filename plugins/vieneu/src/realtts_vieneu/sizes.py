@@ -11,7 +11,7 @@ from realtts.checkpoints.reading import mismatch, supported, understood
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CONTEXT", "Sizes", "mismatch", "read_sizes"]
+__all__ = ["CONTEXT", "Sizes", "read_sizes"]
 
 CONTEXT = 2048
 """Tokens of prompt and speech together that upstream allows, whatever the model could take."""

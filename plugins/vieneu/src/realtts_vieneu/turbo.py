@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.errors import CheckpointCorrupt, InvalidOption, UnspeakableText, VoiceNotFound, closest
+from realtts.errors import CheckpointCorrupt, InvalidOption, UnspeakableText
+from realtts.plan import shared
 from realtts.speech import Chunk, Voice, VoiceInfo
 from realtts.voices.cache import voice_key
+from realtts.voices.lookup import no_voice
 from realtts_vieneu.constants import TURBO_RATE
 from realtts_vieneu.files import MARK
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import cut_words, is_spoken, left_out_of
-from realtts_vieneu.upstream import module
+from realtts_vieneu.upstream import TURBO_MODULES, module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,10 +94,8 @@ class Turbo:
 
     def __init__(self, found: Found, threads: int | str) -> None:
         graphs = found.model[MARK].parent
-        engine = module("vieneu._v3_turbo_engine.onnx_runtime_lite").OnnxV3LiteEngine
-        self._text = module("vieneu_utils.phonemize_text")
-        self._sound = module("vieneu_utils.core_utils")
-        self._engine = engine(
+        runtime, self._text, self._sound = map(module, TURBO_MODULES)
+        self._engine = runtime.OnnxV3LiteEngine(
             checkpoint_path=str(graphs.parent), onnx_dir=str(graphs),
             codec_dir=str(next(iter(found.codec.values())).parent), threads=threads if isinstance(threads, int) else 0,
         )  # fmt: skip
@@ -123,6 +123,8 @@ class Turbo:
         options = VieNeuOptions.of(request)
         if given := [name for name in _NOT_HERE if name in options.model_fields_set]:
             raise InvalidOption(f"{given[0]} is given", who="vieneu v3", fix="leave it out: v3 Turbo has no such thing")
+        if not isinstance(request.voice, Voice):
+            self._preset(request.voice)  # refused before any work; a recording is encoded behind what is refused
         sentences = self._sentences(request.text, options.max_chars)
         voice = self._voice(context, request.voice, denoise=options.denoise)
         return self._spoken(context, request, options, sentences, voice)
@@ -191,8 +193,7 @@ class Turbo:
         """Most frames of each sentence. The engine cannot be kept from ending sooner, even for a benchmark."""
         forced = context.forced_tokens(request.text)
         if forced is not None:
-            whole = sum(map(len, sentences))
-            return [max(1, round(forced * len(phonemes) / whole)) for phonemes in sentences]
+            return list(shared(forced, [len(phonemes) for phonemes in sentences]))
         most = options.max_new_tokens or _MOST_FRAMES
         return [min(most, int(self._sound.max_expected_frames(phonemes))) for phonemes in sentences]
 
@@ -208,10 +209,7 @@ class Turbo:
     def _preset(self, name: str | None) -> _Known:
         wanted = name or self._default or next(iter(self._presets), "")
         if wanted not in self._presets:
-            raise VoiceNotFound(
-                f"there is no voice {wanted!r:.60}{closest(wanted, self._presets)}", who="vieneu v3",
-                fix=f"choose from {', '.join(self._presets)}",
-            )  # fmt: skip
+            raise no_voice(wanted, self._presets, "vieneu v3", instead="give voice= a recording")
         return self._presets[wanted]
 
     def _read(self, path: Any) -> tuple[str | None, dict[str, _Known]]:

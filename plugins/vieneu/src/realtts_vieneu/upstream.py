@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from realtts.accel.packages import Package
 
-__all__ = ["load_upstream", "module"]
+__all__ = ["TURBO_MODULES", "load_upstream", "module"]
+
+TURBO_MODULES = ("vieneu._v3_turbo_engine.onnx_runtime_lite", "vieneu_utils.phonemize_text", "vieneu_utils.core_utils")
+"""Of upstream's package: the engine, text, and sound."""
 
 _V3 = "install realtts-vieneu[v3], which brings upstream's package"
 
@@ -25,12 +28,16 @@ module = Package(
 """A module of transformers, or of upstream's package ``vieneu``; `realtts.accel.packages.Package.module`."""
 
 
-def load_upstream() -> None:
-    """Import what the plain variant uses of transformers.
+def load_upstream(*, turbo: bool = False) -> None:
+    """Import what the plain variant uses: of transformers, or for v3 Turbo of upstream's package.
 
     Raises:
         MissingExtra: It is not installed, or too old.
     """
+    if turbo:
+        for name in TURBO_MODULES:
+            module(name)
+        return
     module("transformers.models.auto")
     for family in ("qwen2", "llama", "neucodec"):
         module(f"transformers.models.{family}.modeling_{family}")

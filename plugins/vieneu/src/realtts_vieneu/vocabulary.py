@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import pre_tokenizers
 
+from realtts.testing.weights import byte_pairs, write_json
 from realtts_vieneu.configurations import CODES
 
 if TYPE_CHECKING:
@@ -39,17 +39,8 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
     Returns:
         Number of tokens, rounded up as the embedding is.
     """
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    vocabulary = {letter: number for number, letter in enumerate(sorted(letters))}
-    merges: list[list[str]] = []
-    for word in (*map(_as_bytes, _SOUNDS), *_WORDS):
-        for end in range(2, len(word) + 1):
-            pair = [word[: end - 1], word[end - 1]]
-            if pair not in merges:
-                merges.append(pair)
-            vocabulary.setdefault(word[:end], len(vocabulary))
-    while len(vocabulary) < (words or 0):
-        vocabulary[f"[unused{len(vocabulary)}]"] = len(vocabulary)
+    known = (*map(_as_bytes, _SOUNDS), *_WORDS)
+    vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), known, words or 0)
     names = [*_SPECIAL, *(f"<|speech_{code}|>" for code in range(CODES))]
     added = [_added(len(vocabulary) + number, name) for number, name in enumerate(names)]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -62,7 +53,7 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
             "merges": merges,
         },
     }  # fmt: skip
-    (path / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json(path / "tokenizer.json", content, indent=None)
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": "<|endoftext|>",
@@ -70,7 +61,7 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
         "model_max_length": 2048,
         "clean_up_tokenization_spaces": False,
     }
-    (path / "tokenizer_config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    write_json(path / "tokenizer_config.json", config)
     return -(-(len(vocabulary) + len(added)) // 128) * 128
 
 
@@ -84,8 +75,5 @@ def _added(number: int, name: str) -> dict[str, Any]:
 
 def _as_bytes(word: str) -> str:
     """As the tokenizer writes it: a letter for each byte."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return "".join(
-        chr(byte) if byte in printable else chr(256 + others.index(byte)) for byte in word.encode("utf-8")
-    )  # fmt: skip
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return "".join(part for part, _ in byte_level.pre_tokenize_str(word))

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from realtts.accel.voice_values import owned
-from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable, closest
+from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceUnsuitable
 from realtts.speech import VoiceInfo
 from realtts.voices.cache import voice_key
+from realtts.voices.lookup import no_voice
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.constants import ENCODER_RATE
 
@@ -75,18 +76,11 @@ class Presets:
         Raises:
             VoiceNotFound: There is no such voice, or none at all.
         """
-        if not self.voices:
-            raise VoiceNotFound(
-                "the checkpoint brings no voices", who="vieneu",
-                fix="give voice= a recording and reference_text= its words, or voices_file= saved codes",
-            )  # fmt: skip
         wanted = self.default if name is None else name
         found = self.voices.get(wanted or "")
         if found is None:
-            raise VoiceNotFound(
-                f"there is no voice {wanted!r:.60}{closest(str(wanted), self.voices)}", who="vieneu",
-                fix=f"choose from {', '.join(self.voices)}",
-            )  # fmt: skip
+            instead = "give voice= a recording and reference_text= its words, or voices_file= saved codes"
+            raise no_voice(wanted, self.voices, "vieneu", instead=instead)
         return found
 
 
@@ -168,7 +162,7 @@ def _made(voice: Voice, encoder: Encoder) -> Tensor:
     with torch.inference_mode():
         found = encoder.codes(torch.from_numpy(voice.at(ENCODER_RATE)))
     if not found.numel():
-        raise VoiceUnsuitable("nothing is found in it", who=f"voice {voice.name!r}", fix="give a longer recording")
+        raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
     return owned(found.flatten().long())
 
 

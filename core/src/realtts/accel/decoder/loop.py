@@ -14,7 +14,7 @@ from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
 from realtts.accel.decoder.prompts import count_prompt
-from realtts.accel.finite import ANOTHER_FILE
+from realtts.accel.finite import NOT_IN_FLOAT32
 from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.network import Decoder
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
-_WEIGHTS = f"its weights are to blame: {ANOTHER_FILE}"
 _PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
 __all__ = ["Block", "DecodeLoop", "Prompt"]
@@ -171,7 +170,7 @@ class DecodeLoop:
                 raise NotFinite(
                     f"the logits of stream {block.broken[0]} are not finite, or allow no token",
                     who="decoder",
-                    fix=_WEIGHTS if self.decoder.precision.is_exact else _PRECISION_SWITCH,
+                    fix=NOT_IN_FLOAT32 if self.decoder.precision.is_exact else _PRECISION_SWITCH,
                 )
             yield block
             if all(block.finished):

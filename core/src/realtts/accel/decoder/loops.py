@@ -1,4 +1,4 @@
-"""Loops of several sizes around one decoder, kept as long as they fit."""
+"""Loops of several sizes around one decoder, kept as long as they fit, and what their steps cost."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from realtts.accel.decoder.loop import DecodeLoop
+    from realtts.stages import Work
 
-__all__ = ["Loops", "look_of"]
+__all__ = ["Loops", "counted", "look_of"]
 
 _SLOTS = 128
 """The cap of a loop's cache is a multiple of so many slots."""
@@ -25,6 +26,7 @@ class _HasLoop(Protocol):
 
 _Key = TypeVar("_Key", bound="Hashable")
 _Own = TypeVar("_Own", bound=_HasLoop)
+_New = TypeVar("_New")
 
 
 class Loops(Generic[_Key, _Own]):
@@ -65,3 +67,20 @@ class Loops(Generic[_Key, _Own]):
 def look_of(device: torch.device | str, steps: int = 8) -> int:
     """Steps between two looks at a device: one on the CPU, where a look costs nothing; else so many, for it stalls."""
     return 1 if torch.device(device).type == "cpu" else steps
+
+
+def counted(drawn: Iterator[_New], loop: DecodeLoop, work: Work, cost: Callable[[], tuple[int, int]]) -> Iterator[_New]:
+    """What a loop draws, its steps counted as it comes.
+
+    Args:
+        drawn: Such as `DecodeLoop.run` of the loop gives, begun.
+        loop: Whose steps they are.
+        work: The stage.
+        cost: Operations and bytes of a step, such as `Decoder.step_cost` of the loop's cache.
+    """
+    before = loop.drawn
+    for new in drawn:
+        steps, before = loop.drawn - before, loop.drawn
+        flops, read = cost()  # fewer when some have ended
+        work.add(steps=steps, flops=steps * flops, bytes=steps * read)
+        yield new

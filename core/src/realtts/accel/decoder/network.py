@@ -149,6 +149,11 @@ class Decoder:
         linears = (linear for layer in self._layers for linear in layer.linears)
         return sum(linear.bytes_read for linear in linears) + cache.bytes_read(attended)
 
+    def step_cost(self, head: PackedLinear, cache: KVCache) -> tuple[int, int]:
+        """Floating-point operations of the next step of all rows, and the bytes that it reads at least."""
+        weights = self.config.parameters + head.in_features * head.out_features
+        return 2 * weights * cache.rows, self.bytes_read(cache, cache.filled) + head.bytes_read
+
     def prefill(
         self,
         x: Tensor,
