@@ -103,8 +103,12 @@ def test_what_is_missing_is_told_with_the_plugin_and_the_advice(write: Callable[
 def test_a_torchaudio_that_is_broken_is_told_by_its_own_advice(
     write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that is not installed may not be needed."""
-    write(packages_plain="")
+    """Where the import fails; a module that does not want it is imported."""
+    write(
+        packages_plain="",
+        packages_wants="raise RuntimeError('half of torchaudio')",
+        packages_lacks="import nowhere_at_all",
+    )
 
     def unusable(cause: Exception) -> Callable[[], None]:
         def raising() -> None:
@@ -112,11 +116,14 @@ def test_a_torchaudio_that_is_broken_is_told_by_its_own_advice(
 
         return raising
 
+    package = Package("a", FIX, torchaudio=True)
     monkeypatch.setattr(packages, "usable_torchaudio", unusable(AttributeError("half")))
+    assert package.module("packages_plain")
     with pytest.raises(MissingExtra, match="install another torchaudio"):
-        Package("a", FIX, torchaudio=True).module("packages_plain")
+        package.module("packages_wants")
     monkeypatch.setattr(packages, "usable_torchaudio", unusable(ModuleNotFoundError("none")))
-    assert Package("a", FIX, torchaudio=True).module("packages_plain")
+    with pytest.raises(MissingExtra, match="nowhere_at_all cannot be imported"):
+        package.module("packages_lacks")
 
 
 def test_a_package_that_does_not_fit_is_not_imported(write: Callable[..., None]) -> None:

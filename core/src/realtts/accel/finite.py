@@ -24,6 +24,8 @@ NOT_IN_FLOAT32 = f"try another text; if none can be spoken, its weights are to b
 IN_FLOAT32 = "set dtype='float32' (REALTTS_DTYPE=float32)"
 """What helps where it is not."""
 
+_PLAINER = f"{IN_FLOAT32}, with cuda_graphs, compile and attention as they are by themselves"
+
 
 def check_finite(tensors: Any, who: str, *, fix: str = IN_FLOAT32) -> None:
     """Raise if a floating-point tensor holds NaN or infinity. Waits for the device once.
@@ -63,7 +65,7 @@ def check_output(tensors: Any, who: str, *, file: str, exact: bool) -> None:
         CheckpointCorrupt: They do in float32.
     """
     with blaming(file, exact=exact):
-        check_finite(tensors, who)
+        check_finite(tensors, who, fix=_PLAINER)
 
 
 @contextlib.contextmanager

@@ -64,23 +64,28 @@ class Package:
     def _imported(self, name: str) -> ModuleType:
         if reason := self.why_not():
             raise self._missing(reason, name)
-        if self.torchaudio:
-            _prepare_torchaudio()
-        with self.around(), quiet():
-            warnings.simplefilter("ignore")
-            return importlib.import_module(name)
+        unusable = _torchaudio_fault() if self.torchaudio else None
+        try:
+            with self.around(), quiet():
+                warnings.simplefilter("ignore")
+                return importlib.import_module(name)
+        except Exception as error:
+            if unusable is not None:  # not every module wants it; this one failed, and that is the likelier reason
+                raise unusable from error
+            raise
 
     def _missing(self, what: str, name: str) -> MissingExtra:
         fix = self.fix if isinstance(self.fix, str) else self.fix[name.partition(".")[0]]
         return MissingExtra(what, who=self.who, fix=fix)
 
 
-def _prepare_torchaudio() -> None:
+def _torchaudio_fault() -> MissingExtra | None:
+    """What is wrong with a torchaudio that is installed; one that is not, the import tells if it needs it."""
     try:
         usable_torchaudio()
     except MissingExtra as error:
-        if not isinstance(error.__cause__, ModuleNotFoundError):  # else the import tells it, if it needs torchaudio
-            raise
+        return None if isinstance(error.__cause__, ModuleNotFoundError) else error
+    return None
 
 
 @contextlib.contextmanager

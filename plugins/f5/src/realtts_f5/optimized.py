@@ -80,7 +80,7 @@ class Optimized:
         check_output(mel, "f5", file=model.weights.model_file, exact=is_exact(context))
         with model.turns.use("vocoder"):
             samples = model.vocoder.samples(mel)
-        check_output(samples, "f5", file=model.weights.vocoder_file, exact=True)
+        check_output(samples, "f5", file=model.weights.vocoder_file, exact=is_exact(context))
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:

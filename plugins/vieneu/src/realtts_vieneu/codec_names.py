@@ -162,7 +162,14 @@ def _last(state: Mapping[str, Tensor], name: str, before: str, last: str) -> dic
 
 
 def _part(state: Mapping[str, Tensor], name: str, place: int) -> Callable[[], Tensor]:
-    return lambda: state[name].chunk(3)[place]
+    def make() -> Tensor:
+        parts = state[name].chunk(3) if state[name].ndim else ()
+        if len(parts) < 3:
+            what = f"the tensor {name} has the shape {tuple(state[name].shape)}, and holds three"
+            raise CheckpointMismatch(what, who=_WHO, fix=_FIX)
+        return parts[place]
+
+    return make
 
 
 def _block(found: re.Match[str]) -> str:

@@ -21,6 +21,7 @@ module = Package(
         "transformers": "install transformers 5.23 or newer",
         "vieneu": _V3,
         "vieneu_utils": _V3,
+        "onnxruntime": _V3,
         "onnx": "install onnx, which random graphs are written with",
     },
     torchaudio=True,
@@ -35,7 +36,7 @@ def load_upstream(*, turbo: bool = False) -> None:
         MissingExtra: It is not installed, or too old.
     """
     if turbo:
-        for name in TURBO_MODULES:
+        for name in (*TURBO_MODULES, "onnxruntime"):  # the engine imports the latter when it is made
             module(name)
         return
     module("transformers.models.auto")
