@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["DECODER", "Lazy", "named", "named_shapes"]
-
-DECODER = ("acoustic_decoder.", "quantizer.project_out.")
-"""What names of tensors that decode begin with."""
+__all__ = ["Lazy", "named"]
 
 _WHO, _FIX = "codec", "give NeuCodec's own files: model.safetensors of transformers, or the package's pytorch_model.bin"
 
@@ -98,20 +95,6 @@ def named(state: Mapping[str, Tensor], semantic: Mapping[str, Tensor] | None = N
     for name in semantic or ():
         makers[f"semantic_encoder.{name}"] = partial((semantic or {}).__getitem__, name)
     return Lazy(makers)
-
-
-def named_shapes(shapes: Mapping[str, tuple[int, ...]], prefixes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of what `named` makes, without reading any of it.
-
-    Args:
-        shapes: Of the state.
-        prefixes: What the names that are wanted begin with.
-
-    Raises:
-        CheckpointMismatch: As `named`.
-    """
-    blank = named({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
-    return {name: tuple(blank[name].shape) for name in blank if name.startswith(prefixes)}
 
 
 class Lazy(Mapping[str, "Tensor"]):

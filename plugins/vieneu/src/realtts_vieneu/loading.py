@@ -16,7 +16,7 @@ from realtts.accel.tensorfile import TensorFile, read_state, shapes_of
 from realtts.checkpoints.reading import NOTE, check_shapes, known, noted, read_json
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.spec import Checkpoint
-from realtts_vieneu.codec_names import DECODER, named, named_shapes
+from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
 from realtts_vieneu.files import (
@@ -30,7 +30,7 @@ from realtts_vieneu.files import (
     files_of,
 )
 from realtts_vieneu.prompt import TokenReader
-from realtts_vieneu.shapes import HEAD, codec_shapes, model_shapes
+from realtts_vieneu.shapes import HEAD, check_codec, model_shapes
 from realtts_vieneu.sizes import Sizes, read_sizes
 from realtts_vieneu.utterance import DEFAULTS
 from realtts_vieneu.voices import Presets, read_presets
@@ -167,8 +167,7 @@ def open_checkpoint(found: Found) -> Weights:
     packed = sound.first(CODEC, PACKED_CODEC)
     codec_file, codec_state = f"{packed.parent.name}/{packed.name}", read_state(packed)
     codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
-    decoder = named_shapes(shapes_of(codec_state), DECODER)
-    check_shapes(decoder, codec_shapes(codec), f"file {codec_file!r}")
+    check_codec(codec, shapes_of(codec_state), f"file {codec_file!r}")
     return Weights(
         configuration=found.configuration,
         sizes=sizes,

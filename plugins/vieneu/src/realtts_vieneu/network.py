@@ -6,12 +6,16 @@ github.com/pnnbao97/VieNeu-TTS, and ``generate`` of transformers, which it calls
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Loops, look_of
+from realtts.accel.decoder import Decoder, DecoderConfig, Loops, Precision, look_of
+from realtts.accel.decoder.layers import sample
+from realtts.accel.decoder.reading import read_layers
+from realtts.accel.linear import PackedLinear, choose_kernel
 from realtts.accel.tensorfile import shapes_of
 from realtts.checkpoints.reading import check_shapes
 from realtts_vieneu.batch import Batch
@@ -19,17 +23,17 @@ from realtts_vieneu.drawing import Drawn, Network, TokenLoop, params_of
 from realtts_vieneu.embedding import TokenEmbedding, output_rows
 from realtts_vieneu.head import Outputs
 from realtts_vieneu.prefixes import Prefixes, copied
-from realtts_vieneu.shapes import EMBEDDING, HEAD, model_shapes
+from realtts_vieneu.shapes import EMBEDDING, HEAD, PREFIX, model_shapes
 from realtts_vieneu.utterance import DEFAULTS, SpeechIds, Utterance, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections import deque
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
     from realtts.accel.cuda_graph import GraphBackend
-    from realtts.accel.decoder import Precision
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams, SamplingRecipe
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes
@@ -37,17 +41,15 @@ if TYPE_CHECKING:
 __all__ = ["ROWS", "WARM_ROWS", "WARM_TOKENS", "Drawn", "SpeechLM", "Utterance"]
 
 ROWS = (1, 2, 4, 8, 16)
-"""Numbers of utterances that there are graphs for; a batch takes the next larger one. Without graphs any number up to
+"""Numbers of utterances that have graphs; a batch takes the next larger one. Without graphs a batch of any number up to
 the last is decoded as it is."""
 
 WARM_ROWS = ROWS[:3]
-"""Numbers that are captured beforehand: what a text of up to four sentences needs, and a stream of up to seven. Those
-for more have a cache of their own, which is large."""
+"""Numbers that are captured beforehand: a text of up to four sentences needs no others, nor does a stream of up to
+seven. Those for more have a cache of their own, which is large."""
 
 WARM_TOKENS = 4
-"""What is spoken of an utterance to warm up."""
-
-_PREFIX = "model."
+"""Tokens that are drawn to warm up."""
 
 _GRAPHED_SLOTS = 2048
 """The cache's least cap with graphs, which a longer one would throw away: upstream's longest prompt with its codes."""
@@ -57,14 +59,18 @@ _POSITIONS = 6144
 
 
 class SpeechLM:
-    """Draws the codes of up to sixteen utterances at once; made by `from_state_dict`.
+    """Draws the codes of up to sixteen utterances at once; made by `embed` and `pack`, or by `from_state_dict`.
 
     Args:
         network: Layers, head and embedding.
         backend: Captures prompts and steps as graphs; None runs them eagerly.
+
+    Attributes:
+        graphed: Whether prompts and steps run as graphs.
     """
 
     def __init__(self, network: Network, *, backend: GraphBackend | None = None) -> None:
+        self.graphed = backend is not None
         self._network, self._backend = network, backend
         self._loops: Loops[int, TokenLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
 
@@ -81,36 +87,93 @@ class SpeechLM:
         drawing: SamplingParams = DEFAULTS,
         backend: GraphBackend | None = None,
     ) -> SpeechLM:
-        """Pack a checkpoint's weights.
+        """Read and pack a checkpoint's weights.
 
         Args:
             sizes: Of the checkpoint.
             speech: Which of its tokens are speech.
-            state: Upstream's tensors. One that reads them as they are asked for is never in memory as a whole, and with
-                the head ``"speech"`` neither is the embedding where it has ``rows(name, ids)``.
+            state: As of `pack`.
             device: Where it runs.
             precision: Of layers and head.
-            head: ``"full"``: any token is drawn, as upstream does it; ``"speech"``: codes and the end alone.
-            drawing: How its tokens are drawn unless somebody says otherwise; of what does nothing here
-                (``repetition_penalty``, ``top_p``) an utterance cannot have anything either.
+            head: As of `embed`.
+            drawing: As of `embed`.
             backend: Captures prompts and steps as graphs; None runs them eagerly.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-            QuantizationUnavailable: Nothing of that precision works here.
+            QuantizationUnavailable: No kernel of that precision works here.
         """
-        device = torch.device(device)
-        outputs = Outputs.of(head, sizes.vocabulary, speech, drawing)
         check_shapes(shapes_of(state), model_shapes(sizes), "language model", spare=(HEAD,))
-        decoder = Decoder.from_state_dict(
-            DecoderConfig.from_transformers(sizes.config), state,
-            prefix=_PREFIX, device=device, precision=precision, rows=ROWS, max_positions=_POSITIONS,
-        )  # fmt: skip
-        embedding = TokenEmbedding.of(state, EMBEDDING, outputs, device)
+        embedding = cls.embed(sizes, speech, state, device=device, head=head, drawing=drawing)
+        return cls.pack(sizes, state, embedding, device=device, precision=precision, backend=backend)
+
+    @staticmethod
+    def embed(
+        sizes: Sizes,
+        speech: SpeechIds,
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device | str = "cpu",
+        head: HeadKind = "speech",
+        drawing: SamplingParams = DEFAULTS,
+    ) -> TokenEmbedding:
+        """Read the embedding, which stays in the checkpoint's type whatever the precision.
+
+        Args:
+            sizes: Of the checkpoint.
+            speech: Which of its tokens are speech.
+            state: As of `pack`.
+            device: Where it runs.
+            head: ``"full"``: any token is drawn, as upstream does it; ``"speech"``: codes and the end alone.
+            drawing: Defaults of sampling. A processor that does nothing by default (``repetition_penalty``, ``top_p``)
+                is left out, so that no utterance can ask for it.
+        """
+        outputs = Outputs.of(head, sizes.vocabulary, speech, drawing)
+        return TokenEmbedding.read(state, EMBEDDING, outputs, torch.device(device))
+
+    @classmethod
+    def pack(
+        cls,
+        sizes: Sizes,
+        state: Mapping[str, Tensor],
+        embedding: TokenEmbedding,
+        *,
+        device: torch.device | str = "cpu",
+        precision: Precision | str = "fp32",
+        backend: GraphBackend | None = None,
+    ) -> SpeechLM:
+        """Read layers and head and pack them, one after the other.
+
+        Args:
+            sizes: Of the checkpoint.
+            state: Upstream's tensors. A mapping that reads them as they are asked for is never in memory as a whole,
+                and with the head ``"speech"`` neither is the embedding where the mapping has ``rows(name, ids)``.
+            embedding: From `embed`, of the same state.
+            device: Where it runs.
+            precision: Of layers and head.
+            backend: Captures prompts and steps as graphs; None runs them eagerly.
+
+        Raises:
+            CheckpointMismatch: A tensor is missing, unexpected or misshapen.
+            QuantizationUnavailable: No kernel of that precision works here.
+        """
+        device, outputs = torch.device(device), embedding.outputs
+        config, precision = DecoderConfig.from_transformers(sizes.config), Precision.of(precision, device)
+        layers, norm, _ = read_layers(config, state, PREFIX, (EMBEDDING.removeprefix(PREFIX),), device)
+        first = sample(layers)
+        matrices = [matrix for layer in first for matrix in layer.matrices]
+        kernel = choose_kernel(matrices, precision.weights, rows=ROWS)
+        del matrices
+        # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top of
+        # everything that stays.
         rows = embedding.drawn if sizes.tied else output_rows(state, HEAD, outputs, device)
-        return cls(
-            Network(decoder, decoder.pack(rows), outputs, embedding, Prefixes(decoder, embedding)), backend=backend
-        )
+        head = PackedLinear(rows, None, kernel)
+        del rows
+        decoder = Decoder(
+            config, itertools.chain(_taken(first), layers), norm,
+            precision=precision, rows=ROWS, max_positions=_POSITIONS, kernel=kernel.name,
+        )  # fmt: skip
+        return cls(Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding)), backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
@@ -152,10 +215,13 @@ class SpeechLM:
         """Let go of the caches of batches, which a single utterance has no use for; graphs keep theirs."""
         self._loops.release()
 
-    def warm_up(self, utterance: Utterance) -> None:
-        """Capture prompts and steps of such utterances, of one and of a few together, and draw some tokens."""
-        for streams in WARM_ROWS if self._backend is not None else ():
+    def capture(self, utterance: Utterance) -> None:
+        """Capture prompts and steps of such utterances, one alone and a few together; does nothing without graphs."""
+        for streams in WARM_ROWS if self.graphed else ():
             self._loops.of(streams, len(utterance.ids) + utterance.most, self._new_loop).warm_up(utterance)
+
+    def warm_up(self, utterance: Utterance) -> None:
+        """Draw some tokens of an utterance."""
         few = min(utterance.most, WARM_TOKENS)
         for _ in self.decode([replace(utterance, most=few, least=few)]):
             pass
@@ -221,3 +287,9 @@ class SpeechLM:
 
     def _new_loop(self, streams: int, cap: int) -> TokenLoop:
         return TokenLoop(self._network, streams=streams, cap=cap, backend=self._backend)
+
+
+def _taken(layers: deque[LayerWeights]) -> Iterator[LayerWeights]:
+    """Yield layers and let go of each, so that the decoder, which packs them one by one, is the last to hold it."""
+    while layers:
+        yield layers.popleft()
