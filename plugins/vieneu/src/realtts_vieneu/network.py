@@ -188,31 +188,31 @@ class SpeechLM:
 
         Args:
             utterances: At least one, at most sixteen.
-            check_every: Tokens between two looks at the device; None: every token where a look costs nothing (CPU),
-                else every eight.
-            wanted: Asked before the prompt of an utterance is read, by its number.
+            check_every: Tokens between two synchronisations with the device; None: every token where that costs nothing
+                (CPU), else every eight.
+            wanted: Called with an utterance's number before its prompt is read; False leaves it out.
 
         Raises:
             DecoderError: Prompt and tokens are too long.
         """
-        # The rests of all prompts are read together, each behind its own prefix.
+        # What is left of the prompts is read together, each behind its own prefix.
         rests = [len(u.ids) - copied(u) for u in utterances]
         need = max(map(copied, utterances)) + max(rests) + max(u.most for u in utterances)
-        own = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
-        idle = own.loop.streams - len(utterances)
-        own.loop.check_every = check_every or look_of(self.decoder.device)
-        own.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
-        return Batch(own, len(utterances), self.release)
+        tokens = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
+        idle = tokens.loop.streams - len(utterances)
+        tokens.loop.check_every = check_every or look_of(self.decoder.device)
+        tokens.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
+        return Batch(tokens, len(utterances), self.release)
 
     def decode(self, utterances: Sequence[Utterance], *, check_every: int | None = None) -> Generator[Drawn]:
-        """Tokens of the utterances, some at a time, until all have ended."""
+        """Yield tokens of the utterances, some at a time, until all have ended."""
         try:
             yield from self.begin(utterances, check_every=check_every).run()
         finally:
             self.release()
 
     def release(self) -> None:
-        """Let go of the caches of batches, which a single utterance has no use for; graphs keep theirs."""
+        """Release the caches of batches, which a single utterance has no use for; graphs keep theirs."""
         self._loops.release()
 
     def capture(self, utterance: Utterance) -> None:
@@ -228,7 +228,7 @@ class SpeechLM:
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: Sequence[int]) -> Tensor:
-        """What given tokens would be drawn from.
+        """Return the logits that given tokens would be drawn from.
 
         Args:
             utterance: What is spoken.
@@ -237,7 +237,7 @@ class SpeechLM:
         Returns:
             float32 (n, outputs), an output for each of `outputs`.
         """
-        x = self._network.embedding.prompt([*utterance.ids, *tokens[:-1]])[None]
+        x = self._network.embedding.prompt([*utterance.ids, *tokens[:-1]])[None]  # (n, hidden) -> (1, n, hidden)
         hidden = self.decoder.prefill(x, self.decoder.new_cache(1, x.shape[1]), every=True)[0, -len(tokens) :]
         return self._network.head(hidden).float()
 
@@ -248,41 +248,41 @@ class SpeechLM:
 
     @property
     def head(self) -> PackedLinear:
-        """Hidden states to logits."""
+        """From hidden states to logits."""
         return self._network.head
 
     @property
     def outputs(self) -> Outputs:
-        """What the logits are."""
+        """Tokens that the logits stand for."""
         return self._network.outputs
 
     @property
     def prefixes(self) -> Prefixes:
-        """What prompts begin with."""
+        """Keys and values of what prompts begin with."""
         return self._network.prefixes
 
     @property
     def recipe(self) -> SamplingRecipe:
-        """How logits become tokens."""
+        """How a token is drawn from logits."""
         return self.outputs.recipe
 
     def noise(self) -> GeneratorNoise | HashedNoise:
-        """What one utterance's tokens are drawn with, before it is seeded."""
+        """Return the noise that one utterance's tokens are drawn with, before it is seeded."""
         return self._network.noise(1)
 
     @staticmethod
     def params(utterance: Utterance) -> SamplingParams:
-        """How an utterance's tokens are drawn."""
+        """Return how an utterance's tokens are drawn."""
         return params_of(utterance)
 
     def cost(self, batch: Batch) -> tuple[int, int]:
-        """Operations and bytes of a batch's next step."""
+        """Return operations and bytes of a batch's next step."""
         return self.decoder.step_cost(self.head, batch.loop.cache)
 
     # -- loops -------------------------------------------------------------------------------------------------------
 
     def _streams(self, utterances: int) -> int:
-        """Rows of the loop for so many."""
+        """Return the rows of the loop for so many utterances."""
         return utterances if self._backend is None else next(n for n in ROWS if n >= utterances)
 
     def _new_loop(self, streams: int, cap: int) -> TokenLoop:
