@@ -60,7 +60,7 @@ _DECODES = ("acoustic_decoder.", "quantizer.project_out.")
 
 
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, cloning: bool) -> None:
-    """See `realtts_vieneu.testing.write_random_checkpoint`."""
+    """Write a checkpoint, as of `realtts_vieneu.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     config = model_config(model, size, write_vocabulary(path, _WORDS.get(model) if size == "full" else None))
     write_json(path / "config.json", config)
@@ -112,7 +112,7 @@ def _write_voices(path: Path, frames: int, draw: torch.Generator) -> None:
 
 
 def _write_codec(path: Path, size: str, draw: torch.Generator, *, cloning: bool) -> None:
-    """The codec in transformers' names; without what encodes it is half as large."""
+    """Write the codec in transformers' names; without the encoder it is half as large."""
     path.mkdir(exist_ok=True)
     config = codec_config(size)
     write_json(path / "config.json", config)
