@@ -27,7 +27,8 @@ from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.testing import write_random_checkpoint
 from realtts_vieneu.upstream import module
 
-MODELS = ("v2", "v1", "0.3b")
+MODELS = ("v2", "v1", pytest.param("0.3b", marks=pytest.mark.full))
+"""One of each family by default; the 0.3B model has the architecture of v2."""
 
 
 def read(folder):
