@@ -15,8 +15,7 @@ from realtts.contract.spec import Checkpoint
 from realtts.contract.voice_cache import VoiceCache
 from realtts.registry.extensions import Extensions
 from realtts.testing.recording import RecordingGraphs
-from realtts_vieneu import model as model_module
-from realtts_vieneu import optimized, spec
+from realtts_vieneu import model as model_module, optimized, spec
 from realtts_vieneu.network import WARM_ROWS
 from realtts_vieneu.optimized import Optimized
 
