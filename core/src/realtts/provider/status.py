@@ -16,7 +16,7 @@ _UNREPORTED = {"compile": False, "cuda_graphs": False, "attention": None, "quant
 
 
 def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[str, Any]:
-    """A snapshot; loads nothing and waits for nothing."""
+    """Return a snapshot; loads nothing and waits for nothing."""
     live = ladder.live  # read once: the engine's thread may replace it
     queue = engine.counts()
     state = "closed" if engine.closed else "generating" if queue["speaking"] and live else ladder.state
