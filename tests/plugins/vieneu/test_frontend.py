@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import torch
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceNotFound, VoiceUnsuitable
+from realtts.testing import make_context, make_request
 from realtts_vieneu.configurations import CONFIGURATIONS
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.options import VieNeuOptions
@@ -22,9 +22,9 @@ LONG = "Hôm nay trời đẹp. Chúng tôi đi chơi công viên. " * 12
 
 def ask_of(weights, text="Xin chào các bạn.", *, forced=None, voice=None, seed=1, **options):
     """A request in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced, settings=SimpleNamespace(retry_runaway=True))
-    request = SimpleNamespace(text=text, language=None, voice=voice, seed=seed, options=VieNeuOptions(**options))
-    return prepare(context, weights, request)
+    rate = None if forced is None else forced / len(text)
+    request = make_request(text, voice=voice, seed=seed, options=VieNeuOptions(**options))
+    return prepare(make_context(force_tokens_per_char=rate), weights, request)
 
 
 def recorded(text="Những từ được nói."):

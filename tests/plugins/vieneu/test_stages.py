@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import pytest
 import torch
 from torch.nn import functional
 
-from realtts import Context, Settings
 from realtts.accel.attention import kernels
 from realtts.contract.spec import Checkpoint
-from realtts.contract.voice_cache import VoiceCache
 from realtts.registry.extensions import Extensions
+from realtts.testing import make_context
 from realtts.testing.recording import RecordingGraphs
 from realtts_vieneu import model as model_module, optimized, spec
 from realtts_vieneu.network import WARM_ROWS
@@ -49,11 +47,7 @@ def recorded(monkeypatch):
 
 def context_of(folder, report=lambda _: None):
     """A context of the exact rung."""
-    return Context(
-        spec=spec, settings=Settings(**EXACT), variant="optimized", device="cpu", dtype="float32", rung=None,
-        checkpoint=Checkpoint("test", path=folder), voice_cache=VoiceCache(), log=logging.getLogger("test"),
-        report=report,
-    )  # fmt: skip
+    return make_context(spec, checkpoint=Checkpoint("test", path=folder), report=report, **EXACT)
 
 
 def dtypes_of(codec):
@@ -159,10 +153,11 @@ def test_the_status_is_what_was_done(make, models, settings) -> None:
     tts = make(**settings, strict=True)
     tts.load()
     details, engine = tts.get_provider_status()["optimization_details"], models[0].engine
+    assert engine is models[-1].engine
     facts = {
         "device": str(engine.lm.decoder.device),
         "compile": False,
-        "cuda_graphs": bool(engine.lm.begin([model_module.usual(context_of(None), models[0])]).loop.graphs),
+        "cuda_graphs": bool(engine.lm.begin([model_module.usual(make_context(), models[0])]).loop.graphs),
         "quantization": "int8" if details["weights"] == "int8" else "none",
         "offload": engine.turns.offloaded,
         "kernel": engine.lm.head.kernel.name,
