@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from realtts.accel.decoder import Precision
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.contract.stages import StageLog
 from realtts_qwen3.engine import Engine, Job, growing
 from realtts_qwen3.utterance import Utterance
@@ -24,7 +24,7 @@ def engine(weights_of):
     precision = Precision.of("fp32", torch.device("cpu"))
     return Engine(
         weights_of("0.6b-custom-voice"), device="cpu", precision=precision, dtype=torch.float32, backend=None,
-        turns=Turns(),
+        turns=DeviceSharing(),
     )  # fmt: skip
 
 

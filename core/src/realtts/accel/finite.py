@@ -74,7 +74,7 @@ def blaming(file: str, *, exact: bool) -> Iterator[None]:
 
     Args:
         file: Name of the file with the weights.
-        exact: Whether nothing but the weights can be the reason: `realtts.accel.rungs.is_exact`.
+        exact: Whether nothing but the weights can be the reason: `realtts.accel.decoder.rungs.is_exact`.
 
     Raises:
         CheckpointCorrupt: In place of `NotFinite`, where it is exact.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, WorkerDied, closest
-from realtts.kit.retries import told, wrong_length
+from realtts.kit.retries import retry_warning, wrong_length
 from realtts.ladder.rung import StageError
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class Speaker:
         self._refuse_nothing(row)
         fault = self._wrong_length(row)
         if fault and self._ladder.settings.retry_runaway and row.reseed():
-            row.warnings.append(told(row.request.text, fault))
+            row.warnings.append(retry_warning(row.request.text, fault))
             return
         row.done = True
         self._warn_of_length(row)

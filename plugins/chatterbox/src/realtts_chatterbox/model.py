@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.offload.sharing import Turns
-from realtts.accel.rungs import attention_beside, attention_of
+from realtts.accel.decoder.rungs import attention_beside, attention_of
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts_chatterbox.building import encoders_of
@@ -55,7 +55,7 @@ class OptimizedModel:
     encoders: Encoders | None = None
     engine: Engine | None = None
     codec: Codec | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceSharing = field(default_factory=DeviceSharing)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, Conditionals]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, Loops, Prompt, look_of
+from realtts.accel.decoder import DecodeLoop, LoopPool, Prompt, sync_interval
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.turbo import Turbo
@@ -64,7 +64,7 @@ class T3:
             else Llama(state, multilingual=kind == "multilingual", device=self._device, precision=precision)
         )
         self.decoder = self._body.decoder
-        self._loops: Loops[tuple[int, bool], _Loop] = Loops(graphed=backend is not None)
+        self._loops: LoopPool[tuple[int, bool], _Loop] = LoopPool(graphed=backend is not None)
 
     def cost(self, loop: DecodeLoop) -> tuple[int, int]:
         """Operations and bytes of the loop's next step."""
@@ -162,7 +162,7 @@ class T3:
             row_state=drawing.row_state,
             taps=drawing.taps,
             backend=self._backend,
-            check_every=look_of(self._device),
+            check_every=sync_interval(self._device),
         )
         return _Loop(loop, drawing, forced)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.accel.weights.state_reader import below
 from realtts.contract.hooks import hookimpl
@@ -53,7 +53,7 @@ class Optimized:
         watermarker = Watermarker()
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        return OptimizedModel(weights, voices, watermarker, turns=turns_of(context))
+        return OptimizedModel(weights, voices, watermarker, turns=device_sharing(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
@@ -111,4 +111,4 @@ class Optimized:
     def unload(self, context: Context, model: OptimizedModel) -> None:
         """Let go of the weights, whoever still holds the model."""
         model.engine = model.codec = model.encoders = model.watermarker = None
-        model.turns = Turns()
+        model.turns = DeviceSharing()

@@ -16,7 +16,15 @@ from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing
-from realtts.kit.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
+from realtts.kit.reading import (
+    NOTE,
+    by_any_name,
+    check_supported,
+    configuration_of,
+    mismatch,
+    noted_configuration,
+    reading_entries,
+)
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -148,7 +156,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     if checkpoint is not None and checkpoint.path is not None:
         return _local(checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
-    ours = known(checkpoint, CONFIGURATIONS)
+    ours = configuration_of(checkpoint, CONFIGURATIONS)
     configuration = ours or _looked_up(checkpoint, report)
     files = checkpoints.fetch(checkpoint, files_of(ours), report=report)
     model = files.first(*(USUAL if ours is None else ours.weights))
@@ -217,7 +225,7 @@ def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configu
     """What all that says something about the configuration agrees on: files beside the weights, and names of places."""
     said: dict[str, Configuration] = {}
     if NOTE in files:
-        said[NOTE] = noted(files[NOTE], CONFIGURATIONS)
+        said[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
@@ -281,8 +289,8 @@ def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabul
 
 def _check_vocoder(path: Path) -> None:
     """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
-    with understood(f"file {path.name!r}"):
+    with reading_entries(f"file {path.name!r}"):
         content = _read_yaml(path)
         for part, ours in _VOCODER.items():
             given = content[part].get("init_args") or {}
-            supported({**_DEFAULTS, **given, "class_path": content[part]["class_path"]}, ours)
+            check_supported({**_DEFAULTS, **given, "class_path": content[part]["class_path"]}, ours)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, is_exact, why_no_graphs
 from realtts.accel.finite import check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, is_exact, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts_f5.constants import HOP, MELS, RATE
@@ -58,7 +58,7 @@ class Optimized:
         """Read what is small; the weights are read when they are converted, so that they never lie in memory twice."""
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        return OptimizedModel(weights, voices, turns=turns_of(context))
+        return OptimizedModel(weights, voices, turns=device_sharing(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
@@ -107,4 +107,4 @@ class Optimized:
         if model.graphs is not None:
             model.graphs.clear()
         model.network = model.vocoder = model.graphs = None
-        model.turns = Turns()
+        model.turns = DeviceSharing()

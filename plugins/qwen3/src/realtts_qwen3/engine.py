@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import counted, look_of
+from realtts.accel.decoder import counted, sync_interval
+from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import decoder_details
 from realtts.contract import timing
 from realtts_qwen3.codec import CodecDecoder, CodecState
 from realtts_qwen3.constants import RATE
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts.accel.offload.sharing import Turns
+    from realtts.accel.offload.sharing import DeviceSharing
     from realtts.contract.context import Context
     from realtts.contract.stages import Work
     from realtts.contract.types import FinishReason
@@ -115,7 +115,7 @@ class Engine:
         precision: Precision,
         dtype: torch.dtype,
         backend: GraphBackend | None,
-        turns: Turns,
+        turns: DeviceSharing,
     ) -> None:
         self.turns = turns
         self.talker = Talker.from_state_dict(
@@ -126,7 +126,7 @@ class Engine:
             weights.codec.decoder, weights.states.decoder, device=device, dtype=dtype, backend=backend
         )
         turns.add("codec", self.decoder)
-        self._look = look_of(device, LOOK)
+        self._look = sync_interval(device, LOOK)
         self._graphs = backend is not None
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import Loops, look_of
+from realtts.accel.decoder import LoopPool, sync_interval
 from realtts.accel.sampling import SamplingRecipe
 from realtts_qwen3.assembly import read_parts
 from realtts_qwen3.frames import FrameLoop, Frames
@@ -72,7 +72,7 @@ class Talker:
         self._codes = parts.predictor.embedding
         self._head = parts.decoder.pack(parts.head)
         self._backend = backend
-        self._loops: Loops[int, FrameLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._loops: LoopPool[int, FrameLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
             vocabulary=vocabulary,
@@ -130,7 +130,7 @@ class Talker:
         own = self._loop(len(utterances), need)
         idle = own.loop.streams - len(utterances)
         rows = [*utterances, *[silent(utterances[0])] * idle]
-        own.loop.check_every = check_every or look_of(self.decoder.device, LOOK)
+        own.loop.check_every = check_every or sync_interval(self.decoder.device, LOOK)
         own.begin([*layouts, *[layouts[0]] * idle], self.prompts.pad, rows)
         return own
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Loops, look_of
+from realtts.accel.decoder import Decoder, DecoderConfig, LoopPool, sync_interval
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import check_shapes
 from realtts_vieneu.batch import Batch
@@ -66,7 +66,7 @@ class SpeechLM:
 
     def __init__(self, network: Network, *, backend: GraphBackend | None = None) -> None:
         self._network, self._backend = network, backend
-        self._loops: Loops[int, TokenLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._loops: LoopPool[int, TokenLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
 
     @classmethod
     def from_state_dict(
@@ -137,7 +137,7 @@ class SpeechLM:
         need = max(map(copied, utterances)) + max(rests) + max(u.most for u in utterances)
         own = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
         idle = own.loop.streams - len(utterances)
-        own.loop.check_every = check_every or look_of(self.decoder.device)
+        own.loop.check_every = check_every or sync_interval(self.decoder.device)
         own.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
         return Batch(own, len(utterances), self.release)
 

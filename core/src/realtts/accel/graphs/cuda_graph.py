@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts.errors import CaptureFailed, RealTTSError
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class GraphRunner:
         self._generators = list(generators)
         self._backend: GraphBackend = backend if backend is not None else CudaGraphs()
         self._warm_ups = warm_ups
-        self._graphs: Latest[Hashable, Callable[[], None]] = Latest(limit)
+        self._graphs: LRUCache[Hashable, Callable[[], None]] = LRUCache(limit)
         self.captures = 0
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
@@ -252,7 +252,7 @@ class GraphedShapes:
 
     def __init__(self, function: Callable[..., Any], backend: GraphBackend, *, limit: int = 32) -> None:
         self._function, self._backend = function, backend
-        self._graphs: Latest[Hashable, GraphedCallable] = Latest(limit)
+        self._graphs: LRUCache[Hashable, GraphedCallable] = LRUCache(limit)
 
     def __call__(self, **inputs: Tensor) -> Any:
         """Replay on new inputs. The result is valid until the next replay of any graph of the backend.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.kernels.autotune import measured
-from realtts.accel.kernels.kernels import Kernel, kernels_for
+from realtts.accel.kernels.autotune import autotune
+from realtts.accel.kernels.matmul import Kernel, kernels_for
 from realtts.accel.kernels.rounding import SWITCH
 from realtts.errors import QuantizationUnavailable
 
@@ -60,7 +60,7 @@ def choose_kernel(
     sample, numbers = _sample(weights), sorted(set(rows))
     named = {candidate.name: candidate for candidate in found}
     question = {"kernel of": precision, "weights": [list(weight.shape) for weight in sample], "rows": numbers}
-    return named[measured(question, list(named), lambda: _fastest(found, sample, numbers).name, device)]
+    return named[autotune(question, list(named), lambda: _fastest(found, sample, numbers).name, device)]
 
 
 def _sample(weights: Sequence[Tensor]) -> list[Tensor]:

@@ -14,7 +14,7 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["entangled", "give_memory", "held_tensors", "host_copy", "weights_of"]
+__all__ = ["entangled", "give_memory", "walk_tensors", "host_copy", "weights_of"]
 
 _LEAVES = (
     str, bytes, int, float, complex, type, types.ModuleType, torch.device, torch.dtype, torch.Generator,
@@ -22,7 +22,7 @@ _LEAVES = (
 )  # fmt: skip
 
 
-def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
+def walk_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
     """Each tensor on a device that an object refers to, however deep, once, with a name that leads to it.
 
     Attributes, slots, dictionaries, lists, tuples, sets, modules, closures and partial functions are followed. Not
@@ -55,14 +55,14 @@ def weights_of(thing: object, device: torch.device) -> Iterator[tuple[str, torch
     """Each weight once, however many names it has, and whether it is a buffer.
 
     Args:
-        thing: A module, whose parameters and buffers may lie anywhere, or an object as `held_tensors` takes it.
+        thing: A module, whose parameters and buffers may lie anywhere, or an object as `walk_tensors` takes it.
         device: For the latter.
     """
     if isinstance(thing, nn.Module):
         yield from ((name, tensor, False) for name, tensor in thing.named_parameters())
         yield from ((name, tensor, True) for name, tensor in thing.named_buffers())
     else:
-        yield from ((name, tensor, False) for name, tensor in held_tensors(thing, device))
+        yield from ((name, tensor, False) for name, tensor in walk_tensors(thing, device))
 
 
 def entangled(weights: Iterable[tuple[str, torch.Tensor]]) -> str | None:

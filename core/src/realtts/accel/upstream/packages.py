@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.upstream.torchaudio_import import usable_torchaudio
-from realtts.accel.upstream.upstream import quiet
 from realtts.errors import MissingExtra
 
 if TYPE_CHECKING:
