@@ -39,7 +39,7 @@ _CAPTURE_LOCK = threading.RLock()
 
 
 def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) -> int:
-    """The size to which one is padded, so that few graphs serve all sizes.
+    """Return the size to pad to, so that few graphs serve all sizes.
 
     Args:
         size: At least 0.
