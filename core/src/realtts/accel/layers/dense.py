@@ -52,7 +52,7 @@ def causal_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def wide(weight: Tensor) -> Tensor:
-    """Convert a kernel of Conv1d, (out, in, kernel), to what `causal_conv` takes: (out, in, 1, kernel), channels last."""
+    """Convert a kernel of Conv1d, (out, in, kernel), for `causal_conv`: (out, in, 1, kernel), channels last."""
     return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 

@@ -114,7 +114,7 @@ class AdvancedTTSOptimizer:
         return self._voices.get(audio_path, embedding_fn, model_name)
 
     def get_buffer(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """Lend a buffer with undefined contents, on the device of the model optimized last, else on CUDA if available."""
+        """Lend a buffer with undefined contents, on the last optimized model's device, else on CUDA if there is one."""
         if self._models:
             device = device_of(next(reversed(self._models.values())).base)
         else:

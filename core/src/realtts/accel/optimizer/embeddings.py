@@ -74,6 +74,6 @@ def _name_of(function: Callable[..., Any]) -> str | None:
 
 
 def _identity_of(function: Callable[..., Any]) -> str:
-    """Return a key that holds while the object lives; that of a method, a new object at each access, is its instance's."""
+    """Return a key for an object while it lives; a method is a new object at each access, so it gets its instance's."""
     parts = (function.__self__, function.__func__) if isinstance(function, MethodType) else (function,)
     return "#".join(str(id(part)) for part in parts)

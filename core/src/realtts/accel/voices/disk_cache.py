@@ -122,7 +122,7 @@ class DiskVoiceCache:
                 path.unlink(missing_ok=True)
 
     def stats(self) -> dict[str, int]:
-        """Return the counts of both layers; the disk's are ``disk_hits``, ``_misses``, ``_evictions`` and ``_discarded``."""
+        """Return the memory's counts, and ``disk_hits``, ``disk_misses``, ``disk_evictions`` and ``disk_discarded``."""
         return {**self.memory.stats(), **self._counters()}
 
     def path_of(self, key: str) -> Path:
