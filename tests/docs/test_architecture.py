@@ -19,6 +19,8 @@ PACKAGE = Path(realtts.__file__).parent
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
 PAGE = (EXPLANATION / "architecture.md").read_text(encoding="utf-8")
 HOUSE = (EXPLANATION / "house.md").read_text(encoding="utf-8")
+ASIDE = {"__init__", "report", "reset"}
+"""Functions that put things in place, send events or start counters: a request does not pass a module by them."""
 
 
 def section(text, heading):
@@ -46,8 +48,7 @@ def entered():
 
         def note(frame, event, _):
             code = frame.f_code
-            # A constructor only puts things in place, and a generator's first step comes when it is iterated.
-            if event == "call" and code.co_name != "__init__" and code.co_filename.startswith(str(PACKAGE)):
+            if event == "call" and code.co_name not in ASIDE and code.co_filename.startswith(str(PACKAGE)):
                 order.setdefault(Path(code.co_filename))
 
         threading.setprofile(note)
