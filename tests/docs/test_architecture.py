@@ -19,7 +19,7 @@ PACKAGE = Path(realtts.__file__).parent
 EXPLANATION = Path(__file__).parents[2] / "docs" / "explanation"
 PAGE = (EXPLANATION / "architecture.md").read_text(encoding="utf-8")
 HOUSE = (EXPLANATION / "house.md").read_text(encoding="utf-8")
-ASIDE = {"__init__", "report", "reset"}
+ASIDE = {"__init__", "__post_init__", "report", "reset"}
 """Functions that put things in place, send events or start counters: a request does not pass a module by them."""
 
 
