@@ -15,10 +15,10 @@ from realtts.accel.upstream import fill
 from realtts.errors import CheckpointMismatch
 from realtts.stages import Cancelled
 from realtts_f5.building import empty_model
-from realtts_f5.network import Network
+from realtts_f5.network import Item, Network
 from realtts_f5.schedule import times
 from realtts_f5.sizes import COMPUTED, Architecture
-from realtts_f5.solver import Item, solve, total_frames
+from realtts_f5.solver import solve, total_frames
 
 CPU = torch.device("cpu")
 SYMBOLS = 60
@@ -41,6 +41,14 @@ def random_state(architecture):
         middle = 1.0 if name.endswith((".g", ".norm.weight")) else 0.0
         state[name] = middle + scale * torch.randn(tensor.shape, generator=drawn)
     return state
+
+
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, fused=False, compiler=None, who="checkpoint"):
+    """The optimized variant's network after all its stages."""
+    network = Network(architecture, state, device=device, fused=fused, who=who)
+    network.convert(state, dtype)
+    network.pack(compiler)
+    return network
 
 
 def upstream_of(architecture, state):
@@ -79,9 +87,7 @@ def networks(request):
     """Upstream's model and ours with the same weights."""
     architecture = TINY[request.param]
     state = random_state(architecture)
-    return upstream_of(architecture, state), Network.from_state_dict(
-        architecture, state, device=CPU, dtype=torch.float32
-    )
+    return upstream_of(architecture, state), network_of(architecture, state)
 
 
 @pytest.mark.parametrize("spoken", SPOKEN)
@@ -122,7 +128,7 @@ def test_batches_of_different_lengths_equal_singles(networks):
 def test_half_precision_stays_near(networks):
     """In bfloat16 the spectrogram of 16 steps is within 6 % of float32's, as a mean over frames and bands."""
     upstream, ours = networks
-    half = Network.from_state_dict(ours.architecture, random_state(ours.architecture), device=CPU, dtype=torch.bfloat16)
+    half = network_of(ours.architecture, random_state(ours.architecture), dtype=torch.bfloat16)
     item = item_of(*SPOKEN[3])
     (found,) = solve(half, [item], times=times(16, -1.0), guidance=2.0)
     expected = upstream_mel(upstream, item, 16, -1.0, 2.0)
@@ -135,14 +141,8 @@ def test_half_precision_stays_near(networks):
 def test_torchs_attention_gives_the_same(networks):
     """The switch ``fused`` and the operators for torch.compile change the way, not the result."""
     _, ours = networks
-    other = Network.from_state_dict(
-        ours.architecture,
-        random_state(ours.architecture),
-        device=CPU,
-        dtype=torch.float32,
-        fused=True,
-        compiler=lambda function: function,
-    )
+    state = random_state(ours.architecture)
+    other = network_of(ours.architecture, state, fused=True, compiler=lambda function: function)
     item = item_of(*SPOKEN[1])
     (found,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
     torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
@@ -186,7 +186,7 @@ def test_weights_of_another_configuration_are_refused(name):
     state = random_state(architecture)
 
     def made(architecture, state):
-        return Network.from_state_dict(architecture, state, device=CPU, dtype=torch.float32, who="model.pt")
+        return network_of(architecture, state, who="model.pt")
 
     assert made(architecture, state).vocabulary == SYMBOLS
     deeper, shallower = (replace(architecture, depth=architecture.depth + more) for more in (2, -2))

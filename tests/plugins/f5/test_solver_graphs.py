@@ -13,10 +13,10 @@ from realtts.accel.compile import compiled
 from realtts.testing.recording import RecordingGraphs
 from realtts_f5.building import empty_model
 from realtts_f5.layout import bucket_of, packed
-from realtts_f5.network import Network
+from realtts_f5.network import Item, Network
 from realtts_f5.schedule import times
 from realtts_f5.sizes import Architecture
-from realtts_f5.solver import Item, solve
+from realtts_f5.solver import solve
 from realtts_f5.solver_graphs import Graphs
 
 CPU = torch.device("cpu")
@@ -37,11 +37,19 @@ def state_of(architecture):
     }
 
 
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler=None):
+    """The optimized variant's network after all its stages."""
+    network = Network(architecture, state, device=device)
+    network.convert(state, dtype)
+    network.pack(compiler)
+    return network
+
+
 @pytest.fixture(scope="module", params=list(TINY))
 def network(request):
     """Small, one of each kind."""
     architecture = TINY[request.param]
-    return Network.from_state_dict(architecture, state_of(architecture), device=CPU, dtype=torch.float32)
+    return network_of(architecture, state_of(architecture))
 
 
 def item_of(frames, seed=0):
@@ -94,7 +102,7 @@ def test_any_number_of_chunks_is_captured_for_powers_of_two(network):
 def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
     """Every padded length keeps its graph, alone and in pairs as they come."""
     shape = Architecture("dit", 64, 1, 1, 1, 32, 0, text_mask_padding=True)
-    small = Network.from_state_dict(shape, state_of(shape), device=CPU, dtype=torch.float32)
+    small = network_of(shape, state_of(shape))
     graphs = Graphs(small, backend=RecordingGraphs())
     lengths = [round(300 + 2500 * step / 29) for step in range(30)]
     for _ in range(2):
@@ -147,9 +155,7 @@ def test_compiled_blocks_are_compiled_once(network):
         made.append(compiled(function, backend="eager", fullgraph=True))
         return made[-1]
 
-    other = Network.from_state_dict(
-        network.architecture, state_of(network.architecture), device=CPU, dtype=torch.float32, compiler=compiler
-    )
+    other = network_of(network.architecture, state_of(network.architecture), compiler=compiler)
     for index, frames in enumerate(range(30, 180, 5)):
         items = [item_of(frames), item_of(frames + 9)]
         schedule = times(1, None)
@@ -170,9 +176,7 @@ def test_compiled_blocks_are_compiled_once(network):
 def test_real_graphs_give_the_same(name):
     """CUDA graphs over padded chunks against the CPU's packed ones, in float32."""
     state, device = state_of(TINY[name]), torch.device("cuda")
-    on_cpu, on_gpu = (
-        Network.from_state_dict(TINY[name], state, device=place, dtype=torch.float32) for place in (CPU, device)
-    )
+    on_cpu, on_gpu = (network_of(TINY[name], state, device=place) for place in (CPU, device))
     graphs, items = Graphs(on_gpu), [item_of(70), item_of(33)]
     expected = solve(on_cpu, items, times=times(7, -1.0), guidance=2.0)
     for used in (graphs, None, graphs):

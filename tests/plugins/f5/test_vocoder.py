@@ -38,7 +38,7 @@ def upstream():
 @pytest.fixture
 def vocoder(upstream):
     """Ours with the same weights."""
-    return Vocoder.from_state_dict(upstream.state_dict(), CPU)
+    return Vocoder(upstream.state_dict(), CPU)
 
 
 def mel_of(frames, seed=0):
@@ -71,15 +71,15 @@ def test_weights_of_another_vocoder_are_refused(upstream):
     """By the tensor's name; the window, which follows from its size, may be missing."""
     state = dict(upstream.state_dict())
     mel = mel_of(9)
-    expected = Vocoder.from_state_dict(state, CPU).samples(mel)
+    expected = Vocoder(state, CPU).samples(mel)
     without = {name: tensor for name, tensor in state.items() if name != "head.istft.window"}
-    assert torch.equal(Vocoder.from_state_dict(without, CPU).samples(mel), expected)
+    assert torch.equal(Vocoder(without, CPU).samples(mel), expected)
     with pytest.raises(CheckpointMismatch, match=r"voc\.bin: the tensor head\.out\.bias is missing"):
-        Vocoder.from_state_dict({n: t for n, t in state.items() if n != "head.out.bias"}, CPU, "voc.bin")
+        Vocoder({n: t for n, t in state.items() if n != "head.out.bias"}, CPU, "voc.bin")
     with pytest.raises(CheckpointMismatch, match="has the shape"):
-        Vocoder.from_state_dict({**state, "head.out.weight": torch.zeros(10, 64)}, CPU)
+        Vocoder({**state, "head.out.weight": torch.zeros(10, 64)}, CPU)
     with pytest.raises(CheckpointMismatch, match="unexpected"):
-        Vocoder.from_state_dict({**state, "backbone.norm.scale.weight": torch.zeros(4, 64)}, CPU)
+        Vocoder({**state, "backbone.norm.scale.weight": torch.zeros(4, 64)}, CPU)
 
 
 @pytest.mark.parametrize("count", [600, 24_000, 70_001])
