@@ -13,10 +13,10 @@ pytest.importorskip("f5_tts")
 import torch
 from torch.nn import functional
 
-from realtts.accel import onednn
 from realtts.accel.compile import compiled
-from realtts.accel.held import held_tensors
-from realtts.accel.tensorfile import Tensors
+from realtts.accel.kernels import onednn
+from realtts.accel.offload.tensors import held_tensors
+from realtts.accel.weights.tensorfile import Tensors
 from realtts.bench import subject as subject_module
 from realtts.bench.subject import Subject
 from realtts.testing.device import HostDevice

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import CudaGraphs, GraphRunner, rounded_up
-from realtts.accel.latest import Latest
+from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner, rounded_up
+from realtts.accel.graphs.lru import Latest
 from realtts_f5.constants import MELS
 from realtts_f5.euler import advance
 from realtts_f5.layout import bucket_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_f5.network import Network
 
 __all__ = ["USUAL_FRAMES", "Graphs", "Run"]
