@@ -1,4 +1,4 @@
-"""The conformance suite on both variants."""
+"""The conformance suite on both variants: by default short and without guidance, with `full` as it comes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,13 @@ class TestPlain(ProviderConformance):
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
-        """Few steps: it is not the sound that is judged; and in a stream the chunks of the whole."""
-        return {"nfe_step": 4, "short_first_chunk": False}
+        """Few steps of one row: it is not the sound that is judged; and in a stream the chunks of the whole."""
+        return {"nfe_step": 4, "cfg_strength": 0.0, "short_first_chunk": False}
+
+    @pytest.fixture
+    def long_text(self) -> str:
+        """Eight short sentences: two chunks."""
+        return " ".join(f"Here comes sentence number {n}." for n in range(1, 9))
 
 
 class TestOptimized(OptimizedConformance, TestPlain):
@@ -52,3 +57,24 @@ class TestOptimized(OptimizedConformance, TestPlain):
     def encoder(self) -> str:
         """What cuts its silences off."""
         return "realtts_f5.voices.clipped"
+
+
+class Guided(ProviderConformance):
+    """The suite's long text, in more chunks, and guidance as it is by default."""
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Few steps, and in a stream the chunks of the whole."""
+        return {"nfe_step": 4, "short_first_chunk": False}
+
+    long_text = ProviderConformance.long_text
+
+
+@pytest.mark.full
+class TestPlainGuided(Guided, TestPlain):
+    """Both rows of every step."""
+
+
+@pytest.mark.full
+class TestOptimizedGuided(Guided, TestOptimized):
+    """Both rows of every step."""

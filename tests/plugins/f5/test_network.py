@@ -101,10 +101,14 @@ def test_one_chunk_is_upstreams(networks, spoken):
     torch.testing.assert_close(found, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
 
 
+MORE = [(5, -1.0), (6, 0.5), (12, None), (16, -1.0), (32, -1.0)]
+"""Schedules, whose times `test_schedule` compares exactly."""
+
+
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
 @pytest.mark.parametrize(
     ("steps", "sway"),
-    [(1, None), (5, -1.0), (6, 0.5), (7, None), (8, -1.0), (10, 0.5), (12, None), (16, -1.0), (32, -1.0)],
+    [(1, None), (7, None), (8, -1.0), (10, 0.5), *(pytest.param(*each, marks=pytest.mark.full) for each in MORE)],
 )
 def test_schedules_and_guidance_are_upstreams(networks, steps, sway, guidance):
     """Whatever the steps, with tables and without, swayed either way or not at all."""

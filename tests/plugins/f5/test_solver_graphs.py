@@ -45,7 +45,7 @@ def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler
     return network
 
 
-@pytest.fixture(scope="module", params=list(TINY))
+@pytest.fixture(scope="module", params=["v1", pytest.param("v0", marks=pytest.mark.full), "e2"])
 def network(request):
     """Small, one of each kind."""
     architecture = TINY[request.param]
@@ -79,10 +79,10 @@ def test_padded_chunks_are_as_good_as_packed_ones(network, lengths):
 
 
 def test_captures_are_few(network):
-    """Thirty lengths need as many captures as they have buckets, and another schedule or guidance none."""
+    """Fifteen lengths need as many captures as they have buckets, and another schedule or guidance none."""
     backend = RecordingGraphs()
     graphs = Graphs(network, backend=backend)
-    lengths = range(30, 330, 10)
+    lengths = range(30, 330, 20)
     for frames in lengths:
         solve(network, [item_of(frames)], times=times(1, None), guidance=2.0, graphs=graphs)
     assert graphs.captures == backend.captures == len({bucket_of(frames) for frames in lengths}) == 5
@@ -99,6 +99,7 @@ def test_any_number_of_chunks_is_captured_for_powers_of_two(network):
     assert graphs.captures == 4
 
 
+@pytest.mark.full
 def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
     """Every padded length keeps its graph, alone and in pairs as they come."""
     shape = Architecture("dit", 64, 1, 1, 1, 32, 0, text_mask_padding=True)
@@ -113,7 +114,6 @@ def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
             solve(small, pair, times=times(1, None), guidance=0.0, graphs=graphs)
     shapes = {bucket_of(frames) for frames in lengths}
     assert graphs.captures == len(shapes) + len({bucket_of(frames) for frames in lengths[:8]})
-    assert len({bucket_of(frames) for frames in range(1, 2814)}) == 23
 
 
 def test_shapes_beyond_the_limit_are_dropped(network):
@@ -134,6 +134,7 @@ def test_buckets_waste_little():
     assert all(bucket - frames <= most[frames - 1] for frames, bucket in enumerate(buckets, 1))
     assert all(bucket >= frames for frames, bucket in enumerate(buckets, 1))
     assert len(set(buckets)) < 48
+    assert len(set(buckets[:2813])) == 23  # up to half a minute: each keeps its graph
     assert all(bucket % 64 == 0 for bucket in buckets)
 
 
@@ -156,7 +157,7 @@ def test_compiled_blocks_are_compiled_once(network):
         return made[-1]
 
     other = network_of(network.architecture, state_of(network.architecture), compiler=compiler)
-    for index, frames in enumerate(range(30, 180, 5)):
+    for index, frames in enumerate(range(30, 180, 25)):
         items = [item_of(frames), item_of(frames + 9)]
         schedule = times(1, None)
         for one, expected in zip(
