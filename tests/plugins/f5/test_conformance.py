@@ -9,7 +9,7 @@ import pytest
 
 from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
-from realtts_f5 import spec as own
+from realtts_f5 import spec as f5
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ class TestPlain(ProviderConformance):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant."""
-        return replace(own, optimized=None)
+        return replace(f5, optimized=None)
 
     @pytest.fixture
     def model(self, folders: Callable[[str], Path]) -> Path:
@@ -51,7 +51,7 @@ class TestOptimized(OptimizedConformance, TestPlain):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own."""
-        return own
+        return f5
 
     @pytest.fixture
     def encoder(self) -> str:

@@ -55,9 +55,9 @@ def upstreams(upstream_infer, monkeypatch, recording):
         seen = []
 
         class Network:
-            def sample(self, **given):
-                seen.append((given["text"][0], given["duration"], given["cond"]))
-                return torch.zeros(1, given["duration"] + 400, 100), None
+            def sample(self, **inputs):
+                seen.append((inputs["text"][0], inputs["duration"], inputs["cond"]))
+                return torch.zeros(1, inputs["duration"] + 400, 100), None
 
         vocoder = SimpleNamespace(decode=lambda mel: torch.zeros(1, mel.shape[-1]))
         path = tmp_path / "voice.wav"
@@ -84,8 +84,8 @@ class _Entered:
         return None
 
 
-def _at_once(function, *given):
-    value = function(*given)
+def _at_once(function, *arguments):
+    value = function(*arguments)
     return SimpleNamespace(result=lambda: value)
 
 
@@ -145,8 +145,8 @@ def test_quality_says_what_it_sets(recording, quality, steps) -> None:
     ask = ask_of(recording, "Hello there.", quality=quality)
     assert ask.steps == steps
     assert [f"{steps} solver steps" in warning for warning in ask.warnings] == [True] * (quality != "full")
-    given = ask_of(recording, "Hello there.", quality=quality, nfe_step=10)
-    assert (given.steps, given.warnings) == (10, ())
+    explicit = ask_of(recording, "Hello there.", quality=quality, nfe_step=10)
+    assert (explicit.steps, explicit.warnings) == (10, ())
 
 
 def test_forced_frames_are_obeyed(recording) -> None:

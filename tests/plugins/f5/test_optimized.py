@@ -149,8 +149,8 @@ def test_weights_that_are_nan_are_told(copied, say):
 def test_a_cancelled_whole_keeps_its_beginning(folders):
     """Whenever it is cancelled: what was finished of the text's beginning comes, in order, or nothing."""
     workload = Workload((Text(LONG * 2),), options={"nfe_step": 4, "cfg_strength": 0.0})
-    given = {"model": folders("f5-v1-base"), "device": "cpu", "threads": 1, **EXACT, **SHORT}
-    with Subject(spec, given) as subject:
+    settings = {"model": folders("f5-v1-base"), "device": "cpu", "threads": 1, **EXACT, **SHORT}
+    with Subject(spec, settings) as subject:
 
         def speak(context, model, request, patience):
             questions = []

@@ -139,11 +139,11 @@ def test_text_of_a_failed_request_is_not_said_again(loaded, recording, name) -> 
     model = loaded(name)
     ask = ask_of(model, recording, nfe_step=4)
     expected = model.networks.mel(ask, ask.chunks[0], never)
-    asked = []
+    questions = []
     other = ask_of(model, recording, "Something else entirely, and longer.", nfe_step=4)
     with pytest.raises(Cancelled):
-        model.networks.mel(other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
-    assert len(asked) == 3
+        model.networks.mel(other, other.chunks[0], lambda: questions.append(1) or len(questions) > 2)
+    assert len(questions) == 3
     assert torch.equal(model.networks.mel(ask, ask.chunks[0], never), expected)
 
 

@@ -63,8 +63,8 @@ def assert_same(network, graphs, items, *, steps=5, sway=-1.0, guidance=2.0):
     """What graphs give, compared with packed chunks."""
     schedule = times(steps, sway)
     expected = solve(network, items, times=schedule, guidance=guidance)
-    found = solve(network, items, times=schedule, guidance=guidance, graphs=graphs)
-    for one, other in zip(found, expected, strict=True):
+    mels = solve(network, items, times=schedule, guidance=guidance, graphs=graphs)
+    for one, other in zip(mels, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
@@ -181,8 +181,8 @@ def test_real_graphs_give_the_same(name):
     graphs, items = Graphs(on_gpu), [item_of(70), item_of(33)]
     expected = solve(on_cpu, items, times=times(7, -1.0), guidance=2.0)
     for used in (graphs, None, graphs):
-        found = solve(on_gpu, items, times=times(7, -1.0), guidance=2.0, graphs=used)
-        for one, other in zip(found, expected, strict=True):
+        mels = solve(on_gpu, items, times=times(7, -1.0), guidance=2.0, graphs=used)
+        for one, other in zip(mels, expected, strict=True):
             assert one.device.type == "cuda"
             torch.testing.assert_close(one.cpu(), other, atol=1e-3, rtol=1e-3)
     assert graphs.captures == 1

@@ -90,11 +90,11 @@ def both(request, loaded, folders, recording, tmp_path_factory):
     def expected(name):
         return upstream_of(model, prepare(context_of(), model.weights, requests[name]))
 
-    given = {
+    settings = {
         "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,
         "data_dir": str(tmp_path_factory.mktemp("data")),
     }  # fmt: skip
-    with Subject(spec, given) as subject:
+    with Subject(spec, settings) as subject:
 
         def apply(function):
             return subject.load().apply(lambda context, model, _: function(context, model), requests["en-short"])

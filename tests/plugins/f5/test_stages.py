@@ -38,7 +38,7 @@ CAST = ("transformer_blocks.0.attn.", "transformer_blocks.0.ff.", "layers.0.", "
 def models(monkeypatch):
     """Every `OptimizedModel` that a `load` makes from now on."""
     made = []
-    keep = lambda *given, **named: made.append(OptimizedModel(*given, **named)) or made[-1]  # noqa: E731
+    keep = lambda *arguments, **named: made.append(OptimizedModel(*arguments, **named)) or made[-1]  # noqa: E731
     monkeypatch.setattr("realtts_f5.optimized.OptimizedModel", keep)
     return made
 
@@ -55,8 +55,8 @@ def bring_up(folders, models, monkeypatch):
                 seen[event.data["stage"]] = look(models[-1])
 
         monkeypatch.setattr(subject_module, "_unheard", hear)
-        given = {"model": folders(model), "device": "cpu", "threads": 1, "strict": True, **settings}
-        with Subject(spec, given) as subject:
+        arguments = {"model": folders(model), "device": "cpu", "threads": 1, "strict": True, **settings}
+        with Subject(spec, arguments) as subject:
             subject.load()
         return seen
 
@@ -178,7 +178,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
         turns = device.turns()
         monkeypatch.setattr("realtts_f5.optimized.turns_of", lambda _: turns)
     calls, torchs = [], functional.scaled_dot_product_attention
-    counted = lambda *given, **named: calls.append(1) or torchs(*given, **named)  # noqa: E731
+    counted = lambda *arguments, **named: calls.append(1) or torchs(*arguments, **named)  # noqa: E731
     monkeypatch.setattr(functional, "scaled_dot_product_attention", counted)
 
     tts = make(**settings)

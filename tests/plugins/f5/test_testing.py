@@ -55,11 +55,11 @@ def test_a_stream_is_verified_against_the_same_chunks(folders) -> None:
 def test_mel_of_the_first_chunk(folders, tokens) -> None:
     """Recording and speech in frames of 100 bands, as many as a benchmark forces."""
     workload = replace(SPOKEN, texts=SPOKEN.texts[:1], tokens=tokens)
-    given = {
+    settings = {
         "model": folders("f5-v1-base"), "device": "cpu", "threads": 1, "optimize": False,
         "force_tokens_per_char": workload.tokens_per_char,
     }  # fmt: skip
-    with Subject(PLAIN, given) as subject:
+    with Subject(PLAIN, settings) as subject:
         ask = subject.plan(workload.texts[0], workload)
         mel = subject.apply(find_tools(spec).teacher_forced, ask, None)
         samples = subject.whole([ask])[0].samples

@@ -50,10 +50,10 @@ def mel_of(frames, seed=0):
 def test_samples_are_upstreams(upstream, vocoder, frames):
     """Of any length."""
     mel = mel_of(frames)
-    found = vocoder.samples(mel)
-    assert found.dtype is torch.float32
-    assert found.shape == (HOP * (frames - 1),)
-    torch.testing.assert_close(found, upstream.decode(mel.T[None])[0], atol=1e-5, rtol=0)
+    output = vocoder.samples(mel)
+    assert output.dtype is torch.float32
+    assert output.shape == (HOP * (frames - 1),)
+    torch.testing.assert_close(output, upstream.decode(mel.T[None])[0], atol=1e-5, rtol=0)
 
 
 def test_samples_depend_on_few_frames(vocoder):
@@ -90,6 +90,6 @@ def test_the_spectrogram_is_upstreams(count):
     with quiet():
         extract = module("f5_tts.model.modules").get_vocos_mel_spectrogram
         for samples in (noise, tone, torch.zeros(count)):
-            found, expected = log_mel(samples), extract(samples[None])[0].T
-            assert found.shape == (1 + count // HOP, 100)
-            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+            output, expected = log_mel(samples), extract(samples[None])[0].T
+            assert output.shape == (1 + count // HOP, 100)
+            torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)

@@ -71,9 +71,9 @@ def test_clipping_is_upstreams(upstream_infer, tmp_path, case) -> None:
     with quiet():
         made, text = upstream_infer.preprocess_ref_audio_text(str(path), "Words", show_info=lambda *_: None)
     expected, expected_rate = soundfile.read(made, dtype="float32")
-    found, found_rate = clipped(samples, rate)
-    assert found_rate == expected_rate
-    assert np.array_equal(found, expected)
+    ours, our_rate = clipped(samples, rate)
+    assert our_rate == expected_rate
+    assert np.array_equal(ours, expected)
     assert text == "Words. "
 
 
@@ -88,19 +88,19 @@ def test_loudness_and_rate_are_upstreams(case) -> None:
     if rate != RATE:
         with quiet():
             wave = module("torchaudio.transforms").Resample(rate, RATE)(wave)
-    found = prepared(samples, rate, 0.1)
-    assert np.array_equal(found["samples"], wave[0].numpy())
-    assert found["gain"] == pytest.approx(min(1.0, float(rms) / 0.1))
-    assert (found["gain"] < 1) == (case != "loud")
+    recording = prepared(samples, rate, 0.1)
+    assert np.array_equal(recording["samples"], wave[0].numpy())
+    assert recording["gain"] == pytest.approx(min(1.0, float(rms) / 0.1))
+    assert (recording["gain"] < 1) == (case != "loud")
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [("Words", "Words.  "), ("Words.", "Words.  "), ("Words. ", "Words.  "), ("Words!", "Words!.  "), ("词。", "词。")],
 )
-def test_text_ends_as_upstreams(given, expected) -> None:
+def test_text_ends_as_upstreams(text, expected) -> None:
     """With the full stop and the spaces that lengths are reckoned with."""
-    assert ended(given) == expected
+    assert ended(text) == expected
 
 
 def test_kept_by_content() -> None:
@@ -140,9 +140,9 @@ def test_words_are_needed() -> None:
 def test_examples_of_upstream_are_voices() -> None:
     """Each has words of its own; no voice means the first of them; another name is refused."""
     names = [voice.id for voice in listed()]
-    found = [reference_of(context_of().voice_cache, *request_of(name)) for name in (None, *names)]
-    assert found[0].text == found[1].text == "Some call me nature, others call me mother nature.  "
-    assert found[2].text.endswith("真人。")
-    assert all(reference.seconds > 3 for reference in found)
+    references = [reference_of(context_of().voice_cache, *request_of(name)) for name in (None, *names)]
+    assert references[0].text == references[1].text == "Some call me nature, others call me mother nature.  "
+    assert references[2].text.endswith("真人。")
+    assert all(reference.seconds > 3 for reference in references)
     with pytest.raises(VoiceNotFound):
         reference_of(context_of().voice_cache, *request_of("nobody"))
