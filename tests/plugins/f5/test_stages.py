@@ -188,7 +188,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     blocks = {
         tensor.dtype
         for name, tensor in held_tensors(model.network, "cpu")
-        if "_blocks.0" in name and "_backbone" in name
+        if name.startswith("_backbone._blocks[0]")
     }
     assert status["variant"] == "optimized"
     assert blocks == {getattr(torch, details["dtype"])}
