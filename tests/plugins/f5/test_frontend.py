@@ -10,7 +10,7 @@ import pytest
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.durations import MOST_FRAMES
 from realtts_f5.frontend import prepare
@@ -32,16 +32,9 @@ def ask_of(
     **options,
 ):
     """A request, prepared with upstream's vocabulary."""
-    context = SimpleNamespace(voice_cache=VoiceCache(), forced_tokens=lambda _: forced)
-    request = SimpleNamespace(
-        text=text,
-        voice=Voice(*recording, words),
-        language=None,
-        seed=5,
-        speed=speed,
-        options=F5Options(**options),
-        streaming=streaming,
-    )
+    context = make_context(force_tokens_per_char=None if forced is None else forced / len(text))
+    voice, chosen = Voice(*recording, words), F5Options(**options)
+    request = make_request(text, voice=voice, seed=5, speed=speed, options=chosen, streaming=streaming)
     return prepare(context, SimpleNamespace(vocabulary=Vocabulary(None)), request)
 
 

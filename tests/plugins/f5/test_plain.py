@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from realtts.accel.upstream.upstream import quiet
-from realtts.contract.stages import Cancelled, StageLog, never
+from realtts.contract.stages import Cancelled, never
 from realtts.contract.types import Voice
 from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
+from realtts_f5 import spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
 
@@ -30,26 +30,11 @@ TEXT = "Hello there, this is a test."
 LONG = "I do not really care what you call me. I have been a silent spectator, watching species evolve. " * 3
 
 
-def context_of():
-    """A stage's context."""
-    return SimpleNamespace(
-        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
-        forced_tokens=lambda _: None,
-    )  # fmt: skip
-
-
 def ask_of(model, recording, text=TEXT, *, seed=11, **options):
     """A request in the model's terms."""
-    request = SimpleNamespace(
-        text=text,
-        voice=Voice(*recording, WORDS),
-        language=None,
-        seed=seed,
-        speed=1.0,
-        options=F5Options(**options),
-        streaming=False,
-    )
-    return prepare(context_of(), model.weights, request)
+    voice = Voice(*recording, WORDS)
+    request = make_request(text, voice=voice, seed=seed, options=F5Options(**options))
+    return prepare(make_context(spec, variant="plain"), model.weights, request)
 
 
 def upstream_mel(model, ask, chunk, seed):
@@ -227,7 +212,6 @@ def test_unload_frees_the_weights(plain) -> None:
 def test_a_wrong_checkpoint_is_told(plain, tmp_path) -> None:
     """Through the whole provider: by name, with what to do."""
     from realtts import RealProvider
-    from realtts_f5 import spec
 
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with (

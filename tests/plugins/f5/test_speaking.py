@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +10,8 @@ import torch
 
 from realtts.accel.upstream.upstream import quiet
 from realtts.bench.subject import Subject
-from realtts.contract.stages import StageLog
 from realtts.contract.types import Voice
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
 from realtts_f5 import speaking, spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
@@ -50,22 +48,11 @@ NAMES = [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.fu
 STEPS, SEED = 5, 11
 
 
-def context_of():
-    """A stage's context."""
-    return SimpleNamespace(
-        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
-        forced_tokens=lambda _: None,
-    )  # fmt: skip
-
-
 def request_of(text, recording):
     """One of the texts, by two seconds and a half of the recording."""
     samples, rate = recording
     voice = Voice(samples[: 5 * rate // 2], rate, WORDS)
-    return SimpleNamespace(
-        text=text, voice=voice, language=None, seed=SEED, speed=1.0, options=F5Options(nfe_step=STEPS),
-        streaming=False, cancelled=lambda: False,
-    )  # fmt: skip
+    return make_request(text, voice=voice, seed=SEED, options=F5Options(nfe_step=STEPS))
 
 
 def upstream_of(model, ask):
@@ -88,7 +75,7 @@ def both(request, loaded, folders, recording, tmp_path_factory):
 
     @functools.cache
     def expected(name):
-        return upstream_of(model, prepare(context_of(), model.weights, requests[name]))
+        return upstream_of(model, prepare(make_context(spec), model.weights, requests[name]))
 
     settings = {
         "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,

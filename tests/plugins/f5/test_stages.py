@@ -186,9 +186,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     status = tts.get_provider_status()
     details, model = status["optimization_details"], models[-1]
     blocks = {
-        tensor.dtype
-        for name, tensor in held_tensors(model.network, "cpu")
-        if name.startswith("_backbone._blocks[0]")
+        tensor.dtype for name, tensor in held_tensors(model.network, "cpu") if name.startswith("_backbone._blocks[0]")
     }
     assert status["variant"] == "optimized"
     assert blocks == {getattr(torch, details["dtype"])}

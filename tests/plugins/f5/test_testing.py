@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from realtts.bench.subject import Subject
 from realtts.bench.tools import find_tools
 from realtts.bench.verify import run_verify
 from realtts.bench.workload import Text, Workload
+from realtts.testing import make_request
 from realtts.voices import VoiceCache
 from realtts_f5 import spec
 from realtts_f5.options import F5Options
@@ -66,7 +66,7 @@ def test_mel_of_the_first_chunk(folders, tokens) -> None:
     assert mel.dtype == np.float32
     assert mel.shape[1] == 100
     assert np.isfinite(mel).all()
-    request = SimpleNamespace(voice=None, language=None)
+    request = make_request()
     spoken = mel.shape[0] - reference_of(VoiceCache(), request, F5Options()).hops
     assert len(samples) == 256 * (spoken - 1)
     assert spoken == (tokens or spoken)
