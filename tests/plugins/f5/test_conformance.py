@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 class TestPlain(ProviderConformance):
     """Everything that a provider must do."""
 
+    @pytest.fixture(autouse=True)
+    def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Recordings of two seconds and chunks of eight: most of a request's work is its recording's frames."""
+        monkeypatch.setattr("realtts_f5.voices._MOST_MS", 2000)
+        monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 8)
+
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant."""
@@ -60,7 +66,11 @@ class TestOptimized(OptimizedConformance, TestPlain):
 
 
 class Guided(ProviderConformance):
-    """The suite's long text, in more chunks, and guidance as it is by default."""
+    """The suite's long text, in more chunks of the usual length, and guidance as it is by default."""
+
+    @pytest.fixture(autouse=True)
+    def _short(self) -> None:
+        """Nothing is made shorter."""
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
