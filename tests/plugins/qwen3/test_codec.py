@@ -25,7 +25,7 @@ def parts(weights_of):
 @pytest.fixture(scope="module")
 def ours(parts):
     """Our decoder in float32."""
-    return CodecDecoder.from_state_dict(*parts)
+    return CodecDecoder.read(*parts).compile()
 
 
 def codes_of(frames, seed=0):
@@ -80,7 +80,7 @@ def test_pieces_of_random_sizes_equal_the_whole(ours, seed) -> None:
 @pytest.mark.parametrize("backend", [None, RecordingGraphs()], ids=["eager", "graphs"])
 def test_torchs_convolutions_give_the_same(parts, ours, backend) -> None:
     """As they are used on a GPU, where late layers take whole pieces; in batches too."""
-    other = CodecDecoder.from_state_dict(*parts, convolve=True, backend=backend)
+    other = CodecDecoder.read(*parts, convolve=True).compile(backend)
     codes = torch.stack([codes_of(50, 1), codes_of(50, 2)])
     whole = torch.stack([ours.samples(row) for row in codes])
     state = other.start(2)
@@ -136,7 +136,7 @@ def test_rows_with_different_pasts_equal_single_streams(ours) -> None:
 
 def test_half_precision_is_as_good_as_upstreams(upstream_of, parts, ours) -> None:
     """bfloat16: the error's power is no more than upstream's with all weights in it, and 20 dB below the sound."""
-    half = CodecDecoder.from_state_dict(*parts, dtype=torch.bfloat16)
+    half = CodecDecoder.read(*parts, dtype=torch.bfloat16).compile()
     codes = codes_of(40)
     exact, found = ours.samples(codes), half.samples(codes)
     assert found.dtype == torch.float32
@@ -150,7 +150,7 @@ def test_half_precision_is_as_good_as_upstreams(upstream_of, parts, ours) -> Non
 
 def test_half_precision_streams_from_copied_states(parts) -> None:
     """Pieces differ from the whole by rounding alone."""
-    half = CodecDecoder.from_state_dict(*parts, dtype=torch.bfloat16)
+    half = CodecDecoder.read(*parts, dtype=torch.bfloat16).compile()
     codes = codes_of(30)
     whole = half.samples(codes)
     error = pushed(half, half.start(), codes, 7) - whole
@@ -160,7 +160,7 @@ def test_half_precision_streams_from_copied_states(parts) -> None:
 def test_graphs_give_what_is_computed_eagerly(parts, ours) -> None:
     """Recorded ones, for powers of two, replayed for streams that take turns."""
     backend = RecordingGraphs()
-    graphed = CodecDecoder.from_state_dict(*parts, backend=backend)
+    graphed = CodecDecoder.read(*parts).compile(backend)
     codes = [codes_of(41, seed) for seed in (1, 2)]
     states = [graphed.start(), graphed.start()]
     found: list[list[torch.Tensor]] = [[], []]
@@ -175,7 +175,7 @@ def test_graphs_give_what_is_computed_eagerly(parts, ours) -> None:
 
 def test_graphs_take_batches(parts, ours) -> None:
     """Rows with different pasts."""
-    graphed = CodecDecoder.from_state_dict(*parts, backend=RecordingGraphs())
+    graphed = CodecDecoder.read(*parts).compile(RecordingGraphs())
     states = [graphed.start(), graphed.start()]
     first = codes_of(4)
     graphed.push(states[0], first)
@@ -191,7 +191,7 @@ def test_graphs_on_a_gpu(parts, ours) -> None:
     """Real ones, in float32."""
     from realtts.accel.cuda_graph import CudaGraphs
 
-    graphed = CodecDecoder.from_state_dict(*parts, device="cuda", backend=CudaGraphs("cuda"))
+    graphed = CodecDecoder.read(*parts, device="cuda").compile(CudaGraphs("cuda"))
     codes = codes_of(20)
     found = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()
     torch.testing.assert_close(found, ours.samples(codes), rtol=0, atol=1e-3)
@@ -203,13 +203,13 @@ def test_wrong_tensors_are_refused_by_name(parts) -> None:
     state = {name: lazy[name] for name in lazy}
     name = "decoder.2.block.3.conv1.conv.weight"
     with pytest.raises(CheckpointMismatch, match=f"{name} is missing"):
-        CodecDecoder.from_state_dict(config, {key: state[key] for key in state if key != name})
+        CodecDecoder.read(config, {key: state[key] for key in state if key != name})
     with pytest.raises(CheckpointMismatch, match=f"{name} has the shape"):
-        CodecDecoder.from_state_dict(config, {**state, name: state[name][:1]})
+        CodecDecoder.read(config, {**state, name: state[name][:1]})
     with pytest.raises(CheckpointMismatch, match=r"unexpected.*decoder\.9\.weight"):
-        CodecDecoder.from_state_dict(config, {**state, "decoder.9.weight": torch.zeros(1)})
+        CodecDecoder.read(config, {**state, "decoder.9.weight": torch.zeros(1)})
     with pytest.raises(CheckpointMismatch, match="hidden_act"):
-        CodecDecoder.from_state_dict({**config, "hidden_act": "gelu"}, state)
+        CodecDecoder.read({**config, "hidden_act": "gelu"}, state)
 
 
 def test_operations_are_those_that_torch_counts(upstream_of, parts, ours) -> None:

@@ -94,4 +94,4 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     @pytest.fixture
     def encoder(self) -> str:
         """Speaker encoder and the codec's."""
-        return "realtts_qwen3.model.OwnEncoders"
+        return "realtts_qwen3.model.PortedEncoders"

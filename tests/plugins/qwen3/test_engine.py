@@ -12,7 +12,7 @@ import torch
 from realtts.accel.decoder import Precision
 from realtts.accel.turns import Turns
 from realtts.stages import StageLog
-from realtts_qwen3.engine import Engine, Job, growing
+from realtts_qwen3.engine import Engine, Job, growing_sizes
 from realtts_qwen3.utterance import Utterance
 
 FRAME = 1920
@@ -31,8 +31,8 @@ def engine(weights_of):
 def job(engine, weights, *, seed=0, most=20, cancelled=lambda: False, sizes=None):
     """A request for so many frames."""
     reader = weights.reader
-    utterance = Utterance(role=reader.role, text=reader.ids("hello there."), most=most, forced=True, seed=seed)
-    return Job(utterance, engine.decoder.start(), cancelled, sizes)
+    utterance = Utterance(role=reader.role, text=reader.ids("hello there."), max_frames=most, forced=True, seed=seed)
+    return Job(utterance, engine.codec.start(), cancelled, sizes)
 
 
 def spoken(engine, jobs):
@@ -52,7 +52,7 @@ def test_each_ends_alone(engine, weights_of):
     def jobs():
         lengths = (20, 5, 33, 16, 1)
         return [
-            job(engine, weights, seed=n, most=most, sizes=growing(1 + n, 1.5, 9) if n % 2 else None)
+            job(engine, weights, seed=n, most=most, sizes=growing_sizes(1 + n, 1.5, 9) if n % 2 else None)
             for n, most in enumerate(lengths)
         ]
 
@@ -69,7 +69,7 @@ def test_a_cancelled_one_stops_at_its_next_frame(engine, weights_of):
     """The others go on as if it had never been there."""
     weights = weights_of("0.6b-custom-voice")
     asked = itertools.count()
-    stopped = job(engine, weights, seed=1, most=200, cancelled=lambda: next(asked) >= 6, sizes=growing(1, 1.0, 1))
+    stopped = job(engine, weights, seed=1, most=200, cancelled=lambda: next(asked) >= 6, sizes=growing_sizes(1, 1.0, 1))
     other, gone = spoken(engine, [job(engine, weights), stopped])
     ((expected, _, _),) = spoken(engine, [job(engine, weights)])
     assert (other[1], other[2]) == (20, "length")
@@ -87,6 +87,6 @@ def test_nothing_is_drawn_for_nobody(engine, weights_of):
 
 def test_chunks_grow():
     """To the most, which the first one may be above."""
-    assert list(itertools.islice(growing(1, 2.0, 12), 6)) == [1, 2, 4, 8, 12, 12]
-    assert list(itertools.islice(growing(3, 1.0, 12), 3)) == [3, 3, 3]
-    assert list(itertools.islice(growing(20, 2.0, 8), 3)) == [20, 20, 20]
+    assert list(itertools.islice(growing_sizes(1, 2.0, 12), 6)) == [1, 2, 4, 8, 12, 12]
+    assert list(itertools.islice(growing_sizes(3, 1.0, 12), 3)) == [3, 3, 3]
+    assert list(itertools.islice(growing_sizes(20, 2.0, 8), 3)) == [20, 20, 20]

@@ -79,7 +79,7 @@ def utterance_of(weights_of):
             "talker": talker,
             "predictor": predictor,
             "seed": 100 + number,
-            "most": 8,
+            "max_frames": 8,
         }
         return Utterance(**{**given, **own, **changes})
 
@@ -132,7 +132,7 @@ def upstreams(wrapper, utterance, way, number):
         codes, _ = model.generate(
             **given,
             non_streaming_mode=utterance.non_streaming,
-            max_new_tokens=utterance.most + 1,
+            max_new_tokens=utterance.max_frames + 1,
             repetition_penalty=first.repetition_penalty,
             do_sample=not first.greedy,
             temperature=first.temperature,
@@ -188,7 +188,7 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
         speaker = list(weights.sizes.speakers)[number % 9]
         utterance = Utterance(
             weights.reader.role, weights.reader.ids(text_of(number)), weights.sizes.languages["english"],
-            weights.sizes.speakers[speaker], seed=number, most=40,
+            weights.sizes.speakers[speaker], seed=number, max_frames=40,
         )  # fmt: skip
         (found,), stopped = ours(talker, [utterance])
         assert_same(talker, utterance, found, upstreams(wrapper, utterance, "speaker", number))
@@ -202,11 +202,11 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
 def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     """Texts, options and lengths of different kinds side by side, however often the device is looked at."""
     talker = talker_of(MODELS[way])
-    utterances = [utterance_of(way, n, most=3 + 2 * n) for n in range(5)]
+    utterances = [utterance_of(way, n, max_frames=3 + 2 * n) for n in range(5)]
     together, _ = ours(talker, utterances, check_every=3)
     for utterance, found in zip(utterances, together, strict=True):
         (alone,), _ = ours(talker, [utterance])
-        assert len(found) == utterance.most
+        assert len(found) == utterance.max_frames
         assert_same(talker, utterance, found, alone)
 
 
@@ -214,14 +214,14 @@ def test_graphs_give_the_same(talker_of, utterance_of):
     """A whole frame recorded once per bucket and replayed, sampling of both networks and the cache's reset with it."""
     backend = RecordingGraphs()
     graphed, eager = talker_of(CLONE, backend=backend), talker_of(CLONE)
-    utterances = [utterance_of("reference", n, most=20) for n in (1, 2, 3, 5, 6)]
+    utterances = [utterance_of("reference", n, max_frames=20) for n in (1, 2, 3, 5, 6)]
     for utterance in utterances:
         assert torch.equal(ours(graphed, [utterance])[0][0], ours(eager, [utterance])[0][0])
     captures = backend.captures
     for utterance in utterances:
         ours(graphed, [replace(utterance, seed=7)])
     assert backend.captures == captures
-    batch = [replace(utterance, most=6) for utterance in utterances[:2]]
+    batch = [replace(utterance, max_frames=6) for utterance in utterances[:2]]
     for utterance, found in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
         assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
 
@@ -230,15 +230,15 @@ def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
     """After a warm-up with an utterance, one of at most its size replays only."""
     backend, weights = RecordingGraphs(), weights_of(CUSTOM)
     talker = Talker.from_state_dict(weights.sizes, weights.states.talker, backend=backend)
-    talker.warm_up(utterance_of("speaker", 10, most=12))
+    talker.prepare(utterance_of("speaker", 10, max_frames=12))
     captures = backend.captures
-    ours(talker, [utterance_of("speaker", 5, most=10)])
+    ours(talker, [utterance_of("speaker", 5, max_frames=10)])
     assert backend.captures == captures
 
 
 def test_forced_frames(talker_of, utterance_of):
     """A benchmark's: exactly so many, and the codes of the talker are sounds."""
-    utterance = utterance_of("speaker", 4, most=30, forced=True)
+    utterance = utterance_of("speaker", 4, max_frames=30, forced=True)
     (found,), stopped = ours(talker_of(CUSTOM), [utterance])
     assert found.shape == (30, 16)
     assert found.max() < 2048
@@ -253,7 +253,7 @@ TOLERANCES = {"fp32": 1e-5, "bf16": 0.03, "int8": 0.1}
 def test_logits_of_given_codes(talker_of, upstream_of, utterance_of, way, precision):
     """Relative error against upstream's own networks in float32, of both."""
     model, number, tolerance = MODELS[way], 7, TOLERANCES[precision]
-    utterance = utterance_of(way, number, most=12)
+    utterance = utterance_of(way, number, max_frames=12)
     net = upstream_of(model).model.talker
     seen = {"first": [], "others": []}
     hooks = [
@@ -277,8 +277,8 @@ def test_a_second_round_takes_no_more_memory(talker_of, utterance_of):
     talker = talker_of(CLONE)
 
     def tensors():
-        ours(talker, [utterance_of("reference", 4, most=100, forced=True)])
-        ours(talker, [utterance_of("embedding", n, most=50, forced=True) for n in range(2)])
+        ours(talker, [utterance_of("reference", 4, max_frames=100, forced=True)])
+        ours(talker, [utterance_of("embedding", n, max_frames=50, forced=True) for n in range(2)])
         gc.collect()
         return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
 
@@ -303,7 +303,7 @@ def test_rows_of_the_text_embedding_are_enough(weights_of, utterance_of):
 
     state = Rows(dict(weights.states.talker))
     one, other = (Talker.from_state_dict(weights.sizes, state) for _ in range(2))
-    ours(other, [utterance_of("speaker", 17, most=1)])
+    ours(other, [utterance_of("speaker", 17, max_frames=1)])
     utterance = utterance_of("speaker", 8)
     assert torch.equal(one.prompts(utterance).prompt, other.prompts(utterance).prompt)
 
@@ -311,7 +311,7 @@ def test_rows_of_the_text_embedding_are_enough(weights_of, utterance_of):
 def test_one_of_a_batch_is_stopped(talker_of, utterance_of):
     """It ends, and the others draw what they would have drawn."""
     talker = talker_of(DESIGN)
-    utterances = [utterance_of("design", n, most=10) for n in (1, 2)]
+    utterances = [utterance_of("design", n, max_frames=10) for n in (1, 2)]
     loop, found = talker.begin(utterances), [[], []]
     for count, frames in enumerate(loop.run()):
         if count == 2:
@@ -335,7 +335,7 @@ def test_what_is_not_finite_is_refused(weights_of, utterance_of, name):
 def test_too_long_a_request_is_refused(talker_of, utterance_of):
     """By name, before anything is drawn."""
     with pytest.raises(DecoderError, match="16384 positions"):
-        talker_of(CUSTOM).begin([utterance_of("speaker", 0, most=20_000)])
+        talker_of(CUSTOM).begin([utterance_of("speaker", 0, max_frames=20_000)])
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_the_decoders_state_is_kept_by_its_form(make, recording, monkeypatch):
     """Another type has another state, of the same prompt; without the words none is needed."""
     model, told = told_to("clone", recording)
     make(model, **EXACT).generate("test.", **told)
-    monkeypatch.setattr("realtts_qwen3.model.OwnEncoders", lambda *_: pytest.fail("the encoders were read"))
+    monkeypatch.setattr("realtts_qwen3.model.PortedEncoders", lambda *_: pytest.fail("the encoders were read"))
     other = make(model, dtype="bfloat16", quantization="none")
     other.generate("test.", **told)
     assert other.get_provider_status()["cache"]["disk_misses"] == 1

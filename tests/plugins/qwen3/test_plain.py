@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 TEXT = "hello there, my friend."
 SEED = 11
-MOST = 8
+MAX_FRAMES = 8
 GREEDY = {"do_sample": False, "subtalker_dosample": False}
 DRAWN = [{}, GREEDY, {"temperature": 1.4, "top_k": 0, "top_p": 0.8, "subtalker_top_k": 7, "subtalker_top_p": 0.9}]
 
@@ -42,7 +42,7 @@ def networks_of(weights_of):
 def ask_of(weights, text=TEXT, *, forced=None, language=None, voice=None, seed=SEED, **options):
     """A request in the model's terms."""
     context = SimpleNamespace(forced_tokens=lambda _: forced)
-    options = Qwen3Options(**({"max_new_tokens": MOST + 1} | options))
+    options = Qwen3Options(**({"max_new_tokens": MAX_FRAMES + 1} | options))
     request = SimpleNamespace(text=text, language=language, voice=voice, seed=seed, options=options)
     return prepare(context, weights, request)
 
@@ -63,7 +63,7 @@ def theirs(call, **given):
     """The samples of one of upstream's own calls."""
     torch.manual_seed(SEED)
     with quiet():
-        (wave,), rate = call(TEXT, max_new_tokens=MOST + 1, **given)
+        (wave,), rate = call(TEXT, max_new_tokens=MAX_FRAMES + 1, **given)
     assert rate == 24_000
     return wave
 
@@ -84,7 +84,7 @@ def test_speech_is_upstreams(weights_of, networks_of, upstream_of, model, given,
     name = {"en": "English", "fr": "French", None: "Auto"}[language]
     expected = theirs(call, language=name, **given, **options)
     codes, found = drawn(networks_of(model), ask_of(weights_of(model), language=language, **given, **options))
-    assert 2 <= len(codes) <= MOST
+    assert 2 <= len(codes) <= MAX_FRAMES
     assert np.array_equal(found, expected)
 
 

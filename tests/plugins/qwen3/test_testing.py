@@ -11,8 +11,8 @@ from realtts.speech import Voice
 from realtts.voices.cache import VoiceCache
 from realtts_qwen3 import testing
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.own import Own
 from realtts_qwen3.plain import PlainModel
+from realtts_qwen3.ported import PortedNetworks
 from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
 
@@ -32,7 +32,7 @@ def test_what_verify_asks_is_upstreams(weights_of, recording, model) -> None:
     request = SimpleNamespace(
         text=TEXT, language="en", voice=voice, seed=7, options=Qwen3Options(), cancelled=lambda: False
     )
-    theirs, ours = (PlainModel(weights, networks(weights, "cpu")) for networks in (Upstream, Own))
+    theirs, ours = (PlainModel(weights, networks(weights, "cpu")) for networks in (Upstream, PortedNetworks))
     codes = testing.tokens(context, theirs, request)
     assert codes.shape == (5, 16)
     assert np.array_equal(testing.tokens(context, ours, request), codes)

@@ -15,7 +15,7 @@ from realtts.stages import Cancelled
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.own import Own
+from realtts_qwen3.ported import PortedNetworks
 from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
 from realtts_qwen3.voices import VoicePrompt
@@ -36,7 +36,7 @@ def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
 def test_frames_and_sound_are_upstreams(weights_of, recording, model, options) -> None:
     """The same frames for the same seed, and sound within 1e-4; a recording becomes the same codes."""
     weights = weights_of(model)
-    theirs, ours = Upstream(weights, "cpu"), Own(weights, "cpu")
+    theirs, ours = Upstream(weights, "cpu"), PortedNetworks(weights, "cpu")
     prompt, voice = None, None
     if "base" in model:
         voice = Voice(*recording, "hello the" if model == "0.6b-base" else None)
@@ -56,7 +56,7 @@ def test_cancelling(weights_of) -> None:
     """At the next frame."""
     weights = weights_of("0.6b-custom-voice")
     with pytest.raises(Cancelled):
-        Own(weights, "cpu").draw(spoken(weights, forced=50), lambda: True)
+        PortedNetworks(weights, "cpu").draw(spoken(weights, forced=50), lambda: True)
 
 
 def test_it_speaks_and_the_status_says_why(plain, recording, monkeypatch) -> None:
