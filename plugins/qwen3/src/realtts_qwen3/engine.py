@@ -127,7 +127,8 @@ class Engine:
         self.talker = Talker.pack(weights.sizes, weights.states.talker, prompts, precision=precision, backend=backend)
         turns.add("talker", self.talker)
         self._sync_interval = look_of(codec.device, SYNC_INTERVAL)
-        self._graphs = backend is not None
+        self._backend = backend
+        self._has_graphs = False
 
     @property
     def details(self) -> dict[str, object]:
@@ -135,7 +136,7 @@ class Engine:
         decoder = self.talker.decoder
         weights = decoder.precision.weights
         return {
-            **decoder_details(decoder, graphs=self._graphs),
+            **decoder_details(decoder, graphs=self._has_graphs),
             "quantization": weights if weights.startswith("int") else "none",
             "codec_dtype": name_of(self.codec.dtype),
             "compile": False,  # nothing here is given to torch.compile, whatever the setting
@@ -145,8 +146,8 @@ class Engine:
     def prepare(self, utterance: Utterance) -> None:
         """Make the decode loop of a single request, and capture the graphs of such an utterance, if any."""
         with self.turns.use("talker"):
-            self.talker.prepare(utterance)
-        if self._graphs:
+            self._has_graphs = bool(self.talker.prepare(utterance).loop.graphs)
+        if self._backend is not None:
             with self.turns.use("codec"):
                 self.codec.capture(LARGEST)
 
@@ -156,7 +157,7 @@ class Engine:
             for _ in self.talker.decode([utterance]):
                 pass
         with self.turns.use("codec"):
-            pieces = (1, 2, 4, 8, 16, 32) if self._graphs else (1, 2)
+            pieces = (1, 2, 4, 8, 16, 32) if self._has_graphs else (1, 2)
             codes = torch.zeros(max(pieces), self.codec.quantizers, dtype=torch.int64)
             return torch.cat([self.codec.samples(codes[:frames]) for frames in pieces])
 

@@ -171,12 +171,14 @@ class Talker:
         """Drop the caches of batches, which a single utterance does not use; graphs need theirs."""
         self._loops.release()
 
-    def prepare(self, utterance: Utterance) -> None:
+    def prepare(self, utterance: Utterance) -> FrameLoop:
         """Make the loop of one stream for such an utterance, and with graphs capture every frame of it."""
         with torch.inference_mode():
             prompt = len(self.prompts(utterance).prompt)
         slots = prompt + utterance.max_frames + 1
-        self._loop(1, slots).warm_up(slots, utterance, prompt=prompt)
+        frame_loop = self._loop(1, slots)
+        frame_loop.warm_up(slots, utterance, prompt=prompt)
+        return frame_loop
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, codes: Tensor) -> Logits:

@@ -1,0 +1,224 @@
+"""Loading in stages: what each of them adds to the model, and a status that tells what was done."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import torch
+
+from realtts import facade
+from realtts.accel.linear import PackedLinear
+from realtts.context import Context, Rung
+from realtts.extensions import Extensions
+from realtts.settings import Settings
+from realtts.spec import Checkpoint
+from realtts.testing.device import HostDevice
+from realtts.testing.recording import RecordingGraphs
+from realtts.voices.cache import VoiceCache
+from realtts_qwen3 import optimized, spec
+from realtts_qwen3 import plain as plain_module
+from realtts_qwen3.upstream import why_not
+
+MODEL = "0.6b-custom-voice"
+STAGES = ["load", "convert_precision", "compile", "warmup"]
+
+
+@pytest.fixture
+def context_of(folders):
+    """Makes the context of a rung, with a list of the events that were reported."""
+
+    def context(model=MODEL, **changes):
+        events = []
+        settings = {"dtype": "float32", "quantization": "none", "cuda_graphs": False, **changes}
+        made = Context(
+            spec=spec, settings=Settings(**settings), variant="optimized", device="cpu", dtype=settings["dtype"],
+            rung=Rung("test"), checkpoint=Checkpoint("test", path=folders(model)), voice_cache=VoiceCache(),
+            log=logging.getLogger("realtts.qwen3"), report=events.append,
+        )  # fmt: skip
+        return made, events
+
+    return context
+
+
+@pytest.fixture
+def loaded(make, monkeypatch):
+    """Makes a loaded provider, and hands out the model behind it and its status."""
+    models = []
+    real = optimized.OptimizedModel
+
+    def recorded(*args, **kwargs):
+        models.append(real(*args, **kwargs))
+        return models[-1]
+
+    monkeypatch.setattr(optimized, "OptimizedModel", recorded)
+
+    def load(**settings):
+        provider = make(MODEL, strict=True, **settings)
+        provider.load()
+        return models[-1], provider.get_provider_status()
+
+    return load
+
+
+def details(events):
+    """What was reported for the status."""
+    return {key: value for event in events if event.name == "optimization.details" for key, value in event.data.items()}
+
+
+def test_each_stage_adds_its_part(context_of) -> None:
+    """Embeddings, the codec in the rung's dtype, then everything packed; nothing is told of it before it is done."""
+    context, events = context_of(dtype="bfloat16")
+    hooks = optimized.Optimized()
+    model = hooks.load(context)
+    assert model.prompts is not None
+    assert model.prompts.codes.first.dtype == torch.bfloat16  # as the file has it
+    assert model.prompts.pad.dtype == torch.float32
+    assert (model.codec, model.engine) == (None, None)
+    hooks.convert_precision(context, model)
+    assert model.codec.dtype == torch.bfloat16
+    with pytest.raises(AssertionError, match="packed"):
+        model.codec.samples(torch.zeros(1, 16, dtype=torch.int64))
+    assert model.engine is None
+    assert not details(events)
+    hooks.compile(context, model)
+    assert model.engine.codec is model.codec
+    assert model.engine.talker.prompts is model.prompts
+    assert details(events)
+    hooks.warmup(context, model)
+    hooks.unload(context, model)
+    assert (model.prompts, model.codec, model.engine) == (None, None, None)
+
+
+def test_weights_are_read_in_the_stage_that_finishes_them(context_of, monkeypatch) -> None:
+    """Each once: embeddings while loading, the codec's when it is cast, the networks' when they are packed."""
+    from realtts.accel.tensorfile import TensorFile
+
+    read, stage = {name: [] for name in STAGES}, []
+    real = TensorFile.__getitem__
+    monkeypatch.setattr(TensorFile, "__getitem__", lambda self, name: read[stage[-1]].append(name) or real(self, name))
+    context, _ = context_of()
+    hooks, model = optimized.Optimized(), None
+    for name in STAGES:
+        stage.append(name)
+        hook = getattr(hooks, name)
+        model = hook(context) if name == "load" else hook(context, model) or model
+    assert all("_embedding." in name or "text_projection." in name for name in read["load"])
+    assert all(name.startswith("decoder.") for name in read["convert_precision"])
+    assert all(name.startswith("talker.") for name in read["compile"])
+    assert not read["warmup"]
+    assert all(read[name] for name in STAGES[:3])
+    names = [name for names in read.values() for name in names]
+    assert len(names) == len(set(names))
+
+
+def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None:
+    """Those of a request as long as the warm-up; speaking it captures no more."""
+    backend = RecordingGraphs()
+    monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
+    monkeypatch.setattr(optimized, "_GRAPHED_FRAMES", 4)
+    context, events = context_of(cuda_graphs=True)
+    hooks = optimized.Optimized()
+    model = hooks.load(context)
+    hooks.convert_precision(context, model)
+    assert backend.captures == 0
+    hooks.compile(context, model)
+    captures = backend.captures
+    assert captures > 6  # frames of one bucket, a prompt, and six sizes of pieces
+    assert details(events)["cuda_graphs"] is True
+    hooks.warmup(context, model)
+    assert backend.captures == captures
+    assert backend.replays > 0
+
+
+def test_every_stage_is_told(make, monkeypatch) -> None:
+    """By an event when it has finished, in their order, and in the status with its seconds."""
+    events = []
+
+    class Listener:
+        def on_event(self, event):
+            events.append(event)
+
+    monkeypatch.setattr(facade, "discover_extensions", lambda: Extensions({"listener": Listener()}))
+    provider = make(MODEL, dtype="float32", quantization="none", strict=True)
+    provider.load()
+    assert [event.data["stage"] for event in events if event.name == "stage.finished"] == STAGES
+    assert list(provider.get_provider_status()["timings"]) == STAGES
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dtype": "float32", "quantization": "none", "compile": True},
+        {"dtype": "bfloat16", "quantization": "none", "attention": "math"},
+        {"dtype": "float32", "quantization": "int8", "attention": "sdpa"},
+    ],
+    ids=["fp32", "bf16", "int8"],
+)
+def test_the_status_tells_facts(loaded, settings) -> None:
+    """Each key is compared with the loaded model, and none of them repeats a setting that had no effect."""
+    model, status = loaded(**settings)
+    told, engine = dict(status["optimization_details"]), model.engine
+    decoder, linears = engine.talker.decoder, packed_of(engine.talker)
+    quantized = {linear.kernel.precision for linear in linears} == {"int8"}
+    assert told.pop("device") == decoder.device.type
+    assert told.pop("dtype") == told.pop("codec_dtype") == name_of(engine.codec.start().buffer)
+    assert told.pop("weights") == {linear.kernel.precision for linear in linears}.pop()
+    assert told.pop("kernel") == {linear.kernel.name for linear in linears}.pop()
+    assert told.pop("quantization") == ("int8" if quantized else "none")
+    assert told.pop("kv_dtype") == name_of(decoder.new_cache(1, 1).layer(0))
+    assert told.pop("compile") is False  # torch.compile is never called, whatever was asked for
+    assert told.pop("cuda_graphs") is False
+    assert told.pop("offload") is engine.turns.offloaded is False
+    assert told.pop("attention") == settings.get("attention", "flash")
+    assert not told, "a key of the status without a test"
+
+
+def test_the_status_tells_of_offloading(loaded, monkeypatch) -> None:
+    """Weights move, and so there are no graphs."""
+    device = HostDevice()
+    monkeypatch.setattr(optimized, "turns_of", lambda _: device.turns())
+    model, status = loaded(dtype="float32", quantization="none")
+    told = status["optimization_details"]
+    assert told["offload"] is model.engine.turns.offloaded is True
+    assert device.copies > 0
+    assert told["cuda_graphs"] is False
+    assert "cpu_offload" in told["no_cuda_graphs"]
+
+
+@pytest.mark.parametrize("without", [False, pytest.param(True, id="ported")])
+def test_the_plain_variant_tells_facts(plain, monkeypatch, without) -> None:
+    """Whose networks speak, and by which attention; nothing is quantized, captured or compiled."""
+    if without:
+        monkeypatch.setattr(plain_module, "why_not", lambda: "qwen_tts is not installed")
+    elif why_not() is not None:
+        pytest.skip(str(why_not()))
+    provider = plain(attention="math", compile=True)
+    provider.load()
+    told = provider.get_provider_status()["optimization_details"]
+    assert told["networks"] == ("realtts-qwen3" if without else "qwen-tts")
+    assert told["attention"] == "sdpa"
+    assert told["quantization"] == "none"
+    assert not any(told[name] for name in ("compile", "cuda_graphs", "offload"))
+
+
+def packed_of(talker):
+    """The packed layers of the talker and its predictor."""
+    packed, waiting, seen = [], [talker], set()
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen or isinstance(thing, (str, int, float, type, torch.Tensor)):
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, PackedLinear):
+            packed.append(thing)
+        elif isinstance(thing, (list, tuple)):
+            waiting += thing
+        elif hasattr(thing, "__dict__"):
+            waiting += vars(thing).values()
+    return packed
+
+
+def name_of(tensor):
+    """The name of its dtype."""
+    return str(tensor.dtype).removeprefix("torch.")
