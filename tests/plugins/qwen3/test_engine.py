@@ -12,6 +12,8 @@ import torch
 from realtts.accel.decoder import Precision
 from realtts.accel.turns import Turns
 from realtts.stages import StageLog
+from realtts_qwen3.assembly import read_prompts
+from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.engine import Engine, Job, growing_sizes
 from realtts_qwen3.utterance import Utterance
 
@@ -21,11 +23,15 @@ FRAME = 1920
 @pytest.fixture(scope="module")
 def engine(weights_of):
     """In float32."""
-    precision = Precision.of("fp32", torch.device("cpu"))
+    weights, device = weights_of("0.6b-custom-voice"), torch.device("cpu")
     return Engine(
-        weights_of("0.6b-custom-voice"), device="cpu", precision=precision, dtype=torch.float32, backend=None,
+        weights,
+        read_prompts(weights.sizes, weights.states.talker, device),
+        CodecDecoder.read(weights.codec.decoder, weights.states.decoder),
+        precision=Precision.of("fp32", device),
+        backend=None,
         turns=Turns(),
-    )  # fmt: skip
+    )
 
 
 def job(engine, weights, *, seed=0, most=20, cancelled=lambda: False, sizes=None):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +25,7 @@ WAYS = ("speaker", "design", "reference", "embedding")
 MODELS = {"speaker": CUSTOM, "design": DESIGN, "reference": CLONE, "embedding": CLONE}
 SENTENCE = "hello the cat, sat on 12 mats; et voilà – 你好 what a day! who's there? nobody but the wind and me"
 WORDS = SENTENCE.split()
+TEXTS = 20
 
 GREEDY = SamplingParams(greedy=True, repetition_penalty=1.2)
 OPTIONS = {
@@ -50,40 +54,55 @@ def talker_of(weights_of):
 
 @pytest.fixture(scope="module")
 def utterance_of(weights_of):
-    """One of many requests in a way to speak: a text, a language, options and a seed by its number."""
+    """Makes one of many utterances in a way to speak, by its number."""
+    return lambda way, number, **changes: new_utterance(weights_of(MODELS[way]), way, number, **changes)
 
-    def make(way, number, **changes):
-        weights = weights_of(MODELS[way])
-        sizes, reader = weights.sizes, weights.reader
-        own = {}
-        language = sizes.languages["german"] if number % 2 else None
-        if way == "speaker":
-            name = list(sizes.speakers)[number % 9]
-            own["speaker"] = sizes.speakers[name]
-            if language is None and name in sizes.dialects:
-                language = sizes.languages[sizes.dialects[name]]
-        elif way == "design":
-            own["instruct"] = reader.instruction(" ".join(WORDS[: number % 4]))
-        else:
-            draw = torch.Generator().manual_seed(number)
-            own["voice"] = torch.randn(sizes.talker.hidden, generator=draw)
-            if way == "reference":
-                own["reference"] = reader.ids(" ".join(WORDS[number % 5 : 6]))
-                own["codes"] = torch.randint(0, 2048, (3 + 2 * number, 16), generator=draw)
-        talker, predictor = list(OPTIONS.values())[number % len(OPTIONS)]
-        given = {
-            "role": reader.role,
-            "text": reader.ids(text_of(number)),
-            "language": language,
-            "non_streaming": number % 3 != 0,
-            "talker": talker,
-            "predictor": predictor,
-            "seed": 100 + number,
-            "max_frames": 8,
-        }
-        return Utterance(**{**given, **own, **changes})
 
-    return make
+@pytest.fixture(scope="module")
+def golden():
+    """The codes that upstream's loop has drawn for these utterances; written by ``golden/write.py``."""
+    with np.load(Path(__file__).parent / "golden" / "codes.npz") as file:
+        return dict(file)
+
+
+def new_utterance(weights, way, number, **changes):
+    """One of many utterances: a text, a language, options and a seed by its number."""
+    sizes, reader = weights.sizes, weights.reader
+    voice = {}
+    language = sizes.languages["german"] if number % 2 else None
+    if way == "speaker":
+        name = list(sizes.speakers)[number % 9]
+        voice["speaker"] = sizes.speakers[name]
+        if language is None and name in sizes.dialects:
+            language = sizes.languages[sizes.dialects[name]]
+    elif way == "design":
+        voice["instruct"] = reader.instruction(" ".join(WORDS[: number % 4]))
+    else:
+        draw = torch.Generator().manual_seed(number)
+        voice["voice"] = torch.randn(sizes.talker.hidden, generator=draw)
+        if way == "reference":
+            voice["reference"] = reader.ids(" ".join(WORDS[number % 5 : 6]))
+            voice["codes"] = torch.randint(0, 2048, (3 + 2 * number, 16), generator=draw)
+    talker, predictor = list(OPTIONS.values())[number % len(OPTIONS)]
+    common = {
+        "role": reader.role,
+        "text": reader.ids(text_of(number)),
+        "language": language,
+        "non_streaming": number % 3 != 0,
+        "talker": talker,
+        "predictor": predictor,
+        "seed": 100 + number,
+        "max_frames": 8,
+    }
+    return Utterance(**{**common, **voice, **changes})
+
+
+def digest_of(weights):
+    """What changes when the talker's weights do."""
+    digest = hashlib.sha256()
+    for name in sorted(weights.states.talker):
+        digest.update(weights.states.talker[name].view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def text_of(number):
@@ -161,14 +180,35 @@ def assert_same(talker, utterance, found, expected):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, way):
+def test_codes_are_those_that_upstream_has_drawn(talker_of, weights_of, utterance_of, golden, way):
     """In float32, for twenty texts, with speakers, dialects, languages, both layouts of text and all options."""
-    talker, wrapper = talker_of(MODELS[way]), upstream_of(MODELS[way])
-    for number in range(20):
+    assert digest_of(weights_of(MODELS[way])) == golden[f"{way} digest"], "other weights: run golden/write.py again"
+    talker = talker_of(MODELS[way])
+    for number in range(TEXTS):
         utterance = utterance_of(way, number)
-        (found,), _ = ours(talker, [utterance])
-        assert len(found) == 8
-        assert_same(talker, utterance, found, upstreams(wrapper, utterance, way, number))
+        (codes,), _ = ours(talker, [utterance])
+        assert len(codes) == 8
+        assert_same(talker, utterance, codes, torch.from_numpy(golden[way][number]).long())
+
+
+@pytest.mark.parametrize(
+    ("way", "numbers"),
+    [
+        ("speaker", (8,)),
+        ("design", (5,)),
+        ("reference", (3, 6)),
+        ("embedding", (4,)),
+        *(pytest.param(way, range(TEXTS), marks=pytest.mark.full, id=f"{way}-all") for way in WAYS),
+    ],
+)
+def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, golden, *, way, numbers):
+    """Of its own loop, run now, which draws what it has drawn for the golden codes."""
+    talker, wrapper = talker_of(MODELS[way]), upstream_of(MODELS[way])
+    for number in numbers:
+        utterance = utterance_of(way, number)
+        expected = upstreams(wrapper, utterance, way, number)
+        assert_same(talker, utterance, ours(talker, [utterance])[0][0], expected)
+        assert_same(talker, utterance, torch.from_numpy(golden[way][number]).long(), expected)
 
 
 def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):

@@ -9,6 +9,7 @@ import torch
 
 from realtts import facade
 from realtts.accel.linear import PackedLinear
+from realtts.accel.tensorfile import TensorFile
 from realtts.context import Context, Rung
 from realtts.extensions import Extensions
 from realtts.settings import Settings
@@ -16,7 +17,7 @@ from realtts.spec import Checkpoint
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
 from realtts.voices.cache import VoiceCache
-from realtts_qwen3 import optimized, spec
+from realtts_qwen3 import engine, optimized, spec
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.upstream import why_not
 
@@ -67,7 +68,7 @@ def details(events):
 
 
 def test_each_stage_adds_its_part(context_of) -> None:
-    """Embeddings, the codec in the rung's dtype, then everything packed; nothing is told of it before it is done."""
+    """Embeddings, the codec in the rung's dtype, then everything packed; nothing is reported before that."""
     context, events = context_of(dtype="bfloat16")
     hooks = optimized.Optimized()
     model = hooks.load(context)
@@ -91,12 +92,10 @@ def test_each_stage_adds_its_part(context_of) -> None:
 
 
 def test_weights_are_read_in_the_stage_that_finishes_them(context_of, monkeypatch) -> None:
-    """Each once: embeddings while loading, the codec's when it is cast, the networks' when they are packed."""
-    from realtts.accel.tensorfile import TensorFile
-
-    read, stage = {name: [] for name in STAGES}, []
+    """Embeddings while loading, the codec's when it is cast, the networks' when they are packed; none in two."""
+    read, stage = {name: set() for name in STAGES}, []
     real = TensorFile.__getitem__
-    monkeypatch.setattr(TensorFile, "__getitem__", lambda self, name: read[stage[-1]].append(name) or real(self, name))
+    monkeypatch.setattr(TensorFile, "__getitem__", lambda self, name: read[stage[-1]].add(name) or real(self, name))
     context, _ = context_of()
     hooks, model = optimized.Optimized(), None
     for name in STAGES:
@@ -108,8 +107,7 @@ def test_weights_are_read_in_the_stage_that_finishes_them(context_of, monkeypatc
     assert all(name.startswith("talker.") for name in read["compile"])
     assert not read["warmup"]
     assert all(read[name] for name in STAGES[:3])
-    names = [name for names in read.values() for name in names]
-    assert len(names) == len(set(names))
+    assert sum(map(len, read.values())) == len(set.union(*read.values()))
 
 
 def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None:
@@ -117,6 +115,7 @@ def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None
     backend = RecordingGraphs()
     monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
     monkeypatch.setattr(optimized, "_GRAPHED_FRAMES", 4)
+    monkeypatch.setattr(engine, "LARGEST", 4)
     context, events = context_of(cuda_graphs=True)
     hooks = optimized.Optimized()
     model = hooks.load(context)
@@ -124,7 +123,7 @@ def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None
     assert backend.captures == 0
     hooks.compile(context, model)
     captures = backend.captures
-    assert captures > 6  # frames of one bucket, a prompt, and six sizes of pieces
+    assert captures >= 5  # frames, a prompt, and pieces of 1, 2 and 4 frames
     assert details(events)["cuda_graphs"] is True
     hooks.warmup(context, model)
     assert backend.captures == captures
@@ -158,20 +157,20 @@ def test_every_stage_is_told(make, monkeypatch) -> None:
 def test_the_status_tells_facts(loaded, settings) -> None:
     """Each key is compared with the loaded model, and none of them repeats a setting that had no effect."""
     model, status = loaded(**settings)
-    told, engine = dict(status["optimization_details"]), model.engine
-    decoder, linears = engine.talker.decoder, packed_of(engine.talker)
+    shown, codec, turns = dict(status["optimization_details"]), model.engine.codec, model.engine.turns
+    decoder, linears = model.engine.talker.decoder, packed_of(model.engine.talker)
     quantized = {linear.kernel.precision for linear in linears} == {"int8"}
-    assert told.pop("device") == decoder.device.type
-    assert told.pop("dtype") == told.pop("codec_dtype") == name_of(engine.codec.start().buffer)
-    assert told.pop("weights") == {linear.kernel.precision for linear in linears}.pop()
-    assert told.pop("kernel") == {linear.kernel.name for linear in linears}.pop()
-    assert told.pop("quantization") == ("int8" if quantized else "none")
-    assert told.pop("kv_dtype") == name_of(decoder.new_cache(1, 1).layer(0))
-    assert told.pop("compile") is False  # torch.compile is never called, whatever was asked for
-    assert told.pop("cuda_graphs") is False
-    assert told.pop("offload") is engine.turns.offloaded is False
-    assert told.pop("attention") == settings.get("attention", "flash")
-    assert not told, "a key of the status without a test"
+    assert shown.pop("device") == decoder.device.type
+    assert shown.pop("dtype") == shown.pop("codec_dtype") == name_of(codec.start().buffer)
+    assert shown.pop("weights") == {linear.kernel.precision for linear in linears}.pop()
+    assert shown.pop("kernel") == {linear.kernel.name for linear in linears}.pop()
+    assert shown.pop("quantization") == ("int8" if quantized else "none")
+    assert shown.pop("kv_dtype") == name_of(decoder.new_cache(1, 1).layer(0))
+    assert shown.pop("compile") is False  # torch.compile is never called, whatever was asked for
+    assert shown.pop("cuda_graphs") is False
+    assert shown.pop("offload") is turns.offloaded is False
+    assert shown.pop("attention") == settings.get("attention", "flash")
+    assert not shown, "a key of the status without a test"
 
 
 def test_the_status_tells_of_offloading(loaded, monkeypatch) -> None:
@@ -179,11 +178,11 @@ def test_the_status_tells_of_offloading(loaded, monkeypatch) -> None:
     device = HostDevice()
     monkeypatch.setattr(optimized, "turns_of", lambda _: device.turns())
     model, status = loaded(dtype="float32", quantization="none")
-    told = status["optimization_details"]
-    assert told["offload"] is model.engine.turns.offloaded is True
+    shown = status["optimization_details"]
+    assert shown["offload"] is model.engine.turns.offloaded is True
     assert device.copies > 0
-    assert told["cuda_graphs"] is False
-    assert "cpu_offload" in told["no_cuda_graphs"]
+    assert shown["cuda_graphs"] is False
+    assert "cpu_offload" in shown["no_cuda_graphs"]
 
 
 @pytest.mark.parametrize("without", [False, pytest.param(True, id="ported")])
@@ -195,11 +194,11 @@ def test_the_plain_variant_tells_facts(plain, monkeypatch, without) -> None:
         pytest.skip(str(why_not()))
     provider = plain(attention="math", compile=True)
     provider.load()
-    told = provider.get_provider_status()["optimization_details"]
-    assert told["networks"] == ("realtts-qwen3" if without else "qwen-tts")
-    assert told["attention"] == "sdpa"
-    assert told["quantization"] == "none"
-    assert not any(told[name] for name in ("compile", "cuda_graphs", "offload"))
+    shown = provider.get_provider_status()["optimization_details"]
+    assert shown["networks"] == ("realtts-qwen3" if without else "qwen-tts")
+    assert shown["attention"] == "sdpa"
+    assert shown["quantization"] == "none"
+    assert not any(shown[name] for name in ("compile", "cuda_graphs", "offload"))
 
 
 def packed_of(talker):

@@ -157,7 +157,8 @@ class Engine:
             for _ in self.talker.decode([utterance]):
                 pass
         with self.turns.use("codec"):
-            pieces = (1, 2, 4, 8, 16, 32) if self._has_graphs else (1, 2)
+            # 1, 2, 4 and so on: a piece of each graph.
+            pieces = [1 << power for power in range((LARGEST if self._has_graphs else 2).bit_length())]
             codes = torch.zeros(max(pieces), self.codec.quantizers, dtype=torch.int64)
             return torch.cat([self.codec.samples(codes[:frames]) for frames in pieces])
 
