@@ -24,6 +24,29 @@ SEED = 11
 MAX_FRAMES = 8
 GREEDY = {"do_sample": False, "subtalker_dosample": False}
 DRAWN = [{}, GREEDY, {"temperature": 1.4, "top_k": 0, "top_p": 0.8, "subtalker_top_k": 7, "subtalker_top_p": 0.9}]
+WAYS = [
+    ("0.6b-custom-voice", {"speaker": "ryan"}, "en"),
+    ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
+    ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
+]
+SHORT = {(0, 0), (0, 1), (2, 2)}
+"""Of ways and options: every option, and a model of each architecture (1.7B has a projection before its predictor)."""
+SPEECH = [
+    pytest.param(*way, options, marks=() if (i, j) in SHORT else pytest.mark.full, id=f"{way[0]}-{j}")
+    for i, way in enumerate(WAYS)
+    for j, options in enumerate(DRAWN)
+]
+CLONING = [
+    ("0.6b-base", "hello the test", False),
+    ("0.6b-base", None, True),
+    pytest.param("0.6b-base", "hello the test", True, marks=pytest.mark.full),
+    pytest.param("0.6b-base", None, False, marks=pytest.mark.full),
+    *(
+        pytest.param("1.7b-base", words, non_streaming, marks=pytest.mark.full)
+        for words in (None, "hello the test")
+        for non_streaming in (False, True)
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +91,8 @@ def theirs(call, **given):
     return wave
 
 
-@pytest.mark.parametrize("options", DRAWN, ids=str)
-@pytest.mark.parametrize(
-    ("model", "given", "language"),
-    [
-        ("0.6b-custom-voice", {"speaker": "ryan"}, "en"),
-        ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
-        ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
-    ],
-)
-def test_speech_is_upstreams(weights_of, networks_of, upstream_of, model, given, language, options) -> None:  # noqa: PLR0917
+@pytest.mark.parametrize(("model", "given", "language", "options"), SPEECH)
+def test_speech_is_upstreams(weights_of, networks_of, upstream_of, *, model, given, language, options) -> None:
     """The same seed gives the samples of upstream's own call, with speakers and with a voice by description."""
     upstream = upstream_of(model)
     call = upstream.generate_voice_design if "design" in model else upstream.generate_custom_voice
@@ -88,10 +103,8 @@ def test_speech_is_upstreams(weights_of, networks_of, upstream_of, model, given,
     assert np.array_equal(found, expected)
 
 
-@pytest.mark.parametrize("non_streaming", [False, True])
-@pytest.mark.parametrize("words", [None, "hello the test"])
-@pytest.mark.parametrize("model", ["0.6b-base", "1.7b-base"])
-def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, model, words, non_streaming) -> None:  # noqa: PLR0917
+@pytest.mark.parametrize(("model", "words", "non_streaming"), CLONING)
+def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, *, model, words, non_streaming) -> None:
     """With the words of the recording, and by the speaker embedding alone."""
     networks = networks_of(model)
     prompt = prompt_of(networks, recording)

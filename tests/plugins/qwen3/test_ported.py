@@ -21,6 +21,17 @@ from realtts_qwen3.upstream import why_not
 from realtts_qwen3.voices import VoicePrompt
 
 TEXT = "hello there, this is the test."
+GREEDY = {"do_sample": False, "subtalker_dosample": False}
+CASES = [
+    pytest.param("0.6b-custom-voice", {}, id="0.6b-custom-voice-drawn"),
+    pytest.param("0.6b-custom-voice", GREEDY, marks=pytest.mark.full, id="0.6b-custom-voice-greedy"),
+    pytest.param("1.7b-voice-design", {}, marks=pytest.mark.full, id="1.7b-voice-design-drawn"),
+    pytest.param("1.7b-voice-design", GREEDY, id="1.7b-voice-design-greedy"),
+    pytest.param("0.6b-base", {}, id="0.6b-base-drawn"),
+    pytest.param("0.6b-base", GREEDY, marks=pytest.mark.full, id="0.6b-base-greedy"),
+    pytest.param("1.7b-base", {}, marks=pytest.mark.full, id="1.7b-base-drawn"),
+    pytest.param("1.7b-base", GREEDY, marks=pytest.mark.full, id="1.7b-base-greedy"),
+]
 
 
 def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
@@ -31,8 +42,7 @@ def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-@pytest.mark.parametrize("options", [{}, {"do_sample": False, "subtalker_dosample": False}], ids=["drawn", "greedy"])
-@pytest.mark.parametrize("model", ["0.6b-custom-voice", "1.7b-voice-design", "0.6b-base", "1.7b-base"])
+@pytest.mark.parametrize(("model", "options"), CASES)
 def test_frames_and_sound_are_upstreams(weights_of, recording, model, options) -> None:
     """The same frames for the same seed, and sound within 1e-4; a recording becomes the same codes."""
     weights = weights_of(model)

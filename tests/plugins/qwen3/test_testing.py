@@ -20,7 +20,7 @@ TEXT = "hello there, this is the test."
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-@pytest.mark.parametrize("model", ["0.6b-custom-voice", "1.7b-base"])
+@pytest.mark.parametrize("model", ["0.6b-custom-voice", pytest.param("1.7b-base", marks=pytest.mark.full)])
 def test_what_verify_asks_is_upstreams(weights_of, recording, model) -> None:
     """Frames, the logits along them, and what their decisions were worth: of upstream's networks and of ours."""
     weights = weights_of(model)
