@@ -7,16 +7,16 @@ import logging
 import pytest
 import torch
 
-from realtts import facade
-from realtts.accel.linear import PackedLinear
-from realtts.accel.tensorfile import TensorFile
-from realtts.context import Context, Rung
-from realtts.extensions import Extensions
+from realtts.provider import facade
+from realtts.accel.kernels import PackedLinear
+from realtts.accel.weights.tensorfile import TensorFile
+from realtts.contract.context import Context, Rung
+from realtts.registry.extensions import Extensions
 from realtts.settings import Settings
-from realtts.spec import Checkpoint
+from realtts.contract.spec import Checkpoint
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
-from realtts.voices.cache import VoiceCache
+from realtts.contract.voice_cache import VoiceCache
 from realtts_qwen3 import engine, optimized, spec
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.upstream import why_not

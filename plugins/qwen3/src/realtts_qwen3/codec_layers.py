@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_qwen3.codec_products import Product, Products
     from realtts_qwen3.codec_state import Layout
 

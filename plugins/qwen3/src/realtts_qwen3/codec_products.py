@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.accel.linear import Dense
+from realtts.accel.kernels import Dense
 
 if TYPE_CHECKING:
     import torch

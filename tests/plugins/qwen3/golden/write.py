@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from realtts.accel.upstream import quiet
-from realtts.spec import Checkpoint
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.spec import Checkpoint
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.testing import write_random_checkpoint
 from realtts_qwen3.upstream import load_upstream, module
