@@ -7,16 +7,16 @@ import logging
 import pytest
 import torch
 
-from realtts.provider import facade
 from realtts.accel.kernels import PackedLinear
 from realtts.accel.weights.tensorfile import TensorFile
 from realtts.contract.context import Context, Rung
+from realtts.contract.spec import Checkpoint
+from realtts.contract.voice_cache import VoiceCache
+from realtts.provider import facade
 from realtts.registry.extensions import Extensions
 from realtts.settings import Settings
-from realtts.contract.spec import Checkpoint
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
-from realtts.contract.voice_cache import VoiceCache
 from realtts_qwen3 import engine, optimized, spec
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.upstream import why_not

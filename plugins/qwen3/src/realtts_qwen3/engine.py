@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.contract import timing
 from realtts.accel.decoder import counted, look_of
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_details
+from realtts.contract import timing
 from realtts_qwen3.codec import CodecState
 from realtts_qwen3.codec_graphs import LARGEST
 from realtts_qwen3.constants import RATE
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.offload.sharing import Turns
     from realtts.contract.context import Context
-    from realtts.contract.types import FinishReason
     from realtts.contract.stages import Work
+    from realtts.contract.types import FinishReason
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.frames import FrameLoop, Frames
     from realtts_qwen3.loading import Weights

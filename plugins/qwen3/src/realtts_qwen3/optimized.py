@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
+from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
