@@ -85,8 +85,8 @@ def test_torchs_convolutions_give_the_same(parts, ours, backend) -> None:
     codes = torch.stack([codes_of(50, 1), codes_of(50, 2)])
     whole = torch.stack([ours.samples(row) for row in codes])
     state = other.start(2)
-    found = torch.cat([other.push(state, piece) for piece in codes.split([1, 2, 7, 40], 1)], 1)
-    torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+    samples = torch.cat([other.push(state, piece) for piece in codes.split([1, 2, 7, 40], 1)], 1)
+    torch.testing.assert_close(samples, whole, rtol=0, atol=1e-5)
 
 
 def test_no_frames_give_no_samples(ours) -> None:
@@ -102,12 +102,12 @@ def test_a_reference_is_decoded_once(ours) -> None:
     reference = codes_of(80)
     after = ours.start()
     ours.push(after, reference)
-    kept = after.clone()
+    before = after.clone()
     for seed in (1, 2):
         codes = codes_of(9, seed)
         whole = ours.samples(torch.cat([reference, codes]))
         torch.testing.assert_close(ours.push(after.clone(), codes), whole[80 * 1920 :], rtol=0, atol=1e-5)
-    assert torch.equal(after.buffer, kept.buffer)
+    assert torch.equal(after.buffer, before.buffer)
     assert after.past.tolist() == [80]
 
 
@@ -121,13 +121,13 @@ def test_rows_with_different_pasts_equal_single_streams(ours) -> None:
     together = CodecState.stack(states)
     assert together.past.tolist() == begun
     rest = torch.stack([codes_of(8, 50 + row) for row in range(3)])
-    found = ours.push(together, rest[:, :5])
+    samples = ours.push(together, rest[:, :5])
     fewer = together.select([2, 0])
     last = ours.push(fewer, rest[[2, 0], 5:])
     wholes = [ours.samples(torch.cat([first, more])) for first, more in zip(firsts, rest, strict=True)]
     for row, whole in enumerate(wholes):
         begin = begun[row] * 1920
-        torch.testing.assert_close(found[row], whole[begin : begin + 5 * 1920], rtol=0, atol=1e-5)
+        torch.testing.assert_close(samples[row], whole[begin : begin + 5 * 1920], rtol=0, atol=1e-5)
     for row, index in enumerate([2, 0]):
         torch.testing.assert_close(last[row], wholes[index][-3 * 1920 :], rtol=0, atol=1e-5)
     torch.testing.assert_close(
@@ -139,9 +139,9 @@ def test_half_precision_is_as_good_as_upstreams(upstream_of, parts, ours) -> Non
     """bfloat16: the error's power is no more than upstream's with all weights in it, and 20 dB below the sound."""
     half = CodecDecoder.read(*parts, dtype=torch.bfloat16).compile()
     codes = codes_of(40)
-    exact, found = ours.samples(codes), half.samples(codes)
-    assert found.dtype == torch.float32
-    error = (found - exact).pow(2).mean()
+    exact, samples = ours.samples(codes), half.samples(codes)
+    assert samples.dtype == torch.float32
+    error = (samples - exact).pow(2).mean()
     assert error < 0.01 * exact.pow(2).mean()
     upstream = copy.deepcopy(upstream_of(MODEL).model.speech_tokenizer.model.decoder).to(torch.bfloat16)
     with torch.inference_mode():
@@ -164,12 +164,12 @@ def test_graphs_give_what_is_computed_eagerly(parts, ours) -> None:
     graphed = CodecDecoder.read(*parts).compile(backend)
     codes = [codes_of(41, seed) for seed in (1, 2)]
     states = [graphed.start(), graphed.start()]
-    found: list[list[torch.Tensor]] = [[], []]
+    samples: list[list[torch.Tensor]] = [[], []]
     for begin, size in ((0, 1), (1, 2), (3, 3), (6, 35)):
         for row in range(2):
-            found[row].append(graphed.push(states[row], codes[row][begin : begin + size]))
+            samples[row].append(graphed.push(states[row], codes[row][begin : begin + size]))
     for row in range(2):
-        torch.testing.assert_close(torch.cat(found[row]), ours.samples(codes[row]), rtol=0, atol=1e-5)
+        torch.testing.assert_close(torch.cat(samples[row]), ours.samples(codes[row]), rtol=0, atol=1e-5)
     assert backend.captures == 3  # 1, 2 and 32
     assert backend.replays == 14
 
@@ -193,9 +193,9 @@ def test_graphs_take_batches(parts, ours) -> None:
     first = codes_of(4)
     graphed.push(states[0], first)
     codes = torch.stack([codes_of(2, 5), codes_of(2, 6)])
-    found = graphed.push(CodecState.stack(states), codes)
+    samples = graphed.push(CodecState.stack(states), codes)
     expected = ours.samples(torch.cat([first, codes[0]]))[4 * 1920 :], ours.samples(codes[1])
-    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-5)
+    torch.testing.assert_close(samples, torch.stack(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.gpu
@@ -206,8 +206,8 @@ def test_graphs_on_a_gpu(parts, ours) -> None:
 
     graphed = CodecDecoder.read(*parts, device="cuda").compile(CudaGraphs("cuda"))
     codes = codes_of(20)
-    found = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()
-    torch.testing.assert_close(found, ours.samples(codes), rtol=0, atol=1e-3)
+    samples = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()
+    torch.testing.assert_close(samples, ours.samples(codes), rtol=0, atol=1e-3)
 
 
 def test_wrong_tensors_are_refused_by_name(parts) -> None:

@@ -14,7 +14,7 @@ from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
-from realtts_qwen3 import spec as own
+from realtts_qwen3 import spec as qwen3
 from realtts_qwen3.testing import write_random_checkpoint
 
 
@@ -32,7 +32,7 @@ class TestPlain(ProviderConformance):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant, as far as this checkpoint goes: it does not clone."""
-        return replace(own, optimized=None, capabilities=own.capabilities - {"clone"})
+        return replace(qwen3, optimized=None, capabilities=qwen3.capabilities - {"clone"})
 
     @pytest.fixture
     def model(self, ending: Path) -> Path:
@@ -56,7 +56,7 @@ class TestOptimized(TestPlain):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, as far as this checkpoint goes."""
-        return replace(own, capabilities=own.capabilities - {"clone"})
+        return replace(qwen3, capabilities=qwen3.capabilities - {"clone"})
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, as far as this checkpoint goes."""
-        return replace(own, capabilities=own.capabilities - {"voices"})
+        return replace(qwen3, capabilities=qwen3.capabilities - {"voices"})
 
     @pytest.fixture
     def model(self, tmp_path_factory: pytest.TempPathFactory) -> Path:

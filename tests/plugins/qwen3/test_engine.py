@@ -44,11 +44,11 @@ def job(engine, weights, *, seed=0, most=20, cancelled=lambda: False, sizes=None
 def spoken(engine, jobs):
     """What came of each request: samples, frames, and why it ended."""
     context = SimpleNamespace(dtype="float32", stages=StageLog(), report=lambda _: None)
-    found = [[np.zeros(0, np.float32), 0, None] for _ in jobs]
+    results = [[np.zeros(0, np.float32), 0, None] for _ in jobs]
     for row, samples, frames, reason in engine.speak(context, jobs):
-        assert found[row][2] is None
-        found[row] = [np.concatenate([found[row][0], samples]), found[row][1] + frames, reason]
-    return found
+        assert results[row][2] is None
+        results[row] = [np.concatenate([results[row][0], samples]), results[row][1] + frames, reason]
+    return results
 
 
 def test_each_ends_alone(engine, weights_of):
@@ -74,8 +74,8 @@ def test_each_ends_alone(engine, weights_of):
 def test_a_cancelled_one_stops_at_its_next_frame(engine, weights_of):
     """The others go on as if it had never been there."""
     weights = weights_of("0.6b-custom-voice")
-    asked = itertools.count()
-    stopped = job(engine, weights, seed=1, most=200, cancelled=lambda: next(asked) >= 6, sizes=growing_sizes(1, 1.0, 1))
+    calls = itertools.count()
+    stopped = job(engine, weights, seed=1, most=200, cancelled=lambda: next(calls) >= 6, sizes=growing_sizes(1, 1.0, 1))
     other, gone = spoken(engine, [job(engine, weights), stopped])
     ((expected, _, _),) = spoken(engine, [job(engine, weights)])
     assert (other[1], other[2]) == (20, "length")
@@ -87,8 +87,8 @@ def test_a_cancelled_one_stops_at_its_next_frame(engine, weights_of):
 def test_nothing_is_drawn_for_nobody(engine, weights_of):
     """When all are cancelled the drawing ends."""
     weights = weights_of("0.6b-custom-voice")
-    found = spoken(engine, [job(engine, weights, most=5000, cancelled=lambda: True) for _ in range(2)])
-    assert [frames for _, frames, _ in found] == [0, 0]
+    results = spoken(engine, [job(engine, weights, most=5000, cancelled=lambda: True) for _ in range(2)])
+    assert [frames for _, frames, _ in results] == [0, 0]
 
 
 def test_chunks_grow():

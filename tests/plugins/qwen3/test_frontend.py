@@ -52,12 +52,12 @@ def test_what_is_given_wins(weights_of) -> None:
     assert not ask.non_streaming
 
 
-@pytest.mark.parametrize("given", [{"voice": "ryan"}, {"speaker": "Ryan"}, {"voice": "ryan", "speaker": "RYAN"}])
-def test_speakers_by_name(weights_of, given) -> None:
+@pytest.mark.parametrize("arguments", [{"voice": "ryan"}, {"speaker": "Ryan"}, {"voice": "ryan", "speaker": "RYAN"}])
+def test_speakers_by_name(weights_of, arguments) -> None:
     """As `voice=` or `speaker=`, in any case."""
     weights = weights_of("0.6b-custom-voice")
     assert tuple(weights.sizes.speakers) == SPEAKERS
-    assert ask_of(weights, **given).speaker == weights.sizes.speakers["ryan"]
+    assert ask_of(weights, **arguments).speaker == weights.sizes.speakers["ryan"]
 
 
 def test_without_a_name_the_first_speaks(weights_of) -> None:

@@ -40,14 +40,14 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def talker_of(weights_of):
     """Of a tiny checkpoint, in float32 unless something else is asked for."""
-    kept = {}
+    made = {}
 
     def make(model, precision="fp32", **options):
         key = (model, precision, *options)
-        if key not in kept:
+        if key not in made:
             weights = weights_of(model)
-            kept[key] = Talker.from_state_dict(weights.sizes, weights.states.talker, precision=precision, **options)
-        return kept[key]
+            made[key] = Talker.from_state_dict(weights.sizes, weights.states.talker, precision=precision, **options)
+        return made[key]
 
     return make
 
@@ -112,12 +112,12 @@ def text_of(number):
 
 def ours(talker, utterances, **options):
     """Codes of each utterance, and whether the model ended it."""
-    found, stopped = [[] for _ in utterances], ()
+    rows, stopped = [[] for _ in utterances], ()
     for frames in talker.decode(utterances, **options):
-        for row, codes in zip(found, frames.codes, strict=True):
+        for row, codes in zip(rows, frames.codes, strict=True):
             row.append(codes)
         stopped = frames.stopped
-    return [torch.cat(row) for row in found], stopped
+    return [torch.cat(row) for row in rows], stopped
 
 
 def upstreams(wrapper, utterance, way, number):
@@ -126,19 +126,19 @@ def upstreams(wrapper, utterance, way, number):
     ids = model.config.talker_config
     names = {token: name for name, token in ids.codec_language_id.items()}
     language = "auto" if "dialect" in names.get(utterance.language, "dialect") else names[utterance.language]
-    given = {
+    arguments = {
         "input_ids": wrapper._tokenize_texts([wrapper._build_assistant_text(text_of(number))]),
         "languages": [language],
     }
     if utterance.instruct:
         instruct = wrapper._build_instruct_text(" ".join(WORDS[: number % 4]))
-        given["instruct_ids"] = wrapper._tokenize_texts([instruct])
+        arguments["instruct_ids"] = wrapper._tokenize_texts([instruct])
     if way == "speaker":
-        given["speakers"] = [list(ids.spk_id)[number % 9]]
+        arguments["speakers"] = [list(ids.spk_id)[number % 9]]
     if utterance.voice is not None:
         reference = wrapper._build_ref_text(" ".join(WORDS[number % 5 : 6]))
-        given["ref_ids"] = wrapper._tokenize_texts([reference])
-        given["voice_clone_prompt"] = {
+        arguments["ref_ids"] = wrapper._tokenize_texts([reference])
+        arguments["voice_clone_prompt"] = {
             "ref_code": [utterance.codes],
             "ref_spk_embedding": [utterance.voice],
             "x_vector_only_mode": [utterance.codes is None],
@@ -149,7 +149,7 @@ def upstreams(wrapper, utterance, way, number):
     torch.manual_seed(utterance.seed)
     with quiet():
         codes, _ = model.generate(
-            **given,
+            **arguments,
             non_streaming_mode=utterance.non_streaming,
             max_new_tokens=utterance.max_frames + 1,
             repetition_penalty=first.repetition_penalty,
@@ -166,16 +166,16 @@ def upstreams(wrapper, utterance, way, number):
     return codes[0]
 
 
-def assert_same(talker, utterance, found, expected):
+def assert_same(talker, utterance, codes, expected):
     """Equal, or both codes at the first difference are worth the same within 1e-4."""
-    if torch.equal(found, expected):
+    if torch.equal(codes, expected):
         return
-    least = min(len(found), len(expected))
-    places = (found[:least] != expected[:least]).nonzero()
-    assert len(places), f"{len(found)} frames, expected {len(expected)}"
+    least = min(len(codes), len(expected))
+    places = (codes[:least] != expected[:least]).nonzero()
+    assert len(places), f"{len(codes)} frames, expected {len(expected)}"
     frame, group = places[0].tolist()
     scores = scores_at(talker, utterance, expected, frame, group)
-    one, other = scores[found[frame, group]], scores[expected[frame, group]]
+    one, other = scores[codes[frame, group]], scores[expected[frame, group]]
     assert abs(one - other) <= 1e-4 * other, f"another code {group} in frame {frame}"
 
 
@@ -202,7 +202,7 @@ def test_codes_are_those_that_upstream_has_drawn(talker_of, weights_of, utteranc
     ],
 )
 def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, golden, *, way, numbers):
-    """Of its own loop, run now, which draws what it has drawn for the golden codes."""
+    """Of its loop, run now, which draws what it drew for the golden codes."""
     talker, wrapper = talker_of(MODELS[way]), upstream_of(MODELS[way])
     for number in numbers:
         utterance = utterance_of(way, number)
@@ -230,10 +230,10 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
             weights.reader.role, weights.reader.ids(text_of(number)), weights.sizes.languages["english"],
             weights.sizes.speakers[speaker], seed=number, max_frames=40,
         )  # fmt: skip
-        (found,), stopped = ours(talker, [utterance])
-        assert_same(talker, utterance, found, upstreams(wrapper, utterance, "speaker", number))
-        assert stopped == (len(found) < 40,)
-        lengths.append(len(found))
+        (codes,), stopped = ours(talker, [utterance])
+        assert_same(talker, utterance, codes, upstreams(wrapper, utterance, "speaker", number))
+        assert stopped == (len(codes) < 40,)
+        lengths.append(len(codes))
     assert min(lengths) >= 2
     assert min(lengths) < 40
 
@@ -244,10 +244,10 @@ def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     talker = talker_of(MODELS[way])
     utterances = [utterance_of(way, n, max_frames=3 + 2 * n) for n in range(5)]
     together, _ = ours(talker, utterances, check_every=3)
-    for utterance, found in zip(utterances, together, strict=True):
+    for utterance, codes in zip(utterances, together, strict=True):
         (alone,), _ = ours(talker, [utterance])
-        assert len(found) == utterance.max_frames
-        assert_same(talker, utterance, found, alone)
+        assert len(codes) == utterance.max_frames
+        assert_same(talker, utterance, codes, alone)
 
 
 def test_graphs_give_the_same(talker_of, utterance_of):
@@ -262,8 +262,8 @@ def test_graphs_give_the_same(talker_of, utterance_of):
         ours(graphed, [replace(utterance, seed=7)])
     assert backend.captures == captures
     batch = [replace(utterance, max_frames=6) for utterance in utterances[:2]]
-    for utterance, found in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
-        assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
+    for utterance, codes in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
+        assert_same(eager, utterance, codes, ours(eager, [utterance])[0][0])
 
 
 def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
@@ -279,9 +279,9 @@ def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
 def test_forced_frames(talker_of, utterance_of):
     """A benchmark's: exactly so many, and the codes of the talker are sounds."""
     utterance = utterance_of("speaker", 4, max_frames=30, forced=True)
-    (found,), stopped = ours(talker_of(CUSTOM), [utterance])
-    assert found.shape == (30, 16)
-    assert found.max() < 2048
+    (codes,), stopped = ours(talker_of(CUSTOM), [utterance])
+    assert codes.shape == (30, 16)
+    assert codes.max() < 2048
     assert stopped == (False,)
 
 
@@ -306,10 +306,10 @@ def test_logits_of_given_codes(talker_of, upstream_of, utterance_of, way, precis
     codes = upstreams(upstream_of(model), utterance, way, number)
     for hook in hooks:
         hook.remove()
-    found = talker_of(model, precision).logits(utterance, codes)
+    logits = talker_of(model, precision).logits(utterance, codes)
     first, others = torch.stack(seen["first"][:-1]), torch.stack(seen["others"]).view(len(codes), 15, -1)
-    assert (found.first - first).norm() <= tolerance * first.norm()
-    assert (found.others - others).norm() <= tolerance * others.norm()
+    assert (logits.first - first).norm() <= tolerance * first.norm()
+    assert (logits.others - others).norm() <= tolerance * others.norm()
 
 
 def test_a_second_round_takes_no_more_memory(talker_of, utterance_of):
@@ -352,14 +352,14 @@ def test_one_of_a_batch_is_stopped(talker_of, utterance_of):
     """It ends, and the others draw what they would have drawn."""
     talker = talker_of(DESIGN)
     utterances = [utterance_of("design", n, max_frames=10) for n in (1, 2)]
-    loop, found = talker.begin(utterances), [[], []]
+    loop, rows = talker.begin(utterances), [[], []]
     for count, frames in enumerate(loop.run()):
         if count == 2:
             loop.stop(0)
         for row in range(2):
-            found[row].append(frames.codes[row])
-    assert len(torch.cat(found[0])) < 10
-    assert_same(talker, utterances[1], torch.cat(found[1]), ours(talker, utterances[1:])[0][0])
+            rows[row].append(frames.codes[row])
+    assert len(torch.cat(rows[0])) < 10
+    assert_same(talker, utterances[1], torch.cat(rows[1]), ours(talker, utterances[1:])[0][0])
 
 
 @pytest.mark.parametrize("name", ["codec_head.weight", "code_predictor.lm_head.7.weight"])

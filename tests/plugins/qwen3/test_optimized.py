@@ -27,37 +27,37 @@ def make(make, monkeypatch):
     return make
 
 
-def told_to(way, recording):
+def arguments_of(way, recording):
     """Model and arguments of one of the ways to speak."""
-    model, given = WAYS[way]
-    return model, {"seed": 5, **given, **({"voice": recording} if "base" in model else {})}
+    model, options = WAYS[way]
+    return model, {"seed": 5, **options, **({"voice": recording} if "base" in model else {})}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_float32_speaks_as_plain(make, recording, way):
     """Same seed, same number of frames, the same sound; as a stream and in a batch, too."""
-    model, told = told_to(way, recording)
-    expected = make(model, optimize=False).generate(TEXT, **told)
+    model, arguments = arguments_of(way, recording)
+    expected = make(model, optimize=False).generate(TEXT, **arguments)
     tts = make(model, **EXACT, strict=True)
-    found = tts.generate(TEXT, **told)
-    assert found.metrics.tokens == expected.metrics.tokens == len(TEXT)
-    assert len(found.samples) == len(expected.samples) == FRAME * len(TEXT)
-    assert np.abs(found.samples - expected.samples).max() < 1e-4
+    whole = tts.generate(TEXT, **arguments)
+    assert whole.metrics.tokens == expected.metrics.tokens == len(TEXT)
+    assert len(whole.samples) == len(expected.samples) == FRAME * len(TEXT)
+    assert np.abs(whole.samples - expected.samples).max() < 1e-4
     assert np.abs(expected.samples).max() > 0.05
-    live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, **told)])
-    assert np.abs(live - found.samples).max() < 1e-5
+    live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, **arguments)])
+    assert np.abs(live - whole.samples).max() < 1e-5
     texts = [TEXT, "test.", "the test is the test, hello there."]
-    for text, speech in zip(texts, tts.generate_batch(texts, **told), strict=True):
-        alone = tts.generate(text, **{**told, "seed": speech.seed})
+    for text, speech in zip(texts, tts.generate_batch(texts, **arguments), strict=True):
+        alone = tts.generate(text, **{**arguments, "seed": speech.seed})
         assert len(speech.samples) == FRAME * len(text)
         assert np.abs(alone.samples - speech.samples).max() < 1e-5
 
 
 def test_the_fastest_rung_is_near(make, recording):
     """What is chosen by itself, on this machine."""
-    model, told = told_to("clone", recording)
+    model, arguments = arguments_of("clone", recording)
     tts = make(model)
-    speech = tts.generate(TEXT, **told)
+    speech = tts.generate(TEXT, **arguments)
     status = tts.get_provider_status()
     assert (status["variant"], status["attempts"]) == ("optimized", [])
     assert status["optimization_details"]["codec_dtype"] == status["optimization_details"]["dtype"]
@@ -107,32 +107,32 @@ def test_cancelling_a_stream_ends_it(make):
 
 def test_the_decoders_state_is_kept_by_its_form(make, recording, monkeypatch):
     """Another type has another state, of the same prompt; without the words none is needed."""
-    model, told = told_to("clone", recording)
-    make(model, **EXACT).generate("test.", **told)
+    model, arguments = arguments_of("clone", recording)
+    make(model, **EXACT).generate("test.", **arguments)
     monkeypatch.setattr("realtts_qwen3.model.PortedEncoders", lambda *_: pytest.fail("the encoders were read"))
     other = make(model, dtype="bfloat16", quantization="none")
-    other.generate("test.", **told)
+    other.generate("test.", **arguments)
     assert other.get_provider_status()["cache"]["disk_misses"] == 1
     same = make(model, dtype="float32", quantization="none")
-    same.generate("test.", **{**told, "reference_text": None})
+    same.generate("test.", **{**arguments, "reference_text": None})
     assert same.get_provider_status()["cache"]["disk_hits"] == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "name", "reason"),
+    ("setting", "name", "reason"),
     [
         ("auto", "flash", None),
         ("eager", "math", "eager: the model calls torch's attention alone"),
     ],
 )
-def test_the_status_names_the_kernel_of_attention(make, asked, name, reason):
+def test_the_status_names_the_kernel_of_attention(make, setting, name, reason):
     """The one that runs, and why it is not the one that was asked for; the frames are the same."""
-    tts = make(**EXACT, attention=asked)
-    found = tts.generate(TEXT, voice="ryan", seed=5)
+    tts = make(**EXACT, attention=setting)
+    whole = tts.generate(TEXT, voice="ryan", seed=5)
     details = tts.get_provider_status()["optimization_details"]
     assert details["attention"] == name
     assert details.get("no_attention", "none").startswith(reason or "none")
-    assert np.abs(found.samples - make(**EXACT).generate(TEXT, voice="ryan", seed=5).samples).max() < 1e-4
+    assert np.abs(whole.samples - make(**EXACT).generate(TEXT, voice="ryan", seed=5).samples).max() < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -82,25 +82,25 @@ def prompt_of(networks, recording):
     return SimpleNamespace(embedding=networks.embedding(recording[0]), codes=networks.codes(recording[0]))
 
 
-def theirs(call, **given):
+def theirs(call, **arguments):
     """The samples of one of upstream's own calls."""
     torch.manual_seed(SEED)
     with quiet():
-        (wave,), rate = call(TEXT, max_new_tokens=MAX_FRAMES + 1, **given)
+        (wave,), rate = call(TEXT, max_new_tokens=MAX_FRAMES + 1, **arguments)
     assert rate == 24_000
     return wave
 
 
-@pytest.mark.parametrize(("model", "given", "language", "options"), SPEECH)
-def test_speech_is_upstreams(weights_of, networks_of, upstream_of, *, model, given, language, options) -> None:
+@pytest.mark.parametrize(("model", "arguments", "language", "options"), SPEECH)
+def test_speech_is_upstreams(weights_of, networks_of, upstream_of, *, model, arguments, language, options) -> None:
     """The same seed gives the samples of upstream's own call, with speakers and with a voice by description."""
     upstream = upstream_of(model)
     call = upstream.generate_voice_design if "design" in model else upstream.generate_custom_voice
     name = {"en": "English", "fr": "French", None: "Auto"}[language]
-    expected = theirs(call, language=name, **given, **options)
-    codes, found = drawn(networks_of(model), ask_of(weights_of(model), language=language, **given, **options))
+    expected = theirs(call, language=name, **arguments, **options)
+    codes, samples = drawn(networks_of(model), ask_of(weights_of(model), language=language, **arguments, **options))
     assert 2 <= len(codes) <= MAX_FRAMES
-    assert np.array_equal(found, expected)
+    assert np.array_equal(samples, expected)
 
 
 @pytest.mark.parametrize(("model", "words", "non_streaming"), CLONING)
@@ -117,11 +117,11 @@ def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, *
     )  # fmt: skip
     voice = Voice(*recording, words)
     ask = ask_of(weights_of(model), voice=voice, language="en", non_streaming_mode=non_streaming)
-    codes, found = drawn(networks, ask, prompt)
-    assert len(found) == 1920 * len(codes)
+    codes, samples = drawn(networks, ask, prompt)
+    assert len(samples) == 1920 * len(codes)
     # Upstream cuts the recording off at a rounded share of the whole, which may be a sample early.
-    assert len(expected) - len(found) in {0, 1}
-    assert np.array_equal(found, expected[len(expected) - len(found) :])
+    assert len(expected) - len(samples) in {0, 1}
+    assert np.array_equal(samples, expected[len(expected) - len(samples) :])
 
 
 def test_nothing_is_left_behind(weights_of, networks_of, capfd) -> None:
@@ -141,14 +141,14 @@ def test_nothing_is_left_behind(weights_of, networks_of, capfd) -> None:
 
 def test_cancelling_stops_at_the_next_frame(weights_of, networks_of) -> None:
     """It is asked before each one."""
-    asked = []
+    calls = []
     with pytest.raises(Cancelled):
         drawn(
             networks_of("0.6b-custom-voice"),
             ask_of(weights_of("0.6b-custom-voice"), forced=50),
-            cancelled=lambda: asked.append(1) or len(asked) > 3,
+            cancelled=lambda: calls.append(1) or len(calls) > 3,
         )
-    assert len(asked) == 4
+    assert len(calls) == 4
 
 
 def test_forced_number_of_frames(plain) -> None:

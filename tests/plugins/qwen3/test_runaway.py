@@ -77,8 +77,8 @@ def drawn_again(monkeypatch, name):
     real = runaway.RunawayDetector
 
     class Once(real):
-        def __init__(self, **given):
-            super().__init__(**given)
+        def __init__(self, **sizes):
+            super().__init__(**sizes)
             self.judges = not made
             made.append(self)
 
@@ -103,9 +103,9 @@ def test_a_runaway_is_spoken_again(make, monkeypatch, name):
 def test_repetition_ends_a_request(make, monkeypatch):
     """Long before its cap; the same frames end neither a benchmark's speech nor what repeats less."""
     monkeypatch.setattr("realtts_qwen3.frames.FrameLoop._new", repeating())
-    found = make(retry_runaway=False).generate(TEXT, seed=3, do_sample=False)
-    assert found.finish_reason == "length"
-    assert len(found.samples) == (MAX_REPEATED + 1) * FRAME
+    speech = make(retry_runaway=False).generate(TEXT, seed=3, do_sample=False)
+    assert speech.finish_reason == "length"
+    assert len(speech.samples) == (MAX_REPEATED + 1) * FRAME
     forced = make(force_tokens_per_char=1.0).generate(TEXT, seed=3, do_sample=False)
     assert len(forced.samples) == len(TEXT) * FRAME
 
@@ -115,9 +115,9 @@ def repeating():
     real = FrameLoop._new
 
     def new(self, block):
-        found = real(self, block)
-        codes = tuple(torch.cat([torch.full_like(frames[:, :1], 5), frames[:, 1:]], 1) for frames in found.codes)
-        return replace(found, codes=codes)
+        frames = real(self, block)
+        codes = tuple(torch.cat([torch.full_like(row[:, :1], 5), row[:, 1:]], 1) for row in frames.codes)
+        return replace(frames, codes=codes)
 
     return new
 

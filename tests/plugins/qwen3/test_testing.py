@@ -38,8 +38,8 @@ def test_what_verify_asks_is_upstreams(weights_of, recording, model) -> None:
     assert np.array_equal(testing.tokens(context, ours, request), codes)
     expected = testing.teacher_forced(context, theirs, request, codes)
     assert expected.shape == (5, 3072 + 15 * 2048)
-    found = testing.teacher_forced(context, ours, request, codes)
-    assert np.abs(found - expected).max() < 1e-4 * np.abs(expected).max()
+    logits = testing.teacher_forced(context, ours, request, codes)
+    assert np.abs(logits - expected).max() < 1e-4 * np.abs(expected).max()
     for step in (0, 1, 16, 40, 79):
         for subject in (theirs, ours):
             assert testing.scores(context, subject, request, codes, step).argmax() == codes.flat[step]
