@@ -14,8 +14,10 @@ from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
+from realtts_qwen3 import plain
 from realtts_qwen3 import spec as qwen3
 from realtts_qwen3.testing import write_random_checkpoint
+from realtts_qwen3.upstream import why_not
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestPlain(ProviderConformance):
+class Plain(ProviderConformance):
     """Everything that a provider must do."""
 
     @pytest.fixture
@@ -50,7 +52,21 @@ class TestPlain(ProviderConformance):
         return {"max_new_tokens": 8}
 
 
-class TestOptimized(TestPlain):
+@pytest.mark.full
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+class TestUpstream(Plain):
+    """The plain variant around qwen-tts itself, whose frames take long; the default set speaks by it in `test_plain`."""
+
+
+class TestPorted(Plain):
+    """The plain variant without qwen-tts."""
+
+    @pytest.fixture(autouse=True)
+    def _not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plain, "why_not", lambda: "it takes too long here")
+
+
+class TestOptimized(Plain):
     """The same of the optimized variant."""
 
     @pytest.fixture
