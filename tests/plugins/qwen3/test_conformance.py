@@ -55,7 +55,7 @@ class Plain(ProviderConformance):
 @pytest.mark.full
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 class TestUpstream(Plain):
-    """The plain variant around qwen-tts itself, whose frames take long; the default set speaks by it in `test_plain`."""
+    """The plain variant around qwen-tts itself, whose frames take long; in the default set `test_plain` has it."""
 
 
 class TestPorted(Plain):
