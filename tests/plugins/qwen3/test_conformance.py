@@ -14,8 +14,7 @@ from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
-from realtts_qwen3 import plain
-from realtts_qwen3 import spec as qwen3
+from realtts_qwen3 import plain, spec as qwen3
 from realtts_qwen3.testing import write_random_checkpoint
 from realtts_qwen3.upstream import why_not
 

@@ -17,8 +17,7 @@ from realtts.registry.extensions import Extensions
 from realtts.settings import Settings
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
-from realtts_qwen3 import engine, optimized, spec
-from realtts_qwen3 import plain as plain_module
+from realtts_qwen3 import engine, optimized, plain as plain_module, spec
 from realtts_qwen3.upstream import why_not
 
 MODEL = "0.6b-custom-voice"
