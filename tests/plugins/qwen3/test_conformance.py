@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
+from realtts.testing.device import live_tensors
 from realtts_qwen3 import plain, spec as qwen3
 from realtts_qwen3.testing import write_random_checkpoint
 from realtts_qwen3.upstream import why_not
@@ -48,7 +50,7 @@ class Plain(ProviderConformance):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """Few frames: it is not the sound that is judged."""
-        return {"max_new_tokens": 8}
+        return {"max_new_tokens": 5}
 
 
 @pytest.mark.full
@@ -83,6 +85,34 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     """What a model that speaks only with the voice of a recording can show of the suite: its parts about speech."""
 
     test_clones = None  # every test here clones
+
+    @pytest.fixture
+    def text(self) -> str:
+        """Shorter than the suite's: every character is a frame where lengths are forced."""
+        return "Hello there."
+
+    @pytest.mark.full
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """More than a hundred requests."""
+        super().test_unload_frees_everything(fast)
+
+    def test_a_few_requests_leave_nothing(self, fast: Callable[..., Any]) -> None:
+        """The same of three: no tensor is left of them, and none of the provider when it is unloaded."""
+        speaker = fast()
+
+        def speak(seed: int) -> None:
+            speaker.say(0.5, seed=seed)
+            speaker.live(0.25, seed=seed)
+
+        speak(0)
+        speaker.provider.unload()
+        unloaded = live_tensors()
+        speak(1)
+        loaded = live_tensors()
+        speak(2)
+        assert live_tensors() == loaded
+        speaker.provider.unload()
+        assert live_tensors() == unloaded
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:

@@ -56,14 +56,14 @@ def test_each_ends_alone(engine, weights_of):
     weights = weights_of("0.6b-custom-voice")
 
     def jobs():
-        lengths = (20, 5, 33, 16, 1)
+        lengths = (8, 3, 20, 16, 1)
         return [
             job(engine, weights, seed=n, most=most, sizes=growing_sizes(1 + n, 1.5, 9) if n % 2 else None)
             for n, most in enumerate(lengths)
         ]
 
     together = spoken(engine, jobs())
-    assert [frames for _, frames, _ in together] == [20, 5, 33, 16, 1]
+    assert [frames for _, frames, _ in together] == [8, 3, 20, 16, 1]
     for (samples, frames, reason), alone in zip(together, jobs(), strict=True):
         ((expected, _, _),) = spoken(engine, [alone])
         assert reason == "length"

@@ -52,8 +52,18 @@ def test_what_a_checkpoint_is(weights_of, model) -> None:
 
 
 @upstream
-@pytest.mark.parametrize("size", ["tiny", "full"])
-@pytest.mark.parametrize("model", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        *((model, "tiny") for model in CONFIGURATIONS),
+        ("0.6b-base", "full"),
+        ("1.7b-voice-design", "full"),
+        *(
+            pytest.param(model, "full", marks=pytest.mark.full)
+            for model in ("0.6b-custom-voice", "1.7b-base", "1.7b-custom-voice")
+        ),
+    ],
+)
 def test_shapes_are_upstreams(model, size) -> None:
     """The table of tensors is exactly what upstream's networks of that configuration hold, at full size too."""
     tokens = dict.fromkeys(("assistant", "<|im_start|>", "<|im_end|>", "<tts_pad>"), 0)
@@ -99,7 +109,7 @@ def test_tensors_are_read_when_they_are_asked_for(folders, weights_of) -> None:
 
 
 @upstream
-@pytest.mark.parametrize("model", ["0.6b-base", "1.7b-custom-voice"])
+@pytest.mark.parametrize("model", ["0.6b-base", pytest.param("1.7b-custom-voice", marks=pytest.mark.full)])
 def test_networks_are_as_upstream_loads_them(weights_of, upstream_of, model) -> None:
     """Tensor for tensor, buffers that are computed included; real, in float32 and frozen."""
     theirs = upstream_of(model).model

@@ -227,7 +227,7 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
     with quiet():
         wrapper = module("qwen_tts.inference.qwen3_tts_model").Qwen3TTSModel.from_pretrained(str(tmp_path))
     lengths = []
-    for number in range(0, 10, 2):
+    for number in (0, 4, 8):
         speaker = list(weights.sizes.speakers)[number % 9]
         utterance = Utterance(
             weights.reader.role, weights.reader.ids(text_of(number)), weights.sizes.languages["english"],
@@ -245,7 +245,7 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
 def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     """Texts, options and lengths of different kinds side by side, however often the device is looked at."""
     talker = talker_of(MODELS[way])
-    utterances = [utterance_of(way, n, max_frames=3 + 2 * n) for n in range(5)]
+    utterances = [utterance_of(way, n, max_frames=2 + n) for n in range(5)]
     together, _ = ours(talker, utterances, check_every=3)
     for utterance, codes in zip(utterances, together, strict=True):
         (alone,), _ = ours(talker, [utterance])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from realtts.errors import CheckpointCorrupt
 from realtts_qwen3 import plain as plain_module
 
 TEXT = "hello there, this is the test."
+SHORT = ["hello there.", "test.", "the test."]
+LONG = [TEXT, "test.", "the test is the test, hello there."]
 WORDS = "hello the"
 EXACT = {"dtype": "float32", "quantization": "none"}
 FRAME = 1920
@@ -33,20 +37,28 @@ def arguments_of(way, recording):
     return model, {"seed": 5, **options, **({"voice": recording} if "base" in model else {})}
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_float32_speaks_as_plain(make, recording, way):
+@pytest.mark.parametrize(
+    ("way", "texts"),
+    [
+        ("speaker", SHORT),
+        ("design", SHORT),
+        ("clone", SHORT),
+        *(pytest.param(way, LONG, marks=pytest.mark.full, id=f"{way}-long") for way in WAYS),
+    ],
+)
+def test_float32_speaks_as_plain(make, recording, way, texts):
     """Same seed, same number of frames, the same sound; as a stream and in a batch, too."""
     model, arguments = arguments_of(way, recording)
-    expected = make(model, optimize=False).generate(TEXT, **arguments)
+    text = texts[0]
+    expected = make(model, optimize=False).generate(text, **arguments)
     tts = make(model, **EXACT, strict=True)
-    whole = tts.generate(TEXT, **arguments)
-    assert whole.metrics.tokens == expected.metrics.tokens == len(TEXT)
-    assert len(whole.samples) == len(expected.samples) == FRAME * len(TEXT)
+    whole = tts.generate(text, **arguments)
+    assert whole.metrics.tokens == expected.metrics.tokens == len(text)
+    assert len(whole.samples) == len(expected.samples) == FRAME * len(text)
     assert np.abs(whole.samples - expected.samples).max() < 1e-4
     assert np.abs(expected.samples).max() > 0.05
-    live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, **arguments)])
+    live = np.concatenate([chunk.samples for chunk in tts.stream(text, **arguments)])
     assert np.abs(live - whole.samples).max() < 1e-5
-    texts = [TEXT, "test.", "the test is the test, hello there."]
     for text, speech in zip(texts, tts.generate_batch(texts, **arguments), strict=True):
         alone = tts.generate(text, **{**arguments, "seed": speech.seed})
         assert len(speech.samples) == FRAME * len(text)
@@ -77,14 +89,16 @@ def test_it_is_quantized(make):
 
 def test_the_chunks_of_a_stream_grow(make):
     """From one frame to the most, by the options."""
-    tts = make(**EXACT, force_tokens_per_char=2.0)
+    tts = make(**EXACT, force_tokens_per_char=1.7)
 
-    def frames(**options):
-        return [len(chunk.samples) / FRAME for chunk in tts.stream(TEXT, seed=1, **options) if len(chunk.samples)]
+    def frames(chunks, **options):
+        with tts.stream(TEXT, seed=1, **options) as stream:
+            sizes = (len(chunk.samples) / FRAME for chunk in stream if len(chunk.samples))
+            return list(itertools.islice(sizes, chunks))
 
-    assert frames() == [1, 2, 4, 8, 16, 16, 13]
-    assert frames(chunk_frames=3, chunk_growth=1.0)[:4] == [3, 3, 3, 3]
-    assert frames(chunk_frames=2, chunk_growth=3.0, max_chunk_frames=10)[:4] == [2, 6, 10, 10]
+    assert frames(None) == [1, 2, 4, 8, 16, 16, 4]
+    assert frames(4, chunk_frames=3, chunk_growth=1.0) == [3, 3, 3, 3]
+    assert frames(4, chunk_frames=2, chunk_growth=3.0, max_chunk_frames=10) == [2, 6, 10, 10]
 
 
 def test_the_first_chunk_comes_with_the_first_frame(make):
@@ -96,7 +110,7 @@ def test_the_first_chunk_comes_with_the_first_frame(make):
 
 def test_cancelling_a_stream_ends_it(make):
     """At the next frame; the next request is as ever."""
-    tts = make(**EXACT, force_tokens_per_char=50.0, stream_buffer=1)
+    tts = make(**EXACT, force_tokens_per_char=10.0, stream_buffer=1)
     before = tts.generate("te", seed=1).samples
     stream = tts.stream(TEXT, seed=5, chunk_growth=1.0)
     next(stream)

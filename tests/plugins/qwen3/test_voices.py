@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,8 +71,18 @@ def test_a_recording_without_a_voice_is_refused(recording, made) -> None:
     assert made.calls == 2
 
 
-def test_recordings_of_other_rates_are_resampled(recording) -> None:
-    """As librosa does it, which upstream calls."""
+def test_recordings_of_other_rates_are_resampled() -> None:
+    """As librosa has done it, which upstream calls; written by ``golden/write.py``."""
+    with np.load(Path(__file__).parent / "golden" / "resampled.npz") as golden:
+        resampled = Voice(golden["low"], 16_000).at(RATE)
+        assert abs(len(resampled) - len(golden["high"])) <= 1
+        n = min(len(resampled), len(golden["high"]))
+        assert np.abs(resampled[:n] - golden["high"][:n]).max() < 1e-5
+
+
+@pytest.mark.full  # importing librosa takes longer than all of this file
+def test_recordings_are_resampled_as_by_librosa(recording) -> None:
+    """The same of a whole recording, by librosa now; one that has the rate is left as it is."""
     librosa = pytest.importorskip("librosa")
     samples, rate = recording
     low = librosa.resample(samples, orig_sr=rate, target_sr=16_000)

@@ -1,4 +1,5 @@
-"""Write ``codes.npz``: the codes that upstream's own loop draws for the utterances of ``test_network.py``.
+"""Write what upstream's code gives: ``codes.npz``, the codes that its loop draws for the utterances of
+``test_network.py``, and ``resampled.npz``, a recording of another rate as librosa resamples it.
 
     python tests/plugins/qwen3/golden/write.py
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from realtts.accel.upstream.upstream import quiet
 from realtts.contract.spec import Checkpoint
+from realtts.testing import voice_like
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.testing import write_random_checkpoint
 from realtts_qwen3.upstream import load_upstream, module
@@ -42,6 +44,15 @@ def main() -> None:
             golden[way] = np.stack([row.numpy() for row in rows]).astype(np.int16)
             golden[f"{way} digest"] = np.array(tests.digest_of(weights))
     np.savez_compressed(HERE / "codes.npz", **golden)
+    write_resampled()
+
+
+def write_resampled() -> None:
+    """Resample a quarter of a second from 16 to 24 kHz."""
+    import librosa
+
+    low, _ = voice_like(0.25, 16_000)
+    np.savez_compressed(HERE / "resampled.npz", low=low, high=librosa.resample(low, orig_sr=16_000, target_sr=24_000))
 
 
 if __name__ == "__main__":
