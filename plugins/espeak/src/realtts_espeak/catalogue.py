@@ -55,7 +55,7 @@ class BuiltinVoice:
         return self.languages[0][0]
 
     def info(self) -> VoiceInfo:
-        """The voice as users see it."""
+        """Return the voice as users see it."""
         return VoiceInfo(
             self.id, self.name, self.language, self.gender, f"espeak-ng {self.identifier}; takes any variant"
         )
@@ -83,7 +83,7 @@ class Catalogue:
                     self._by_language[tag.lower()] = (priority, voice)
 
     def voice(self, name: str) -> BuiltinVoice:
-        """The voice of an id, an espeak identifier or name, or a language tag; case does not count.
+        """Return the voice of an id, an espeak identifier or name, or a language tag; case does not count.
 
         Raises:
             VoiceNotFound: There is none.
@@ -99,7 +99,7 @@ class Catalogue:
         return found
 
     def speaker(self, language: str) -> BuiltinVoice:
-        """The voice for a language; a region that espeak lacks falls back on the language without it.
+        """Return the voice for a language; a region that espeak lacks falls back to the language without it.
 
         Raises:
             UnknownLanguage: No voice speaks it.
@@ -122,7 +122,7 @@ class Catalogue:
         return found[1] if found else None
 
     def named(self, voice: BuiltinVoice, variant: str) -> str:
-        """What espeak calls the voice with a variant over it, ``""`` for none.
+        """Return what espeak calls the voice with a variant over it, ``""`` for none.
 
         Raises:
             InvalidOption: No such variant, or espeak cannot take the two together.

@@ -42,7 +42,7 @@ class Espeak:
 
 
 class Plain:
-    """espeak-ng as hooks of realtts."""
+    """The hooks of the plain variant."""
 
     @hookimpl
     def load(self, context: Context) -> Espeak:
@@ -56,7 +56,7 @@ class Plain:
 
     @hookimpl
     def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:
-        """All voices; variants are an option."""
+        """Return all voices; variants are an option."""
         return [voice.info() for voice in model.catalogue.voices]
 
     @hookimpl
@@ -91,7 +91,7 @@ class Plain:
 
     @hookimpl
     def unload(self, context: Context, model: Espeak) -> None:
-        """Nothing to do: no state outlives a sentence."""
+        """Do nothing: no state outlives a sentence."""
 
 
 def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
@@ -107,7 +107,7 @@ def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
 
 
 def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
-    """How to speak, and what the user should know about it."""
+    """Return how to speak, and what the user should know about it."""
     wanted = round(options.rate * speed)
     rate = min(max(wanted, MIN_RATE), MAX_RATE)
     warnings: tuple[str, ...] = ()
@@ -141,7 +141,7 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
 
 
 def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
-    """Sentences, cut where they are too long; found paragraph by paragraph, so that a book starts at once."""
+    """Yield sentences, cut where they are too long; paragraph by paragraph, so that a book starts at once."""
     for top, bottom in paragraphs(text):
         for left, right in sentences(text[top:bottom], language):
             start, end = top + left, top + right
@@ -163,7 +163,7 @@ def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
 
 
 def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
-    """The sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
+    """Yield the sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
     samples = utterance.samples
     cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
     start = given = 0
@@ -178,7 +178,7 @@ def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
 
 
 def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:
-    """Marks of a sentence as marks of the request."""
+    """Return marks of a sentence as marks of the request."""
     seconds = offset / SAMPLE_RATE
     return tuple(
         replace(

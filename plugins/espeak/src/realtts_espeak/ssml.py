@@ -51,7 +51,7 @@ _SAY_AS = {
 
 @dataclass
 class Markup:
-    """SSML as espeak shall read it.
+    """SSML in the form that espeak reads.
 
     Attributes:
         ssml: What is given to espeak.
@@ -63,7 +63,7 @@ class Markup:
     _origins: list[int] = field(repr=False)
 
     def origin(self, index: int) -> int:
-        """The character of the caller's text that a character of ``ssml`` comes from."""
+        """Return the character of the caller's text that a character of ``ssml`` comes from."""
         return self._origins[min(index, len(self._origins) - 1)]
 
 
@@ -85,7 +85,7 @@ def read_ssml(text: str, catalogue: Catalogue) -> Markup:
 
 
 class _Reader:
-    """Writes the sanitised text while expat reads the caller's."""
+    """A writer of the sanitised text while expat reads the caller's."""
 
     def __init__(self, text: str, catalogue: Catalogue) -> None:
         self.out: list[str] = []
@@ -162,7 +162,7 @@ class _Reader:
             self._alias = ""
 
     def _tags(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
-        """Opening and closing tag to write; none for elements that espeak does not know."""
+        """Return the opening and closing tag to write; none for elements that espeak does not know."""
         if name == "break":
             return _break(attributes), ""
         if name == "sub":
@@ -178,7 +178,7 @@ class _Reader:
         return (f"{opening}{voice}", f"</voice>{closing}") if voice else (opening, closing)
 
     def _voice(self, name: str, attributes: dict[str, str]) -> str:
-        """The tag that changes the voice: for ``<voice>``, and wherever ``xml:lang`` changes the language."""
+        """Return the tag that changes the voice: for ``<voice>``, and wherever ``xml:lang`` changes the language."""
         named, language = attributes.get("name") if name == "voice" else None, attributes.get("xml:lang")
         if named:
             return f"<voice name={quoteattr(self._catalogue.voice(named).identifier)}>"

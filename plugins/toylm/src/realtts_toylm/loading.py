@@ -28,7 +28,7 @@ FILES = (CONFIG, WEIGHTS)
 
 
 def read_network(files: Mapping[str, Path], device: str) -> Network:
-    """The network of a checkpoint in float32.
+    """Read the network of a checkpoint in float32.
 
     Args:
         files: Paths of `FILES`, from `realtts.checkpoints.fetch`.
@@ -53,7 +53,7 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
 
 
 def empty_network(config: Mapping[str, Any]) -> Network:
-    """The network of a configuration, without memory for its weights."""
+    """Make the network of a configuration, without memory for its weights."""
     with torch.device("meta"):
         return Network(DecoderConfig.from_transformers(config), VOCABULARY, TEXT_VOCABULARY)
 

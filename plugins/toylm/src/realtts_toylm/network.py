@@ -44,12 +44,12 @@ class Network(nn.Module):
         return self.lm_head.weight.device
 
     def prompt(self, ids: Sequence[int], start: int) -> Tensor:
-        """Embeddings of a text and of what stands behind it, (n + 1, hidden)."""
+        """Return embeddings of a text and of the start of speech behind it, (n + 1, hidden)."""
         text = self.text_embedding(torch.tensor(ids, device=self.device))
         return torch.cat([text, self.embedded([start])])
 
     def embedded(self, tokens: Sequence[int]) -> Tensor:
-        """Embeddings of speech tokens, (n, hidden)."""
+        """Return embeddings of speech tokens, (n, hidden)."""
         found: Tensor = self.model.embed_tokens(torch.tensor(tokens, dtype=torch.int64, device=self.device))
         return found
 
@@ -85,7 +85,7 @@ class _Body(nn.Module):
         return normed
 
     def _angles(self, positions: Tensor) -> Tensor:
-        """Rotary angles, (n, head_dim)."""
+        """Return rotary angles, (n, head_dim)."""
         exponents = torch.arange(0, self._head_dim, 2, device=positions.device).float() / self._head_dim
         return (positions.float()[:, None] / self._theta**exponents).repeat(1, 2)
 
@@ -133,7 +133,7 @@ class _Attention(nn.Module):
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(n, heads * head_dim) to (heads, n, head_dim)."""
+        """Reshape (n, heads * head_dim) to (heads, n, head_dim)."""
         return x.view(len(x), -1, self._width).transpose(0, 1)
 
 
