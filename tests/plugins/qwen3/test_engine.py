@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import torch
 
 from realtts.accel.decoder import Precision
 from realtts.accel.offload.sharing import Turns
-from realtts.contract.stages import StageLog
+from realtts.testing import make_context
 from realtts_qwen3.assembly import read_prompts
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.engine import Engine, Job, growing_sizes
@@ -43,7 +42,7 @@ def job(engine, weights, *, seed=0, most=20, cancelled=lambda: False, sizes=None
 
 def spoken(engine, jobs):
     """What came of each request: samples, frames, and why it ended."""
-    context = SimpleNamespace(dtype="float32", stages=StageLog(), report=lambda _: None)
+    context = make_context()
     results = [[np.zeros(0, np.float32), 0, None] for _ in jobs]
     for row, samples, frames, reason in engine.speak(context, jobs):
         assert results[row][2] is None

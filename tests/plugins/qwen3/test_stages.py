@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 import torch
 
 from realtts.accel.kernels import PackedLinear
 from realtts.accel.weights.tensorfile import TensorFile
-from realtts.contract.context import Context, Rung
 from realtts.contract.spec import Checkpoint
-from realtts.contract.voice_cache import VoiceCache
 from realtts.provider import facade
 from realtts.registry.extensions import Extensions
-from realtts.settings import Settings
+from realtts.testing import make_context
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
 from realtts_qwen3 import engine, optimized, plain as plain_module, spec
@@ -28,15 +24,11 @@ STAGES = ["load", "convert_precision", "compile", "warmup"]
 def context_of(folders):
     """Makes the context of a rung, with a list of the events that were reported."""
 
-    def context(model=MODEL, **changes):
+    def context(*, dtype="float32", **settings):
         events = []
-        settings = {"dtype": "float32", "quantization": "none", "cuda_graphs": False, **changes}
-        made = Context(
-            spec=spec, settings=Settings(**settings), variant="optimized", device="cpu", dtype=settings["dtype"],
-            rung=Rung("test"), checkpoint=Checkpoint("test", path=folders(model)), voice_cache=VoiceCache(),
-            log=logging.getLogger("realtts.qwen3"), report=events.append,
-        )  # fmt: skip
-        return made, events
+        checkpoint = Checkpoint("test", path=folders(MODEL))
+        settings = {"dtype": dtype, "quantization": "none", "cuda_graphs": False, **settings}
+        return make_context(spec, dtype=dtype, checkpoint=checkpoint, report=events.append, **settings), events
 
     return context
 

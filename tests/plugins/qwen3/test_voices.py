@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.types import Voice
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
+from realtts.testing import make_context
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.voices import prompt_of
 
@@ -35,7 +35,7 @@ class Counting:
 
 def context():
     """As far as the cache needs one."""
-    return SimpleNamespace(voice_cache=VoiceCache())
+    return make_context()
 
 
 def test_a_prompt_is_made_once(recording) -> None:
