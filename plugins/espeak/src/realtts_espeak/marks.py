@@ -82,11 +82,11 @@ def word_marks(text: str, onsets: Sequence[Onset], samples: NDArray[np.float32],
 def _runs(text: str, onsets: Iterable[Onset]) -> list[tuple[int, int]]:
     """Return stretches without white space, cut before events where the script puts none between words."""
     cuts = sorted({onset.index for onset in onsets if _divides(text, onset.index)})
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for match in _RUN.finditer(text):
         inside = cuts[bisect_right(cuts, match.start()) : bisect_left(cuts, match.end())]
-        found.extend(pairwise([match.start(), *inside, match.end()]))
-    return found
+        runs.extend(pairwise([match.start(), *inside, match.end()]))
+    return runs
 
 
 def _divides(text: str, index: int) -> bool:
@@ -104,10 +104,10 @@ def _timed(text: str, runs: list[tuple[int, int]], heard: dict[int, int], sample
         start = heard[run]
         until = _last_sound(samples, start, heard.get(following, len(samples)))
         total = sum(right - left for left, right in spans)
-        said = 0
+        before = 0
         for left, right in spans:
-            words.append(_Word(left, right, start + (until - start) * said // total))
-            said += right - left
+            words.append(_Word(left, right, start + (until - start) * before // total))
+            before += right - left
     return words
 
 

@@ -77,12 +77,12 @@ class Plain:
         options = EspeakOptions.of(request)
         voice = _voice(model.catalogue, request)
         manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
-        said = False
+        audible = False
         spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
         for chunk in spoken:
             yield replace(chunk, warnings=warnings)
-            said, warnings = True, ()
-        if not said and not request.cancelled():
+            audible, warnings = True, ()
+        if not audible and not request.cancelled():
             raise UnspeakableText(
                 f"espeak-ng finds nothing to say in {request.text[:40]!r}",
                 who="espeak",
@@ -108,11 +108,11 @@ def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
 
 def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
     """Return how to speak, and what the user should know about it."""
-    wanted = round(options.rate * speed)
-    rate = min(max(wanted, MIN_RATE), MAX_RATE)
+    words_per_minute = round(options.rate * speed)
+    rate = min(max(words_per_minute, MIN_RATE), MAX_RATE)
     warnings: tuple[str, ...] = ()
-    if rate != wanted:
-        warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {wanted}",)
+    if rate != words_per_minute:
+        warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {words_per_minute}",)
     punctuation = options.punctuation and names_punctuation(voice)
     if punctuation != options.punctuation:
         warnings += ("espeak-ng 1.52 cannot name punctuation with this voice: the option punctuation is left out",)
@@ -166,15 +166,15 @@ def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
     """Yield the sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
     samples = utterance.samples
     cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
-    start = given = 0
+    start = first_mark = 0
     for cut in cuts:
-        known = given
-        while known < len(marks) and (marks[known].start * SAMPLE_RATE < cut or cut == len(samples)):
-            known += 1
-        if known == given and cut < len(samples):
+        mark = first_mark
+        while mark < len(marks) and (marks[mark].start * SAMPLE_RATE < cut or cut == len(samples)):
+            mark += 1
+        if mark == first_mark and cut < len(samples):
             continue
-        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[given:known]))
-        start, given = cut, known
+        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[first_mark:mark]))
+        start, first_mark = cut, mark
 
 
 def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:

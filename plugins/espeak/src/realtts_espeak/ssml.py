@@ -182,12 +182,12 @@ class _Reader:
         named, language = attributes.get("name") if name == "voice" else None, attributes.get("xml:lang")
         if named:
             return f"<voice name={quoteattr(self._catalogue.voice(named).identifier)}>"
-        found = f" name={quoteattr(self._catalogue.speaker(language).identifier)}" if language else ""
+        voice_attributes = f" name={quoteattr(self._catalogue.speaker(language).identifier)}" if language else ""
         if name == "voice":
             gender = attributes.get("gender", "")
             if gender in {"male", "female", "neutral"}:
-                found += f' gender="{gender}"'
-        return f"<voice{found}>" if found else ""
+                voice_attributes += f' gender="{gender}"'
+        return f"<voice{voice_attributes}>" if voice_attributes else ""
 
 
 def _break(attributes: dict[str, str]) -> str:
@@ -203,9 +203,9 @@ def _break(attributes: dict[str, str]) -> str:
     return f'<break time="{milliseconds}ms"/>'
 
 
-def _element(name: str, attributes: dict[str, str], known: dict[str, str], *, end: str = ">") -> str:
+def _element(name: str, attributes: dict[str, str], allowed: dict[str, str], *, end: str = ">") -> str:
     parts = [name]
-    for attribute, pattern in known.items():
+    for attribute, pattern in allowed.items():
         value = attributes.get(attribute)
         if value is None:
             continue

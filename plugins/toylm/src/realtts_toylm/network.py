@@ -50,8 +50,8 @@ class Network(nn.Module):
 
     def embedded(self, tokens: Sequence[int]) -> Tensor:
         """Return embeddings of speech tokens, (n, hidden)."""
-        found: Tensor = self.model.embed_tokens(torch.tensor(tokens, dtype=torch.int64, device=self.device))
-        return found
+        embeddings: Tensor = self.model.embed_tokens(torch.tensor(tokens, dtype=torch.int64, device=self.device))
+        return embeddings
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """Decode positions after those of the cache.
@@ -128,8 +128,8 @@ class _Attention(nn.Module):
             past.append((k, v))
         k, v = (t.repeat_interleave(self._group, 0) for t in (k, v))
         seen = torch.ones(len(x), k.shape[1], dtype=torch.bool, device=x.device).tril(k.shape[1] - len(x))
-        found = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        out: Tensor = self.o_proj(found.transpose(0, 1).flatten(1))
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        out: Tensor = self.o_proj(attended.transpose(0, 1).flatten(1))
         return out
 
     def _heads(self, x: Tensor) -> Tensor:

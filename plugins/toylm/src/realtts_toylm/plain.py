@@ -92,15 +92,15 @@ class EagerEngine:
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
         """Return the logits that each of these tokens was drawn from, (n, vocabulary)."""
         x = torch.cat([self._network.prompt(list(text.encode()), START), self._network.embedded(tokens[:-1])])
-        found: Tensor = self._network(x, [])[-len(tokens) :]
-        return found
+        logits: Tensor = self._network(x, [])[-len(tokens) :]
+        return logits
 
     # Not around the loop: torch's mode must not leak to whoever reads the generator.
     @torch.inference_mode()
     def _step(self, x: Tensor, past: Past) -> Tensor:
         """Return logits after the last of these embeddings, (vocabulary,)."""
-        found: Tensor = self._network(x, past)[-1]
-        return found
+        logits: Tensor = self._network(x, past)[-1]
+        return logits
 
     @torch.inference_mode()
     def _draw(self, logits: Tensor, step: int, ask: Ask, noise: torch.Generator) -> int:

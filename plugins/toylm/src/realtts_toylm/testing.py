@@ -77,8 +77,8 @@ def teacher_forced(
 ) -> NDArray[np.float32]:
     """Return logits with the given tokens as the past, shape (n, vocabulary)."""
     assert model.engine is not None
-    found: NDArray[np.float32] = model.engine.logits(request.text, [int(token) for token in tokens]).cpu().numpy()
-    return found
+    logits: NDArray[np.float32] = model.engine.logits(request.text, [int(token) for token in tokens]).cpu().numpy()
+    return logits
 
 
 def scores(
@@ -91,8 +91,8 @@ def scores(
     e = torch.empty(VOCABULARY, device=context.device)
     for _ in range(step + 1):
         e.exponential_(generator=noise)
-    found: NDArray[np.float32] = (probabilities(logits, step, ask) / e.cpu()).numpy()
-    return found
+    ratios: NDArray[np.float32] = (probabilities(logits, step, ask) / e.cpu()).numpy()
+    return ratios
 
 
 def _random(name: str, like: Tensor, draw: torch.Generator) -> Tensor:
