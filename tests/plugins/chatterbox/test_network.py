@@ -33,7 +33,7 @@ def t3_of(weights_of):
         key = (kind, precision, *options)
         if key not in kept:
             state = weights_of(kind).t3_state
-            kept[key] = T3(state, kind=kind, precision=precision, **options)
+            kept[key] = T3.from_state_dict(state, kind=kind, precision=precision, **options)
         return kept[key]
 
     return make
@@ -158,4 +158,4 @@ def test_another_checkpoint_is_refused_by_name(weights_of, damage, message):
     state = {**weights_of("english").t3_state, **damage}
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
-        T3(state, kind="english")
+        T3.from_state_dict(state, kind="english")

@@ -123,7 +123,7 @@ def test_the_watermark_is_found(make, marked):
     whole = tts.generate(TEXT, seed=1, watermark=marked).samples
     live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, seed=1, watermark=marked)])
     watermarker = Watermarker()
-    assert [watermarker.found(samples, 24_000) > 0.5 for samples in (whole, live)] == [marked, marked]
+    assert [watermarker.confidence(samples, 24_000) > 0.5 for samples in (whole, live)] == [marked, marked]
 
 
 def test_a_stream_tells_the_stages_of_the_whole(make):

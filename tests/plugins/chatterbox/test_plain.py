@@ -146,7 +146,7 @@ def test_watermark_is_an_option(plain) -> None:
     assert len(marked) == len(bare)
     assert not np.array_equal(marked, bare)
     watermarker = Watermarker()
-    assert watermarker.found(marked, 24_000) > watermarker.found(bare, 24_000)
+    assert watermarker.confidence(marked, 24_000) > watermarker.confidence(bare, 24_000)
 
 
 def test_builtin_voice_is_listed(plain) -> None:

@@ -35,7 +35,7 @@ def state(weights_of):
 @pytest.fixture(scope="module")
 def t3(state):
     """In float32, without graphs."""
-    return T3(state, kind="turbo")
+    return T3.from_state_dict(state, kind="turbo")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def biased(state, networks):
     def make(values):
         for token, value in values.items():
             bias[token] = value
-        return T3({**state, "speech_head.bias": bias.clone()}, kind="turbo")
+        return T3.from_state_dict({**state, "speech_head.bias": bias.clone()}, kind="turbo")
 
     yield make
     bias.copy_(before)
@@ -171,7 +171,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3, voice):
 
 def test_graphs_give_the_same(state, t3, voice):
     """Every step recorded once per bucket and replayed, in the loop of one and in that of several."""
-    graphed = T3(state, kind="turbo", backend=RecordingGraphs())
+    graphed = T3.from_state_dict(state, kind="turbo", backend=RecordingGraphs())
     asks = [ask_for(number, most=90) for number in (2, 9)]
     voices = [voice] * 2
     singles = [alone(t3, ask, voice) for ask in asks]
@@ -182,8 +182,8 @@ def test_graphs_give_the_same(state, t3, voice):
 def test_a_warm_step_is_captured_before_the_request(state, voice):
     """With the options that are usual, no request captures anything."""
     backend = RecordingGraphs()
-    graphed = T3(state, kind="turbo", backend=backend)
-    graphed.warm_up(utterance_of(ask_for(3, most=60), voice))
+    graphed = T3.from_state_dict(state, kind="turbo", backend=backend)
+    assert graphed.capture(utterance_of(ask_for(3, most=60), voice))
     captures = backend.captures
     assert captures > 0
     alone(graphed, ask_for(3), voice)
@@ -196,7 +196,7 @@ def test_logits_of_given_tokens(state, networks, voice, precision, tolerance):
     ask = ask_for(6)
     tokens = upstreams(networks, ask, voice)[:40]
     expected = logits_along(networks, ask, voice, tokens)
-    found = T3(state, kind="turbo", precision=precision).logits(utterance_of(ask, voice), tokens)
+    found = T3.from_state_dict(state, kind="turbo", precision=precision).logits(utterance_of(ask, voice), tokens)
     error = float((found - expected).norm() / expected.norm())
     assert error <= tolerance
     assert precision == "fp32" or error > 1e-4
@@ -220,10 +220,10 @@ def test_another_checkpoint_is_refused_by_name(state, damage, message):
     """Missing, unexpected and misshapen tensors."""
     damaged = {name: tensor for name, tensor in {**state, **damage}.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
-        T3(damaged, kind="turbo")
+        T3.from_state_dict(damaged, kind="turbo")
 
 
 def test_what_upstream_never_reads_may_be_missing(state, t3, voice):
     """The backbone's own embedding, which upstream deletes, and the head of text."""
     lean = {name: tensor for name, tensor in state.items() if name not in {"tfmr.wte.weight", "text_head.weight"}}
-    assert alone(T3(lean, kind="turbo"), ask_for(1), voice) == alone(t3, ask_for(1), voice)
+    assert alone(T3.from_state_dict(lean, kind="turbo"), ask_for(1), voice) == alone(t3, ask_for(1), voice)
