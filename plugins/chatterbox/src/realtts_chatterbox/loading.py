@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
@@ -63,9 +64,9 @@ def open_checkpoint(model_files: ModelFiles) -> Weights:
     t3_shapes, s3gen_shapes, voice_shapes = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
     of_t3 = t3_sizes(t3_shapes, name, f"file {t3.name!r}")
     of_s3gen = s3gen_sizes(s3gen_shapes, f"file {s3gen.name!r}")
-    _check(t3, t3_shapes, empty_t3(name, of_t3))
-    _check(s3gen, s3gen_shapes, empty_s3gen(name, of_s3gen))
-    _check(voice, voice_shapes, empty_voice_encoder())
+    _check(t3, t3_shapes, _network_shapes(empty_t3, name, of_t3))
+    _check(s3gen, s3gen_shapes, _network_shapes(empty_s3gen, name, of_s3gen))
+    _check(voice, voice_shapes, _network_shapes(empty_voice_encoder))
     return Weights(
         configuration=model_files.configuration,
         t3_sizes=of_t3,
@@ -79,10 +80,15 @@ def open_checkpoint(model_files: ModelFiles) -> Weights:
     )
 
 
-def _check(path: Path, shapes: Shapes, network: Any) -> None:
+def _check(path: Path, shapes: Shapes, expected: Shapes) -> None:
     """Compare a file's tensors with those of upstream's network."""
-    expected = shapes_of(network.state_dict())
     check_shapes(shapes, expected, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, shapes))
+
+
+@functools.lru_cache(maxsize=8)
+def _network_shapes(build: Callable[..., Any], *arguments: object) -> Shapes:
+    """Return the shapes of an upstream network's tensors; cached, because each rung that is tried opens the files."""
+    return shapes_of(build(*arguments).state_dict())
 
 
 def _configuration_of(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
