@@ -112,15 +112,33 @@ def upstreams(networks, ask, voice):
     return [token for token in networks.draw(ask, voice, never) if token != STOP]
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_tokens_are_upstreams(t3, networks, voice, options):
-    """In float32, for twenty texts with each set of options."""
-    for number in range(20):
+def check_tokens(t3, networks, voice, options, numbers):
+    """For each of several texts the tokens are those that upstream's own loop draws."""
+    for number in numbers:
         ask = ask_for(number, most=24, **options)
         assert alone(t3, ask, voice) == upstreams(networks, ask, voice)
 
 
-@pytest.mark.parametrize("options", [{}, {"temperature": 1.3, "top_k": 0, "top_p": 1.0}], ids=["as upstream", "wild"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_tokens_are_upstreams(t3, networks, voice, options):
+    """In float32, for three texts of different lengths with each set of options."""
+    check_tokens(t3, networks, voice, options, (1, 7, 15))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_tokens_of_many_texts_are_upstreams(t3, networks, voice, options):
+    """In float32, for twenty texts with each set of options."""
+    check_tokens(t3, networks, voice, options, range(20))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="as upstream"),
+        pytest.param({"temperature": 1.3, "top_k": 0, "top_p": 1.0}, id="wild", marks=pytest.mark.full),
+    ],
+)
 def test_ends_are_upstreams(biased, networks, voice, options):
     """With an end token that is likely, utterances of many lengths, one of them a single token."""
     t3 = biased({STOP: 4.5})
