@@ -85,10 +85,9 @@ def upstreams(weights_of, networks_of):
     return lambda ask: networks_of(ask.kind).draw(ask, weights_of(ask.kind).builtin, never)
 
 
-def check_tokens(t3, voice, upstreams, kind, options, numbers):
-    """For each of several texts the tokens are those that upstream's own loop draws."""
-    for number in numbers:
-        ask = ask_for(number, kind, most=24, **options)
+def check_tokens(t3, voice, upstreams, asks):
+    """The tokens of each request are those that upstream's own loop draws."""
+    for ask in asks:
         assert ours(t3, [ask], voice) == [upstreams(ask)]
 
 
@@ -98,7 +97,8 @@ def check_tokens(t3, voice, upstreams, kind, options, numbers):
 )
 def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for three texts of different lengths."""
-    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, kind, options, (1, 7, 15))
+    asks = [ask_for(number, kind, most=24, **options) for number in (1, 7, 15)]
+    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, asks)
 
 
 @pytest.mark.full
@@ -106,7 +106,8 @@ def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
 def test_tokens_of_many_texts_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for twenty texts with each set of options."""
-    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, kind, options, range(20))
+    asks = [ask_for(number, kind, most=24, **options) for number in range(20)]
+    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, asks)
 
 
 @pytest.mark.parametrize("kind", KINDS)
