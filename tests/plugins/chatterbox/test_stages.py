@@ -16,7 +16,7 @@ from realtts.extensions import Extensions
 from realtts.hookspecs import STAGES
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
-from realtts_chatterbox import optimized, weights
+from realtts_chatterbox import codec, network, optimized, weights
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.model import short
 
@@ -53,9 +53,11 @@ def events(monkeypatch):
 
 @pytest.fixture
 def graphs(monkeypatch):
-    """A recorder of graphs, in place of CUDA's."""
+    """A recorder of graphs, in place of CUDA's; few are captured."""
     backend = RecordingGraphs()
     monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
+    monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 10)
+    monkeypatch.setattr(network, "_GRAPHED_SLOTS", 128)
     return backend
 
 
@@ -116,44 +118,40 @@ def test_a_tensor_is_read_once(make, after, monkeypatch, settings):
 
 
 class Attention(TorchDispatchMode):
-    """Tells which attention ran inside it."""
+    """Tells which attention ran inside it; what runs must be in inference mode."""
 
-    def __init__(self, monkeypatch):
+    def __init__(self):
         super().__init__()
-        self.calls, self._operations = 0, []
-        torchs = torch.nn.functional.scaled_dot_product_attention
-
-        def counted(*args, **kwargs):
-            self.calls += 1
-            return torchs(*args, **kwargs)
-
-        monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+        self._torchs, self._flash = False, False
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self._operations.append(func.name())
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func.overloadpacket is torch.ops.aten.scaled_dot_product_attention:
+            self._torchs = True
+            with self:  # its parts tell which kernel torch has chosen
+                return func._op_dk(torch._C.DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
+        self._flash = self._flash or "flash_attention" in func.name()
+        return func(*args, **kwargs)
 
     @property
     def kernel(self):
         """As the status names it."""
-        if not self.calls:
-            return "own"
-        return "flash" if any("flash_attention" in name for name in self._operations) else "math"
+        return "own" if not self._torchs else "flash" if self._flash else "math"
 
 
-def facts(context, model, device, graphs, monkeypatch):
+def facts(context, model, device, graphs):
     """What the status should tell, read off the model itself."""
-    t3, codec, (ask, voice) = model.engine.t3, model.codec, short(context, model.weights)
-    of_t3, of_codec = Attention(monkeypatch), Attention(monkeypatch)
-    with model.turns.use("t3"), of_t3:
+    t3, of_sound, (ask, voice) = model.engine.t3, model.codec, short(context, model.weights)
+    of_t3, of_codec = Attention(), Attention()
+    with torch.inference_mode(), model.turns.use("t3"), of_t3:
         assert list(t3.decode([utterance_of(ask, voice)]))
-    with model.turns.use("codec"), of_codec:
-        assert list(codec.spoken(context, [1, 2], ask, voice))
+    with torch.inference_mode(), model.turns.use("codec"), of_codec:
+        assert list(of_sound.spoken(context, [1, 2], ask, voice))
     linears = [linear for layer in t3.decoder._layers for linear in layer.linears] + [t3._body.head]
     (kernel,) = {linear.kernel.name for linear in linears}
     (precision,) = {linear.kernel.precision for linear in linears}
-    flow_dtype = name_of(codec.flow.estimator._blocks[0][0]._qkv.dtype)
-    devices = {tensor.device.type for part in (t3, codec) for _, tensor in held_tensors(part, "cpu")}
+    flow_dtype = name_of(of_sound.flow.estimator._blocks[0][0]._qkv.dtype)
+    devices = {tensor.device.type for part in (t3, of_sound) for _, tensor in held_tensors(part, "cpu")}
     return {
         "device": devices.pop(),
         "dtype": flow_dtype,
@@ -189,7 +187,7 @@ def test_the_status_tells_facts(make, after, monkeypatch, settings):
 
     def look(stage, context, model):
         if stage == "warmup":
-            expected.update(facts(context, model, device, None, monkeypatch))
+            expected.update(facts(context, model, device, None))
 
     after(look)
     tts = make(**settings, strict=True)
@@ -200,13 +198,13 @@ def test_the_status_tells_facts(make, after, monkeypatch, settings):
     assert {name: value for name, value in details.items() if name not in reasons} == expected
 
 
-def test_the_status_tells_of_graphs(make, after, monkeypatch, graphs):
+def test_the_status_tells_of_graphs(make, after, graphs):
     """That they were captured, although the setting leaves it open; and padded attention is torch's, under a mask."""
     expected = {}
 
     def look(stage, context, model):
         if stage == "warmup":
-            expected.update(facts(context, model, HostDevice(), graphs, monkeypatch))
+            expected.update(facts(context, model, HostDevice(), graphs))
 
     after(look)
     tts = make(**EXACT, strict=True)
