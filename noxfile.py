@@ -18,7 +18,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT = "3.11"
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
+MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu", "toylm") for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
 
 # Files of tests run beside each other, one process per core; threads of their own would only be in each other's way.
@@ -64,7 +64,9 @@ def lowest(session: nox.Session) -> None:
 @nox.session(python=DEFAULT)
 def accel(session: nox.Session) -> None:
     """What needs torch."""
-    session.install(*_local_torch(), "-e", "./core[testing,torch]", *TEST_TOOLS, "transformers>=5")
+    session.install(
+        *_local_torch(), "-e", "./core[testing,torch]", "-e", "./plugins/toylm", *TEST_TOOLS, "transformers>=5"
+    )
     _test(session, "tests/accel")
 
 

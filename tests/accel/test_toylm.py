@@ -24,12 +24,15 @@ from realtts.cli.app import run  # noqa: E402
 from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
-from realtts.testing.toylm import frontend, spec  # noqa: E402
-from realtts.testing.toylm import testing as tools  # noqa: E402
-from realtts.testing.toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
-from realtts.testing.toylm.loading import FILES, empty_network, read_network  # noqa: E402
-from realtts.testing.toylm.model import speak  # noqa: E402
-from realtts.testing.toylm.optimized import LoopEngine  # noqa: E402
+from realtts_toylm import (  # noqa: E402
+    frontend,
+    spec,
+    testing as tools,
+)
+from realtts_toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
+from realtts_toylm.loading import FILES, empty_network, read_network  # noqa: E402
+from realtts_toylm.model import speak  # noqa: E402
+from realtts_toylm.optimized import LoopEngine  # noqa: E402
 
 EXACT = {"dtype": "float32", "quantization": "none"}
 TEXTS = ["Hello there.", "Hm.", "A rather longer sentence, with a comma in it.", "Grüße, 你好 👋!"]
@@ -185,7 +188,7 @@ def test_no_weights_are_named(make):
 
 def test_the_spec_is_light():
     """Listing the provider imports no torch."""
-    code = "import sys, realtts.testing.toylm; print({'torch', 'numpy'} & set(sys.modules))"
+    code = "import sys, realtts_toylm; print({'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -241,7 +244,7 @@ def test_a_stream_is_the_whole(inside, tiny, precision):
 
 def spec_options(**values):
     """The provider's options."""
-    from realtts.testing.toylm.options import ToyOptions
+    from realtts_toylm.options import ToyOptions
 
     return ToyOptions(**values)
 
@@ -253,6 +256,7 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
     def check(context, model, requests):
         network = read_network(checkpoints.fetch(tiny, FILES), "cpu")
         eager, graphed = (LoopEngine(network, Precision("fp32", torch.float32), backend=b) for b in (None, backend))
+        graphed.capture()
         graphed.warm_up()
         captured = backend.captures
         hot = [replace(request, seed=7, options=spec_options(temperature=2.0, top_k=5)) for request in requests]
@@ -303,7 +307,7 @@ def test_settings_choose_the_rung(make, settings, rung):
 @pytest.fixture
 def no_int8(monkeypatch):
     """A build of torch without a kernel for int8 weights."""
-    from realtts.accel.linear import choice
+    from realtts.accel.kernels import choice
 
     real = choice.kernels_for
     monkeypatch.setattr(choice, "kernels_for", lambda name, device: () if name == "int8" else real(name, device))
@@ -316,7 +320,7 @@ def test_missing_kernels_step_down(make, no_int8):
     status = provider.get_provider_status()
     assert status["rung"] == "bf16"
     (attempt,) = status["attempts"]
-    assert (attempt["rung"], attempt["stage"]) == ("int8", "convert_precision")
+    assert (attempt["rung"], attempt["stage"]) == ("int8", "compile")
     assert attempt["exception"].endswith("QuantizationUnavailable")
     assert "REALTTS_QUANTIZATION=none" in attempt["remedy"]
 
@@ -452,14 +456,7 @@ def test_scores_are_those_of_the_draw(inside):
 
 @pytest.fixture
 def cli(own_folders, monkeypatch, capsys):
-    """Runs a command with the provider installed by an entry point of somebody's distribution."""
-    about = own_folders / "site" / "toylm_plugin-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toylm-plugin\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(
-        "[realtts.providers]\ntoylm = realtts.testing.toylm:spec\n", encoding="utf-8"
-    )
-    monkeypatch.syspath_prepend(own_folders / "site")
+    """Return a function that runs a command; the provider is installed by its own distribution."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("REALTTS_THREADS", "1")
 

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from realtts import stages
-from realtts.accel.held import held_tensors
+from realtts.accel.offload.tensors import held_tensors
+from realtts.contract import stages
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec as module
 from realtts_chatterbox.codec import Codec

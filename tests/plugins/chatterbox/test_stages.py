@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from realtts.accel.held import held_tensors
+from realtts.accel.offload.tensors import held_tensors
 from realtts.accel.precision import name_of
-from realtts.accel.tensorfile import TensorFile
-from realtts.extensions import Extensions
-from realtts.hookspecs import STAGES
+from realtts.accel.weights.tensorfile import TensorFile
+from realtts.contract.hooks import STAGES
+from realtts.registry.extensions import Extensions
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec, network, optimized, weights
@@ -47,7 +47,7 @@ def events(monkeypatch):
     """Every event of the providers that are made."""
     seen = []
     listener = type("Listener", (), {"on_event": lambda self, event: seen.append(event)})()
-    monkeypatch.setattr("realtts.facade.discover_extensions", lambda: Extensions({"listener": listener}))
+    monkeypatch.setattr("realtts.provider.facade.discover_extensions", lambda: Extensions({"listener": listener}))
     return seen
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.extensions import Extensions
-from realtts.lifecycle import Ladder
-from realtts.plan import Ask, make_plan
+from realtts.contract.voice_cache import VoiceCache
+from realtts.ladder.ladder import Ladder
+from realtts.registry.extensions import Extensions
 from realtts.settings import resolve_settings
-from realtts.synthesis import LiveSpeech, speak_whole
-from realtts.validate import resolve_checkpoint
-from realtts.voices import VoiceCache
+from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.session import Session, speak_whole
+from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from realtts.bench.workload import Text, Workload
-    from realtts.events import Event
-    from realtts.plan import Plan
-    from realtts.rung import LiveRung
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Request, Speech
+    from realtts.contract.events import Event
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Request
+    from realtts.ladder.rung import LiveRung
+    from realtts.synthesis.plan import Plan
+    from realtts.synthesis.speech import Speech
 
 __all__ = ["Subject"]
 
@@ -40,16 +41,16 @@ class Subject:
     """
 
     def __init__(self, spec: ProviderSpec, settings: Mapping[str, Any]) -> None:
-        given = dict(settings)
-        model = given.pop("model", None)  # may be a path, as in `RealProvider`
-        layers = resolve_settings(spec.name, given)
+        keywords = dict(settings)
+        model = keywords.pop("model", None)  # may be a path, as in `RealProvider`
+        layers = resolve_settings(spec.name, keywords)
         checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec
         self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)
 
     def load(self) -> LiveRung:
-        """The rung that stands.
+        """Return the loaded rung.
 
         Raises:
             StageFailed, LadderExhausted: There is none.
@@ -57,7 +58,7 @@ class Subject:
         return self.ladder.begin()
 
     def plan(self, item: Text, workload: Workload) -> Plan:
-        """A text, checked and split.
+        """Check a text and split it.
 
         Raises:
             InputError: Something is wrong with it.
@@ -68,13 +69,13 @@ class Subject:
         return make_plan(item.text, ask, spec=self.spec, settings=settings, extensions=Extensions())
 
     def whole(self, plans: Sequence[Plan]) -> list[Speech]:
-        """Texts spoken to their ends, together where the provider decodes batches."""
+        """Speak texts to their ends, together where the provider decodes batches."""
         return speak_whole(plans, self.ladder, Extensions())
 
     def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The samples of a text that was spoken live."""
-        chunks = LiveSpeech(plan, self.ladder, Extensions()).chunks()
-        return np.concatenate([chunk.samples for chunk in chunks])
+        """Speak a text live and return its samples."""
+        chunks = Session([plan], self.ladder, Extensions(), live=True).chunks()
+        return np.concatenate([chunk.samples for _, chunk in chunks])
 
     def apply(self, function: Callable[..., Any], plan: Plan, *arguments: Any) -> Any:
         """Call a function of the plugin's testing module for a plan's first piece."""
@@ -91,4 +92,4 @@ class Subject:
 
 
 def _unheard(_: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

@@ -7,15 +7,15 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.hookspecs import hookimpl
-from realtts.registration import import_object
+from realtts.contract.hooks import hookimpl
+from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from realtts.context import Context
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Chunk, Request
+    from realtts.contract.context import Context
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Chunk, Request
 
 __all__ = ["InjectedFault", "faulty", "interrupted"]
 
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 class InjectedFault(RuntimeError):
-    """Raised by a stage that was told to fail."""
+    """The error of a stage that was told to fail."""
 
 
 def faulty(
@@ -34,14 +34,14 @@ def faulty(
     error: BaseException | None = None,
     after: int = 0,
 ) -> ProviderSpec:
-    """The provider with one stage of one variant that raises.
+    """Return the provider with one stage of one variant that raises.
 
     A provider without an optimized variant gets one that has nothing but the failing stage, so that every stage's
     fallback can be tested with any provider.
 
     Args:
         spec: The provider.
-        stage: A stage of `realtts.hookspecs.STAGES`.
+        stage: A stage of `realtts.contract.hooks.STAGES`.
         variant: ``"optimized"`` or ``"plain"``.
         error: What to raise; default `InjectedFault`.
         after: For ``generate``, and ``generate_batch`` with it: chunks of the real implementation before the failure.
@@ -61,7 +61,7 @@ def faulty(
 
 
 def interrupted(spec: ProviderSpec, heard: list[Chunk]) -> ProviderSpec:
-    """The provider whose requests are cancelled after their first chunk, unknown to the core.
+    """Return the provider whose requests are cancelled after their first chunk, unknown to the core.
 
     The core leaves a cancelled request at its next chunk whatever the provider does; this shows what the provider
     itself does.

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts import stages
 from realtts.accel.precision import name_of
-from realtts.accel.tensorfile import Tensors
-from realtts.stages import never
+from realtts.accel.weights.tensorfile import Tensors
+from realtts.contract import timing
+from realtts.contract.stages import never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
 from realtts_chatterbox.flow import Flow, Piece
 from realtts_chatterbox.layout import bucket
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
-    from realtts.context import Context
-    from realtts.stages import Work
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.contract.context import Context
+    from realtts.contract.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 
@@ -118,7 +118,7 @@ class Codec:
         """Speak requests whose tokens are all known; yield index and samples, float32 (n,), as they are ready.
 
         Raises:
-            realtts.stages.Cancelled: All of them were cancelled.
+            realtts.contract.stages.Cancelled: All of them were cancelled.
         """
         # Batches of similar length with the same number of steps: a batch is as slow as its longest.
         order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))
@@ -129,11 +129,11 @@ class Codec:
             ids = [torch.tensor(self._with_ending(tokens[i])) for i in group]
             pieces = [Piece(*parts) for parts in zip(ids, (voices[i] for i in group), noises, strict=True)]
             cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
-            with stages.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), **cost):
+            with timing.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), **cost):
                 mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
             for index, mel, noise in zip(group, mels, noises, strict=True):
                 cost = {"flops": self.vocoder.flops(mel.shape[1]), "bytes": self.vocoder.bytes_read}
-                with stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+                with timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
                     samples = faded(self.vocoder.samples(mel, noise))
                 yield index, samples
 
@@ -158,7 +158,7 @@ class Codec:
         @contextlib.contextmanager
         def timed(stage: str, steps: int) -> Iterator[Work]:
             dtype = name_of(self.dtype) if stage == "flow" else "float32"
-            with stages.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
+            with timing.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
                 yield work
 
         noise = Noise(ask.seed)

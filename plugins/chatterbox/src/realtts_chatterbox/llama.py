@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Llama3Scaling, Rope
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.alignment import Alignment
 from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.utterance import Utterance
 
 __all__ = ["Llama"]

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig
 from realtts.accel.sampling.processors import penalized
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.sizes import T3Sizes
     from realtts_chatterbox.utterance import Utterance
 

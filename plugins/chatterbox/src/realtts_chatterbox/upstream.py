@@ -1,6 +1,6 @@
 """The one place that imports chatterbox-tts, so that side effects and faults of its import are handled once.
 
-- torchaudio may have been built for another torch: `realtts.accel.torchaudio_import`.
+- torchaudio may have been built for another torch: `realtts.accel.upstream.torchaudio_import`.
 - perth, the watermarker, looks up its folder with ``pkg_resources``, which setuptools 81 removed; perth then has None
   for the watermarker, without an error. A stand-in for that one function is there while perth is imported.
 - Two modules log by ``logging.info``, which adds a handler to the root logger, for the whole process: they get loggers
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.accel.packages import Package, stand_ins
+from realtts.accel.upstream.packages import Package, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ module = Package(
     around=_mended,
     torchaudio=True,
 ).module
-"""A module of chatterbox-tts or of what it brings; `realtts.accel.packages.Package.module`."""
+"""A module of chatterbox-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream() -> None:

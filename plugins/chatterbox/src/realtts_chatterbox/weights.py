@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.tensorfile import read_state
+from realtts.accel.weights.tensorfile import read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realtts.accel.tensorfile import State
+    from realtts.accel.weights.tensorfile import State
     from realtts.checkpoints import Files
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.configurations import Configuration

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realtts import errors
-from realtts.hookspecs import STAGES
+from realtts.contract.hooks import STAGES
 from realtts.testing.conformance.speaking import assert_same
 from realtts.testing.faults import InjectedFault, faulty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["FallbackTests"]
 
 
 class FallbackTests:
-    """The ladder, with a fault put into each stage of the optimized variant."""
+    """Tests of the ladder with a fault put into each stage of the optimized variant."""
 
     @pytest.mark.parametrize("stage", STAGES, ids=str)
     def test_fault_falls_back_to_plain(

@@ -20,16 +20,16 @@ import numpy as np
 import pytest
 
 from realtts import errors
-from realtts.registration import register
+from realtts.registry.variants import register
 from realtts.testing.conformance.speaking import assert_same
 from realtts.testing.faults import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Chunk
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Chunk
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["LifeTests"]
 
@@ -41,7 +41,7 @@ DETAILS = {"device", "dtype", "compile", "cuda_graphs", "attention", "quantizati
 
 
 class LifeTests:
-    """From registration to unload."""
+    """Tests from registration to unload."""
 
     def test_registers(self, spec: ProviderSpec) -> None:
         """Both variants keep the contract of the hooks."""
@@ -131,7 +131,7 @@ class LifeTests:
 
 
 def _process_state() -> dict[str, Any]:
-    """What a well-behaved library leaves alone."""
+    """Return the global state that a well-behaved library leaves alone."""
     gc.collect()
     state: dict[str, Any] = {
         "folder": str(Path.cwd()),

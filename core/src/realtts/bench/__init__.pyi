@@ -1,0 +1,21 @@
+from realtts.bench.compare import (
+    compare_records as compare_records,
+    load_record as load_record,
+)
+from realtts.bench.runner import (
+    run_bench as run_bench,
+)
+from realtts.bench.tools import (
+    PluginTools as PluginTools,
+    find_tools as find_tools,
+    random_checkpoint as random_checkpoint,
+)
+from realtts.bench.verify import (
+    Check as Check,
+    run_verify as run_verify,
+)
+from realtts.bench.workload import (
+    TEXT_SETS as TEXT_SETS,
+    Text as Text,
+    Workload as Workload,
+)

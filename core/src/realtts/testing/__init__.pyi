@@ -1,0 +1,21 @@
+from realtts.testing.builders import make_context as make_context, make_request as make_request
+from realtts.testing.conformance import (
+    OptimizedConformance as OptimizedConformance,
+    ProviderConformance as ProviderConformance,
+)
+from realtts.testing.fake import (
+    FakeOptions as FakeOptions,
+    FakeProvider as FakeProvider,
+    FastFakeProvider as FastFakeProvider,
+    fake_spec as fake_spec,
+)
+from realtts.testing.faults import (
+    InjectedFault as InjectedFault,
+    faulty as faulty,
+)
+from realtts.testing.hub import (
+    FakeHub as FakeHub,
+)
+from realtts.testing.sounds import (
+    voice_like as voice_like,
+)
