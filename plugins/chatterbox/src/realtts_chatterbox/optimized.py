@@ -52,6 +52,7 @@ class Optimized:
         """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
         load_upstream()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
+        voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         engine = Engine(weights, device=context.device)
         codec = Codec(
@@ -60,7 +61,6 @@ class Optimized:
             turbo=weights.configuration.turbo,
             fused=context.settings.attention != "auto",
         )
-        voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         return OptimizedModel(weights, voices, watermarker, engine, codec, turns=turns_of(context))
 
     @hookimpl
