@@ -20,7 +20,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
+MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu", "toylm") for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
 CORE_TESTS = ["tests/core", "tests/conformance", "tests/plugins/espeak"]
 
@@ -42,7 +42,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     plugins = sorted(map(str, Path().glob("plugins/*/src")))
-    session.run("mypy", "--num-workers=auto", "core/src", *plugins, "tests/typing")
+    session.run("mypy", "--num-workers=auto", "core/src", *plugins, "benchmarks", "tests/typing")
 
 
 @nox.session(python=DEFAULT)
@@ -213,7 +213,8 @@ def _install_core(session: nox.Session, *more: str) -> None:
 
 
 def _install_accel(session: nox.Session) -> None:
-    session.install(*_local_torch(), "-e", "./core[testing,torch]", *TEST_TOOLS, "transformers>=5")
+    toy = ["-e", "./plugins/toylm"]
+    session.install(*_local_torch(), "-e", "./core[testing,torch]", *toy, *TEST_TOOLS, "transformers>=5")
 
 
 def _install_model(session: nox.Session, name: str, *, extra: str = "", overrides: Path | None = None) -> None:

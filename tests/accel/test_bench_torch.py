@@ -8,13 +8,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import Chunk, OutputError, Settings, hookimpl  # noqa: E402
-from realtts.accel import linear  # noqa: E402
-from realtts.accel.linear import Kernel  # noqa: E402
+from realtts.accel import kernels as linear  # noqa: E402
+from realtts.accel.kernels import Kernel  # noqa: E402
 from realtts.bench import Text, Workload, floor, run_bench  # noqa: E402
 from realtts.bench.floor import measure_floor  # noqa: E402
 from realtts.bench.peak import PeakMemory  # noqa: E402
 from realtts.bench.profiling import check_profile, write_profiles  # noqa: E402
-from realtts.stages import timed  # noqa: E402
+from realtts.contract.timing import timed  # noqa: E402
 from realtts.testing import fake_spec, faults  # noqa: E402
 
 

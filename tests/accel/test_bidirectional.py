@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from realtts.accel.bidirectional import QUERY_SCALE, attend
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 
 
 @pytest.mark.parametrize("fused", [False, True], ids=["own", "torch's"])

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import BufferMisuse  # noqa: E402
-from realtts.accel.buffers import BufferPool  # noqa: E402
+from realtts.accel.optimizer.buffers import BufferPool  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 

@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 from realtts import CompileFailed  # noqa: E402
 from realtts.accel import compile as accel_compile  # noqa: E402
 from realtts.accel.compile import compile_cache, compiled, cpp_compiler, recompilations  # noqa: E402
-from realtts.accel.threads import compute_threads  # noqa: E402
+from realtts.accel.optimizer.threads import compute_threads  # noqa: E402
 
 pytestmark = [
     pytest.mark.usefixtures("unchanged", "own_folders"),

@@ -8,8 +8,15 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import CaptureFailed, QuantizationUnavailable  # noqa: E402
-from realtts.accel.cuda_graph import CudaGraphs, GraphedCallable, GraphedShapes, GraphRunner, powers_of_two, rounded_up  # noqa: E402
 from realtts.accel.decoder import Buckets  # noqa: E402
+from realtts.accel.graphs.cuda_graph import (  # noqa: E402
+    CudaGraphs,
+    GraphedCallable,
+    GraphedShapes,
+    GraphRunner,
+    powers_of_two,
+    rounded_up,
+)
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
-from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps, counted, look_of  # noqa: E402
+from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 

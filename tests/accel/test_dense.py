@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from realtts.accel.dense import causal_conv, linear, mish, product, wide
+from realtts.accel.layers.dense import causal_conv, linear, mish, product, wide
 
 
 @pytest.fixture(params=[True, False], ids=["oneDNN", "without"])

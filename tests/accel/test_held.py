@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from realtts import OffloadError  # noqa: E402
-from realtts.accel.held import held_tensors  # noqa: E402
-from realtts.accel.offload import OffloadedModule, TakingTurns  # noqa: E402
+from realtts.accel.offload.module import OffloadedModule, TakingTurns  # noqa: E402
+from realtts.accel.offload.tensors import held_tensors  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtts.accel.latest import Latest
+from realtts.accel.graphs.lru import Latest
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.linear import KERNELS, Dense, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
+from realtts.accel.kernels import KERNELS, Dense, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
 
 linear = torch.nn.functional.linear
 
@@ -164,7 +164,7 @@ def test_where_the_deprecated_tensors_are_gone_others_serve(monkeypatch):
     gone = next(k for k in KERNELS if k.name == "int8_rows")
     assert "int8_rows" in {k.name for k in KERNELS}
     substitute = Kernel("int8_rows", "int8", "cpu", removed, gone.run)
-    monkeypatch.setattr("realtts.accel.linear.kernels.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
+    monkeypatch.setattr("realtts.accel.kernels.kernels.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
     assert "int8_rows" not in [k.name for k in kernels_for("int8", CPU)]
     assert choose_kernel([normal(64, 64)], "int8")
 

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 audio_utils = pytest.importorskip("transformers.audio_utils")
 
-from realtts.accel.mel import slaney_filters, triangles  # noqa: E402
+from realtts.accel.layers.mel import slaney_filters, triangles  # noqa: E402
 
 
 @pytest.mark.parametrize(("rate", "bands", "low"), [(24_000, 128, 0.0), (16_000, 80, 20.0)])

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from realtts import OffloadError  # noqa: E402
-from realtts.accel.offload import OffloadedModule, TakingTurns, on_device  # noqa: E402
+from realtts.accel.offload.module import OffloadedModule, TakingTurns, on_device  # noqa: E402
 from realtts.testing.device import HostDevice  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")

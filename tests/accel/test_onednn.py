@@ -7,9 +7,8 @@ import torch
 from torch.nn import functional
 
 from realtts import Settings
-from realtts.accel import onednn
 from realtts.accel.backends import torch_flags
-from realtts.accel.linear import kernels_for
+from realtts.accel.kernels import kernels_for, onednn
 
 CPU = torch.device("cpu")
 CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")

@@ -56,13 +56,13 @@ INPUTS = {"input_ids": torch.zeros(1, 100, dtype=torch.long), "attention_mask": 
 @pytest.fixture(autouse=True)
 def no_half_precision_hardware(monkeypatch):
     """The same on every machine: a CPU without bfloat16 instructions, unless a test says otherwise."""
-    monkeypatch.setattr("realtts.hardware.cpu_features", frozenset)
+    monkeypatch.setattr("realtts.machine.hardware.cpu_features", frozenset)
 
 
 @pytest.fixture
 def bfloat16(monkeypatch):
     """A CPU that multiplies bfloat16."""
-    monkeypatch.setattr("realtts.hardware.cpu_features", lambda: frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("realtts.machine.hardware.cpu_features", lambda: frozenset({"avx512_bf16"}))
 
 
 def given_up(optimizer):

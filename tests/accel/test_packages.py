@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from realtts.accel import packages
-from realtts.accel.packages import Package, stand_ins
+from realtts.accel.upstream import packages
+from realtts.accel.upstream.packages import Package, stand_ins
 from realtts.errors import MissingExtra
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from realtts.accel.positions import frequencies, rotated, time_waves, turning  # noqa: E402
+from realtts.accel.layers.positions import frequencies, rotated, time_waves, turning  # noqa: E402
 
 
 def test_rotation_is_one_of_complex_numbers():

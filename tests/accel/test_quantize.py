@@ -9,7 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.quantize import QuantizedLinear, quantize_int4, quantize_int8, quantize_linears  # noqa: E402
+from realtts.accel.kernels.quantize import QuantizedLinear, quantize_linears  # noqa: E402
+from realtts.accel.kernels.rounding import quantize_int4, quantize_int8  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 

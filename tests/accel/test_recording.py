@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts.accel.compile import compiled  # noqa: E402
-from realtts.accel.cuda_graph import GraphRunner  # noqa: E402
+from realtts.accel.graphs.cuda_graph import GraphRunner  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")

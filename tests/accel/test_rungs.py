@@ -10,9 +10,9 @@ torch = pytest.importorskip("torch")
 
 from realtts import AttentionUnavailable, Context, ProviderSpec, Settings  # noqa: E402
 from realtts.accel import rungs  # noqa: E402
-from realtts.accel.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.decoder import Precision  # noqa: E402
-from realtts.voices.cache import VoiceCache  # noqa: E402
+from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
+from realtts.contract.voice_cache import VoiceCache  # noqa: E402
 
 
 def context_of(device="cpu", dtype="bfloat16", **settings):

@@ -13,7 +13,7 @@ from tests.accel.samplers import (  # noqa: E402
     steps,
 )
 
-from realtts.accel.cuda_graph import CudaGraphs, GraphRunner  # noqa: E402
+from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner  # noqa: E402
 from realtts.accel.sampling import Sampler, SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 

@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from realtts.accel.state_reader import StateReader, below, children
+from realtts.accel.weights.state_reader import StateReader, below, children
 from realtts.errors import CheckpointMismatch
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from realtts.accel.tensorfile import TensorFile, Tensors, rows_of
+from realtts.accel.weights.tensorfile import TensorFile, Tensors, rows_of
 from realtts.errors import CheckpointCorrupt
 
 STATE = {

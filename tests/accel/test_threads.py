@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import SettingsError  # noqa: E402
-from realtts.accel import threads  # noqa: E402
-from realtts.hardware import physical_cores  # noqa: E402
+from realtts.accel.optimizer import threads  # noqa: E402
+from realtts.machine.hardware import physical_cores  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
 

@@ -55,7 +55,7 @@ def _package(folder: Path, extension: str) -> Path:
 
 
 def _run(folder: Path, code: str) -> subprocess.CompletedProcess[str]:
-    start = f"import sys; sys.path.insert(0, {str(folder)!r})\nfrom realtts.accel.torchaudio_import import *\n"
+    start = f"import sys; sys.path.insert(0, {str(folder)!r})\nfrom realtts.accel.upstream.torchaudio_import import *\n"
     return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False)
 
 

@@ -24,12 +24,12 @@ from realtts.cli.app import run  # noqa: E402
 from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
-from realtts.testing.toylm import frontend, spec  # noqa: E402
-from realtts.testing.toylm import testing as tools  # noqa: E402
-from realtts.testing.toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
-from realtts.testing.toylm.loading import FILES, empty_network, read_network  # noqa: E402
-from realtts.testing.toylm.model import speak  # noqa: E402
-from realtts.testing.toylm.optimized import LoopEngine  # noqa: E402
+from realtts_toylm import frontend, spec  # noqa: E402
+from realtts_toylm import testing as tools  # noqa: E402
+from realtts_toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
+from realtts_toylm.loading import FILES, empty_network, read_network  # noqa: E402
+from realtts_toylm.model import speak  # noqa: E402
+from realtts_toylm.optimized import LoopEngine  # noqa: E402
 
 EXACT = {"dtype": "float32", "quantization": "none"}
 TEXTS = ["Hello there.", "Hm.", "A rather longer sentence, with a comma in it.", "Grüße, 你好 👋!"]
@@ -185,7 +185,7 @@ def test_no_weights_are_named(make):
 
 def test_the_spec_is_light():
     """Listing the provider imports no torch."""
-    code = "import sys, realtts.testing.toylm; print({'torch', 'numpy'} & set(sys.modules))"
+    code = "import sys, realtts_toylm; print({'torch', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -241,7 +241,7 @@ def test_a_stream_is_the_whole(inside, tiny, precision):
 
 def spec_options(**values):
     """The provider's options."""
-    from realtts.testing.toylm.options import ToyOptions
+    from realtts_toylm.options import ToyOptions
 
     return ToyOptions(**values)
 
@@ -303,7 +303,7 @@ def test_settings_choose_the_rung(make, settings, rung):
 @pytest.fixture
 def no_int8(monkeypatch):
     """A build of torch without a kernel for int8 weights."""
-    from realtts.accel.linear import choice
+    from realtts.accel.kernels import choice
 
     real = choice.kernels_for
     monkeypatch.setattr(choice, "kernels_for", lambda name, device: () if name == "int8" else real(name, device))
@@ -457,9 +457,7 @@ def cli(own_folders, monkeypatch, capsys):
     about = own_folders / "site" / "toylm_plugin-1.0.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: toylm-plugin\nVersion: 1.0\n", encoding="utf-8")
-    (about / "entry_points.txt").write_text(
-        "[realtts.providers]\ntoylm = realtts.testing.toylm:spec\n", encoding="utf-8"
-    )
+    (about / "entry_points.txt").write_text("[realtts.providers]\ntoylm = realtts_toylm:spec\n", encoding="utf-8")
     monkeypatch.syspath_prepend(own_folders / "site")
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("REALTTS_THREADS", "1")

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from realtts import OffloadError
-from realtts.accel.offload import TakingTurns
-from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.context import Rung
+from realtts.accel.offload.module import TakingTurns
+from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
+from realtts.contract.context import Rung
 
 
 def context_of(device, **settings):

@@ -8,9 +8,9 @@ import warnings
 import pytest
 import torch
 
-from realtts.accel.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, stopping, with_names
+from realtts.accel.upstream.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, stopping, with_names
+from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
-from realtts.stages import Cancelled
 from realtts.testing.weights import random_state
 
 

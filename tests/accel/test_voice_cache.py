@@ -13,8 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import RealProvider, Settings  # noqa: E402
-from realtts.accel.voice_cache import DiskVoiceCache  # noqa: E402
-from realtts.accel.voice_values import owned  # noqa: E402
+from realtts.accel.voices.disk_cache import DiskVoiceCache  # noqa: E402
+from realtts.accel.voices.values import owned  # noqa: E402
 from realtts.testing import fake_spec  # noqa: E402
 from realtts.voices import VoiceCache  # noqa: E402
 
@@ -165,7 +165,7 @@ def test_a_full_device_does_not_cost_the_file(cache, folder, monkeypatch):
         raise torch.OutOfMemoryError("out of memory")
 
     with monkeypatch.context() as patched:
-        patched.setattr("realtts.accel.voice_cache.unpack", full)
+        patched.setattr("realtts.accel.voices.disk_cache.unpack", full)
         other = later(folder)
         with pytest.raises(torch.OutOfMemoryError):
             other.get_or_compute("a", never)
@@ -297,7 +297,7 @@ def test_a_failing_computation_leaves_nothing(cache, folder):
 CHILD = """
 import sys, torch
 from pathlib import Path
-from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.voices import VoiceCache
 cache = DiskVoiceCache(VoiceCache(0), folder=Path(sys.argv[1]), max_bytes=40_000)
 for round in range(int(sys.argv[2])):

@@ -21,8 +21,8 @@ from realtts.bench.measure import spread
 from realtts.bench.peak import PeakMemory
 from realtts.bench.plot import plot_records
 from realtts.bench.profiling import check_profile
+from realtts.contract.stages import StageWork
 from realtts.settings import Settings
-from realtts.stages import StageWork
 from realtts.testing import fake_spec, faulty
 from realtts.testing.staged import staged_spec
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import pytest
 
-from realtts import captions
+from realtts.contract.types import Mark
 from realtts.errors import OutputError
-from realtts.speech import Mark, Speech
-from realtts.text import sentences
+from realtts.synthesis.speech import Speech
+from realtts.text import captions, sentences
 
 STORY = (
     'He said: "Dr. Smith isn\'t here." — Then a very long sentence followed, one that went on and on and on without '

@@ -29,7 +29,9 @@ def hub(tmp_path, monkeypatch):
             for name, version in (("tiny", "v1"), ("big", "v2"))
         )
         spec = fake_spec(checkpoints=(hub.tiny, hub.big, Checkpoint("bundled")))
-        monkeypatch.setattr("realtts.registry.installed", lambda: [Installed("fake", spec, None, "fake-plugin", "1")])
+        monkeypatch.setattr(
+            "realtts.registry.providers.installed", lambda: [Installed("fake", spec, None, "fake-plugin", "1")]
+        )
         hub.folder = tmp_path / "hf" / "hub" / "models--owner--model"
         yield hub
 
@@ -103,7 +105,9 @@ def test_a_blob_of_two_commits_stays(hub):
 def test_specs_that_do_not_say_what_they_need(hub, monkeypatch):
     """What was fetched for them is known all the same; what other tools fetched is of unknown completeness."""
     spec = fake_spec(checkpoints=(Checkpoint("vague", "owner/model", revision=hub.commit), Checkpoint("bad", "x")))
-    monkeypatch.setattr("realtts.registry.installed", lambda: [Installed("fake", spec, None, "fake-plugin", "1")])
+    monkeypatch.setattr(
+        "realtts.registry.providers.installed", lambda: [Installed("fake", spec, None, "fake-plugin", "1")]
+    )
     assert {name: kept.state for name, kept in by_name().items()} == {"vague": "absent", "bad": "absent"}
     checkpoints.fetch(spec.checkpoints[0], ["v1.bin"])
     assert by_name()["vague"].state == "complete"

@@ -7,18 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from realtts import CheckpointCorrupt, CheckpointMismatch
-from realtts.checkpoints.reading import (
-    FIX,
-    NOTE,
-    by_any_name,
-    check_shapes,
-    known,
-    noted,
-    read_json,
-    supported,
-    understood,
-)
-from realtts.spec import Checkpoint
+from realtts.contract.spec import Checkpoint
+from realtts.kit.reading import FIX, NOTE, by_any_name, check_shapes, known, noted, read_json, supported, understood
 
 
 @dataclass(frozen=True)

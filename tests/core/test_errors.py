@@ -7,7 +7,7 @@ import pytest
 
 import realtts
 from realtts import errors
-from realtts.status import Attempt
+from realtts.attempt import Attempt
 
 ATTEMPT = Attempt("fast", "optimized", "load", "ValueError", "no", "Traceback ...", "Do it.", 0.1, retryable=False)
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider, RealTTSError, facade
+from realtts import Chunk, ExtensionError, InvalidPlugin, RealProvider, RealTTSError
 from realtts.errors import BlankText, InvalidText
-from realtts.extensions import Extensions, discover_extensions
+from realtts.provider import facade
+from realtts.registry.extensions import Extensions, discover_extensions
 from realtts.testing import fake_spec
 
 

@@ -387,7 +387,7 @@ class TestOptions:
             with pytest.raises(errors.UnknownOption, match="none"):
                 tts.generate("Hello", loudness=0.2)
 
-    @pytest.mark.parametrize("options", ["no_such_module:Options", "realtts.speech:Chunk"], ids=str)
+    @pytest.mark.parametrize("options", ["no_such_module:Options", "realtts.synthesis.speech:Chunk"], ids=str)
     def test_wrong_import_path(self, options):
         """Is a fault of the plugin, named as such."""
         with pytest.raises(errors.InvalidPlugin, match="options"):

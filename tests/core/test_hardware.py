@@ -4,7 +4,8 @@ import types
 
 import pytest
 
-from realtts import SettingsError, hardware, memory
+from realtts import SettingsError
+from realtts.machine import hardware, memory
 from realtts.testing import fake_spec
 
 SPEC = fake_spec(devices=("cuda", "mps", "cpu"), torch=True)

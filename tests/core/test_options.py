@@ -3,7 +3,7 @@
 import pytest
 
 from realtts import Options, Request
-from realtts.options import chosen_steps
+from realtts.kit.steps import chosen_steps
 
 STEPS = {"fast": 7, "balanced": 16, "full": 32}
 

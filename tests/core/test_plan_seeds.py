@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtts.plan import derive_seed, piece_seed, shared
+from realtts.kit.seeds import derive_seed, piece_seed, shared
 
 
 def test_the_first_part_has_the_wholes_seed():

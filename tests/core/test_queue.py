@@ -14,8 +14,9 @@ import numpy as np
 import psutil
 import pytest
 
-from realtts import RealProvider, errors, facade
-from realtts.extensions import Extensions
+from realtts import RealProvider, errors
+from realtts.provider import facade
+from realtts.registry.extensions import Extensions
 from realtts.testing import fake_spec, faulty
 
 LONG = " ".join(f"word{n}" for n in range(400))

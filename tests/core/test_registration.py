@@ -7,7 +7,7 @@ import pytest
 
 from realtts import Chunk, InvalidPlugin, ProviderSpec, RealProvider, Rung, hookimpl
 from realtts.errors import BrokenProvider
-from realtts.registration import register
+from realtts.registry.variants import register
 
 SPEC = ProviderSpec(name="sample", summary="A provider for tests", sample_rates=(8000,), plain="filled.in:Later")
 

@@ -7,15 +7,8 @@ import textwrap
 import pytest
 
 import realtts
-from realtts import (
-    BrokenProvider,
-    DuplicateProvider,
-    InvalidPlugin,
-    NoProvider,
-    RealProvider,
-    UnknownProvider,
-    registry,
-)
+from realtts import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, RealProvider, UnknownProvider
+from realtts.registry import providers as registry
 
 
 @pytest.fixture

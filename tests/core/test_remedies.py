@@ -3,7 +3,7 @@
 import pytest
 
 from realtts.errors import WorkerDied
-from realtts.remedies import find_remedy
+from realtts.ladder.remedies import find_remedy
 
 OOM = type("OutOfMemoryError", (RuntimeError,), {"__module__": "torch"})
 

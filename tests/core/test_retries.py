@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, RealProvider
-from realtts.contract import check_chunk
+from realtts.contract.checks import check_chunk
+from realtts.contract.hooks import hookimpl
 from realtts.errors import InvalidChunk
-from realtts.hookspecs import hookimpl
-from realtts.isolation.messages import chunk_from_json, chunk_to_json
-from realtts.retries import retry_seed, told, wrong_length
+from realtts.kit.retries import retry_seed, told, wrong_length
 from realtts.testing import fake_spec
+from realtts.wire.messages import chunk_from_json, chunk_to_json
 
 SEEDS = []
 

@@ -330,8 +330,8 @@ class TestCancellation:
 
     def test_provider_generators_end_in_their_own_thread(self, make, monkeypatch):
         """Also when an extension fails in the middle of a stream, whose error the caller keeps."""
-        from realtts import facade
-        from realtts.extensions import Extensions
+        from realtts.provider import facade
+        from realtts.registry.extensions import Extensions
 
         ended = []
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, RealProvider, Request, hookimpl
-from realtts.stages import StageLog, StageWork, Work, never, timed
+from realtts.contract.stages import StageLog, StageWork, Work, never
+from realtts.contract.timing import timed
 from realtts.testing import FakeProvider, fake_spec, faults, faulty
 
 
@@ -125,7 +126,7 @@ def test_a_closed_stream_closes_its_stages():
 
 def test_events_tell_of_each_stage(monkeypatch):
     """An extension sees every stage as it closes."""
-    from realtts.extensions import Extensions
+    from realtts.registry.extensions import Extensions
 
     class Listener:
         def __init__(self):
@@ -135,7 +136,7 @@ def test_events_tell_of_each_stage(monkeypatch):
             self.events.append(event)
 
     listener = Listener()
-    monkeypatch.setattr("realtts.facade.discover_extensions", lambda: Extensions({"listener": listener}))
+    monkeypatch.setattr("realtts.provider.facade.discover_extensions", lambda: Extensions({"listener": listener}))
     with RealProvider(staged_spec()) as tts:
         tts.generate("one two")
     found = [event.data for event in listener.events if event.name == "generate.stage"]
@@ -156,7 +157,7 @@ def test_a_provider_without_stages_has_none():
 def test_time_goes_to_the_stage_that_was_entered_last(monkeypatch):
     """Nested and overlapping stages share the time without counting any of it twice; pauses count for none."""
     clock = iter(range(100))
-    monkeypatch.setattr("realtts.stages.time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr("realtts.contract.stages.time.perf_counter", lambda: next(clock))
     log, outer, inner = StageLog(), Work("outer", "float32"), Work("inner", "float32")
     log.resume()  # 0
     log.enter(outer)  # 1

@@ -10,8 +10,8 @@ import pytest
 import soundfile as sf
 
 from realtts import Settings
+from realtts.contract.spec import ProviderSpec
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsupported
-from realtts.spec import ProviderSpec
 from realtts.voices import remote
 from realtts.voices.lookup import find_voice
 

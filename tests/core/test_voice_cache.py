@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from realtts.speech import Voice
+from realtts.contract.types import Voice
+from realtts.kit.voices import voice_key
 from realtts.voices import VoiceCache
-from realtts.voices.cache import voice_key
 
 
 @dataclass

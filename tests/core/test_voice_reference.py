@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from realtts.contract.types import Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
-from realtts.speech import Voice
+from realtts.kit.voices import no_voice
 from realtts.voices import check, load
-from realtts.voices.lookup import no_voice
 
 RATE = 16_000
 LIMITS = (0.5, 10.0)

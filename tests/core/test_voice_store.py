@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from realtts.contract.types import Voice
 from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, VoiceUnsuitable
-from realtts.speech import Voice
 from realtts.voices import VoiceStore
 
 RATE = 16_000

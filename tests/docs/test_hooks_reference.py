@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from realtts import context, spec, speech
-from realtts.hookspecs import STAGES, ProviderHooks
-from realtts.options import Options
+from realtts.contract import context, spec
+from realtts.contract.hooks import STAGES, ProviderHooks
+from realtts.contract.options import Options
+from realtts.synthesis import speech
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: function for name, function in vars(ProviderHooks).items() if inspect.isfunction(function)}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from realtts.validate import options_class
+from realtts.synthesis.validate import options_class
 
 PLUGINS = ("espeak", "chatterbox", "f5", "qwen3", "vieneu")
 ENDS = ("minimum", "maximum", "exclusiveMinimum", "maxLength")

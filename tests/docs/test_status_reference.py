@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 from realtts import Checkpoint, RealProvider
+from realtts.attempt import Attempt
 from realtts.settings import Settings
-from realtts.status import Attempt
 from realtts.testing import fake_spec, faulty
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/status.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def test_states_are_described():
     """Every state is named."""
     from typing import get_args
 
-    from realtts.status import State
+    from realtts.attempt import State
 
     row = next(line for line in PAGE.splitlines() if line.startswith("| `state` |"))
     assert set(re.findall(r"`(\w+)`", row)) - {"state", "strict"} == set(get_args(State))

@@ -18,8 +18,8 @@ import pytest
 
 from realtts import RealProvider
 from realtts.isolation.environments import FILE, IsolatedEnvironment
-from realtts.isolation.specs import spec_to_json
 from realtts.testing import fake_spec
+from realtts.wire.specs import spec_to_json
 
 HERE = Path(__file__).parent
 

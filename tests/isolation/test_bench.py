@@ -1,8 +1,10 @@
-"""`python -m realtts.bench.isolation` measures both places."""
+"""`python benchmarks/isolation.py` measures both places."""
 
 import json
+import runpy
+from pathlib import Path
 
-from realtts.bench.isolation import main
+main = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "isolation.py"))["main"]
 
 
 def test_record(capsys):

@@ -102,7 +102,7 @@ def test_hanging_worker_is_ended(rogue, limit):
 
 def test_hanging_worker_is_ended_by_cancelling(rogue, until, monkeypatch, caplog):
     """A worker that heeds no cancellation is ended: `cancel` helps where in process nothing does."""
-    monkeypatch.setattr("realtts.isolation.watch.CANCEL_GRACE_S", 0.5)
+    monkeypatch.setattr("realtts.isolation.watchdog.CANCEL_GRACE_S", 0.5)
     tts = rogue()
     tts.load()
     with ThreadPoolExecutor(1) as pool:
@@ -289,7 +289,7 @@ def test_worker_that_cannot_start(install):
 
 def test_worker_of_another_core(rogue, monkeypatch):
     """Both versions are named."""
-    monkeypatch.setattr("realtts.isolation.hosting.importlib_metadata.version", lambda _: "9.9.0")
+    monkeypatch.setattr("realtts.isolation.supervisor.importlib_metadata.version", lambda _: "9.9.0")
     with pytest.raises(errors.IsolationError, match=r"this process has 9.9.0.*realtts install rogue --upgrade"):
         rogue().load()
 
@@ -297,7 +297,7 @@ def test_worker_of_another_core(rogue, monkeypatch):
 def test_deaths_in_a_row_are_waited_for(rogue, monkeypatch):
     """The pause before a new start grows with each death, and is gone after a request that went well."""
     slept = []
-    monkeypatch.setattr("realtts.isolation.hosting.time", SimpleNamespace(sleep=slept.append))
+    monkeypatch.setattr("realtts.isolation.supervisor.time", SimpleNamespace(sleep=slept.append))
     tts = rogue(optimize=False)
     for _ in range(3):
         with pytest.raises(errors.WorkerDied):

@@ -18,7 +18,7 @@ def test_random_kills(rogue, monkeypatch, requests):
 
     The pauses before new starts are left out: they are tested elsewhere, and most of the time goes to the starts.
     """
-    monkeypatch.setattr("realtts.isolation.hosting.BACK_OFF_S", (0.0,))
+    monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", (0.0,))
     tts, chance = rogue(), random.Random(1)
     tts.load()
 

@@ -16,14 +16,13 @@ from realtts import Checkpoint, Environment, Options, RealProvider, Voice, error
 from realtts.cli.discovery import list_providers
 from realtts.cli.findings import problems
 from realtts.isolation import environments
-from realtts.isolation.faults import ForeignError, error_from_json, error_to_json, poisons
-from realtts.isolation.frames import MOST_BYTES, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
-from realtts.isolation.limits import Limits
-from realtts.isolation.messages import samples_from_bytes, samples_to_bytes, voice_from_json, voice_to_json
-from realtts.isolation.specs import spec_from_json, spec_to_json
-from realtts.isolation.watch import CANCEL_GRACE_S, Watch
+from realtts.isolation.watchdog import CANCEL_GRACE_S, Limits, Watch
+from realtts.synthesis.validate import check_options, options_class
 from realtts.testing import fake_spec
-from realtts.validate import check_options, options_class
+from realtts.wire.channel import MOST_BYTES, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
+from realtts.wire.faults import ForeignError, error_from_json, error_to_json, poisons
+from realtts.wire.messages import samples_from_bytes, samples_to_bytes, voice_from_json, voice_to_json
+from realtts.wire.specs import spec_from_json, spec_to_json
 
 QUIET = {
     "torch": {"installed": True, "error": None},

@@ -65,7 +65,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from realtts.status import Attempt
+    from realtts.attempt import Attempt
 
 __all__ = [
     "AccelError",

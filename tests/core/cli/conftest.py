@@ -16,7 +16,7 @@ import soundfile
 from realtts.cli.app import run
 
 PLUGIN = """
-from realtts.spec import Checkpoint, ProviderSpec
+from realtts.contract.spec import Checkpoint, ProviderSpec
 
 def make(name, **changes):
     fields = {

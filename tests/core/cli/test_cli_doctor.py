@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from realtts import machine
+from realtts.machine import survey as machine
 
 TORCH = """
 __version__ = "9.9"
@@ -88,7 +88,7 @@ def test_as_json(doctor):
 
 def test_no_provider(doctor, monkeypatch):
     """Without a provider the cure is a command."""
-    monkeypatch.setattr("realtts.registry.installed", list)
+    monkeypatch.setattr("realtts.registry.providers.installed", list)
     result = doctor()
     assert result.code == 1
     assert "no usable provider is installed\n      uv pip install realtts-espeak\n" in result.out
@@ -97,7 +97,7 @@ def test_no_provider(doctor, monkeypatch):
 def test_pip_is_named_where_it_is(doctor, monkeypatch):
     """The command fits the environment."""
     monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: object() if name == "pip" else None)
-    monkeypatch.setattr("realtts.registry.installed", list)
+    monkeypatch.setattr("realtts.registry.providers.installed", list)
     assert "      pip install realtts-espeak\n" in doctor().out
 
 
@@ -115,10 +115,10 @@ def test_broken_plugins(doctor, bad_plugins):
 @pytest.fixture
 def isolated(work):
     """A provider that is installed in an environment alone."""
+    from realtts.contract.spec import Checkpoint
     from realtts.isolation.environments import FILE, IsolatedEnvironment, folder
-    from realtts.isolation.specs import spec_to_json
-    from realtts.spec import Checkpoint
     from realtts.testing import fake_spec
+    from realtts.wire.specs import spec_to_json
 
     weights = (Checkpoint("large", "owner/large", 5 << 20, "MIT", files=("model.bin",)),)
     spec = spec_to_json(fake_spec(name="alone", torch=True, checkpoints=weights))
@@ -161,7 +161,7 @@ def test_torch_is_missing(doctor, monkeypatch):
     from realtts.testing import fake_spec
 
     wanting = Installed("fake", fake_spec(torch=True), None, "fake-plugin", "1.0")
-    monkeypatch.setattr("realtts.registry.installed", lambda: [wanting])
+    monkeypatch.setattr("realtts.registry.providers.installed", lambda: [wanting])
     result = doctor()
     assert result.code == 1
     assert "torch is missing, which fake needs\n      uv pip install 'realtts[torch]'" in result.out

@@ -51,7 +51,7 @@ def test_providers_as_json(cli, bad_plugins):
 
 def test_no_providers(cli, monkeypatch):
     """Where nothing is installed, the listing says what to install."""
-    monkeypatch.setattr("realtts.registry.installed", list)
+    monkeypatch.setattr("realtts.registry.providers.installed", list)
     assert "pip install realtts-espeak" in cli("providers").out
 
 
@@ -62,7 +62,9 @@ def test_provider_without_languages_or_licence(cli, monkeypatch):
     spec = ProviderSpec(
         name="bare", summary="Bare.", sample_rates=(8000,), plain="a:B", checkpoints=(Checkpoint("only"),)
     )
-    monkeypatch.setattr("realtts.registry.installed", lambda: [Installed("bare", spec, None, "bare-plugin", "")])
+    monkeypatch.setattr(
+        "realtts.registry.providers.installed", lambda: [Installed("bare", spec, None, "bare-plugin", "")]
+    )
     out = cli("providers").out
     assert "languages      not stated" in out
     assert "capabilities   -" in out

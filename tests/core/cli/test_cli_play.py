@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from realtts import errors, players
+from realtts import errors
+from realtts.audio import players
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the players are shell scripts")
 

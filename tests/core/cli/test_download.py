@@ -20,7 +20,7 @@ pytest.importorskip("huggingface_hub")
 
 WEIGHTS = b"w" * 3_000_000
 PLUGIN = """
-from realtts.spec import Checkpoint, ProviderSpec
+from realtts.contract.spec import Checkpoint, ProviderSpec
 
 def make(name, *checkpoints):
     return ProviderSpec(name=name, summary="Tones.", sample_rates=(16000,),
@@ -171,7 +171,7 @@ def test_models(cli, hub):
 
 def test_no_models(cli, monkeypatch):
     """Where nothing has weights the listing says so."""
-    monkeypatch.setattr("realtts.registry.installed", list)
+    monkeypatch.setattr("realtts.registry.providers.installed", list)
     assert "No installed provider has weights" in cli("models").out
 
 

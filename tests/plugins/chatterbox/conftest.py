@@ -12,8 +12,8 @@ pytest.importorskip("torch")
 pytest.importorskip("realtts_chatterbox")
 
 
-from realtts.accel.upstream import quiet
-from realtts.spec import Checkpoint
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_chatterbox import spec
 from realtts_chatterbox.files import BUILTIN
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
     from realtts_chatterbox.loading import Weights
 
 KINDS = ("english", "multilingual", "turbo")

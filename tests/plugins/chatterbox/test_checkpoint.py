@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from realtts.spec import Checkpoint
+from realtts.contract.spec import Checkpoint
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.reference import Upstream

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from realtts import stages
-from realtts.accel.state_reader import below
+from realtts.accel.weights.state_reader import below
+from realtts.contract import stages
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from realtts.spec import ProviderSpec
+from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance, voice_like
 from realtts_chatterbox import spec as own
 from realtts_chatterbox.testing import write_random_checkpoint

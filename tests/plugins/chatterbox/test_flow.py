@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
-from realtts.stages import Cancelled
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import LOOKAHEAD, Flow, Piece
 from realtts_chatterbox.noise import InjectedNoise, Noise

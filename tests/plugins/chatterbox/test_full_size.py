@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from realtts import RealProvider
-from realtts.spec import Checkpoint
-from realtts.stages import never
+from realtts.contract.spec import Checkpoint
+from realtts.contract.stages import never
 from realtts_chatterbox import spec
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.frontend import Ask

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, MissingExtra
-from realtts.spec import Checkpoint
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.optimized import Optimized
 from realtts_chatterbox.plain import Plain

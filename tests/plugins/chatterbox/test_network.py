@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import never
 from realtts.errors import CheckpointMismatch
-from realtts.stages import never
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.frontend import Ask

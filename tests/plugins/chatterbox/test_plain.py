@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
-from realtts.stages import Cancelled, never
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import Cancelled, never
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.options import ChatterboxOptions

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.cuda_graph import CudaGraphs
-from realtts.stages import Cancelled
+from realtts.accel.graphs.cuda_graph import CudaGraphs
+from realtts.contract.stages import Cancelled
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import Flow, Piece

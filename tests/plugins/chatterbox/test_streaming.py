@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.stages import Cancelled
+from realtts.contract.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import Flow
 from realtts_chatterbox.noise import Noise

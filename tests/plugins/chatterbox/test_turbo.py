@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from realtts.contract.stages import never
 from realtts.errors import CheckpointMismatch
-from realtts.stages import never
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.frontend import Ask

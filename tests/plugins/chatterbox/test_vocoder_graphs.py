@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.cuda_graph import CudaGraphs
+from realtts.accel.graphs.cuda_graph import CudaGraphs
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.noise import Noise
 from realtts_chatterbox.streaming import SampleStream

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from realtts.speech import Chunk, Mark, Request, Voice
+from realtts.contract.types import Chunk, Mark, Request, Voice
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Espeak, Plain
 

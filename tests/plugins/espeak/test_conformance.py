@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import realtts_espeak
-from realtts.spec import ProviderSpec
+from realtts.contract.spec import ProviderSpec
 from realtts.testing import ProviderConformance
 
 

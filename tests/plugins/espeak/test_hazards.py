@@ -33,7 +33,7 @@ CASES = {
 CODE = """
 import sys
 from realtts.errors import UnspeakableText
-from realtts.speech import Request
+from realtts.contract.types import Request
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Plain
 plain = Plain()

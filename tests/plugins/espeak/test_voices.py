@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from realtts import errors
-from realtts.speech import Voice
+from realtts.contract.types import Voice
 from realtts_espeak import spec, synthesis
 from realtts_espeak.catalogue import read_catalogue
 from realtts_espeak.library import fresh_library

@@ -17,8 +17,8 @@ pytest.importorskip("f5_tts")
 import soundfile
 import torch
 
-from realtts.accel.upstream import quiet
-from realtts.spec import Checkpoint
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_f5 import spec
 from realtts_f5.loading import fetch, open_checkpoint
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts import RealProvider
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 WORDS = "These are the words of the recording."
 

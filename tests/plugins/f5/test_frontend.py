@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
-from realtts.speech import Voice
 from realtts.voices import VoiceCache
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.durations import MOST_FRAMES

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from realtts.accel.tensorfile import shapes_of
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.accel.weights.tensorfile import shapes_of
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
-from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
 from realtts_f5 import spec
 from realtts_f5.building import empty_model

@@ -11,9 +11,9 @@ pytest.importorskip("f5_tts")
 
 import torch
 
-from realtts.accel.upstream import fill
+from realtts.accel.upstream.upstream import fill
+from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
-from realtts.stages import Cancelled
 from realtts_f5.building import empty_model
 from realtts_f5.network import Network
 from realtts_f5.schedule import times

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import Cancelled, StageLog, never
+from realtts.contract.types import Voice
 from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable
-from realtts.speech import Voice
-from realtts.stages import Cancelled, StageLog, never
 from realtts.voices import VoiceCache
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
 from realtts.bench.subject import Subject
-from realtts.speech import Voice
-from realtts.stages import StageLog
+from realtts.contract.stages import StageLog
+from realtts.contract.types import Voice
 from realtts.voices import VoiceCache
 from realtts_f5 import speaking, spec
 from realtts_f5.frontend import prepare

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.types import Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
-from realtts.speech import Voice
 from realtts.voices import VoiceCache
 from realtts_f5.options import F5Options
 from realtts_f5.upstream import module

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 pytest.importorskip("realtts_qwen3")
 
 
-from realtts.spec import Checkpoint
+from realtts.contract.spec import Checkpoint
 from realtts_qwen3 import loading, spec
 from realtts_qwen3.upstream import load_upstream, why_not
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +54,7 @@ def upstream_of(folders: Callable[[str], Path]) -> Callable[[str], object]:
 
     def upstream(model: str) -> object:
         if model not in made:
-            from realtts.accel.upstream import quiet
+            from realtts.accel.upstream.upstream import quiet
             from realtts_qwen3.upstream import module
 
             wrapper = module("qwen_tts.inference.qwen3_tts_model").Qwen3TTSModel

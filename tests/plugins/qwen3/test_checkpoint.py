@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from realtts.contract.spec import Checkpoint
 from realtts.errors import InvalidOption
-from realtts.spec import Checkpoint
 from realtts_qwen3.files import WEIGHTS
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint

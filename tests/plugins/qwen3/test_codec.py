@@ -189,7 +189,7 @@ def test_graphs_take_batches(parts, ours) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_graphs_on_a_gpu(parts, ours) -> None:
     """Real ones, in float32."""
-    from realtts.accel.cuda_graph import CudaGraphs
+    from realtts.accel.graphs.cuda_graph import CudaGraphs
 
     graphed = CodecDecoder.from_state_dict(*parts, device="cuda", backend=CudaGraphs("cuda"))
     codes = codes_of(20)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from realtts.accel.decoder import Precision
-from realtts.accel.turns import Turns
-from realtts.stages import StageLog
+from realtts.accel.offload.sharing import Turns
+from realtts.contract.stages import StageLog
 from realtts_qwen3.engine import Engine, Job, growing
 from realtts_qwen3.utterance import Utterance
 

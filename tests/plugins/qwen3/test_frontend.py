@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, VoiceUnsupported
-from realtts.speech import Voice
 from realtts_qwen3.frontend import prepare
 from realtts_qwen3.options import Qwen3Options
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
-from realtts.spec import Checkpoint
 from realtts_qwen3.building import codec_of, model_of
 from realtts_qwen3.configurations import CONFIGURATIONS, codec_config, model_config
 from realtts_qwen3.files import CODEC, WEIGHTS

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from realtts.accel.sampling import SamplingParams
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
 from realtts.errors import CheckpointMismatch, DecoderError, NotFinite
 from realtts.testing.recording import RecordingGraphs
 from realtts_qwen3.network import Talker
@@ -174,7 +174,7 @@ def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, way):
 def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
     """The end is drawn when its logit is raised; at the earliest after two frames."""
     del upstream_of  # asks for its package
-    from realtts.spec import Checkpoint
+    from realtts.contract.spec import Checkpoint
     from realtts_qwen3 import loading
     from realtts_qwen3.upstream import module
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Voice
 from realtts.errors import MissingExtra
-from realtts.speech import Voice
-from realtts.stages import Cancelled
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsupported
-from realtts.speech import Voice
-from realtts.stages import Cancelled
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
 from realtts_qwen3.reference import Upstream

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from realtts.speech import Voice
-from realtts.voices.cache import VoiceCache
+from realtts.contract.types import Voice
+from realtts.contract.voice_cache import VoiceCache
 from realtts_qwen3 import testing
 from realtts_qwen3.options import Qwen3Options
 from realtts_qwen3.own import Own

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch
-from realtts.spec import Checkpoint
 from realtts_qwen3 import loading
 
 MODEL = "0.6b-base"

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.types import Voice
+from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
-from realtts.speech import Voice
-from realtts.voices.cache import VoiceCache
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.voices import prompt_of
 

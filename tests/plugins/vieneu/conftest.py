@@ -12,7 +12,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("sea_g2p")
 
 
-from realtts.spec import Checkpoint
+from realtts.contract.spec import Checkpoint
 from realtts_vieneu import loading, spec
 from realtts_vieneu.upstream import load_upstream
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 MODELS = ("v2", "v1", "0.3b")
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch
-from realtts.spec import Checkpoint
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.loading import fetch, open_checkpoint
 from realtts_vieneu.options import VieNeuOptions

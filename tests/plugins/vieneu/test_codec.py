@@ -95,7 +95,7 @@ def test_graphs_are_captured_once_for_each_shape(codec_parts) -> None:
 @pytest.mark.parametrize("graphs", [False, True], ids=["eager", "graphs"])
 def test_on_a_gpu(codec_parts, ours, graphs) -> None:
     """Several together, in float32."""
-    from realtts.accel.cuda_graph import CudaGraphs
+    from realtts.accel.graphs.cuda_graph import CudaGraphs
 
     backend = CudaGraphs("cuda") if graphs else None
     there = CodecDecoder.from_state_dict(*codec_parts, device="cuda", backend=backend)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtts.spec import ProviderSpec
+from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts_vieneu import spec as own
 from realtts_vieneu.testing import write_random_checkpoint

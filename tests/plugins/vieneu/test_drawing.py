@@ -8,9 +8,9 @@ import shutil
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch
-from realtts.spec import Checkpoint
 from realtts.testing.recording import RecordingGraphs
 from realtts_vieneu.loading import fetch, open_checkpoint
 from realtts_vieneu.network import SpeechLM

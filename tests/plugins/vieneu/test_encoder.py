@@ -8,7 +8,7 @@ import weakref
 import pytest
 import torch
 
-from realtts.accel.torchaudio_import import usable_torchaudio
+from realtts.accel.upstream.torchaudio_import import usable_torchaudio
 from realtts.errors import CheckpointMismatch, MissingExtra
 from realtts_vieneu.encoder import Encoder
 from realtts_vieneu.features import features_of, padded

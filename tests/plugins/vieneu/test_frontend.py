@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceNotFound, VoiceUnsuitable
-from realtts.speech import Voice
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import words_of

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from realtts import RealProvider
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, InvalidOption, MissingExtra
-from realtts.spec import Checkpoint
 from realtts.testing import FakeHub
 from realtts_vieneu import spec, upstream
 from realtts_vieneu.building import model_of

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.stages import Cancelled
 from realtts.errors import VoiceUnsupported
-from realtts.stages import Cancelled
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.reference import Upstream

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.types import Voice
+from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable
-from realtts.speech import Voice
-from realtts.voices.cache import VoiceCache
 from realtts_vieneu.constants import ENCODER_RATE
 from realtts_vieneu.voices import Presets, codes_of, listed, read_presets, read_saved
 

@@ -21,20 +21,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from realtts.accel.backends import FLAGS_LOCK
+from realtts.accel.backends import FLAGS_LOCK, SDPA_BACKENDS, ordered
 from realtts.errors import AttentionUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["AttentionChoice", "best", "choose", "kernels", "ordered", "prefer"]
+__all__ = ["AttentionChoice", "best", "choose", "kernels", "prefer"]
 
-_BACKENDS = {
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-    "math": SDPBackend.MATH,
-}
-"""Fastest first."""
+_BACKENDS = {name: SDPBackend[value] for name, value in SDPA_BACKENDS.items()}
 
 _NOT_OWN = {
     "flash_attention_2": "the model calls torch's attention alone, not the package flash_attn",
@@ -170,21 +165,6 @@ def prefer(
     choice = choose(asked, device, dtype, head_dim, masked=masked, fallback=fallback)
     with ordered(choice.chosen):
         yield choice
-
-
-@contextlib.contextmanager
-def ordered(first: str) -> Iterator[None]:
-    """Run the body with a kernel first in torch's order, as `prefer` does, whether it works or not.
-
-    Args:
-        first: ``flash``, ``efficient`` or ``math``; any other name changes nothing.
-    """
-    if first not in _BACKENDS:
-        yield
-        return
-    rest = () if first == "math" else tuple(name for name in _BACKENDS if name != first)
-    with FLAGS_LOCK, sdpa_kernel([_BACKENDS[name] for name in (first, *rest)], set_priority=True):
-        yield
 
 
 @functools.cache

@@ -10,17 +10,20 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from realtts.hardware import thread_count
+from realtts.machine.hardware import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from realtts.settings import Settings
 
-__all__ = ["FLAGS_LOCK", "torch_flags"]
+__all__ = ["FLAGS_LOCK", "SDPA_BACKENDS", "ordered", "torch_flags"]
 
 FLAGS_LOCK = threading.RLock()
 """Held by whoever sets a flag of torch that is global to the process, until the flag is restored."""
+
+SDPA_BACKENDS = {"flash": "FLASH_ATTENTION", "efficient": "EFFICIENT_ATTENTION", "math": "MATH"}
+"""Kernels of scaled dot-product attention, fastest first, with their names in `torch.nn.attention.SDPBackend`."""
 
 
 @contextlib.contextmanager
@@ -36,7 +39,7 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
     """
     import torch
 
-    from realtts.accel.onednn import bound_caches
+    from realtts.accel.kernels.onednn import bound_caches
 
     bound_caches()
     with FLAGS_LOCK:
@@ -49,13 +52,33 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
             _write(torch, before)
 
 
+@contextlib.contextmanager
+def ordered(first: str) -> Iterator[None]:
+    """Run the body with a kernel of attention first in the order in which torch tries them, whether it works or not.
+
+    The order is global to the process, therefore the lock of `torch_flags` is held: never ``yield`` to a caller
+    inside.
+
+    Args:
+        first: ``flash``, ``efficient`` or ``math``; any other name changes nothing.
+    """
+    if first not in SDPA_BACKENDS:
+        yield
+        return
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    # The others stay allowed, because a call of another shape may need them; only math allows no other.
+    rest = () if first == "math" else tuple(name for name in SDPA_BACKENDS if name != first)
+    order = [SDPBackend[SDPA_BACKENDS[name]] for name in (first, *rest)]
+    with FLAGS_LOCK, sdpa_kernel(order, set_priority=True):
+        yield
+
+
 def _attention(settings: Settings, variant: str) -> contextlib.AbstractContextManager[None]:
     """The kernels of torch in the order that the setting asks for; as ever for ``auto``, ``sdpa`` and plain."""
     first = {"eager": "math"}.get(settings.attention, settings.attention)
     if variant != "optimized" or first not in {"flash", "efficient", "math"}:
         return contextlib.nullcontext()
-    from realtts.accel.attention import ordered
-
     return ordered(first)
 
 

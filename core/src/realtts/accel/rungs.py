@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.attention import choose
-from realtts.accel.cuda_graph import CudaGraphs
 from realtts.accel.decoder.precision import Precision
+from realtts.accel.graphs.cuda_graph import CudaGraphs
 from realtts.accel.precision import name_of
-from realtts.context import Rung
-from realtts.hardware import INT8_CPU_FEATURES, cpu_features
+from realtts.contract.context import Rung
+from realtts.machine.hardware import INT8_CPU_FEATURES, cpu_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts.accel.attention import AttentionChoice
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder.network import Decoder
-    from realtts.context import Context
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.contract.context import Context
 
 __all__ = [
     "attention_beside",
@@ -110,7 +110,7 @@ def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
 
 
 def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, graphs: bool) -> dict[str, str]:
-    """What the status tells of a network that calls `realtts.accel.bidirectional`: ``own``, or torch's kernel.
+    """What the status tells of a network that calls `realtts.accel.layers.bidirectional`: ``own``, or torch's kernel.
 
     Args:
         context: Of the stage.

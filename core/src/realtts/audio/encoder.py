@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 
 from realtts.audio.formats import file_rate
-from realtts.audio.resample import Resampler
 from realtts.errors import OutputError
+from realtts.resample import Resampler
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -133,7 +133,7 @@ class Writer:
             raise OutputError(
                 f"the sample rate changed from {self._rate} to {sample_rate} Hz",
                 who=self._who,
-                fix="resample with realtts.audio.resample, or write another file",
+                fix="resample with realtts.resample, or write another file",
             )
         encoder.write(checked)
         if self._target.is_live:

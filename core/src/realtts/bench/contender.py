@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.bench.measure import Sample, speak
 from realtts.bench.peak import PeakMemory
-from realtts.facade import RealProvider
-from realtts.registration import import_object
+from realtts.provider.facade import RealProvider
+from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.bench.workload import Workload
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["Contender"]
 

@@ -6,7 +6,7 @@ import datetime
 import platform
 from typing import TYPE_CHECKING, Any
 
-from realtts import machine
+from realtts.machine import survey as machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

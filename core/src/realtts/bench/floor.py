@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import torch
 
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.stages import StageWork
     from realtts.settings import Settings
-    from realtts.spec import ProviderSpec
-    from realtts.stages import StageWork
 
 __all__ = ["floor_of", "measure_floor", "torch_rates"]
 
@@ -36,7 +36,7 @@ _MOST_ROUNDS = 20
 
 _ELSEWHERE = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _ON_CPU = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
-"""Types that are measured, and what `realtts.accel.linear` calls them."""
+"""Types that are measured, and what `realtts.accel.kernels` calls them."""
 
 
 def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[str, Any]:
@@ -102,10 +102,10 @@ def torch_rates(device: str) -> dict[str, Any]:
 
 
 def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, float]:
-    """By dtype, those of the fastest kernel that `realtts.accel.linear` knows; a type that none multiplies has none."""
+    """Return the rate of each dtype's fastest kernel in `realtts.accel.kernels`; a dtype without one is left out."""
     import torch
 
-    from realtts.accel.linear import kernels_for
+    from realtts.accel.kernels import kernels_for
 
     on_cpu = device.type == "cpu"
     # On CUDA a product of this size is over before its launch; on a CPU a larger one takes too long.

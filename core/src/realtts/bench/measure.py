@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from realtts.bench.workload import Text, Workload
-    from realtts.facade import RealProvider
-    from realtts.speech import Metrics
-    from realtts.stages import StageWork
+    from realtts.contract.stages import StageWork
+    from realtts.provider.facade import RealProvider
+    from realtts.synthesis.speech import Metrics
 
 __all__ = ["Sample", "speak", "spread"]
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from realtts import memory
+from realtts.machine import memory
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.bench.workload import Workload
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["check_profile", "write_profiles"]
 

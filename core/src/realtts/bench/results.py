@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.bench.floor import floor_of
 from realtts.bench.measure import spread
-from realtts.stages import StageWork
+from realtts.contract.stages import StageWork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,13 +13,13 @@ from realtts.bench.floor import measure_floor
 from realtts.bench.results import SCHEMA, ratios, rounded, summary, warnings_of
 from realtts.bench.workload import words_of
 from realtts.errors import InvalidOption
-from realtts.facade import RealProvider
+from realtts.provider.facade import RealProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from realtts.bench.workload import Workload
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["VARIANTS", "run_bench"]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.extensions import Extensions
-from realtts.lifecycle import Ladder
-from realtts.plan import Ask, make_plan
+from realtts.contract.voice_cache import VoiceCache
+from realtts.ladder.ladder import Ladder
+from realtts.registry.extensions import Extensions
 from realtts.settings import resolve_settings
-from realtts.synthesis import LiveSpeech, speak_whole
-from realtts.validate import resolve_checkpoint
-from realtts.voices import VoiceCache
+from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.session import LiveSpeech, speak_whole
+from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from realtts.bench.workload import Text, Workload
-    from realtts.events import Event
-    from realtts.plan import Plan
-    from realtts.rung import LiveRung
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Request, Speech
+    from realtts.contract.events import Event
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Request
+    from realtts.ladder.rung import LiveRung
+    from realtts.synthesis.plan import Plan
+    from realtts.synthesis.speech import Speech
 
 __all__ = ["Subject"]
 

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts import registry
 from realtts.errors import InvalidOption, InvalidPlugin
+from realtts.registry import providers as registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["SIZES", "PluginTools", "find_tools", "random_checkpoint"]
 

@@ -10,15 +10,15 @@ from realtts.bench import parity
 from realtts.bench.facts import machine_facts, now
 from realtts.bench.subject import Subject
 from realtts.bench.tools import find_tools
-from realtts.facade import RealProvider
+from realtts.provider.facade import RealProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from realtts.bench.tools import PluginTools
     from realtts.bench.workload import Workload
-    from realtts.plan import Plan
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
+    from realtts.synthesis.plan import Plan
 
 __all__ = ["Check", "run_verify"]
 
@@ -120,13 +120,13 @@ def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, 
     """The optimized variant in float32."""
     with Subject(spec, {**given, **_EXACT, "optimize": True}) as subject:
         rung = subject.load()
-        if rung.context.variant != "optimized":
+        if rung.facts.variant != "optimized":
             why = subject.ladder.attempts[-1]
             yield Check(
-                "optimized runs", f"fell back to {rung.context.variant}", "optimized", ok=False, note=why.summary()
+                "optimized runs", f"fell back to {rung.facts.variant}", "optimized", ok=False, note=why.summary()
             )
             return
-        yield Check("optimized runs", rung.context.rung.name if rung.context.rung else "", "optimized", ok=True)
+        yield Check("optimized runs", rung.facts.rung, "optimized", ok=True)
         same = True
         if tools.tokens is not None:
             check = _tokens(subject, reference, tools)

@@ -7,12 +7,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import InvalidOption, UnknownLanguage
-from realtts.validate import check_language
+from realtts.synthesis.validate import check_language
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["TEXT_SETS", "Text", "Workload", "load_texts"]
 

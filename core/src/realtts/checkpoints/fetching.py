@@ -13,18 +13,18 @@ from realtts.checkpoints.files import Files
 from realtts.checkpoints.hub import RemoteFile, is_offline
 from realtts.checkpoints.local import serve
 from realtts.checkpoints.planning import DownloadPlan, make_plan
+from realtts.checkpoints.selection import parse
 from realtts.checkpoints.transfer import Source, bring, is_good
-from realtts.checkpoints.wanted import parse
+from realtts.contract.events import Event
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, NotEnoughDisk
-from realtts.events import Event
-from realtts.spec import Checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from realtts.checkpoints.planning import PlannedFile
-    from realtts.checkpoints.wanted import Entry
-    from realtts.spec import WantedFile
+    from realtts.checkpoints.selection import Entry
+    from realtts.contract.spec import WantedFile
 
     Report = Callable[[Event], None]
 

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from realtts.checkpoints.wanted import is_safe
+from realtts.checkpoints.selection import is_safe
 from realtts.errors import CheckpointCorrupt, CheckpointError, CheckpointForbidden, CheckpointMissing, DownloadFailed
 
 __all__ = ["Listing", "RemoteFile", "endpoint", "is_commit", "is_offline", "library", "list_files", "raise_ours"]

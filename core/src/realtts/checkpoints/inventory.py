@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from realtts import registry
 from realtts.checkpoints import cache, records
 from realtts.checkpoints.planning import cached_names, repo_and_revision
-from realtts.checkpoints.wanted import parse
+from realtts.checkpoints.selection import parse
 from realtts.errors import CheckpointMissing, InvalidPlugin
+from realtts.registry import providers as registry
+from realtts.registry.places import places
+from realtts.settings import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from realtts.checkpoints.wanted import Entry
-    from realtts.spec import Checkpoint, ProviderSpec
+    from realtts.checkpoints.selection import Entry
+    from realtts.contract.spec import Checkpoint, ProviderSpec
 
 __all__ = ["Kept", "inventory", "remove"]
 
@@ -99,12 +101,9 @@ def _named() -> Iterator[tuple[str, Checkpoint]]:
 
 def _specs() -> dict[str, ProviderSpec]:
     """The providers that are installed here or in environments of their own, those that cannot be used left out."""
-    from realtts.isolation.environments import listed
-    from realtts.isolation.specs import spec_from_json
-    from realtts.settings import resolve_settings
-
-    isolated = {one.name: spec_from_json({**one.spec, "options": None}) for one in listed(resolve_settings().settings)}
-    return isolated | {entry.name: entry.spec for entry in registry.installed() if entry.spec is not None}
+    settings = resolve_settings().settings
+    elsewhere = {name: spec for place in places() for name, spec in place.specs(settings).items()}
+    return elsewhere | {entry.name: entry.spec for entry in registry.installed() if entry.spec is not None}
 
 
 def _kept(provider: str, checkpoint: Checkpoint) -> Kept:

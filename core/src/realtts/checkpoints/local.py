@@ -7,14 +7,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from realtts.checkpoints.files import Files
-from realtts.checkpoints.wanted import INDEX_SUFFIX, choose, is_pattern, names_in_index
+from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, names_in_index
 from realtts.errors import CheckpointMissing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realtts.checkpoints.wanted import Entry
+    from realtts.checkpoints.selection import Entry
 
 __all__ = ["in_folder", "names_in", "serve"]
 

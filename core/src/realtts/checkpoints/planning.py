@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from realtts.checkpoints import cache, records
 from realtts.checkpoints.hub import Listing, RemoteFile, is_commit, is_offline, list_files
 from realtts.checkpoints.local import names_in
+from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, is_safe, matching, names_in_index
 from realtts.checkpoints.transfer import Source, bring
-from realtts.checkpoints.wanted import INDEX_SUFFIX, choose, is_pattern, is_safe, matching, names_in_index
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, DownloadFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realtts.checkpoints.wanted import Entry
-    from realtts.spec import Checkpoint
+    from realtts.checkpoints.selection import Entry
+    from realtts.contract.spec import Checkpoint
 
 __all__ = ["DownloadPlan", "PlannedFile", "cached_names", "make_plan", "repo_and_revision"]
 

@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from realtts.checkpoints.wanted import is_safe
+from realtts.checkpoints.selection import is_safe
 from realtts.folders import write_whole
 from realtts.settings import data_dir
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from realtts.checkpoints.wanted import Entry
+    from realtts.checkpoints.selection import Entry
 
 __all__ = ["Record", "find", "find_all", "forget", "save"]
 

@@ -1,4 +1,7 @@
-"""The command line ``realtts``."""
+"""The command line ``realtts``.
+
+May import everything.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from realtts.bench import Workload
     from realtts.cli.parsing import Parser
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["add_parser", "add_workload", "find_spec", "read_settings", "read_workload", "weights"]
 

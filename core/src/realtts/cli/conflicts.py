@@ -11,7 +11,7 @@ import importlib_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["conflicts"]
 

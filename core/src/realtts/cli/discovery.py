@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realtts import registry
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
-from realtts.discovery import entry_points, owner
+from realtts.registry import providers as registry
+from realtts.registry.entry_points import entry_points, owner
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
 
+    from realtts.contract.spec import ProviderSpec
     from realtts.isolation.environments import IsolatedEnvironment
-    from realtts.spec import ProviderSpec
 
 __all__ = ["list_extensions", "list_providers"]
 
@@ -53,7 +53,7 @@ def _of_environment(environment: IsolatedEnvironment) -> tuple[ProviderSpec | No
     """The spec of an environment, or why it cannot be used."""
     from realtts.errors import IsolationError
     from realtts.isolation import environments
-    from realtts.isolation.specs import spec_from_json
+    from realtts.wire.specs import spec_from_json
 
     fault = environments.fault(environment)
     if fault is not None:
@@ -93,7 +93,7 @@ def _extension(point: EntryPoint) -> dict[str, Any]:
 
 def _fault(point: EntryPoint) -> str | None:
     # Only where there is an extension at all: this one imports numpy.
-    from realtts.extensions import load_extension
+    from realtts.registry.extensions import load_extension
 
     try:
         load_extension(point)

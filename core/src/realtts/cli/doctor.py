@@ -47,8 +47,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _examine() -> dict[str, Any]:
     from pathlib import Path
 
-    from realtts import machine
     from realtts.cli import discovery, findings
+    from realtts.machine import survey as machine
 
     settings = _settings()
     report = {
@@ -68,10 +68,10 @@ def _examine() -> dict[str, Any]:
 
 def _providers() -> list[dict[str, Any]]:
     """Every provider, those that run in this process with what their requirements lack here."""
-    from realtts import registry
     from realtts.cli import discovery
     from realtts.cli.conflicts import conflicts
     from realtts.cli.places import HERE
+    from realtts.registry import providers as registry
 
     specs = {found.name: found.spec for found in registry.installed()}
     found = discovery.list_providers()

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from realtts.checkpoints import DownloadPlan, Files
-    from realtts.events import Event
-    from realtts.spec import Checkpoint
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint
 
 __all__ = ["add_parser"]
 
@@ -51,8 +51,8 @@ def add_parser(commands: Any) -> None:
 def _download(arguments: argparse.Namespace) -> None:
     from realtts import checkpoints
     from realtts.errors import CheckpointError
-    from realtts.isolation.choice import choose
-    from realtts.validate import resolve_checkpoint
+    from realtts.provider.choice import choose
+    from realtts.synthesis.validate import resolve_checkpoint
 
     checkpoint = resolve_checkpoint(arguments.model, choose(arguments.name, {}, None).spec)
     if checkpoint is None or not (checkpoint.source or checkpoint.path):

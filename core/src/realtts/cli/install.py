@@ -161,7 +161,7 @@ def _wanted(arguments: argparse.Namespace) -> list[Wanted]:
 def _all(source: str | None) -> dict[str, str | None]:
     """Every provider of ours, by where it comes from."""
     from realtts.errors import InvalidOption
-    from realtts.registry import EMBEDDED, PREFERENCE
+    from realtts.registry.providers import EMBEDDED, PREFERENCE
 
     names = (*PREFERENCE, EMBEDDED)
     if source is None:

@@ -100,7 +100,7 @@ def write_plugin(name: str, folder: Path, *, author: str) -> None:
 
 def _check_name(name: str) -> None:
     from realtts.errors import InvalidOption
-    from realtts.registry import EMBEDDED, PREFERENCE, installed
+    from realtts.registry.providers import EMBEDDED, PREFERENCE, installed
 
     fix = None
     if name.startswith(("realtts-", "realtts_")):

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import InvalidOption
-from realtts.validate import check_options
+from realtts.synthesis.validate import check_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["parse_options"]
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts import captions as subtitles
 from realtts.audio import open_writer
+from realtts.audio.players import Playback, find_player
 from realtts.audio.target import Target
 from realtts.errors import OutputError, RealTTSError, closest
-from realtts.players import Playback, find_player
+from realtts.text import captions as subtitles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.cli.interrupts import Interrupts
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Chunk, Mark
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Chunk, Mark
 
 __all__ = ["Outputs"]
 
@@ -91,7 +91,7 @@ class Outputs:
 
     def write_silence(self, seconds: float) -> None:
         """A pause."""
-        from realtts.speech import Chunk
+        from realtts.contract.types import Chunk
 
         self.write(Chunk(np.zeros(round(seconds * self._rate), np.float32), self._rate))
 

@@ -58,7 +58,7 @@ def _settings(name: str | None) -> Settings | None:
 
 
 def place_of(*, installed: bool, broken: bool, isolated: bool, setting: str) -> Place:
-    """Where a provider runs, by the rules of `realtts.isolation.choice`.
+    """Where a provider runs, by the rules of `realtts.provider.choice`.
 
     Args:
         installed: Its plugin is installed here.

@@ -16,9 +16,9 @@ from realtts.cli.outputs import Outputs
 from realtts.cli.progress import Progress
 from realtts.cli.source import find_source
 from realtts.errors import InvalidOption
-from realtts.plan import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.synthesis.plan import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.synthesis.validate import check_options
 from realtts.text import is_speakable
-from realtts.validate import check_options
 from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.cli.source import Source
-    from realtts.speech import Chunk
+    from realtts.contract.types import Chunk
 
 __all__ = ["Job", "speak"]
 

@@ -1,6 +1,7 @@
-"""Isolated environments: a provider whose plugin is not installed here runs in a worker process of its own.
+"""Isolated environments as the parent process sees them: each provider runs in a worker process of its own.
 
-`environments` finds what was installed, `specs` turns a spec to JSON and back, `remote` is the ladder as the parent
-sees it, `hosting` and `crashes` are the life of the worker that it stands in, `calls` is the talk with it, and `worker`
-the program that runs in the environment. How they fit is told in docs/explanation/isolation.md.
+`place` is what `RealProvider` finds, `environments` lists what was installed, `remote_ladder` and `remote_rung` stand
+for the ladder in the worker, `supervisor` starts and ends the worker, `client` talks to it, `watchdog` limits it,
+`exits` explains how it ended, and `install` makes environments. docs/explanation/isolation.md shows how they fit.
+May import wire and what stands below it, and nothing of worker.
 """

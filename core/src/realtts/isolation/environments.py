@@ -33,7 +33,7 @@ class IsolatedEnvironment:
     Attributes:
         name: Name of the provider.
         python: Its interpreter.
-        spec: The provider's spec as `realtts.isolation.specs.spec_to_json` writes it.
+        spec: The provider's spec as `realtts.wire.specs.spec_to_json` writes it.
         core_version: Version of the core in it.
         versions: Versions of the distributions that matter, by name.
         distribution: The plugin's distribution, empty when it is not known.

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING
 
 from realtts.errors import IsolationError
 from realtts.isolation.environments import install_command
-from realtts.isolation.frames import Channel
+from realtts.wire.channel import Channel
 
 if TYPE_CHECKING:
     from realtts.isolation.environments import IsolatedEnvironment
@@ -31,7 +31,7 @@ NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__P
 
 
 class WorkerProcess:
-    """A process that runs `realtts.isolation.worker` in an environment.
+    """A process that runs `realtts.worker.main` in an environment.
 
     Attributes:
         channel: The messages to and from it.
@@ -147,7 +147,7 @@ def _start(environment: IsolatedEnvironment, channel: socket.socket) -> subproce
         "-I",  # neither this folder's modules nor those of the user or of PYTHONPATH
         "-u",  # the last words before a crash must not be lost in a buffer
         "-m",
-        "realtts.isolation.worker",
+        "realtts.worker.main",
         "--fd",
         str(channel.fileno()),
         "--parent",

@@ -12,42 +12,11 @@ A plugin proves itself with a few lines::
             return spec
 
 The extra ``realtts[testing]`` brings pytest.
+
+May import bench and what stands below it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from realtts.lazy import names_from
-
-if TYPE_CHECKING:
-    from realtts.testing.conformance import ProviderConformance
-    from realtts.testing.fake import FakeOptions, FakeProvider, FastFakeProvider, fake_spec
-    from realtts.testing.faults import InjectedFault, faulty
-    from realtts.testing.hub import FakeHub
-    from realtts.testing.sounds import voice_like
-
-__all__ = [
-    "FakeHub",
-    "FakeOptions",
-    "FakeProvider",
-    "FastFakeProvider",
-    "InjectedFault",
-    "OptimizedConformance",
-    "ProviderConformance",
-    "fake_spec",
-    "faulty",
-    "voice_like",
-]
+from realtts.lazy import public_names
 
 # On demand, because the fake provider must be usable where pytest is not installed.
-__getattr__ = names_from(
-    __name__,
-    {
-        "conformance": ("OptimizedConformance", "ProviderConformance"),
-        "fake": ("FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"),
-        "faults": ("InjectedFault", "faulty"),
-        "hub": ("FakeHub",),
-        "sounds": ("voice_like",),
-    },
-)
+__getattr__, __dir__, __all__ = public_names(__name__)

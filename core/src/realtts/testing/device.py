@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.offload import TakingTurns
-from realtts.accel.turns import Turns
+from realtts.accel.offload.module import TakingTurns
+from realtts.accel.offload.sharing import Turns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +31,7 @@ class HostDevice:
         self._there: weakref.WeakValueDictionary[int, torch.UntypedStorage] = weakref.WeakValueDictionary()
 
     def copy(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """To the device: the argument ``copy`` of `realtts.accel.offload`."""
+        """To the device: the argument ``copy`` of `realtts.accel.offload.module`."""
         self.copies += 1
         self._weights[tensor.data_ptr()] = tensor.nbytes
         there = tensor.clone()

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from realtts.hookspecs import hookimpl
-from realtts.options import Options
-from realtts.spec import ProviderSpec
-from realtts.speech import Chunk, Mark, Voice, VoiceInfo
+from realtts.contract.hooks import hookimpl
+from realtts.contract.options import Options
+from realtts.contract.spec import ProviderSpec
+from realtts.contract.types import Chunk, Mark, Voice, VoiceInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
 
 __all__ = ["FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"]
 

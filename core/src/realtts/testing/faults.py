@@ -7,15 +7,15 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.hookspecs import hookimpl
-from realtts.registration import import_object
+from realtts.contract.hooks import hookimpl
+from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from realtts.context import Context
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Chunk, Request
+    from realtts.contract.context import Context
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Chunk, Request
 
 __all__ = ["InjectedFault", "faulty", "interrupted"]
 
@@ -41,7 +41,7 @@ def faulty(
 
     Args:
         spec: The provider.
-        stage: A stage of `realtts.hookspecs.STAGES`.
+        stage: A stage of `realtts.contract.hooks.STAGES`.
         variant: ``"optimized"`` or ``"plain"``.
         error: What to raise; default `InjectedFault`.
         after: For ``generate``, and ``generate_batch`` with it: chunks of the real implementation before the failure.

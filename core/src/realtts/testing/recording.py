@@ -33,7 +33,7 @@ _SYNCS = {
 
 
 class RecordingGraphs:
-    """A backend for `realtts.accel.cuda_graph.GraphRunner` that records on any device.
+    """A backend for `realtts.accel.graphs.cuda_graph.GraphRunner` that records on any device.
 
     Attributes:
         warm_ups: Runs before captures.

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from realtts import stages
-from realtts.context import Rung
-from realtts.hookspecs import hookimpl
-from realtts.spec import ProviderSpec
-from realtts.speech import Chunk
+from realtts.contract import timing
+from realtts.contract.context import Rung
+from realtts.contract.hooks import hookimpl
+from realtts.contract.spec import ProviderSpec
+from realtts.contract.types import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
 
     Floats = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ class StagedProvider:
     def generate(self, context: Context, model: Model, request: Request) -> Iterator[Chunk]:
         """One chunk per eight tokens."""
         pending: list[int] = []
-        with stages.timed(context, "decode") as work:
+        with timing.timed(context, "decode") as work:
             for token, _ in _decode(context, model, request):
                 if request.cancelled():
                     return
@@ -211,7 +211,7 @@ def _step(weights: Weights, state: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
 
 def _sound(context: Context, tokens: Sequence[int]) -> Chunk:
     """A tone per token; each begins at its own phase, so any cut sounds the same."""
-    with stages.timed(context, "vocoder", steps=len(tokens)):
+    with timing.timed(context, "vocoder", steps=len(tokens)):
         time = np.arange(SAMPLES_PER_TOKEN) / RATE
         waves = [0.3 * np.sin(2 * np.pi * (120 + 10 * token) * time) for token in tokens]
     return Chunk(np.concatenate(waves).astype(np.float32), RATE, tokens=len(tokens))

@@ -1,4 +1,7 @@
-"""Text before it is spoken: checks, sentences, pieces of a size that a model takes, and spans mapped back."""
+"""Text before it is spoken: checks, sentences, pieces of a size that a model takes, and spans mapped back.
+
+May import errors, contract and kit.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from realtts.voices.naming import check_name, folder_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realtts.speech import Voice
+    from realtts.contract.types import Voice
 
 __all__ = ["SECONDS", "SavedVoice", "describe", "fill", "read"]
 
@@ -118,7 +118,7 @@ def read(folder: Path) -> Voice:
         VoiceNotFound: It has vanished.
     """
     from realtts import audio
-    from realtts.speech import Voice
+    from realtts.contract.types import Voice
 
     saved = describe(folder)
     fix = "remove the voice and add it again"

@@ -6,20 +6,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest
 from realtts.settings import data_dir
-from realtts.speech import Voice, VoiceInfo
 from realtts.text import check_text
 from realtts.voices import reference
 from realtts.voices.store import VoiceStore
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
+    from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
-    from realtts.spec import ProviderSpec
 
-__all__ = ["find_voice", "no_voice", "saved_voices"]
+__all__ = ["find_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
 _MOST_WORDS = 10_000
@@ -80,21 +78,6 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
     """The saved voices, as entries beside a provider's own."""
     return [VoiceInfo(id=name, name=name, description="saved voice") for name in _store(settings).names()]
-
-
-def no_voice(name: str | None, known: Collection[str], who: str, *, instead: str) -> VoiceNotFound:
-    """The error of a plugin whose model has no voice of a name, or none at all.
-
-    Args:
-        name: What was asked for.
-        known: Ids of the voices that there are.
-        who: The provider.
-        instead: What else can be done, as an order.
-    """
-    if not known:
-        return VoiceNotFound("the checkpoint brings no voices", who=who, fix=instead)
-    what = f"there is no voice {name!r:.60}{closest(str(name), known)}"
-    return VoiceNotFound(what, who=who, fix=f"choose from {', '.join(known)}, or {instead}")
 
 
 def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any:

@@ -10,8 +10,8 @@ import numpy as np
 
 from realtts.audio.level import clipped_fraction, is_silent
 from realtts.audio.reading import read
+from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsuitable
-from realtts.speech import Voice
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

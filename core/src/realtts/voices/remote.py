@@ -24,7 +24,7 @@ from realtts.voices import reference
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from realtts.speech import Voice
+    from realtts.contract.types import Voice
 
 __all__ = ["fetch", "is_address"]
 

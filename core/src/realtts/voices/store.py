@@ -18,7 +18,7 @@ from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
 
 if TYPE_CHECKING:
-    from realtts.speech import Voice
+    from realtts.contract.types import Voice
     from realtts.voices.reference import Source
 
 __all__ = ["SavedVoice", "VoiceStore", "default_folder"]

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from realtts.spec import Checkpoint, Environment, ProviderSpec
+from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.files import FILES

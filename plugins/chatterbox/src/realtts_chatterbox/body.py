@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from realtts.checkpoints.reading import check_names, mismatch
+from realtts.kit.reading import check_names, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Decoder, Taps
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.utterance import Utterance
 
 __all__ = ["PREFIX", "Body", "Drawing", "read_own"]

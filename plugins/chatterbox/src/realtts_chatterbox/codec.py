@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts import stages
 from realtts.accel.precision import name_of
-from realtts.stages import never
+from realtts.contract import timing
+from realtts.contract.stages import never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
 from realtts_chatterbox.flow import Flow, Piece
 from realtts_chatterbox.layout import bucket
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
-    from realtts.context import Context
-    from realtts.stages import Work
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.contract.context import Context
+    from realtts.contract.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 
@@ -86,7 +86,7 @@ class Codec:
             Samples of each length that was spoken.
 
         Raises:
-            realtts.stages.Cancelled: Never.
+            realtts.contract.stages.Cancelled: Never.
         """
         for length in self._lengths(voice) if self.graphed else (_SHORT,):
             for _, samples in self.whole(context, [[0] * length], [ask], [voice], never):
@@ -111,7 +111,7 @@ class Codec:
         """Samples of requests whose tokens are all known, as they are ready: index and float32 (n,).
 
         Raises:
-            realtts.stages.Cancelled: All of them were cancelled.
+            realtts.contract.stages.Cancelled: All of them were cancelled.
         """
         # Of similar length and with the same number of steps: a batch is as slow as its longest.
         order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))
@@ -122,11 +122,11 @@ class Codec:
             said = [torch.tensor(self._said(tokens[i])) for i in group]
             pieces = [Piece(ids, voices[i], noise) for i, ids, noise in zip(group, said, noises, strict=True)]
             cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
-            with stages.timed(context, "flow", steps=steps, dtype=self._dtype_name, **cost):
+            with timing.timed(context, "flow", steps=steps, dtype=self._dtype_name, **cost):
                 mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
             for index, mel, noise in zip(group, mels, noises, strict=True):
                 cost = {"flops": self.vocoder.flops(mel.shape[1]), "bytes": self.vocoder.bytes_read}
-                with stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+                with timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
                     samples = faded(self.vocoder.samples(mel, noise))
                 yield index, samples
 
@@ -143,7 +143,7 @@ class Codec:
         @contextlib.contextmanager
         def timed(stage: str, steps: int) -> Iterator[Work]:
             dtype = self._dtype_name if stage == "flow" else "float32"
-            with stages.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
+            with timing.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
                 yield work
 
         noise = Noise(ask.seed)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts.accel.dense import causal_conv, linear, product, wide
-from realtts.accel.state_reader import children
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
+from realtts.accel.layers.dense import causal_conv, linear, product, wide
+from realtts.accel.weights.state_reader import children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts import stages
 from realtts.accel.decoder import counted
 from realtts.accel.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
+from realtts.contract import timing
 from realtts_chatterbox.network import T3
 from realtts_chatterbox.utterance import Utterance
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
-    from realtts.context import Context
-    from realtts.speech import FinishReason
-    from realtts.stages import Work
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.contract.context import Context
+    from realtts.contract.stages import Work
+    from realtts.contract.types import FinishReason
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.loading import Weights
@@ -61,7 +61,7 @@ class Engine:
         """New tokens as they are drawn, the end not among them; nothing more of a request that was cancelled."""
         utterances = [utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]
         try:
-            with stages.timed(context, "t3", dtype=self.t3.decoder.precision.products) as work:
+            with timing.timed(context, "t3", dtype=self.t3.decoder.precision.products) as work:
                 yield from self._drawn(utterances, cancelled, work)
         finally:
             self.t3.release()

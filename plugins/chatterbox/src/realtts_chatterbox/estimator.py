@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts.accel.dense import causal_conv, linear, mish, wide
-from realtts.accel.positions import time_waves
-from realtts.accel.state_reader import children
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
+from realtts.accel.layers.dense import causal_conv, linear, mish, wide
+from realtts.accel.layers.positions import time_waves
+from realtts.accel.weights.state_reader import children
 from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.layout import GAP
 

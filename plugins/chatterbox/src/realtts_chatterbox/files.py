@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from realtts.spec import WantedFile
+    from realtts.contract.spec import WantedFile
 
 __all__ = ["BUILTIN", "FILES", "S3GENS", "T3_FILES", "VOICE_ENCODERS"]
 

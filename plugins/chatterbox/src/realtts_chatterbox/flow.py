@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.dense import linear
-from realtts.accel.state_reader import below
-from realtts.stages import Cancelled, never
+from realtts.accel.layers.dense import linear
+from realtts.accel.weights.state_reader import below
+from realtts.contract.stages import Cancelled, never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
 from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
 from realtts_chatterbox.estimator import Estimator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.noise import Noise
     from realtts_chatterbox.solver import Solver

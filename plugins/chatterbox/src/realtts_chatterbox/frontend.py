@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import TextTooLong, UnknownLanguage
-from realtts.options import chosen_steps
+from realtts.kit.steps import chosen_steps
 from realtts.text import most_seconds
 from realtts_chatterbox.constants import MOST_TEXT_TOKENS, MOST_TOKENS, TOKENS_PER_SECOND
 from realtts_chatterbox.languages import LANGUAGES
 from realtts_chatterbox.options import EMOTIONS, ChatterboxOptions
 
 if TYPE_CHECKING:
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_chatterbox.configurations import Defaults
     from realtts_chatterbox.loading import Weights
 

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Llama3Scaling, Rope
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.alignment import Alignment
 from realtts_chatterbox.body import PREFIX, Drawing, read_own
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes

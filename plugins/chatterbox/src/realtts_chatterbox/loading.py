@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.tensorfile import read_state, shapes_of
-from realtts.checkpoints.reading import check_shapes, known
+from realtts.accel.weights.tensorfile import read_state, shapes_of
+from realtts.kit.reading import check_shapes, known
 from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtts.accel.tensorfile import State
+    from realtts.accel.weights.tensorfile import State
     from realtts.checkpoints import Files
-    from realtts.events import Event
-    from realtts.spec import Checkpoint
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.configurations import Configuration
     from realtts_chatterbox.sizes import S3GenSizes, T3Sizes

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.offload.sharing import Turns
 from realtts.accel.rungs import attention_beside, attention_of
-from realtts.accel.turns import Turns
-from realtts.events import Event
-from realtts.speech import Request
+from realtts.contract.events import Event
+from realtts.contract.types import Request
 from realtts_chatterbox.building import encoders_of
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import MELS
@@ -20,8 +20,8 @@ from realtts_chatterbox.sizes import HEAD_SIZE
 from realtts_chatterbox.voices import voice_of
 
 if TYPE_CHECKING:
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
     from realtts_chatterbox.building import Encoders
     from realtts_chatterbox.codec import Codec
     from realtts_chatterbox.engine import Engine

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Block, Precision
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.body import Body, Drawing
     from realtts_chatterbox.utterance import Utterance
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
+from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
-from realtts.accel.state_reader import below
-from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.voice_cache import DiskVoiceCache
-from realtts.hookspecs import hookimpl
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.state_reader import below
+from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
@@ -27,8 +27,8 @@ from realtts_chatterbox.watermark import Watermarker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context, Rung
-    from realtts.speech import Chunk, Request, VoiceInfo
+    from realtts.contract.context import Context, Rung
+    from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts import stages
-from realtts.hookspecs import hookimpl
-from realtts.speech import Chunk
-from realtts.stages import Cancelled
+from realtts.contract import timing
+from realtts.contract.hooks import hookimpl
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Chunk
 from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.loading import Weights, fetch, open_checkpoint
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request, VoiceInfo
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request, VoiceInfo
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 
@@ -95,7 +95,7 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
     assert networks is not None
     ask, voice = asked(context, model, request)
     try:
-        with stages.timed(context, "t3", dtype="float32") as work:
+        with timing.timed(context, "t3", dtype="float32") as work:
             drawn = networks.draw(ask, voice, request.cancelled)
             work.add(steps=len(drawn))
         tokens = heard(drawn)
@@ -118,9 +118,9 @@ def _sound(  # noqa: PLR0917 - private, called in this file
     """Of speech tokens, before the watermark."""
     if not tokens:
         return np.zeros(0, np.float32)
-    with stages.timed(context, "flow", steps=ask.steps, dtype="float32"):
+    with timing.timed(context, "flow", steps=ask.steps, dtype="float32"):
         mel = networks.mel(ask, voice, tokens, cancelled)
     if cancelled():
         raise Cancelled
-    with stages.timed(context, "vocoder", steps=1, dtype="float32"):
+    with timing.timed(context, "vocoder", steps=1, dtype="float32"):
         return networks.samples(ask, voice, mel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realtts.facade import RealProvider
+from realtts.provider.facade import RealProvider
 
 if TYPE_CHECKING:
     import os

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.state_reader import children
-from realtts.checkpoints.reading import mismatch
+from realtts.accel.weights.state_reader import children
+from realtts.kit.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from realtts.accel.cuda_graph import GraphRunner, powers_of_two
-from realtts.accel.latest import Latest
-from realtts.stages import Cancelled
+from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
+from realtts.accel.graphs.lru import Latest
+from realtts.contract.stages import Cancelled
 from realtts_chatterbox.layout import Layout, Packing, bucket
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.estimator import Estimator, Prepared
 
 __all__ = ["EagerSolver", "GraphedSolver", "Solver"]

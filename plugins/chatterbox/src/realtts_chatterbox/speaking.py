@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts.speech import Chunk
-from realtts.stages import Cancelled
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Chunk
 from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.model import asked
 from realtts_chatterbox.utterance import heard
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.model import OptimizedModel
 

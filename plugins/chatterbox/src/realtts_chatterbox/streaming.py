@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.stages import Cancelled, Work, never
+from realtts.contract.stages import Cancelled, Work, never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN, SAMPLES_PER_FRAME
 from realtts_chatterbox.flow import LOOKAHEAD, Piece
 from realtts_chatterbox.vocoder import CONTEXT, PITCH_CONTEXT, faded

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
 

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from realtts.accel.tensorfile import unreadable
+from realtts.accel.weights.tensorfile import unreadable
 from realtts.errors import CheckpointMissing, UnknownLanguage
 from realtts_chatterbox.languages import LANGUAGES
 from realtts_chatterbox.upstream import module

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig
 from realtts.accel.sampling.processors import penalized
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.body import PREFIX, Drawing, read_own
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START

@@ -1,6 +1,6 @@
 """The one place that imports chatterbox-tts, so that what its import needs or does to the process is mended once.
 
-- torchaudio beside another torch than it was built for: `realtts.accel.torchaudio_import`.
+- torchaudio beside another torch than it was built for: `realtts.accel.upstream.torchaudio_import`.
 - perth, the watermarker, looks up its folder with ``pkg_resources``, which setuptools 81 has no more; perth then gives
   None for the watermarker without a word. A stand-in answers that one question while perth is imported.
 - Two modules log by ``logging.info``, which gives the root logger a handler, for the whole process: theirs is a logger
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.accel.packages import Package, stand_ins
+from realtts.accel.upstream.packages import Package, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ module = Package(
     around=_mended,
     torchaudio=True,
 ).module
-"""A module of chatterbox-tts or of what it brings; `realtts.accel.packages.Package.module`."""
+"""A module of chatterbox-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream() -> None:

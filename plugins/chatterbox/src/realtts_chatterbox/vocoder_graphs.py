@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.cuda_graph import GraphedShapes
+from realtts.accel.graphs.cuda_graph import GraphedShapes
 from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.vocoder_body import Zeros
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.vocoder_body import Body
 
 __all__ = ["GraphedBody"]

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.tensorfile import read_pickled, unreadable
-from realtts.accel.upstream import quiet
-from realtts.accel.voice_values import owned
-from realtts.checkpoints.reading import mismatch
+from realtts.accel.upstream.upstream import quiet
+from realtts.accel.voices.values import owned
+from realtts.accel.weights.tensorfile import read_pickled, unreadable
+from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
-from realtts.speech import VoiceInfo
-from realtts.voices.cache import voice_key
-from realtts.voices.lookup import no_voice
+from realtts.kit.reading import mismatch
+from realtts.kit.voices import no_voice, voice_key
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import ENCODER_RATE, RATE
 from realtts_chatterbox.upstream import module
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
-    from realtts.speech import Request, Voice
-    from realtts.voices.cache import VoiceCache
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request, Voice
+    from realtts.contract.voice_cache import VoiceCache
     from realtts_chatterbox.building import Encoders
     from realtts_chatterbox.loading import Weights
 

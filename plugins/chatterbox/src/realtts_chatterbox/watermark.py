@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts import stages
-from realtts.accel.upstream import quiet, with_names
+from realtts.accel.upstream.upstream import quiet, with_names
+from realtts.contract import timing
 from realtts.errors import MissingExtra
 from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.upstream import module
@@ -16,7 +16,7 @@ from realtts_chatterbox.upstream import module
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from realtts.context import Context
+    from realtts.contract.context import Context
     from realtts_chatterbox.frontend import Ask
 
 __all__ = ["Watermarker", "marked"]
@@ -73,5 +73,5 @@ def marked(
     if not ask.watermark or not len(samples):
         return samples
     assert watermarker is not None, "used after unload"
-    with stages.timed(context, "watermark", dtype="float32"):
+    with timing.timed(context, "watermark", dtype="float32"):
         return watermarker(samples, RATE)

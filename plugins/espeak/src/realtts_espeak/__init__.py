@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtts.spec import ProviderSpec
+from realtts.contract.spec import ProviderSpec
 from realtts_espeak.languages import LANGUAGES
 
 __all__ = ["spec"]

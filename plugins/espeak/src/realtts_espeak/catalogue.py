@@ -6,8 +6,8 @@ import ctypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.contract.types import VoiceInfo
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, closest
-from realtts.speech import VoiceInfo
 from realtts_espeak.binding import VoiceRecord
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts.speech import Mark
+from realtts.contract.types import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

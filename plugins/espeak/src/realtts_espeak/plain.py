@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from realtts.contract.hooks import hookimpl
+from realtts.contract.types import Chunk, Voice
 from realtts.errors import UnspeakableText, VoiceUnsupported
-from realtts.hookspecs import hookimpl
-from realtts.speech import Chunk, Voice
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
 from realtts_espeak.hazards import names_punctuation
@@ -20,8 +20,8 @@ from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, spe
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context
-    from realtts.speech import Mark, Request, VoiceInfo
+    from realtts.contract.context import Context
+    from realtts.contract.types import Mark, Request, VoiceInfo
     from realtts_espeak.synthesis import Utterance
 
 __all__ = ["Espeak", "Plain"]

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from realtts.spec import Checkpoint, Environment, ProviderSpec
+from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.constants import RATE
 from realtts_f5.files import files_of

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts.accel.linear import Dense
-from realtts.accel.positions import frequencies
+from realtts.accel.kernels import Dense
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
+from realtts.accel.layers.positions import frequencies
 from realtts_f5.sizes import HEAD_SIZE
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.state_reader import children
-from realtts.accel.tensorfile import shapes_of
-from realtts.accel.upstream import Unfilled, fill, quiet
-from realtts.checkpoints.reading import mismatch
+from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.weights.state_reader import children
+from realtts.accel.weights.tensorfile import shapes_of
+from realtts.kit.reading import mismatch
 from realtts_f5.configurations import FIX
 from realtts_f5.constants import FFT, HOP, MELS, RATE, SPECTRUM
 from realtts_f5.sizes import COMPUTED, HEAD_SIZE

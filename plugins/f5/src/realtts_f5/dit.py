@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.dense import linear
-from realtts.accel.linear import Dense
+from realtts.accel.kernels import Dense
+from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_f5.attention import Rotary
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture

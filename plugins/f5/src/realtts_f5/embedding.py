@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.dense import linear, mish
-from realtts.accel.positions import frequencies, time_waves
+from realtts.accel.layers.dense import linear, mish
+from realtts.accel.layers.positions import frequencies, time_waves
 from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.checkpoints.reading import NOTE
+from realtts.kit.reading import NOTE
 
 if TYPE_CHECKING:
-    from realtts.spec import WantedFile
+    from realtts.contract.spec import WantedFile
     from realtts_f5.configurations import Configuration
 
 __all__ = [

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
-from realtts.options import chosen_steps
-from realtts.plan import shared
+from realtts.kit.seeds import shared
+from realtts.kit.steps import chosen_steps
 from realtts_f5.constants import HOP, RATE
 from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, size_of
 from realtts_f5.opening import begun
@@ -19,8 +19,8 @@ from realtts_f5.voices import reference_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_f5.loading import Weights
     from realtts_f5.text import Vocabulary
     from realtts_f5.voices import Reference, Voices

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.speech import Chunk
-from realtts.stages import Cancelled
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Chunk
 from realtts_f5.constants import RATE
 from realtts_f5.upstream import module
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.cuda_graph import rounded_up
+from realtts.accel.graphs.cuda_graph import rounded_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

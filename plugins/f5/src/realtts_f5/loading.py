@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.tensorfile import read_state, shapes_of
-from realtts.checkpoints.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
+from realtts.accel.weights.tensorfile import read_state, shapes_of
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing
-from realtts.spec import Checkpoint
+from realtts.kit.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from realtts.accel.tensorfile import State
+    from realtts.accel.weights.tensorfile import State
     from realtts.checkpoints import Files
-    from realtts.events import Event
+    from realtts.contract.events import Event
     from realtts_f5.configurations import Configuration
     from realtts_f5.sizes import Architecture
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.mel import triangles
+from realtts.accel.layers.mel import triangles
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 
 if TYPE_CHECKING:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.compile import compiled
+from realtts.accel.offload.sharing import Turns
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import attention_beside, graphs_of
-from realtts.accel.turns import Turns
-from realtts.events import Event
+from realtts.contract.events import Event
 from realtts_f5.frontend import prepare
 from realtts_f5.network import Network
 from realtts_f5.sizes import HEAD_SIZE
 from realtts_f5.solver_graphs import Graphs
 
 if TYPE_CHECKING:
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_f5.frontend import Ask
     from realtts_f5.loading import Weights
     from realtts_f5.vocoder import Vocoder

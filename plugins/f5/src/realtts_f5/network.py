@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.state_reader import StateReader
+from realtts.accel.weights.state_reader import StateReader
 from realtts_f5.attention import rotary
 from realtts_f5.configurations import FIX
 from realtts_f5.dit import DiT

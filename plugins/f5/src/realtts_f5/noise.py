@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.plan import piece_seed
+from realtts.kit.seeds import piece_seed
 from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import check_output
+from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.rungs import decoder_rungs, is_exact, why_no_graphs
-from realtts.accel.turns import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.voice_cache import DiskVoiceCache
-from realtts.hookspecs import hookimpl
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.hooks import hookimpl
 from realtts_f5.constants import HOP, MELS, RATE
 from realtts_f5.loading import fetch, open_checkpoint
 from realtts_f5.model import OptimizedModel, read_network
@@ -27,8 +27,8 @@ from realtts_f5.voices import listed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context, Rung
-    from realtts.speech import Chunk, Request, VoiceInfo
+    from realtts.contract.context import Context, Rung
+    from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from realtts.options import Options
+from realtts.contract.options import Options
 
 __all__ = ["PRESETS", "F5Options"]
 

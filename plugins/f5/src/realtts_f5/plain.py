@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts import stages
-from realtts.hookspecs import hookimpl
-from realtts.stages import Cancelled
+from realtts.contract import timing
+from realtts.contract.hooks import hookimpl
+from realtts.contract.stages import Cancelled
 from realtts_f5.frontend import prepare
 from realtts_f5.join import spoken
 from realtts_f5.loading import Weights, fetch, open_checkpoint
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Chunk, Request, VoiceInfo
+    from realtts.contract.context import Context
+    from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts_f5.frontend import Ask, ChunkPlan
 
 __all__ = ["Plain", "PlainModel", "asked"]
@@ -76,9 +76,9 @@ def asked(context: Context, model: PlainModel, request: Request) -> Ask:
 
 
 def _sound(context: Context, networks: Upstream, ask: Ask, chunk: ChunkPlan, request: Request) -> NDArray[np.float32]:
-    with stages.timed(context, "flow", steps=ask.steps, dtype="float32"):
+    with timing.timed(context, "flow", steps=ask.steps, dtype="float32"):
         mel = networks.mel(ask, chunk, request.cancelled)
     if request.cancelled():
         raise Cancelled
-    with stages.timed(context, "vocoder", steps=1, dtype="float32"):
+    with timing.timed(context, "vocoder", steps=1, dtype="float32"):
         return networks.samples(ask, mel)

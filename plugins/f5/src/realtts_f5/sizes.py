@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from realtts.checkpoints.reading import supported, understood
+from realtts.kit.reading import supported, understood
 from realtts_f5.constants import MELS, SPECTRUM
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.stages import Cancelled, never
+from realtts.contract.stages import Cancelled, never
 from realtts_f5.network import Item
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import CudaGraphs, GraphRunner, rounded_up
-from realtts.accel.latest import Latest
+from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner, rounded_up
+from realtts.accel.graphs.lru import Latest
 from realtts_f5.constants import MELS
 from realtts_f5.layout import bucket_of
 from realtts_f5.solver import advance
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_f5.network import Item, Network
 
 __all__ = ["Graphs", "Run"]

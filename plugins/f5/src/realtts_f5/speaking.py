@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts import stages
 from realtts.accel.finite import IN_FLOAT32, NOT_IN_FLOAT32, check_finite
 from realtts.accel.precision import name_of
-from realtts.stages import Cancelled
+from realtts.contract import timing
+from realtts.contract.stages import Cancelled
 from realtts_f5.join import spoken
 from realtts_f5.mel import log_mel
 from realtts_f5.model import asked, network_for
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.context import Context
-    from realtts.speech import Chunk, Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Chunk, Request
     from realtts_f5.frontend import Ask, ChunkPlan
     from realtts_f5.model import OptimizedModel
 
@@ -139,7 +139,7 @@ def _sounds(
         reference = job.ask.reference
         spoken = said[reference.hops :]
         cost = {"flops": model.vocoder.flops(len(spoken)), "bytes": model.vocoder.bytes_read}
-        with model.turns.use("vocoder"), stages.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+        with model.turns.use("vocoder"), timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
             samples = model.vocoder.samples(spoken) * reference.gain
             found.append((job, samples.cpu().numpy()))
     return found
@@ -153,7 +153,7 @@ def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelle
     recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in distinct.items()}
     items = [_item(job, recordings[job.row]) for job in jobs]
     rows = 2 if ask.guidance else 1
-    with model.turns.use("flow"), stages.timed(context, "flow", dtype=name_of(network.dtype)) as work:
+    with model.turns.use("flow"), timing.timed(context, "flow", dtype=name_of(network.dtype)) as work:
         schedule = times(ask.steps, ask.sway)
         found = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
         work.add(steps=ask.steps, flops=ask.steps * sum(network.flops(item.frames, rows) for item in items))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.tensorfile import TensorFile, Tensors, read_pickled, unreadable
+from realtts.accel.weights.tensorfile import TensorFile, Tensors, read_pickled, unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realtts.accel.tensorfile import State
+    from realtts.accel.weights.tensorfile import State
 
 __all__ = ["model_state"]
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
 
 __all__ = ["STREAM_OPTIONS", "TOKENS_PER_CHAR", "TOLERANCES", "teacher_forced", "write_random_checkpoint"]
 

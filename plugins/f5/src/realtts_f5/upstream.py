@@ -4,7 +4,7 @@
   while it is imported; whoever wants the trainer later gets the real one.
 - ``f5_tts.model.modules`` imports librosa for the filters of another vocoder's mel spectrogram, which is not used here.
 - pydub warns of ffmpeg, which nothing here needs.
-- torchaudio beside another torch than it was built for: `realtts.accel.torchaudio_import`.
+- torchaudio beside another torch than it was built for: `realtts.accel.upstream.torchaudio_import`.
 - ``f5_tts.infer.utils_infer`` (matplotlib, transformers, changes of the environment and of ``sys.path``) is not
   imported at all; what it does is in `realtts_f5.frontend`, `realtts_f5.voices` and `realtts_f5.join`.
 """
@@ -16,7 +16,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from realtts.accel.packages import Package, stand_ins
+from realtts.accel.upstream.packages import Package, stand_ins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ module = Package(
     around=_without,
     torchaudio=True,
 ).module
-"""A module of f5-tts or of what it brings; `realtts.accel.packages.Package.module`."""
+"""A module of f5-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream() -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.dense import linear
-from realtts.accel.state_reader import StateReader, children
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.layers.dense import linear
+from realtts.accel.weights.state_reader import StateReader, children
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_f5.constants import FFT, HOP, MELS
 
 if TYPE_CHECKING:

@@ -15,11 +15,10 @@ import numpy as np
 import torch
 
 from realtts import audio
-from realtts.accel.upstream import quiet
+from realtts.accel.upstream.upstream import quiet
+from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceUnsuitable
-from realtts.speech import Voice, VoiceInfo
-from realtts.voices.cache import voice_key
-from realtts.voices.lookup import no_voice
+from realtts.kit.voices import no_voice, voice_key
 from realtts_f5.constants import HOP, RATE
 from realtts_f5.transcribe import transcribed
 from realtts_f5.upstream import module
@@ -27,8 +26,8 @@ from realtts_f5.upstream import module
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.speech import Request
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.types import Request
     from realtts.voices import VoiceCache
     from realtts_f5.options import F5Options
 

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from realtts.spec import Checkpoint, Environment, ProviderSpec
+from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
 from realtts_qwen3.configurations import CONFIGURATIONS
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.files import FILES

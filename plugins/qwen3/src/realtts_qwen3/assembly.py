@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Rope
-from realtts.accel.tensorfile import rows_of, shapes_of
-from realtts.checkpoints.reading import check_shapes
+from realtts.accel.weights.tensorfile import rows_of, shapes_of
+from realtts.kit.reading import check_shapes
 from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
 from realtts_qwen3.predictor import CodePredictor
 from realtts_qwen3.prompt import Prompts

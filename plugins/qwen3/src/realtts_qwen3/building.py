@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.upstream import Unfilled, fill, quiet
 from realtts_qwen3.upstream import module
 
 if TYPE_CHECKING:

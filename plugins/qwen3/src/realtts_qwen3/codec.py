@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
 
 __all__ = ["CodecDecoder", "CodecState"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.linear import Dense
-from realtts.accel.state_reader import StateReader
-from realtts.accel.tensorfile import shapes_of
+from realtts.accel.kernels import Dense
+from realtts.accel.weights.state_reader import StateReader
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts.errors import CheckpointMismatch
 from realtts_qwen3.codec_layers import CausalConv, ConvNeXt, LastConv, ResidualUnit, Snake, upsampling
 from realtts_qwen3.codec_state import Layout

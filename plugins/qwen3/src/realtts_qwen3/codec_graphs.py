@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import GraphRunner, powers_of_two
-from realtts.accel.latest import Latest
+from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
+from realtts.accel.graphs.lru import Latest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_qwen3.codec_body import Body
     from realtts_qwen3.codec_state import CodecState
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.linear import Dense
+from realtts.accel.kernels import Dense
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_qwen3.codec_state import Layout
 
     Past = Sequence[Tensor]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.linear import Dense
-from realtts.accel.positions import frequencies, rotated, turning
+from realtts.accel.kernels import Dense
+from realtts.accel.layers.positions import frequencies, rotated, turning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
     from realtts_qwen3.codec_state import Layout
 
 __all__ = ["WindowedTransformer"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.state_reader import StateReader
+from realtts.accel.weights.state_reader import StateReader
 from realtts_qwen3.encoder_transformer import Transformer
 
 if TYPE_CHECKING:

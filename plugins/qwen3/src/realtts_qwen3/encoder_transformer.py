@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.positions import frequencies, rotated, turning
+from realtts.accel.layers.positions import frequencies, rotated, turning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
 
 __all__ = ["Transformer"]
 

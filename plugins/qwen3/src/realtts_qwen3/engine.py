@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts import stages
 from realtts.accel.decoder import counted, look_of
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_details
+from realtts.contract import timing
 from realtts_qwen3.codec import CodecDecoder, CodecState
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.network import LOOK, Talker
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
-    from realtts.accel.turns import Turns
-    from realtts.context import Context
-    from realtts.speech import FinishReason
-    from realtts.stages import Work
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.offload.sharing import Turns
+    from realtts.contract.context import Context
+    from realtts.contract.stages import Work
+    from realtts.contract.types import FinishReason
     from realtts_qwen3.frames import FrameLoop, Frames
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.utterance import Utterance
@@ -155,7 +155,7 @@ class Engine:
         """
         rows = {index: self._row(job) for index, job in enumerate(jobs)}
         try:
-            with stages.timed(context, "talker", dtype=self.talker.decoder.precision.products) as work:
+            with timing.timed(context, "talker", dtype=self.talker.decoder.precision.products) as work:
                 loop = self._begun(rows, work)
                 drawn = counted(loop.run(), loop.loop, work, lambda: self.talker.cost(loop))
                 for found in self.turns.each("talker", drawn):
@@ -204,7 +204,7 @@ class Engine:
         codes = torch.stack([row.codes() for row in rows])
         dtype = name_of(self.decoder.dtype)
         cost = {"flops": self.decoder.flops(frames * len(rows)), "bytes": self.decoder.bytes_read}
-        with self.turns.use("codec"), stages.timed(context, "codec", steps=frames * len(rows), dtype=dtype, **cost):
+        with self.turns.use("codec"), timing.timed(context, "codec", steps=frames * len(rows), dtype=dtype, **cost):
             state = rows[0].state if len(rows) == 1 else CodecState.stack([row.state for row in rows])
             samples = self.decoder.push(state, codes)
             if len(rows) > 1:

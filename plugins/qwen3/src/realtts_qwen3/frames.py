@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Block, Decoder
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import SamplingRecipe
     from realtts_qwen3.predictor import CodePredictor
     from realtts_qwen3.prompt import Layout

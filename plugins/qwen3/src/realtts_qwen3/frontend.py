@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
-from realtts.speech import Voice
+from realtts.kit.voices import no_voice
 from realtts.text import most_seconds
-from realtts.voices.lookup import no_voice
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.accel.sampling import SamplingParams
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.voices import VoicePrompt

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.tensorfile import TensorFile, Tensors
-from realtts.checkpoints.reading import check_shapes, read_json
+from realtts.accel.weights.tensorfile import TensorFile, Tensors
+from realtts.kit.reading import check_shapes, read_json
 from realtts_qwen3.files import CODEC, CODEC_CONFIG, FILES, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
 from realtts_qwen3.sizes import read_codec_sizes, read_sizes
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from realtts.checkpoints import Files
-    from realtts.events import Event
-    from realtts.spec import Checkpoint
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint
     from realtts_qwen3.sizes import CodecSizes, Sizes
 
 __all__ = ["Found", "States", "Weights", "fetch", "open_checkpoint"]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_qwen3.engine import Engine
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights

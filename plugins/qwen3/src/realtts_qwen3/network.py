@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import SamplingParams
     from realtts_qwen3.assembly import Parts
     from realtts_qwen3.sizes import Sizes

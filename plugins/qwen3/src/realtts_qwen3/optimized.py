@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
+from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
-from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.voice_cache import DiskVoiceCache
-from realtts.events import Event
-from realtts.hookspecs import hookimpl
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.events import Event
+from realtts.contract.hooks import hookimpl
 from realtts_qwen3.engine import Engine
 from realtts_qwen3.files import CODEC, WEIGHTS
 from realtts_qwen3.loading import fetch, open_checkpoint
@@ -27,8 +27,8 @@ from realtts_qwen3.voices import listed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context, Rung
-    from realtts.speech import Chunk, Request, VoiceInfo
+    from realtts.contract.context import Context, Rung
+    from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from realtts.options import Options
+from realtts.contract.options import Options
 
 __all__ = ["Qwen3Options"]
 

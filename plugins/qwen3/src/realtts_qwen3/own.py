@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.stages import Cancelled
+from realtts.contract.stages import Cancelled
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.encoder import CodecEncoder
 from realtts_qwen3.network import Talker

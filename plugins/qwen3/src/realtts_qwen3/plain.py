@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts import stages
-from realtts.events import Event
-from realtts.hookspecs import hookimpl
-from realtts.speech import Chunk
-from realtts.stages import Cancelled
+from realtts.contract import timing
+from realtts.contract.events import Event
+from realtts.contract.hooks import hookimpl
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Chunk
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint
@@ -21,8 +21,8 @@ from realtts_qwen3.voices import listed, prompt_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request, VoiceInfo
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request, VoiceInfo
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.utterance import Utterance
@@ -63,14 +63,14 @@ class Plain:
         assert model.networks is not None, "used after unload"
         ask, utterance = asked(context, model, request)
         try:
-            with stages.timed(context, "talker", dtype="float32") as work:
+            with timing.timed(context, "talker", dtype="float32") as work:
                 codes, ended = model.networks.draw(utterance, request.cancelled)
                 work.add(steps=len(codes))
         except Cancelled:
             return
         if request.cancelled():
             return
-        with stages.timed(context, "codec", steps=len(codes), dtype="float32"):
+        with timing.timed(context, "codec", steps=len(codes), dtype="float32"):
             samples = model.networks.samples(codes, utterance.codes)
         reason: FinishReason = "stop" if ended else "length"
         yield Chunk(samples, RATE, tokens=len(codes), finish_reason=reason, warnings=ask.warnings)

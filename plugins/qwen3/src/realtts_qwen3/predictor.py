@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Decoder
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import NoiseSource
     from realtts_qwen3.embedding import CodeEmbedding
 

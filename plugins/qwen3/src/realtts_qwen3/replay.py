@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.accel.sampling import Sampler
-from realtts.accel.upstream import GivenDraws
-from realtts.stages import never
+from realtts.accel.upstream.upstream import GivenDraws
+from realtts.contract.stages import never
 
 if TYPE_CHECKING:
     from collections.abc import Callable

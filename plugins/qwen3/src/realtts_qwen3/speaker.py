@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.mel import slaney_filters
-from realtts.accel.state_reader import StateReader
+from realtts.accel.layers.mel import slaney_filters
+from realtts.accel.weights.state_reader import StateReader
 from realtts_qwen3.constants import RATE
 
 if TYPE_CHECKING:

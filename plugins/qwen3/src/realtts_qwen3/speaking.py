@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts.speech import Chunk
+from realtts.contract.types import Chunk
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.engine import Job, growing
 from realtts_qwen3.model import asked
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.model import OptimizedModel
     from realtts_qwen3.utterance import Utterance

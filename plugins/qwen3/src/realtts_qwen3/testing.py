@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_qwen3.utterance import Utterance
 
 __all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "scores", "teacher_forced", "tokens", "write_random_checkpoint"]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from realtts.checkpoints.reading import mismatch
 from realtts.errors import CheckpointCorrupt
+from realtts.kit.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

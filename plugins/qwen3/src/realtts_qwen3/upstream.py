@@ -12,7 +12,7 @@ import importlib.util
 from functools import partial
 from importlib import metadata
 
-from realtts.accel.packages import Package, stand_ins
+from realtts.accel.upstream.packages import Package, stand_ins
 
 __all__ = ["load_upstream", "module", "why_not"]
 
@@ -36,7 +36,7 @@ module = Package(
     around=partial(stand_ins, {_OTHER_CODEC: {"Qwen3TTSTokenizerV1Model": type("Qwen3TTSTokenizerV1Model", (), {})}}),
     why_not=why_not,
 ).module
-"""A module of qwen-tts or of what it brings; `realtts.accel.packages.Package.module`."""
+"""A module of qwen-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream() -> None:

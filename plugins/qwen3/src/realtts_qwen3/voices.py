@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from realtts.accel.voice_values import owned
+from realtts.accel.voices.values import owned
+from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
-from realtts.speech import VoiceInfo
-from realtts.voices.cache import voice_key
+from realtts.kit.voices import voice_key
 from realtts_qwen3.constants import RATE
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
-    from realtts.speech import Voice
-    from realtts.voices.cache import VoiceCache
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
+    from realtts.contract.types import Voice
+    from realtts.contract.voice_cache import VoiceCache
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.codec_state import CodecState
     from realtts_qwen3.sizes import Sizes

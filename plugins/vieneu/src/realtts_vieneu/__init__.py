@@ -14,7 +14,7 @@
 
 from __future__ import annotations
 
-from realtts.spec import Checkpoint, Environment, ProviderSpec
+from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
 from realtts_vieneu.configurations import CONFIGURATIONS
 from realtts_vieneu.constants import RATE, TURBO_RATE
 from realtts_vieneu.files import files_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import Unfilled, fill, put_tensor, quiet
+from realtts.accel.upstream.upstream import Unfilled, fill, put_tensor, quiet
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.shapes import HEAD
 from realtts_vieneu.upstream import module

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from safetensors.torch import save_file
 
-from realtts.checkpoints.reading import NOTE
+from realtts.kit.reading import NOTE
 from realtts.testing.weights import raise_logits, write_json
 from realtts_vieneu.configurations import CODES, codec_config, model_config
 from realtts_vieneu.files import CODEC, CODEC_FOLDERS, WEIGHTS

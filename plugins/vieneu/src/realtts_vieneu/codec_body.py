@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.bidirectional import QUERY_SCALE, attend
-from realtts.accel.linear import Dense
-from realtts.accel.state_reader import StateReader
+from realtts.accel.kernels import Dense
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
+from realtts.accel.weights.state_reader import StateReader
 from realtts_vieneu.codec_layers import Conv, ResNet, Waves
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from realtts.accel.cuda_graph import GraphedShapes, rounded_up
+from realtts.accel.graphs.cuda_graph import GraphedShapes, rounded_up
 from realtts_vieneu.codec_layers import Extent
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_vieneu.codec_body import Body
 
 __all__ = ["GraphedBody"]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.linear import Dense
+from realtts.accel.kernels import Dense
 from realtts_vieneu.codec_sizes import GROUPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.state_reader import StateReader
+    from realtts.accel.weights.state_reader import StateReader
 
 __all__ = ["Conv", "Extent", "ResNet", "Waves"]
 

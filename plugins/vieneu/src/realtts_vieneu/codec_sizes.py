@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.checkpoints.reading import supported
 from realtts.errors import CheckpointMismatch
+from realtts.kit.reading import supported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

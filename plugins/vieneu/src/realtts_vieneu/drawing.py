@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Block, Decoder
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import SamplingRecipe
     from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.head import Outputs

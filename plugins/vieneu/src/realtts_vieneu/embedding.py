@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.tensorfile import rows_of
+from realtts.accel.weights.tensorfile import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

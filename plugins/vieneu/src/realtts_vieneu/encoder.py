@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.upstream import Unfilled, fill, quiet
 from realtts_vieneu.codec_names import Lazy, named
 from realtts_vieneu.codec_sizes import read_codec_sizes
 from realtts_vieneu.constants import ENCODER_RATE

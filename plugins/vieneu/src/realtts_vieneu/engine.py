@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts import stages
 from realtts.accel.decoder import counted
 from realtts.accel.precision import name_of
 from realtts.accel.rungs import decoder_details
+from realtts.contract import timing
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
 from realtts_vieneu.network import ROWS, SpeechLM
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
-    from realtts.accel.turns import Turns
-    from realtts.context import Context
-    from realtts.stages import Work
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.offload.sharing import Turns
+    from realtts.contract.context import Context
+    from realtts.contract.stages import Work
     from realtts_vieneu.batch import Batch
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.line import Line
@@ -146,7 +146,7 @@ class Engine:
 
     def _draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
         try:
-            with stages.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
+            with timing.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
                 loop = self._begun(lines, work)
                 drawn = counted(loop.run(), loop.loop, work, lambda: self.lm.cost(loop))
                 for found in self.turns.each("lm", drawn):
@@ -206,7 +206,7 @@ class Engine:
     def _timed(self, context: Context, frames: Sequence[int]) -> AbstractContextManager[Work]:
         codec = self.codec
         flops = sum(codec.flops(count) for count in frames)
-        return stages.timed(
+        return timing.timed(
             context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=name_of(codec.dtype)
         )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from realtts.accel.mel import triangles
+from realtts.accel.layers.mel import triangles
 from realtts_vieneu.constants import ENCODER_RATE
 
 __all__ = ["features_of", "padded"]

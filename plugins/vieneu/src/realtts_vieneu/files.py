@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.checkpoints.reading import NOTE
+from realtts.kit.reading import NOTE
 from realtts_vieneu.configurations import TURBO
 
 if TYPE_CHECKING:
-    from realtts.spec import WantedFile
+    from realtts.contract.spec import WantedFile
     from realtts_vieneu.configurations import Configuration
 
 __all__ = [

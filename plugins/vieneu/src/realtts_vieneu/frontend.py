@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from realtts import plan
+from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, SettingsError, VoiceUnsuitable
-from realtts.hardware import resolve_device
-from realtts.speech import Voice
+from realtts.kit import seeds
+from realtts.machine.hardware import resolve_device
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import Sentence, is_spoken, left_out_of, sentences_of, spoken_length, words_of
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts.accel.sampling import SamplingParams
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_vieneu.loading import Weights
 
 __all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
@@ -117,7 +117,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         forced=forced is not None,
         retry=context.settings.retry_runaway and forced is None and not options.bounds_length(),
         # The first sentence has the request's own, so that one sentence alone is as upstream draws it.
-        seeds=tuple(plan.piece_seed(request.seed, index) for index in range(len(sentences))),
+        seeds=tuple(seeds.piece_seed(request.seed, index) for index in range(len(sentences))),
         silence=options.silence,
         speech_only=options.speech_only,
         codec_device=codec_device,
@@ -243,7 +243,7 @@ def _params(drawing: SamplingParams, options: VieNeuOptions) -> SamplingParams:
 
 def _limits(options: VieNeuOptions, sentences: Sequence[Sentence], forced: int | None) -> tuple[int, ...]:
     if forced is not None:
-        return plan.shared(forced, [len(sentence.text) for sentence in sentences])
+        return seeds.shared(forced, [len(sentence.text) for sentence in sentences])
     most = options.max_new_tokens
     return tuple(tokens_for(sentence) if most is None else most for sentence in sentences)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.retries import told
+from realtts.kit.retries import told
 from realtts_vieneu.constants import TOKENS_PER_SECOND
 from realtts_vieneu.utterance import again, fault_of
 

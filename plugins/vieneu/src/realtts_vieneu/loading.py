@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.tensorfile import TensorFile, read_state, shapes_of
-from realtts.checkpoints.reading import NOTE, check_shapes, known, noted, read_json
+from realtts.accel.weights.tensorfile import TensorFile, read_state, shapes_of
+from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
-from realtts.spec import Checkpoint
+from realtts.kit.reading import NOTE, check_shapes, known, noted, read_json
 from realtts_vieneu.codec_names import DECODER, named, named_shapes
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from realtts.accel.sampling import SamplingParams
-    from realtts.accel.tensorfile import State
+    from realtts.accel.weights.tensorfile import State
     from realtts.checkpoints import Files
-    from realtts.events import Event
+    from realtts.contract.events import Event
     from realtts_vieneu.configurations import Configuration
 
 __all__ = ["NO_TURBO", "Found", "Weights", "fetch", "open_checkpoint", "why_turbo"]

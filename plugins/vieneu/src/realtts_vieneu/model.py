@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.accel.rungs import attention_of, precision_of
+from realtts.contract.events import Event
+from realtts.contract.types import Request
 from realtts.errors import InputError
-from realtts.events import Event
-from realtts.speech import Request
 from realtts_vieneu.encoder import Encoder
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.voices import codes_of
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
     from realtts_vieneu.engine import Engine
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.head import HeadKind

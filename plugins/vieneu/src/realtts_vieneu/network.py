@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Loops, look_of
-from realtts.accel.tensorfile import shapes_of
-from realtts.checkpoints.reading import check_shapes
+from realtts.accel.weights.tensorfile import shapes_of
+from realtts.kit.reading import check_shapes
 from realtts_vieneu.batch import Batch
 from realtts_vieneu.drawing import Drawn, Network, TokenLoop, params_of
 from realtts_vieneu.embedding import TokenEmbedding, output_rows
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder import Precision
-    from realtts.accel.linear import PackedLinear
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams, SamplingRecipe
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes

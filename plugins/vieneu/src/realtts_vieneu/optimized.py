@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.finite import blaming, check_output
+from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
 from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
-from realtts.accel.turns import offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.hooks import hookimpl
 from realtts.errors import AccelError
-from realtts.hookspecs import hookimpl
 from realtts_vieneu.engine import Engine
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.loading import NO_TURBO, fetch, open_checkpoint, why_turbo
@@ -28,8 +28,8 @@ from realtts_vieneu.voices import listed
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from realtts.context import Context, Rung
-    from realtts.speech import Chunk, Request, VoiceInfo
+    from realtts.contract.context import Context, Rung
+    from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from realtts.options import Options
+from realtts.contract.options import Options
 
 __all__ = ["VieNeuOptions"]
 

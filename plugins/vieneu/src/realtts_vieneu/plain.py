@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts import stages
-from realtts.hookspecs import hookimpl
-from realtts.retries import told
-from realtts.speech import Chunk
-from realtts.stages import Cancelled
+from realtts.contract import timing
+from realtts.contract.hooks import hookimpl
+from realtts.contract.stages import Cancelled
+from realtts.contract.types import Chunk
+from realtts.kit.retries import told
 from realtts_vieneu.constants import RATE, TOKENS_PER_SECOND
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.loading import Weights, fetch, open_checkpoint
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request, VoiceInfo
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request, VoiceInfo
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.utterance import Utterance
 
@@ -108,7 +108,7 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
             drawn = _drawn(context, networks, utterance, request.cancelled)
         except Cancelled:
             return
-        with stages.timed(context, "codec", steps=drawn.tokens, dtype="float32"):
+        with timing.timed(context, "codec", steps=drawn.tokens, dtype="float32"):
             samples = networks.samples(drawn.codes, ask.codec_device)
         reason = reason if drawn.ended else "length"
         last = number == len(utterances)
@@ -138,7 +138,7 @@ class _Drawn:
 
 def _drawn(context: Context, networks: Upstream, utterance: Utterance, cancelled: Callable[[], bool]) -> _Drawn:
     """A sentence's tokens; of one that ran away or ended too early those of its second try."""
-    with stages.timed(context, "lm", dtype="float32") as work:
+    with timing.timed(context, "lm", dtype="float32") as work:
         tokens, ended = networks.draw(utterance, cancelled)
         work.add(steps=len(tokens))
     found = _Drawn(networks.heard(tokens), len(tokens), ended)

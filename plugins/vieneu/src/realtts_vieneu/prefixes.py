@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.accel.latest import Latest
+from realtts.accel.graphs.lru import Latest
 
 if TYPE_CHECKING:
     from realtts.accel.decoder import Decoder, KVCache

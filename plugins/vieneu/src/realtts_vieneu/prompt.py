@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
-from realtts.checkpoints.reading import mismatch
 from realtts.errors import CheckpointCorrupt
+from realtts.kit.reading import mismatch
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.utterance import SpeechIds
 

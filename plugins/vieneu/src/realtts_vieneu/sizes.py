@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.checkpoints.reading import mismatch, supported, understood
+from realtts.kit.reading import mismatch, supported, understood
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

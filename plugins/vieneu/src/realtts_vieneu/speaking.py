@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts.speech import Chunk
+from realtts.contract.types import Chunk
 from realtts_vieneu.constants import RATE
 from realtts_vieneu.engine import TOGETHER
 from realtts_vieneu.line import Line
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import FinishReason, Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import FinishReason, Request
     from realtts_vieneu.engine import Engine
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.head import HeadKind

@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.contract.types import Chunk, Voice, VoiceInfo
 from realtts.errors import CheckpointCorrupt, InvalidOption, UnspeakableText
-from realtts.plan import shared
-from realtts.speech import Chunk, Voice, VoiceInfo
-from realtts.voices.cache import voice_key
-from realtts.voices.lookup import no_voice
+from realtts.kit.seeds import shared
+from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
 from realtts_vieneu.files import MARK
 from realtts_vieneu.options import VieNeuOptions
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.context import Context
-    from realtts.speech import Request
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
     from realtts_vieneu.loading import Found
 
 __all__ = ["Turbo"]

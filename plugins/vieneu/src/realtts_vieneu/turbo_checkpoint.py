@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.checkpoints.reading import NOTE
+from realtts.kit.reading import NOTE
 from realtts.testing.weights import write_json
 from realtts_vieneu.configurations import TURBO
 from realtts_vieneu.files import CODEC_FOLDERS, GRAPHS

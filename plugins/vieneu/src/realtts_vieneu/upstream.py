@@ -1,12 +1,12 @@
 """The one place that imports transformers and upstream's package, so that what they need or do is mended once.
 
 transformers imports torchaudio in passing, which beside another torch than it was built for takes everything down:
-`realtts.accel.torchaudio_import`.
+`realtts.accel.upstream.torchaudio_import`.
 """
 
 from __future__ import annotations
 
-from realtts.accel.packages import Package
+from realtts.accel.upstream.packages import Package
 
 __all__ = ["TURBO_MODULES", "load_upstream", "module"]
 
@@ -26,7 +26,7 @@ module = Package(
     },
     torchaudio=True,
 ).module
-"""A module of transformers, or of upstream's package ``vieneu``; `realtts.accel.packages.Package.module`."""
+"""A module of transformers, or of upstream's package ``vieneu``; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream(*, turbo: bool = False) -> None:

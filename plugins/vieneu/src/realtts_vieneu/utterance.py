@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from realtts.accel.sampling import SamplingParams
-from realtts.retries import retry_seed, wrong_length
+from realtts.kit.retries import retry_seed, wrong_length
 from realtts_vieneu import spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts.speech import FinishReason
+    from realtts.contract.types import FinishReason
 
 __all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "again", "fault_of", "shared", "silent"]
 

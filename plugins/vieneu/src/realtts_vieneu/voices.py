@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from realtts.accel.voice_values import owned
+from realtts.accel.voices.values import owned
+from realtts.contract.types import VoiceInfo
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceUnsuitable
-from realtts.speech import VoiceInfo
-from realtts.voices.cache import voice_key
-from realtts.voices.lookup import no_voice
+from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.constants import ENCODER_RATE
 
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.voice_cache import DiskVoiceCache
-    from realtts.context import Context
-    from realtts.speech import Voice
-    from realtts.voices.cache import VoiceCache
+    from realtts.accel.voices.disk_cache import DiskVoiceCache
+    from realtts.contract.context import Context
+    from realtts.contract.types import Voice
+    from realtts.contract.voice_cache import VoiceCache
 
 __all__ = [
     "Encoder",

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.linear import SAMPLE_BYTES, PackedLinear
+from realtts.accel.kernels import SAMPLE_BYTES, PackedLinear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder.weights import LayerWeights
-    from realtts.accel.linear import Kernel
+    from realtts.accel.kernels import Kernel
 
 __all__ = ["Layer", "packed", "sample"]
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.cuda_graph import GraphRunner
-from realtts.accel.decoder.beginning import Prompt, check_beginning
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
+from realtts.accel.decoder.prompt import Prompt, check_beginning
 from realtts.accel.decoder.prompts import count_prompt
 from realtts.accel.finite import NOT_IN_FLOAT32
+from realtts.accel.graphs.cuda_graph import GraphRunner
 from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import DecoderError, NotFinite
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.cuda_graph import GraphBackend
     from realtts.accel.decoder.attend import Taps
     from realtts.accel.decoder.network import Decoder
+    from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
 _PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'

@@ -10,13 +10,13 @@ from realtts.accel.compile import compiled
 from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_step
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
-from realtts.accel.decoder.glue import Glue
 from realtts.accel.decoder.layers import packed, sample
+from realtts.accel.decoder.pointwise import Glue
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.prompts import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
-from realtts.accel.linear import PackedLinear, choose_kernel
+from realtts.accel.kernels import PackedLinear, choose_kernel
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.weights import LayerWeights
-    from realtts.accel.linear import Kernel
+    from realtts.accel.kernels import Kernel
 
     _Rotation = tuple[Tensor | None, Tensor | None]
 
@@ -44,7 +44,7 @@ class Decoder:
         precision: Of weights, activations and cache.
         rows: Numbers of rows that steps will have; kernels are chosen for them.
         max_positions: Positions that there are.
-        kernel: Name of the one kernel to use; default: measured (see `realtts.accel.linear.choose_kernel`).
+        kernel: Name of the one kernel to use; default: measured (see `realtts.accel.kernels.choose_kernel`).
     """
 
     def __init__(

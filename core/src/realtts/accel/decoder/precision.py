@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder.attend import attend_step
-from realtts.accel.measured import measured
+from realtts.accel.kernels.autotune import measured
 from realtts.accel.precision import name_of
 from realtts.errors import DecoderError
 
@@ -66,7 +66,7 @@ class Precision:
 
     @property
     def products(self) -> str:
-        """The type whose rate bounds the products, for `realtts.stages.timed`; int4 weights are multiplied in half."""
+        """The type whose rate bounds the products, for stage timing; int4 weights are multiplied in half."""
         return "int8" if self.weights == "int8" else name_of(_DTYPES.get(self.weights, torch.bfloat16))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.positions import frequencies, turning
+from realtts.accel.layers.positions import frequencies, turning
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from realtts.accel.precision import ISLANDS, Precision, apply_policy
-from realtts.hardware import resolve_dtype
+from realtts.machine.hardware import resolve_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable

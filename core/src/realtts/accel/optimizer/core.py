@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts import memory
 from realtts.accel import attention
 from realtts.accel.backends import torch_flags
-from realtts.accel.buffers import BufferPool
 from realtts.accel.compile import compiled
+from realtts.accel.optimizer.buffers import BufferPool
 from realtts.accel.optimizer.config import OptimizationConfig
 from realtts.accel.optimizer.converter import PrecisionConverter, device_of
 from realtts.accel.optimizer.embeddings import VoiceEmbeddings
 from realtts.accel.optimizer.graphs import ShapeGraph
 from realtts.accel.optimizer.model import OptimizedModel
 from realtts.accel.optimizer.record import Record
+from realtts.accel.optimizer.threads import compute_threads
 from realtts.accel.precision import check_finite
-from realtts.accel.threads import compute_threads
 from realtts.errors import NotFinite
+from realtts.machine import memory
 from realtts.settings import resolve_settings
 
 if TYPE_CHECKING:

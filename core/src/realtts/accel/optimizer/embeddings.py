@@ -8,10 +8,10 @@ from pathlib import Path
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
-from realtts.accel.voice_cache import DiskVoiceCache
+from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceNotFound
 from realtts.folders import cache_folder
-from realtts.voices import VoiceCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable

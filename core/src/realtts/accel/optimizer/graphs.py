@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.cuda_graph import GraphedCallable
+from realtts.accel.graphs.cuda_graph import GraphedCallable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from realtts.accel.cuda_graph import GraphBackend
+    from realtts.accel.graphs.cuda_graph import GraphBackend
 
 __all__ = ["ShapeGraph"]
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from realtts.registry import GROUP
-from realtts.spec import ProviderSpec
+from realtts.contract.spec import ProviderSpec
+from realtts.registry.providers import GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

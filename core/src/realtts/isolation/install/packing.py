@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import importlib_metadata
 
-import realtts
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -51,7 +49,7 @@ def pack_core(folder: Path) -> Path:
 
 
 def _package() -> Iterator[tuple[str, bytes]]:
-    home = Path(realtts.__file__).parent
+    home = Path(__file__).parents[2]
     for file in sorted(home.rglob("*")):
         inside = file.relative_to(home.parent)
         if file.is_file() and "__pycache__" not in inside.parts and file.suffix != ".pyc":

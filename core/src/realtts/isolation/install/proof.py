@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from realtts import RealProvider, registry
-from realtts.isolation.specs import spec_to_json
-from realtts.registration import import_object
+from realtts import RealProvider
+from realtts.registry import providers as registry
+from realtts.registry.variants import import_object
+from realtts.wire.specs import spec_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["main"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from realtts.contract.spec import Environment
 from realtts.errors import InstallFailed, closest
-from realtts.spec import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

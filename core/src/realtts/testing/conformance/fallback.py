@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realtts import errors
-from realtts.hookspecs import STAGES
+from realtts.contract.hooks import STAGES
 from realtts.testing.conformance.speaking import assert_same
 from realtts.testing.faults import InjectedFault, faulty
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["FallbackTests"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from realtts.facade import RealProvider
+from realtts.provider.facade import RealProvider
 from realtts.testing.sounds import voice_like
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
 
 __all__ = ["ConformanceFixtures"]
 

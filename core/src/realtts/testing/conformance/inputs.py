@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from realtts import errors
-from realtts.validate import options_class
+from realtts.synthesis.validate import options_class
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from realtts.facade import RealProvider
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["InputTests"]
 

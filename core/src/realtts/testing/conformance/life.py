@@ -20,16 +20,16 @@ import numpy as np
 import pytest
 
 from realtts import errors
-from realtts.registration import register
+from realtts.registry.variants import register
 from realtts.testing.conformance.speaking import assert_same
 from realtts.testing.faults import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Chunk
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import Chunk
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["LifeTests"]
 

@@ -11,8 +11,8 @@ import pytest
 
 from realtts import errors
 from realtts.bench.floor import floor_of
-from realtts.memory import trim
-from realtts.registration import import_object
+from realtts.machine.memory import trim
+from realtts.registry.variants import import_object
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import assert_same
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
-    from realtts.speech import Speech
+    from realtts.contract.spec import ProviderSpec
+    from realtts.provider.facade import RealProvider
+    from realtts.synthesis.speech import Speech
 
 __all__ = ["OptimizedConformance"]
 

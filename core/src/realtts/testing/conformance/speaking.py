@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from realtts.facade import RealProvider
-    from realtts.spec import ProviderSpec
+    from realtts.contract.spec import ProviderSpec
+    from realtts.provider.facade import RealProvider
 
 __all__ = ["SpeakingTests", "assert_same"]
 

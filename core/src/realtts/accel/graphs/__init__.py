@@ -1,0 +1,1 @@
+"""CUDA graphs: capture, replay, and the bounded store of what was captured."""

@@ -1,0 +1,265 @@
+"""CUDA graphs: a captured piece of work is replayed without Python.
+
+What is replayed reads and writes the tensors that it was captured with: callers keep them (static buffers), this
+module only captures, replays and throws away. Kill switch: ``Settings(cuda_graphs=False)``.
+
+A backend does the capturing, so that the logic around it runs without a GPU too:
+`realtts.testing.recording.RecordingGraphs` executes on replay what it recorded.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from realtts.accel.graphs.lru import Latest
+from realtts.errors import CaptureFailed, RealTTSError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+
+    from torch import Generator, Tensor
+
+__all__ = [
+    "CudaGraphs",
+    "GraphBackend",
+    "GraphRunner",
+    "GraphedCallable",
+    "GraphedShapes",
+    "powers_of_two",
+    "rounded_up",
+]
+
+_SWITCH = "set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
+
+_CAPTURE_LOCK = threading.RLock()
+"""While one thread captures, an allocation of another one on the device would break the capture."""
+
+
+def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) -> int:
+    """The size to which one is padded, so that few graphs serve all sizes.
+
+    Args:
+        size: At least 0.
+        smallest: Of all results.
+        per_octave: Results for each doubling: with 4, at most a quarter of one is padding.
+        step: At least so far from one result to the next.
+    """
+    if size <= smallest:
+        return smallest
+    step = max(step, (1 << (size - 1).bit_length()) // (2 * per_octave))
+    return -(-size // step) * step
+
+
+def powers_of_two(size: int, *, most: int) -> Iterator[tuple[int, int]]:
+    """Cut a size into powers of two, for what needs no padding then: where each piece begins, and its size.
+
+    Args:
+        size: At least 0.
+        most: Of a piece, a power of two; the longest come first.
+    """
+    begin = 0
+    while begin < size:
+        piece = min(most, 1 << ((size - begin).bit_length() - 1))
+        yield begin, piece
+        begin += piece
+
+
+class GraphBackend(Protocol):
+    """Captures work and hands back how to replay it."""
+
+    def warm_up(self, work: Callable[[], None]) -> None:
+        """Run the work once, aside from what is captured."""
+
+    def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+        """Capture the work, whose generators must move on with each replay; returns the replay."""
+
+
+class CudaGraphs:
+    """The real backend. All graphs of one instance share a memory pool. Not run on a GPU yet."""
+
+    def __init__(self, device: torch.device | str = "cuda") -> None:
+        self._device = torch.device(device)
+        self._pool: Any = None
+
+    def warm_up(self, work: Callable[[], None]) -> None:
+        """Run the work on a side stream, where libraries make their choices and allocate their workspaces."""
+        with torch.cuda.device(self._device):
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                work()
+            torch.cuda.current_stream().wait_stream(side)
+
+    def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+        """Capture into a graph of the shared pool."""
+        with torch.cuda.device(self._device):
+            graph = torch.cuda.CUDAGraph()
+            for generator in generators:
+                graph.register_generator_state(generator)
+            if self._pool is None:
+                self._pool = torch.cuda.graph_pool_handle()
+            # Other threads may go on working meanwhile, as long as they do not touch this stream.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                work()
+        replay: Callable[[], None] = graph.replay
+        return replay
+
+
+class GraphRunner:
+    """Runs a piece of work as a graph, captured once for each key.
+
+    The work is run for warm-up before it is captured; everything that it changes and that matters is put back, so that
+    capturing in the middle of a request is as good as before it.
+
+    Args:
+        state: Tensors that the work changes in place and that the next step builds on.
+        generators: Generators that the work draws from.
+        backend: Default: CUDA graphs.
+        warm_ups: Runs before a capture.
+        limit: Most graphs kept; the least recently used goes first.
+    """
+
+    def __init__(
+        self,
+        state: Sequence[Tensor] = (),
+        generators: Sequence[Generator] = (),
+        *,
+        backend: GraphBackend | None = None,
+        warm_ups: int = 2,
+        limit: int = 64,
+    ) -> None:
+        self._state = list(state)
+        self._generators = list(generators)
+        self._backend: GraphBackend = backend if backend is not None else CudaGraphs()
+        self._warm_ups = warm_ups
+        self._graphs: Latest[Hashable, Callable[[], None]] = Latest(limit)
+        self.captures = 0
+
+    def run(self, key: Hashable, work: Callable[[], None]) -> None:
+        """Replay the graph of a key, capturing it first when there is none.
+
+        Args:
+            key: Everything on the host that the work depends on: shapes, buckets, switched settings.
+            work: Takes nothing and returns nothing; reads and writes static tensors, never asks the host for a value.
+
+        Raises:
+            CaptureFailed: The work cannot be captured; names the switch.
+        """
+        self._graphs.get(key, lambda: self._captured(work))()
+
+    def invalidate(self) -> None:
+        """Throw all graphs away: after a setting changed that the keys do not hold, or to give memory back."""
+        self._graphs.clear()
+
+    @property
+    def keys(self) -> list[Hashable]:
+        """Keys that are captured, the latest used last."""
+        return list(self._graphs)
+
+    def _captured(self, work: Callable[[], None]) -> Callable[[], None]:
+        with _CAPTURE_LOCK:
+            kept = [tensor.clone() for tensor in self._state]
+            seeds = [generator.get_state() for generator in self._generators]
+            try:
+                for _ in range(self._warm_ups):
+                    self._backend.warm_up(work)
+                    self._restore(kept, seeds)  # or the next one would be a step further than any request goes
+                replay = self._backend.capture(work, self._generators)
+            except (RealTTSError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:
+                raise CaptureFailed(f"{type(error).__name__}: {error}", who="CUDA graph", fix=_SWITCH) from error
+            finally:
+                self._restore(kept, seeds)
+        self.captures += 1
+        return replay
+
+    def _restore(self, kept: Sequence[Tensor], seeds: Sequence[Tensor]) -> None:
+        for tensor, value in zip(self._state, kept, strict=True):
+            tensor.copy_(value)
+        for generator, seed in zip(self._generators, seeds, strict=True):
+            generator.set_state(seed)
+
+
+class GraphedCallable:
+    """A function of tensors as one graph: inputs are copied to static places, outputs lie in static places.
+
+    Args:
+        function: Takes tensors by keyword and returns a tensor, or a tuple, list or dict of tensors.
+        example_inputs: Tensors of the shapes and types that every call will have.
+        warmup: Runs before the capture.
+        backend: Default: CUDA graphs.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        example_inputs: Mapping[str, Tensor],
+        *,
+        warmup: int = 3,
+        backend: GraphBackend | None = None,
+    ) -> None:
+        self._function = function
+        self._inputs = {name: tensor.clone() for name, tensor in example_inputs.items()}
+        self._runner = GraphRunner(backend=backend, warm_ups=warmup)
+        self._output: Any = None
+
+    def __call__(self, **inputs: Tensor) -> Any:
+        """Replay on new inputs; clone a result that must outlive the next replay of any graph of the backend.
+
+        Raises:
+            CaptureFailed: The capture failed, or an input has another name, shape or type than the example.
+        """
+        self._check(inputs)
+        for name, tensor in inputs.items():
+            self._inputs[name].copy_(tensor)
+        self._runner.run("call", self._work)
+        return self._output
+
+    def reset(self) -> None:
+        """Throw the graph and its output away; the next call captures anew."""
+        self._runner.invalidate()
+        self._output = None
+
+    def _work(self) -> None:
+        self._output = self._function(**self._inputs)
+
+    def _check(self, inputs: Mapping[str, Tensor]) -> None:
+        expected = {name: (tuple(t.shape), t.dtype) for name, t in self._inputs.items()}
+        given = {name: (tuple(t.shape), t.dtype) for name, t in inputs.items()}
+        if given != expected:
+            wrong = next(n for n in {**expected, **given} if given.get(n) != expected.get(n))
+            raise CaptureFailed(
+                f"input {wrong!r} is {given.get(wrong, 'missing')}, captured was {expected.get(wrong, 'nothing')}",
+                who="CUDA graph",
+                fix=f"pad to the captured shape, or {_SWITCH}",
+            )
+
+
+class GraphedShapes:
+    """A function of tensors as graphs, a `GraphedCallable` for each set of shapes that it is called with.
+
+    Callers pad what they give, so that there are few of them (`rounded_up`).
+
+    Args:
+        function: As a `GraphedCallable` takes it.
+        backend: Captures.
+        limit: Most graphs kept; the least recently used goes first, with its memory.
+    """
+
+    def __init__(self, function: Callable[..., Any], backend: GraphBackend, *, limit: int = 32) -> None:
+        self._function, self._backend = function, backend
+        self._graphs: Latest[Hashable, GraphedCallable] = Latest(limit)
+
+    def __call__(self, **inputs: Tensor) -> Any:
+        """Replay on new inputs. The result is valid until the next replay of any graph of the backend.
+
+        Raises:
+            CaptureFailed: The capture failed.
+        """
+        key = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(inputs.items()))
+        graph = self._graphs.get(key, lambda: GraphedCallable(self._function, inputs, backend=self._backend))
+        return graph(**inputs)

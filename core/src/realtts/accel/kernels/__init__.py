@@ -1,0 +1,11 @@
+"""Linear layers over packed weights: fp32, bf16, fp16, int8 and int4, each by the kernel that is fastest here.
+
+A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
+"""
+
+from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel
+from realtts.accel.kernels.dense import Dense
+from realtts.accel.kernels.kernels import KERNELS, Kernel, kernels_for
+from realtts.accel.kernels.packed import PackedLinear
+
+__all__ = ["KERNELS", "SAMPLE_BYTES", "Dense", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]

@@ -1,0 +1,104 @@
+"""Which kernel multiplies: measured on the weights at hand, once per machine."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.kernels.autotune import measured
+from realtts.accel.kernels.kernels import Kernel, kernels_for
+from realtts.accel.kernels.rounding import SWITCH
+from realtts.errors import QuantizationUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+__all__ = ["SAMPLE_BYTES", "choose_kernel"]
+
+_MANY = 128
+"""Rows that stand for a prefill."""
+
+SAMPLE_BYTES = 256 * 2**20
+"""float32 bytes of weights to measure on: more than a last-level cache holds, also as int8."""
+
+
+def choose_kernel(
+    weights: Sequence[Tensor], precision: str, *, rows: Sequence[int] = (2,), kernel: str | None = None
+) -> Kernel:
+    """Choose the fastest kernel of a precision for some weights.
+
+    With one candidate nothing is measured. With several, each is packed with a sample of the weights and timed for
+    each number of rows and for a prefill. One kernel then serves every number of rows: with two, the same row would
+    round differently beside more neighbours. The answer is kept in the cache folder, for every process of this machine
+    that asks the same.
+
+    Args:
+        weights: Some weights of shape (out, in), on the device that will run them; `SAMPLE_BYTES` of them are used.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
+        rows: Numbers of rows of a decode step.
+        kernel: Name of the one kernel to use, without any measurement.
+
+    Raises:
+        QuantizationUnavailable: Nothing of that precision works here.
+    """
+    device = weights[0].device
+    found = kernels_for(precision, device)
+    if kernel is not None:
+        found = tuple(candidate for candidate in found if candidate.name == kernel)
+    if not found:
+        name = f"{precision} kernel {kernel!r}" if kernel else f"{precision} kernel"
+        switch = SWITCH if precision.startswith("int") else 'set dtype="float32" (REALTTS_DTYPE=float32)'
+        raise QuantizationUnavailable(
+            f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
+        )
+    if len(found) == 1:
+        return found[0]
+    sample, numbers = _sample(weights), sorted(set(rows))
+    named = {candidate.name: candidate for candidate in found}
+    question = {"kernel of": precision, "weights": [list(weight.shape) for weight in sample], "rows": numbers}
+    return named[measured(question, list(named), lambda: _fastest(found, sample, numbers).name, device)]
+
+
+def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
+    taken, size = [], 0
+    for weight in weights:
+        taken.append(weight)
+        size += weight.numel() * 4
+        if size >= SAMPLE_BYTES:
+            break
+    return taken
+
+
+def _fastest(found: Sequence[Kernel], sample: Sequence[Tensor], rows: Sequence[int]) -> Kernel:
+    seconds = {kernel: _seconds(kernel, sample, [*rows, _MANY]) for kernel in found}
+    # One request is one prefill and hundreds of steps; each number of rows counts by its share of the slowest kernel's
+    # time, so that the batch does not decide alone.
+    slowest = {n: max(seconds[kernel][n] for kernel in found) for n in rows}
+    return min(
+        found,
+        key=lambda kernel: sum((100 * seconds[kernel][n] + seconds[kernel][_MANY]) / (100 * slowest[n]) for n in rows),
+    )
+
+
+def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> dict[int, float]:
+    """The best of some passes over the sample, for each number of rows."""
+    packed = [(kernel.pack(weight, None), weight.shape[1]) for weight in sample]
+    found = {}
+    with torch.inference_mode():
+        for n in rows:
+            inputs = {
+                width: torch.linspace(-1, 1, n * width, device=sample[0].device).view(n, width) for _, width in packed
+            }
+            found[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
+    return found
+
+
+def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> float:
+    before = time.perf_counter()
+    for weight, width in packed:
+        kernel.run(weight, inputs[width])
+    return time.perf_counter() - before

@@ -1,0 +1,1 @@
+"""Speaker conditioning on disk."""

@@ -1,0 +1,240 @@
+"""What a plugin says of itself, without importing anything heavy: `ProviderSpec` and its parts.
+
+Only the standard library is imported here, because every installed spec is imported to list the providers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realtts.errors import InvalidPlugin, closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from realtts.contract.options import Options
+
+__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
+
+API_VERSION = 1
+"""The contract between core and plugins; a plugin that declares another is listed as broken."""
+
+CAPABILITIES: dict[str, str] = {
+    "clone": "speaks with the voice of a reference recording",
+    "voices": "has built-in voices",
+    "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
+    "marks": "yields word or sentence timings",
+    "ssml": "reads SSML when its option `ssml` is true",
+    "instruct": "follows a style instruction in words",
+    "streaming": "yields audio before the whole text is spoken",
+}
+"""What a provider may declare that it can do."""
+
+DEVICES = ("cuda", "mps", "cpu")
+"""The types of device that a provider may name."""
+
+WantedFile = str | tuple[str | None, ...]
+"""A file's name or pattern, or alternatives, best first; None as the last one lets the file be missing."""
+
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+_IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One set of weights that a provider can load.
+
+    Attributes:
+        name: What users pass as ``model=``.
+        source: Hub id such as ``"ResembleAI/chatterbox"``; empty when the plugin carries the data itself.
+        size_bytes: Size of the files that are used, or None when unknown.
+        licence: SPDX expression or name of the weights' licence.
+        revision: Pinned revision of the hub repository: a commit, so that its files are the same for ever.
+        path: Local folder, set by the core when the user gave one; never by a plugin.
+        files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
+            ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
+    """
+
+    name: str
+    source: str = ""
+    size_bytes: int | None = None
+    licence: str = ""
+    revision: str | None = None
+    path: Path | None = None
+    files: tuple[WantedFile, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
+        given: Any = self.files
+        if not isinstance(given, str):  # a string is told by `realtts.checkpoints`, which checks the entries
+            files = tuple(tuple(item) if isinstance(item, list) else item for item in given)
+            object.__setattr__(self, "files", files)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the provider's isolated environment is built from.
+
+    Attributes:
+        python: Version specifier such as ``">=3.10,<3.13"``; empty means the core's own range.
+        requirements: PEP 508 requirements beside the plugin's own.
+        overrides: Requirements that replace what upstream pins, extras and markers restated.
+        exclude: Distributions that upstream requires and that are never used.
+    """
+
+    python: str = ""
+    requirements: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSpec:
+    """A provider, as its entry point in the group ``realtts.providers`` names it.
+
+    Only ``name``, ``summary``, ``sample_rates`` and ``plain`` are required.
+
+    Attributes:
+        name: Provider name, equal to the entry point's; lower case letters, digits, ``-`` and ``_``.
+        summary: One line for people who choose a provider.
+        sample_rates: Rates in Hz that chunks may have, the usual one first.
+        plain: Import path ``"package.module:Class"`` of the plain variant: it must define `load` and `generate`.
+        optimized: Import path of the optimized variant; hooks that it leaves out are taken from ``plain``.
+        options: Subclass of `realtts.Options` with the provider's own options, or its import path as a string,
+            which keeps pydantic out of the spec's import.
+        capabilities: Keys of `CAPABILITIES`.
+        languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
+        checkpoints: Weights that can be loaded, the default one first.
+        licence: SPDX expression of the plugin's code.
+        devices: Device types that it can run on, best first: ``"cuda"``, ``"mps"``, ``"cpu"``.
+        torch: Whether it runs on torch: its stages then run with torch's global flags set from the settings.
+        max_chars: Longest text for one call of `generate`; longer texts are split at sentences by the facade.
+            None: the provider takes text of any length.
+        batch_size: Most requests that one call of `generate_batch` may carry.
+        reference_seconds: Shortest and longest reference recording that it can clone from.
+        reference_text: ``"unused"``, ``"optional"`` or ``"required"``: the words of the reference recording.
+        max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
+        min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
+            spoken once more. 0: never.
+        environment: What the isolated environment is built from.
+        api: Version of the plugin contract that the plugin is written for.
+    """
+
+    name: str
+    summary: str
+    sample_rates: tuple[int, ...]
+    plain: str
+    optimized: str | None = None
+    options: type[Options] | str | None = None
+    capabilities: frozenset[str] = frozenset()
+    languages: tuple[str, ...] = ()
+    checkpoints: tuple[Checkpoint, ...] = ()
+    licence: str = ""
+    devices: tuple[str, ...] = ("cpu",)
+    torch: bool = False
+    max_chars: int | None = None
+    batch_size: int = 8
+    reference_seconds: tuple[float, float] = (0.5, 60.0)
+    reference_text: str = "unused"
+    max_seconds_per_char: float = 1.0
+    min_seconds_per_char: float = 0.0
+    environment: Environment = field(default_factory=Environment)
+    api: int = API_VERSION
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            # Lists and sets are accepted and frozen: a spec may be shared between threads and used as a key.
+            value = getattr(self, f.name)
+            if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
+                object.__setattr__(self, f.name, frozenset(value))
+            elif isinstance(value, list):
+                object.__setattr__(self, f.name, tuple(value))
+        for rule in _RULES:
+            value = getattr(self, rule.field)
+            if not rule.allows(value):
+                hint = _closest_capability(value) if rule.field == "capabilities" else ""
+                raise InvalidPlugin(
+                    f"{rule.field} is {value!r:.80}{hint}", who=f"provider {self.name!r}", fix=f"give {rule.wanted}"
+                )
+
+
+class _Rule(NamedTuple):
+    """What a field of a spec may be."""
+
+    field: str
+    allows: Callable[[Any], bool]
+    wanted: str
+
+
+def _is_rate(value: Any) -> bool:
+    return _is_int(value) and 4000 <= value <= 384000
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _is_import_path(value: Any) -> bool:
+    return _matches(_IMPORT_PATH, value)
+
+
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_tuple(value: Any, of: Callable[[Any], bool], *, least: int = 0) -> bool:
+    return isinstance(value, tuple) and len(value) >= least and all(of(item) for item in value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_span(value: Any) -> bool:
+    return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
+
+
+def _closest_capability(value: Any) -> str:
+    unknown = [name for name in value if name not in CAPABILITIES] if isinstance(value, frozenset) else []
+    return closest(str(unknown[0]), CAPABILITIES) if unknown else ""
+
+
+_RULES = (
+    _Rule("name", lambda v: _matches(_NAME, v), "lower case letters, digits, '-' and '_', a letter first"),
+    _Rule("summary", _is_text, "one line that says what it is"),
+    _Rule("sample_rates", lambda v: _is_tuple(v, _is_rate, least=1), "a tuple of whole numbers of Hz, 4000 to 384000"),
+    _Rule("plain", _is_import_path, 'an import path such as "package.module:Class"'),
+    _Rule("optimized", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:Class"'),
+    _Rule(
+        "options",
+        lambda v: v is None or isinstance(v, type) or _is_import_path(v),
+        "a subclass of realtts.Options or its import path",
+    ),
+    _Rule(
+        "capabilities",
+        lambda v: isinstance(v, frozenset) and v <= CAPABILITIES.keys(),
+        f"a set of names from {', '.join(CAPABILITIES)}",
+    ),
+    _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
+    _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
+    _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),
+    _Rule(
+        "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"
+    ),
+    _Rule("torch", lambda v: isinstance(v, bool), "True or False"),
+    _Rule("max_chars", lambda v: v is None or (_is_int(v) and v >= 20), "None or a whole number of at least 20"),
+    _Rule("batch_size", lambda v: _is_int(v) and v >= 1, "a whole number of at least 1"),
+    _Rule("reference_seconds", _is_span, "the shortest and the longest recording, in seconds"),
+    _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
+    _Rule("max_seconds_per_char", _is_number, "a positive number"),
+    _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
+    _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
+    _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
+)

@@ -1,0 +1,26 @@
+"""Solver steps of a quality."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["chosen_steps"]
+
+
+def chosen_steps(given: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
+    """How many steps a solver takes, and a warning where a quality means fewer than the full one.
+
+    Args:
+        given: By the caller, whatever the quality; None: as the quality says.
+        quality: One of the presets.
+        presets: Steps of each quality, ``"full"`` among them.
+    """
+    if given is not None:
+        return given, ()
+    steps, full = presets[quality], presets["full"]
+    if steps == full:
+        return full, ()
+    return steps, (f"Spoken in the quality {quality!r}: {steps} solver steps instead of {full}.",)

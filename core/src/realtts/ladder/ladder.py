@@ -1,0 +1,213 @@
+"""The ladder: rungs from fastest to plainest, tried until one works, with a record of every one that was given up."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from realtts.contract.events import Event
+from realtts.contract.stages import StageLog
+from realtts.errors import LadderExhausted, StageFailed
+from realtts.ladder.facts import local_facts
+from realtts.ladder.proposals import Proposals
+from realtts.ladder.rung import StageError, attempt_of
+from realtts.machine import memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from realtts.attempt import Attempt, State
+    from realtts.contract.spec import Checkpoint, ProviderSpec
+    from realtts.contract.voice_cache import VoiceCache
+    from realtts.ladder.proposals import Proposal
+    from realtts.ladder.rung import LiveRung
+    from realtts.settings import Layers, Settings
+
+__all__ = ["Ladder"]
+
+
+class Ladder:
+    """The life cycle of one provider's model. Used by one thread at a time; its attributes may be read by any.
+
+    Args:
+        spec: The provider.
+        layers: Settings and where they came from.
+        checkpoint: What to load.
+        voice_cache: Cache for speaker conditioning, handed to the hooks.
+        report: Receives every event.
+
+    Attributes:
+        live: The rung that stands, None while nothing is loaded.
+        details: What the live rung reported of itself by the event ``optimization.details``.
+        attempts: Every rung that was given up, oldest first.
+        state: For the status.
+        stages: The inner stages of the request that is being spoken.
+    """
+
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        layers: Layers,
+        checkpoint: Checkpoint | None,
+        voice_cache: VoiceCache,
+        report: Callable[[Event], None],
+    ) -> None:
+        self.spec = spec
+        self.settings: Settings = layers.settings
+        self.checkpoint = checkpoint
+        self.voice_cache = voice_cache
+        self.state: State = "unloaded"
+        self.attempts: tuple[Attempt, ...] = ()
+        self.live: LiveRung | None = None
+        self.details: dict[str, Any] = {}
+        self.stages = StageLog()
+        self._forward = report
+        self._log = logging.getLogger(f"realtts.{spec.name}")
+        self._proposals = Proposals(
+            spec, layers, checkpoint, voice_cache, stages=self.stages, log=self._log, report=self.report
+        )
+        self._standing: int = 0  # index of the live rung
+        self._last: BaseException | None = None  # what the newest attempt is about
+        self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
+
+    def begin(self) -> LiveRung:
+        """The live rung for a new request.
+
+        When no rung is left, those whose failure need not happen again are open once more: after an out-of-memory
+        error, or when the plain variant could not speak one particular text. Raises as `ensure_loaded`.
+        """
+        if self._closed and len(self._closed) == len(self._proposals.all()):
+            self._reopen()
+        return self.ensure_loaded()
+
+    def ensure_loaded(self) -> LiveRung:
+        """The live rung; when there is none, the fastest one that works is loaded.
+
+        Raises:
+            StageFailed: With ``strict``, the first failure.
+            LadderExhausted: No rung is left.
+        """
+        if self.live is None:
+            self.state = "loading"
+            try:
+                self.live = self._climb()
+            except BaseException:
+                self.state = "failed"
+                raise
+            self.state = "ready"
+        return self.live
+
+    def give_up(self, failure: StageError) -> None:
+        """Record a failure of the live rung, free it and forbid it; `ensure_loaded` then takes a lower one.
+
+        Raises:
+            StageFailed: With ``strict``.
+        """
+        self._release()
+        self._close_rung(self._standing, failure)
+
+    def unload(self, *, forget: bool = True) -> None:
+        """Free the model and all memory that it held.
+
+        Args:
+            forget: Open every rung again, clear the attempts and the voice cache. False (an idle unload) keeps them
+                and opens only the rungs whose failure may not happen again.
+        """
+        loaded = self.live is not None
+        self._release()
+        if forget:
+            # The proposals too: what could not be imported may have been installed meanwhile.
+            self._proposals.forget()
+            self.attempts, self._closed, self._last = (), {}, None
+            self.voice_cache.clear()
+        else:
+            self._reopen()
+        self.state = "unloaded"
+        if loaded:
+            self.report(Event("unloaded"))
+            memory.release()
+
+    @property
+    def given_up(self) -> dict[int, bool]:
+        """The rungs that are closed, by their place, and whether they may be tried again."""
+        return dict(self._closed)
+
+    def restore(self, attempts: tuple[Attempt, ...], given_up: Mapping[int, bool]) -> None:
+        """Begin where another process has left off: its rungs stay closed."""
+        self.attempts, self._closed = attempts, dict(given_up)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the status tells of the place where the model is."""
+        live = self.live
+        return local_facts(self.spec, live.facts.device if live else "cpu", self.voice_cache)
+
+    def report(self, event: Event) -> None:
+        """Hand an event on, with the provider's name; never raises."""
+        try:
+            if not event.provider:
+                event = replace(event, provider=self.spec.name)
+            if event.name == "optimization.details":
+                # Through JSON, because the status must be.
+                self.details = {**self.details, **json.loads(json.dumps(dict(event.data), default=str))}
+            self._forward(event)
+        except Exception:
+            self._log.exception("reporting %r failed", event)
+
+    def _climb(self) -> LiveRung:
+        for index, proposal in enumerate(self._proposals.all()):
+            if index in self._closed:
+                continue
+            try:
+                rung = self._bring_up(proposal)
+            except StageError as failure:
+                self._close_rung(index, failure)
+                continue
+            self._standing = index
+            self.report(Event("rung.ready", data={"rung": proposal.rung.name, "variant": proposal.variant}))
+            return rung
+        last = self.attempts[-1]
+        raise LadderExhausted(
+            f"no rung works, {len(self._proposals.all())} given up; the last: {last.summary()}",
+            who=f"provider {self.spec.name!r}",
+            fix=last.remedy.rstrip("."),
+            attempts=self.attempts,
+        ) from self._last
+
+    def _bring_up(self, proposal: Proposal) -> LiveRung:
+        self.details = {}
+        rung = self._proposals.rung(proposal)
+        rung.bring_up()
+        memory.trim()
+        return rung
+
+    def _close_rung(self, index: int, failure: StageError) -> None:
+        proposal = self._proposals.all()[index]
+        attempt = attempt_of(proposal.rung.name, proposal.variant, failure)
+        # The same failure once more replaces its record: a provider that lives long must not collect them.
+        self.attempts = (*(known for known in self.attempts if not attempt.repeats(known)), attempt)
+        self._last = failure.error
+        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
+        memory.clear_frames(failure.error)
+        what = attempt.summary()
+        # That a rung is not for this machine is nothing to be warned of.
+        level = logging.INFO if attempt.stage == "probe" else logging.WARNING
+        self._log.log(level, "%s. %s", what, attempt.remedy)
+        self.report(Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"}))
+        if self.settings.strict:
+            self.state = "failed"
+            fix = attempt.remedy.rstrip(".")
+            raise StageFailed(what, who=f"provider {self.spec.name!r}", fix=fix, attempts=self.attempts) from (
+                failure.error
+            )
+        self._closed[index] = attempt.retryable  # not under strict, where the next request meets the same rung again
+        memory.release()
+
+    def _reopen(self) -> None:
+        self._closed = {index: retryable for index, retryable in self._closed.items() if not retryable}
+
+    def _release(self) -> None:
+        live, self.live = self.live, None
+        if live is not None:
+            live.unload()

@@ -1,0 +1,172 @@
+"""The rungs that a provider proposes, from fastest to plainest, and what the hooks of each are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from realtts.contract.context import Context, Rung
+from realtts.errors import InvalidPlugin, SettingsError
+from realtts.ladder.rung import LiveRung, StageError, Unavailable
+from realtts.machine.hardware import resolve_device, resolve_dtype
+from realtts.registry.variants import Variants, register
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint, ProviderSpec
+    from realtts.contract.stages import StageLog
+    from realtts.contract.voice_cache import VoiceCache
+    from realtts.settings import Layers, Settings
+
+__all__ = ["Proposal", "Proposals"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A rung of one variant.
+
+    Attributes:
+        variant: ``"optimized"`` or ``"plain"``.
+        rung: Its name and settings.
+        failure: Why the variant cannot even be asked for rungs; None: it was asked.
+    """
+
+    variant: str
+    rung: Rung
+    failure: StageError | None = None
+
+
+class Proposals:
+    """What the variants of a provider propose under these settings; both are asked once, at the first need.
+
+    Args:
+        spec: The provider.
+        layers: Settings and where they came from.
+        checkpoint: What to load.
+        voice_cache: Handed to the hooks, like all that follows.
+        stages: The clock of `generate`.
+        log: The provider's.
+        report: Receives every event.
+    """
+
+    def __init__(
+        self,
+        spec: ProviderSpec,
+        layers: Layers,
+        checkpoint: Checkpoint | None,
+        voice_cache: VoiceCache,
+        *,
+        stages: StageLog,
+        log: logging.Logger,
+        report: Callable[[Event], None],
+    ) -> None:
+        self._spec = spec
+        self._settings: Settings = layers.settings
+        self._sources = layers.sources
+        self._checkpoint = checkpoint
+        self._voice_cache = voice_cache
+        self._stages, self._log, self._report = stages, log, report
+        self._variants: Variants | None = None
+        self._all: tuple[Proposal, ...] = ()
+
+    def all(self) -> tuple[Proposal, ...]:
+        """All rungs, fastest first.
+
+        Raises:
+            PluginError: The provider's classes are at fault, or a rung is.
+        """
+        if not self._all:
+            variants = self._registered()
+            optimized = self._spec.optimized is not None and self._settings.optimize
+            found: list[Proposal] = []
+            for variant in ("optimized", "plain") if optimized else ("plain",):
+                try:
+                    found.extend(Proposal(variant, rung) for rung in self._rungs(variant, variants))
+                except StageError as failure:
+                    found.append(Proposal(variant, Rung(variant), failure))
+            self._all = tuple(found)
+        return self._all
+
+    def rung(self, proposal: Proposal) -> LiveRung:
+        """A proposal as a rung that can be brought up; nothing is loaded yet.
+
+        Raises:
+            StageError: Its variant cannot be asked, or it wants a device that is not there.
+            SettingsError: The user wants such a device.
+        """
+        if proposal.failure is not None:
+            raise proposal.failure
+        try:
+            context = self._context(proposal.variant, proposal.rung)
+        except SettingsError as error:
+            if "device" not in proposal.rung.settings:
+                raise
+            raise StageError("probe", Unavailable(error.what)) from error  # the plugin's wish, not the user's
+        return LiveRung(self._registered(), context)
+
+    def forget(self) -> None:
+        """Construct the provider's classes anew and ask them again."""
+        self._all, self._variants = (), None
+
+    def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
+        """The rungs that a variant proposes.
+
+        Raises:
+            StageError: The variant cannot be imported, or its hook failed.
+            InvalidPlugin: It proposes something that is not a rung.
+        """
+        default = (Rung(variant),)
+        if variant == "optimized" and variants.optimized_error is not None:
+            raise StageError("load", variants.optimized_error)
+        if not variants.defines(variant, "rungs"):
+            return default
+        context = self._context(variant, None)
+        try:
+            rungs = tuple(variants.call(variant, "rungs", context=context) or default)
+        except (Exception, SystemExit) as error:
+            raise StageError("rungs", error) from error
+        for rung in rungs:
+            if not isinstance(rung, Rung):
+                raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
+            self._with_rung(rung, variant)  # an unknown setting is found before any load
+        return rungs
+
+    def _registered(self) -> Variants:
+        if self._variants is None:
+            self._variants = register(self._spec)
+        return self._variants
+
+    def _context(self, variant: str, rung: Rung | None) -> Context:
+        settings = self._settings if rung is None else self._with_rung(rung, variant)
+        device = resolve_device(settings.device, self._spec, self._sources.get("device"))
+        return Context(
+            spec=self._spec,
+            settings=settings,
+            variant=variant,
+            device=device,
+            dtype=resolve_dtype(settings.dtype, device) if variant == "optimized" else "float32",
+            rung=rung,
+            checkpoint=self._checkpoint,
+            voice_cache=self._voice_cache,
+            log=self._log,
+            report=self._report,
+            stages=self._stages,
+        )
+
+    def _with_rung(self, rung: Rung, variant: str) -> Settings:
+        """The settings with the rung's changes applied and validated."""
+        merged: dict[str, Any] = {**self._settings.model_dump(), **rung.settings}
+        try:
+            return type(self._settings)(**merged)
+        except SettingsError as error:
+            raise self._invalid(
+                variant,
+                f"rung {rung.name!r} sets {dict(rung.settings)!r}: {error.what}",
+                "change only fields of realtts.Settings, to values that they allow",
+            ) from None
+
+    def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
+        return InvalidPlugin(what, who=f"provider {self._spec.name!r} ({variant})", fix=fix)

@@ -1,0 +1,111 @@
+"""What speaking needs of a ladder and of its rung, whichever process they stand in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from realtts.registry.places import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from realtts.attempt import Attempt, State
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint, ProviderSpec
+    from realtts.contract.stages import StageWork
+    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.ladder.facts import RungFacts
+    from realtts.ladder.rung import StageError
+    from realtts.settings import Layers, Settings
+
+__all__ = ["AnyLadder", "AnyRung", "AnyStages", "LadderPlace"]
+
+
+class AnyRung(Protocol):
+    """A rung that stands; see `realtts.ladder.rung.LiveRung`."""
+
+    @property
+    def facts(self) -> RungFacts:
+        """What it is: variant, name, device, dtype and settings."""
+
+    @property
+    def timings(self) -> Mapping[str, float]:
+        """Seconds per stage of its load."""
+
+    def supports_batch(self) -> bool:
+        """Whether it can decode several requests together."""
+
+    def voices(self) -> tuple[VoiceInfo, ...]:
+        """The built-in voices."""
+
+    def speak(self, request: Request) -> Generator[Chunk, None, None]:
+        """Chunks of one request."""
+
+    def speak_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
+        """Chunks of several requests, each with the index of its request."""
+
+
+class AnyStages(Protocol):
+    """The inner stages of one request; see `realtts.contract.stages.StageLog`."""
+
+    def reset(self) -> None:
+        """Forget everything: a new request begins."""
+
+    def totals(self) -> dict[str, StageWork]:
+        """What the closed stages of this request did, by name."""
+
+
+class AnyLadder(Protocol):
+    """A ladder: `realtts.ladder.ladder.Ladder` in this process, or one that stands for a ladder in a worker process."""
+
+    spec: ProviderSpec
+    settings: Settings
+    checkpoint: Checkpoint | None
+    state: State
+    attempts: tuple[Attempt, ...]
+    details: dict[str, Any]
+
+    @property
+    def stages(self) -> AnyStages:
+        """The inner stages of the request that is being spoken."""
+
+    @property
+    def live(self) -> AnyRung | None:
+        """The rung that stands."""
+
+    def begin(self) -> AnyRung:
+        """The live rung for a new request."""
+
+    def ensure_loaded(self) -> AnyRung:
+        """The live rung; when there is none, the fastest one that works is loaded."""
+
+    def give_up(self, failure: StageError) -> None:
+        """Record a failure of the live rung, free it and forbid it."""
+
+    def unload(self, *, forget: bool = True) -> None:
+        """Free the model and all memory that it held."""
+
+    def report(self, event: Event) -> None:
+        """Hand an event on; never raises."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the status tells of the place where the model is: versions, memory, cache, isolation, worker."""
+
+
+class LadderPlace(Place, Protocol):
+    """A place beside this process that makes ladders; registered as an entry point of the group ``realtts.places``."""
+
+    def ladder(
+        self, spec: ProviderSpec, layers: Layers, checkpoint: Checkpoint | None, report: Callable[[Event], None]
+    ) -> AnyLadder:
+        """Make the ladder of one of its providers; nothing heavy happens before its first use.
+
+        Args:
+            spec: From `spec`.
+            layers: Settings and where they came from.
+            checkpoint: What to load.
+            report: Receives every event.
+
+        Raises:
+            RealTTSError: The provider is not there any more.
+        """

@@ -1,0 +1,147 @@
+"""What this machine offers: CPU features, CUDA, and the device and dtype that follow from them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtts.errors import SettingsError
+
+if TYPE_CHECKING:
+    from realtts.contract.spec import ProviderSpec
+
+__all__ = ["cpu_features", "cuda_capability", "physical_cores", "resolve_device", "resolve_dtype", "thread_count"]
+
+BF16_CPU_FEATURES = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
+"""Instructions that multiply bfloat16 natively (x86 and Arm names)."""
+
+INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "feat_dotprod"})
+"""Instructions that multiply 8-bit integers and add in 32 bits (x86 and Arm names)."""
+
+
+@functools.cache
+def cpu_features() -> frozenset[str]:
+    """Instruction-set flags of the CPU as the operating system names them; empty when it does not say."""
+    if sys.platform == "darwin":  # pragma: no cover - not on the machines that run the tests
+        asked = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
+        answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
+        return frozenset(answer.lower().split())
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return frozenset()
+    flags = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(flags, "").split())
+
+
+@functools.cache
+def physical_cores() -> int:
+    """Physical cores that this process may use; at least 1."""
+    import psutil
+
+    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    if hasattr(psutil.Process, "cpu_affinity"):
+        # A container or taskset may allow fewer than the machine has.
+        return max(1, min(physical, len(psutil.Process().cpu_affinity())))
+    return physical  # pragma: no cover - platforms without affinity
+
+
+def thread_count(asked: int | str) -> int:
+    """Compute threads for the setting ``threads``: as many as asked, or as there are physical cores for ``"auto"``."""
+    return physical_cores() if asked == "auto" else int(asked)
+
+
+def cpu_name() -> str:
+    """Model name of the CPU, for reports."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def cuda_capability(index: int = 0) -> tuple[int, int] | None:
+    """Compute capability of a CUDA device, or None when torch or the device is missing. Imports torch."""
+    torch = _torch()
+    if torch is None or not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        return None
+    major, minor = torch.cuda.get_device_capability(index)
+    return int(major), int(minor)
+
+
+def _torch() -> Any:
+    """The module, or None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    except Exception:
+        logging.getLogger("realtts").exception("torch is installed but cannot be imported")
+        return None
+    return torch
+
+
+def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) -> str:
+    """The device to run on: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
+
+    Args:
+        asked: The setting ``device``.
+        spec: Provider that will run there.
+        source: Where the setting came from; a value that only the environment or a file gives does not forbid
+            providers that cannot use it.
+
+    Raises:
+        SettingsError: The device was asked for and is not there.
+    """
+    kind = asked.partition(":")[0]
+    if kind == "auto":
+        return next((d for d in map(_available, spec.devices) if d is not None), "cpu")
+    if kind not in spec.devices:
+        if source is not None and not source.startswith(("keyword", "settings")):
+            return resolve_device("auto", spec)
+        raise SettingsError(
+            f"provider {spec.name!r} cannot run on {asked!r}",
+            who="device",
+            fix=f"choose from auto, {', '.join(spec.devices)}",
+        )
+    found = _available(asked)
+    if found is None:
+        raise SettingsError(
+            f"{asked!r} was asked for, but torch sees no such device",
+            who="device",
+            fix="run 'realtts doctor' to see why, or use device='auto'",
+        )
+    return found
+
+
+def _available(device: str) -> str | None:
+    """The device with its index if it can be used, else None."""
+    kind, _, index = device.partition(":")
+    if kind == "cuda":
+        return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
+    if kind == "mps":
+        torch = _torch()
+        return "mps" if torch is not None and torch.backends.mps.is_available() else None
+    return "cpu"
+
+
+def resolve_dtype(asked: str, device: str) -> str:
+    """The compute type: as asked, else what the device multiplies fast.
+
+    CUDA: bfloat16 from compute capability 8.0, float16 from 6.0, float32 below. CPU: bfloat16 only where the
+    instructions exist. MPS: float16.
+    """
+    if asked != "auto":
+        return asked
+    if device.startswith("cuda"):
+        capability = cuda_capability(int(device.partition(":")[2] or 0)) or (0, 0)
+        return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (6, 0) else "float32"
+    if device == "mps":
+        return "float16"
+    return "bfloat16" if cpu_features() & BF16_CPU_FEATURES else "float32"

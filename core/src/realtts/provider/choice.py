@@ -1,0 +1,100 @@
+"""Which provider a program means, and where it runs: in this process or in another place, such as an environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from realtts.contract.spec import ProviderSpec
+from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider
+from realtts.registry import providers
+from realtts.registry.places import places
+from realtts.settings import resolve_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts.ladder.protocols import LadderPlace
+    from realtts.settings import Layers, Settings
+
+__all__ = ["Choice", "choose"]
+
+
+class Choice(NamedTuple):
+    """A provider and its place.
+
+    Attributes:
+        spec: The provider.
+        layers: Its settings.
+        place: Where it runs; None: in this process.
+    """
+
+    spec: ProviderSpec
+    layers: Layers
+    place: LadderPlace | None
+
+
+def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], settings: Settings | None) -> Choice:
+    """Return the provider that is meant.
+
+    ``isolation="never"`` takes what is installed here, ``"always"`` its environment, ``"auto"`` what is installed here
+    if it can be used, else its environment.
+
+    Raises:
+        PluginError: Unknown, broken or claimed twice. SettingsError: a setting is wrong.
+        IsolationError: There is no environment.
+    """
+    if isinstance(provider, ProviderSpec):
+        spec = providers.check_api(provider)
+        layers = resolve_settings(spec.name, keywords, settings)
+        if layers.settings.isolation != "always":
+            return Choice(spec, layers, None)
+        return _elsewhere(spec.name, layers)
+    name: Any = provider
+    if name is None:
+        settled = resolve_settings(None, keywords, settings).settings
+        name = settled.provider or _best(settled)
+    if not isinstance(name, str):
+        raise SettingsError(f"provider is {type(name).__name__}", fix="give a name or a ProviderSpec")
+    layers = resolve_settings(name, keywords, settings)
+    if layers.settings.isolation == "always":
+        return _elsewhere(name, layers)
+    try:
+        return Choice(providers.get_spec(name), layers, None)
+    except (UnknownProvider, BrokenProvider, InvalidPlugin):
+        choice = None if layers.settings.isolation == "never" else _found_elsewhere(name, layers)
+        if choice is None:
+            raise
+        return choice
+
+
+def _best(settings: Settings) -> str:
+    """Return the name of the best provider of those installed here and in other places.
+
+    Raises:
+        NoProvider: There is none.
+    """
+    names: set[str] = set()
+    if settings.isolation != "always":
+        names |= {entry.name for entry in providers.installed() if entry.spec is not None}
+    if settings.isolation != "never":
+        names |= {name for place in places() for name in place.names(settings)}
+    return providers.preferred(names) or providers.best_provider().name
+
+
+def _elsewhere(name: str, layers: Layers) -> Choice:
+    choice = _found_elsewhere(name, layers)
+    if choice is None:
+        raise IsolationError(
+            f"there is no isolated environment for {name!r}",
+            who="isolation",
+            fix=f"make one: realtts install {name}",
+        )
+    return choice
+
+
+def _found_elsewhere(name: str, layers: Layers) -> Choice | None:
+    for place in places():
+        spec = place.spec(name, layers.settings)
+        if spec is not None:
+            return Choice(providers.check_api(spec), layers, cast("LadderPlace", place))
+    return None

@@ -1,0 +1,343 @@
+"""`RealProvider`: the face that applications see."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from realtts.contract.voice_cache import VoiceCache
+from realtts.errors import InputError, InvalidOption
+from realtts.ladder.ladder import Ladder
+from realtts.provider.choice import choose
+from realtts.provider.engine import Engine
+from realtts.provider.jobs import FunctionJob, SpeechJob
+from realtts.provider.queue import Turn
+from realtts.provider.status import build_status
+from realtts.provider.stream import ChunkStream, StreamJob
+from realtts.registry.extensions import discover_extensions
+from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.session import LiveSpeech
+from realtts.synthesis.speaker import Speaker
+from realtts.synthesis.validate import resolve_checkpoint
+from realtts.voices.lookup import find_voice
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from types import TracebackType
+
+    from numpy.typing import ArrayLike
+    from typing_extensions import Self
+
+    from realtts.contract.events import Event
+    from realtts.contract.spec import Checkpoint, ProviderSpec
+    from realtts.contract.types import Chunk, Voice, VoiceInfo
+    from realtts.ladder.protocols import AnyLadder, LadderPlace
+    from realtts.settings import Layers, Settings
+    from realtts.synthesis.plan import Plan
+    from realtts.synthesis.speech import Speech
+
+    VoiceLike = str | os.PathLike[str] | Voice | tuple[ArrayLike, int] | None
+
+__all__ = ["RealProvider"]
+
+
+class RealProvider:
+    """One text-to-speech provider, run on the fastest path that works on this machine.
+
+    Nothing heavy happens before the first use or `load`. All methods may be called from any thread; requests are
+    served one at a time, in order of arrival.
+
+    Args:
+        provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else the best
+            installed one, the embedded voice last.
+        model: Checkpoint name, hub id or local folder; None: the provider's first checkpoint.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
+        isolation: ``"auto"``, ``"always"`` or ``"never"``.
+        strict: Raise instead of stepping down the ladder.
+        settings: Ready settings; only the fields that were set in it count.
+        **overrides: Further fields of `Settings`.
+
+    Raises:
+        PluginError: The provider is unknown, broken, claimed twice, or its spec is at fault; faults of its classes
+            appear at the first use.
+        SettingsError: A setting is unknown or wrong.
+        UnknownCheckpoint: There is no such model.
+        IsolationError: Isolation is required and cannot be had.
+    """
+
+    def __init__(
+        self,
+        provider: str | ProviderSpec | None = None,
+        *,
+        model: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        isolation: str | None = None,
+        strict: bool | None = None,
+        settings: Settings | None = None,
+        **overrides: Any,
+    ) -> None:
+        given = {"device": device, "isolation": isolation, "strict": strict, **overrides}
+        self._spec, layers, place = choose(provider, given, settings)
+        self._settings = layers.settings
+        checkpoint = resolve_checkpoint(model if model is not None else self._settings.model, self._spec)
+        self._extensions = discover_extensions()
+        self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
+        self._engine = Engine(
+            self._spec.name,
+            capacity=self._settings.queue_size,
+            idle_s=self._settings.idle_unload_s,
+            on_idle=lambda: ladder.unload(forget=False),
+            on_close=ladder.unload,
+        )
+        self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
+        # The engine knows nothing of this object, so that dropping the last reference ends the thread.
+        self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
+
+    @property
+    def spec(self) -> ProviderSpec:
+        """What the plugin says of itself."""
+        return self._spec
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    def generate(
+        self,
+        text: str,
+        *,
+        voice: VoiceLike = None,
+        reference_text: str | None = None,
+        language: str | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        voice_path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Speech:
+        """Speak a text and return the whole audio.
+
+        Args:
+            text: What to say, of any length up to the setting ``max_text_chars``.
+            voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
+                built-in voice's id; looked up in this order. None: the provider's default.
+            reference_text: The words spoken in the reference audio, for providers that use them.
+            language: BCP 47 tag.
+            seed: Repeats a speech; drawn when None, see ``Speech.seed``.
+            speed: Speaking rate from 0.25 to 4; 1.0 is natural.
+            voice_path: Another name for ``voice``.
+            **options: The provider's own options.
+
+        Raises:
+            InputError: Something in the request is wrong; no model work was done.
+            StageFailed: The model failed and no lower rung could speak.
+            Busy: The queue is full, or the turn did not come in time.
+        """
+        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
+
+    def stream(
+        self,
+        text: str,
+        *,
+        voice: VoiceLike = None,
+        reference_text: str | None = None,
+        language: str | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        voice_path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> ChunkStream:
+        """Speak a text and hand out audio as it comes. Arguments and errors as `generate`.
+
+        Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
+        stream cancels the rest.
+        """
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        return self._stream(self._plan(text, ask))
+
+    def generate_batch(
+        self,
+        texts: Sequence[str],
+        *,
+        voice: VoiceLike = None,
+        reference_text: str | None = None,
+        language: str | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        voice_path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> list[Speech]:
+        """Speak several texts in one turn, decoded together where the provider can. Arguments as `generate`.
+
+        Every text gets the same seed, so that each speech equals that of `generate` with it.
+
+        Raises:
+            InputError: A text is wrong, named by its place; nothing was spoken.
+        """
+        if isinstance(texts, str) or not hasattr(texts, "__iter__"):
+            what = "one string" if isinstance(texts, str) else type(texts).__name__
+            raise InvalidOption(f"texts is {what}", who="generate_batch", fix="give a list of strings")
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        plans: list[Plan] = []
+        for index, text in enumerate(texts):
+            try:
+                plans.append(self._plan(text, ask))
+            except InputError as error:
+                error.who = f"texts[{index}], {error.who}"
+                raise
+            ask = replace(ask, seed=plans[0].seed)
+        return self._turn.run(self._speech_job(plans)) if plans else []
+
+    async def agenerate(
+        self,
+        text: str,
+        *,
+        voice: VoiceLike = None,
+        reference_text: str | None = None,
+        language: str | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        voice_path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> Speech:
+        """`generate` without blocking the event loop; cancelling the awaiting task cancels the request."""
+        # In a thread: a voice may be a file, a text may be long, an extension may be slow.
+        plan = await asyncio.to_thread(
+            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        )
+        speeches = await self._turn.arun(self._speech_job([plan]))
+        return speeches[0]  # type: ignore[no-any-return]
+
+    async def astream(
+        self,
+        text: str,
+        *,
+        voice: VoiceLike = None,
+        reference_text: str | None = None,
+        language: str | None = None,
+        seed: int | None = None,
+        speed: float = 1.0,
+        voice_path: str | os.PathLike[str] | None = None,
+        **options: Any,
+    ) -> AsyncIterator[Chunk]:
+        """`stream` for ``async for``; leaving the loop or cancelling the task cancels the request."""
+        # In a thread: a voice may be a file, a text may be long, an extension may be slow.
+        plan = await asyncio.to_thread(
+            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        )
+        with self._stream(plan) as stream:
+            while (chunk := await stream.anext()) is not None:
+                yield chunk
+
+    def voices(self) -> list[VoiceInfo]:
+        """The built-in voices, and the saved ones where the provider can clone. Loads the model if it has voices."""
+        from realtts.voices.lookup import saved_voices
+
+        ladder = self._ladder
+        built_in: Sequence[VoiceInfo] = ()
+        if "voices" in self._spec.capabilities:
+            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
+        return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
+
+    def load(self) -> Self:
+        """Load the model now instead of at the first use.
+
+        Raises:
+            StageFailed: With ``strict``, the first failing rung. LadderExhausted: no rung works.
+        """
+        ladder = self._ladder
+        self._turn.run(FunctionJob(ladder.begin), urgent=True)
+        return self
+
+    def unload(self) -> None:
+        """Free the model and its memory once the requests before this call are done; the next use loads again.
+
+        Every rung is opened again and the attempts are forgotten.
+        """
+        if not self._engine.closed:
+            self._turn.run(FunctionJob(self._ladder.unload), urgent=True)
+
+    def cancel(self) -> int:
+        """Cancel the running request and every waiting one; returns their number.
+
+        Their callers get what was spoken so far, with the finish reason ``"cancelled"``.
+        """
+        return self._engine.cancel_all()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Cancel everything, free the model and end the provider's thread. May be called again.
+
+        Args:
+            timeout_s: Longest wait for a stage that cannot be cancelled, such as a load; None: until it ends. After
+                it the model is still freed, as soon as that stage is over.
+        """
+        self._engine.close(timeout_s)
+
+    def get_provider_status(self) -> dict[str, Any]:
+        """What runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
+
+        The keys are described in the status reference.
+        """
+        return build_status(self._spec, self._ladder, self._engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"RealProvider({self._spec.name!r}, state={self.get_provider_status()['state']!r})"
+
+    def _ask(  # noqa: PLR0917 - in the order of the signatures above
+        self,
+        voice: VoiceLike,
+        voice_path: str | os.PathLike[str] | None,
+        reference_text: str | None,
+        language: str | None,
+        seed: int | None,
+        speed: float,
+        options: dict[str, Any],
+    ) -> Ask:
+        if voice is not None and voice_path is not None:
+            raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
+        chosen = voice_path if voice is None else voice
+        found = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
+        return Ask(found, language, seed, speed, options)
+
+    def _plan(self, text: object, ask: Ask) -> Plan:
+        return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+
+    def _speech_job(self, plans: Sequence[Plan]) -> SpeechJob:
+        return SpeechJob(plans, self._ladder, self._extensions)
+
+    def _stream(self, plan: Plan) -> ChunkStream:
+        ladder, extensions = self._ladder, self._extensions
+        job = StreamJob(
+            plan,
+            lambda queued_s: LiveSpeech(plan, ladder, extensions, queued_s),
+            self._settings,
+            self._turn.others_wait,
+            self._spec,
+        )
+        return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
+
+
+def _ladder(
+    place: LadderPlace | None,
+    spec: ProviderSpec,
+    layers: Layers,
+    checkpoint: Checkpoint | None,
+    report: Callable[[Event], None],
+) -> AnyLadder:
+    """Make the ladder where the provider runs: in this process, or in another place."""
+    if place is not None:
+        return place.ladder(spec, layers, checkpoint, report)
+    cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
+    return Ladder(spec, layers, checkpoint, cache, report)

@@ -1,0 +1,212 @@
+"""Checks of a request's arguments; each failure is a typed error that says who, what and the fix."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from realtts.contract.options import Options
+from realtts.contract.spec import Checkpoint
+from realtts.errors import (
+    InvalidOption,
+    InvalidPlugin,
+    UnknownCheckpoint,
+    UnknownLanguage,
+    UnknownOption,
+    closest,
+)
+from realtts.registry.variants import import_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts.contract.spec import ProviderSpec, WantedFile
+
+__all__ = [
+    "check_language",
+    "check_options",
+    "check_seed",
+    "check_speed",
+    "options_class",
+    "resolve_checkpoint",
+]
+
+SPEED_RANGE = (0.25, 4.0)
+MAX_SEED = 2**63 - 1
+
+
+def check_speed(speed: Any, who: str) -> float:
+    """The speed as a float from 0.25 to 4.
+
+    Raises:
+        InvalidOption: Not a number, or out of range.
+    """
+    low, high = SPEED_RANGE
+    # numbers.Real: numpy's scalars are numbers too, but bool is not meant.
+    if isinstance(speed, bool) or not isinstance(speed, numbers.Real) or not _within(speed, low, high):
+        raise InvalidOption(
+            f"speed is {_shown(speed)}", who=who, fix=f"give a number from {low} to {high:g}; 1.0 is natural"
+        )
+    return float(speed)
+
+
+def check_seed(seed: Any, who: str) -> int:
+    """The seed as an int from 0 to 2**63 - 1.
+
+    Raises:
+        InvalidOption: Not a whole number, or out of range.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) <= MAX_SEED:
+        raise InvalidOption(f"seed is {_shown(seed)}", who=who, fix="give a whole number from 0 to 2**63 - 1, or None")
+    return int(seed)
+
+
+def check_language(language: Any, spec: ProviderSpec) -> str | None:
+    """The tag as the spec spells it: case and ``_`` do not matter, and a region that is unknown is dropped.
+
+    Raises:
+        UnknownLanguage: The provider does not speak it.
+    """
+    if language is None:
+        return None
+    who = f"provider {spec.name!r}"
+    if not isinstance(language, str) or not language.strip():
+        raise UnknownLanguage(
+            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br'"
+        )
+    if not spec.languages:
+        return language
+    known = {tag.lower(): tag for tag in spec.languages}
+    wanted = language.strip().lower().replace("_", "-")
+    while wanted:
+        if wanted in known:
+            return known[wanted]
+        wanted = wanted.rpartition("-")[0]
+    some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
+    raise UnknownLanguage(
+        f"it does not speak {language!r}{closest(language.lower(), known)}", who=who, fix=f"choose from {some}"
+    )
+
+
+def options_class(spec: ProviderSpec) -> type[Options]:
+    """The class of the provider's options; the empty base class when it has none.
+
+    Raises:
+        InvalidPlugin: The spec names something that is not a subclass of `Options`.
+    """
+    found = spec.options
+    try:
+        found = import_object(found) if isinstance(found, str) else found
+    except ImportError as error:
+        raise InvalidPlugin(
+            f"its options {spec.options!r} cannot be imported: {error}", who=f"provider {spec.name!r}",
+            fix="correct the import path in the spec",
+        ) from error  # fmt: skip
+    if found is None:
+        return Options
+    if not (isinstance(found, type) and issubclass(found, Options)):
+        raise InvalidPlugin(
+            f"its options {spec.options!r} are not a subclass of realtts.Options", who=f"provider {spec.name!r}",
+            fix="derive the class from realtts.Options",
+        )  # fmt: skip
+    return found
+
+
+def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
+    """A validated instance of the provider's options.
+
+    Raises:
+        UnknownOption: No such option; names the closest.
+        InvalidOption: Wrong type or out of range; gives the range.
+    """
+    cls = options_class(spec)
+    who = f"provider {spec.name!r}"
+    for name in options:
+        if name not in cls.model_fields:
+            raise UnknownOption(
+                f"it has no option {name!r}{closest(name, cls.model_fields)}",
+                who=who,
+                fix=f"choose from {', '.join(cls.model_fields) or 'none: it has no options'}",
+            )
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        name = str(first["loc"][0]) if first["loc"] else ""
+        field = cls.model_fields.get(name)
+        raise InvalidOption(
+            f"option {where} is {_shown(options.get(name))}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            who=who,
+            fix=f"{name}: {field.description.rstrip('.')}" if field and field.description else "correct the value",
+        ) from None
+
+
+def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
+    """The checkpoint to load: a name from the spec, a local folder or file, or a hub id ``owner/name[@revision]``.
+
+    A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
+    provider's first checkpoint has, since it is a model of the same kind.
+
+    Raises:
+        UnknownCheckpoint: None of these.
+    """
+    if model is None:
+        return spec.checkpoints[0] if spec.checkpoints else None
+    name = os.fspath(model)
+    named = {checkpoint.name: checkpoint for checkpoint in spec.checkpoints}
+    if name in named:
+        return named[name]
+    path = os.path.expanduser(name)  # noqa: PTH111 - Path.expanduser raises for users that do not exist
+    if name.strip() and "\0" not in name and os.path.exists(path):  # noqa: PTH110 - Path.exists raises for long names
+        return Checkpoint(name=Path(path).name, path=Path(path).absolute(), files=_usual_files(spec))
+    who = f"provider {spec.name!r}"
+    if isinstance(model, str) and _is_hub_id(name) and any(c.source for c in spec.checkpoints):
+        return _from_hub_id(name, spec)
+    choices = ", ".join(named) or "none: it has no checkpoints to choose from"
+    raise UnknownCheckpoint(
+        f"there is no checkpoint or folder {name!r:.200}{closest(name, named)}",
+        who=who,
+        fix=f"choose from {choices}, or give an existing local folder",
+    )
+
+
+def _from_hub_id(name: str, spec: ProviderSpec) -> Checkpoint:
+    source, at, revision = name.partition("@")
+    known = next((checkpoint for checkpoint in spec.checkpoints if checkpoint.source == source), None)
+    if known is None:
+        return Checkpoint(name=name, source=source, revision=revision or None, files=_usual_files(spec))
+    if not at or revision == known.revision:
+        return known
+    # Another revision may be of another size and licence.
+    return Checkpoint(name=name, source=source, revision=revision, files=known.files)
+
+
+def _usual_files(spec: ProviderSpec) -> tuple[WantedFile, ...]:
+    return spec.checkpoints[0].files if spec.checkpoints else ()
+
+
+def _within(value: Any, low: float, high: float) -> bool:
+    return bool(low <= value <= high)  # as it is: float() of a huge number overflows
+
+
+def _is_hub_id(name: str) -> bool:
+    source, at, revision = name.partition("@")
+    owner, slash, repository = source.partition("/")
+    named = bool(slash and owner and repository) and "/" not in repository and bool(revision or not at)
+    return named and not name.startswith((".", "~", "/"))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    try:
+        shown = repr(value)
+    except Exception:  # huge numbers refuse to be printed, and objects may do anything
+        shown = f"a {type(value).__name__}"
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."

@@ -1,0 +1,72 @@
+"""A checkpoint's files into the network: every tensor there, none left over, every shape right."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+
+from realtts.accel.decoder import DecoderConfig
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts_toylm.frontend import TEXT_VOCABULARY, VOCABULARY
+from realtts_toylm.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+__all__ = ["CONFIG", "FILES", "WEIGHTS", "empty_network", "read_network"]
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+FILES = (CONFIG, WEIGHTS)
+
+
+def read_network(files: Mapping[str, Path], device: str) -> Network:
+    """The network of a checkpoint in float32.
+
+    Args:
+        files: Paths of `FILES`, from `realtts.checkpoints.fetch`.
+        device: Where it shall lie.
+
+    Raises:
+        CheckpointCorrupt: A file cannot be read.
+        CheckpointMismatch: Tensors are missing, unexpected or misshapen, or the configuration is incomplete.
+        DecoderError: The configuration is one that the decoder does not support.
+    """
+    try:
+        network = empty_network(json.loads(files[CONFIG].read_text(encoding="utf-8")))
+        state = load_file(files[WEIGHTS])
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        what = f"it cannot be read: {type(error).__name__}: {error}"
+        raise CheckpointCorrupt(what, who="toylm checkpoint", fix="write it anew") from error
+    _check(network, state)
+    # Copied out of the mapped file, which else could not be removed; assigned, because the network has no memory yet.
+    own = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}
+    network.load_state_dict(own, assign=True)
+    return network.requires_grad_(requires_grad=False).eval()
+
+
+def empty_network(config: Mapping[str, Any]) -> Network:
+    """The network of a configuration, without memory for its weights."""
+    with torch.device("meta"):
+        return Network(DecoderConfig.from_transformers(config), VOCABULARY, TEXT_VOCABULARY)
+
+
+def _check(network: Network, state: Mapping[str, Tensor]) -> None:
+    wanted = network.state_dict()
+    for kind, names in (("missing", wanted.keys() - state.keys()), ("unexpected", state.keys() - wanted.keys())):
+        if names:
+            raise _mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}")
+    for name, tensor in state.items():
+        if tensor.shape != wanted[name].shape:
+            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(wanted[name].shape)}")
+
+
+def _mismatch(what: str) -> CheckpointMismatch:
+    return CheckpointMismatch(what, who="toylm checkpoint", fix="check that config.json and model.safetensors match")
