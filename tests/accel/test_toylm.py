@@ -24,8 +24,11 @@ from realtts.cli.app import run  # noqa: E402
 from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
-from realtts_toylm import frontend, spec  # noqa: E402
-from realtts_toylm import testing as tools  # noqa: E402
+from realtts_toylm import (  # noqa: E402
+    frontend,
+    spec,
+    testing as tools,
+)
 from realtts_toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
 from realtts_toylm.loading import FILES, empty_network, read_network  # noqa: E402
 from realtts_toylm.model import speak  # noqa: E402

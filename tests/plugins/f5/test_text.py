@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from realtts.errors import CheckpointCorrupt
 from realtts_f5.text import Vocabulary, chunks, divided, symbols

@@ -155,7 +155,7 @@ def set_up_logging(*, debug: bool, quiet: bool) -> None:
     logger.setLevel(logging.DEBUG if debug else logging.ERROR if quiet else logging.WARNING)
     if not debug:
         # Rungs that were given up are listed by the commands themselves, at the end.
-        handler.addFilter(lambda record: (record.module, record.levelno) != ("lifecycle", logging.WARNING))
+        handler.addFilter(lambda record: (record.module, record.levelno) != ("ladder", logging.WARNING))
 
 
 def _formatter(*, debug: bool) -> logging.Formatter:
