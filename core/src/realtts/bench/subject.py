@@ -11,7 +11,7 @@ from realtts.ladder.ladder import Ladder
 from realtts.registry.extensions import Extensions
 from realtts.settings import resolve_settings
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.session import LiveSpeech, speak_whole
+from realtts.synthesis.session import Session, speak_whole
 from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import find_voice
 
@@ -74,8 +74,8 @@ class Subject:
 
     def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
         """The samples of a text that was spoken live."""
-        chunks = LiveSpeech(plan, self.ladder, Extensions()).chunks()
-        return np.concatenate([chunk.samples for chunk in chunks])
+        chunks = Session([plan], self.ladder, Extensions(), live=True).chunks()
+        return np.concatenate([chunk.samples for _, chunk in chunks])
 
     def apply(self, function: Callable[..., Any], plan: Plan, *arguments: Any) -> Any:
         """Call a function of the plugin's testing module for a plan's first piece."""

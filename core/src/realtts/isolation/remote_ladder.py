@@ -152,7 +152,7 @@ class RemoteLadder:
         self._told(reply)
         return reply
 
-    def speak(self, requests: Sequence[Request], *, together: bool) -> Generator[tuple[int, Chunk], None, None]:
+    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
         """Chunks of requests as the worker sends them; it works a few chunks ahead and no further.
 
         Raises:
@@ -162,7 +162,7 @@ class RemoteLadder:
         self._crashes.at_work(None if self.live is None else self.live.place)
         reply: dict[str, Any] | None = None
         try:
-            how = {"together": together, "fresh": self._fresh, "log_level": self._log_level(), "window": WINDOW}
+            how = {"fresh": self._fresh, "log_level": self._log_level(), "window": WINDOW}
             worker.speak(requests, how)
             self._fresh = False
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any, Protocol
 
 from realtts.contract.stages import StageWork
@@ -44,7 +43,7 @@ class Calls(Protocol):
     def call(self, call: str, doing: str, **content: Any) -> dict[str, Any]:
         """Ask the worker for something."""
 
-    def speak(self, requests: Sequence[Request], *, together: bool) -> Generator[tuple[int, Chunk], None, None]:
+    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
         """Speak requests in the worker."""
 
 
@@ -93,16 +92,10 @@ class RemoteRung:
             self._voices = tuple(VoiceInfo(**info) for info in reply["result"])
         return self._voices
 
-    def speak(self, request: Request) -> Generator[Chunk, None, None]:
-        """Chunks of one request.
+    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
+        """Return an iterator over chunks, each with the index of its request.
 
         Raises:
-            StageError: The rung failed. InputError: the request is wrong after all. WorkerDied.
+            StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
-        with contextlib.closing(self._calls.speak([request], together=False)) as items:
-            for _, chunk in items:
-                yield chunk
-
-    def speak_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Chunks of several requests, each with the index of its request. Raises as `speak`."""
-        yield from self._calls.speak(requests, together=True)
+        return self._calls.speak(requests)

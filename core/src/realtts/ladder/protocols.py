@@ -38,11 +38,8 @@ class AnyRung(Protocol):
     def voices(self) -> tuple[VoiceInfo, ...]:
         """The built-in voices."""
 
-    def speak(self, request: Request) -> Generator[Chunk, None, None]:
-        """Chunks of one request."""
-
-    def speak_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Chunks of several requests, each with the index of its request."""
+    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
+        """Yield checked chunks with the index of their request; several requests are rows of one batch."""
 
 
 class AnyStages(Protocol):

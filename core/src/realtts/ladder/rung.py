@@ -55,6 +55,10 @@ class Unavailable(Exception):
     """A probe's reason, in the shape of an exception."""
 
 
+_END = object()
+"""What an exhausted iterator gives."""
+
+
 class LiveRung:
     """The model of one rung. Used by one thread at a time.
 
@@ -69,7 +73,6 @@ class LiveRung:
         self._variants = variants
         self._model: Any = None
         self._loaded = False  # `load` may return None
-        self._began = time.perf_counter()
         self._voices: tuple[VoiceInfo, ...] | None = None
 
     def bring_up(self) -> None:
@@ -142,35 +145,34 @@ class LiveRung:
                 raise StageError("voices", error) from error
         return self._voices
 
-    def speak(self, request: Request) -> Generator[Chunk, None, None]:
-        """Chunks of one request, each one checked.
+    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
+        """Yield checked chunks with the index of their request; several requests are rows of one batch.
 
-        Raises:
-            StageError: The rung failed. InputError: the request is wrong after all.
-        """
-        rate = None
-        with contextlib.closing(self._iterate("generate", request=request)) as items:
-            for item in items:
-                chunk = self._checked(item, rate, request)
-                rate = chunk.sample_rate
-                yield chunk
-
-    def speak_batch(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Chunks of several requests decoded as rows of one batch, each with the index of its request.
+        The hook's iterator advances under the provider's global flags, which are restored at every yield.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all.
         """
+        began = time.perf_counter()
         rates: dict[int, int] = {}
-        with contextlib.closing(self._iterate("generate_batch", requests=requests)) as items:
-            for item in items:
-                try:
-                    index, unchecked = check_row(item, len(requests), self.who)
-                except Exception as error:
-                    raise StageError("generate", error, time.perf_counter() - self._began) from error
-                chunk = self._checked(unchecked, rates.get(index), requests[index])
-                rates[index] = chunk.sample_rate
-                yield index, chunk
+        iterator: Any = None
+        try:
+            with self._working():
+                iterator = iter(self._generate(requests))
+            while True:
+                with self._working():
+                    item = next(iterator, _END)
+                if item is _END:
+                    return
+                yield self._checked(item, requests, rates)
+        except PASSED_ON as error:
+            memory.clear_frames(error)  # the caller may keep the error, but not the model with it
+            raise
+        except (Exception, SystemExit) as error:
+            raise StageError("generate", error, time.perf_counter() - began) from error
+        finally:
+            self._close(iterator)
+            self.context.stages.end()
 
     def apply(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a function of the plugin's testing module with context, model and arguments, under the rung's flags."""
@@ -196,28 +198,10 @@ class LiveRung:
         self.timings[stage] = time.perf_counter() - started
         context.report(Event("stage.finished", data={**about, "seconds": self.timings[stage]}))
 
-    def _iterate(self, hook: str, **arguments: Any) -> Generator[Any, None, None]:
-        """Advance the hook's iterator under the provider's global flags, which are restored at every yield."""
-        self._began = time.perf_counter()
-        iterator: Any = None
-        try:
-            with self._working():
-                iterator = iter(self._call(hook, model=self._model, **arguments))
-            while True:
-                with self._working():
-                    try:
-                        item = next(iterator)
-                    except StopIteration:
-                        return
-                yield item
-        except PASSED_ON as error:
-            memory.clear_frames(error)  # the caller may keep the error, but not the model with it
-            raise
-        except (Exception, SystemExit) as error:
-            raise StageError("generate", error, time.perf_counter() - self._began) from error
-        finally:
-            self._close(iterator)
-            self.context.stages.end()
+    def _generate(self, requests: Sequence[Request]) -> Any:
+        if len(requests) == 1:
+            return self._call("generate", model=self._model, request=requests[0])
+        return self._call("generate_batch", model=self._model, requests=requests)
 
     def _close(self, iterator: Any) -> None:
         if hasattr(iterator, "close"):
@@ -227,11 +211,13 @@ class LiveRung:
             except Exception:
                 self.context.log.exception("closing the provider's iterator failed")
 
-    def _checked(self, item: Any, rate: int | None, request: Request) -> Chunk:
-        try:
-            return check_chunk(item, self.context.spec.sample_rates, rate, self.who, len(request.text))
-        except Exception as error:
-            raise StageError("generate", error, time.perf_counter() - self._began) from error
+    def _checked(self, item: Any, requests: Sequence[Request], rates: dict[int, int]) -> tuple[int, Chunk]:
+        """Return the index and chunk of what the hook yielded, and note the chunk's rate."""
+        index, chunk = (0, item) if len(requests) == 1 else check_row(item, len(requests), self.who)
+        rate, length = rates.get(index), len(requests[index].text)
+        chunk = check_chunk(chunk, self.context.spec.sample_rates, rate, self.who, length)
+        rates[index] = chunk.sample_rate
+        return index, chunk
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)

@@ -18,7 +18,7 @@ from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.session import LiveSpeech
+from realtts.synthesis.session import Session
 from realtts.synthesis.speaker import Speaker
 from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import find_voice
@@ -321,7 +321,7 @@ class RealProvider:
         ladder, extensions = self._ladder, self._extensions
         job = StreamJob(
             plan,
-            lambda queued_s: LiveSpeech(plan, ladder, extensions, queued_s),
+            lambda queued_s: Session([plan], ladder, extensions, queued_s, live=True),
             self._settings,
             self._turn.others_wait,
             self._spec,

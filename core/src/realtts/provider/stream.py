@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from realtts.provider.queue import Caller, Turn
     from realtts.settings import Settings
     from realtts.synthesis.plan import Plan
-    from realtts.synthesis.session import LiveSpeech
+    from realtts.synthesis.session import Session
 
 __all__ = ["ChunkStream", "StreamJob"]
 
@@ -36,7 +36,7 @@ class StreamJob(Job):
 
     Args:
         plan: What to say.
-        speak: Makes the live speech, given the seconds waited.
+        speak: Makes the live session, given the seconds waited.
         settings: ``stream_buffer`` chunks are generated ahead of the reader; after ``stream_stall_s`` of not being
             read the stream is ended, if others wait.
         others_wait: Whether they do.
@@ -48,7 +48,7 @@ class StreamJob(Job):
     def __init__(
         self,
         plan: Plan,
-        speak: Callable[[float], LiveSpeech],
+        speak: Callable[[float], Session],
         settings: Settings,
         others_wait: Callable[[], bool],
         spec: ProviderSpec,
@@ -70,15 +70,15 @@ class StreamJob(Job):
 
     def work(self) -> None:
         """Speak into the buffer until the end, the reader's leaving or its stalling."""
-        live = self._speak(self.queued_s)
-        chunks = live.chunks()
+        session = self._speak(self.queued_s)
+        chunks = session.chunks()
         try:
-            for chunk in chunks:
+            for _, chunk in chunks:
                 if not self._put(chunk):
                     break
         finally:
             chunks.close()  # the generator ends in the thread that ran it
-            self.metrics = live.metrics
+            self.metrics = session.metrics[0]
 
     def run(self) -> None:
         """Work, settle the future and wake the reader."""

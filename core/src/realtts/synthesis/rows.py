@@ -54,12 +54,20 @@ class Row:
     def __post_init__(self) -> None:
         self.request = replace(self.piece.request, cancelled=self.cancelled)
 
+    def request_for(self, *, live: bool) -> Request:
+        """Return the request as the provider gets it.
+
+        Args:
+            live: Somebody hears the audio as it comes.
+        """
+        return replace(self.request, streaming=True) if live else self.request
+
     def cancelled(self) -> bool:
         """Whether the provider should stop: the caller has lost interest, or the piece ran away."""
         return self._stopped or self.plan.cancelled.is_set()
 
-    def note(self, chunk: Chunk, limit_s: float) -> bool:
-        """Count a chunk; False once the audio is longer than the text can be."""
+    def note(self, chunk: Chunk, limit_s: float) -> None:
+        """Count a chunk; audio that is longer than the text can be stops the row."""
         if len(chunk.samples):
             self._empty = 0
             if self.first_at is None:
@@ -73,7 +81,6 @@ class Row:
             self.retries, self._again_in_part = self.retries + chunk.retries, True
         if self.seconds > limit_s or self._empty > MOST_EMPTY_CHUNKS:
             self.finish, self._stopped = "length", True
-        return not self.cancelled()
 
     def restart(self) -> None:
         """Forget the audio: the piece is spoken again, with its own seed."""

@@ -1,4 +1,4 @@
-"""From plans to speeches: pieces are spoken by the `Speaker` and joined by the `Pipeline`, whole or live."""
+"""Speaking plans: the one path from a plan's pieces to the caller's chunks, whole or live."""
 
 from __future__ import annotations
 
@@ -13,119 +13,203 @@ from realtts.contract.events import Event
 from realtts.contract.types import Chunk
 from realtts.synthesis.pipeline import Pipeline
 from realtts.synthesis.rows import Row
-from realtts.synthesis.speaker import Speaker
+from realtts.synthesis.speaker import HOLD, Speaker
 from realtts.synthesis.speech import Metrics, Speech
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import FinishReason
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
+    from realtts.synthesis.speaker import Release
 
-__all__ = ["LiveSpeech", "speak_whole", "unspoken"]
+__all__ = ["Session", "speak_whole", "unspoken"]
 
 
-def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
-    """Speak texts to their ends; the pieces of all of them share batches where the provider decodes batches.
+class Session:
+    """Texts on their way from plans to chunks.
+
+    Whole speech holds all chunks until every piece was judged; the pieces of all texts then share batches where the
+    provider decodes batches. Live speech hands chunks on as they come.
 
     Args:
-        plans: What to say.
+        plans: What to say; one when live.
         ladder: Who says it.
         extensions: Who sees the audio.
         queue_s: Seconds that the call has waited, for the metrics.
+        live: Whether somebody hears the audio as it comes.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        ladder: AnyLadder,
+        extensions: Extensions,
+        queue_s: float = 0.0,
+        *,
+        live: bool = False,
+    ) -> None:
+        self._ladder = ladder
+        self._speaker = Speaker(ladder)
+        self._clock = _Clock(time.perf_counter(), queue_s, self._speaker)
+        self._texts = [_Text(index, plan, extensions, ladder.spec.sample_rates[0]) for index, plan in enumerate(plans)]
+        self._release: Release = _Live(self._texts[0]) if live else HOLD
+
+    @property
+    def metrics(self) -> list[Metrics]:
+        """What each text has cost; complete once `chunks` is exhausted."""
+        return [text.metrics for text in self._texts]
+
+    def chunks(self) -> Generator[tuple[int, Chunk], None, None]:
+        """Yield each chunk with the index of its plan.
+
+        The last chunk of a plan carries finish reason and warnings, and may hold no samples.
+
+        Raises:
+            InputError, StageFailed, LadderExhausted, ExtensionError.
+        """
+        rows = [row for text in self._texts for row in text.rows]
+        text_of = {id(row): text for text in self._texts for row in text.rows}
+        with _reported(self._ladder, len(self._texts), self._clock.queue_s) as finished:
+            self._prepare()
+            # Closed here whatever happens: the provider's iterator must end in this thread, at once.
+            with contextlib.closing(self._speaker.speak(rows, self._release)) as spoken:
+                for row, chunk in spoken:
+                    text = text_of[id(row)]
+                    ready = text.end_piece(row) if chunk is None else text.feed(row, chunk)
+                    if ready is not None:
+                        began = time.perf_counter()
+                        yield text.index, ready
+                        self._clock.pause(time.perf_counter() - began)  # the reader's time is not the provider's
+            closings = [(text.index, text.close(self._clock)) for text in self._texts]
+            for text in self._texts:
+                finished(text.finish, text.delivered_s, text.metrics)
+        yield from closings
+
+    def _prepare(self) -> None:
+        plans = [text.plan for text in self._texts]
+        if not all(plan.cancelled.is_set() for plan in plans):
+            voices = [plan.pieces[0].request.voice for plan in plans]
+            self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
+
+
+def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
+    """Speak texts to their ends; arguments as of `Session`.
 
     Raises:
         InputError, StageFailed, LadderExhausted, ExtensionError.
     """
     if all(plan.cancelled.is_set() for plan in plans):
         return unspoken(plans, ladder, queue_s)
-    started = time.perf_counter()
-    speaker = Speaker(ladder)
-    with _reported(ladder, len(plans), queue_s) as finished:
-        speaker.prepare(_built_in_voices(plans))
-        rows = [[Row(plan, piece) for piece in plan.pieces] for plan in plans]
-        speaker.whole([row for group in rows for row in group])
-        clock = _Clock(ladder.spec, started, queue_s, speaker)
-        speeches = [_speech(plan, group, extensions, clock) for plan, group in zip(plans, rows, strict=True)]
-        for speech in speeches:
-            finished(speech.finish_reason, speech.duration, speech.metrics)
-    return speeches
+    session = Session(plans, ladder, extensions, queue_s)
+    chunks: list[list[Chunk]] = [[] for _ in plans]
+    for index, chunk in session.chunks():
+        chunks[index].append(chunk)
+    return [
+        _speech(plan, own, metrics, ladder.spec.name)
+        for plan, own, metrics in zip(plans, chunks, session.metrics, strict=True)
+    ]
 
 
-class LiveSpeech:
-    """One text, spoken live.
+def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[Speech]:
+    """Return speeches without audio, for calls that were cancelled before their turn."""
+    return [
+        Speech(
+            samples=np.zeros(0, np.float32),
+            sample_rate=ladder.spec.sample_rates[0],
+            text=plan.text,
+            finish_reason="cancelled",
+            metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),
+            provider=ladder.spec.name,
+            seed=plan.seed,
+        )
+        for plan in plans
+    ]
+
+
+class _Text:
+    """One plan, its rows, and what of it the caller has received.
 
     Attributes:
-        metrics: What it has cost; complete once `chunks` is exhausted.
+        index: Of the plan in its session.
+        rows: The pieces on their way to audio.
+        delivered_s: Seconds of audio that the caller has received.
+        metrics: What it has cost, set by `close`.
     """
 
-    def __init__(self, plan: Plan, ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> None:
+    def __init__(self, index: int, plan: Plan, extensions: Extensions, rate: int) -> None:
+        self.index = index
+        self.plan = plan
+        self.rows = [Row(plan, piece) for piece in plan.pieces]
+        self.delivered_s = 0.0
         self.metrics = Metrics()
-        self._plan = plan
-        self._ladder = ladder
         self._extensions = extensions
-        self._speaker = Speaker(ladder)
-        self._clock = _Clock(ladder.spec, time.perf_counter(), queue_s, self._speaker)
-        self._rows = [Row(plan, piece) for piece in plan.pieces]
         self._pipeline = Pipeline(plan, extensions)
-        self._delivered = 0.0
-        self._handed = False
+        self._rate = rate
         self._tokens = 0
-        self._rate = ladder.spec.sample_rates[0]
+        self._delivered = False
 
-    def chunks(self) -> Generator[Chunk, None, None]:
-        """The audio as it comes. The last chunk carries finish reason and warnings, and may hold no samples.
+    @property
+    def delivered(self) -> bool:
+        """Whether the caller has received a chunk of it."""
+        return self._delivered
 
-        Raises:
-            InputError, StageFailed, LadderExhausted, ExtensionError.
-        """
-        with contextlib.closing(self._chunks()) as chunks:
-            for chunk in chunks:
-                handed = time.perf_counter()
-                yield chunk
-                self._clock.pause(time.perf_counter() - handed)  # the reader's time is not the provider's
+    @property
+    def finish(self) -> FinishReason:
+        """How it ended."""
+        if self.plan.cancelled.is_set():
+            return "cancelled"
+        return "length" if any(row.finish == "length" for row in self.rows) else "stop"
 
-    def _chunks(self) -> Generator[Chunk, None, None]:
-        with _reported(self._ladder, 1, self._clock.queue_s) as finished:
-            if not self._plan.cancelled.is_set():
-                self._speaker.prepare(_built_in_voices([self._plan]))
-            for row in self._rows:
-                if self._plan.cancelled.is_set():
-                    break
-                yield from self._spoken(row)
-            rest = list(self._out(self._pipeline.finish()))
-            self.metrics = self._clock.metrics(self._rows, self._delivered, self._tokens)
-            finished(_finish(self._plan, self._rows), self._delivered, self.metrics)
-        yield _closing(self._plan, self._rows, self._pipeline, rest[0] if rest else _nothing(self._rate))
+    def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
+        """Return the audio that is ready after a chunk of a row."""
+        return self._counted(self._pipeline.feed(row.piece, chunk))
 
-    def _spoken(self, row: Row) -> Iterator[Chunk]:
-        first = row is self._rows[0]
-        # Closed here whatever happens: the provider's iterator must end in this thread, at once.
-        with contextlib.closing(
-            self._speaker.live(row, may_restart=lambda: first and not self._handed, on_restart=self._forget)
-        ) as live:
-            for chunk in live:
-                yield from self._out(self._pipeline.feed(row.piece, chunk))
-        yield from self._out(self._pipeline.end_piece(row.piece))
+    def end_piece(self, row: Row) -> Chunk | None:
+        """Return the audio that is ready once a row is complete."""
+        return self._counted(self._pipeline.end_piece(row.piece))
 
-    def _forget(self) -> None:
-        self._pipeline = Pipeline(self._plan, self._extensions)
+    def reset(self) -> None:
+        """Forget what was fed, none of which the caller has received."""
+        self._pipeline = Pipeline(self.plan, self._extensions)
 
-    def _out(self, chunk: Chunk | None) -> Iterator[Chunk]:
+    def close(self, clock: _Clock) -> Chunk:
+        """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
+        rest = self._counted(self._pipeline.finish()) or Chunk(np.zeros(0, np.float32), self._rate)
+        warnings = [warning for row in self.rows for warning in row.warnings]
+        self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
+        return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
+
+    def _counted(self, chunk: Chunk | None) -> Chunk | None:
         if chunk is not None:
-            self._handed = True
-            self._delivered += chunk.duration
+            self._delivered = True
+            self.delivered_s += chunk.duration
             self._tokens += chunk.tokens
             self._rate = chunk.sample_rate
-            yield chunk
+        return chunk
+
+
+class _Live:
+    """Release the chunks of one text as they come."""
+
+    live = True
+
+    def __init__(self, text: _Text) -> None:
+        self._text = text
+
+    def may_restart(self, row: Row) -> bool:
+        # A later row cannot: the audio before it may still wait in the pipeline, and would be forgotten.
+        return row is self._text.rows[0] and not self._text.delivered
+
+    def restarted(self, row: Row) -> None:  # noqa: ARG002 - of the protocol
+        self._text.reset()
 
 
 @contextlib.contextmanager
 def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callable[[str, float, Metrics], None]]:
-    """Tells extensions that a request started, and how it ended; yields what tells the ending."""
+    """Tell extensions that a request started, and how it ended; yield what tells the ending of a text."""
 
     def finished(reason: str, duration: float, metrics: Metrics) -> None:
         about = {"finish_reason": reason, "duration": duration, **metrics.as_dict()}
@@ -146,10 +230,9 @@ def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callabl
 class _Clock:
     """Times one call."""
 
-    def __init__(self, spec: ProviderSpec, started: float, queue_s: float, speaker: Speaker) -> None:
-        self.spec = spec
-        self._started = started
+    def __init__(self, started: float, queue_s: float, speaker: Speaker) -> None:
         self.queue_s = queue_s
+        self._started = started
         self._speaker = speaker
         self._paused = 0.0
 
@@ -179,68 +262,17 @@ class _Clock:
         )
 
 
-def _speech(plan: Plan, rows: Sequence[Row], extensions: Extensions, clock: _Clock) -> Speech:
-    """The speech of rows that were spoken whole."""
-    pipeline = Pipeline(plan, extensions)
-    chunks = list(_joined(rows, pipeline))
-    rate = chunks[0].sample_rate if chunks else clock.spec.sample_rates[0]
-    closing = _closing(plan, rows, pipeline, _nothing(rate))
-    seconds = sum(chunk.duration for chunk in chunks)
+def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str) -> Speech:
+    """Return the speech of a text's chunks, the closing one last."""
+    closing = chunks[-1]
     return Speech(
-        samples=np.concatenate([chunk.samples for chunk in (*chunks, closing)]),
-        sample_rate=rate,
+        samples=np.concatenate([chunk.samples for chunk in chunks]),
+        sample_rate=closing.sample_rate,
         text=plan.text,
         marks=tuple(mark for chunk in chunks for mark in chunk.marks),
-        finish_reason=_finish(plan, rows),
-        metrics=clock.metrics(rows, seconds, sum(chunk.tokens for chunk in chunks)),
-        warnings=tuple(dict.fromkeys(warning for chunk in (*chunks, closing) for warning in chunk.warnings)),
-        provider=clock.spec.name,
+        finish_reason=closing.finish_reason or "stop",
+        metrics=metrics,
+        warnings=tuple(dict.fromkeys(warning for chunk in chunks for warning in chunk.warnings)),
+        provider=provider,
         seed=plan.seed,
     )
-
-
-def _joined(rows: Sequence[Row], pipeline: Pipeline) -> Iterator[Chunk]:
-    for row in rows:
-        for chunk in row.chunks:
-            if (out := pipeline.feed(row.piece, chunk)) is not None:
-                yield out
-        if (out := pipeline.end_piece(row.piece)) is not None:
-            yield out
-    if (out := pipeline.finish()) is not None:
-        yield out
-
-
-def _closing(plan: Plan, rows: Sequence[Row], pipeline: Pipeline, rest: Chunk) -> Chunk:
-    """The chunk that ends a speech: the last samples, if any were held back, how it ended and what to know."""
-    warnings = [warning for row in rows for warning in row.warnings]
-    return replace(rest, finish_reason=_finish(plan, rows), warnings=(*rest.warnings, *warnings, *pipeline.warnings))
-
-
-def _nothing(rate: int) -> Chunk:
-    return Chunk(np.zeros(0, np.float32), rate)
-
-
-def _finish(plan: Plan, rows: Sequence[Row]) -> FinishReason:
-    if plan.cancelled.is_set():
-        return "cancelled"
-    return "length" if any(row.finish == "length" for row in rows) else "stop"
-
-
-def _built_in_voices(plans: Sequence[Plan]) -> list[str]:
-    return [plan.pieces[0].request.voice for plan in plans if isinstance(plan.pieces[0].request.voice, str)]
-
-
-def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[Speech]:
-    """Speeches without audio, for calls that were cancelled before their turn."""
-    return [
-        Speech(
-            samples=np.zeros(0, np.float32),
-            sample_rate=ladder.spec.sample_rates[0],
-            text=plan.text,
-            finish_reason="cancelled",
-            metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),
-            provider=ladder.spec.name,
-            seed=plan.seed,
-        )
-        for plan in plans
-    ]

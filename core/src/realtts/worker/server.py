@@ -36,7 +36,7 @@ from realtts.wire.specs import checkpoint_from_json, spec_from_json
 from realtts.worker.ladder import PoisonedContext, WorkerLadder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from realtts.contract.events import Event
     from realtts.contract.types import Chunk, Request, Voice
@@ -193,7 +193,7 @@ class Server:
             logging.getLogger().setLevel(content["log_level"])
             self._its.stages.reset()
         requests = [self._request(about, row, turn) for row, about in enumerate(content["requests"])]
-        with contextlib.closing(self._spoken(requests, together=content["together"])) as items:
+        with contextlib.closing(self._its.ensure_loaded().speak(requests)) as items:
             for row, chunk in items:
                 if not turn.may_send():
                     break
@@ -203,16 +203,6 @@ class Server:
     def _call_stop(self, content: Mapping[str, Any], _: _Turn | None) -> None:
         if self._ladder is not None:
             self._ladder.unload(forget=content["forget"])
-
-    def _spoken(self, requests: list[Request], *, together: bool) -> Generator[tuple[int, Chunk], None, None]:
-        rung = self._its.ensure_loaded()
-        if together:
-            with contextlib.closing(rung.speak_batch(requests)) as items:
-                yield from items
-            return
-        with contextlib.closing(rung.speak(requests[0])) as chunks:
-            for chunk in chunks:
-                yield 0, chunk
 
     def _send(self, row: int, chunk: Chunk) -> None:
         try:
