@@ -13,12 +13,8 @@ from realtts import errors
 
 @pytest.mark.parametrize("requests", [60, pytest.param(500, marks=pytest.mark.full)])
 @pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
-def test_random_kills(rogue, monkeypatch, requests):
-    """Every request is answered, or fails with the typed error, and nothing is left behind.
-
-    The pauses before new starts are left out: they are tested elsewhere, and most of the time goes to the starts.
-    """
-    monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", (0.0,))
+def test_random_kills(rogue, requests):
+    """Every request is answered, or fails with the typed error, and nothing is left behind."""
     tts, chance = rogue(), random.Random(1)
     tts.load()
 
