@@ -105,8 +105,10 @@ def failing(calls=None, **errors):
 
         @hookimpl
         def compile(self, context, model):
-            """Compile or fail."""
+            """Compile or fail, and say what was captured."""
             self.note("compile", context)
+            captured = context.settings.cuda_graphs is True
+            context.report(Event("optimization.details", data={"cuda_graphs": captured}))
 
         @hookimpl
         def warmup(self, context, model):
@@ -550,6 +552,26 @@ def test_details_can_be_reported(ladder):
     assert provider.get_provider_status()["optimization_details"]["device"] is None
     details = provider.load().get_provider_status()["optimization_details"]
     assert (details["attention"], details["kv"], details["device"]) == ("flash", "int8", "cpu")
+
+
+@pytest.mark.parametrize("variant", ["optimized", "plain"])
+def test_status_claims_nothing_that_was_only_asked_for(ladder, variant):
+    """Settings are no facts: a plugin that compiles, captures, quantizes and moves nothing never shows that it did."""
+    asked = {"compile": True, "cuda_graphs": True, "quantization": "int8", "attention": "flash", "cpu_offload": True}
+
+    class Optimized:
+        """Does nothing beside speaking."""
+
+        @hookimpl
+        def generate(self, context, model, request):
+            """Speak."""
+            yield Chunk(TONE, 8000)
+
+    status = ladder(Optimized, optimize=variant == "optimized", **asked).load().get_provider_status()
+    assert status["variant"] == variant
+    details = status["optimization_details"]
+    done = {"compile": False, "cuda_graphs": False, "attention": None, "quantization": "none", "offload": False}
+    assert {name: details[name] for name in done} == done
 
 
 def test_context_tells_everything(ladder):

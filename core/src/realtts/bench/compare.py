@@ -37,7 +37,7 @@ Comparison = dict[str, Any]
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """A record of `realtts bench --json`.
+    """Read a record of `realtts bench --json`.
 
     Raises:
         InvalidOption: The file cannot be read, holds no record, or one of another schema.
@@ -56,7 +56,7 @@ def load_record(path: Path) -> dict[str, Any]:
 
 
 def compare_records(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
-    """The figures of two records, and the first's over the second's.
+    """Return the figures of two records, and the ratios of the first to the second.
 
     Returns:
         ``rows``: variant, figure, both values and their ratio; ``warnings``: every difference that makes the ratios

@@ -52,7 +52,7 @@ class Contender:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What really runs, or ran before it was closed."""
+        """The provider's status now, or before it was closed."""
         return self._status or self._tts.get_provider_status()
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class Contender:
         self._tts.close()
 
     def _import(self) -> None:
-        """Import the provider's classes; what is wrong with one, the ladder tells."""
+        """Import the provider's classes; the ladder reports what is wrong with one."""
         spec = self.spec
         for path in (spec.plain, spec.optimized if self.asked == "optimized" else None):
             if path is not None:

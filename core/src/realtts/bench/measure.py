@@ -64,7 +64,7 @@ def speak(tts: RealProvider, item: Text, workload: Workload) -> Sample:
 
 
 def spread(values: Iterable[float]) -> dict[str, float] | None:
-    """Median, quartiles, extremes and number of the values; None when there are none."""
+    """Return median, quartiles, extremes and number of the values; None when there are none."""
     found = sorted(values)
     if not found:
         return None

@@ -27,12 +27,12 @@ _QUANTIZATIONS = ("int8", "int4")
 
 
 def count(tokens: Any) -> int:
-    """Number of decisions."""
+    """Return the number of decisions."""
     return int(np.asarray(tokens).size)
 
 
 def first_difference(expected: Any, found: Any) -> int | None:
-    """Index of the first decision that differs, of the flattened tokens; None when they are equal."""
+    """Return the index of the first differing decision of the flattened tokens; None when they are equal."""
     a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
     shared = min(len(a), len(b))
     differ = np.flatnonzero(a[:shared] != b[:shared])
@@ -42,13 +42,13 @@ def first_difference(expected: Any, found: Any) -> int | None:
 
 
 def candidates(expected: Any, found: Any, step: int) -> tuple[int, int] | None:
-    """The two tokens at a difference; None when one of the sequences ends there."""
+    """Return the two tokens at a difference; None when one of the sequences ends there."""
     a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
     return (int(a[step]), int(b[step])) if step < min(len(a), len(b)) else None
 
 
 def relative_gap(first: float, second: float) -> float:
-    """How far apart two scores p / e are, relative to the larger.
+    """Return the difference of two scores p / e, relative to the larger.
 
     Infinite for NaN and infinity, and for two of 0: a candidate that cannot be drawn is no tie with another one.
     """
@@ -59,7 +59,7 @@ def relative_gap(first: float, second: float) -> float:
 
 
 def relative_error(found: Any, expected: Any) -> float:
-    """Norm of the difference over the norm of what is expected; infinite for another shape, and for NaN or infinity."""
+    """Return the norm of the difference over that of the expected values; infinite for other shapes, NaN, infinity."""
     a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
@@ -69,7 +69,7 @@ def relative_error(found: Any, expected: Any) -> float:
 
 
 def largest_difference(found: Any, expected: Any) -> float:
-    """Between samples; infinite for other lengths, and for NaN or infinity in either."""
+    """Return the largest difference between samples; infinite for other lengths, and for NaN or infinity in either."""
     a, b = np.asarray(found), np.asarray(expected)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
@@ -77,12 +77,12 @@ def largest_difference(found: Any, expected: Any) -> float:
 
 
 def _finite(*arrays: np.ndarray[Any, Any]) -> bool:
-    """Whether there is no NaN, which no comparison and no `max` would find, and no infinity."""
+    """Tell whether there is neither NaN, which no comparison and no `max` would find, nor infinity."""
     return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def precision_settings(name: str) -> dict[str, str]:
-    """The settings that a precision stands for: ``"bfloat16"``, ``"int8"``, or both as ``"bfloat16+int8"``.
+    """Return the settings of a precision: ``"bfloat16"``, ``"int8"``, or both as ``"bfloat16+int8"``.
 
     Raises:
         InvalidPlugin: The name is none of them.

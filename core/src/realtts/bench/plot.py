@@ -62,7 +62,7 @@ def plot_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _draw_rtf(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Medians as bars, quartiles as whiskers."""
+    """Draw medians as bars and quartiles as whiskers."""
     found = [variant["warm"]["rtf"] or {"median": 0.0, "q1": 0.0, "q3": 0.0} for _, variant in bars]
     medians = [rtf["median"] for rtf in found]
     spread = [[rtf["median"] - rtf["q1"] for rtf in found], [rtf["q3"] - rtf["median"] for rtf in found]]
@@ -78,7 +78,7 @@ def _draw_rtf(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
 
 
 def _draw_shares(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Where the time of `generate` goes."""
+    """Draw where the time of `generate` goes."""
     names = list(dict.fromkeys(name for _, variant in bars for name in variant["stages"] if name != "other"))
     for index, name in enumerate([*names, "other"]):
         shares = [100 * variant["stages"].get(name, {}).get("share", 0.0) for _, variant in bars]

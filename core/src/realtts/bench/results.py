@@ -24,7 +24,7 @@ _INNER = "generate."
 
 
 def summary(contender: Contender, rates: Mapping[str, Any]) -> dict[str, Any]:
-    """What one variant did.
+    """Return what one variant did.
 
     Args:
         contender: The variant, timed.
@@ -52,7 +52,7 @@ def summary(contender: Contender, rates: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Plain over optimized, so that above 1 means that the optimized variant is better; empty without both."""
+    """Return plain over optimized, so that above 1 the optimized variant is better; empty without both."""
     if not {"plain", "optimized"} <= results.keys():
         return {}
     plain, optimized = results["plain"], results["optimized"]
@@ -75,7 +75,7 @@ def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
 
 
 def warnings_of(results: Mapping[str, Mapping[str, Any]], workload: Workload) -> list[str]:
-    """What a reader of the record must know before comparing anything."""
+    """Return what a reader of the record must know before comparing anything."""
     found = []
     for asked, result in results.items():
         if result["variant"] != asked:
@@ -93,7 +93,7 @@ def warnings_of(results: Mapping[str, Mapping[str, Any]], workload: Workload) ->
 
 
 def rounded(value: Any) -> Any:
-    """The record with six significant digits, which is more than any of its figures has."""
+    """Round the record to six significant digits, which is more than any of its figures has."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
@@ -102,7 +102,7 @@ def rounded(value: Any) -> Any:
 
 
 def _warm(rounds: Sequence[Sequence[Sample]]) -> dict[str, Any]:
-    """The timed repeats: each figure is that of the whole workload, but for the first audio, which each text has."""
+    """Return the timed repeats, each figure for the whole workload, but the first audio for each text."""
 
     def of(figure: Callable[[Sample], float]) -> list[float]:
         return [sum(map(figure, samples)) for samples in rounds]
@@ -121,7 +121,7 @@ def _warm(rounds: Sequence[Sequence[Sample]]) -> dict[str, Any]:
 
 
 def _stages(rounds: Sequence[Sequence[Sample]], rates: Mapping[str, Any]) -> dict[str, Any]:
-    """Every inner stage of `generate`, per round of the workload, and ``other``: what no stage claims."""
+    """Return every inner stage of `generate` per round of the workload, and ``other``: what no stage claims."""
     whole = _median(rounds, lambda sample: sample.stages.get("generate", 0.0))
     names = dict.fromkeys(name for samples in rounds for sample in samples for name in sample.work)
     found: dict[str, dict[str, Any]] = {}
@@ -147,7 +147,7 @@ def _stages(rounds: Sequence[Sequence[Sample]], rates: Mapping[str, Any]) -> dic
 
 
 def _text(samples: Sequence[Sample]) -> dict[str, Any]:
-    """One text over the repeats."""
+    """Return one text over the repeats."""
     last = samples[-1]
     return {
         "chars": last.chars,
@@ -166,7 +166,7 @@ def _median(rounds: Sequence[Sequence[Sample]], figure: Callable[[Sample], float
 
 
 def _forced(result: Mapping[str, Any], workload: Workload) -> tuple[int, int] | None:
-    """Tokens decoded and tokens forced, when they differ by more than the rounding of each piece explains."""
+    """Return the tokens decoded and forced where they differ by more than the rounding of each piece explains."""
     rate = workload.tokens_per_char
     if rate is None:
         return None

@@ -105,7 +105,7 @@ def _check_variants(variants: Sequence[str]) -> None:
 
 
 def _run(contenders: Sequence[Contender], workload: Workload, tell: Callable[[str], None]) -> bool:
-    """Bring up, warm up and time; whether the repeats were interleaved."""
+    """Load, warm up and time; return whether the repeats were interleaved."""
     head, *rest = contenders
     _start(head, tell)
     if not rest:
@@ -136,13 +136,13 @@ def _time(contenders: Sequence[Contender], workload: Workload, tell: Callable[[s
 
 
 def _orders(contenders: Sequence[Contender], repeats: int) -> Iterator[Sequence[Contender]]:
-    """Who goes first takes turns."""
+    """Yield the order of the variants for each repeat: each goes first in turn."""
     for repeat in range(repeats):
         yield contenders if repeat % 2 == 0 else contenders[::-1]
 
 
 def _fits_beside(head: Contender) -> bool:
-    """Whether there is room for a second model of that size, with a fifth to spare."""
+    """Tell whether there is room for a second model of that size, with a fifth to spare."""
     import psutil
 
     if psutil.virtual_memory().available < 1.2 * head.peak.rss_growth:
@@ -174,4 +174,4 @@ def _described(workload: Workload) -> dict[str, Any]:
 
 
 def _silent(_: str) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

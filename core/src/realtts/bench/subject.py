@@ -50,7 +50,7 @@ class Subject:
         self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)
 
     def load(self) -> LiveRung:
-        """The rung that stands.
+        """Return the loaded rung.
 
         Raises:
             StageFailed, LadderExhausted: There is none.
@@ -58,7 +58,7 @@ class Subject:
         return self.ladder.begin()
 
     def plan(self, item: Text, workload: Workload) -> Plan:
-        """A text, checked and split.
+        """Check a text and split it.
 
         Raises:
             InputError: Something is wrong with it.
@@ -69,11 +69,11 @@ class Subject:
         return make_plan(item.text, ask, spec=self.spec, settings=settings, extensions=Extensions())
 
     def whole(self, plans: Sequence[Plan]) -> list[Speech]:
-        """Texts spoken to their ends, together where the provider decodes batches."""
+        """Speak texts to their ends, together where the provider decodes batches."""
         return speak_whole(plans, self.ladder, Extensions())
 
     def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The samples of a text that was spoken live."""
+        """Speak a text live and return its samples."""
         chunks = Session([plan], self.ladder, Extensions(), live=True).chunks()
         return np.concatenate([chunk.samples for _, chunk in chunks])
 
@@ -92,4 +92,4 @@ class Subject:
 
 
 def _unheard(_: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

@@ -101,7 +101,7 @@ def run_verify(
 
 
 class _Reference:
-    """What the plain variant says, in every form that something is compared with."""
+    """The plain variant's output, in every form that something is compared with."""
 
     def __init__(self, plain: Subject, workload: Workload, tools: PluginTools) -> None:
         self.plain = plain
@@ -117,7 +117,7 @@ class _Reference:
 
 
 def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, tools: PluginTools) -> Iterator[Check]:
-    """The optimized variant in float32."""
+    """Check the optimized variant in float32."""
     with Subject(spec, {**given, **_EXACT, "optimize": True}) as subject:
         rung = subject.load()
         if rung.facts.variant != "optimized":
@@ -143,7 +143,7 @@ def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, 
 
 
 def _tokens(subject: Subject, reference: _Reference, tools: PluginTools) -> Check:
-    """The same tokens; at a first difference the two candidates must be as good as equal."""
+    """Check that the tokens are the same; at a first difference the two candidates must be as good as equal."""
     assert tools.tokens is not None
     name, compared, worst = "tokens, float32", 0, 0.0
     notes = []
@@ -170,7 +170,7 @@ def _tokens(subject: Subject, reference: _Reference, tools: PluginTools) -> Chec
 def _precision(
     spec: ProviderSpec, given: Mapping[str, Any], name: str, reference: _Reference, tools: PluginTools
 ) -> Check:
-    """The optimized variant at a lower precision, such as ``bfloat16`` or ``bfloat16+int8``."""
+    """Check the optimized variant at a lower precision, such as ``bfloat16`` or ``bfloat16+int8``."""
     tolerance = tools.TOLERANCES[name]
     wanted = parity.precision_settings(name)
     with Subject(spec, {**given, **wanted, "optimize": True}) as subject:
@@ -183,7 +183,7 @@ def _precision(
 
 
 def _outputs(name: str, subject: Subject, reference: _Reference, tools: PluginTools, tolerance: float) -> Check:
-    """Relative error of logits or mel with the plain variant's tokens as the past."""
+    """Check the relative error of logits or mel with the plain variant's tokens as the past."""
     assert tools.teacher_forced is not None
     errors = [
         parity.relative_error(subject.apply(tools.teacher_forced, plan, tokens), output)
@@ -193,7 +193,7 @@ def _outputs(name: str, subject: Subject, reference: _Reference, tools: PluginTo
 
 
 def _audio(audio: Sequence[Any], reference: _Reference, tools: PluginTools, *, same: bool) -> Iterator[Check]:
-    """The sound of the optimized variant against the plain one's."""
+    """Check the sound of the optimized variant against the plain one's."""
     tolerance = tools.TOLERANCES.get("audio", _AUDIO)
     if not same:
         yield Check("audio, float32", "not compared", tolerance, ok=None, note="the tokens are not the same")
@@ -212,11 +212,11 @@ def _streaming(
 
 
 def _compared(name: str, found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> Check:
-    """Largest difference between samples; sounds of different length, or with NaN, are infinitely different."""
+    """Return the largest difference between samples; infinite for sounds of different length or with NaN."""
     worst = max(parity.largest_difference(a, b) for a, b in zip(found, expected, strict=True))
     return _limited(name, worst, tolerance, "another length, or not finite")
 
 
 def _limited(name: str, found: float, tolerance: float, infinite: str) -> Check:
-    """A difference against its tolerance; an infinite one in words, since JSON has no infinity."""
+    """Check a difference against its tolerance; an infinite one is put in words, since JSON has no infinity."""
     return Check(name, found if math.isfinite(found) else infinite, tolerance, ok=found <= tolerance)

@@ -16,7 +16,7 @@ _SECONDS = ("total_s", "first_audio_s", "cold_total_s")
 
 
 def show_record(record: Mapping[str, Any]) -> None:
-    """The figures of a record, variants side by side."""
+    """Print the figures of a record, variants side by side."""
     variants, work = record["variants"], record["workload"]
     name = f"{record['provider']} ({record['label']})" if record["label"] else record["provider"]
     console.heading(name)
@@ -30,7 +30,7 @@ def show_record(record: Mapping[str, Any]) -> None:
 
 
 def show_comparison(found: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Figures of two records and their ratios."""
+    """Print the figures of two records and their ratios."""
     rows = [
         [variant, figure, _shown(figure, a), _shown(figure, b), f"{ratio:.3g}" if ratio is not None else "-"]
         for variant, figure, a, b, ratio in found["rows"]
@@ -66,7 +66,7 @@ def _path(result: Mapping[str, Any]) -> str:
 
 
 def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) -> None:
-    """One row per figure: medians with half the distance of their quartiles, and plain over optimized."""
+    """Return one row per figure: medians with half the distance of their quartiles, and plain over optimized."""
     rows = []
     for label, figure, key in (
         ("cold, first audio", _cold("first_audio_s"), "cold_first_audio_s"),
@@ -88,7 +88,7 @@ def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) ->
 
 
 def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
-    """Where the time goes, and how far each stage is from what the machine can do."""
+    """Return where the time goes, and how far each stage is from what the machine can do."""
     rows = [
         [
             name,
@@ -148,7 +148,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _unit(seconds: float) -> tuple[float, str]:
-    """The factor and the unit in which a time reads best."""
+    """Return the factor and the unit in which a time reads best."""
     if seconds >= 1:
         return 1.0, "s"
     return (1e3, "ms") if seconds >= 1e-3 else (1e6, "us")

@@ -17,7 +17,7 @@ __all__ = ["conflicts"]
 
 
 def conflicts(distribution: str, spec: ProviderSpec) -> list[str]:
-    """What is missing or has another version, of all that a plugin requires, directly or not.
+    """Return which direct and indirect requirements of a plugin are missing or have another version.
 
     What its spec overrides or excludes is left out: those pins are known to be needless.
 

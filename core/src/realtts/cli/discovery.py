@@ -20,14 +20,14 @@ _EXTENSIONS = "realtts.extensions"
 
 
 def list_providers() -> list[dict[str, Any]]:
-    """Every provider by name: installed here, or in an environment of its own; broken ones with the reason."""
+    """Return every provider by name, installed here or isolated; broken ones with the reason."""
     here = {found.name: found for found in registry.installed()}
     isolated = isolated_environments()
     return [_provider(name, here.get(name), isolated.get(name)) for name in sorted({*here, *isolated})]
 
 
 def list_extensions() -> list[dict[str, Any]]:
-    """Every extension by name; they are imported, since only that shows whether they work."""
+    """Return every extension by name; they are imported, since only that shows whether they work."""
     return [_extension(point) for point in sorted(entry_points(_EXTENSIONS), key=lambda point: point.name)]
 
 
@@ -50,7 +50,7 @@ def _provider(name: str, found: registry.Installed | None, environment: Isolated
 
 
 def _of_environment(environment: IsolatedEnvironment) -> tuple[ProviderSpec | None, str | None]:
-    """The spec of an environment, or why it cannot be used."""
+    """Return the spec of an environment, or why it cannot be used."""
     from realtts.errors import IsolationError
     from realtts.isolation import environments
     from realtts.wire.specs import spec_from_json

@@ -67,7 +67,7 @@ def _examine() -> dict[str, Any]:
 
 
 def _providers() -> list[dict[str, Any]]:
-    """Every provider, those that run in this process with what their requirements lack here."""
+    """Return every provider, those of this process with what their requirements lack here."""
     from realtts.cli import discovery
     from realtts.cli.conflicts import conflicts
     from realtts.cli.places import HERE
@@ -82,7 +82,7 @@ def _providers() -> list[dict[str, Any]]:
 
 
 def _settings() -> dict[str, Any]:
-    """What is set, where, and whether it is right."""
+    """Return what is set, where, and whether it is right."""
     from realtts.errors import SettingsError
     from realtts.folders import data_folder
     from realtts.settings import data_dir, resolve_settings

@@ -141,7 +141,7 @@ def _folder(files: Files) -> str:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[Event], None]]:
-    """A bar on standard error if that is a terminal; silence else."""
+    """Return a bar on standard error if that is a terminal, else one that prints nothing."""
     if not sys.stderr.isatty():
         yield _tell
         return

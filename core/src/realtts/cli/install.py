@@ -159,7 +159,7 @@ def _wanted(arguments: argparse.Namespace) -> list[Wanted]:
 
 
 def _all(source: str | None) -> dict[str, str | None]:
-    """Every provider of ours, by where it comes from."""
+    """Return the sources of all providers of this project."""
     from realtts.errors import InvalidOption
     from realtts.registry.providers import EMBEDDED, PREFERENCE
 
@@ -204,7 +204,7 @@ def _uninstall(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _progress(name: str, *, debug: bool) -> Iterator[Callable[[str, str], None]]:
-    """A line per phase; on a terminal one that changes, with what uv does at the moment."""
+    """Print a line per phase; on a terminal one line that changes, with what uv does at the moment."""
     if debug or not sys.stderr.isatty():
         last = ""
 

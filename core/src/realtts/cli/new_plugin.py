@@ -124,7 +124,7 @@ def _write(folder: Path, values: dict[str, str]) -> None:
 
 
 def _template() -> Iterator[tuple[tuple[str, ...], str]]:
-    """The template's files: path without the suffix, which keeps tools from taking them for Python, and content."""
+    """Yield the template's files: path without the suffix that hides them from Python's tools, and content."""
     from importlib.resources import files
 
     waiting: list[tuple[tuple[str, ...], Any]] = [((), files("realtts.cli") / "template")]

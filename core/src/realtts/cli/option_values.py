@@ -17,7 +17,7 @@ __all__ = ["parse_options"]
 
 
 def parse_options(given: Iterable[str], spec: ProviderSpec) -> dict[str, Any]:
-    """The options by name, each as JSON says where the option takes that, else as the string it is.
+    """Return the options by name, each read as JSON where the option takes that, else as a string.
 
     Args:
         given: ``NAME=VALUE``; ``-`` in the name stands for ``_``. The last one of a name counts.

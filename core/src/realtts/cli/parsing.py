@@ -19,7 +19,7 @@ _WIDEST = 100
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Wraps paragraphs, except those that are indented."""
+    """A help formatter that wraps paragraphs, except those that are indented."""
 
     def __init__(self, prog: str) -> None:
         from realtts.cli.console import width
@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(run=None, parser=self)
 
     def parse_args(self, *arguments: Any, **named: Any) -> Any:
-        """As usual; what is not known is named with what is closest to it."""
+        """Parse as usual; an unknown argument is named with the closest one."""
         found, unknown = self.parse_known_args(*arguments, **named)
         if not hasattr(found, "debug"):
             found.debug = False
@@ -65,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in two lines; the whole usage would push it out of sight."""
+        """Print what is wrong in two lines; the whole usage would push it out of sight."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
@@ -76,7 +76,7 @@ def describe(parser: Parser, text: str) -> Parser:
 
 
 def commands_of(parser: Parser) -> Any:
-    """Where a parser's commands are added."""
+    """Return the action to which a parser's commands are added."""
     return parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
 

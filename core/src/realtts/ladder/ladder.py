@@ -29,7 +29,7 @@ __all__ = ["Ladder"]
 
 
 class Ladder:
-    """The life cycle of one provider's model. Used by one thread at a time; its attributes may be read by any.
+    """The life cycle of one provider's model. Used by one thread at a time; any thread may read its attributes.
 
     Args:
         spec: The provider.
@@ -73,7 +73,7 @@ class Ladder:
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
 
     def begin(self) -> LiveRung:
-        """The live rung for a new request.
+        """Return the live rung for a new request.
 
         When no rung is left, those whose failure need not happen again are open once more: after an out-of-memory
         error, or when the plain variant could not speak one particular text. Raises as `ensure_loaded`.
@@ -83,7 +83,7 @@ class Ladder:
         return self.ensure_loaded()
 
     def ensure_loaded(self) -> LiveRung:
-        """The live rung; when there is none, the fastest one that works is loaded.
+        """Return the live rung; when there is none, load the fastest one that works.
 
         Raises:
             StageFailed: With ``strict``, the first failure.
@@ -131,15 +131,15 @@ class Ladder:
 
     @property
     def given_up(self) -> dict[int, bool]:
-        """The rungs that are closed, by their place, and whether they may be tried again."""
+        """Indices of the rungs that were given up, each with whether it may be tried again."""
         return dict(self._closed)
 
     def restore(self, attempts: tuple[Attempt, ...], given_up: Mapping[int, bool]) -> None:
-        """Begin where another process has left off: its rungs stay closed."""
+        """Take over the attempts and the closed rungs of another process."""
         self.attempts, self._closed = attempts, dict(given_up)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the status tells of the place where the model is."""
+        """Return the status of the process that holds the model: versions, memory, cache."""
         live = self.live
         return local_facts(self.spec, live.facts.device if live else "cpu", self.voice_cache)
 
@@ -186,7 +186,7 @@ class Ladder:
         proposal = self._proposals.all()[index]
         attempt = attempt_of(proposal.rung.name, proposal.variant, failure)
         # The same failure once more replaces its record: a provider that lives long must not collect them.
-        self.attempts = (*(known for known in self.attempts if not attempt.repeats(known)), attempt)
+        self.attempts = (*(earlier for earlier in self.attempts if not attempt.repeats(earlier)), attempt)
         self._last = failure.error
         # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
         memory.clear_frames(failure.error)

@@ -73,7 +73,7 @@ class Proposals:
         self._all: tuple[Proposal, ...] = ()
 
     def all(self) -> tuple[Proposal, ...]:
-        """All rungs, fastest first.
+        """Return all rungs, fastest first.
 
         Raises:
             PluginError: The provider's classes are at fault, or a rung is.
@@ -81,17 +81,17 @@ class Proposals:
         if not self._all:
             variants = self._registered()
             optimized = self._spec.optimized is not None and self._settings.optimize
-            found: list[Proposal] = []
+            proposals: list[Proposal] = []
             for variant in ("optimized", "plain") if optimized else ("plain",):
                 try:
-                    found.extend(Proposal(variant, rung) for rung in self._rungs(variant, variants))
+                    proposals.extend(Proposal(variant, rung) for rung in self._rungs(variant, variants))
                 except StageError as failure:
-                    found.append(Proposal(variant, Rung(variant), failure))
-            self._all = tuple(found)
+                    proposals.append(Proposal(variant, Rung(variant), failure))
+            self._all = tuple(proposals)
         return self._all
 
     def rung(self, proposal: Proposal) -> LiveRung:
-        """A proposal as a rung that can be brought up; nothing is loaded yet.
+        """Make the rung of a proposal; nothing is loaded yet.
 
         Raises:
             StageError: Its variant cannot be asked, or it wants a device that is not there.
@@ -112,7 +112,7 @@ class Proposals:
         self._all, self._variants = (), None
 
     def _rungs(self, variant: str, variants: Variants) -> Sequence[Rung]:
-        """The rungs that a variant proposes.
+        """Return the rungs that a variant proposes.
 
         Raises:
             StageError: The variant cannot be imported, or its hook failed.
@@ -131,7 +131,7 @@ class Proposals:
         for rung in rungs:
             if not isinstance(rung, Rung):
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
-            self._with_rung(rung, variant)  # an unknown setting is found before any load
+            self._with_rung(rung, variant)  # an unknown setting is proposals before any load
         return rungs
 
     def _registered(self) -> Variants:
@@ -157,7 +157,7 @@ class Proposals:
         )
 
     def _with_rung(self, rung: Rung, variant: str) -> Settings:
-        """The settings with the rung's changes applied and validated."""
+        """Return the settings with the rung's changes applied and validated."""
         merged: dict[str, Any] = {**self._settings.model_dump(), **rung.settings}
         try:
             return type(self._settings)(**merged)

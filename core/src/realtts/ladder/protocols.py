@@ -22,7 +22,7 @@ __all__ = ["AnyLadder", "AnyRung", "AnyStages", "LadderPlace"]
 
 
 class AnyRung(Protocol):
-    """A rung that stands; see `realtts.ladder.rung.LiveRung`."""
+    """A loaded rung; see `realtts.ladder.rung.LiveRung`."""
 
     @property
     def facts(self) -> RungFacts:
@@ -33,10 +33,10 @@ class AnyRung(Protocol):
         """Seconds per stage of its load."""
 
     def supports_batch(self) -> bool:
-        """Whether it can decode several requests together."""
+        """Tell whether it can decode several requests together."""
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        """The built-in voices."""
+        """Return the built-in voices."""
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
         """Yield checked chunks with the index of their request; several requests are rows of one batch."""
@@ -49,7 +49,7 @@ class AnyStages(Protocol):
         """Forget everything: a new request begins."""
 
     def totals(self) -> dict[str, StageWork]:
-        """What the closed stages of this request did, by name."""
+        """Return what the closed stages of this request did, by name."""
 
 
 class AnyLadder(Protocol):
@@ -68,13 +68,13 @@ class AnyLadder(Protocol):
 
     @property
     def live(self) -> AnyRung | None:
-        """The rung that stands."""
+        """The loaded rung, None while nothing is loaded."""
 
     def begin(self) -> AnyRung:
-        """The live rung for a new request."""
+        """Return the live rung for a new request."""
 
     def ensure_loaded(self) -> AnyRung:
-        """The live rung; when there is none, the fastest one that works is loaded."""
+        """Return the live rung; when there is none, load the fastest one that works."""
 
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it."""
@@ -86,7 +86,7 @@ class AnyLadder(Protocol):
         """Hand an event on; never raises."""
 
     def facts(self) -> dict[str, Any]:
-        """What the status tells of the place where the model is: versions, memory, cache, isolation, worker."""
+        """Return the status of the process that holds the model: versions, memory, cache, isolation, worker."""
 
 
 class LadderPlace(Place, Protocol):

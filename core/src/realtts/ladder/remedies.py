@@ -12,7 +12,7 @@ __all__ = ["Remedy", "find_remedy"]
 
 
 class Remedy(NamedTuple):
-    """What helps.
+    """What to do about a failure.
 
     Attributes:
         sentence: What to do, naming the setting.
@@ -117,7 +117,7 @@ _BY_STAGE = {
 
 
 def find_remedy(error: BaseException, stage: str, variant: str = "optimized") -> Remedy:
-    """The remedy for an exception of a stage; a general one when it is not a known failure.
+    """Return the remedy for an exception of a stage, a general one for an unknown failure.
 
     Args:
         error: The exception; its causes are looked at too.
@@ -127,9 +127,9 @@ def find_remedy(error: BaseException, stage: str, variant: str = "optimized") ->
     """
     for link in _chain(error):
         subject = f"{type(link).__module__}.{type(link).__qualname__}: {link}"
-        for known in _TABLE:
-            if (not known.stages or stage in known.stages) and known.pattern.search(subject):
-                return known.remedy._replace(retryable=known.remedy.retryable or _may_pass(stage, variant))
+        for failure in _TABLE:
+            if (not failure.stages or stage in failure.stages) and failure.pattern.search(subject):
+                return failure.remedy._replace(retryable=failure.remedy.retryable or _may_pass(stage, variant))
     if variant == "plain" and stage != "load":
         return Remedy("Report the traceback to the plugin's author.", retryable=_may_pass(stage, variant))
     return Remedy(_BY_STAGE.get(stage, "Report the traceback to the plugin's author."))
@@ -140,7 +140,7 @@ def _may_pass(stage: str, variant: str) -> bool:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The exception and its explicit causes, outermost first."""
+    """Return the exception and its explicit causes, outermost first."""
     links = [error]
     while (cause := links[-1].__cause__) is not None and cause not in links:
         links.append(cause)

@@ -52,7 +52,7 @@ class StageError(Exception):
 
 
 class Unavailable(Exception):
-    """A probe's reason, in the shape of an exception."""
+    """The reason of a probe that refused, as an exception."""
 
 
 _END = object()
@@ -126,11 +126,11 @@ class LiveRung:
         )
 
     def supports_batch(self) -> bool:
-        """Whether it can decode several requests together."""
+        """Tell whether it can decode several requests together."""
         return self._variants.implements(self.context.variant, "generate_batch")
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        """The built-in voices, asked for once.
+        """Return the built-in voices; the hook is called once.
 
         Raises:
             StageError: The hook failed.
@@ -224,7 +224,7 @@ class LiveRung:
 
     @contextlib.contextmanager
     def _working(self) -> Iterator[None]:
-        """Around each step of `generate`: the provider's global flags, and its stages' clock."""
+        """Run a step of `generate` under the provider's global flags and the clock of its stages."""
         with self._scope():
             self.context.stages.resume()
             try:
@@ -241,7 +241,7 @@ class LiveRung:
 
 
 def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
-    """The record of a rung that was given up."""
+    """Make the record of a rung that was given up."""
     error = failure.error
     if isinstance(error, Unavailable):
         remedy = Remedy("Nothing to do: this rung is not for this machine and these settings.")

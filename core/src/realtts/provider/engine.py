@@ -53,7 +53,7 @@ class Job(ABC):
         """Tell the work to end early; from any thread."""
 
     def withdrawn(self) -> Any:
-        """The result when the job is cancelled before its turn."""
+        """Return the result of a job that was cancelled before its turn."""
         return None
 
     def run(self) -> None:
@@ -112,7 +112,7 @@ class Engine:
         return self._closed
 
     def counts(self) -> dict[str, int]:
-        """Jobs waiting, running and served."""
+        """Return the numbers of jobs waiting, running and served."""
         if os.getpid() != self._pid:
             return {"waiting": 0, "running": 0, "speaking": 0, "served": 0, "capacity": self._capacity}
         with self._condition:
@@ -170,7 +170,7 @@ class Engine:
         self._thread = thread
 
     def withdraw(self, job: Job) -> bool:
-        """Take a job out of the queue; False when its turn has come already. Its future is left unsettled."""
+        """Take a job out of the queue, its future unsettled; return False when its turn has come already."""
         with self._condition:
             try:
                 self._waiting.remove(job)
@@ -179,7 +179,7 @@ class Engine:
             return True
 
     def cancel_all(self) -> int:
-        """Cancel the running request and every waiting one; their number. Housekeeping is left alone."""
+        """Cancel the running request and every waiting one, but no housekeeping; return their number."""
         self._check_process()
         with self._condition:
             waiting = [job for job in self._waiting if job.speaks]
@@ -227,14 +227,14 @@ class Engine:
         self._guarded(self._on_close)
 
     def _guarded(self, call: Callable[[], None]) -> None:
-        """Nothing that goes wrong may end the thread: everybody after would wait for ever."""
+        """Call a function and log whatever it raises: an ended thread would leave later callers waiting for ever."""
         try:
             call()
         except BaseException:
             logging.getLogger(f"realtts.{self._name}").exception("the provider's thread goes on after an error")
 
     def _next(self) -> Job | None:
-        """The next job, None when the engine is closed; calls ``on_idle`` once per idle spell."""
+        """Return the next job, None when the engine is closed; call ``on_idle`` once per idle spell."""
         idle_s: float | None = self._idle_s or None
         while True:
             with self._condition:

@@ -79,8 +79,8 @@ class RealProvider:
         settings: Settings | None = None,
         **overrides: Any,
     ) -> None:
-        given = {"device": device, "isolation": isolation, "strict": strict, **overrides}
-        self._spec, layers, place = choose(provider, given, settings)
+        keywords = {"device": device, "isolation": isolation, "strict": strict, **overrides}
+        self._spec, layers, place = choose(provider, keywords, settings)
         self._settings = layers.settings
         checkpoint = resolve_checkpoint(model if model is not None else self._settings.model, self._spec)
         self._extensions = discover_extensions()
@@ -204,7 +204,7 @@ class RealProvider:
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Speech:
-        """`generate` without blocking the event loop; cancelling the awaiting task cancels the request."""
+        """Speak a text as `generate` does, without blocking the event loop; cancelling the task cancels the request."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
             lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
@@ -224,7 +224,7 @@ class RealProvider:
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> AsyncIterator[Chunk]:
-        """`stream` for ``async for``; leaving the loop or cancelling the task cancels the request."""
+        """Speak a text as `stream` does, for ``async for``; leaving the loop or cancelling the task cancels it."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
             lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
@@ -234,7 +234,7 @@ class RealProvider:
                 yield chunk
 
     def voices(self) -> list[VoiceInfo]:
-        """The built-in voices, and the saved ones where the provider can clone. Loads the model if it has voices."""
+        """Return the built-in voices, and the saved ones where the provider can clone; load a model that has voices."""
         from realtts.voices.lookup import saved_voices
 
         ladder = self._ladder
@@ -262,7 +262,7 @@ class RealProvider:
             self._turn.run(FunctionJob(self._ladder.unload), urgent=True)
 
     def cancel(self) -> int:
-        """Cancel the running request and every waiting one; returns their number.
+        """Cancel the running request and every waiting one; return their number.
 
         Their callers get what was spoken so far, with the finish reason ``"cancelled"``.
         """
@@ -278,7 +278,7 @@ class RealProvider:
         self._engine.close(timeout_s)
 
     def get_provider_status(self) -> dict[str, Any]:
-        """What runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
+        """Return what runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
 
         The keys are described in the status reference.
         """
@@ -308,8 +308,8 @@ class RealProvider:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
         chosen = voice_path if voice is None else voice
-        found = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
-        return Ask(found, language, seed, speed, options)
+        recording = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
+        return Ask(recording, language, seed, speed, options)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)

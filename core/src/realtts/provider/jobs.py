@@ -19,22 +19,22 @@ __all__ = ["FunctionJob", "SpeechJob"]
 
 
 class FunctionJob(Job):
-    """Calls a function in the engine's thread: loading, unloading, listing voices."""
+    """A function that the engine's thread calls: loading, unloading, listing voices."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         super().__init__()
         self._function = function
 
     def work(self) -> Any:
-        """Call it."""
+        """Call the function."""
         return self._function()
 
     def cancel(self) -> None:
-        """Housekeeping is short and is not cancelled."""
+        """Do nothing: housekeeping is short and is not cancelled."""
 
 
 class SpeechJob(Job):
-    """Speaks texts to their ends; its result is a list of speeches.
+    """Texts to be spoken to their ends; the result is a list of speeches.
 
     Args:
         plans: What to say.
@@ -51,7 +51,7 @@ class SpeechJob(Job):
         self._extensions = extensions
 
     def work(self) -> list[Speech]:
-        """Speak."""
+        """Speak the texts."""
         return speak_whole(self._plans, self._ladder, self._extensions, self.queued_s)
 
     def cancel(self) -> None:
@@ -60,5 +60,5 @@ class SpeechJob(Job):
             plan.cancelled.set()
 
     def withdrawn(self) -> list[Speech]:
-        """Speeches without audio, finished as cancelled."""
+        """Return speeches without audio, finished as cancelled."""
         return unspoken(self._plans, self._ladder, self.queued_s)

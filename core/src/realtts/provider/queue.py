@@ -19,7 +19,7 @@ Caller = object
 
 
 def current_caller() -> Caller:
-    """Who is calling."""
+    """Return the calling task, or the calling thread."""
     try:
         return asyncio.current_task() or threading.current_thread()
     except RuntimeError:
@@ -33,14 +33,14 @@ class _Stream(Protocol):
 
     @property
     def open(self) -> bool:
-        """Tell whether it was begun and neither read to its end nor closed."""
+        """Whether it was begun and neither read to its end nor closed."""
 
 
 StreamT = TypeVar("StreamT", bound=_Stream)
 
 
 class Turn:
-    """How callers of one provider get to its engine.
+    """The way of one provider's callers to its engine.
 
     Args:
         engine: The provider's engine.
@@ -56,7 +56,7 @@ class Turn:
         self._lock = threading.RLock()
 
     def add(self, stream: StreamT) -> StreamT:
-        """Keep an eye on a stream: whoever reads it must not wait for its end."""
+        """Remember a stream, because whoever reads it must not wait for its end."""
         with self._lock:
             self._streams.add(stream)
         return stream
@@ -95,7 +95,7 @@ class Turn:
             raise
 
     async def arun(self, job: Job) -> Any:
-        """`run` without blocking the event loop; cancelling the task cancels the job."""
+        """Join the queue and wait without blocking the event loop; cancelling the task cancels the job."""
         self.take(job)
         timer = self.watch(job, asyncio.get_running_loop())
         try:
@@ -107,12 +107,12 @@ class Turn:
             timer.cancel()
 
     def wait(self, job: Job, *, limited: bool = True) -> None:
-        """Block until the job's turn has come; its future says Busy if it never did."""
+        """Wait until the job's turn has come; its future raises `Busy` if it never did."""
         if not job.started.wait(self._wait_s if limited else None):
             self._expire(job)
 
     def watch(self, job: Job, loop: asyncio.AbstractEventLoop) -> asyncio.TimerHandle:
-        """`wait`, by a timer of the event loop."""
+        """Limit the wait for the job's turn by a timer of the event loop."""
         return loop.call_later(self._wait_s, lambda: None if job.started.is_set() else self._expire(job))
 
     def cancel(self, job: Job) -> None:
@@ -122,7 +122,7 @@ class Turn:
             job.drop()
 
     def others_wait(self) -> bool:
-        """Whether anybody is in the queue."""
+        """Tell whether anybody is in the queue."""
         return self._engine.counts()["waiting"] > 0
 
     def _expire(self, job: Job) -> None:

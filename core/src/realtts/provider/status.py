@@ -12,9 +12,11 @@ if TYPE_CHECKING:
 
 __all__ = ["build_status"]
 
+_UNREPORTED = {"compile": False, "cuda_graphs": False, "attention": None, "quantization": "none", "offload": False}
+
 
 def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[str, Any]:
-    """A snapshot; loads nothing and waits for nothing."""
+    """Return a snapshot; loads nothing and waits for nothing."""
     live = ladder.live  # read once: the engine's thread may replace it
     queue = engine.counts()
     state = "closed" if engine.closed else "generating" if queue["speaking"] and live else ladder.state
@@ -37,20 +39,14 @@ def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[
 
 
 def _details(facts: RungFacts | None) -> dict[str, Any]:
-    """The settings of the live rung that decide speed; None for all while nothing is loaded."""
+    """Return what is certain of every loaded rung; None for all while nothing is loaded.
+
+    Settings say what was asked for. What was done, such as compiling, only the plugin knows, and it reports that by the
+    event ``optimization.details``; until it does, nothing of the kind was done.
+    """
     if facts is None:
-        names = ("device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload")
-        return dict.fromkeys(names)
-    settings, plain = facts.settings, facts.variant == "plain"
-    return {
-        "device": facts.device,
-        "dtype": facts.dtype,
-        "compile": False if plain else settings.compile,
-        "cuda_graphs": False if plain else settings.cuda_graphs,
-        "attention": settings.attention,
-        "quantization": "none" if plain else settings.quantization,
-        "offload": False if plain else settings.cpu_offload,
-    }
+        return dict.fromkeys(("device", "dtype", *_UNREPORTED))
+    return {"device": facts.device, "dtype": facts.dtype, **_UNREPORTED}
 
 
 def _checkpoint(checkpoint: Checkpoint | None) -> dict[str, Any] | None:

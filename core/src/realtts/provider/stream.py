@@ -32,7 +32,7 @@ __all__ = ["ChunkStream", "StreamJob"]
 
 
 class StreamJob(Job):
-    """Speaks one plan live into a bounded buffer.
+    """One plan, spoken live into a bounded buffer.
 
     Args:
         plan: What to say.
@@ -98,20 +98,20 @@ class StreamJob(Job):
         self._wake()
 
     def abandon(self) -> None:
-        """The reader has left: stop, and drop what it did not read."""
+        """Stop, and drop what the reader, who has left, did not read."""
         with self._changed:
             self._abandoned = True
             self._buffer.clear()
         self.cancel()
 
     def take(self) -> Chunk | None:
-        """The next chunk, None at the end. Blocks. Raises what `work` raised, once the buffer is empty."""
+        """Wait for the next chunk, None at the end. Raises what `work` raised, once the buffer is empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._buffer or self.future.done())
         return self.take_ready()
 
     def take_ready(self) -> Chunk | None:
-        """The next chunk of a buffer that holds one, or the end of a job that is done."""
+        """Return the next chunk of a buffer that holds one, or None for a job that is done."""
         with self._changed:
             if self._buffer:
                 chunk = self._buffer.popleft()
@@ -121,7 +121,7 @@ class StreamJob(Job):
         return None
 
     def is_ready(self, notify: Callable[[], None]) -> bool:
-        """Whether `take_ready` has something; if not, ``notify`` is called from another thread when it may have."""
+        """Tell whether `take_ready` has something; if not, another thread calls ``notify`` when it may have."""
         with self._changed:
             if self._buffer or self.future.done():
                 return True
@@ -129,7 +129,7 @@ class StreamJob(Job):
             return False
 
     def _put(self, chunk: Chunk) -> bool:
-        """Hand a chunk over, waiting for room; False when the reader has left."""
+        """Hand a chunk over, waiting for room; return False when the reader has left."""
         with self._changed:
             self._wait_for_room()
             if self._abandoned:
@@ -222,7 +222,7 @@ class ChunkStream:
             self._job.abandon()
 
     async def anext(self) -> Chunk | None:
-        """The next chunk without blocking the event loop, None at the end."""
+        """Wait for the next chunk without blocking the event loop, None at the end."""
         if self._ended:
             return None
         self._begin()
@@ -257,7 +257,7 @@ class ChunkStream:
 
 
 def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:
-    """A function that sets the event of another thread's loop."""
+    """Return a function that sets the event of another thread's loop."""
 
     def wake() -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed, nobody waits any more

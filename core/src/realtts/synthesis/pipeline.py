@@ -24,7 +24,7 @@ __all__ = ["Pipeline"]
 
 @dataclass
 class _Current:
-    """The piece being fed."""
+    """The piece that is being fed."""
 
     piece: Piece
     starts_at: float  # seconds of finished audio before it
@@ -32,13 +32,13 @@ class _Current:
     stretcher: audio.Stretcher | None
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the next samples become."""
+        """Return what the next samples become, of shape (m,)."""
         for step in (self.resampler, self.stretcher):
             samples = samples if step is None else step.push(samples)
         return samples
 
     def finish(self) -> NDArray[np.float32]:
-        """What is still held back."""
+        """Return the samples that are still held back."""
         samples = _nothing() if self.resampler is None else self.resampler.finish()
         if self.stretcher is None:
             return samples
@@ -46,7 +46,7 @@ class _Current:
 
 
 class Pipeline:
-    """Turns chunks of pieces into chunks of the whole text.
+    """Conversion of the chunks of pieces to chunks of the whole text.
 
     Args:
         plan: The text's plan.
@@ -71,13 +71,13 @@ class Pipeline:
         return (f"{self._clipped} samples were louder than full scale and were clipped",)
 
     def feed(self, piece: Piece, chunk: Chunk) -> Chunk | None:
-        """The audio that is ready after this chunk of a piece, None when nothing is."""
+        """Return the audio that is ready after a chunk of a piece, None when nothing is."""
         current = self._enter(piece, chunk.sample_rate)
         marks = tuple(self._placed(mark, current) for mark in chunk.marks)
         return self._deliver(self._join(current.push(chunk.samples)), piece, replace(chunk, marks=marks))
 
     def end_piece(self, piece: Piece) -> Chunk | None:
-        """The audio that is ready once a piece is complete."""
+        """Return the audio that is ready once a piece is complete."""
         current, self._current = self._current, None
         if current is None:
             return None
@@ -88,7 +88,7 @@ class Pipeline:
         return self._deliver(np.concatenate(ready), piece, None)
 
     def finish(self) -> Chunk | None:
-        """The rest of the audio."""
+        """Return the rest of the audio."""
         if self._joiner is None:
             return None
         return self._deliver(self._joiner.finish(), self._plan.pieces[-1], None)
@@ -110,7 +110,7 @@ class Pipeline:
         return samples if self._joiner is None else self._joiner.push(samples)
 
     def _placed(self, mark: Mark, current: _Current) -> Mark:
-        """A mark of a piece as a mark of the whole: in its time, and in the caller's own text."""
+        """Return a mark of a piece as a mark of the whole: in its time, and in the caller's own text."""
         stretch, offset = self._plan.stretch, current.piece.start
         return Mark(
             start=max(0.0, current.starts_at + mark.start / stretch + self._shift),
@@ -120,7 +120,7 @@ class Pipeline:
         )
 
     def _deliver(self, samples: NDArray[np.float32], piece: Piece, about: Chunk | None) -> Chunk | None:
-        """The samples as the caller's chunk; None when there is nothing to tell."""
+        """Make the caller's chunk of samples; None when there is nothing to hand over."""
         chunk = Chunk(
             samples,
             self._rate,

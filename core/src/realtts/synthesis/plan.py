@@ -31,7 +31,7 @@ PARAGRAPH_PAUSE_S = 0.45
 
 @dataclass(frozen=True)
 class Ask:
-    """What a caller asked for beside the text; the voice is found already, the rest is not yet checked."""
+    """The arguments of a call beside the text; the voice was looked up, the rest was not checked yet."""
 
     voice: Voice | str | None
     language: str | None
@@ -81,7 +81,7 @@ class Plan:
 
 
 def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions: Extensions) -> Plan:
-    """Check everything and split the text.
+    """Check all arguments and split the text.
 
     Raises:
         InputError: The text, language, seed, speed or an option is wrong.
@@ -122,16 +122,16 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
 
 
 def _markup(options: Options | None, spec: ProviderSpec) -> bool:
-    asked = bool(getattr(options, "ssml", False))
-    if asked and "ssml" not in spec.capabilities:
+    markup = bool(getattr(options, "ssml", False))
+    if markup and "ssml" not in spec.capabilities:
         raise InvalidOption(
             "ssml is true, but it reads plain text only", who=f"provider {spec.name!r}", fix="drop ssml"
         )
-    return asked
+    return markup
 
 
 def _split(template: Request, spec: ProviderSpec, speed: float, *, markup: bool) -> tuple[Piece, ...]:
-    """One piece, or several when the provider takes only so many characters at a time."""
+    """Return one piece, or several where the text is longer than the provider takes at a time."""
     text = template.text
     if spec.max_chars is None or len(text) <= spec.max_chars or markup:
         return (Piece(template),)

@@ -63,7 +63,7 @@ class Row:
         return replace(self.request, streaming=True) if live else self.request
 
     def cancelled(self) -> bool:
-        """Whether the provider should stop: the caller has lost interest, or the piece ran away."""
+        """Tell whether the provider should stop: the caller has lost interest, or the piece ran away."""
         return self._stopped or self.plan.cancelled.is_set()
 
     def note(self, chunk: Chunk, limit_s: float) -> None:
@@ -83,7 +83,7 @@ class Row:
             self.finish, self._stopped = "length", True
 
     def restart(self) -> None:
-        """Forget the audio: the piece is spoken again, with its own seed."""
+        """Forget the audio, so that the piece is spoken again with its own seed."""
         self.chunks, self.seconds, self.finish, self.first_at = [], 0.0, "stop", None
         self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
         self._again_in_part = False
@@ -100,7 +100,7 @@ class Row:
         return True
 
     def is_silent(self) -> bool:
-        """Whether the provider said nothing at all."""
+        """Tell whether all audio is silent."""
         return all(audio.is_silent(chunk.samples) for chunk in self.chunks if len(chunk.samples))
 
     @property

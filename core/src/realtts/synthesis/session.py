@@ -108,8 +108,8 @@ def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions
     for index, chunk in session.chunks():
         chunks[index].append(chunk)
     return [
-        _speech(plan, own, metrics, ladder.spec.name)
-        for plan, own, metrics in zip(plans, chunks, session.metrics, strict=True)
+        _speech(plan, spoken, metrics, ladder.spec.name)
+        for plan, spoken, metrics in zip(plans, chunks, session.metrics, strict=True)
     ]
 
 
@@ -228,7 +228,7 @@ def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callabl
 
 
 class _Clock:
-    """Times one call."""
+    """The clock of one call."""
 
     def __init__(self, started: float, queue_s: float, speaker: Speaker) -> None:
         self.queue_s = queue_s

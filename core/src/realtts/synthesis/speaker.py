@@ -50,7 +50,7 @@ class _Hold:
         return True
 
     def restarted(self, row: Row) -> None:
-        """Nothing has left the speaker."""
+        """Do nothing: no chunk has left the speaker."""
 
 
 HOLD: Release = _Hold()
@@ -58,7 +58,7 @@ HOLD: Release = _Hold()
 
 
 class Speaker:
-    """Speaks rows on a ladder, in the provider's own thread.
+    """The speaker of rows on a ladder; used in the provider's own thread.
 
     Attributes:
         stages: Seconds per stage of the loads that this speaker caused.

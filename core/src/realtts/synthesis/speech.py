@@ -47,7 +47,7 @@ class Metrics:
     work: Mapping[str, StageWork] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The metrics as a JSON-able dictionary."""
+        """Return the metrics as a JSON-able dictionary."""
         return asdict(self)
 
 
@@ -97,7 +97,7 @@ class Speech:
         audio.write(path, self.samples, self.sample_rate, subtype=subtype)
 
     def srt(self) -> str:
-        """Subtitles in SubRip form, from the marks.
+        """Return subtitles in SubRip form, made of the marks.
 
         Raises:
             OutputError: The speech has no marks.
@@ -107,7 +107,7 @@ class Speech:
         return captions.to_srt(self.marks, self.text)
 
     def vtt(self) -> str:
-        """Subtitles in WebVTT form, from the marks.
+        """Return subtitles in WebVTT form, made of the marks.
 
         Raises:
             OutputError: The speech has no marks.
@@ -117,7 +117,7 @@ class Speech:
         return captions.to_vtt(self.marks, self.text)
 
     def _repr_html_(self) -> str:
-        """A player, for notebooks."""
+        """Return a player for notebooks."""
         from realtts import audio
 
         data = base64.b64encode(audio.encode(self.samples, self.sample_rate, "wav")).decode()

@@ -41,7 +41,7 @@ MAX_SEED = 2**63 - 1
 
 
 def check_speed(speed: Any, who: str) -> float:
-    """The speed as a float from 0.25 to 4.
+    """Return the speed as a float from 0.25 to 4.
 
     Raises:
         InvalidOption: Not a number, or out of range.
@@ -56,7 +56,7 @@ def check_speed(speed: Any, who: str) -> float:
 
 
 def check_seed(seed: Any, who: str) -> int:
-    """The seed as an int from 0 to 2**63 - 1.
+    """Return the seed as an int from 0 to 2**63 - 1.
 
     Raises:
         InvalidOption: Not a whole number, or out of range.
@@ -67,7 +67,7 @@ def check_seed(seed: Any, who: str) -> int:
 
 
 def check_language(language: Any, spec: ProviderSpec) -> str | None:
-    """The tag as the spec spells it: case and ``_`` do not matter, and a region that is unknown is dropped.
+    """Return the language tag as the spec spells it; case and ``_`` do not matter, an unknown region is dropped.
 
     Raises:
         UnknownLanguage: The provider does not speak it.
@@ -81,44 +81,44 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
         )
     if not spec.languages:
         return language
-    known = {tag.lower(): tag for tag in spec.languages}
-    wanted = language.strip().lower().replace("_", "-")
-    while wanted:
-        if wanted in known:
-            return known[wanted]
-        wanted = wanted.rpartition("-")[0]
+    tags = {listed.lower(): listed for listed in spec.languages}
+    tag = language.strip().lower().replace("_", "-")
+    while tag:
+        if tag in tags:
+            return tags[tag]
+        tag = tag.rpartition("-")[0]
     some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
     raise UnknownLanguage(
-        f"it does not speak {language!r}{closest(language.lower(), known)}", who=who, fix=f"choose from {some}"
+        f"it does not speak {language!r}{closest(language.lower(), tags)}", who=who, fix=f"choose from {some}"
     )
 
 
 def options_class(spec: ProviderSpec) -> type[Options]:
-    """The class of the provider's options; the empty base class when it has none.
+    """Return the class of the provider's options; the empty base class when it has none.
 
     Raises:
         InvalidPlugin: The spec names something that is not a subclass of `Options`.
     """
-    found = spec.options
+    options = spec.options
     try:
-        found = import_object(found) if isinstance(found, str) else found
+        options = import_object(options) if isinstance(options, str) else options
     except ImportError as error:
         raise InvalidPlugin(
             f"its options {spec.options!r} cannot be imported: {error}", who=f"provider {spec.name!r}",
             fix="correct the import path in the spec",
         ) from error  # fmt: skip
-    if found is None:
+    if options is None:
         return Options
-    if not (isinstance(found, type) and issubclass(found, Options)):
+    if not (isinstance(options, type) and issubclass(options, Options)):
         raise InvalidPlugin(
             f"its options {spec.options!r} are not a subclass of realtts.Options", who=f"provider {spec.name!r}",
             fix="derive the class from realtts.Options",
         )  # fmt: skip
-    return found
+    return options
 
 
 def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
-    """A validated instance of the provider's options.
+    """Return a validated instance of the provider's options.
 
     Raises:
         UnknownOption: No such option; names the closest.
@@ -148,7 +148,7 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
 
 
 def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
-    """The checkpoint to load: a name from the spec, a local folder or file, or a hub id ``owner/name[@revision]``.
+    """Return the checkpoint to load: a name of the spec, a local path, or a hub id ``owner/name[@revision]``.
 
     A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
     provider's first checkpoint has, since it is a model of the same kind.
@@ -178,13 +178,13 @@ def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec)
 
 def _from_hub_id(name: str, spec: ProviderSpec) -> Checkpoint:
     source, at, revision = name.partition("@")
-    known = next((checkpoint for checkpoint in spec.checkpoints if checkpoint.source == source), None)
-    if known is None:
+    listed = next((checkpoint for checkpoint in spec.checkpoints if checkpoint.source == source), None)
+    if listed is None:
         return Checkpoint(name=name, source=source, revision=revision or None, files=_usual_files(spec))
-    if not at or revision == known.revision:
-        return known
+    if not at or revision == listed.revision:
+        return listed
     # Another revision may be of another size and licence.
-    return Checkpoint(name=name, source=source, revision=revision, files=known.files)
+    return Checkpoint(name=name, source=source, revision=revision, files=listed.files)
 
 
 def _usual_files(spec: ProviderSpec) -> tuple[WantedFile, ...]:

@@ -1,3 +1,4 @@
+from realtts.testing.builders import make_context as make_context, make_request as make_request
 from realtts.testing.conformance import (
     OptimizedConformance as OptimizedConformance,
     ProviderConformance as ProviderConformance,

@@ -49,7 +49,7 @@ class Repository:
 
 @dataclass
 class Faults:
-    """What is to go wrong, by the file's name.
+    """The faults to show, by the file's name.
 
     Attributes:
         cuts: Bytes after which the next downloads end.
@@ -65,7 +65,7 @@ class Faults:
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves repositories, with their faults.
+    """A server of repositories, with their faults.
 
     Attributes:
         repositories: By hub id.
@@ -87,7 +87,7 @@ class HubServer(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is what some tests are about."""
+        """Ignore a client that goes away in the middle, as some tests do."""
 
 
 class HubHandler(BaseHTTPRequestHandler):
@@ -97,15 +97,15 @@ class HubHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
-        """Headers only."""
+        """Answer with headers only."""
         self._answer()
 
     def do_GET(self) -> None:
-        """Headers and body."""
+        """Answer with headers and body."""
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its signature
-        """Tests are quiet."""
+        """Print nothing: tests are quiet."""
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -225,7 +225,7 @@ def _is_large(data: bytes) -> bool:
 
 
 def digest_of(data: bytes) -> str:
-    """SHA-256 of a large file, git's SHA-1 of a small one, in hexadecimal."""
+    """Return SHA-256 of a large file, git's SHA-1 of a small one, in hexadecimal."""
     return hashlib.sha256(data).hexdigest() if _is_large(data) else _git_digest(data)
 
 

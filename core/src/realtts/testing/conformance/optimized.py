@@ -35,7 +35,7 @@ _GREW = 1.05
 
 
 class _Speaker:
-    """A provider, and what it says of the suite's text."""
+    """A provider and its ways to speak the suite's text."""
 
     def __init__(self, provider: RealProvider, text: str, options: dict[str, Any]) -> None:
         self.provider, self.text = provider, text
@@ -46,20 +46,20 @@ class _Speaker:
         return self.provider.get_provider_status()
 
     def say(self, times: float = 1, **more: Any) -> Speech:
-        """The text, or so much of it, or so often."""
+        """Speak the text, a part of it, or several times of it."""
         return self.provider.generate(self._part(times), **{**self._options, **more})
 
     def live(self, times: float = 1, **more: Any) -> list[NDArray[np.float32]]:
-        """The chunks of a stream."""
+        """Return the chunks of a stream."""
         chunks = self.provider.stream(self._part(times), **{**self._options, **more})
         return [chunk.samples for chunk in chunks if len(chunk.samples)]
 
     def together(self, *times: float, **more: Any) -> list[Speech]:
-        """Several in a batch."""
+        """Speak several texts in a batch."""
         return self.provider.generate_batch([self._part(each) for each in times], **{**self._options, **more})
 
     def everything(self, **more: Any) -> list[NDArray[np.float32]]:
-        """The whole, a stream, and two together."""
+        """Speak the whole, a stream, and two texts together."""
         batch = [speech.samples for speech in self.together(1, 0.5, **more)]
         return [self.say(**more).samples, np.concatenate(self.live(**more)), *batch]
 
@@ -68,7 +68,7 @@ class _Speaker:
 
 
 class OptimizedConformance(ConformanceFixtures):
-    """Put it before `ProviderConformance`, or a subclass of it, on the CPU; needs torch, and runs all in float32.
+    """Tests of an optimized variant on torch, in float32 on the CPU; put it before `ProviderConformance` or a subclass.
 
     The fixture ``encoder`` may be overridden beside the suite's. What a provider does not have (offloading, graphs, a
     choice of kernels) is taken away by ``test_... = None`` in the subclass.
@@ -76,7 +76,7 @@ class OptimizedConformance(ConformanceFixtures):
 
     @pytest.fixture
     def encoder(self) -> str | None:
-        """What reads a new recording, as ``"module.name"``; None: nothing does."""
+        """Return what reads a new recording, as ``"module.name"``, or None where nothing does."""
         return None
 
     @pytest.fixture
@@ -88,7 +88,7 @@ class OptimizedConformance(ConformanceFixtures):
         options: dict[str, Any],
         tmp_path: Path,
     ) -> Callable[..., _Speaker]:
-        """Makes strict providers in float32, with a cache of the test's own and lengths that are forced."""
+        """Return a maker of strict providers in float32, with forced lengths and a cache of the test's own."""
         given: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
         given |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
         return lambda **settings: _Speaker(make(spec, **{**given, **settings}), text, options)
@@ -239,7 +239,7 @@ def _need_cuda() -> Any:
 
 
 def _everywhere(monkeypatch: pytest.MonkeyPatch, spec: ProviderSpec, name: str, value: object) -> None:
-    """A function of `realtts.accel` that gives this value, in whichever module of the plugin has imported it."""
+    """Replace a function of `realtts.accel` by a constant in every module of the plugin that imported it."""
     assert spec.optimized is not None
     import_object(spec.optimized)
     package = spec.optimized.partition(":")[0].rpartition(".")[0] + "."
@@ -250,6 +250,6 @@ def _everywhere(monkeypatch: pytest.MonkeyPatch, spec: ProviderSpec, name: str, 
 
 
 def _resident() -> int:
-    """Bytes of the process, without what the heap has free and would give back."""
+    """Return the resident bytes of the process, without what the heap has free and would give back."""
     trim()
     return int(psutil.Process().memory_info().rss)
