@@ -45,17 +45,17 @@ _FORCED_PROMPT, _FORCED_STEPS = 16, 24
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit code."""
-    given = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     before = torch.get_num_threads()
-    torch.set_num_threads(given.threads or physical_cores())
+    torch.set_num_threads(parsed.threads or physical_cores())
     try:
         record = measure(
-            DecoderConfig(given.layers, given.hidden, given.heads, given.kv_heads, given.head_dim, given.mlp),
-            vocabulary=given.vocabulary,
-            rows=given.rows,
-            positions=given.positions,
-            precisions=given.precision,
-            repeats=given.repeats,
+            DecoderConfig(parsed.layers, parsed.hidden, parsed.heads, parsed.kv_heads, parsed.head_dim, parsed.mlp),
+            vocabulary=parsed.vocabulary,
+            rows=parsed.rows,
+            positions=parsed.positions,
+            precisions=parsed.precision,
+            repeats=parsed.repeats,
         )
     finally:
         torch.set_num_threads(before)

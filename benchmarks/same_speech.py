@@ -63,8 +63,8 @@ def measure(name: str, size: str) -> dict[str, Any]:
                 tools.write_random_checkpoint(Path(folder), size, **({"model": model} if model else {}))
                 settings |= {"model": folder, "force_tokens_per_char": 1.0}
             for variant in ("plain", "optimized"):
-                own = {"optimize": False} if variant == "plain" else EXACT
-                with RealProvider(name, **settings, **own).load() as tts:
+                precision = {"optimize": False} if variant == "plain" else EXACT
+                with RealProvider(name, **settings, **precision).load() as tts:
                     began = time.perf_counter()
                     for way, value in speak(tts, **VOICES.get(name, {})).items():
                         digests[f"{model} {variant} {way}".strip()] = value
@@ -93,15 +93,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("provider", nargs="?", choices=sorted(CHECKPOINTS))
     parser.add_argument("--size", default="tiny", choices=["tiny", "full"], help="of the random weights")
     parser.add_argument("--compare", nargs=2, type=Path, metavar=("BEFORE", "AFTER"))
-    given = parser.parse_args(arguments)
-    if given.compare:
-        before, after = (json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in given.compare)
+    parsed = parser.parse_args(arguments)
+    if parsed.compare:
+        before, after = (json.loads(path.read_text(encoding="utf-8").splitlines()[-1]) for path in parsed.compare)
         return 0 if compare(before, after) else 1
-    if given.provider is None:
+    if parsed.provider is None:
         parser.error("name a provider, or --compare two files")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["REALTTS_DATA_DIR"] = folder  # what other runs have cached would change memory and time
-        print(json.dumps(measure(given.provider, given.size)))
+        print(json.dumps(measure(parsed.provider, parsed.size)))
     return 0
 
 

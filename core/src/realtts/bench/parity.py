@@ -31,9 +31,9 @@ def count(tokens: Any) -> int:
     return int(np.asarray(tokens).size)
 
 
-def first_difference(expected: Any, found: Any) -> int | None:
+def first_difference(expected: Any, actual: Any) -> int | None:
     """Return the index of the first differing decision of the flattened tokens; None when they are equal."""
-    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+    a, b = np.asarray(expected).ravel(), np.asarray(actual).ravel()
     shared = min(len(a), len(b))
     differ = np.flatnonzero(a[:shared] != b[:shared])
     if len(differ):
@@ -41,9 +41,9 @@ def first_difference(expected: Any, found: Any) -> int | None:
     return None if len(a) == len(b) else shared
 
 
-def candidates(expected: Any, found: Any, step: int) -> tuple[int, int] | None:
+def candidates(expected: Any, actual: Any, step: int) -> tuple[int, int] | None:
     """Return the two tokens at a difference; None when one of the sequences ends there."""
-    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+    a, b = np.asarray(expected).ravel(), np.asarray(actual).ravel()
     return (int(a[step]), int(b[step])) if step < min(len(a), len(b)) else None
 
 
@@ -58,9 +58,9 @@ def relative_gap(first: float, second: float) -> float:
     return float(abs(first - second)) / largest
 
 
-def relative_error(found: Any, expected: Any) -> float:
+def relative_error(actual: Any, expected: Any) -> float:
     """Return the norm of the difference over that of the expected values; infinite for other shapes, NaN, infinity."""
-    a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    a, b = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     norm = float(np.linalg.norm(b))
@@ -68,9 +68,9 @@ def relative_error(found: Any, expected: Any) -> float:
     return error / norm if norm else error
 
 
-def largest_difference(found: Any, expected: Any) -> float:
+def largest_difference(actual: Any, expected: Any) -> float:
     """Return the largest difference between samples; infinite for other lengths, and for NaN or infinity in either."""
-    a, b = np.asarray(found), np.asarray(expected)
+    a, b = np.asarray(actual), np.asarray(expected)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     return float(np.abs(a - b).max(initial=0.0))
@@ -87,14 +87,14 @@ def precision_settings(name: str) -> dict[str, str]:
     Raises:
         InvalidPlugin: The name is none of them.
     """
-    found = {}
+    settings = {}
     for part in name.split("+"):
         if part in _DTYPES:
-            found["dtype"] = part
+            settings["dtype"] = part
         elif part in _QUANTIZATIONS:
-            found["quantization"] = part
+            settings["quantization"] = part
         else:
-            known = ", ".join((*_DTYPES, *_QUANTIZATIONS))
-            raise InvalidPlugin(f"TOLERANCES has {name!r}", who="the testing module", fix=f"use names from {known}")
+            choices = ", ".join((*_DTYPES, *_QUANTIZATIONS))
+            raise InvalidPlugin(f"TOLERANCES has {name!r}", who="the testing module", fix=f"use names from {choices}")
     # One that is not named stays out: int8 alone is int8 over float32.
-    return {"dtype": "float32", "quantization": "none", **found}
+    return {"dtype": "float32", "quantization": "none", **settings}

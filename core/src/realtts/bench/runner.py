@@ -60,9 +60,9 @@ def run_bench(
     """
     _check_variants(variants)
     tell = tell or _silent
-    given = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
-    with RealProvider(provider, **given) as asked:  # never loaded
-        spec, base = asked.spec, asked.settings
+    keywords = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
+    with RealProvider(provider, **keywords) as unloaded:  # never loaded
+        spec, base = unloaded.spec, unloaded.settings
     notes = []
     if spec.optimized is None and "optimized" in variants:
         variants = ["plain"]
@@ -71,7 +71,7 @@ def run_bench(
     if lacking:
         notes.append(f"left out, since the provider does not speak them: {', '.join(lacking)}")
     with contextlib.ExitStack() as closing:
-        contenders = [Contender(spec, variant, given, workload) for variant in dict.fromkeys(variants)]
+        contenders = [Contender(spec, variant, keywords, workload) for variant in dict.fromkeys(variants)]
         for contender in contenders:
             closing.callback(contender.close)
         interleaved = _run(contenders, workload, tell)
@@ -79,8 +79,8 @@ def run_bench(
         rates = measure_floor(spec, status["optimization_details"]["device"] or "cpu", base)
         results = {contender.asked: summary(contender, rates) for contender in contenders}
     if random_weights is not None:
-        for found in results.values():  # the name of a temporary folder tells nobody anything
-            found["checkpoint"] = f"random, {random_weights}"
+        for measured in results.values():  # the name of a temporary folder tells nobody anything
+            measured["checkpoint"] = f"random, {random_weights}"
     record = {
         "schema": SCHEMA,
         "kind": "realtts.bench",

@@ -41,9 +41,9 @@ class Subject:
     """
 
     def __init__(self, spec: ProviderSpec, settings: Mapping[str, Any]) -> None:
-        given = dict(settings)
-        model = given.pop("model", None)  # may be a path, as in `RealProvider`
-        layers = resolve_settings(spec.name, given)
+        keywords = dict(settings)
+        model = keywords.pop("model", None)  # may be a path, as in `RealProvider`
+        layers = resolve_settings(spec.name, keywords)
         checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec

@@ -104,8 +104,8 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return keywords for `RealProvider`, without those that were not given."""
-    given = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
-    return {key: value for key, value in given.items() if value is not None}
+    values = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def weights(arguments: argparse.Namespace, spec: ProviderSpec) -> Any:
@@ -210,15 +210,15 @@ def _compare(arguments: argparse.Namespace) -> None:
         from realtts.bench.plot import plot_records
 
         plot_records(records, arguments.plot)
-    found = compare_records(*records)
+    comparison = compare_records(*records)
     if arguments.json == "-":
-        _print_line(found)
+        _print_line(comparison)
     elif arguments.json:
-        _write_line(found, Path(arguments.json))
+        _write_line(comparison, Path(arguments.json))
     else:
-        show_comparison(found, [record["label"] or path.name for record, path in zip(records, arguments.compare,
+        show_comparison(comparison, [record["label"] or path.name for record, path in zip(records, arguments.compare,
                                                                                      strict=True)])  # fmt: skip
-    for warning in found["warnings"]:
+    for warning in comparison["warnings"]:
         console.warn(warning)
 
 

@@ -22,18 +22,18 @@ def show_record(record: Mapping[str, Any]) -> None:
     console.heading(name)
     console.entry("texts", _texts(work))
     console.entry("machine", _machine(record["machine"]))
-    for asked, result in variants.items():
-        console.entry(asked, _path(result))
+    for variant, result in variants.items():
+        console.entry(variant, _path(result))
     console.out()
     _figures(variants, record["ratios"])
     _stages(variants, record["floor"])
 
 
-def show_comparison(found: Mapping[str, Any], names: Sequence[str]) -> None:
+def show_comparison(comparison: Mapping[str, Any], names: Sequence[str]) -> None:
     """Print the figures of two records and their ratios."""
     rows = [
         [variant, figure, _shown(figure, a), _shown(figure, b), f"{ratio:.3g}" if ratio is not None else "-"]
-        for variant, figure, a, b, ratio in found["rows"]
+        for variant, figure, a, b, ratio in comparison["rows"]
     ]
     if rows:
         console.table(["variant", "figure", *names, "ratio"], rows)
@@ -92,7 +92,7 @@ def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
     rows = [
         [
             name,
-            asked,
+            variant,
             _seconds(stage["seconds"]),
             f"{100 * stage['share']:.0f} %",
             str(stage.get("steps") or ""),
@@ -100,7 +100,7 @@ def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
             _seconds(stage.get("floor_s")),
             f"{stage['distance']:.2f}x" if stage.get("distance") else "",
         ]
-        for asked, result in variants.items()
+        for variant, result in variants.items()
         for name, stage in result["stages"].items()
     ]
     if rows:
@@ -121,10 +121,10 @@ def _memory(key: str) -> Any:
 
 def _spread(key: str) -> Any:
     def shown(result: Mapping[str, Any]) -> str:
-        found = result["warm"][key]
-        if found is None:
+        values = result["warm"][key]
+        if values is None:
             return ""
-        median, low, high = found["median"], found["q1"], found["q3"]
+        median, low, high = values["median"], values["q1"], values["q3"]
         # In percent, whatever the magnitude: two columns of three figures each do not fit a terminal.
         around = f" +-{50 * (high - low) / median:.0f} %" if high > low and median else ""
         return f"{_shown(key, median)}{around}"

@@ -73,12 +73,12 @@ def _providers() -> list[dict[str, Any]]:
     from realtts.cli.places import HERE
     from realtts.registry import providers as registry
 
-    specs = {found.name: found.spec for found in registry.installed()}
-    found = discovery.list_providers()
-    for provider in found:
+    specs = {entries.name: entries.spec for entries in registry.installed()}
+    entries = discovery.list_providers()
+    for provider in entries:
         spec = specs.get(provider["name"]) if provider["place"] == HERE else None
         provider["conflicts"] = conflicts(provider["distribution"], spec) if spec is not None else []
-    return found
+    return entries
 
 
 def _settings() -> dict[str, Any]:

@@ -127,9 +127,9 @@ def _fetched(checkpoint: Checkpoint, files: Files) -> dict[str, Any]:
     }
 
 
-def _finish(arguments: argparse.Namespace, found: dict[str, Any], words: str) -> None:
+def _finish(arguments: argparse.Namespace, result: dict[str, Any], words: str) -> None:
     if arguments.json:
-        console.out_json(found)
+        console.out_json(result)
     else:
         console.out(words)
 

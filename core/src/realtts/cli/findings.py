@@ -22,8 +22,8 @@ def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
     Args:
         report: What the doctor gathered.
     """
-    found = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
-    return [{"what": what, "fix": fix} for what, fix in found]
+    findings = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
+    return [{"what": what, "fix": fix} for what, fix in findings]
 
 
 def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

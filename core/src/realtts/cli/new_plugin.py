@@ -107,7 +107,7 @@ def _check_name(name: str) -> None:
         what, fix = f"{name!r} begins with 'realtts'", "leave that out: it is put in front by itself"
     elif _NAME.fullmatch(name) is None:
         what, fix = f"{name!r} is no provider name", "use lower case letters, digits, '-' and '_', a letter first"
-    elif name in {*PREFERENCE, EMBEDDED, *(found.name for found in installed())}:
+    elif name in {*PREFERENCE, EMBEDDED, *(entry.name for entry in installed())}:
         what, fix = f"there is a provider {name!r} already", "choose another name"
     if fix is not None:
         raise InvalidOption(what, who=_WHO, fix=fix)

@@ -168,12 +168,12 @@ class _Captions:
 
     def __init__(self, path: Path, spec: ProviderSpec) -> None:
         self.path = path
-        known = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
-        if path.suffix.lower() not in known:
+        writers = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
+        if path.suffix.lower() not in writers:
             raise OutputError(
-                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), known)}",
+                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), writers)}",
                 who=str(path),
-                fix=f"choose one of {', '.join(known)}",
+                fix=f"choose one of {', '.join(writers)}",
             )
         if "marks" not in spec.capabilities:
             raise OutputError(
@@ -181,7 +181,7 @@ class _Captions:
                 who=str(path),
                 fix="leave --captions out, or use a provider with the capability 'marks' (see 'realtts providers')",
             )
-        self._render = known[path.suffix.lower()]
+        self._render = writers[path.suffix.lower()]
         self._target = Target(path, live=False)
         self._texts: list[str] = []
         self._chars = 0

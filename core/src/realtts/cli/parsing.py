@@ -54,15 +54,15 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, *arguments: Any, **named: Any) -> Any:
         """Parse as usual; an unknown argument is named with the closest one."""
-        found, unknown = self.parse_known_args(*arguments, **named)
-        if not hasattr(found, "debug"):
-            found.debug = False
+        namespace, unknown = self.parse_known_args(*arguments, **named)
+        if not hasattr(namespace, "debug"):
+            namespace.debug = False
         if unknown:
-            chosen: Parser = found.parser
+            chosen: Parser = namespace.parser
             options = [name for action in chosen._actions for name in action.option_strings if name not in unknown]
             near = closest(unknown[0].partition("=")[0], options) if unknown[0].startswith("-") else ""
             chosen.error(f"unknown argument: {unknown[0]}{near}")
-        return found
+        return namespace
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong in two lines; the whole usage would push it out of sight."""

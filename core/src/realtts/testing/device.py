@@ -68,6 +68,6 @@ class HostDevice:
 def live_tensors() -> tuple[int, int]:
     """Return number and bytes of all live tensors, except those that `gc.freeze` hides from the collector."""
     gc.collect()
-    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    tensors = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
     # oneDNN's own layouts have no bytes that torch would tell
-    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
+    return len(tensors), sum(tensor.nbytes for tensor in tensors if not tensor.is_mkldnn)

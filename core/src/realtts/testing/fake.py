@@ -149,10 +149,10 @@ def _tones(request: Request) -> Iterator[Chunk]:
 
 
 def _words(request: Request, options: FakeOptions) -> Iterator[re.Match[str]]:
-    found = list(_WORD.finditer(request.text))
-    yield from found[:1] if request.seed in options.hasty_seeds else found
+    words = list(_WORD.finditer(request.text))
+    yield from words[:1] if request.seed in options.hasty_seeds else words
     while options.runaway or request.seed in options.runaway_seeds:
-        yield found[-1]
+        yield words[-1]
 
 
 def _tone(word: str, request: Request, options: FakeOptions) -> np.ndarray[Any, np.dtype[np.float32]]:

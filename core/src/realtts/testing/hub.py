@@ -59,14 +59,14 @@ class FakeHub:
         Returns:
             The commit.
         """
-        known = self._server.repositories.setdefault(repo, Repository())
+        repository = self._server.repositories.setdefault(repo, Repository())
         state = hashlib.sha1(repo.encode(), usedforsecurity=False)
         for name, data in sorted(files.items()):
             state.update(f"{name}\0{digest_of(data)}\0".encode())
         commit = state.hexdigest()
-        known.commits[commit] = dict(files)
-        known.revisions.update({revision: commit, commit: commit})
-        known.licence, known.gated = licence, gated
+        repository.commits[commit] = dict(files)
+        repository.revisions.update({revision: commit, commit: commit})
+        repository.licence, repository.gated = licence, gated
         return commit
 
     def cut(self, name: str, *, after: int, times: int = 1) -> None:
@@ -104,7 +104,9 @@ class FakeHub:
         """Return the requests for the bytes of a file, in order."""
         large = {
             digest_of(files[name])
-            for known in self._server.repositories.values() for files in known.commits.values() if name in files
+            for repository in self._server.repositories.values()
+            for files in repository.commits.values()
+            if name in files
         }  # fmt: skip
         ends = (f"/{name}", *(f"/{digest}" for digest in large))
         followed = {f"/store/{digest}" for digest in large if len(digest) == 64}

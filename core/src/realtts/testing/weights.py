@@ -28,10 +28,10 @@ def new_checkpoint(path: Path | str, **chosen: tuple[str, Iterable[str]]) -> Pat
         InvalidOption: There is no such thing.
     """
     for name, (value, choices) in chosen.items():
-        known = list(choices)
-        if value not in known:
+        names = list(choices)
+        if value not in names:
             raise InvalidOption(
-                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(known)}"
+                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(names)}"
             )
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)

@@ -107,11 +107,11 @@ class InputTests:
 
 def _wrong_values(provider: RealProvider) -> list[tuple[str, Any]]:
     """Yield values that the JSON Schema of the options forbids."""
-    found: list[tuple[str, Any]] = []
+    values: list[tuple[str, Any]] = []
     schema = options_class(provider.spec).model_json_schema()
     for name, about in schema.get("properties", {}).items():
-        found.append((name, object()))
+        values.append((name, object()))
         for key, step in (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0)):
             if key in about:
-                found.append((name, about[key] + step))
-    return found
+                values.append((name, about[key] + step))
+    return values

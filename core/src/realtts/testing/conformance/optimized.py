@@ -89,9 +89,9 @@ class OptimizedConformance(ConformanceFixtures):
         tmp_path: Path,
     ) -> Callable[..., _Speaker]:
         """Return a maker of strict providers in float32, with forced lengths and a cache of the test's own."""
-        given: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
-        given |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
-        return lambda **settings: _Speaker(make(spec, **{**given, **settings}), text, options)
+        keywords: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
+        keywords |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
+        return lambda **settings: _Speaker(make(spec, **{**keywords, **settings}), text, options)
 
     def test_graphs_sound_the_same(
         self, fast: Callable[..., _Speaker], tolerance: float, monkeypatch: pytest.MonkeyPatch
@@ -103,8 +103,8 @@ class OptimizedConformance(ConformanceFixtures):
         expected = still.everything()
         _everywhere(monkeypatch, still.provider.spec, "graphs_of", backend)
         moving = fast()
-        for found, wanted in zip(moving.everything(), expected, strict=True):
-            assert_same(found, wanted, tolerance)
+        for samples, eager in zip(moving.everything(), expected, strict=True):
+            assert_same(samples, eager, tolerance)
         captures = backend.captures
         assert captures > 0
         moving.everything(seed=6)
@@ -121,8 +121,8 @@ class OptimizedConformance(ConformanceFixtures):
         turns, expected = device.turns(), still.everything()
         _everywhere(monkeypatch, still.provider.spec, "turns_of", turns)
         moving = fast(cpu_offload=True, voice_cache_disk_mb=0)
-        for found, wanted in zip(moving.everything(), expected, strict=True):
-            assert_same(found, wanted, tolerance)
+        for samples, unmoved in zip(moving.everything(), expected, strict=True):
+            assert_same(samples, unmoved, tolerance)
         copies, chunks = device.copies, len(moving.live())
         assert 0 < device.copies - copies <= (1 + chunks) * device.known
         assert 0 < device.most < device.known_nbytes
@@ -173,12 +173,12 @@ class OptimizedConformance(ConformanceFixtures):
         if "clone" not in first.provider.spec.capabilities:
             pytest.skip("the provider does not clone")
         words = None if first.provider.spec.reference_text == "unused" else "These are the words."
-        told: dict[str, Any] = {"voice": reference, "reference_text": words}
-        expected = first.say(**told)
+        arguments: dict[str, Any] = {"voice": reference, "reference_text": words}
+        expected = first.say(**arguments)
         if encoder is not None:
             monkeypatch.setattr(encoder, lambda *_, **__: pytest.fail("the recording was read again"))
         again = fast()
-        assert_same(again.say(**told).samples, expected.samples, 0.0)
+        assert_same(again.say(**arguments).samples, expected.samples, 0.0)
         assert again.status["cache"]["disk_hits"] > 0
 
     def test_a_batch_leaves_no_cache_behind(self, fast: Callable[..., _Speaker]) -> None:
@@ -217,8 +217,8 @@ class OptimizedConformance(ConformanceFixtures):
         """The sound of eager steps, whole, streamed and together."""
         _need_cuda()
         still, moving = fast(device="cuda", cuda_graphs=False), fast(device="cuda", cuda_graphs=True)
-        for found, wanted in zip(moving.everything(), still.everything(), strict=True):
-            assert_same(found, wanted, 1e-4)
+        for samples, eager in zip(moving.everything(), still.everything(), strict=True):
+            assert_same(samples, eager, 1e-4)
 
     def test_offloading_on_a_gpu(self, fast: Callable[..., _Speaker]) -> None:
         """After a request one part lies there alone; the sound is that of weights that stay."""
@@ -226,9 +226,9 @@ class OptimizedConformance(ConformanceFixtures):
         still = fast(device="cuda", cuda_graphs=False)
         expected, whole = still.say(), torch.cuda.memory_allocated()
         still.provider.close()
-        found = fast(device="cuda", cpu_offload=True).say()
+        speech = fast(device="cuda", cpu_offload=True).say()
         assert torch.cuda.memory_allocated() < whole
-        assert_same(found.samples, expected.samples, 1e-4)
+        assert_same(speech.samples, expected.samples, 1e-4)
 
 
 def _need_cuda() -> Any:
@@ -243,9 +243,9 @@ def _everywhere(monkeypatch: pytest.MonkeyPatch, spec: ProviderSpec, name: str, 
     assert spec.optimized is not None
     import_object(spec.optimized)
     package = spec.optimized.partition(":")[0].rpartition(".")[0] + "."
-    found = [module for path, module in sys.modules.items() if path.startswith(package) and hasattr(module, name)]
-    assert found, f"no module of {package} uses {name}"
-    for module in found:
+    modules = [module for path, module in sys.modules.items() if path.startswith(package) and hasattr(module, name)]
+    assert modules, f"no module of {package} uses {name}"
+    for module in modules:
         monkeypatch.setattr(module, name, lambda _: value)
 
 
