@@ -79,6 +79,9 @@ class TensorFile(Mapping[str, "Tensor"]):
         # Detached, so that it is no view of the bytes: a view cannot get other memory, as offloading gives it.
         return self._read([(entry.begin, entry.end)]).view(entry.dtype).view(entry.shape).detach()
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # the mapping's own would read the tensor
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
@@ -144,6 +147,9 @@ class Tensors(Mapping[str, "Tensor"]):
         tensor = self._state[self._names[name]]
         # A tensor of a mapped file would change with the file.
         return tensor if isinstance(self._state, (TensorFile, Tensors)) else tensor.clone()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # the mapping's own would read the tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
