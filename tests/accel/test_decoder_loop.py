@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Loops, Prompt, Taps, counted, look_of  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, LoopPool, Prompt, Taps, counted, sync_interval  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
@@ -343,7 +343,7 @@ def test_loops_are_kept_until_a_longer_one_is_needed(graphed):
         return own
 
     made = []
-    loops = Loops(graphed=graphed, least=200)
+    loops = LoopPool(graphed=graphed, least=200)
     assert loops.of(1, 200, make).loop.cache.cap == 256
     assert loops.of(1, 256, make) is loops.of(1, 3, make)
     assert loops.of(2, 300, make).loop.cache.cap == 384
@@ -375,7 +375,7 @@ def test_steps_are_counted_as_they_are_drawn():
 
 def test_looks_at_a_device_are_far_apart():
     """On the CPU they cost nothing."""
-    assert [look_of("cpu"), look_of(torch.device("cuda", 1)), look_of("cuda", 4)] == [1, 8, 4]
+    assert [sync_interval("cpu"), sync_interval(torch.device("cuda", 1)), sync_interval("cuda", 4)] == [1, 8, 4]
 
 
 @pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)

@@ -9,7 +9,7 @@ from realtts import Chunk, RealProvider
 from realtts.contract.checks import check_chunk
 from realtts.contract.hooks import hookimpl
 from realtts.errors import InvalidChunk
-from realtts.kit.retries import retry_seed, told, wrong_length
+from realtts.kit.retries import retry_seed, retry_warning, wrong_length
 from realtts.testing import fake_spec
 from realtts.wire.messages import chunk_from_json, chunk_to_json
 
@@ -29,7 +29,7 @@ class InParts:
         SEEDS.append(request.seed)
         samples = np.full(1600, 0.1, np.float32)
         reason = "length" if "cut" in request.text else "stop"
-        yield Chunk(samples, 16_000, finish_reason=reason, retries=1, warnings=(told("A part.", "ran away"),))
+        yield Chunk(samples, 16_000, finish_reason=reason, retries=1, warnings=(retry_warning("A part.", "ran away"),))
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_what_is_wrong_with_a_length():
 
 def test_a_long_text_is_shown_by_its_beginning():
     """In quotes, with what happened behind it; and the second seed is another one, always the same."""
-    assert told("Hello.", "ran away") == "'Hello.' ran away and was spoken again with another seed"
-    assert told("word " * 20, "ran away").startswith("'word word word word word word word wo...' ran away")
+    assert retry_warning("Hello.", "ran away") == "'Hello.' ran away and was spoken again with another seed"
+    assert retry_warning("word " * 20, "ran away").startswith("'word word word word word word word wo...' ran away")
     assert retry_seed(5) == retry_seed(5) != 5
 
 

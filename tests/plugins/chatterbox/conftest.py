@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("realtts_chatterbox")
 
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_chatterbox import spec

@@ -7,7 +7,7 @@ import logging
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts_chatterbox.building import empty_s3gen, encoders_of
 from realtts_chatterbox.sizes import S3GenSizes
 from realtts_chatterbox.upstream import load_upstream

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from realtts.accel.offload.tensors import held_tensors
+from realtts.accel.offload.tensors import walk_tensors
 from realtts.contract import stages
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec as module
@@ -98,5 +98,5 @@ def test_it_speaks_once_it_is_converted(weights_of, dtype):
     assert samples.shape == (2 * 960,)
     assert torch.isfinite(samples).all()
     assert (codec.dtype, codec.graphed) == (dtype, False)
-    types = {tensor.dtype for _, tensor in held_tensors(codec.vocoder, "cpu")}
+    types = {tensor.dtype for _, tensor in walk_tensors(codec.vocoder, "cpu")}
     assert types == {torch.float32}

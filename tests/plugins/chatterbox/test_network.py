@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import never
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from realtts.accel.offload.tensors import held_tensors
+from realtts.accel.offload.tensors import walk_tensors
 from realtts.accel.precision import name_of
 from realtts.accel.weights.tensorfile import TensorFile
 from realtts.contract.hooks import STAGES
@@ -151,7 +151,7 @@ def facts(context, model, device, graphs):
     (kernel,) = {linear.kernel.name for linear in linears}
     (precision,) = {linear.kernel.precision for linear in linears}
     flow_dtype = name_of(of_sound.flow.estimator._blocks[0][0]._qkv.dtype)
-    devices = {tensor.device.type for part in (t3, of_sound) for _, tensor in held_tensors(part, "cpu")}
+    devices = {tensor.device.type for part in (t3, of_sound) for _, tensor in walk_tensors(part, "cpu")}
     return {
         "device": devices.pop(),
         "dtype": flow_dtype,
@@ -183,7 +183,7 @@ def test_the_status_tells_facts(make, after, monkeypatch, settings):
     monkeypatch.setattr(torch, "compile", lambda *_, **__: pytest.fail("something is compiled"))
     if settings.get("cpu_offload"):
         turns = device.turns()
-        monkeypatch.setattr(optimized, "turns_of", lambda _: turns)
+        monkeypatch.setattr(optimized, "device_sharing", lambda _: turns)
 
     def look(stage, context, model):
         if stage == "warmup":

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Request, Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts_chatterbox.voices import conditionals_of, to_upstream, voice_of

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts_f5.join import CrossFade, without_silence
 
 RATE = 24_000

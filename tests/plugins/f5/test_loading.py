@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing

@@ -11,7 +11,7 @@ pytest.importorskip("f5_tts")
 
 import torch
 
-from realtts.accel.upstream.upstream import fill
+from realtts.accel.upstream.networks import fill
 from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
 from realtts_f5.building import empty_model

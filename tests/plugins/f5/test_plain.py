@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled, never
 from realtts.contract.types import Voice
 from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.bench.subject import Subject
 from realtts.contract.types import Voice
 from realtts.testing import make_context, make_request

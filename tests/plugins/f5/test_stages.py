@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from realtts.accel.compile import compiled
 from realtts.accel.kernels import onednn
-from realtts.accel.offload.tensors import held_tensors
+from realtts.accel.offload.tensors import walk_tensors
 from realtts.accel.weights.tensorfile import Tensors
 from realtts.bench import subject as subject_module
 from realtts.bench.subject import Subject
@@ -65,7 +65,7 @@ def bring_up(folders, models, monkeypatch):
 
 def elements(thing, dtype):
     """How many numbers of a type an object's tensors have, those that are packed for oneDNN apart."""
-    return sum(tensor.numel() for _, tensor in held_tensors(thing, "cpu") if tensor.dtype == dtype)
+    return sum(tensor.numel() for _, tensor in walk_tensors(thing, "cpu") if tensor.dtype == dtype)
 
 
 def spoken(model):
@@ -176,7 +176,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     if settings.pop("offloaded", False):
         device = HostDevice()
         turns = device.turns()
-        monkeypatch.setattr("realtts_f5.optimized.turns_of", lambda _: turns)
+        monkeypatch.setattr("realtts_f5.optimized.device_sharing", lambda _: turns)
     calls, torchs = [], functional.scaled_dot_product_attention
     counted = lambda *arguments, **named: calls.append(1) or torchs(*arguments, **named)  # noqa: E731
     monkeypatch.setattr(functional, "scaled_dot_product_attention", counted)
@@ -186,7 +186,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     status = tts.get_provider_status()
     details, model = status["optimization_details"], models[-1]
     blocks = {
-        tensor.dtype for name, tensor in held_tensors(model.network, "cpu") if name.startswith("_backbone._blocks[0]")
+        tensor.dtype for name, tensor in walk_tensors(model.network, "cpu") if name.startswith("_backbone._blocks[0]")
     }
     assert status["variant"] == "optimized"
     assert blocks == {getattr(torch, details["dtype"])}
@@ -200,7 +200,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     assert details["offload"] is model.turns.offloaded is (case == "offloaded")
     assert ("cpu_offload" in details.get("no_cuda_graphs", "")) is (case == "offloaded")
     assert details["quantization"] == "none"
-    assert not any(tensor.dtype == torch.int8 for _, tensor in held_tensors(model.network, "cpu"))
+    assert not any(tensor.dtype == torch.int8 for _, tensor in walk_tensors(model.network, "cpu"))
     assert details.keys() - {"no_compile", "no_cuda_graphs", "no_attention"} == {
         "device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload",
     }  # fmt: skip

@@ -9,7 +9,7 @@ pytest.importorskip("f5_tts")
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.errors import CheckpointMismatch
 from realtts_f5.constants import HOP
 from realtts_f5.mel import log_mel

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.testing import make_request

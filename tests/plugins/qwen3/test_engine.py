@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from realtts.accel.decoder import Precision
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.testing import make_context
 from realtts_qwen3.assembly import read_prompts
 from realtts_qwen3.codec import CodecDecoder
@@ -29,7 +29,7 @@ def engine(weights_of):
         CodecDecoder.read(weights.codec.decoder, weights.states.decoder),
         precision=Precision.of("fp32", device),
         backend=None,
-        turns=Turns(),
+        turns=DeviceSharing(),
     )
 
 

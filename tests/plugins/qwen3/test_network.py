@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from realtts.accel.sampling import SamplingParams
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.errors import CheckpointMismatch, DecoderError, NotFinite
 from realtts.testing.recording import RecordingGraphs
 from realtts_qwen3.network import Talker

@@ -167,7 +167,7 @@ def test_the_status_tells_facts(loaded, settings) -> None:
 def test_the_status_tells_of_offloading(loaded, monkeypatch) -> None:
     """Weights move, and so there are no graphs."""
     device = HostDevice()
-    monkeypatch.setattr(optimized, "turns_of", lambda _: device.turns())
+    monkeypatch.setattr(optimized, "device_sharing", lambda _: device.turns())
     model, status = loaded(dtype="float32", quantization="none")
     shown = status["optimization_details"]
     assert shown["offload"] is model.engine.turns.offloaded is True

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.accel.decoder import counted
-from realtts.accel.rungs import decoder_details
+from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
 from realtts.contract import timing
 from realtts_chatterbox.network import T3

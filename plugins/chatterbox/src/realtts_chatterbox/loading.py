@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
-from realtts.kit.reading import check_shapes, known
+from realtts.kit.reading import check_shapes, configuration_of
 from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
@@ -42,7 +42,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`, or nothing tells which model it is.
     """
-    configuration = known(checkpoint, CONFIGURATIONS) or _configuration_of(checkpoint, report)
+    configuration = configuration_of(checkpoint, CONFIGURATIONS) or _configuration_of(checkpoint, report)
     return ModelFiles(configuration, checkpoints.fetch(checkpoint, FILES[configuration.name], report=report))
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.decoder.rungs import attention_beside, attention_of
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import attention_beside, attention_of
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts_chatterbox.building import encoders_of
@@ -56,7 +56,7 @@ class OptimizedModel:
     engine: Engine | None
     codec: Codec | None
     encoders: Encoders | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceSharing = field(default_factory=DeviceSharing)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, Conditionals]:

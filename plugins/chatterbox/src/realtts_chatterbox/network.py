@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, Loops, Prompt, look_of
+from realtts.accel.decoder import DecodeLoop, LoopPool, Prompt, sync_interval
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.turbo import Turbo
@@ -61,7 +61,7 @@ class T3:
             else Llama(state, multilingual=kind == "multilingual", device=self._device)
         )
         self._backend: GraphBackend | None = None
-        self._loops: Loops[tuple[int, bool], _Loop] = Loops()
+        self._loops: LoopPool[tuple[int, bool], _Loop] = LoopPool()
 
     @classmethod
     def from_state_dict(
@@ -93,7 +93,7 @@ class T3:
             QuantizationUnavailable: Nothing of that precision works here.
         """
         self._body.pack(state, precision)
-        self._backend, self._loops = backend, Loops(graphed=backend is not None)
+        self._backend, self._loops = backend, LoopPool(graphed=backend is not None)
 
     @property
     def decoder(self) -> Decoder:
@@ -203,7 +203,7 @@ class T3:
             row_state=drawing.row_state,
             taps=drawing.taps,
             backend=self._backend,
-            check_every=look_of(self._device),
+            check_every=sync_interval(self._device),
         )
         return _Loop(loop, drawing, forced)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
@@ -61,7 +61,7 @@ class Optimized:
             turbo=weights.configuration.turbo,
             fused=context.settings.attention != "auto",
         )
-        return OptimizedModel(weights, voices, watermarker, engine, codec, turns=turns_of(context))
+        return OptimizedModel(weights, voices, watermarker, engine, codec, turns=device_sharing(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
@@ -127,7 +127,7 @@ class Optimized:
     def unload(self, context: Context, model: OptimizedModel) -> None:
         """Free the weights, whoever still holds the model."""
         model.engine = model.codec = model.encoders = model.watermarker = None
-        model.turns = Turns()
+        model.turns = DeviceSharing()
 
     @staticmethod
     def _check(context: Context, model: OptimizedModel, samples: Tensor) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet, seeded, stopping, with_names
+from realtts.accel.upstream.calls import quiet, seeded, stopping, with_names
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.building import Encoders, s3gen_of, t3_of, voice_encoder_of
 from realtts_chatterbox.noise import InjectedNoise, Noise

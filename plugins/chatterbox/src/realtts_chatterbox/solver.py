@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.layout import Layout, Packing, bucket
 
@@ -96,7 +96,7 @@ class GraphedSolver:
 
     def __init__(self, estimator: Estimator, backend: GraphBackend, *, limit: int = 32) -> None:
         self._estimator, self._backend = estimator, backend
-        self._steps: Latest[tuple[int, int], _Step] = Latest(limit)
+        self._steps: LRUCache[tuple[int, int], _Step] = LRUCache(limit)
 
     def __call__(
         self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.voices.values import owned
 from realtts.accel.weights.tensorfile import read_pickled, unreadable
 from realtts.contract.types import VoiceInfo

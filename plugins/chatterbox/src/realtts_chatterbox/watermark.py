@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet, with_names
+from realtts.accel.upstream.calls import quiet, with_names
 from realtts.contract import timing
 from realtts.errors import MissingExtra
 from realtts_chatterbox.constants import RATE

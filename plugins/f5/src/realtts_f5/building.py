@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import mismatch

@@ -16,7 +16,15 @@ from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing
-from realtts.kit.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
+from realtts.kit.reading import (
+    NOTE,
+    by_any_name,
+    check_supported,
+    configuration_of,
+    mismatch,
+    noted_configuration,
+    reading_entries,
+)
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -148,7 +156,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     if checkpoint is not None and checkpoint.path is not None:
         return _local(checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
-    published = known(checkpoint, CONFIGURATIONS)
+    published = configuration_of(checkpoint, CONFIGURATIONS)
     configuration = published or _ask_repository(checkpoint, report)
     files = checkpoints.fetch(checkpoint, files_of(published), report=report)
     model = files.first(*(USUAL if published is None else published.weights))
@@ -232,7 +240,7 @@ def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configu
     """
     named_by: dict[str, Configuration] = {}
     if NOTE in files:
-        named_by[NOTE] = noted(files[NOTE], CONFIGURATIONS)
+        named_by[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
@@ -296,8 +304,8 @@ def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabul
 
 def _check_vocoder(path: Path) -> None:
     """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
-    with understood(f"file {path.name!r}"):
+    with reading_entries(f"file {path.name!r}"):
         content = _read_yaml(path)
         for part, expected in _VOCODER.items():
             arguments = content[part].get("init_args") or {}
-            supported({**_DEFAULTS, **arguments, "class_path": content[part]["class_path"]}, expected)
+            check_supported({**_DEFAULTS, **arguments, "class_path": content[part]["class_path"]}, expected)

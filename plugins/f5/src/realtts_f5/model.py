@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.compile import CompiledCallable, compiled
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.decoder.rungs import attention_beside, graphs_of
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import attention_beside, graphs_of
 from realtts.contract.events import Event
 from realtts_f5.frontend import prepare
 from realtts_f5.network import Network
@@ -52,7 +52,7 @@ class OptimizedModel:
     vocoder: Vocoder | None = None
     graphs: Graphs | None = None
     pieces: list[CompiledCallable] = field(default_factory=list)
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceSharing = field(default_factory=DeviceSharing)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> Ask:

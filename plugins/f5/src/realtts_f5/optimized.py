@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, is_exact, why_no_graphs
 from realtts.accel.finite import check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, is_exact, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts_f5.constants import HOP, MELS, RATE
@@ -62,7 +62,7 @@ class Optimized:
         """Read the vocoder, and what of the network is float32 on every rung: time, text, input, modulation, ends."""
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        model = OptimizedModel(weights, voices, turns=turns_of(context))
+        model = OptimizedModel(weights, voices, turns=device_sharing(context))
         model.vocoder = Vocoder(weights.vocoder_state, torch.device(context.device), f"file {weights.vocoder_file!r}")
         model.turns.add("vocoder", model.vocoder)
         model.network = open_network(context, model)
@@ -122,4 +122,4 @@ class Optimized:
             model.graphs.clear()
         model.network = model.vocoder = model.graphs = None
         model.pieces = []
-        model.turns = Turns()
+        model.turns = DeviceSharing()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet, stopping, with_names
+from realtts.accel.upstream.calls import quiet, stopping, with_names
 from realtts_f5.building import model_of, vocoder_of
 from realtts_f5.noise import chunk_noise
 

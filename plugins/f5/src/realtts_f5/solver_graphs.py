@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner, rounded_up
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts_f5.constants import MELS
 from realtts_f5.euler import advance
 from realtts_f5.layout import bucket_of
@@ -48,7 +48,7 @@ class Graphs:
     def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 40) -> None:
         self._network = network
         self._backend = backend if backend is not None else CudaGraphs(network.device)
-        self._runs: Latest[tuple[int, int, int], Run] = Latest(limit)
+        self._runs: LRUCache[tuple[int, int, int], Run] = LRUCache(limit)
         self.captures = 0
 
     @torch.inference_mode()

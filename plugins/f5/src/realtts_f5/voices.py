@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from realtts import audio
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import no_voice, voice_key

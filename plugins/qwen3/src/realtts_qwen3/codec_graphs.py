@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,7 +39,7 @@ class GraphedBody:
 
     def __init__(self, body: Body, backend: GraphBackend, *, limit: int = 8) -> None:
         self._body, self._backend = body, backend
-        self._graphs: Latest[int, _Graphs] = Latest(limit)
+        self._graphs: LRUCache[int, _Graphs] = LRUCache(limit)
 
     def __call__(self, codes: Tensor, state: CodecState) -> Tensor:
         """Decode as the body does: float32 (rows, frames * samples_per_frame); the state moves on."""

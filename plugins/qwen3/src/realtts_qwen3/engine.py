@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import counted, look_of
+from realtts.accel.decoder import counted, sync_interval
+from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import decoder_details
 from realtts.contract import timing
 from realtts_qwen3.codec import CodecState
 from realtts_qwen3.codec_graphs import LARGEST
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts.accel.offload.sharing import Turns
+    from realtts.accel.offload.sharing import DeviceSharing
     from realtts.contract.context import Context
     from realtts.contract.stages import Work
     from realtts.contract.types import FinishReason
@@ -119,14 +119,14 @@ class Engine:
         *,
         precision: Precision,
         backend: GraphBackend | None,
-        turns: Turns,
+        turns: DeviceSharing,
     ) -> None:
         self.turns, self.codec = turns, codec.compile(backend)
         # With offloading the codec leaves the device before the talker comes: the talker is the largest part.
         turns.add("codec", codec)
         self.talker = Talker.pack(weights.sizes, weights.states.talker, prompts, precision=precision, backend=backend)
         turns.add("talker", self.talker)
-        self._sync_interval = look_of(codec.device, SYNC_INTERVAL)
+        self._sync_interval = sync_interval(codec.device, SYNC_INTERVAL)
         self._backend = backend
         self._has_graphs = False
 

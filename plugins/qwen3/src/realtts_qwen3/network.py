@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import Loops, look_of
+from realtts.accel.decoder import LoopPool, sync_interval
 from realtts.accel.sampling import SamplingRecipe
 from realtts_qwen3.assembly import pack_networks, read_prompts
 from realtts_qwen3.frames import FrameLoop, Frames
@@ -80,7 +80,7 @@ class Talker:
         self.decoder, self._head, self.predictor = networks
         self.prompts, self._codes = prompts, prompts.codes
         self._backend = backend
-        self._loops: Loops[int, FrameLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._loops: LoopPool[int, FrameLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
             vocabulary=vocabulary,
@@ -154,7 +154,7 @@ class Talker:
         frame_loop = self._loop(len(utterances), slots)
         spare = frame_loop.loop.streams - len(utterances)
         rows = [*utterances, *[idle(utterances[0])] * spare]
-        frame_loop.loop.check_every = check_every or look_of(self.decoder.device, SYNC_INTERVAL)
+        frame_loop.loop.check_every = check_every or sync_interval(self.decoder.device, SYNC_INTERVAL)
         frame_loop.begin([*layouts, *[layouts[0]] * spare], self.prompts.pad, rows)
         return frame_loop
 

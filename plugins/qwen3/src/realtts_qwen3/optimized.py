@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
@@ -82,7 +82,7 @@ class Optimized:
             model.codec,
             precision=precision_of(context),
             backend=graphs_of(context),
-            turns=turns_of(context),
+            turns=device_sharing(context),
         )
         attention = attention_of(context, model.engine.talker.decoder).details()
         model.engine.prepare(_warm_utterance(context, model.weights.reader))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet, seeded, stopping
+from realtts.accel.upstream.calls import quiet, seeded, stopping
 from realtts_qwen3.building import codec_of, model_of
 from realtts_qwen3.constants import RATE
 

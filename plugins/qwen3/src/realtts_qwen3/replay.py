@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.accel.sampling import Sampler
-from realtts.accel.upstream.upstream import GivenDraws
+from realtts.accel.upstream.calls import GivenDraws
 from realtts.contract.stages import never
 
 if TYPE_CHECKING:

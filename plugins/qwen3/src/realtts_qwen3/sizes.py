@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.kit.reading import mismatch, supported, understood
+from realtts.kit.reading import check_supported, mismatch, reading_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,7 +181,7 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
     kind = config.get("tts_model_type")
     if kind not in KINDS:
         raise mismatch(f"tts_model_type is {kind!r}, expected one of {', '.join(KINDS)}", who)
-    with understood(who):
+    with reading_entries(who):
         return _sizes(config, str(kind))
 
 
@@ -197,7 +197,7 @@ def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokeniz
     """
     if config.get("model_type") != _CODEC:
         raise mismatch(f"model_type is {config.get('model_type')!r}, only {_CODEC!r} is supported", who)
-    with understood(who):
+    with reading_entries(who):
         return CodecSizes(
             decoder=MappingProxyType(dict(config["decoder_config"])),
             encoder=MappingProxyType(dict(config["encoder_config"])),
@@ -231,7 +231,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
 
 
 def _backbone(config: Mapping[str, Any]) -> Backbone:
-    supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
+    check_supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
     return Backbone(
         layers=int(config["num_hidden_layers"]),
         hidden=int(config["hidden_size"]),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_qwen3.loading import fetch, open_checkpoint
