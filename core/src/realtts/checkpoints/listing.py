@@ -11,7 +11,7 @@ from realtts.checkpoints.selection import parse
 from realtts.errors import CheckpointMissing, InvalidPlugin
 from realtts.registry import providers as registry
 from realtts.registry.places import places
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

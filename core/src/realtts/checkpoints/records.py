@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.checkpoints.selection import is_safe
 from realtts.folders import write_whole
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -40,7 +40,7 @@ def add_parser(commands: Any) -> None:
 def _envs(arguments: argparse.Namespace) -> int:
     from realtts.isolation.environments import folder
     from realtts.isolation.install import kept
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     settings = resolve_settings().settings
     found = kept(settings, check=arguments.check)

@@ -120,7 +120,7 @@ def _install(arguments: argparse.Namespace) -> int:
 
 def _installed(wanted: Wanted, *, debug: bool, quiet: bool) -> dict[str, Any]:
     from realtts.isolation.install import install
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     with _progress(wanted.name, debug=debug) as tell:
         environment, made = install(wanted, settings=resolve_settings(wanted.name).settings, tell=tell)
@@ -175,7 +175,7 @@ def _all(source: str | None) -> dict[str, str | None]:
 def _lockfile(name: str, given: str | None) -> Path | None:
     from realtts.errors import InvalidOption
     from realtts.isolation.install import kept
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     if given is None:
         return None
@@ -190,7 +190,7 @@ def _lockfile(name: str, given: str | None) -> Path | None:
 def _uninstall(arguments: argparse.Namespace) -> None:
     from realtts.cli.interrupts import Interrupts
     from realtts.isolation.install import uninstall
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     for name in arguments.names:
         with Interrupts():

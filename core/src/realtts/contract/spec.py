@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types when a spec goes over the wire
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.errors import InvalidPlugin, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from realtts.contract.options import Options
 

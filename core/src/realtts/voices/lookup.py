@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
 from realtts.voices.store import VoiceStore

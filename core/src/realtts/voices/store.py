@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
 
