@@ -22,7 +22,7 @@ PART = ".part"
 
 
 def data_folder(chosen: Path | None = None) -> Path:
-    """The folder for saved voices and environments: as chosen, else ``REALTTS_DATA_DIR``, else the user's own.
+    """Return the folder for voices and environments: the chosen one, ``REALTTS_DATA_DIR``, or the user's own.
 
     Raises:
         SettingsError: The path cannot be one.
@@ -34,7 +34,7 @@ def data_folder(chosen: Path | None = None) -> Path:
 
 
 def cache_folder(chosen: Path | None = None) -> Path:
-    """The folder for what can be made again: ``cache`` in the data folder if one was chosen, else the user's own.
+    """Return the folder for what can be made again: ``cache`` in a chosen data folder, or the user's own.
 
     Raises:
         SettingsError: The path cannot be one.
@@ -45,7 +45,7 @@ def cache_folder(chosen: Path | None = None) -> Path:
 
 
 def config_files(environ: Mapping[str, str]) -> list[Path]:
-    """The settings files that there are, weakest first.
+    """Return the settings files that exist, weakest first.
 
     Raises:
         SettingsError: ``REALTTS_CONFIG`` names no file.
@@ -60,7 +60,7 @@ def config_files(environ: Mapping[str, str]) -> list[Path]:
 
 
 def expanded(path: Path, who: str) -> Path:
-    """The path with ``~`` replaced.
+    """Return the path with ``~`` replaced.
 
     Raises:
         SettingsError: There is no such user, or a character that no path can have.

@@ -44,7 +44,7 @@ _RATES = {
 
 
 def by_suffix(path: Path) -> Format:
-    """The format that a path's suffix stands for.
+    """Return the format of a path's suffix.
 
     Raises:
         OutputError: The suffix is missing or unknown.
@@ -58,7 +58,7 @@ def by_suffix(path: Path) -> Format:
 
 
 def by_name(name: str) -> Format:
-    """The format of that name, with or without a dot.
+    """Return the format of a name, with or without a dot.
 
     Raises:
         OutputError: The name is unknown.
@@ -74,7 +74,7 @@ def by_name(name: str) -> Format:
 
 
 def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
-    """The encoding to write: the caller's if the format has it, else the format's own default.
+    """Return the encoding to write: the caller's if the format has it, else the format's own default.
 
     Raises:
         OutputError: The format has no such encoding.
@@ -92,7 +92,7 @@ def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
 
 
 def file_rate(sample_rate: int, subtype: str) -> int:
-    """The sample rate in Hz of the file: the given one, or the next higher that the encoding has."""
+    """Return the file's sample rate in Hz: the requested one, or the next higher that the encoding has."""
     allowed = _RATES.get(subtype)
     if allowed is None:
         return sample_rate

@@ -85,7 +85,7 @@ def _check_place(place: Path, who: str) -> None:
 
 
 def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArray[np.float32]:
-    """All frames, each averaged over its channels."""
+    """Read all frames, each averaged over its channels."""
     if audio.frames > 2**48:  # a FLAC file that was written to a pipe; libsndfile fails to read on
         raise ValueError("its header does not say how long it is")
     seconds = audio.frames / audio.samplerate
@@ -105,7 +105,7 @@ def _too_long(most: float, who: str, length: str = "") -> VoiceUnsuitable:
 
 
 def _missing_bytes(file: IO[bytes]) -> int:
-    """How much of a WAV file's data was cut off; libsndfile reads such a file without complaint.
+    """Return how much of a WAV file's data was cut off; libsndfile reads such a file without complaint.
 
     0 for other formats, and for the lengths 0 and 0x7FFFFFFF and up, which programs that write to pipes leave
     in the header.

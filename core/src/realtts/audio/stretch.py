@@ -83,7 +83,7 @@ class Stretcher:
         return out
 
     def _centre(self) -> int:
-        """Where the next window would be centred in the input if it did not have to fit."""
+        """Return where the next window would be centred in the input if it did not have to fit."""
         return round(self._frame * self._hop * self._speed)
 
     def _lay(self) -> Samples:
@@ -99,7 +99,7 @@ class Stretcher:
         return falling + (rising - falling) * self._rise
 
     def _best_offset(self) -> int:
-        """How far from its centre the next window continues the one before best."""
+        """Return the offset from its centre at which the next window continues the one before best."""
         wanted = self._input(self._follow, self._hop)
         start = self._centre() - self._hop - self._search
         around = self._input(start, self._hop + 2 * self._search)

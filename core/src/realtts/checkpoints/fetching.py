@@ -41,7 +41,7 @@ def fetch(
     report: Report | None = None,
     verify: bool = False,
 ) -> Files:
-    """The files that a plugin needs, downloaded if they are not on this machine yet.
+    """Return the files that a plugin needs, downloaded if they are not on this machine yet.
 
     A local folder is served as it lies. For the hub the cache of `huggingface_hub` is used; when it has everything
     of a pinned commit, nothing is asked of the network. Downloads are resumed, checked against the hub's digests, and
@@ -84,7 +84,7 @@ def fetch(
 def plan(
     checkpoint: Checkpoint | str | os.PathLike[str], files: Sequence[WantedFile] | None = None
 ) -> DownloadPlan | None:
-    """What `fetch` would download; None for a local folder. Downloads nothing but an index of weights.
+    """Return what `fetch` would download; None for a local folder. Downloads nothing but an index of weights.
 
     Raises:
         CheckpointError: As `fetch`.

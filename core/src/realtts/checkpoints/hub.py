@@ -48,7 +48,7 @@ class Listing:
 
 
 def library(part: str = "") -> Any:
-    """The module `huggingface_hub`, or one of its parts such as ``".errors"``; imported here and nowhere else.
+    """Import `huggingface_hub`, or one of its modules such as ``".errors"``; nothing else imports it.
 
     Raises:
         CheckpointError: It is not installed.
@@ -63,12 +63,12 @@ def library(part: str = "") -> Any:
 
 
 def endpoint() -> str | None:
-    """The hub to ask, by ``HF_ENDPOINT``; read now, since the library reads it once, at its import."""
+    """Return the hub's address, by ``HF_ENDPOINT``, read now: the library reads it once, at its import."""
     return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or None
 
 
 def is_offline() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids asking the hub."""
+    """Tell whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids asking the hub."""
     named = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     if named.strip().lower() in _TRUE:
         return True
@@ -76,7 +76,7 @@ def is_offline() -> bool:
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a whole commit, whose files never change."""
+    """Tell whether a revision is a whole commit, whose files never change."""
     return _COMMIT.fullmatch(revision) is not None
 
 

@@ -58,7 +58,7 @@ class Kept:
 
 
 def inventory() -> list[Kept]:
-    """Every checkpoint of the providers, isolated ones included, then what else was fetched. Asks the disk only."""
+    """List the checkpoints of all providers, isolated ones too, then what else was fetched. Reads only the disk."""
     found = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
     known = {(kept.repo, kept.commit) for kept in found}
     others: dict[tuple[str, str], Kept] = {}
@@ -100,7 +100,7 @@ def _named() -> Iterator[tuple[str, Checkpoint]]:
 
 
 def _specs() -> dict[str, ProviderSpec]:
-    """The providers that are installed here or in environments of their own, those that cannot be used left out."""
+    """Return the usable providers that are installed here or in environments of their own."""
     settings = resolve_settings().settings
     elsewhere = {name: spec for place in places() for name, spec in place.specs(settings).items()}
     return elsewhere | {entry.name: entry.spec for entry in registry.installed() if entry.spec is not None}
@@ -125,7 +125,7 @@ def _bare(provider: str, name: str, repo: str, licence: str) -> Kept:
 
 
 def _looked_at(kept: Kept) -> Kept:
-    """With what the disk says of it."""
+    """Add what is on the disk of a checkpoint."""
     repo, commit, entries = kept.repo, kept.commit, kept.wanted
     mine = _records(repo, commit, entries)
     whole = _whole(repo, commit, entries, mine)
@@ -153,7 +153,7 @@ def _records(repo: str, commit: str | None, entries: Sequence[Entry] | None = No
 def _whole(
     repo: str, commit: str | None, entries: Sequence[Entry] | None, mine: Sequence[records.Record]
 ) -> list[str] | None:
-    """The names of all files, None when some are not there or it is not known which are needed."""
+    """Return the names of all files; None when some are missing or it is not known which are needed."""
     if commit is None:
         return None
     if entries is not None:
@@ -163,7 +163,7 @@ def _whole(
 
 
 def _there(repo: str, commit: str | None, entries: Sequence[Entry] | None, mine: Sequence[records.Record]) -> list[str]:
-    """The names of the files that are there, where not all are."""
+    """Return the names of the files that are there, of a checkpoint that is not complete."""
     if commit is None:
         return []
     folder = cache.snapshot(repo, commit)

@@ -20,7 +20,7 @@ __all__ = ["in_folder", "names_in", "serve"]
 
 
 def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
-    """The files of a local folder, or of the folder that one file lies in.
+    """Return the files of a local folder, or of the folder that holds one file.
 
     A single file stands for the wanted file of its name, or else for the only one of its suffix; the others are
     looked for beside it.
@@ -37,7 +37,7 @@ def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
 
 
 def in_folder(folder: Path, entries: Sequence[Entry], who: str) -> Files:
-    """The files of a local folder.
+    """Return the files of a local folder.
 
     Raises:
         CheckpointMissing: Files are missing; names them all.
@@ -46,7 +46,7 @@ def in_folder(folder: Path, entries: Sequence[Entry], who: str) -> Files:
 
 
 def names_in(folder: Path, entries: Sequence[Entry], who: str) -> list[str]:
-    """What `choose` finds in a folder, the parts that an index lists included.
+    """Choose files in a folder, the parts that an index lists included.
 
     Raises:
         CheckpointMissing: Files are missing; names them all.

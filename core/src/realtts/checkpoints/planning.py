@@ -154,7 +154,7 @@ def repo_and_revision(checkpoint: Checkpoint, who: str) -> tuple[str, str]:
 
 
 def cached_names(repo: str, commit: str, entries: Sequence[Entry], *, loosely: bool = False) -> list[str] | None:
-    """The files for the entries if the cache has all of them, else None.
+    """Return the files for the entries if the cache has all of them, else None.
 
     Args:
         repo: Hub id.
@@ -176,7 +176,7 @@ def cached_names(repo: str, commit: str, entries: Sequence[Entry], *, loosely: b
 
 
 def _newest_known(target: _Target) -> tuple[str, list[str]] | None:
-    """The commit that the revision was last known to be, with its files, if the cache has all of them."""
+    """Return the commit that the revision was last known to be, with its files, if the cache has all of them."""
     commit = cache.commit_of(target.repo, target.revision)
     names = cached_names(target.repo, commit, target.entries, loosely=True) if commit is not None else None
     return (commit, names) if commit is not None and names is not None else None

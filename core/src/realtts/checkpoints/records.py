@@ -64,12 +64,12 @@ def save(record: Record) -> None:
 
 
 def find(repo: str, commit: str, entries: Sequence[Entry]) -> Record | None:
-    """The record of these entries, if they were ever fetched at this commit."""
+    """Return the record of these entries, if they were ever fetched at this commit."""
     return _read(_path(repo, commit, [list(entry) for entry in entries]))
 
 
 def find_all() -> list[Record]:
-    """Every record, by repository."""
+    """Return every record, by repository."""
     found = (_read(path) for path in sorted(_folder().glob("*.json")))
     return sorted((record for record in found if record is not None), key=lambda record: (record.repo, -record.used))
 
@@ -98,7 +98,7 @@ def _read(path: Path) -> Record | None:
 
 
 def _is_sound(record: Any) -> bool:
-    """Whether every field is what it should be; a name that leads out of its folder might be deleted there."""
+    """Check every field; a name that leads out of its folder might be deleted there."""
     texts = (record.repo, record.revision, record.commit, record.licence)
     return (
         all(isinstance(text, str) for text in texts)

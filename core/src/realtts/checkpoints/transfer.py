@@ -56,12 +56,12 @@ class Source:
         self.waiting = waiting or (lambda _: None)
 
     def path(self, name: str) -> Path:
-        """Where a file lies once it is there."""
+        """Return the path of a file once it is there."""
         return snapshot(self.repo, self.commit) / name
 
 
 def bring(source: Source, file: RemoteFile, arrived: Callable[[int], None] | None = None) -> Path:
-    """The path of a file in the cache, downloaded if it is not there.
+    """Return the path of a file in the cache, downloaded if it is not there.
 
     Args:
         source: Where from.
@@ -181,7 +181,7 @@ def _stream(about: _About, partial: Path, begin: int, arrived: Callable[[int], N
 
 @contextlib.contextmanager
 def _opened(url: str, headers: dict[str, str]) -> Iterator[tuple[Any, Iterator[bytes]]]:
-    """The answer to a GET by the library's own session, and its body block by block.
+    """Send a GET by the library's own session; return the response and its body block by block.
 
     On the way to the store's host the session drops the hub's token.
     """
@@ -228,7 +228,7 @@ def _name(source: Source, file: RemoteFile, path: Path, blob: Path) -> Path:
 
 
 def is_good(path: Path) -> bool:
-    """Whether a file of the cache still has the digest that its blob is named after; True where it has no such name."""
+    """Tell whether a cached file still has the digest that its blob is named after; True where it has no such name."""
     name = blob_of(path).name
     return _is_right(path, None, name if _HEX.fullmatch(name) else "")
 

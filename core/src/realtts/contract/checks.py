@@ -13,7 +13,7 @@ __all__ = ["check_chunk", "check_row", "check_voices"]
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:
-    """The chunk itself, if it keeps the contract.
+    """Return the chunk itself if it keeps the contract.
 
     Args:
         chunk: What the provider yielded.
@@ -46,7 +46,7 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
 
 
 def _check_rest(chunk: Any, who: str, text_length: int) -> None:
-    """The fields beside the audio."""
+    """Check the fields beside the audio."""
     if not (isinstance(chunk.marks, tuple) and all(_is_mark(mark, text_length) for mark in chunk.marks)):
         raise _fault(f"marks is {chunk.marks!r:.80}", who, "yield a tuple of realtts.Mark inside the request's text")
     if not _is_index(chunk.tokens):
@@ -72,7 +72,7 @@ def _is_mark(mark: Any, text_length: int) -> bool:
 
 
 def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
-    """What the hook `voices` returned, as a tuple.
+    """Check what the hook `voices` returned, and return it as a tuple.
 
     Raises:
         InvalidPlugin: It is not a sequence of `VoiceInfo`.
@@ -87,7 +87,7 @@ def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
 
 
 def check_row(item: Any, rows: int, who: str) -> tuple[int, Any]:
-    """The index and chunk of one item of `generate_batch`.
+    """Check one item of `generate_batch`, and return its index and chunk.
 
     Raises:
         InvalidChunk: Not a pair, or an index outside the batch.

@@ -56,7 +56,7 @@ class WorkerProcess:
         self._output = _Output(self._popen.stdout, logging.getLogger(f"realtts.{environment.name}.worker"))
 
     def exited(self) -> bool:
-        """Whether it has ended. It is not reaped: until `end`, its number belongs to nobody else."""
+        """Tell whether it has ended. It is not reaped: until `end`, its number belongs to no other process."""
         if hasattr(os, "waitid"):
             try:
                 if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
@@ -89,7 +89,7 @@ class WorkerProcess:
         return code
 
     def last_lines(self) -> tuple[str, ...]:
-        """What it printed last."""
+        """Return the last lines that it printed."""
         return self._output.lines()
 
     def memory(self) -> int:

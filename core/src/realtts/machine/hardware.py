@@ -76,7 +76,7 @@ def cuda_capability(index: int = 0) -> tuple[int, int] | None:
 
 
 def _torch() -> Any:
-    """The module, or None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
+    """Import a module; None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
     try:
         import torch
     except ImportError:
@@ -88,7 +88,7 @@ def _torch() -> Any:
 
 
 def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) -> str:
-    """The device to run on: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
+    """Return the device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
 
     Args:
         asked: The setting ``device``.
@@ -121,7 +121,7 @@ def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) ->
 
 
 def _available(device: str) -> str | None:
-    """The device with its index if it can be used, else None."""
+    """Return the device with its index if it can be used, else None."""
     kind, _, index = device.partition(":")
     if kind == "cuda":
         return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
@@ -132,7 +132,7 @@ def _available(device: str) -> str | None:
 
 
 def resolve_dtype(asked: str, device: str) -> str:
-    """The compute type: as asked, else what the device multiplies fast.
+    """Return the compute type: the setting's, else what the device multiplies fast.
 
     CUDA: bfloat16 from compute capability 8.0, float16 from 6.0, float32 below. CPU: bfloat16 only where the
     instructions exist. MPS: float16.

@@ -43,7 +43,7 @@ print(json.dumps({
 
 
 def python() -> dict[str, Any]:
-    """The interpreter and the system below it."""
+    """Describe the interpreter and the system below it."""
     return {
         "version": platform.python_version(),
         "executable": sys.executable,
@@ -63,7 +63,7 @@ def cpu() -> dict[str, Any]:
 
 
 def memory() -> dict[str, int]:
-    """Bytes of main memory."""
+    """Return the bytes of main memory."""
     import psutil
 
     found = psutil.virtual_memory()
@@ -96,7 +96,7 @@ def gpus() -> list[dict[str, str]]:
 
 
 def torch() -> dict[str, Any]:
-    """The build of torch, asked in a process of its own: a broken one may kill whoever imports it."""
+    """Describe the build of torch, in a process of its own: importing a broken one may kill the process."""
     if importlib.util.find_spec("torch") is None:
         return {"installed": False}
     # The folder that we happen to stand in must not be imported from.
@@ -110,7 +110,7 @@ def torch() -> dict[str, Any]:
 
 
 def audio() -> dict[str, Any]:
-    """libsndfile, and the programs that play."""
+    """Describe libsndfile and the programs that play."""
     found: dict[str, Any] = {"players": [player.name for player in players.installed_players()]}
     try:
         import soundfile
@@ -128,7 +128,7 @@ def audio() -> dict[str, Any]:
 
 
 def _ask(command: list[str], seconds: float, **environment: str) -> subprocess.CompletedProcess[str] | str:
-    """The answer of a program, or why there is none."""
+    """Run a program and return its answer, or why there is none."""
     try:
         answer = subprocess.run(  # noqa: S603 - programs named above
             command,

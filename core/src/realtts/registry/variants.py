@@ -52,11 +52,11 @@ class Variants:
         }
 
     def implements(self, variant: str, hook: str) -> bool:
-        """Whether a rung of that variant has an implementation of the hook, its own or plain's."""
+        """Tell whether a rung of that variant has an implementation of the hook, its own or plain's."""
         return (variant, hook) in self._callers
 
     def defines(self, variant: str, hook: str) -> bool:
-        """Whether the variant's own class implements the hook."""
+        """Tell whether the variant's own class implements the hook."""
         instance = self._instances[variant]
         return instance is not None and any(
             plugin.plugin is instance for plugin in getattr(self._manager.hook, hook).get_hookimpls()
@@ -79,7 +79,7 @@ class Variants:
             ) from error
 
     def _caller(self, variant: str, hook: str) -> pluggy.HookCaller | None:
-        """The hook with every implementation taken away but the one that this variant uses."""
+        """Return the hook's caller with only the implementation that this variant uses."""
         chosen = next((v for v in (variant, "plain") if self.defines(v, hook)), None)
         if chosen is None:
             return None
@@ -122,7 +122,7 @@ def register(spec: ProviderSpec) -> Variants:
 
 
 def import_object(path: str) -> Any:
-    """The object that an import path ``"package.module:attribute"`` names.
+    """Import the object that a path ``"package.module:attribute"`` names.
 
     Raises:
         ImportError: The module or the attribute is missing.
@@ -194,7 +194,7 @@ def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> Non
 
 
 def _check_marks(label: str, name: str, hook: str, marked: dict[str, Any], found: set[str]) -> None:
-    """The decorator of one method: a known hook, once, and in no order."""
+    """Check the decorator of one method: a known hook, implemented once, without ordering."""
     if hook not in _HOOKS:
         raise InvalidPlugin(
             f"there is no hook {hook!r}{closest(hook, _HOOKS)}", who=label, fix=f"use one of {', '.join(_HOOKS)}"

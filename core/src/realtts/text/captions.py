@@ -119,7 +119,7 @@ class _Timed:
 
 
 def _timed(marks: Sequence[Mark], text: str) -> Iterator[_Timed]:
-    """The marks in order, each stretch of text once, in parts that fit into a subtitle."""
+    """Return the marks in order, each stretch of text once, in parts that fit into a subtitle."""
     reached = 0
     for mark in sorted(marks, key=lambda mark: (mark.start, mark.span)):
         start, end = max(mark.span[0], reached), min(mark.span[1], len(text))

@@ -82,7 +82,7 @@ def _of_paragraph(text: str, start: int, end: int, max_chars: int, code: str) ->
 
 
 def _units(text: str, start: int, end: int, max_chars: int, code: str) -> Iterator[Piece]:
-    """What is packed: sentences, and parts of sentences that are too long."""
+    """Yield what is packed: sentences, and parts of sentences that are too long."""
     if end - start <= max_chars:  # it would all be packed together again
         yield Piece(start, end, paragraph_end=False, sentence_end=True)
         return
@@ -96,7 +96,7 @@ def _units(text: str, start: int, end: int, max_chars: int, code: str) -> Iterat
 
 
 def _cut(text: str, start: int, end: int, max_chars: int) -> int:
-    """Where to cut a sentence that is too long: after ``start``, at most ``max_chars`` behind it."""
+    """Return where to cut a sentence that is too long: after ``start``, at most ``max_chars`` behind it."""
     # A quarter stays behind, so that the rest is never a single word that would be spoken without its
     # context.
     limit = min(start + max_chars, end - max_chars // 4)

@@ -32,7 +32,7 @@ _PAUSE_S = 0.005
 
 
 def default_folder() -> Path:
-    """``voices`` in the setting ``data_dir``, or in the user's data folder."""
+    """Return ``voices`` in the setting ``data_dir``, or in the user's data folder."""
     return data_dir() / "voices"
 
 
@@ -84,7 +84,7 @@ class VoiceStore:
         return describe(final)
 
     def list(self) -> list[SavedVoice]:
-        """All voices by name; damaged ones have a ``fault``."""
+        """Return all voices by name; damaged ones have a ``fault``."""
         try:
             folders = [item for item in self.folder.iterdir() if item.is_dir() and not item.name.startswith(".")]
         except OSError:
@@ -92,7 +92,7 @@ class VoiceStore:
         return sorted(map(describe, folders), key=lambda saved: folder_name(saved.name))
 
     def names(self) -> tuple[str, ...]:
-        """Names of all voices that can be used."""
+        """Return the names of all voices that can be used."""
         return tuple(saved.name for saved in self.list() if saved.fault is None)
 
     def get(self, name: str) -> Voice:
@@ -147,7 +147,7 @@ class VoiceStore:
         raise self._not_found(name)
 
     def _is_changing(self) -> bool:
-        """Whether a voice is being replaced, which takes two renames: between them it is not there."""
+        """Tell whether a voice is being replaced: that takes two renames, and between them it is not there."""
         try:
             return any(item.name.startswith(_TEMPORARY) for item in self.folder.iterdir())
         except OSError:

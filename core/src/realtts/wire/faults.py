@@ -70,14 +70,13 @@ class ErrorMessage:
     @classmethod
     def of(cls, error: BaseException, depth: int = 0) -> ErrorMessage:
         """Describe an error; of a chain of causes at most eight."""
-        ours = isinstance(error, RealTTSError)
         kind = next((base.__name__ for base in type(error).__mro__ if base.__name__ in errors.__all__), None)
         module, name, cause = type(error).__module__, type(error).__qualname__, error.__cause__
         return cls(
-            kind=kind if ours else None,
+            kind=kind if isinstance(error, RealTTSError) else None,
             name=name if module == "builtins" else f"{module}.{name}",
             message=str(error),
-            fields=_fields(error) if ours else {},
+            fields=_fields(error) if isinstance(error, RealTTSError) else {},
             attempts=error.attempts if isinstance(error, StageFailed) else (),
             cause=cls.of(cause, depth + 1) if cause is not None and depth < _LONGEST_CHAIN else None,
             traceback="" if depth else _traceback(error),

@@ -17,7 +17,7 @@ from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
 from realtts.synthesis.validate import check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
 
     from realtts.contract.spec import ProviderSpec
 
@@ -42,14 +42,14 @@ _WIRE = np.dtype("<f4")
 
 
 @functools.cache
-def _adapter(form: Any) -> TypeAdapter[Any]:
+def _adapter(form: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(form)
 
 
 def to_json(message: Any) -> dict[str, Any]:
     """Return a message, an instance of a dataclass, as the content of a frame."""
     # Senders are held to the types by mypy; what JSON has no word for becomes text in the channel.
-    content: dict[str, Any] = _adapter(type(message)).dump_python(message, warnings=False)
+    content: dict[str, Any] = _adapter(message.__class__).dump_python(message, warnings=False)
     return content
 
 

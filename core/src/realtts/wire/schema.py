@@ -33,7 +33,7 @@ _LIMITS = {
 
 
 def options_from_schema(schema: Mapping[str, Any], length_limits: Sequence[str] = ()) -> type[Options]:
-    """A subclass of `Options` with the fields, ranges, defaults and descriptions of a schema.
+    """Make a subclass of `Options` with the fields, ranges, defaults and descriptions of a schema.
 
     Args:
         schema: As ``Options.model_json_schema()`` gives it.
@@ -57,7 +57,7 @@ def _fields(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, An
 
 
 def _default(about: Mapping[str, Any], kind: Any) -> Any:
-    """The default as the type has it: JSON knows no tuples. A schema does not tell what a factory makes."""
+    """Return the default as the type has it: JSON knows no tuples. A schema does not tell what a factory makes."""
     if "default" not in about:
         return {"array": (), "object": {}}.get(about.get("type", ""))
     default = about["default"]
@@ -65,7 +65,7 @@ def _default(about: Mapping[str, Any], kind: Any) -> Any:
 
 
 def _type(about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    """The type that a part of a schema describes; Any for what is not understood, which the worker then checks."""
+    """Return the type that a part of a schema describes; Any for what is not understood, which the worker checks."""
     if "$ref" in about:
         return _type(known.get(str(about["$ref"]).rpartition("/")[2], {}), known)
     if "enum" in about:

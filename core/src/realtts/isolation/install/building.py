@@ -26,14 +26,14 @@ _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*
 
 
 def python_wanted(given: str | None, wanted: str) -> str:
-    """What to ask uv for: what the user named, else this Python if the spec allows it, else what the spec says."""
+    """Return the Python to ask uv for: the user's, else this one if the spec allows it, else what the spec says."""
     if given:
         return given
     return wanted if wanted and not allows(wanted, sys.version_info[:3]) else sys.executable
 
 
 def allows(specifier: str, version: tuple[int, ...]) -> bool:
-    """Whether a specifier such as ``">=3.10,<3.13"`` allows a version; one that cannot be read allows none."""
+    """Tell whether a specifier such as ``">=3.10,<3.13"`` allows a version; one that cannot be read allows none."""
     for clause in specifier.split(","):
         found = _CLAUSE.fullmatch(clause)
         if found is None:
@@ -123,7 +123,7 @@ def _backend(torch: str | None) -> Sequence[str]:
 
 
 def _local_torch(uv: Uv, overrides: Iterable[str], python: Path) -> str | None:
-    """The torch wheel of a local folder that fits, pinned: the index's newest would win over it.
+    """Pin the torch wheel of a local folder that fits: the index's newest would win over it.
 
     A folder with a torch in it says which build is meant: on a machine without GPU the index's is gigabytes too large.
     """
@@ -140,5 +140,5 @@ def _local_torch(uv: Uv, overrides: Iterable[str], python: Path) -> str | None:
 
 
 def _with(overrides: Iterable[str], torch: str) -> list[str]:
-    """The overrides, with that torch. An override alone installs nothing."""
+    """Add a pinned torch to the overrides."""
     return [*(line for line in overrides if normalized(line) != "torch"), torch]

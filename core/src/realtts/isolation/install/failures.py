@@ -77,7 +77,7 @@ _TABLE = (
 
 
 def failure(name: str, phase: str, code: int, lines: Sequence[str]) -> InstallFailed:
-    """The error for a run of uv that failed.
+    """Make the error for a run of uv that failed.
 
     Args:
         name: The provider.
@@ -99,6 +99,6 @@ def failure(name: str, phase: str, code: int, lines: Sequence[str]) -> InstallFa
 
 
 def _last(lines: Sequence[str]) -> Sequence[str]:
-    """From the last line that begins an error on, a few of them."""
+    """Return a few lines from the last one that begins an error on."""
     begin = max((number for number, line in enumerate(lines) if re.match(r"\s*(error|×)", line)), default=None)
     return lines[-_SHOWN:] if begin is None else lines[begin : begin + _SHOWN]

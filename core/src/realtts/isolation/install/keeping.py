@@ -71,7 +71,7 @@ class Kept:
 
 
 def kept(settings: Settings | None = None, *, check: bool = False) -> list[Kept]:
-    """Every environment, those that cannot be used included, in order of name.
+    """List every environment, those that cannot be used included, in order of name.
 
     Args:
         settings: Says where they lie.
@@ -122,18 +122,18 @@ def uninstall(name: str, *, settings: Settings | None = None, waiting: Callable[
 
 
 def lock_of(home: Path) -> Path:
-    """The file whose lock is held while an environment changes."""
+    """Return the file whose lock is held while an environment changes."""
     return home.with_name(f".{home.name}.lock")
 
 
 def usable(home: Path) -> IsolatedEnvironment | None:
-    """The environment, None if it must be made anew."""
+    """Return the environment, None if it must be made anew."""
     found = _kept(home, size=False) if (home / environments.FILE).is_file() else None
     return found.environment if found is not None and found.fault is None else None
 
 
 def recipe(home: Path) -> dict[str, Any]:
-    """What the build in use was made from; empty when that is not known."""
+    """Return what the build in use was made from; empty when that is not known."""
     with contextlib.suppress(OSError, ValueError, IsolationError):
         build = _build_in_use(home)
         if build is not None:
@@ -148,7 +148,7 @@ def write_recipe(build: Path, told: dict[str, Any]) -> None:
 
 
 def new_build(home: Path) -> Path:
-    """An empty folder for a build."""
+    """Make an empty folder for a build."""
     build = home / BUILDS / secrets.token_hex(4)
     build.mkdir(parents=True)
     return build
@@ -212,7 +212,7 @@ def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
 
 
 def _runs_from(build: Path) -> bool:
-    """Whether a process uses the build's interpreter."""
+    """Tell whether a process uses the build's interpreter."""
     prefix = f"{build}{os.sep}"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -228,7 +228,7 @@ def _folders(home: Path) -> Iterator[Path]:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of its files, each counted once however many names it has."""
+    """Return the bytes of a folder's files, each counted once however many names it has."""
     seen: dict[tuple[int, int], int] = {}
     for root, _, names in os.walk(folder):
         for name in names:

@@ -62,12 +62,12 @@ class Wanted:
     speak: bool = False
 
     def asks_for_something(self) -> bool:
-        """Whether an environment that works is not enough."""
+        """Tell whether more is requested than an environment that works."""
         return self != Wanted(self.name, speak=self.speak)
 
 
 def distribution_name(name: str) -> str:
-    """The distribution that a provider's name stands for."""
+    """Return the name of the distribution that brings a provider."""
     return f"realtts-{normalized(name)}"
 
 
@@ -151,7 +151,7 @@ def _build(uv: Uv, wanted: Wanted, build: Path, lock: int) -> IsolatedEnvironmen
 
 
 def _completed(wanted: Wanted, told: dict[str, Any]) -> Wanted:
-    """With what the environment was made from before, where nothing else is said now."""
+    """Fill in what the environment was made from before, where the request says nothing."""
     if not told or wanted.source is not None:
         return wanted
     return replace(
@@ -164,7 +164,7 @@ def _completed(wanted: Wanted, told: dict[str, Any]) -> Wanted:
 
 
 def _source(wanted: Wanted) -> str:
-    """Where the plugin comes from: of a distribution, the version that a lock has."""
+    """Return where the plugin comes from: of a distribution, the version in the lock."""
     source = wanted.source or distribution_name(wanted.name)
     if wanted.locked is None:
         return source
@@ -184,7 +184,7 @@ def _recipe(wanted: Wanted, staged: Staged) -> dict[str, Any]:
 
 
 def _portable(pinned: str, staged: Staged, core: Path) -> str:
-    """The lock with versions in place of this machine's files."""
+    """Return the lock with versions in place of this machine's files."""
     version = core.name.split("-")[1]
     names = {"realtts": f"realtts=={version}"}
     if staged.wheel is not None:
@@ -194,7 +194,7 @@ def _portable(pinned: str, staged: Staged, core: Path) -> str:
 
 
 def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
-    """A lock with this core, and with the plugin from where it is taken now."""
+    """Return the lock with this core, and with the plugin from its present source."""
     plugin = normalized(staged.distribution)
     kept = [line for line in _lines(wanted) if normalized(line) != "realtts"]
     if not any(normalized(line) == plugin for line in kept):
@@ -208,7 +208,7 @@ def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
 
 
 def _lines(wanted: Wanted) -> list[str]:
-    """What the lock pins."""
+    """Read the pinned requirements of the lock."""
     assert wanted.locked is not None
     try:
         lines = wanted.locked.read_text(encoding="utf-8").splitlines()

@@ -67,7 +67,7 @@ def _proved(name: str, speak: str) -> dict[str, Any]:
 
 
 def _spoken(spec: ProviderSpec) -> float:
-    """Seconds of audio that it made of a few words; silence counts as a failure of its stage."""
+    """Speak a few words and return the seconds of audio; silence counts as a failure of its stage."""
     with RealProvider(spec.name, isolation="never") as provider:
         return provider.generate(_WORDS).duration
 

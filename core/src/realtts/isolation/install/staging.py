@@ -82,13 +82,13 @@ def stage(uv: Uv, name: str, source: str, *, extras: Sequence[str], work: Path, 
 
 
 def normalized(requirement: str) -> str:
-    """The name in a requirement, as indexes compare it."""
+    """Return the name in a requirement, as indexes compare it."""
     found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
 
 
 def _wheel_of(uv: Uv, source: str, wheels: Path) -> Path | None:
-    """The wheel of something that lies here; None of what an index or an address has."""
+    """Return the wheel of a local source, built if need be; None for what an index or an address has."""
     path = Path(unquote(urlsplit(source).path)) if source.startswith("file:") else Path(source).expanduser()
     looks_like_a_path = path.suffix in {".whl", ".gz", ".zip"} or "/" in source or "\\" in source or source == "."
     if (_ADDRESS.match(source) and not source.startswith("file:")) or not (path.exists() or looks_like_a_path):

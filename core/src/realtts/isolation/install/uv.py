@@ -28,7 +28,7 @@ LINES_KEPT = 30
 
 
 def find_uv() -> str:
-    """The uv of the extra ``realtts[isolation]``, else one on PATH.
+    """Find the uv of the extra ``realtts[isolation]``, else one on PATH.
 
     Raises:
         MissingExtra: There is neither.
@@ -64,7 +64,7 @@ class Uv:
     program: str = ""
 
     def all_links(self) -> tuple[str, ...]:
-        """Every folder and page with wheels, in order, once."""
+        """Return every folder and page with wheels, in order, once."""
         return tuple(dict.fromkeys((*self.links, *find_links(os.environ))))
 
     def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True) -> str:

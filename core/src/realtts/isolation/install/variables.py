@@ -33,18 +33,18 @@ _FALSE = {"", "0", "no", "false", "off", "n", "f"}
 
 
 def find_links(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Folders and pages with wheels that ``UV_FIND_LINKS`` and ``PIP_FIND_LINKS`` name, folders as whole paths."""
+    """Return the folders and pages of ``UV_FIND_LINKS`` and ``PIP_FIND_LINKS``, folders as absolute paths."""
     named = [*environ.get("UV_FIND_LINKS", "").split(","), *environ.get("PIP_FIND_LINKS", "").split()]
     return tuple(dict.fromkeys(absolute(link.strip()) for link in named if link.strip()))
 
 
 def absolute(link: str) -> str:
-    """A folder's whole path, since uv runs elsewhere; an address as it is."""
+    """Return a folder's absolute path, since uv runs in another folder; an address as it is."""
     return link if "://" in link else str(Path(link).expanduser().absolute())
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables for uv. What is said in its own wins over what is said in pip's."""
+    """Return the variables for uv. Its own win over pip's."""
     ours = {name: value for name, value in environ.items() if name not in _LEFT_OUT}
     for theirs, name in _RENAMED.items():
         value = environ.get(theirs, "").strip()
