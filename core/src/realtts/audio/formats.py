@@ -51,9 +51,9 @@ def by_suffix(path: Path) -> Format:
     """
     suffix = path.suffix.lower()
     if suffix.removeprefix(".") not in FORMATS:
-        known = [f".{name}" for name in FORMATS]
-        what = f"unknown suffix {suffix!r}{closest(suffix, known)}" if suffix else "the file name has no suffix"
-        raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(known)}")
+        suffixes = [f".{name}" for name in FORMATS]
+        what = f"unknown suffix {suffix!r}{closest(suffix, suffixes)}" if suffix else "the file name has no suffix"
+        raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(suffixes)}")
     return FORMATS[suffix[1:]]
 
 
@@ -81,12 +81,12 @@ def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
     """
     if subtype is None:
         return file_format.subtype
-    known = soundfile.available_subtypes(file_format.name)
-    if subtype.upper() not in known:
+    subtypes = soundfile.available_subtypes(file_format.name)
+    if subtype.upper() not in subtypes:
         raise OutputError(
-            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), known)}",
+            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), subtypes)}",
             who=who,
-            fix=f"choose one of {', '.join(known)}",
+            fix=f"choose one of {', '.join(subtypes)}",
         )
     return subtype.upper()
 

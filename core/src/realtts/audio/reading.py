@@ -53,11 +53,11 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
         raise
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
-        found = read_by_others(place, max_seconds=max_seconds) if unknown else None
-        if found is not None:
-            if len(found[0]) > max_seconds * found[1]:
+        decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
+        if decoded is not None:
+            if len(decoded[0]) > max_seconds * decoded[1]:
                 raise _too_long(max_seconds, who) from error
-            return found
+            return decoded
         raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
     # An MP3 header only estimates the length, so a little less is no sign of damage.
     if missing > 1 or len(samples) < 0.98 * expected:

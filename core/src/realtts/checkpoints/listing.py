@@ -59,15 +59,15 @@ class Kept:
 
 def inventory() -> list[Kept]:
     """List the checkpoints of all providers, isolated ones too, then what else was fetched. Reads only the disk."""
-    found = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
-    known = {(kept.repo, kept.commit) for kept in found}
-    others: dict[tuple[str, str], Kept] = {}
+    named = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
+    commits = {(kept.repo, kept.commit) for kept in named}
+    unnamed: dict[tuple[str, str], Kept] = {}
     for record in records.find_all():
-        if (record.repo, record.commit) not in known and (record.repo, record.revision) not in others:
+        if (record.repo, record.commit) not in commits and (record.repo, record.revision) not in unnamed:
             name = record.repo if record.revision == "main" else f"{record.repo}@{record.revision}"
             bare = replace(_bare("", name, record.repo, record.licence), revision=record.revision, commit=record.commit)
-            others[record.repo, record.revision] = _looked_at(bare)
-    return [*found, *(kept for kept in others.values() if kept.size_bytes)]
+            unnamed[record.repo, record.revision] = _looked_at(bare)
+    return [*named, *(kept for kept in unnamed.values() if kept.size_bytes)]
 
 
 def remove(kept: Kept) -> int:
@@ -143,10 +143,10 @@ def _looked_at(kept: Kept) -> Kept:
 
 
 def _records(repo: str, commit: str | None, entries: Sequence[Entry] | None = None) -> list[records.Record]:
-    wanted = None if entries is None else [list(entry) for entry in entries]
+    lists = None if entries is None else [list(entry) for entry in entries]
     return [
         record for record in records.find_all()
-        if (record.repo, record.commit) == (repo, commit) and wanted in (None, record.wanted)
+        if (record.repo, record.commit) == (repo, commit) and lists in (None, record.wanted)
     ]  # fmt: skip
 
 

@@ -70,8 +70,8 @@ def find(repo: str, commit: str, entries: Sequence[Entry]) -> Record | None:
 
 def find_all() -> list[Record]:
     """Return every record, by repository."""
-    found = (_read(path) for path in sorted(_folder().glob("*.json")))
-    return sorted((record for record in found if record is not None), key=lambda record: (record.repo, -record.used))
+    loaded = (_read(path) for path in sorted(_folder().glob("*.json")))
+    return sorted((record for record in loaded if record is not None), key=lambda record: (record.repo, -record.used))
 
 
 def forget(record: Record) -> None:
@@ -84,8 +84,8 @@ def _folder() -> Path:
     return data_dir() / "checkpoints"
 
 
-def _path(repo: str, commit: str, wanted: object) -> Path:
-    digest = hashlib.blake2b(json.dumps([repo, commit, wanted]).encode(), digest_size=12).hexdigest()
+def _path(repo: str, commit: str, entries: object) -> Path:
+    digest = hashlib.blake2b(json.dumps([repo, commit, entries]).encode(), digest_size=12).hexdigest()
     return _folder() / f"{digest}.json"
 
 

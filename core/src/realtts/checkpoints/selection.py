@@ -91,10 +91,10 @@ def choose(
     names: dict[str, None] = {}
     missing: list[str] = []
     for entry in entries:
-        found = _alternative(entry, has, match)
-        if found is None:
+        chosen = _alternative(entry, has, match)
+        if chosen is None:
             missing.append(" or ".join(name for name in entry if name is not None))
-        names.update(dict.fromkeys(found or ()))
+        names.update(dict.fromkeys(chosen or ()))
     if missing:
         raise CheckpointMissing(
             f"{', '.join(missing)} missing in {where}", who=who,
@@ -109,9 +109,9 @@ def _alternative(
     for name in entry:
         if name is None:
             return ()
-        found = match(name) if is_pattern(name) else [name] if has(name) else []
-        if found:
-            return found
+        names = match(name) if is_pattern(name) else [name] if has(name) else []
+        if names:
+            return names
     return None
 
 

@@ -110,9 +110,9 @@ def fault(environment: IsolatedEnvironment) -> str | None:
     """Return why its workers cannot be used, as far as can be seen without starting one; None if nothing is wrong."""
     if not environment.python.exists():
         return f"its interpreter {environment.python} is gone"
-    ours = importlib_metadata.version("realtts")
-    if environment.core_version.split(".")[:2] != ours.split(".")[:2]:
-        return f"it has the core {environment.core_version}, this process {ours}"
+    version = importlib_metadata.version("realtts")
+    if environment.core_version.split(".")[:2] != version.split(".")[:2]:
+        return f"it has the core {environment.core_version}, this process {version}"
     return None
 
 

@@ -108,12 +108,12 @@ class _Output:
     def __init__(self, stream: IO[bytes], log: logging.Logger) -> None:
         self._stream = stream
         self._log = log
-        self._kept: deque[str] = deque(maxlen=LINES_KEPT)
+        self._last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._thread = threading.Thread(target=self._read, name="realtts-worker-output", daemon=True)
         self._thread.start()
 
     def lines(self) -> tuple[str, ...]:
-        return tuple(self._kept)
+        return tuple(self._last_lines)
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
@@ -137,7 +137,7 @@ class _Output:
 
     def _note(self, line: str) -> None:
         if line:
-            self._kept.append(line)
+            self._last_lines.append(line)
             self._log.debug("%s", line)
 
 

@@ -66,8 +66,8 @@ def memory() -> dict[str, int]:
     """Return the bytes of main memory."""
     import psutil
 
-    found = psutil.virtual_memory()
-    return {"total": int(found.total), "available": int(found.available)}
+    usage = psutil.virtual_memory()
+    return {"total": int(usage.total), "available": int(usage.available)}
 
 
 def disk(folder: Path) -> dict[str, Any]:
@@ -111,20 +111,20 @@ def torch() -> dict[str, Any]:
 
 def audio() -> dict[str, Any]:
     """Describe libsndfile and the programs that play."""
-    found: dict[str, Any] = {"players": [player.name for player in players.installed_players()]}
+    facts: dict[str, Any] = {"players": [player.name for player in players.installed_players()]}
     try:
         import soundfile
 
         formats = soundfile.available_formats()
         return {
-            **found,
+            **facts,
             "libsndfile": soundfile.__libsndfile_version__,
             "mp3": "MP3" in formats,
             "opus": "OPUS" in soundfile.available_subtypes("OGG"),
             "error": None,
         }
     except Exception as error:
-        return {**found, "libsndfile": None, "mp3": False, "opus": False, "error": str(error)}
+        return {**facts, "libsndfile": None, "mp3": False, "opus": False, "error": str(error)}
 
 
 def _ask(command: list[str], seconds: float, **environment: str) -> subprocess.CompletedProcess[str] | str:
@@ -146,5 +146,5 @@ def _ask(command: list[str], seconds: float, **environment: str) -> subprocess.C
         return str(error)
     if answer.returncode == 0:
         return answer
-    said = answer.stderr.strip().splitlines()
-    return said[-1] if said else f"it ended with code {answer.returncode}"
+    lines = answer.stderr.strip().splitlines()
+    return lines[-1] if lines else f"it ended with code {answer.returncode}"

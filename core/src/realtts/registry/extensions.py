@@ -49,8 +49,8 @@ class Extensions:
         InvalidPlugin: A method has a wrong signature, or an object has none of them.
     """
 
-    def __init__(self, named: Mapping[str, Any] | None = None) -> None:
-        self._chain = sorted((named or {}).items())
+    def __init__(self, extensions: Mapping[str, Any] | None = None) -> None:
+        self._chain = sorted((extensions or {}).items())
         for name, extension in self._chain:
             _check(name, extension)
 

@@ -60,18 +60,18 @@ def get_spec(name: str) -> ProviderSpec:
     points = _by_name()
     if name not in points:
         # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
-        ours = (*PREFERENCE, EMBEDDED)
-        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in ours else ""
+        bundled = (*PREFERENCE, EMBEDDED)
+        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in bundled else ""
         raise UnknownProvider(
-            f"no provider of that name is installed{closest(name, {*points, *ours})}",
+            f"no provider of that name is installed{closest(name, {*points, *bundled})}",
             who=f"provider {name!r}",
             fix=f"{install}choose from what is installed: {', '.join(sorted(points)) or 'nothing'}",
         )
-    found = _resolve(name, points[name])
-    if found.error is not None:
-        raise found.error
-    assert found.spec is not None
-    return found.spec
+    entry = _resolve(name, points[name])
+    if entry.error is not None:
+        raise entry.error
+    assert entry.spec is not None
+    return entry.spec
 
 
 def check_api(spec: ProviderSpec) -> ProviderSpec:
@@ -124,12 +124,12 @@ def preferred(names: Collection[str]) -> str | None:
 
 def _by_name() -> dict[str, list[EntryPoint]]:
     """Entry points by name, one per distribution."""
-    found: dict[str, list[EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(GROUP):
-        same = found.setdefault(point.name, [])
+        same = points.setdefault(point.name, [])
         if all(owner(point) != owner(other) for other in same):
             same.append(point)
-    return found
+    return points
 
 
 def _resolve(name: str, points: Sequence[EntryPoint]) -> Installed:

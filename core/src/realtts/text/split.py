@@ -57,10 +57,10 @@ def pieces(text: str, max_chars: int, language: str | None = None) -> list[Piece
     if max_chars < 1:
         raise ValueError(f"max_chars must be at least 1, not {max_chars}")
     code = primary_language(language)
-    found: list[Piece] = []
+    result: list[Piece] = []
     for start, end in paragraphs(text):
-        found.extend(_of_paragraph(text, start, end, max_chars, code))
-    return found
+        result.extend(_of_paragraph(text, start, end, max_chars, code))
+    return result
 
 
 def _of_paragraph(text: str, start: int, end: int, max_chars: int, code: str) -> list[Piece]:
@@ -111,18 +111,18 @@ def _cut(text: str, start: int, end: int, max_chars: int) -> int:
 
 
 def _last_end(pattern: re.Pattern[str], text: str, start: int, limit: int, sight: int) -> int | None:
-    found = None
+    last = None
     for match in pattern.finditer(text, start, sight):
         if match.end() <= limit:
-            found = match.end()
-    return found
+            last = match.end()
+    return last
 
 
 def _last_start(pattern: re.Pattern[str], text: str, start: int, limit: int) -> int | None:
-    found = None
+    last = None
     for match in pattern.finditer(text, start, limit + 1):
-        found = match.start()
-    return found
+        last = match.start()
+    return last
 
 
 def _rstrip(text: str, start: int, end: int) -> int:

@@ -154,11 +154,11 @@ class VoiceStore:
             return False
 
     def _not_found(self, name: str) -> VoiceNotFound:
-        known = self.names()
+        names = self.names()
         return VoiceNotFound(
-            f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], known)}",
+            f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], names)}",
             who=_WHO,
-            fix=f"choose one of {', '.join(known)}" if known else "add one first",
+            fix=f"choose one of {', '.join(names)}" if names else "add one first",
         )
 
     def _check_free(self, name: str, final: Path, *, overwrite: bool) -> None:

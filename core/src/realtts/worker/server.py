@@ -85,7 +85,7 @@ class Server:
         self._voices: dict[str, Voice] = {}
         self._failure: StageError | None = None
         self._sent_state: Any = None  # live rung, attempts and details as the parent has them
-        self._made: WorkerLadder | None = None
+        self._created: WorkerLadder | None = None
 
     def serve(self) -> None:
         """Answer until the parent says stop.
@@ -151,8 +151,8 @@ class Server:
             case Speak():
                 return self._speak(call, control)
             case Stop():
-                if self._made is not None:
-                    self._made.unload(forget=call.forget)
+                if self._created is not None:
+                    self._created.unload(forget=call.forget)
         return Reply()
 
     def _setup(self, call: Setup) -> Reply:
@@ -160,8 +160,8 @@ class Server:
         settings = Settings(**call.settings)
         spec = spec_from_json(call.spec, installed=True)
         voice_cache = VoiceCache(max_bytes=settings.voice_cache_mb << 20)
-        self._made = WorkerLadder(spec, Layers(settings, call.sources), call.checkpoint, voice_cache, self._report)
-        self._made.restore(call.attempts, call.given_up)
+        self._created = WorkerLadder(spec, Layers(settings, call.sources), call.checkpoint, voice_cache, self._report)
+        self._created.restore(call.attempts, call.given_up)
         return Reply(versions=versions(spec))
 
     def _load(self, call: Load) -> None:
@@ -213,12 +213,12 @@ class Server:
 
     @property
     def _ladder(self) -> WorkerLadder:
-        assert self._made is not None, "called before setup"
-        return self._made
+        assert self._created is not None, "called before setup"
+        return self._created
 
     def _with_state(self, reply: Reply) -> Reply:
         """Add what the parent has to know after a call: counters, and the ladder where it has changed."""
-        ladder = self._made
+        ladder = self._created
         if ladder is None:
             return reply
         live, memory = ladder.live, None

@@ -86,13 +86,13 @@ def failure(name: str, phase: str, code: int, lines: Sequence[str]) -> InstallFa
         lines: The last lines that it said.
     """
     text = "\n".join(lines)
-    known = next((known for known in _TABLE if known.pattern.search(text)), None)
-    what = known.what if known is not None else f"uv failed with code {code}"
-    told = "; ".join(line.strip().rstrip(".") for line in _last(lines))
+    match = next((match for match in _TABLE if match.pattern.search(text)), None)
+    what = match.what if match is not None else f"uv failed with code {code}"
+    output = "; ".join(line.strip().rstrip(".") for line in _last(lines))
     return InstallFailed(
-        f"{what}{': ' if told else ''}{told}",
+        f"{what}{': ' if output else ''}{output}",
         who=f"installing {name!r}",
-        fix=known.fix if known is not None else "see what uv says: --debug",
+        fix=match.fix if match is not None else "see what uv says: --debug",
         phase=phase,
         output=tuple(lines),
     )
