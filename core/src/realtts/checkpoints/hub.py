@@ -81,7 +81,7 @@ def is_commit(revision: str) -> bool:
 
 
 def list_files(repo: str, revision: str, who: str) -> Listing:
-    """One request for commit, files, sizes and licence.
+    """Ask for commit, files, sizes and licence in one request.
 
     Raises:
         CheckpointMissing: No such repository or revision.

@@ -7,12 +7,14 @@ is missing, damaged or cannot be written costs a request to the hub and nothing 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
-import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
 
 from realtts.checkpoints.selection import is_safe
 from realtts.folders import write_whole
@@ -91,27 +93,13 @@ def _path(repo: str, commit: str, entries: object) -> Path:
 
 def _read(path: Path) -> Record | None:
     try:
-        record = Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        record = _adapter().validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
         return None
-    return record if _is_sound(record) else None
+    # A name that leads out of its folder might be deleted there.
+    return record if all(map(is_safe, record.names)) and 0 <= record.used < _LAST_S else None
 
 
-def _is_sound(record: Any) -> bool:
-    """Check every field; a name that leads out of its folder might be deleted there."""
-    texts = (record.repo, record.revision, record.commit, record.licence)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and _is_list(record.names)
-        and all(isinstance(name, str) and is_safe(name) for name in record.names)
-        and _is_list(record.wanted)
-        and all(_is_list(entry) and all(isinstance(n, (str, type(None))) for n in entry) for entry in record.wanted)
-        and type(record.size_bytes) is int
-        and type(record.used) in {int, float}
-        and math.isfinite(record.used)
-        and 0 <= record.used < _LAST_S
-    )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)

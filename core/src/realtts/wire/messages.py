@@ -5,9 +5,8 @@ Samples travel as raw bytes beside the JSON.
 
 from __future__ import annotations
 
-import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,7 +16,7 @@ from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
 from realtts.synthesis.validate import check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Mapping
 
     from realtts.contract.spec import ProviderSpec
 
@@ -41,15 +40,19 @@ VOICES_KEPT = 16
 _WIRE = np.dtype("<f4")
 
 
-@functools.cache
-def _adapter(form: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(form)
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(form: type[T]) -> TypeAdapter[T]:
+    if form not in _ADAPTERS:  # building one takes a millisecond
+        _ADAPTERS[form] = TypeAdapter(form)
+    return _ADAPTERS[form]
 
 
 def to_json(message: Any) -> dict[str, Any]:
     """Return a message, an instance of a dataclass, as the content of a frame."""
     # Senders are held to the types by mypy; what JSON has no word for becomes text in the channel.
-    content: dict[str, Any] = _adapter(message.__class__).dump_python(message, warnings=False)
+    content: dict[str, Any] = _adapter(type(message)).dump_python(message, warnings=False)
     return content
 
 
@@ -63,8 +66,7 @@ def from_json(form: type[T], content: Mapping[str, Any]) -> T:
     Raises:
         ValueError: A field is missing or has another type.
     """
-    message: T = _adapter(form).validate_python(content)
-    return message
+    return _adapter(form).validate_python(content)
 
 
 def samples_to_bytes(samples: np.ndarray[Any, Any]) -> memoryview:
@@ -99,17 +101,13 @@ class RequestMessage:
     @classmethod
     def of(cls, request: Request) -> RequestMessage:
         """Describe a request."""
-        voice, options = request.voice, request.options
-        return cls(
-            text=request.text,
-            voice=None if isinstance(voice, Voice) else voice,
-            recording=voice.digest if isinstance(voice, Voice) else None,
-            language=request.language,
-            seed=request.seed,
-            speed=request.speed,
-            options={} if options is None else options.model_dump(mode="json", exclude_unset=True),
-            streaming=request.streaming,
-        )
+        values = {field.name: getattr(request, field.name) for field in fields(cls) if field.name != "recording"}
+        values["recording"] = None
+        if isinstance(request.voice, Voice):
+            values["voice"], values["recording"] = None, request.voice.digest
+        options = request.options
+        values["options"] = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+        return cls(**values)
 
     def request(self, spec: ProviderSpec, voice: Voice | None, cancelled: Callable[[], bool]) -> Request:
         """Make the request again, its options checked by the provider's own class.
@@ -122,16 +120,10 @@ class RequestMessage:
         Raises:
             OptionError: An option that only the provider's class can judge is wrong.
         """
-        return Request(
-            text=self.text,
-            voice=self.voice if voice is None else voice,
-            language=self.language,
-            seed=self.seed,
-            speed=self.speed,
-            options=check_options(self.options, spec),
-            cancelled=cancelled,
-            streaming=self.streaming,
-        )
+        values = {name: value for name, value in vars(self).items() if name != "recording"}
+        values["voice"] = self.voice if voice is None else voice
+        values["options"] = check_options(self.options, spec)
+        return Request(**values, cancelled=cancelled)
 
 
 @dataclass(frozen=True)
@@ -176,51 +168,31 @@ class ChunkMessage:
 
     def chunk(self, data: bytearray) -> Chunk:
         """Make the chunk again, with its samples."""
-        return Chunk(
-            samples_from_bytes(data),
-            self.sample_rate,
-            marks=self.marks,
-            tokens=self.tokens,
-            finish_reason=self.finish_reason,
-            warnings=self.warnings,
-            retries=self.retries,
-        )
+        values = {name: value for name, value in vars(self).items() if name != "row"}
+        return Chunk(samples_from_bytes(data), **values)
 
 
 @dataclass(frozen=True)
 class LogMessage:
-    """A log record with its message and traceback as text."""
+    """A log record, its message and traceback as text; the fields are named as those of `logging.LogRecord`."""
 
     name: str
-    level: int
-    message: str
-    traceback: str | None
+    levelno: int
+    levelname: str
+    msg: str
+    exc_text: str | None
     created: float
-    path: str
-    line: int
-    function: str | None
+    pathname: str
+    lineno: int
+    funcName: str | None  # noqa: N815 - logging's name
 
     @classmethod
     def of(cls, record: logging.LogRecord) -> LogMessage:
         """Describe a record."""
+        values = {field.name: getattr(record, field.name) for field in fields(cls)}
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
-        return cls(
-            name=record.name,
-            level=record.levelno,
-            message=record.getMessage(),
-            traceback=trace,
-            created=record.created,
-            path=record.pathname,
-            line=record.lineno,
-            function=record.funcName,
-        )
+        return cls(**{**values, "msg": record.getMessage(), "exc_text": trace})
 
     def record(self, process: int) -> logging.LogRecord:
         """Make the record again, as of the process of that number."""
-        record = logging.LogRecord(
-            self.name, self.level, self.path, self.line, self.message, args=None, exc_info=None, func=self.function
-        )
-        record.exc_text = self.traceback
-        record.created, record.process = self.created, process
-        record.processName = "realtts-worker"
-        return record
+        return logging.makeLogRecord({**vars(self), "process": process, "processName": "realtts-worker"})
