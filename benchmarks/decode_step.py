@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import inspect
 import json
 import platform
 import statistics
@@ -44,17 +45,17 @@ _FORCED_PROMPT, _FORCED_STEPS = 16, 24
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; the exit code."""
-    given = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(arguments)
     before = torch.get_num_threads()
-    torch.set_num_threads(given.threads or physical_cores())
+    torch.set_num_threads(parsed.threads or physical_cores())
     try:
         record = measure(
-            DecoderConfig(given.layers, given.hidden, given.heads, given.kv_heads, given.head_dim, given.mlp),
-            vocabulary=given.vocabulary,
-            rows=given.rows,
-            positions=given.positions,
-            precisions=given.precision,
-            repeats=given.repeats,
+            DecoderConfig(parsed.layers, parsed.hidden, parsed.heads, parsed.kv_heads, parsed.head_dim, parsed.mlp),
+            vocabulary=parsed.vocabulary,
+            rows=parsed.rows,
+            positions=parsed.positions,
+            precisions=parsed.precision,
+            repeats=parsed.repeats,
         )
     finally:
         torch.set_num_threads(before)
@@ -220,13 +221,15 @@ def _reference_step(model: Any, head: Tensor, rows: int, positions: int) -> Call
 
     width = head.shape[1]
     cache = DynamicCache(config=model.config)
+    newer = "cache" in inspect.signature(model.forward).parameters  # transformers 5.24 renamed it
+    cached = {"cache" if newer else "past_key_values": cache, "use_cache": True}
     with torch.inference_mode():
-        model(inputs_embeds=torch.zeros(rows, positions, width), past_key_values=cache, use_cache=True)
+        model(inputs_embeds=torch.zeros(rows, positions, width), **cached)
     x = torch.zeros(rows, 1, width)
     generator = torch.Generator().manual_seed(0)
 
     def step() -> Tensor:
-        hidden = model(inputs_embeds=x, past_key_values=cache, use_cache=True).last_hidden_state
+        hidden = model(inputs_embeds=x, **cached).last_hidden_state
         conditional, unconditional = (hidden[:, -1] @ head.T).chunk(2)
         p = (conditional + 0.5 * (conditional - unconditional)).div(0.8).softmax(-1)
         drawn: Tensor = torch.multinomial(p, 1, generator=generator)

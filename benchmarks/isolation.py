@@ -91,15 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/isolation.py", description="What isolation costs.")
     parser.add_argument("--requests", type=int, default=500, help="requests in each place (default 500)")
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
-    given = parser.parse_args(arguments)
-    if given.requests < 1:
+    parsed = parser.parse_args(arguments)
+    if parsed.requests < 1:
         parser.error("--requests: give a positive number")
-    measured = measure(given.requests)
+    measured = measure(parsed.requests)
     lines = ["milliseconds    in process  isolated  overhead"]
     for name in measured["overhead"]:
         columns = (measured[place][name] * 1e3 for place in ("in_process", "isolated", "overhead"))
         lines.append("{:<14}  {:>10.3f}  {:>8.3f}  {:>8.3f}".format(name.removesuffix("_s"), *columns))
-    if given.json:
+    if parsed.json:
         versions = {"realtts": importlib_metadata.version("realtts"), "numpy": importlib_metadata.version("numpy")}
         lines.append(json.dumps({**measured, "machine": machine_facts(Settings(), versions)}))
     sys.stdout.write("\n".join(lines) + "\n")

@@ -45,6 +45,8 @@ def own_measurements(tmp_path_factory):
     """Nothing that was measured before these tests, and nothing kept for after them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REALTTS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        # Few kernels are compiled in a folder: compiling torch's headers ahead takes longer than all of them.
+        patch.setenv("TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "0")
         yield
 
 
@@ -55,3 +57,12 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_rates():
+    """Measure a machine's rates on blocks that are soon read: no test is about the figures themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtts.bench.floor._READ_BYTES", 4 << 20)
+        patch.setattr("realtts.bench.floor._BUDGET_S", 0.01)
+        yield

@@ -1,13 +1,15 @@
-"""The bench of one decode step measures what it says and prints a record."""
+"""`python benchmarks/decode_step.py` measures what it says and prints a record."""
 
 import json
+import runpy
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from realtts.bench import decoder
+main = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "decode_step.py"))["main"]
 
 SHAPE = ["--layers", "2", "--hidden", "64", "--heads", "4", "--kv-heads", "2", "--head-dim", "16", "--mlp", "96"]
 
@@ -15,7 +17,7 @@ SHAPE = ["--layers", "2", "--hidden", "64", "--heads", "4", "--kv-heads", "2", "
 def test_record_and_table(capsys, unchanged):
     """One entry for each precision and number of rows; the floor and the error travel with it."""
     more = ["--vocabulary", "50", "--positions", "20", "--repeats", "2", "--rows", "2", "4", "--threads", "1"]
-    assert decoder.main([*SHAPE, *more, "--precision", "int8", "fp32"]) == 0
+    assert main([*SHAPE, *more, "--precision", "int8", "fp32"]) == 0
     *table, last = capsys.readouterr().out.splitlines()
     record = json.loads(last)
     assert len(table) == 5
@@ -37,6 +39,6 @@ def test_record_and_table(capsys, unchanged):
 def test_bad_arguments(wrong, capsys):
     """Refused before anything is built."""
     with pytest.raises(SystemExit) as refused:
-        decoder.main([*SHAPE, *wrong])
+        main([*SHAPE, *wrong])
     assert refused.value.code == 2
     assert wrong[0] in capsys.readouterr().err

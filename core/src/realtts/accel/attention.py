@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AttentionChoice", "best", "choose", "kernels", "prefer"]
 
-_BACKENDS = {name: SDPBackend[value] for name, value in SDPA_BACKENDS.items()}
+_BACKENDS = {name: getattr(SDPBackend, value) for name, value in SDPA_BACKENDS.items()}
 
 _NOT_OWN = {
     "flash_attention_2": "the model calls torch's attention alone, not the package flash_attn",

@@ -77,8 +77,10 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
         decoder: The decoder.
         graphs: Whether its steps are captured.
     """
+    weights = decoder.precision.weights
     return {
-        "weights": decoder.precision.weights,
+        "weights": weights,
+        "quantization": weights if weights in {"int8", "int4"} else "none",
         "kernel": decoder.kernel.name,
         "kv_dtype": name_of(decoder.kv_dtype),
         "cuda_graphs": graphs,

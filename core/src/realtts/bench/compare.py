@@ -37,7 +37,7 @@ Comparison = dict[str, Any]
 
 
 def load_record(path: Path) -> dict[str, Any]:
-    """A record of `realtts bench --json`.
+    """Read a record of `realtts bench --json`.
 
     Raises:
         InvalidOption: The file cannot be read, holds no record, or one of another schema.
@@ -56,7 +56,7 @@ def load_record(path: Path) -> dict[str, Any]:
 
 
 def compare_records(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
-    """The figures of two records, and the first's over the second's.
+    """Return the figures of two records, and the ratios of the first to the second.
 
     Returns:
         ``rows``: variant, figure, both values and their ratio; ``warnings``: every difference that makes the ratios
@@ -87,30 +87,30 @@ def _rows(variant: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> 
 
 
 def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    found = [] if first["provider"] == second["provider"] else [_unlike("provider", first, second)]
-    found += [
+    differences = [] if first["provider"] == second["provider"] else [_unlike("provider", first, second)]
+    differences += [
         f"the machines differ: {_unlike(key, first['machine'], second['machine'])}"
         for key in _MACHINE
         if first["machine"].get(key) != second["machine"].get(key)
     ]
-    found += [
+    differences += [
         f"the workloads differ: {_unlike(key, first['workload'], second['workload'])}"
         for key in _WORKLOAD
         if first["workload"].get(key) != second["workload"].get(key)
     ]
     versions = [record["machine"]["versions"] for record in (first, second)]
-    found += [
+    differences += [
         f"the versions differ: {_unlike(key, *versions)}"
         for key in sorted(versions[0].keys() | versions[1].keys())
         if versions[0].get(key) != versions[1].get(key)
     ]
     for variant in first["variants"].keys() & second["variants"].keys():
         a, b = first["variants"][variant], second["variants"][variant]
-        found += [f"{variant} ran differently: {_unlike(key, a, b)}" for key in _VARIANT if a[key] != b[key]]
+        differences += [f"{variant} ran differently: {_unlike(key, a, b)}" for key in _VARIANT if a[key] != b[key]]
         if a["details"] != b["details"]:
             names = sorted(key for key in a["details"] | b["details"] if a["details"].get(key) != b["details"].get(key))
-            found += [f"{variant} ran differently: {_unlike(key, a['details'], b['details'])}" for key in names]
-    return found
+            differences += [f"{variant} ran differently: {_unlike(key, a['details'], b['details'])}" for key in names]
+    return differences
 
 
 def _unlike(key: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Contender:
 
     Args:
         provider: Its spec.
-        asked: ``"optimized"`` or ``"plain"``; what really runs stands in ``status``.
+        variant: ``"optimized"`` or ``"plain"``; what really runs stands in ``status``.
         settings: Keywords of `RealProvider`.
         workload: What it speaks.
 
@@ -36,14 +36,14 @@ class Contender:
         peak: Memory of load and first pass.
     """
 
-    def __init__(self, provider: ProviderSpec, asked: str, settings: Mapping[str, Any], workload: Workload) -> None:
-        self.asked = asked
+    def __init__(self, provider: ProviderSpec, variant: str, settings: Mapping[str, Any], workload: Workload) -> None:
+        self.asked = variant
         self.cold: dict[str, Any] = {}
         self.samples: list[list[Sample]] = []
         self.peak = PeakMemory()
         self._workload = workload
         self._status: dict[str, Any] = {}
-        self._tts = RealProvider(provider, **{**settings, "optimize": asked == "optimized"})
+        self._tts = RealProvider(provider, **{**settings, "optimize": variant == "optimized"})
 
     @property
     def spec(self) -> ProviderSpec:
@@ -52,7 +52,7 @@ class Contender:
 
     @property
     def status(self) -> dict[str, Any]:
-        """What really runs, or ran before it was closed."""
+        """The provider's status now, or before it was closed."""
         return self._status or self._tts.get_provider_status()
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class Contender:
         self._tts.close()
 
     def _import(self) -> None:
-        """Import the provider's classes; what is wrong with one, the ladder tells."""
+        """Import the provider's classes; the ladder reports what is wrong with one."""
         spec = self.spec
         for path in (spec.plain, spec.optimized if self.asked == "optimized" else None):
             if path is not None:

@@ -17,7 +17,7 @@ __all__ = ["machine_facts", "now"]
 
 
 def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dict[str, Any]:
-    """What decides how fast a provider is here.
+    """Return what decides how fast a provider is on this machine.
 
     Args:
         settings: For the number of threads.
@@ -37,5 +37,5 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
 
 
 def now() -> str:
-    """The date and time in UTC, to the second."""
+    """Return the date and time in UTC, to the second."""
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

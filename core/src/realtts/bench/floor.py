@@ -40,7 +40,7 @@ _ON_CPU = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
 
 
 def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[str, Any]:
-    """The machine's rates for a provider.
+    """Measure the machine's rates for a provider.
 
     Args:
         spec: Providers on torch are measured with torch, on their device; others with numpy, in one thread.
@@ -59,7 +59,7 @@ def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[s
 
 
 def floor_of(work: StageWork, rates: Mapping[str, Any]) -> float | None:
-    """The least seconds that the work takes at these rates; None when nothing was counted.
+    """Return the least seconds that the work takes at these rates; None when nothing was counted.
 
     A dtype whose rate was not measured is held against the bytes alone.
     """
@@ -85,7 +85,7 @@ def _with_numpy() -> dict[str, Any]:
 
 
 def torch_rates(device: str) -> dict[str, Any]:
-    """The rates of torch on a device, with the threads that it has now; as `measure_floor` returns them."""
+    """Measure the rates of torch on a device with its present threads; returned as by `measure_floor`."""
     import torch
 
     wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else _nothing
@@ -125,7 +125,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
 
 
 def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None) -> float:
-    """Shortest time of a few runs, the first one left out."""
+    """Return the shortest time of a few runs, the first one left out."""
     wait = wait or _nothing
     run()
     wait()
@@ -142,11 +142,11 @@ def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None) -> flo
 
 
 def _affordable() -> int:
-    """Bytes to read: a sixteenth of what is free on a small machine."""
+    """Return how many bytes to read: a sixteenth of what is free on a small machine."""
     import psutil
 
     return int(min(_READ_BYTES, max(16 << 20, psutil.virtual_memory().available // 16)))
 
 
 def _nothing() -> None:
-    """The host has nothing to wait for."""
+    """Do nothing: the host has nothing to wait for."""

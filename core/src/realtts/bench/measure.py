@@ -64,18 +64,18 @@ def speak(tts: RealProvider, item: Text, workload: Workload) -> Sample:
 
 
 def spread(values: Iterable[float]) -> dict[str, float] | None:
-    """Median, quartiles, extremes and number of the values; None when there are none."""
-    found = sorted(values)
-    if not found:
+    """Return median, quartiles, extremes and number of the values; None when there are none."""
+    ordered = sorted(values)
+    if not ordered:
         return None
-    quartiles = statistics.quantiles(found, n=4, method="inclusive") if len(found) > 1 else [found[0]] * 3
+    quartiles = statistics.quantiles(ordered, n=4, method="inclusive") if len(ordered) > 1 else [ordered[0]] * 3
     return {
-        "median": statistics.median(found),
+        "median": statistics.median(ordered),
         "q1": quartiles[0],
         "q3": quartiles[2],
-        "min": found[0],
-        "max": found[-1],
-        "n": len(found),
+        "min": ordered[0],
+        "max": ordered[-1],
+        "n": len(ordered),
     }
 
 

@@ -27,13 +27,13 @@ _QUANTIZATIONS = ("int8", "int4")
 
 
 def count(tokens: Any) -> int:
-    """Number of decisions."""
+    """Return the number of decisions."""
     return int(np.asarray(tokens).size)
 
 
-def first_difference(expected: Any, found: Any) -> int | None:
-    """Index of the first decision that differs, of the flattened tokens; None when they are equal."""
-    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+def first_difference(expected: Any, actual: Any) -> int | None:
+    """Return the index of the first differing decision of the flattened tokens; None when they are equal."""
+    a, b = np.asarray(expected).ravel(), np.asarray(actual).ravel()
     shared = min(len(a), len(b))
     differ = np.flatnonzero(a[:shared] != b[:shared])
     if len(differ):
@@ -41,14 +41,14 @@ def first_difference(expected: Any, found: Any) -> int | None:
     return None if len(a) == len(b) else shared
 
 
-def candidates(expected: Any, found: Any, step: int) -> tuple[int, int] | None:
-    """The two tokens at a difference; None when one of the sequences ends there."""
-    a, b = np.asarray(expected).ravel(), np.asarray(found).ravel()
+def candidates(expected: Any, actual: Any, step: int) -> tuple[int, int] | None:
+    """Return the two tokens at a difference; None when one of the sequences ends there."""
+    a, b = np.asarray(expected).ravel(), np.asarray(actual).ravel()
     return (int(a[step]), int(b[step])) if step < min(len(a), len(b)) else None
 
 
 def relative_gap(first: float, second: float) -> float:
-    """How far apart two scores p / e are, relative to the larger.
+    """Return the difference of two scores p / e, relative to the larger.
 
     Infinite for NaN and infinity, and for two of 0: a candidate that cannot be drawn is no tie with another one.
     """
@@ -58,9 +58,9 @@ def relative_gap(first: float, second: float) -> float:
     return float(abs(first - second)) / largest
 
 
-def relative_error(found: Any, expected: Any) -> float:
-    """Norm of the difference over the norm of what is expected; infinite for another shape, and for NaN or infinity."""
-    a, b = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+def relative_error(actual: Any, expected: Any) -> float:
+    """Return the norm of the difference over that of the expected values; infinite for other shapes, NaN, infinity."""
+    a, b = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     norm = float(np.linalg.norm(b))
@@ -68,33 +68,33 @@ def relative_error(found: Any, expected: Any) -> float:
     return error / norm if norm else error
 
 
-def largest_difference(found: Any, expected: Any) -> float:
-    """Between samples; infinite for other lengths, and for NaN or infinity in either."""
-    a, b = np.asarray(found), np.asarray(expected)
+def largest_difference(actual: Any, expected: Any) -> float:
+    """Return the largest difference between samples; infinite for other lengths, and for NaN or infinity in either."""
+    a, b = np.asarray(actual), np.asarray(expected)
     if a.shape != b.shape or not _finite(a, b):
         return float("inf")
     return float(np.abs(a - b).max(initial=0.0))
 
 
 def _finite(*arrays: np.ndarray[Any, Any]) -> bool:
-    """Whether there is no NaN, which no comparison and no `max` would find, and no infinity."""
+    """Tell whether there is neither NaN, which no comparison and no `max` would find, nor infinity."""
     return all(bool(np.isfinite(array).all()) for array in arrays)
 
 
 def precision_settings(name: str) -> dict[str, str]:
-    """The settings that a precision stands for: ``"bfloat16"``, ``"int8"``, or both as ``"bfloat16+int8"``.
+    """Return the settings of a precision: ``"bfloat16"``, ``"int8"``, or both as ``"bfloat16+int8"``.
 
     Raises:
         InvalidPlugin: The name is none of them.
     """
-    found = {}
+    settings = {}
     for part in name.split("+"):
         if part in _DTYPES:
-            found["dtype"] = part
+            settings["dtype"] = part
         elif part in _QUANTIZATIONS:
-            found["quantization"] = part
+            settings["quantization"] = part
         else:
-            known = ", ".join((*_DTYPES, *_QUANTIZATIONS))
-            raise InvalidPlugin(f"TOLERANCES has {name!r}", who="the testing module", fix=f"use names from {known}")
+            choices = ", ".join((*_DTYPES, *_QUANTIZATIONS))
+            raise InvalidPlugin(f"TOLERANCES has {name!r}", who="the testing module", fix=f"use names from {choices}")
     # One that is not named stays out: int8 alone is int8 over float32.
-    return {"dtype": "float32", "quantization": "none", **found}
+    return {"dtype": "float32", "quantization": "none", **settings}

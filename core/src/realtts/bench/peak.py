@@ -19,7 +19,7 @@ _INTERVAL_S = 0.01
 
 
 class PeakMemory:
-    """Samples memory while its body runs.
+    """A sampler of memory while its body runs.
 
     What was freed before is given back first, so that the growth is the body's own. Peaks between two samples (10 ms)
     are missed on the host; the device's are exact.
@@ -76,6 +76,6 @@ def _rss() -> int:
 
 
 def _cuda() -> Any:
-    """torch.cuda where it is in use, else None."""
+    """Return torch.cuda where it is in use, else None."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

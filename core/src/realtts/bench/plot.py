@@ -48,8 +48,8 @@ def plot_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     check_plot(path)
     from matplotlib.figure import Figure
 
-    bars = [(_name(record, asked, len(records)), variant) for record in records
-            for asked, variant in record["variants"].items()]  # fmt: skip
+    bars = [(_name(record, name, len(records)), variant) for record in records
+            for name, variant in record["variants"].items()]  # fmt: skip
     figure = Figure(figsize=(10, 1.9 + 0.55 * len(bars)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_rtf(left, bars)
@@ -62,23 +62,23 @@ def plot_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _draw_rtf(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Medians as bars, quartiles as whiskers."""
-    found = [variant["warm"]["rtf"] or {"median": 0.0, "q1": 0.0, "q3": 0.0} for _, variant in bars]
-    medians = [rtf["median"] for rtf in found]
-    spread = [[rtf["median"] - rtf["q1"] for rtf in found], [rtf["q3"] - rtf["median"] for rtf in found]]
+    """Draw medians as bars and quartiles as whiskers."""
+    factors = [variant["warm"]["rtf"] or {"median": 0.0, "q1": 0.0, "q3": 0.0} for _, variant in bars]
+    medians = [rtf["median"] for rtf in factors]
+    spread = [[rtf["median"] - rtf["q1"] for rtf in factors], [rtf["q3"] - rtf["median"] for rtf in factors]]
     axes.barh(range(len(bars)), medians, xerr=spread, height=0.6, color=_BAR, error_kw={"lw": 1, "capsize": 3})
-    for row, rtf in enumerate(found):
+    for row, rtf in enumerate(factors):
         axes.annotate(f"{rtf['median']:.3g}", (rtf["q3"], row), (5, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(bars)), [name for name, _ in bars])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.25 * max((rtf["q3"] for rtf in found), default=0.0) or 1.0)
+    axes.set_xlim(0, 1.25 * max((rtf["q3"] for rtf in factors), default=0.0) or 1.0)
     axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel("RTF: seconds of work per second of audio\n(median and quartiles, lower is better)")
     _strip(axes)
 
 
 def _draw_shares(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Where the time of `generate` goes."""
+    """Draw where the time of `generate` goes."""
     names = list(dict.fromkeys(name for _, variant in bars for name in variant["stages"] if name != "other"))
     for index, name in enumerate([*names, "other"]):
         shares = [100 * variant["stages"].get(name, {}).get("share", 0.0) for _, variant in bars]
@@ -104,12 +104,12 @@ def _strip(axes: Any) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _name(record: Mapping[str, Any], asked: str, records: int) -> str:
-    result = record["variants"][asked]
-    fallen = "" if result["variant"] == asked else f"\n(fell back to {result['variant']})"
+def _name(record: Mapping[str, Any], variant: str, records: int) -> str:
+    result = record["variants"][variant]
+    fallen = "" if result["variant"] == variant else f"\n(fell back to {result['variant']})"
     label = f"{record['label'] or record['provider']}: " if records > 1 else ""
-    rung = "" if result["rung"] == asked else f"\n{result['rung']}"
-    return f"{label}{asked}{rung}{fallen}"
+    rung = "" if result["rung"] == variant else f"\n{result['rung']}"
+    return f"{label}{variant}{rung}{fallen}"
 
 
 def _title(records: Sequence[Mapping[str, Any]]) -> str:

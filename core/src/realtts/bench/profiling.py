@@ -62,10 +62,10 @@ def write_profiles(
         InvalidOption, OutputError: As `check_profile`.
     """
     check_profile(spec, folder)
-    given = {**settings, "force_tokens_per_char": workload.tokens_per_char}
+    keywords = {**settings, "force_tokens_per_char": workload.tokens_per_char}
     written = []
     for variant in variants:
-        with Subject(spec, {**given, "optimize": variant == "optimized"}) as subject:
+        with Subject(spec, {**keywords, "optimize": variant == "optimized"}) as subject:
             subject.whole([subject.plan(workload.texts[0], workload)])
             profile = _profiled(subject, workload)
         trace, table = folder / f"{variant}.trace.json", folder / f"{variant}.operators.txt"

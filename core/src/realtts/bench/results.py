@@ -24,7 +24,7 @@ _INNER = "generate."
 
 
 def summary(contender: Contender, rates: Mapping[str, Any]) -> dict[str, Any]:
-    """What one variant did.
+    """Return what one variant did.
 
     Args:
         contender: The variant, timed.
@@ -52,7 +52,7 @@ def summary(contender: Contender, rates: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
-    """Plain over optimized, so that above 1 means that the optimized variant is better; empty without both."""
+    """Return plain over optimized, so that above 1 the optimized variant is better; empty without both."""
     if not {"plain", "optimized"} <= results.keys():
         return {}
     plain, optimized = results["plain"], results["optimized"]
@@ -75,25 +75,27 @@ def ratios(results: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
 
 
 def warnings_of(results: Mapping[str, Mapping[str, Any]], workload: Workload) -> list[str]:
-    """What a reader of the record must know before comparing anything."""
-    found = []
-    for asked, result in results.items():
-        if result["variant"] != asked:
-            found.append(f"{asked} fell back to {result['variant']} ({result['rung']}): its figures are not {asked}'s")
+    """Return what a reader of the record must know before comparing anything."""
+    warnings = []
+    for variant, result in results.items():
+        if result["variant"] != variant:
+            warnings.append(
+                f"{variant} fell back to {result['variant']} ({result['rung']}): its figures are not {variant}'s"
+            )
         elif any(attempt["stage"] != "probe" for attempt in result["attempts"]):
-            found.append(f"{asked} gave up a rung and ran on {result['rung']!r}")
+            warnings.append(f"{variant} gave up a rung and ran on {result['rung']!r}")
         forced = _forced(result, workload)
         if forced is not None:
-            found.append(f"{asked} decoded {forced[0]} tokens where {forced[1]} were forced: it does not obey")
-    tokens = {asked: sum(text["tokens"] for text in result["texts"]) for asked, result in results.items()}
+            warnings.append(f"{variant} decoded {forced[0]} tokens where {forced[1]} were forced: it does not obey")
+    tokens = {variant: sum(text["tokens"] for text in result["texts"]) for variant, result in results.items()}
     if len(set(tokens.values())) > 1:
-        counts = ", ".join(f"{asked} {count}" for asked, count in tokens.items())
-        found.append(f"the variants decoded different numbers of tokens ({counts}): compare RTF, not seconds")
-    return found
+        counts = ", ".join(f"{variant} {count}" for variant, count in tokens.items())
+        warnings.append(f"the variants decoded different numbers of tokens ({counts}): compare RTF, not seconds")
+    return warnings
 
 
 def rounded(value: Any) -> Any:
-    """The record with six significant digits, which is more than any of its figures has."""
+    """Round the record to six significant digits, which is more than any of its figures has."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
@@ -102,7 +104,7 @@ def rounded(value: Any) -> Any:
 
 
 def _warm(rounds: Sequence[Sequence[Sample]]) -> dict[str, Any]:
-    """The timed repeats: each figure is that of the whole workload, but for the first audio, which each text has."""
+    """Return the timed repeats, each figure for the whole workload, but the first audio for each text."""
 
     def of(figure: Callable[[Sample], float]) -> list[float]:
         return [sum(map(figure, samples)) for samples in rounds]
@@ -121,15 +123,15 @@ def _warm(rounds: Sequence[Sequence[Sample]]) -> dict[str, Any]:
 
 
 def _stages(rounds: Sequence[Sequence[Sample]], rates: Mapping[str, Any]) -> dict[str, Any]:
-    """Every inner stage of `generate`, per round of the workload, and ``other``: what no stage claims."""
+    """Return every inner stage of `generate` per round of the workload, and ``other``: what no stage claims."""
     whole = _median(rounds, lambda sample: sample.stages.get("generate", 0.0))
     names = dict.fromkeys(name for samples in rounds for sample in samples for name in sample.work)
-    found: dict[str, dict[str, Any]] = {}
+    stages: dict[str, dict[str, Any]] = {}
     for name in names:
         seconds = _median(rounds, lambda s, key=_INNER + name: s.stages.get(key, 0.0))  # type: ignore[misc]
         work = sum((sample.work[name] for sample in rounds[-1] if name in sample.work), StageWork())
         floor_s = floor_of(work, rates)
-        found[name] = {
+        stages[name] = {
             "seconds": seconds,
             "share": seconds / whole if whole else 0.0,
             "steps": work.steps,
@@ -140,14 +142,14 @@ def _stages(rounds: Sequence[Sequence[Sample]], rates: Mapping[str, Any]) -> dic
             "floor_s": floor_s,
             "distance": seconds / floor_s if floor_s else None,
         }
-    if found:
-        rest = max(0.0, whole - sum(stage["seconds"] for stage in found.values()))
-        found["other"] = {"seconds": rest, "share": rest / whole if whole else 0.0}
-    return found
+    if stages:
+        rest = max(0.0, whole - sum(stage["seconds"] for stage in stages.values()))
+        stages["other"] = {"seconds": rest, "share": rest / whole if whole else 0.0}
+    return stages
 
 
 def _text(samples: Sequence[Sample]) -> dict[str, Any]:
-    """One text over the repeats."""
+    """Return one text over the repeats."""
     last = samples[-1]
     return {
         "chars": last.chars,
@@ -161,20 +163,20 @@ def _text(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def _median(rounds: Sequence[Sequence[Sample]], figure: Callable[[Sample], float]) -> float:
-    found = spread(sum(map(figure, samples)) for samples in rounds)
-    return found["median"] if found else 0.0
+    values = spread(sum(map(figure, samples)) for samples in rounds)
+    return values["median"] if values else 0.0
 
 
 def _forced(result: Mapping[str, Any], workload: Workload) -> tuple[int, int] | None:
-    """Tokens decoded and tokens forced, when they differ by more than the rounding of each piece explains."""
+    """Return the tokens decoded and forced where they differ by more than the rounding of each piece explains."""
     rate = workload.tokens_per_char
     if rate is None:
         return None
     decoded = sum(text["tokens"] for text in result["texts"])
-    wanted = sum(max(1, round(rate * len(item.text))) for item in workload.texts) * workload.batch
+    forced = sum(max(1, round(rate * len(item.text))) for item in workload.texts) * workload.batch
     # Splitting rounds once per piece, and drops the blanks between pieces.
     slack = sum((text["pieces"] - 1) * (1 + 2 * rate) for text in result["texts"])
-    return (decoded, wanted) if abs(decoded - wanted) > slack else None
+    return (decoded, forced) if abs(decoded - forced) > slack else None
 
 
 def _at(value: Any, keys: Sequence[str]) -> float | None:

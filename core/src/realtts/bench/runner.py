@@ -60,9 +60,9 @@ def run_bench(
     """
     _check_variants(variants)
     tell = tell or _silent
-    given = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
-    with RealProvider(provider, **given) as asked:  # never loaded
-        spec, base = asked.spec, asked.settings
+    keywords = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
+    with RealProvider(provider, **keywords) as unloaded:  # never loaded
+        spec, base = unloaded.spec, unloaded.settings
     notes = []
     if spec.optimized is None and "optimized" in variants:
         variants = ["plain"]
@@ -71,7 +71,7 @@ def run_bench(
     if lacking:
         notes.append(f"left out, since the provider does not speak them: {', '.join(lacking)}")
     with contextlib.ExitStack() as closing:
-        contenders = [Contender(spec, variant, given, workload) for variant in dict.fromkeys(variants)]
+        contenders = [Contender(spec, variant, keywords, workload) for variant in dict.fromkeys(variants)]
         for contender in contenders:
             closing.callback(contender.close)
         interleaved = _run(contenders, workload, tell)
@@ -79,8 +79,8 @@ def run_bench(
         rates = measure_floor(spec, status["optimization_details"]["device"] or "cpu", base)
         results = {contender.asked: summary(contender, rates) for contender in contenders}
     if random_weights is not None:
-        for found in results.values():  # the name of a temporary folder tells nobody anything
-            found["checkpoint"] = f"random, {random_weights}"
+        for measured in results.values():  # the name of a temporary folder tells nobody anything
+            measured["checkpoint"] = f"random, {random_weights}"
     record = {
         "schema": SCHEMA,
         "kind": "realtts.bench",
@@ -105,7 +105,7 @@ def _check_variants(variants: Sequence[str]) -> None:
 
 
 def _run(contenders: Sequence[Contender], workload: Workload, tell: Callable[[str], None]) -> bool:
-    """Bring up, warm up and time; whether the repeats were interleaved."""
+    """Load, warm up and time; return whether the repeats were interleaved."""
     head, *rest = contenders
     _start(head, tell)
     if not rest:
@@ -136,13 +136,13 @@ def _time(contenders: Sequence[Contender], workload: Workload, tell: Callable[[s
 
 
 def _orders(contenders: Sequence[Contender], repeats: int) -> Iterator[Sequence[Contender]]:
-    """Who goes first takes turns."""
+    """Yield the order of the variants for each repeat: each goes first in turn."""
     for repeat in range(repeats):
         yield contenders if repeat % 2 == 0 else contenders[::-1]
 
 
 def _fits_beside(head: Contender) -> bool:
-    """Whether there is room for a second model of that size, with a fifth to spare."""
+    """Tell whether there is room for a second model of that size, with a fifth to spare."""
     import psutil
 
     if psutil.virtual_memory().available < 1.2 * head.peak.rss_growth:
@@ -174,4 +174,4 @@ def _described(workload: Workload) -> dict[str, Any]:
 
 
 def _silent(_: str) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

@@ -41,16 +41,16 @@ class Subject:
     """
 
     def __init__(self, spec: ProviderSpec, settings: Mapping[str, Any]) -> None:
-        given = dict(settings)
-        model = given.pop("model", None)  # may be a path, as in `RealProvider`
-        layers = resolve_settings(spec.name, given)
+        keywords = dict(settings)
+        model = keywords.pop("model", None)  # may be a path, as in `RealProvider`
+        layers = resolve_settings(spec.name, keywords)
         checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec
         self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)
 
     def load(self) -> LiveRung:
-        """The rung that stands.
+        """Return the loaded rung.
 
         Raises:
             StageFailed, LadderExhausted: There is none.
@@ -58,7 +58,7 @@ class Subject:
         return self.ladder.begin()
 
     def plan(self, item: Text, workload: Workload) -> Plan:
-        """A text, checked and split.
+        """Check a text and split it.
 
         Raises:
             InputError: Something is wrong with it.
@@ -69,11 +69,11 @@ class Subject:
         return make_plan(item.text, ask, spec=self.spec, settings=settings, extensions=Extensions())
 
     def whole(self, plans: Sequence[Plan]) -> list[Speech]:
-        """Texts spoken to their ends, together where the provider decodes batches."""
+        """Speak texts to their ends, together where the provider decodes batches."""
         return speak_whole(plans, self.ladder, Extensions())
 
     def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """The samples of a text that was spoken live."""
+        """Speak a text live and return its samples."""
         chunks = Session([plan], self.ladder, Extensions(), live=True).chunks()
         return np.concatenate([chunk.samples for _, chunk in chunks])
 
@@ -92,4 +92,4 @@ class Subject:
 
 
 def _unheard(_: Event) -> None:
-    """Nobody listens."""
+    """Ignore the event."""

@@ -72,7 +72,7 @@ class PluginTools:
 
 
 def find_tools(spec: ProviderSpec) -> PluginTools:
-    """The tools of a provider's plugin; all None when it ships no testing module.
+    """Return the tools of a provider's plugin; all None when it ships no testing module.
 
     Raises:
         InvalidPlugin: The module is there and cannot be imported.
@@ -96,7 +96,7 @@ def find_tools(spec: ProviderSpec) -> PluginTools:
 
 @contextlib.contextmanager
 def random_checkpoint(spec: ProviderSpec, size: str, seed: int = 0) -> Iterator[Path]:
-    """A folder with random weights for a provider, removed at the end.
+    """Write random weights for a provider into a folder that is removed at the end.
 
     Args:
         spec: The provider.
@@ -124,7 +124,7 @@ def random_checkpoint(spec: ProviderSpec, size: str, seed: int = 0) -> Iterator[
 
 
 def _candidates(spec: ProviderSpec) -> list[str]:
-    """Names of modules to look into, the likeliest first."""
+    """Return the names of modules to look into, the likeliest first."""
     plain = spec.plain.partition(":")[0]
     parts = plain.split(".")
     packages = [".".join(parts[:length]) for length in range(len(parts), 0, -1)]

@@ -71,20 +71,20 @@ def run_verify(
     Raises:
         RealTTSError: The plain variant cannot speak, or something is wrong with the request.
     """
-    given = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
-    with RealProvider(provider, **given) as asked:  # never loaded
-        spec, base, versions = asked.spec, asked.settings, asked.get_provider_status()["versions"]
+    keywords = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
+    with RealProvider(provider, **keywords) as unloaded:  # never loaded
+        spec, base, versions = unloaded.spec, unloaded.settings, unloaded.get_provider_status()["versions"]
     workload, lacking = workload.spoken_by(spec)
     tools = find_tools(spec)
-    with Subject(spec, {**given, **_EXACT, "optimize": False}) as plain:
+    with Subject(spec, {**keywords, **_EXACT, "optimize": False}) as plain:
         plain.load()
         reference = _Reference(plain, workload, tools)
         checks = [_streaming("plain", plain, reference.streamed, reference.audio, tools)]
         if spec.optimized is not None:
-            checks += _exact(spec, given, reference, tools)
+            checks += _exact(spec, keywords, reference, tools)
     if spec.optimized is not None and tools.teacher_forced is not None:
         names = [name for name in tools.TOLERANCES if name not in _NOT_PRECISIONS]
-        checks += [_precision(spec, given, name, reference, tools) for name in names]
+        checks += [_precision(spec, keywords, name, reference, tools) for name in names]
     return {
         "schema": SCHEMA,
         "kind": "realtts.verify",
@@ -101,7 +101,7 @@ def run_verify(
 
 
 class _Reference:
-    """What the plain variant says, in every form that something is compared with."""
+    """The plain variant's output, in every form that something is compared with."""
 
     def __init__(self, plain: Subject, workload: Workload, tools: PluginTools) -> None:
         self.plain = plain
@@ -116,9 +116,11 @@ class _Reference:
         self.audio = [plain.whole([plan])[0].samples for plan in self.plans]
 
 
-def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, tools: PluginTools) -> Iterator[Check]:
-    """The optimized variant in float32."""
-    with Subject(spec, {**given, **_EXACT, "optimize": True}) as subject:
+def _exact(
+    spec: ProviderSpec, settings: Mapping[str, Any], reference: _Reference, tools: PluginTools
+) -> Iterator[Check]:
+    """Check the optimized variant in float32."""
+    with Subject(spec, {**settings, **_EXACT, "optimize": True}) as subject:
         rung = subject.load()
         if rung.facts.variant != "optimized":
             why = subject.ladder.attempts[-1]
@@ -143,18 +145,18 @@ def _exact(spec: ProviderSpec, given: Mapping[str, Any], reference: _Reference, 
 
 
 def _tokens(subject: Subject, reference: _Reference, tools: PluginTools) -> Check:
-    """The same tokens; at a first difference the two candidates must be as good as equal."""
+    """Check that the tokens are the same; at a first difference the two candidates must be as good as equal."""
     assert tools.tokens is not None
     name, compared, worst = "tokens, float32", 0, 0.0
     notes = []
     for plan, expected in zip(reference.plans, reference.tokens, strict=True):
-        found = subject.apply(tools.tokens, plan)
+        actual = subject.apply(tools.tokens, plan)
         compared += parity.count(expected)
-        step = parity.first_difference(expected, found)
+        step = parity.first_difference(expected, actual)
         if step is None:
             continue
         notes.append(f"text {reference.plans.index(plan)} differs at token {step}")
-        pair = parity.candidates(expected, found, step)
+        pair = parity.candidates(expected, actual, step)
         if pair is None or tools.scores is None:
             return Check(name, "different", "equal", ok=False, note=notes[-1])
         odds = reference.plain.apply(tools.scores, plan, expected, step)
@@ -168,22 +170,22 @@ def _tokens(subject: Subject, reference: _Reference, tools: PluginTools) -> Chec
 
 
 def _precision(
-    spec: ProviderSpec, given: Mapping[str, Any], name: str, reference: _Reference, tools: PluginTools
+    spec: ProviderSpec, settings: Mapping[str, Any], name: str, reference: _Reference, tools: PluginTools
 ) -> Check:
-    """The optimized variant at a lower precision, such as ``bfloat16`` or ``bfloat16+int8``."""
+    """Check the optimized variant at a lower precision, such as ``bfloat16`` or ``bfloat16+int8``."""
     tolerance = tools.TOLERANCES[name]
-    wanted = parity.precision_settings(name)
-    with Subject(spec, {**given, **wanted, "optimize": True}) as subject:
+    precision = parity.precision_settings(name)
+    with Subject(spec, {**settings, **precision, "optimize": True}) as subject:
         context = subject.load().context
         got = {"dtype": context.dtype, "quantization": context.settings.quantization}
-        if context.variant != "optimized" or any(got[key] != value for key, value in wanted.items()):
+        if context.variant != "optimized" or any(got[key] != value for key, value in precision.items()):
             last = subject.ladder.attempts[-1].summary() if subject.ladder.attempts else f"it runs {got}"
             return Check(f"teacher-forced, {name}", "not offered here", tolerance, ok=None, note=last)
         return _outputs(name, subject, reference, tools, tolerance)
 
 
 def _outputs(name: str, subject: Subject, reference: _Reference, tools: PluginTools, tolerance: float) -> Check:
-    """Relative error of logits or mel with the plain variant's tokens as the past."""
+    """Check the relative error of logits or mel with the plain variant's tokens as the past."""
     assert tools.teacher_forced is not None
     errors = [
         parity.relative_error(subject.apply(tools.teacher_forced, plan, tokens), output)
@@ -193,7 +195,7 @@ def _outputs(name: str, subject: Subject, reference: _Reference, tools: PluginTo
 
 
 def _audio(audio: Sequence[Any], reference: _Reference, tools: PluginTools, *, same: bool) -> Iterator[Check]:
-    """The sound of the optimized variant against the plain one's."""
+    """Check the sound of the optimized variant against the plain one's."""
     tolerance = tools.TOLERANCES.get("audio", _AUDIO)
     if not same:
         yield Check("audio, float32", "not compared", tolerance, ok=None, note="the tokens are not the same")
@@ -211,12 +213,12 @@ def _streaming(
     return _compared(f"streaming against whole, {variant}", streams, audio, tolerance)
 
 
-def _compared(name: str, found: Sequence[Any], expected: Sequence[Any], tolerance: float) -> Check:
-    """Largest difference between samples; sounds of different length, or with NaN, are infinitely different."""
-    worst = max(parity.largest_difference(a, b) for a, b in zip(found, expected, strict=True))
+def _compared(name: str, actual: Sequence[Any], expected: Sequence[Any], tolerance: float) -> Check:
+    """Return the largest difference between samples; infinite for sounds of different length or with NaN."""
+    worst = max(parity.largest_difference(a, b) for a, b in zip(actual, expected, strict=True))
     return _limited(name, worst, tolerance, "another length, or not finite")
 
 
-def _limited(name: str, found: float, tolerance: float, infinite: str) -> Check:
-    """A difference against its tolerance; an infinite one in words, since JSON has no infinity."""
-    return Check(name, found if math.isfinite(found) else infinite, tolerance, ok=found <= tolerance)
+def _limited(name: str, difference: float, tolerance: float, infinite: str) -> Check:
+    """Check a difference against its tolerance; an infinite one is put in words, since JSON has no infinity."""
+    return Check(name, difference if math.isfinite(difference) else infinite, tolerance, ok=difference <= tolerance)

@@ -76,7 +76,7 @@ class Workload:
 
     @classmethod
     def of_set(cls, name: str, **changes: Any) -> Workload:
-        """A workload of one of the shipped sets.
+        """Make a workload of one of the shipped sets.
 
         Raises:
             InvalidOption: There is no set of that name, or a change is out of range.
@@ -94,11 +94,11 @@ class Workload:
         return None if self.tokens is None else self.tokens * len(self.texts) / self.chars
 
     def at_rate(self, tokens_per_char: float) -> Workload:
-        """The workload with so many tokens forced per character."""
+        """Return the workload with a number of tokens forced per character."""
         return replace(self, tokens=max(1, round(tokens_per_char * self.chars / len(self.texts))))
 
     def spoken_by(self, spec: ProviderSpec) -> tuple[Workload, list[str]]:
-        """The workload without the languages that a provider lacks, and those languages.
+        """Return the workload without the languages that a provider lacks, and those languages.
 
         Raises:
             UnknownLanguage: None is left.
@@ -112,7 +112,7 @@ class Workload:
 
 
 def load_texts(name: str) -> tuple[Text, ...]:
-    """The texts of a shipped set.
+    """Read the texts of a shipped set.
 
     Raises:
         InvalidOption: There is no set of that name.
@@ -134,5 +134,5 @@ def _speaks(spec: ProviderSpec, language: str | None, lacking: list[str]) -> boo
 
 
 def words_of(texts: Sequence[Text]) -> int:
-    """Words of all texts."""
+    """Count the words of all texts."""
     return sum(item.words for item in texts)

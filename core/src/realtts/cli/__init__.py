@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point of the script ``realtts``."""
+    """Run the script ``realtts``."""
     # Imported here, so that whoever imports the package for something else does not pay for it.
     from realtts.cli.app import run
 

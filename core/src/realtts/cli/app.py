@@ -42,7 +42,7 @@ EXIT_INTERRUPTED = 130
 
 
 def make_parser() -> Parser:
-    """The whole command line."""
+    """Make the parser of the whole command line."""
     from realtts import __version__
 
     parser = describe(
@@ -126,7 +126,7 @@ def _report_internal(error: Exception) -> None:
 
 
 def _is_broken_pipe(error: BaseException) -> bool:
-    """Whether the reader of our output has gone away, which is its own affair (``| head``)."""
+    """Tell whether the reader of our output has gone away, which is its own affair (``| head``)."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno == errno.EPIPE:
@@ -144,7 +144,7 @@ def _let_go_of_stdout() -> None:
 
 
 def _make_streams_tolerant() -> None:
-    """A name or a message that the terminal's encoding lacks is no reason to fail."""
+    """Replace characters that the terminal's encoding lacks instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
 
 
 def add_workload(parser: Parser) -> None:
-    """The arguments that ``bench`` and ``verify`` share."""
+    """Add the arguments that ``bench`` and ``verify`` share."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: the best that is installed")
     group = parser.add_argument_group("speech")
     chosen = group.add_mutually_exclusive_group()
@@ -78,7 +78,7 @@ def add_workload(parser: Parser) -> None:
 
 
 def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: Any) -> Workload:
-    """The workload that the arguments name.
+    """Return the workload that the arguments name.
 
     Raises:
         InvalidOption: An argument is out of range.
@@ -103,13 +103,13 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Keywords of `RealProvider`, without those that were not given."""
-    given = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
-    return {key: value for key, value in given.items() if value is not None}
+    """Return keywords for `RealProvider`, without those that were not given."""
+    values = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def weights(arguments: argparse.Namespace, spec: ProviderSpec) -> Any:
-    """A context that gives the folder of random weights, or None where none were asked for.
+    """Return a context that gives the folder of random weights, or None where none were asked for.
 
     Raises:
         InvalidOption: The plugin cannot write any, or --model is given as well.
@@ -160,7 +160,7 @@ def _bench(arguments: argparse.Namespace) -> None:
 
 
 def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:
-    """What cannot be written is found before the first model is loaded."""
+    """Check, before the first model is loaded, that every output can be written."""
     from realtts.bench.plot import check_plot
     from realtts.bench.profiling import check_profile
 
@@ -190,7 +190,7 @@ def _put_out(record: Mapping[str, Any], arguments: argparse.Namespace) -> None:
 
 
 def find_spec(arguments: argparse.Namespace) -> ProviderSpec:
-    """The provider that the arguments name.
+    """Return the provider that the arguments name.
 
     Raises:
         PluginError: There is none.
@@ -210,15 +210,15 @@ def _compare(arguments: argparse.Namespace) -> None:
         from realtts.bench.plot import plot_records
 
         plot_records(records, arguments.plot)
-    found = compare_records(*records)
+    comparison = compare_records(*records)
     if arguments.json == "-":
-        _print_line(found)
+        _print_line(comparison)
     elif arguments.json:
-        _write_line(found, Path(arguments.json))
+        _write_line(comparison, Path(arguments.json))
     else:
-        show_comparison(found, [record["label"] or path.name for record, path in zip(records, arguments.compare,
+        show_comparison(comparison, [record["label"] or path.name for record, path in zip(records, arguments.compare,
                                                                                      strict=True)])  # fmt: skip
-    for warning in found["warnings"]:
+    for warning in comparison["warnings"]:
         console.warn(warning)
 
 

@@ -16,24 +16,24 @@ _SECONDS = ("total_s", "first_audio_s", "cold_total_s")
 
 
 def show_record(record: Mapping[str, Any]) -> None:
-    """The figures of a record, variants side by side."""
+    """Print the figures of a record, variants side by side."""
     variants, work = record["variants"], record["workload"]
     name = f"{record['provider']} ({record['label']})" if record["label"] else record["provider"]
     console.heading(name)
     console.entry("texts", _texts(work))
     console.entry("machine", _machine(record["machine"]))
-    for asked, result in variants.items():
-        console.entry(asked, _path(result))
+    for variant, result in variants.items():
+        console.entry(variant, _path(result))
     console.out()
     _figures(variants, record["ratios"])
     _stages(variants, record["floor"])
 
 
-def show_comparison(found: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Figures of two records and their ratios."""
+def show_comparison(comparison: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Print the figures of two records and their ratios."""
     rows = [
         [variant, figure, _shown(figure, a), _shown(figure, b), f"{ratio:.3g}" if ratio is not None else "-"]
-        for variant, figure, a, b, ratio in found["rows"]
+        for variant, figure, a, b, ratio in comparison["rows"]
     ]
     if rows:
         console.table(["variant", "figure", *names, "ratio"], rows)
@@ -66,7 +66,7 @@ def _path(result: Mapping[str, Any]) -> str:
 
 
 def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) -> None:
-    """One row per figure: medians with half the distance of their quartiles, and plain over optimized."""
+    """Return one row per figure: medians with half the distance of their quartiles, and plain over optimized."""
     rows = []
     for label, figure, key in (
         ("cold, first audio", _cold("first_audio_s"), "cold_first_audio_s"),
@@ -88,11 +88,11 @@ def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) ->
 
 
 def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
-    """Where the time goes, and how far each stage is from what the machine can do."""
+    """Return where the time goes, and how far each stage is from what the machine can do."""
     rows = [
         [
             name,
-            asked,
+            variant,
             _seconds(stage["seconds"]),
             f"{100 * stage['share']:.0f} %",
             str(stage.get("steps") or ""),
@@ -100,7 +100,7 @@ def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
             _seconds(stage.get("floor_s")),
             f"{stage['distance']:.2f}x" if stage.get("distance") else "",
         ]
-        for asked, result in variants.items()
+        for variant, result in variants.items()
         for name, stage in result["stages"].items()
     ]
     if rows:
@@ -121,10 +121,10 @@ def _memory(key: str) -> Any:
 
 def _spread(key: str) -> Any:
     def shown(result: Mapping[str, Any]) -> str:
-        found = result["warm"][key]
-        if found is None:
+        values = result["warm"][key]
+        if values is None:
             return ""
-        median, low, high = found["median"], found["q1"], found["q3"]
+        median, low, high = values["median"], values["q1"], values["q3"]
         # In percent, whatever the magnitude: two columns of three figures each do not fit a terminal.
         around = f" +-{50 * (high - low) / median:.0f} %" if high > low and median else ""
         return f"{_shown(key, median)}{around}"
@@ -148,7 +148,7 @@ def _seconds(value: float | None) -> str:
 
 
 def _unit(seconds: float) -> tuple[float, str]:
-    """The factor and the unit in which a time reads best."""
+    """Return the factor and the unit in which a time reads best."""
     if seconds >= 1:
         return 1.0, "s"
     return (1e3, "ms") if seconds >= 1e-3 else (1e6, "us")

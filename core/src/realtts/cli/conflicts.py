@@ -17,7 +17,7 @@ __all__ = ["conflicts"]
 
 
 def conflicts(distribution: str, spec: ProviderSpec) -> list[str]:
-    """What is missing or has another version, of all that a plugin requires, directly or not.
+    """Return which direct and indirect requirements of a plugin are missing or have another version.
 
     What its spec overrides or excludes is left out: those pins are known to be needless.
 
@@ -49,25 +49,25 @@ def _of(
     except importlib_metadata.PackageNotFoundError:
         return
     for line in lines:
-        wanted = parse(line)
-        if _name(wanted.name) in needless or not _applies(wanted, extras):
+        parsed = parse(line)
+        if _name(parsed.name) in needless or not _applies(parsed, extras):
             continue
         try:
-            version = importlib_metadata.version(wanted.name)
+            version = importlib_metadata.version(parsed.name)
         except importlib_metadata.PackageNotFoundError:
-            yield f"{owner} wants {wanted.name}{wanted.specifier}, which is not installed"
+            yield f"{owner} wants {parsed.name}{parsed.specifier}, which is not installed"
             continue
-        if not wanted.specifier.contains(version, prereleases=True):
-            yield f"{owner} wants {wanted.name}{wanted.specifier}, here is {version}"
-        yield from _of(wanted.name, tuple(wanted.extras), parse, needless, seen)
+        if not parsed.specifier.contains(version, prereleases=True):
+            yield f"{owner} wants {parsed.name}{parsed.specifier}, here is {version}"
+        yield from _of(parsed.name, tuple(parsed.extras), parse, needless, seen)
 
 
-def _applies(wanted: Any, extras: Iterable[str]) -> bool:
-    if wanted.marker is None:
+def _applies(parsed: Any, extras: Iterable[str]) -> bool:
+    if parsed.marker is None:
         return True
-    return any(wanted.marker.evaluate({"extra": extra}) for extra in ("", *extras))
+    return any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
 def _name(requirement: str) -> str:
-    found = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return re.sub(r"[-_.]+", "-", found[0]).lower() if found else ""
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""

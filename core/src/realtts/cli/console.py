@@ -36,42 +36,42 @@ _WIDEST = 100
 
 
 def out(text: str = "") -> None:
-    """A line of the result."""
+    """Print a line of the result."""
     print(text)
 
 
 def out_json(value: Any) -> None:
-    """The result for programs."""
+    """Print the result for programs."""
     import json
 
     print(json.dumps(value, indent=2))
 
 
 def err(text: str) -> None:
-    """A line about the result."""
+    """Print a line about the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """A line that the user should know of."""
+    """Print a line that the user should know of."""
     err(f"warning: {one_line(text)}")
 
 
 def err_traceback(error: BaseException) -> None:
-    """Where an error came from."""
+    """Print where an error came from."""
     import traceback
 
     err("".join(traceback.format_exception(error)).rstrip())
 
 
 def heading(text: str) -> None:
-    """A line over a group of entries."""
+    """Print a line over a group of entries."""
     fancy = sys.stdout.isatty() and os.name != "nt" and not os.environ.get("NO_COLOR")
     out(f"\x1b[1m{text}\x1b[0m" if fancy else text)
 
 
 def entry(label: str, text: str, *, indent: int = 2, label_width: int = 14) -> None:
-    """A labelled text, wrapped to the terminal under its own beginning."""
+    """Print a labelled text, wrapped to the terminal under its own beginning."""
     first = f"{' ' * indent}{label:<{label_width}} "
     lines = textwrap.wrap(
         text, max(40, width()), initial_indent=first, subsequent_indent=" " * len(first),
@@ -81,7 +81,7 @@ def entry(label: str, text: str, *, indent: int = 2, label_width: int = 14) -> N
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows in columns as wide as they need; the last one is cut at the terminal's edge."""
+    """Print rows in columns as wide as they need; the last one is cut at the terminal's edge."""
     cells = [list(header), *map(list, rows)]
     wide = [max(_cells(row[column]) for row in cells) for column in range(len(header) - 1)]
     for index, row in enumerate(cells):
@@ -91,7 +91,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def given_up(attempt: Mapping[str, Any]) -> str:
-    """One line about a rung that was given up."""
+    """Return one line about a rung that was given up."""
     message = one_line(str(attempt["message"]))
     reason = f"{attempt['exception']}: {message}" if message else str(attempt["exception"])
     line = f"gave up {attempt['rung']} ({attempt['variant']}) in stage {attempt['stage']}: {reason.rstrip('.')}."
@@ -100,12 +100,12 @@ def given_up(attempt: Mapping[str, Any]) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text without line breaks."""
+    """Return the text without line breaks."""
     return " ".join(text.split())
 
 
 def size(count: int) -> str:
-    """Bytes as people read them."""
+    """Return bytes as people read them."""
     value = float(count)
     for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024:
@@ -115,12 +115,12 @@ def size(count: int) -> str:
 
 
 def width() -> int:
-    """Columns to fill."""
+    """Return the number of columns to fill."""
     return min(_WIDEST, shutil.get_terminal_size((80, 24)).columns)
 
 
 def _cells(text: str) -> int:
-    """Columns that a terminal needs for the text."""
+    """Return the number of columns that a terminal needs for the text."""
     return sum(map(_char_cells, text))
 
 
@@ -143,7 +143,7 @@ def _cut(text: str, columns: int) -> str:
 
 
 def set_up_logging(*, debug: bool, quiet: bool) -> None:
-    """The library's warnings as single lines on standard error; everything, with tracebacks, for ``--debug``."""
+    """Log warnings as single lines to standard error; everything, with tracebacks, for ``--debug``."""
     import logging
 
     logger = logging.getLogger("realtts")

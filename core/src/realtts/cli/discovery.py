@@ -20,37 +20,37 @@ _EXTENSIONS = "realtts.extensions"
 
 
 def list_providers() -> list[dict[str, Any]]:
-    """Every provider by name: installed here, or in an environment of its own; broken ones with the reason."""
-    here = {found.name: found for found in registry.installed()}
+    """Return every provider by name, installed here or isolated; broken ones with the reason."""
+    here = {entry.name: entry for entry in registry.installed()}
     isolated = isolated_environments()
     return [_provider(name, here.get(name), isolated.get(name)) for name in sorted({*here, *isolated})]
 
 
 def list_extensions() -> list[dict[str, Any]]:
-    """Every extension by name; they are imported, since only that shows whether they work."""
+    """Return every extension by name; they are imported, since only that shows whether they work."""
     return [_extension(point) for point in sorted(entry_points(_EXTENSIONS), key=lambda point: point.name)]
 
 
-def _provider(name: str, found: registry.Installed | None, environment: IsolatedEnvironment | None) -> dict[str, Any]:
-    broken = found is not None and found.error is not None
+def _provider(name: str, entry: registry.Installed | None, environment: IsolatedEnvironment | None) -> dict[str, Any]:
+    broken = entry is not None and entry.error is not None
     place = place_of(
-        installed=found is not None, broken=broken, isolated=environment is not None, setting=isolation_of(name)
+        installed=entry is not None, broken=broken, isolated=environment is not None, setting=isolation_of(name)
     )
-    known: dict[str, Any] = {"name": name, "place": place.where, "why": place.why}
+    facts: dict[str, Any] = {"name": name, "place": place.where, "why": place.why}
     spec: ProviderSpec | None = None
-    if environment is not None and (found is None or place.where == ISOLATED):
+    if environment is not None and (entry is None or place.where == ISOLATED):
         version = environment.versions.get(environment.distribution, "")
         spec, fault = _of_environment(environment)
-        known |= {"distribution": environment.distribution, "version": version, "broken": fault}
-    elif found is not None:
-        fault = str(found.error) if found.error is not None else None
-        known |= {"distribution": found.distribution, "version": found.version, "broken": fault}
-        spec = found.spec
-    return {**known, **_details(spec)} if spec is not None else known
+        facts |= {"distribution": environment.distribution, "version": version, "broken": fault}
+    elif entry is not None:
+        fault = str(entry.error) if entry.error is not None else None
+        facts |= {"distribution": entry.distribution, "version": entry.version, "broken": fault}
+        spec = entry.spec
+    return {**facts, **_details(spec)} if spec is not None else facts
 
 
 def _of_environment(environment: IsolatedEnvironment) -> tuple[ProviderSpec | None, str | None]:
-    """The spec of an environment, or why it cannot be used."""
+    """Return the spec of an environment, or why it cannot be used."""
     from realtts.errors import IsolationError
     from realtts.isolation import environments
     from realtts.wire.specs import spec_from_json

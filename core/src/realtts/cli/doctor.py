@@ -67,22 +67,22 @@ def _examine() -> dict[str, Any]:
 
 
 def _providers() -> list[dict[str, Any]]:
-    """Every provider, those that run in this process with what their requirements lack here."""
+    """Return every provider, those of this process with what their requirements lack here."""
     from realtts.cli import discovery
     from realtts.cli.conflicts import conflicts
     from realtts.cli.places import HERE
     from realtts.registry import providers as registry
 
-    specs = {found.name: found.spec for found in registry.installed()}
-    found = discovery.list_providers()
-    for provider in found:
+    specs = {entries.name: entries.spec for entries in registry.installed()}
+    entries = discovery.list_providers()
+    for provider in entries:
         spec = specs.get(provider["name"]) if provider["place"] == HERE else None
         provider["conflicts"] = conflicts(provider["distribution"], spec) if spec is not None else []
-    return found
+    return entries
 
 
 def _settings() -> dict[str, Any]:
-    """What is set, where, and whether it is right."""
+    """Return what is set, where, and whether it is right."""
     from realtts.errors import SettingsError
     from realtts.folders import data_folder
     from realtts.settings_sources import data_dir, resolve_settings

@@ -127,9 +127,9 @@ def _fetched(checkpoint: Checkpoint, files: Files) -> dict[str, Any]:
     }
 
 
-def _finish(arguments: argparse.Namespace, found: dict[str, Any], words: str) -> None:
+def _finish(arguments: argparse.Namespace, result: dict[str, Any], words: str) -> None:
     if arguments.json:
-        console.out_json(found)
+        console.out_json(result)
     else:
         console.out(words)
 
@@ -141,7 +141,7 @@ def _folder(files: Files) -> str:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[Event], None]]:
-    """A bar on standard error if that is a terminal; silence else."""
+    """Return a bar on standard error if that is a terminal, else one that prints nothing."""
     if not sys.stderr.isatty():
         yield _tell
         return

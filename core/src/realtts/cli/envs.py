@@ -43,18 +43,20 @@ def _envs(arguments: argparse.Namespace) -> int:
     from realtts.settings_sources import resolve_settings
 
     settings = resolve_settings().settings
-    found = installed_environments(settings, check=arguments.check)
+    environments = installed_environments(settings, check=arguments.check)
     if arguments.json:
-        console.out_json({"folder": str(folder(settings)), "environments": [_described(one) for one in found]})
-    elif not found:
+        console.out_json({"folder": str(folder(settings)), "environments": [_described(one) for one in environments]})
+    elif not environments:
         console.out("There is no isolated environment. 'realtts install NAME' makes one.")
     else:
-        console.table(("provider", "plugin", "core", "python", "torch", "size", "state"), [_row(one) for one in found])
+        console.table(
+            ("provider", "plugin", "core", "python", "torch", "size", "state"), [_row(one) for one in environments]
+        )
         console.out(f"in {folder(settings)}")
-        for one in found:
+        for one in environments:
             if one.fault is not None:
                 console.err(f"{one.name}: {one.fault}. Fix: {_fix(one)}")
-    return 1 if any(one.fault is not None for one in found) else 0
+    return 1 if any(one.fault is not None for one in environments) else 0
 
 
 def _described(one: InstalledEnvironment) -> dict[str, Any]:

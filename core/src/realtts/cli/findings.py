@@ -17,13 +17,13 @@ _CUDA_WHEELS = "https://download.pytorch.org/whl/cu128"
 
 
 def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Everything that is missing, each with ``what`` and ``fix``.
+    """Return everything that is missing, each with ``what`` and ``fix``.
 
     Args:
         report: What the doctor gathered.
     """
-    found = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
-    return [{"what": what, "fix": fix} for what, fix in found]
+    findings = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
+    return [{"what": what, "fix": fix} for what, fix in findings]
 
 
 def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -91,7 +91,7 @@ def _of_settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _isolated(provider: Mapping[str, Any]) -> str:
-    """The command that gives a provider an environment of its own."""
+    """Return the command that gives a provider an environment of its own."""
     name, distribution = provider["name"], provider["distribution"]
     source = "" if distribution in {f"realtts-{name}", ""} else f" --from {shlex.quote(distribution)}"
     return f"realtts install {name}{source}"

@@ -99,9 +99,9 @@ def _install(arguments: argparse.Namespace) -> int:
     from realtts.cli.interrupts import Interrupts
     from realtts.errors import InstallFailed
 
-    wanted = _wanted(arguments)
+    order = _wanted(arguments)
     results: list[dict[str, Any]] = []
-    for one in wanted:
+    for one in order:
         try:
             with Interrupts():
                 results.append(_installed(one, debug=arguments.debug, quiet=arguments.json))
@@ -109,7 +109,7 @@ def _install(arguments: argparse.Namespace) -> int:
             console.err("Nothing was changed.")
             raise
         except InstallFailed as error:
-            if len(wanted) == 1:
+            if len(order) == 1:
                 raise
             console.err(str(error))  # the others have nothing to do with it
             results.append({"name": one.name, "error": str(error)})
@@ -118,18 +118,18 @@ def _install(arguments: argparse.Namespace) -> int:
     return 2 if any("error" in result for result in results) else 0
 
 
-def _installed(wanted: InstallRequest, *, debug: bool, quiet: bool) -> dict[str, Any]:
+def _installed(order: InstallRequest, *, debug: bool, quiet: bool) -> dict[str, Any]:
     from realtts.isolation.install import install
     from realtts.settings_sources import resolve_settings
 
-    with _progress(wanted.name, debug=debug) as tell:
-        environment, made = install(wanted, settings=resolve_settings(wanted.name).settings, tell=tell)
+    with _progress(order.name, debug=debug) as tell:
+        environment, made = install(order, settings=resolve_settings(order.name).settings, tell=tell)
     about = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
     if not quiet:
         words = "is installed" if made else "is installed already; --upgrade makes it anew"
-        console.out(f"{wanted.name} {words}: {about}")
+        console.out(f"{order.name} {words}: {about}")
     versions = dict(environment.versions)
-    return {"name": wanted.name, "made": made, "python": str(environment.python), "versions": versions}
+    return {"name": order.name, "made": made, "python": str(environment.python), "versions": versions}
 
 
 def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:
@@ -159,33 +159,35 @@ def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:
 
 
 def _all(source: str | None) -> dict[str, str | None]:
-    """Every provider of ours, by where it comes from."""
+    """Return the sources of all providers of this project."""
     from realtts.errors import InvalidOption
     from realtts.registry.providers import EMBEDDED, PREFERENCE
 
     names = (*PREFERENCE, EMBEDDED)
     if source is None:
         return dict.fromkeys(names)
-    found: dict[str, str | None] = {name: str(Path(source) / name) for name in names if (Path(source) / name).is_dir()}
-    if not found:
+    sources: dict[str, str | None] = {
+        name: str(Path(source) / name) for name in names if (Path(source) / name).is_dir()
+    }
+    if not sources:
         raise InvalidOption("has no folder of a provider", who=f"--from {source}", fix=f"one of {', '.join(names)}")
-    return found
+    return sources
 
 
-def _lockfile(name: str, given: str | None) -> Path | None:
+def _lockfile(name: str, path: str | None) -> Path | None:
     from realtts.errors import InvalidOption
     from realtts.isolation.install import installed_environments
     from realtts.settings_sources import resolve_settings
 
-    if given is None:
+    if path is None:
         return None
-    if given:
-        return Path(given).absolute()
+    if path:
+        return Path(path).absolute()
     listed = installed_environments(resolve_settings(name).settings)
-    found = next((one.lockfile for one in listed if one.name == name), None)
-    if found is None:
+    lockfile = next((one.lockfile for one in listed if one.name == name), None)
+    if lockfile is None:
         raise InvalidOption(f"there is no environment for {name!r} to repeat", who="--locked", fix="name its file")
-    return found
+    return lockfile
 
 
 def _uninstall(arguments: argparse.Namespace) -> None:
@@ -205,7 +207,7 @@ def _uninstall(arguments: argparse.Namespace) -> None:
 
 @contextlib.contextmanager
 def _progress(name: str, *, debug: bool) -> Iterator[Callable[[str, str], None]]:
-    """A line per phase; on a terminal one that changes, with what uv does at the moment."""
+    """Print a line per phase; on a terminal one line that changes, with what uv does at the moment."""
     if debug or not sys.stderr.isatty():
         last = ""
 

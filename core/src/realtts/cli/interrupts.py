@@ -19,7 +19,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 
 class Interrupts:
-    """While entered, a signal to end raises `KeyboardInterrupt`, at once or after a section that is held.
+    """A context in which a signal to end raises `KeyboardInterrupt`, at once or after a section that holds it.
 
     libsndfile writes through a callback into Python, and an exception raised there is lost: the interrupt would do
     nothing, and the file would have a hole.

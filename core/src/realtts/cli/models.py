@@ -59,50 +59,50 @@ def _list(arguments: argparse.Namespace) -> None:
     from realtts.checkpoints import inventory
     from realtts.checkpoints.cache import cache_dir
 
-    found = inventory()
+    models = inventory()
     if arguments.json:
-        console.out_json({"cache": str(cache_dir()), "models": [_described(kept) for kept in found]})
+        console.out_json({"cache": str(cache_dir()), "models": [_described(model) for model in models]})
         return
-    if not found:
+    if not models:
         console.out("No installed provider has weights on the hub, and none were fetched.")
         return
     columns = ("checkpoint", "provider", "state", "size", "used", "licence", "source")
-    console.table(columns, [_row(kept) for kept in found])
-    console.out(f"in {cache_dir()}: {console.size(sum(kept.size_bytes for kept in found))}")
+    console.table(columns, [_row(model) for model in models])
+    console.out(f"in {cache_dir()}: {console.size(sum(model.size_bytes for model in models))}")
 
 
 def _remove(arguments: argparse.Namespace) -> None:
     from realtts.checkpoints import inventory, remove
 
-    found = inventory()
-    chosen = list(dict.fromkeys(kept for name in arguments.names for kept in _find(name, found)))
-    here = [kept for kept in chosen if kept.state != "absent"]
+    models = inventory()
+    chosen = list(dict.fromkeys(model for name in arguments.names for model in _find(name, models)))
+    here = [model for model in chosen if model.state != "absent"]
     if not here:
         console.out("Nothing of it is on this machine.")
         return
     if not arguments.yes and not _confirmed(here):
         console.out("Nothing was removed.")
         return
-    for kept in here:
-        console.out(f"removed {kept.name!r}: {console.size(remove(kept))} freed")
+    for model in here:
+        console.out(f"removed {model.name!r}: {console.size(remove(model))} freed")
 
 
-def _find(name: str, found: Sequence[Kept]) -> list[Kept]:
+def _find(name: str, models: Sequence[Kept]) -> list[Kept]:
     from realtts.errors import UnknownCheckpoint, closest
 
-    chosen = [kept for kept in found if name in _names(kept)]
+    chosen = [model for model in models if name in _names(model)]
     if not chosen:
-        known = sorted({known for kept in found for known in _names(kept)})
+        names = sorted({names for model in models for names in _names(model)})
         raise UnknownCheckpoint(
-            f"there is no checkpoint of that name{closest(name, known)}", who=repr(name),
+            f"there is no checkpoint of that name{closest(name, names)}", who=repr(name),
             fix="'realtts models' lists them",
         )  # fmt: skip
     return chosen
 
 
-def _names(kept: Kept) -> set[str]:
-    of_provider = {kept.provider, f"{kept.provider}/{kept.name}"} if kept.provider else set()
-    return {kept.name, kept.repo, f"{kept.repo}@{kept.revision}", *of_provider}
+def _names(model: Kept) -> set[str]:
+    of_provider = {model.provider, f"{model.provider}/{model.name}"} if model.provider else set()
+    return {model.name, model.repo, f"{model.repo}@{model.revision}", *of_provider}
 
 
 def _confirmed(chosen: Sequence[Kept]) -> bool:
@@ -110,22 +110,30 @@ def _confirmed(chosen: Sequence[Kept]) -> bool:
 
     if not sys.stdin.isatty():
         raise InvalidOption("nobody can be asked here", who="realtts models remove", fix="add --yes")
-    for kept in chosen:
-        console.err(f"{kept.name}: {console.size(kept.size_bytes)} in {kept.folder}")
+    for model in chosen:
+        console.err(f"{model.name}: {console.size(model.size_bytes)} in {model.folder}")
     console.err("Remove? [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-def _described(kept: Kept) -> dict[str, Any]:
+def _described(model: Kept) -> dict[str, Any]:
     from dataclasses import asdict
 
-    return {**asdict(kept), "names": list(kept.names), "folder": str(kept.folder) if kept.folder else None}
+    return {**asdict(model), "names": list(model.names), "folder": str(model.folder) if model.folder else None}
 
 
-def _row(kept: Kept) -> tuple[str, ...]:
-    size = console.size(kept.size_bytes) if kept.size_bytes else "-"
-    source = f"{kept.repo} at {kept.revision[:12]}"
-    return (kept.name, kept.provider or "-", kept.state, size, _day(kept.used), kept.licence or "not stated", source)
+def _row(model: Kept) -> tuple[str, ...]:
+    size = console.size(model.size_bytes) if model.size_bytes else "-"
+    source = f"{model.repo} at {model.revision[:12]}"
+    return (
+        model.name,
+        model.provider or "-",
+        model.state,
+        size,
+        _day(model.used),
+        model.licence or "not stated",
+        source,
+    )
 
 
 def _day(used: float | None) -> str:

@@ -107,7 +107,7 @@ def _check_name(name: str) -> None:
         what, fix = f"{name!r} begins with 'realtts'", "leave that out: it is put in front by itself"
     elif _NAME.fullmatch(name) is None:
         what, fix = f"{name!r} is no provider name", "use lower case letters, digits, '-' and '_', a letter first"
-    elif name in {*PREFERENCE, EMBEDDED, *(found.name for found in installed())}:
+    elif name in {*PREFERENCE, EMBEDDED, *(entry.name for entry in installed())}:
         what, fix = f"there is a provider {name!r} already", "choose another name"
     if fix is not None:
         raise InvalidOption(what, who=_WHO, fix=fix)
@@ -124,7 +124,7 @@ def _write(folder: Path, values: dict[str, str]) -> None:
 
 
 def _template() -> Iterator[tuple[tuple[str, ...], str]]:
-    """The template's files: path without the suffix, which keeps tools from taking them for Python, and content."""
+    """Yield the template's files: path without the suffix that hides them from Python's tools, and content."""
     from importlib.resources import files
 
     waiting: list[tuple[tuple[str, ...], Any]] = [((), files("realtts.cli") / "template")]

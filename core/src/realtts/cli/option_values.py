@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 __all__ = ["parse_options"]
 
 
-def parse_options(given: Iterable[str], spec: ProviderSpec) -> dict[str, Any]:
-    """The options by name, each as JSON says where the option takes that, else as the string it is.
+def parse_options(assignments: Iterable[str], spec: ProviderSpec) -> dict[str, Any]:
+    """Return the options by name, each read as JSON where the option takes that, else as a string.
 
     Args:
-        given: ``NAME=VALUE``; ``-`` in the name stands for ``_``. The last one of a name counts.
+        assignments: ``NAME=VALUE``; ``-`` in the name stands for ``_``. The last one of a name counts.
         spec: Whose options they are.
 
     Raises:
         InvalidOption: There is no ``=``, or the value is wrong.
         UnknownOption: The provider has no such option.
     """
-    return dict(_parse(item, spec) for item in given)
+    return dict(_parse(item, spec) for item in assignments)
 
 
 def _parse(item: str, spec: ProviderSpec) -> tuple[str, Any]:

@@ -25,7 +25,7 @@ __all__ = ["Outputs"]
 
 
 class Outputs:
-    """Every output that was asked for, checked before anything is spoken.
+    """All outputs of a command, checked before anything is spoken.
 
     Args:
         interrupts: Holds signals back while a file is written.
@@ -66,12 +66,12 @@ class Outputs:
         self._writer = open_writer(path, live=live) if path is not None else None
 
     def begin_block(self, text: str) -> None:
-        """What comes next belongs to this stretch of the text."""
+        """Begin a stretch of the text, to which the following audio belongs."""
         if self._captions is not None:
             self._captions.begin_block(text, self.seconds)
 
     def write(self, chunk: Chunk) -> None:
-        """Audio and timings.
+        """Write audio and timings.
 
         Raises:
             OutputError: An output failed. A player that fails beside a file is only warned of.
@@ -90,7 +90,7 @@ class Outputs:
         self._play(chunk)
 
     def write_silence(self, seconds: float) -> None:
-        """A pause."""
+        """Write a pause."""
         from realtts.contract.types import Chunk
 
         self.write(Chunk(np.zeros(round(seconds * self._rate), np.float32), self._rate))
@@ -114,7 +114,7 @@ class Outputs:
                 self._lose_player(error)
 
     def keep(self) -> bool:
-        """Finish what there is, without playing on; whether an audio file is left. Never raises."""
+        """Finish what there is, without playing on; return whether an audio file is left. Never raises."""
         with contextlib.suppress(KeyboardInterrupt), self._interrupts.held():
             self._stop_playing()
             if self._writer is None or not self._writer.written:
@@ -130,7 +130,7 @@ class Outputs:
         return True
 
     def discard(self) -> None:
-        """Leave nothing behind; older files stay as they were."""
+        """Remove everything that was begun; older files stay as they were."""
         with contextlib.suppress(KeyboardInterrupt), self._interrupts.held():
             self._stop_playing()
             if self._writer is not None:
@@ -164,16 +164,16 @@ class Outputs:
 
 
 class _Captions:
-    """Subtitles of a text that comes in blocks: the timings are kept, the audio is not."""
+    """Subtitles of a text that comes in blocks; timings are kept, audio is not."""
 
     def __init__(self, path: Path, spec: ProviderSpec) -> None:
         self.path = path
-        known = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
-        if path.suffix.lower() not in known:
+        writers = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
+        if path.suffix.lower() not in writers:
             raise OutputError(
-                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), known)}",
+                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), writers)}",
                 who=str(path),
-                fix=f"choose one of {', '.join(known)}",
+                fix=f"choose one of {', '.join(writers)}",
             )
         if "marks" not in spec.capabilities:
             raise OutputError(
@@ -181,7 +181,7 @@ class _Captions:
                 who=str(path),
                 fix="leave --captions out, or use a provider with the capability 'marks' (see 'realtts providers')",
             )
-        self._render = known[path.suffix.lower()]
+        self._render = writers[path.suffix.lower()]
         self._target = Target(path, live=False)
         self._texts: list[str] = []
         self._chars = 0

@@ -19,7 +19,7 @@ _WIDEST = 100
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Wraps paragraphs, except those that are indented."""
+    """A help formatter that wraps paragraphs, except those that are indented."""
 
     def __init__(self, prog: str) -> None:
         from realtts.cli.console import width
@@ -53,19 +53,19 @@ class Parser(argparse.ArgumentParser):
         self.set_defaults(run=None, parser=self)
 
     def parse_args(self, *arguments: Any, **named: Any) -> Any:
-        """As usual; what is not known is named with what is closest to it."""
-        found, unknown = self.parse_known_args(*arguments, **named)
-        if not hasattr(found, "debug"):
-            found.debug = False
+        """Parse as usual; an unknown argument is named with the closest one."""
+        namespace, unknown = self.parse_known_args(*arguments, **named)
+        if not hasattr(namespace, "debug"):
+            namespace.debug = False
         if unknown:
-            chosen: Parser = found.parser
+            chosen: Parser = namespace.parser
             options = [name for action in chosen._actions for name in action.option_strings if name not in unknown]
             near = closest(unknown[0].partition("=")[0], options) if unknown[0].startswith("-") else ""
             chosen.error(f"unknown argument: {unknown[0]}{near}")
-        return found
+        return namespace
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong in two lines; the whole usage would push it out of sight."""
+        """Print what is wrong in two lines; the whole usage would push it out of sight."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
 
@@ -76,7 +76,7 @@ def describe(parser: Parser, text: str) -> Parser:
 
 
 def commands_of(parser: Parser) -> Any:
-    """Where a parser's commands are added."""
+    """Return the action to which a parser's commands are added."""
     return parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
 
 

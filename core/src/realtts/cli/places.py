@@ -17,7 +17,7 @@ HERE, ISOLATED, NOWHERE = "in process", "isolated", "nowhere"
 
 
 class Place(NamedTuple):
-    """Where a provider runs.
+    """The place where a provider runs.
 
     Attributes:
         where: `HERE`, `ISOLATED` or `NOWHERE`.
@@ -29,20 +29,20 @@ class Place(NamedTuple):
 
 
 def isolated_environments() -> Mapping[str, IsolatedEnvironment]:
-    """The environments that can be read, by provider."""
+    """Return the environments that can be read, by provider."""
     from realtts.isolation.environments import listed
 
     return {environment.name: environment for environment in listed(_settings(None))}
 
 
 def isolation_of(name: str) -> str:
-    """The setting ``isolation`` of a provider; its default where the settings are wrong."""
+    """Return the setting ``isolation`` of a provider; its default where the settings are wrong."""
     settings = _settings(name)
     return settings.isolation if settings is not None else "auto"
 
 
 def _settings(name: str | None) -> Settings | None:
-    """The settings; None where nothing is set, or wrongly, which the doctor tells."""
+    """Return the settings; None where they are wrong, which the doctor reports."""
     from realtts.errors import SettingsError
     from realtts.folders import config_files
 
@@ -58,7 +58,7 @@ def _settings(name: str | None) -> Settings | None:
 
 
 def place_of(*, installed: bool, broken: bool, isolated: bool, setting: str) -> Place:
-    """Where a provider runs, by the rules of `realtts.provider.choice`.
+    """Return where a provider runs, by the rules of `realtts.provider.choice`.
 
     Args:
         installed: Its plugin is installed here.

@@ -34,7 +34,7 @@ class Progress:
         self._stack.close()
 
     def update(self, chars: int, seconds: float) -> None:
-        """So many characters are spoken, which made so many seconds of audio."""
+        """Show how many characters were spoken, and the seconds of audio that they made."""
         if self._shown:
             self._bar.update(self._task, completed=chars, audio=_clock(seconds))
 

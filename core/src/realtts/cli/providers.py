@@ -39,13 +39,13 @@ def add_parser(commands: Any) -> None:
 def _providers(arguments: argparse.Namespace) -> None:
     from realtts.cli.discovery import list_extensions, list_providers
 
-    found, extensions = list_providers(), list_extensions()
+    entries, extensions = list_providers(), list_extensions()
     if arguments.json:
-        console.out_json({"providers": found, "extensions": extensions})
+        console.out_json({"providers": entries, "extensions": extensions})
         return
-    if not found:
+    if not entries:
         console.out("No provider is installed. A voice that speaks at once: pip install realtts-espeak")
-    for provider in found:
+    for provider in entries:
         _show(provider)
     if extensions:
         console.heading("extensions")

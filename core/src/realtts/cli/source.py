@@ -34,7 +34,7 @@ class Source:
         self.chars = 0
 
     def open(self) -> TextIO:
-        """The text from its start."""
+        """Open the text at its start."""
         raise NotImplementedError
 
     def check(self, max_chars: int) -> None:
@@ -66,7 +66,7 @@ class Source:
             check_text(blank, max_chars=max_chars, who=self.who)
 
     def blocks(self, max_chars: int) -> Iterator[str]:
-        """The text in blocks that are spoken one after the other."""
+        """Yield the text in blocks that are spoken one after the other."""
         with self.open() as stream:
             yield from blocks(stream, max_chars)
 
@@ -85,7 +85,7 @@ class TextSource(Source):
         self._text = text
 
     def open(self) -> TextIO:
-        """The text from its start."""
+        """Open the text at its start."""
         return io.StringIO(self._text)
 
     def check(self, max_chars: int) -> None:
@@ -104,7 +104,7 @@ class FileSource(Source):
         self._path = path
 
     def open(self) -> TextIO:
-        """The text from its start."""
+        """Open the text at its start."""
         try:
             with self._path.open("rb") as raw:
                 start = raw.read(2)
@@ -115,7 +115,7 @@ class FileSource(Source):
 
 
 def find_source(text: str | None, file: Path | None, max_chars: int) -> Source:
-    """The source that the arguments name, of which there is one.
+    """Return the one source that the arguments name.
 
     Raises:
         InvalidText: It cannot be read.
@@ -131,7 +131,7 @@ def find_source(text: str | None, file: Path | None, max_chars: int) -> Source:
 
 
 def _piped(path: Path, max_chars: int) -> Source:
-    """A pipe, which can be read only once: ``--file <(command)``."""
+    """Read a pipe, which can be read only once: ``--file <(command)``."""
     try:
         with path.open("rb") as stream:
             return _decoded(stream.read(4 * max_chars + 4), str(path))

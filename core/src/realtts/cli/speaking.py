@@ -41,7 +41,7 @@ _SENTENCE_END = re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*\s*\Z|\n\Z
 
 @dataclass(frozen=True)
 class Job:
-    """The command line of ``realtts say``; see there."""
+    """The arguments of ``realtts say``."""
 
     text: str | None
     file: Path | None
@@ -65,7 +65,7 @@ class Job:
 
 @dataclass
 class _Tally:
-    """What has been spoken so far."""
+    """The count of what has been spoken so far."""
 
     chars: int = 0
     load_s: float = 0.0
@@ -103,7 +103,7 @@ def speak(job: Job) -> bool:
 
 
 def _check(job: Job) -> None:
-    """Before standard input is read."""
+    """Check the arguments before standard input is read."""
     what, fix = "", "give a TEXT, or - for standard input, or --file FILE"
     if job.text is None and job.file is None:
         what = "there is nothing to say"
@@ -116,7 +116,7 @@ def _check(job: Job) -> None:
 
 
 class _Run:
-    """A job under way."""
+    """A job that is running."""
 
     def __init__(self, job: Job, source: Source, tts: RealProvider, outputs: Outputs) -> None:
         self.job = job
@@ -139,7 +139,7 @@ class _Run:
         self._block_chars = source.chars if markup else min(BLOCK_CHARS, tts.settings.max_text_chars)
 
     def chunks(self) -> Iterator[Chunk]:
-        """The audio of the whole text, with silence between blocks."""
+        """Yield the audio of the whole text, with silence between blocks."""
         pause_s = 0.0
         for block in self.source.blocks(self._block_chars):
             speakable = is_speakable(block)
@@ -162,7 +162,7 @@ class _Run:
 
 
 def _pause_after(block: str) -> float:
-    """Seconds of silence behind a block: providers end a request without one."""
+    """Return the seconds of silence behind a block: providers end a request without one."""
     if _PARAGRAPH_END.search(block):
         return PARAGRAPH_PAUSE_S
     return SENTENCE_PAUSE_S if _SENTENCE_END.search(block) else 0.0
@@ -185,7 +185,7 @@ def _run(run: _Run) -> None:
 
 
 def _interrupted(outputs: Outputs | None) -> str:
-    """Finish what there is, and say what that is."""
+    """Finish what there is, and print what that is."""
     if outputs is None:
         return "Interrupted before any audio."
     left = outputs.keep()
@@ -197,7 +197,7 @@ def _interrupted(outputs: Outputs | None) -> str:
 
 
 def _leave(outputs: Outputs, *, stream: bool) -> None:
-    """After an error nothing is left, except of a stream, which others may be reading already."""
+    """Remove all outputs after an error, except a stream, which others may be reading already."""
     if not stream:
         outputs.discard()
     elif outputs.keep():

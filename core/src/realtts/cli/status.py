@@ -48,33 +48,33 @@ def _status(arguments: argparse.Namespace) -> None:
                 tts.load()
             except StageFailed as error:
                 failure = error  # the status says more than the error does
-        found = tts.get_provider_status()
+        status = tts.get_provider_status()
     if arguments.json:
-        console.out_json(found)
+        console.out_json(status)
     else:
-        _show(found)
+        _show(status)
     if failure is not None:
         # Shown in the status already.
         failure.attempts = ()
         raise failure
 
 
-def _show(found: dict[str, Any]) -> None:
-    console.heading(found["provider"])
-    path = f"{found['variant']}, rung {found['rung']}" if found["variant"] else "not loaded (see --load)"
-    checkpoint = found["checkpoint"]
-    details = {key: value for key, value in found["optimization_details"].items() if value is not None}
-    console.entry("state", found["state"])
+def _show(status: dict[str, Any]) -> None:
+    console.heading(status["provider"])
+    path = f"{status['variant']}, rung {status['rung']}" if status["variant"] else "not loaded (see --load)"
+    checkpoint = status["checkpoint"]
+    details = {key: value for key, value in status["optimization_details"].items() if value is not None}
+    console.entry("state", status["state"])
     console.entry("path", path)
     if checkpoint is not None:
         console.entry("checkpoint", f"{checkpoint['name']} ({checkpoint['path'] or checkpoint['source'] or 'bundled'})")
     if details:
         console.entry("details", _pairs(details))
-    if found["timings"]:
-        console.entry("timings", ", ".join(f"{stage} {_seconds(s)}" for stage, s in found["timings"].items()))
-    versions = (f"{name} {version or 'missing'}" for name, version in found["versions"].items())
+    if status["timings"]:
+        console.entry("timings", ", ".join(f"{stage} {_seconds(s)}" for stage, s in status["timings"].items()))
+    versions = (f"{name} {version or 'missing'}" for name, version in status["versions"].items())
     console.entry("versions", ", ".join(versions))
-    for attempt in found["attempts"]:
+    for attempt in status["attempts"]:
         console.entry("given up", console.given_up(attempt).removeprefix("gave up "))
 
 

@@ -48,28 +48,28 @@ def _verify(arguments: argparse.Namespace) -> int:
     with weights(arguments, spec) as folder:
         if folder is not None:
             settings["model"] = str(folder)
-        found = run_verify(spec, workload, settings=settings)
+        record = run_verify(spec, workload, settings=settings)
     if arguments.json:
-        console.out_json(found)
+        console.out_json(record)
     else:
-        _show(found)
-    return 0 if found["ok"] else 1
+        _show(record)
+    return 0 if record["ok"] else 1
 
 
-def _show(found: Mapping[str, Any]) -> None:
+def _show(record: Mapping[str, Any]) -> None:
     words = {True: "ok", False: "MISSED", None: "skipped"}
     rows = [
         [check["name"], _value(check["value"]), _value(check["tolerance"]), words[check["ok"]]]
-        for check in found["checks"]
+        for check in record["checks"]
     ]
     console.table(["check", "value", "tolerance", ""], rows)
-    for check in found["checks"]:
+    for check in record["checks"]:
         if check["ok"] is not True and check["note"]:
             console.err(f"{check['name']}: {console.one_line(check['note'])}")
-    if found["testing_module"] is None:
+    if record["testing_module"] is None:
         console.err("The plugin ships no testing module, so audio alone was compared.")
-    if found["left_out"]:
-        console.err(f"Left out, since the provider does not speak them: {', '.join(found['left_out'])}.")
+    if record["left_out"]:
+        console.err(f"Left out, since the provider does not speak them: {', '.join(record['left_out'])}.")
 
 
 def _value(value: Any) -> str:

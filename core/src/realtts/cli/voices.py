@@ -34,10 +34,10 @@ def add_parser(commands: Any) -> None:
             realtts voices remove anna
         """,
     )
-    own = commands_of(group)
-    _add_add(own)
-    _add_list(own)
-    _add_remove(own)
+    subcommands = commands_of(group)
+    _add_add(subcommands)
+    _add_list(subcommands)
+    _add_remove(subcommands)
 
 
 def _add_add(commands: Any) -> None:

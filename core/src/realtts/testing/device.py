@@ -31,7 +31,7 @@ class HostDevice:
         self._there: weakref.WeakValueDictionary[int, torch.UntypedStorage] = weakref.WeakValueDictionary()
 
     def copy(self, tensor: Tensor, device: torch.device) -> Tensor:
-        """To the device: the argument ``copy`` of `realtts.accel.offload.module`."""
+        """Copy a tensor to the device: the argument ``copy`` of `realtts.accel.offload.module`."""
         self.copies += 1
         self._weights[tensor.data_ptr()] = tensor.nbytes
         there = tensor.clone()
@@ -66,8 +66,8 @@ class HostDevice:
 
 
 def live_tensors() -> tuple[int, int]:
-    """Number and bytes of all tensors that are alive, but for what lies out of the collector's sight (`gc.freeze`)."""
+    """Return number and bytes of all live tensors, except those that `gc.freeze` hides from the collector."""
     gc.collect()
-    found = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
+    tensors = [thing for thing in gc.get_objects() if type(thing) is torch.Tensor]
     # oneDNN's own layouts have no bytes that torch would tell
-    return len(found), sum(tensor.nbytes for tensor in found if not tensor.is_mkldnn)
+    return len(tensors), sum(tensor.nbytes for tensor in tensors if not tensor.is_mkldnn)

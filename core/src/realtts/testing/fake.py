@@ -33,7 +33,7 @@ _WORD = re.compile(r"\S+")
 
 
 class FakeOptions(Options):
-    """What the fake provider can be asked to do."""
+    """The options of the fake provider."""
 
     loudness: float = Field(0.3, gt=0, le=2.0, description="Peak of the tones; above 1 the core has to clip.")
     delay_s: float = Field(0.0, ge=0, le=10, description="Seconds of waiting before each word.")
@@ -45,7 +45,7 @@ class FakeOptions(Options):
 
 
 class FakeModel:
-    """What `load` returns: weights that `unload` empties."""
+    """The model that `load` returns: weights that `unload` empties."""
 
     def __init__(self) -> None:
         self.weights: np.ndarray[Any, np.dtype[np.float32]] | None = np.ones(1024, np.float32)
@@ -62,13 +62,13 @@ class FakeProvider:
 
     @hookimpl
     def generate(self, context: Context, model: FakeModel, request: Request) -> Iterator[Chunk]:
-        """One chunk per word."""
+        """Yield one chunk per word."""
         assert model.weights is not None, "used after unload"
         return _tones(request)
 
     @hookimpl
     def voices(self, context: Context, model: FakeModel) -> Sequence[VoiceInfo]:
-        """Two voices, an octave apart."""
+        """Return two voices, an octave apart."""
         return [VoiceInfo("low", "Low", "en", "male"), VoiceInfo("high", "High", "en", "female")]
 
     @hookimpl
@@ -88,15 +88,15 @@ class FastFakeProvider:
 
     @hookimpl
     def compile(self, context: Context, model: FakeModel) -> None:
-        """Nothing to compile."""
+        """Do nothing: there is nothing to compile."""
 
     @hookimpl
     def warmup(self, context: Context, model: FakeModel) -> None:
-        """Nothing to warm up."""
+        """Do nothing: there is nothing to warm up."""
 
     @hookimpl
     def generate(self, context: Context, model: FakeModel, request: Request) -> Iterator[Chunk]:
-        """One chunk per word."""
+        """Yield one chunk per word."""
         assert model.weights is not None, "used after unload"
         return _tones(request)
 
@@ -104,7 +104,7 @@ class FastFakeProvider:
     def generate_batch(
         self, context: Context, model: FakeModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """The rows' words in turn."""
+        """Yield the rows' words in turn."""
         rows = [(index, _tones(request)) for index, request in enumerate(requests)]
         while rows:
             ended = []
@@ -118,7 +118,7 @@ class FastFakeProvider:
 
 
 def fake_spec(**changes: Any) -> ProviderSpec:
-    """The fake provider's spec, with any field changed."""
+    """Return the fake provider's spec, with any field changed."""
     fields: dict[str, Any] = {
         "name": "fake",
         "summary": "Tones instead of speech, for tests",
@@ -149,10 +149,10 @@ def _tones(request: Request) -> Iterator[Chunk]:
 
 
 def _words(request: Request, options: FakeOptions) -> Iterator[re.Match[str]]:
-    found = list(_WORD.finditer(request.text))
-    yield from found[:1] if request.seed in options.hasty_seeds else found
+    words = list(_WORD.finditer(request.text))
+    yield from words[:1] if request.seed in options.hasty_seeds else words
     while options.runaway or request.seed in options.runaway_seeds:
-        yield found[-1]
+        yield words[-1]
 
 
 def _tone(word: str, request: Request, options: FakeOptions) -> np.ndarray[Any, np.dtype[np.float32]]:

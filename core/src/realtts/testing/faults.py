@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 
 class InjectedFault(RuntimeError):
-    """Raised by a stage that was told to fail."""
+    """The error of a stage that was told to fail."""
 
 
 def faulty(
@@ -34,7 +34,7 @@ def faulty(
     error: BaseException | None = None,
     after: int = 0,
 ) -> ProviderSpec:
-    """The provider with one stage of one variant that raises.
+    """Return the provider with one stage of one variant that raises.
 
     A provider without an optimized variant gets one that has nothing but the failing stage, so that every stage's
     fallback can be tested with any provider.
@@ -61,7 +61,7 @@ def faulty(
 
 
 def interrupted(spec: ProviderSpec, heard: list[Chunk]) -> ProviderSpec:
-    """The provider whose requests are cancelled after their first chunk, unknown to the core.
+    """Return the provider whose requests are cancelled after their first chunk, unknown to the core.
 
     The core leaves a cancelled request at its next chunk whatever the provider does; this shows what the provider
     itself does.

@@ -29,7 +29,7 @@ __all__ = ["FakeHub", "HubRequest"]
 
 
 class FakeHub:
-    """The hub. Entered, it serves; left, it stops."""
+    """A hub on 127.0.0.1 that serves while it is entered as a context."""
 
     def __init__(self) -> None:
         self._server = HubServer()
@@ -59,14 +59,14 @@ class FakeHub:
         Returns:
             The commit.
         """
-        known = self._server.repositories.setdefault(repo, Repository())
+        repository = self._server.repositories.setdefault(repo, Repository())
         state = hashlib.sha1(repo.encode(), usedforsecurity=False)
         for name, data in sorted(files.items()):
             state.update(f"{name}\0{digest_of(data)}\0".encode())
         commit = state.hexdigest()
-        known.commits[commit] = dict(files)
-        known.revisions.update({revision: commit, commit: commit})
-        known.licence, known.gated = licence, gated
+        repository.commits[commit] = dict(files)
+        repository.revisions.update({revision: commit, commit: commit})
+        repository.licence, repository.gated = licence, gated
         return commit
 
     def cut(self, name: str, *, after: int, times: int = 1) -> None:
@@ -86,7 +86,7 @@ class FakeHub:
         return self._server.faults.gates.setdefault(name, threading.Event())
 
     def environment(self, home: Path) -> dict[str, str]:
-        """Variables that let `huggingface_hub` ask this hub and keep its cache in a folder of the test.
+        """Return variables that let `huggingface_hub` ask this hub and keep its cache in a folder of the test.
 
         They are to be set before the library is imported, or for a process of its own; `realtts.checkpoints` reads
         them at each call.
@@ -101,10 +101,12 @@ class FakeHub:
         }
 
     def downloads(self, name: str) -> list[HubRequest]:
-        """The requests for the bytes of a file, in order."""
+        """Return the requests for the bytes of a file, in order."""
         large = {
             digest_of(files[name])
-            for known in self._server.repositories.values() for files in known.commits.values() if name in files
+            for repository in self._server.repositories.values()
+            for files in repository.commits.values()
+            if name in files
         }  # fmt: skip
         ends = (f"/{name}", *(f"/{digest}" for digest in large))
         followed = {f"/store/{digest}" for digest in large if len(digest) == 64}

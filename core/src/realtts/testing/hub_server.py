@@ -49,7 +49,7 @@ class Repository:
 
 @dataclass
 class Faults:
-    """What is to go wrong, by the file's name.
+    """The faults to show, by the file's name.
 
     Attributes:
         cuts: Bytes after which the next downloads end.
@@ -65,7 +65,7 @@ class Faults:
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves repositories, with their faults.
+    """A server of repositories, with their faults.
 
     Attributes:
         repositories: By hub id.
@@ -87,7 +87,7 @@ class HubServer(ThreadingHTTPServer):
         return int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is what some tests are about."""
+        """Ignore a client that goes away in the middle, as some tests do."""
 
 
 class HubHandler(BaseHTTPRequestHandler):
@@ -97,15 +97,15 @@ class HubHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
-        """Headers only."""
+        """Answer with headers only."""
         self._answer()
 
     def do_GET(self) -> None:
-        """Headers and body."""
+        """Answer with headers and body."""
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its signature
-        """Tests are quiet."""
+        """Print nothing: tests are quiet."""
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -124,31 +124,31 @@ class HubHandler(BaseHTTPRequestHandler):
             self._error(404, "EntryNotFound")
 
     def _list(self, repo: str, revision: str) -> None:
-        found = self._find(repo, revision)
-        if found is None:
+        place = self._find(repo, revision)
+        if place is None:
             return
-        known, commit = found
+        repository, commit = place
         siblings = [
             {"rfilename": name, "size": len(data), "blobId": _git_digest(data)}
             | ({"lfs": {"sha256": digest_of(data), "size": len(data), "pointerSize": 130}} if _is_large(data) else {})
-            for name, data in known.commits[commit].items()
+            for name, data in repository.commits[commit].items()
         ]
-        card = {"license": known.licence} if known.licence else {}
+        card = {"license": repository.licence} if repository.licence else {}
         body = {
-            "id": repo, "modelId": repo, "sha": commit, "private": False, "gated": known.gated, "tags": [],
+            "id": repo, "modelId": repo, "sha": commit, "private": False, "gated": repository.gated, "tags": [],
             "downloads": 0, "likes": 0, "cardData": card, "siblings": siblings,
         }  # fmt: skip
         self._send(json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
-        found = self._find(repo, revision)
-        if found is None:
+        place = self._find(repo, revision)
+        if place is None:
             return
-        known, commit = found
-        data = known.commits[commit].get(name)
+        repository, commit = place
+        data = repository.commits[commit].get(name)
         about = {"X-Repo-Commit": commit}
         status = self.server.faults.statuses.get(name)
-        if known.gated:
+        if repository.gated:
             self._error(401, "GatedRepo", about)
         elif data is None or status == 404:
             self._error(404, "EntryNotFound", about)
@@ -162,8 +162,8 @@ class HubHandler(BaseHTTPRequestHandler):
             self._send_file(name, data, {**about, "ETag": f'"{digest_of(data)}"'})
 
     def _stored(self, digest: str) -> None:
-        for known in self.server.repositories.values():
-            for files in known.commits.values():
+        for repository in self.server.repositories.values():
+            for files in repository.commits.values():
                 for name, data in files.items():
                     if digest_of(data) == digest:
                         self._send_file(name, data, {"ETag": f'"{digest}"'})
@@ -171,19 +171,19 @@ class HubHandler(BaseHTTPRequestHandler):
         self._error(404, "EntryNotFound")
 
     def _find(self, repo: str, revision: str) -> tuple[Repository, str] | None:
-        known = self.server.repositories.get(repo)
-        if known is None:
+        repository = self.server.repositories.get(repo)
+        if repository is None:
             self._error(404, "RepoNotFound")
             return None
-        if revision not in known.revisions:
+        if revision not in repository.revisions:
             self._error(404, "RevisionNotFound")
             return None
-        return known, known.revisions[revision]
+        return repository, repository.revisions[revision]
 
     def _send_file(self, name: str, data: bytes, about: Mapping[str, str]) -> None:
-        wanted = self.headers.get("Range", "")
-        begin = int(wanted.removeprefix("bytes=").partition("-")[0]) if wanted else 0
-        if wanted and begin >= len(data):
+        requested = self.headers.get("Range", "")
+        begin = int(requested.removeprefix("bytes=").partition("-")[0]) if requested else 0
+        if requested and begin >= len(data):
             self._error(416, "")
             return
         part = data[begin:]
@@ -191,11 +191,11 @@ class HubHandler(BaseHTTPRequestHandler):
             self.server.faults.spoilt[name] -= 1
             part = bytes(byte ^ 1 for byte in part)
         headers = {**about, "Accept-Ranges": "bytes"}
-        if wanted:
+        if requested:
             headers["Content-Range"] = f"bytes {begin}-{len(data) - 1}/{len(data)}"
         cuts = self.server.faults.cuts.get(name, [])
         cut = cuts.pop(0) if cuts and self.command == "GET" else None
-        self._send(part, headers, status=206 if wanted else 200, cut=cut, gate=self.server.faults.gates.get(name))
+        self._send(part, headers, status=206 if requested else 200, cut=cut, gate=self.server.faults.gates.get(name))
 
     def _error(self, status: int, code: str, about: Mapping[str, str] | None = None) -> None:
         self._send(b"", {**(about or {}), **({"X-Error-Code": code} if code else {})}, status=status)
@@ -225,7 +225,7 @@ def _is_large(data: bytes) -> bool:
 
 
 def digest_of(data: bytes) -> str:
-    """SHA-256 of a large file, git's SHA-1 of a small one, in hexadecimal."""
+    """Return SHA-256 of a large file, git's SHA-1 of a small one, in hexadecimal."""
     return hashlib.sha256(data).hexdigest() if _is_large(data) else _git_digest(data)
 
 

@@ -65,7 +65,7 @@ class RecordingGraphs:
 
 
 class _Recorder(TorchDispatchMode):
-    """Runs operations and remembers them."""
+    """A dispatch mode that runs operations and remembers them."""
 
     def __init__(self, generators: Sequence[Generator]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -118,7 +118,7 @@ def _identity(generator: Any) -> Any:
 
 
 def _is_view(func: Any, args: Any, output: Any) -> bool:
-    """Whether the result only looks at an argument's memory, and needs no repetition."""
+    """Tell whether the result is a view of an argument's memory, which needs no repetition."""
     aliases = [returned.alias_info for returned in func._schema.returns]
     if not aliases or any(alias is None or alias.is_write for alias in aliases):
         return False

@@ -13,7 +13,7 @@ __all__ = ["voice_like"]
 
 
 def voice_like(seconds: float = 3.0, rate: int = 24_000) -> tuple[NDArray[np.float32], int]:
-    """A sound like a voice: overtones of a pitch that moves around 120 Hz, 2.5 syllables a second, a little noise.
+    """Make a voice-like sound: overtones of a pitch around 120 Hz, 2.5 syllables a second, a little noise.
 
     Args:
         seconds: Its length.

@@ -52,7 +52,7 @@ _WIDTHS = {"tiny": 32, "full": 512}
 
 
 class Weights(NamedTuple):
-    """The network: a row of ``embedding`` per token, a recurrence, and a head, each of shape (rows, columns)."""
+    """The weights: a row of ``embedding`` per token, a recurrence and a head, each of shape (rows, columns)."""
 
     embedding: NDArray[Any]
     recurrence: NDArray[Any]
@@ -70,7 +70,7 @@ class Weights(NamedTuple):
 
 
 class Model:
-    """What `load` returns; the optimized variant replaces the weights."""
+    """The model that `load` returns; the optimized variant replaces the weights."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
@@ -90,7 +90,7 @@ class StagedProvider:
 
     @hookimpl
     def generate(self, context: Context, model: Model, request: Request) -> Iterator[Chunk]:
-        """One chunk per eight tokens."""
+        """Yield one chunk per eight tokens."""
         pending: list[int] = []
         with timing.timed(context, "decode") as work:
             for token, _ in _decode(context, model, request):
@@ -110,7 +110,7 @@ class StagedFastProvider:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """Half precision only where it is asked for by name: numpy gains nothing by it."""
+        """Propose half precision only where it is asked for by name: numpy gains nothing by it."""
         dtype = "float16" if context.settings.dtype == "float16" else "float32"
         return [Rung(dtype, {"dtype": dtype})]
 
@@ -121,7 +121,7 @@ class StagedFastProvider:
 
 
 def staged_spec(**changes: Any) -> ProviderSpec:
-    """The provider's spec, with any field changed."""
+    """Return the provider's spec, with any field changed."""
     fields: dict[str, Any] = {
         "name": "staged",
         "summary": "A tiny random network in numpy, for tests of bench and verify",
@@ -146,12 +146,12 @@ def write_random_checkpoint(path: Path, size: str = "tiny", seed: int = 0) -> No
 
 
 def tokens(context: Context, model: Model, request: Request) -> NDArray[np.int64]:
-    """The tokens of a request, shape (n,)."""
+    """Return the tokens of a request, shape (n,)."""
     return np.array([token for token, _ in _decode(context, model, request)], np.int64)
 
 
 def teacher_forced(context: Context, model: Model, request: Request, tokens: NDArray[np.int64]) -> Floats:
-    """Logits with the given tokens as the past, shape (n, vocabulary)."""
+    """Return logits with the given tokens as the past, shape (n, vocabulary)."""
     state = _prompt(model.weights, request.text)
     rows = []
     for token in tokens:
@@ -164,13 +164,13 @@ def teacher_forced(context: Context, model: Model, request: Request, tokens: NDA
 def scores(
     context: Context, model: Model, request: Request, tokens: NDArray[np.int64], step: int
 ) -> NDArray[np.float64]:
-    """Probability over noise of every candidate of one decision."""
+    """Return probability over noise of every candidate of one decision."""
     logits = teacher_forced(context, model, request, tokens[: step + 1])[-1]
     return _race(logits, _noise(request.seed, step + 1)[-1])
 
 
 def _decode(context: Context, model: Model, request: Request) -> Iterator[tuple[int, Floats]]:
-    """Tokens with the logits that they were drawn from."""
+    """Yield tokens with the logits that they were drawn from."""
     forced = context.forced_tokens(request.text)
     most = MOST_TOKENS if forced is None else forced
     state = _prompt(model.weights, request.text)
@@ -186,7 +186,7 @@ def _decode(context: Context, model: Model, request: Request) -> Iterator[tuple[
 
 
 def _race(logits: Floats, noise: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability over noise: the largest is a draw from the distribution."""
+    """Return probability over noise: the largest is a draw from the distribution."""
     odds = np.exp(logits.astype(np.float64) - logits.max())
     race: NDArray[np.float64] = odds / odds.sum() / noise
     return race
@@ -197,20 +197,20 @@ def _noise(seed: int, steps: int) -> NDArray[np.float64]:
 
 
 def _prompt(weights: Weights, text: str) -> NDArray[Any]:
-    """The state before the first token, shape (width,)."""
+    """Return the state before the first token, shape (width,)."""
     rows = weights.embedding[[ord(char) % VOCABULARY for char in text]]
     state: NDArray[Any] = rows.mean(axis=0, dtype=np.float32).astype(weights.embedding.dtype)
     return state
 
 
 def _step(weights: Weights, state: NDArray[Any]) -> tuple[NDArray[Any], Floats]:
-    """The next state, shape (width,), and logits, shape (vocabulary,)."""
+    """Return the next state, shape (width,), and logits, shape (vocabulary,)."""
     state = np.tanh(weights.recurrence @ state)
     return state, (weights.head @ state).astype(np.float32)
 
 
 def _sound(context: Context, tokens: Sequence[int]) -> Chunk:
-    """A tone per token; each begins at its own phase, so any cut sounds the same."""
+    """Return a tone per token; each begins at its own phase, so any cut sounds the same."""
     with timing.timed(context, "vocoder", steps=len(tokens)):
         time = np.arange(SAMPLES_PER_TOKEN) / RATE
         waves = [0.3 * np.sin(2 * np.pi * (120 + 10 * token) * time) for token in tokens]

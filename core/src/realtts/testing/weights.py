@@ -17,7 +17,7 @@ __all__ = ["byte_pairs", "new_checkpoint", "raise_logits", "random_state", "writ
 
 
 def new_checkpoint(path: Path | str, **chosen: tuple[str, Iterable[str]]) -> Path:
-    """The folder of a checkpoint that is about to be written, made if it is not there.
+    """Return the folder of a checkpoint that is about to be written, made if it is not there.
 
     Args:
         path: The folder.
@@ -28,10 +28,10 @@ def new_checkpoint(path: Path | str, **chosen: tuple[str, Iterable[str]]) -> Pat
         InvalidOption: There is no such thing.
     """
     for name, (value, choices) in chosen.items():
-        known = list(choices)
-        if value not in known:
+        names = list(choices)
+        if value not in names:
             raise InvalidOption(
-                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(known)}"
+                f"{name} is {value!r}", who="write_random_checkpoint", fix=f"choose from {', '.join(names)}"
             )
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def new_checkpoint(path: Path | str, **chosen: tuple[str, Iterable[str]]) -> Pat
 def random_state(
     network: nn.Module, drawn: Callable[[str, tuple[int, ...]], Tensor], computed: tuple[str, ...] = ()
 ) -> dict[str, Tensor]:
-    """Tensors for all that a network holds, by name, in its order.
+    """Return random tensors for all that a network holds, by name, in its order.
 
     Args:
         network: Such as was made inside `realtts.accel.upstream.upstream.Unfilled`.
@@ -92,7 +92,7 @@ def raise_logits(
 def byte_pairs(
     letters: Iterable[str], words: Iterable[str], size: int = 0
 ) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Token -> id and merges of a small tokenizer that has each word as one token.
+    """Return the vocabulary and merges of a small tokenizer that has each word as one token.
 
     Args:
         letters: What words consist of; they come first, sorted.
@@ -111,5 +111,5 @@ def byte_pairs(
 
 
 def write_json(path: Path, content: object, indent: int | None = 1) -> None:
-    """A file that people may read; with an indent of None one for programs alone, such as a large vocabulary."""
+    """Write JSON for people to read; with an indent of None for programs alone, such as a large vocabulary."""
     path.write_text(json.dumps(content, indent=indent, ensure_ascii=False), encoding="utf-8")

@@ -196,6 +196,6 @@ def _block_end(window: str) -> int:
     last = sentences(window)[-1:]
     if last and last[0][0] > 0:
         return last[0][0]
-    if words := _LAST_SPACE.search(window):
+    if words := _LAST_SPACE.match(window):  # a search would try every beginning where there is no white space
         return words.end()
     return safe_cut(window, 0, len(window))

@@ -46,7 +46,7 @@ class _EventId(ctypes.Union):
 
 
 class Event(ctypes.Structure):
-    """``espeak_EVENT``: positions are code points counted from 1, samples count from the call's start."""
+    """The structure ``espeak_EVENT``: positions are code points counted from 1, samples count from the call's start."""
 
     _fields_ = (
         ("type", c_int),
@@ -61,7 +61,7 @@ class Event(ctypes.Structure):
 
 
 class VoiceRecord(ctypes.Structure):
-    """``espeak_VOICE``: ``languages`` is a list of (priority byte, C string) that a zero byte ends."""
+    """The structure ``espeak_VOICE``: ``languages`` is a list of (priority byte, C string), ended by a zero byte."""
 
     _fields_ = (
         ("name", c_char_p),

@@ -55,7 +55,7 @@ class BuiltinVoice:
         return self.languages[0][0]
 
     def info(self) -> VoiceInfo:
-        """The voice as users see it."""
+        """Return the voice as users see it."""
         return VoiceInfo(
             self.id, self.name, self.language, self.gender, f"espeak-ng {self.identifier}; takes any variant"
         )
@@ -83,32 +83,32 @@ class Catalogue:
                     self._by_language[tag.lower()] = (priority, voice)
 
     def voice(self, name: str) -> BuiltinVoice:
-        """The voice of an id, an espeak identifier or name, or a language tag; case does not count.
+        """Return the voice of an id, an espeak identifier or name, or a language tag; case does not count.
 
         Raises:
             VoiceNotFound: There is none.
         """
-        found = self._by_name.get(name.lower()) or self._speaking(name)
-        if found is None:
-            known = [voice.id for voice in self.voices]
+        match = self._by_name.get(name.lower()) or self._speaking(name)
+        if match is None:
+            ids = [voice.id for voice in self.voices]
             raise VoiceNotFound(
-                f"no voice {name!r}{closest(name.lower(), known)}",
+                f"no voice {name!r}{closest(name.lower(), ids)}",
                 who="espeak",
                 fix="choose an id of voices(), and lay a variant over it with the option variant",
             )
-        return found
+        return match
 
     def speaker(self, language: str) -> BuiltinVoice:
-        """The voice for a language; a region that espeak lacks falls back on the language without it.
+        """Return the voice for a language; a region that espeak lacks falls back to the language without it.
 
         Raises:
             UnknownLanguage: No voice speaks it.
         """
         tag = language
         while tag:
-            found = self._speaking(tag)
-            if found is not None:
-                return found
+            speaker = self._speaking(tag)
+            if speaker is not None:
+                return speaker
             tag = tag.rpartition("-")[0]
         raise UnknownLanguage(
             f"no voice speaks {language!r}{closest(language.lower(), self._by_language)}",
@@ -118,28 +118,28 @@ class Catalogue:
 
     def _speaking(self, tag: str) -> BuiltinVoice | None:
         tag = tag.lower().replace("_", "-")
-        found = self._by_language.get(_PREFERRED.get(tag, tag))
-        return found[1] if found else None
+        voice = self._by_language.get(_PREFERRED.get(tag, tag))
+        return voice[1] if voice else None
 
     def named(self, voice: BuiltinVoice, variant: str) -> str:
-        """What espeak calls the voice with a variant over it, ``""`` for none.
+        """Return what espeak calls the voice with a variant over it, ``""`` for none.
 
         Raises:
             InvalidOption: No such variant, or espeak cannot take the two together.
         """
         if not variant:
             return voice.identifier
-        found = {known.lower(): known for known in self.variants}.get(variant.lower())
-        if found is None:
+        variant_name = {listed.lower(): listed for listed in self.variants}.get(variant.lower())
+        if variant_name is None:
             raise InvalidOption(
                 f"no variant {variant!r}{closest(variant, self.variants)}",
                 who="espeak option variant",
                 fix=f"choose one of {', '.join(self.variants)}",
             )
-        name = f"{voice.identifier}+{found}"
+        name = f"{voice.identifier}+{variant_name}"
         if len(name.encode()) > _MAX_NAME_BYTES:
             raise InvalidOption(
-                f"the names {voice.id!r} and {found!r} are too long together for espeak",
+                f"the names {voice.id!r} and {variant_name!r} are too long together for espeak",
                 who="espeak option variant",
                 fix="choose another variant for this voice",
             )
@@ -165,8 +165,8 @@ def read_catalogue(library: ctypes.CDLL) -> Catalogue:
 def _records(library: ctypes.CDLL, language: bytes) -> Iterator[tuple[str, str, str, Languages]]:
     # Variants, and mbrola voices (whose data is not in the wheel), are listed only when asked for by name.
     buffer = ctypes.create_string_buffer(language)
-    wanted = VoiceRecord(languages=ctypes.addressof(buffer)) if language else None
-    records = library.espeak_ListVoices(wanted)
+    pattern = VoiceRecord(languages=ctypes.addressof(buffer)) if language else None
+    records = library.espeak_ListVoices(pattern)
     index = 0
     while records[index]:
         record = records[index].contents

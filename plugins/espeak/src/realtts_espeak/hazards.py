@@ -36,7 +36,7 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def harmless(text: str, voices: str) -> str:
-    """The text with what endangers the process replaced; of the same length.
+    """Return the text with everything that can crash the process replaced; of the same length.
 
     Args:
         text: Plain text or SSML.
@@ -49,10 +49,10 @@ def harmless(text: str, voices: str) -> str:
 
 
 def names_punctuation(voices: str) -> bool:
-    """Whether these voices can name punctuation."""
+    """Tell whether these voices can name punctuation."""
     return not any(family in voices for family in _UNNAMED)
 
 
 def needs_another_first(voice: str) -> bool:
-    """Whether some other voice must be selected before this one."""
+    """Tell whether some other voice must be selected before this one."""
     return voice.startswith(_EMPTY)

@@ -163,7 +163,7 @@ def _restore_ctype(value: str) -> None:
 
 
 class _Files:
-    """Where library and data are taken from; found once per process.
+    """The paths of library and data, looked up once per process.
 
     Attributes:
         library: Path to load the library from.
@@ -186,7 +186,7 @@ class _Files:
             self.data = self._short(data)
 
     def _in_memory(self, library: Path) -> str | None:
-        """A copy in memory alone: nothing stays behind, and folders mounted noexec do not matter."""
+        """Copy the library into memory: nothing stays behind, and folders mounted noexec do not matter."""
         if not sys.platform.startswith("linux"):
             return None
         try:
@@ -223,7 +223,7 @@ class _Files:
         return _encoded(link)
 
     def _scratch(self) -> str:
-        """A folder of our own that goes when this process ends (but not when a forked child does)."""
+        """Make a folder that is removed when this process ends (but not when a forked child does)."""
         if self._folder is None:
             self._folder = tempfile.mkdtemp(prefix="realtts-espeak-")
             weakref.finalize(self, _remove, self._folder, os.getpid())

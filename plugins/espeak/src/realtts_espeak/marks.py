@@ -35,7 +35,7 @@ _SILENCE = 1 / 500
 
 @dataclass(frozen=True)
 class Onset:
-    """An event: the character it points at, and the sample at which it sounds."""
+    """The onset of an event: the character it points at, and the sample at which it sounds."""
 
     index: int
     sample: int
@@ -80,13 +80,13 @@ def word_marks(text: str, onsets: Sequence[Onset], samples: NDArray[np.float32],
 
 
 def _runs(text: str, onsets: Iterable[Onset]) -> list[tuple[int, int]]:
-    """Stretches without white space, cut in front of events where the script puts none between words."""
+    """Return stretches without white space, cut before events where the script puts none between words."""
     cuts = sorted({onset.index for onset in onsets if _divides(text, onset.index)})
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     for match in _RUN.finditer(text):
         inside = cuts[bisect_right(cuts, match.start()) : bisect_left(cuts, match.end())]
-        found.extend(pairwise([match.start(), *inside, match.end()]))
-    return found
+        runs.extend(pairwise([match.start(), *inside, match.end()]))
+    return runs
 
 
 def _divides(text: str, index: int) -> bool:
@@ -96,7 +96,7 @@ def _divides(text: str, index: int) -> bool:
 
 
 def _timed(text: str, runs: list[tuple[int, int]], heard: dict[int, int], samples: NDArray[np.float32]) -> list[_Word]:
-    """The words with their onsets; those that espeak spoke as one share its time by their length."""
+    """Return the words with their onsets; words that espeak spoke as one share its time by their length."""
     words: list[_Word] = []
     for run, following in pairwise([*heard, len(runs)]):
         spans = [_stripped(text, *runs[run])]
@@ -104,10 +104,10 @@ def _timed(text: str, runs: list[tuple[int, int]], heard: dict[int, int], sample
         start = heard[run]
         until = _last_sound(samples, start, heard.get(following, len(samples)))
         total = sum(right - left for left, right in spans)
-        said = 0
+        before = 0
         for left, right in spans:
-            words.append(_Word(left, right, start + (until - start) * said // total))
-            said += right - left
+            words.append(_Word(left, right, start + (until - start) * before // total))
+            before += right - left
     return words
 
 
@@ -117,7 +117,7 @@ def _ends(words: list[_Word], samples: NDArray[np.float32]) -> list[int]:
 
 
 def _last_sound(samples: NDArray[np.float32], start: int, end: int) -> int:
-    """One past the last audible sample, or ``end`` if there is none."""
+    """Return one past the last audible sample, or ``end`` if there is none."""
     if end <= start:
         return start
     loud = np.abs(samples[start:end])
@@ -130,7 +130,7 @@ def _is_word(text: str, start: int, end: int) -> bool:
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch without the punctuation around it, unless it is nothing else."""
+    """Return the stretch without the punctuation around it, unless it is nothing else."""
     left, right = start, end
     while left < right and _is_silent(text[left]):
         left += 1

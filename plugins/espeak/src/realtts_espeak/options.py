@@ -10,7 +10,7 @@ __all__ = ["EspeakOptions"]
 
 
 class EspeakOptions(Options):
-    """espeak's own parameters; ranges as in its ``speak_lib.h``."""
+    """The parameters of espeak; ranges as in its ``speak_lib.h``."""
 
     rate: int = Field(175, ge=80, le=450, description="Words per minute at speed 1; the request's speed multiplies it.")
     pitch: int = Field(50, ge=0, le=99, description="Base pitch, 0 to 99.")

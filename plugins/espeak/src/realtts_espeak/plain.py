@@ -42,7 +42,7 @@ class Espeak:
 
 
 class Plain:
-    """espeak-ng as hooks of realtts."""
+    """The hooks of the plain variant."""
 
     @hookimpl
     def load(self, context: Context) -> Espeak:
@@ -56,7 +56,7 @@ class Plain:
 
     @hookimpl
     def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:
-        """All voices; variants are an option."""
+        """Return all voices; variants are an option."""
         return [voice.info() for voice in model.catalogue.voices]
 
     @hookimpl
@@ -77,12 +77,12 @@ class Plain:
         options = EspeakOptions.of(request)
         voice = _voice(model.catalogue, request)
         manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
-        said = False
+        audible = False
         spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
         for chunk in spoken:
             yield replace(chunk, warnings=warnings)
-            said, warnings = True, ()
-        if not said and not request.cancelled():
+            audible, warnings = True, ()
+        if not audible and not request.cancelled():
             raise UnspeakableText(
                 f"espeak-ng finds nothing to say in {request.text[:40]!r}",
                 who="espeak",
@@ -91,7 +91,7 @@ class Plain:
 
     @hookimpl
     def unload(self, context: Context, model: Espeak) -> None:
-        """Nothing to do: no state outlives a sentence."""
+        """Do nothing: no state outlives a sentence."""
 
 
 def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
@@ -107,12 +107,12 @@ def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
 
 
 def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
-    """How to speak, and what the user should know about it."""
-    wanted = round(options.rate * speed)
-    rate = min(max(wanted, MIN_RATE), MAX_RATE)
+    """Return how to speak, and what the user should know about it."""
+    words_per_minute = round(options.rate * speed)
+    rate = min(max(words_per_minute, MIN_RATE), MAX_RATE)
     warnings: tuple[str, ...] = ()
-    if rate != wanted:
-        warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {wanted}",)
+    if rate != words_per_minute:
+        warnings = (f"espeak speaks {MIN_RATE} to {MAX_RATE} words per minute: {rate} instead of {words_per_minute}",)
     punctuation = options.punctuation and names_punctuation(voice)
     if punctuation != options.punctuation:
         warnings += ("espeak-ng 1.52 cannot name punctuation with this voice: the option punctuation is left out",)
@@ -141,7 +141,7 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
 
 
 def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
-    """Sentences, cut where they are too long; found paragraph by paragraph, so that a book starts at once."""
+    """Yield sentences, cut where they are too long; paragraph by paragraph, so that a book starts at once."""
     for top, bottom in paragraphs(text):
         for left, right in sentences(text[top:bottom], language):
             start, end = top + left, top + right
@@ -163,22 +163,22 @@ def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
 
 
 def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
-    """The sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
+    """Yield the sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
     samples = utterance.samples
     cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
-    start = given = 0
+    start = first_mark = 0
     for cut in cuts:
-        known = given
-        while known < len(marks) and (marks[known].start * SAMPLE_RATE < cut or cut == len(samples)):
-            known += 1
-        if known == given and cut < len(samples):
+        mark = first_mark
+        while mark < len(marks) and (marks[mark].start * SAMPLE_RATE < cut or cut == len(samples)):
+            mark += 1
+        if mark == first_mark and cut < len(samples):
             continue
-        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[given:known]))
-        start, given = cut, known
+        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[first_mark:mark]))
+        start, first_mark = cut, mark
 
 
 def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:
-    """Marks of a sentence as marks of the request."""
+    """Return marks of a sentence as marks of the request."""
     seconds = offset / SAMPLE_RATE
     return tuple(
         replace(

@@ -51,7 +51,7 @@ _SAY_AS = {
 
 @dataclass
 class Markup:
-    """SSML as espeak shall read it.
+    """SSML in the form that espeak reads.
 
     Attributes:
         ssml: What is given to espeak.
@@ -63,7 +63,7 @@ class Markup:
     _origins: list[int] = field(repr=False)
 
     def origin(self, index: int) -> int:
-        """The character of the caller's text that a character of ``ssml`` comes from."""
+        """Return the character of the caller's text that a character of ``ssml`` comes from."""
         return self._origins[min(index, len(self._origins) - 1)]
 
 
@@ -85,7 +85,7 @@ def read_ssml(text: str, catalogue: Catalogue) -> Markup:
 
 
 class _Reader:
-    """Writes the sanitised text while expat reads the caller's."""
+    """A writer of the sanitised text while expat reads the caller's."""
 
     def __init__(self, text: str, catalogue: Catalogue) -> None:
         self.out: list[str] = []
@@ -162,7 +162,7 @@ class _Reader:
             self._alias = ""
 
     def _tags(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
-        """Opening and closing tag to write; none for elements that espeak does not know."""
+        """Return the opening and closing tag to write; none for elements that espeak does not know."""
         if name == "break":
             return _break(attributes), ""
         if name == "sub":
@@ -178,16 +178,16 @@ class _Reader:
         return (f"{opening}{voice}", f"</voice>{closing}") if voice else (opening, closing)
 
     def _voice(self, name: str, attributes: dict[str, str]) -> str:
-        """The tag that changes the voice: for ``<voice>``, and wherever ``xml:lang`` changes the language."""
+        """Return the tag that changes the voice: for ``<voice>``, and wherever ``xml:lang`` changes the language."""
         named, language = attributes.get("name") if name == "voice" else None, attributes.get("xml:lang")
         if named:
             return f"<voice name={quoteattr(self._catalogue.voice(named).identifier)}>"
-        found = f" name={quoteattr(self._catalogue.speaker(language).identifier)}" if language else ""
+        voice_attributes = f" name={quoteattr(self._catalogue.speaker(language).identifier)}" if language else ""
         if name == "voice":
             gender = attributes.get("gender", "")
             if gender in {"male", "female", "neutral"}:
-                found += f' gender="{gender}"'
-        return f"<voice{found}>" if found else ""
+                voice_attributes += f' gender="{gender}"'
+        return f"<voice{voice_attributes}>" if voice_attributes else ""
 
 
 def _break(attributes: dict[str, str]) -> str:
@@ -203,9 +203,9 @@ def _break(attributes: dict[str, str]) -> str:
     return f'<break time="{milliseconds}ms"/>'
 
 
-def _element(name: str, attributes: dict[str, str], known: dict[str, str], *, end: str = ">") -> str:
+def _element(name: str, attributes: dict[str, str], allowed: dict[str, str], *, end: str = ">") -> str:
     parts = [name]
-    for attribute, pattern in known.items():
+    for attribute, pattern in allowed.items():
         value = attributes.get(attribute)
         if value is None:
             continue

@@ -35,15 +35,15 @@ def addresses(image: bytes, names: Collection[str]) -> dict[str, int]:
     Returns:
         Addresses as linked; only their differences mean something. Names that stand for none or several are left out.
     """
-    found: dict[str, set[int]] = {name: set() for name in names}
+    candidates: dict[str, set[int]] = {name: set() for name in names}
     try:
         for position, address in _symbols(image):
             name = _STATIC.sub(b"", image[position : image.index(0, position)]).decode("ascii", "replace")
-            if name in found and address:
-                found[name].add(address)
+            if name in candidates and address:
+                candidates[name].add(address)
     except (struct.error, ValueError, OverflowError):  # not what it says it is
         return {}
-    return {name: min(places) for name, places in found.items() if len(places) == 1}
+    return {name: min(places) for name, places in candidates.items() if len(places) == 1}
 
 
 def _symbols(image: bytes) -> Iterator[_Symbol]:

@@ -36,7 +36,7 @@ _RESERVED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u0530\u0557\ud800-\
 
 @dataclass(frozen=True)
 class Manner:
-    """How to speak: everything that espeak keeps as global state.
+    """The manner of speaking: everything that espeak keeps as global state.
 
     Attributes:
         voice: espeak's identifier, with ``+variant``.
@@ -59,7 +59,7 @@ class Manner:
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """What one call brought.
+    """The result of one call.
 
     Attributes:
         samples: float32 of shape (n,) in [-1, 1] at `SAMPLE_RATE`.
@@ -75,7 +75,7 @@ class Utterance:
 
 
 def plain_text(text: str) -> str:
-    """The text with spaces for the characters that espeak takes for commands; of the same length."""
+    """Return the text with spaces for the characters that espeak takes for commands; of the same length."""
     return _RESERVED.sub(" ", text)
 
 
@@ -166,7 +166,7 @@ def _require(status: int, what: str) -> None:
 
 @dataclass
 class _Collector:
-    """The callback of one call: gathers audio and events. It must not raise, ctypes would only print that."""
+    """The callback of one call, which gathers audio and events. It must not raise: ctypes would only print that."""
 
     cancelled: Callable[[], bool]
     squeezed: bool

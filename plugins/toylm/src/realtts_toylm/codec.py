@@ -21,7 +21,7 @@ _PEAK = 0.3
 
 
 class Codec:
-    """Turns the tokens of one request into sound.
+    """The decoder of one request's tokens to sound.
 
     It is causal: what it needs to know of the past is the phase, so the pieces of a stream are those of the whole.
     """
@@ -30,7 +30,7 @@ class Codec:
         self._phase = 0.0
 
     def decode(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """The next tokens' sound, float32 of shape (n * `SAMPLES_PER_TOKEN`,)."""
+        """Return the next tokens' sound, float32 of shape (n * `SAMPLES_PER_TOKEN`,)."""
         hertz = _LOWEST_HZ * 2 ** (np.asarray(tokens, np.float64) / _TOKENS_PER_OCTAVE)
         phase = self._phase + np.cumsum(np.repeat(2 * np.pi * hertz / RATE, SAMPLES_PER_TOKEN))
         if len(phase):

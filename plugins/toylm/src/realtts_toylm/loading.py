@@ -28,7 +28,7 @@ FILES = (CONFIG, WEIGHTS)
 
 
 def read_network(files: Mapping[str, Path], device: str) -> Network:
-    """The network of a checkpoint in float32.
+    """Read the network of a checkpoint in float32.
 
     Args:
         files: Paths of `FILES`, from `realtts.checkpoints.fetch`.
@@ -47,25 +47,25 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
         raise CheckpointCorrupt(what, who="toylm checkpoint", fix="write it anew") from error
     _check(network, state)
     # Copied out of the mapped file, which else could not be removed; assigned, because the network has no memory yet.
-    own = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}
-    network.load_state_dict(own, assign=True)
+    weights = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}
+    network.load_state_dict(weights, assign=True)
     return network.requires_grad_(requires_grad=False).eval()
 
 
 def empty_network(config: Mapping[str, Any]) -> Network:
-    """The network of a configuration, without memory for its weights."""
+    """Make the network of a configuration, without memory for its weights."""
     with torch.device("meta"):
         return Network(DecoderConfig.from_transformers(config), VOCABULARY, TEXT_VOCABULARY)
 
 
 def _check(network: Network, state: Mapping[str, Tensor]) -> None:
-    wanted = network.state_dict()
-    for kind, names in (("missing", wanted.keys() - state.keys()), ("unexpected", state.keys() - wanted.keys())):
+    expected = network.state_dict()
+    for kind, names in (("missing", expected.keys() - state.keys()), ("unexpected", state.keys() - expected.keys())):
         if names:
             raise _mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}")
     for name, tensor in state.items():
-        if tensor.shape != wanted[name].shape:
-            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(wanted[name].shape)}")
+        if tensor.shape != expected[name].shape:
+            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
 
 
 def _mismatch(what: str) -> CheckpointMismatch:

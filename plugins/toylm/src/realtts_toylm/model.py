@@ -24,18 +24,18 @@ __all__ = ["Engine", "Model", "speak"]
 
 
 class Engine(Protocol):
-    """Draws tokens. Each variant has one; everything else is common to them."""
+    """A source of tokens. Each variant has one; everything else is common to them."""
 
     def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
-        """Tokens of the requests, some at a time, until all have ended."""
+        """Yield tokens of the requests, some at a time, until all have ended."""
 
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
-        """What each of these tokens was drawn from with those before it as the past, (n, vocabulary)."""
+        """Return the logits that each of these tokens was drawn from, given those before it, (n, vocabulary)."""
 
 
 @dataclass
 class Model:
-    """What `load` returns.
+    """The model that `load` returns.
 
     Attributes:
         network: The weights as they were read; None once they are packed for a faster engine.
@@ -47,7 +47,7 @@ class Model:
 
 
 def speak(context: Context, model: Model, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
-    """Chunks of requests that are decoded together, each with the index of its request."""
+    """Yield chunks of requests that are decoded together, each with the index of its request."""
     assert model.engine is not None, "used after unload"
     codecs = [Codec() for _ in requests]
     going = set(range(len(requests)))

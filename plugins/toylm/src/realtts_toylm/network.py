@@ -44,14 +44,14 @@ class Network(nn.Module):
         return self.lm_head.weight.device
 
     def prompt(self, ids: Sequence[int], start: int) -> Tensor:
-        """Embeddings of a text and of what stands behind it, (n + 1, hidden)."""
+        """Return embeddings of a text and of the start of speech behind it, (n + 1, hidden)."""
         text = self.text_embedding(torch.tensor(ids, device=self.device))
         return torch.cat([text, self.embedded([start])])
 
     def embedded(self, tokens: Sequence[int]) -> Tensor:
-        """Embeddings of speech tokens, (n, hidden)."""
-        found: Tensor = self.model.embed_tokens(torch.tensor(tokens, dtype=torch.int64, device=self.device))
-        return found
+        """Return embeddings of speech tokens, (n, hidden)."""
+        embeddings: Tensor = self.model.embed_tokens(torch.tensor(tokens, dtype=torch.int64, device=self.device))
+        return embeddings
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """Decode positions after those of the cache.
@@ -85,7 +85,7 @@ class _Body(nn.Module):
         return normed
 
     def _angles(self, positions: Tensor) -> Tensor:
-        """Rotary angles, (n, head_dim)."""
+        """Return rotary angles, (n, head_dim)."""
         exponents = torch.arange(0, self._head_dim, 2, device=positions.device).float() / self._head_dim
         return (positions.float()[:, None] / self._theta**exponents).repeat(1, 2)
 
@@ -128,12 +128,12 @@ class _Attention(nn.Module):
             past.append((k, v))
         k, v = (t.repeat_interleave(self._group, 0) for t in (k, v))
         seen = torch.ones(len(x), k.shape[1], dtype=torch.bool, device=x.device).tril(k.shape[1] - len(x))
-        found = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
-        out: Tensor = self.o_proj(found.transpose(0, 1).flatten(1))
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        out: Tensor = self.o_proj(attended.transpose(0, 1).flatten(1))
         return out
 
     def _heads(self, x: Tensor) -> Tensor:
-        """(n, heads * head_dim) to (heads, n, head_dim)."""
+        """Reshape (n, heads * head_dim) to (heads, n, head_dim)."""
         return x.view(len(x), -1, self._width).transpose(0, 1)
 
 

@@ -44,25 +44,26 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The usual ones: fewer bytes first, and on CUDA each with graphs before the same without."""
+        """Propose the usual rungs: fewer bytes first, and on CUDA each with graphs before the same without."""
         return decoder_rungs(context)
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA."""
+        """Refuse graphs without CUDA."""
         return why_no_graphs(context)
 
     @hookimpl
-    def convert_precision(self, context: Context, model: Model) -> None:
-        """Pack the weights, and forget those that were read."""
+    def compile(self, context: Context, model: Model) -> None:
+        """Pack the weights, forget those that were read, and capture a step of every length."""
         assert model.network is not None
         engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context))
         model.network, model.engine = None, engine
+        engine.capture()
         context.report(Event("optimization.details", data=engine.details))
 
     @hookimpl
     def warmup(self, context: Context, model: Model) -> None:
-        """Capture and run a step of every length."""
+        """Speak two tokens."""
         assert isinstance(model.engine, LoopEngine)
         model.engine.warm_up()
 
@@ -70,12 +71,12 @@ class Optimized:
     def generate_batch(
         self, context: Context, model: Model, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Requests as streams of one loop."""
+        """Speak requests as streams of one loop."""
         return speak(context, model, requests)
 
 
 class LoopEngine:
-    """Draws the tokens of up to eight requests at once.
+    """The tokens of up to eight requests at once, drawn by the toolkit's loop.
 
     Args:
         network: The model; its decoder's weights are packed and not kept.
@@ -101,11 +102,11 @@ class LoopEngine:
 
     @property
     def details(self) -> dict[str, object]:
-        """For the status."""
+        """Facts for the status."""
         return {"attention": "sdpa", **decoder_details(self._decoder, graphs=self._backend is not None)}
 
     def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
-        """Tokens of the requests, eight steps at a time."""
+        """Yield tokens of the requests, eight steps at a time."""
         loop = self._loop(len(requests))
         asks = [prepare(context, request) for request in requests]
         rows = asks + [_IDLE] * (loop.streams - len(asks))
@@ -124,23 +125,26 @@ class LoopEngine:
                 yield block
 
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
-        """What each of these tokens was drawn from, (n, vocabulary)."""
+        """Return the logits that each of these tokens was drawn from, (n, vocabulary)."""
         with torch.inference_mode():
-            x = torch.cat([self._embedded(text.encode()), self._speech[list(tokens[:-1])]])
+            x = torch.cat([self._embedded(text.encode()), self._speech[list(tokens[:-1])]])  # (prompt + n - 1, hidden)
             cache = self._decoder.new_cache(1, len(x))
             hidden = self._decoder.prefill(x[None], cache, every=True)
             return self._head(hidden[0, -len(tokens) :]).float()
 
+    def capture(self) -> None:
+        """Capture every step of a single request; without a backend nothing is captured."""
+        self._loop(1).warm_up(POSITIONS)
+
     def warm_up(self) -> None:
-        """Capture every step of a single request, and run a short one."""
+        """Run a short request."""
         loop = self._loop(1)
-        loop.warm_up(POSITIONS)
         loop.begin(self._prompt([_IDLE]), [SamplingParams()], [0], [2])
         for _ in loop.run():
             pass
 
     def _loop(self, requests: int) -> DecodeLoop:
-        """The loop for so many requests, made when it is first needed and kept."""
+        """Return the loop for a number of requests, made when it is first needed and kept."""
         streams = next(n for n in _STREAMS if n >= requests)
         if streams not in self._loops:
             self._loops[streams] = DecodeLoop(
@@ -149,22 +153,22 @@ class LoopEngine:
         return self._loops[streams]
 
     def _next(self, tokens: Tensor, step: Tensor, row_state: Mapping[str, Tensor]) -> Tensor:
-        """The next input: part of the captured step, so nothing here may ask the host."""
+        """Return the next input: part of the captured step, so nothing here may wait for the device."""
         return self._speech[tokens]
 
     def _prompt(self, rows: Sequence[Ask]) -> Prompt:
-        """Texts of different lengths side by side, padded behind."""
+        """Put texts of different lengths side by side, padded behind."""
         embedded = [self._embedded(row.ids) for row in rows]
         lengths = torch.tensor([len(x) for x in embedded], device=self._text.device)
         places = torch.arange(int(lengths.max()), device=self._text.device)
         return Prompt(pad_sequence(embedded, batch_first=True), places < lengths[:, None])
 
     def _embedded(self, ids: Sequence[int]) -> Tensor:
-        """A text and the beginning of speech, (n + 1, hidden)."""
+        """Embed a text and the start of speech, (n + 1, hidden)."""
         return torch.cat([self._text[list(ids)], self._speech[[START]]])
 
     def _bytes(self, loop: DecodeLoop) -> int:
-        """What a step has to read at least."""
+        """Return the bytes that a step has to read at least."""
         return self._decoder.bytes_read(loop.cache, loop.cache.filled) + self._head.bytes_read
 
     @property

@@ -10,7 +10,7 @@ __all__ = ["ToyOptions"]
 
 
 class ToyOptions(Options):
-    """How tokens are drawn."""
+    """The options of drawing tokens."""
 
     temperature: float = Field(0.8, gt=0, le=5, description="Sampling temperature, above 0 and at most 5.")
     top_k: int = Field(50, ge=0, le=256, description="Draw from this many of the most probable tokens; 0: from all.")

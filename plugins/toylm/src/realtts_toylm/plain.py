@@ -42,7 +42,7 @@ class Plain:
 
     @hookimpl
     def generate(self, context: Context, model: Model, request: Request) -> Iterator[Chunk]:
-        """A chunk for every few tokens, with whichever engine the model has."""
+        """Yield a chunk for every few tokens, with whichever engine the model has."""
         return (chunk for _, chunk in speak(context, model, [request]))
 
     @hookimpl
@@ -52,7 +52,7 @@ class Plain:
 
 
 class EagerEngine:
-    """Draws one token after the other.
+    """The tokens of one request, drawn one after the other.
 
     Args:
         network: The model.
@@ -64,7 +64,7 @@ class EagerEngine:
         self._weights = sum(weight.numel() for weight in read)
 
     def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
-        """Tokens of the one request."""
+        """Yield tokens of the one request."""
         (request,) = requests
         ask = prepare(context, request)
         noise = torch.Generator(self._network.device).manual_seed(ask.seed)
@@ -90,17 +90,17 @@ class EagerEngine:
 
     @torch.inference_mode()
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
-        """What each of these tokens was drawn from, (n, vocabulary)."""
+        """Return the logits that each of these tokens was drawn from, (n, vocabulary)."""
         x = torch.cat([self._network.prompt(list(text.encode()), START), self._network.embedded(tokens[:-1])])
-        found: Tensor = self._network(x, [])[-len(tokens) :]
-        return found
+        logits: Tensor = self._network(x, [])[-len(tokens) :]
+        return logits
 
     # Not around the loop: torch's mode must not leak to whoever reads the generator.
     @torch.inference_mode()
     def _step(self, x: Tensor, past: Past) -> Tensor:
-        """Logits after the last of these embeddings, (vocabulary,)."""
-        found: Tensor = self._network(x, past)[-1]
-        return found
+        """Return logits after the last of these embeddings, (vocabulary,)."""
+        logits: Tensor = self._network(x, past)[-1]
+        return logits
 
     @torch.inference_mode()
     def _draw(self, logits: Tensor, step: int, ask: Ask, noise: torch.Generator) -> int:
@@ -108,7 +108,7 @@ class EagerEngine:
 
 
 def probabilities(logits: Tensor, step: int, ask: Ask) -> Tensor:
-    """What a token is drawn from: float32 of shape (vocabulary,).
+    """Return the probabilities that a token is drawn from: float32 of shape (vocabulary,).
 
     Args:
         logits: (vocabulary,).

@@ -67,7 +67,7 @@ def write_random_checkpoint(path: Path, size: str = "tiny", seed: int = 0, *, st
 
 
 def tokens(context: Context, model: Model, request: Request) -> NDArray[np.int64]:
-    """The tokens that `generate` would decode, shape (n,)."""
+    """Return the tokens that `generate` would decode, shape (n,)."""
     assert model.engine is not None
     return np.array([token for block in model.engine.decode(context, [request]) for token in block.tokens[0]], np.int64)
 
@@ -75,28 +75,28 @@ def tokens(context: Context, model: Model, request: Request) -> NDArray[np.int64
 def teacher_forced(
     context: Context, model: Model, request: Request, tokens: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Logits with the given tokens as the past, shape (n, vocabulary)."""
+    """Return logits with the given tokens as the past, shape (n, vocabulary)."""
     assert model.engine is not None
-    found: NDArray[np.float32] = model.engine.logits(request.text, [int(token) for token in tokens]).cpu().numpy()
-    return found
+    logits: NDArray[np.float32] = model.engine.logits(request.text, [int(token) for token in tokens]).cpu().numpy()
+    return logits
 
 
 def scores(
     context: Context, model: Model, request: Request, tokens: NDArray[np.int64], step: int
 ) -> NDArray[np.float32]:
-    """Probability over noise of every candidate of one decision, shape (vocabulary,)."""
+    """Return probability over noise of every candidate of one decision, shape (vocabulary,)."""
     ask = prepare(context, request)
     logits = torch.from_numpy(teacher_forced(context, model, request, tokens[: step + 1])[-1])
     noise = torch.Generator(context.device).manual_seed(ask.seed)
     e = torch.empty(VOCABULARY, device=context.device)
     for _ in range(step + 1):
         e.exponential_(generator=noise)
-    found: NDArray[np.float32] = (probabilities(logits, step, ask) / e.cpu()).numpy()
-    return found
+    ratios: NDArray[np.float32] = (probabilities(logits, step, ask) / e.cpu()).numpy()
+    return ratios
 
 
 def _random(name: str, like: Tensor, draw: torch.Generator) -> Tensor:
-    """A tensor of such a size that activations and logits stay in the range of a trained model's."""
+    """Return a tensor scaled so that activations and logits stay in the range of a trained model's."""
     values: Tensor = torch.randn(like.shape, generator=draw)
     if name.endswith("norm.weight"):
         return 1 + 0.1 * values

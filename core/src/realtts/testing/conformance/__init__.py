@@ -22,7 +22,7 @@ __all__ = ["OptimizedConformance", "ProviderConformance"]
 
 
 class ProviderConformance(SpeakingTests, InputTests, FallbackTests, LifeTests, ConformanceFixtures):
-    """Subclass it, override the fixture ``spec``, and let pytest collect it.
+    """The conformance suite: subclass it, override the fixture ``spec``, and let pytest collect it.
 
     Further fixtures may be overridden to fit the model: ``model`` (a local checkpoint), ``settings``, ``options``,
     ``text``, ``long_text``, ``reference`` and ``tolerance``. A test that a provider cannot pass may be overridden only

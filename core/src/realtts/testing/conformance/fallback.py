@@ -21,7 +21,7 @@ __all__ = ["FallbackTests"]
 
 
 class FallbackTests:
-    """The ladder, with a fault put into each stage of the optimized variant."""
+    """Tests of the ladder with a fault put into each stage of the optimized variant."""
 
     @pytest.mark.parametrize("stage", STAGES, ids=str)
     def test_fault_falls_back_to_plain(

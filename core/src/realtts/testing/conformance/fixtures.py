@@ -22,51 +22,51 @@ __all__ = ["ConformanceFixtures"]
 
 
 class ConformanceFixtures:
-    """What the tests are run with."""
+    """The fixtures that a provider's suite overrides."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
-        """The provider under test; must be overridden."""
+        """Return the provider under test; must be overridden."""
         raise NotImplementedError("override the fixture 'spec' and return your ProviderSpec")
 
     @pytest.fixture
     def model(self) -> str | Path | None:
-        """Checkpoint to load: a name or a local folder, such as a tiny one with random weights."""
+        """Return the checkpoint to load: a name or a local folder, such as a tiny one with random weights."""
         return None
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
-        """Settings for every provider that is made, such as ``{"device": "cpu"}``."""
+        """Return settings for every provider that is made, such as ``{"device": "cpu"}``."""
         return {}
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
-        """Options for every request, such as few solver steps."""
+        """Return options for every request, such as few solver steps."""
         return {}
 
     @pytest.fixture
     def text(self) -> str:
-        """A short text that the model can say."""
+        """Return a short text that the model can say."""
         return "Hello there, this is a test."
 
     @pytest.fixture
     def long_text(self) -> str:
-        """At least six sentences, so that there is something to cancel."""
+        """Return a text of at least six sentences, so that there is something to cancel."""
         return " ".join(f"This is sentence number {n}, and it is long enough to be heard." for n in range(1, 9))
 
     @pytest.fixture
     def tolerance(self) -> float:
-        """Largest difference of samples that counts as equal: 0 where the arithmetic is repeatable."""
+        """Return the largest difference of samples that counts as equal: 0 where the arithmetic is repeatable."""
         return 1e-5
 
     @pytest.fixture
     def reference(self) -> tuple[NDArray[np.float32], int]:
-        """Three seconds of a voice-like sound for providers that clone."""
+        """Return three seconds of a voice-like sound for providers that clone."""
         return voice_like()
 
     @pytest.fixture
     def make(self, model: str | Path | None, settings: dict[str, Any]) -> Iterator[Callable[..., RealProvider]]:
-        """Makes providers that are closed at the end of the test."""
+        """Return a function that makes providers, which are closed at the end of the test."""
         made: list[RealProvider] = []
 
         def make(spec: ProviderSpec, **more: Any) -> RealProvider:
@@ -80,5 +80,5 @@ class ConformanceFixtures:
 
     @pytest.fixture
     def provider(self, spec: ProviderSpec, make: Callable[..., RealProvider]) -> RealProvider:
-        """The provider under test, not yet loaded."""
+        """Return the provider under test, not yet loaded."""
         return make(spec)

@@ -39,7 +39,7 @@ BAD_REQUESTS: dict[str, tuple[type[errors.InputError], dict[str, Any]]] = {
 
 
 class InputTests:
-    """Everything that a caller can get wrong."""
+    """Tests of everything that a caller can get wrong."""
 
     @pytest.mark.parametrize("case", BAD_REQUESTS, ids=str)
     def test_bad_input_is_refused_before_any_work(
@@ -106,12 +106,12 @@ class InputTests:
 
 
 def _wrong_values(provider: RealProvider) -> list[tuple[str, Any]]:
-    """Values that the JSON Schema of the options forbids."""
-    found: list[tuple[str, Any]] = []
+    """Yield values that the JSON Schema of the options forbids."""
+    values: list[tuple[str, Any]] = []
     schema = options_class(provider.spec).model_json_schema()
     for name, about in schema.get("properties", {}).items():
-        found.append((name, object()))
+        values.append((name, object()))
         for key, step in (("minimum", -1), ("exclusiveMinimum", 0), ("maximum", 1), ("exclusiveMaximum", 0)):
             if key in about:
-                found.append((name, about[key] + step))
-    return found
+                values.append((name, about[key] + step))
+    return values

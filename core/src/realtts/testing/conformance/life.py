@@ -41,7 +41,7 @@ DETAILS = {"device", "dtype", "compile", "cuda_graphs", "attention", "quantizati
 
 
 class LifeTests:
-    """From registration to unload."""
+    """Tests from registration to unload."""
 
     def test_registers(self, spec: ProviderSpec) -> None:
         """Both variants keep the contract of the hooks."""
@@ -131,7 +131,7 @@ class LifeTests:
 
 
 def _process_state() -> dict[str, Any]:
-    """What a well-behaved library leaves alone."""
+    """Return the global state that a well-behaved library leaves alone."""
     gc.collect()
     state: dict[str, Any] = {
         "folder": str(Path.cwd()),

@@ -35,7 +35,7 @@ _GREW = 1.05
 
 
 class _Speaker:
-    """A provider, and what it says of the suite's text."""
+    """A provider and its ways to speak the suite's text."""
 
     def __init__(self, provider: RealProvider, text: str, options: dict[str, Any]) -> None:
         self.provider, self.text = provider, text
@@ -46,20 +46,20 @@ class _Speaker:
         return self.provider.get_provider_status()
 
     def say(self, times: float = 1, **more: Any) -> Speech:
-        """The text, or so much of it, or so often."""
+        """Speak the text, a part of it, or several times of it."""
         return self.provider.generate(self._part(times), **{**self._options, **more})
 
     def live(self, times: float = 1, **more: Any) -> list[NDArray[np.float32]]:
-        """The chunks of a stream."""
+        """Return the chunks of a stream."""
         chunks = self.provider.stream(self._part(times), **{**self._options, **more})
         return [chunk.samples for chunk in chunks if len(chunk.samples)]
 
     def together(self, *times: float, **more: Any) -> list[Speech]:
-        """Several in a batch."""
+        """Speak several texts in a batch."""
         return self.provider.generate_batch([self._part(each) for each in times], **{**self._options, **more})
 
     def everything(self, **more: Any) -> list[NDArray[np.float32]]:
-        """The whole, a stream, and two together."""
+        """Speak the whole, a stream, and two texts together."""
         batch = [speech.samples for speech in self.together(1, 0.5, **more)]
         return [self.say(**more).samples, np.concatenate(self.live(**more)), *batch]
 
@@ -68,7 +68,7 @@ class _Speaker:
 
 
 class OptimizedConformance(ConformanceFixtures):
-    """Put it before `ProviderConformance`, or a subclass of it, on the CPU; needs torch, and runs all in float32.
+    """Tests of an optimized variant on torch, in float32 on the CPU; put it before `ProviderConformance` or a subclass.
 
     The fixture ``encoder`` may be overridden beside the suite's. What a provider does not have (offloading, graphs, a
     choice of kernels) is taken away by ``test_... = None`` in the subclass.
@@ -76,7 +76,7 @@ class OptimizedConformance(ConformanceFixtures):
 
     @pytest.fixture
     def encoder(self) -> str | None:
-        """What reads a new recording, as ``"module.name"``; None: nothing does."""
+        """Return what reads a new recording, as ``"module.name"``, or None where nothing does."""
         return None
 
     @pytest.fixture
@@ -88,10 +88,10 @@ class OptimizedConformance(ConformanceFixtures):
         options: dict[str, Any],
         tmp_path: Path,
     ) -> Callable[..., _Speaker]:
-        """Makes strict providers in float32, with a cache of the test's own and lengths that are forced."""
-        given: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
-        given |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
-        return lambda **settings: _Speaker(make(spec, **{**given, **settings}), text, options)
+        """Return a maker of strict providers in float32, with forced lengths and a cache of the test's own."""
+        keywords: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
+        keywords |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
+        return lambda **settings: _Speaker(make(spec, **{**keywords, **settings}), text, options)
 
     def test_graphs_sound_the_same(
         self, fast: Callable[..., _Speaker], tolerance: float, monkeypatch: pytest.MonkeyPatch
@@ -103,8 +103,8 @@ class OptimizedConformance(ConformanceFixtures):
         expected = still.everything()
         _everywhere(monkeypatch, still.provider.spec, "graphs_of", backend)
         moving = fast()
-        for found, wanted in zip(moving.everything(), expected, strict=True):
-            assert_same(found, wanted, tolerance)
+        for samples, eager in zip(moving.everything(), expected, strict=True):
+            assert_same(samples, eager, tolerance)
         captures = backend.captures
         assert captures > 0
         moving.everything(seed=6)
@@ -121,8 +121,8 @@ class OptimizedConformance(ConformanceFixtures):
         turns, expected = device.turns(), still.everything()
         _everywhere(monkeypatch, still.provider.spec, "turns_of", turns)
         moving = fast(cpu_offload=True, voice_cache_disk_mb=0)
-        for found, wanted in zip(moving.everything(), expected, strict=True):
-            assert_same(found, wanted, tolerance)
+        for samples, unmoved in zip(moving.everything(), expected, strict=True):
+            assert_same(samples, unmoved, tolerance)
         copies, chunks = device.copies, len(moving.live())
         assert 0 < device.copies - copies <= (1 + chunks) * device.known
         assert 0 < device.most < device.known_nbytes
@@ -173,12 +173,12 @@ class OptimizedConformance(ConformanceFixtures):
         if "clone" not in first.provider.spec.capabilities:
             pytest.skip("the provider does not clone")
         words = None if first.provider.spec.reference_text == "unused" else "These are the words."
-        told: dict[str, Any] = {"voice": reference, "reference_text": words}
-        expected = first.say(**told)
+        arguments: dict[str, Any] = {"voice": reference, "reference_text": words}
+        expected = first.say(**arguments)
         if encoder is not None:
             monkeypatch.setattr(encoder, lambda *_, **__: pytest.fail("the recording was read again"))
         again = fast()
-        assert_same(again.say(**told).samples, expected.samples, 0.0)
+        assert_same(again.say(**arguments).samples, expected.samples, 0.0)
         assert again.status["cache"]["disk_hits"] > 0
 
     def test_a_batch_leaves_no_cache_behind(self, fast: Callable[..., _Speaker]) -> None:
@@ -217,8 +217,8 @@ class OptimizedConformance(ConformanceFixtures):
         """The sound of eager steps, whole, streamed and together."""
         _need_cuda()
         still, moving = fast(device="cuda", cuda_graphs=False), fast(device="cuda", cuda_graphs=True)
-        for found, wanted in zip(moving.everything(), still.everything(), strict=True):
-            assert_same(found, wanted, 1e-4)
+        for samples, eager in zip(moving.everything(), still.everything(), strict=True):
+            assert_same(samples, eager, 1e-4)
 
     def test_offloading_on_a_gpu(self, fast: Callable[..., _Speaker]) -> None:
         """After a request one part lies there alone; the sound is that of weights that stay."""
@@ -226,9 +226,9 @@ class OptimizedConformance(ConformanceFixtures):
         still = fast(device="cuda", cuda_graphs=False)
         expected, whole = still.say(), torch.cuda.memory_allocated()
         still.provider.close()
-        found = fast(device="cuda", cpu_offload=True).say()
+        speech = fast(device="cuda", cpu_offload=True).say()
         assert torch.cuda.memory_allocated() < whole
-        assert_same(found.samples, expected.samples, 1e-4)
+        assert_same(speech.samples, expected.samples, 1e-4)
 
 
 def _need_cuda() -> Any:
@@ -239,17 +239,17 @@ def _need_cuda() -> Any:
 
 
 def _everywhere(monkeypatch: pytest.MonkeyPatch, spec: ProviderSpec, name: str, value: object) -> None:
-    """A function of `realtts.accel` that gives this value, in whichever module of the plugin has imported it."""
+    """Replace a function of `realtts.accel` by a constant in every module of the plugin that imported it."""
     assert spec.optimized is not None
     import_object(spec.optimized)
     package = spec.optimized.partition(":")[0].rpartition(".")[0] + "."
-    found = [module for path, module in sys.modules.items() if path.startswith(package) and hasattr(module, name)]
-    assert found, f"no module of {package} uses {name}"
-    for module in found:
+    modules = [module for path, module in sys.modules.items() if path.startswith(package) and hasattr(module, name)]
+    assert modules, f"no module of {package} uses {name}"
+    for module in modules:
         monkeypatch.setattr(module, name, lambda _: value)
 
 
 def _resident() -> int:
-    """Bytes of the process, without what the heap has free and would give back."""
+    """Return the resident bytes of the process, without what the heap has free and would give back."""
     trim()
     return int(psutil.Process().memory_info().rss)

@@ -21,14 +21,14 @@ __all__ = ["SpeakingTests", "assert_same"]
 
 
 def assert_same(left: NDArray[np.float32], right: NDArray[np.float32], tolerance: float) -> None:
-    """Both have the same length and differ by no more than the tolerance."""
+    """Assert that both have the same length and differ by no more than the tolerance."""
     assert left.shape == right.shape
     if len(left):
         assert float(np.abs(left - right).max()) <= tolerance
 
 
 class SpeakingTests:
-    """Speech, seeds, streams, batches, marks, speed and voices."""
+    """Tests of speech, seeds, streams, batches, marks, speed and voices."""
 
     def test_speaks(self, provider: RealProvider, text: str, options: dict[str, Any]) -> None:
         """A text becomes audible, finite audio within full scale, at a rate of the spec, with metrics."""
