@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "core" / "src"
 
 WINGS = (
-    ("errors", "attempt", "lazy", "folders", "settings", "resample"),
+    ("errors", "attempt", "lazy", "folders", "settings", "settings_sources", "resample"),
     ("contract",),
     ("kit",),
     ("text", "audio"),
@@ -32,10 +32,24 @@ BESIDE = {
     ("errors", "attempt"),
     ("folders", "errors"),
     ("settings", "errors"),
-    ("settings", "folders"),
+    ("settings_sources", "errors"),
+    ("settings_sources", "folders"),
+    ("settings_sources", "settings"),
 }
 
-OF_ACCEL = {"errors", "attempt", "lazy", "folders", "settings", "resample", "contract", "kit", "machine", "accel"}
+OF_ACCEL = {
+    "errors",
+    "attempt",
+    "lazy",
+    "folders",
+    "settings",
+    "settings_sources",
+    "resample",
+    "contract",
+    "kit",
+    "machine",
+    "accel",
+}
 """What the toolkit stands on; the other wings of rows below it are not for it."""
 
 FACE = "__init__"

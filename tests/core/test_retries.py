@@ -11,7 +11,7 @@ from realtts.contract.hooks import hookimpl
 from realtts.errors import InvalidChunk
 from realtts.kit.retries import retry_seed, retry_warning, wrong_length
 from realtts.testing import fake_spec
-from realtts.wire.messages import chunk_from_json, chunk_to_json
+from realtts.wire.messages import ChunkMessage, from_json, to_json
 
 SEEDS = []
 
@@ -76,6 +76,9 @@ def test_a_stream_counts_them_too(tts):
 def test_they_travel_and_are_checked():
     """Between processes; a number that is none is refused."""
     chunk = Chunk(np.zeros(3, np.float32), 24_000, retries=2)
-    assert chunk_from_json(chunk_to_json(chunk, 0), bytearray(chunk.samples.tobytes()))[1].retries == 2
+    assert (
+        from_json(ChunkMessage, to_json(ChunkMessage.of(0, chunk))).chunk(bytearray(chunk.samples.tobytes())).retries
+        == 2
+    )
     with pytest.raises(InvalidChunk, match="retries is -1"):
         check_chunk(Chunk(np.zeros(3, np.float32), 24_000, retries=-1), (24_000,), None, "test", 3)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.errors import CompileFailed
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

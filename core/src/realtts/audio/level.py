@@ -33,7 +33,7 @@ def rms_dbfs(samples: NDArray[np.float32]) -> float:
 
 
 def is_silent(samples: NDArray[np.float32], threshold_dbfs: float = -60.0) -> bool:
-    """Whether no sample is louder than the threshold, in dB relative to full scale."""
+    """Tell whether no sample is louder than a threshold in dB relative to full scale."""
     return peak(samples) <= 10 ** (threshold_dbfs / 20)
 
 

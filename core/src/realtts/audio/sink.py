@@ -104,6 +104,6 @@ class PipeSink(Sink):
 
 
 def _open_ended(header: bytes) -> bytes:
-    """A WAV header with both lengths unknown."""
+    """Make a WAV header with both lengths unknown."""
     head, mark, rest = header.partition(b"data")
     return head[:4] + _UNKNOWN_LENGTH + head[8:] + mark + _UNKNOWN_LENGTH + rest[4:]

@@ -67,7 +67,7 @@ class Context:
     stages: StageLog = field(default_factory=StageLog)
 
     def forced_tokens(self, text: str) -> int | None:
-        """How many tokens to decode for a text, whatever the end token says; None: until the end token.
+        """Return how many tokens to decode for a text, whatever the end token says; None: until the end token.
 
         At least 1 where the setting ``force_tokens_per_char`` is given. Both variants must obey, or a benchmark with
         random weights, which hardly ever end by themselves, would compare unequal work.

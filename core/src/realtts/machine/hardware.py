@@ -28,8 +28,8 @@ INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp",
 def cpu_features() -> frozenset[str]:
     """Instruction-set flags of the CPU as the operating system names them; empty when it does not say."""
     if sys.platform == "darwin":  # pragma: no cover - not on the machines that run the tests
-        asked = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
+        command = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
         return frozenset(answer.lower().split())
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -51,9 +51,9 @@ def physical_cores() -> int:
     return physical  # pragma: no cover - platforms without affinity
 
 
-def thread_count(asked: int | str) -> int:
+def thread_count(setting: int | str) -> int:
     """Compute threads for the setting ``threads``: as many as asked, or as there are physical cores for ``"auto"``."""
-    return physical_cores() if asked == "auto" else int(asked)
+    return physical_cores() if setting == "auto" else int(setting)
 
 
 def cpu_name() -> str:
@@ -76,7 +76,7 @@ def cuda_capability(index: int = 0) -> tuple[int, int] | None:
 
 
 def _torch() -> Any:
-    """The module, or None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
+    """Import a module; None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
     try:
         import torch
     except ImportError:
@@ -87,11 +87,11 @@ def _torch() -> Any:
     return torch
 
 
-def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) -> str:
-    """The device to run on: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
+def resolve_device(setting: str, spec: ProviderSpec, source: str | None = None) -> str:
+    """Return the device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
 
     Args:
-        asked: The setting ``device``.
+        setting: The setting ``device``.
         spec: Provider that will run there.
         source: Where the setting came from; a value that only the environment or a file gives does not forbid
             providers that cannot use it.
@@ -99,29 +99,29 @@ def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) ->
     Raises:
         SettingsError: The device was asked for and is not there.
     """
-    kind = asked.partition(":")[0]
+    kind = setting.partition(":")[0]
     if kind == "auto":
         return next((d for d in map(_available, spec.devices) if d is not None), "cpu")
     if kind not in spec.devices:
         if source is not None and not source.startswith(("keyword", "settings")):
             return resolve_device("auto", spec)
         raise SettingsError(
-            f"provider {spec.name!r} cannot run on {asked!r}",
+            f"provider {spec.name!r} cannot run on {setting!r}",
             who="device",
             fix=f"choose from auto, {', '.join(spec.devices)}",
         )
-    found = _available(asked)
-    if found is None:
+    device = _available(setting)
+    if device is None:
         raise SettingsError(
-            f"{asked!r} was asked for, but torch sees no such device",
+            f"{setting!r} was asked for, but torch sees no such device",
             who="device",
             fix="run 'realtts doctor' to see why, or use device='auto'",
         )
-    return found
+    return device
 
 
 def _available(device: str) -> str | None:
-    """The device with its index if it can be used, else None."""
+    """Return the device with its index if it can be used, else None."""
     kind, _, index = device.partition(":")
     if kind == "cuda":
         return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
@@ -131,14 +131,14 @@ def _available(device: str) -> str | None:
     return "cpu"
 
 
-def resolve_dtype(asked: str, device: str) -> str:
-    """The compute type: as asked, else what the device multiplies fast.
+def resolve_dtype(setting: str, device: str) -> str:
+    """Return the compute type: the setting's, else what the device multiplies fast.
 
     CUDA: bfloat16 from compute capability 8.0, float16 from 6.0, float32 below. CPU: bfloat16 only where the
     instructions exist. MPS: float16.
     """
-    if asked != "auto":
-        return asked
+    if setting != "auto":
+        return setting
     if device.startswith("cuda"):
         capability = cuda_capability(int(device.partition(":")[2] or 0)) or (0, 0)
         return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (6, 0) else "float32"

@@ -45,7 +45,7 @@ def clear_frames(error: BaseException) -> None:
 
 
 def memory_report(device: str) -> dict[str, Any]:
-    """Bytes used now: ``rss`` of the process and, on CUDA, ``device_allocated`` and ``device_reserved``."""
+    """Return bytes in use: ``rss`` of the process and, on CUDA, ``device_allocated`` and ``device_reserved``."""
     import psutil
 
     report: dict[str, Any] = {"rss": psutil.Process().memory_info().rss}

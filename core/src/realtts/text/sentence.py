@@ -68,7 +68,7 @@ def sentences(text: str, language: str | None = None) -> list[Span]:
 
 
 def primary_language(language: str | None) -> str:
-    """The part of a BCP 47 tag that names the language: ``"pt"`` of ``"pt-BR"``."""
+    """Return the part of a BCP 47 tag that names the language: ``"pt"`` of ``"pt-BR"``."""
     return re.split("[-_]", language, maxsplit=1)[0].lower() if language else "en"
 
 
@@ -104,7 +104,7 @@ def _boundaries(text: str, start: int, end: int, code: str) -> Iterator[int]:
 
 
 def _last_word(text: str, start: int, stop: int) -> int:
-    """Where the last word before ``stop`` begins; close to ``stop`` where nothing separates words."""
+    """Return where the last word before ``stop`` begins; close to ``stop`` where nothing separates words."""
     words = text[start:stop].rstrip()
     for at in range(len(words) - 1, max(0, len(words) - 100), -1):
         if words[at - 1].isspace():
@@ -144,7 +144,7 @@ def _merge(text: str, spans: list[Span], code: str) -> list[Span]:
 
 
 def _belongs(text: str, left: Span, right: Span, code: str) -> bool:
-    """Whether two neighbouring spans are one sentence."""
+    """Tell whether two neighbouring spans are one sentence."""
     if left[1] - left[0] <= 8 and _LIST_MARKER.fullmatch(text, *left):
         return True
     end = text[max(left[0], left[1] - 8) : left[1]]
@@ -160,7 +160,7 @@ def _belongs(text: str, left: Span, right: Span, code: str) -> bool:
 
 
 def _between_words(text: str, left: Span, right: Span) -> bool:
-    """Whether white space was forgotten behind a full stop ("end.Next"), rather than left out ("ASP.NET")."""
+    """Tell whether white space is missing behind a full stop ("end.Next"), unlike in a name ("ASP.NET")."""
     before = text[max(left[0], left[1] - 100) : left[1] - 1].rsplit(maxsplit=1)[-1].lstrip("\"'“‘«(")
     after = text[right[0] : min(right[1], right[0] + 100)].split(maxsplit=1)[0].rstrip("\"'”’»),;:.!?…")
     plain = before.isalpha() and before[-2:].islower() and len(before) > 1 and before != "www"

@@ -120,7 +120,7 @@ def _array(samples: Any, name: str, who: str) -> NDArray[Any]:
 
 
 def _scaled(array: NDArray[Any], name: str, who: str) -> NDArray[Any]:
-    """As floating point in [-1, 1]."""
+    """Convert samples to floating point in [-1, 1]."""
     if array.dtype.kind == "f":
         _check_range(array, name, who)
         return array

@@ -16,7 +16,7 @@ import torch
 
 from realtts.folders import write_whole
 from realtts.machine.hardware import cpu_name
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

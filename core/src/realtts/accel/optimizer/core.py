@@ -21,7 +21,7 @@ from realtts.accel.optimizer.threads import compute_threads
 from realtts.accel.precision import check_finite
 from realtts.errors import NotFinite
 from realtts.machine import memory
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from realtts.accel.voices.values import NotStorable, pack, unpack
 from realtts.contract.voice_cache import VoiceCache
 from realtts.folders import PART, write_whole
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
