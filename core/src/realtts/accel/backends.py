@@ -69,7 +69,7 @@ def ordered(first: str) -> Iterator[None]:
 
     # The others stay allowed, because a call of another shape may need them; only math allows no other.
     rest = () if first == "math" else tuple(name for name in SDPA_BACKENDS if name != first)
-    order = [SDPBackend[SDPA_BACKENDS[name]] for name in (first, *rest)]
+    order = [getattr(SDPBackend, SDPA_BACKENDS[name]) for name in (first, *rest)]
     with FLAGS_LOCK, sdpa_kernel(order, set_priority=True):
         yield
 
