@@ -11,7 +11,7 @@ from realtts.contract.types import Request, Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts_chatterbox.voices import conditionals_of, to_upstream, voice_of
 
-KINDS = ("english", "multilingual", "turbo")
+KINDS = ("english", pytest.param("multilingual", marks=pytest.mark.full), "turbo")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch
+from realtts.testing import make_context, make_request
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.loading import fetch, open_checkpoint
 from realtts_vieneu.options import VieNeuOptions
@@ -17,7 +16,7 @@ from realtts_vieneu.reference import Upstream
 from realtts_vieneu.testing import write_random_checkpoint
 
 
-@pytest.mark.parametrize("model", ["v1", "v2"])
+@pytest.mark.parametrize("model", [pytest.param("v1", marks=pytest.mark.full), "v2"])
 def test_the_end_can_be_made_likely(tmp_path, model) -> None:
     """`eos_bias` brings the end about; without it hardly ever."""
     lengths = {}
@@ -25,14 +24,10 @@ def test_the_end_can_be_made_likely(tmp_path, model) -> None:
         folder = tmp_path / str(bias)
         write_random_checkpoint(folder, model=model, eos_bias=bias)
         weights = open_checkpoint(fetch(Checkpoint("test", path=folder)))
-        networks, context = (
-            Upstream(weights, "cpu"),
-            SimpleNamespace(forced_tokens=lambda _: None, settings=SimpleNamespace(retry_runaway=True)),
-        )
+        networks = Upstream(weights, "cpu")
         for seed in range(3):
-            options = VieNeuOptions(max_new_tokens=120)
-            request = SimpleNamespace(text="Xin chào.", language=None, voice=None, seed=seed, options=options)
-            ask = prepare(context, weights, request)
+            request = make_request("Xin chào.", seed=seed, options=VieNeuOptions(max_new_tokens=120))
+            ask = prepare(make_context(), weights, request)
             tokens, ended = networks.draw(utterances_of(weights, ask, ask.codes)[0], lambda: False)
             lengths.setdefault(bias, []).append(len(tokens) if ended else 200)
     assert np.median(lengths[0.0]) == 200

@@ -76,6 +76,7 @@ class TestOptimized(OptimizedConformance, TestPlain):
         return "realtts_vieneu.model.Encoder"
 
 
+@pytest.mark.full  # by default test_turbo.py runs upstream's engine
 class TestTurbo(TestPlain):
     """The same of v3 Turbo in upstream's engine."""
 

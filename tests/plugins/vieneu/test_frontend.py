@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +11,8 @@ import torch
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceNotFound, VoiceUnsuitable
+from realtts.testing import make_context, make_request
+from realtts_vieneu.configurations import CONFIGURATIONS
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.text import words_of
@@ -21,9 +22,9 @@ LONG = "Hôm nay trời đẹp. Chúng tôi đi chơi công viên. " * 12
 
 def ask_of(weights, text="Xin chào các bạn.", *, forced=None, voice=None, seed=1, **options):
     """A request in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced, settings=SimpleNamespace(retry_runaway=True))
-    request = SimpleNamespace(text=text, language=None, voice=voice, seed=seed, options=VieNeuOptions(**options))
-    return prepare(context, weights, request)
+    rate = None if forced is None else forced / len(text)
+    request = make_request(text, voice=voice, seed=seed, options=VieNeuOptions(**options))
+    return prepare(make_context(force_tokens_per_char=rate), weights, request)
 
 
 def recorded(text="Những từ được nói."):
@@ -38,7 +39,7 @@ def test_defaults_are_upstreams(weights_of) -> None:
     assert (ask.form, ask.emotion, ask.silence, ask.forced) == ("tags", "natural", 0.15, False)
     assert utterances_of(weights_of("v2"), ask, ask.codes)[0].least == 50
     assert ask_of(weights_of("v1")).form == "chat"
-    assert ask_of(weights_of("0.3b")).form == "tags"
+    assert ask_of(replace(weights_of("v2"), configuration=CONFIGURATIONS["0.3b"])).form == "tags"
     assert not ask.warnings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -16,17 +17,18 @@ from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMiss
 from realtts.testing import FakeHub
 from realtts_vieneu import spec, upstream
 from realtts_vieneu.building import model_of
-from realtts_vieneu.codec_names import DECODER
+from realtts_vieneu.checkpoint import network_shapes
 from realtts_vieneu.codec_sizes import read_codec_sizes
 from realtts_vieneu.configurations import TURBO_CODEC_ID, codec_config, model_config
 from realtts_vieneu.files import CODEC, MARK, TURBO_CODEC_FILES, TURBO_FILES, WEIGHTS
 from realtts_vieneu.loading import fetch, open_checkpoint, why_turbo
-from realtts_vieneu.shapes import codec_shapes, model_shapes
+from realtts_vieneu.shapes import check_codec, model_shapes
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.testing import write_random_checkpoint
 from realtts_vieneu.upstream import module
 
-MODELS = ("v2", "v1", "0.3b")
+MODELS = ("v2", "v1", pytest.param("0.3b", marks=pytest.mark.full))
+"""One of each family by default; the 0.3B model has the architecture of v2."""
 
 
 def read(folder):
@@ -92,31 +94,29 @@ def test_nothing_is_loaded_without_a_checkpoint() -> None:
 @pytest.mark.parametrize("size", ["tiny", "full"])
 @pytest.mark.parametrize("model", MODELS)
 def test_shapes_are_transformers(model, size) -> None:
-    """The table of tensors is exactly what its networks of that configuration hold, at full size too."""
+    """The tensors that a file must have are exactly those of transformers' network, at full size too."""
     config = model_config(model, size, 217_216)
-    auto = module("transformers.models.auto")
     for tied in (True, False):
         config["tie_word_embeddings"] = tied
-        given = {key: value for key, value in config.items() if key != "model_type"}
-        with torch.device("meta"):
-            network = auto.AutoModelForCausalLM.from_config(auto.AutoConfig.for_model(config["model_type"], **given))
-        wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        shapes = network_shapes(config)
         if tied:
-            del wanted["lm_head.weight"]
-        assert model_shapes(read_sizes(config)) == wanted
+            del shapes["lm_head.weight"]
+        assert model_shapes(read_sizes(config)) == shapes
 
 
 @pytest.mark.parametrize("biased", [False, True])
 @pytest.mark.parametrize("size", ["tiny", "full"])
 def test_shapes_of_the_codec_are_transformers(size, biased) -> None:
-    """Of all that decodes."""
+    """Transformers' network passes; each tensor that decodes is missed, and refused in another shape, by its name."""
     config = codec_config(size) | {"attention_bias": biased}
-    neucodec = module("transformers.models.neucodec")
-    given = neucodec.NeuCodecConfig(**{name: value for name, value in config.items() if name != "architectures"})
-    with torch.device("meta"):
-        state = neucodec.NeuCodecModel(given).state_dict()
-    wanted = {name: tuple(tensor.shape) for name, tensor in state.items() if name.startswith(DECODER)}
-    assert codec_shapes(read_codec_sizes(config)) == wanted
+    sizes, shapes = read_codec_sizes(config), network_shapes(config)
+    check_codec(sizes, shapes, "the file")
+    decoding = [name for name in shapes if name.startswith(("acoustic_decoder.", "quantizer.project_out."))]
+    check_codec(sizes, {name: shapes[name] for name in decoding}, "the file")
+    for name in decoding if size == "tiny" else ():
+        for spoilt in ({key: shapes[key] for key in decoding if key != name}, shapes | {name: (*shapes[name], 1)}):
+            with pytest.raises(CheckpointMismatch, match=f"the file.*{re.escape(name)} (is missing|has the shape)"):
+                check_codec(sizes, spoilt, "the file")
 
 
 def test_full_size_is_upstreams() -> None:

@@ -167,8 +167,17 @@ def test_tokens_are_upstreams(model_of, upstream_of, family):
     assert ended
 
 
-@pytest.mark.parametrize("drawing", ["greedy", "as upstream"])
-@pytest.mark.parametrize(("model", "form"), [("v1", "chat"), ("v2", "tags"), ("0.3b", "tags")])
+@pytest.mark.parametrize(
+    ("model", "form", "drawing"),
+    [
+        ("v1", "chat", "as upstream"),
+        ("v2", "tags", "greedy"),
+        pytest.param("v1", "chat", "greedy", marks=pytest.mark.full),
+        pytest.param("v2", "tags", "as upstream", marks=pytest.mark.full),
+        pytest.param("0.3b", "tags", "greedy", marks=pytest.mark.full),
+        pytest.param("0.3b", "tags", "as upstream", marks=pytest.mark.full),
+    ],
+)
 def test_vietnamese_texts_are_upstreams(weights_of, twenty_texts, model, form, drawing):
     """Twenty texts in upstream's forms, all in one batch, and what they begin with read once."""
     weights = weights_of(model)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -11,6 +9,7 @@ import torch
 from realtts.accel.upstream.upstream import quiet
 from realtts.contract.stages import Cancelled
 from realtts.errors import VoiceUnsupported
+from realtts.testing import make_context, make_request
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.reference import Upstream
@@ -55,10 +54,9 @@ def loaded_of(folders):
 
 def utterance_of(weights, text="Xin chào các bạn.", *, forced=None, seed=SEED, **options):
     """A sentence in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced, settings=SimpleNamespace(retry_runaway=True))
-    given = VieNeuOptions(**({"max_new_tokens": MOST} | options))
-    request = SimpleNamespace(text=text, language=None, voice=None, seed=seed, options=given)
-    ask = prepare(context, weights, request)
+    rate = None if forced is None else forced / len(text)
+    request = make_request(text, seed=seed, options=VieNeuOptions(**({"max_new_tokens": MOST} | options)))
+    ask = prepare(make_context(force_tokens_per_char=rate), weights, request)
     return utterances_of(weights, ask, ask.codes)[0]
 
 

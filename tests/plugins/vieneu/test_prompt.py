@@ -37,7 +37,10 @@ def upstreams(tokenizer, *, chat, words, text, emotion="<|emotion_0|>"):
     return tuple(speaker._apply_chat_template(list(CODES), words, text, emotion_tag=emotion))
 
 
-@pytest.mark.parametrize(("model", "form"), [("v1", "chat"), ("v2", "tags"), ("0.3b", "tags")])
+@pytest.mark.parametrize(
+    ("model", "form"),
+    [("v1", "chat"), ("v2", "tags"), pytest.param("0.3b", "tags", marks=pytest.mark.full)],
+)
 def test_prompts_are_upstreams(weights_of, tokenizer_of, model, form, vietnamese) -> None:
     """For twenty texts and each model."""
     reader, words = weights_of(model).reader, words_of("Xin chào các bạn.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.types import Voice
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceNotFound, VoiceUnsuitable
+from realtts.testing import make_context
 from realtts_vieneu.constants import ENCODER_RATE
 from realtts_vieneu.voices import Presets, codes_of, listed, read_presets, read_saved
 
@@ -28,11 +28,6 @@ class Counting:
         self.asked += 1
         assert samples.dtype == torch.float32
         return torch.arange(self._frames, dtype=torch.int32)
-
-
-def context():
-    """As far as the cache needs one."""
-    return SimpleNamespace(voice_cache=VoiceCache())
 
 
 def written(path, content):
@@ -120,7 +115,7 @@ def test_saved_codes_are_read(tmp_path) -> None:
 
 def test_a_recording_is_encoded_once(recording) -> None:
     """Of the same samples; the words are no part of it, the weights are."""
-    made, stage = Counting(), context()
+    made, stage = Counting(), make_context()
     first = codes_of(stage, Voice(*recording, "hello"), made, weights="a@1")
     assert torch.equal(codes_of(stage, Voice(*recording, None), made, weights="a@1"), first)
     assert made.asked == 1
@@ -135,7 +130,7 @@ def test_codes_outlive_the_process(recording, tmp_path) -> None:
     made = Counting()
     for _ in range(2):
         cache = DiskVoiceCache(VoiceCache(), folder=tmp_path)
-        found = codes_of(context(), Voice(*recording), made, weights="a@1", cache=cache)
+        found = codes_of(make_context(), Voice(*recording), made, weights="a@1", cache=cache)
     assert made.asked == 1
     assert found.tolist() == [0, 1, 2]
     assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
@@ -143,7 +138,7 @@ def test_codes_outlive_the_process(recording, tmp_path) -> None:
 
 def test_a_recording_without_a_code_is_refused(recording) -> None:
     """Before it is kept."""
-    made, stage = Counting(frames=0), context()
+    made, stage = Counting(frames=0), make_context()
     for _ in range(2):
         with pytest.raises(VoiceUnsuitable, match="no voice is found"):
             codes_of(stage, Voice(*recording), made, weights="a@1")

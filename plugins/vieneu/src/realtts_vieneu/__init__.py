@@ -1,15 +1,15 @@
 """VieNeu-TTS as a provider of realtts: Vietnamese and English, v1, 0.3B and v2 on NeuCodec, and v3 Turbo.
 
-- the request: `options`; `text`, `prompt`: text to phonemes, and these to tokens; `frontend`, `utterance`: a request as
-  an Ask, in the model's terms; `voices`: presets, saved codes, and a recording to codes
+- the request: `options`; `text`, `prompt`: from text to phonemes, and from these to tokens; `frontend`, `utterance`: a
+  request as an Ask, in the model's terms; `voices`: presets, saved codes, and codes of recordings
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `codec_sizes`, `codec_names`, `constants`, `loading`:
-  from its files to tensors, checked by name
+  from its files to tensors, checked by name and shape
 - plain: `upstream`, `building`, `reference`, `plain`: transformers' own networks; `turbo`: v3 by upstream's package
 - optimized: `model`; `network`, `embedding`, `head`, `prefixes`, `drawing`, `batch`: the language model on the toolkit;
   `codec`, `codec_body`, `codec_layers`, `codec_graphs`, `windows`, `encoder`, `features`: NeuCodec; `engine`, `line`:
-  both, for sentences that are spoken together; `speaking`, `optimized`: requests to chunks, and the hooks
-- for tools: `testing`, `replay`: what they ask; `checkpoint`, `turbo_checkpoint`, `vocabulary`: random weights in
-  upstream's files
+  both, for sentences that are spoken together; `speaking`, `optimized`: from requests to chunks, and the hooks
+- for `realtts bench` and `realtts verify`: `testing`, `replay`; `checkpoint`, `turbo_checkpoint`, `vocabulary`: random
+  weights in upstream's files
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ spec = ProviderSpec(
     # Text of any length: its sentences are spoken together.
     max_chars=None,
     batch_size=8,
-    # Upstream asks for 3 to 5 s. A second is 50 tokens of the 2048 that recording, words, text and speech share.
+    # Upstream recommends 3 to 5 s. A second is 50 tokens of the 2048 that recording, words, text and speech share.
     reference_seconds=(1.0, 30.0),
     reference_text="required",
-    # Every sentence has a limit of its own, by its phonemes. This one, of a whole text, lets pass what is long though
-    # nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
+    # Each sentence has its own limit, by its phonemes. This one, of a whole text, has to allow for texts that are long
+    # though nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
     max_seconds_per_char=3.0,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
     environment=Environment(

@@ -1,4 +1,4 @@
-"""Utterances that are drawn together, each to its own end; rows that have ended are left out where that saves time."""
+"""Utterances that are drawn together, each to its own end; ended rows are left out where that saves time."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 __all__ = ["Batch"]
 
 _LEFT = 0.75
-"""When no more than this share of the rows goes on, the others are left out. That copies keys and values, and a step
-costs less without them (int8, one core: 27 ms with one row, 58 with twelve). Twelve sentences of 60 to 200 tokens were
-drawn in 11.2 s instead of 13.1."""
+"""Ended rows are left out once no more than this share of the rows goes on. That copies keys and values, but a step
+costs less with fewer rows (int8, one core: 27 ms with one row, 58 with twelve): twelve sentences of 60 to 200 tokens
+were drawn in 11.2 s instead of 13.1."""
 
 
 class Batch:
-    """Some utterances in a loop that has their prompts.
+    """Some utterances in a loop that has read their prompts.
 
     Args:
-        own: Begun; its first rows are the utterances.
-        utterances: How many.
-        forget: Called before rows are left out: the loop then has not the size any more that it was made for.
+        tokens: The loop, begun; its first rows are the utterances.
+        utterances: Number of utterances.
+        forget: Called before rows are left out, because the loop then no longer has the size that it was made for.
     """
 
-    def __init__(self, own: TokenLoop, utterances: int, forget: Callable[[], None]) -> None:
-        self._own, self._forget = own, forget
+    def __init__(self, tokens: TokenLoop, utterances: int, forget: Callable[[], None]) -> None:
+        self._tokens, self._forget = tokens, forget
         self._rows = list(range(utterances))
         self._finished, self._stopped = [False] * utterances, [False] * utterances
 
     @property
     def loop(self) -> DecodeLoop:
-        """The toolkit's."""
-        return self._own.loop
+        """The toolkit's loop."""
+        return self._tokens.loop
 
     def run(self) -> Iterator[Drawn]:
         """Draw until every utterance has ended; whoever stops reading stops the drawing.
@@ -47,8 +47,8 @@ class Batch:
         Raises:
             NotFinite: The logits of one were not finite.
         """
-        for found in self._own.run():
-            yield self._of_utterances(found)
+        for drawn in self._tokens.run():
+            yield self._by_utterance(drawn)
             if all(self._finished):
                 return
             self._shrink()
@@ -56,21 +56,21 @@ class Batch:
     def stop(self, utterance: int) -> None:
         """End one utterance now; the others go on."""
         if utterance in self._rows:
-            self._own.stop(self._rows.index(utterance))
+            self._tokens.stop(self._rows.index(utterance))
 
-    def _of_utterances(self, found: Drawn) -> Drawn:
-        """What is new by utterance; nothing of those that are not drawn any more."""
+    def _by_utterance(self, drawn: Drawn) -> Drawn:
+        """Sort what was drawn by utterance; those that are no longer drawn have nothing new."""
         count = len(self._finished)
         tokens: list[tuple[int, ...]] = [()] * count
         codes = [torch.zeros(0, dtype=torch.int64)] * count
         for row, utterance in enumerate(self._rows):
-            tokens[utterance], codes[utterance] = found.tokens[row], found.codes[row]
-            self._finished[utterance], self._stopped[utterance] = found.finished[row], found.stopped[row]
+            tokens[utterance], codes[utterance] = drawn.tokens[row], drawn.codes[row]
+            self._finished[utterance], self._stopped[utterance] = drawn.finished[row], drawn.stopped[row]
         return Drawn(tuple(tokens), tuple(codes), tuple(self._finished), tuple(self._stopped))
 
     def _shrink(self) -> None:
         going = [row for row, utterance in enumerate(self._rows) if not self._finished[utterance]]
-        if self._own.shrinks and len(going) <= _LEFT * len(self._rows):
+        if self._tokens.shrinks and len(going) <= _LEFT * len(self._rows):
             self._forget()
-            self._own.keep(going)
+            self._tokens.keep(going)
             self._rows = [self._rows[row] for row in going]

@@ -1,7 +1,7 @@
 """transformers' language model around a checkpoint's tensors, filled by name, without a second copy of the weights.
 
-``from_pretrained`` goes on when tensors are missing or unexpected. Here a weight that nobody has filled lies on the
-device "meta", and what the constructors compute (rotary frequencies) is computed as ever.
+``from_pretrained`` goes on when tensors are missing or unexpected. Here a weight without a tensor stays on the device
+"meta", and is refused; what the constructors compute (rotary frequencies) is computed as ever.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PREFIX = "model."
 
 
 def model_of(weights: Weights, device: str) -> Any:
-    """``AutoModelForCausalLM`` of the checkpoint's configuration, float32, in evaluation mode.
+    """Build ``AutoModelForCausalLM`` of the checkpoint's configuration, float32, in evaluation mode.
 
     Raises:
         CheckpointMismatch: transformers wants other tensors than the checkpoint has.
@@ -34,8 +34,8 @@ def model_of(weights: Weights, device: str) -> Any:
     auto = module("transformers.models.auto")
     config = dict(weights.sizes.config)
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
-        given = auto.AutoConfig.for_model(config.pop("model_type"), **config)
-        network = auto.AutoModelForCausalLM.from_config(given, dtype=torch.float32)
+        configuration = auto.AutoConfig.for_model(config.pop("model_type"), **config)
+        network = auto.AutoModelForCausalLM.from_config(configuration, dtype=torch.float32)
     state = weights.model_state
     fill(network.model, state, device, f"file {WEIGHTS!r}", prefix=_PREFIX)
     if weights.sizes.tied:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
@@ -16,19 +16,20 @@ from realtts.kit.reading import NOTE
 from realtts.testing.weights import raise_logits, write_json
 from realtts_vieneu.configurations import CODES, codec_config, model_config
 from realtts_vieneu.files import CODEC, CODEC_FOLDERS, WEIGHTS
-from realtts_vieneu.shapes import EMBEDDING, model_shapes
+from realtts_vieneu.shapes import EMBEDDING, HEAD
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.upstream import module
 from realtts_vieneu.vocabulary import write_vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
 
     from realtts_vieneu.sizes import Sizes
 
-__all__ = ["write_checkpoint"]
+__all__ = ["network_shapes", "write_checkpoint"]
 
 _WORDS = {"v1": 151_643}
 """Tokens before the special ones at full size: Qwen2's, of the model that grew out of it."""
@@ -54,9 +55,12 @@ _VOICES = {
 _FRAMES = {"tiny": 24, "full": 150}
 """Codes of a voice; three seconds at full size."""
 
+_DECODES = ("acoustic_decoder.", "quantizer.project_out.")
+"""What names of the codec's tensors that decode begin with."""
+
 
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, cloning: bool) -> None:
-    """See `realtts_vieneu.testing.write_random_checkpoint`."""
+    """Write a checkpoint, as of `realtts_vieneu.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     config = model_config(model, size, write_vocabulary(path, _WORDS.get(model) if size == "full" else None))
     write_json(path / "config.json", config)
@@ -64,7 +68,8 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     write_json(path / NOTE, {"configuration": model})
     _write_voices(path / "voices.json", _FRAMES[size], draw)
     sizes = read_sizes(config)
-    state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in model_shapes(sizes).items()}
+    shapes = {name: shape for name, shape in network_shapes(config).items() if name != HEAD}  # which is the embedding
+    state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in shapes.items()}
     state[EMBEDDING][:, 0] = _CONSTANT  # the head, too: it adds the same to all logits
     raise_logits(
         state, {_end_of(path): eos_bias}, head=EMBEDDING, norm="model.norm.weight", constant=_CONSTANT, rms=_RMS
@@ -107,21 +112,27 @@ def _write_voices(path: Path, frames: int, draw: torch.Generator) -> None:
 
 
 def _write_codec(path: Path, size: str, draw: torch.Generator, *, cloning: bool) -> None:
-    """The codec in transformers' names; without what encodes it is half as large."""
+    """Write the codec in transformers' names; without the encoder it is half as large."""
     path.mkdir(exist_ok=True)
     config = codec_config(size)
     write_json(path / "config.json", config)
-    neucodec = module("transformers.models.neucodec")
-    given = neucodec.NeuCodecConfig(**{name: value for name, value in config.items() if name != "architectures"})
-    with torch.device("meta"):
-        wanted = neucodec.NeuCodecModel(given).state_dict()
-    kept = {name: tuple(tensor.shape) for name, tensor in wanted.items() if cloning or _decodes(name)}
-    state = {name: _codec_tensor(name, shape, draw) for name, shape in kept.items()}
+    shapes = {name: shape for name, shape in network_shapes(config).items() if cloning or name.startswith(_DECODES)}
+    state = {name: _codec_tensor(name, shape, draw) for name, shape in shapes.items()}
     save_file(state, path / CODEC, metadata={"format": "pt"})
 
 
-def _decodes(name: str) -> bool:
-    return name.startswith(("acoustic_decoder.", "quantizer.project_out."))
+def network_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all tensors of transformers' network by name, in its order.
+
+    Args:
+        config: ``config.json`` of a language model or of the codec.
+    """
+    auto = module("transformers.models.auto")
+    kind = auto.AutoModel if config["model_type"] == "neucodec" else auto.AutoModelForCausalLM
+    values = {name: value for name, value in config.items() if name not in {"model_type", "architectures"}}
+    with torch.device("meta"):  # tensors have a shape there, and no memory
+        network = kind.from_config(auto.AutoConfig.for_model(config["model_type"], **values))
+    return {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
 
 
 def _codec_tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
 """The codec's decoder: from codes to samples, sentences of different lengths together; nothing of the encoder.
 
-A sentence is decoded as a whole: its frames see each other both ways, and norms are over all of them. What a stream
-gets instead is in `realtts_vieneu.windows`.
+A sentence is decoded as a whole: its frames see each other both ways, and norms are over all of them. Streams are
+decoded in windows, by `realtts_vieneu.windows`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _ROWS = 8
 
 
 class CodecDecoder:
-    """The decoder of one checkpoint. Nothing of a request stays in it, so requests can share it, one at a time.
+    """The decoder of one checkpoint. It keeps nothing of a request, so that requests can share it, one at a time.
+
+    `read` makes one whose weights are cast, `pack` lays them out; `from_state_dict` does both.
 
     Args:
         body: The layers.
@@ -45,10 +47,11 @@ class CodecDecoder:
     Attributes:
         device: Where to compute.
         dtype: Of products.
+        graphed: Whether the layers run as graphs.
         samples_per_frame: 480.
         rate: Hz of the samples, 24000.
-        codes: How many codes there are, 65536.
-        bytes_read: What decoding has to read of the weights at least, each time.
+        codes: Number of codes, 65536.
+        bytes_read: Bytes of weights that decoding reads at least, each time.
     """
 
     def __init__(
@@ -60,7 +63,7 @@ class CodecDecoder:
         dtype: torch.dtype,
         backend: GraphBackend | None = None,
     ) -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.graphed = device, dtype, backend is not None
         self.samples_per_frame, self.rate, self.codes = sizes.hop, sizes.output_rate, sizes.codes
         self.bytes_read = body.bytes_read
         self._body = body
@@ -77,27 +80,64 @@ class CodecDecoder:
         backend: GraphBackend | None = None,
         fused: bool = False,
     ) -> CodecDecoder:
-        """Take the weights by upstream's names.
+        """Read, cast and pack the weights.
 
         Args:
             config: ``config.json`` of the codec; empty for upstream's own repository, which has none.
+            state: As of `read`.
+            device: Where to compute.
+            dtype: Of products.
+            backend: Captures the layers as graphs.
+            fused: Use torch's attention on the CPU too.
+
+        Raises:
+            CheckpointMismatch: As `read`; or the configuration is of another codec.
+        """
+        decoder = cls.read(
+            read_codec_sizes(config), state, device=device, dtype=dtype, backend=backend, fused=fused
+        )  # fmt: skip
+        decoder.pack()
+        return decoder
+
+    @classmethod
+    def read(
+        cls,
+        sizes: CodecSizes,
+        state: Mapping[str, Tensor],
+        *,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        backend: GraphBackend | None = None,
+        fused: bool = False,
+    ) -> CodecDecoder:
+        """Read the weights by upstream's names and cast them, one tensor after the other; `pack` is left to do.
+
+        Args:
+            sizes: Of the codec.
             state: Its tensors, by the names of transformers' ``NeuCodecModel`` or of the neucodec package; those of the
                 encoder may be missing.
             device: Where to compute.
             dtype: Of products.
             backend: Captures the layers as graphs.
-            fused: Take torch's attention on the CPU too.
+            fused: Use torch's attention on the CPU too.
 
         Raises:
-            CheckpointMismatch: A tensor is missing, unexpected or misshapen, and is named; or the configuration is of
-                another codec.
+            CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
         """
-        device, sizes = torch.device(device), read_codec_sizes(config)
-        body = Body(sizes, named(state), device=device, dtype=dtype, fused=fused)
-        return cls(body, sizes, device=device, dtype=dtype, backend=backend)
+        body = Body(sizes, named(state), device=torch.device(device), dtype=dtype, fused=fused)
+        return cls(body, sizes, device=torch.device(device), dtype=dtype, backend=backend)
+
+    def pack(self) -> None:
+        """Lay the weights out for the library that multiplies, one after the other."""
+        self._body.pack()
+
+    def capture(self) -> None:
+        """Capture the smallest graph, which short windows use; others are captured when codes first need them."""
+        if self.graphed:
+            self.samples(torch.zeros(1, dtype=torch.int64))
 
     def flops(self, frames: int) -> int:
-        """Operations of products and attention for a sentence of so many frames."""
+        """Return the operations of products and attention for a sentence of so many frames."""
         return self._body.flops(frames)
 
     @torch.inference_mode()
@@ -126,26 +166,26 @@ class CodecDecoder:
         Returns:
             float32 (480 * frames,) each, 24 kHz.
         """
-        found = [torch.zeros(0, device=self.device) for _ in codes]
+        sounds = [torch.zeros(0, device=self.device) for _ in codes]
         for group in self._groups([len(row) for row in codes]):
             together = self._together([codes[index].to(self.device) for index in group])
             for index, samples in zip(group, together, strict=True):
-                found[index] = samples
-        return found
+                sounds[index] = samples
+        return sounds
 
     def _groups(self, lengths: Sequence[int]) -> Iterator[list[int]]:
-        """Which rows go together, the longest first; those without frames are left out."""
+        """Yield the rows that are decoded together, the longest first; those without frames are left out."""
         order = sorted((index for index, length in enumerate(lengths) if length), key=lambda index: -lengths[index])
         most = 1 if self.device.type == "cpu" and self._graphed is None else _ROWS
         while order:
-            # what is much shorter than the first would be padding, mostly
+            # A row of less than half the first one's length would mostly be padding.
             near = [index for index in order[:most] if 2 * lengths[index] > lengths[order[0]]]
             yield near
             order = order[len(near) :]
 
     def _together(self, codes: Sequence[Tensor]) -> Iterator[Tensor]:
         rate = self.samples_per_frame
-        padded = torch.nn.utils.rnn.pad_sequence(list(codes), batch_first=True)
+        padded = torch.nn.utils.rnn.pad_sequence(list(codes), batch_first=True)  # (rows, frames of the longest)
         lengths = [len(row) for row in codes]
         alike = min(lengths) == max(lengths)
         if self._graphed is not None:

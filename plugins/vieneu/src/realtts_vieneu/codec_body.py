@@ -5,6 +5,8 @@ upstream's are not computed. Its rotary positions turn queries and keys of a hea
 product of the two notices. And from a code to the first convolution's output everything is linear: the projections of
 the quantizer and of the decoder are multiplied into the convolution, which then has 9 channels in place of 1024: the
 code's digits, and a constant that carries the biases, so that there is none of them where there is no frame.
+
+On the device "meta" the constructor checks the names and shapes of a file's tensors before any of them is read.
 """
 
 from __future__ import annotations
@@ -16,10 +18,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import Dense
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.weights.state_reader import StateReader
-from realtts_vieneu.codec_layers import Conv, ResNet, Waves
+from realtts_vieneu.codec_layers import Conv, Product, ResNet, Waves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,14 +38,17 @@ _DECODER, _CODES = "acoustic_decoder.", "quantizer.project_out."
 
 
 class Body:
-    """All layers. Frames see each other both ways, so that a piece of speech is not what the whole has there.
+    """All layers; the constructor reads and casts, and `pack` has to be called before the first code.
+
+    Frames see each other both ways, so that a window of speech differs from the same frames of the whole.
 
     Args:
         sizes: Of the codec.
         state: Tensors by transformers' names; those of the encoder are not looked at.
         device: Where to compute.
-        dtype: Of products; what passes the layers by, norms and the last layer are in float32.
-        fused: Take torch's attention on the CPU too.
+        dtype: Of products; the residual stream, norms, the first and the last layer are in float32.
+        fused: Use torch's attention on the CPU too.
+        who: Name of the file, for messages.
 
     Attributes:
         samples_per_frame: 480, at 24 kHz.
@@ -62,14 +66,15 @@ class Body:
         device: torch.device,
         dtype: torch.dtype,
         fused: bool = False,
+        who: str = "codec decoder",
     ) -> None:
-        tensors = StateReader(state, "codec decoder", device)
+        tensors = StateReader(state, who, device)
         width = sizes.hidden
         self.samples_per_frame = sizes.hop
         self._sizes, (inner, outer) = sizes, _products(sizes)
         self.bytes_read = inner * dtype.itemsize + outer * torch.float32.itemsize
         self._digits = _Digits(sizes.levels, device)
-        self._embed = Conv(*_embedding(sizes, tensors), torch.float32)
+        self._linears = _read_linears(sizes, tensors)
         self._before = [ResNet(tensors, f"{_DECODER}prior_net.{n}", width, dtype) for n in range(2)]
         self._layers = [
             _Layer(sizes, tensors, f"{_DECODER}layers.{n}.", dtype=dtype, fused=fused) for n in range(sizes.layers)
@@ -80,8 +85,20 @@ class Body:
         for part in (_DECODER, _CODES):
             tensors.finish(part)
 
+    def pack(self) -> None:
+        """Multiply the layers before the first convolution into it, and lay all weights out, one after the other."""
+        self._embed = Conv(*_folded(self._linears), torch.float32)
+        del self._linears
+        for product in (
+            self._embed.product,
+            *(product for net in (*self._before, *self._after) for product in net.products),
+            *(product for layer in self._layers for product in layer.products),
+            self._waves.product,
+        ):
+            product.pack()
+
     def __call__(self, codes: Tensor, extent: Extent | None = None) -> Tensor:
-        """Samples, float32 (rows, frames * samples_per_frame); what lies behind a row's end means nothing.
+        """Decode to samples, float32 (rows, frames * samples_per_frame); those behind a row's end mean nothing.
 
         Args:
             codes: int64 (rows, frames).
@@ -102,7 +119,7 @@ class Body:
         return self._waves(functional.layer_norm(x, x.shape[2:], *self._norm, eps=_NORM_EPS), extent)
 
     def flops(self, frames: int) -> int:
-        """Operations of products and attention for a row of so many frames."""
+        """Return the operations of products and attention for a row of so many frames."""
         mixed = 2 * self._sizes.layers * self._sizes.heads * self._sizes.head_dim * frames
         return 2 * frames * (sum(_products(self._sizes)) + mixed)
 
@@ -120,14 +137,15 @@ class _Digits:
         self._half = self._levels // 2
 
     def __call__(self, codes: Tensor, out: Tensor) -> None:
-        """int64 (rows, frames) to (rows, frames, digits + 1), written where they are wanted."""
+        """Write the digits of codes, int64 (rows, frames), into `out`, (rows, frames, digits + 1)."""
+        # (rows, frames) -> (rows, frames, digits)
         digits = torch.div(codes[..., None], self._steps, rounding_mode="floor") % self._levels
         out[..., :-1] = (digits - self._half) / self._half
         out[..., -1] = 1
 
 
 class _Layer:
-    """Attention and an MLP of two products, each behind an RMS norm and beside its input."""
+    """A transformer layer: attention and an MLP, each behind an RMS norm and added to its input."""
 
     def __init__(self, sizes: CodecSizes, tensors: StateReader, name: str, *, dtype: torch.dtype, fused: bool) -> None:
         width, self._head, self._eps = sizes.hidden, sizes.head_dim, sizes.norm_eps
@@ -137,16 +155,22 @@ class _Layer:
         ]
         inner = sizes.heads * self._head
         q, k, v = (tensors.pair(f"{name}self_attn.{kind}_proj", inner, width, bias=biased) for kind in "qkv")
+        # The scale of attention is multiplied into the queries' weights, once.
         scale = QUERY_SCALE / math.sqrt(self._head)
         weights = torch.cat([q[0] * scale, k[0], v[0]])
         biases = [bias for bias in (q[1], k[1], v[1]) if bias is not None]
-        self._qkv = Dense(weights, torch.cat([biases[0] * scale, *biases[1:]]) if biases else None, dtype)
-        self._out = Dense(*tensors.pair(f"{name}self_attn.o_proj", width, inner, bias=biased), dtype)
-        self._up = Dense(tensors.take(f"{name}mlp.fc1.weight", sizes.intermediate, width), None, dtype)
-        self._down = Dense(tensors.take(f"{name}mlp.fc2.weight", width, sizes.intermediate), None, dtype)
+        self._qkv = Product(weights, torch.cat([biases[0] * scale, *biases[1:]]) if biases else None, dtype)
+        self._out = Product(*tensors.pair(f"{name}self_attn.o_proj", width, inner, bias=biased), dtype)
+        self._up = Product(tensors.take(f"{name}mlp.fc1.weight", sizes.intermediate, width), None, dtype)
+        self._down = Product(tensors.take(f"{name}mlp.fc2.weight", width, sizes.intermediate), None, dtype)
+
+    @property
+    def products(self) -> list[Product]:
+        """What is left to pack."""
+        return [self._qkv, self._out, self._up, self._down]
 
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
-        """float32 (rows, frames, channels) to the same."""
+        """Map float32 (rows, frames, channels) to the same shape and type."""
         x = self._out(self._attended(self._normed(x, 0), extent)) + x
         return self._down(functional.silu(self._up(self._normed(x, 1)), inplace=True)) + x
 
@@ -154,27 +178,34 @@ class _Layer:
         return functional.rms_norm(x, x.shape[2:], self._norms[which], self._eps).to(self._dtype)
 
     def _attended(self, h: Tensor, extent: Extent | None) -> Tensor:
-        # (rows, frames, 3 * heads * width) to three times (rows, heads, frames, width)
+        # (rows, frames, 3 * heads * head_dim) -> three times (rows, heads, frames, head_dim)
         q, k, v = (part.unflatten(2, (-1, self._head)).transpose(1, 2) for part in self._qkv(h).chunk(3, 2))
         mask = None if extent is None else extent.keys.to(q.dtype)
         return attend(q, k, v, fused=self._fused, mask=mask)
 
 
 def _products(sizes: CodecSizes) -> tuple[int, int]:
-    """Weights that a frame is multiplied by: those in the given type, and those in float32."""
+    """Return how many weights a frame is multiplied by: those in the given type, and those in float32."""
     width = sizes.hidden
     resnets = 4 * 2 * 3 * width * width
     layer = 4 * width * sizes.heads * sizes.head_dim + 2 * width * sizes.intermediate
     return resnets + sizes.layers * layer, width * (_KERNEL * (len(sizes.levels) + 1) + sizes.fft + 2)
 
 
-def _embedding(sizes: CodecSizes, tensors: StateReader) -> tuple[Tensor, Tensor]:
-    """The first convolution with all before it multiplied into it: (hidden, digits + 1, 7), and its own bias."""
-    width, digits = sizes.hidden, len(sizes.levels)
-    out, out_bias = tensors.both(_CODES.rstrip("."), sizes.latent, digits)
-    into, into_bias = tensors.both(f"{_DECODER}fc", width, sizes.latent)
-    weight, bias = tensors.both(f"{_DECODER}embed", width, width, _KERNEL)
+def _read_linears(sizes: CodecSizes, tensors: StateReader) -> list[Tensor]:
+    """Read what lies between a code and the first convolution's output: three times weight and bias."""
+    width = sizes.hidden
+    return [
+        *tensors.both(_CODES.rstrip("."), sizes.latent, len(sizes.levels)),
+        *tensors.both(f"{_DECODER}fc", width, sizes.latent),
+        *tensors.both(f"{_DECODER}embed", width, width, _KERNEL),
+    ]
+
+
+def _folded(linears: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Multiply the projections into the first convolution: (hidden, digits + 1, 7), and its own bias."""
+    device, bias = linears[-1].device, linears[-1]
     # in float64, for this is done once; on the host, for not every device has it
-    out, out_bias, into, into_bias, taps = (part.cpu().double() for part in (out, out_bias, into, into_bias, weight))
+    out, out_bias, into, into_bias, taps = (part.cpu().double() for part in linears[:-1])
     before = torch.cat([into @ out, (into @ out_bias + into_bias)[:, None]], 1)
-    return torch.einsum("oik,id->odk", taps, before).float().to(weight.device), bias
+    return torch.einsum("oik,id->odk", taps, before).float().to(device), bias

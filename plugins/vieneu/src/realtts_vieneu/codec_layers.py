@@ -1,7 +1,10 @@
-"""Layers of the codec's decoder over (rows, frames, channels): products, convolutions, norms and the last transform.
+"""Layers of the codec's decoder over (rows, frames, channels): products, convolutions, norms and the inverse transform.
 
-Rows of a batch may be padded: what lies beyond a row's end is zero where a layer looks past its own frame, and is left
-out of sums over frames, so that a row's frames are what they are without padding.
+Rows of a batch may be padded: frames behind a row's end are zero wherever a layer looks past its own frame, and are
+left out of sums over frames, so that padding does not change the frames of a row.
+
+A layer is made in two steps. Its constructor reads the weights and casts them; `Product.pack` then lays them out for
+the library that multiplies.
 """
 
 from __future__ import annotations
@@ -19,23 +22,25 @@ if TYPE_CHECKING:
 
     from realtts.accel.weights.state_reader import StateReader
 
-__all__ = ["Conv", "Extent", "ResNet", "Waves"]
+__all__ = ["Conv", "Extent", "Product", "ResNet", "Waves"]
 
 _NORM_EPS = 1e-6
 _LOUDEST, _SMALLEST = 1e2, 1e-11
+"""Largest magnitude of a spectrum, and smallest sum of squared windows that is divided by: upstream's."""
 
 
 class Extent:
-    """Where the rows of a padded batch end.
+    """Lengths of the rows of a padded batch, in the forms that the layers need.
 
     Args:
         lengths: Frames of each row, int64 (rows,), each at least 1.
-        frames: What they are padded to.
+        frames: Number of frames that the rows are padded to.
 
     Attributes:
-        real: 1 where a frame is a row's own and 0 behind it, float32 (rows, frames, 1).
-        lengths: Float32 (rows, 1, 1).
-        keys: Which frames attention sees: 0, or minus infinity behind a row's end, float32 (rows, 1, 1, frames).
+        real: 1 for a frame of the row and 0 for padding, float32 (rows, frames, 1).
+        lengths: Frames of each row, float32 (rows, 1, 1).
+        keys: Additive attention mask: 0 for a frame of the row and minus infinity for padding, float32
+            (rows, 1, 1, frames).
     """
 
     def __init__(self, lengths: Tensor, frames: int) -> None:
@@ -45,21 +50,51 @@ class Extent:
         self.keys = torch.zeros_like(inside, dtype=torch.float32).masked_fill_(~inside, -torch.inf)[:, None, None]
 
 
-class Conv:
-    """A convolution that sees as many frames on either side, zeros beyond the ends, as a product over copied windows.
+class Product:
+    """A linear layer whose weights are cast when they are read, and laid out when it is packed.
 
     Args:
-        weight: As Conv1d keeps it, (out, in, kernel); the kernel is odd.
+        weight: (out, in), on the device that will run it.
+        bias: (out,), or None.
+        dtype: Type to compute in, and of the result.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
+        self._cast: tuple[Tensor, Tensor | None] | None = (weight.to(dtype), None if bias is None else bias.to(dtype))
+        self._dtype = dtype
+        self._dense: Dense | None = None
+
+    def pack(self) -> None:
+        """Lay the weights out for the library that multiplies, and drop them as they were read."""
+        assert self._cast is not None, "packed already"
+        weight, bias = self._cast
+        self._dense, self._cast = Dense(weight, bias, self._dtype), None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Multiply, (..., in) to (..., out)."""
+        assert self._dense is not None, "not packed yet"
+        return self._dense(x)
+
+
+class Conv:
+    """A convolution with zeros beyond the ends, computed as one product over overlapping windows.
+
+    Args:
+        weight: As Conv1d keeps it, (out, in, kernel); the kernel is odd, so that it sees as many frames on either side.
         bias: (out,).
-        dtype: To compute in.
+        dtype: Type to compute in.
+
+    Attributes:
+        product: What is left to pack.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
         self._kernel, self._channels, self._dtype = weight.shape[2], weight.shape[1], dtype
-        self._product = Dense(weight.transpose(1, 2).flatten(1), bias, dtype)
+        # (out, in, kernel) -> (out, kernel * in), in the order in which a window's frames lie in memory
+        self.product = Product(weight.transpose(1, 2).flatten(1), bias, dtype)
 
     def place(self, rows: int, frames: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """What the windows are cut from, zeros at its ends, and the part in which the input belongs."""
+        """Allocate an input with zeros at both ends; returns it, and the part between the zeros, to be filled."""
         side = self._kernel // 2
         whole = torch.empty(rows, frames + 2 * side, self._channels, dtype=self._dtype, device=device)
         whole[:, :side] = 0
@@ -67,21 +102,22 @@ class Conv:
         return whole, whole[:, side : frames + side]
 
     def __call__(self, whole: Tensor) -> Tensor:
-        """From `place`, filled, to (rows, frames, out)."""
+        """Convolve an input that `place` allocated, to (rows, frames, out)."""
         rows, length, channels = whole.shape
         shape = (rows, length - self._kernel + 1, self._kernel, channels)
+        # A window begins at every frame, so that windows share memory until `flatten` copies them.
         windows = whole.as_strided(shape, (length * channels, channels, channels, 1))
-        return self._product(windows.flatten(2))
+        return self.product(windows.flatten(2))  # (rows, frames, kernel, in) -> (rows, frames, kernel * in)
 
 
 class _Norm:
-    """Groups of channels normed over all frames of a row, then SiLU, float32."""
+    """Group norm over all frames of a row, and SiLU behind it, in float32."""
 
     def __init__(self, tensors: StateReader, name: str, channels: int) -> None:
         self._weight, self._bias = tensors.both(name, channels)
 
     def __call__(self, x: Tensor, extent: Extent | None, out: Tensor) -> None:
-        """(rows, frames, channels), written where it is wanted."""
+        """Write the result, (rows, frames, channels), into `out`, which may be of another type."""
         mean, variance = _moments(x, extent)
         scale = (variance + _NORM_EPS).rsqrt() * self._weight
         shift = self._bias - mean * scale
@@ -94,14 +130,19 @@ class _Norm:
 
 
 class ResNet:
-    """Twice a norm and a convolution of three frames, beside the input."""
+    """A residual block: twice a norm and a convolution over three frames."""
 
     def __init__(self, tensors: StateReader, name: str, channels: int, dtype: torch.dtype) -> None:
         self._norms = [_Norm(tensors, f"{name}.norm{n}", channels) for n in (1, 2)]
         self._convs = [Conv(*tensors.pair(f"{name}.conv{n}", channels, channels, 3), dtype) for n in (1, 2)]
 
+    @property
+    def products(self) -> list[Product]:
+        """What is left to pack."""
+        return [conv.product for conv in self._convs]
+
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
-        """float32 (rows, frames, channels) to the same."""
+        """Map float32 (rows, frames, channels) to the same shape and type."""
         h = x
         for norm, conv in zip(self._norms, self._convs, strict=True):
             whole, inside = conv.place(len(x), x.shape[1], x.device)
@@ -111,7 +152,7 @@ class ResNet:
 
 
 class Waves:
-    """The last layer: a spectrum of each frame, and its waves put over each other, always in float32.
+    """The last layer: a spectrum for each frame, inverted and overlap-added to samples, always in float32.
 
     Source: Vocos (Siuzdak, 2023, arXiv:2306.00814), with as many samples as frames times hop.
 
@@ -120,19 +161,22 @@ class Waves:
         name: Of the layer.
         channels: Of its input.
         hop: Samples from frame to frame; a window has four times as many.
+
+    Attributes:
+        product: What is left to pack.
     """
 
     def __init__(self, tensors: StateReader, name: str, channels: int, hop: int) -> None:
         self._hop, self._fft = hop, 4 * hop
-        self._spectrum = Dense(*tensors.pair(f"{name}.linear", self._fft + 2, channels), torch.float32)
+        self.product = Product(*tensors.pair(f"{name}.linear", self._fft + 2, channels), torch.float32)
         device = tensors.device
         self._window = torch.hann_window(self._fft, device=device)
         self._power = self._window.square()
 
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
-        """float32 (rows, frames, channels) to samples, float32 (rows, frames * hop)."""
+        """Map float32 (rows, frames, channels) to samples, float32 (rows, frames * hop)."""
         rows, frames = x.shape[:2]
-        size, phase = self._spectrum(x).chunk(2, 2)
+        size, phase = self.product(x).chunk(2, 2)  # (rows, frames, fft + 2) -> twice (rows, frames, fft / 2 + 1)
         spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
         waves = torch.fft.irfft(spectrum, self._fft, norm="backward") * self._window
         power = self._power.view(1, 1, 4, self._hop).expand(1, frames, 4, self._hop)
@@ -140,12 +184,12 @@ class Waves:
             waves = waves * extent.real
             power = power * extent.real[..., None]
         summed = _overlapped(waves.view(rows, frames, 4, self._hop)) / _overlapped(power).clamp_(min=_SMALLEST)
-        cut = (self._fft - self._hop) // 2
+        cut = (self._fft - self._hop) // 2  # the first and the last window reach beyond the speech
         return summed[:, cut:-cut]
 
 
 def _overlapped(quarters: Tensor) -> Tensor:
-    """(rows, frames, 4, hop), each quarter beginning a hop behind the one before it, to (rows, (frames + 3) * hop)."""
+    """Overlap-add windows in quarters, a hop apart: (rows, frames, 4, hop) to (rows, (frames + 3) * hop)."""
     rows, frames, parts, hop = quarters.shape
     whole = quarters.new_zeros(rows, frames + parts - 1, hop)
     for part in range(parts):
@@ -154,8 +198,8 @@ def _overlapped(quarters: Tensor) -> Tensor:
 
 
 def _moments(x: Tensor, extent: Extent | None) -> tuple[Tensor, Tensor]:
-    """Mean and variance of each group over a row's frames, for each channel: (rows, 1, channels)."""
-    grouped = x.unflatten(2, (GROUPS, -1))
+    """Return mean and variance of each group over a row's frames, for each channel: (rows, 1, channels)."""
+    grouped = x.unflatten(2, (GROUPS, -1))  # (rows, frames, channels) -> (rows, frames, groups, channels of a group)
     each = grouped.shape[3]
     if extent is None:
         variance, mean = torch.var_mean(grouped, (1, 3), correction=0)

@@ -1,8 +1,8 @@
-"""One naming for the codec's tensors, transformers' ``NeuCodecModel``: what upstream's package saved is renamed.
+"""One naming for the codec's tensors, that of transformers' ``NeuCodecModel``; those of upstream's package are renamed.
 
 Upstream's repository keeps ``pytorch_model.bin`` in the names of the neucodec package's own classes, without w2v-bert,
-which that package fetches by itself. What corresponds to what is told by the two packages' modules and by transformers'
-script that converts one file into the other. Three things are not a matter of names:
+which that package fetches by itself. The rules follow the two packages' modules and the script that converts one file
+into the other, which transformers keeps in its repository and not in its wheel. Three things are not a matter of names:
 
 - The package has queries, keys and values in one tensor. Their rows are not reordered as that script does for its
   rotary positions: both are turned by the same angles, whichever pairs these turn, so that no product changes.
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["DECODER", "Lazy", "named", "named_shapes"]
-
-DECODER = ("acoustic_decoder.", "quantizer.project_out.")
-"""What names of tensors that decode begin with."""
+__all__ = ["Lazy", "named"]
 
 _WHO, _FIX = "codec", "give NeuCodec's own files: model.safetensors of transformers, or the package's pytorch_model.bin"
 
@@ -48,23 +45,23 @@ _RULES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = tup
     (re.compile(rf"{pattern}\."), rename)
     for pattern, rename in (
         (r"generator\.backbone\.transformers\.(\d+)\.(att_norm|ffn_norm|att\.c_proj|mlp\.fc[12])",
-         lambda found: f"acoustic_decoder.layers.{found[1]}.{_LAYER[found[2]]}"),
+         lambda match: f"acoustic_decoder.layers.{match[1]}.{_LAYER[match[2]]}"),
         (r"generator\.backbone\.final_layer_norm", lambda _: "acoustic_decoder.norm"),
         (r"generator\.backbone\.(embed|(?:prior|post)_net\.\d+\.(?:norm|conv)[12])",
-         lambda found: f"acoustic_decoder.{found[1]}"),
+         lambda match: f"acoustic_decoder.{match[1]}"),
         (r"generator\.head\.out", lambda _: "acoustic_decoder.head.linear"),
-        (r"generator\.quantizer\.(project_in|project_out)", lambda found: f"quantizer.{found[1]}"),
+        (r"generator\.quantizer\.(project_in|project_out)", lambda match: f"quantizer.{match[1]}"),
         (r"fc_post_a", lambda _: "acoustic_decoder.fc"),
         (r"fc_prior", lambda _: "fc_encoder"),
         (r"SemanticEncoder_module\.(initial_conv|residual_blocks\.[13]|final_conv)",
-         lambda found: f"semantic_adapter.{_ADAPTER[found[1]]}"),
+         lambda match: f"semantic_adapter.{_ADAPTER[match[1]]}"),
         (r"CodecEnc\.conv_blocks\.0", lambda _: "acoustic_encoder.conv1"),
         (r"CodecEnc\.conv_final_block\.0\.act", lambda _: "acoustic_encoder.snake1.act"),
         (r"CodecEnc\.conv_final_block\.1", lambda _: "acoustic_encoder.conv2"),
         (r"CodecEnc\.conv_blocks\.([1-9]\d*)\.block\.([34])(\.act)?",
-         lambda found: f"{_block(found)}{found[3] or ''}"),
+         lambda match: f"{_block(match)}{match[3] or ''}"),
         (r"CodecEnc\.conv_blocks\.([1-9]\d*)\.block\.([012])\.block\.([0-3])(\.act)?",
-         lambda found: f"{_block(found)}.{_UNIT[int(found[3])]}{found[4] or ''}"),
+         lambda match: f"{_block(match)}.{_UNIT[int(match[3])]}{match[4] or ''}"),
     )
 )  # fmt: skip
 """What comes before a tensor's last name, in the package and in transformers."""
@@ -80,7 +77,7 @@ _LENGTH, _DIRECTION = (
 
 
 def named(state: Mapping[str, Tensor], semantic: Mapping[str, Tensor] | None = None) -> Mapping[str, Tensor]:
-    """The same tensors by transformers' names, each read when it is asked for.
+    """Return the same tensors by transformers' names, each read when it is needed.
 
     Args:
         state: Of ``model.safetensors`` or of the package's ``pytorch_model.bin``.
@@ -100,22 +97,8 @@ def named(state: Mapping[str, Tensor], semantic: Mapping[str, Tensor] | None = N
     return Lazy(makers)
 
 
-def named_shapes(shapes: Mapping[str, tuple[int, ...]], prefixes: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """The shapes of what `named` makes, without reading any of it.
-
-    Args:
-        shapes: Of the state.
-        prefixes: What the names that are wanted begin with.
-
-    Raises:
-        CheckpointMismatch: As `named`.
-    """
-    blank = named({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
-    return {name: tuple(blank[name].shape) for name in blank if name.startswith(prefixes)}
-
-
 class Lazy(Mapping[str, "Tensor"]):
-    """Tensors that are made when they are asked for, anew each time.
+    """Tensors that are made when they are needed, anew each time.
 
     Args:
         makers: By name.
@@ -135,15 +118,15 @@ class Lazy(Mapping[str, "Tensor"]):
 
 
 def _renamed(state: Mapping[str, Tensor], name: str) -> dict[str, Callable[[], Tensor]]:
-    """What one tensor of the package becomes: one, three or, where it is part of another, none."""
+    """Rename one tensor of the package: it becomes one, three or, where it is part of another, none."""
     if name.startswith("semantic_model."):
         return {name.replace("semantic_model.", "semantic_encoder.", 1): partial(state.__getitem__, name)}
     if fused := _FUSED.fullmatch(name):
         layer = f"acoustic_decoder.layers.{fused[1]}.self_attn"
         return {f"{layer}.{kind}_proj.weight": _part(state, name, place) for place, kind in enumerate("qkv")}
     for pattern, rename in _RULES:
-        if found := pattern.match(name):
-            return _last(state, name, rename(found), name[found.end() :])
+        if match := pattern.match(name):
+            return _last(state, name, rename(match), name[match.end() :])
     raise CheckpointMismatch(f"the tensor {name} is of no NeuCodec that is known here", who=_WHO, fix=_FIX)
 
 
@@ -172,5 +155,5 @@ def _part(state: Mapping[str, Tensor], name: str, place: int) -> Callable[[], Te
     return make
 
 
-def _block(found: re.Match[str]) -> str:
-    return f"acoustic_encoder.block.{int(found[1]) - 1}.{_BLOCK[int(found[2])]}"
+def _block(match: re.Match[str]) -> str:
+    return f"acoustic_encoder.block.{int(match[1]) - 1}.{_BLOCK[int(match[2])]}"

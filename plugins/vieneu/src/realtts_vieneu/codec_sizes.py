@@ -1,6 +1,7 @@
-"""How large the codec's networks are, read from its ``config.json``, which transformers' ``NeuCodecConfig`` writes.
+"""Sizes of the codec's networks, read from its ``config.json``, which transformers' ``NeuCodecConfig`` writes.
 
-The repository that upstream's neucodec package reads has no such file: an empty mapping gives its one size.
+The repository that upstream's neucodec package reads has no such file: an empty mapping gives its one size. Defaults
+are repeated here and not taken from ``NeuCodecConfig``, because the optimized variant does not import transformers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUPS", "CodecSizes", "read_codec_sizes"]
 
 GROUPS = 32
-"""Channels are normed in so many groups."""
+"""Groups of channels in the group norms."""
 
 _DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
@@ -40,7 +41,7 @@ _DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "output_sampling_rate": 24_000,
     }
 )
-"""Of transformers' configuration class, for what a file leaves out."""
+"""Defaults of transformers' configuration class, for entries that a file leaves out."""
 
 _SEMANTIC = {"model_type": "wav2vec2-bert", "num_hidden_layers": 16, "hidden_size": 1024}
 _WHO, _FIX = "codec", "fetch the codec again, or check that all files are of one codec"
@@ -48,7 +49,7 @@ _WHO, _FIX = "codec", "fetch the codec again, or check that all files are of one
 
 @dataclass(frozen=True)
 class CodecSizes:
-    """A codec, as its ``config.json`` has it.
+    """Sizes of a codec, as in its ``config.json``.
 
     Attributes:
         hidden: Width of the decoder.
@@ -65,7 +66,7 @@ class CodecSizes:
         output_rate: Hz of speech.
         frame: Samples of a recording that make one code.
         hop: Samples of speech that a code makes.
-        config: What ``NeuCodecConfig`` is made of.
+        config: Arguments of ``NeuCodecConfig``.
     """
 
     hidden: int
@@ -86,7 +87,7 @@ class CodecSizes:
 
     @property
     def codes(self) -> int:
-        """How many codes there are."""
+        """Number of codes."""
         return math.prod(self.levels)
 
     @property
@@ -136,10 +137,10 @@ def _sizes(config: Mapping[str, Any]) -> CodecSizes:
 
 
 def _check(config: Mapping[str, Any], semantic: Mapping[str, Any]) -> None:
-    """Refuse what the networks here do not do.
+    """Refuse a configuration that the networks here do not support.
 
     Raises:
-        ValueError: Says what.
+        ValueError: Names the entry.
     """
     supported(config, {"model_type": "neucodec", "hidden_act": "silu"})
     if semantic["model_type"] != _SEMANTIC["model_type"]:

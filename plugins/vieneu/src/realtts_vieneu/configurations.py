@@ -38,11 +38,11 @@ class Configuration:
     """A model that was trained and published.
 
     Attributes:
-        name: Ours, as in ``model="v2"``.
+        name: As in ``model="v2"``.
         source: Hub id.
-        prompt: How it was trained to be asked: ``"chat"`` or ``"tags"``.
+        prompt: Form of the prompts that it was trained with: ``"chat"`` or ``"tags"``.
         licence: Of the weights.
-        size_bytes: Of the weights' file, about; None: unknown.
+        size_bytes: Approximate size of the weights' file; None: unknown.
     """
 
     name: str
@@ -65,7 +65,7 @@ CONFIGURATIONS = {
 
 
 def model_config(model: str, size: str, vocabulary: int) -> dict[str, Any]:
-    """``config.json`` of a language model, such as random checkpoints have.
+    """Return the ``config.json`` of a language model, for random checkpoints.
 
     Args:
         model: ``"v1"``, the shape of Qwen2.5-0.5B; ``"0.3b"`` or ``"v2"``, a Llama of 0.3 B, whose widths upstream's
@@ -93,9 +93,9 @@ def model_config(model: str, size: str, vocabulary: int) -> dict[str, Any]:
 
 
 def codec_config(size: str) -> dict[str, Any]:
-    """``config.json`` of the codec in transformers' form.
+    """Return the ``config.json`` of the codec in transformers' form.
 
-    The two halves of what is quantized meet in ``quantization_dim``: the codec's own width and the semantic model's.
+    ``quantization_dim`` is the sum of the codec's width and the semantic model's, whose frames are quantized together.
     """
     semantic: dict[str, Any] = {"model_type": "wav2vec2-bert", "num_hidden_layers": 16}
     config: dict[str, Any] = {"model_type": "neucodec", "architectures": ["NeuCodecModel"]}

@@ -1,4 +1,4 @@
-"""The loop over tokens: a number of prompts read, then one token of each at a time."""
+"""The loop over tokens: read some prompts, then draw one token of each at a time."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = ["Drawn", "Network", "TokenLoop", "params_of"]
 
 @dataclass(frozen=True)
 class Drawn:
-    """What is new since the last look.
+    """Tokens drawn since the host last synchronised with the device.
 
     Attributes:
-        tokens: For each row its new tokens of the checkpoint's vocabulary, the end not among them.
+        tokens: For each row its new tokens of the checkpoint's vocabulary, without the end.
         codes: For each row the codes among them, int64 (n,) on the host.
         finished: For each row whether it has ended.
         stopped: For each row whether the model ended it; False with ``finished``: it reached its limit.
@@ -48,14 +48,14 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Network:
-    """What all loops share.
+    """The parts that all loops share.
 
     Attributes:
         decoder: The layers.
-        head: Hidden states to logits.
-        outputs: What these are.
+        head: From hidden states to logits.
+        outputs: Tokens that the logits stand for.
         embedding: Of tokens.
-        prefixes: What prompts begin with.
+        prefixes: Keys and values of what prompts begin with.
     """
 
     decoder: Decoder
@@ -65,9 +65,9 @@ class Network:
     prefixes: Prefixes
 
     def noise(self, rows: int) -> GeneratorNoise | HashedNoise:
-        """Upstream's in float32, where tokens shall be upstream's; else what costs nothing.
+        """Return torch's own noise in float32, for upstream's tokens, and a hash's below it, which costs nothing.
 
-        A generator's takes 3.5 ms for a row and token, of a vocabulary of 217,216.
+        torch's generator takes 3.5 ms for a row and token of a vocabulary of 217,216.
         """
         if self.decoder.precision.weights == "fp32":
             return GeneratorNoise(rows, self.decoder.device)
@@ -84,7 +84,7 @@ class TokenLoop:
         backend: Captures prompts and steps as graphs; None runs them eagerly.
 
     Attributes:
-        loop: The toolkit's.
+        loop: The toolkit's loop.
     """
 
     def __init__(self, network: Network, *, streams: int, cap: int, backend: GraphBackend | None) -> None:
@@ -109,8 +109,7 @@ class TokenLoop:
 
         Args:
             utterances: One for each row.
-            wanted: Asked before the prompt of a row is read; of one that is not wanted any more no more comes than a
-                token or two.
+            wanted: Called with a row before its prompt is read; False: it ends after a token or two.
 
         Raises:
             DecoderError: Prompt and tokens do not fit the cache.
@@ -124,7 +123,7 @@ class TokenLoop:
             [params_of(u) for u in rows],
             [u.seed for u in rows],
             [u.most for u in rows],
-            history=[outputs.known(u.ids) for u in rows] if outputs.penalized else None,
+            history=[outputs.of_tokens(u.ids) for u in rows] if outputs.penalized else None,
             after_prefix=True,
         )
 
@@ -142,17 +141,17 @@ class TokenLoop:
 
     @property
     def shrinks(self) -> bool:
-        """Whether rows that have ended can be left out. On a GPU they cost nothing, and graphs cannot lose them."""
+        """Whether ended rows can be left out. On a GPU they cost nothing, and graphs have a fixed number of rows."""
         return not self._captures and self._network.decoder.device.type == "cpu"
 
     @torch.inference_mode()
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some rows, in this order; what is drawn from now on is theirs. Not to be begun again."""
+        """Go on with some rows alone, in this order; the loop cannot be begun again then."""
         self.loop.keep(rows)
         self._forcing.keep(rows)
 
     def warm_up(self, utterance: Utterance) -> None:
-        """Capture prompts and steps of such an utterance; ends without a request."""
+        """Capture prompts and steps of such an utterance; leaves no request behind."""
         length, before = len(utterance.ids), copied(utterance)
         self._forcing.begin([utterance.forced] * self.loop.streams)
         self.loop.warm_up(
@@ -162,46 +161,46 @@ class TokenLoop:
     # -- prompts -----------------------------------------------------------------------------------------------------
 
     def _together(self, utterances: Sequence[Utterance]) -> tuple[list[Utterance], Prompt]:
-        """All at once, behind what each shares with others: one graph."""
+        """Embed all prompts for one graph; what each shares with others is copied into the cache."""
         network, cache = self._network, self.loop.cache
-        begun = [network.prefixes.put(utterance, cache, row) for row, utterance in enumerate(utterances)]
-        rests = [network.embedding.prompt(u.ids[done:]) for u, done in zip(utterances, begun, strict=True)]
+        lengths = [network.prefixes.put(utterance, cache, row) for row, utterance in enumerate(utterances)]
+        rests = [network.embedding.prompt(u.ids[length:]) for u, length in zip(utterances, lengths, strict=True)]
         return list(utterances), Prompt.padded(rests)
 
     def _apart(self, utterances: Sequence[Utterance], wanted: Callable[[int], bool]) -> tuple[list[Utterance], Prompt]:
-        """One row after the other, behind what it shares with others, and together only what is left for `begin`.
+        """Read one row after the other, behind what it shares with others, up to its last token, which `begin` reads.
 
-        No row is padded to the longest, no more than one prompt's activations lie in memory, and a row is read as if it
-        were alone.
+        So no row is padded to the longest, only one prompt's activations are in memory, and a row is read as if it were
+        alone.
         """
         decoder, embedding, cache = self._network.decoder, self._network.embedding, self.loop.cache
-        rows, left = [], []
-        for row, given in enumerate(utterances):
-            utterance = given if wanted(row) else silent(given)
-            done = self._network.prefixes.put(utterance, cache, row)
-            rest = embedding.prompt(utterance.ids[done:])
+        rows, rests = [], []
+        for row, utterance in enumerate(utterances):
+            spoken = utterance if wanted(row) else silent(utterance)
+            length = self._network.prefixes.put(spoken, cache, row)
+            rest = embedding.prompt(spoken.ids[length:])  # (n, hidden)
             if len(utterances) > 1:
                 if len(rest) > 1:
                     decoder.prefill(rest[None, :-1], cache, rows=[row])
                 rest = rest[-1:]
-            rows.append(utterance)
-            left.append(rest)
-        return rows, Prompt(torch.stack(left))
+            rows.append(spoken)
+            rests.append(rest)
+        return rows, Prompt(torch.stack(rests))  # each (n, hidden) -> (rows, n, hidden)
 
     def _named(self, block: Block) -> Drawn:
+        """Translate outputs of the head to tokens and codes."""
         outputs = self._network.outputs
-        drawn = [torch.tensor(new, dtype=torch.int64) for new in block.tokens]
-        codes = [outputs.codes[new] for new in drawn]
+        codes = [outputs.codes[torch.tensor(new, dtype=torch.int64)] for new in block.tokens]
         return Drawn(
             tuple(tuple(outputs.ids[output] for output in new) for new in block.tokens),
-            tuple(found[found >= 0] for found in codes),
+            tuple(row[row >= 0] for row in codes),
             block.finished,
             block.stopped,
         )
 
 
 class _Forcing:
-    """Leaves nothing but codes to rows that are forced, as a processor of `SamplingRecipe.own`.
+    """A processor for `SamplingRecipe.own`: rows that are forced can draw codes alone.
 
     Args:
         rows: Number of rows.
@@ -210,27 +209,27 @@ class _Forcing:
 
     def __init__(self, rows: int, no_code: Tensor) -> None:
         self._no_code, self._any = no_code, False
-        with torch.inference_mode(mode=False):  # or it could not be changed outside of it
+        with torch.inference_mode(mode=False):  # a tensor made inside could not be changed outside of it
             self._rows = torch.zeros(rows, 1, dtype=torch.bool, device=no_code.device)
 
     def begin(self, forced: Sequence[bool]) -> None:
-        """Take which rows are."""
+        """Set which rows are forced."""
         self._any = any(forced)
         self._rows.copy_(torch.tensor(forced)[:, None])
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all other rows."""
+        """Drop all other rows."""
         self._rows = self._rows[list(rows)]
 
     def recipe(self, outputs: Outputs) -> SamplingRecipe:
-        """A head's, with this before all else; a head that has nothing but codes and the end needs it not."""
+        """Return a head's recipe with this processor first; a head of codes and end alone does without."""
         recipe = outputs.recipe
         if outputs.kind == "speech":
             return recipe
         return replace(recipe, order=("codes", *recipe.order), own={"codes": self})
 
     def structure(self) -> Hashable:
-        """What a captured step depends on."""
+        """Return what a captured step depends on."""
         return self._any
 
     def __call__(self, scores: Tensor, _step: Tensor) -> Tensor:
@@ -238,7 +237,7 @@ class _Forcing:
 
 
 def params_of(utterance: Utterance) -> SamplingParams:
-    """How an utterance is drawn; without what has no effect on the most probable token."""
+    """Return how an utterance is drawn; greedy, without the parameters that do not change the most probable token."""
     least, params = utterance.most if utterance.forced else utterance.least, utterance.params
     if params.greedy:
         params = SamplingParams(greedy=True, repetition_penalty=params.repetition_penalty)

@@ -1,10 +1,10 @@
 """From a recording to codes: transformers' own ``NeuCodecModel``, for cloning only.
 
-Two encoders, one of sound and one of what is said (w2v-bert 2.0, its first 16 layers), are put together and quantized:
-580 M weights in float32, which are in memory only while a recording is encoded.
+The outputs of two encoders, one of sound and one of words (w2v-bert 2.0, its first 16 layers), are concatenated and
+quantized: 580 M weights in float32, which are in memory only while a recording is encoded.
 
-Source: transformers' ``NeuCodecModel.encode``. It is called, not rewritten: a recording is encoded once, and another
-rounding might choose another code.
+Source: transformers' ``NeuCodecModel.encode``. It is called and not rewritten, because a recording is encoded once, and
+another rounding might choose another code.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SHORTEST = 2
 
 
 class Encoder:
-    """Makes codes of recordings; holds no network between two of them.
+    """Encodes recordings; keeps no network between two of them.
 
     Args:
         config: ``config.json`` of the codec; empty for upstream's own repository, which has none.
@@ -88,8 +88,8 @@ class Encoder:
             return torch.zeros(0, dtype=torch.int64)
         network = codec_network(self._sizes, self._state, self._device, decode=False)
         with quiet():
-            found = network.encode(wave[None, None], features_of(wave)[None], return_dict=True)
-        codes: Tensor = found.audio_codes[0, 0].long().cpu()
+            encoded = network.encode(wave[None, None], features_of(wave)[None], return_dict=True)
+        codes: Tensor = encoded.audio_codes[0, 0].long().cpu()  # (1, 1, frames) -> (frames,)
         return codes
 
 
@@ -101,14 +101,14 @@ def codec_network(
     encode: bool = True,
     decode: bool = True,
 ) -> Any:
-    """Transformers' ``NeuCodecModel``, float32, in evaluation mode, without a second copy of its weights.
+    """Build transformers' ``NeuCodecModel``, float32, in evaluation mode, without a second copy of its weights.
 
     Args:
         sizes: Of the codec.
-        state: Tensors by transformers' names; those of a half that is not wanted may be missing.
+        state: Tensors by transformers' names; those of a half that is left out may be missing.
         device: Where it computes.
-        encode: With what encodes.
-        decode: With what decodes.
+        encode: With the encoders.
+        decode: With the decoder.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
@@ -130,7 +130,7 @@ def codec_network(
 
 
 def _is_used(name: str, sizes: CodecSizes, *, encode: bool) -> bool:
-    """Not those of layers of w2v-bert above the codec's, nor the quantizer's other half."""
+    """Return whether a tensor is used: not those of w2v-bert's upper layers, nor the quantizer's other half."""
     if name.startswith(_LAYERS):
         number = name.removeprefix(_LAYERS).partition(".")[0]
         return not number.isdigit() or int(number) < sizes.semantic_layers

@@ -1,4 +1,4 @@
-"""Draws the codes of sentences, many at once, and makes sound of them."""
+"""Draws the codes of sentences, many at once, and decodes them to sound."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from realtts.contract.context import Context
     from realtts.contract.stages import Work
     from realtts_vieneu.batch import Batch
+    from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.line import Line
     from realtts_vieneu.loading import Weights
@@ -39,11 +40,14 @@ TOGETHER = ROWS[-1]
 """Most sentences that are drawn at once."""
 
 _SOUNDS = 8
-"""Sentences whose sound is made between two looks at whether it is wanted, on a device that takes them together."""
+"""Sentences that are decoded between two checks for a cancelled request, on a device that takes them together."""
 
 
 class Engine:
-    """Language model and the codec's decoder.
+    """Language model and the codec's decoder, made in the stages of a rung.
+
+    The constructor reads the embedding, `convert` the codec, and `pack` the language model, which is quantized as it is
+    read; no tensor is read twice, and no weights but those that are being packed are in memory twice.
 
     Args:
         weights: The checkpoint.
@@ -51,12 +55,13 @@ class Engine:
         precision: Of the language model.
         dtype: Of the codec's products.
         backend: Captures steps and windows as graphs; None runs them eagerly.
-        turns: Who of ``"lm"`` and ``"codec"`` has the device.
-        head: What can be drawn at first; `choose` changes it.
+        turns: Decides whether ``"lm"`` or ``"codec"`` has the device.
+        head: Which tokens can be drawn at first; `choose` changes it.
 
     Attributes:
         device: As given.
         turns: As given.
+        embedding: Of the language model, until `pack` takes it.
     """
 
     def __init__(
@@ -72,57 +77,81 @@ class Engine:
     ) -> None:
         self.device, self.turns = device, turns
         self._weights, self._precision, self._dtype, self._backend = weights, precision, dtype, backend
-        # Either is None only where reading another one has failed; then the next request reads it.
-        self._lm: SpeechLM | None = self._read(head)
-        self._codec: CodecDecoder | None = self._decoder(device)
+        # Either is None before its stage, or where reading another one has failed; then the next request reads it.
+        self._lm: SpeechLM | None = None
+        self._codec: CodecDecoder | None = None
         self._place = device
-        turns.add("lm", self.lm)
-        turns.add("codec", self.codec)
+        self.embedding: TokenEmbedding | None = self._embed(head)
+
+    def convert(self) -> None:
+        """Read the codec's decoder and cast it."""
+        self._codec = self._read_codec(self.device)
+
+    def pack(self) -> None:
+        """Pack the codec; read and pack the language model."""
+        assert self.embedding is not None, "packed already"
+        # One after the other leaves the device, where it is offloaded, before the next is read.
+        self.codec.pack()
+        self.turns.add("codec", self.codec)
+        embedding, self.embedding = self.embedding, None
+        self._lm = self._pack_lm(embedding)
+        self.turns.add("lm", self._lm)
+
+    def capture(self, utterance: Utterance) -> None:
+        """Capture the graphs that utterances like this one need; nothing without graphs."""
+        if self._backend is not None:
+            self.lm.capture(utterance)
+            self.codec.capture()
 
     @property
     def details(self) -> dict[str, object]:
-        """For the status."""
+        """Facts for the status, of the parts as they are now."""
+        weights = self.lm.decoder.precision.weights
         return {
-            **decoder_details(self.lm.decoder, graphs=self._backend is not None),
+            **decoder_details(self.lm.decoder, graphs=self.lm.graphed),
+            "compile": False,  # what torch.compile would fuse is fused by hand, whatever the setting says
+            "quantization": weights if weights in {"int8", "int4"} else "none",
             "head": self.lm.outputs.kind,
             "codec_device": self._place,
             "codec_dtype": name_of(self.codec.dtype),
         }
 
     def choose(self, head: HeadKind, codec_device: str | None) -> bool:
-        """Make ready what a request asks for; returns whether anything had to be read again.
+        """Read language model or codec again where a request needs another one; returns whether that was so.
 
         Args:
-            head: What can be drawn.
+            head: Which tokens can be drawn.
             codec_device: Where sound is made; None: where the language model is.
         """
         place, changed = codec_device or self.device, False
         if self._lm is None or head != self._lm.outputs.kind:
             self.turns.clear()
             self._lm = None  # or both would be in memory while the other is read
-            self._lm, changed = self._read(head), True
+            self._lm, changed = self._pack_lm(self._embed(head)), True
             self.turns.add("lm", self._lm)
         if self._codec is None or place != self._place:
             self.turns.clear()
             self._codec = None
-            self._codec, self._place, changed = self._decoder(place), place, True
+            codec = self._read_codec(place)
+            codec.pack()
+            self._codec, self._place, changed = codec, place, True
             self.turns.add("codec", self._codec)
         return changed
 
     @property
     def lm(self) -> SpeechLM:
         """Draws tokens."""
-        assert self._lm is not None, "it could not be read for the request before"
+        assert self._lm is not None, "not packed yet, or it could not be read for the request before"
         return self._lm
 
     @property
     def codec(self) -> CodecDecoder:
-        """Makes sound of codes."""
-        assert self._codec is not None, "it could not be read for the request before"
+        """Decodes codes to sound."""
+        assert self._codec is not None, "not converted yet, or it could not be read for the request before"
         return self._codec
 
     def warm_up(self, utterance: Utterance) -> Tensor:
-        """Draw an utterance and make sound of a few codes; returns samples to be looked at."""
+        """Draw a few tokens of an utterance and decode a few codes; returns samples, to be checked for NaN."""
         with self.turns.use("lm"):
             self.lm.warm_up(utterance)
         with self.turns.use("codec"):
@@ -131,7 +160,7 @@ class Engine:
     # -- tokens ------------------------------------------------------------------------------------------------------
 
     def draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
-        """Draw the codes of sentences together; hands over whenever there are new ones.
+        """Draw the codes of sentences together; yields whenever there are new ones.
 
         A sentence ends by itself, at its limit, or when its request is cancelled. Those that ran away, or ended too
         early, and were not heard yet, are then drawn again together.
@@ -141,19 +170,18 @@ class Engine:
             lines: At most `TOGETHER`; their codes are put into them.
         """
         yield from self._draw(context, lines)
-        if again := [line for line in lines if line.restart()]:
-            yield from self._draw(context, again)
+        if faulty := [line for line in lines if line.restart()]:
+            yield from self._draw(context, faulty)
 
     def _draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
         try:
             with timing.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
-                loop = self._begun(lines, work)
+                loop = self._begin(lines, work)
                 drawn = counted(loop.run(), loop.loop, work, lambda: self.lm.cost(loop))
-                for found in self.turns.each("lm", drawn):
+                for new in self.turns.each("lm", drawn):
                     for row, line in enumerate(lines):
                         line.add(
-                            found.codes[row], len(found.tokens[row]),
-                            ended=found.finished[row], stopped=found.stopped[row],
+                            new.codes[row], len(new.tokens[row]), ended=new.finished[row], stopped=new.stopped[row],
                         )  # fmt: skip
                         if not line.ended and line.cancelled():
                             loop.stop(row)
@@ -161,7 +189,7 @@ class Engine:
         finally:
             self.lm.release()
 
-    def _begun(self, lines: Sequence[Line], work: Work) -> Batch:
+    def _begin(self, lines: Sequence[Line], work: Work) -> Batch:
         with self.turns.use("lm"):
             loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
         positions = sum(len(line.utterance.ids) - copied(line.utterance) for line in lines)
@@ -171,21 +199,21 @@ class Engine:
     # -- sound -------------------------------------------------------------------------------------------------------
 
     def sounds(self, context: Context, codes: Sequence[Tensor], cancelled: Callable[[], bool]) -> list[Tensor]:
-        """Sentences as wholes, float32 (480 * frames,) each, on the host; fewer of a request that is cancelled."""
-        found: list[Tensor] = []
+        """Decode sentences as wholes, to float32 (480 * frames,) each, on the host; fewer once cancelled."""
+        sounds: list[Tensor] = []
         together = 1 if self._place == "cpu" else _SOUNDS
         for begin in range(0, len(codes), together):
             if cancelled():
                 break
-            found += self._sounds(context, codes[begin : begin + together])
-        return found
+            sounds += self._sounds(context, codes[begin : begin + together])
+        return sounds
 
     def _sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
         with self.turns.use("codec"), self._timed(context, [len(row) for row in codes]):
             return [samples.float().cpu() for samples in self.codec.batch(codes)]
 
     def windows(self, *, new: int, back: int, ahead: int) -> Windows:
-        """For a sentence whose sound is made while its codes are drawn.
+        """Make the windows of a sentence that is decoded while its codes are drawn.
 
         Args:
             new: Codes of each window that are new.
@@ -195,13 +223,13 @@ class Engine:
         return Windows(self.codec.samples_per_frame, new=new, back=back, ahead=ahead)
 
     def heard(self, context: Context, windows: Windows, codes: Tensor, *, final: bool) -> Tensor:
-        """What a sentence's next codes settle, float32 (n,) on the host, perhaps nothing."""
+        """Decode the windows that a sentence's next codes complete, to float32 (n,) on the host, perhaps empty."""
         windows.add(codes)
-        found = [torch.zeros(0)]
+        samples = [torch.zeros(0)]
         while (window := windows.window(final=final)) is not None:
             with self.turns.use("codec"), self._timed(context, [len(window)]):
-                found.append(windows.joined(self.codec.samples(window)).float().cpu())
-        return torch.cat(found)
+                samples.append(windows.joined(self.codec.samples(window)).float().cpu())
+        return torch.cat(samples)
 
     def _timed(self, context: Context, frames: Sequence[int]) -> AbstractContextManager[Work]:
         codec = self.codec
@@ -212,18 +240,25 @@ class Engine:
 
     # -- weights -----------------------------------------------------------------------------------------------------
 
-    def _read(self, head: HeadKind) -> SpeechLM:
+    def _embed(self, head: HeadKind) -> TokenEmbedding:
         weights = self._weights
-        return SpeechLM.from_state_dict(
+        return SpeechLM.embed(
             weights.sizes, weights.reader.speech, weights.model_state,
-            device=self.device, precision=self._precision, head=head, drawing=weights.drawing, backend=self._backend,
+            device=self.device, head=head, drawing=weights.drawing,
         )  # fmt: skip
 
-    def _decoder(self, device: str) -> CodecDecoder:
+    def _pack_lm(self, embedding: TokenEmbedding) -> SpeechLM:
+        weights = self._weights
+        return SpeechLM.pack(
+            weights.sizes, weights.model_state, embedding,
+            device=self.device, precision=self._precision, backend=self._backend,
+        )  # fmt: skip
+
+    def _read_codec(self, device: str) -> CodecDecoder:
         weights, on_model = self._weights, device == self.device
         try:
-            return CodecDecoder.from_state_dict(
-                weights.codec.config, weights.codec_state, device=device,
+            return CodecDecoder.read(
+                weights.codec, weights.codec_state, device=device,
                 dtype=self._dtype if on_model else torch.float32, backend=self._backend if on_model else None,
             )  # fmt: skip
         except torch.OutOfMemoryError as error:

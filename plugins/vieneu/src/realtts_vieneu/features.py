@@ -1,4 +1,4 @@
-"""What the codec's encoder looks at: a recording padded to whole frames, and its mel spectrogram as Kaldi computes it.
+"""Inputs of the codec's encoder: a recording padded to whole frames, and its mel spectrogram as Kaldi computes it.
 
 Source: transformers' ``NeuCodecFeatureExtractor``, which takes torchaudio's ``kaldi.fbank``; here the same is computed
 in the same order, without torchaudio.
@@ -28,7 +28,7 @@ _SMALLEST = 1e-7
 
 
 def padded(samples: Tensor, frame: int) -> Tensor:
-    """With as many zeros behind it as make whole frames, one at least.
+    """Pad samples with zeros to whole frames, by at least one zero.
 
     Args:
         samples: (n,).
@@ -41,7 +41,7 @@ def padded(samples: Tensor, frame: int) -> Tensor:
 
 
 def features_of(samples: Tensor) -> Tensor:
-    """The spectrogram, each band with mean 0 and variance 1, two frames of 10 ms beside each other.
+    """Compute the mel spectrogram, each band with mean 0 and variance 1, two frames of 10 ms beside each other.
 
     Args:
         samples: float32 (m,), 16 kHz, in [-1, 1]; at least 560.
@@ -49,23 +49,23 @@ def features_of(samples: Tensor) -> Tensor:
     Returns:
         float32 (frames of 20 ms, 160).
     """
-    frames = (samples * _LOUDNESS).unfold(0, _WINDOW, _HOP)
+    frames = (samples * _LOUDNESS).unfold(0, _WINDOW, _HOP)  # (m,) -> (frames, window)
     frames = frames - frames.mean(1, keepdim=True)
     before = torch.cat([frames[:, :1], frames[:, :-1]], 1)
     frames = (frames - _EMPHASIS * before) * _window(samples.device)
     power = torch.fft.rfft(frames, _FFT).abs().square()
     mel = torch.mm(power, _bands(samples.device)).clamp_(min=torch.finfo(torch.float32).eps).log()
     mel = (mel - mel.mean(0)) / torch.sqrt(mel.var(0, unbiased=True) + _SMALLEST)
-    return mel[: len(mel) // 2 * 2].reshape(-1, 2 * _MELS)
+    return mel[: len(mel) // 2 * 2].reshape(-1, 2 * _MELS)  # (frames of 10 ms, mels) -> (frames of 20 ms, 2 mels)
 
 
 def _window(device: torch.device) -> Tensor:
-    """Povey's: a Hann window to the power of 0.85."""
+    """Return Povey's window, a Hann window to the power of 0.85."""
     return torch.hann_window(_WINDOW, periodic=False, device=device).pow(0.85)
 
 
 def _bands(device: torch.device) -> Tensor:
-    """Triangles of equal width on the mel scale, (257, 80)."""
+    """Return triangles of equal width on the mel scale, (257, 80)."""
     return _triangles().to(device)
 
 

@@ -31,7 +31,7 @@ WEIGHTS = "model.safetensors"
 FILES: tuple[WantedFile, ...] = (
     "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None),
 )  # fmt: skip
-"""Of a language model, upstream's names but for the last."""
+"""Files of a language model, with upstream's names but for the last."""
 
 CODEC = "model.safetensors"
 """The codec in transformers' names, with its ``config.json``."""
@@ -48,7 +48,7 @@ GRAPHS = "onnx_update"
 """Folder of v3 Turbo's networks in float32."""
 
 MARK = f"{GRAPHS}/config.json"
-"""By which they are known."""
+"""The file by which v3 Turbo is recognised."""
 
 _GRAPH_FILES = (
     "vieneu_prefill.onnx", "vieneu_decode_step.onnx", "vieneu_acoustic_cached.onnx", "vieneu_backbone_shared.data",
@@ -62,16 +62,16 @@ TURBO_FILES: tuple[WantedFile, ...] = (
     ("voices_v3_turbo.json", None),
     (NOTE, None),
 )
-"""Of v3 Turbo, as upstream's package reads them."""
+"""Files of v3 Turbo, as upstream's package reads them."""
 
 TURBO_CODEC_FILES: tuple[WantedFile, ...] = (
     "moss_audio_tokenizer_decode_full.onnx", "moss_audio_tokenizer_decode_shared.data",
     "moss_audio_tokenizer_decode_step.onnx", "codec_browser_onnx_meta.json", "moss_audio_tokenizer_encode.onnx",
     "moss_audio_tokenizer_encode.data",
 )  # fmt: skip
-"""Of its codec."""
+"""Files of its codec."""
 
 
 def files_of(configuration: Configuration | None) -> tuple[WantedFile, ...]:
-    """What is wanted of a model's repository; None: a language model that nothing names."""
+    """Return the files to fetch for a configuration; None: of a language model whose configuration is not known."""
     return TURBO_FILES if configuration is not None and configuration.name == TURBO else FILES

@@ -1,4 +1,4 @@
-"""From a request to what the networks need: sentences, tokens, parameters, limits; and what cannot be is refused."""
+"""From a request to what the networks need: sentences, tokens, parameters, limits; refuses what the model cannot do."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ __all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
 
 _SLACK = 100
 _MOST_PER_PHONEME = 5
-"""Tokens that a sentence can need: 2 s, and five for each character of its phonemes. Of 129,790 sentences that upstream
-counted half have 2.1 for each, and one in a hundred more than 4.4 (``vieneu_utils/core_utils.py``, of 12.5 frames a
+"""Limit of a sentence's tokens: 2 s, and five for each character of its phonemes. Of 129,790 sentences that upstream
+counted half have 2.1 for each, and one in a hundred more than 4.4 (``vieneu_utils/core_utils.py``, for 12.5 frames a
 second)."""
 
 _USUAL_PER_PHONEME = 2.1
@@ -42,23 +42,23 @@ class Ask:
     """A request in the model's terms.
 
     Attributes:
-        sentences: What is said, at least one; each is spoken by itself.
-        form: How the model is asked, ``"chat"`` or ``"tags"``.
-        emotion: How it reads.
+        sentences: At least one; each is spoken by itself.
+        form: Form of the prompt, ``"chat"`` or ``"tags"``.
+        emotion: How the model reads.
         voice: Recording to clone; None: ``codes`` are known.
         codes: Of a preset or saved voice.
         words: Phonemes of the words of its recording.
         params: How tokens are drawn.
         limits: Most tokens of each sentence.
-        forced: Exactly as many tokens by order of a benchmark: the end may not be drawn.
+        forced: Whether a benchmark forces exactly so many tokens: the end cannot be drawn.
         retry: Whether a sentence that runs away, or ends too early, is drawn once more.
         seeds: Of the randomness of each sentence.
-        silence: Seconds between two of them.
-        speech_only: Whether nothing but speech can be drawn; None: as the precision is.
-        codec_device: Where sound is made; None: where the model is.
+        silence: Seconds between two sentences.
+        speech_only: Whether speech alone can be drawn; None: unless the precision is float32.
+        codec_device: Where codes are decoded; None: where the model is.
         chunk_frames: New tokens of a stream's chunk.
-        lookback: Tokens before them that its sound is made with.
-        look_ahead: Tokens behind them that it waits for.
+        lookback: Tokens before them that are decoded again.
+        look_ahead: Tokens behind them that are waited for.
         warnings: For the user.
     """
 
@@ -93,8 +93,8 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     Raises:
         UnspeakableText: Nothing of the text has a sound in Vietnamese or English.
         VoiceNotFound: There is no preset or saved voice of that name.
-        InvalidOption: Options that this model has not, a device that this machine has not, or a file of saved codes
-            that cannot be read; or nothing says how the model is to be asked.
+        InvalidOption: An option that this model does not have, a device that this machine does not have, or a file of
+            saved codes that cannot be read; or nothing says in which form the model was trained to read prompts.
     """
     options = VieNeuOptions.of(request)
     _refuse(options)
@@ -102,7 +102,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     voice = request.voice if isinstance(request.voice, Voice) else None
     codes, words = _voice(weights, request.voice, options)
     codec_device = _codec_device(options)
-    # What costs most is last: all of the text is normalised and phonemized.
+    # The text is normalised and phonemized last, because that takes longest.
     sentences = sentences_of(request.text, options.max_chars)
     forced = context.forced_tokens(request.text)
     return Ask(
@@ -116,7 +116,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         limits=_limits(options, sentences, forced),
         forced=forced is not None,
         retry=context.settings.retry_runaway and forced is None and not options.bounds_length(),
-        # The first sentence has the request's own, so that one sentence alone is as upstream draws it.
+        # The first sentence has the request's seed, so that one sentence alone is as upstream draws it.
         seeds=tuple(seeds.piece_seed(request.seed, index) for index in range(len(sentences))),
         silence=options.silence,
         speech_only=options.speech_only,
@@ -129,7 +129,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
 
 
 def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utterance]:
-    """A request's sentences as the language model takes them.
+    """Return a request's sentences as the language model takes them.
 
     Args:
         weights: The checkpoint.
@@ -137,7 +137,7 @@ def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utte
         codes: Of its voice.
 
     Raises:
-        VoiceUnsuitable: With the recording a prompt leaves no room for what it is to say.
+        VoiceUnsuitable: With the recording a prompt leaves too little room for the speech.
     """
     prompts = [
         weights.reader.prompt(ask.form, ask.words, sentence.phonemes, codes, emotion=ask.emotion)
@@ -170,21 +170,21 @@ def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utte
 
 
 def tokens_for(sentence: Sentence) -> int:
-    """Tokens that a sentence can need.
+    """Return the limit of a sentence's tokens.
 
-    A model that misses the end goes on up to its context, with silence or with words of its own.
+    Without it a model that misses the end would go on up to its context, with silence or with words of its own.
     """
     return _SLACK + _MOST_PER_PHONEME * spoken_length(sentence.phonemes)
 
 
 def _refuse(options: VieNeuOptions) -> None:
-    given = [name for name in _TURBO_ONLY if name in options.model_fields_set]
-    if given:
-        raise InvalidOption(f"{given[0]} is given", who="vieneu", fix="leave it out: only v3 Turbo has it")
+    names = [name for name in _TURBO_ONLY if name in options.model_fields_set]
+    if names:
+        raise InvalidOption(f"{names[0]} is given", who="vieneu", fix="leave it out: only v3 Turbo has it")
 
 
 def _codec_device(options: VieNeuOptions) -> str | None:
-    """By its whole name, so that ``"cuda"`` and ``"cuda:0"`` are one."""
+    """Return the device by its whole name, so that ``"cuda"`` and ``"cuda:0"`` are one."""
     if options.codec_device is None:
         return None
     try:
@@ -209,22 +209,22 @@ def _form(weights: Weights, options: VieNeuOptions) -> str:
 
 
 def _voice(weights: Weights, voice: Voice | str | None, options: VieNeuOptions) -> tuple[tuple[int, ...], str]:
-    """Codes, as far as they are known, and phonemes of the words."""
+    """Return codes, where they are known, and phonemes of the words."""
     if options.voices_file is not None and voice is not None:
         raise InvalidOption("voice and voices_file are given", who="vieneu", fix="give one of the two")
     if options.voices_file is None and options.saved_voice is not None:
         raise InvalidOption("saved_voice is given without voices_file", who="vieneu", fix="give both, or voice= alone")
     if isinstance(voice, Voice):
-        return (), _sounding(voice.text or "")
+        return (), _phonemes(voice.text or "")
     if options.voices_file is None:
-        found = weights.presets.find(voice)
+        preset = weights.presets.find(voice)
     else:
-        found = read_saved(options.voices_file).find(options.saved_voice)
-    return found.codes, _sounding(found.words)
+        preset = read_saved(options.voices_file).find(options.saved_voice)
+    return preset.codes, _phonemes(preset.words)
 
 
-def _sounding(words: str) -> str:
-    """Phonemes of a recording's words. Of none the model would take the recording for silence."""
+def _phonemes(words: str) -> str:
+    """Return the phonemes of a recording's words; without any the model would take the recording for silence."""
     phonemes = words_of(words)
     if not is_spoken(phonemes):
         raise VoiceUnsuitable(
@@ -235,9 +235,9 @@ def _sounding(words: str) -> str:
 
 
 def _params(drawing: SamplingParams, options: VieNeuOptions) -> SamplingParams:
-    given = {name: getattr(options, name) for name in ("temperature", "top_k")}
+    values = {name: getattr(options, name) for name in ("temperature", "top_k")}
     return replace(
-        drawing, greedy=not options.do_sample, **{name: value for name, value in given.items() if value is not None}
+        drawing, greedy=not options.do_sample, **{name: value for name, value in values.items() if value is not None}
     )
 
 
@@ -249,10 +249,10 @@ def _limits(options: VieNeuOptions, sentences: Sequence[Sentence], forced: int |
 
 
 def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) -> tuple[str, ...]:
-    found = []
+    warnings = []
     if left_out := left_out_of(text):
-        found.append(left_out)
-    given = "emotion" in options.model_fields_set
-    if given and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
-        found.append("This model was trained to read in one way: emotion was ignored.")
-    return tuple(found)
+        warnings.append(left_out)
+    chosen = "emotion" in options.model_fields_set
+    if chosen and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
+        warnings.append("This model was trained to read in one way: emotion was ignored.")
+    return tuple(warnings)

@@ -1,9 +1,9 @@
-"""What can be drawn: any token of the vocabulary, as upstream has it, or speech alone.
+"""Which tokens can be drawn: any token of the vocabulary, as upstream has it, or speech alone.
 
-Of 217,216 tokens 65,537 make sense, the codes and the end. Drawn among these alone a step of twelve rows takes a
-quarter less time (int8, one core: 58 ms instead of 75) and the model a third less memory, but it is another
-distribution: what the others would have had is shared out, and the most probable ``top_k`` are all speech. Upstream
-draws the others, too, and drops them afterwards.
+Of 217,216 tokens 65,537 are speech, the codes and the end. With a head of these alone a step of twelve rows takes a
+quarter less time (int8, one core: 58 ms instead of 75) and the model a third less memory. But it is another
+distribution: the probability of all other tokens goes to speech, and the most probable ``top_k`` are all speech.
+Upstream draws other tokens, too, and drops them afterwards.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ HeadKind = Literal["full", "speech"]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the outputs of a head stand for.
+    """The tokens that the outputs of a head stand for.
 
     Attributes:
         kind: Which head.
-        vocabulary: Tokens of the checkpoint.
+        vocabulary: Number of tokens of the checkpoint.
         ids: Token of each output.
         end: Output that ends an utterance.
-        codes: int64 (outputs,): the codec's code of each output, -1 of what is none.
-        order: Processors of logits, as transformers has them.
+        codes: int64 (outputs,): the codec's code of each output, -1 for a token that is no code.
+        order: Processors of logits, in transformers' order.
     """
 
     kind: HeadKind
@@ -52,7 +52,7 @@ class Outputs:
 
     @classmethod
     def of(cls, kind: HeadKind, vocabulary: int, speech: SpeechIds, drawing: SamplingParams = DEFAULTS) -> Outputs:
-        """The outputs of a head over a vocabulary, with processors for what is asked for and no others."""
+        """Return the outputs of a head over a vocabulary, with the processors that the defaults of sampling need."""
         penalty = ("repetition_penalty",) if drawing.repetition_penalty != 1.0 else ()
         nucleus = ("top_p",) if drawing.top_p < 1.0 else ()
         order = (*penalty, "temperature", "top_k", *nucleus)
@@ -66,11 +66,11 @@ class Outputs:
 
     @property
     def penalized(self) -> bool:
-        """Whether what came before, prompt included, makes a token less likely."""
+        """Whether tokens that came before, those of the prompt included, become less likely."""
         return "repetition_penalty" in self.order
 
-    def known(self, tokens: Iterable[int]) -> list[int]:
-        """The outputs of tokens; those that the head does not have are left out."""
+    def of_tokens(self, tokens: Iterable[int]) -> list[int]:
+        """Return the outputs of tokens; tokens without an output are left out."""
         return [self._output_of[token] for token in tokens if token in self._output_of]
 
     @cached_property
@@ -79,7 +79,7 @@ class Outputs:
 
     @property
     def recipe(self) -> SamplingRecipe:
-        """How logits become outputs: as transformers' ``generate`` does it, with noise for the whole vocabulary."""
+        """How an output is drawn from logits: as in transformers' ``generate``, with noise for the whole vocabulary."""
         return SamplingRecipe(
             vocabulary=len(self.ids),
             order=self.order,

@@ -1,4 +1,4 @@
-"""A sentence that is being spoken: what was drawn of it, and whether it is to be drawn again."""
+"""A sentence that is being spoken: its codes so far, and whether it has to be drawn again."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Line:
     Attributes:
         utterance: What the language model reads.
         cancelled: Read at every token.
-        codes: Drawn since they were taken.
-        frames: How many codes were drawn.
-        tokens: How many tokens were drawn; those that are no code are drawn too, and not heard.
+        codes: Drawn since `taken` was called last.
+        frames: Number of codes that were drawn.
+        tokens: Number of tokens that were drawn; some of them may be no code, and are not heard.
         ended: Whether no more come.
         stopped: Whether the model ended it; False with ``ended``: it reached its limit.
         heard: Whether some of its sound was handed out, which cannot be taken back.
-        warning: That it was drawn again, and why.
+        warning: Says that it was drawn again, and why.
     """
 
     utterance: Utterance
@@ -49,17 +49,17 @@ class Line:
 
     @property
     def fault(self) -> str:
-        """Why it is to be drawn again; nothing if it may stand, or must."""
+        """Why it has to be drawn again; empty if it may stay, or has to because it was heard or cancelled."""
         if not self.ended or self.heard or self.cancelled():
             return ""
         return fault_of(self.utterance, self.frames / TOKENS_PER_SECOND, stopped=self.stopped)
 
     def add(self, codes: Tensor, tokens: int, *, ended: bool, stopped: bool) -> None:
-        """Take what is new of it.
+        """Add what was drawn.
 
         Args:
             codes: int64 (n,), perhaps none.
-            tokens: How many tokens they were among.
+            tokens: Number of tokens that were drawn, those that are no code included.
             ended: Whether no more come.
             stopped: Whether the model ended it.
         """
@@ -69,13 +69,13 @@ class Line:
         self.ended, self.stopped = ended, stopped
 
     def taken(self) -> Tensor:
-        """The codes that were drawn since the last call, int64 (n,)."""
-        found = torch.cat([torch.zeros(0, dtype=torch.int64), *self.codes])
+        """Return the codes that were drawn since the last call, int64 (n,)."""
+        codes = torch.cat([torch.zeros(0, dtype=torch.int64), *self.codes])
         self.codes = []
-        return found
+        return codes
 
     def restart(self) -> bool:
-        """Forget what was drawn if it has a fault, so that its second try begins; returns whether it has."""
+        """Drop what was drawn if it has a fault, and begin the second try; returns whether that was so."""
         # Read once: a request may be cancelled at any time, and then there is no fault any more.
         if not (fault := self.fault):
             return False

@@ -1,9 +1,9 @@
-"""A checkpoint's files: which configuration they are of, and its tensors, read when asked for and refused by name.
+"""A checkpoint's files: their configuration, and their tensors, checked by name at once and read when they are needed.
 
-A language model of v1 and one of v2 may have equal tensors and tokens, and one asked in the other's form speaks
-nonsense; upstream decides by the repository's name and takes every local folder for v2. So the configuration is never
-guessed: of a published checkpoint it is known, and of any other a file ``realtts.json`` says it, with
-``{"configuration": "v1"}``. Where nothing does, the option ``prompt_format`` has to.
+A language model of v1 and one of v2 may have equal tensors and tokens, and given the other one's form of prompt a model
+speaks nonsense; upstream decides by the repository's name and takes every local folder for v2. So the configuration is
+never guessed: that of a published checkpoint is known, and any other checkpoint names it in a file ``realtts.json``, as
+``{"configuration": "v1"}``. Without that file the option ``prompt_format`` is needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from realtts.accel.weights.tensorfile import TensorFile, read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.kit.reading import NOTE, check_shapes, known, noted, read_json
-from realtts_vieneu.codec_names import DECODER, named, named_shapes
+from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
 from realtts_vieneu.files import (
@@ -30,7 +30,7 @@ from realtts_vieneu.files import (
     files_of,
 )
 from realtts_vieneu.prompt import TokenReader
-from realtts_vieneu.shapes import HEAD, codec_shapes, model_shapes
+from realtts_vieneu.shapes import HEAD, check_codec, model_shapes
 from realtts_vieneu.sizes import Sizes, read_sizes
 from realtts_vieneu.utterance import DEFAULTS
 from realtts_vieneu.voices import Presets, read_presets
@@ -45,22 +45,23 @@ if TYPE_CHECKING:
     from realtts.contract.events import Event
     from realtts_vieneu.configurations import Configuration
 
-__all__ = ["NO_TURBO", "Found", "Weights", "fetch", "open_checkpoint", "why_turbo"]
+__all__ = ["NO_TURBO", "CheckpointFiles", "Weights", "fetch", "open_checkpoint", "why_turbo"]
 
 NO_TURBO = "v3 Turbo is published as graphs for onnxruntime, which upstream's package runs: there is no other path yet"
-"""Why it is not spoken faster."""
+"""Why the optimized variant does not speak v3 Turbo."""
 
-_TELLING = (NOTE, MARK)
+_MARKS = (NOTE, MARK)
+"""Small files that tell a configuration."""
 
 
 @dataclass(frozen=True)
-class Found:
+class CheckpointFiles:
     """The files of a model and of its codec.
 
     Attributes:
-        configuration: None: nothing says which.
-        model: Of the checkpoint.
-        codec: Of the codec.
+        configuration: None: no file names it.
+        model: Files of the checkpoint.
+        codec: Files of the codec.
     """
 
     configuration: Configuration | None
@@ -78,16 +79,16 @@ class Weights:
     """A checkpoint, opened.
 
     Attributes:
-        configuration: None: nothing says which.
+        configuration: None: no file names it.
         sizes: Of the language model.
-        codec: Of the codec.
-        drawing: Upstream's way, and what ``generation_config.json`` asks for beside.
+        codec: Sizes of the codec.
+        drawing: Upstream's parameters of sampling, and those that ``generation_config.json`` adds.
         model_state: Tensors of the language model.
         codec_state: Tensors of the codec, by the names of transformers' ``NeuCodecModel``.
-        codec_file: Where they are, for messages.
-        reader: Phonemes and codes to tokens.
-        presets: ``voices.json``.
-        identity: What changes when the codec's weights do, for keys of what is computed with them.
+        codec_file: Name of their file, for messages.
+        reader: Turns phonemes and codes into tokens.
+        presets: Voices of ``voices.json``.
+        identity: Changes with the codec's weights; part of the keys of codes that are cached.
     """
 
     configuration: Configuration | None
@@ -102,7 +103,7 @@ class Weights:
     identity: str
 
     def semantic(self) -> State | None:
-        """Tensors of w2v-bert-2.0 where the codec's file lacks just them; None: it has them, or no encoder at all.
+        """Return tensors of w2v-bert-2.0 where the codec's file lacks them; None: it has them, or no encoder at all.
 
         Raises:
             CheckpointError: As `realtts.checkpoints.fetch`.
@@ -110,8 +111,8 @@ class Weights:
         parts = {name.partition(".")[0] for name in self.codec_state}
         if "semantic_encoder" in parts or "acoustic_encoder" not in parts:
             return None
-        wanted = Checkpoint(SEMANTIC_ID.rpartition("/")[2], source=SEMANTIC_ID, licence="MIT")
-        return read_state(checkpoints.fetch(wanted, [WEIGHTS])[WEIGHTS])
+        checkpoint = Checkpoint(SEMANTIC_ID.rpartition("/")[2], source=SEMANTIC_ID, licence="MIT")
+        return read_state(checkpoints.fetch(checkpoint, [WEIGHTS])[WEIGHTS])
 
 
 def fetch(
@@ -119,8 +120,8 @@ def fetch(
     report: Callable[[Event], None] | None = None,
     *,
     check: Callable[[bool], None] | None = None,
-) -> Found:
-    """The files of a checkpoint and of its codec, downloaded where they must be.
+) -> CheckpointFiles:
+    """Return the files of a checkpoint and of its codec, and download those that are not here.
 
     The codec is looked for beside a local folder's weights, in ``codec`` or ``neucodec``, else on the hub.
 
@@ -132,45 +133,44 @@ def fetch(
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`.
         CheckpointCorrupt: ``realtts.json`` cannot be read.
-        CheckpointMismatch: It names a configuration that there is not.
+        CheckpointMismatch: It names an unknown configuration.
     """
-    configuration = _known(checkpoint) or _looked_up(checkpoint, report)
+    configuration = _local(checkpoint) or _looked_up(checkpoint, report)
     turbo = configuration is not None and configuration.name == TURBO
     if check is not None:
         check(turbo)
     model = checkpoints.fetch(checkpoint, files_of(configuration), report=report)
-    return Found(configuration, model, _codec(_folder(checkpoint), turbo=turbo, report=report))
+    return CheckpointFiles(configuration, model, _codec(_folder(checkpoint), turbo=turbo, report=report))
 
 
 def why_turbo(checkpoint: Checkpoint | None) -> str | None:
-    """For `probe`: why there is no faster path for v3 Turbo."""
-    configuration = _known(checkpoint)
+    """Return for `probe` why the optimized variant does not speak a checkpoint of v3 Turbo; None: it is another one."""
+    configuration = _local(checkpoint)
     return NO_TURBO if configuration is not None and configuration.name == TURBO else None
 
 
-def open_checkpoint(found: Found) -> Weights:
-    """Read what is small, and check that every tensor is there, in its shape, and none besides.
+def open_checkpoint(source: CheckpointFiles) -> Weights:
+    """Read the small files, and check that every tensor is there, has its shape, and that there are no others.
 
-    Of the codec that is what decodes; what encodes may be missing, and is checked when a recording is encoded.
+    The codec's encoder may be missing, and is checked when a recording is encoded.
 
     Args:
-        found: From `fetch`, not v3 Turbo's.
+        source: From `fetch`, not v3 Turbo's.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
     """
-    files, sound = found.model, found.codec
+    files, sound = source.model, source.codec
     sizes = read_sizes(read_json(files["config.json"]))
     model = TensorFile(files[WEIGHTS])
     check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}", spare=(HEAD,))
     packed = sound.first(CODEC, PACKED_CODEC)
     codec_file, codec_state = f"{packed.parent.name}/{packed.name}", read_state(packed)
     codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
-    decoder = named_shapes(shapes_of(codec_state), DECODER)
-    check_shapes(decoder, codec_shapes(codec), f"file {codec_file!r}")
+    check_codec(codec, shapes_of(codec_state), f"file {codec_file!r}")
     return Weights(
-        configuration=found.configuration,
+        configuration=source.configuration,
         sizes=sizes,
         codec=codec,
         drawing=_drawing(files["generation_config.json"]) if "generation_config.json" in files else DEFAULTS,
@@ -184,11 +184,11 @@ def open_checkpoint(found: Found) -> Weights:
 
 
 def _drawing(path: Path) -> SamplingParams:
-    """Temperature and ``top_k`` are upstream's whatever the file says, for it gives them to ``generate``."""
+    """Read ``generation_config.json``, but for temperature and ``top_k``, which upstream gives to ``generate``."""
     content = read_json(path)
-    own = {name: content[name] for name in ("top_p", "repetition_penalty") if content.get(name) is not None}
+    values = {name: content[name] for name in ("top_p", "repetition_penalty") if content.get(name) is not None}
     try:
-        return replace(DEFAULTS, **own)
+        return replace(DEFAULTS, **values)
     except InvalidOption as error:
         raise CheckpointMismatch(error.what, who=f"file {path.name!r}", fix=error.fix) from None
 
@@ -202,37 +202,37 @@ def _codec_config(files: Files) -> dict[str, Any]:
 
 
 def _codec(folder: Path | None, *, turbo: bool, report: Callable[[Event], None] | None) -> Files:
-    """The codec beside the weights of a local folder, else the hub's."""
-    wanted = TURBO_CODEC_FILES if turbo else CODEC_FILES
+    """Return the files of the codec beside a local folder's weights, else the hub's."""
+    names = TURBO_CODEC_FILES if turbo else CODEC_FILES
     beside = [] if folder is None else [folder / name for name in CODEC_FOLDERS]
     for path in beside:
         if path.is_dir():
-            return checkpoints.fetch(Checkpoint(path.name, path=path), wanted, report=report)
+            return checkpoints.fetch(Checkpoint(path.name, path=path), names, report=report)
     source = TURBO_CODEC_ID if turbo else CODEC_ID
-    return checkpoints.fetch(Checkpoint(source.rpartition("/")[2], source=source), wanted, report=report)
+    return checkpoints.fetch(Checkpoint(source.rpartition("/")[2], source=source), names, report=report)
 
 
 def _folder(checkpoint: Checkpoint | None) -> Path | None:
     return None if checkpoint is None else checkpoint.path
 
 
-def _known(checkpoint: Checkpoint | None) -> Configuration | None:
-    """What is known of a checkpoint before any of its weights is fetched; None: nothing says which it is."""
+def _local(checkpoint: Checkpoint | None) -> Configuration | None:
+    """Return the configuration of a checkpoint as far as it is known without the network; None: it is not."""
     folder = _folder(checkpoint)
     if folder is None:
         return known(checkpoint, CONFIGURATIONS)
-    return _by_files({name: path for name in _TELLING if (path := folder / name).is_file()})
+    return _by_files({name: path for name in _MARKS if (path := folder / name).is_file()})
 
 
 def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration | None:
-    """What somebody else's repository says, asked before its weights are."""
+    """Return the configuration that somebody else's repository names, before its weights are fetched."""
     if _folder(checkpoint) is not None:
         return None
-    return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _TELLING], report=report))
+    return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _MARKS], report=report))
 
 
-def _by_files(found: Mapping[str, Path]) -> Configuration | None:
-    """v3 Turbo is known by its graphs, which no other has; the others by nothing but what is said."""
-    if NOTE in found:
-        return noted(found[NOTE], CONFIGURATIONS)
-    return CONFIGURATIONS[TURBO] if MARK in found else None
+def _by_files(files: Mapping[str, Path]) -> Configuration | None:
+    """Return the configuration that `NOTE` names; v3 Turbo is known by its graphs, too, which no other model has."""
+    if NOTE in files:
+        return noted(files[NOTE], CONFIGURATIONS)
+    return CONFIGURATIONS[TURBO] if MARK in files else None

@@ -1,16 +1,18 @@
-"""What the optimized variant holds, and what a request wants of it."""
+"""The optimized variant's model, and a request in its terms."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.rungs import attention_of, precision_of
+from realtts.accel.rungs import attention_of, graphs_of, precision_of
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts.errors import InputError
 from realtts_vieneu.encoder import Encoder
 from realtts_vieneu.frontend import prepare, utterances_of
+from realtts_vieneu.network import WARM_TOKENS
+from realtts_vieneu.utterance import Utterance
 from realtts_vieneu.voices import codes_of
 
 if TYPE_CHECKING:
@@ -24,12 +26,11 @@ if TYPE_CHECKING:
     from realtts_vieneu.frontend import Ask
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.loading import Weights
-    from realtts_vieneu.utterance import Utterance
 
-__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "longest", "tell"]
+__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "report", "usual"]
 
 _LONGEST = " và ".join(["tôi thích nghe những câu chuyện cổ tích trước khi đi ngủ"] * 4)
-"""Nearly 256 characters, upstream's ``max_chars``, and one sentence."""
+"""One sentence of nearly 256 characters, upstream's ``max_chars``."""
 
 
 @dataclass
@@ -39,23 +40,23 @@ class OptimizedModel:
     Attributes:
         weights: The checkpoint.
         voices: Codes of recordings, in memory and on disk.
-        engine: Speaks; None before `convert_precision` and after `unload`.
+        engine: Speaks, once it has passed all stages; None after `unload`.
     """
 
     weights: Weights
     voices: DiskVoiceCache
-    engine: Engine | None = None
+    engine: Engine | None
 
 
 def head_of(context: Context, speech_only: bool | None) -> HeadKind:
-    """What can be drawn: speech alone, unless the rung is there for equality with plain."""
+    """Return which tokens can be drawn: speech alone, unless the rung is there for equality with plain."""
     if speech_only is None:
         speech_only = precision_of(context).weights != "fp32"
     return "speech" if speech_only else "full"
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, list[Utterance]]:
-    """A request in the model's terms, its voice encoded."""
+    """Return a request in the model's terms, its voice encoded."""
     ask = prepare(context, model.weights, request)
     codes: Sequence[int] = ask.codes
     if ask.voice is not None:
@@ -64,39 +65,41 @@ def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[As
     return ask, utterances_of(model.weights, ask, codes)
 
 
-def longest(context: Context, model: OptimizedModel) -> Utterance | None:
-    """As long a sentence as a request is cut into, all else left to its defaults; None: the model has none.
+def usual(context: Context, model: OptimizedModel) -> Utterance:
+    """Return what to warm up with: two tokens, or with graphs the longest sentence of a request with default options.
 
-    For what is captured before the first request.
+    Graphs of the longest sentence serve all shorter ones.
     """
-    try:
-        return asked(context, model, Request(_LONGEST))[1][0]
-    except InputError:  # there is no voice beside the weights, or nothing says how they are asked
-        return None
+    if graphs_of(context) is not None:
+        try:
+            return asked(context, model, Request(_LONGEST))[1][0]
+        except InputError:  # there is no voice beside the weights, or nothing says which prompt they were trained with
+            pass
+    return Utterance(ids=(model.weights.reader.speech.codes[0],) * 2, most=WARM_TOKENS, forced=True)
 
 
 def engine_for(context: Context, model: OptimizedModel, ask: Ask) -> Engine:
-    """The engine as a request wants it."""
+    """Return the engine, with the head and the codec's device that a request asks for."""
     assert model.engine is not None, "used after unload"
     if model.engine.choose(head_of(context, ask.speech_only), ask.codec_device):
-        tell(context, model.engine)
+        report(context, model.engine)
     return model.engine
 
 
-def tell(context: Context, engine: Engine) -> None:
-    """What runs, for the status."""
+def report(context: Context, engine: Engine) -> None:
+    """Report what runs, for the status."""
     details = {**engine.details, **attention_of(context, engine.lm.decoder).details(), **engine.turns.details}
     context.report(Event("optimization.details", data=details))
 
 
 class _Encoder:
-    """The codec's, read when a recording is new and let go of behind it."""
+    """The codec's encoder, in memory only while a new recording is encoded."""
 
     def __init__(self, context: Context, model: OptimizedModel) -> None:
         self._context, self._model = context, model
 
     def codes(self, samples: Tensor) -> Tensor:
-        """As `realtts_vieneu.encoder.Encoder.codes`."""
+        """Encode a recording, as `realtts_vieneu.encoder.Encoder.codes`."""
         weights, engine = self._model.weights, self._model.engine
         assert engine is not None
         engine.turns.clear()

@@ -1,7 +1,7 @@
 """The optimized variant: the language model on the toolkit's decoder, all sentences of a text together, our own codec.
 
-Nothing of transformers is imported but for cloning, where its encoder is used. Not run on a GPU yet: the rungs with
-CUDA graphs are tested with `realtts.testing.recording` on the CPU.
+transformers is imported only for cloning, where its encoder is used. Not run on a GPU yet: the rungs with CUDA graphs
+are tested with `realtts.testing.recording` on the CPU.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ from realtts.errors import AccelError
 from realtts_vieneu.engine import Engine
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.loading import NO_TURBO, fetch, open_checkpoint, why_turbo
-from realtts_vieneu.model import OptimizedModel, head_of, longest, tell
-from realtts_vieneu.network import WARM_TOKENS
+from realtts_vieneu.model import OptimizedModel, head_of, report, usual
 from realtts_vieneu.speaking import live, whole
-from realtts_vieneu.utterance import Utterance
 from realtts_vieneu.voices import listed
 
 if TYPE_CHECKING:
@@ -39,25 +37,20 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The usual ones; beside a quantized language model the codec computes in the context's type."""
+        """Propose the usual rungs; beside a quantized language model the codec computes in the context's type."""
         return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Not v3 Turbo; graphs need CUDA, and weights that do not move."""
+        """Refuse v3 Turbo, graphs without CUDA, and graphs over weights that are offloaded."""
         return why_turbo(context.checkpoint) or why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
-        """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
+        """Check the checkpoint, and read tokenizer, voices and the embedding, which stays in the file's type."""
         weights = open_checkpoint(fetch(context.checkpoint, context.report, check=_refuse_turbo))
-        return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache))
-
-    @hookimpl
-    def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read and pack the weights: the language model quantized or in half precision, the codec in half."""
-        model.engine = Engine(
-            model.weights,
+        engine = Engine(
+            weights,
             device=context.device,
             precision=precision_of(context),
             dtype=getattr(torch, context.dtype),
@@ -65,23 +58,39 @@ class Optimized:
             turns=turns_of(context),
             head=head_of(context, None),
         )
-        tell(context, model.engine)
+        return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), engine)
+
+    @hookimpl
+    def convert_precision(self, context: Context, model: OptimizedModel) -> None:
+        """Read the codec's decoder and cast it to the context's type; norms and its last layer stay float32."""
+        assert model.engine is not None
+        model.engine.convert()
+
+    @hookimpl
+    def compile(self, context: Context, model: OptimizedModel) -> None:
+        """Pack the codec, read and pack the language model, and capture the graphs that a usual request needs.
+
+        The language model is not read before, because it is packed as it is read: a copy in the context's type, of
+        which nothing stays, would raise the peak of memory.
+        """
+        assert model.engine is not None
+        model.engine.pack()
+        if graphs_of(context) is not None:
+            model.engine.capture(usual(context, model))
+        report(context, model.engine)
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Speak four tokens, capture what a request usually needs, and check that nothing is NaN."""
+        """Speak four tokens, and check that nothing is NaN."""
         assert model.engine is not None
-        ids = model.weights.reader.speech
-        usual = longest(context, model) if graphs_of(context) is not None else None
-        warm = usual or Utterance(ids=(ids.codes[0],) * 2, most=WARM_TOKENS, forced=True)
         exact = is_exact(context)
         with blaming(WEIGHTS, exact=exact):
-            samples = model.engine.warm_up(warm)
+            samples = model.engine.warm_up(usual(context, model))
         check_output(samples, "vieneu", file=model.weights.codec_file, exact=exact)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """The whole in one chunk where nobody listens yet, else windows of its sentences, one after the other."""
+        """Speak a request in one chunk, or in windows of its sentences, one after the other, where it is streamed."""
         if request.streaming:
             return live(context, model, request)
         return (chunk for _, chunk in whole(context, model, [request]))
@@ -90,21 +99,21 @@ class Optimized:
     def generate_batch(
         self, context: Context, model: OptimizedModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """The sentences of all requests together."""
+        """Speak the sentences of all requests together."""
         return whole(context, model, requests)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the voices of the checkpoint."""
         return listed(model.weights.presets)
 
     @hookimpl
     def unload(self, context: Context, model: OptimizedModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
+        """Let go of the weights, even where something still refers to the model."""
         model.engine = None
 
 
 def _refuse_turbo(turbo: bool) -> None:
-    """Of somebody else's repository, which `probe` did not look into."""
+    """Refuse v3 Turbo in somebody else's repository, into which `probe` did not look."""
     if turbo:
         raise AccelError(NO_TURBO, who="vieneu", fix="nothing: the plain variant speaks")

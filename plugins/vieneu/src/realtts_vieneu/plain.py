@@ -43,7 +43,7 @@ class PlainModel:
 
     Attributes:
         weights: The checkpoint; None of v3 Turbo.
-        networks: None after `unload`.
+        networks: transformers' or upstream's; None after `unload`.
     """
 
     weights: Weights | None
@@ -55,17 +55,17 @@ class Plain:
 
     @hookimpl
     def load(self, context: Context) -> PlainModel:
-        """Read the checkpoint and the codec's decoder."""
-        # What is missing is told before any weights are downloaded.
-        found = fetch(context.checkpoint, context.report, check=lambda turbo: load_upstream(turbo=turbo))
-        if found.turbo:
-            return PlainModel(None, Turbo(found, context.settings.threads))
-        weights = open_checkpoint(found)
+        """Read the language model and the codec's decoder."""
+        # A package that is missing is named before any weights are downloaded.
+        files = fetch(context.checkpoint, context.report, check=lambda turbo: load_upstream(turbo=turbo))
+        if files.turbo:
+            return PlainModel(None, Turbo(files, context.settings.threads))
+        weights = open_checkpoint(files)
         return PlainModel(weights, Upstream(weights, context.device))
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
-        """Sentence by sentence, each in one chunk, with a pause before all but the first."""
+        """Speak sentence by sentence, each in one chunk, with a pause before all but the first."""
         assert model.networks is not None, "used after unload"
         if isinstance(model.networks, Turbo):
             return model.networks.speak(context, request)
@@ -73,7 +73,7 @@ class Plain:
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the voices of the checkpoint."""
         if isinstance(model.networks, Turbo):
             return model.networks.voices()
         assert model.weights is not None
@@ -81,12 +81,12 @@ class Plain:
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
+        """Let go of the weights, even where something still refers to the model."""
         model.networks = None
 
 
 def asked(context: Context, model: PlainModel, request: Request) -> tuple[Ask, list[Utterance]]:
-    """A request in the model's terms, its voice encoded."""
+    """Return a request in the model's terms, its voice encoded."""
     weights, networks = model.weights, model.networks
     assert weights is not None
     assert isinstance(networks, Upstream), "used after unload"
@@ -121,13 +121,13 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
 
 @dataclass
 class _Drawn:
-    """A sentence.
+    """A sentence that was drawn.
 
     Attributes:
         codes: Of the codec.
-        tokens: How many were drawn.
+        tokens: Number of tokens that were drawn.
         ended: Whether the model ended it.
-        warnings: That it was drawn again, and why.
+        warnings: Say that it was drawn again, and why.
     """
 
     codes: Tensor
@@ -137,12 +137,12 @@ class _Drawn:
 
 
 def _drawn(context: Context, networks: Upstream, utterance: Utterance, cancelled: Callable[[], bool]) -> _Drawn:
-    """A sentence's tokens; of one that ran away or ended too early those of its second try."""
+    """Draw a sentence, and once more if it ran away or ended too early."""
     with timing.timed(context, "lm", dtype="float32") as work:
         tokens, ended = networks.draw(utterance, cancelled)
         work.add(steps=len(tokens))
-    found = _Drawn(networks.heard(tokens), len(tokens), ended)
-    if fault := fault_of(utterance, len(found.codes) / TOKENS_PER_SECOND, stopped=ended):
-        found = _drawn(context, networks, again(utterance), cancelled)
-        found.warnings.append(told(utterance.text, fault))
-    return found
+    drawn = _Drawn(networks.heard(tokens), len(tokens), ended)
+    if fault := fault_of(utterance, len(drawn.codes) / TOKENS_PER_SECOND, stopped=ended):
+        drawn = _drawn(context, networks, again(utterance), cancelled)
+        drawn.warnings.append(told(utterance.text, fault))
+    return drawn

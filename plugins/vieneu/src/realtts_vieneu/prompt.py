@@ -1,4 +1,4 @@
-r"""What the language model is asked: phonemes and the reference's codes as tokens, in one of two forms.
+r"""Prompts of the language model: phonemes and the reference's codes as tokens, in one of two forms.
 
 - ``"chat"`` (v1): ``user: Convert the text to speech:<start>WORDS TEXT<end>\nassistant:<speech>CODES``
 - ``"tags"`` (0.3B, v2): ``<start><|emotion_0|>WORDS TEXT<end><speech>CODES``
@@ -31,7 +31,7 @@ __all__ = ["EMOTIONS", "FORMATS", "TokenReader"]
 FORMATS = ("chat", "tags")
 
 EMOTIONS = {"natural": "<|emotion_0|>", "storytelling": None}
-"""Option -> what stands before the words; None: nothing."""
+"""Option -> token before the words; None: no token."""
 
 _BEFORE, _BEHIND = "user: Convert the text to speech:", "\nassistant:"
 _MARKS = (
@@ -76,14 +76,14 @@ class TokenReader:
         self.speech = SpeechIds(tuple(self._special[name] for name in names[len(_MARKS) :]), stop)
 
     def has_emotion(self, emotion: str) -> bool:
-        """Whether the model was given a token for it; for no token, too."""
+        """Return whether the model was trained with an emotion's token; true for an emotion that needs none."""
         token = EMOTIONS[emotion]
         return token is None or token in self._special
 
     def prompt(
         self, form: str, words: str, text: str, codes: Sequence[int], *, emotion: str = "storytelling"
     ) -> tuple[int, ...]:
-        """The whole prompt.
+        """Return the whole prompt as tokens.
 
         Args:
             form: ``"chat"`` or ``"tags"``.
@@ -92,15 +92,15 @@ class TokenReader:
             codes: Of the reference.
             emotion: Of `EMOTIONS`; the form ``"chat"`` has no place for it.
         """
-        said, behind = self.opening(form, f"{words} {text}", emotion=emotion), self._ids(_BEHIND)
+        opening, behind = self.opening(form, f"{words} {text}", emotion=emotion), self._ids(_BEHIND)
         table = self.speech.codes
-        closed = (self._end, *(behind if form == "chat" else ()), self._speak)
-        return (*said, *closed, *(table[code] for code in codes))
+        closing = (self._end, *(behind if form == "chat" else ()), self._speak)
+        return (*opening, *closing, *(table[code] for code in codes))
 
     def opening(self, form: str, words: str, *, emotion: str = "storytelling") -> tuple[int, ...]:
-        """What a prompt begins with, up to these phonemes.
+        """Return the tokens that a prompt begins with, up to these phonemes.
 
-        As tokens a prompt may leave it sooner, where the sentence's phonemes join its end to another token.
+        A prompt's tokens may leave it before its end, where its last phonemes and the next ones make one token.
         """
         before = self._ids(_BEFORE) if form == "chat" else ()
         return (*before, self._start, *self._emotion(form, emotion), *self._ids(words))
@@ -114,6 +114,6 @@ class TokenReader:
 
 
 def _without(content: dict[str, Any]) -> Tokenizer:
-    """The tokenizer as it would be without added tokens: none of them is found in a text."""
+    """Return the tokenizer without added tokens, so that none of them is recognised in a text."""
     bare = {**content, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     return Tokenizer.from_str(json.dumps(bare))

@@ -1,7 +1,8 @@
-"""transformers' own classes for one sentence at a time: what they draw, what they make of it, and what of a recording.
+"""transformers' own classes for one sentence at a time: language model, codec's decoder and codec's encoder.
 
-As ``infer`` of upstream's ``vieneu/standard.py`` calls them, sentence by sentence. Its own batches are padded on the
-left and draw all rows from one generator, so that no sentence would sound in them as it does alone.
+They are called as ``infer`` of upstream's ``vieneu/standard.py`` calls them, sentence by sentence. Upstream's batches
+are not used: they are padded on the left and draw all rows from one generator, so that no sentence sounds as it does
+alone.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Upstream:
         self._end = ids.end
 
     def codes(self, samples: Tensor) -> Tensor:
-        """Of a recording, int64 (frames,), of float32 (n,) at 16 kHz; the encoder is in memory only meanwhile."""
+        """Encode a recording, float32 (n,) at 16 kHz, to int64 (frames,); the encoder is in memory only meanwhile."""
         weights = self._weights
         with quiet():
             encoder = Encoder(
@@ -63,7 +64,7 @@ class Upstream:
 
     @torch.inference_mode()
     def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[list[int], bool]:
-        """``generate`` for one sentence.
+        """Draw one sentence with ``generate``.
 
         Args:
             utterance: The sentence.
@@ -80,60 +81,60 @@ class Upstream:
         watched = generation.StoppingCriteriaList([_Watch(cancelled)])
         mask = generation.LogitsProcessorList([self._only_speech] if utterance.forced else [])
         with quiet(), seeded(self.device, utterance.seed):
-            found = self.model.generate(
+            drawn = self.model.generate(
                 ids, attention_mask=torch.ones_like(ids), logits_processor=mask, stopping_criteria=watched,
                 max_new_tokens=utterance.most, use_cache=True, eos_token_id=self._end, pad_token_id=self._end,
                 min_new_tokens=utterance.most if utterance.forced else utterance.least, **_drawing(utterance),
             )  # fmt: skip
         if cancelled():
             raise Cancelled
-        tokens: list[int] = found[0, len(utterance.ids) :].tolist()
+        tokens: list[int] = drawn[0, len(utterance.ids) :].tolist()
         ended = not utterance.forced and self._end in tokens
         return (tokens[: tokens.index(self._end)] if ended else tokens), ended
 
     def heard(self, tokens: list[int]) -> Tensor:
-        """The codes among tokens, int64 (n,); what is no speech is dropped, as upstream does."""
+        """Return the codes among tokens, int64 (n,); other tokens are dropped, as upstream does."""
         return torch.tensor([self._codes[token] for token in tokens if token in self._codes], dtype=torch.int64)
 
     @torch.inference_mode()
     def samples(self, codes: Tensor, device: str | None = None) -> NDArray[np.float32]:
-        """The sound of codes.
+        """Decode codes.
 
         Args:
             codes: int64 (n,).
-            device: Where it is made; None: where the language model is.
+            device: Where they are decoded; None: where the language model is.
 
         Returns:
             float32 (480 n,), 24 kHz.
         """
         if not len(codes):
             return np.zeros(0, np.float32)
-        wanted = device or self.device
-        if wanted != self._codec_device:
-            self.codec.to(wanted)
-            self._codec_device = wanted
+        place = device or self.device
+        if place != self._codec_device:
+            self.codec.to(place)
+            self._codec_device = place
         with quiet():
-            wave = self.codec.decode(codes.to(wanted)[None, None], return_dict=True).audio_values[0, 0]
-        found: NDArray[np.float32] = wave.float().cpu().numpy()
-        return found
+            wave = self.codec.decode(codes.to(place)[None, None], return_dict=True).audio_values[0, 0]
+        samples: NDArray[np.float32] = wave.float().cpu().numpy()
+        return samples
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: list[int]) -> Tensor:
-        """What given tokens would be drawn from, float32 (n, vocabulary)."""
+        """Return the logits that given tokens would be drawn from, float32 (n, vocabulary)."""
         ids = torch.tensor([[*utterance.ids, *tokens[:-1]]], device=self.device)
         with quiet():
-            found: Tensor = self.model(ids).logits[0, -len(tokens) :].float()
-        return found
+            logits: Tensor = self.model(ids).logits[0, -len(tokens) :].float()
+        return logits
 
     def _only_speech(self, _: Tensor, scores: Tensor) -> Tensor:
-        """Of a forced sentence, nothing but codes is drawn."""
-        kept = torch.full_like(scores, -torch.inf)
-        kept[:, self._speech] = scores[:, self._speech]
-        return kept
+        """Leave only codes to be drawn, for a forced sentence."""
+        speech = torch.full_like(scores, -torch.inf)
+        speech[:, self._speech] = scores[:, self._speech]
+        return speech
 
 
 class _Watch:
-    """Ends the drawing of a request that nobody wants any more."""
+    """A stopping criterion: ends ``generate`` once the request is cancelled."""
 
     def __init__(self, cancelled: Callable[[], bool]) -> None:
         self._cancelled = cancelled
@@ -143,7 +144,7 @@ class _Watch:
 
 
 def _drawing(utterance: Utterance) -> dict[str, Any]:
-    """How ``generate`` is told to draw."""
+    """Return the arguments of ``generate`` for an utterance's sampling."""
     params = utterance.params
     penalty = {"repetition_penalty": params.repetition_penalty}
     if params.greedy:

@@ -1,7 +1,7 @@
-"""Decisions looked at again: what a token would have to be worth to be drawn.
+"""Scores of the candidates of a decision: the largest of probability over noise is the token that is drawn.
 
-Two implementations that round differently may draw another token where two candidates are worth the same. Whether a
-first difference is such a tie, these numbers say.
+Two implementations that round differently may draw different tokens where two candidates score the same. These numbers
+tell whether a first difference is such a tie.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ __all__ = ["scores_at"]
 
 @torch.inference_mode()
 def scores_at(model: SpeechLM, utterance: Utterance, tokens: Sequence[int], step: int) -> Tensor:
-    """Probability over noise of every candidate of one decision; without noise where the best one is taken.
+    """Return probability over noise of every candidate of one decision; greedy, the probability alone.
 
     Args:
         model: The network.
         utterance: What is spoken.
-        tokens: More than ``step``, of the vocabulary: what was drawn before; from the decision on it has no effect.
+        tokens: More than ``step`` tokens of the vocabulary; those from ``step`` on have no effect.
         step: Which decision.
 
     Returns:
-        float32 (vocabulary,): the largest one is drawn; 0 of what the head does not have.
+        float32 (vocabulary,): the largest one is drawn; 0 for tokens that the head does not have.
     """
     logits = model.logits(utterance, tokens[: step + 1])[-1]
     params = model.params(utterance)
     sampler = Sampler(model.recipe, 1, logits.device)
-    sampler.set(0, params, 0, model.outputs.known([*utterance.ids, *tokens[:step]]))
+    sampler.set(0, params, 0, model.outputs.of_tokens([*utterance.ids, *tokens[:step]]))
     p = sampler.probabilities(logits[None], torch.tensor([step], device=logits.device))[0]
-    found = p.new_zeros(model.outputs.vocabulary)
-    found[torch.tensor(list(model.outputs.ids), device=p.device)] = p
-    return found if params.greedy else found / _noise(model, utterance, step)
+    scores = p.new_zeros(model.outputs.vocabulary)
+    scores[torch.tensor(list(model.outputs.ids), device=p.device)] = p
+    return scores if params.greedy else scores / _noise(model, utterance, step)
 
 
 def _noise(model: SpeechLM, utterance: Utterance, step: int) -> Tensor:
-    """What the decision met: each draw before it has moved a generator on by a whole vocabulary."""
+    """Return the noise of a decision: every draw before it has advanced the generator by a whole vocabulary."""
     device, width = model.decoder.device, model.outputs.vocabulary
     source = model.noise()
     source.reseed(0, utterance.seed)

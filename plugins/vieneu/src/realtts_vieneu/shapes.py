@@ -1,89 +1,62 @@
-"""The tensors that a language model and the codec's decoder must have, by upstream's names, from their configurations.
+"""Check a file's tensors by name and shape before any of them is read.
 
-They are what a file is checked against before anything of it is used, and what random language models are made of.
-Their names are those of transformers' ``Qwen2ForCausalLM`` and ``LlamaForCausalLM``.
+No table of shapes is kept here: of a language model the toolkit's decoder tells them, and of the codec its own network,
+made of tensors on the device "meta", which have a shape and no memory. transformers' networks would tell the same (the
+tests compare them), but the optimized variant speaks without importing transformers.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
+from realtts.accel.decoder import DecoderConfig
+from realtts.accel.decoder.naming import naming_of
+from realtts_vieneu.codec_body import Body
+from realtts_vieneu.codec_names import named
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from realtts_vieneu.codec_sizes import CodecSizes
     from realtts_vieneu.sizes import Sizes
 
     Shape = tuple[int, ...]
-    Named = Iterator[tuple[str, Shape]]
 
-__all__ = ["EMBEDDING", "HEAD", "codec_shapes", "model_shapes"]
+__all__ = ["EMBEDDING", "HEAD", "PREFIX", "check_codec", "model_shapes"]
 
-EMBEDDING = "model.embed_tokens.weight"
+PREFIX = "model."
+"""What names of the decoder's tensors begin with."""
+
+EMBEDDING = f"{PREFIX}embed_tokens.weight"
 HEAD = "lm_head.weight"
-"""One that is the embedding may lie in the file all the same; transformers does not look at it either."""
-
-_DECODER = "acoustic_decoder."
+"""A file may hold it although it is the embedding; transformers does not look at it then either."""
 
 
 def model_shapes(sizes: Sizes) -> dict[str, Shape]:
-    """Of ``model.safetensors``; the head only where it is not the embedding."""
-    shapes = {EMBEDDING: (sizes.vocabulary, sizes.hidden), **dict(_layers(sizes))}
-    shapes["model.norm.weight"] = (sizes.hidden,)
+    """Return the shapes of a language model's tensors by name; the head only where it is not the embedding."""
+    config = DecoderConfig(
+        layers=sizes.layers, hidden_size=sizes.hidden, heads=sizes.heads, kv_heads=sizes.kv_heads,
+        head_dim=sizes.head_dim, mlp_size=sizes.intermediate, qkv_bias=sizes.family == "qwen2",
+    )  # fmt: skip
+    naming, layer = naming_of(config), naming_of(config).shapes(config)
+    shapes = {EMBEDDING: (sizes.vocabulary, sizes.hidden), f"{PREFIX}{naming.norm}.weight": (sizes.hidden,)}
+    for number in range(sizes.layers):
+        shapes |= {f"{PREFIX}{naming.layers}{number}.{name}": shape for name, shape in layer.items()}
     return shapes if sizes.tied else {**shapes, HEAD: (sizes.vocabulary, sizes.hidden)}
 
 
-def _layers(sizes: Sizes) -> Named:
-    hidden, queries, keys = sizes.hidden, sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
-    for layer in range(sizes.layers):
-        own = f"model.layers.{layer}."
-        for name, width in (("q", queries), ("k", keys), ("v", keys)):
-            yield f"{own}self_attn.{name}_proj.weight", (width, hidden)
-            if sizes.family == "qwen2":
-                yield f"{own}self_attn.{name}_proj.bias", (width,)
-        yield f"{own}self_attn.o_proj.weight", (hidden, queries)
-        yield f"{own}mlp.gate_proj.weight", (sizes.intermediate, hidden)
-        yield f"{own}mlp.up_proj.weight", (sizes.intermediate, hidden)
-        yield f"{own}mlp.down_proj.weight", (hidden, sizes.intermediate)
-        yield f"{own}input_layernorm.weight", (hidden,)
-        yield f"{own}post_attention_layernorm.weight", (hidden,)
+def check_codec(sizes: CodecSizes, shapes: Mapping[str, Shape], who: str) -> None:
+    """Check the tensors of the codec's file that decode; those of its encoder are checked when a recording is encoded.
 
+    Args:
+        sizes: Of the codec.
+        shapes: Shapes of the file's tensors, by the names of transformers or of the neucodec package.
+        who: The file, for messages.
 
-def codec_shapes(sizes: CodecSizes) -> dict[str, Shape]:
-    """Of what decodes in the codec's file, by the names of transformers' ``NeuCodecModel``."""
-    shapes = dict(_resnets(sizes.hidden))
-    for layer in range(sizes.layers):
-        shapes.update(_codec_layer(sizes, f"{_DECODER}layers.{layer}."))
-    weights = {
-        "quantizer.project_out": (sizes.latent, len(sizes.levels)),
-        f"{_DECODER}fc": (sizes.hidden, sizes.latent),
-        f"{_DECODER}embed": (sizes.hidden, sizes.hidden, 7),
-        f"{_DECODER}norm": (sizes.hidden,),
-        f"{_DECODER}head.linear": (sizes.fft + 2, sizes.hidden),
-    }
-    return {**shapes, **dict(_biased(weights))}
-
-
-def _resnets(width: int) -> Named:
-    for block in (f"{_DECODER}{net}.{number}" for net in ("prior_net", "post_net") for number in range(2)):
-        for number in (1, 2):
-            yield from _biased({f"{block}.norm{number}": (width,), f"{block}.conv{number}": (width, width, 3)})
-
-
-def _codec_layer(sizes: CodecSizes, own: str) -> Named:
-    width, inner = sizes.hidden, sizes.heads * sizes.head_dim
-    for norm in ("input_layernorm", "post_attention_layernorm"):
-        yield f"{own}{norm}.weight", (width,)
-    attention = {f"{own}self_attn.{kind}_proj": (inner, width) for kind in "qkv"}
-    attention[f"{own}self_attn.o_proj"] = (width, inner)
-    for name, shape in _biased(attention):
-        if sizes.attention_bias or name.endswith("weight"):
-            yield name, shape
-    yield f"{own}mlp.fc1.weight", (sizes.intermediate, width)
-    yield f"{own}mlp.fc2.weight", (width, sizes.intermediate)
-
-
-def _biased(weights: Mapping[str, Shape]) -> Named:
-    for name, shape in weights.items():
-        yield f"{name}.weight", shape
-        yield f"{name}.bias", shape[:1]
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
+    """
+    blank = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    Body(sizes, named(blank), device=torch.device("meta"), dtype=torch.float32, who=who)

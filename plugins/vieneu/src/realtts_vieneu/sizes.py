@@ -1,4 +1,4 @@
-"""How large a checkpoint's language model is, read from its ``config.json``."""
+"""Sizes of a checkpoint's language model, read from its ``config.json``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ CONTEXT = 2048
 """Tokens of prompt and speech together that upstream allows, whatever the model could take."""
 
 FAMILIES = ("qwen2", "llama")
-"""What ``model_type`` may be."""
+"""Values of ``model_type`` that are supported."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """A language model, as ``config.json`` has it.
+    """Sizes of a language model, as in ``config.json``.
 
     Attributes:
         family: ``"qwen2"``, with biases on queries, keys and values, or ``"llama"``.
@@ -34,8 +34,8 @@ class Sizes:
         head_dim: Width of a head.
         vocabulary: Tokens, padded as the matrix is.
         context: Tokens of prompt and speech together, at most upstream's 2048.
-        tied: The embedding is the head, too.
-        config: The file's content, for what is not listed here.
+        tied: Whether the embedding is the head, too.
+        config: The file's content, for entries that are not listed here.
     """
 
     family: str

@@ -1,7 +1,7 @@
 """From requests to chunks: wholes, whose sentences are drawn together, and streams, whose sentences come in order.
 
-The seeds belong to the sentences and no row of a batch depends on its neighbours, so that a sentence is drawn alike
-wherever it stands. A stream's sound differs from the whole's as `realtts_vieneu.windows` says.
+Each sentence has a seed of its own and no row of a batch depends on its neighbours, so that a sentence is drawn alike
+wherever it stands. How a stream's sound differs from the whole's is said in `realtts_vieneu.windows`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SLOTS = 16_384
 
 
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
-    """Requests as wholes; together go those that want the same of the engine, which are all of them as a rule."""
+    """Speak requests as wholes; those that need the same head and device, as a rule all of them, are drawn together."""
     pairs = [asked(context, model, request) for request in requests]
     groups: dict[tuple[HeadKind, str | None], list[int]] = {}
     for row, (ask, _) in enumerate(pairs):
@@ -51,15 +51,15 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
 
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-    """One request as a stream: its first sentence alone, to be heard soon, then ever more of them together."""
+    """Speak one request as a stream: its first sentence alone, to be heard soon, then ever more of them together."""
     ask, utterances = asked(context, model, request)
     lines = [Line(utterance, request.cancelled) for utterance in utterances]
-    counted = 0
+    reported = 0
     for samples, last in _played(context, engine_for(context, model, ask), ask, lines):
         if request.cancelled():
             return
         drawn = sum(line.tokens for line in lines if line.heard or last)  # of the others some may be drawn again
-        tokens, counted = drawn - counted, drawn
+        tokens, reported = drawn - reported, drawn
         yield _closing(ask, samples, tokens, lines) if last else Chunk(samples, RATE, tokens=tokens)
 
 
@@ -70,7 +70,7 @@ def _together(
     asks: Sequence[Ask],
     utterances: Sequence[Sequence[Utterance]],
 ) -> Iterator[tuple[int, Chunk]]:
-    """Requests spoken as wholes, each handed out when its last sentence has ended; nothing of a cancelled one.
+    """Speak requests as wholes; yields each when its last sentence has ended, and a cancelled one not at all.
 
     Args:
         context: Of the stage.
@@ -79,11 +79,11 @@ def _together(
         asks: The requests.
         utterances: Their sentences.
     """
-    lines = [[Line(u, stop) for u in those] for those, stop in zip(utterances, cancelled, strict=True)]
+    lines = [[Line(u, stop) for u in sentences] for sentences, stop in zip(utterances, cancelled, strict=True)]
     waiting = set(range(len(lines)))
-    for group in _alike([line for those in lines for line in those]):
-        if wanted := [line for line in group if not line.cancelled()]:
-            for _ in engine.draw(context, wanted):
+    for group in _alike([line for sentences in lines for line in sentences]):
+        if going := [line for line in group if not line.cancelled()]:
+            for _ in engine.draw(context, going):
                 pass
         for row in sorted(waiting):
             if not all(line.ended for line in lines[row]):
@@ -98,7 +98,7 @@ def _together(
 def _played(
     context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]
 ) -> Iterator[tuple[NDArray[np.float32], bool]]:
-    """Samples in the order in which they are heard, and whether they are the last."""
+    """Yield samples in the order in which they are heard, and whether they are the last."""
     at, silence = 0, _silence(ask)
     pause = silence[:0]
     for group in _growing(lines):
@@ -109,11 +109,11 @@ def _played(
                 if line.fault:  # it is drawn again, and heard from its beginning
                     windows = _windows(engine, ask)
                     break
-                found = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
-                line.heard = line.heard or len(found) > 0
+                samples = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
+                line.heard = line.heard or len(samples) > 0
                 last = line.ended and at + 1 == len(lines)
-                if len(found) or last:
-                    yield np.concatenate([pause, found]), last
+                if len(samples) or last:
+                    yield np.concatenate([pause, samples]), last
                     pause = silence[:0]
                 if not line.ended:
                     break
@@ -125,7 +125,7 @@ def _windows(engine: Engine, ask: Ask) -> Windows:
 
 
 def _alike(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Sentences that are drawn together, those with about the same limit: the rows of a group wait for its longest."""
+    """Group sentences by their limits, for the rows of a group wait for its longest."""
     order = sorted(lines, key=lambda line: -line.utterance.most)
     while order:
         count = _fitting(order, TOGETHER)
@@ -134,7 +134,7 @@ def _alike(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 
 def _growing(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
-    """One sentence, then two, four, and so on."""
+    """Group sentences in order: one, then two, four, and so on."""
     begin, size = 0, 1
     while begin < len(lines):
         count = _fitting(lines[begin:], size)
@@ -143,7 +143,7 @@ def _growing(lines: Sequence[Line]) -> Iterator[Sequence[Line]]:
 
 
 def _fitting(lines: Sequence[Line], most: int) -> int:
-    """How many of the first lines go together: rows of the cache are as long as the longest prompt and limit need."""
+    """Return how many first lines fit the cache, whose rows are as long as the longest prompt and limit need."""
     prompt = limit = 0
     for count, line in enumerate(lines[:most]):
         prompt, limit = max(prompt, len(line.utterance.ids)), max(limit, line.utterance.most)
@@ -153,7 +153,7 @@ def _fitting(lines: Sequence[Line], most: int) -> int:
 
 
 def _joined(context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]) -> NDArray[np.float32]:
-    """Sentences with the pauses between them."""
+    """Decode sentences, and join them with pauses between them."""
     codes = [line.taken() for line in lines]
     sounds = [samples.numpy() for samples in engine.sounds(context, codes, lines[0].cancelled)]
     if not sounds:
@@ -168,11 +168,11 @@ def _silence(ask: Ask) -> NDArray[np.float32]:
 
 
 def _closing(ask: Ask, samples: NDArray[np.float32], tokens: int, lines: Sequence[Line]) -> Chunk:
-    """A request's last chunk, or its only one."""
-    again = tuple(line.warning for line in lines if line.warning)
+    """Return a request's last chunk, or its only one, with the warnings."""
+    retried = tuple(line.warning for line in lines if line.warning)
     return Chunk(
-        samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=(*again, *ask.warnings),
-        retries=len(again),
+        samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=(*retried, *ask.warnings),
+        retries=len(retried),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+"""Functions for `realtts bench` and `realtts verify`: random weights, and a request's tokens, logits and scores."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ TOKENS_PER_CHAR = 3.4
 """50 tokens a second, at about 15 characters a second."""
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.1, "streaming": 1e-5, "audio": 1e-4}
-"""What is promised of our networks against transformers'. Of streams it is said of windows that see the whole."""
+"""Largest differences between our networks and transformers'; of streams, with windows that see the whole sentence."""
 
 STREAM_OPTIONS = {"chunk_frames": 500, "lookback": 1000, "look_ahead": 500}
-"""Windows that see the whole of a sentence, as those of a stream's other sizes do not."""
+"""Windows that see the whole sentence; smaller ones sound a little different."""
 
 
 def write_random_checkpoint(
@@ -86,42 +86,42 @@ def write_random_checkpoint(
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
-    """What `generate` would draw at first, sentence after sentence, each with the end if it was drawn; shape (n,)."""
-    found: list[int] = []
+    """Return the tokens that `generate` draws at first, sentence after sentence, each with its end; int64 (n,)."""
+    every: list[int] = []
     end = _weights(model).reader.speech.end
     for utterance in _utterances(context, model, request):
         drawn, ended = _drawn(model, utterance, request)
-        found += [*drawn, end] if ended else drawn
-    return np.asarray(found, np.int64)
+        every += [*drawn, end] if ended else drawn
+    return np.asarray(every, np.int64)
 
 
 def teacher_forced(context: Context, model: Any, request: Request, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Logits of each token, with the given ones as the past, shape (n, 65537): of the codes and the end.
+    """Return the logits of each token, with the given tokens as the past, (n, 65537): of the codes and the end.
 
-    The others are left out, for a head of speech alone does not have them.
+    Other tokens are left out, because a head of speech alone does not have them.
     """
     utterances = _utterances(context, model, request)
-    found = [_logits(model, utterance, part) for utterance, part in _parts(utterances, tokens, _weights(model))]
-    values: NDArray[np.float32] = torch.cat(found).float().cpu().numpy()
+    logits = [_logits(model, utterance, part) for utterance, part in _parts(utterances, tokens, _weights(model))]
+    values: NDArray[np.float32] = torch.cat(logits).float().cpu().numpy()
     return values
 
 
 def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
-    """Probability over noise of every token of one decision, shape (vocabulary,).
+    """Return probability over noise of every token of one decision, (vocabulary,).
 
     Args:
         context: Of the stage.
         model: Of either variant.
         request: What is spoken.
-        tokens: int64 (n,): what was drawn.
+        tokens: int64 (n,): the tokens that were drawn.
         step: Which decision, counted over all sentences.
     """
     weights = _weights(model)
     for utterance, part in _parts(_utterances(context, model, request), tokens, weights):
         if step < len(part):
             with _network(context, model) as network:
-                found = scores_at(network, utterance, part, step)
-            values: NDArray[np.float32] = found.float().cpu().numpy()
+                scores = scores_at(network, utterance, part, step)
+            values: NDArray[np.float32] = scores.float().cpu().numpy()
             return values
         step -= len(part)
     raise IndexError(f"there are only {len(tokens)} decisions")
@@ -129,7 +129,7 @@ def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.in
 
 @contextlib.contextmanager
 def _network(context: Context, model: Any) -> Iterator[SpeechLM]:
-    """The model's own; of transformers' network, ours with the same weights in float32."""
+    """Yield the model's network; for transformers' network ours with the same weights in float32."""
     if isinstance(model, PlainModel):
         weights = _weights(model)
         yield SpeechLM.from_state_dict(
@@ -145,28 +145,28 @@ def _utterances(context: Context, model: Any, request: Request) -> list[Utteranc
 
 
 def _drawn(model: Any, utterance: Utterance, request: Request) -> tuple[list[int], bool]:
-    """Tokens, and whether the model ended them."""
+    """Return the tokens of an utterance, and whether the model ended it."""
     if isinstance(model, PlainModel):
         assert isinstance(model.networks, Upstream)
         return model.networks.draw(utterance, request.cancelled)
     drawn: list[int] = []
     stopped = False
-    for found in model.engine.turns.each("lm", model.engine.lm.decode([utterance])):
-        drawn += found.tokens[0]
-        stopped = found.stopped[0]
+    for new in model.engine.turns.each("lm", model.engine.lm.decode([utterance])):
+        drawn += new.tokens[0]
+        stopped = new.stopped[0]
     return drawn, stopped
 
 
 def _logits(model: Any, utterance: Utterance, part: list[int]) -> Tensor:
-    """Of codes and end."""
+    """Return the logits of codes and end."""
     if isinstance(model, PlainModel):
         assert isinstance(model.networks, Upstream)
-        found, kind = model.networks.logits(utterance, part), "full"
+        logits, kind = model.networks.logits(utterance, part), "full"
     else:
         with model.engine.turns.use("lm"):
-            found, kind = model.engine.lm.logits(utterance, part), model.engine.lm.outputs.kind
+            logits, kind = model.engine.lm.logits(utterance, part), model.engine.lm.outputs.kind
     speech = _weights(model).reader.speech
-    return found if kind == "speech" else found[:, torch.tensor([*speech.codes, speech.end], device=found.device)]
+    return logits if kind == "speech" else logits[:, torch.tensor([*speech.codes, speech.end], device=logits.device)]
 
 
 def _weights(model: Any) -> Weights:
@@ -178,12 +178,12 @@ def _weights(model: Any) -> Weights:
 def _parts(
     utterances: Sequence[Utterance], tokens: NDArray[np.int64], weights: Weights
 ) -> list[tuple[Utterance, list[int]]]:
-    """Each sentence with its own of the tokens: up to the end, or as many as it may have."""
-    left, found = [int(token) for token in tokens], []
+    """Divide tokens among sentences: each has those up to its end, or up to its limit."""
+    left, parts = [int(token) for token in tokens], []
     for utterance in utterances:
-        own = left[: utterance.most]
-        if not utterance.forced and weights.reader.speech.end in own:
-            own = own[: own.index(weights.reader.speech.end) + 1]
-        left = left[len(own) :]
-        found.append((utterance, own))
-    return found
+        part = left[: utterance.most]
+        if not utterance.forced and weights.reader.speech.end in part:
+            part = part[: part.index(weights.reader.speech.end) + 1]
+        left = left[len(part) :]
+        parts.append((utterance, part))
+    return parts

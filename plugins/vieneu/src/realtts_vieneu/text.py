@@ -1,8 +1,8 @@
 """From text to sentences, and from sentences to phonemes, as upstream's package does it with sea-g2p.
 
-Sentences are found in the text as it was written, because the normaliser drops quotes and brackets, by which one tells
-a question that ends a sentence from one that is quoted. They are normalised one by one (numbers, dates, units and
-abbreviations become words) and put together up to a number of characters as they are then.
+Sentences are found in the text as it was written, because the normaliser drops quotes and brackets, by which a question
+that ends a sentence differs from one that is quoted. They are normalised one by one (numbers, dates, units and
+abbreviations become words) and then put together up to a number of characters.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SHORT = 20
 two are too little for the model to know where to end."""
 
 _LANGUAGE = "vi"
-"""Of the rules by which sentences are found; sea-g2p finds out by itself which words are English."""
+"""Language of the rules by which sentences are found; sea-g2p recognises English words by itself."""
 
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD}}}(?=\S)")
 _LINES = re.compile(r"[\r\n]+")
@@ -69,7 +69,7 @@ class Sentence:
 
 
 def sentences_of(text: str, max_chars: int) -> list[Sentence]:
-    """A text's sentences, normalised, put together where they are short and cut where they are long.
+    """Return a text's sentences, normalised, put together where they are short and cut where they are long.
 
     Args:
         text: Checked by the facade.
@@ -78,11 +78,11 @@ def sentences_of(text: str, max_chars: int) -> list[Sentence]:
     Raises:
         UnspeakableText: Nothing of it has a sound in Vietnamese or English.
     """
-    found: list[str] = []
+    stretches: list[str] = []
     text = cut_words(text)
-    for line in _LINES.split(text):  # as upstream: what stands on lines of its own, such as a list, is said apart
-        found += _packed(list(_normalised(line)), max_chars)
-    ended = [_sea().punc_norm(sentence) for sentence in found]
+    for line in _LINES.split(text):  # as upstream: lines, such as those of a list, are spoken apart
+        stretches += _packed(list(_normalised(line)), max_chars)
+    ended = [_sea().punc_norm(sentence) for sentence in stretches]
     spoken = [Sentence(sentence, phonemes) for sentence in ended if is_spoken(phonemes := phonemes_of(sentence))]
     if not spoken:
         raise UnspeakableText(
@@ -93,49 +93,49 @@ def sentences_of(text: str, max_chars: int) -> list[Sentence]:
 
 
 def phonemes_of(sentence: str) -> str:
-    """The phonemes of what is normalised already, with its punctuation."""
+    """Return the phonemes of a normalised sentence, with its punctuation."""
     with _lock:
-        found: str = _parts()[1].convert(sentence, punc_norm=True)
-    return found
+        phonemes: str = _parts()[1].convert(sentence, punc_norm=True)
+    return phonemes
 
 
 def normalised(text: str) -> str:
-    """A text as it is said, in small letters, without a full stop of its own at the end."""
+    """Return a text as it is spoken, in small letters; no full stop is added at its end."""
     with _lock:
-        found: str = _parts()[0].normalize(text, punc_norm=False)
-    return found.strip()
+        spoken: str = _parts()[0].normalize(text, punc_norm=False)
+    return spoken.strip()
 
 
 def words_of(text: str) -> str:
-    """The phonemes of the words of a recording, all in one."""
+    """Return the phonemes of the words of a recording, as one sentence."""
     return phonemes_of(_sea().punc_norm(normalised(cut_words(text))))
 
 
 def cut_words(text: str) -> str:
-    """The text with spaces in words that are longer than `LONGEST_WORD`."""
+    """Return the text with spaces in words that are longer than `LONGEST_WORD`."""
     return _LONG_WORD.sub(lambda match: f"{match[0]} ", text)
 
 
 def is_spoken(phonemes: str) -> bool:
-    """Whether there is any sound among phonemes."""
+    """Return whether there is any sound among phonemes."""
     return any(char.isalpha() for char in _TAG.sub("", phonemes))
 
 
 def spoken_length(phonemes: str) -> int:
-    """How many characters of phonemes there are to speak."""
+    """Return the number of characters of phonemes, without markup."""
     return len(_TAG.sub("", phonemes))
 
 
 def unread(text: str) -> tuple[str, ...]:
-    """Letters, digits and pictures of a text that the normaliser leaves out without a word, each once."""
+    """Return letters, digits and pictures of a text that the normaliser silently drops, each once."""
     letters = [char for char in dict.fromkeys(text) if char.isalnum() or unicodedata.category(char) == "So"]
     return tuple(char for char in letters if not normalised(char))
 
 
 def left_out_of(text: str) -> str:
-    """What to tell a user whose text has signs without a sound; empty if it has none."""
-    found = unread(text)
-    return f"Not read, for sea-g2p has no sound for it: {' '.join(found[:20])}" if found else ""
+    """Return the warning for a text with characters that have no sound; empty if it has none."""
+    characters = unread(text)
+    return f"Not read, for sea-g2p has no sound for it: {' '.join(characters[:20])}" if characters else ""
 
 
 def _normalised(paragraph: str) -> Iterator[str]:
@@ -146,28 +146,28 @@ def _normalised(paragraph: str) -> Iterator[str]:
 
 
 def _packed(sentences: Sequence[str], max_chars: int) -> list[str]:
-    """As many sentences together as fit."""
-    found: list[str] = []
+    """Join as many sentences as fit."""
+    packed: list[str] = []
     for sentence in sentences:
         for part in [sentence] if len(sentence) <= max_chars else _cut(sentence, max_chars):
-            together = len(found[-1]) + 1 + len(part) if found else 0
-            if found and (together <= max_chars or (len(part) <= _SHORT and together <= max_chars + _SHORT)):
-                found[-1] = f"{found[-1]} {part}"
+            together = len(packed[-1]) + 1 + len(part) if packed else 0
+            if packed and (together <= max_chars or (len(part) <= _SHORT and together <= max_chars + _SHORT)):
+                packed[-1] = f"{packed[-1]} {part}"
             else:
-                found.append(part)
-    return found
+                packed.append(part)
+    return packed
 
 
 def _cut(sentence: str, max_chars: int) -> list[str]:
-    """A sentence that is too long, in clauses, else in words; what is between tags stays together where it fits."""
-    held = _TAGGED.sub(lambda match: match[0].replace(" ", _JOINER), sentence)
-    parts = [held[piece.start : piece.end] for piece in texts.pieces(held, max_chars, _LANGUAGE)]
+    """Cut a sentence that is too long between clauses, else between words; tagged text stays together if it fits."""
+    joined = _TAGGED.sub(lambda match: match[0].replace(" ", _JOINER), sentence)
+    parts = [joined[piece.start : piece.end] for piece in texts.pieces(joined, max_chars, _LANGUAGE)]
     return [part.replace(_JOINER, " ") for part in parts]
 
 
 @functools.cache
 def _parts() -> tuple[Any, Any]:
-    """Normaliser and phonemizer, which map their dictionary when they are made."""
+    """Make normaliser and phonemizer, which map their dictionary into memory."""
     return _sea().Normalizer(lang="vi"), _sea().G2P(lang="vi")
 
 

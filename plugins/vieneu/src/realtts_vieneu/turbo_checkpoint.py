@@ -1,7 +1,9 @@
-"""Random graphs with the names, inputs and outputs of v3 Turbo's: what upstream's engine runs, made of nothing.
+"""Random graphs with the names, inputs and outputs of v3 Turbo's, for upstream's engine.
 
-They are not upstream's architecture, whose graphs are published ready-made: a matrix and what was said before, so that
-seeds, voices, lengths and the end have their effect. Needs the package ``onnx``.
+They are not upstream's architecture: a matrix over each position and the mean of those before it, so that seeds,
+voices, lengths and the end have an effect. Upstream's graphs are published ready-made, and its package has no code that
+exports them; its torch networks need code from the hub. So only the engine's own calls tell what goes in and out, and
+the graphs are written here by hand. Needs the package ``onnx``.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _FLOAT, _INT, _LONG = 1, 6, 7  # onnx.TensorProto's numbers
 
 
 def write_turbo_checkpoint(path: Path, seed: int, *, eos_bias: float) -> None:
-    """See `realtts_vieneu.testing.write_random_checkpoint`."""
+    """Write a checkpoint, as of `realtts_vieneu.testing.write_random_checkpoint`."""
     draw = np.random.default_rng(seed)
     graphs, codec = path / GRAPHS, path / CODEC_FOLDERS[0]
     for folder in (graphs, codec):
@@ -55,13 +57,13 @@ def write_turbo_checkpoint(path: Path, seed: int, *, eos_bias: float) -> None:
 
 def _write_config(path: Path, tokens: int) -> dict[str, int]:
     added = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-    known = {token["content"]: token["id"] for token in added}
+    numbers = {token["content"]: token["id"] for token in added}
     marks = {
         "text_prompt_start": "TEXT_PROMPT_START", "text_prompt_end": "TEXT_PROMPT_END",
         "speech_generation_start": "SPEECH_GENERATION_START", "speech_generation_end": "SPEECH_GENERATION_END",
         "audio_ref_slot": "SPEECH_REPLACE", "default_style": "emotion_7",
     }  # fmt: skip
-    ids = {f"{name}_token_id": known[f"<|{mark}|>"] for name, mark in marks.items()}
+    ids = {f"{name}_token_id": numbers[f"<|{mark}|>"] for name, mark in marks.items()}
     config = {
         "n_vq": _GROUPS, "hidden_size": _HIDDEN, "num_hidden_layers": 1, "local_num_hidden_layers": 1,
         "local_num_attention_heads": _HEADS, "audio_pad_token_id": _CODES, "text_vocab_size": tokens,
@@ -72,7 +74,7 @@ def _write_config(path: Path, tokens: int) -> dict[str, int]:
 
 
 def _write_heads(path: Path, tokens: int, end: int, draw: np.random.Generator, eos_bias: float) -> None:
-    """Embeddings, which are the heads too. The first channel is a constant that only the end's row reads."""
+    """Write embeddings, which are the heads too; the first channel is a constant that only the end's row reads."""
     text, audio = _random(draw, tokens, _HIDDEN), draw.standard_normal((_GROUPS, _CODES, _HIDDEN), np.float32)
     text[:, 0] = audio[..., 0] = 0
     text[end, 0] = eos_bias
@@ -84,7 +86,7 @@ def _write_heads(path: Path, tokens: int, end: int, draw: np.random.Generator, e
 
 
 def _write_backbone(path: Path, weight: NDArray[np.float32]) -> None:
-    """Prompt and step: a position sees itself and the mean of all that came before."""
+    """Write prompt and step: a position sees itself and the mean of all positions before it."""
     embeds, hidden = {"inputs_embeds": (_FLOAT, (1, "time", _HIDDEN))}, {"hidden": (_FLOAT, (1, "time", _HIDDEN))}
     kept: dict[str, Any] = {"present_k": (_FLOAT, (1, "all", _HIDDEN)), "present_v": (_FLOAT, (1, "all", _HIDDEN))}
     last = [
@@ -108,7 +110,7 @@ def _write_backbone(path: Path, weight: NDArray[np.float32]) -> None:
 
 
 def _write_acoustic(path: Path, weight: NDArray[np.float32]) -> None:
-    """Of a frame's codes: a position sees itself and the mean of the frame so far; its first channel is one."""
+    """Write the decoder of a frame's codes: a code sees itself and the mean of those before it; channel 0 is 1."""
     one = np.zeros(_HIDDEN, np.float32)
     one[0] = 1
     nodes = [
@@ -131,7 +133,7 @@ def _write_acoustic(path: Path, weight: NDArray[np.float32]) -> None:
 
 
 def _write_codec(path: Path, draw: np.random.Generator) -> None:
-    """A frame's codes choose its loudness; the recording's loudness chooses its codes."""
+    """Write decoder and encoder: a frame's codes choose its loudness, and a recording's loudness chooses its codes."""
     codes = {"audio_codes": (_INT, (1, "frames", _GROUPS)), "audio_code_lengths": (_INT, (1,))}
     nodes = [
         _node("Cast", ["audio_codes"], "values", to=_FLOAT),

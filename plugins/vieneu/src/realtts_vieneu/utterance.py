@@ -1,4 +1,4 @@
-"""What one row of the language model is to speak."""
+"""One row of the language model: a prompt, and how its tokens are drawn."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class SpeechIds:
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one row is to speak, a sentence as a rule.
+    """What one row speaks, a sentence as a rule.
 
     Attributes:
-        ids: The whole prompt, wrapper, text and the reference's codes, as tokens; at least one.
+        ids: The whole prompt as tokens: wrapper, text and the reference's codes; at least one.
         most: The most tokens, the end not counted.
-        prefix: How many of the first tokens other sentences of the request begin with, too; fewer than all. They are
-            read once. Choose them by the tokens, not by the text: what stands behind may join them to another token.
+        prefix: Number of first tokens that other sentences of the request share; fewer than all. They are read once.
+            Count tokens, not characters of the text: the last characters may be joined to what follows in one token.
         params: How tokens are drawn; ``min_new_tokens`` is ``least`` here.
         seed: Of the noise.
         least: Tokens before which the end cannot be drawn.
         forced: Exactly ``most`` tokens are drawn, and nothing but codes: for benchmarks.
-        text: What the tokens say, by which their number is judged.
+        text: What is said; the length of the speech is judged by it.
         retry: Whether it may be drawn once more, with another seed.
     """
 
@@ -65,7 +65,7 @@ class Utterance:
 
 
 def shared(ids: Sequence[int], opening: Sequence[int]) -> int:
-    """For `Utterance.prefix`: how many tokens of a prompt are those of its opening, which is read apart from it.
+    """Return how many first tokens of a prompt are those of an opening, for `Utterance.prefix`.
 
     Args:
         ids: The whole prompt.
@@ -76,7 +76,7 @@ def shared(ids: Sequence[int], opening: Sequence[int]) -> int:
 
 
 def fault_of(utterance: Utterance, seconds: float, *, stopped: bool) -> str:
-    """What is wrong with the length of what was drawn, so that it should be drawn again; nothing if it may stand.
+    """Return what is wrong with the length of the speech, so that it should be drawn again; empty if nothing is.
 
     Args:
         utterance: As it was drawn.
@@ -90,11 +90,13 @@ def fault_of(utterance: Utterance, seconds: float, *, stopped: bool) -> str:
 
 
 def again(utterance: Utterance) -> Utterance:
-    """Its second and last try."""
+    """Return an utterance's second and last try."""
     return replace(utterance, seed=retry_seed(utterance.seed), retry=False)
 
 
 def silent(utterance: Utterance) -> Utterance:
-    """What a row does that no utterance is left for."""
-    # With the same parameters: of others a captured step would be another one.
+    """Return what a row without an utterance speaks: one token, with the same parameters.
+
+    Other parameters would need another graph of a step.
+    """
     return replace(utterance, ids=utterance.ids[-1:], most=1, prefix=0, seed=0, least=0, forced=False)

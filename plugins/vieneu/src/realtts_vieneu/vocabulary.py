@@ -34,13 +34,13 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
 
     Args:
         path: Existing folder.
-        words: Tokens before the special ones; None: as many as are of use.
+        words: Number of tokens before the special ones; None: as few as the sounds and words need.
 
     Returns:
         Number of tokens, rounded up as the embedding is.
     """
-    known = (*map(_as_bytes, _SOUNDS), *_WORDS)
-    vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), known, words or 0)
+    pieces = (*map(_as_bytes, _SOUNDS), *_WORDS)
+    vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), pieces, words or 0)
     names = [*_SPECIAL, *(f"<|speech_{code}|>" for code in range(CODES))]
     added = [_added(len(vocabulary) + number, name) for number, name in enumerate(names)]
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
@@ -74,6 +74,6 @@ def _added(number: int, name: str) -> dict[str, Any]:
 
 
 def _as_bytes(word: str) -> str:
-    """As the tokenizer writes it: a letter for each byte."""
+    """Return a word as the tokenizer writes it, a letter for each byte."""
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     return "".join(part for part, _ in byte_level.pre_tokenize_str(word))

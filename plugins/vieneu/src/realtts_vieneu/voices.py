@@ -1,4 +1,4 @@
-"""Voices: presets and saved codes in the shape of ``voices.json``, and recordings, made into codes once and kept."""
+"""Voices: presets and saved codes in the form of ``voices.json``, and recordings, which are encoded once and cached."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Preset:
         id: What users pass as ``voice=``.
         codes: Of its recording.
         words: Said in it.
-        description: For people.
+        description: Shown to users.
     """
 
     id: str
@@ -63,38 +63,38 @@ class Presets:
 
     Attributes:
         voices: By id, in order.
-        default: Id of the one that speaks where none is asked for; None: there is none.
+        default: Id of the voice that speaks where a request names none; None: there is none.
     """
 
     voices: Mapping[str, Preset] = field(default_factory=dict)
     default: str | None = None
 
     def find(self, name: str | None) -> Preset:
-        """The voice of an id, or the default one.
+        """Return the voice of an id, or the default one.
 
         Raises:
             VoiceNotFound: There is no such voice, or none at all.
         """
-        wanted = self.default if name is None else name
-        found = self.voices.get(wanted or "")
-        if found is None:
+        chosen = self.default if name is None else name
+        preset = self.voices.get(chosen or "")
+        if preset is None:
             instead = "give voice= a recording and reference_text= its words, or voices_file= saved codes"
-            raise no_voice(wanted, self.voices, "vieneu", instead=instead)
-        return found
+            raise no_voice(chosen, self.voices, "vieneu", instead=instead)
+        return preset
 
 
 class Encoder(Protocol):
-    """What makes codes of a recording."""
+    """Encodes recordings."""
 
     def codes(self, samples: Tensor) -> Tensor:
-        """int64 (frames,), of float32 (n,) at 16 kHz."""
+        """Encode float32 (n,) at 16 kHz to int64 (frames,)."""
 
 
 def read_presets(path: Path) -> Presets:
-    """A checkpoint's ``voices.json``.
+    """Read a checkpoint's ``voices.json``.
 
     Raises:
-        CheckpointCorrupt: It cannot be read, or is not in that shape.
+        CheckpointCorrupt: It cannot be read, or has another form.
     """
     try:
         return _presets(path)
@@ -105,10 +105,10 @@ def read_presets(path: Path) -> Presets:
 
 
 def read_saved(path: str) -> Presets:
-    """A user's file in the same shape.
+    """Read a user's file of the same form.
 
     Raises:
-        InvalidOption: It cannot be read, or is not in that shape.
+        InvalidOption: It cannot be read, or has another form.
     """
     try:
         return _presets(Path(path).expanduser())
@@ -120,7 +120,7 @@ def read_saved(path: str) -> Presets:
 
 
 def listed(presets: Presets) -> list[VoiceInfo]:
-    """The voices for `voices`, the default one first."""
+    """List the voices for the hook `voices`, the default one first."""
     first = presets.default if presets.default in presets.voices else None
     ids = [*([first] if first else []), *(name for name in presets.voices if name != first)]
     return [VoiceInfo(name, name=name, language="vi", description=presets.voices[name].description) for name in ids]
@@ -134,15 +134,15 @@ def codes_of(
     weights: str,
     cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> Tensor:
-    """The codes of a recording, from a cache or made now; never changed in place, so that requests can share them.
+    """Return the codes of a recording, from a cache or encoded now; requests share them and never change them.
 
-    The words of the recording are no part of them, so that one recording is kept once, whatever is said of its words.
+    The words of the recording are no part of the key, so that one recording is cached once, whatever its words are.
 
     Args:
         context: Of the stage.
         voice: The recording.
-        encoder: Called when it is not in the cache.
-        weights: Whose they are: ``Weights.identity``.
+        encoder: Called where the cache does not have it.
+        weights: Identity of the encoder's weights, ``Weights.identity``.
         cache: Default: the context's, in memory.
 
     Returns:
@@ -151,18 +151,18 @@ def codes_of(
     Raises:
         VoiceUnsuitable: No code is found in it.
     """
-    kept: Tensor = (cache or context.voice_cache).get_or_compute(
-        voice_key(voice, "vieneu", weights), lambda: _made(voice, encoder)
+    codes: Tensor = (cache or context.voice_cache).get_or_compute(
+        voice_key(voice, "vieneu", weights), lambda: _encode(voice, encoder)
     )
-    return kept
+    return codes
 
 
-def _made(voice: Voice, encoder: Encoder) -> Tensor:
+def _encode(voice: Voice, encoder: Encoder) -> Tensor:
     with torch.inference_mode():
-        found = encoder.codes(torch.from_numpy(voice.at(ENCODER_RATE)))
-    if not found.numel():
+        codes = encoder.codes(torch.from_numpy(voice.at(ENCODER_RATE)))
+    if not codes.numel():
         raise VoiceUnsuitable("no voice is found in it", who=f"voice {voice.name!r}", fix="give a clear recording")
-    return owned(found.flatten().long())
+    return owned(codes.flatten().long())
 
 
 def _presets(path: Path) -> Presets:

@@ -1,9 +1,9 @@
-"""Speech from codes that are still being drawn: decoded in windows, and put together without clicks.
+"""Speech from codes that are still being drawn: decoded in windows, and joined without clicks.
 
-The decoder's frames see each other both ways, so that a window is not what the whole has there. Each window decodes
-codes that were heard already before its new ones (``back``), and some that are not heard yet behind them (``ahead``),
-which the next window decodes again. Where two windows meet, the later one is faded in over the first frame of its own
-while the earlier one, which has decoded that frame as well, is faded out: linearly, for both are nearly the same sound.
+The decoder's frames see each other both ways, so that a window sounds different from the same frames of the whole. Each
+window decodes, before its new codes, some that were heard already (``back``), and behind them some that are heard later
+(``ahead``), which the next window decodes again. Where two windows meet, the later one is faded in over its first new
+frame, and the earlier one, which has decoded that frame as well, is faded out: linearly, for both are nearly the same.
 
 How far a stream is from the whole was measured with random weights at full size, whose attention looks at all frames
 alike: over six seconds the difference lies 11 dB below the sound, 5 dB in the first window, 13 dB in later ones, and
@@ -25,50 +25,50 @@ if TYPE_CHECKING:
 __all__ = ["Windows"]
 
 _FADE = 1
-"""Frames over which two windows are mixed."""
+"""Frames over which one window is faded into the next."""
 
 
 class Windows:
-    """One stream: codes in, samples out. All its samples are as many as those of the whole.
+    """One stream: codes in, samples out, as many as of the whole.
 
     Args:
         frame: Samples of a frame.
         new: Frames of a window that are new.
         back: Frames before them.
-        ahead: Frames behind them; with none of them, windows are put end to end, for there is nothing to fade.
+        ahead: Frames behind them; with 0 windows are put end to end, for there is nothing to fade.
     """
 
     def __init__(self, frame: int, *, new: int, back: int, ahead: int) -> None:
         self._frame, self._new, self._back, self._ahead = frame, new, back, ahead
-        self._kept = torch.zeros(0, dtype=torch.int64)
-        self._done = 0  # frames of `_kept` that were handed out
+        self._codes = torch.zeros(0, dtype=torch.int64)
+        self._done = 0  # frames of `_codes` that were handed out
         self._count = 0  # new frames of the window that is being decoded
-        self._tail = torch.zeros(0)  # what the last window has of the frame behind its own
+        self._tail = torch.zeros(0)  # samples of the last window for the frame behind its new ones
 
     def add(self, codes: Tensor) -> None:
-        """Take the codes that follow, int64 (frames,)."""
-        self._kept = torch.cat([self._kept, codes.to(self._kept)])
+        """Append the codes that follow, int64 (frames,)."""
+        self._codes = torch.cat([self._codes, codes.to(self._codes)])
 
     def window(self, *, final: bool) -> Tensor | None:
-        """The codes that are to be decoded next.
+        """Return the codes that are to be decoded next.
 
         Args:
             final: No codes follow.
 
         Returns:
-            int64 (frames,), whose samples `joined` must be given next; None: too few codes wait.
+            int64 (frames,), whose samples must be given to `joined` next; None: there are too few codes yet.
         """
-        waiting = len(self._kept) - self._done
+        waiting = len(self._codes) - self._done
         if final and 0 < waiting <= self._new + self._ahead:
             self._count = waiting
         elif waiting and waiting >= self._new + self._ahead:
             self._count = self._new
         else:
             return None
-        return self._kept[max(0, self._done - self._back) : self._done + self._count + self._ahead]
+        return self._codes[max(0, self._done - self._back) : self._done + self._count + self._ahead]
 
     def joined(self, samples: Tensor) -> Tensor:
-        """Samples of the window's new frames, faded into what was handed out before them.
+        """Return the samples of a window's new frames, faded in over those that were handed out before them.
 
         Args:
             samples: Of the whole window, float32 (480 * frames,).
@@ -78,16 +78,17 @@ class Windows:
         """
         begin = min(self._back, self._done) * self._frame
         end = begin + self._count * self._frame
-        found = samples[begin:end].clone()
-        fade = min(len(self._tail), len(found))
+        new = samples[begin:end].clone()
+        fade = min(len(self._tail), len(new))
         if fade:
-            rising = torch.linspace(0, 1, fade + 2, device=found.device)[1:-1]
-            found[:fade] = self._tail[:fade] + (found[:fade] - self._tail[:fade]) * rising
+            rising = torch.linspace(0, 1, fade + 2, device=new.device)[1:-1]
+            new[:fade] = self._tail[:fade] + (new[:fade] - self._tail[:fade]) * rising
         self._tail = samples[end : end + _FADE * self._frame].clone()
-        self._forget()
-        return found
+        self._drop()
+        return new
 
-    def _forget(self) -> None:
+    def _drop(self) -> None:
+        """Drop codes that no later window looks back at."""
         self._done += self._count
-        drop = max(0, self._done - self._back)
-        self._kept, self._done = self._kept[drop:], self._done - drop
+        count = max(0, self._done - self._back)
+        self._codes, self._done = self._codes[count:], self._done - count

@@ -75,6 +75,9 @@ class TensorFile(Mapping[str, "Tensor"]):
         dtype, shape, begin, end = self._entries[name]
         return self._read([(begin, end)]).view(dtype).view(shape).detach()  # no view: it can get other memory
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries  # the mapping's own would read the tensor
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
 
@@ -140,6 +143,9 @@ class Tensors(Mapping[str, "Tensor"]):
         tensor = self._state[self._names[name]]
         # A tensor of a mapped file would change with the file.
         return tensor if isinstance(self._state, (TensorFile, Tensors)) else tensor.clone()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # the mapping's own would read the tensor
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
