@@ -45,8 +45,6 @@ def own_measurements(tmp_path_factory):
     """Nothing that was measured before these tests, and nothing kept for after them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REALTTS_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        # Few kernels are compiled in a folder: compiling torch's headers ahead takes longer than all of them.
-        patch.setenv("TORCHINDUCTOR_CPP_CACHE_PRECOMPILE_HEADERS", "0")
         yield
 
 

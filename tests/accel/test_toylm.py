@@ -368,11 +368,19 @@ def test_a_model_that_ends_at_once(make, tmp_path):
 
 @pytest.mark.parametrize("settings", [{"optimize": False}, EXACT], ids=["plain", "optimized"])
 def test_lengths_that_are_asked_for(make, settings):
-    """A limit of the request, and a forced count, which may be more than there is room for."""
+    """A limit of the request, and a forced count."""
     speech = make(**settings).generate("Hello there.", max_new_tokens=5, seed=0)
     assert (speech.metrics.tokens, speech.finish_reason) == (5, "length")
     forced = make(**settings, force_tokens_per_char=2).generate("Hello there.")
     assert forced.metrics.tokens == 24
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"optimize": False}, id="plain", marks=pytest.mark.full), pytest.param(EXACT, id="optimized")],
+)
+def test_no_length_is_more_than_there_is_room_for(make, settings):
+    """A forced count ends where the cache does."""
     endless = make(**settings, force_tokens_per_char=1000).generate("Hm.")
     assert endless.metrics.tokens == frontend.MOST_TOKENS
 
