@@ -184,7 +184,7 @@ def _forced_logits(decoder: Decoder, head: Callable[[Tensor], Tensor]) -> Tensor
 
 
 def _reference_logits(model: Any, head: Tensor) -> Tensor:
-    """The reference's for each forced step, (2, steps, vocabulary)."""
+    """Return the reference's logits for each forced step, (2, steps, vocabulary)."""
     with torch.inference_mode():
         hidden = model(inputs_embeds=_forced_inputs(head.shape[1])).last_hidden_state
         logits: Tensor = hidden[:, _FORCED_PROMPT:] @ head.T
@@ -216,7 +216,7 @@ def _reference(config: DecoderConfig) -> tuple[dict[str, Tensor], Any]:
 
 
 def _reference_step(model: Any, head: Tensor, rows: int, positions: int) -> Callable[[], Any]:
-    """A step of transformers: layers, head, guidance, softmax and torch.multinomial, on its own dynamic cache."""
+    """Make a step of transformers: layers, head, guidance, softmax and torch.multinomial, on its own dynamic cache."""
     from transformers import DynamicCache
 
     width = head.shape[1]
