@@ -151,7 +151,7 @@ def _compared(
 def _loop(
     decoder: Decoder, packed: PackedLinear, head: Tensor, *, rows: int, positions: int, repeats: int
 ) -> DecodeLoop:
-    """A loop in the middle of a request that will not end."""
+    """Make a loop in the middle of a request that will not end."""
     streams = rows // 2
     vocabulary, width = head.shape
     embedding = torch.randn(vocabulary, width, generator=torch.Generator().manual_seed(2)) * 0.02
@@ -169,7 +169,7 @@ def _loop(
 
 
 def _forced_inputs(width: int) -> Tensor:
-    """Inputs of a prompt and of some steps, (2, prompt + steps, width)."""
+    """Draw inputs of a prompt and of some steps, (2, prompt + steps, width)."""
     return torch.randn(2, _FORCED_PROMPT + _FORCED_STEPS, width, generator=torch.Generator().manual_seed(4)) * 0.02
 
 
