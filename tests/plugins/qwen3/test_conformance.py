@@ -89,7 +89,7 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     @pytest.fixture
     def text(self) -> str:
         """Shorter than the suite's: every character is a frame where lengths are forced."""
-        return "Hello there."
+        return "Hello you."
 
     @pytest.mark.full
     def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:

@@ -27,7 +27,7 @@ def context_of(folders):
     def context(*, dtype="float32", **settings):
         events = []
         checkpoint = Checkpoint("test", path=folders(MODEL))
-        settings = {"dtype": dtype, "quantization": "none", "cuda_graphs": False, **settings}
+        settings = {"quantization": "none", "cuda_graphs": False, **settings}
         return make_context(spec, dtype=dtype, checkpoint=checkpoint, report=events.append, **settings), events
 
     return context
