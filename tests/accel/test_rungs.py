@@ -9,8 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import AttentionUnavailable, Context, ProviderSpec, Settings  # noqa: E402
-from realtts.accel import rungs  # noqa: E402
-from realtts.accel.decoder import Precision  # noqa: E402
+from realtts.accel.decoder import Precision, rungs  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.contract.voice_cache import VoiceCache  # noqa: E402
 
