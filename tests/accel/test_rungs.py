@@ -90,8 +90,10 @@ def test_what_the_status_tells_of_a_decoder():
     decoder = SimpleNamespace(
         precision=Precision("int8", torch.float32), kernel=SimpleNamespace(name="fast"), kv_dtype=torch.bfloat16
     )
-    told = {"weights": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True}
-    assert rungs.decoder_details(decoder, graphs=True) == told
+    details = {
+        "weights": "int8", "quantization": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True,
+    }  # fmt: skip
+    assert rungs.decoder_details(decoder, graphs=True) == details
 
 
 @pytest.mark.parametrize(
