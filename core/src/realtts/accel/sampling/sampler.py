@@ -148,7 +148,7 @@ class Sampler:
         self._narrows = self.recipe.narrow and all(params.top_k > 0 for params in self._params)
         idle, self._only_greedy = frozenset[str](), False
         if self.skip_idle:
-            idle = frozenset(n for n, idle in _IDLE.items() if all(getattr(p, n) == idle for p in self._params))
+            idle = frozenset(n for n, off in _IDLE.items() if all(getattr(p, n) == off for p in self._params))
             self._only_greedy = all(params.greedy for params in self._params)
         split = self.recipe.order.index("top_k") if self._narrows else len(self._processors)
         self._first = tuple(process for name, process in self._processors[:split] if name not in idle)

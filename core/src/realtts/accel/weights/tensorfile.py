@@ -235,7 +235,8 @@ def _memory(size: int) -> Tensor:
 
 def _entries(path: Path) -> dict[str, _Entry]:
     """Read where each tensor lies in the file; safetensors checks that they fill it without gaps."""
-    with safe_open(path, "pt") as file:
+    reader: Any = safe_open  # which safetensors' stubs leave untyped
+    with reader(path, "pt") as file:
         slices = {name: file.get_slice(name) for name in file.offset_keys()}  # in their order in the file
         kinds = {name: (_DTYPES[part.get_dtype()], tuple(part.get_shape())) for name, part in slices.items()}
     begin = path.stat().st_size - sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds.values())
