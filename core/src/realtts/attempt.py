@@ -1,4 +1,4 @@
-"""What `get_provider_status()` reports: attempts, and the dictionary itself."""
+"""Rungs that were given up, and the states of a provider, as `get_provider_status()` reports them."""
 
 from __future__ import annotations
 

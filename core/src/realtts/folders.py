@@ -1,4 +1,4 @@
-"""Where realtts keeps what belongs to the user. Imports nothing heavy."""
+"""Folders and files of the user. Imports nothing heavy."""
 
 from __future__ import annotations
 

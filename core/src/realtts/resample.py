@@ -1,4 +1,4 @@
-"""Another sample rate for the same audio (SoX resampler, high quality)."""
+"""Resampling (SoX resampler, high quality)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _plain_dtype(value: Any) -> Any:
 
 
 class Settings(BaseModel):
-    """How providers are run. Immutable; unknown names are rejected.
+    """Settings of a provider. Immutable; unknown names are rejected.
 
     Fields that say ``"auto"`` are decided by the machine and the provider when it is loaded.
 

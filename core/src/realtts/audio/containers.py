@@ -1,4 +1,4 @@
-"""Audio in formats that libsndfile does not know (M4A, WebM, video): by PyAV or ffmpeg, where one is present."""
+"""Audio in formats that libsndfile does not know (M4A, WebM, video), read by PyAV or ffmpeg if there is one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _by_pyav(path: Path, seconds: float) -> Audio | None:
 
 
 def _decoded(av: Any, container: Any) -> Iterator[NDArray[np.float32]]:
-    """Stretches of samples, channels averaged."""
+    """Yield stretches of samples, their channels averaged."""
     planes = av.AudioResampler(format="fltp")  # keeps rate and channels
     for frame in container.decode(audio=0):
         for same in planes.resample(frame):

@@ -177,7 +177,7 @@ class _Progress:
 
 
 def _drop_damaged(planned: DownloadPlan, who: str) -> bool:
-    """Take damaged files out of the cache; whether there were any."""
+    """Take damaged files out of the cache; tell whether there were any."""
     damaged = [file.name for file in planned.files if file.cached and not is_good(planned.folder / file.name)]
     if not damaged:
         return False

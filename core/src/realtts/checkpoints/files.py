@@ -1,4 +1,4 @@
-"""What a plugin gets: names of files and where they lie."""
+"""Files of a checkpoint, as a plugin gets them: names and paths."""
 
 from __future__ import annotations
 

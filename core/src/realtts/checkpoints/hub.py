@@ -1,4 +1,4 @@
-"""What is asked of the hub, through `huggingface_hub`, and its errors in our words."""
+"""Requests to the hub through `huggingface_hub`, and its errors as ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies where: the checkpoints of every installed provider, and what else realtts has fetched."""
+"""The inventory: checkpoints of every installed provider, and what else realtts has fetched."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class DownloadPlan:
 
 @dataclass(frozen=True)
 class _Target:
-    """What is asked for.
+    """The checkpoint and the files that a fetch is for.
 
     Attributes:
         checkpoint: As given.

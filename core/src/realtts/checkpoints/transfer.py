@@ -112,7 +112,7 @@ class _Metadata:
 
 
 def _fill(metadata: _Metadata, blob: Path, arrived: Callable[[int], None]) -> None:
-    """Let the blob come into being, whole and checked."""
+    """Download the blob, whole and checked."""
     partial = blob.with_name(f"{blob.name}{PARTIAL}")
     resumed = _size(partial) > 0
     while True:
@@ -132,7 +132,7 @@ def _fill(metadata: _Metadata, blob: Path, arrived: Callable[[int], None]) -> No
 
 
 def _transfer(metadata: _Metadata, partial: Path, arrived: Callable[[int], None]) -> None:
-    """Let bytes arrive until all are there; a cut is mended as long as tries bring more than was ever there."""
+    """Download until all bytes are there; retry after a cut as long as tries bring more than was there before."""
     idle = longest = 0
     while not _is_all(partial, metadata.size):
         begin = _size(partial)
@@ -161,7 +161,7 @@ def _is_all(partial: Path, size: int | None) -> bool:
 
 
 def _stream(metadata: _Metadata, partial: Path, begin: int, arrived: Callable[[int], None]) -> None:
-    """Append what one request brings.
+    """Append the bytes of one request.
 
     Not by the library's `http_get`: it hands out blocks of 10 MB, and what is short of one is lost when the connection
     is cut.
@@ -215,7 +215,7 @@ def _raise(error: Exception, metadata: _Metadata) -> NoReturn:
 
 
 def _name(source: Source, file: RemoteFile, path: Path, blob: Path) -> Path:
-    """Let the library give the blob its name in the snapshot."""
+    """Link the blob into the snapshot, by the library."""
     try:
         downloaded = library().hf_hub_download(
             source.repo, file.name, revision=source.commit, cache_dir=cache_dir(), endpoint=endpoint()

@@ -1,4 +1,4 @@
-"""What a stage is told: the context of the provider's rung, and the rungs themselves."""
+"""The context that every hook gets, and the rungs of a ladder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything that a hook may know beside its model and request. Immutable; each rung has its own.
+    """Everything that a hook may use beside its model and request. Immutable; each rung has its own.
 
     Attributes:
         spec: The provider's spec.

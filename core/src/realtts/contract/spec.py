@@ -1,4 +1,4 @@
-"""What a plugin says of itself, without importing anything heavy: `ProviderSpec` and its parts.
+"""The description that a plugin gives of itself without importing anything heavy: `ProviderSpec` and its parts.
 
 Only the standard library is imported here, because every installed spec is imported to list the providers.
 """

@@ -1,4 +1,4 @@
-"""Inner stages of `generate`: what a provider's time goes to, and the work that the hardware had to do for it."""
+"""Inner stages of `generate`: the time that each took, and the work that the hardware had to do for it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class StageWork:
 
 
 class Work:
-    """An open stage; what `timed` hands out.
+    """An open stage, as `timed` hands it out.
 
     Attributes:
         name: The stage's name.
@@ -139,7 +139,7 @@ class StageLog:
             return dict(self._done)
 
     def _flush(self) -> None:
-        """Give the time since the last change to the stage that it was spent in."""
+        """Add the time since the last change to the stage that it was spent in."""
         if self._since is not None:
             now = time.perf_counter()
             if self._open:

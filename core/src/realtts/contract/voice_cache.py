@@ -1,4 +1,4 @@
-"""What models make of reference recordings, kept so that it is made once."""
+"""A cache of speaker conditioning, so that each recording is encoded once."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class VoiceCache:
         return self._compute(key, compute, size, generation)
 
     def clear(self) -> None:
-        """Forget all values; counters stay. What is being computed now will not be kept."""
+        """Forget all values; counters stay. Values that are being computed now are not kept."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0

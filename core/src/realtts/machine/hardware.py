@@ -1,4 +1,4 @@
-"""What this machine offers: CPU features, CUDA, and the device and dtype that follow from them."""
+"""CPU features and CUDA of this machine, and the device and dtype that follow from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp",
 
 @functools.cache
 def cpu_features() -> frozenset[str]:
-    """Instruction-set flags of the CPU as the operating system names them; empty when it does not say."""
+    """Return the CPU's instruction-set flags as the operating system names them; empty when it does not say."""
     if sys.platform == "darwin":  # pragma: no cover - not on the machines that run the tests
         command = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
@@ -41,7 +41,7 @@ def cpu_features() -> frozenset[str]:
 
 @functools.cache
 def physical_cores() -> int:
-    """Physical cores that this process may use; at least 1."""
+    """Return how many physical cores this process may use; at least 1."""
     import psutil
 
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
@@ -52,12 +52,12 @@ def physical_cores() -> int:
 
 
 def thread_count(setting: int | str) -> int:
-    """Compute threads for the setting ``threads``: as many as asked, or as there are physical cores for ``"auto"``."""
+    """Return the compute threads for the setting ``threads``: its number, or the physical cores for ``"auto"``."""
     return physical_cores() if setting == "auto" else int(setting)
 
 
 def cpu_name() -> str:
-    """Model name of the CPU, for reports."""
+    """Return the model name of the CPU, for reports."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -67,7 +67,7 @@ def cpu_name() -> str:
 
 
 def cuda_capability(index: int = 0) -> tuple[int, int] | None:
-    """Compute capability of a CUDA device, or None when torch or the device is missing. Imports torch."""
+    """Return a CUDA device's compute capability, None without torch or the device. Imports torch."""
     torch = _torch()
     if torch is None or not torch.cuda.is_available() or index >= torch.cuda.device_count():
         return None

@@ -1,4 +1,4 @@
-"""Memory: how much the process has, and giving back what was freed."""
+"""Memory of the process: how much it uses, and giving back what was freed."""
 
 from __future__ import annotations
 

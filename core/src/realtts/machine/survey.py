@@ -53,7 +53,7 @@ def python() -> dict[str, Any]:
 
 
 def cpu() -> dict[str, Any]:
-    """Name, cores, and the features that matter."""
+    """Describe the CPU: name, cores, and the features that matter."""
     features = hardware.cpu_features()
     return {
         "name": hardware.cpu_name(),
@@ -71,7 +71,7 @@ def memory() -> dict[str, int]:
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """Room in a folder, which need not exist yet."""
+    """Describe the free space of a folder, which need not exist yet."""
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -83,7 +83,7 @@ def disk(folder: Path) -> dict[str, Any]:
 
 
 def gpus() -> list[dict[str, str]]:
-    """NVIDIA devices as the driver's own tool sees them, whether torch does or not."""
+    """List NVIDIA devices as the driver's own tool sees them, whether torch does or not."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []

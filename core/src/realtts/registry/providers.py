@@ -26,7 +26,7 @@ EMBEDDED = "espeak"
 
 @dataclass(frozen=True)
 class Installed:
-    """What is known of one provider name.
+    """A provider's name, with its spec or the error.
 
     Attributes:
         name: Name of the entry point.
@@ -123,7 +123,7 @@ def preferred(names: Collection[str]) -> str | None:
 
 
 def _by_name() -> dict[str, list[EntryPoint]]:
-    """Entry points by name, one per distribution."""
+    """Return the entry points by name, one per distribution."""
     points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(GROUP):
         same = points.setdefault(point.name, [])

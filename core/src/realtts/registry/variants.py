@@ -218,7 +218,7 @@ class _Method(NamedTuple):
 
 
 def _methods(cls: type) -> Iterator[tuple[str, _Method, dict[str, Any] | None]]:
-    """Functions of the class, with the options of their decorator or None; pluggy looks at all names too."""
+    """Yield the functions of a class, with the options of their decorator or None; pluggy looks at all names too."""
     for name in dir(cls):
         static = inspect.getattr_static(cls, name)
         function = static.__func__ if isinstance(static, (staticmethod, classmethod)) else static

@@ -1,4 +1,4 @@
-"""Where a stretch of a rewritten text came from."""
+"""Alignment of a rewritten text with its original."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _sure(blocks: list[difflib.Match], window: int) -> list[difflib.Match]:
 
 
 def _common(old: list[str], new: list[str], i: int, j: int) -> int:
-    """Length of the run of equal words that begins there."""
+    """Return the length of the run of equal words that begins at these positions."""
     count = 0
     while i + count < len(old) and j + count < len(new) and old[i + count] == new[j + count]:
         count += 1

@@ -77,7 +77,7 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
 
 
 def to_srt(marks: Sequence[Mark], text: str) -> str:
-    """Subtitles in SubRip form.
+    """Return the subtitles in SubRip form.
 
     Args:
         marks: Timings whose spans lie in ``text``.
@@ -93,7 +93,7 @@ def to_srt(marks: Sequence[Mark], text: str) -> str:
 
 
 def to_vtt(marks: Sequence[Mark], text: str) -> str:
-    """Subtitles in WebVTT form; ``&``, ``<`` and ``>`` are escaped.
+    """Return the subtitles in WebVTT form; ``&``, ``<`` and ``>`` are escaped.
 
     Args:
         marks: Timings whose spans lie in ``text``.
@@ -173,7 +173,7 @@ def _cue(group: list[_Timed], text: str) -> Cue:
 
 
 def _lines(text: str) -> list[str]:
-    """One line where it fits, else lines of about the same length."""
+    """Break a text into one line if it fits, else into lines of about the same length."""
     words = " ".join(text.split())
     if len(words) <= _LINE_CHARS:
         return [words]

@@ -1,4 +1,4 @@
-"""Whether a text can be spoken at all, decided before any model work."""
+"""Checks of a text before any model work: whether it can be spoken at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long speech can last at most, by its text: what a model says beyond is not speech."""
+"""The longest that speech of a text can last; what a model says beyond that is not speech."""
 
 from __future__ import annotations
 

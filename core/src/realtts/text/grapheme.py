@@ -1,4 +1,4 @@
-"""Where a text may be cut without tearing a character that people see as one."""
+"""Cutting a text without splitting a grapheme, which people see as one character."""
 
 from __future__ import annotations
 

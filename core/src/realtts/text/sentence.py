@@ -35,7 +35,7 @@ _ORDINAL = re.compile(r"(?<![\w.])\d{1,2}\.$")
 
 
 def paragraphs(text: str) -> Iterator[Span]:
-    """Spans of the paragraphs, which blank lines set apart, without surrounding white space."""
+    """Return the spans of the paragraphs, which blank lines separate, without surrounding white space."""
     at = 0
     start = end = -1
     for line in text.splitlines(keepends=True):
@@ -53,7 +53,7 @@ def paragraphs(text: str) -> Iterator[Span]:
 
 
 def sentences(text: str, language: str | None = None) -> list[Span]:
-    """Spans of the sentences, without surrounding white space.
+    """Return the spans of the sentences, without surrounding white space.
 
     Every character that is not white space lies in exactly one span, and spans come in order. A blank line
     ends a sentence, a single line break does not.
@@ -73,7 +73,7 @@ def primary_language(language: str | None) -> str:
 
 
 def paragraph_sentences(text: str, start: int, end: int, code: str) -> list[Span]:
-    """Spans of the sentences of one paragraph.
+    """Return the spans of the sentences of one paragraph.
 
     Args:
         text: The whole text.
@@ -91,7 +91,7 @@ def paragraph_sentences(text: str, start: int, end: int, code: str) -> list[Span
 
 
 def _boundaries(text: str, start: int, end: int, code: str) -> Iterator[int]:
-    """First characters of all sentences but the first."""
+    """Return where each sentence but the first begins."""
     while start < end:
         stop = min(start + _WINDOW, end)
         firsts = [item["start_index"] for item in sentencex.get_sentence_boundaries(code, text[start:stop])][1:]
@@ -129,7 +129,7 @@ def _give_back_closers(text: str, span: Span, before: list[Span]) -> list[Span]:
 
 
 def _merge(text: str, spans: list[Span], code: str) -> list[Span]:
-    """Join what belongs together."""
+    """Join spans that are one sentence."""
     merged: list[Span] = []
     worded = False  # kept beside the last span, which would be searched again and again while it grows
     for span in spans:

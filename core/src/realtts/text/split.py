@@ -181,7 +181,7 @@ def _strings(stream: Iterable[str] | TextIO) -> Iterator[str]:
 
 
 def _block_end(window: str) -> int:
-    """Best place to end a block that begins like this and goes on."""
+    """Return the best place to end a block that begins like this and goes on."""
     at = len(window)
     line_end = 0
     for line in reversed(window.splitlines(keepends=True)):

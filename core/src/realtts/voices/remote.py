@@ -133,12 +133,12 @@ class _Pinned(http.client.HTTPSConnection):
         self._address, self._until = address, until
 
     def cut(self) -> None:
-        """End it, from another thread: whoever reads sees its end."""
+        """Shut the connection down from another thread; its reader sees the end."""
         with contextlib.suppress(AttributeError, OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def connect(self) -> None:
-        """To the address."""
+        """Connect to the checked address."""
         left = max(0.1, self._until - time.monotonic())
         plain = socket.create_connection((self._address, _PORT), timeout=min(left, 10.0))
         try:
@@ -150,7 +150,7 @@ class _Pinned(http.client.HTTPSConnection):
 
 @contextlib.contextmanager
 def _cut_at(until: float, connection: _Pinned) -> Iterator[None]:
-    """Inside, the connection ends at that time: a server that sends a byte now and then is no end of waiting."""
+    """End the connection at that time: a server that sends a byte now and then must not hold us for ever."""
     timer = threading.Timer(max(0.0, until - time.monotonic()), connection.cut)
     timer.daemon = True
     timer.start()

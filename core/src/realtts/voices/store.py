@@ -193,7 +193,7 @@ class VoiceStore:
 
 
 def _delete(folder: Path) -> None:
-    """Out of sight first, in one step."""
+    """Delete a folder: rename it first, so that it is gone in one step."""
     away = folder.with_name(f".old-{secrets.token_hex(6)}")
     folder.rename(away)
     shutil.rmtree(away, ignore_errors=True)

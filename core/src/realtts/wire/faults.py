@@ -1,4 +1,4 @@
-"""Errors on their way from a worker: the same classes come out, with the worker's traceback as their cause."""
+"""Errors of a worker: the parent raises the same classes, with the worker's traceback as their cause."""
 
 from __future__ import annotations
 

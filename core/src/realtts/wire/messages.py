@@ -1,4 +1,4 @@
-"""Typed forms of what travels in frames: requests, recordings, chunks, log records; and their way into JSON and back.
+"""Typed content of frames: requests, recordings, chunks and log records, and their way into JSON and back.
 
 Samples travel as raw bytes beside the JSON.
 """

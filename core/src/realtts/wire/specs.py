@@ -1,4 +1,4 @@
-"""The JSON form of a provider's spec: what an environment says of its provider to a process without the plugin."""
+"""The JSON form of a provider's spec, for processes without the plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv's words mean for the person who installs."""
+"""Errors of uv, translated for the user who installs."""
 
 from __future__ import annotations
 

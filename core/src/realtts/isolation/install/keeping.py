@@ -1,4 +1,4 @@
-"""The environments on disk: builds, the one in use, what is stale, what they weigh, and how they are removed.
+"""Environments on disk: builds, the one in use, stale ones, sizes, and removal.
 
 environments/
 ├── .NAME.lock                   held by whoever makes or removes it
@@ -155,7 +155,7 @@ def new_build(home: Path) -> Path:
 
 
 def switch(home: Path, environment: IsolatedEnvironment) -> None:
-    """Let everybody use a build from now on: one file is replaced, so there is no moment without an environment."""
+    """Put a build into use by replacing one file, so that there is an environment at every moment."""
     content = json.dumps(environment.as_dict(home), indent=2)
     write_whole(home / environments.FILE, content.encode())
 
