@@ -1,6 +1,8 @@
-"""One session per environment: ``nox`` runs them all, ``nox -s core-3.11`` one of them.
+"""One session per environment, in two tiers: ``nox`` runs the short one, ``nox -t full`` what that leaves out.
 
-Pythons that are not installed are skipped locally; with CI=true at least the one that runs nox must pass.
+``nox -l`` lists the sessions, and ``nox -R -s accel -- -k sampling`` runs some tests of one in the environment that it
+has. Sessions that end soon come first, so that most faults show within minutes. Pythons that are not installed are
+skipped.
 """
 
 from __future__ import annotations
@@ -15,121 +17,97 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-DEFAULT = "3.11"
+DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu", "toylm") for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
+CORE_TESTS = ["tests/core", "tests/conformance", "tests/plugins/espeak"]
 
-# Files of tests run beside each other, one process per core; threads of their own would only be in each other's way.
-PYTEST = ["pytest", "-q", "--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile", "-m", "not slow"]
+# Tests run beside each other, one process per core; threads of their own would only be in each other's way.
+PYTEST = ["pytest", "-q", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+SHORT, REST, ALL = "not slow and not full", "full and not slow", "not slow"
+
+
+# -- the short tier --------------------------------------------------------------------------------------------------
 
 
 @nox.session(python=DEFAULT)
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=1.15", *CORE, *ESPEAK, "pytest>=8", "nox")
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox")
     session.install("--no-deps", *MODELS)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "core/src", *sorted(map(str, Path().glob("plugins/*/src"))), "tests/typing")
-
-
-@nox.session(python=PYTHONS)
-def core(session: nox.Session) -> None:
-    """The core alone, as an application without any plugin has it."""
-    session.install("-e", "./core[testing,hub,plot,isolation]", *TEST_TOOLS)
-    # Workers and environments are made by processes, not by syntax: the newest Python beside the usual one suffices.
-    isolated = ["tests/isolation"] if session.python in {DEFAULT, PYTHONS[-1]} else []
-    _test(session, "tests/core", "tests/conformance", *isolated)
-
-
-@nox.session(python=PYTHONS)
-def espeak(session: nox.Session) -> None:
-    """The embedded voice, through the core."""
-    session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _test(session, "tests/plugins/espeak")
+    plugins = sorted(map(str, Path().glob("plugins/*/src")))
+    session.run("mypy", "--num-workers=auto", "core/src", *plugins, "benchmarks", "tests/typing")
 
 
 @nox.session(python=DEFAULT)
-def lowest(session: nox.Session) -> None:
-    """The oldest dependencies that are allowed."""
-    session.env["UV_RESOLUTION"] = "lowest-direct"
-    session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _test(session, "tests/core", "tests/conformance", "tests/plugins/espeak", measured=False)
+def docs(session: nox.Session) -> None:
+    """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
+    session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
+    session.install("--no-deps", *MODELS)  # specs and options need nothing heavy
+    session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
+
+
+@nox.session(python=[DEFAULT, NEWEST])
+def core(session: nox.Session) -> None:
+    """The core and the embedded voice: no torch, no model."""
+    _install_core(session, *ESPEAK)
+    # Workers and environments are made by processes, not by syntax: on the newest Python they wait for the full tier.
+    _test(session, SHORT, *CORE_TESTS, *(["tests/isolation"] if session.python == DEFAULT else []))
+
+
+@nox.session(python=[python for python in PYTHONS if python not in {DEFAULT, NEWEST}])
+def conformance(session: nox.Session) -> None:
+    """The other Pythons import the core and pass the suite that every provider must pass."""
+    session.install("-e", "./core[testing]", *ESPEAK, *TEST_TOOLS)
+    _test(session, SHORT, "tests/conformance", "tests/plugins/espeak/test_conformance.py")
+
+
+@nox.session(python=DEFAULT)
+def packaging(session: nox.Session) -> None:
+    """Wheels from the sources, in fresh environments, with plugins of third parties."""
+    session.install("pytest>=8", "pytest-xdist>=3.6", "uv", "build", "hatchling>=1.27")
+    session.run(*PYTEST, "-m", f"({SHORT}) and not models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(python=DEFAULT)
 def accel(session: nox.Session) -> None:
     """What needs torch."""
-    session.install(
-        *_local_torch(), "-e", "./core[testing,torch]", "-e", "./plugins/toylm", *TEST_TOOLS, "transformers>=5"
-    )
-    _test(session, "tests/accel")
+    _install_accel(session)
+    _test(session, SHORT, "tests/accel")
+
+
+@nox.session(python=DEFAULT)
+def f5(session: nox.Session) -> None:
+    """F5-TTS and E2-TTS against upstream's own package, without what speaking does not need of it."""
+    _install_f5(session)
+    _test(session, SHORT, "tests/plugins/f5")
+
+
+@nox.session(python=DEFAULT)
+def qwen3(session: nox.Session) -> None:
+    """Qwen3-TTS against upstream's own package, with the newest transformers that it works with."""
+    _install_qwen3(session)
+    _test(session, SHORT, "tests/plugins/qwen3")
+
+
+@nox.session(python=DEFAULT)
+def vieneu(session: nox.Session) -> None:
+    """VieNeu-TTS against transformers, and its front end against upstream's own package without what its apps need."""
+    _install_vieneu(session)
+    _test(session, SHORT, "tests/plugins/vieneu")
 
 
 @nox.session(python=DEFAULT)
 def chatterbox(session: nox.Session) -> None:
     """Chatterbox against upstream's own package, which runs with newer versions than it pins."""
     _install_model(session, "chatterbox")
-    _test(session, "tests/plugins/chatterbox")
-
-
-@nox.session(python=DEFAULT)
-def chatterbox_pins(session: nox.Session) -> None:
-    """Chatterbox beside everything in the versions that upstream pins, but for torch."""
-    free = Path(session.create_tmp()) / "free.txt"
-    free.write_text("torch>=2.6\ntorchaudio>=2.6\n", encoding="utf-8")
-    _install_model(session, "chatterbox", extra="[cjk]", overrides=free)
-    paths = [f"tests/plugins/chatterbox/test_{name}.py" for name in ("conformance", "plain", "frontend")]
-    _test(session, *paths, measured=False)
-
-
-@nox.session(python=DEFAULT)
-def f5(session: nox.Session) -> None:
-    """F5-TTS and E2-TTS against upstream's own package, without what speaking does not need of it."""
-    _install_model(session, "f5")
-    _test(session, "tests/plugins/f5")
-
-
-@nox.session(python=DEFAULT)
-def qwen3(session: nox.Session) -> None:
-    """Qwen3-TTS against upstream's own package, with the newest transformers that it works with."""
-    _install_model(session, "qwen3", extra="[upstream]")
-    _test(session, "tests/plugins/qwen3")
-
-
-@nox.session(python=DEFAULT)
-def vieneu(session: nox.Session) -> None:
-    """VieNeu-TTS against transformers, and its front end against upstream's own package without what its apps need."""
-    _install_model(session, "vieneu", extra="[v3]")
-    session.install("--no-deps", "torchaudio")  # of the codec's feature extractor, which cloning is compared with
-    session.install("onnx")  # random graphs for upstream's engine
-    _test(session, "tests/plugins/vieneu")
-
-
-@nox.session(python=DEFAULT)
-def docs(session: nox.Session) -> None:
-    """The documentation says what the code does: references complete, examples run, links resolve."""
-    session.install(*CORE, *ESPEAK, "pytest>=8")
-    session.install("--no-deps", *MODELS)  # specs and options need nothing heavy
-    session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
-
-
-@nox.session(python=DEFAULT)
-def packaging(session: nox.Session) -> None:
-    """Wheels from the sources, in fresh environments, with plugins of third parties."""
-    session.install("pytest>=8", "uv", "build", "hatchling>=1.27")
-    session.run("pytest", "-q", "-m", "not models", "tests/packaging", env=ENVIRONMENT)
-
-
-@nox.session(python=DEFAULT)
-def isolated(session: nox.Session) -> None:
-    """Every model in an environment of its own, spoken with by one program that has the core alone."""
-    session.install("pytest>=8", "uv", "hatchling>=1.27")
-    session.run("pytest", "-q", "-m", "models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
+    _test(session, SHORT, "tests/plugins/chatterbox")
 
 
 @nox.session(python=DEFAULT)
@@ -142,17 +120,137 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", "--fail-under=95")
 
 
+# -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
+
+
+@nox.session(python=PYTHONS, tags=["full"], default=False)
+def core_full(session: nox.Session) -> None:
+    """The long tests where the sessions of the core ran the others, all of them elsewhere."""
+    if session.python in {DEFAULT, NEWEST}:
+        _install_core(session, *ESPEAK)
+        _test_rest(session, *CORE_TESTS, *(["tests/isolation"] if session.python == DEFAULT else []))
+        if session.python == NEWEST:
+            _test(session, ALL, "tests/isolation", measured=False)
+        return
+    _install_core(session)  # alone at first, as an application without any plugin has it
+    _test(session, ALL, *CORE_TESTS[:-1], measured=False)
+    session.install(*ESPEAK)
+    _test(session, ALL, CORE_TESTS[-1], measured=False)
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def lowest(session: nox.Session) -> None:
+    """The oldest dependencies that are allowed."""
+    session.env["UV_RESOLUTION"] = "lowest-direct"
+    session.install(*CORE, *ESPEAK, *TEST_TOOLS)
+    _test(session, ALL, *CORE_TESTS, measured=False)
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def packaging_full(session: nox.Session) -> None:
+    """The long tests of packaging."""
+    session.install("pytest>=8", "pytest-xdist>=3.6", "uv", "build", "hatchling>=1.27")
+    _test_rest(session, "tests/packaging", marks=f"({REST}) and not models")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def accel_full(session: nox.Session) -> None:
+    """The long tests of what needs torch."""
+    _install_accel(session)
+    _test_rest(session, "tests/accel")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def f5_full(session: nox.Session) -> None:
+    """F5-TTS: the other checkpoints and the long tests."""
+    _install_f5(session)
+    _test_rest(session, "tests/plugins/f5")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def qwen3_full(session: nox.Session) -> None:
+    """Qwen3-TTS: the other checkpoints and the long tests."""
+    _install_qwen3(session)
+    _test_rest(session, "tests/plugins/qwen3")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def vieneu_full(session: nox.Session) -> None:
+    """VieNeu-TTS: the other checkpoints and the long tests."""
+    _install_vieneu(session)
+    _test_rest(session, "tests/plugins/vieneu")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def chatterbox_full(session: nox.Session) -> None:
+    """Chatterbox: the other checkpoints and the long tests."""
+    _install_model(session, "chatterbox")
+    _test_rest(session, "tests/plugins/chatterbox")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def chatterbox_pins(session: nox.Session) -> None:
+    """Chatterbox beside everything in the versions that upstream pins, but for torch."""
+    free = Path(session.create_tmp()) / "free.txt"
+    free.write_text("torch>=2.6\ntorchaudio>=2.6\n", encoding="utf-8")
+    _install_model(session, "chatterbox", extra="[cjk]", overrides=free)
+    paths = [f"tests/plugins/chatterbox/test_{name}.py" for name in ("conformance", "plain", "frontend")]
+    _test(session, ALL, *paths, measured=False)
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def isolated(session: nox.Session) -> None:
+    """Every model in an environment of its own, spoken with by one program that has the core alone."""
+    session.install("pytest>=8", "uv", "hatchling>=1.27")
+    session.run("pytest", "-q", "-m", "models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
+
+
+# -- what sessions share ---------------------------------------------------------------------------------------------
+
+
+def _install_core(session: nox.Session, *more: str) -> None:
+    session.install("-e", "./core[testing,hub,plot,isolation]", *more, *TEST_TOOLS)
+
+
+def _install_accel(session: nox.Session) -> None:
+    toy = ["-e", "./plugins/toylm"]
+    session.install(*_local_torch(), "-e", "./core[testing,torch]", *toy, *TEST_TOOLS, "transformers>=5")
+
+
 def _install_model(session: nox.Session, name: str, *, extra: str = "", overrides: Path | None = None) -> None:
     """A plugin of a model beside upstream's package, with what this repository says of upstream's pins."""
     session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
-    said = overrides or Path("plugins", name, "overrides.txt")
-    session.install("--override", str(said), "-e", f"./plugins/{name}{extra}")
+    overrides = overrides or Path("plugins", name, "overrides.txt")
+    session.install("--override", str(overrides), "-e", f"./plugins/{name}{extra}")
 
 
-def _test(session: nox.Session, *paths: str, measured: bool = True) -> None:
-    """Run tests; measure the lines that one of the Pythons covers."""
+def _install_f5(session: nox.Session) -> None:
+    _install_model(session, "f5")
+
+
+def _install_qwen3(session: nox.Session) -> None:
+    _install_model(session, "qwen3", extra="[upstream]")
+
+
+def _install_vieneu(session: nox.Session) -> None:
+    _install_model(session, "vieneu", extra="[v3]")
+    session.install("--no-deps", "torchaudio")  # of the codec's feature extractor, which cloning is compared with
+    session.install("onnx")  # random graphs for upstream's engine
+
+
+def _test(session: nox.Session, marks: str, *paths: str, measured: bool = True) -> None:
+    """Run the tests with these marks; measure the lines that one of the Pythons covers."""
     start = ["coverage", "run", "-m"] if measured and session.python == DEFAULT else []
-    session.run(*start, *PYTEST, *paths, *session.posargs, env=ENVIRONMENT)
+    session.run(*start, *PYTEST, "-m", marks, *paths, *session.posargs, env=ENVIRONMENT)
+
+
+def _test_rest(session: nox.Session, *paths: str, marks: str = REST) -> None:
+    """Run the tests that the short tier left out. That there are none is no fault only where no file marks any."""
+    files = (file for path in paths for file in Path(path).rglob("*.py"))
+    if not any("mark.full" in file.read_text(encoding="utf-8") for file in files):
+        session.log(f"no test of {', '.join(paths)} is marked full")
+        return
+    _test(session, marks, *paths, measured=False)
 
 
 def _local_torch() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import inspect
 import json
 import platform
 import statistics
@@ -150,7 +151,7 @@ def _compared(
 def _loop(
     decoder: Decoder, packed: PackedLinear, head: Tensor, *, rows: int, positions: int, repeats: int
 ) -> DecodeLoop:
-    """A loop in the middle of a request that will not end."""
+    """Make a loop in the middle of a request that will not end."""
     streams = rows // 2
     vocabulary, width = head.shape
     embedding = torch.randn(vocabulary, width, generator=torch.Generator().manual_seed(2)) * 0.02
@@ -168,7 +169,7 @@ def _loop(
 
 
 def _forced_inputs(width: int) -> Tensor:
-    """Inputs of a prompt and of some steps, (2, prompt + steps, width)."""
+    """Draw inputs of a prompt and of some steps, (2, prompt + steps, width)."""
     return torch.randn(2, _FORCED_PROMPT + _FORCED_STEPS, width, generator=torch.Generator().manual_seed(4)) * 0.02
 
 
@@ -183,7 +184,7 @@ def _forced_logits(decoder: Decoder, head: Callable[[Tensor], Tensor]) -> Tensor
 
 
 def _reference_logits(model: Any, head: Tensor) -> Tensor:
-    """The reference's for each forced step, (2, steps, vocabulary)."""
+    """Return the reference's logits for each forced step, (2, steps, vocabulary)."""
     with torch.inference_mode():
         hidden = model(inputs_embeds=_forced_inputs(head.shape[1])).last_hidden_state
         logits: Tensor = hidden[:, _FORCED_PROMPT:] @ head.T
@@ -215,18 +216,20 @@ def _reference(config: DecoderConfig) -> tuple[dict[str, Tensor], Any]:
 
 
 def _reference_step(model: Any, head: Tensor, rows: int, positions: int) -> Callable[[], Any]:
-    """A step of transformers: layers, head, guidance, softmax and torch.multinomial, on its own dynamic cache."""
+    """Make a step of transformers: layers, head, guidance, softmax and torch.multinomial, on its own dynamic cache."""
     from transformers import DynamicCache
 
     width = head.shape[1]
     cache = DynamicCache(config=model.config)
+    newer = "cache" in inspect.signature(model.forward).parameters  # transformers 5.24 renamed it
+    cached = {"cache" if newer else "past_key_values": cache, "use_cache": True}
     with torch.inference_mode():
-        model(inputs_embeds=torch.zeros(rows, positions, width), past_key_values=cache, use_cache=True)
+        model(inputs_embeds=torch.zeros(rows, positions, width), **cached)
     x = torch.zeros(rows, 1, width)
     generator = torch.Generator().manual_seed(0)
 
     def step() -> Tensor:
-        hidden = model(inputs_embeds=x, past_key_values=cache, use_cache=True).last_hidden_state
+        hidden = model(inputs_embeds=x, **cached).last_hidden_state
         conditional, unconditional = (hidden[:, -1] @ head.T).chunk(2)
         p = (conditional + 0.5 * (conditional - unconditional)).div(0.8).softmax(-1)
         drawn: Tensor = torch.multinomial(p, 1, generator=generator)

@@ -1,8 +1,14 @@
-"""Marks that the suite of `realtts.testing`, which others use too, cannot carry itself."""
+"""What holds for all tests: a collector with little to do, and marks that others' suite cannot carry itself."""
 
 from __future__ import annotations
 
+import gc
+from typing import TYPE_CHECKING
+
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -10,3 +16,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.name.endswith("_on_a_gpu"):
             item.add_marker("gpu")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collected_modules_stay() -> Iterator[None]:
+    """Leave what was imported to collect the tests out of the collections that every unload makes."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -55,3 +55,12 @@ def own_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     return tmp_path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_rates():
+    """Measure a machine's rates on blocks that are soon read: no test is about the figures themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtts.bench.floor._READ_BYTES", 4 << 20)
+        patch.setattr("realtts.bench.floor._BUDGET_S", 0.01)
+        yield

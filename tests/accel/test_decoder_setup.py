@@ -8,7 +8,17 @@ transformers = pytest.importorskip("transformers")
 from families import HIDDEN, build  # noqa: E402
 
 from realtts import CheckpointMismatch, DecoderError, QuantizationUnavailable  # noqa: E402
-from realtts.accel.decoder import Buckets, Decoder, DecoderConfig, KVCache, Precision, Rope  # noqa: E402
+from realtts.accel.decoder import (  # noqa: E402
+    Buckets,
+    DecodeLoop,
+    Decoder,
+    DecoderConfig,
+    KVCache,
+    Precision,
+    Prompt,
+    Rope,
+)
+from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +303,7 @@ def test_bytes_of_a_step(family):
         assert read == decoder.bytes_read(cache, cache.filled) + head.bytes_read
 
 
-@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
+@pytest.mark.parametrize("name", ["qwen2", pytest.param("gpt2", marks=pytest.mark.full)])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it imports its compiler
 def test_compiled_steps_are_eager_steps(request, name):
     """Same hidden states, and one graph for each function, however many steps and slots there are."""
@@ -417,3 +427,29 @@ def test_a_cache_made_in_inference_mode_can_be_used_outside_it(family):
     cache.reset()
     cache.reset([0])
     assert cache.used == [0]
+
+
+def test_masks_on_a_device_are_not_read(family):
+    """Their shapes are checked, what they hold is not: a look would wait for all that the device has to do."""
+    decoder = family.decoder(rows=(1,))
+    cache = decoder.new_cache(1, 8)
+    x = torch.zeros(1, 3, HIDDEN)
+    elsewhere = torch.device("meta")  # whose tensors hold nothing that could be read
+    valid = torch.ones(1, 3, dtype=torch.bool, device=elsewhere)
+    positions = torch.zeros(1, 3, dtype=torch.int64, device=elsewhere)
+    decoder.check_prompt(x, cache, valid=valid, positions=positions)
+    with pytest.raises(DecoderError, match="valid has the shape"):
+        decoder.check_prompt(x, cache, valid=valid[:, 1:], positions=positions)
+
+
+def test_a_request_checks_its_prompt_once(family, monkeypatch):
+    """Not again where the loop hands the prompt to the decoder."""
+    decoder, calls = family.decoder(rows=(1,)), []
+    loop = DecodeLoop(
+        decoder, lambda hidden: hidden, lambda tokens, _step, _state: torch.zeros(len(tokens), HIDDEN),
+        SamplingRecipe(HIDDEN, ()), cap=16,
+    )  # fmt: skip
+    check = decoder.check_prompt
+    monkeypatch.setattr(decoder, "check_prompt", lambda *args, **options: calls.append(1) or check(*args, **options))
+    loop.begin(Prompt(torch.randn(1, 3, HIDDEN)), [SamplingParams(greedy=True)], [1], [4])
+    assert (len(calls), loop.cache.used) == (1, [3])

@@ -164,7 +164,7 @@ def test_where_the_deprecated_tensors_are_gone_others_serve(monkeypatch):
     gone = next(k for k in KERNELS if k.name == "int8_rows")
     assert "int8_rows" in {k.name for k in KERNELS}
     substitute = Kernel("int8_rows", "int8", "cpu", removed, gone.run)
-    monkeypatch.setattr("realtts.accel.kernels.kernels.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
+    monkeypatch.setattr("realtts.accel.kernels.matmul.KERNELS", tuple(substitute if k is gone else k for k in KERNELS))
     assert "int8_rows" not in [k.name for k in kernels_for("int8", CPU)]
     assert choose_kernel([normal(64, 64)], "int8")
 
@@ -256,7 +256,7 @@ def test_a_damaged_answer_is_measured_again(among, own_folders, content):
     """Whatever is in the file."""
     slow, fast = fake("slow", lambda _: 2.0), fake("fast", lambda _: 1.0)
     among(slow, fast)
-    (path,) = (own_folders / "data" / "cache" / "measured").iterdir()
+    (path,) = (own_folders / "data" / "cache" / "autotune").iterdir()
     path.write_text(content)
     before = _Clock.now
     assert among(slow, fast) is fast

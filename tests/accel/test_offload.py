@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from realtts import OffloadError  # noqa: E402
-from realtts.accel.offload.module import OffloadedModule, TakingTurns, on_device  # noqa: E402
+from realtts.accel.offload.module import OffloadedModule, on_device  # noqa: E402
+from realtts.accel.offload.sharing import SharedDevice  # noqa: E402
 from realtts.testing.device import HostDevice  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
@@ -154,7 +155,7 @@ def test_modules_take_turns():
     """One at a time has the device; the one used last stays until another is asked for."""
     device = HostDevice()
     modules = {"t3": net(), "s3gen": net()}
-    turns = TakingTurns(modules, "cpu", copy=device.copy)
+    turns = SharedDevice(modules, "cpu", copy=device.copy)
     with turns.use("t3"):
         pass
     with turns.use("t3") as there:
@@ -169,7 +170,7 @@ def test_modules_take_turns():
 
 def test_the_next_turn_can_be_prefetched():
     """Then both have the memory for a while."""
-    turns = TakingTurns({"a": net(), "b": net()}, "cpu")
+    turns = SharedDevice({"a": net(), "b": net()}, "cpu")
     with turns.use("a", then="b"):
         assert turns.loaded() == ["a", "b"]
     with turns.use("b"):
@@ -178,7 +179,7 @@ def test_the_next_turn_can_be_prefetched():
 
 def test_an_unknown_turn_is_an_error():
     """With the names."""
-    turns = TakingTurns({"a": net()}, "cpu")
+    turns = SharedDevice({"a": net()}, "cpu")
     with pytest.raises(OffloadError, match="choose from a"), turns.use("x"):
         pytest.fail("it was found")
 

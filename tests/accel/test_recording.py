@@ -77,10 +77,11 @@ def test_registered_generators_move_on_with_each_replay():
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's compiler
-def test_compiled_work_is_recorded_too():
+@pytest.mark.parametrize("how", [{"backend": "aot_eager"}, pytest.param({"mode": "default"}, marks=pytest.mark.full)])
+def test_compiled_work_is_recorded_too(how):
     """Its operations, not the call of a function that only Python can make."""
     x, y = torch.ones(5), torch.zeros(5)
-    doubled = compiled(lambda a: (a * 2).sin() + 1, mode="default", fallback=True)
+    doubled = compiled(lambda a: (a * 2).sin() + 1, fallback=True, **how)
     runner = GraphRunner(backend=RecordingGraphs())
     with torch.inference_mode():
         for value in (1.0, 2.0, 3.0):

@@ -9,8 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import AttentionUnavailable, Context, ProviderSpec, Settings  # noqa: E402
-from realtts.accel import rungs  # noqa: E402
-from realtts.accel.decoder import Precision  # noqa: E402
+from realtts.accel.decoder import Precision, rungs  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.contract.voice_cache import VoiceCache  # noqa: E402
 
@@ -91,8 +90,10 @@ def test_what_the_status_tells_of_a_decoder():
     decoder = SimpleNamespace(
         precision=Precision("int8", torch.float32), kernel=SimpleNamespace(name="fast"), kv_dtype=torch.bfloat16
     )
-    told = {"weights": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True}
-    assert rungs.decoder_details(decoder, graphs=True) == told
+    details = {
+        "weights": "int8", "quantization": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True,
+    }  # fmt: skip
+    assert rungs.decoder_details(decoder, graphs=True) == details
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The distribution that is drawn from is that of transformers' processors on the same logits."""
 
 import itertools
+import weakref
 
 import pytest
 
@@ -278,3 +279,11 @@ def test_a_history_of_no_tokens_is_refused(token):
     with pytest.raises(InvalidOption, match="ids below"):
         sampler.set(0, SamplingParams(), 0, [3, token])
     assert torch.equal(sampler.probabilities(random_logits(1, V), steps(1)), before)
+
+
+def test_a_sampler_goes_with_its_last_reference():
+    """Nothing in it refers back to it, so that its tensors do not wait for the garbage collector."""
+    sampler = sampler_of(recipe_of(TRANSFORMERS), [SamplingParams()] * 2)
+    gone = weakref.ref(sampler)
+    del sampler
+    assert gone() is None

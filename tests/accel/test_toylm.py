@@ -368,11 +368,19 @@ def test_a_model_that_ends_at_once(make, tmp_path):
 
 @pytest.mark.parametrize("settings", [{"optimize": False}, EXACT], ids=["plain", "optimized"])
 def test_lengths_that_are_asked_for(make, settings):
-    """A limit of the request, and a forced count, which may be more than there is room for."""
+    """A limit of the request, and a forced count."""
     speech = make(**settings).generate("Hello there.", max_new_tokens=5, seed=0)
     assert (speech.metrics.tokens, speech.finish_reason) == (5, "length")
     forced = make(**settings, force_tokens_per_char=2).generate("Hello there.")
     assert forced.metrics.tokens == 24
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param({"optimize": False}, id="plain", marks=pytest.mark.full), pytest.param(EXACT, id="optimized")],
+)
+def test_no_length_is_more_than_there_is_room_for(make, settings):
+    """A forced count ends where the cache does."""
     endless = make(**settings, force_tokens_per_char=1000).generate("Hm.")
     assert endless.metrics.tokens == frontend.MOST_TOKENS
 
@@ -409,12 +417,13 @@ def test_stages_are_timed(make):
         assert work["decode"].flops > 0
 
 
-def test_requests_leave_nothing_behind(make):
-    """Sixty requests of different lengths, alone, streamed and in batches: not one tensor more."""
+@pytest.mark.parametrize(("rounds", "each"), [(1, 9), pytest.param(3, 15, marks=pytest.mark.full)])
+def test_requests_leave_nothing_behind(make, rounds, each):
+    """Requests of different lengths, alone, streamed and in batches: not one tensor more."""
     provider = make(**EXACT)
 
     def speak_some(first):
-        for n in range(first, first + 15, 3):
+        for n in range(first, first + each, 3):
             text = "la " * (1 + 5 * n % 37)
             provider.generate(text, seed=n, top_k=n % 5 * 10)
             list(provider.stream(f"{text} la", seed=n))
@@ -422,8 +431,8 @@ def test_requests_leave_nothing_behind(make):
 
     speak_some(0)
     before = live_tensors()
-    for first in (15, 30, 45):
-        speak_some(first)
+    for round_ in range(rounds):
+        speak_some(each * (1 + round_))
     assert live_tensors() == before
 
 

@@ -8,7 +8,8 @@ import warnings
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import GivenDraws, Unfilled, fill, put_tensor, quiet, seeded, stopping, with_names
+from realtts.accel.upstream.calls import GivenDraws, quiet, seeded, stopping, with_names
+from realtts.accel.upstream.networks import Unfilled, fill, put_tensor
 from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
 from realtts.testing.weights import random_state

@@ -300,7 +300,7 @@ from pathlib import Path
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.voices import VoiceCache
 cache = DiskVoiceCache(VoiceCache(0), folder=Path(sys.argv[1]), max_bytes=40_000)
-for round in range(60):
+for round in range(int(sys.argv[2])):
     for key in range(12):
         value = cache.get_or_compute(str(key), lambda: torch.full((1000,), float(key)))
         assert value.tolist() == [float(key)] * 1000, (round, key)
@@ -308,10 +308,11 @@ print(cache.stats()["disk_discarded"])
 """
 
 
-def test_two_processes_share_the_folder(folder):
+@pytest.mark.parametrize("rounds", [8, pytest.param(60, marks=pytest.mark.full)])
+def test_two_processes_share_the_folder(folder, rounds):
     """While both evict what the other wrote: every value is right and no file is half-written."""
     children = [
-        subprocess.Popen([sys.executable, "-c", CHILD, str(folder)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", CHILD, str(folder), str(rounds)], stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     outputs = [child.communicate(timeout=120)[0] for child in children]

@@ -20,3 +20,12 @@ def begun():
         return False
 
     return begun
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_rates():
+    """Measure a machine's rates on blocks that are soon read: no test of the core is about the figures themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtts.bench.floor._READ_BYTES", 4 << 20)
+        patch.setattr("realtts.bench.floor._BUDGET_S", 0.01)
+        yield

@@ -8,7 +8,17 @@ import pytest
 
 from realtts import CheckpointCorrupt, CheckpointMismatch
 from realtts.contract.spec import Checkpoint
-from realtts.kit.reading import FIX, NOTE, by_any_name, check_shapes, known, noted, read_json, supported, understood
+from realtts.kit.reading import (
+    FIX,
+    NOTE,
+    by_any_name,
+    check_shapes,
+    check_supported,
+    configuration_of,
+    noted_configuration,
+    read_json,
+    reading_entries,
+)
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,15 @@ def test_a_configuration_that_is_no_table_is_refused(tmp_path, content):
     [
         (lambda: {}["size"], "'size' is missing"),
         (lambda: int("wide"), "cannot be understood"),
-        (lambda: supported({"act": "relu"}, {"bias": False, "act": "silu"}), "act is 'relu', only 'silu' is supported"),
+        (
+            lambda: check_supported({"act": "relu"}, {"bias": False, "act": "silu"}),
+            "act is 'relu', only 'silu' is supported",
+        ),
     ],
 )
 def test_a_fault_in_an_entry_is_the_files(read, what):
     """Not a KeyError of the code that reads it."""
-    with pytest.raises(CheckpointMismatch, match=what), understood("file 'config.json'"):
+    with pytest.raises(CheckpointMismatch, match=what), reading_entries("file 'config.json'"):
         read()
 
 
@@ -88,10 +101,10 @@ def test_a_note_says_which_configuration_it_is(tmp_path):
     """What it names is looked up; what nobody knows is refused with what there is."""
     path = tmp_path / NOTE
     path.write_text('{"configuration": "v2"}')
-    assert noted(path, CONFIGURATIONS) is CONFIGURATIONS["v2"]
+    assert noted_configuration(path, CONFIGURATIONS) is CONFIGURATIONS["v2"]
     path.write_text('{"configuration": "v9"}')
     with pytest.raises(CheckpointMismatch, match=r"'v9'") as caught:
-        noted(path, CONFIGURATIONS)
+        noted_configuration(path, CONFIGURATIONS)
     assert (caught.value.who, caught.value.fix) == (f"file {NOTE!r}", "choose from v1, v2, own-base, own-small")
 
 
@@ -129,9 +142,9 @@ def test_a_configuration_has_three_names(name, wanted):
 )
 def test_what_the_spec_lists_is_known(checkpoint, wanted):
     """By its name, for several may share a repository; else by the repository."""
-    assert known(checkpoint, CONFIGURATIONS) is (None if wanted is None else CONFIGURATIONS[wanted])
+    assert configuration_of(checkpoint, CONFIGURATIONS) is (None if wanted is None else CONFIGURATIONS[wanted])
 
 
 def test_a_folder_is_not_known_by_its_name(tmp_path):
     """Its files must tell."""
-    assert known(Checkpoint("v2", path=tmp_path), CONFIGURATIONS) is None
+    assert configuration_of(Checkpoint("v2", path=tmp_path), CONFIGURATIONS) is None

@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "core" / "src"
 
 WINGS = (
-    ("errors", "attempt", "lazy", "folders", "settings", "resample"),
+    ("errors", "attempt", "lazy", "folders", "settings", "settings_sources", "resample"),
     ("contract",),
     ("kit",),
     ("text", "audio"),
@@ -32,13 +32,30 @@ BESIDE = {
     ("errors", "attempt"),
     ("folders", "errors"),
     ("settings", "errors"),
-    ("settings", "folders"),
+    ("settings_sources", "errors"),
+    ("settings_sources", "folders"),
+    ("settings_sources", "settings"),
 }
 
-OF_ACCEL = {"errors", "attempt", "lazy", "folders", "settings", "resample", "contract", "kit", "machine", "accel"}
+OF_ACCEL = {
+    "errors",
+    "attempt",
+    "lazy",
+    "folders",
+    "settings",
+    "settings_sources",
+    "resample",
+    "contract",
+    "kit",
+    "machine",
+    "accel",
+}
 """What the toolkit stands on; the other wings of rows below it are not for it."""
 
 FACE = "__init__"
+
+MOST_FLOORS = 16
+"""Rooms on the longest chain of imports: what is read, at most, to follow something to the ground."""
 
 
 @functools.cache
@@ -123,6 +140,21 @@ def floors(edges):
     return max(height(name) for name in edges)
 
 
+def rooms(edges):
+    """The same graph of rooms: every package is one, at any depth, and so is every module at the top."""
+    packages = {name for name in edges if any(other.startswith(f"{name}.") for other in edges)}
+
+    def room(name):
+        return name if name in packages else name.rpartition(".")[0] or name
+
+    joined = {room(name): set() for name in edges}
+    for name, targets in edges.items():
+        # What a package's own `__init__` takes from packages inside of it is its face, as the core's is.
+        inner = f"{name}." if name in packages else "."
+        joined[room(name)] |= {room(target) for target in targets if not target.startswith(inner)} - {room(name)}
+    return joined
+
+
 def test_every_module_stands_in_a_wing():
     """A new module or package at the top needs a place in the order."""
     wings = {name.partition(".")[0] for name in modules()} - {FACE}
@@ -139,12 +171,38 @@ def test_no_circle_among_modules():
     assert floors(graph()) > 1
 
 
+def test_rooms_stand_on_few_floors():
+    """Packages import each other in one direction, inside of a wing as well, and the house is not too high."""
+    height = floors(rooms(graph()))
+    assert height <= MOST_FLOORS, f"the longest chain of imports passes {height} rooms, at most {MOST_FLOORS} may be"
+
+
+@pytest.mark.parametrize(
+    ("importer", "line"),
+    [
+        ("accel.attention", "from realtts.accel.decoder import Decoder"),
+        ("accel.weights.tensorfile", "def f():\n    from realtts.accel.upstream.networks import fill"),
+        ("accel.sampling.noise", "if TYPE_CHECKING:\n    from realtts.accel.decoder.loop import DecodeLoop"),
+    ],
+)
+def test_a_circle_of_rooms_is_seen(importer, line):
+    """The test fails when a package imports one that stands on it, even where no module needs itself."""
+    with pytest.raises(AssertionError, match="circle"):
+        floors(rooms(graph_with(importer, line)))
+
+
+def test_nothing_imports_the_optimizer():
+    """The toolkit's generic optimizer stands on the rest of the toolkit, and nothing on it."""
+    users = {name for name, targets in graph().items() for target in targets if target.startswith("accel.optimizer")}
+    assert all(name.startswith("accel.optimizer") for name in users)
+
+
 @pytest.mark.parametrize(
     ("importer", "line"),
     [
         ("kit.seeds", "from realtts.synthesis.plan import make_plan"),
         ("contract.types", "import realtts.audio.join"),
-        ("accel.rungs", "from realtts.checkpoints import fetch"),
+        ("accel.decoder.rungs", "from realtts.checkpoints import fetch"),
         ("worker.main", "from realtts.isolation import install"),
         ("provider.facade", "def f():\n    from realtts.isolation.environments import find"),
     ],

@@ -9,9 +9,9 @@ from realtts import Chunk, RealProvider
 from realtts.contract.checks import check_chunk
 from realtts.contract.hooks import hookimpl
 from realtts.errors import InvalidChunk
-from realtts.kit.retries import retry_seed, told, wrong_length
+from realtts.kit.retries import retry_seed, retry_warning, wrong_length
 from realtts.testing import fake_spec
-from realtts.wire.messages import chunk_from_json, chunk_to_json
+from realtts.wire.messages import ChunkMessage, from_json, to_json
 
 SEEDS = []
 
@@ -29,7 +29,7 @@ class InParts:
         SEEDS.append(request.seed)
         samples = np.full(1600, 0.1, np.float32)
         reason = "length" if "cut" in request.text else "stop"
-        yield Chunk(samples, 16_000, finish_reason=reason, retries=1, warnings=(told("A part.", "ran away"),))
+        yield Chunk(samples, 16_000, finish_reason=reason, retries=1, warnings=(retry_warning("A part.", "ran away"),))
 
 
 @pytest.fixture
@@ -51,8 +51,8 @@ def test_what_is_wrong_with_a_length():
 
 def test_a_long_text_is_shown_by_its_beginning():
     """In quotes, with what happened behind it; and the second seed is another one, always the same."""
-    assert told("Hello.", "ran away") == "'Hello.' ran away and was spoken again with another seed"
-    assert told("word " * 20, "ran away").startswith("'word word word word word word word wo...' ran away")
+    assert retry_warning("Hello.", "ran away") == "'Hello.' ran away and was spoken again with another seed"
+    assert retry_warning("word " * 20, "ran away").startswith("'word word word word word word word wo...' ran away")
     assert retry_seed(5) == retry_seed(5) != 5
 
 
@@ -76,6 +76,9 @@ def test_a_stream_counts_them_too(tts):
 def test_they_travel_and_are_checked():
     """Between processes; a number that is none is refused."""
     chunk = Chunk(np.zeros(3, np.float32), 24_000, retries=2)
-    assert chunk_from_json(chunk_to_json(chunk, 0), bytearray(chunk.samples.tobytes()))[1].retries == 2
+    assert (
+        from_json(ChunkMessage, to_json(ChunkMessage.of(0, chunk))).chunk(bytearray(chunk.samples.tobytes())).retries
+        == 2
+    )
     with pytest.raises(InvalidChunk, match="retries is -1"):
         check_chunk(Chunk(np.zeros(3, np.float32), 24_000, retries=-1), (24_000,), None, "test", 3)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from realtts import RealProvider, Settings, SettingsError
-from realtts.settings import cache_dir, data_dir, resolve_settings
+from realtts.settings_sources import cache_dir, data_dir, resolve_settings
 from realtts.testing import fake_spec
 from realtts.voices import VoiceStore
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from realtts.contract import context, spec
+from realtts.contract import context, spec, types
 from realtts.contract.hooks import STAGES, ProviderHooks
 from realtts.contract.options import Options
-from realtts.synthesis import speech
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/hooks.md").read_text(encoding="utf-8")
 HOOKS = {name: function for name, function in vars(ProviderHooks).items() if inspect.isfunction(function)}
 TYPES = [
-    context.Context, context.Rung, speech.Request, speech.Chunk, speech.Mark, speech.Voice, speech.VoiceInfo,
+    context.Context, context.Rung, types.Request, types.Chunk, types.Mark, types.Voice, types.VoiceInfo,
     spec.ProviderSpec, spec.Checkpoint, spec.Environment,
 ]  # fmt: skip
 

@@ -121,6 +121,12 @@ def until():
 
 
 @pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    """Start a worker at once after deaths in a row; the pauses have a test of their own."""
+    monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", (0.0,))
+
+
+@pytest.fixture(autouse=True)
 def loud(caplog):
     """What a worker logs at INFO and above arrives."""
     caplog.set_level(logging.INFO)

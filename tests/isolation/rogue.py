@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from realtts import Chunk, Event, Options, ProviderSpec, errors, hookimpl
+from realtts.wire.channel import PROTOCOL
 
 RATE = 16_000
 
@@ -121,9 +122,9 @@ def act(what, request):
     elif what == "garbage":
         os.write(channel, b"I am a line that some package has printed\n")
     elif what == "large":
-        os.write(channel, struct.pack("!4sBBxxII", b"rtts", 1, 4, 10, 2**31))
+        os.write(channel, struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 4, 10, 2**31))
     elif what == "stranger":
-        os.write(channel, struct.pack("!4sBBxxII", b"rtts", 1, 4, 2, 0) + b"{}")
+        os.write(channel, struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 4, 2, 0) + b"{}")
     elif what == "fail":
         raise Boom("it went wrong")
     elif what == "refuse":

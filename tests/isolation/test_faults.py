@@ -16,6 +16,7 @@ import pytest
 
 from realtts import RealProvider, errors
 from realtts.isolation import environments
+from realtts.isolation.supervisor import BACK_OFF_S
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
 
@@ -297,6 +298,7 @@ def test_worker_of_another_core(rogue, monkeypatch):
 def test_deaths_in_a_row_are_waited_for(rogue, monkeypatch):
     """The pause before a new start grows with each death, and is gone after a request that went well."""
     slept = []
+    monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", BACK_OFF_S)
     monkeypatch.setattr("realtts.isolation.supervisor.time", SimpleNamespace(sleep=slept.append))
     tts = rogue(optimize=False)
     for _ in range(3):

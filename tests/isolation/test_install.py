@@ -11,7 +11,7 @@ from realtts import RealProvider, Settings
 from realtts.cli.app import run
 from realtts.errors import InstallFailed, IsolationError
 from realtts.isolation import environments
-from realtts.isolation.install import Wanted, install, kept, uninstall
+from realtts.isolation.install import InstallRequest, install, installed_environments, uninstall
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -45,12 +45,12 @@ def builds(settings):
 def test_install_upgrade_lock_uninstall(settings, links, plugin_wheel):
     """A life: installed by name, left alone when it is there, upgraded, taken back by its lock, removed."""
     plugin_wheel(links)
-    environment, made = install(Wanted("tone", links=(str(links),)), settings=settings)
+    environment, made = install(InstallRequest("tone", links=(str(links),)), settings=settings)
     assert made
     assert environment.versions["realtts-tone"] == "1.0"
     assert environment.distribution == "realtts-tone"
     assert level(settings) == pytest.approx(0.1)
-    first = kept(settings, check=True)[0]
+    first = installed_environments(settings, check=True)[0]
     assert (first.name, first.fault) == ("tone", None)
     assert first.size_bytes > 1 << 20
     lock = first.lockfile.read_text(encoding="utf-8")
@@ -58,21 +58,21 @@ def test_install_upgrade_lock_uninstall(settings, links, plugin_wheel):
     assert "file:" not in lock
     (links.parent / "old.lock").write_text(lock, encoding="utf-8")
 
-    assert install(Wanted("tone"), settings=settings) == (environments.find("tone", settings), False)
+    assert install(InstallRequest("tone"), settings=settings) == (environments.find("tone", settings), False)
 
     plugin_wheel(links, "2.0", level=0.2)
-    upgraded, made = install(Wanted("tone", links=(str(links),), upgrade=True), settings=settings)
+    upgraded, made = install(InstallRequest("tone", links=(str(links),), upgrade=True), settings=settings)
     assert made
     assert upgraded.versions["realtts-tone"] == "2.0"
     assert len(builds(settings)) == 1
 
-    again, _ = install(Wanted("tone", links=(str(links),), locked=links.parent / "old.lock"), settings=settings)
+    again, _ = install(InstallRequest("tone", links=(str(links),), locked=links.parent / "old.lock"), settings=settings)
     assert again.versions["realtts-tone"] == "1.0"
     assert level(settings) == pytest.approx(0.1)
-    assert kept(settings)[0].lockfile.read_text(encoding="utf-8") == lock
+    assert installed_environments(settings)[0].lockfile.read_text(encoding="utf-8") == lock
 
     assert uninstall("tone", settings=settings) > 1 << 20
-    assert kept(settings) == []
+    assert installed_environments(settings) == []
     assert [path.name for path in environments.folder(settings).iterdir()] == [".tone.lock"]
     with pytest.raises(IsolationError, match="no isolated environment for 'tone'"):
         uninstall("tone", settings=settings)
@@ -84,22 +84,22 @@ def test_overrides_and_exclusions(settings, links, plugin_wheel):
     extra = 'Requires-Dist: Needless.Thing>=1; extra == "more"\n'
     more = "environment=Environment(overrides=('numpy>=1',), exclude=('needless_thing',))"
     wheel = plugin_wheel(links, more=more, metadata=pins + extra)
-    environment, _ = install(Wanted("tone", source=str(wheel)), settings=settings)
+    environment, _ = install(InstallRequest("tone", source=str(wheel)), settings=settings)
     assert environment.versions["numpy"] == np.__version__
     with pytest.raises(InstallFailed, match="needless-thing") as caught:
-        install(Wanted("tone", source=str(wheel), extras=("more",)), settings=settings)
+        install(InstallRequest("tone", source=str(wheel), extras=("more",)), settings=settings)
     assert caught.value.phase == "resolve"
     assert environments.find("tone", settings) == environment
     with pytest.raises(InstallFailed, match=r"has no extra 'mroe' .did you mean 'more'"):
-        install(Wanted("tone", source=str(wheel), extras=("mroe",)), settings=settings)
+        install(InstallRequest("tone", source=str(wheel), extras=("mroe",)), settings=settings)
 
 
 def test_upgrade_remembers_where_it_came_from(settings, links, plugin_wheel):
     """The wheel that was named once is taken again."""
     plugin_wheel(links, name="strange_voice")
-    install(Wanted("tone", source="strange-voice", links=(str(links),)), settings=settings)
+    install(InstallRequest("tone", source="strange-voice", links=(str(links),)), settings=settings)
     plugin_wheel(links, "1.1", name="strange_voice")
-    environment, _ = install(Wanted("tone", links=(str(links),), upgrade=True), settings=settings)
+    environment, _ = install(InstallRequest("tone", links=(str(links),), upgrade=True), settings=settings)
     assert environment.versions["strange-voice"] == "1.1"
 
 
@@ -118,7 +118,8 @@ def test_two_at_once_wait(settings, links, plugin_wheel):
             waits.set()
 
     def work(wheel, tell):
-        outcomes.append(install(Wanted("tone", source=wheel), settings=settings, tell=tell)[0].versions["realtts-tone"])
+        environment, _ = install(InstallRequest("tone", source=wheel), settings=settings, tell=tell)
+        outcomes.append(environment.versions["realtts-tone"])
 
     threads = [
         threading.Thread(target=work, args=(wheels[0], first)),
@@ -137,17 +138,17 @@ def test_two_at_once_wait(settings, links, plugin_wheel):
 def test_build_in_use_stays(settings, links, plugin_wheel):
     """A program that speaks goes on with the old build; it is removed once nobody uses it."""
     wheel = str(plugin_wheel(links))
-    install(Wanted("tone", source=wheel), settings=settings)
+    install(InstallRequest("tone", source=wheel), settings=settings)
     with RealProvider("tone", settings=settings) as tts:
         tts.load()
         newer = str(plugin_wheel(links, "2.0", level=0.2))
-        install(Wanted("tone", source=newer), settings=settings)
+        install(InstallRequest("tone", source=newer), settings=settings)
         assert len(builds(settings)) == 2
         assert tts.generate("one").samples[0] == pytest.approx(0.1)
         tts.unload()
         assert tts.generate("one").samples[0] == pytest.approx(0.2)
         assert tts.get_provider_status()["versions"]["realtts-tone"] == "2.0"
-    install(Wanted("tone"), settings=settings)
+    install(InstallRequest("tone"), settings=settings)
     assert len(builds(settings)) == 1
 
 

@@ -10,7 +10,7 @@ import pytest
 from realtts import RealProvider, Settings
 from realtts.errors import InstallFailed, MissingExtra
 from realtts.isolation import environments
-from realtts.isolation.install import Wanted, install, kept
+from realtts.isolation.install import InstallRequest, install, installed_environments
 from realtts.isolation.install.making import PHASES
 
 pytestmark = pytest.mark.usefixtures("offline")
@@ -19,7 +19,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from realtts import Settings
-from realtts.isolation.install import Wanted, install
+from realtts.isolation.install import InstallRequest, install
 
 left = int(sys.argv[4])
 
@@ -29,7 +29,7 @@ def tell(phase, words):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 
-install(Wanted("tone", source=sys.argv[2]), settings=Settings(data_dir=Path(sys.argv[1])), tell=tell)
+install(InstallRequest("tone", source=sys.argv[2]), settings=Settings(data_dir=Path(sys.argv[1])), tell=tell)
 """
 
 
@@ -50,7 +50,7 @@ def old(folder, settings, plugin_wheel):
     """An environment that works."""
     if environments.find("tone", settings) is None:
         (folder / "old").mkdir()
-        install(Wanted("tone", source=str(plugin_wheel(folder / "old"))), settings=settings)
+        install(InstallRequest("tone", source=str(plugin_wheel(folder / "old"))), settings=settings)
     return environments.find("tone", settings)
 
 
@@ -95,10 +95,10 @@ def test_killed_in_each_phase(phase, words, old, folder, settings, plugin_wheel)
     with RealProvider("tone", settings=settings) as tts:
         assert tts.generate("one two").duration == pytest.approx(0.2)
     if phase == PHASES[-1]:
-        environment, made = install(Wanted("tone", source=source), settings=settings)
+        environment, made = install(InstallRequest("tone", source=source), settings=settings)
         assert (made, environment.versions["realtts-tone"]) == (True, "2.0")
     else:
-        assert install(Wanted("tone"), settings=settings) == (old, False)
+        assert install(InstallRequest("tone"), settings=settings) == (old, False)
     assert len(list((environments.folder(settings) / "tone/builds").iterdir())) == 1
 
 
@@ -109,8 +109,8 @@ def test_killed_first_install_leaves_nothing(folder, tmp_path, plugin_wheel):
     settings = Settings(data_dir=tmp_path)
     assert done.returncode != 0
     assert environments.find("tone", settings) is None
-    assert kept(settings)[0].fault == "it was never finished"
-    assert install(Wanted("tone", source=source), settings=settings)[1]
+    assert installed_environments(settings)[0].fault == "it was never finished"
+    assert install(InstallRequest("tone", source=source), settings=settings)[1]
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -122,7 +122,7 @@ def test_interrupted(folder, settings, plugin_wheel):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        install(Wanted("tone", source=str(plugin_wheel(folder, "2.0"))), settings=settings, tell=tell)
+        install(InstallRequest("tone", source=str(plugin_wheel(folder, "2.0"))), settings=settings, tell=tell)
 
 
 BROKEN = {
@@ -140,7 +140,7 @@ def test_plugin_that_does_not_work(how, folder, settings, plugin_wheel):
     code, words, phase = BROKEN[how]
     more = {"code": code} if code else {"level": 0.0}
     with pytest.raises(InstallFailed, match=words) as caught:
-        install(Wanted("tone", source=str(plugin_wheel(folder, "3.0", **more))), settings=settings)
+        install(InstallRequest("tone", source=str(plugin_wheel(folder, "3.0", **more))), settings=settings)
     assert caught.value.phase == phase
 
 
@@ -148,12 +148,12 @@ def test_plugin_that_does_not_work(how, folder, settings, plugin_wheel):
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Wanted("tone", source="realtts-tone-zz"), "not known to the index.*--from"),
-        (Wanted("tone", source="./nowhere.whl"), "there is no .*nowhere.whl"),
-        (Wanted("tone", source="numpy"), "numpy .* has no provider of that name"),
-        (Wanted("tone", python="3.99", upgrade=True), "there is no such Python"),
-        (Wanted("tone", python="/bin/sh", upgrade=True), "there is no such Python"),
-        (Wanted("tone", locked=environments.Path("nowhere.lock")), "nowhere.lock cannot be read"),
+        (InstallRequest("tone", source="realtts-tone-zz"), "not known to the index.*--from"),
+        (InstallRequest("tone", source="./nowhere.whl"), "there is no .*nowhere.whl"),
+        (InstallRequest("tone", source="numpy"), "numpy .* has no provider of that name"),
+        (InstallRequest("tone", python="3.99", upgrade=True), "there is no such Python"),
+        (InstallRequest("tone", python="/bin/sh", upgrade=True), "there is no such Python"),
+        (InstallRequest("tone", locked=environments.Path("nowhere.lock")), "nowhere.lock cannot be read"),
     ],
     ids=["unknown", "no file", "no plugin", "no python", "no interpreter", "no lock"],
 )
@@ -170,7 +170,7 @@ def test_no_network(settings, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     with pytest.raises(InstallFailed, match=r"index cannot be reached.*Connection refused.*--find-links") as caught:
-        install(Wanted("tone", source="realtts-tone"), settings=settings)
+        install(InstallRequest("tone", source="realtts-tone"), settings=settings)
     assert caught.value.output
 
 
@@ -192,7 +192,7 @@ def test_what_uv_says(says, words, settings, tmp_path, monkeypatch):
     uv.chmod(0o755)
     monkeypatch.setattr("realtts.isolation.install.making.find_uv", lambda: str(uv))
     with pytest.raises(InstallFailed, match=words):
-        install(Wanted("tone", upgrade=True), settings=settings)
+        install(InstallRequest("tone", upgrade=True), settings=settings)
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -201,14 +201,14 @@ def test_no_uv(settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "uv", None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingExtra, match=r"realtts\[isolation\]"):
-        install(Wanted("tone", upgrade=True), settings=settings)
+        install(InstallRequest("tone", upgrade=True), settings=settings)
 
 
 @pytest.mark.parametrize("name", ["../tone", "Tone", "", "a b"])
 def test_no_name(name, settings):
     """A path is none: nothing outside of the folder can be touched."""
     with pytest.raises(InstallFailed, match="no name of a provider"):
-        install(Wanted(name), settings=settings)
+        install(InstallRequest(name), settings=settings)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may all")
@@ -216,4 +216,4 @@ def test_folder_that_cannot_be_written(tmp_path):
     """The variable that names another is given."""
     tmp_path.chmod(0o500)
     with pytest.raises(InstallFailed, match="REALTTS_DATA_DIR"):
-        install(Wanted("tone"), settings=Settings(data_dir=tmp_path / "data"))
+        install(InstallRequest("tone"), settings=Settings(data_dir=tmp_path / "data"))

@@ -10,16 +10,11 @@ import pytest
 
 from realtts import errors
 
-REQUESTS = 500
 
-
+@pytest.mark.parametrize("requests", [60, pytest.param(500, marks=pytest.mark.full)])
 @pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
-def test_random_kills(rogue, monkeypatch):
-    """Every request is answered, or fails with the typed error, and nothing is left behind.
-
-    The pauses before new starts are left out: they are tested elsewhere, and most of the time goes to the starts.
-    """
-    monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", (0.0,))
+def test_random_kills(rogue, requests):
+    """Every request is answered, or fails with the typed error, and nothing is left behind."""
     tts, chance = rogue(), random.Random(1)
     tts.load()
 
@@ -31,7 +26,7 @@ def test_random_kills(rogue, monkeypatch):
             os.kill(pid, signal.SIGKILL)
 
     answered = died = 0
-    for number in range(REQUESTS):
+    for number in range(requests):
         killer = threading.Timer(chance.uniform(0.0, 0.05), kill)
         if chance.random() < 0.25:
             killer.start()
@@ -46,7 +41,7 @@ def test_random_kills(rogue, monkeypatch):
             died += 1
         finally:
             killer.cancel()
-    assert answered + died == REQUESTS
+    assert answered + died == requests
     assert answered
     assert worker()["deaths"] >= died > 0
     assert tts.generate("hello").duration == pytest.approx(0.1)

@@ -16,12 +16,14 @@ from realtts import Checkpoint, Environment, Options, RealProvider, Voice, error
 from realtts.cli.discovery import list_providers
 from realtts.cli.findings import problems
 from realtts.isolation import environments
-from realtts.isolation.watchdog import CANCEL_GRACE_S, Limits, Watch
+from realtts.isolation.watchdog import CANCEL_GRACE_S, Limits, Watchdog
+from realtts.ladder.rung import StageError
 from realtts.synthesis.validate import check_options, options_class
 from realtts.testing import fake_spec
-from realtts.wire.channel import MOST_BYTES, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
-from realtts.wire.faults import ForeignError, error_from_json, error_to_json, poisons
-from realtts.wire.messages import samples_from_bytes, samples_to_bytes, voice_from_json, voice_to_json
+from realtts.wire.calls import GiveUp, Reply, call_from_json
+from realtts.wire.channel import MOST_BYTES, PROTOCOL, Channel, ChannelClosed, ChannelFault, Kind, OtherProtocol
+from realtts.wire.faults import ErrorMessage, FailureMessage, ForeignError, destroys_context
+from realtts.wire.messages import ChunkMessage, VoiceMessage, from_json, samples_from_bytes, samples_to_bytes, to_json
 from realtts.wire.specs import spec_from_json, spec_to_json
 
 QUIET = {
@@ -55,9 +57,9 @@ def test_frame_arrives_whole(pair):
     assert (frame.kind, frame.content) == (Kind.CHUNK, {"text": "ä\udc80\n\0"})
     np.testing.assert_array_equal(samples_from_bytes(frame.data), samples)
     assert received.receive(0.01) is None
-    other.sendall(head := struct.pack("!4sBBxxII", b"rtts", 1, 2, 2, 0)[:9])
+    other.sendall(head := struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2, 0)[:9])
     assert channel.receive(0.01) is None
-    other.sendall(struct.pack("!4sBBxxII", b"rtts", 1, 2, 2, 0)[len(head) :] + b"{")
+    other.sendall(struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2, 0)[len(head) :] + b"{")
     assert channel.receive(0.01) is None
     other.sendall(b"}")
     assert channel.receive(1.0).content == {}
@@ -71,12 +73,12 @@ def test_frame_arrives_whole(pair):
     ("content", "error"),
     [
         (b"Traceback (most recent call last)", ChannelFault),
-        (struct.pack("!4sBBxxII", b"rtts", 2, 2, 2, 0), OtherProtocol),
-        (struct.pack("!4sBBxxII", b"rtts", 1, 99, 2, 0), ChannelFault),
-        (struct.pack("!4sBBxxII", b"rtts", 1, 2, 2**31, 0), ChannelFault),
-        (struct.pack("!4sBBxxII", b"rtts", 1, 2, 2, 2**31), ChannelFault),
-        (struct.pack("!4sBBxxII", b"rtts", 1, 2, 2, 0) + b"no", ChannelFault),
-        (struct.pack("!4sBBxxII", b"rtts", 1, 2, 2, 0) + b"[]", ChannelFault),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL + 1, 2, 2, 0), OtherProtocol),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 99, 2, 0), ChannelFault),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2**31, 0), ChannelFault),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2, 2**31), ChannelFault),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2, 0) + b"no", ChannelFault),
+        (struct.pack("!4sBBxxII", b"rtts", PROTOCOL, 2, 2, 0) + b"[]", ChannelFault),
     ],
     ids=["text", "version", "kind", "json too large", "bytes too large", "no json", "no object"],
 )
@@ -94,11 +96,32 @@ def test_too_large_is_not_sent(pair):
         pair[0].send(Kind.CHUNK, {}, bytes(MOST_BYTES + 1))
 
 
+def travelled(message):
+    """The content of a message's frame as it arrives."""
+    return json.loads(json.dumps(to_json(message)))
+
+
 def test_recording_keeps_its_digest():
     """The key of every cache is the same on both sides."""
     voice = Voice(np.linspace(-1, 1, 999, dtype=np.float32), 22050, "words", "a name")
-    again = voice_from_json(voice_to_json(voice), bytearray(samples_to_bytes(voice.samples)))
+    again = from_json(VoiceMessage, travelled(VoiceMessage.of(voice))).voice(bytearray(samples_to_bytes(voice.samples)))
     assert (again.digest, again.name) == (voice.digest, "a name")
+
+
+def test_newer_fields_are_left_out():
+    """A worker of a newer patch release may say more; what misses a field or has a wrong type is refused."""
+    failure = StageError("generate", ValueError("no"), 0.5)
+    call = GiveUp(FailureMessage.of(failure))
+    assert call_from_json({**travelled(call), "new": 1}) == call
+    again = call.failure.failure()
+    assert (again.stage, again.seconds, str(again.error)) == ("generate", 0.5, "no")
+    with pytest.raises(StageError):
+        from_json(Reply, {**travelled(Reply(failure=call.failure)), "new": 1}).check()
+    for content in ({}, {"call": "explode"}, {"call": "give_up"}, {"call": "load", "begin": "perhaps", "log_level": 1}):
+        with pytest.raises(ValueError):
+            call_from_json(content)
+    with pytest.raises(ValueError):
+        from_json(ChunkMessage, {"row": 0, "sample_rate": "fast"})
 
 
 class ManyOptions(Options):
@@ -183,7 +206,7 @@ def test_errors_survive():
     cause = ValueError("a value")
     error = errors.VoiceNotFound("there is none", who="voice", fix="give one")
     error.__cause__ = cause
-    again = error_from_json(json.loads(json.dumps(error_to_json(error))))
+    again = from_json(ErrorMessage, travelled(ErrorMessage.of(error))).error()
     assert (type(again), str(again)) == (errors.VoiceNotFound, str(error))
     assert (type(again.__cause__), str(again.__cause__)) == (ValueError, "a value")
     assert "VoiceNotFound" in str(again.__cause__.__cause__)
@@ -191,15 +214,15 @@ def test_errors_survive():
     class Strange(Exception):
         """Known here only."""
 
-    foreign = error_from_json(error_to_json(Strange("hm")))
+    foreign = ErrorMessage.of(Strange("hm")).error()
     assert isinstance(foreign, ForeignError)
     assert str(foreign).endswith("Strange: hm")
-    assert isinstance(error_from_json(error_to_json(b"".decode and UnicodeError("x"))), UnicodeError)
+    assert isinstance(ErrorMessage.of(UnicodeError("x")).error(), UnicodeError)
 
     class Own(errors.UnspeakableText):
         """A plugin's own kind of an error of ours."""
 
-    assert type(error_from_json(error_to_json(Own("no", who="w", fix="f")))) is errors.UnspeakableText
+    assert type(ErrorMessage.of(Own("no", who="w", fix="f")).error()) is errors.UnspeakableText
 
 
 def test_worker_died_can_be_pickled():
@@ -211,11 +234,11 @@ def test_worker_died_can_be_pickled():
 
 def test_poison_is_known():
     """Errors after which a CUDA context is lost; an out-of-memory error is none, and a cause counts."""
-    assert poisons(RuntimeError("CUDA error: device-side assert triggered"))
-    assert not poisons(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert destroys_context(RuntimeError("CUDA error: device-side assert triggered"))
+    assert not destroys_context(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
     outer = RuntimeError("generation failed")
     outer.__cause__ = RuntimeError("CUDA error: an illegal memory access was encountered")
-    assert poisons(outer)
+    assert destroys_context(outer)
 
 
 def test_environments_are_found(install, tmp_path, python):
@@ -241,23 +264,23 @@ def test_environments_are_found(install, tmp_path, python):
 )
 def test_limits_of_a_worker(limits, seconds, waited, told):
     """What was reached is told with its setting; work before this wait counts, and another request begins anew."""
-    watch = Watch(limits, lambda: 2 << 20)
-    watch.spent = 3.0
-    reached = watch.reached(watch.sign + seconds, waited)
+    watchdog = Watchdog(limits, lambda: 2 << 20)
+    watchdog.spent = 3.0
+    reached = watchdog.violation(watchdog.sign + seconds, waited)
     assert (reached is None) == (told is None)
     if told is not None:
         assert reached[0] == told[0]
         assert reached[1].startswith(told[1])
-    watch.new_request()
-    assert watch.spent == 0.0
+    watchdog.new_request()
+    assert watchdog.spent == 0.0
 
 
 def test_unwanted_worker_has_its_grace():
     """It may finish what it does, but not for ever."""
-    watch = Watch(Limits(0, 0, 0), lambda: 0)
-    watch.unwanted = True
-    assert watch.reached(watch.sign + CANCEL_GRACE_S, 0.0) is None
-    assert "heeded no cancellation" in watch.reached(watch.sign + CANCEL_GRACE_S + 1, 0.0)[0]
+    watchdog = Watchdog(Limits(0, 0, 0), lambda: 0)
+    watchdog.unwanted = True
+    assert watchdog.violation(watchdog.sign + CANCEL_GRACE_S, 0.0) is None
+    assert "heeded no cancellation" in watchdog.violation(watchdog.sign + CANCEL_GRACE_S + 1, 0.0)[0]
 
 
 def test_interpreter_inside_is_written_relative(tmp_path):

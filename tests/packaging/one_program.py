@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from realtts import RealProvider
-from realtts.isolation.install import Wanted, install
+from realtts.isolation.install import InstallRequest, install
 
 TEXT = "One program, several models."
 WORDS = "These are the words of the recording."
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
 def installed(name: str, plugins: Path, work: Path) -> Path:
     """The interpreter of a new environment, which has written the checkpoint."""
     began = time.monotonic()
-    environment, made = install(Wanted(name, source=str(plugins / name)))
+    environment, made = install(InstallRequest(name, source=str(plugins / name)))
     random = MODELS[name].random
     if random is not None:
         code = WRITE.format(name=name, path=str(work / name), how=random)

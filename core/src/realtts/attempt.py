@@ -1,4 +1,4 @@
-"""What `get_provider_status()` reports: attempts, and the dictionary itself."""
+"""Rungs that were given up, and the states of a provider, as `get_provider_status()` reports them."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ class Attempt:
     retryable: bool
 
     def summary(self) -> str:
-        """What failed, in one clause without a full stop."""
+        """Return what failed, in one clause without a full stop."""
         return (
             f"rung {self.rung!r} ({self.variant}) failed at {self.stage}: {self.exception}: {self.message.rstrip('.')}"
         )
 
     def repeats(self, other: Attempt) -> bool:
-        """Whether it is the same failure as another: of the same rung, at the same stage."""
+        """Tell whether it is the same failure as another: of the same rung, at the same stage."""
         return (self.rung, self.variant, self.stage) == (other.rung, other.variant, other.stage)
 
     def as_dict(self) -> dict[str, Any]:
-        """The attempt as a JSON-able dictionary."""
+        """Return the attempt as a JSON-able dictionary."""
         return asdict(self)

@@ -67,62 +67,6 @@ if TYPE_CHECKING:
 
     from realtts.attempt import Attempt
 
-__all__ = [
-    "AccelError",
-    "AttentionUnavailable",
-    "BlankText",
-    "BrokenProvider",
-    "BufferMisuse",
-    "Busy",
-    "CaptureFailed",
-    "CheckpointCorrupt",
-    "CheckpointError",
-    "CheckpointForbidden",
-    "CheckpointMismatch",
-    "CheckpointMissing",
-    "CompileFailed",
-    "DecoderError",
-    "DownloadFailed",
-    "DuplicateProvider",
-    "ExtensionError",
-    "InputError",
-    "InstallFailed",
-    "InvalidChunk",
-    "InvalidOption",
-    "InvalidPlugin",
-    "InvalidText",
-    "IsolationError",
-    "LadderExhausted",
-    "MissingExtra",
-    "NoProvider",
-    "NotEnoughDisk",
-    "NotFinite",
-    "OffloadError",
-    "OptionError",
-    "OutputError",
-    "PluginError",
-    "ProviderClosed",
-    "QuantizationUnavailable",
-    "RealTTSError",
-    "SettingsError",
-    "StageFailed",
-    "StreamStalled",
-    "TextError",
-    "TextTooLong",
-    "UnknownCheckpoint",
-    "UnknownLanguage",
-    "UnknownOption",
-    "UnknownProvider",
-    "UnspeakableText",
-    "VoiceError",
-    "VoiceNotFound",
-    "VoiceUnreadable",
-    "VoiceUnsuitable",
-    "VoiceUnsupported",
-    "WorkerDied",
-    "WouldDeadlock",
-]
-
 
 class RealTTSError(Exception):
     """Base of all errors of realtts.
@@ -395,7 +339,12 @@ class MissingExtra(RealTTSError):
     """A library that only this needs is not installed; the fix names the extra that brings it."""
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """``" (did you mean 'x'?)"`` for the nearest known name, or an empty string."""
-    matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+def closest(name: str, names: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the nearest name, or an empty string."""
+    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+__all__ = [
+    name for name, value in globals().copy().items() if isinstance(value, type) and issubclass(value, RealTTSError)
+]

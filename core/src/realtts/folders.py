@@ -1,4 +1,4 @@
-"""Where realtts keeps what belongs to the user. Imports nothing heavy."""
+"""Folders and files of the user. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PART = ".part"
 
 
 def data_folder(chosen: Path | None = None) -> Path:
-    """The folder for saved voices and environments: as chosen, else ``REALTTS_DATA_DIR``, else the user's own.
+    """Return the folder for voices and environments: the chosen one, ``REALTTS_DATA_DIR``, or the user's own.
 
     Raises:
         SettingsError: The path cannot be one.
     """
-    named = os.environ.get("REALTTS_DATA_DIR", "").strip()
-    if chosen is None and not named:
+    variable = os.environ.get("REALTTS_DATA_DIR", "").strip()
+    if chosen is None and not variable:
         return platformdirs.user_data_path("realtts", appauthor=False)
-    return expanded(chosen if chosen is not None else Path(named), "data_dir")
+    return expanded(chosen if chosen is not None else Path(variable), "data_dir")
 
 
 def cache_folder(chosen: Path | None = None) -> Path:
-    """The folder for what can be made again: ``cache`` in the data folder if one was chosen, else the user's own.
+    """Return the folder for what can be made again: ``cache`` in a chosen data folder, or the user's own.
 
     Raises:
         SettingsError: The path cannot be one.
@@ -45,33 +45,33 @@ def cache_folder(chosen: Path | None = None) -> Path:
 
 
 def config_files(environ: Mapping[str, str]) -> list[Path]:
-    """The settings files that there are, weakest first.
+    """Return the settings files that exist, weakest first.
 
     Raises:
         SettingsError: ``REALTTS_CONFIG`` names no file.
     """
-    if named := environ.get("REALTTS_CONFIG"):
-        path = expanded(Path(named), "REALTTS_CONFIG")
+    if variable := environ.get("REALTTS_CONFIG"):
+        path = expanded(Path(variable), "REALTTS_CONFIG")
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-            raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={named}", fix="correct or unset it")
+            raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={variable}", fix="correct or unset it")
         return [path]
-    found = (platformdirs.user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))
-    return [path for path in found if path.is_file()]
+    candidates = (platformdirs.user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))
+    return [path for path in candidates if path.is_file()]
 
 
 def expanded(path: Path, who: str) -> Path:
-    """The path with ``~`` replaced.
+    """Return the path with ``~`` replaced.
 
     Raises:
         SettingsError: There is no such user, or a character that no path can have.
     """
     try:
-        found = path.expanduser()
+        absolute = path.expanduser()
     except RuntimeError:
         raise SettingsError(f"{str(path)!r} names no user's folder", who=who, fix="write the whole path") from None
-    if "\0" in str(found):
+    if "\0" in str(absolute):
         raise SettingsError(f"{str(path)!r} holds a NUL character", who=who, fix="correct the path")
-    return found
+    return absolute
 
 
 def write_whole(path: Path, content: bytes) -> None:

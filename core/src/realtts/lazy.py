@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["public_names"]
 
 
-def public_names(package: str, *others: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+def public_names(package: str, *defined: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, from the imports in its ``__init__.pyi``.
 
     Type checkers read the same stub, so that each name stands in one place. The stub is read through the package's
@@ -21,10 +21,10 @@ def public_names(package: str, *others: str) -> tuple[Callable[[str], Any], Call
 
     Args:
         package: The package's ``__name__``; called while it is being imported.
-        others: Public names that the package itself defines.
+        defined: Public names that the package itself defines.
     """
     modules = _modules_by_name(package)
-    names = sorted([*modules, *others])
+    names = sorted([*modules, *defined])
 
     def __getattr__(name: str) -> Any:  # noqa: N807 - the package's own
         if name not in modules:

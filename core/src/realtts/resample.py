@@ -1,4 +1,4 @@
-"""Another sample rate for the same audio (SoX resampler, high quality)."""
+"""Resampling (SoX resampler, high quality)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Resampler:
             None if source_rate == target_rate else soxr.ResampleStream(source_rate, target_rate, 1, dtype="float32")
         )
         self._taken = 0
-        self._given = 0
+        self._delivered = 0
 
     def push(self, samples: Samples) -> Samples:
         """Take the next samples, of shape (n,); return what can be delivered, of shape (m,)."""
@@ -34,7 +34,7 @@ class Resampler:
             return samples
         self._taken += len(samples)
         out: Samples = self._stream.resample_chunk(samples)
-        self._given += len(out)
+        self._delivered += len(out)
         return out
 
     def finish(self) -> Samples:
@@ -42,7 +42,7 @@ class Resampler:
         if self._stream is None or not self._taken:
             return np.zeros(0, np.float32)
         rest: Samples = self._stream.resample_chunk(np.zeros(0, np.float32), last=True)
-        missing = round(self._taken * self._ratio) - self._given - len(rest)
+        missing = round(self._taken * self._ratio) - self._delivered - len(rest)
         # soxr rounds the length its own way: at most a sample more or less.
         return np.pad(rest, (0, missing)) if missing > 0 else rest[: len(rest) + missing]
 

@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("realtts_chatterbox")
 
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_chatterbox import spec
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts_chatterbox.loading import Weights
 
-KINDS = ("english", "multilingual", "turbo")
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the inherited tests that a class of the conformance suite names in its ``full``."""
+    for item in items:
+        names = getattr(getattr(item, "cls", None), "full", ())
+        if isinstance(item, pytest.Function) and item.originalname in names:
+            item.add_marker(pytest.mark.full)
 
 
 @pytest.fixture(scope="session")

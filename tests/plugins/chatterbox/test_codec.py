@@ -1,4 +1,4 @@
-"""The warm-up of flow and vocoder: with graphs, ordinary requests find them all captured."""
+"""Flow and vocoder stage by stage; with graphs, ordinary requests find them all captured."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from realtts.accel.weights.state_reader import below
+from realtts.accel.offload.tensors import walk_tensors
 from realtts.contract import stages
 from realtts.testing.recording import RecordingGraphs
+from realtts_chatterbox import codec as module
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.frontend import prepare
@@ -20,61 +21,82 @@ from realtts_chatterbox.options import ChatterboxOptions
 CONTEXT = SimpleNamespace(forced_tokens=lambda _: None)
 
 
+def _without_times(patch):
+    """Outside of a request nothing is timed."""
+    patch.setattr(stages, "timed", lambda _, name, **__: contextlib.nullcontext(stages.Work(name, "float32")))
+
+
 @pytest.fixture(autouse=True)
 def _untimed(monkeypatch):
-    """Outside of a request nothing is timed."""
-    monkeypatch.setattr(stages, "timed", lambda _, name, **__: contextlib.nullcontext(stages.Work(name, "float32")))
+    """As `_without_times`."""
+    _without_times(monkeypatch)
 
 
-@pytest.fixture(params=["english", "turbo"])
-def warm(request, weights_of):
-    """A codec after its warm-up, what it is asked with, and the recorder of its graphs."""
-    weights, backend = weights_of(request.param), RecordingGraphs()
-    codec = Codec(
-        below(weights.s3gen_state, "flow."),
-        below(weights.s3gen_state, "mel2wav."),
-        device="cpu",
-        dtype=torch.float32,
-        turbo=request.param == "turbo",
-        backend=backend,
-    )
-    asked = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, weights, asked), steps=1)
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("english", 60),
+        pytest.param(("english", 240), marks=pytest.mark.full),
+        pytest.param(("turbo", 240), marks=pytest.mark.full),
+    ],
+    ids=lambda param: f"{param[0]} to {param[1]}",
+)
+def captured(request, weights_of):
+    """A codec with its graphs, what it is asked with, the recorder, the samples captured, and the most tokens."""
+    (kind, most), backend = request.param, RecordingGraphs()
+    weights = weights_of(kind)
+    codec = Codec(weights.s3gen_state, device="cpu", turbo=kind == "turbo")
+    codec.convert(weights.s3gen_state, torch.float32)
+    spoken = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
+    ask = replace(prepare(CONTEXT, weights, spoken), steps=1)
     voice = weights.builtin
-    spoken = [len(samples) for samples in codec.warm_up(CONTEXT, ask, voice)]
-    return codec, ask, voice, backend, spoken
+    with pytest.MonkeyPatch.context() as patch:
+        _without_times(patch)
+        patch.setattr(module, "_GRAPHED_TOKENS", most)
+        lengths = [len(samples) for samples in codec.capture(CONTEXT, backend, ask, voice)]
+    return codec, ask, voice, backend, lengths, most
 
 
-def test_no_length_is_captured_anew(warm):
-    """Up to 9 s."""
-    codec, ask, voice, backend, spoken = warm
-    assert len(spoken) < 24
+def test_no_length_is_captured_anew(captured):
+    """Up to 9 s, or less where less was captured."""
+    codec, ask, voice, backend, lengths, most = captured
+    assert codec.graphed
+    assert len(lengths) < 24
     before = backend.captures
-    for length in (*range(1, 225, 25), 225):
+    for length in (*range(1, most - 15, 25), most - 15):
         for _ in codec.whole(CONTEXT, [[1] * length], [ask], [voice], lambda: False):
             pass
     assert backend.captures == before
 
 
 @pytest.mark.parametrize("tokens", [40, 225, 331])
-def test_no_piece_of_a_stream_is_captured_anew(warm, tokens):
+def test_no_piece_of_a_stream_is_captured_anew(captured, tokens):
     """Up to 13 s, with the default options."""
-    codec, ask, voice, backend, _ = warm
+    codec, ask, voice, backend, _, most = captured
+    if most < 240 and tokens > 40:
+        pytest.skip("its graphs are for short ones")
     before = backend.captures
     stream = codec.stream(CONTEXT, ask, voice, lambda: False)
-    found = [stream.push([1], final=False) for _ in range(tokens - 1)]
-    found.append(stream.push([1, *codec.ending()], final=True))
-    assert sum(map(len, found)) == 960 * (tokens + len(codec.ending()))
+    pieces = [stream.push([1], final=False) for _ in range(tokens - 1)]
+    pieces.append(stream.push([1, *codec.ending()], final=True))
+    assert sum(map(len, pieces)) == 960 * (tokens + len(codec.ending()))
     assert backend.captures == before
 
 
-def test_without_graphs_one_is_enough(weights_of):
-    """Something short."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_it_speaks_once_it_is_converted(weights_of, dtype):
+    """Without graphs; the estimator has the type that was asked for, the rest stays float32."""
     weights = weights_of("english")
-    builtin, state = weights.builtin, weights.s3gen_state
-    codec = Codec(below(state, "flow."), below(state, "mel2wav."), device="cpu", dtype=torch.float32, turbo=False)
-    asked = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, weights, asked), steps=1)
-    assert isinstance(builtin, Conditionals)
-    (samples,) = codec.warm_up(CONTEXT, ask, builtin)
+    codec = Codec(weights.s3gen_state, device="cpu", turbo=False)
+    with pytest.raises(AssertionError, match="before convert"):
+        codec.dtype  # noqa: B018 - the property raises
+    codec.convert(weights.s3gen_state, dtype)
+    spoken = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
+    ask = replace(prepare(CONTEXT, weights, spoken), steps=1)
+    assert isinstance(weights.builtin, Conditionals)
+    (samples,) = codec.spoken(CONTEXT, [7, 8], ask, weights.builtin)
+    assert samples.shape == (2 * 960,)
     assert torch.isfinite(samples).all()
+    assert (codec.dtype, codec.graphed) == (dtype, False)
+    types = {tensor.dtype for _, tensor in walk_tensors(codec.vocoder, "cpu")}
+    assert types == {torch.float32}

@@ -1,4 +1,8 @@
-"""The conformance suite on both variants."""
+"""The conformance suite on both variants.
+
+What `TestOptimized` shows of the core's ladder and of both variants alike need not be shown of `TestPlain` again by
+default, nor of Turbo what is the same code: these run with ``nox -t full``.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance, voice_like
-from realtts_chatterbox import spec as own
+from realtts_chatterbox import codec, spec as own
 from realtts_chatterbox.testing import write_random_checkpoint
 
 
@@ -27,6 +31,17 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestPlain(ProviderConformance):
     """Everything that a provider must do."""
+
+    full = frozenset({
+        "test_fault_falls_back_to_plain",
+        "test_fallback_says_the_same_as_plain",
+        "test_strict_raises_the_fault",
+        "test_clones",  # by default: test_plain.test_a_voice_is_made_once, test_voices
+        "test_speed_changes_the_length",
+        "test_eight_threads",
+        "test_status_never_loads",
+        "test_unload_and_load_again",
+    })  # fmt: skip
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -51,6 +66,17 @@ class TestPlain(ProviderConformance):
 
 class TestOptimized(OptimizedConformance, TestPlain):
     """The same of the optimized variant."""
+
+    full = frozenset({
+        "test_fault_falls_back_to_plain",  # by default: test_fallback_says_the_same_as_plain
+        "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_facts
+        "test_unload_frees_everything",  # by default: test_optimized.test_unload_leaves_no_tensor
+    })  # fmt: skip
+
+    @pytest.fixture(autouse=True)
+    def _few_graphs(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Capture those of a second of speech; the others are captured when they are first needed."""
+        monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 25)
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -78,6 +104,7 @@ class TestOptimized(OptimizedConformance, TestPlain):
         return "realtts_chatterbox.model.encoders_of"
 
 
+@pytest.mark.full
 class TestTurbo(OptimizedConformance):
     """What is peculiar to the optimized variant, of the other network."""
 

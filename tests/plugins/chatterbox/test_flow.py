@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import LOOKAHEAD, Flow, Piece

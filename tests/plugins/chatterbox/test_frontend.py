@@ -47,15 +47,15 @@ def test_punctuation_is_upstreams(kind, text) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_ids_are_upstreams(weights_of, upstream_of, kind, text) -> None:
+def test_ids_are_upstreams(weights_of, kind, text) -> None:
     """Ordinary text becomes upstream's ids, START and STOP around them but for Turbo."""
-    upstream, ids = upstream_of(kind), ask_of(weights_of(kind), text).ids
+    tokenizer, ids = weights_of(kind).reader._upstream, ask_of(weights_of(kind), text).ids
     text = punctuated(text, kind)
     if kind == "turbo":
-        assert list(ids) == upstream.tokenizer(text).input_ids
+        assert list(ids) == tokenizer(text).input_ids
         return
-    given = {"language_id": "en"} if kind == "multilingual" else {}
-    assert torch.equal(torch.tensor(ids[1:-1]), upstream.tokenizer.text_to_tokens(text, **given)[0])
+    language = {"language_id": "en"} if kind == "multilingual" else {}
+    assert torch.equal(torch.tensor(ids[1:-1]), tokenizer.text_to_tokens(text, **language)[0])
     assert (ids[0], ids[-1]) == (255, 0)
 
 
@@ -162,8 +162,8 @@ def test_missing_packages_are_told(weights_of, monkeypatch, language, package) -
 @pytest.mark.parametrize(
     ("language", "text"), [("ko", "\uc548\ub155"), ("fr", "\u00e9t\u00e9"), ("ru", "\u043f\u0440")]
 )
-def test_languages_are_read_as_upstream_reads_them(weights_of, upstream_of, language, text) -> None:
+def test_languages_are_read_as_upstream_reads_them(weights_of, language, text) -> None:
     """Each by its own token and rules."""
     ids = ask_of(weights_of("multilingual"), text, language=language).ids[1:-1]
-    tokenizer = upstream_of("multilingual").tokenizer
+    tokenizer = weights_of("multilingual").reader._upstream
     assert list(ids) == tokenizer.encode(punctuated(text, "multilingual"), language_id=language)

@@ -54,7 +54,7 @@ def test_tokens_are_upstreams(full, kind):
     expected = [networks.draw(ask, voice, never) for ask in asks]
     del networks
     gc.collect()
-    ours = T3(weights.t3_state, kind=kind)
+    ours = T3.from_state_dict(weights.t3_state, kind=kind)
     for ask, wanted in zip(asks, expected, strict=True):
         blocks = list(ours.decode([utterance_of(ask, voice)]))
         found = [token for block in blocks for token in block.tokens[0]]

@@ -71,8 +71,14 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("model", "file", "name"), CASES)
-@pytest.mark.parametrize("fault", ["missing", "renamed", "misshapen"])
+@pytest.mark.parametrize(
+    ("model", "file", "name", "fault"),
+    [
+        *((*case, "missing") for case in CASES),
+        *((*CASES[0], fault) for fault in ("renamed", "misshapen")),
+        *(pytest.param(*c, f, marks=pytest.mark.full) for c in CASES[1:] for f in ("renamed", "misshapen")),
+    ],
+)
 def test_wrong_tensors_are_refused_by_name(copied, model, file, name, fault) -> None:
     """A tensor that is missing, renamed or misshapen is named, and so is its file."""
 
@@ -87,6 +93,12 @@ def test_wrong_tensors_are_refused_by_name(copied, model, file, name, fault) -> 
         read(copied(model, file, change))
     assert file in str(caught.value)
     assert name in str(caught.value) or fault == "misshapen"
+
+
+def test_other_weights_are_another_identity(weights_of, copied) -> None:
+    """What is cached of voices belongs to the weights that read them: the identity is part of each key."""
+    folder = copied("english", "ve.safetensors", lambda state: {n: t + 1 for n, t in state.items()})
+    assert read(folder).identity != weights_of("english").identity
 
 
 def test_an_unknown_tensor_is_refused(copied) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import never
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs
@@ -14,6 +14,9 @@ from realtts_chatterbox.frontend import Ask
 from realtts_chatterbox.network import T3
 from realtts_chatterbox.utterance import START, STOP
 from realtts_chatterbox.voices import to_upstream
+
+KINDS = (pytest.param("english", marks=pytest.mark.full), "multilingual")
+"""Multilingual has everything that English has, and the alignment."""
 
 OPTIONS = {
     "as upstream": {},
@@ -33,7 +36,7 @@ def t3_of(weights_of):
         key = (kind, precision, *options)
         if key not in kept:
             state = weights_of(kind).t3_state
-            kept[key] = T3(state, kind=kind, precision=precision, **options)
+            kept[key] = T3.from_state_dict(state, kind=kind, precision=precision, **options)
         return kept[key]
 
     return make
@@ -82,17 +85,32 @@ def upstreams(weights_of, networks_of):
     return lambda ask: networks_of(ask.kind).draw(ask, weights_of(ask.kind).builtin, never)
 
 
+def check_tokens(t3, voice, upstreams, asks):
+    """The tokens of each request are those that upstream's own loop draws."""
+    for ask in asks:
+        assert ours(t3, [ask], voice) == [upstreams(ask)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [*(pytest.param("english", each, id=name) for name, each in OPTIONS.items()), ("multilingual", {})],
+)
+def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
+    """In float32, for three texts of different lengths."""
+    asks = [ask_for(number, kind, most=24, **options) for number in (1, 7, 15)]
+    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, asks)
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 @pytest.mark.parametrize("kind", ["english", "multilingual"])
-def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
+def test_tokens_of_many_texts_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for twenty texts with each set of options."""
-    voice = weights_of(kind).builtin
-    for number in range(20):
-        ask = ask_for(number, kind, most=24, **options)
-        assert ours(t3_of(kind), [ask], voice) == [upstreams(ask)]
+    asks = [ask_for(number, kind, most=24, **options) for number in range(20)]
+    check_tokens(t3_of(kind), weights_of(kind).builtin, upstreams, asks)
 
 
-@pytest.mark.parametrize("kind", ["english", "multilingual"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_forced_tokens_are_upstreams(t3_of, weights_of, upstreams, kind):
     """A benchmark's: exactly so many, and nothing but sound."""
     ask = ask_for(3, kind, most=50, forced=True)
@@ -102,7 +120,7 @@ def test_forced_tokens_are_upstreams(t3_of, weights_of, upstreams, kind):
     assert max(found) < START
 
 
-@pytest.mark.parametrize("kind", ["english", "multilingual"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     """Texts, voices' strengths, options and ends of different kinds side by side."""
     asks = [ask_for(n, kind, most=20 + 15 * n, cfg_weight=0.25 * (n % 3)) for n in range(5)]
@@ -110,7 +128,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     assert ours(t3_of(kind), asks, voice) == [ours(t3_of(kind), [ask], voice)[0] for ask in asks]
 
 
-@pytest.mark.parametrize("kind", ["english", "multilingual"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_graphs_give_the_same(t3_of, weights_of, kind):
     """Every step recorded once per bucket and replayed, the alignment's state with it."""
     graphed = t3_of(kind, backend=RecordingGraphs())
@@ -158,4 +176,4 @@ def test_another_checkpoint_is_refused_by_name(weights_of, damage, message):
     state = {**weights_of("english").t3_state, **damage}
     state = {name: tensor for name, tensor in state.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
-        T3(state, kind="english")
+        T3.from_state_dict(state, kind="english")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled, never
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
@@ -19,6 +19,8 @@ from realtts_chatterbox.utterance import heard
 from realtts_chatterbox.voices import to_upstream
 
 KINDS = ("english", "multilingual", "turbo")
+DEFAULT_KINDS = ("english", pytest.param("multilingual", marks=pytest.mark.full), "turbo")
+"""One of each architecture; Multilingual's networks are English's, of other sizes."""
 TEXT = "Hello there, my friend."
 SEED = 11
 
@@ -57,7 +59,11 @@ def upstreams(upstream, kind, seed, most, **options):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"cfg_weight": 0.3, "temperature": 1.3}, {"repetition_penalty": 1.7, "top_p": 0.8, "exaggeration": 1.1}],
+    [
+        {},
+        pytest.param({"cfg_weight": 0.3, "temperature": 1.3}, marks=pytest.mark.full),
+        pytest.param({"repetition_penalty": 1.7, "top_p": 0.8, "exaggeration": 1.1}, marks=pytest.mark.full),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("kind", KINDS)
@@ -108,7 +114,7 @@ def test_nothing_is_left_behind(weights_of, networks_of, capfd, kind) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DEFAULT_KINDS)
 def test_forced_number_of_tokens(plain, kind) -> None:
     """A benchmark's number of tokens is obeyed to the token, whatever is drawn."""
     speech = plain(kind, force_tokens_per_char=1.5).generate("Twelve chars", seed=1, n_cfm_timesteps=1, watermark=False)
@@ -146,7 +152,7 @@ def test_watermark_is_an_option(plain) -> None:
     assert len(marked) == len(bare)
     assert not np.array_equal(marked, bare)
     watermarker = Watermarker()
-    assert watermarker.found(marked, 24_000) > watermarker.found(bare, 24_000)
+    assert watermarker.confidence(marked, 24_000) > watermarker.confidence(bare, 24_000)
 
 
 def test_builtin_voice_is_listed(plain) -> None:
@@ -156,7 +162,7 @@ def test_builtin_voice_is_listed(plain) -> None:
     assert provider.generate("Hello.", voice="default", n_cfm_timesteps=1).duration > 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DEFAULT_KINDS)
 def test_replay_follows_the_draw(weights_of, networks_of, kind) -> None:
     """The score of every decision is largest where the token was drawn, and logits along it are finite."""
     weights, networks = weights_of(kind), networks_of(kind)
@@ -169,7 +175,7 @@ def test_replay_follows_the_draw(weights_of, networks_of, kind) -> None:
     assert torch.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", DEFAULT_KINDS)
 def test_sound_is_upstreams(weights_of, networks_of, kind) -> None:
     """The same tokens and noise give the samples of upstream's own `S3Gen.inference`, voiced frames included."""
     networks, ask, voice = networks_of(kind), ask_of(weights_of(kind)), weights_of(kind).builtin

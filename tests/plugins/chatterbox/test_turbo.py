@@ -35,7 +35,7 @@ def state(weights_of):
 @pytest.fixture(scope="module")
 def t3(state):
     """In float32, without graphs."""
-    return T3(state, kind="turbo")
+    return T3.from_state_dict(state, kind="turbo")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def biased(state, networks):
     def make(values):
         for token, value in values.items():
             bias[token] = value
-        return T3({**state, "speech_head.bias": bias.clone()}, kind="turbo")
+        return T3.from_state_dict({**state, "speech_head.bias": bias.clone()}, kind="turbo")
 
     yield make
     bias.copy_(before)
@@ -112,15 +112,33 @@ def upstreams(networks, ask, voice):
     return [token for token in networks.draw(ask, voice, never) if token != STOP]
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_tokens_are_upstreams(t3, networks, voice, options):
-    """In float32, for twenty texts with each set of options."""
-    for number in range(20):
+def check_tokens(t3, networks, voice, options, numbers):
+    """For each of several texts the tokens are those that upstream's own loop draws."""
+    for number in numbers:
         ask = ask_for(number, most=24, **options)
         assert alone(t3, ask, voice) == upstreams(networks, ask, voice)
 
 
-@pytest.mark.parametrize("options", [{}, {"temperature": 1.3, "top_k": 0, "top_p": 1.0}], ids=["as upstream", "wild"])
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_tokens_are_upstreams(t3, networks, voice, options):
+    """In float32, for three texts of different lengths with each set of options."""
+    check_tokens(t3, networks, voice, options, (1, 7, 15))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_tokens_of_many_texts_are_upstreams(t3, networks, voice, options):
+    """In float32, for twenty texts with each set of options."""
+    check_tokens(t3, networks, voice, options, range(20))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({}, id="as upstream"),
+        pytest.param({"temperature": 1.3, "top_k": 0, "top_p": 1.0}, id="wild", marks=pytest.mark.full),
+    ],
+)
 def test_ends_are_upstreams(biased, networks, voice, options):
     """With an end token that is likely, utterances of many lengths, one of them a single token."""
     t3 = biased({STOP: 4.5})
@@ -171,7 +189,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3, voice):
 
 def test_graphs_give_the_same(state, t3, voice):
     """Every step recorded once per bucket and replayed, in the loop of one and in that of several."""
-    graphed = T3(state, kind="turbo", backend=RecordingGraphs())
+    graphed = T3.from_state_dict(state, kind="turbo", backend=RecordingGraphs())
     asks = [ask_for(number, most=90) for number in (2, 9)]
     voices = [voice] * 2
     singles = [alone(t3, ask, voice) for ask in asks]
@@ -182,8 +200,8 @@ def test_graphs_give_the_same(state, t3, voice):
 def test_a_warm_step_is_captured_before_the_request(state, voice):
     """With the options that are usual, no request captures anything."""
     backend = RecordingGraphs()
-    graphed = T3(state, kind="turbo", backend=backend)
-    graphed.warm_up(utterance_of(ask_for(3, most=60), voice))
+    graphed = T3.from_state_dict(state, kind="turbo", backend=backend)
+    assert graphed.capture(utterance_of(ask_for(3, most=60), voice))
     captures = backend.captures
     assert captures > 0
     alone(graphed, ask_for(3), voice)
@@ -196,7 +214,7 @@ def test_logits_of_given_tokens(state, networks, voice, precision, tolerance):
     ask = ask_for(6)
     tokens = upstreams(networks, ask, voice)[:40]
     expected = logits_along(networks, ask, voice, tokens)
-    found = T3(state, kind="turbo", precision=precision).logits(utterance_of(ask, voice), tokens)
+    found = T3.from_state_dict(state, kind="turbo", precision=precision).logits(utterance_of(ask, voice), tokens)
     error = float((found - expected).norm() / expected.norm())
     assert error <= tolerance
     assert precision == "fp32" or error > 1e-4
@@ -220,10 +238,10 @@ def test_another_checkpoint_is_refused_by_name(state, damage, message):
     """Missing, unexpected and misshapen tensors."""
     damaged = {name: tensor for name, tensor in {**state, **damage}.items() if tensor is not None}
     with pytest.raises(CheckpointMismatch, match=message):
-        T3(damaged, kind="turbo")
+        T3.from_state_dict(damaged, kind="turbo")
 
 
 def test_what_upstream_never_reads_may_be_missing(state, t3, voice):
     """The backbone's own embedding, which upstream deletes, and the head of text."""
     lean = {name: tensor for name, tensor in state.items() if name not in {"tfmr.wte.weight", "text_head.weight"}}
-    assert alone(T3(lean, kind="turbo"), ask_for(1), voice) == alone(t3, ask_for(1), voice)
+    assert alone(T3.from_state_dict(lean, kind="turbo"), ask_for(1), voice) == alone(t3, ask_for(1), voice)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.vocoder import FADE, PITCH_CONTEXT, Vocoder, faded

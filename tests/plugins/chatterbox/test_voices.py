@@ -6,12 +6,12 @@ import pytest
 import soundfile
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Request, Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts_chatterbox.voices import conditionals_of, to_upstream, voice_of
 
-KINDS = ("english", "multilingual", "turbo")
+KINDS = ("english", pytest.param("multilingual", marks=pytest.mark.full), "turbo")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -38,8 +38,11 @@ def _resident() -> int:
 
 @pytest.mark.parametrize(
     ("texts", "ssml"),
-    [([("en-us", "Hello there.")], False), (MIXED, False), (MIXED, True)],
-    ids=["one dictionary", "several", "ssml"],
+    [
+        pytest.param([("en-us", "Hello there.")], False, id="one dictionary", marks=pytest.mark.full),
+        pytest.param(MIXED, False, id="several"),
+        pytest.param(MIXED, True, id="ssml", marks=pytest.mark.full),
+    ],
 )
 def test_memory_is_level(say, texts: list[tuple[str, str]], ssml: bool) -> None:
     """400 sentences grow by less than 0.6 MB; a lost list of 2 KB each would make it 0.8, a dictionary 70."""

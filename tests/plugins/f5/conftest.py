@@ -17,7 +17,7 @@ pytest.importorskip("f5_tts")
 import soundfile
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.spec import Checkpoint
 from realtts.testing import voice_like
 from realtts_f5 import spec

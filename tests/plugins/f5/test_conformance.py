@@ -1,4 +1,4 @@
-"""The conformance suite on both variants."""
+"""The conformance suite on both variants: by default short and without guidance, with `full` as it comes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
-from realtts_f5 import spec as own
+from realtts_f5 import spec as f5
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 class TestPlain(ProviderConformance):
     """Everything that a provider must do."""
 
+    @pytest.fixture(autouse=True)
+    def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Recordings of two seconds and chunks of eight: most of a request's work is its recording's frames."""
+        monkeypatch.setattr("realtts_f5.voices._MOST_MS", 2000)
+        monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 8)
+
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant."""
-        return replace(own, optimized=None)
+        return replace(f5, optimized=None)
 
     @pytest.fixture
     def model(self, folders: Callable[[str], Path]) -> Path:
@@ -36,8 +42,13 @@ class TestPlain(ProviderConformance):
 
     @pytest.fixture
     def options(self) -> dict[str, Any]:
-        """Few steps: it is not the sound that is judged; and in a stream the chunks of the whole."""
-        return {"nfe_step": 4, "short_first_chunk": False}
+        """Few steps of one row: it is not the sound that is judged; and in a stream the chunks of the whole."""
+        return {"nfe_step": 4, "cfg_strength": 0.0, "short_first_chunk": False}
+
+    @pytest.fixture
+    def long_text(self) -> str:
+        """Eight short sentences: two chunks."""
+        return " ".join(f"Here comes sentence number {n}." for n in range(1, 9))
 
 
 class TestOptimized(OptimizedConformance, TestPlain):
@@ -46,9 +57,34 @@ class TestOptimized(OptimizedConformance, TestPlain):
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own."""
-        return own
+        return f5
 
     @pytest.fixture
     def encoder(self) -> str:
         """What cuts its silences off."""
         return "realtts_f5.voices.clipped"
+
+
+class Guided(ProviderConformance):
+    """The suite's long text, in more chunks of the usual length, and guidance as it is by default."""
+
+    @pytest.fixture(autouse=True)
+    def _short(self) -> None:
+        """Nothing is made shorter."""
+
+    @pytest.fixture
+    def options(self) -> dict[str, Any]:
+        """Few steps, and in a stream the chunks of the whole."""
+        return {"nfe_step": 4, "short_first_chunk": False}
+
+    long_text = ProviderConformance.long_text
+
+
+@pytest.mark.full
+class TestPlainGuided(Guided, TestPlain):
+    """Both rows of every step."""
+
+
+@pytest.mark.full
+class TestOptimizedGuided(Guided, TestOptimized):
+    """Both rows of every step."""

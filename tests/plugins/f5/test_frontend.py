@@ -10,7 +10,7 @@ import pytest
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.durations import MOST_FRAMES
 from realtts_f5.frontend import prepare
@@ -32,16 +32,9 @@ def ask_of(
     **options,
 ):
     """A request, prepared with upstream's vocabulary."""
-    context = SimpleNamespace(voice_cache=VoiceCache(), forced_tokens=lambda _: forced)
-    request = SimpleNamespace(
-        text=text,
-        voice=Voice(*recording, words),
-        language=None,
-        seed=5,
-        speed=speed,
-        options=F5Options(**options),
-        streaming=streaming,
-    )
+    context = make_context(force_tokens_per_char=None if forced is None else forced / len(text))
+    voice, chosen = Voice(*recording, words), F5Options(**options)
+    request = make_request(text, voice=voice, seed=5, speed=speed, options=chosen, streaming=streaming)
     return prepare(context, SimpleNamespace(vocabulary=Vocabulary(None)), request)
 
 
@@ -55,9 +48,9 @@ def upstreams(upstream_infer, monkeypatch, recording):
         seen = []
 
         class Network:
-            def sample(self, **given):
-                seen.append((given["text"][0], given["duration"], given["cond"]))
-                return torch.zeros(1, given["duration"] + 400, 100), None
+            def sample(self, **inputs):
+                seen.append((inputs["text"][0], inputs["duration"], inputs["cond"]))
+                return torch.zeros(1, inputs["duration"] + 400, 100), None
 
         vocoder = SimpleNamespace(decode=lambda mel: torch.zeros(1, mel.shape[-1]))
         path = tmp_path / "voice.wav"
@@ -84,8 +77,8 @@ class _Entered:
         return None
 
 
-def _at_once(function, *given):
-    value = function(*given)
+def _at_once(function, *arguments):
+    value = function(*arguments)
     return SimpleNamespace(result=lambda: value)
 
 
@@ -145,8 +138,8 @@ def test_quality_says_what_it_sets(recording, quality, steps) -> None:
     ask = ask_of(recording, "Hello there.", quality=quality)
     assert ask.steps == steps
     assert [f"{steps} solver steps" in warning for warning in ask.warnings] == [True] * (quality != "full")
-    given = ask_of(recording, "Hello there.", quality=quality, nfe_step=10)
-    assert (given.steps, given.warnings) == (10, ())
+    explicit = ask_of(recording, "Hello there.", quality=quality, nfe_step=10)
+    assert (explicit.steps, explicit.warnings) == (10, ())
 
 
 def test_forced_frames_are_obeyed(recording) -> None:

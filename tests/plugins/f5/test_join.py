@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts_f5.join import CrossFade, without_silence
 
 RATE = 24_000
@@ -35,13 +35,13 @@ def upstream_joined(infer, waves, seconds):
 
     loud = torch.ones(1, RATE)
     with quiet():
-        found, _, _ = next(
+        output, _, _ = next(
             infer.infer_batch_process(
                 (loud, RATE), "Words. ", ["x" * 20] * len(waves), Network(), Vocoder(),
                 progress=None, cross_fade_duration=seconds, device="cpu",
             )
         )  # fmt: skip
-    return found
+    return output
 
 
 class InOrder:
@@ -53,9 +53,9 @@ class InOrder:
     def __exit__(self, *_):
         return None
 
-    def submit(self, function, *given):
+    def submit(self, function, *arguments):
         """The result, at once."""
-        value = function(*given)
+        value = function(*arguments)
         return type("Done", (), {"result": lambda _: value})()
 
 
@@ -67,10 +67,10 @@ def test_joined_as_upstream(upstream_infer, monkeypatch, lengths, seconds) -> No
     draw = np.random.default_rng(0)
     waves = [draw.standard_normal(length).astype(np.float32) for length in lengths]
     joined = CrossFade(seconds, RATE)
-    found = np.concatenate([*(joined.push(wave) for wave in waves), joined.finish()])
+    output = np.concatenate([*(joined.push(wave) for wave in waves), joined.finish()])
     expected = upstream_joined(upstream_infer, waves, seconds)
-    assert found.dtype == np.float32
-    assert np.array_equal(found, expected.astype(np.float32))
+    assert output.dtype == np.float32
+    assert np.array_equal(output, expected.astype(np.float32))
 
 
 def test_silence_is_cut_as_upstream(upstream_infer, tmp_path) -> None:
@@ -81,9 +81,9 @@ def test_silence_is_cut_as_upstream(upstream_infer, tmp_path) -> None:
     soundfile.write(path, samples, RATE)
     upstream_infer.remove_silence_for_generated_wav(str(path))
     expected, _ = soundfile.read(path, dtype="float32")
-    found = without_silence(samples, RATE)
-    assert np.array_equal(found, expected)
-    assert len(found) < len(samples) - RATE
+    output = without_silence(samples, RATE)
+    assert np.array_equal(output, expected)
+    assert len(output) < len(samples) - RATE
 
 
 def test_all_silence_stays() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
@@ -32,14 +32,14 @@ MODELS = tuple(CONFIGURATIONS)
 V1 = "model_1250000.safetensors"
 
 
-def found(path):
+def files_of_folder(path):
     """What is read of a folder or file."""
     return fetch(Checkpoint("test", path=path))
 
 
 def read(path):
     """The networks of a folder or file, and its weights."""
-    weights = open_checkpoint(found(path))
+    weights = open_checkpoint(files_of_folder(path))
     return PlainModel(weights, Upstream(weights, "cpu"))
 
 
@@ -145,11 +145,11 @@ def test_wrong_tensors_are_refused_by_name(copied, fault) -> None:
 
 
 @pytest.mark.parametrize("file", [V1, "vocos/pytorch_model.bin"])
-@pytest.mark.parametrize("kept", [0, 100])
-def test_damaged_files_are_told(copied, file, kept) -> None:
+@pytest.mark.parametrize("size", [0, 100])
+def test_damaged_files_are_told(copied, file, size) -> None:
     """Cut short, or empty."""
     folder = copied()
-    (folder / file).write_bytes((folder / file).read_bytes()[:kept])
+    (folder / file).write_bytes((folder / file).read_bytes()[:size])
     with pytest.raises(CheckpointCorrupt, match="file"):
         read(folder)
 
@@ -192,15 +192,15 @@ def test_nothing_is_guessed(copied) -> None:
     folder = copied()
     only(folder, V1)
     with pytest.raises(CheckpointMismatch, match="v0 and v1") as caught:
-        found(folder)
+        files_of_folder(folder)
     assert "realtts.json" in caught.value.fix
     (folder / "realtts.json").write_text(json.dumps({"configuration": "f5-v0-base"}), encoding="utf-8")
-    assert found(folder / V1).configuration.name == "f5-v0-base"
+    assert files_of_folder(folder / V1).configuration.name == "f5-v0-base"
     (folder / "realtts.json").unlink()
     named = folder.rename(folder.with_name("F5TTS_v1_Base"))
-    assert found(named).configuration.name == "f5-v1-base"
+    assert files_of_folder(named).configuration.name == "f5-v1-base"
     (named / V1).rename(named / "f5-v1-base.safetensors")
-    assert found(named).configuration.name == "f5-v1-base"
+    assert files_of_folder(named).configuration.name == "f5-v1-base"
 
 
 @pytest.mark.parametrize("by", ["json", "folder", "file"])
@@ -212,7 +212,7 @@ def test_two_names_that_disagree_are_refused(copied, by) -> None:
     elif by == "file":
         next(folder.glob("*.safetensors")).rename(folder / "F5TTS_v1_Base.safetensors")
     with pytest.raises(CheckpointMismatch, match="f5-v0-base") as caught:
-        found(folder)
+        files_of_folder(folder)
     assert "f5-v1-base" in str(caught.value)
 
 
@@ -231,7 +231,7 @@ def test_a_wrong_note_is_told(copied, content) -> None:
     folder = copied()
     (folder / "realtts.json").write_text(content, encoding="utf-8")
     with pytest.raises((CheckpointCorrupt, CheckpointMismatch), match=r"realtts\.json"):
-        found(folder)
+        files_of_folder(folder)
 
 
 def test_unsupported_networks_are_refused(copied) -> None:
@@ -242,7 +242,7 @@ def test_unsupported_networks_are_refused(copied) -> None:
     for old, new in (("  arch:\n", "  arch:\n    qk_norm: rms_norm\n"), ("vocos", "bigvgan"), ("DiT", "MMDiT")):
         path.write_text(text.replace(old, new), encoding="utf-8")
         with pytest.raises(CheckpointMismatch, match=r"qk_norm|mel_spec_type|backbone"):
-            found(folder)
+            files_of_folder(folder)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_other_spectra_and_tokenizers_are_refused(copied, old, new) -> None:
     path = folder / "F5TTS_v1_Base.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     with pytest.raises(CheckpointMismatch, match=new.split(": ")[1]) as caught:
-        found(folder)
+        files_of_folder(folder)
     assert new.split(":", maxsplit=1)[0] in str(caught.value)
 
 
@@ -273,7 +273,7 @@ def test_upstreams_own_file_of_the_small_one_is_read(copied) -> None:
     upstreams = module("importlib.resources").files("f5_tts").joinpath("configs/F5TTS_v1_Small.yaml")
     assert "tokenizer: char" in upstreams.read_text(encoding="utf-8")
     path.write_text(path.read_text(encoding="utf-8").replace("tokenizer: pinyin", "tokenizer: char"), encoding="utf-8")
-    weights = open_checkpoint(found(folder))
+    weights = open_checkpoint(files_of_folder(folder))
     assert (weights.configuration.name, len(weights.vocabulary)) == ("f5-v1-small", 2545)
     # A vocabulary of its own training is believed, if the embedding is as large.
     (folder / "vocab.txt").write_text(" \na\nb\n", encoding="utf-8")
@@ -289,7 +289,7 @@ def test_vocoders_of_other_spectra_are_refused(copied, wrong) -> None:
     name, text = wrong.split(":", maxsplit=1)[0], path.read_text(encoding="utf-8")
     path.write_text(re.sub(rf"{name}: [0-9]+", wrong, text), encoding="utf-8")
     with pytest.raises(CheckpointMismatch, match=rf"{name} is [0-9]+, only"):
-        open_checkpoint(found(folder))
+        open_checkpoint(files_of_folder(folder))
 
 
 def test_a_vocabulary_begins_with_the_space(copied) -> None:
@@ -306,12 +306,12 @@ def test_missing_and_many_files(copied, tmp_path) -> None:
     """A folder without weights, and one in which it is not clear which are meant."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(CheckpointMissing, match="empty"):
-        found(tmp_path / "empty")
+        files_of_folder(tmp_path / "empty")
     folder = copied()
     shutil.copyfile(folder / V1, folder / "other.safetensors")
     with pytest.raises(CheckpointMismatch, match="2 files of weights"):
-        found(folder)
-    assert found(folder / "other.safetensors").model_path.stem == "other"
+        files_of_folder(folder)
+    assert files_of_folder(folder / "other.safetensors").model_path.stem == "other"
 
 
 def test_published_checkpoints_are_fetched(folders, tmp_path, monkeypatch) -> None:

@@ -11,14 +11,14 @@ pytest.importorskip("f5_tts")
 
 import torch
 
-from realtts.accel.upstream.upstream import fill
+from realtts.accel.upstream.networks import fill
 from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
 from realtts_f5.building import empty_model
-from realtts_f5.network import Network
+from realtts_f5.network import Item, Network
 from realtts_f5.schedule import times
 from realtts_f5.sizes import COMPUTED, Architecture
-from realtts_f5.solver import Item, solve, total_frames
+from realtts_f5.solver import solve, total_frames
 
 CPU = torch.device("cpu")
 SYMBOLS = 60
@@ -43,6 +43,14 @@ def random_state(architecture):
     return state
 
 
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, fused=False, compiler=None, who="checkpoint"):
+    """The optimized variant's network after all its stages."""
+    network = Network(architecture, state, device=device, fused=fused, who=who)
+    network.convert(state, dtype)
+    network.pack(compiler)
+    return network
+
+
 def upstream_of(architecture, state):
     """Upstream's own model with these weights."""
     model = empty_model(architecture, SYMBOLS)
@@ -50,9 +58,9 @@ def upstream_of(architecture, state):
     return model
 
 
-def item_of(reference, characters, wanted, seed=0):
+def item_of(reference, characters, length, seed=0):
     """A chunk with upstream's noise for a seed."""
-    frames = total_frames(reference, characters, wanted)
+    frames = total_frames(reference, characters, length)
     drawn = torch.Generator().manual_seed(1000 + seed)
     mel = torch.randn(reference, 100, generator=drawn)
     ids = torch.randint(0, SYMBOLS, (characters,), generator=drawn)
@@ -62,7 +70,7 @@ def item_of(reference, characters, wanted, seed=0):
 def upstream_mel(model, item, steps, sway, guidance, *, seed=0):
     """What upstream makes of a chunk; it draws the same noise."""
     with torch.random.fork_rng(devices=[]):
-        found, _ = model.sample(
+        mel, _ = model.sample(
             cond=item.mel[None],
             text=item.ids[None],
             duration=item.frames,
@@ -71,7 +79,7 @@ def upstream_mel(model, item, steps, sway, guidance, *, seed=0):
             sway_sampling_coef=sway,
             seed=seed,
         )
-    return found[0]
+    return mel[0]
 
 
 @pytest.fixture(scope="module", params=list(TINY))
@@ -79,9 +87,7 @@ def networks(request):
     """Upstream's model and ours with the same weights."""
     architecture = TINY[request.param]
     state = random_state(architecture)
-    return upstream_of(architecture, state), Network.from_state_dict(
-        architecture, state, device=CPU, dtype=torch.float32
-    )
+    return upstream_of(architecture, state), network_of(architecture, state)
 
 
 @pytest.mark.parametrize("spoken", SPOKEN)
@@ -89,24 +95,28 @@ def test_one_chunk_is_upstreams(networks, spoken):
     """Of any length, also where the text has more characters than the duration frames."""
     upstream, ours = networks
     item = item_of(*spoken)
-    (found,) = solve(ours, [item], times=times(7, -1.0), guidance=2.0)
-    assert found.dtype is torch.float32
-    assert torch.equal(found[: spoken[0]], item.mel)
-    torch.testing.assert_close(found, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
+    (mel,) = solve(ours, [item], times=times(7, -1.0), guidance=2.0)
+    assert mel.dtype is torch.float32
+    assert torch.equal(mel[: spoken[0]], item.mel)
+    torch.testing.assert_close(mel, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
+
+
+MORE = [(5, -1.0), (6, 0.5), (12, None), (16, -1.0), (32, -1.0)]
+"""Schedules, whose times `test_schedule` compares exactly."""
 
 
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
 @pytest.mark.parametrize(
     ("steps", "sway"),
-    [(1, None), (5, -1.0), (6, 0.5), (7, None), (8, -1.0), (10, 0.5), (12, None), (16, -1.0), (32, -1.0)],
+    [(1, None), (7, None), (8, -1.0), (10, 0.5), *(pytest.param(*each, marks=pytest.mark.full) for each in MORE)],
 )
 def test_schedules_and_guidance_are_upstreams(networks, steps, sway, guidance):
     """Whatever the steps, with tables and without, swayed either way or not at all."""
     upstream, ours = networks
     item = item_of(*SPOKEN[0], seed=steps)
-    (found,) = solve(ours, [item], times=times(steps, sway), guidance=guidance)
+    (mel,) = solve(ours, [item], times=times(steps, sway), guidance=guidance)
     expected = upstream_mel(upstream, item, steps, sway, guidance, seed=steps)
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(mel, expected, atol=1e-4, rtol=0)
 
 
 def test_batches_of_different_lengths_equal_singles(networks):
@@ -114,52 +124,46 @@ def test_batches_of_different_lengths_equal_singles(networks):
     _, ours = networks
     items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate([*SPOKEN, SPOKEN[3], SPOKEN[0]])]
     together = solve(ours, items, times=times(7, -1.0), guidance=2.0)
-    for item, found in zip(items, together, strict=True):
+    for item, mel in zip(items, together, strict=True):
         (alone,) = solve(ours, [item], times=times(7, -1.0), guidance=2.0)
-        torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
+        torch.testing.assert_close(mel, alone, atol=1e-5, rtol=0)
 
 
 def test_half_precision_stays_near(networks):
     """In bfloat16 the spectrogram of 16 steps is within 6 % of float32's, as a mean over frames and bands."""
     upstream, ours = networks
-    half = Network.from_state_dict(ours.architecture, random_state(ours.architecture), device=CPU, dtype=torch.bfloat16)
+    half = network_of(ours.architecture, random_state(ours.architecture), dtype=torch.bfloat16)
     item = item_of(*SPOKEN[3])
-    (found,) = solve(half, [item], times=times(16, -1.0), guidance=2.0)
+    (mel,) = solve(half, [item], times=times(16, -1.0), guidance=2.0)
     expected = upstream_mel(upstream, item, 16, -1.0, 2.0)
     speech = slice(SPOKEN[3][0], None)
-    error = (found - expected)[speech].norm() / expected[speech].norm()
-    assert found.dtype is torch.float32
+    error = (mel - expected)[speech].norm() / expected[speech].norm()
+    assert mel.dtype is torch.float32
     assert error < 0.06
 
 
 def test_torchs_attention_gives_the_same(networks):
     """The switch ``fused`` and the operators for torch.compile change the way, not the result."""
     _, ours = networks
-    other = Network.from_state_dict(
-        ours.architecture,
-        random_state(ours.architecture),
-        device=CPU,
-        dtype=torch.float32,
-        fused=True,
-        compiler=lambda function: function,
-    )
+    state = random_state(ours.architecture)
+    other = network_of(ours.architecture, state, fused=True, compiler=lambda function: function)
     item = item_of(*SPOKEN[1])
-    (found,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
-    torch.testing.assert_close(found, expected, atol=3e-5, rtol=0)
+    (mel,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
+    torch.testing.assert_close(mel, expected, atol=3e-5, rtol=0)
 
 
 def test_it_stops_between_steps(networks):
     """A request that nobody wants any more costs at most one step."""
     _, ours = networks
-    asked = []
+    questions = []
 
     def cancelled():
-        asked.append(True)
-        return len(asked) == 3
+        questions.append(True)
+        return len(questions) == 3
 
     with pytest.raises(Cancelled):
         solve(ours, [item_of(*SPOKEN[0])], times=times(16, None), guidance=2.0, cancelled=cancelled)
-    assert len(asked) == 3
+    assert len(questions) == 3
 
 
 def test_a_text_with_more_characters_than_frames_is_cut(networks):
@@ -168,8 +172,8 @@ def test_a_text_with_more_characters_than_frames_is_cut(networks):
     item = item_of(10, 50, 0)
     short = replace(item, frames=30, noise=item.noise[:30])
     cut = replace(short, ids=item.ids[:30])
-    (found,), (expected,) = (solve(ours, [one], times=times(5, None), guidance=2.0) for one in (short, cut))
-    assert torch.equal(found, expected)
+    (mel,), (expected,) = (solve(ours, [one], times=times(5, None), guidance=2.0) for one in (short, cut))
+    assert torch.equal(mel, expected)
 
 
 def test_upstreams_rule_for_durations():
@@ -186,7 +190,7 @@ def test_weights_of_another_configuration_are_refused(name):
     state = random_state(architecture)
 
     def made(architecture, state):
-        return Network.from_state_dict(architecture, state, device=CPU, dtype=torch.float32, who="model.pt")
+        return network_of(architecture, state, who="model.pt")
 
     assert made(architecture, state).vocabulary == SYMBOLS
     deeper, shallower = (replace(architecture, depth=architecture.depth + more) for more in (2, -2))

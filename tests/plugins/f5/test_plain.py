@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import os
 import tempfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
-from realtts.contract.stages import Cancelled, StageLog, never
+from realtts.accel.upstream.calls import quiet
+from realtts.contract.stages import Cancelled, never
 from realtts.contract.types import Voice
 from realtts.errors import CheckpointMismatch, InvalidOption, VoiceUnsuitable
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
+from realtts_f5 import spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
 
-MODELS = ("f5-v1-base", "f5-v0-base", "e2-base", "f5-v1-small", "f5-spanish")
+MODELS = (
+    "f5-v1-base",
+    "e2-base",
+    *(pytest.param(name, marks=pytest.mark.full) for name in ("f5-v0-base", "f5-v1-small", "f5-spanish")),
+)
+SHORT = {"force_tokens_per_char": 1.0}
+"""A sixth of the usual length, so that a text of several chunks takes no longer than one of one."""
 WORDS = "These are the words of the recording."
 TEXT = "Hello there, this is a test."
 LONG = "I do not really care what you call me. I have been a silent spectator, watching species evolve. " * 3
 
 
-def context_of():
-    """A stage's context."""
-    return SimpleNamespace(
-        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
-        forced_tokens=lambda _: None,
-    )  # fmt: skip
-
-
 def ask_of(model, recording, text=TEXT, *, seed=11, **options):
     """A request in the model's terms."""
-    request = SimpleNamespace(
-        text=text,
-        voice=Voice(*recording, WORDS),
-        language=None,
-        seed=seed,
-        speed=1.0,
-        options=F5Options(**options),
-        streaming=False,
-    )
-    return prepare(context_of(), model.weights, request)
+    voice = Voice(*recording, WORDS)
+    request = make_request(text, voice=voice, seed=seed, options=F5Options(**options))
+    return prepare(make_context(spec, variant="plain"), model.weights, request)
 
 
 def upstream_mel(model, ask, chunk, seed):
@@ -70,9 +61,9 @@ def test_mel_is_upstreams(loaded, recording, name, options) -> None:
     model = loaded(name)
     ask = ask_of(model, recording, **options)
     (chunk,) = ask.chunks
-    found = model.networks.mel(ask, chunk, never)
-    assert torch.equal(found, upstream_mel(model, ask, chunk, 11))
-    assert torch.isfinite(found).all()
+    mel = model.networks.mel(ask, chunk, never)
+    assert torch.equal(mel, upstream_mel(model, ask, chunk, 11))
+    assert torch.isfinite(mel).all()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -103,7 +94,7 @@ def _with_symbols(model):
 
 def test_seeds_hold_for_many_chunks(plain) -> None:
     """Equal seeds repeat every chunk, streamed or whole; others do not."""
-    provider = plain()
+    provider = plain(**SHORT)
     one, two, other = (provider.generate(LONG, seed=seed, nfe_step=4, short_first_chunk=True) for seed in (1, 1, 2))
     assert np.array_equal(one.samples, two.samples)
     assert not np.array_equal(one.samples, other.samples)
@@ -133,19 +124,19 @@ def test_text_of_a_failed_request_is_not_said_again(loaded, recording, name) -> 
     model = loaded(name)
     ask = ask_of(model, recording, nfe_step=4)
     expected = model.networks.mel(ask, ask.chunks[0], never)
-    asked = []
+    questions = []
     other = ask_of(model, recording, "Something else entirely, and longer.", nfe_step=4)
     with pytest.raises(Cancelled):
-        model.networks.mel(other, other.chunks[0], lambda: asked.append(1) or len(asked) > 2)
-    assert len(asked) == 3
+        model.networks.mel(other, other.chunks[0], lambda: questions.append(1) or len(questions) > 2)
+    assert len(questions) == 3
     assert torch.equal(model.networks.mel(ask, ask.chunks[0], never), expected)
 
 
 def test_remove_silence_is_an_option(plain) -> None:
     """The speech is whole then, in one chunk even of a stream."""
-    provider = plain()
-    given = provider.stream(LONG, seed=1, nfe_step=4, remove_silence=True)
-    chunks = [chunk for chunk in given if len(chunk.samples)]
+    provider = plain(**SHORT)
+    stream = provider.stream(LONG, seed=1, nfe_step=4, remove_silence=True)
+    chunks = [chunk for chunk in stream if len(chunk.samples)]
     whole = provider.generate(LONG, seed=1, nfe_step=4, remove_silence=True)
     assert len(chunks) == 1
     assert np.array_equal(chunks[0].samples, whole.samples)
@@ -201,6 +192,7 @@ def test_impossible_options_are_refused(plain, wrong) -> None:
         plain().generate(TEXT, **wrong)
 
 
+@pytest.mark.full
 def test_long_text_without_punctuation_speaks(plain) -> None:
     """5,000 characters, at which upstream's positions end."""
     speech = plain().generate("word " * 1000, nfe_step=4, cfg_strength=0.0, seed=1, speed=4.0)
@@ -220,7 +212,6 @@ def test_unload_frees_the_weights(plain) -> None:
 def test_a_wrong_checkpoint_is_told(plain, tmp_path) -> None:
     """Through the whole provider: by name, with what to do."""
     from realtts import RealProvider
-    from realtts_f5 import spec
 
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with (

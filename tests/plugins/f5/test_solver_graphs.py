@@ -13,10 +13,10 @@ from realtts.accel.compile import compiled
 from realtts.testing.recording import RecordingGraphs
 from realtts_f5.building import empty_model
 from realtts_f5.layout import bucket_of, packed
-from realtts_f5.network import Network
+from realtts_f5.network import Item, Network
 from realtts_f5.schedule import times
 from realtts_f5.sizes import Architecture
-from realtts_f5.solver import Item, solve
+from realtts_f5.solver import solve
 from realtts_f5.solver_graphs import Graphs
 
 CPU = torch.device("cpu")
@@ -37,11 +37,19 @@ def state_of(architecture):
     }
 
 
-@pytest.fixture(scope="module", params=list(TINY))
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler=None):
+    """The optimized variant's network after all its stages."""
+    network = Network(architecture, state, device=device)
+    network.convert(state, dtype)
+    network.pack(compiler)
+    return network
+
+
+@pytest.fixture(scope="module", params=["v1", pytest.param("v0", marks=pytest.mark.full), "e2"])
 def network(request):
     """Small, one of each kind."""
     architecture = TINY[request.param]
-    return Network.from_state_dict(architecture, state_of(architecture), device=CPU, dtype=torch.float32)
+    return network_of(architecture, state_of(architecture))
 
 
 def item_of(frames, seed=0):
@@ -55,8 +63,8 @@ def assert_same(network, graphs, items, *, steps=5, sway=-1.0, guidance=2.0):
     """What graphs give, compared with packed chunks."""
     schedule = times(steps, sway)
     expected = solve(network, items, times=schedule, guidance=guidance)
-    found = solve(network, items, times=schedule, guidance=guidance, graphs=graphs)
-    for one, other in zip(found, expected, strict=True):
+    mels = solve(network, items, times=schedule, guidance=guidance, graphs=graphs)
+    for one, other in zip(mels, expected, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
@@ -71,10 +79,10 @@ def test_padded_chunks_are_as_good_as_packed_ones(network, lengths):
 
 
 def test_captures_are_few(network):
-    """Thirty lengths need as many captures as they have buckets, and another schedule or guidance none."""
+    """Fifteen lengths need as many captures as they have buckets, and another schedule or guidance none."""
     backend = RecordingGraphs()
     graphs = Graphs(network, backend=backend)
-    lengths = range(30, 330, 10)
+    lengths = range(30, 330, 20)
     for frames in lengths:
         solve(network, [item_of(frames)], times=times(1, None), guidance=2.0, graphs=graphs)
     assert graphs.captures == backend.captures == len({bucket_of(frames) for frames in lengths}) == 5
@@ -91,10 +99,11 @@ def test_any_number_of_chunks_is_captured_for_powers_of_two(network):
     assert graphs.captures == 4
 
 
+@pytest.mark.full
 def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
     """Every padded length keeps its graph, alone and in pairs as they come."""
     shape = Architecture("dit", 64, 1, 1, 1, 32, 0, text_mask_padding=True)
-    small = Network.from_state_dict(shape, state_of(shape), device=CPU, dtype=torch.float32)
+    small = network_of(shape, state_of(shape))
     graphs = Graphs(small, backend=RecordingGraphs())
     lengths = [round(300 + 2500 * step / 29) for step in range(30)]
     for _ in range(2):
@@ -105,7 +114,6 @@ def test_thirty_lengths_up_to_half_a_minute_are_captured_once():
             solve(small, pair, times=times(1, None), guidance=0.0, graphs=graphs)
     shapes = {bucket_of(frames) for frames in lengths}
     assert graphs.captures == len(shapes) + len({bucket_of(frames) for frames in lengths[:8]})
-    assert len({bucket_of(frames) for frames in range(1, 2814)}) == 23
 
 
 def test_shapes_beyond_the_limit_are_dropped(network):
@@ -126,6 +134,7 @@ def test_buckets_waste_little():
     assert all(bucket - frames <= most[frames - 1] for frames, bucket in enumerate(buckets, 1))
     assert all(bucket >= frames for frames, bucket in enumerate(buckets, 1))
     assert len(set(buckets)) < 48
+    assert len(set(buckets[:2813])) == 23  # up to half a minute: each keeps its graph
     assert all(bucket % 64 == 0 for bucket in buckets)
 
 
@@ -147,10 +156,8 @@ def test_compiled_blocks_are_compiled_once(network):
         made.append(compiled(function, backend="eager", fullgraph=True))
         return made[-1]
 
-    other = Network.from_state_dict(
-        network.architecture, state_of(network.architecture), device=CPU, dtype=torch.float32, compiler=compiler
-    )
-    for index, frames in enumerate(range(30, 180, 5)):
+    other = network_of(network.architecture, state_of(network.architecture), compiler=compiler)
+    for index, frames in enumerate(range(30, 180, 25)):
         items = [item_of(frames), item_of(frames + 9)]
         schedule = times(1, None)
         for one, expected in zip(
@@ -170,14 +177,12 @@ def test_compiled_blocks_are_compiled_once(network):
 def test_real_graphs_give_the_same(name):
     """CUDA graphs over padded chunks against the CPU's packed ones, in float32."""
     state, device = state_of(TINY[name]), torch.device("cuda")
-    on_cpu, on_gpu = (
-        Network.from_state_dict(TINY[name], state, device=place, dtype=torch.float32) for place in (CPU, device)
-    )
+    on_cpu, on_gpu = (network_of(TINY[name], state, device=place) for place in (CPU, device))
     graphs, items = Graphs(on_gpu), [item_of(70), item_of(33)]
     expected = solve(on_cpu, items, times=times(7, -1.0), guidance=2.0)
     for used in (graphs, None, graphs):
-        found = solve(on_gpu, items, times=times(7, -1.0), guidance=2.0, graphs=used)
-        for one, other in zip(found, expected, strict=True):
+        mels = solve(on_gpu, items, times=times(7, -1.0), guidance=2.0, graphs=used)
+        for one, other in zip(mels, expected, strict=True):
             assert one.device.type == "cuda"
             torch.testing.assert_close(one.cpu(), other, atol=1e-3, rtol=1e-3)
     assert graphs.captures == 1

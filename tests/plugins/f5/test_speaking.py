@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import functools
 
 import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.bench.subject import Subject
-from realtts.contract.stages import StageLog
 from realtts.contract.types import Voice
-from realtts.voices import VoiceCache
+from realtts.testing import make_context, make_request
 from realtts_f5 import speaking, spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
 from realtts_f5.text import symbols
 from realtts_f5.upstream import module
 
-MODELS = ("f5-v1-base", "f5-v0-base", "e2-base")
+MODELS = ("f5-v1-base", pytest.param("f5-v0-base", marks=pytest.mark.full), "e2-base")
 WORDS = "These are the words."
 TEXTS = {
     "en-short": "Hello there, you.",
@@ -43,25 +42,17 @@ TEXTS = {
     "mixed-spanish": "The señorita said mañana, and 明天 means the same.",
     "mixed-three": "今天 we eat paella, ¿verdad? 好吃！",
 }
+BY_DEFAULT = ("en-short", "zh-short", "es-accents", "mixed-word")
+"""One of each kind; the others run with ``nox -t full``."""
+NAMES = [name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.full) for name in TEXTS]
 STEPS, SEED = 5, 11
-
-
-def context_of():
-    """A stage's context."""
-    return SimpleNamespace(
-        device="cpu", dtype="float32", stages=StageLog(), report=lambda event: None, voice_cache=VoiceCache(),
-        forced_tokens=lambda _: None,
-    )  # fmt: skip
 
 
 def request_of(text, recording):
     """One of the texts, by two seconds and a half of the recording."""
     samples, rate = recording
     voice = Voice(samples[: 5 * rate // 2], rate, WORDS)
-    return SimpleNamespace(
-        text=text, voice=voice, language=None, seed=SEED, speed=1.0, options=F5Options(nfe_step=STEPS),
-        streaming=False, cancelled=lambda: False,
-    )  # fmt: skip
+    return make_request(text, voice=voice, seed=SEED, options=F5Options(nfe_step=STEPS))
 
 
 def upstream_of(model, ask):
@@ -80,16 +71,20 @@ def upstream_of(model, ask):
 def both(request, loaded, folders, recording, tmp_path_factory):
     """What upstream makes of every text, and the optimized variant of the same checkpoint."""
     model = loaded(request.param)
-    requests = [request_of(text, recording) for text in TEXTS.values()]
-    expected = [upstream_of(model, prepare(context_of(), model.weights, each)) for each in requests]
-    given = {
+    requests = {name: request_of(text, recording) for name, text in TEXTS.items()}
+
+    @functools.cache
+    def expected(name):
+        return upstream_of(model, prepare(make_context(spec), model.weights, requests[name]))
+
+    settings = {
         "model": folders(request.param), "device": "cpu", "threads": 1, "dtype": "float32", "strict": True,
         "data_dir": str(tmp_path_factory.mktemp("data")),
     }  # fmt: skip
-    with Subject(spec, given) as subject:
+    with Subject(spec, settings) as subject:
 
         def apply(function):
-            return subject.load().apply(lambda context, model, _: function(context, model), requests[0])
+            return subject.load().apply(lambda context, model, _: function(context, model), requests["en-short"])
 
         yield requests, expected, apply
 
@@ -101,35 +96,39 @@ def test_tokens_are_upstreams(loaded, name) -> None:
     vocabulary = module("importlib.resources").files("f5_tts").joinpath("infer/examples/vocab.txt")
     table, size = utils.get_tokenizer(str(vocabulary), "custom")
     expected = utils.convert_char_to_pinyin([f"{WORDS} {TEXTS[name]}"])
-    found = symbols(f"{WORDS} {TEXTS[name]}")
+    row = symbols(f"{WORDS} {TEXTS[name]}")
     ours = loaded("f5-v1-base").weights.vocabulary
-    assert found == expected[0]
-    assert list(ours.ids(found)) == utils.list_str_to_idx(expected, table)[0].tolist()
-    assert (len(ours), ours.unknown(found)) == (size, ())
+    assert row == expected[0]
+    assert list(ours.ids(row)) == utils.list_str_to_idx(expected, table)[0].tolist()
+    assert (len(ours), ours.unknown(row)) == (size, ())
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_single_chunks_are_upstreams(both, name) -> None:
     """Mel within 1e-4, and the sound within 1e-3, of noise by the same seed."""
     requests, expected, apply = both
-    index = list(TEXTS).index(name)
-    mel, samples = expected[index]
-    found = apply(lambda context, model: speaking.mel(context, model, requests[index])).numpy()
-    assert found.shape == mel.shape
-    assert np.abs(found - mel).max() < 1e-4
-    (chunk,) = [c for _, c in apply(lambda context, model: list(speaking.whole(context, model, [requests[index]])))]
+    mel, samples = expected(name)
+    ours = apply(lambda context, model: speaking.mel(context, model, requests[name])).numpy()
+    assert ours.shape == mel.shape
+    assert np.abs(ours - mel).max() < 1e-4
+    (chunk,) = [c for _, c in apply(lambda context, model: list(speaking.whole(context, model, [requests[name]])))]
     assert len(chunk.samples) == len(samples)
     assert np.abs(chunk.samples - samples).max() < 1e-3
     assert np.abs(samples).max() > 0.01
 
 
-def test_batched_chunks_are_upstreams(both, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("names", "lengths"), [(BY_DEFAULT, 3), pytest.param(tuple(TEXTS), 11, marks=pytest.mark.full)], ids=["four", "all"]
+)
+def test_batched_chunks_are_upstreams(both, monkeypatch, names, lengths) -> None:
     """The same where up to eight texts, shorter and longer ones, share each forward, as they do on a GPU."""
     requests, expected, apply = both
     monkeypatch.setitem(speaking._TOGETHER, "cpu", 8)
-    found = dict(apply(lambda context, model: list(speaking.whole(context, model, requests))))
-    assert sorted(found) == list(range(len(TEXTS)))
-    assert len({len(samples) for _, samples in expected}) > 10
-    for index, (_, samples) in enumerate(expected):
-        assert len(found[index].samples) == len(samples)
-        assert np.abs(found[index].samples - samples).max() < 1e-3
+    batch = [requests[name] for name in names]
+    chunks = dict(apply(lambda context, model: list(speaking.whole(context, model, batch))))
+    assert sorted(chunks) == list(range(len(names)))
+    assert len({len(expected(name)[1]) for name in names}) >= lengths
+    for index, name in enumerate(names):
+        _, samples = expected(name)
+        assert len(chunks[index].samples) == len(samples)
+        assert np.abs(chunks[index].samples - samples).max() < 1e-3

@@ -18,8 +18,8 @@ HEAVY = ("wandb", "accelerate", "ema_pytorch", "datasets", "gradio", "matplotlib
 
 def run(code):
     """What a fresh interpreter prints."""
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return found.stdout.strip()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_import_is_light() -> None:

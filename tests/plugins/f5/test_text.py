@@ -87,7 +87,7 @@ def test_parts_are_about_equal() -> None:
 def test_vocabulary_is_upstreams(tmp_path) -> None:
     """The numbers of upstream's tokenizer, for its own vocabulary and for odd files."""
     utils = module("f5_tts.model.utils")
-    found = symbols(TEXTS[3])
+    row = symbols(TEXTS[3])
     path = tmp_path / "vocab.txt"
     path.write_text(" \na\nb\na\nñ", encoding="utf-8")  # a symbol twice, and no end of the last line
     for place in (None, path):
@@ -95,7 +95,7 @@ def test_vocabulary_is_upstreams(tmp_path) -> None:
         file = place or module("importlib.resources").files("f5_tts").joinpath("infer/examples/vocab.txt")
         ids, size = utils.get_tokenizer(str(file), "custom")
         assert len(vocabulary) == size
-        assert list(vocabulary.ids(found)) == utils.list_str_to_idx([found], ids)[0].tolist()
+        assert list(vocabulary.ids(row)) == utils.list_str_to_idx([row], ids)[0].tolist()
 
 
 def test_unknown_symbols_are_named() -> None:

@@ -25,28 +25,28 @@ def folder(tmp_path):
 @pytest.fixture
 def fake(monkeypatch):
     """Stands for the packages; notes what it is asked."""
-    asked = []
+    calls = []
 
     class WhisperModel:
-        def __init__(self, place, **given):
-            asked.append((place, given))
+        def __init__(self, place, **options):
+            calls.append((place, options))
 
-        def transcribe(self, wave, **given):
-            asked.append((len(wave), given))
+        def transcribe(self, wave, **options):
+            calls.append((len(wave), options))
             return iter([SimpleNamespace(text=" Hello"), SimpleNamespace(text=" there.")]), None
 
     fast = types.ModuleType("faster_whisper")
     fast.WhisperModel = WhisperModel
     slow = types.ModuleType("transformers")
 
-    def pipeline(task, **given):
-        asked.append((task, given))
-        return lambda audio, **more: asked.append((len(audio["raw"]), more)) or {"text": " Hello there. "}
+    def pipeline(task, **options):
+        calls.append((task, options))
+        return lambda audio, **more: calls.append((len(audio["raw"]), more)) or {"text": " Hello there. "}
 
     slow.pipeline = pipeline
     monkeypatch.setitem(sys.modules, "faster_whisper", fast)
     monkeypatch.setitem(sys.modules, "transformers", slow)
-    return asked
+    return calls
 
 
 def test_by_faster_whisper(folder, fake) -> None:

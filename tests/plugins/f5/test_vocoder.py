@@ -9,7 +9,7 @@ pytest.importorskip("f5_tts")
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.errors import CheckpointMismatch
 from realtts_f5.constants import HOP
 from realtts_f5.mel import log_mel
@@ -38,7 +38,7 @@ def upstream():
 @pytest.fixture
 def vocoder(upstream):
     """Ours with the same weights."""
-    return Vocoder.from_state_dict(upstream.state_dict(), CPU)
+    return Vocoder(upstream.state_dict(), CPU)
 
 
 def mel_of(frames, seed=0):
@@ -50,10 +50,10 @@ def mel_of(frames, seed=0):
 def test_samples_are_upstreams(upstream, vocoder, frames):
     """Of any length."""
     mel = mel_of(frames)
-    found = vocoder.samples(mel)
-    assert found.dtype is torch.float32
-    assert found.shape == (HOP * (frames - 1),)
-    torch.testing.assert_close(found, upstream.decode(mel.T[None])[0], atol=1e-5, rtol=0)
+    output = vocoder.samples(mel)
+    assert output.dtype is torch.float32
+    assert output.shape == (HOP * (frames - 1),)
+    torch.testing.assert_close(output, upstream.decode(mel.T[None])[0], atol=1e-5, rtol=0)
 
 
 def test_samples_depend_on_few_frames(vocoder):
@@ -71,15 +71,15 @@ def test_weights_of_another_vocoder_are_refused(upstream):
     """By the tensor's name; the window, which follows from its size, may be missing."""
     state = dict(upstream.state_dict())
     mel = mel_of(9)
-    expected = Vocoder.from_state_dict(state, CPU).samples(mel)
+    expected = Vocoder(state, CPU).samples(mel)
     without = {name: tensor for name, tensor in state.items() if name != "head.istft.window"}
-    assert torch.equal(Vocoder.from_state_dict(without, CPU).samples(mel), expected)
+    assert torch.equal(Vocoder(without, CPU).samples(mel), expected)
     with pytest.raises(CheckpointMismatch, match=r"voc\.bin: the tensor head\.out\.bias is missing"):
-        Vocoder.from_state_dict({n: t for n, t in state.items() if n != "head.out.bias"}, CPU, "voc.bin")
+        Vocoder({n: t for n, t in state.items() if n != "head.out.bias"}, CPU, "voc.bin")
     with pytest.raises(CheckpointMismatch, match="has the shape"):
-        Vocoder.from_state_dict({**state, "head.out.weight": torch.zeros(10, 64)}, CPU)
+        Vocoder({**state, "head.out.weight": torch.zeros(10, 64)}, CPU)
     with pytest.raises(CheckpointMismatch, match="unexpected"):
-        Vocoder.from_state_dict({**state, "backbone.norm.scale.weight": torch.zeros(4, 64)}, CPU)
+        Vocoder({**state, "backbone.norm.scale.weight": torch.zeros(4, 64)}, CPU)
 
 
 @pytest.mark.parametrize("count", [600, 24_000, 70_001])
@@ -90,6 +90,6 @@ def test_the_spectrogram_is_upstreams(count):
     with quiet():
         extract = module("f5_tts.model.modules").get_vocos_mel_spectrogram
         for samples in (noise, tone, torch.zeros(count)):
-            found, expected = log_mel(samples), extract(samples[None])[0].T
-            assert found.shape == (1 + count // HOP, 100)
-            torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+            output, expected = log_mel(samples), extract(samples[None])[0].T
+            assert output.shape == (1 + count // HOP, 100)
+            torch.testing.assert_close(output, expected, atol=1e-5, rtol=0)

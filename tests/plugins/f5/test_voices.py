@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
+from realtts.testing import make_request
 from realtts.voices import VoiceCache
 from realtts_f5.options import F5Options
 from realtts_f5.upstream import module
@@ -26,14 +25,9 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def context_of():
-    """A stage's context, as far as a voice needs it."""
-    return SimpleNamespace(voice_cache=VoiceCache())
-
-
 def request_of(voice, **options):
     """A request for a voice."""
-    return SimpleNamespace(voice=voice, language=None), F5Options(**options)
+    return make_request(voice=voice), F5Options(**options)
 
 
 def speech(seconds, rate=RATE, loudness=0.3):
@@ -71,9 +65,9 @@ def test_clipping_is_upstreams(upstream_infer, tmp_path, case) -> None:
     with quiet():
         made, text = upstream_infer.preprocess_ref_audio_text(str(path), "Words", show_info=lambda *_: None)
     expected, expected_rate = soundfile.read(made, dtype="float32")
-    found, found_rate = clipped(samples, rate)
-    assert found_rate == expected_rate
-    assert np.array_equal(found, expected)
+    ours, our_rate = clipped(samples, rate)
+    assert our_rate == expected_rate
+    assert np.array_equal(ours, expected)
     assert text == "Words. "
 
 
@@ -88,29 +82,29 @@ def test_loudness_and_rate_are_upstreams(case) -> None:
     if rate != RATE:
         with quiet():
             wave = module("torchaudio.transforms").Resample(rate, RATE)(wave)
-    found = prepared(samples, rate, 0.1)
-    assert np.array_equal(found["samples"], wave[0].numpy())
-    assert found["gain"] == pytest.approx(min(1.0, float(rms) / 0.1))
-    assert (found["gain"] < 1) == (case != "loud")
+    recording = prepared(samples, rate, 0.1)
+    assert np.array_equal(recording["samples"], wave[0].numpy())
+    assert recording["gain"] == pytest.approx(min(1.0, float(rms) / 0.1))
+    assert (recording["gain"] < 1) == (case != "loud")
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("text", "expected"),
     [("Words", "Words.  "), ("Words.", "Words.  "), ("Words. ", "Words.  "), ("Words!", "Words!.  "), ("词。", "词。")],
 )
-def test_text_ends_as_upstreams(given, expected) -> None:
+def test_text_ends_as_upstreams(text, expected) -> None:
     """With the full stop and the spaces that lengths are reckoned with."""
-    assert ended(given) == expected
+    assert ended(text) == expected
 
 
 def test_kept_by_content() -> None:
     """The second request of a voice computes nothing, and another loudness does not disturb it."""
-    context = context_of()
+    cache = VoiceCache()
     voice = Voice(speech(3), RATE, "Words.")
-    one = reference_of(context.voice_cache, *request_of(voice))
-    two = reference_of(context.voice_cache, *request_of(Voice(speech(3), RATE, "Words."), target_rms=0.2))
-    assert reference_of(context.voice_cache, *request_of(voice)).samples is one.samples
-    assert context.voice_cache.stats()["misses"] == 3  # clipped once, raised to two loudnesses
+    one = reference_of(cache, *request_of(voice))
+    two = reference_of(cache, *request_of(Voice(speech(3), RATE, "Words."), target_rms=0.2))
+    assert reference_of(cache, *request_of(voice)).samples is one.samples
+    assert cache.stats()["misses"] == 3  # clipped once, raised to two loudnesses
     assert np.abs(two.samples).max() > 1.5 * np.abs(one.samples).max()
 
 
@@ -125,14 +119,14 @@ def test_silence_is_refused() -> None:
         np.concatenate([silence(2), speech(0.1), silence(2)]),
     ):
         with pytest.raises(VoiceUnsuitable, match="nothing is left"):
-            reference_of(context_of().voice_cache, *request_of(Voice(samples, RATE, "Words.")))
+            reference_of(VoiceCache(), *request_of(Voice(samples, RATE, "Words.")))
 
 
 def test_words_are_needed() -> None:
     """Without them the error says how to give or to find them."""
     for text in (None, "", "  "):
         with pytest.raises(VoiceUnsuitable, match="words are not known") as caught:
-            reference_of(context_of().voice_cache, *request_of(Voice(speech(2), RATE, text)))
+            reference_of(VoiceCache(), *request_of(Voice(speech(2), RATE, text)))
         assert "reference_text" in caught.value.fix
         assert "realtts-f5[asr]" in caught.value.fix
 
@@ -140,9 +134,9 @@ def test_words_are_needed() -> None:
 def test_examples_of_upstream_are_voices() -> None:
     """Each has words of its own; no voice means the first of them; another name is refused."""
     names = [voice.id for voice in listed()]
-    found = [reference_of(context_of().voice_cache, *request_of(name)) for name in (None, *names)]
-    assert found[0].text == found[1].text == "Some call me nature, others call me mother nature.  "
-    assert found[2].text.endswith("真人。")
-    assert all(reference.seconds > 3 for reference in found)
+    references = [reference_of(VoiceCache(), *request_of(name)) for name in (None, *names)]
+    assert references[0].text == references[1].text == "Some call me nature, others call me mother nature.  "
+    assert references[2].text.endswith("真人。")
+    assert all(reference.seconds > 3 for reference in references)
     with pytest.raises(VoiceNotFound):
-        reference_of(context_of().voice_cache, *request_of("nobody"))
+        reference_of(VoiceCache(), *request_of("nobody"))

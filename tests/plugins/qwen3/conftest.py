@@ -54,7 +54,7 @@ def upstream_of(folders: Callable[[str], Path]) -> Callable[[str], object]:
 
     def upstream(model: str) -> object:
         if model not in made:
-            from realtts.accel.upstream.upstream import quiet
+            from realtts.accel.upstream.calls import quiet
             from realtts_qwen3.upstream import module
 
             wrapper = module("qwen_tts.inference.qwen3_tts_model").Qwen3TTSModel

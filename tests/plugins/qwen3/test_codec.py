@@ -9,6 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from realtts.errors import CheckpointMismatch
+from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
 from realtts_qwen3.codec import CodecDecoder, CodecState
 
@@ -25,7 +26,7 @@ def parts(weights_of):
 @pytest.fixture(scope="module")
 def ours(parts):
     """Our decoder in float32."""
-    return CodecDecoder.from_state_dict(*parts)
+    return CodecDecoder.read(*parts).compile()
 
 
 def codes_of(frames, seed=0):
@@ -38,7 +39,7 @@ def pushed(decoder, state, codes, sizes):
     return torch.cat([decoder.push(state, piece) for piece in codes.split(sizes)])
 
 
-@pytest.mark.parametrize("frames", [1, 2, 80, 300])
+@pytest.mark.parametrize("frames", [1, 2, 80, pytest.param(300, marks=pytest.mark.full)])
 def test_samples_are_upstreams(upstream_of, ours, frames) -> None:
     """Of its whole decoder, and of its public call, which up to 300 frames decodes the whole."""
     upstream = upstream_of(MODEL).model.speech_tokenizer.model.decoder
@@ -68,7 +69,7 @@ def test_pieces_equal_the_whole(ours, size) -> None:
     torch.testing.assert_close(pushed(ours, ours.start(), codes, size), ours.samples(codes), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.full) for seed in (1, 2))])
 def test_pieces_of_random_sizes_equal_the_whole(ours, seed) -> None:
     """Empty ones among them."""
     draw = torch.Generator().manual_seed(seed)
@@ -80,12 +81,12 @@ def test_pieces_of_random_sizes_equal_the_whole(ours, seed) -> None:
 @pytest.mark.parametrize("backend", [None, RecordingGraphs()], ids=["eager", "graphs"])
 def test_torchs_convolutions_give_the_same(parts, ours, backend) -> None:
     """As they are used on a GPU, where late layers take whole pieces; in batches too."""
-    other = CodecDecoder.from_state_dict(*parts, convolve=True, backend=backend)
+    other = CodecDecoder.read(*parts, convolve=True).compile(backend)
     codes = torch.stack([codes_of(50, 1), codes_of(50, 2)])
     whole = torch.stack([ours.samples(row) for row in codes])
     state = other.start(2)
-    found = torch.cat([other.push(state, piece) for piece in codes.split([1, 2, 7, 40], 1)], 1)
-    torch.testing.assert_close(found, whole, rtol=0, atol=1e-5)
+    samples = torch.cat([other.push(state, piece) for piece in codes.split([1, 2, 7, 40], 1)], 1)
+    torch.testing.assert_close(samples, whole, rtol=0, atol=1e-5)
 
 
 def test_no_frames_give_no_samples(ours) -> None:
@@ -98,21 +99,21 @@ def test_no_frames_give_no_samples(ours) -> None:
 
 def test_a_reference_is_decoded_once(ours) -> None:
     """Copies of its state go on with different speech, and it stays what it was."""
-    reference = codes_of(80)
+    reference = codes_of(10)
     after = ours.start()
     ours.push(after, reference)
-    kept = after.clone()
+    before = after.clone()
     for seed in (1, 2):
         codes = codes_of(9, seed)
         whole = ours.samples(torch.cat([reference, codes]))
-        torch.testing.assert_close(ours.push(after.clone(), codes), whole[80 * 1920 :], rtol=0, atol=1e-5)
-    assert torch.equal(after.buffer, kept.buffer)
-    assert after.past.tolist() == [80]
+        torch.testing.assert_close(ours.push(after.clone(), codes), whole[10 * 1920 :], rtol=0, atol=1e-5)
+    assert torch.equal(after.buffer, before.buffer)
+    assert after.past.tolist() == [10]
 
 
 def test_rows_with_different_pasts_equal_single_streams(ours) -> None:
     """Some begin, some are within the window, some beyond; some leave while others go on."""
-    begun, states = [0, 5, 90], []
+    begun, states = [0, 5, 75], []
     firsts = [codes_of(frames, frames) for frames in begun]
     for codes in firsts:
         states.append(ours.start())
@@ -120,13 +121,13 @@ def test_rows_with_different_pasts_equal_single_streams(ours) -> None:
     together = CodecState.stack(states)
     assert together.past.tolist() == begun
     rest = torch.stack([codes_of(8, 50 + row) for row in range(3)])
-    found = ours.push(together, rest[:, :5])
+    samples = ours.push(together, rest[:, :5])
     fewer = together.select([2, 0])
     last = ours.push(fewer, rest[[2, 0], 5:])
     wholes = [ours.samples(torch.cat([first, more])) for first, more in zip(firsts, rest, strict=True)]
     for row, whole in enumerate(wholes):
         begin = begun[row] * 1920
-        torch.testing.assert_close(found[row], whole[begin : begin + 5 * 1920], rtol=0, atol=1e-5)
+        torch.testing.assert_close(samples[row], whole[begin : begin + 5 * 1920], rtol=0, atol=1e-5)
     for row, index in enumerate([2, 0]):
         torch.testing.assert_close(last[row], wholes[index][-3 * 1920 :], rtol=0, atol=1e-5)
     torch.testing.assert_close(
@@ -136,11 +137,11 @@ def test_rows_with_different_pasts_equal_single_streams(ours) -> None:
 
 def test_half_precision_is_as_good_as_upstreams(upstream_of, parts, ours) -> None:
     """bfloat16: the error's power is no more than upstream's with all weights in it, and 20 dB below the sound."""
-    half = CodecDecoder.from_state_dict(*parts, dtype=torch.bfloat16)
+    half = CodecDecoder.read(*parts, dtype=torch.bfloat16).compile()
     codes = codes_of(40)
-    exact, found = ours.samples(codes), half.samples(codes)
-    assert found.dtype == torch.float32
-    error = (found - exact).pow(2).mean()
+    exact, samples = ours.samples(codes), half.samples(codes)
+    assert samples.dtype == torch.float32
+    error = (samples - exact).pow(2).mean()
     assert error < 0.01 * exact.pow(2).mean()
     upstream = copy.deepcopy(upstream_of(MODEL).model.speech_tokenizer.model.decoder).to(torch.bfloat16)
     with torch.inference_mode():
@@ -150,7 +151,7 @@ def test_half_precision_is_as_good_as_upstreams(upstream_of, parts, ours) -> Non
 
 def test_half_precision_streams_from_copied_states(parts) -> None:
     """Pieces differ from the whole by rounding alone."""
-    half = CodecDecoder.from_state_dict(*parts, dtype=torch.bfloat16)
+    half = CodecDecoder.read(*parts, dtype=torch.bfloat16).compile()
     codes = codes_of(30)
     whole = half.samples(codes)
     error = pushed(half, half.start(), codes, 7) - whole
@@ -160,29 +161,41 @@ def test_half_precision_streams_from_copied_states(parts) -> None:
 def test_graphs_give_what_is_computed_eagerly(parts, ours) -> None:
     """Recorded ones, for powers of two, replayed for streams that take turns."""
     backend = RecordingGraphs()
-    graphed = CodecDecoder.from_state_dict(*parts, backend=backend)
+    graphed = CodecDecoder.read(*parts).compile(backend)
     codes = [codes_of(41, seed) for seed in (1, 2)]
     states = [graphed.start(), graphed.start()]
-    found: list[list[torch.Tensor]] = [[], []]
+    samples: list[list[torch.Tensor]] = [[], []]
     for begin, size in ((0, 1), (1, 2), (3, 3), (6, 35)):
         for row in range(2):
-            found[row].append(graphed.push(states[row], codes[row][begin : begin + size]))
+            samples[row].append(graphed.push(states[row], codes[row][begin : begin + size]))
     for row in range(2):
-        torch.testing.assert_close(torch.cat(found[row]), ours.samples(codes[row]), rtol=0, atol=1e-5)
+        torch.testing.assert_close(torch.cat(samples[row]), ours.samples(codes[row]), rtol=0, atol=1e-5)
     assert backend.captures == 3  # 1, 2 and 32
     assert backend.replays == 14
 
 
+def test_convolutions_can_be_offloaded(parts) -> None:
+    """No weight of torch's convolutions is a view, which could not be moved."""
+    decoder, codes = CodecDecoder.read(*parts, convolve=True).compile(), codes_of(3)
+    expected = decoder.samples(codes)
+    device = HostDevice()
+    turns = device.turns()
+    turns.add("codec", decoder)
+    with turns.use("codec"):
+        assert torch.equal(decoder.samples(codes), expected)
+    assert device.copies > 0
+
+
 def test_graphs_take_batches(parts, ours) -> None:
     """Rows with different pasts."""
-    graphed = CodecDecoder.from_state_dict(*parts, backend=RecordingGraphs())
+    graphed = CodecDecoder.read(*parts).compile(RecordingGraphs())
     states = [graphed.start(), graphed.start()]
     first = codes_of(4)
     graphed.push(states[0], first)
     codes = torch.stack([codes_of(2, 5), codes_of(2, 6)])
-    found = graphed.push(CodecState.stack(states), codes)
+    samples = graphed.push(CodecState.stack(states), codes)
     expected = ours.samples(torch.cat([first, codes[0]]))[4 * 1920 :], ours.samples(codes[1])
-    torch.testing.assert_close(found, torch.stack(expected), rtol=0, atol=1e-5)
+    torch.testing.assert_close(samples, torch.stack(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.gpu
@@ -191,10 +204,10 @@ def test_graphs_on_a_gpu(parts, ours) -> None:
     """Real ones, in float32."""
     from realtts.accel.graphs.cuda_graph import CudaGraphs
 
-    graphed = CodecDecoder.from_state_dict(*parts, device="cuda", backend=CudaGraphs("cuda"))
+    graphed = CodecDecoder.read(*parts, device="cuda").compile(CudaGraphs("cuda"))
     codes = codes_of(20)
-    found = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()
-    torch.testing.assert_close(found, ours.samples(codes), rtol=0, atol=1e-3)
+    samples = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()
+    torch.testing.assert_close(samples, ours.samples(codes), rtol=0, atol=1e-3)
 
 
 def test_wrong_tensors_are_refused_by_name(parts) -> None:
@@ -203,13 +216,13 @@ def test_wrong_tensors_are_refused_by_name(parts) -> None:
     state = {name: lazy[name] for name in lazy}
     name = "decoder.2.block.3.conv1.conv.weight"
     with pytest.raises(CheckpointMismatch, match=f"{name} is missing"):
-        CodecDecoder.from_state_dict(config, {key: state[key] for key in state if key != name})
+        CodecDecoder.read(config, {key: state[key] for key in state if key != name})
     with pytest.raises(CheckpointMismatch, match=f"{name} has the shape"):
-        CodecDecoder.from_state_dict(config, {**state, name: state[name][:1]})
+        CodecDecoder.read(config, {**state, name: state[name][:1]})
     with pytest.raises(CheckpointMismatch, match=r"unexpected.*decoder\.9\.weight"):
-        CodecDecoder.from_state_dict(config, {**state, "decoder.9.weight": torch.zeros(1)})
+        CodecDecoder.read(config, {**state, "decoder.9.weight": torch.zeros(1)})
     with pytest.raises(CheckpointMismatch, match="hidden_act"):
-        CodecDecoder.from_state_dict({**config, "hidden_act": "gelu"}, state)
+        CodecDecoder.read({**config, "hidden_act": "gelu"}, state)
 
 
 def test_operations_are_those_that_torch_counts(upstream_of, parts, ours) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from realtts.contract.spec import ProviderSpec
 from realtts.testing import OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.speaking import SpeakingTests
-from realtts_qwen3 import spec as own
+from realtts.testing.device import live_tensors
+from realtts_qwen3 import plain, spec as qwen3
 from realtts_qwen3.testing import write_random_checkpoint
+from realtts_qwen3.upstream import why_not
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +29,13 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestPlain(ProviderConformance):
+class Plain(ProviderConformance):
     """Everything that a provider must do."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant, as far as this checkpoint goes: it does not clone."""
-        return replace(own, optimized=None, capabilities=own.capabilities - {"clone"})
+        return replace(qwen3, optimized=None, capabilities=qwen3.capabilities - {"clone"})
 
     @pytest.fixture
     def model(self, ending: Path) -> Path:
@@ -47,16 +50,30 @@ class TestPlain(ProviderConformance):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """Few frames: it is not the sound that is judged."""
-        return {"max_new_tokens": 8}
+        return {"max_new_tokens": 5}
 
 
-class TestOptimized(TestPlain):
+@pytest.mark.full
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+class TestUpstream(Plain):
+    """The plain variant around qwen-tts itself, whose frames take long; in the default set `test_plain` has it."""
+
+
+class TestPorted(Plain):
+    """The plain variant without qwen-tts."""
+
+    @pytest.fixture(autouse=True)
+    def _not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(plain, "why_not", lambda: "it takes too long here")
+
+
+class TestOptimized(Plain):
     """The same of the optimized variant."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, as far as this checkpoint goes."""
-        return replace(own, capabilities=own.capabilities - {"clone"})
+        return replace(qwen3, capabilities=qwen3.capabilities - {"clone"})
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
@@ -70,9 +87,37 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     test_clones = None  # every test here clones
 
     @pytest.fixture
+    def text(self) -> str:
+        """Shorter than the suite's: every character is a frame where lengths are forced."""
+        return "Hello you."
+
+    @pytest.mark.full
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """More than a hundred requests."""
+        super().test_unload_frees_everything(fast)
+
+    def test_a_few_requests_leave_nothing(self, fast: Callable[..., Any]) -> None:
+        """The same of three: no tensor is left of them, and none of the provider when it is unloaded."""
+        speaker = fast()
+
+        def speak(seed: int) -> None:
+            speaker.say(0.5, seed=seed)
+            speaker.live(0.25, seed=seed)
+
+        speak(0)
+        speaker.provider.unload()
+        unloaded = live_tensors()
+        speak(1)
+        loaded = live_tensors()
+        speak(2)
+        assert live_tensors() == loaded
+        speaker.provider.unload()
+        assert live_tensors() == unloaded
+
+    @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, as far as this checkpoint goes."""
-        return replace(own, capabilities=own.capabilities - {"voices"})
+        return replace(qwen3, capabilities=qwen3.capabilities - {"voices"})
 
     @pytest.fixture
     def model(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -94,4 +139,4 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     @pytest.fixture
     def encoder(self) -> str:
         """Speaker encoder and the codec's."""
-        return "realtts_qwen3.model.OwnEncoders"
+        return "realtts_qwen3.model.PortedEncoders"

@@ -52,12 +52,12 @@ def test_what_is_given_wins(weights_of) -> None:
     assert not ask.non_streaming
 
 
-@pytest.mark.parametrize("given", [{"voice": "ryan"}, {"speaker": "Ryan"}, {"voice": "ryan", "speaker": "RYAN"}])
-def test_speakers_by_name(weights_of, given) -> None:
+@pytest.mark.parametrize("arguments", [{"voice": "ryan"}, {"speaker": "Ryan"}, {"voice": "ryan", "speaker": "RYAN"}])
+def test_speakers_by_name(weights_of, arguments) -> None:
     """As `voice=` or `speaker=`, in any case."""
     weights = weights_of("0.6b-custom-voice")
     assert tuple(weights.sizes.speakers) == SPEAKERS
-    assert ask_of(weights, **given).speaker == weights.sizes.speakers["ryan"]
+    assert ask_of(weights, **arguments).speaker == weights.sizes.speakers["ryan"]
 
 
 def test_without_a_name_the_first_speaks(weights_of) -> None:
@@ -149,9 +149,9 @@ def test_limits(weights_of) -> None:
     """A cap in proportion to the text; a benchmark's number of frames; a user's number counts as upstream's."""
     weights = weights_of("0.6b-custom-voice")
     short, long = ask_of(weights, "Hello."), ask_of(weights, "Hello. " * 20)
-    assert 0 < short.most < long.most < 8191
-    assert ask_of(weights, "a" * 100, language="ko").most > ask_of(weights, "a" * 100).most
-    assert ask_of(weights, "\u4f60" * 100).most > ask_of(weights, "a" * 100).most
-    assert (ask_of(weights, forced=7).most, ask_of(weights, forced=7).forced) == (7, True)
-    assert ask_of(weights, max_new_tokens=10).most == 9
+    assert 0 < short.max_frames < long.max_frames < 8191
+    assert ask_of(weights, "a" * 100, language="ko").max_frames > ask_of(weights, "a" * 100).max_frames
+    assert ask_of(weights, "\u4f60" * 100).max_frames > ask_of(weights, "a" * 100).max_frames
+    assert (ask_of(weights, forced=7).max_frames, ask_of(weights, forced=7).forced) == (7, True)
+    assert ask_of(weights, max_new_tokens=10).max_frames == 9
     assert not ask_of(weights, max_new_tokens=10).forced

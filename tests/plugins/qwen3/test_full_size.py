@@ -29,18 +29,18 @@ def test_frames_and_sound_are_upstreams(tmp_path, monkeypatch, recording, model)
     folder = tmp_path / "model"
     folder.mkdir()
     write_random_checkpoint(folder, "full", model=model)
-    given = {"model": folder, "device": "cpu", "force_tokens_per_char": 0.25, "strict": True}
-    told = {**WAYS[model], **({"voice": recording} if "base" in model else {})}
+    common = {"model": folder, "device": "cpu", "force_tokens_per_char": 0.25, "strict": True}
+    arguments = {**WAYS[model], **({"voice": recording} if "base" in model else {})}
 
     def spoken(used, **settings):
-        with RealProvider(used, **given, **settings) as tts:
-            found = [tts.generate(text, seed=number, **told).samples for number, text in enumerate(TEXTS)]
+        with RealProvider(used, **common, **settings) as tts:
+            speech = [tts.generate(text, seed=number, **arguments).samples for number, text in enumerate(TEXTS)]
             if used is spec:
-                live = [chunk.samples for chunk in tts.stream(TEXTS[-1], seed=len(TEXTS) - 1, **told)]
-                assert np.abs(np.concatenate(live) - found[-1]).max() < 1e-5
-            return found
+                live = [chunk.samples for chunk in tts.stream(TEXTS[-1], seed=len(TEXTS) - 1, **arguments)]
+                assert np.abs(np.concatenate(live) - speech[-1]).max() < 1e-5
+            return speech
 
     expected = spoken(replace(spec, optimized=None))
-    for found, wanted in zip(spoken(spec, dtype="float32", quantization="none"), expected, strict=True):
-        assert len(found) == len(wanted)
-        assert np.abs(found - wanted).max() < 1e-4
+    for samples, reference in zip(spoken(spec, dtype="float32", quantization="none"), expected, strict=True):
+        assert len(samples) == len(reference)
+        assert np.abs(samples - reference).max() < 1e-4

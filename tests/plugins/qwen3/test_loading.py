@@ -52,8 +52,18 @@ def test_what_a_checkpoint_is(weights_of, model) -> None:
 
 
 @upstream
-@pytest.mark.parametrize("size", ["tiny", "full"])
-@pytest.mark.parametrize("model", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    ("model", "size"),
+    [
+        *((model, "tiny") for model in CONFIGURATIONS),
+        ("0.6b-base", "full"),
+        ("1.7b-voice-design", "full"),
+        *(
+            pytest.param(model, "full", marks=pytest.mark.full)
+            for model in ("0.6b-custom-voice", "1.7b-base", "1.7b-custom-voice")
+        ),
+    ],
+)
 def test_shapes_are_upstreams(model, size) -> None:
     """The table of tensors is exactly what upstream's networks of that configuration hold, at full size too."""
     tokens = dict.fromkeys(("assistant", "<|im_start|>", "<|im_end|>", "<tts_pad>"), 0)
@@ -64,11 +74,11 @@ def test_shapes_are_upstreams(model, size) -> None:
     with torch.device("meta"):
         network = modeling.Qwen3TTSForConditionalGeneration(modeling.Qwen3TTSConfig(**config))
         sound = tokenizer.Qwen3TTSTokenizerV2Model(tokenizer.Qwen3TTSTokenizerV2Config(**codec))
-    for wanted, found in (
+    for shapes, upstreams in (
         (model_shapes(read_sizes(config)), network),
         (codec_shapes(read_codec_sizes(codec)), sound),
     ):
-        assert wanted == {name: tuple(tensor.shape) for name, tensor in found.state_dict().items()}
+        assert shapes == {name: tuple(tensor.shape) for name, tensor in upstreams.state_dict().items()}
 
 
 def test_full_size_is_upstreams() -> None:
@@ -99,7 +109,7 @@ def test_tensors_are_read_when_they_are_asked_for(folders, weights_of) -> None:
 
 
 @upstream
-@pytest.mark.parametrize("model", ["0.6b-base", "1.7b-custom-voice"])
+@pytest.mark.parametrize("model", ["0.6b-base", pytest.param("1.7b-custom-voice", marks=pytest.mark.full)])
 def test_networks_are_as_upstream_loads_them(weights_of, upstream_of, model) -> None:
     """Tensor for tensor, buffers that are computed included; real, in float32 and frozen."""
     theirs = upstream_of(model).model
@@ -108,9 +118,9 @@ def test_networks_are_as_upstream_loads_them(weights_of, upstream_of, model) -> 
         (codec_of(weights_of(model), "cpu"), theirs.speech_tokenizer.model),
     ):
         expected = dict((*loaded.named_parameters(), *loaded.named_buffers()))
-        found = dict((*ours.named_parameters(), *ours.named_buffers()))
-        assert found.keys() == expected.keys()
-        for name, tensor in found.items():
+        tensors = dict((*ours.named_parameters(), *ours.named_buffers()))
+        assert tensors.keys() == expected.keys()
+        for name, tensor in tensors.items():
             assert torch.equal(tensor, expected[name].float()), name
             assert not tensor.requires_grad, name
         assert not ours.training
@@ -155,17 +165,17 @@ def test_an_unknown_tensor_is_refused(copied, file) -> None:
 
 
 @pytest.mark.parametrize("file", [WEIGHTS, CODEC, "config.json", "generation_config.json"])
-@pytest.mark.parametrize("kept", [0, 100])
-def test_damaged_files_are_told(copied, file, kept) -> None:
+@pytest.mark.parametrize("size", [0, 100])
+def test_damaged_files_are_named(copied, file, size) -> None:
     """Cut short, or empty."""
     folder = copied("0.6b-base")
-    (folder / file).write_bytes((folder / file).read_bytes()[:kept])
+    (folder / file).write_bytes((folder / file).read_bytes()[:size])
     with pytest.raises(CheckpointCorrupt, match="file"):
         read(folder)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"model_type": "qwen3"}, "model_type"),
         ({"tokenizer_type": "qwen3_tts_tokenizer_25hz"}, "25hz"),
@@ -175,12 +185,12 @@ def test_damaged_files_are_told(copied, file, kept) -> None:
         ({"tts_eos_token_id": "x"}, "understood"),
     ],
 )
-def test_another_models_configuration_is_refused(copied, change, told) -> None:
+def test_another_models_configuration_is_refused(copied, change, message) -> None:
     """With what is wrong about it."""
     folder = copied("0.6b-base")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | change), encoding="utf-8")
-    with pytest.raises(CheckpointMismatch, match=told):
+    with pytest.raises(CheckpointMismatch, match=message):
         read(folder)
 
 

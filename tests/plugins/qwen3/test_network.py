@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from realtts.accel.sampling import SamplingParams
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.errors import CheckpointMismatch, DecoderError, NotFinite
 from realtts.testing.recording import RecordingGraphs
 from realtts_qwen3.network import Talker
@@ -22,6 +25,7 @@ WAYS = ("speaker", "design", "reference", "embedding")
 MODELS = {"speaker": CUSTOM, "design": DESIGN, "reference": CLONE, "embedding": CLONE}
 SENTENCE = "hello the cat, sat on 12 mats; et voilà – 你好 what a day! who's there? nobody but the wind and me"
 WORDS = SENTENCE.split()
+TEXTS = 20
 
 GREEDY = SamplingParams(greedy=True, repetition_penalty=1.2)
 OPTIONS = {
@@ -36,54 +40,69 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def talker_of(weights_of):
     """Of a tiny checkpoint, in float32 unless something else is asked for."""
-    kept = {}
+    made = {}
 
     def make(model, precision="fp32", **options):
         key = (model, precision, *options)
-        if key not in kept:
+        if key not in made:
             weights = weights_of(model)
-            kept[key] = Talker.from_state_dict(weights.sizes, weights.states.talker, precision=precision, **options)
-        return kept[key]
+            made[key] = Talker.from_state_dict(weights.sizes, weights.states.talker, precision=precision, **options)
+        return made[key]
 
     return make
 
 
 @pytest.fixture(scope="module")
 def utterance_of(weights_of):
-    """One of many requests in a way to speak: a text, a language, options and a seed by its number."""
+    """Makes one of many utterances in a way to speak, by its number."""
+    return lambda way, number, **changes: new_utterance(weights_of(MODELS[way]), way, number, **changes)
 
-    def make(way, number, **changes):
-        weights = weights_of(MODELS[way])
-        sizes, reader = weights.sizes, weights.reader
-        own = {}
-        language = sizes.languages["german"] if number % 2 else None
-        if way == "speaker":
-            name = list(sizes.speakers)[number % 9]
-            own["speaker"] = sizes.speakers[name]
-            if language is None and name in sizes.dialects:
-                language = sizes.languages[sizes.dialects[name]]
-        elif way == "design":
-            own["instruct"] = reader.instruction(" ".join(WORDS[: number % 4]))
-        else:
-            draw = torch.Generator().manual_seed(number)
-            own["voice"] = torch.randn(sizes.talker.hidden, generator=draw)
-            if way == "reference":
-                own["reference"] = reader.ids(" ".join(WORDS[number % 5 : 6]))
-                own["codes"] = torch.randint(0, 2048, (3 + 2 * number, 16), generator=draw)
-        talker, predictor = list(OPTIONS.values())[number % len(OPTIONS)]
-        given = {
-            "role": reader.role,
-            "text": reader.ids(text_of(number)),
-            "language": language,
-            "non_streaming": number % 3 != 0,
-            "talker": talker,
-            "predictor": predictor,
-            "seed": 100 + number,
-            "most": 8,
-        }
-        return Utterance(**{**given, **own, **changes})
 
-    return make
+@pytest.fixture(scope="module")
+def golden():
+    """The codes that upstream's loop has drawn for these utterances; written by ``golden/write.py``."""
+    with np.load(Path(__file__).parent / "golden" / "codes.npz") as file:
+        return dict(file)
+
+
+def new_utterance(weights, way, number, **changes):
+    """One of many utterances: a text, a language, options and a seed by its number."""
+    sizes, reader = weights.sizes, weights.reader
+    voice = {}
+    language = sizes.languages["german"] if number % 2 else None
+    if way == "speaker":
+        name = list(sizes.speakers)[number % 9]
+        voice["speaker"] = sizes.speakers[name]
+        if language is None and name in sizes.dialects:
+            language = sizes.languages[sizes.dialects[name]]
+    elif way == "design":
+        voice["instruct"] = reader.instruction(" ".join(WORDS[: number % 4]))
+    else:
+        draw = torch.Generator().manual_seed(number)
+        voice["voice"] = torch.randn(sizes.talker.hidden, generator=draw)
+        if way == "reference":
+            voice["reference"] = reader.ids(" ".join(WORDS[number % 5 : 6]))
+            voice["codes"] = torch.randint(0, 2048, (3 + 2 * number, 16), generator=draw)
+    talker, predictor = list(OPTIONS.values())[number % len(OPTIONS)]
+    common = {
+        "role": reader.role,
+        "text": reader.ids(text_of(number)),
+        "language": language,
+        "non_streaming": number % 3 != 0,
+        "talker": talker,
+        "predictor": predictor,
+        "seed": 100 + number,
+        "max_frames": 8,
+    }
+    return Utterance(**{**common, **voice, **changes})
+
+
+def digest_of(weights):
+    """What changes when the talker's weights do."""
+    digest = hashlib.sha256()
+    for name in sorted(weights.states.talker):
+        digest.update(weights.states.talker[name].view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def text_of(number):
@@ -93,12 +112,12 @@ def text_of(number):
 
 def ours(talker, utterances, **options):
     """Codes of each utterance, and whether the model ended it."""
-    found, stopped = [[] for _ in utterances], ()
+    rows, stopped = [[] for _ in utterances], ()
     for frames in talker.decode(utterances, **options):
-        for row, codes in zip(found, frames.codes, strict=True):
+        for row, codes in zip(rows, frames.codes, strict=True):
             row.append(codes)
         stopped = frames.stopped
-    return [torch.cat(row) for row in found], stopped
+    return [torch.cat(row) for row in rows], stopped
 
 
 def upstreams(wrapper, utterance, way, number):
@@ -107,19 +126,19 @@ def upstreams(wrapper, utterance, way, number):
     ids = model.config.talker_config
     names = {token: name for name, token in ids.codec_language_id.items()}
     language = "auto" if "dialect" in names.get(utterance.language, "dialect") else names[utterance.language]
-    given = {
+    arguments = {
         "input_ids": wrapper._tokenize_texts([wrapper._build_assistant_text(text_of(number))]),
         "languages": [language],
     }
     if utterance.instruct:
         instruct = wrapper._build_instruct_text(" ".join(WORDS[: number % 4]))
-        given["instruct_ids"] = wrapper._tokenize_texts([instruct])
+        arguments["instruct_ids"] = wrapper._tokenize_texts([instruct])
     if way == "speaker":
-        given["speakers"] = [list(ids.spk_id)[number % 9]]
+        arguments["speakers"] = [list(ids.spk_id)[number % 9]]
     if utterance.voice is not None:
         reference = wrapper._build_ref_text(" ".join(WORDS[number % 5 : 6]))
-        given["ref_ids"] = wrapper._tokenize_texts([reference])
-        given["voice_clone_prompt"] = {
+        arguments["ref_ids"] = wrapper._tokenize_texts([reference])
+        arguments["voice_clone_prompt"] = {
             "ref_code": [utterance.codes],
             "ref_spk_embedding": [utterance.voice],
             "x_vector_only_mode": [utterance.codes is None],
@@ -130,9 +149,9 @@ def upstreams(wrapper, utterance, way, number):
     torch.manual_seed(utterance.seed)
     with quiet():
         codes, _ = model.generate(
-            **given,
+            **arguments,
             non_streaming_mode=utterance.non_streaming,
-            max_new_tokens=utterance.most + 1,
+            max_new_tokens=utterance.max_frames + 1,
             repetition_penalty=first.repetition_penalty,
             do_sample=not first.greedy,
             temperature=first.temperature,
@@ -147,28 +166,52 @@ def upstreams(wrapper, utterance, way, number):
     return codes[0]
 
 
-def assert_same(talker, utterance, found, expected):
+def assert_same(talker, utterance, codes, expected):
     """Equal, or both codes at the first difference are worth the same within 1e-4."""
-    if torch.equal(found, expected):
+    if torch.equal(codes, expected):
         return
-    least = min(len(found), len(expected))
-    places = (found[:least] != expected[:least]).nonzero()
-    assert len(places), f"{len(found)} frames, expected {len(expected)}"
+    least = min(len(codes), len(expected))
+    places = (codes[:least] != expected[:least]).nonzero()
+    assert len(places), f"{len(codes)} frames, expected {len(expected)}"
     frame, group = places[0].tolist()
     scores = scores_at(talker, utterance, expected, frame, group)
-    one, other = scores[found[frame, group]], scores[expected[frame, group]]
+    one, other = scores[codes[frame, group]], scores[expected[frame, group]]
     assert abs(one - other) <= 1e-4 * other, f"another code {group} in frame {frame}"
 
 
+@pytest.mark.parametrize(
+    ("texts", "frames"), [(10, 4), pytest.param(TEXTS, 8, marks=pytest.mark.full)], ids=["some", "all"]
+)
 @pytest.mark.parametrize("way", WAYS)
-def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, way):
-    """In float32, for twenty texts, with speakers, dialects, languages, both layouts of text and all options."""
+def test_codes_are_those_that_upstream_has_drawn(talker_of, weights_of, utterance_of, golden, *, way, texts, frames):
+    """In float32, for many texts, with speakers, dialects, languages, both layouts of text and all options."""
+    assert digest_of(weights_of(MODELS[way])) == golden[f"{way} digest"], "other weights: run golden/write.py again"
+    talker = talker_of(MODELS[way])
+    for number in range(texts):
+        utterance = utterance_of(way, number, max_frames=frames)
+        (codes,), _ = ours(talker, [utterance])
+        assert len(codes) == frames
+        assert_same(talker, utterance, codes, torch.from_numpy(golden[way][number, :frames]).long())
+
+
+@pytest.mark.parametrize(
+    ("way", "numbers"),
+    [
+        ("speaker", (8,)),
+        ("design", (5,)),
+        ("reference", (3, 6)),
+        ("embedding", (4,)),
+        *(pytest.param(way, range(TEXTS), marks=pytest.mark.full, id=f"{way}-all") for way in WAYS),
+    ],
+)
+def test_codes_are_upstreams(talker_of, upstream_of, utterance_of, golden, *, way, numbers):
+    """Of its loop, run now, which draws what it drew for the golden codes."""
     talker, wrapper = talker_of(MODELS[way]), upstream_of(MODELS[way])
-    for number in range(20):
+    for number in numbers:
         utterance = utterance_of(way, number)
-        (found,), _ = ours(talker, [utterance])
-        assert len(found) == 8
-        assert_same(talker, utterance, found, upstreams(wrapper, utterance, way, number))
+        expected = upstreams(wrapper, utterance, way, number)
+        assert_same(talker, utterance, ours(talker, [utterance])[0][0], expected)
+        assert_same(talker, utterance, torch.from_numpy(golden[way][number]).long(), expected)
 
 
 def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
@@ -184,16 +227,16 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
     with quiet():
         wrapper = module("qwen_tts.inference.qwen3_tts_model").Qwen3TTSModel.from_pretrained(str(tmp_path))
     lengths = []
-    for number in range(0, 10, 2):
+    for number in (0, 4, 8):
         speaker = list(weights.sizes.speakers)[number % 9]
         utterance = Utterance(
             weights.reader.role, weights.reader.ids(text_of(number)), weights.sizes.languages["english"],
-            weights.sizes.speakers[speaker], seed=number, most=40,
+            weights.sizes.speakers[speaker], seed=number, max_frames=40,
         )  # fmt: skip
-        (found,), stopped = ours(talker, [utterance])
-        assert_same(talker, utterance, found, upstreams(wrapper, utterance, "speaker", number))
-        assert stopped == (len(found) < 40,)
-        lengths.append(len(found))
+        (codes,), stopped = ours(talker, [utterance])
+        assert_same(talker, utterance, codes, upstreams(wrapper, utterance, "speaker", number))
+        assert stopped == (len(codes) < 40,)
+        lengths.append(len(codes))
     assert min(lengths) >= 2
     assert min(lengths) < 40
 
@@ -202,46 +245,48 @@ def test_speech_ends_where_upstreams_does(tmp_path, upstream_of):
 def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     """Texts, options and lengths of different kinds side by side, however often the device is looked at."""
     talker = talker_of(MODELS[way])
-    utterances = [utterance_of(way, n, most=3 + 2 * n) for n in range(5)]
+    utterances = [utterance_of(way, n, max_frames=2 + n) for n in range(5)]
     together, _ = ours(talker, utterances, check_every=3)
-    for utterance, found in zip(utterances, together, strict=True):
+    for utterance, codes in zip(utterances, together, strict=True):
         (alone,), _ = ours(talker, [utterance])
-        assert len(found) == utterance.most
-        assert_same(talker, utterance, found, alone)
+        assert len(codes) == utterance.max_frames
+        assert_same(talker, utterance, codes, alone)
 
 
-def test_graphs_give_the_same(talker_of, utterance_of):
+@pytest.mark.parametrize("numbers", [(2, 5), pytest.param((1, 2, 3, 5, 6), marks=pytest.mark.full)], ids=str)
+def test_graphs_give_the_same(weights_of, talker_of, utterance_of, numbers):
     """A whole frame recorded once per bucket and replayed, sampling of both networks and the cache's reset with it."""
-    backend = RecordingGraphs()
-    graphed, eager = talker_of(CLONE, backend=backend), talker_of(CLONE)
-    utterances = [utterance_of("reference", n, most=20) for n in (1, 2, 3, 5, 6)]
+    backend, weights, eager = RecordingGraphs(), weights_of(CLONE), talker_of(CLONE)
+    graphed = Talker.from_state_dict(weights.sizes, weights.states.talker, backend=backend)
+    utterances = [utterance_of("reference", n, max_frames=20) for n in numbers]
     for utterance in utterances:
         assert torch.equal(ours(graphed, [utterance])[0][0], ours(eager, [utterance])[0][0])
     captures = backend.captures
+    assert captures > 0
     for utterance in utterances:
         ours(graphed, [replace(utterance, seed=7)])
     assert backend.captures == captures
-    batch = [replace(utterance, most=6) for utterance in utterances[:2]]
-    for utterance, found in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
-        assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
+    batch = [replace(utterance, max_frames=4) for utterance in utterances[:2]]
+    for utterance, codes in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
+        assert_same(eager, utterance, codes, ours(eager, [utterance])[0][0])
 
 
 def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
     """After a warm-up with an utterance, one of at most its size replays only."""
     backend, weights = RecordingGraphs(), weights_of(CUSTOM)
     talker = Talker.from_state_dict(weights.sizes, weights.states.talker, backend=backend)
-    talker.warm_up(utterance_of("speaker", 10, most=12))
+    talker.prepare(utterance_of("speaker", 10, max_frames=12))
     captures = backend.captures
-    ours(talker, [utterance_of("speaker", 5, most=10)])
+    ours(talker, [utterance_of("speaker", 5, max_frames=10)])
     assert backend.captures == captures
 
 
 def test_forced_frames(talker_of, utterance_of):
     """A benchmark's: exactly so many, and the codes of the talker are sounds."""
-    utterance = utterance_of("speaker", 4, most=30, forced=True)
-    (found,), stopped = ours(talker_of(CUSTOM), [utterance])
-    assert found.shape == (30, 16)
-    assert found.max() < 2048
+    utterance = utterance_of("speaker", 4, max_frames=30, forced=True)
+    (codes,), stopped = ours(talker_of(CUSTOM), [utterance])
+    assert codes.shape == (30, 16)
+    assert codes.max() < 2048
     assert stopped == (False,)
 
 
@@ -253,7 +298,7 @@ TOLERANCES = {"fp32": 1e-5, "bf16": 0.03, "int8": 0.1}
 def test_logits_of_given_codes(talker_of, upstream_of, utterance_of, way, precision):
     """Relative error against upstream's own networks in float32, of both."""
     model, number, tolerance = MODELS[way], 7, TOLERANCES[precision]
-    utterance = utterance_of(way, number, most=12)
+    utterance = utterance_of(way, number, max_frames=12)
     net = upstream_of(model).model.talker
     seen = {"first": [], "others": []}
     hooks = [
@@ -266,19 +311,20 @@ def test_logits_of_given_codes(talker_of, upstream_of, utterance_of, way, precis
     codes = upstreams(upstream_of(model), utterance, way, number)
     for hook in hooks:
         hook.remove()
-    found = talker_of(model, precision).logits(utterance, codes)
+    logits = talker_of(model, precision).logits(utterance, codes)
     first, others = torch.stack(seen["first"][:-1]), torch.stack(seen["others"]).view(len(codes), 15, -1)
-    assert (found.first - first).norm() <= tolerance * first.norm()
-    assert (found.others - others).norm() <= tolerance * others.norm()
+    assert (logits.first - first).norm() <= tolerance * first.norm()
+    assert (logits.others - others).norm() <= tolerance * others.norm()
 
 
-def test_a_second_round_takes_no_more_memory(talker_of, utterance_of):
-    """Two hundred frames of several requests, then as many again: nothing is left of them."""
+@pytest.mark.parametrize("frames", [10, pytest.param(100, marks=pytest.mark.full)])
+def test_a_second_round_takes_no_more_memory(talker_of, utterance_of, frames):
+    """Frames of several requests, then as many again: nothing is left of them."""
     talker = talker_of(CLONE)
 
     def tensors():
-        ours(talker, [utterance_of("reference", 4, most=100, forced=True)])
-        ours(talker, [utterance_of("embedding", n, most=50, forced=True) for n in range(2)])
+        ours(talker, [utterance_of("reference", 4, max_frames=frames, forced=True)])
+        ours(talker, [utterance_of("embedding", n, max_frames=frames // 2, forced=True) for n in range(2)])
         gc.collect()
         return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
 
@@ -303,7 +349,7 @@ def test_rows_of_the_text_embedding_are_enough(weights_of, utterance_of):
 
     state = Rows(dict(weights.states.talker))
     one, other = (Talker.from_state_dict(weights.sizes, state) for _ in range(2))
-    ours(other, [utterance_of("speaker", 17, most=1)])
+    ours(other, [utterance_of("speaker", 17, max_frames=1)])
     utterance = utterance_of("speaker", 8)
     assert torch.equal(one.prompts(utterance).prompt, other.prompts(utterance).prompt)
 
@@ -311,15 +357,15 @@ def test_rows_of_the_text_embedding_are_enough(weights_of, utterance_of):
 def test_one_of_a_batch_is_stopped(talker_of, utterance_of):
     """It ends, and the others draw what they would have drawn."""
     talker = talker_of(DESIGN)
-    utterances = [utterance_of("design", n, most=10) for n in (1, 2)]
-    loop, found = talker.begin(utterances), [[], []]
+    utterances = [utterance_of("design", n, max_frames=10) for n in (1, 2)]
+    loop, rows = talker.begin(utterances), [[], []]
     for count, frames in enumerate(loop.run()):
         if count == 2:
             loop.stop(0)
         for row in range(2):
-            found[row].append(frames.codes[row])
-    assert len(torch.cat(found[0])) < 10
-    assert_same(talker, utterances[1], torch.cat(found[1]), ours(talker, utterances[1:])[0][0])
+            rows[row].append(frames.codes[row])
+    assert len(torch.cat(rows[0])) < 10
+    assert_same(talker, utterances[1], torch.cat(rows[1]), ours(talker, utterances[1:])[0][0])
 
 
 @pytest.mark.parametrize("name", ["codec_head.weight", "code_predictor.lm_head.7.weight"])
@@ -335,7 +381,7 @@ def test_what_is_not_finite_is_refused(weights_of, utterance_of, name):
 def test_too_long_a_request_is_refused(talker_of, utterance_of):
     """By name, before anything is drawn."""
     with pytest.raises(DecoderError, match="16384 positions"):
-        talker_of(CUSTOM).begin([utterance_of("speaker", 0, most=20_000)])
+        talker_of(CUSTOM).begin([utterance_of("speaker", 0, max_frames=20_000)])
 
 
 @pytest.mark.parametrize(

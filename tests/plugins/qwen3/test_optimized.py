@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from realtts.errors import CheckpointCorrupt
 from realtts_qwen3 import plain as plain_module
 
 TEXT = "hello there, this is the test."
+SHORT = ["hello there.", "test.", "the test."]
+LONG = [TEXT, "test.", "the test is the test, hello there."]
 WORDS = "hello the"
 EXACT = {"dtype": "float32", "quantization": "none"}
 FRAME = 1920
@@ -27,37 +31,45 @@ def make(make, monkeypatch):
     return make
 
 
-def told_to(way, recording):
+def arguments_of(way, recording):
     """Model and arguments of one of the ways to speak."""
-    model, given = WAYS[way]
-    return model, {"seed": 5, **given, **({"voice": recording} if "base" in model else {})}
+    model, options = WAYS[way]
+    return model, {"seed": 5, **options, **({"voice": recording} if "base" in model else {})}
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_float32_speaks_as_plain(make, recording, way):
+@pytest.mark.parametrize(
+    ("way", "texts"),
+    [
+        ("speaker", SHORT),
+        ("design", SHORT),
+        ("clone", SHORT),
+        *(pytest.param(way, LONG, marks=pytest.mark.full, id=f"{way}-long") for way in WAYS),
+    ],
+)
+def test_float32_speaks_as_plain(make, recording, way, texts):
     """Same seed, same number of frames, the same sound; as a stream and in a batch, too."""
-    model, told = told_to(way, recording)
-    expected = make(model, optimize=False).generate(TEXT, **told)
+    model, arguments = arguments_of(way, recording)
+    text = texts[0]
+    expected = make(model, optimize=False).generate(text, **arguments)
     tts = make(model, **EXACT, strict=True)
-    found = tts.generate(TEXT, **told)
-    assert found.metrics.tokens == expected.metrics.tokens == len(TEXT)
-    assert len(found.samples) == len(expected.samples) == FRAME * len(TEXT)
-    assert np.abs(found.samples - expected.samples).max() < 1e-4
+    whole = tts.generate(text, **arguments)
+    assert whole.metrics.tokens == expected.metrics.tokens == len(text)
+    assert len(whole.samples) == len(expected.samples) == FRAME * len(text)
+    assert np.abs(whole.samples - expected.samples).max() < 1e-4
     assert np.abs(expected.samples).max() > 0.05
-    live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, **told)])
-    assert np.abs(live - found.samples).max() < 1e-5
-    texts = [TEXT, "test.", "the test is the test, hello there."]
-    for text, speech in zip(texts, tts.generate_batch(texts, **told), strict=True):
-        alone = tts.generate(text, **{**told, "seed": speech.seed})
+    live = np.concatenate([chunk.samples for chunk in tts.stream(text, **arguments)])
+    assert np.abs(live - whole.samples).max() < 1e-5
+    for text, speech in zip(texts, tts.generate_batch(texts, **arguments), strict=True):
+        alone = tts.generate(text, **{**arguments, "seed": speech.seed})
         assert len(speech.samples) == FRAME * len(text)
         assert np.abs(alone.samples - speech.samples).max() < 1e-5
 
 
 def test_the_fastest_rung_is_near(make, recording):
     """What is chosen by itself, on this machine."""
-    model, told = told_to("clone", recording)
+    model, arguments = arguments_of("clone", recording)
     tts = make(model)
-    speech = tts.generate(TEXT, **told)
+    speech = tts.generate(TEXT, **arguments)
     status = tts.get_provider_status()
     assert (status["variant"], status["attempts"]) == ("optimized", [])
     assert status["optimization_details"]["codec_dtype"] == status["optimization_details"]["dtype"]
@@ -77,14 +89,16 @@ def test_it_is_quantized(make):
 
 def test_the_chunks_of_a_stream_grow(make):
     """From one frame to the most, by the options."""
-    tts = make(**EXACT, force_tokens_per_char=2.0)
+    tts = make(**EXACT, force_tokens_per_char=1.7)
 
-    def frames(**options):
-        return [len(chunk.samples) / FRAME for chunk in tts.stream(TEXT, seed=1, **options) if len(chunk.samples)]
+    def frames(chunks, **options):
+        with tts.stream(TEXT, seed=1, **options) as stream:
+            sizes = (len(chunk.samples) / FRAME for chunk in stream if len(chunk.samples))
+            return list(itertools.islice(sizes, chunks))
 
-    assert frames() == [1, 2, 4, 8, 16, 16, 13]
-    assert frames(chunk_frames=3, chunk_growth=1.0)[:4] == [3, 3, 3, 3]
-    assert frames(chunk_frames=2, chunk_growth=3.0, max_chunk_frames=10)[:4] == [2, 6, 10, 10]
+    assert frames(None) == [1, 2, 4, 8, 16, 16, 4]
+    assert frames(4, chunk_frames=3, chunk_growth=1.0) == [3, 3, 3, 3]
+    assert frames(4, chunk_frames=2, chunk_growth=3.0, max_chunk_frames=10) == [2, 6, 10, 10]
 
 
 def test_the_first_chunk_comes_with_the_first_frame(make):
@@ -96,7 +110,7 @@ def test_the_first_chunk_comes_with_the_first_frame(make):
 
 def test_cancelling_a_stream_ends_it(make):
     """At the next frame; the next request is as ever."""
-    tts = make(**EXACT, force_tokens_per_char=50.0, stream_buffer=1)
+    tts = make(**EXACT, force_tokens_per_char=10.0, stream_buffer=1)
     before = tts.generate("te", seed=1).samples
     stream = tts.stream(TEXT, seed=5, chunk_growth=1.0)
     next(stream)
@@ -107,32 +121,32 @@ def test_cancelling_a_stream_ends_it(make):
 
 def test_the_decoders_state_is_kept_by_its_form(make, recording, monkeypatch):
     """Another type has another state, of the same prompt; without the words none is needed."""
-    model, told = told_to("clone", recording)
-    make(model, **EXACT).generate("test.", **told)
-    monkeypatch.setattr("realtts_qwen3.model.OwnEncoders", lambda *_: pytest.fail("the encoders were read"))
+    model, arguments = arguments_of("clone", recording)
+    make(model, **EXACT).generate("test.", **arguments)
+    monkeypatch.setattr("realtts_qwen3.model.PortedEncoders", lambda *_: pytest.fail("the encoders were read"))
     other = make(model, dtype="bfloat16", quantization="none")
-    other.generate("test.", **told)
+    other.generate("test.", **arguments)
     assert other.get_provider_status()["cache"]["disk_misses"] == 1
     same = make(model, dtype="float32", quantization="none")
-    same.generate("test.", **{**told, "reference_text": None})
+    same.generate("test.", **{**arguments, "reference_text": None})
     assert same.get_provider_status()["cache"]["disk_hits"] == 1
 
 
 @pytest.mark.parametrize(
-    ("asked", "name", "reason"),
+    ("setting", "name", "reason"),
     [
         ("auto", "flash", None),
         ("eager", "math", "eager: the model calls torch's attention alone"),
     ],
 )
-def test_the_status_names_the_kernel_of_attention(make, asked, name, reason):
+def test_the_status_names_the_kernel_of_attention(make, setting, name, reason):
     """The one that runs, and why it is not the one that was asked for; the frames are the same."""
-    tts = make(**EXACT, attention=asked)
-    found = tts.generate(TEXT, voice="ryan", seed=5)
+    tts = make(**EXACT, attention=setting)
+    whole = tts.generate(TEXT, voice="ryan", seed=5)
     details = tts.get_provider_status()["optimization_details"]
     assert details["attention"] == name
     assert details.get("no_attention", "none").startswith(reason or "none")
-    assert np.abs(found.samples - make(**EXACT).generate(TEXT, voice="ryan", seed=5).samples).max() < 1e-4
+    assert np.abs(whole.samples - make(**EXACT).generate(TEXT, voice="ryan", seed=5).samples).max() < 1e-4
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled
 from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsupported
@@ -21,9 +21,32 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 TEXT = "hello there, my friend."
 SEED = 11
-MOST = 8
+MAX_FRAMES = 8
 GREEDY = {"do_sample": False, "subtalker_dosample": False}
 DRAWN = [{}, GREEDY, {"temperature": 1.4, "top_k": 0, "top_p": 0.8, "subtalker_top_k": 7, "subtalker_top_p": 0.9}]
+WAYS = [
+    ("0.6b-custom-voice", {"speaker": "ryan"}, "en"),
+    ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
+    ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
+]
+SHORT = {(0, 0), (0, 1), (2, 2)}
+"""Of ways and options: every option, and a model of each architecture (1.7B has a projection before its predictor)."""
+SPEECH = [
+    pytest.param(*way, options, marks=() if (i, j) in SHORT else pytest.mark.full, id=f"{way[0]}-{j}")
+    for i, way in enumerate(WAYS)
+    for j, options in enumerate(DRAWN)
+]
+CLONING = [
+    ("0.6b-base", "hello the test", False),
+    ("0.6b-base", None, True),
+    pytest.param("0.6b-base", "hello the test", True, marks=pytest.mark.full),
+    pytest.param("0.6b-base", None, False, marks=pytest.mark.full),
+    *(
+        pytest.param("1.7b-base", words, non_streaming, marks=pytest.mark.full)
+        for words in (None, "hello the test")
+        for non_streaming in (False, True)
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +65,7 @@ def networks_of(weights_of):
 def ask_of(weights, text=TEXT, *, forced=None, language=None, voice=None, seed=SEED, **options):
     """A request in the model's terms."""
     context = SimpleNamespace(forced_tokens=lambda _: forced)
-    options = Qwen3Options(**({"max_new_tokens": MOST + 1} | options))
+    options = Qwen3Options(**({"max_new_tokens": MAX_FRAMES + 1} | options))
     request = SimpleNamespace(text=text, language=language, voice=voice, seed=seed, options=options)
     return prepare(context, weights, request)
 
@@ -59,39 +82,29 @@ def prompt_of(networks, recording):
     return SimpleNamespace(embedding=networks.embedding(recording[0]), codes=networks.codes(recording[0]))
 
 
-def theirs(call, **given):
+def theirs(call, **arguments):
     """The samples of one of upstream's own calls."""
     torch.manual_seed(SEED)
     with quiet():
-        (wave,), rate = call(TEXT, max_new_tokens=MOST + 1, **given)
+        (wave,), rate = call(TEXT, max_new_tokens=MAX_FRAMES + 1, **arguments)
     assert rate == 24_000
     return wave
 
 
-@pytest.mark.parametrize("options", DRAWN, ids=str)
-@pytest.mark.parametrize(
-    ("model", "given", "language"),
-    [
-        ("0.6b-custom-voice", {"speaker": "ryan"}, "en"),
-        ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
-        ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
-    ],
-)
-def test_speech_is_upstreams(weights_of, networks_of, upstream_of, model, given, language, options) -> None:  # noqa: PLR0917
+@pytest.mark.parametrize(("model", "arguments", "language", "options"), SPEECH)
+def test_speech_is_upstreams(weights_of, networks_of, upstream_of, *, model, arguments, language, options) -> None:
     """The same seed gives the samples of upstream's own call, with speakers and with a voice by description."""
     upstream = upstream_of(model)
     call = upstream.generate_voice_design if "design" in model else upstream.generate_custom_voice
     name = {"en": "English", "fr": "French", None: "Auto"}[language]
-    expected = theirs(call, language=name, **given, **options)
-    codes, found = drawn(networks_of(model), ask_of(weights_of(model), language=language, **given, **options))
-    assert 2 <= len(codes) <= MOST
-    assert np.array_equal(found, expected)
+    expected = theirs(call, language=name, **arguments, **options)
+    codes, samples = drawn(networks_of(model), ask_of(weights_of(model), language=language, **arguments, **options))
+    assert 2 <= len(codes) <= MAX_FRAMES
+    assert np.array_equal(samples, expected)
 
 
-@pytest.mark.parametrize("non_streaming", [False, True])
-@pytest.mark.parametrize("words", [None, "hello the test"])
-@pytest.mark.parametrize("model", ["0.6b-base", "1.7b-base"])
-def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, model, words, non_streaming) -> None:  # noqa: PLR0917
+@pytest.mark.parametrize(("model", "words", "non_streaming"), CLONING)
+def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, *, model, words, non_streaming) -> None:
     """With the words of the recording, and by the speaker embedding alone."""
     networks = networks_of(model)
     prompt = prompt_of(networks, recording)
@@ -104,11 +117,11 @@ def test_cloning_is_upstreams(weights_of, networks_of, upstream_of, recording, m
     )  # fmt: skip
     voice = Voice(*recording, words)
     ask = ask_of(weights_of(model), voice=voice, language="en", non_streaming_mode=non_streaming)
-    codes, found = drawn(networks, ask, prompt)
-    assert len(found) == 1920 * len(codes)
+    codes, samples = drawn(networks, ask, prompt)
+    assert len(samples) == 1920 * len(codes)
     # Upstream cuts the recording off at a rounded share of the whole, which may be a sample early.
-    assert len(expected) - len(found) in {0, 1}
-    assert np.array_equal(found, expected[len(expected) - len(found) :])
+    assert len(expected) - len(samples) in {0, 1}
+    assert np.array_equal(samples, expected[len(expected) - len(samples) :])
 
 
 def test_nothing_is_left_behind(weights_of, networks_of, capfd) -> None:
@@ -128,14 +141,14 @@ def test_nothing_is_left_behind(weights_of, networks_of, capfd) -> None:
 
 def test_cancelling_stops_at_the_next_frame(weights_of, networks_of) -> None:
     """It is asked before each one."""
-    asked = []
+    calls = []
     with pytest.raises(Cancelled):
         drawn(
             networks_of("0.6b-custom-voice"),
             ask_of(weights_of("0.6b-custom-voice"), forced=50),
-            cancelled=lambda: asked.append(1) or len(asked) > 3,
+            cancelled=lambda: calls.append(1) or len(calls) > 3,
         )
-    assert len(asked) == 4
+    assert len(calls) == 4
 
 
 def test_forced_number_of_frames(plain) -> None:

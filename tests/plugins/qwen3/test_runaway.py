@@ -12,7 +12,7 @@ import torch
 from realtts_qwen3 import runaway
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.frames import FrameLoop
-from realtts_qwen3.runaway import MOST_REPEATED, MOST_SILENCE, SILENCE, Watch
+from realtts_qwen3.runaway import MAX_REPEATED, MAX_SILENCE, SILENCE, RunawayDetector
 
 TEXT = "hello there, this is the test, and hello again, this is the test."
 FRAME, RATE = 1920, 24_000
@@ -34,13 +34,13 @@ def sound(seconds, level):
 @pytest.fixture
 def watch():
     """Of one request."""
-    return Watch(rate=RATE, frame=FRAME)
+    return RunawayDetector(rate=RATE, frame=FRAME)
 
 
 @pytest.mark.parametrize("period", [1, 2, 3, 4])
 def test_what_repeats_is_found(watch, period):
     """Whatever the other codes are, and however the frames come, but not a frame too early."""
-    first = [n % period for n in range(MOST_REPEATED + period)]
+    first = [n % period for n in range(MAX_REPEATED + period)]
     for code in codes_of(first[:-1]):
         assert not watch.repeats(code[None])
     assert watch.repeats(codes_of(first)[-1:])
@@ -48,14 +48,14 @@ def test_what_repeats_is_found(watch, period):
 
 def test_what_varies_is_no_repetition(watch):
     """A sound that is held is not, nor a longer pattern."""
-    held = [7] * (MOST_REPEATED - 1) + [8]
+    held = [7] * (MAX_REPEATED - 1) + [8]
     assert not watch.repeats(codes_of(held * 3))
     assert not watch.repeats(codes_of([n % 5 for n in range(400)]))
 
 
 def test_silence_is_found(watch):
     """When it has lasted too long, over pieces too; what is quiet is not silent, and a sound begins it anew."""
-    half = sound(MOST_SILENCE / 2, 0.1 * SILENCE)
+    half = sound(MAX_SILENCE / 2, 0.1 * SILENCE)
     assert not watch.is_silent(sound(20, 2 * SILENCE))
     assert not watch.is_silent(half)
     assert not watch.is_silent(sound(0.1, 0.1))
@@ -74,11 +74,11 @@ def make(make):
 def drawn_again(monkeypatch, name):
     """Judge the first seed's speech alone by the real rule, told by how often a watch was made."""
     made = []
-    real = runaway.Watch
+    real = runaway.RunawayDetector
 
     class Once(real):
-        def __init__(self, **given):
-            super().__init__(**given)
+        def __init__(self, **sizes):
+            super().__init__(**sizes)
             self.judges = not made
             made.append(self)
 
@@ -86,7 +86,7 @@ def drawn_again(monkeypatch, name):
         return self.judges and (getattr(real, name)(self, new) or True)
 
     setattr(Once, name, rule)
-    monkeypatch.setattr("realtts_qwen3.engine.Watch", Once)
+    monkeypatch.setattr("realtts_qwen3.engine.RunawayDetector", Once)
     return made
 
 
@@ -103,9 +103,9 @@ def test_a_runaway_is_spoken_again(make, monkeypatch, name):
 def test_repetition_ends_a_request(make, monkeypatch):
     """Long before its cap; the same frames end neither a benchmark's speech nor what repeats less."""
     monkeypatch.setattr("realtts_qwen3.frames.FrameLoop._new", repeating())
-    found = make(retry_runaway=False).generate(TEXT, seed=3, do_sample=False)
-    assert found.finish_reason == "length"
-    assert len(found.samples) == (MOST_REPEATED + 1) * FRAME
+    speech = make(retry_runaway=False).generate(TEXT, seed=3, do_sample=False)
+    assert speech.finish_reason == "length"
+    assert len(speech.samples) == (MAX_REPEATED + 1) * FRAME
     forced = make(force_tokens_per_char=1.0).generate(TEXT, seed=3, do_sample=False)
     assert len(forced.samples) == len(TEXT) * FRAME
 
@@ -115,9 +115,9 @@ def repeating():
     real = FrameLoop._new
 
     def new(self, block):
-        found = real(self, block)
-        codes = tuple(torch.cat([torch.full_like(frames[:, :1], 5), frames[:, 1:]], 1) for frames in found.codes)
-        return replace(found, codes=codes)
+        frames = real(self, block)
+        codes = tuple(torch.cat([torch.full_like(row[:, :1], 5), row[:, 1:]], 1) for row in frames.codes)
+        return replace(frames, codes=codes)
 
     return new
 
@@ -139,7 +139,7 @@ def fading():
 def test_silence_ends_a_request(make, monkeypatch):
     """In a stream, too, and the other rows of a batch go on."""
     monkeypatch.setattr(CodecDecoder, "push", fading())
-    most = (round(MOST_SILENCE * RATE / FRAME) + 4) * FRAME
+    most = (round(MAX_SILENCE * RATE / FRAME) + 4) * FRAME
     tts = make(retry_runaway=False)
     live = np.concatenate([chunk.samples for chunk in tts.stream(TEXT, seed=3)])
     assert most <= len(live) <= most + 16 * FRAME

@@ -22,8 +22,8 @@ def test_import_is_light() -> None:
         "import sys; import realtts_qwen3; "
         "print([m for m in ('torch', 'numpy', 'pydantic', 'tokenizers', 'qwen_tts') if m in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
 
 
 def test_checkpoints() -> None:

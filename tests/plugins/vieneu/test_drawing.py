@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch
 from realtts.testing.recording import RecordingGraphs

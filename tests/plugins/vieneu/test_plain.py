@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled
 from realtts.errors import VoiceUnsupported
 from realtts.testing import make_context, make_request

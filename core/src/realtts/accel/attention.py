@@ -60,7 +60,7 @@ class AttentionChoice:
         return {"asked": self.asked, "chosen": self.chosen, "unavailable": dict(self.unavailable)}
 
     def details(self) -> dict[str, str]:
-        """What is taken, as ``attention``, and, if it is not what was asked for, why not, as ``no_attention``."""
+        """Return the kernel as ``attention``, and as ``no_attention`` why it is not the one that was asked for."""
         if self.chosen == self.asked or self.asked not in self.unavailable:
             return {"attention": self.chosen}
         return {"attention": self.chosen, "no_attention": f"{self.asked}: {self.unavailable[self.asked]}"}
@@ -69,7 +69,7 @@ class AttentionChoice:
 def kernels(
     device: torch.device | str, dtype: torch.dtype, head_dim: int, *, masked: bool = False
 ) -> dict[str, str | None]:
-    """Each kernel with None if it works, else with the reason why not. The first call tries them; later ones are free.
+    """Return for each kernel None if it works, else the reason why not. The first call tries them, later ones are free.
 
     Args:
         device: Where the attention runs.
@@ -84,9 +84,9 @@ def kernels(
 
 
 def best(device: torch.device | str, dtype: torch.dtype, head_dim: int, *, masked: bool = False) -> str:
-    """The fastest of torch's kernels that works: ``flash``, ``efficient`` or ``math``."""
-    found = kernels(device, dtype, head_dim, masked=masked)
-    return next((name for name in _BACKENDS if found[name] is None), "math")
+    """Return the fastest of torch's kernels that works: ``flash``, ``efficient`` or ``math``."""
+    reasons = kernels(device, dtype, head_dim, masked=masked)
+    return next((name for name in _BACKENDS if reasons[name] is None), "math")
 
 
 def choose(
@@ -99,7 +99,7 @@ def choose(
     fallback: bool = True,
     own: Collection[str] = ("flash_attention_2", "eager"),
 ) -> AttentionChoice:
-    """Which attention to use for the setting ``attention``.
+    """Choose the attention for the setting ``attention``.
 
     Args:
         asked: The setting.
@@ -117,9 +117,9 @@ def choose(
     """
     if asked not in _ASKED:
         raise SettingsError(f"attention is {asked!r}", who="attention", fix=f"choose from {', '.join(_ASKED)}")
-    found = kernels(device, dtype, head_dim, masked=masked)
-    reasons = {name: reason for name, reason in found.items() if reason is not None}
-    reasons = {**{name: reason for name, reason in _NOT_OWN.items() if name not in own}, **reasons}
+    reasons = {name: reason for name, reason in _NOT_OWN.items() if name not in own}
+    tried = kernels(device, dtype, head_dim, masked=masked)
+    reasons |= {name: reason for name, reason in tried.items() if reason is not None}
     unavailable = MappingProxyType(reasons)
     if asked == "eager" and asked in unavailable:
         return AttentionChoice(asked, "math", unavailable)
@@ -169,16 +169,16 @@ def prefer(
 
 @functools.cache
 def _tried(device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool) -> Mapping[str, str | None]:
-    found = {name: _try_kernel(backend, device, dtype, head_dim, masked) for name, backend in _BACKENDS.items()}
-    found["flash_attention_2"] = _try_package(device, dtype, head_dim, masked)
-    return MappingProxyType(found)
+    reasons = {name: _try_kernel(backend, device, dtype, head_dim, masked) for name, backend in _BACKENDS.items()}
+    reasons["flash_attention_2"] = _try_package(device, dtype, head_dim, masked)
+    return MappingProxyType(reasons)
 
 
 def _try_kernel(
     backend: SDPBackend, device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool
 ) -> str | None:
-    """None, or why this kernel cannot run; torch tells its reasons by warnings."""
-    with FLAGS_LOCK, warnings.catch_warnings(record=True) as told, torch.inference_mode():
+    """Try a kernel; return None, or why it cannot run, which torch tells by warnings."""
+    with FLAGS_LOCK, warnings.catch_warnings(record=True) as caught, torch.inference_mode():
         warnings.simplefilter("always")
         # Constants: a probe must not advance the caller's random generator.
         query = torch.full((1, 2, 16, head_dim), 0.1, dtype=dtype, device=device)
@@ -191,13 +191,13 @@ def _try_kernel(
         except Exception as error:
             if device.type == "cpu" and backend is SDPBackend.EFFICIENT_ATTENTION:
                 return "torch has this kernel for CUDA only"  # its own message speaks of something else
-            reasons = [str(warning.message).partition(" (Triggered")[0].strip() for warning in told]
+            reasons = [str(warning.message).partition(" (Triggered")[0].strip() for warning in caught]
             return "; ".join(dict.fromkeys(reasons)) or str(error).partition("\n")[0]
     return None
 
 
 def _try_package(device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool) -> str | None:
-    """None, or why the package flash_attn cannot run here. Its CUDA path has not been run on a GPU yet."""
+    """Try the package flash_attn; return None, or why it cannot run. Its CUDA path has not been run on a GPU yet."""
     if device.type != "cuda":
         return f"the package flash_attn needs a CUDA device, not {device.type}"
     if importlib.util.find_spec("flash_attn") is None:

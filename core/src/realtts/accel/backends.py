@@ -44,7 +44,7 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
     bound_caches()
     with FLAGS_LOCK:
         before = _read(torch)
-        _write(torch, _wanted(settings, variant))
+        _write(torch, _flags(settings, variant))
         try:
             with _attention(settings, variant):
                 yield
@@ -69,20 +69,20 @@ def ordered(first: str) -> Iterator[None]:
 
     # The others stay allowed, because a call of another shape may need them; only math allows no other.
     rest = () if first == "math" else tuple(name for name in SDPA_BACKENDS if name != first)
-    order = [SDPBackend[SDPA_BACKENDS[name]] for name in (first, *rest)]
+    order = [getattr(SDPBackend, SDPA_BACKENDS[name]) for name in (first, *rest)]
     with FLAGS_LOCK, sdpa_kernel(order, set_priority=True):
         yield
 
 
 def _attention(settings: Settings, variant: str) -> contextlib.AbstractContextManager[None]:
-    """The kernels of torch in the order that the setting asks for; as ever for ``auto``, ``sdpa`` and plain."""
+    """Return the context with torch's kernels in the setting's order; no change for ``auto``, ``sdpa`` and plain."""
     first = {"eager": "math"}.get(settings.attention, settings.attention)
     if variant != "optimized" or first not in {"flash", "efficient", "math"}:
         return contextlib.nullcontext()
     return ordered(first)
 
 
-def _wanted(settings: Settings, variant: str) -> dict[str, Any]:
+def _flags(settings: Settings, variant: str) -> dict[str, Any]:
     optimized = variant == "optimized"
     return {
         # The order matters: setting allow_tf32 changes the matmul precision and the other way round.

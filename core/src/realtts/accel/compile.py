@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from realtts.errors import CompileFailed
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -95,7 +95,7 @@ class CompiledCallable:
         return {"compiled": self.reason is None, "mode": self.mode, "graphs": self.graphs, "reason": self.reason}
 
     def _give_up(self, error: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The function's own result if that is allowed; its own error if it is the one at fault."""
+        """Return the function's own result if that is allowed; raise its own error if it is the one at fault."""
         reason = _why(error)
         if not self._fallback:
             if isinstance(error, torch._dynamo.exc.TorchRuntimeError):
@@ -188,7 +188,7 @@ def reset_all() -> None:
 
 
 def cpp_compiler() -> str | None:
-    """The C++ compiler that compiled CPU code needs, or None when there is none."""
+    """Find the C++ compiler that compiled CPU code needs; None when there is none."""
     usual = {"win32": "cl", "darwin": "clang++"}.get(sys.platform, "g++")
     return shutil.which(os.environ.get("CXX") or usual)
 
@@ -224,7 +224,7 @@ def compile_cache(folder: Path | None = None) -> Iterator[Path]:
 
 
 def _torch_default() -> str | None:
-    """The folder that torch itself writes into the variable once it has compiled something: nobody's choice."""
+    """Return the folder that torch itself writes into the variable when it compiles, which is nobody's choice."""
     try:
         from torch._inductor.runtime.cache_dir_utils import default_cache_dir
     except ImportError:  # pragma: no cover - private to torch, it may move
@@ -233,7 +233,7 @@ def _torch_default() -> str | None:
 
 
 def _with_own_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function behind a code object of its own, since torch keeps compiled code and its limits per code object."""
+    """Wrap a function in a new code object, since torch keeps compiled code and its limits per code object."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
@@ -253,7 +253,7 @@ def _is_of_the_compiler(error: BaseException) -> bool:
 
 
 def _why(error: BaseException) -> str:
-    """One line: the failure inside, where torch only says that its backend raised."""
+    """Describe the failure in one line: the inner one, where torch only says that its backend raised."""
     inner = getattr(error, "inner_exception", error)
     first = next((line.strip() for line in str(inner).splitlines() if line.strip()), "").rstrip(".:")
     reason = f"{type(inner).__name__}: {first}" if first else type(inner).__name__

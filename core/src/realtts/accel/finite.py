@@ -1,4 +1,4 @@
-"""A check for NaN and infinity that waits for the device once, and what is to blame for them."""
+"""A check for NaN and infinity that waits for the device once, and the errors that say what caused them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["ANOTHER_FILE", "IN_FLOAT32", "NOT_IN_FLOAT32", "blaming", "check_finite", "check_output"]
 
 ANOTHER_FILE = "fetch it again from the model's source, or use another"
-"""What helps where weights are to blame."""
+"""Advice where weights are to blame."""
 
 NOT_IN_FLOAT32 = f"try another text; if none can be spoken, its weights are to blame: {ANOTHER_FILE}"
-"""What helps where float32 is computed already."""
+"""Advice where float32 is computed already."""
 
 IN_FLOAT32 = "set dtype='float32' (REALTTS_DTYPE=float32)"
-"""What helps where it is not."""
+"""Advice where it is not."""
 
 _PLAINER = f"{IN_FLOAT32}, with cuda_graphs, compile and attention as they are by themselves"
 
@@ -70,11 +70,11 @@ def check_output(tensors: Any, who: str, *, file: str, exact: bool) -> None:
 
 @contextlib.contextmanager
 def blaming(file: str, *, exact: bool) -> Iterator[None]:
-    """Inside, NaN and infinity are the fault of a file where nothing else can be the reason; no rung mends that.
+    """Blame a file for NaN and infinity in the body where nothing else can be the reason; no other rung helps then.
 
     Args:
         file: Name of the file with the weights.
-        exact: Whether nothing but the weights can be the reason: `realtts.accel.rungs.is_exact`.
+        exact: Whether nothing but the weights can be the reason: `realtts.accel.decoder.rungs.is_exact`.
 
     Raises:
         CheckpointCorrupt: In place of `NotFinite`, where it is exact.

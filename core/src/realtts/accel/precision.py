@@ -1,4 +1,4 @@
-"""Which parts of a model compute in which type, by name and by class, and a check for NaN.
+"""Types of a model's parts by name and by class, and a check for NaN.
 
 Weights are cast once. Where a part in float32 (an *island*) lies inside a part in half precision, hooks of torch's own
 kind cast what goes in and what comes out; no ``forward`` is touched, and `Precision.remove` takes the hooks away.
@@ -46,7 +46,7 @@ class Rule:
     types: tuple[type[nn.Module] | str, ...] = ()
 
     def matches(self, name: str, module: nn.Module) -> bool:
-        """Whether it is about this module."""
+        """Return whether the rule matches a module."""
         lowered = name.lower()
         last = lowered.rpartition(".")[2]
         if any(fnmatch.fnmatchcase(part, pattern.lower()) for pattern in self.names for part in (lowered, last)):
@@ -195,7 +195,7 @@ _CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 def _walk(
     module: nn.Module, name: str, policy: tuple[Rule, ...], inherited: torch.dtype, outside: torch.dtype | None
 ) -> Iterator[_Part]:
-    """The module and all below it, each with its type."""
+    """Yield the module and all below it, each with its type."""
     rule = next((rule for rule in policy if rule.matches(name, module)), None) if name else None
     dtype = inherited if rule is None else _as_dtype(rule.dtype)
     yield _Part(name, module, dtype, outside)
@@ -210,7 +210,7 @@ def _own_tensors(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
 
 
 def _refuse_shared(parts: Iterable[_Part]) -> None:
-    """A weight can have one type only."""
+    """Refuse a weight that two parts of different types share."""
     owners: dict[int, _Part] = {}
     for part in parts:
         for name, tensor in _own_tensors(part.module):
@@ -256,7 +256,7 @@ def _guard(part: _Part) -> list[RemovableHandle]:
 
 
 def _cast(value: Any, dtype: torch.dtype) -> Any:
-    """The value with every tensor of a castable type inside in another one; other objects as they are."""
+    """Cast every tensor of a castable type in a value; other objects stay as they are."""
     if isinstance(value, torch.Tensor):
         return value.to(dtype) if value.dtype in _CASTABLE else value
     if type(value) is dict:
@@ -276,5 +276,5 @@ def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
 
 
 def name_of(dtype: torch.dtype) -> str:
-    """A type's name as settings and status have it, such as ``"bfloat16"``."""
+    """Return a type's name as settings and status have it, such as ``"bfloat16"``."""
     return str(dtype).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""Audio in formats that libsndfile does not know (M4A, WebM, video): by PyAV or ffmpeg, where one is present."""
+"""Audio in formats that libsndfile does not know (M4A, WebM, video), read by PyAV or ffmpeg if there is one."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def read_by_others(path: Path, *, max_seconds: float) -> Audio | None:
         float32 of shape (n,), the mean of all channels, and the sample rate in Hz; None: nobody here can read it.
     """
     for reader in (_by_pyav, _by_ffmpeg):
-        found = reader(path, max_seconds + 1.0)
-        if found is not None and len(found[0]):
-            return found
+        audio = reader(path, max_seconds + 1.0)
+        if audio is not None and len(audio[0]):
+            return audio
     return None
 
 
@@ -53,11 +53,11 @@ def _by_pyav(path: Path, seconds: float) -> Audio | None:
     try:
         with av.open(f"file:{path}", options={"protocol_whitelist": _ONLY_FILES}) as container:
             rate = int(container.streams.audio[0].rate)
-            parts, wanted = [], math.ceil(seconds * rate)
+            parts, frames = [], math.ceil(seconds * rate)
             for part in _decoded(av, container):
                 parts.append(part)
-                wanted -= len(part)
-                if wanted <= 0:
+                frames -= len(part)
+                if frames <= 0:
                     break
     except Exception:  # of many kinds; whatever it is, another may know the format
         return None
@@ -65,7 +65,7 @@ def _by_pyav(path: Path, seconds: float) -> Audio | None:
 
 
 def _decoded(av: Any, container: Any) -> Iterator[NDArray[np.float32]]:
-    """Stretches of samples, channels averaged."""
+    """Yield stretches of samples, their channels averaged."""
     planes = av.AudioResampler(format="fltp")  # keeps rate and channels
     for frame in container.decode(audio=0):
         for same in planes.resample(frame):

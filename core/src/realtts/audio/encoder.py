@@ -77,12 +77,12 @@ class Encoder:
         self.flush()
 
     def flush(self) -> None:
-        """Hand over all bytes that there are."""
+        """Hand over all bytes that were encoded so far."""
         self._sink.flush()
         self._check_sink()
 
     def drop(self) -> None:
-        """Let go of the file without caring for its contents."""
+        """Close the file without finishing its contents."""
         self._file.close()
 
     def _put(self, samples: NDArray[np.float32]) -> None:

@@ -46,7 +46,7 @@ def write(path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, s
 
 
 def encode(samples: Samples, sample_rate: int, format: str) -> bytes:  # noqa: A002 - the word users know
-    """The bytes of an audio file.
+    """Encode an audio file and return its bytes.
 
     Args:
         samples: float32 of shape (n,).

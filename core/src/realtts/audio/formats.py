@@ -44,21 +44,21 @@ _RATES = {
 
 
 def by_suffix(path: Path) -> Format:
-    """The format that a path's suffix stands for.
+    """Return the format of a path's suffix.
 
     Raises:
         OutputError: The suffix is missing or unknown.
     """
     suffix = path.suffix.lower()
     if suffix.removeprefix(".") not in FORMATS:
-        known = [f".{name}" for name in FORMATS]
-        what = f"unknown suffix {suffix!r}{closest(suffix, known)}" if suffix else "the file name has no suffix"
-        raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(known)}")
+        suffixes = [f".{name}" for name in FORMATS]
+        what = f"unknown suffix {suffix!r}{closest(suffix, suffixes)}" if suffix else "the file name has no suffix"
+        raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(suffixes)}")
     return FORMATS[suffix[1:]]
 
 
 def by_name(name: str) -> Format:
-    """The format of that name, with or without a dot.
+    """Return the format of a name, with or without a dot.
 
     Raises:
         OutputError: The name is unknown.
@@ -74,25 +74,25 @@ def by_name(name: str) -> Format:
 
 
 def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
-    """The encoding to write: the caller's if the format has it, else the format's own default.
+    """Return the encoding to write: the caller's if the format has it, else the format's own default.
 
     Raises:
         OutputError: The format has no such encoding.
     """
     if subtype is None:
         return file_format.subtype
-    known = soundfile.available_subtypes(file_format.name)
-    if subtype.upper() not in known:
+    subtypes = soundfile.available_subtypes(file_format.name)
+    if subtype.upper() not in subtypes:
         raise OutputError(
-            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), known)}",
+            f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), subtypes)}",
             who=who,
-            fix=f"choose one of {', '.join(known)}",
+            fix=f"choose one of {', '.join(subtypes)}",
         )
     return subtype.upper()
 
 
 def file_rate(sample_rate: int, subtype: str) -> int:
-    """The sample rate in Hz of the file: the given one, or the next higher that the encoding has."""
+    """Return the file's sample rate in Hz: the requested one, or the next higher that the encoding has."""
     allowed = _RATES.get(subtype)
     if allowed is None:
         return sample_rate

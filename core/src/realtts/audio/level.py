@@ -1,4 +1,4 @@
-"""How loud audio is."""
+"""Loudness of audio."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FULL_SCALE = 0.99995
 
 
 def peak(samples: NDArray[np.float32]) -> float:
-    """Largest absolute value; 0.0 without samples."""
+    """Return the largest absolute value; 0.0 without samples."""
     if not len(samples):
         return 0.0
     return max(float(samples.max()), -float(samples.min()))
 
 
 def rms_dbfs(samples: NDArray[np.float32]) -> float:
-    """Root mean square in dB relative to full scale (1.0); ``-inf`` for silence and without samples."""
+    """Return the root mean square in dB relative to full scale (1.0); ``-inf`` for silence and without samples."""
     if not len(samples):
         return -math.inf
     power = float(np.mean(np.square(samples, dtype=np.float64)))
@@ -33,12 +33,12 @@ def rms_dbfs(samples: NDArray[np.float32]) -> float:
 
 
 def is_silent(samples: NDArray[np.float32], threshold_dbfs: float = -60.0) -> bool:
-    """Whether no sample is louder than the threshold, in dB relative to full scale."""
+    """Tell whether no sample is louder than a threshold in dB relative to full scale."""
     return peak(samples) <= 10 ** (threshold_dbfs / 20)
 
 
 def clipped_fraction(samples: NDArray[np.float32]) -> float:
-    """Share of the samples that are at full scale or beyond, from 0.0 to 1.0; 0.0 without samples."""
+    """Return the share of samples at full scale or beyond, from 0.0 to 1.0; 0.0 without samples."""
     if not len(samples):
         return 0.0
     return float(np.mean(np.abs(samples) >= _FULL_SCALE))

@@ -41,7 +41,7 @@ class Player:
     streams: bool
 
     def command(self, source: int | Path) -> list[str]:
-        """The command line.
+        """Return the command line.
 
         Args:
             source: Sample rate in Hz of what comes by standard input, or the file.
@@ -68,14 +68,14 @@ _ARGUMENTS = {**_STREAMING, **_WHOLE}
 
 
 def installed_players() -> list[Player]:
-    """The players found on this machine, the preferred one first."""
+    """Return the players found on this machine, the preferred one first."""
     names = [name for name in _ARGUMENTS if name != "powershell" or sys.platform == "win32"]
-    found = [(name, shutil.which(name)) for name in names]
-    return [Player(name, path, name in _STREAMING) for name, path in found if path is not None]
+    players = [(name, shutil.which(name)) for name in names]
+    return [Player(name, path, name in _STREAMING) for name, path in players if path is not None]
 
 
 def find_player() -> Player:
-    """The preferred player.
+    """Return the preferred player.
 
     Raises:
         OutputError: There is none; says what to install.
@@ -210,9 +210,9 @@ class Playback:
         assert self._errors is not None
         code = self._process.wait()
         self._errors.seek(0)
-        said = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        output = self._errors.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
         self.stop()
-        raise self._error(f"it ended with code {code}" + (f" ({said[-1]})" if said else ""))
+        raise self._error(f"it ended with code {code}" + (f" ({output[-1]})" if output else ""))
 
     def _error(self, what: str) -> OutputError:
         return OutputError(

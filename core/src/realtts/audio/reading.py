@@ -53,11 +53,11 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
         raise
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
-        found = read_by_others(place, max_seconds=max_seconds) if unknown else None
-        if found is not None:
-            if len(found[0]) > max_seconds * found[1]:
+        decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
+        if decoded is not None:
+            if len(decoded[0]) > max_seconds * decoded[1]:
                 raise _too_long(max_seconds, who) from error
-            return found
+            return decoded
         raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
     # An MP3 header only estimates the length, so a little less is no sign of damage.
     if missing > 1 or len(samples) < 0.98 * expected:
@@ -85,7 +85,7 @@ def _check_place(place: Path, who: str) -> None:
 
 
 def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArray[np.float32]:
-    """All frames, each averaged over its channels."""
+    """Read all frames, each averaged over its channels."""
     if audio.frames > 2**48:  # a FLAC file that was written to a pipe; libsndfile fails to read on
         raise ValueError("its header does not say how long it is")
     seconds = audio.frames / audio.samplerate
@@ -105,7 +105,7 @@ def _too_long(most: float, who: str, length: str = "") -> VoiceUnsuitable:
 
 
 def _missing_bytes(file: IO[bytes]) -> int:
-    """How much of a WAV file's data was cut off; libsndfile reads such a file without complaint.
+    """Return how much of a WAV file's data was cut off; libsndfile reads such a file without complaint.
 
     0 for other formats, and for the lengths 0 and 0x7FFFFFFF and up, which programs that write to pipes leave
     in the header.

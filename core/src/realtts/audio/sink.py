@@ -45,7 +45,7 @@ class Sink:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move, as every file does."""
+        """Move the position."""
         try:
             return self._file.seek(offset, whence)
         except OSError as error:  # what was buffered is written first
@@ -53,7 +53,7 @@ class Sink:
             return self._file.tell()
 
     def tell(self) -> int:
-        """Position in bytes."""
+        """Return the position in bytes."""
         return self._file.tell()
 
     def flush(self) -> None:
@@ -93,17 +93,17 @@ class PipeSink(Sink):
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move in thought only."""
+        """Note the position; a pipe cannot move."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
         self._position = start + offset
         return self._position
 
     def tell(self) -> int:
-        """Position in bytes."""
+        """Return the position in bytes."""
         return self._position
 
 
 def _open_ended(header: bytes) -> bytes:
-    """A WAV header with both lengths unknown."""
+    """Make a WAV header with both lengths unknown."""
     head, mark, rest = header.partition(b"data")
     return head[:4] + _UNKNOWN_LENGTH + head[8:] + mark + _UNKNOWN_LENGTH + rest[4:]

@@ -51,7 +51,7 @@ class Stretcher:
         self._taken = 0
         self._frame = 0
         self._follow = 0  # where the input goes on, behind what the last window laid down
-        self._given = 0
+        self._delivered = 0
 
     def push(self, samples: Samples) -> Samples:
         """Take the next samples, of shape (n,); return what can be delivered, of shape (m,)."""
@@ -68,7 +68,7 @@ class Stretcher:
         total = round(self._taken / self._speed)
         # Silence enough for the window that is centred on the end, and for the search around it.
         silence = 3 * self._hop + 2 * self._search + round(2 * self._hop * self._speed)
-        rest = total - self._given
+        rest = total - self._delivered
         return self._advance(np.zeros(silence, np.float32))[:rest]
 
     def _advance(self, samples: Samples) -> Samples:
@@ -79,11 +79,11 @@ class Stretcher:
             parts.append(self._lay())
         self._forget()
         out = np.concatenate(parts) if parts else _NOTHING
-        self._given += len(out)
+        self._delivered += len(out)
         return out
 
     def _centre(self) -> int:
-        """Where the next window would be centred in the input if it did not have to fit."""
+        """Return where the next window would be centred in the input if it did not have to fit."""
         return round(self._frame * self._hop * self._speed)
 
     def _lay(self) -> Samples:
@@ -99,14 +99,14 @@ class Stretcher:
         return falling + (rising - falling) * self._rise
 
     def _best_offset(self) -> int:
-        """How far from its centre the next window continues the one before best."""
-        wanted = self._input(self._follow, self._hop)
+        """Return the offset from its centre at which the next window continues the one before best."""
+        target = self._input(self._follow, self._hop)
         start = self._centre() - self._hop - self._search
         around = self._input(start, self._hop + 2 * self._search)
-        likeness = np.correlate(around, wanted, "valid").astype(np.float64)
+        likeness = np.correlate(around, target, "valid").astype(np.float64)
         power = np.concatenate([[0.0], np.cumsum(np.square(around, dtype=np.float64))])
         energy = power[self._hop :] - power[: -self._hop]
-        scale = np.sqrt(energy * float(np.sum(np.square(wanted, dtype=np.float64)))) + 1e-9
+        scale = np.sqrt(energy * float(np.sum(np.square(target, dtype=np.float64)))) + 1e-9
         return int(np.argmax(likeness / scale - self._distance)) - self._search
 
     def _input(self, start: int, length: int) -> Samples:

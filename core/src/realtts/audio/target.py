@@ -65,7 +65,7 @@ class Target:
             raise self._error(error) from error
 
     def commit(self) -> None:
-        """Put the finished file in its place.
+        """Move the finished file into place.
 
         Raises:
             OutputError: The place cannot be written any more, or the disk is full.

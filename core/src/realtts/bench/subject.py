@@ -9,7 +9,7 @@ import numpy as np
 from realtts.contract.voice_cache import VoiceCache
 from realtts.ladder.ladder import Ladder
 from realtts.registry.extensions import Extensions
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 from realtts.synthesis.plan import Ask, make_plan
 from realtts.synthesis.session import Session, speak_whole
 from realtts.synthesis.validate import resolve_checkpoint

@@ -39,7 +39,7 @@ PARTIAL = ".realtts.incomplete"
 
 
 def cache_dir() -> Path:
-    """The cache's folder, by the library's variables; read now, since the library reads them once, at its import."""
+    """Return the cache's folder by the hub library's variables, which are read now: the library reads them once."""
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if value := os.environ.get(name):
             return _folder(value)
@@ -49,17 +49,17 @@ def cache_dir() -> Path:
 
 
 def repo_folder(repo: str) -> Path:
-    """Where a model repository lies."""
+    """Return the folder of a model repository."""
     return cache_dir() / f"models--{repo.replace('/', '--')}"
 
 
 def snapshot(repo: str, commit: str) -> Path:
-    """Where the files of a commit lie by their names."""
+    """Return the folder that holds the files of a commit by their names."""
     return repo_folder(repo) / "snapshots" / commit
 
 
 def commit_of(repo: str, revision: str) -> str | None:
-    """The commit that a revision stood for when it was last asked for; None when it never was."""
+    """Return the commit that a revision stood for when it was last looked up; None if it never was."""
     if is_commit(revision):
         return revision
     try:
@@ -80,19 +80,19 @@ def set_ref(repo: str, revision: str, commit: str) -> None:
 
 
 def partials(repo: str) -> list[Path]:
-    """Downloads of ours that were interrupted."""
+    """Return downloads of ours that were interrupted."""
     return sorted((repo_folder(repo) / "blobs").glob(f"*{PARTIAL}"))
 
 
 def lock_of(repo: str, etag: str) -> Any:
-    """The lock of one file's download, not yet taken: whoever writes its partial file holds it."""
+    """Return the lock of one file's download, not yet taken; the writer of its partial file holds it."""
     path = cache_dir() / ".locks" / repo_folder(repo).name / f"{etag}.realtts.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return filelock().FileLock(str(path))
 
 
 def filelock() -> Any:
-    """The package of that name, which the hub's library needs too."""
+    """Import a package that the hub's library needs too."""
     return importlib.import_module("filelock")
 
 
@@ -149,14 +149,14 @@ def delete(repo: str, commit: str, names: Iterable[str], *, keep: Collection[str
 
 
 def blob_of(path: Path) -> Path:
-    """What a name of a snapshot points to, one step only: a blob may itself be a link into a store that is shared."""
+    """Follow a snapshot's link by one step only: a blob may itself be a link into a shared store."""
     if not path.is_symlink():
         return path
     return Path(os.path.abspath(path.parent / os.readlink(path)))  # noqa: PTH100, PTH115 - resolve() goes all the way
 
 
 def _targets(repo: str) -> set[Path]:
-    """The blobs that names of any commit point to."""
+    """Return the blobs that files of any commit point to."""
     return {blob_of(path) for path in _files_under(repo_folder(repo) / "snapshots")}
 
 

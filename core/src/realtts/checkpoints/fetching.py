@@ -41,7 +41,7 @@ def fetch(
     report: Report | None = None,
     verify: bool = False,
 ) -> Files:
-    """The files that a plugin needs, downloaded if they are not on this machine yet.
+    """Return the files that a plugin needs, downloaded if they are not on this machine yet.
 
     A local folder is served as it lies. For the hub the cache of `huggingface_hub` is used; when it has everything
     of a pinned commit, nothing is asked of the network. Downloads are resumed, checked against the hub's digests, and
@@ -84,7 +84,7 @@ def fetch(
 def plan(
     checkpoint: Checkpoint | str | os.PathLike[str], files: Sequence[WantedFile] | None = None
 ) -> DownloadPlan | None:
-    """What `fetch` would download; None for a local folder. Downloads nothing but an index of weights.
+    """Return what `fetch` would download; None for a local folder. Downloads nothing but an index of weights.
 
     Raises:
         CheckpointError: As `fetch`.
@@ -130,24 +130,24 @@ def _download(planned: DownloadPlan, entries: Sequence[Entry], who: str, report:
         "downloading %s of %s (%d files, licence: %s) to %s", _size(planned.missing_bytes), planned.repo, len(missing),
         planned.licence or "not stated", cache.cache_dir(),
     )  # fmt: skip
-    about = {"checkpoint": planned.name, "repo": planned.repo}
+    common = {"checkpoint": planned.name, "repo": planned.repo}
     started = time.monotonic()
     size = planned.missing_bytes
     report(Event("download.started", data={
-        **about, "revision": planned.revision, "commit": planned.commit, "licence": planned.licence,
+        **common, "revision": planned.revision, "commit": planned.commit, "licence": planned.licence,
         "files": [file.name for file in missing], "bytes": size,
     }))  # fmt: skip
     source = Source(
         planned.repo, planned.commit, who,
-        lambda name: report(Event("download.waiting", data={**about, "file": name})),
+        lambda name: report(Event("download.waiting", data={**common, "file": name})),
     )  # fmt: skip
     done = 0
     for file in missing:
-        bring(source, RemoteFile(file.name, file.size, file.digest), _Progress(report, about, file, done, size))
+        bring(source, RemoteFile(file.name, file.size, file.digest), _Progress(report, common, file, done, size))
         done += file.missing
-        report(Event("download.progress", data={**about, "file": file.name, "done_bytes": done, "bytes": size}))
+        report(Event("download.progress", data={**common, "file": file.name, "done_bytes": done, "bytes": size}))
     seconds = round(time.monotonic() - started, 3)
-    report(Event("download.finished", data={**about, "bytes": size, "seconds": seconds}))
+    report(Event("download.finished", data={**common, "bytes": size, "seconds": seconds}))
 
 
 class _Progress:
@@ -155,29 +155,29 @@ class _Progress:
 
     Args:
         report: Whom.
-        about: Data of every event.
+        common: Data of every event.
         file: What arrives.
         before: Bytes of the files before it.
         size: Bytes of the whole download.
     """
 
-    def __init__(self, report: Report, about: dict[str, str], file: PlannedFile, before: int, size: int) -> None:
-        self._report, self._about, self._file, self._before, self._size = report, about, file, before, size
-        self._told = time.monotonic()
+    def __init__(self, report: Report, common: dict[str, str], file: PlannedFile, before: int, size: int) -> None:
+        self._report, self._common, self._file, self._before, self._size = report, common, file, before, size
+        self._reported_at = time.monotonic()
 
     def __call__(self, arrived: int) -> None:
         now = time.monotonic()
-        if now - self._told < _PROGRESS_S:
+        if now - self._reported_at < _PROGRESS_S:
             return
-        self._told = now
-        kept = (self._file.size or 0) - self._file.missing  # by an earlier try
-        done = self._before + max(0, min(arrived - kept, self._file.missing))
-        data = {**self._about, "file": self._file.name, "done_bytes": done, "bytes": self._size}
+        self._reported_at = now
+        resumed = (self._file.size or 0) - self._file.missing  # by an earlier try
+        done = self._before + max(0, min(arrived - resumed, self._file.missing))
+        data = {**self._common, "file": self._file.name, "done_bytes": done, "bytes": self._size}
         self._report(Event("download.progress", data=data))
 
 
 def _drop_damaged(planned: DownloadPlan, who: str) -> bool:
-    """Take damaged files out of the cache; whether there were any."""
+    """Take damaged files out of the cache; tell whether there were any."""
     damaged = [file.name for file in planned.files if file.cached and not is_good(planned.folder / file.name)]
     if not damaged:
         return False

@@ -1,4 +1,4 @@
-"""What a plugin gets: names of files and where they lie."""
+"""Files of a checkpoint, as a plugin gets them: names and paths."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Files(Mapping[str, "Path"]):
         return len(self._paths)
 
     def first(self, *names: str) -> Path:
-        """The path of the first of these names that there is, for files with alternatives.
+        """Return the path of the first of these names that exists, for files with alternatives.
 
         Raises:
             CheckpointMissing: None of them is there.
@@ -56,7 +56,7 @@ class Files(Mapping[str, "Path"]):
         )  # fmt: skip
 
     def identity(self, *names: str) -> str:
-        """What changes when the content of these files does: for keys of what is computed from them and kept.
+        """Return a value that changes with the content of these files, as a key for what is computed from them.
 
         A commit of the hub says it by itself; of a local folder it is each file's size and time of change.
 

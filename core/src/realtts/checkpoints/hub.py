@@ -1,4 +1,4 @@
-"""What is asked of the hub, through `huggingface_hub`, and its errors in our words."""
+"""Requests to the hub through `huggingface_hub`, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Listing:
 
 
 def library(part: str = "") -> Any:
-    """The module `huggingface_hub`, or one of its parts such as ``".errors"``; imported here and nowhere else.
+    """Import `huggingface_hub`, or one of its modules such as ``".errors"``; nothing else imports it.
 
     Raises:
         CheckpointError: It is not installed.
@@ -63,25 +63,25 @@ def library(part: str = "") -> Any:
 
 
 def endpoint() -> str | None:
-    """The hub to ask, by ``HF_ENDPOINT``; read now, since the library reads it once, at its import."""
+    """Return the hub's address, by ``HF_ENDPOINT``, read now: the library reads it once, at its import."""
     return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or None
 
 
 def is_offline() -> bool:
-    """Whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids asking the hub."""
-    named = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    if named.strip().lower() in _TRUE:
+    """Tell whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) forbids asking the hub."""
+    value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    if value.strip().lower() in _TRUE:
         return True
     return bool(library(".constants").HF_HUB_OFFLINE)  # it was set when the library was imported, which then refuses
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a whole commit, whose files never change."""
+    """Tell whether a revision is a whole commit, whose files never change."""
     return _COMMIT.fullmatch(revision) is not None
 
 
 def list_files(repo: str, revision: str, who: str) -> Listing:
-    """One request for commit, files, sizes and licence.
+    """Ask for commit, files, sizes and licence in one request.
 
     Raises:
         CheckpointMissing: No such repository or revision.
@@ -100,16 +100,16 @@ def list_files(repo: str, revision: str, who: str) -> Listing:
         raise CheckpointCorrupt(
             f"the hub answered with the commit {info.sha!r}", who=who, fix="check HF_ENDPOINT: this is no hub"
         )
-    found = (RemoteFile(sibling.rfilename, sibling.size, _digest(sibling)) for sibling in info.siblings or ())
+    siblings = (RemoteFile(sibling.rfilename, sibling.size, _digest(sibling)) for sibling in info.siblings or ())
     # What lies outside the repository is never asked for.
-    files = {file.name: file for file in found if is_safe(file.name)}
+    files = {file.name: file for file in siblings if is_safe(file.name)}
     return Listing(info.sha, files, _licence(info))
 
 
 def _digest(sibling: Any) -> str:
     large = getattr(sibling, "lfs", None)
-    found = getattr(large, "sha256", None) if large is not None else getattr(sibling, "blob_id", None)
-    return found if isinstance(found, str) else ""
+    digest = getattr(large, "sha256", None) if large is not None else getattr(sibling, "blob_id", None)
+    return digest if isinstance(digest, str) else ""
 
 
 def _licence(info: Any) -> str:
@@ -117,8 +117,8 @@ def _licence(info: Any) -> str:
     stated = card.get("license") if card is not None else None
     if isinstance(stated, str) and stated.lower() != "other":
         return stated
-    named = card.get("license_name") if card is not None else None
-    return named if isinstance(named, str) else stated if isinstance(stated, str) else ""
+    name = card.get("license_name") if card is not None else None
+    return name if isinstance(name, str) else stated if isinstance(stated, str) else ""
 
 
 def raise_ours(error: Exception, *, who: str, repo: str, revision: str, file: str | None = None) -> NoReturn:
@@ -128,7 +128,7 @@ def raise_ours(error: Exception, *, who: str, repo: str, revision: str, file: st
     errors = library(".errors")
     at = f"{repo} at revision {revision}"
     status = getattr(getattr(error, "response", None), "status_code", None)
-    known: tuple[tuple[bool, type[CheckpointError], str, str], ...] = (
+    cases: tuple[tuple[bool, type[CheckpointError], str, str], ...] = (
         (
             isinstance(error, errors.GatedRepoError) or status == 403, CheckpointForbidden, f"{at} is not open to you",
             f"accept its conditions on the hub's page of {repo}, then log in with 'hf auth login' or set HF_TOKEN",
@@ -156,7 +156,7 @@ def raise_ours(error: Exception, *, who: str, repo: str, revision: str, file: st
             "log in with 'hf auth login', or correct HF_TOKEN",
         ),
     )  # fmt: skip
-    for fits, kind, what, fix in known:
+    for fits, kind, what, fix in cases:
         if fits:
             raise kind(what, who=who, fix=fix) from error
     raise DownloadFailed(

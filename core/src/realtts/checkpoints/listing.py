@@ -1,4 +1,4 @@
-"""What lies where: the checkpoints of every installed provider, and what else realtts has fetched."""
+"""The inventory: checkpoints of every installed provider, and what else realtts has fetched."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from realtts.checkpoints.selection import parse
 from realtts.errors import CheckpointMissing, InvalidPlugin
 from realtts.registry import providers as registry
 from realtts.registry.places import places
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,16 +58,16 @@ class Kept:
 
 
 def inventory() -> list[Kept]:
-    """Every checkpoint of the providers, isolated ones included, then what else was fetched. Asks the disk only."""
-    found = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
-    known = {(kept.repo, kept.commit) for kept in found}
-    others: dict[tuple[str, str], Kept] = {}
+    """List the checkpoints of all providers, isolated ones too, then what else was fetched. Reads only the disk."""
+    named = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
+    commits = {(kept.repo, kept.commit) for kept in named}
+    unnamed: dict[tuple[str, str], Kept] = {}
     for record in records.find_all():
-        if (record.repo, record.commit) not in known and (record.repo, record.revision) not in others:
+        if (record.repo, record.commit) not in commits and (record.repo, record.revision) not in unnamed:
             name = record.repo if record.revision == "main" else f"{record.repo}@{record.revision}"
             bare = replace(_bare("", name, record.repo, record.licence), revision=record.revision, commit=record.commit)
-            others[record.repo, record.revision] = _looked_at(bare)
-    return [*found, *(kept for kept in others.values() if kept.size_bytes)]
+            unnamed[record.repo, record.revision] = _looked_at(bare)
+    return [*named, *(kept for kept in unnamed.values() if kept.size_bytes)]
 
 
 def remove(kept: Kept) -> int:
@@ -100,7 +100,7 @@ def _named() -> Iterator[tuple[str, Checkpoint]]:
 
 
 def _specs() -> dict[str, ProviderSpec]:
-    """The providers that are installed here or in environments of their own, those that cannot be used left out."""
+    """Return the usable providers that are installed here or in environments of their own."""
     settings = resolve_settings().settings
     elsewhere = {name: spec for place in places() for name, spec in place.specs(settings).items()}
     return elsewhere | {entry.name: entry.spec for entry in registry.installed() if entry.spec is not None}
@@ -125,7 +125,7 @@ def _bare(provider: str, name: str, repo: str, licence: str) -> Kept:
 
 
 def _looked_at(kept: Kept) -> Kept:
-    """With what the disk says of it."""
+    """Add what is on the disk of a checkpoint."""
     repo, commit, entries = kept.repo, kept.commit, kept.wanted
     mine = _records(repo, commit, entries)
     whole = _whole(repo, commit, entries, mine)
@@ -143,17 +143,17 @@ def _looked_at(kept: Kept) -> Kept:
 
 
 def _records(repo: str, commit: str | None, entries: Sequence[Entry] | None = None) -> list[records.Record]:
-    wanted = None if entries is None else [list(entry) for entry in entries]
+    lists = None if entries is None else [list(entry) for entry in entries]
     return [
         record for record in records.find_all()
-        if (record.repo, record.commit) == (repo, commit) and wanted in (None, record.wanted)
+        if (record.repo, record.commit) == (repo, commit) and lists in (None, record.wanted)
     ]  # fmt: skip
 
 
 def _whole(
     repo: str, commit: str | None, entries: Sequence[Entry] | None, mine: Sequence[records.Record]
 ) -> list[str] | None:
-    """The names of all files, None when some are not there or it is not known which are needed."""
+    """Return the names of all files; None when some are missing or it is not known which are needed."""
     if commit is None:
         return None
     if entries is not None:
@@ -163,7 +163,7 @@ def _whole(
 
 
 def _there(repo: str, commit: str | None, entries: Sequence[Entry] | None, mine: Sequence[records.Record]) -> list[str]:
-    """The names of the files that are there, where not all are."""
+    """Return the names of the files that are there, of a checkpoint that is not complete."""
     if commit is None:
         return []
     folder = cache.snapshot(repo, commit)

@@ -20,7 +20,7 @@ __all__ = ["in_folder", "names_in", "serve"]
 
 
 def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
-    """The files of a local folder, or of the folder that one file lies in.
+    """Return the files of a local folder, or of the folder that holds one file.
 
     A single file stands for the wanted file of its name, or else for the only one of its suffix; the others are
     looked for beside it.
@@ -37,7 +37,7 @@ def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
 
 
 def in_folder(folder: Path, entries: Sequence[Entry], who: str) -> Files:
-    """The files of a local folder.
+    """Return the files of a local folder.
 
     Raises:
         CheckpointMissing: Files are missing; names them all.
@@ -46,7 +46,7 @@ def in_folder(folder: Path, entries: Sequence[Entry], who: str) -> Files:
 
 
 def names_in(folder: Path, entries: Sequence[Entry], who: str) -> list[str]:
-    """What `choose` finds in a folder, the parts that an index lists included.
+    """Choose files in a folder, the parts that an index lists included.
 
     Raises:
         CheckpointMissing: Files are missing; names them all.
@@ -56,7 +56,7 @@ def names_in(folder: Path, entries: Sequence[Entry], who: str) -> list[str]:
         return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for a name that is too long
 
     def match(pattern: str) -> list[str]:
-        return sorted(found.relative_to(folder).as_posix() for found in folder.glob(pattern) if found.is_file())
+        return sorted(path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.is_file())
 
     names = choose(entries, has, match, who=who, where=str(folder))
     parts = [part for name in names if name.endswith(INDEX_SUFFIX) for part in names_in_index(folder / name, name, who)]
@@ -68,9 +68,9 @@ def _stands_for(path: Path, entries: Sequence[Entry], who: str) -> str:
     names = [name for entry in entries for name in entry if name is not None and not is_pattern(name)]
     same = [name for name in names if PurePosixPath(name).name == path.name]
     alike = [name for name in names if PurePosixPath(name).suffix == path.suffix]
-    for found in (same, alike):
-        if len(found) == 1:
-            return found[0]
+    for target in (same, alike):
+        if len(target) == 1:
+            return target[0]
     raise CheckpointMissing(
         f"{path.name} is not one of the files that it needs: {', '.join(names)}", who=who,
         fix="give the folder that holds them",

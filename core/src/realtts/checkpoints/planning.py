@@ -88,7 +88,7 @@ class DownloadPlan:
 
 @dataclass(frozen=True)
 class _Target:
-    """What is asked for.
+    """The checkpoint and the files that a fetch is for.
 
     Attributes:
         checkpoint: As given.
@@ -129,23 +129,23 @@ def make_plan(checkpoint: Checkpoint, entries: Sequence[Entry], who: str) -> Dow
     try:
         listing = list_files(repo, revision, who)
     except DownloadFailed as error:
-        known = _newest_known(target)
-        if known is None:
+        cached = _newest_known(target)
+        if cached is None:
             raise
         _log.warning("%s: the hub cannot be asked, so the copy in the cache is used: %s", who, error.what)
-        return _from_cache(target, *known)
+        return _from_cache(target, *cached)
     cache.set_ref(repo, revision, listing.commit)
     return _from_listing(target, listing)
 
 
 def repo_and_revision(checkpoint: Checkpoint, who: str) -> tuple[str, str]:
-    """Hub id and revision, ``main`` when none is pinned.
+    """Return hub id and revision, ``main`` when none is pinned.
 
     Raises:
         CheckpointMissing: One of them cannot be.
     """
-    repo, _, given = checkpoint.source.partition("@")
-    revision = given or checkpoint.revision or "main"
+    repo, _, suffix = checkpoint.source.partition("@")
+    revision = suffix or checkpoint.revision or "main"
     if repo.count("/") != 1 or not is_safe(repo) or not is_safe(revision):
         raise CheckpointMissing(
             f"{checkpoint.source!r} at revision {revision!r} is no hub id", who=who, fix="give owner/name@revision"
@@ -154,7 +154,7 @@ def repo_and_revision(checkpoint: Checkpoint, who: str) -> tuple[str, str]:
 
 
 def cached_names(repo: str, commit: str, entries: Sequence[Entry], *, loosely: bool = False) -> list[str] | None:
-    """The files for the entries if the cache has all of them, else None.
+    """Return the files for the entries if the cache has all of them, else None.
 
     Args:
         repo: Hub id.
@@ -168,28 +168,29 @@ def cached_names(repo: str, commit: str, entries: Sequence[Entry], *, loosely: b
         return record.names if all(_is_file(folder / name) for name in record.names) else None
     if not loosely and any(is_pattern(entry[0] or "") for entry in entries):
         return None
-    wanted = entries if loosely else [(entry[0],) for entry in entries]  # the best alternative is known to be right
+    # Of several alternatives only the best is certain to be what the hub would give.
+    alternatives = entries if loosely else [(entry[0],) for entry in entries]
     try:
-        return names_in(folder, wanted, repo)
+        return names_in(folder, alternatives, repo)
     except (CheckpointMissing, CheckpointCorrupt):
         return None
 
 
 def _newest_known(target: _Target) -> tuple[str, list[str]] | None:
-    """The commit that the revision was last known to be, with its files, if the cache has all of them."""
+    """Return the commit that the revision was last known to be, with its files, if the cache has all of them."""
     commit = cache.commit_of(target.repo, target.revision)
     names = cached_names(target.repo, commit, target.entries, loosely=True) if commit is not None else None
     return (commit, names) if commit is not None and names is not None else None
 
 
 def _offline(target: _Target) -> DownloadPlan:
-    known = _newest_known(target)
-    if known is None:
+    cached = _newest_known(target)
+    if cached is None:
         raise DownloadFailed(
             f"the cache has not all files of {target.where}, and HF_HUB_OFFLINE is set", who=target.who,
             fix="unset it and try again, or give a local folder as model=",
         )  # fmt: skip
-    return _from_cache(target, *known)
+    return _from_cache(target, *cached)
 
 
 def _from_cache(target: _Target, commit: str, names: Sequence[str]) -> DownloadPlan:

@@ -7,16 +7,18 @@ is missing, damaged or cannot be written costs a request to the hub and nothing 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
-import math
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
 
 from realtts.checkpoints.selection import is_safe
 from realtts.folders import write_whole
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,14 +66,14 @@ def save(record: Record) -> None:
 
 
 def find(repo: str, commit: str, entries: Sequence[Entry]) -> Record | None:
-    """The record of these entries, if they were ever fetched at this commit."""
+    """Return the record of these entries, if they were ever fetched at this commit."""
     return _read(_path(repo, commit, [list(entry) for entry in entries]))
 
 
 def find_all() -> list[Record]:
-    """Every record, by repository."""
-    found = (_read(path) for path in sorted(_folder().glob("*.json")))
-    return sorted((record for record in found if record is not None), key=lambda record: (record.repo, -record.used))
+    """Return every record, by repository."""
+    loaded = (_read(path) for path in sorted(_folder().glob("*.json")))
+    return sorted((record for record in loaded if record is not None), key=lambda record: (record.repo, -record.used))
 
 
 def forget(record: Record) -> None:
@@ -84,34 +86,20 @@ def _folder() -> Path:
     return data_dir() / "checkpoints"
 
 
-def _path(repo: str, commit: str, wanted: object) -> Path:
-    digest = hashlib.blake2b(json.dumps([repo, commit, wanted]).encode(), digest_size=12).hexdigest()
+def _path(repo: str, commit: str, entries: object) -> Path:
+    digest = hashlib.blake2b(json.dumps([repo, commit, entries]).encode(), digest_size=12).hexdigest()
     return _folder() / f"{digest}.json"
 
 
 def _read(path: Path) -> Record | None:
     try:
-        record = Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+        record = _adapter().validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
         return None
-    return record if _is_sound(record) else None
+    # A name that leads out of its folder might be deleted there.
+    return record if all(map(is_safe, record.names)) and 0 <= record.used < _LAST_S else None
 
 
-def _is_sound(record: Any) -> bool:
-    """Whether every field is what it should be; a name that leads out of its folder might be deleted there."""
-    texts = (record.repo, record.revision, record.commit, record.licence)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and _is_list(record.names)
-        and all(isinstance(name, str) and is_safe(name) for name in record.names)
-        and _is_list(record.wanted)
-        and all(_is_list(entry) and all(isinstance(n, (str, type(None))) for n in entry) for entry in record.wanted)
-        and type(record.size_bytes) is int
-        and type(record.used) in {int, float}
-        and math.isfinite(record.used)
-        and 0 <= record.used < _LAST_S
-    )
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, list)
+@functools.cache
+def _adapter() -> TypeAdapter[Record]:
+    return TypeAdapter(Record)

@@ -27,24 +27,24 @@ _UNSAFE = re.compile(r'[\x00-\x1f\\:"<>|]')
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name stays inside its folder on every platform: relative, no ``..``, no drive, no backslash."""
+    """Tell whether a name stays inside its folder on every platform: relative, no ``..``, no drive, no backslash."""
     parts = name.split("/")
     return not _UNSAFE.search(name) and all(part.strip(". ") for part in parts)
 
 
 def is_pattern(name: str) -> bool:
-    """Whether a name holds ``*``, ``?`` or ``[``."""
+    """Tell whether a name holds ``*``, ``?`` or ``[``."""
     return _MAGIC.search(name) is not None
 
 
 def matching(pattern: str, names: Iterable[str]) -> list[str]:
-    """The names that a pattern fits, in order; ``*`` does not cross a ``/``."""
+    """Return the names that a pattern matches, in order; ``*`` does not cross a ``/``."""
     parts = pattern.count("/")
     return sorted(name for name in names if name.count("/") == parts and PurePosixPath(name).match(pattern))
 
 
 def parse(files: Sequence[WantedFile], who: str) -> tuple[Entry, ...]:
-    """The entries as tuples of alternatives, checked.
+    """Check the entries, and return them as tuples of alternatives.
 
     Raises:
         InvalidPlugin: There is none, or one is not as the contract has it.
@@ -76,7 +76,7 @@ def choose(
     who: str,
     where: str,
 ) -> list[str]:
-    """The names of the files to use: of each entry the first alternative that there is.
+    """Return the names of the files to use: of each entry the first alternative that exists.
 
     Args:
         entries: What is wanted.
@@ -91,10 +91,10 @@ def choose(
     names: dict[str, None] = {}
     missing: list[str] = []
     for entry in entries:
-        found = _alternative(entry, has, match)
-        if found is None:
+        chosen = _alternative(entry, has, match)
+        if chosen is None:
             missing.append(" or ".join(name for name in entry if name is not None))
-        names.update(dict.fromkeys(found or ()))
+        names.update(dict.fromkeys(chosen or ()))
     if missing:
         raise CheckpointMissing(
             f"{', '.join(missing)} missing in {where}", who=who,
@@ -109,14 +109,14 @@ def _alternative(
     for name in entry:
         if name is None:
             return ()
-        found = match(name) if is_pattern(name) else [name] if has(name) else []
-        if found:
-            return found
+        names = match(name) if is_pattern(name) else [name] if has(name) else []
+        if names:
+            return names
     return None
 
 
 def names_in_index(path: Path, name: str, who: str) -> list[str]:
-    """The parts that an index file lists, as names beside it.
+    """Return the parts that an index file lists, as names in its folder.
 
     Raises:
         CheckpointCorrupt: It is no index, or a part lies outside the checkpoint.

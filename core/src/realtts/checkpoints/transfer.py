@@ -56,12 +56,12 @@ class Source:
         self.waiting = waiting or (lambda _: None)
 
     def path(self, name: str) -> Path:
-        """Where a file lies once it is there."""
+        """Return the path of a file once it is there."""
         return snapshot(self.repo, self.commit) / name
 
 
 def bring(source: Source, file: RemoteFile, arrived: Callable[[int], None] | None = None) -> Path:
-    """The path of a file in the cache, downloaded if it is not there.
+    """Return the path of a file in the cache, downloaded if it is not there.
 
     Args:
         source: Where from.
@@ -78,17 +78,17 @@ def bring(source: Source, file: RemoteFile, arrived: Callable[[int], None] | Non
     path = source.path(file.name)
     if path.is_file():
         return path
-    about = _About(source, file)
-    blob = repo_folder(source.repo) / "blobs" / about.etag
+    metadata = _Metadata(source, file)
+    blob = repo_folder(source.repo) / "blobs" / metadata.etag
     if not blob.is_file():
-        with _locked(source, about.etag, file.name):
+        with _locked(source, metadata.etag, file.name):
             if not blob.is_file():  # the other process may have brought it
-                _fill(about, blob, arrived or (lambda _: None))
+                _fill(metadata, blob, arrived or (lambda _: None))
     return _name(source, file, path, blob)
 
 
-class _About:
-    """Where a file's bytes are, and how to know them: the answer to a HEAD request."""
+class _Metadata:
+    """A file's address, size and digest, from a HEAD request."""
 
     def __init__(self, source: Source, file: RemoteFile) -> None:
         hub = library()
@@ -96,63 +96,63 @@ class _About:
         url = hub.hf_hub_url(source.repo, file.name, revision=source.commit, endpoint=endpoint())
         self.headers: dict[str, str] = library(".utils").build_hf_headers(library_name="realtts")
         try:
-            found = hub.get_hf_file_metadata(url, headers=dict(self.headers), endpoint=endpoint())
+            head = hub.get_hf_file_metadata(url, headers=dict(self.headers), endpoint=endpoint())
         except Exception as error:
             raise_ours(error, who=source.who, repo=source.repo, revision=source.commit, file=file.name)
         # Not `found.location`: that address of the store is signed for an hour, and a resumed download may be later.
         self.url: str = url
-        self.etag: str = found.etag or ""
+        self.etag: str = head.etag or ""
         if not _ETAG.fullmatch(self.etag) or not self.etag.strip("."):
             raise CheckpointCorrupt(
                 f"the hub gives {file.name} the digest {self.etag!r}", who=source.who,
                 fix="check HF_ENDPOINT: this is no hub",
             )  # fmt: skip
-        self.size: int | None = found.size if found.size is not None else file.size
+        self.size: int | None = head.size if head.size is not None else file.size
         self.digest = self.etag if _HEX.fullmatch(self.etag) else file.digest
 
 
-def _fill(about: _About, blob: Path, arrived: Callable[[int], None]) -> None:
-    """Let the blob come into being, whole and checked."""
+def _fill(metadata: _Metadata, blob: Path, arrived: Callable[[int], None]) -> None:
+    """Download the blob, whole and checked."""
     partial = blob.with_name(f"{blob.name}{PARTIAL}")
     resumed = _size(partial) > 0
     while True:
-        _transfer(about, partial, arrived)
-        if _is_right(partial, about.size, about.digest):
+        _transfer(metadata, partial, arrived)
+        if _is_right(partial, metadata.size, metadata.digest):
             partial.replace(blob)
             return
         partial.unlink(missing_ok=True)
         if not resumed:
             raise CheckpointCorrupt(
-                f"{about.name} is not what the hub announced (size {about.size}, digest {about.digest[:12]}...); it "
-                "was removed", who=about.source.who,
+                f"{metadata.name} is not what the hub announced (size {metadata.size}, digest "
+                f"{metadata.digest[:12]}...); it was removed", who=metadata.source.who,
                 fix="try again; if it happens again, a proxy or the disk spoils the data",
             )  # fmt: skip
-        _log.warning("%s: the beginning of %s was spoilt, it is fetched anew", about.source.who, about.name)
+        _log.warning("%s: the beginning of %s was spoilt, it is fetched anew", metadata.source.who, metadata.name)
         resumed = False
 
 
-def _transfer(about: _About, partial: Path, arrived: Callable[[int], None]) -> None:
-    """Let bytes arrive until all are there; a cut is mended as long as tries bring more than was ever there."""
+def _transfer(metadata: _Metadata, partial: Path, arrived: Callable[[int], None]) -> None:
+    """Download until all bytes are there; retry after a cut as long as tries bring more than was there before."""
     idle = longest = 0
-    while not _is_all(partial, about.size):
+    while not _is_all(partial, metadata.size):
         begin = _size(partial)
-        if about.size is None or begin > about.size:  # nothing to measure it by
+        if metadata.size is None or begin > metadata.size:  # nothing to measure it by
             partial.unlink(missing_ok=True)
             begin = 0
         longest = max(longest, begin)
         arrived(begin)
         cut: Exception | None = None
         try:
-            _stream(about, partial, begin, arrived)
+            _stream(metadata, partial, begin, arrived)
         except Exception as error:
-            _raise_if_final(error, about)
+            _raise_if_final(error, metadata)
             cut = error
-        if cut is None and (about.size is None or _size(partial) >= about.size):
+        if cut is None and (metadata.size is None or _size(partial) >= metadata.size):
             return
         idle = 0 if _size(partial) > longest else idle + 1
         longest = max(longest, _size(partial))
         if idle >= _IDLE_TRIES:
-            _raise(cut or EOFError("the answer ends too early"), about)
+            _raise(cut or EOFError("the answer ends too early"), metadata)
         time.sleep(_PAUSE_S * idle)
 
 
@@ -160,16 +160,16 @@ def _is_all(partial: Path, size: int | None) -> bool:
     return size is not None and partial.is_file() and _size(partial) == size
 
 
-def _stream(about: _About, partial: Path, begin: int, arrived: Callable[[int], None]) -> None:
-    """Append what one request brings.
+def _stream(metadata: _Metadata, partial: Path, begin: int, arrived: Callable[[int], None]) -> None:
+    """Append the bytes of one request.
 
     Not by the library's `http_get`: it hands out blocks of 10 MB, and what is short of one is lost when the connection
     is cut.
     """
-    headers = {**about.headers, "Accept-Encoding": "identity"}  # whose bytes are counted and hashed
+    headers = {**metadata.headers, "Accept-Encoding": "identity"}  # whose bytes are counted and hashed
     if begin:
         headers["Range"] = f"bytes={begin}-"
-    with _opened(about.url, headers) as (response, blocks):
+    with _opened(metadata.url, headers) as (response, blocks):
         library(".utils").hf_raise_for_status(response)
         resumed = begin > 0 and response.status_code == 206
         partial.parent.mkdir(parents=True, exist_ok=True)  # whoever empties the cache takes the folder too
@@ -181,7 +181,7 @@ def _stream(about: _About, partial: Path, begin: int, arrived: Callable[[int], N
 
 @contextlib.contextmanager
 def _opened(url: str, headers: dict[str, str]) -> Iterator[tuple[Any, Iterator[bytes]]]:
-    """The answer to a GET by the library's own session, and its body block by block.
+    """Send a GET by the library's own session; return the response and its body block by block.
 
     On the way to the store's host the session drops the hub's token.
     """
@@ -195,40 +195,40 @@ def _opened(url: str, headers: dict[str, str]) -> Iterator[tuple[Any, Iterator[b
             yield response, response.iter_content(_READ)
 
 
-def _raise_if_final(error: Exception, about: _About) -> None:
+def _raise_if_final(error: Exception, metadata: _Metadata) -> None:
     """Raise what another try would not mend."""
-    source = about.source
+    source = metadata.source
     if isinstance(error, OSError) and error.errno in _FULL:
         raise NotEnoughDisk(
-            f"the disk became full while {about.name} arrived", who=source.who,
+            f"the disk became full while {metadata.name} arrived", who=source.who,
             fix=f"free some space on the disk of {cache_dir()}, then try again: what arrived is kept",
         ) from error  # fmt: skip
     status = getattr(getattr(error, "response", None), "status_code", None)
     local = isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
     if local or (status is not None and status < 500 and status not in {408, 429}):
-        _raise(error, about)
+        _raise(error, metadata)
 
 
-def _raise(error: Exception, about: _About) -> NoReturn:
-    source = about.source
-    raise_ours(error, who=source.who, repo=source.repo, revision=source.commit, file=about.name)
+def _raise(error: Exception, metadata: _Metadata) -> NoReturn:
+    source = metadata.source
+    raise_ours(error, who=source.who, repo=source.repo, revision=source.commit, file=metadata.name)
 
 
 def _name(source: Source, file: RemoteFile, path: Path, blob: Path) -> Path:
-    """Let the library give the blob its name in the snapshot."""
+    """Link the blob into the snapshot, by the library."""
     try:
-        found = library().hf_hub_download(
+        downloaded = library().hf_hub_download(
             source.repo, file.name, revision=source.commit, cache_dir=cache_dir(), endpoint=endpoint()
         )
     except Exception as error:
         raise_ours(error, who=source.who, repo=source.repo, revision=source.commit, file=file.name)
     if not path.is_symlink() and path.is_file() and not path.samefile(blob):
         blob.unlink(missing_ok=True)  # where links cannot be made the library copies, and one copy is enough
-    return Path(found)
+    return Path(downloaded)
 
 
 def is_good(path: Path) -> bool:
-    """Whether a file of the cache still has the digest that its blob is named after; True where it has no such name."""
+    """Tell whether a cached file still has the digest that its blob is named after; True where it has no such name."""
     name = blob_of(path).name
     return _is_right(path, None, name if _HEX.fullmatch(name) else "")
 
@@ -236,13 +236,13 @@ def is_good(path: Path) -> bool:
 def _is_right(path: Path, size: int | None, digest: str) -> bool:
     if not path.is_file():  # somebody emptied the cache meanwhile
         return False
-    found = path.stat().st_size
-    if size is not None and found != size:
+    actual = path.stat().st_size
+    if size is not None and actual != size:
         return False
     if not _HEX.fullmatch(digest):
         return True
     # Git's digest of a small file covers a header too.
-    state = hashlib.sha256() if len(digest) == 64 else hashlib.sha1(b"blob %d\0" % found, usedforsecurity=False)
+    state = hashlib.sha256() if len(digest) == 64 else hashlib.sha1(b"blob %d\0" % actual, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             state.update(block)
@@ -253,14 +253,14 @@ def _is_right(path: Path, size: int | None, digest: str) -> bool:
 def _locked(source: Source, etag: str, name: str) -> Iterator[None]:
     """Hold the file's lock: one process downloads, the others wait; the system frees it when a holder dies."""
     lock = lock_of(source.repo, etag)
-    told = False
+    reported = False
     while True:
         try:
             lock.acquire(timeout=_WAIT_S)
             break
         except filelock().Timeout:
-            if not told:
-                told = True
+            if not reported:
+                reported = True
                 source.waiting(name)
     try:
         yield

@@ -85,7 +85,7 @@ def _settings() -> dict[str, Any]:
     """Return what is set, where, and whether it is right."""
     from realtts.errors import SettingsError
     from realtts.folders import data_folder
-    from realtts.settings import data_dir, resolve_settings
+    from realtts.settings_sources import data_dir, resolve_settings
 
     try:
         layers = resolve_settings()

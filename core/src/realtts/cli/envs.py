@@ -10,7 +10,7 @@ from realtts.cli.parsing import add_command
 if TYPE_CHECKING:
     import argparse
 
-    from realtts.isolation.install import Kept
+    from realtts.isolation.install import InstalledEnvironment
 
 __all__ = ["add_parser"]
 
@@ -39,11 +39,11 @@ def add_parser(commands: Any) -> None:
 
 def _envs(arguments: argparse.Namespace) -> int:
     from realtts.isolation.environments import folder
-    from realtts.isolation.install import kept
-    from realtts.settings import resolve_settings
+    from realtts.isolation.install import installed_environments
+    from realtts.settings_sources import resolve_settings
 
     settings = resolve_settings().settings
-    environments = kept(settings, check=arguments.check)
+    environments = installed_environments(settings, check=arguments.check)
     if arguments.json:
         console.out_json({"folder": str(folder(settings)), "environments": [_described(one) for one in environments]})
     elif not environments:
@@ -59,7 +59,7 @@ def _envs(arguments: argparse.Namespace) -> int:
     return 1 if any(one.fault is not None for one in environments) else 0
 
 
-def _described(one: Kept) -> dict[str, Any]:
+def _described(one: InstalledEnvironment) -> dict[str, Any]:
     environment = one.environment
     return {
         "name": one.name,
@@ -74,7 +74,7 @@ def _described(one: Kept) -> dict[str, Any]:
     }
 
 
-def _row(one: Kept) -> tuple[str, ...]:
+def _row(one: InstalledEnvironment) -> tuple[str, ...]:
     versions = one.environment.versions if one.environment else {}
     columns = (versions.get(name, "-") for name in ("realtts", "python", "torch"))
     return (
@@ -86,7 +86,7 @@ def _row(one: Kept) -> tuple[str, ...]:
     )
 
 
-def _fix(one: Kept) -> str:
+def _fix(one: InstalledEnvironment) -> str:
     from realtts.isolation.environments import install_command
 
     return f"{install_command(one.name)} --upgrade"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from realtts.isolation.install import Wanted
+    from realtts.isolation.install import InstallRequest
 
 __all__ = ["add_parser"]
 
@@ -118,9 +118,9 @@ def _install(arguments: argparse.Namespace) -> int:
     return 2 if any("error" in result for result in results) else 0
 
 
-def _installed(order: Wanted, *, debug: bool, quiet: bool) -> dict[str, Any]:
+def _installed(order: InstallRequest, *, debug: bool, quiet: bool) -> dict[str, Any]:
     from realtts.isolation.install import install
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     with _progress(order.name, debug=debug) as tell:
         environment, made = install(order, settings=resolve_settings(order.name).settings, tell=tell)
@@ -132,9 +132,9 @@ def _installed(order: Wanted, *, debug: bool, quiet: bool) -> dict[str, Any]:
     return {"name": order.name, "made": made, "python": str(environment.python), "versions": versions}
 
 
-def _wanted(arguments: argparse.Namespace) -> list[Wanted]:
+def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:
     from realtts.errors import InvalidOption
-    from realtts.isolation.install import Wanted
+    from realtts.isolation.install import InstallRequest
 
     names, source = arguments.names, arguments.source
     if bool(names) == arguments.all:
@@ -143,7 +143,7 @@ def _wanted(arguments: argparse.Namespace) -> list[Wanted]:
         raise InvalidOption("stands for one provider", who="--from, --locked FILE", fix="give one NAME at a time")
     sources = _all(source) if arguments.all else dict.fromkeys(names, source)
     return [
-        Wanted(
+        InstallRequest(
             name,
             source=where,
             extras=tuple(arguments.extras),
@@ -176,14 +176,15 @@ def _all(source: str | None) -> dict[str, str | None]:
 
 def _lockfile(name: str, path: str | None) -> Path | None:
     from realtts.errors import InvalidOption
-    from realtts.isolation.install import kept
-    from realtts.settings import resolve_settings
+    from realtts.isolation.install import installed_environments
+    from realtts.settings_sources import resolve_settings
 
     if path is None:
         return None
     if path:
         return Path(path).absolute()
-    lockfile = next((one.lockfile for one in kept(resolve_settings(name).settings) if one.name == name), None)
+    listed = installed_environments(resolve_settings(name).settings)
+    lockfile = next((one.lockfile for one in listed if one.name == name), None)
     if lockfile is None:
         raise InvalidOption(f"there is no environment for {name!r} to repeat", who="--locked", fix="name its file")
     return lockfile
@@ -192,7 +193,7 @@ def _lockfile(name: str, path: str | None) -> Path | None:
 def _uninstall(arguments: argparse.Namespace) -> None:
     from realtts.cli.interrupts import Interrupts
     from realtts.isolation.install import uninstall
-    from realtts.settings import resolve_settings
+    from realtts.settings_sources import resolve_settings
 
     for name in arguments.names:
         with Interrupts():

@@ -50,7 +50,7 @@ def _settings(name: str | None) -> Settings | None:
         # pydantic, which reads them, costs more than all the rest of the listing.
         if not config_files(os.environ) and not os.environ.get("REALTTS_ISOLATION"):
             return None
-        from realtts.settings import resolve_settings
+        from realtts.settings_sources import resolve_settings
 
         return resolve_settings(name).settings
     except SettingsError:

@@ -126,7 +126,7 @@ def _remove(arguments: argparse.Namespace) -> None:
 
 
 def _store() -> VoiceStore:
-    from realtts.settings import data_dir, resolve_settings
+    from realtts.settings_sources import data_dir, resolve_settings
     from realtts.voices import VoiceStore
 
     return VoiceStore(data_dir(resolve_settings().settings) / "voices")

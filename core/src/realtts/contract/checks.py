@@ -13,7 +13,7 @@ __all__ = ["check_chunk", "check_row", "check_voices"]
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:
-    """The chunk itself, if it keeps the contract.
+    """Return the chunk itself if it keeps the contract.
 
     Args:
         chunk: What the provider yielded.
@@ -28,15 +28,15 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
     if not isinstance(chunk, Chunk):
         raise _fault(f"generate yielded {type(chunk).__name__}", who, "yield realtts.Chunk(samples, sample_rate)")
     samples: Any = chunk.samples  # types say nothing of what a plugin really yields
-    given: Any = chunk.sample_rate
+    chunk_rate: Any = chunk.sample_rate
     if not isinstance(samples, np.ndarray):
         raise _fault(f"samples is {type(samples).__name__}", who, "convert it to a numpy array of float32")
     if samples.dtype != np.float32:
         raise _fault(f"samples has dtype {samples.dtype}", who, "convert it with .astype(numpy.float32)")
     if samples.ndim != 1:
         raise _fault(f"samples has shape {samples.shape}", who, "yield mono audio of shape (n,)")
-    if not isinstance(given, int) or given not in rates:
-        raise _fault(f"the sample rate {given!r} is not in the spec", who, f"yield one of {rates}")
+    if not isinstance(chunk_rate, int) or chunk_rate not in rates:
+        raise _fault(f"the sample rate {chunk_rate!r} is not in the spec", who, f"yield one of {rates}")
     if rate is not None and chunk.sample_rate != rate:
         raise _fault(f"the sample rate changed from {rate} to {chunk.sample_rate}", who, "keep one rate per request")
     if not np.isfinite(samples).all():
@@ -46,7 +46,7 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
 
 
 def _check_rest(chunk: Any, who: str, text_length: int) -> None:
-    """The fields beside the audio."""
+    """Check the fields beside the audio."""
     if not (isinstance(chunk.marks, tuple) and all(_is_mark(mark, text_length) for mark in chunk.marks)):
         raise _fault(f"marks is {chunk.marks!r:.80}", who, "yield a tuple of realtts.Mark inside the request's text")
     if not _is_index(chunk.tokens):
@@ -72,22 +72,22 @@ def _is_mark(mark: Any, text_length: int) -> bool:
 
 
 def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
-    """What the hook `voices` returned, as a tuple.
+    """Check what the hook `voices` returned, and return it as a tuple.
 
     Raises:
         InvalidPlugin: It is not a sequence of `VoiceInfo`.
     """
-    found = tuple(voices or ())
-    for voice in found:
+    checked = tuple(voices or ())
+    for voice in checked:
         if not isinstance(voice, VoiceInfo):
             raise InvalidPlugin(
                 f"voices returned {type(voice).__name__}", who=who, fix="return realtts.VoiceInfo objects"
             )
-    return found
+    return checked
 
 
 def check_row(item: Any, rows: int, who: str) -> tuple[int, Any]:
-    """The index and chunk of one item of `generate_batch`.
+    """Check one item of `generate_batch`, and return its index and chunk.
 
     Raises:
         InvalidChunk: Not a pair, or an index outside the batch.

@@ -1,4 +1,4 @@
-"""What a stage is told: the context of the provider's rung, and the rungs themselves."""
+"""The context that every hook gets, and the rungs of a ladder."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Rung:
 
 @dataclass(frozen=True)
 class Context:
-    """Everything that a hook may know beside its model and request. Immutable; each rung has its own.
+    """Everything that a hook may use beside its model and request. Immutable; each rung has its own.
 
     Attributes:
         spec: The provider's spec.
@@ -67,7 +67,7 @@ class Context:
     stages: StageLog = field(default_factory=StageLog)
 
     def forced_tokens(self, text: str) -> int | None:
-        """How many tokens to decode for a text, whatever the end token says; None: until the end token.
+        """Return how many tokens to decode for a text, whatever the end token says; None: until the end token.
 
         At least 1 where the setting ``force_tokens_per_char`` is given. Both variants must obey, or a benchmark with
         random weights, which hardly ever end by themselves, would compare unequal work.

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the fields' types when an event goes over the wire
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["Event"]
 

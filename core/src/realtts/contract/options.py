@@ -37,9 +37,9 @@ class Options(BaseModel):
 
     @classmethod
     def of(cls, request: _HasOptions) -> Self:
-        """A request's options; the defaults where it brings none of this class."""
+        """Return a request's options; the defaults where it brings none of this class."""
         return request.options if isinstance(request.options, cls) else cls()
 
     def bounds_length(self) -> bool:
-        """Whether the caller has set one of `length_limits`."""
+        """Tell whether the caller has set one of `length_limits`."""
         return bool(self.model_fields_set & self.length_limits)

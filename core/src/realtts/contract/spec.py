@@ -1,4 +1,4 @@
-"""What a plugin says of itself, without importing anything heavy: `ProviderSpec` and its parts.
+"""The description that a plugin gives of itself without importing anything heavy: `ProviderSpec` and its parts.
 
 Only the standard library is imported here, because every installed spec is imported to list the providers.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types when a spec goes over the wire
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.errors import InvalidPlugin, closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from realtts.contract.options import Options
 
@@ -68,9 +68,9 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
-        given: Any = self.files
-        if not isinstance(given, str):  # a string is told by `realtts.checkpoints`, which checks the entries
-            files = tuple(tuple(item) if isinstance(item, list) else item for item in given)
+        entries: Any = self.files
+        if not isinstance(entries, str):  # a string is told by `realtts.checkpoints`, which checks the entries
+            files = tuple(tuple(item) if isinstance(item, list) else item for item in entries)
             object.__setattr__(self, "files", files)
 
 
@@ -157,7 +157,7 @@ class ProviderSpec:
             if not rule.allows(value):
                 hint = _closest_capability(value) if rule.field == "capabilities" else ""
                 raise InvalidPlugin(
-                    f"{rule.field} is {value!r:.80}{hint}", who=f"provider {self.name!r}", fix=f"give {rule.wanted}"
+                    f"{rule.field} is {value!r:.80}{hint}", who=f"provider {self.name!r}", fix=f"give {rule.expected}"
                 )
 
 
@@ -166,7 +166,7 @@ class _Rule(NamedTuple):
 
     field: str
     allows: Callable[[Any], bool]
-    wanted: str
+    expected: str
 
 
 def _is_rate(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Inner stages of `generate`: what a provider's time goes to, and the work that the hardware had to do for it."""
+"""Inner stages of `generate`: the time that each took, and the work that the hardware had to do for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Cancelled(Exception):
 
 
 def never() -> bool:
-    """What stands for `Request.cancelled` where nobody can lose interest, as in a warm-up."""
+    """Return False: `Request.cancelled` where nobody can cancel, as in a warm-up."""
     return False
 
 
@@ -48,7 +48,7 @@ class StageWork:
 
 
 class Work:
-    """An open stage; what `timed` hands out.
+    """An open stage, as `timed` hands it out.
 
     Attributes:
         name: The stage's name.
@@ -75,7 +75,7 @@ class Work:
         self._flops += flops
 
     def total(self) -> StageWork:
-        """What was counted so far."""
+        """Return what was counted so far."""
         return StageWork(self.seconds, self._steps, self._bytes, self._flops, self._dtype)
 
 
@@ -99,19 +99,19 @@ class StageLog:
             self._open, self._done, self._since, self._generating = [], {}, None, False
 
     def resume(self) -> None:
-        """The provider works on from here."""
+        """Start the clock: the provider works from here on."""
         with self._lock:
             self._generating = True
             self._since = time.perf_counter()
 
     def pause(self) -> None:
-        """The provider has handed something over and waits."""
+        """Stop the clock: the provider has yielded and waits."""
         with self._lock:
             self._flush()
             self._since = None
 
     def end(self) -> None:
-        """`generate` is over; what is timed from here on, such as a warm-up, is not a request's."""
+        """Note that `generate` is over: what is timed from here on, such as a warm-up, is not a request's."""
         with self._lock:
             self._flush()
             self._since, self._generating = None, False
@@ -134,12 +134,12 @@ class StageLog:
             return True
 
     def totals(self) -> dict[str, StageWork]:
-        """What the closed stages of this request did, by name."""
+        """Return what the closed stages of this request did, by name."""
         with self._lock:
             return dict(self._done)
 
     def _flush(self) -> None:
-        """Give the time since the last change to the stage that it was spent in."""
+        """Add the time since the last change to the stage that it was spent in."""
         if self._since is not None:
             now = time.perf_counter()
             if self._open:

@@ -104,7 +104,7 @@ class Voice:
         return len(self.samples) / self.sample_rate
 
     def at(self, sample_rate: int) -> NDArray[np.float32]:
-        """The samples at a rate in Hz, float32 of shape (m,); its own array where that is the rate already."""
+        """Return the samples at a rate in Hz, float32 of shape (m,); its own array where that is the rate already."""
         from realtts.resample import resample  # not with the module: `import realtts` needs no resampler
 
         samples = np.ascontiguousarray(self.samples, np.float32)

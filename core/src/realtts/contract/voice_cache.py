@@ -1,4 +1,4 @@
-"""What models make of reference recordings, kept so that it is made once."""
+"""A cache of speaker conditioning, so that each recording is encoded once."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class VoiceCache:
         self._below: Callable[[], dict[str, int]] = dict
 
     def get_or_compute(self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
-        """The value of the key, computed unless it is there.
+        """Return the value of the key, computed unless it is there.
 
         Threads that ask for the same key wait for the first one's computation. One that fails keeps nothing:
         its error goes to its own caller, and the next in line tries again.
@@ -69,7 +69,7 @@ class VoiceCache:
         return self._compute(key, compute, size, generation)
 
     def clear(self) -> None:
-        """Forget all values; counters stay. What is being computed now will not be kept."""
+        """Forget all values; counters stay. Values that are being computed now are not kept."""
         with self._lock:
             self._entries.clear()
             self._bytes = 0
@@ -80,7 +80,7 @@ class VoiceCache:
         self._below = counters
 
     def stats(self) -> dict[str, int]:
-        """``entries``, ``bytes``, ``hits``, ``misses`` and ``evictions``, and those of the layer below."""
+        """Return ``entries``, ``bytes``, ``hits``, ``misses`` and ``evictions``, and those of the layer below."""
         below = self._below()  # outside the lock: it has one of its own
         with self._lock:
             return {
@@ -114,7 +114,7 @@ class VoiceCache:
 
 
 def _nbytes(value: object) -> int:
-    """Bytes of all arrays and tensors in nested dictionaries, lists, tuples and dataclasses."""
+    """Return the bytes of all arrays and tensors in nested dictionaries, lists, tuples and dataclasses."""
     nbytes = getattr(value, "nbytes", None)
     if isinstance(nbytes, int):
         return nbytes

@@ -1,4 +1,4 @@
-"""The parent's side of the conversation: calls, answers, and everything that can happen to a worker meanwhile."""
+"""The parent's side of the conversation: calls, replies, and everything that can happen to a worker meanwhile."""
 
 from __future__ import annotations
 
@@ -7,51 +7,53 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+from realtts.contract.events import Event
 from realtts.contract.types import Voice
-from realtts.isolation.exits import death_of, unusable
+from realtts.isolation.exits import exit_error, unusable
 from realtts.isolation.process import WorkerProcess
-from realtts.isolation.watchdog import Watch
+from realtts.isolation.watchdog import Watchdog
+from realtts.wire.calls import Reply, Speak, Stop
 from realtts.wire.channel import ChannelClosed, ChannelFault, Frame, Kind, OtherProtocol
 from realtts.wire.messages import (
     VOICES_KEPT,
-    chunk_from_json,
-    event_from_json,
-    record_from_json,
-    request_to_json,
+    ChunkMessage,
+    LogMessage,
+    VoiceMessage,
+    from_json,
     samples_to_bytes,
-    voice_to_json,
+    to_json,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from realtts.contract.events import Event
     from realtts.contract.types import Chunk, Request
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.isolation.watchdog import Limits
+    from realtts.wire.calls import Call
 
 __all__ = ["Worker"]
 
 T = TypeVar("T")
 
 SLICE_S = 0.02
-"""How often a waiting parent looks for cancellations, limits, and whether the worker lives."""
+"""How often a waiting parent looks for cancellations, limits, and whether the worker is alive."""
 
 STOP_GRACE_S = 10.0
 """Longest wait for a worker to free its model and leave, before it is killed."""
 
 
 class Worker:
-    """A running worker. Used by one thread at a time, but for `pid` and `memory`.
+    """A running worker. Used by one thread at a time, except `pid` and `memory`.
 
     Args:
         environment: Where it runs.
-        limits: What it may take.
+        limits: Of its time and memory.
         report: Receives its events.
 
     Attributes:
-        hello: What it says of itself: versions of Python and of the core.
-        crashed: Whether it ended by itself, or sent garbage; not, when it reached a limit.
+        usable: Whether it was not ended yet.
+        crashed: Whether it ended by itself or sent garbage, rather than reached a limit.
 
     Raises:
         IsolationError: It cannot be started, or has another version of the core.
@@ -62,114 +64,121 @@ class Worker:
         self._environment = environment
         self._report = report
         self._process = WorkerProcess(environment)
-        self._watch = Watch(limits, self._process.memory)
-        self._checked = time.monotonic()
-        self._sent: dict[str, None] = {}
-        self._doing = "starting"
+        self._watchdog = Watchdog(limits, self._process.memory)
+        self._checked_at = time.monotonic()
+        self._sent_voices: dict[str, None] = {}
+        self._activity = "starting"
         self._requests: Sequence[Request] = ()
-        self._told: set[int] = set()  # rows whose cancellation it knows
+        self._cancelled: set[int] = set()  # rows whose cancellation was sent
         self.pid = self._process.pid
         self.usable = True
         self.crashed = False
-        self.hello: Mapping[str, str] = {}
 
     def greet(self, core: str) -> None:
         """Wait for its greeting.
 
         Args:
             core: This process's version of the core, which must be of the same minor version.
+
+        Raises:
+            IsolationError: It has another version of the core, or of the messages. WorkerDied: it ended.
         """
         try:
-            hello = self.receive(listening=Kind.HELLO)
+            hello = self.receive(expected=Kind.HELLO)
         except _Refused as error:
-            self._not_ours(str(error))
-        self.hello = hello.content
-        theirs = self._understood(lambda: str(self.hello["realtts"]))
-        if theirs.split(".")[:2] != core.split(".")[:2]:
-            self._not_ours(f"it has realtts {theirs}, this process has {core}")
+            self._refuse(str(error))
+        version = self._read(lambda: str(hello.content["realtts"]))
+        if version.split(".")[:2] != core.split(".")[:2]:
+            self._refuse(f"it has realtts {version}, this process has {core}")
 
     def exited(self) -> bool:
-        """Whether it is gone."""
+        """Tell whether it is gone."""
         return not self.usable or self._process.exited()
 
     def memory(self) -> int:
-        """Its resident bytes."""
+        """Return its resident bytes."""
         return self._process.memory()
 
     def new_request(self) -> None:
-        """What comes now belongs to another request."""
-        self._watch.new_request()
+        """Start the clock of another request."""
+        self._watchdog.new_request()
 
-    def call(self, call: str, doing: str, **content: Any) -> dict[str, Any]:
-        """Ask for something and wait for the reply; raises nothing that stands in it.
+    def call(self, call: Call, activity: str) -> Reply:
+        """Send a call and wait for its reply; raises nothing that the reply tells.
 
         Raises:
             WorkerDied: It ended, or was ended because it reached a limit.
         """
-        self._begin(doing)
-        self._send(Kind.CALL, {"call": call, **content})
-        return self.receive(listening=Kind.REPLY).content
+        self._begin(activity)
+        self._send(Kind.CALL, to_json(call))
+        return self.read_reply(self.receive(expected=Kind.REPLY))
 
-    def speak(self, requests: Sequence[Request], content: Mapping[str, Any]) -> None:
-        """Ask for audio; `receive` gives it, and the reply at its end.
+    def speak(self, call: Speak, requests: Sequence[Request]) -> None:
+        """Ask for audio; `receive` returns it frame by frame, and the reply at its end.
 
         Args:
-            requests: Their ``cancelled`` are watched while waiting, their recordings sent if they were not yet.
-            content: The rest of the call.
+            call: Its requests are these.
+            requests: Their ``cancelled`` is watched while waiting; their recordings are sent unless they were before.
         """
         self._begin("generating", requests)
         for request in requests:
             if isinstance(request.voice, Voice):
                 self._send_voice(request.voice)
-        told = [request_to_json(request) for request in requests]
-        self._send(Kind.CALL, {"call": "speak", "requests": told, **content})
+        self._send(Kind.CALL, to_json(call))
 
     def credit(self) -> None:
-        """Let it send one chunk more. If it has ended, what it sent before is still to be read; then comes the end."""
+        """Let it send one chunk more. If it has ended, what it sent before is read first."""
         with contextlib.suppress(ChannelClosed):
             self._put(Kind.CREDIT, {"chunks": 1})
 
-    def finish(self) -> dict[str, Any]:
-        """Want no more audio; the reply, once it has come."""
-        self._watch.unwanted = True
+    def finish(self) -> Reply:
+        """Ask for no more audio, and wait for the reply."""
+        self._watchdog.unwanted = True
         self._send(Kind.END)
-        while True:
-            frame = self.receive(listening=None)
-            if frame.kind is Kind.REPLY:
-                return frame.content
+        while (frame := self.receive(expected=None)).kind is not Kind.REPLY:
+            pass
+        return self.read_reply(frame)
 
-    def receive(self, listening: Kind | None = Kind.CHUNK) -> Frame:
-        """The next chunk, reply or greeting; events and log records are handed on meanwhile.
+    def receive(self, expected: Kind | None = Kind.CHUNK) -> Frame:
+        """Return the next chunk, reply or greeting; events and log records are handed on meanwhile.
 
         Args:
-            listening: The kind that must come; ``CHUNK`` allows a reply as well. None: any.
+            expected: The kind that must come; ``CHUNK`` allows a reply as well. None: any.
+
+        Raises:
+            WorkerDied: It ended, sent something else, or was ended because it reached a limit.
         """
-        began = self._watch.sign = time.monotonic()
+        began = self._watchdog.sign = time.monotonic()
         try:
             while True:
                 frame = self._process.channel.receive(SLICE_S)
                 now = time.monotonic()
-                if now - self._checked >= SLICE_S:
+                if now - self._checked_at >= SLICE_S:
                     self._check(now, now - began)
                 if frame is not None:
-                    self._watch.sign = now
-                    if not self._handed_on(frame):
+                    self._watchdog.sign = now
+                    if not self._handle(frame):
                         break
         except ChannelClosed:
             self._died("ended")
         except ChannelFault as error:
-            if isinstance(error, OtherProtocol) and self._doing == "starting":
+            if isinstance(error, OtherProtocol) and self._activity == "starting":
                 raise _Refused(str(error)) from error
             self._died(f"sent garbage ({error})")
-        self._watch.spent += time.monotonic() - began
-        fits = listening is None or frame.kind is listening or (listening is Kind.CHUNK and frame.kind is Kind.REPLY)
-        if not fits:
-            self._died(f"sent garbage (a {frame.kind.name} where {listening.name if listening else ''} was expected)")
+        self._watchdog.spent += time.monotonic() - began
+        allowed = {expected, Kind.REPLY} if expected is Kind.CHUNK else {expected}
+        if expected is not None and frame.kind not in allowed:
+            self._died(f"sent garbage (a {frame.kind.name} where {expected.name} was expected)")
         return frame
 
-    def heard(self, frame: Frame) -> tuple[int, Chunk]:
-        """Whose chunk a frame holds, and the chunk."""
-        return self._understood(lambda: chunk_from_json(frame.content, frame.data))
+    def read_chunk(self, frame: Frame) -> tuple[int, Chunk]:
+        """Return the row and the chunk that a frame holds."""
+        message = self._read(lambda: from_json(ChunkMessage, frame.content))
+        return message.row, self._read(lambda: message.chunk(frame.data))
+
+    def read_reply(self, frame: Frame) -> Reply:
+        """Return the reply that a frame holds."""
+        return self._read(lambda: from_json(Reply, frame.content))
 
     def stop(self, *, forget: bool) -> None:
         """Let it free its model and end; kill it if it does not."""
@@ -177,21 +186,22 @@ class Worker:
             return
         with contextlib.suppress(ChannelClosed, ChannelFault):
             until = time.monotonic() + STOP_GRACE_S
-            self._process.channel.send(Kind.CALL, {"call": "stop", "forget": forget})
+            self._process.channel.send(Kind.CALL, to_json(Stop(forget)))
             while time.monotonic() < until and not self._process.exited():
                 frame = self._process.channel.receive(SLICE_S)
                 if frame is not None:
-                    self._handed_on(frame)
+                    self._handle(frame)
         self._process.wait(1.0)
         self.kill()
 
     def kill(self) -> int:
-        """End it now; its exit code."""
+        """End it now, and return its exit code."""
         self.usable = False
         return self._process.end()
 
-    def _begin(self, doing: str, requests: Sequence[Request] = ()) -> None:
-        self._doing, self._requests, self._told, self._watch.unwanted = doing, requests, set(), False
+    def _begin(self, activity: str, requests: Sequence[Request] = ()) -> None:
+        self._activity, self._requests, self._cancelled = activity, requests, set()
+        self._watchdog.unwanted = False
 
     def _send(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
         try:
@@ -200,35 +210,36 @@ class Worker:
             self._died("ended")
 
     def _put(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
-        began = self._watch.sign = time.monotonic()
+        began = self._watchdog.sign = time.monotonic()
         self._process.channel.send(
             kind, content, data, waiting=lambda: self._check(time.monotonic(), time.monotonic() - began)
         )
 
     def _send_voice(self, voice: Voice) -> None:
-        known = self._sent.pop(voice.digest, "") is None
-        self._sent[voice.digest] = None
-        if len(self._sent) > VOICES_KEPT:
-            del self._sent[next(iter(self._sent))]
-        if not known:
-            self._send(Kind.VOICE, voice_to_json(voice), samples_to_bytes(voice.samples))
+        sent = self._sent_voices.pop(voice.digest, "") is None
+        self._sent_voices[voice.digest] = None
+        if len(self._sent_voices) > VOICES_KEPT:
+            del self._sent_voices[next(iter(self._sent_voices))]
+        if not sent:
+            self._send(Kind.VOICE, to_json(VoiceMessage.of(voice)), samples_to_bytes(voice.samples))
 
-    def _understood(self, read: Callable[[], T]) -> T:
-        """What ``read`` makes of a message.
+    def _read(self, read: Callable[[], T]) -> T:
+        """Return what ``read`` makes of a message.
 
         Raises:
-            WorkerDied: It cannot make anything of it.
+            WorkerDied: The message does not have its form.
         """
         try:
             return read()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._died(f"sent garbage ({type(error).__name__}: {error})")
 
-    def _handed_on(self, frame: Frame) -> bool:
+    def _handle(self, frame: Frame) -> bool:
+        """Hand an event or a log record on; False for any other frame."""
         if frame.kind is Kind.EVENT:
-            self._report(self._understood(lambda: event_from_json(frame.content)))
+            self._report(self._read(lambda: from_json(Event, frame.content)))
         elif frame.kind is Kind.LOG:
-            record = self._understood(lambda: record_from_json(frame.content, self.pid))
+            record = self._read(lambda: from_json(LogMessage, frame.content)).record(self.pid)
             logger = logging.getLogger(record.name)
             if logger.isEnabledFor(record.levelno):
                 logger.handle(record)
@@ -237,28 +248,32 @@ class Worker:
         return True
 
     def _check(self, now: float, waited: float) -> None:
-        """Pass cancellations on, and end a worker that has gone or gone too far.
+        """Send cancellations, and end a worker that reached a limit.
 
         Raises:
-            WorkerDied: It has.
+            WorkerDied: It did.
         """
-        self._checked = now
-        self._pass_on_cancellations()
-        reached = self._watch.reached(now, waited)
-        if reached is not None:
-            self._died(*reached)
+        self._checked_at = now
+        self._send_cancellations()
+        violation = self._watchdog.violation(now, waited)
+        if violation is not None:
+            self._died(*violation)
 
-    def _pass_on_cancellations(self) -> None:
-        rows = [row for row, request in enumerate(self._requests) if row not in self._told and request.cancelled()]
+    def _send_cancellations(self) -> None:
+        rows = [row for row, request in enumerate(self._requests) if row not in self._cancelled and request.cancelled()]
         if rows:
-            self._told.update(rows)
-            if len(self._told) == len(self._requests):
-                self._watch.unwanted, self._watch.sign = True, time.monotonic()
-            with contextlib.suppress(ChannelClosed):  # what it sent before is still to be read
+            self._cancelled.update(rows)
+            if len(self._cancelled) == len(self._requests):
+                self._watchdog.unwanted, self._watchdog.sign = True, time.monotonic()
+            with contextlib.suppress(ChannelClosed):  # what it sent before it ended is read first
                 self._process.channel.send(Kind.CANCEL, {"rows": rows})
 
     def _died(self, what: str, fix: str = "") -> NoReturn:
         """End what is left of it.
+
+        Args:
+            what: What the worker did.
+            fix: What to do about it; empty when it ended by itself.
 
         Raises:
             WorkerDied: Always, with its last lines. IsolationError: it could not even start.
@@ -266,12 +281,12 @@ class Worker:
         self.crashed = not fix
         self._process.wait(0.0 if fix else 0.5)
         code = self.kill()
-        raise death_of(self._environment.name, what, fix, self._doing, code=code, lines=self._process.last_lines())
+        raise exit_error(self._environment.name, what, fix, self._activity, code=code, lines=self._process.last_lines())
 
-    def _not_ours(self, what: str) -> NoReturn:
+    def _refuse(self, what: str) -> NoReturn:
         self.kill()
         raise unusable(self._environment.name, what)
 
 
 class _Refused(Exception):
-    """The worker speaks another protocol."""
+    """The worker speaks another version of the messages."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the fields' types, here and below
+from dataclasses import dataclass, field, replace
+from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
+from pydantic import TypeAdapter
 
 from realtts.errors import IsolationError
 from realtts.folders import data_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from realtts.settings import Settings
 
 __all__ = ["FILE", "IsolatedEnvironment", "fault", "find", "folder", "install_command", "listed", "read"]
@@ -47,36 +48,36 @@ class IsolatedEnvironment:
     distribution: str = ""
 
     def as_dict(self, home: Path | None = None) -> dict[str, Any]:
-        """What `FILE` holds.
+        """Return the content of `FILE`.
 
         Args:
             home: The environment's folder. An interpreter in it is written relative to it, so that the folder may be
                 moved.
         """
-        inside = home is not None and self.python.is_relative_to(home)
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "python": (self.python.relative_to(home) if inside and home else self.python).as_posix(),
-            "core_version": self.core_version,
-            "versions": dict(self.versions),
-            "distribution": self.distribution,
-            "spec": dict(self.spec),
-        }
+        python = self.python
+        if home is not None and python.is_relative_to(home):
+            python = python.relative_to(home)
+        content = _adapter().dump_python(self, mode="json")
+        return {"format": FORMAT, **content, "python": python.as_posix()}
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[IsolatedEnvironment]:
+    return TypeAdapter(IsolatedEnvironment)
 
 
 def install_command(name: str) -> str:
-    """The command that makes a provider's environment."""
+    """Return the command that makes a provider's environment."""
     return f"realtts install {name}"
 
 
 def folder(settings: Settings | None = None) -> Path:
-    """Where the environments lie, a folder for each; it need not exist."""
+    """Return the folder that holds one folder per environment; it need not exist."""
     return data_folder(settings.data_dir if settings is not None else None) / "environments"
 
 
 def find(name: str, settings: Settings | None = None) -> IsolatedEnvironment | None:
-    """The environment of a provider, None when there is none.
+    """Return the environment of a provider, None when there is none.
 
     Raises:
         IsolationError: Its description cannot be read.
@@ -88,8 +89,8 @@ def find(name: str, settings: Settings | None = None) -> IsolatedEnvironment | N
 
 
 def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:
-    """Every environment that can be read, in order of name; the others are logged and left out."""
-    found: list[IsolatedEnvironment] = []
+    """Return every environment that can be read, in order of name; the others are logged and left out."""
+    environments: list[IsolatedEnvironment] = []
     try:
         homes = sorted(home.parent for home in folder(settings).glob(f"*/{FILE}"))
     except OSError as error:
@@ -99,24 +100,24 @@ def listed(settings: Settings | None = None) -> list[IsolatedEnvironment]:
         if home.name.startswith("."):
             continue  # one that is being made
         try:
-            found.append(read(home))
+            environments.append(read(home))
         except IsolationError as error:
             _log.warning("%s", error)
-    return found
+    return environments
 
 
 def fault(environment: IsolatedEnvironment) -> str | None:
-    """Why its workers cannot be used, as far as that is known without starting one; None when nothing is."""
+    """Return why its workers cannot be used, as far as can be seen without starting one; None if nothing is wrong."""
     if not environment.python.exists():
         return f"its interpreter {environment.python} is gone"
-    ours = importlib_metadata.version("realtts")
-    if environment.core_version.split(".")[:2] != ours.split(".")[:2]:
-        return f"it has the core {environment.core_version}, this process {ours}"
+    version = importlib_metadata.version("realtts")
+    if environment.core_version.split(".")[:2] != version.split(".")[:2]:
+        return f"it has the core {environment.core_version}, this process {version}"
     return None
 
 
 def read(home: Path) -> IsolatedEnvironment:
-    """The environment in a folder.
+    """Return the environment in a folder.
 
     Raises:
         IsolationError: Its description cannot be read.
@@ -125,24 +126,15 @@ def read(home: Path) -> IsolatedEnvironment:
         content = json.loads((home / FILE).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"it has the format {content['format']!r}, this version reads {FORMAT}")
-        environment = IsolatedEnvironment(
-            name=str(content["name"]),
-            python=home / Path(content["python"]),  # as it is: a link to the interpreter says which environment it is
-            spec=dict(content["spec"]),
-            core_version=str(content["core_version"]),
-            versions=dict(content["versions"]),
-            distribution=str(content.get("distribution", "")),
-        )
+        environment = _adapter().validate_python(content)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IsolationError(
-            f"{FILE} cannot be read: {type(error).__name__}: {error}",
-            who=f"environment {home.name!r}",
-            fix=f"make it anew: {install_command(home.name)}",
-        ) from error
+        raise _unreadable(home, f"{FILE} cannot be read: {type(error).__name__}: {error}") from error
     if environment.name != home.name:
-        raise IsolationError(
-            f"{FILE} is that of {environment.name!r}",
-            who=f"environment {home.name!r}",
-            fix=f"make it anew: {install_command(home.name)}",
-        )
-    return environment
+        raise _unreadable(home, f"{FILE} is that of {environment.name!r}")
+    # Not resolved: a link to the interpreter says which environment it belongs to.
+    return replace(environment, python=home / environment.python)
+
+
+def _unreadable(home: Path, what: str) -> IsolationError:
+    fix = f"make it anew: {install_command(home.name)}"
+    return IsolationError(what, who=f"environment {home.name!r}", fix=fix)

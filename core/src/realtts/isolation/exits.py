@@ -1,4 +1,4 @@
-"""How a worker ended: the error for its request, and the rung that no worker survives."""
+"""Exits of workers: the error for the request, and rungs that crash every worker."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ if TYPE_CHECKING:
 
     from realtts.contract.events import Event
 
-__all__ = ["Crashes", "Place", "closing", "death_of", "unusable"]
+__all__ = ["Crashes", "Place", "exit_error", "repeated", "unusable"]
 
 _LINES_SHOWN = 3
 
 
-def death_of(name: str, what: str, fix: str, doing: str, *, code: int, lines: Sequence[str]) -> RealTTSError:
-    """The error for the request that a worker has not survived.
+def exit_error(name: str, what: str, fix: str, activity: str, *, code: int, lines: Sequence[str]) -> RealTTSError:
+    """Make the error for the request during which a worker ended.
 
     Args:
         name: The provider.
         what: What the worker did.
         fix: What to do about it, empty when the worker ended by itself.
-        doing: What it was working on.
+        activity: What it was working on.
         code: Its exit code.
         lines: What it printed last.
 
     Returns:
         `WorkerDied`; `IsolationError` when a program that is not even a worker ended by itself.
     """
-    told = "".join(f"; {line.strip().rstrip('.')}" for line in _telling(lines))
-    how = "" if fix else _exit(code)
-    if doing == "starting" and code > 0 and not fix:
-        return unusable(name, f"its worker does not start{how}{told}")
+    output = "".join(f"; {line.strip().rstrip('.')}" for line in _relevant(lines))
+    how = "" if fix else _exit_reason(code)
+    if activity == "starting" and code > 0 and not fix:
+        return unusable(name, f"its worker does not start{how}{output}")
     killed = hasattr(signal, "SIGKILL") and code == -signal.SIGKILL and not fix
     memory = "; if nobody killed it, the machine's memory ran out" if killed else ""
     return WorkerDied(
-        f"its worker {what}{how} while {doing}{told}",
+        f"its worker {what}{how} while {activity}{output}",
         who=f"provider {name!r}",
         fix=f"{fix or 'try again, a new worker is started'}{memory}",
         stderr=tuple(lines),
@@ -48,13 +48,13 @@ def death_of(name: str, what: str, fix: str, doing: str, *, code: int, lines: Se
 
 
 def unusable(name: str, what: str) -> IsolationError:
-    """The error for an environment that has to be made anew."""
+    """Make the error for an environment that has to be made anew."""
     fix = f"make it anew: {install_command(name)} --upgrade"
     return IsolationError(what, who=f"environment {name!r}", fix=fix)
 
 
-def _telling(lines: Sequence[str]) -> Sequence[str]:
-    """The lines to show: of a native crash what was printed before, its name, and where it was; else the last ones."""
+def _relevant(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines to show: of a native crash the line before it, its name and its first frame; else the last."""
     crash = next((number for number, line in enumerate(lines) if line.startswith("Fatal Python error: ")), None)
     if crash is None:
         return lines[-_LINES_SHOWN:]
@@ -62,7 +62,7 @@ def _telling(lines: Sequence[str]) -> Sequence[str]:
     return [*lines[max(crash - 1, 0) : crash + 1], *frames[:1]]
 
 
-def _exit(code: int) -> str:
+def _exit_reason(code: int) -> str:
     if code >= 0:
         return f" (exit code {code})"
     try:
@@ -72,7 +72,7 @@ def _exit(code: int) -> str:
 
 
 class Place(NamedTuple):
-    """Where on the ladder a worker was at work.
+    """Where on the ladder a worker works.
 
     Attributes:
         variant, rung: The rung.
@@ -85,44 +85,44 @@ class Place(NamedTuple):
 
 
 class Crashes:
-    """The rung that the last worker crashed on, until a request goes well.
+    """Counts crashes of workers in a row on the same rung.
 
-    Once may be chance: somebody has killed it, or one text did. Twice in a row is taken for the rung's fault.
+    One may be chance: somebody has killed the worker, or one text did. Two in a row are taken for the rung's fault.
     """
 
     def __init__(self) -> None:
-        self._at: Place | None = None
-        self._before: Place | None = None
-        self._doomed: Place | None = None
+        self._current: Place | None = None
+        self._last_crash: Place | None = None
+        self._repeated: Place | None = None
 
-    def at_work(self, place: Place | None) -> None:
-        """What the worker does from now on happens there; None: on no rung yet."""
-        self._at = place
+    def enter(self, place: Place | None) -> None:
+        """Note where the worker works from now on; None: on no rung yet."""
+        self._current = place
 
-    def heard(self, event: Event) -> None:
-        """A worker tells which stage of which rung it begins while it loads."""
+    def on_event(self, event: Event) -> None:
+        """Note the stage and the rung that a worker begins while it loads."""
         if event.name == "stage.started":
-            about = event.data
-            self._at = Place(str(about.get("variant")), str(about.get("rung")), str(about.get("stage")))
+            data = event.data
+            self._current = Place(str(data.get("variant")), str(data.get("rung")), str(data.get("stage")))
 
-    def died(self, *, by_itself: bool) -> None:
-        """The worker has ended; by itself, or because it reached a limit, which says nothing of the rung."""
-        self._doomed = None
-        if by_itself:
-            before, self._before = self._before, self._at
-            if self._at is not None and before is not None and before[:2] == self._at[:2]:
-                self._doomed = self._at
+    def exited(self, *, crashed: bool) -> None:
+        """Note the end of a worker: a crash, or that it reached a limit, which says nothing of the rung."""
+        self._repeated = None
+        if crashed:
+            last, self._last_crash = self._last_crash, self._current
+            if self._current is not None and last is not None and last[:2] == self._current[:2]:
+                self._repeated = self._current
 
-    def take(self) -> Place | None:
-        """Where two workers in a row have crashed just now; asked once."""
-        doomed, self._doomed = self._doomed, None
-        return doomed
+    def take_repeated(self) -> Place | None:
+        """Return where two workers in a row have crashed just now, once."""
+        place, self._repeated = self._repeated, None
+        return place
 
     def forget(self) -> None:
-        """A request went well, or everything begins anew."""
-        self._before = None
+        """Count from none again: a request went well, or everything was unloaded."""
+        self._last_crash = None
 
 
-def closing(death: WorkerDied) -> WorkerDied:
-    """The error as the rung's attempt has it: what helps is another rung, not another try."""
-    return WorkerDied(f"twice in a row {death.what}", who=death.who, fix="", stderr=death.stderr)
+def repeated(error: WorkerDied) -> WorkerDied:
+    """Make the error for the attempt of the rung: what helps is another rung, not another try."""
+    return WorkerDied(f"twice in a row {error.what}", who=error.who, fix="", stderr=error.stderr)

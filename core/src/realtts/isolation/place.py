@@ -21,7 +21,10 @@ __all__ = ["ladder", "names", "spec", "specs"]
 
 def specs(settings: Settings) -> Mapping[str, ProviderSpec]:
     """Return the specs of all isolated providers by name, without their options."""
-    return {one.name: spec_from_json({**one.spec, "options": None}) for one in environments.listed(settings)}
+    return {
+        environment.name: spec_from_json({**environment.spec, "options": None})
+        for environment in environments.listed(settings)
+    }
 
 
 def names(settings: Settings) -> set[str]:

@@ -56,7 +56,7 @@ class WorkerProcess:
         self._output = _Output(self._popen.stdout, logging.getLogger(f"realtts.{environment.name}.worker"))
 
     def exited(self) -> bool:
-        """Whether it has ended. It is not reaped: until `end`, its number belongs to nobody else."""
+        """Tell whether it has ended. It is not reaped: until `end`, its number belongs to no other process."""
         if hasattr(os, "waitid"):
             try:
                 if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
@@ -89,7 +89,7 @@ class WorkerProcess:
         return code
 
     def last_lines(self) -> tuple[str, ...]:
-        """What it printed last."""
+        """Return the last lines that it printed."""
         return self._output.lines()
 
     def memory(self) -> int:
@@ -108,12 +108,12 @@ class _Output:
     def __init__(self, stream: IO[bytes], log: logging.Logger) -> None:
         self._stream = stream
         self._log = log
-        self._kept: deque[str] = deque(maxlen=LINES_KEPT)
+        self._last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._thread = threading.Thread(target=self._read, name="realtts-worker-output", daemon=True)
         self._thread.start()
 
     def lines(self) -> tuple[str, ...]:
-        return tuple(self._kept)
+        return tuple(self._last_lines)
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
@@ -137,7 +137,7 @@ class _Output:
 
     def _note(self, line: str) -> None:
         if line:
-            self._kept.append(line)
+            self._last_lines.append(line)
             self._log.debug("%s", line)
 
 

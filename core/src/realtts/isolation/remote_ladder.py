@@ -1,7 +1,7 @@
-"""The ladder as the parent sees it when it stands in a worker.
+"""The ladder of a worker, as the parent sees it.
 
-`Speaker` uses it like one in this process. Planning, queueing, retries, joining and extensions stay in the parent, and
-are the same code for both.
+It is used like one in this process. Planning, queueing, retries, joining and extensions stay in the parent, and are
+the same code for both.
 """
 
 from __future__ import annotations
@@ -11,36 +11,37 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import Attempt
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import RealTTSError, WorkerDied
-from realtts.isolation.exits import Crashes, closing
+from realtts.isolation.exits import Crashes, repeated
 from realtts.isolation.remote_rung import RemoteRung, RemoteStages
-from realtts.isolation.supervisor import Host
+from realtts.isolation.supervisor import Supervisor
 from realtts.ladder.rung import StageError
+from realtts.wire.calls import Close, GiveUp, Load, Setup, Speak
 from realtts.wire.channel import Kind
-from realtts.wire.faults import error_to_json, raise_told
-from realtts.wire.specs import checkpoint_to_json
+from realtts.wire.faults import ErrorMessage, FailureMessage
+from realtts.wire.messages import RequestMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-    from realtts.attempt import State
+    from realtts.attempt import Attempt, State
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.contract.types import Chunk, Request
     from realtts.isolation.client import Worker
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Layers
+    from realtts.wire.calls import Call, Reply
 
 __all__ = ["RemoteLadder"]
 
 WINDOW = 2
-"""Chunks that a worker may send ahead of the parent: one is heard while the next is made."""
+"""Chunks that a worker may send ahead of the parent: one is played while the next is made."""
 
 
 class RemoteLadder:
-    """A provider's ladder in a worker. Used by one thread at a time; its attributes may be read by any.
+    """A provider's ladder in a worker. Used by one thread at a time; any thread may read its attributes.
 
     Args:
         environment: Where the worker runs.
@@ -50,7 +51,7 @@ class RemoteLadder:
         report: Receives every event.
 
     Attributes:
-        live: The rung that stands, None while nothing is loaded.
+        live: The loaded rung, None while nothing is loaded.
         details, attempts, state, stages: As of `realtts.ladder.ladder.Ladder`.
     """
 
@@ -73,28 +74,29 @@ class RemoteLadder:
         self._sources = layers.sources
         self._forward = report
         self._log = logging.getLogger(f"realtts.{spec.name}")
-        self._host = Host(environment, layers.settings, self._heard)
-        self._given_up: dict[str, bool] = {}
-        self._failure: StageError | None = None  # the worker has it still
-        self._recorded: StageError | None = None  # its rung is given up already
+        self._supervisor = Supervisor(environment, layers.settings, self._on_event)
         self._crashes = Crashes()
-        self._fresh = True  # nothing of this request has been spoken
-        self._facts: dict[str, Any] = {}
+        self._given_up: dict[int, bool] = {}
+        self._reported: StageError | None = None  # the last failure, which the worker still has
+        self._closed: StageError | None = None  # a failure whose rung is given up already
+        self._fresh = True  # nothing of this request was spoken yet
+        self._cache: dict[str, int] | None = None
+        self._device_memory: dict[str, int] = {}
 
     def begin(self) -> RemoteRung:
-        """The live rung for a new request, in a worker that lives. Raises as `ensure_loaded`."""
+        """Return the live rung for a new request, in a worker that is alive. Raises as `ensure_loaded`."""
         self._fresh = True
-        worker = self._host.worker
+        worker = self._supervisor.worker
         if worker is not None:
             worker.new_request()
             if worker.exited():  # while nobody used it: no request is lost
                 self._log.warning("the worker has ended while it was idle; a new one is started")
-                self._host.lose(None)
-                self._let_go("unloaded")
+                self._supervisor.on_exit(None)
+                self._reset("unloaded")
         return self._loaded(begin=True)
 
     def ensure_loaded(self) -> RemoteRung:
-        """The live rung; when there is none, the fastest one that works is loaded.
+        """Return the live rung; when there is none, load the fastest one that works.
 
         Raises:
             StageFailed, LadderExhausted: As in process. WorkerDied: the worker has. IsolationError: it cannot start.
@@ -107,13 +109,11 @@ class RemoteLadder:
         Raises:
             StageFailed: With ``strict``. WorkerDied.
         """
-        if failure is self._recorded:
-            self._recorded = None
+        if failure is self._closed:
+            self._closed = None
             return
-        known = failure is self._failure
-        told = {"stage": failure.stage, "seconds": failure.seconds, "error": error_to_json(failure.error)}
-        self._failure = None
-        self.call("give_up", "stepping down", failure=None if known else told)
+        reported, self._reported = failure is self._reported, None
+        self.call(GiveUp(None if reported else FailureMessage.of(failure)), "stepping down")
 
     def unload(self, *, forget: bool = True) -> None:
         """End the worker, and with it everything that it held.
@@ -121,13 +121,13 @@ class RemoteLadder:
         Args:
             forget: Forget what was given up. False keeps the rungs closed whose failure would happen again.
         """
-        self._let_go("unloaded")
+        self._reset("unloaded")
         if forget:
             self.attempts, self._given_up = (), {}
             self._crashes.forget()
         else:
             self._given_up = {index: again for index, again in self._given_up.items() if not again}
-        self._host.stop(forget=forget)
+        self._supervisor.stop(forget=forget)
 
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""
@@ -137,69 +137,70 @@ class RemoteLadder:
         except Exception:
             self._log.exception("reporting %r failed", event)
 
-    def call(self, call: str, doing: str, **content: Any) -> dict[str, Any]:
-        """Ask the worker for something.
+    def call(self, call: Call, activity: str) -> Reply:
+        """Send a call to the worker and wait for its reply.
 
         Raises:
-            StageError, WorkerDied: See `Worker`. Else what the worker raised.
+            StageError, WorkerDied: See `realtts.isolation.client.Worker`. Else what the worker raised.
         """
         worker = self._running()
         try:
-            reply = worker.call(call, doing, **content)
-        except WorkerDied as death:
-            self._lose(death)
+            reply = worker.call(call, activity)
+        except WorkerDied as error:
+            self._on_exit(error)
             raise
-        self._told(reply)
+        self._apply(reply)
+        self._check(reply)
         return reply
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Chunks of requests as the worker sends them; it works a few chunks ahead and no further.
+        """Yield chunks of requests as the worker sends them; it works a few chunks ahead and no further.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
         worker = self._running()
-        self._crashes.at_work(None if self.live is None else self.live.place)
-        reply: dict[str, Any] | None = None
+        self._crashes.enter(None if self.live is None else self.live.place)
+        reply: Reply | None = None
         try:
-            how = {"fresh": self._fresh, "log_level": self._log_level(), "window": WINDOW}
-            worker.speak(requests, how)
+            messages = tuple(map(RequestMessage.of, requests))
+            worker.speak(Speak(messages, self._fresh, self._log_level(), WINDOW), requests)
             self._fresh = False
             try:
                 while (frame := worker.receive()).kind is Kind.CHUNK:
-                    yield worker.heard(frame)
+                    yield worker.read_chunk(frame)
                     worker.credit()
-                reply = frame.content
+                reply = worker.read_reply(frame)
             finally:
                 if reply is None and worker.usable:
                     reply = worker.finish()
-        except WorkerDied as death:
-            self._lose(death)
-            if not self._steps_down(death):
+        except WorkerDied as error:
+            self._on_exit(error)
+            if not self._step_down(error):
                 raise
-            self._recorded = StageError("generate", death)
-            raise self._recorded from death
+            self._closed = StageError("generate", error)
+            raise self._closed from error
         finally:
             if reply is not None:
-                self._told(reply, raises=False)
-        self._host.went_well()
+                self._apply(reply)
+        self._supervisor.on_success()
         self._crashes.forget()
-        self._raise(reply)
+        self._check(reply)
 
     def facts(self) -> dict[str, Any]:
-        """What the status tells of the place where the model is: versions, memory, cache, isolation, worker."""
+        """Return the status of the process that holds the model: versions, memory, cache, isolation, worker."""
         return {
-            "versions": self._host.versions,
-            "memory": {"rss": self._host.memory(), **self._facts.get("device_memory", {})},
-            "cache": self._facts.get("cache") or VoiceCache(0).stats(),
+            "versions": self._supervisor.versions,
+            "memory": {"rss": self._supervisor.memory(), **self._device_memory},
+            "cache": self._cache or VoiceCache(0).stats(),
             "isolation": "isolated",
-            "worker": self._host.facts(),
+            "worker": self._supervisor.facts(),
         }
 
     def _loaded(self, *, begin: bool) -> RemoteRung:
         while self.live is None:
             self.state = "loading"
-            self._crashes.at_work(None)
+            self._crashes.enter(None)
             try:
                 self._load(begin=begin)
             except BaseException:
@@ -210,87 +211,78 @@ class RemoteLadder:
 
     def _load(self, *, begin: bool) -> None:
         try:
-            self.call("load", "loading", begin=begin, log_level=self._log_level())
-        except WorkerDied as death:
-            if not self._steps_down(death):
+            self.call(Load(begin, self._log_level()), "loading")
+        except WorkerDied as error:
+            if not self._step_down(error):
                 raise
 
-    def _steps_down(self, death: WorkerDied) -> bool:
-        """Whether the rung was given up that a worker has crashed on, and another one may be tried.
+    def _step_down(self, error: WorkerDied) -> bool:
+        """Close the rung on which two workers in a row have crashed, while it loaded or spoke.
 
-        Two crashes in a row on a rung, while it loads or speaks, close it, unless it is the last one.
+        Returns:
+            Whether it was closed; not when there is none, with ``strict``, and on the last rung.
         """
-        place = self._crashes.take()
+        place = self._crashes.take_repeated()
         if place is None or self.settings.strict:
             return False
-        failure = {"stage": place.stage, "seconds": 0.0, "error": error_to_json(closing(death))}
-        with contextlib.suppress(RealTTSError):  # then the death is what is told
-            reply = self.call("close", "stepping down", variant=place.variant, rung=place.rung, failure=failure)
-            return bool(reply["result"]["closed"])
+        failure = FailureMessage(place.stage, ErrorMessage.of(repeated(error)))
+        with contextlib.suppress(RealTTSError):  # the caller raises the error of the crash
+            return self.call(Close(place.variant, place.rung, failure), "stepping down").closed
         return False
 
     def _running(self) -> Worker:
-        """The worker, started if there is none. Raises IsolationError, WorkerDied."""
+        """Return the worker, started if there is none. Raises IsolationError, WorkerDied."""
         try:
-            return self._host.running(self._setup)
+            return self._supervisor.running(self._setup)
         except WorkerDied:
-            self._let_go("failed")
+            self._reset("failed")
             raise
 
-    def _setup(self) -> dict[str, Any]:
-        return {
-            "settings": self.settings.model_dump(mode="json", exclude_unset=True),
-            "sources": self._sources,
-            "checkpoint": None if self.checkpoint is None else checkpoint_to_json(self.checkpoint),
-            "attempts": [attempt.as_dict() for attempt in self.attempts],
-            "given_up": self._given_up,
-            "log_level": self._log_level(),
-        }
+    def _setup(self, spec: dict[str, Any]) -> Setup:
+        settings = self.settings.model_dump(mode="json", exclude_unset=True)
+        attempts, given_up = self.attempts, self._given_up
+        return Setup(spec, settings, self._sources, self.checkpoint, attempts, given_up, self._log_level())
 
-    def _told(self, reply: Mapping[str, Any], *, raises: bool = True) -> None:
-        """Take over what a reply says of the ladder, and let a worker go whose CUDA context is destroyed."""
-        self._facts = {**self._facts, **{name: reply[name] for name in ("cache", "device_memory") if name in reply}}
-        if "work" in (reply.get("result") or {}):
-            self.stages.told(reply["result"]["work"])
-        if "ladder" in reply:
-            self._take_over(reply["ladder"])
-        if reply.get("poisoned"):
+    def _apply(self, reply: Reply) -> None:
+        """Take over what a reply says of the ladder, and end a worker whose CUDA context is destroyed."""
+        if reply.cache is not None:
+            self._cache, self._device_memory = reply.cache, reply.device_memory or {}
+        if reply.work is not None:
+            self.stages.update(reply.work)
+        if reply.ladder is not None:
+            self.attempts, self._given_up = reply.ladder.attempts, reply.ladder.given_up
+            self.details = reply.ladder.details
+            live = reply.ladder.live
+            self.live = None if live is None else RemoteRung(self, self.settings, live)
+        if reply.poisoned:
             self._log.warning("CUDA works no more in the worker; a new one is started")
             self.live = None
-            self._host.drop()
-        if raises:
-            self._raise(reply)
+            self._supervisor.kill()
 
-    def _raise(self, reply: Mapping[str, Any]) -> None:
+    def _check(self, reply: Reply) -> None:
+        """Raise what went wrong in the worker, and remember a failure of its rung."""
+        self._reported = None
         try:
-            raise_told(reply)
-        except BaseException as error:
-            self._failure = error if "failure" in reply else None  # type: ignore[assignment]
+            reply.check()
+        except StageError as failure:
+            self._reported = failure
             raise
 
-    def _take_over(self, ladder: Mapping[str, Any]) -> None:
-        self.attempts = tuple(Attempt(**attempt) for attempt in ladder["attempts"])
-        self._given_up = ladder["given_up"]
-        self.details = ladder["details"]
-        live = ladder["live"]
-        self.live = None if live is None else RemoteRung(self, self.settings, live)
+    def _on_exit(self, error: WorkerDied) -> None:
+        worker = self._supervisor.worker
+        self._crashes.exited(crashed=worker is not None and worker.crashed)
+        self._supervisor.on_exit(error)
+        self._reset("failed")
 
-    def _lose(self, death: WorkerDied) -> None:
-        """The worker has died."""
-        worker = self._host.worker
-        self._crashes.died(by_itself=worker is not None and worker.crashed)
-        self._host.lose(death)
-        self._let_go("failed")
-
-    def _let_go(self, state: State) -> None:
-        """What stood in the worker stands no more."""
-        self.live, self._failure, self._facts = None, None, {}
+    def _reset(self, state: State) -> None:
+        """Forget what was loaded in the worker."""
+        self.live, self._reported, self._cache, self._device_memory = None, None, None, {}
         self.state = state
 
-    def _heard(self, event: Event) -> None:
-        self._crashes.heard(event)
+    def _on_event(self, event: Event) -> None:
+        self._crashes.on_event(event)
         self.report(event)
 
     def _log_level(self) -> int:
-        """The lowest level that anybody here listens to."""
+        """Return the lowest level that anybody here listens to."""
         return min(self._log.getEffectiveLevel(), logging.getLogger().getEffectiveLevel())

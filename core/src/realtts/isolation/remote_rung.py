@@ -1,19 +1,20 @@
-"""What stands in a worker, as the parent sees it: the live rung and the clock of its stages."""
+"""The live rung of a worker and the timing of its stages, as the parent sees them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from realtts.contract.stages import StageWork
-from realtts.contract.types import VoiceInfo
 from realtts.isolation.exits import Place
 from realtts.ladder.facts import RungFacts
+from realtts.wire.calls import ListVoices
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.stages import StageWork
+    from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts.settings import Settings
+    from realtts.wire.calls import Call, Reply, RungState
 
 __all__ = ["RemoteRung", "RemoteStages"]
 
@@ -28,68 +29,65 @@ class RemoteStages:
         """Forget everything: a new request begins."""
         self._totals = {}
 
-    def told(self, work: Mapping[str, Any]) -> None:
+    def update(self, work: Mapping[str, StageWork]) -> None:
         """Take over the worker's figures."""
-        self._totals = {name: StageWork(**about) for name, about in work.items()}
+        self._totals = dict(work)
 
     def totals(self) -> dict[str, StageWork]:
-        """What the stages of this request did, by name."""
+        """Return what the stages of this request did, by name."""
         return dict(self._totals)
 
 
-class Calls(Protocol):
-    """What a rung asks of the ladder that it belongs to."""
+class Client(Protocol):
+    """What a rung needs of the ladder that it belongs to."""
 
-    def call(self, call: str, doing: str, **content: Any) -> dict[str, Any]:
-        """Ask the worker for something."""
+    def call(self, call: Call, activity: str) -> Reply:
+        """Send a call to the worker and wait for its reply."""
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
         """Speak requests in the worker."""
 
 
 class RemoteRung:
-    """The rung that stands in the worker.
+    """The rung that is loaded in the worker.
 
     Args:
-        calls: The ladder that it belongs to, which talks to the worker.
+        client: The ladder that it belongs to, which talks to the worker.
         settings: The ladder's.
-        live: The worker's description of the rung, from `realtts.worker.ladder.WorkerLadder.snapshot`.
+        state: The worker's description of the rung.
 
     Attributes:
         facts: Variant, device, dtype and settings, for the status.
         timings: Seconds per stage of its load.
     """
 
-    def __init__(self, calls: Calls, settings: Settings, live: Mapping[str, Any]) -> None:
-        changes = live["rung_settings"]
+    def __init__(self, client: Client, settings: Settings, state: RungState) -> None:
         self.facts = RungFacts(
-            variant=live["variant"],
-            rung=live["rung"],
-            device=live["device"],
-            dtype=live["dtype"],
-            settings=type(settings)(**{**settings.model_dump(), **changes}),
-            changes=changes,
+            variant=state.variant,
+            rung=state.rung,
+            device=state.device,
+            dtype=state.dtype,
+            settings=type(settings)(**{**settings.model_dump(), **state.changes}),
+            changes=state.changes,
         )
-        self.timings: dict[str, float] = live["timings"]
-        self._calls = calls
-        self._batch: bool = live["batch"]
-        self._last: bool = live["last"]
+        self.timings = state.timings
+        self._state = state
+        self._client = client
         self._voices: tuple[VoiceInfo, ...] | None = None
 
     @property
     def place(self) -> Place | None:
-        """Where on the ladder it speaks, None on the last rung that is open: that one is never given up."""
-        return None if self._last else Place(self.facts.variant, self.facts.rung, "generate")
+        """Where on the ladder it speaks; None on the last rung that is open, which is never given up."""
+        return None if self._state.last else Place(self._state.variant, self._state.rung, "generate")
 
     def supports_batch(self) -> bool:
-        """Whether it can decode several requests together."""
-        return self._batch
+        """Tell whether it can decode several requests together."""
+        return self._state.batch
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        """The built-in voices, asked for once."""
+        """Return the built-in voices; the worker is asked once."""
         if self._voices is None:
-            reply = self._calls.call("voices", "listing its voices")
-            self._voices = tuple(VoiceInfo(**info) for info in reply["result"])
+            self._voices = self._client.call(ListVoices(), "listing its voices").voices
         return self._voices
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
@@ -98,4 +96,4 @@ class RemoteRung:
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
-        return self._calls.speak(requests)
+        return self._client.speak(requests)

@@ -1,4 +1,4 @@
-"""The worker that a ladder stands in: started when it is needed, again after its death, and where the plugin is now."""
+"""Starts the worker of a ladder when it is needed, starts it again after its end, and counts how workers end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from realtts.errors import IsolationError, WorkerDied
 from realtts.isolation import environments
 from realtts.isolation.client import Worker
 from realtts.isolation.watchdog import Limits
-from realtts.wire.faults import raise_told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,14 +19,15 @@ if TYPE_CHECKING:
     from realtts.contract.events import Event
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Settings
+    from realtts.wire.calls import Setup
 
-__all__ = ["Host"]
+__all__ = ["Supervisor"]
 
 BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Pause before a new start, by the number of deaths since the last request that went well; the last one repeats."""
+"""Pause before a new start, by the number of exits since the last request that went well; the last one repeats."""
 
 
-class Host:
+class Supervisor:
     """Starts workers, one at a time, and counts how they end.
 
     Args:
@@ -36,10 +36,10 @@ class Host:
         report: Receives their events.
 
     Attributes:
-        environment: Where the newest one runs. An install while it lived leaves it alone; the next one runs in what
+        environment: Where the newest one runs. An install leaves a running worker alone; the next one runs in what
             was installed.
         worker: The one that runs, None when none does.
-        versions: Of the newest one's packages.
+        versions: Versions of the newest one's packages.
     """
 
     def __init__(self, environment: IsolatedEnvironment, settings: Settings, report: Callable[[Event], None]) -> None:
@@ -49,49 +49,49 @@ class Host:
         self._settings = settings
         self._report = report
         self._log = logging.getLogger(f"realtts.{environment.name}")
-        self._starts = self._deaths = self._in_a_row = 0
-        self._last_death: str | None = None
+        self._starts = self._exits = self._exits_in_a_row = 0
+        self._last_exit: str | None = None
 
-    def running(self, setup: Callable[[], Mapping[str, Any]]) -> Worker:
-        """The worker, started if there is none.
+    def running(self, setup: Callable[[dict[str, Any]], Setup]) -> Worker:
+        """Return the worker, started if there is none.
 
         Args:
-            setup: What a new one is told first, beside its spec.
+            setup: Makes the first call to a new one from its spec.
 
         Raises:
             IsolationError: It cannot be started. WorkerDied: it ended while it started.
         """
         if self.worker is not None:
             return self.worker
-        if self._in_a_row:
-            time.sleep(BACK_OFF_S[min(self._in_a_row, len(BACK_OFF_S)) - 1])
+        if self._exits_in_a_row:
+            time.sleep(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
         self.environment = self._installed_now()
         self._starts += 1
         worker = Worker(self.environment, Limits.of(self._settings), self._report)
         try:
             worker.greet(importlib_metadata.version("realtts"))
-            reply = worker.call("setup", "starting", spec=self.environment.spec, **setup())
-            raise_told(reply)
-        except WorkerDied as death:
-            self.lose(death)
+            reply = worker.call(setup(dict(self.environment.spec)), "starting")
+            reply.check()
+        except WorkerDied as error:
+            self.on_exit(error)
             raise
         except BaseException:
             worker.kill()
             raise
         self.worker = worker
-        self.versions = reply["result"]["versions"]
+        self.versions = reply.versions
         return worker
 
-    def lose(self, death: WorkerDied | None) -> None:
-        """The worker is gone; without an error if nobody was using it."""
-        self.drop()
-        self._deaths += 1
-        if death is not None:
-            self._in_a_row += 1
-            self._last_death = death.what
-            self._log.warning("%s", death)
+    def on_exit(self, error: WorkerDied | None) -> None:
+        """Count the end of the worker; without an error if nobody was using it."""
+        self.kill()
+        self._exits += 1
+        if error is not None:
+            self._exits_in_a_row += 1
+            self._last_exit = error.what
+            self._log.warning("%s", error)
 
-    def drop(self) -> None:
+    def kill(self) -> None:
         """End the worker at once."""
         worker, self.worker = self.worker, None
         if worker is not None:
@@ -103,28 +103,28 @@ class Host:
         if worker is not None:
             worker.stop(forget=forget)
 
-    def went_well(self) -> None:
-        """A request was spoken to its end: the next death is the first again."""
-        self._in_a_row = 0
+    def on_success(self) -> None:
+        """Count exits in a row from none again: a request was spoken to its end."""
+        self._exits_in_a_row = 0
 
     def memory(self) -> int:
-        """The worker's resident bytes, 0 without one."""
+        """Return the worker's resident bytes, 0 without one."""
         worker = self.worker
         return worker.memory() if worker is not None else 0
 
     def facts(self) -> dict[str, Any]:
-        """What the status tells of the worker."""
+        """Return the worker's part of the status."""
         worker = self.worker
         return {
             "python": str(self.environment.python),
             "pid": worker.pid if worker is not None else None,
             "starts": self._starts,
-            "deaths": self._deaths,
-            "last_death": self._last_death,
+            "deaths": self._exits,
+            "last_death": self._last_exit,
         }
 
     def _installed_now(self) -> IsolatedEnvironment:
-        """The provider's environment as it is on disk; the known one if there is none any more."""
+        """Return the provider's environment as it is on disk; the last one used if there is none any more."""
         try:
             return environments.find(self.environment.name, self._settings) or self.environment
         except IsolationError as error:

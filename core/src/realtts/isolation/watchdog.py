@@ -1,4 +1,4 @@
-"""Whether a worker keeps within its limits: how long it works, how long it is silent, and what it holds."""
+"""Limits of a worker: how long it works on a request, how long it is silent, and how much memory it holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from realtts.settings import Settings
 
-__all__ = ["Limits", "Watch"]
+__all__ = ["Limits", "Watchdog"]
 
 MEMORY_EVERY_S = 0.25
 CANCEL_GRACE_S = 30.0
@@ -20,12 +20,12 @@ CANCEL_GRACE_S = 30.0
 
 @dataclass(frozen=True)
 class Limits:
-    """What a worker may take.
+    """Limits of a worker; 0 is none.
 
     Attributes:
-        request_s: Seconds of work on one request, 0: any.
-        silence_s: Seconds without a sign, 0: any.
-        memory: Resident bytes, 0: any.
+        request_s: Seconds of work on one request.
+        silence_s: Seconds without a message.
+        memory: Resident bytes.
     """
 
     request_s: float
@@ -34,40 +34,40 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """The limits of the settings."""
+        """Take the limits from the settings."""
         return cls(settings.worker_deadline_s, settings.worker_silence_s, settings.worker_memory_mb << 20)
 
 
-class Watch:
-    """The clock of one worker, which whoever waits for it keeps.
+class Watchdog:
+    """Clocks and limits of one worker; the client that waits for the worker updates them.
 
     Args:
-        limits: What it may take.
-        memory: Its resident bytes.
+        limits: The limits.
+        memory: Returns the worker's resident bytes.
 
     Attributes:
-        spent: Seconds that it has worked on this request, but for the wait that still goes on.
-        sign: When it was last heard of, or told something; of `time.monotonic`.
-        unwanted: Whether nothing that it does now is wanted.
+        spent: Seconds that it has worked on this request, without the current wait.
+        sign: When the last message came from it or went to it; of `time.monotonic`.
+        unwanted: Whether everything that it works on was cancelled.
     """
 
     def __init__(self, limits: Limits, memory: Callable[[], int]) -> None:
         self.spent = 0.0
-        self.sign = self._weighed = time.monotonic()
+        self.sign = self._memory_read_at = time.monotonic()
         self.unwanted = False
         self._limits = limits
         self._memory = memory
 
     def new_request(self) -> None:
-        """What comes now belongs to another request."""
+        """Start the clock of another request."""
         self.spent = 0.0
 
-    def reached(self, now: float, waited: float) -> tuple[str, str] | None:
-        """What the worker did that it must not, and what to do about that; None: it keeps within its limits.
+    def violation(self, now: float, waited: float) -> tuple[str, str] | None:
+        """Return what the worker did beyond a limit, and the fix; None while it keeps within all of them.
 
         Args:
             now: Of `time.monotonic`.
-            waited: Seconds of this wait, which are not in `spent` yet.
+            waited: Seconds of the current wait, which are not in `spent` yet.
         """
         limits, silent = self._limits, now - self.sign
         if self.unwanted and silent > CANCEL_GRACE_S:
@@ -76,8 +76,8 @@ class Watch:
             return f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s"
         if limits.silence_s and silent > limits.silence_s:
             return f"gave no sign for worker_silence_s={limits.silence_s:g}", "raise worker_silence_s"
-        if limits.memory and now - self._weighed >= MEMORY_EVERY_S:
-            self._weighed = now
+        if limits.memory and now - self._memory_read_at >= MEMORY_EVERY_S:
+            self._memory_read_at = now
             if (used := self._memory()) > limits.memory:
                 what = f"took {used >> 20} MiB of memory, worker_memory_mb={limits.memory >> 20}"
                 return what, "raise worker_memory_mb, or send shorter texts and smaller batches"

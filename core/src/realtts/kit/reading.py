@@ -1,4 +1,4 @@
-"""What checkpoints' files hold, entries of configurations and tensors, and the errors where it is something else."""
+"""Reading configurations and tensors of checkpoint files, with the errors for files that do not fit the model."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ __all__ = [
     "check_names",
     "check_shape",
     "check_shapes",
-    "known",
+    "check_supported",
+    "configuration_of",
     "mismatch",
-    "noted",
+    "noted_configuration",
     "read_json",
-    "supported",
-    "understood",
+    "reading_entries",
 ]
 
 FIX = "fetch the checkpoint again, or check that all files are of one model"
-"""What the error advises of a file that is not of the model."""
+"""What the errors advise for a file that is not of the model."""
 
 NOTE = "realtts.json"
-"""A file beside the weights that says what they do not: ``{"configuration": "v1"}``."""
+"""A file beside the weights that names their configuration, which they do not tell: ``{"configuration": "v1"}``."""
 
 
 class Published(Protocol):
-    """A configuration of a plugin. One that its authors call otherwise has the attribute ``upstream``, too."""
+    """A configuration of a plugin. If its authors use another name, that is its attribute ``upstream``."""
 
     @property
     def name(self) -> str:
-        """Ours."""
+        """Our name."""
 
     @property
     def source(self) -> str:
@@ -55,7 +55,7 @@ P = TypeVar("P", bound=Published)
 
 
 def mismatch(what: str, who: str, fix: str = FIX) -> CheckpointMismatch:
-    """The error for a file that is not of this model.
+    """Return the error for a file that is not of this model.
 
     Args:
         what: What is wrong.
@@ -66,8 +66,8 @@ def mismatch(what: str, who: str, fix: str = FIX) -> CheckpointMismatch:
 
 
 def check_names(
-    found: Collection[str],
-    wanted: Collection[str],
+    actual: Collection[str],
+    expected: Collection[str],
     who: str,
     *,
     computed: tuple[str, ...] = (),
@@ -75,64 +75,64 @@ def check_names(
     prefix: str = "",
     fix: str = FIX,
 ) -> None:
-    """Every tensor must be there, and none besides.
+    """Check that a file has all tensors of the model and no others.
 
     Args:
-        found: Names of the file's tensors.
-        wanted: Names of the model's.
+        actual: Names of the file's tensors.
+        expected: Names of the model's.
         who: The file, for messages.
-        computed: Ends of names that may be missing, because the model computes these by itself.
-        spare: Names that may be there, and are not used.
-        prefix: What both kinds of names have in the file before them, for messages.
+        computed: Ends of names that may be missing, because the model computes these tensors itself.
+        spare: Names that may be there and are not used.
+        prefix: What stands before both kinds of names in the file, for messages.
         fix: What to do.
 
     Raises:
         CheckpointMismatch: A tensor is missing or unexpected; the first is named.
     """
-    own, others = set(found), set(wanted)
-    missing = {name for name in others - own if not name.endswith(computed)}
-    for what, names in (("missing", missing), ("unexpected", own - others - set(spare))):
+    actual, expected = set(actual), set(expected)
+    missing = {name for name in expected - actual if not name.endswith(computed)}
+    for what, names in (("missing", missing), ("unexpected", actual - expected - set(spare))):
         if names:
             raise mismatch(f"{len(names)} tensors are {what}, the first is {prefix}{min(names)}", who, fix)
 
 
-def check_shape(name: str, found: Shape, wanted: Shape, who: str, fix: str = FIX) -> None:
-    """A tensor must have the shape that the model wants.
+def check_shape(name: str, actual: Shape, expected: Shape, who: str, fix: str = FIX) -> None:
+    """Check that a tensor has the shape that the model expects.
 
     Args:
         name: In the file.
-        found: The file's shape.
-        wanted: The model's.
+        actual: The file's shape.
+        expected: The model's.
         who: The file, for messages.
         fix: What to do.
 
     Raises:
         CheckpointMismatch: It has another.
     """
-    if tuple(found) != tuple(wanted):
-        raise mismatch(f"{name} has the shape {tuple(found)}, expected {tuple(wanted)}", who, fix)
+    if tuple(actual) != tuple(expected):
+        raise mismatch(f"{name} has the shape {tuple(actual)}, expected {tuple(expected)}", who, fix)
 
 
 def check_shapes(
-    found: Mapping[str, Shape],
-    wanted: Mapping[str, Shape],
+    actual: Mapping[str, Shape],
+    expected: Mapping[str, Shape],
     who: str,
     *,
     computed: tuple[str, ...] = (),
     spare: Collection[str] = (),
 ) -> None:
-    """Names and shapes of all tensors, before anything is read of a file; arguments as of `check_names`.
+    """Check names and shapes of all tensors, before any is read from a file; arguments as of `check_names`.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; it is named.
     """
-    check_names(found, wanted, who, computed=computed, spare=spare)
-    for name, shape in wanted.items():
-        check_shape(name, found.get(name, shape), shape, who)
+    check_names(actual, expected, who, computed=computed, spare=spare)
+    for name, shape in expected.items():
+        check_shape(name, actual.get(name, shape), shape, who)
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The content of a configuration file.
+    """Read a configuration file.
 
     Args:
         path: The file.
@@ -151,75 +151,75 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def noted(path: Path, configurations: Mapping[str, P]) -> P:
-    """The configuration that a `NOTE` names.
+def noted_configuration(path: Path, configurations: Mapping[str, P]) -> P:
+    """Read which configuration a `NOTE` names.
 
     Args:
         path: The file.
-        configurations: The plugin's, by name; found by `by_any_name`.
+        configurations: The plugin's, by name; looked up by `by_any_name`.
 
     Raises:
         CheckpointCorrupt: It cannot be read, or is no table.
         CheckpointMismatch: It names a configuration that there is not.
     """
     name = read_json(path).get("configuration")
-    found = by_any_name(name, configurations)
-    if found is None:
+    configuration = by_any_name(name, configurations)
+    if configuration is None:
         fix = f"choose from {', '.join(configurations)}"
         raise mismatch(f"there is no configuration {name!r}", f"file {path.name!r}", fix)
-    return found
+    return configuration
 
 
 def by_any_name(name: object, configurations: Mapping[str, P]) -> P | None:
-    """The configuration of our name, of upstream's or of a hub id, whatever the case, ``_`` and ``-`` alike.
+    """Find a configuration by our name, upstream's or a hub id; case does not matter, nor ``_`` instead of ``-``.
 
     Args:
         name: What somebody wrote.
-        configurations: Those that there are; of those that share a name of upstream's or a hub id, the first is meant.
+        configurations: Those that there are; of several that share a name of upstream's or a hub id, the first counts.
 
     Returns:
         None: There is none.
     """
-    wanted = _alike(name)
+    folded = _folded(name)
     for each in configurations.values():
-        if wanted and wanted in map(_alike, (each.name, each.source, getattr(each, "upstream", ""))):
+        if folded and folded in map(_folded, (each.name, each.source, getattr(each, "upstream", ""))):
             return each
     return None
 
 
-def known(checkpoint: Checkpoint | None, configurations: Mapping[str, P]) -> P | None:
-    """Which configuration one of the spec's own checkpoints is, or the same repository at another revision.
+def configuration_of(checkpoint: Checkpoint | None, configurations: Mapping[str, P]) -> P | None:
+    """Return the configuration of one of the spec's own checkpoints, or of its repository at another revision.
 
     Args:
         checkpoint: ``context.checkpoint``.
         configurations: The plugin's, by name.
 
     Returns:
-        None: It is of a folder, or of somebody else's repository: its files must tell.
+        None: The checkpoint is a folder, or another repository: its files must tell.
     """
     if checkpoint is None or checkpoint.path is not None:
         return None
     return configurations.get(checkpoint.name) or by_any_name(checkpoint.source, configurations)
 
 
-def supported(config: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Refuse what the networks of a plugin do not do; for use inside `understood`.
+def check_supported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
+    """Refuse features that a plugin's networks lack; for use inside `reading_entries`.
 
     Args:
         config: Entries of a configuration.
-        wanted: Name -> the one value that is known; an entry may be missing.
+        supported: Name -> the one value that is supported; an entry may be missing.
 
     Raises:
         ValueError: One has another value.
     """
-    for name, value in wanted.items():
+    for name, value in supported.items():
         if config.get(name, value) != value:
             raise ValueError(f"{name} is {config[name]!r}, only {value!r} is supported")
 
 
 @contextlib.contextmanager
-def understood(who: str) -> Iterator[None]:
-    """Inside, entries of a configuration are read; a fault in one is told as the file's.
+def reading_entries(who: str) -> Iterator[None]:
+    """Turn errors of reading a configuration's entries in the body into the error for the file.
 
     Args:
         who: The file.
@@ -235,5 +235,5 @@ def understood(who: str) -> Iterator[None]:
         raise mismatch(f"it cannot be understood: {error}", who) from error
 
 
-def _alike(name: object) -> str:
+def _folded(name: object) -> str:
     return str(name).strip().casefold().replace("_", "-")

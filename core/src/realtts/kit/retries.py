@@ -1,7 +1,7 @@
-"""What is out of proportion to its text, and how it is spoken again: once, with a seed derived from its own.
+"""Judging whether audio is out of proportion to its text, and speaking it again once, with a derived seed.
 
 The core does so with pieces. A provider that speaks a piece in parts, such as its sentences, does it with the part
-alone, by these functions, and says so in `Chunk.retries`; the core then lets the piece stand.
+alone, by these functions, and counts it in `Chunk.retries`; the core then accepts the piece as it is.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from realtts.kit.seeds import derive_seed
 if TYPE_CHECKING:
     from realtts.contract.types import FinishReason
 
-__all__ = ["retry_seed", "shown", "told", "wrong_length"]
+__all__ = ["excerpt", "retry_seed", "retry_warning", "wrong_length"]
 
 
 def wrong_length(text: str, seconds: float, finish: FinishReason, *, least: float, speed: float = 1.0) -> str:
-    """What is wrong with the length of audio, in words that follow its text; nothing if it may stand.
+    """Say what is wrong with the length of audio, in words that follow its text; return "" if nothing is.
 
     Args:
         text: What was spoken.
@@ -34,15 +34,15 @@ def wrong_length(text: str, seconds: float, finish: FinishReason, *, least: floa
 
 
 def retry_seed(seed: int) -> int:
-    """The seed of the second try."""
+    """Return the seed of the second try."""
     return derive_seed(seed, "runaway")
 
 
-def told(text: str, fault: str) -> str:
-    """The warning for what is spoken again."""
-    return f"{shown(text)} {fault} and was spoken again with another seed"
+def retry_warning(text: str, fault: str) -> str:
+    """Return the warning for a text that is spoken again."""
+    return f"{excerpt(text)} {fault} and was spoken again with another seed"
 
 
-def shown(text: str) -> str:
-    """The beginning of a text, for messages."""
+def excerpt(text: str) -> str:
+    """Return the beginning of a text in quotes, at most 40 characters of it, for messages."""
     return repr(text if len(text) <= 40 else f"{text[:37]}...")

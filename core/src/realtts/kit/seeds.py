@@ -13,13 +13,13 @@ __all__ = ["derive_seed", "piece_seed", "shared"]
 
 
 def derive_seed(seed: int, *parts: object) -> int:
-    """A seed for a part of a request: the same parts give the same seed on every machine."""
+    """Derive a seed for a part of a request: the same parts give the same seed on every machine."""
     digest = hashlib.blake2b(repr((seed, *parts)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def piece_seed(seed: int, index: int, *within: object) -> int:
-    """The seed of one of several parts: the first has the whole's own, so that one alone is spoken as if undivided.
+    """Return the seed of one of several parts; the first gets the whole's own, so that a single part sounds undivided.
 
     Args:
         seed: Of the whole.
@@ -30,14 +30,14 @@ def piece_seed(seed: int, index: int, *within: object) -> int:
 
 
 def shared(total: int, sizes: Sequence[int]) -> tuple[int, ...]:
-    """A number of tokens or frames among parts by their sizes: together as many, but at least one each.
+    """Divide a number of tokens or frames among parts in proportion to their sizes, at least one to each.
 
     Args:
-        total: Of all parts.
+        total: Of all parts together; the result sums up to it, or to the number of parts if that is more.
         sizes: Of each, above 0.
     """
-    whole, total, places = sum(sizes), max(total, len(sizes)), [0]
+    whole, total, ends = sum(sizes), max(total, len(sizes)), [0]
     for index, end in enumerate(itertools.accumulate(sizes), start=1):
-        most = total - len(sizes) + index  # so that every part behind it has one, too
-        places.append(min(max(round(total * end / whole), places[-1] + 1), most))
-    return tuple(after - before for before, after in itertools.pairwise(places))
+        most = total - len(sizes) + index  # leaves at least one for every later part
+        ends.append(min(max(round(total * end / whole), ends[-1] + 1), most))
+    return tuple(after - before for before, after in itertools.pairwise(ends))

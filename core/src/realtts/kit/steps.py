@@ -1,4 +1,4 @@
-"""Solver steps of a quality."""
+"""Solver steps for the option ``quality``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["chosen_steps"]
 
 
 def chosen_steps(given: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
-    """How many steps a solver takes, and a warning where a quality means fewer than the full one.
+    """Return how many steps a solver takes, and a warning if these are fewer than full quality's.
 
     Args:
-        given: By the caller, whatever the quality; None: as the quality says.
+        given: Number that the caller asked for, which overrides the quality; None: as the quality says.
         quality: One of the presets.
         presets: Steps of each quality, ``"full"`` among them.
     """

@@ -15,25 +15,25 @@ __all__ = ["no_voice", "voice_key"]
 
 
 def voice_key(voice: Voice, *parts: object) -> str:
-    """The key of what is made of a recording's sound, whatever is said of its words.
+    """Return the cache key of a value computed from a recording's sound; its transcript is not part of it.
 
     Args:
         voice: The recording.
-        parts: All else that the value depends on: provider, what it is, the weights' identity, options, dtype.
+        parts: All else that the value depends on: provider, kind of value, the weights' identity, options, dtype.
     """
     return "/".join([*map(str, parts), voice.sound_digest])
 
 
-def no_voice(name: str | None, known: Collection[str], who: str, *, instead: str) -> VoiceNotFound:
-    """The error of a plugin whose model has no voice of a name, or none at all.
+def no_voice(name: str | None, voices: Collection[str], who: str, *, instead: str) -> VoiceNotFound:
+    """Return the error for a built-in voice that the model does not have.
 
     Args:
-        name: What was asked for.
-        known: Ids of the voices that there are.
+        name: Id that was asked for.
+        voices: Ids of the voices that there are; may be empty.
         who: The provider.
         instead: What else can be done, as an order.
     """
-    if not known:
+    if not voices:
         return VoiceNotFound("the checkpoint brings no voices", who=who, fix=instead)
-    what = f"there is no voice {name!r:.60}{closest(str(name), known)}"
-    return VoiceNotFound(what, who=who, fix=f"choose from {', '.join(known)}, or {instead}")
+    what = f"there is no voice {name!r:.60}{closest(str(name), voices)}"
+    return VoiceNotFound(what, who=who, fix=f"choose from {', '.join(voices)}, or {instead}")

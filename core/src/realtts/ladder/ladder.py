@@ -106,7 +106,39 @@ class Ladder:
             StageFailed: With ``strict``.
         """
         self._release()
-        self._close_rung(self._standing, failure)
+        self.close_rung(self._standing, failure)
+
+    def open_rungs(self) -> dict[tuple[str, str], int]:
+        """Return the rungs that were not given up: variant and name -> index."""
+        proposals = enumerate(self._proposals.all())
+        return {(item.variant, item.rung.name): index for index, item in proposals if index not in self._closed}
+
+    def close_rung(self, index: int, failure: StageError) -> None:
+        """Record a failure of a rung and forbid it; every rung that is given up passes here.
+
+        Raises:
+            StageFailed: With ``strict``.
+        """
+        proposal = self._proposals.all()[index]
+        attempt = attempt_of(proposal.rung.name, proposal.variant, failure)
+        # The same failure once more replaces its record: a provider that lives long must not collect them.
+        self.attempts = (*(earlier for earlier in self.attempts if not attempt.repeats(earlier)), attempt)
+        self._last = failure.error
+        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
+        memory.clear_frames(failure.error)
+        what = attempt.summary()
+        # That a rung is not for this machine is nothing to be warned of.
+        level = logging.INFO if attempt.stage == "probe" else logging.WARNING
+        self._log.log(level, "%s. %s", what, attempt.remedy)
+        self.report(Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"}))
+        if self.settings.strict:
+            self.state = "failed"
+            fix = attempt.remedy.rstrip(".")
+            raise StageFailed(what, who=f"provider {self.spec.name!r}", fix=fix, attempts=self.attempts) from (
+                failure.error
+            )
+        self._closed[index] = attempt.retryable  # not under strict, where the next request meets the same rung again
+        memory.release()
 
     def unload(self, *, forget: bool = True) -> None:
         """Free the model and all memory that it held.
@@ -162,7 +194,7 @@ class Ladder:
             try:
                 rung = self._bring_up(proposal)
             except StageError as failure:
-                self._close_rung(index, failure)
+                self.close_rung(index, failure)
                 continue
             self._standing = index
             self.report(Event("rung.ready", data={"rung": proposal.rung.name, "variant": proposal.variant}))
@@ -181,28 +213,6 @@ class Ladder:
         rung.bring_up()
         memory.trim()
         return rung
-
-    def _close_rung(self, index: int, failure: StageError) -> None:
-        proposal = self._proposals.all()[index]
-        attempt = attempt_of(proposal.rung.name, proposal.variant, failure)
-        # The same failure once more replaces its record: a provider that lives long must not collect them.
-        self.attempts = (*(earlier for earlier in self.attempts if not attempt.repeats(earlier)), attempt)
-        self._last = failure.error
-        # The traceback's frames hold the dead rung's tensors, and the next rung may need their memory.
-        memory.clear_frames(failure.error)
-        what = attempt.summary()
-        # That a rung is not for this machine is nothing to be warned of.
-        level = logging.INFO if attempt.stage == "probe" else logging.WARNING
-        self._log.log(level, "%s. %s", what, attempt.remedy)
-        self.report(Event("rung.given_up", data={k: v for k, v in attempt.as_dict().items() if k != "traceback"}))
-        if self.settings.strict:
-            self.state = "failed"
-            fix = attempt.remedy.rstrip(".")
-            raise StageFailed(what, who=f"provider {self.spec.name!r}", fix=fix, attempts=self.attempts) from (
-                failure.error
-            )
-        self._closed[index] = attempt.retryable  # not under strict, where the next request meets the same rung again
-        memory.release()
 
     def _reopen(self) -> None:
         self._closed = {index: retryable for index, retryable in self._closed.items() if not retryable}

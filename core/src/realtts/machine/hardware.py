@@ -1,4 +1,4 @@
-"""What this machine offers: CPU features, CUDA, and the device and dtype that follow from them."""
+"""CPU features and CUDA of this machine, and the device and dtype that follow from them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp",
 
 @functools.cache
 def cpu_features() -> frozenset[str]:
-    """Instruction-set flags of the CPU as the operating system names them; empty when it does not say."""
+    """Return the CPU's instruction-set flags as the operating system names them; empty when it does not say."""
     if sys.platform == "darwin":  # pragma: no cover - not on the machines that run the tests
-        asked = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
-        answer = subprocess.run(asked, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
+        command = ["sysctl", "-n", "machdep.cpu.features", "machdep.cpu.leaf7_features"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - fixed command
         return frozenset(answer.lower().split())
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -41,7 +41,7 @@ def cpu_features() -> frozenset[str]:
 
 @functools.cache
 def physical_cores() -> int:
-    """Physical cores that this process may use; at least 1."""
+    """Return how many physical cores this process may use; at least 1."""
     import psutil
 
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
@@ -51,13 +51,13 @@ def physical_cores() -> int:
     return physical  # pragma: no cover - platforms without affinity
 
 
-def thread_count(asked: int | str) -> int:
-    """Compute threads for the setting ``threads``: as many as asked, or as there are physical cores for ``"auto"``."""
-    return physical_cores() if asked == "auto" else int(asked)
+def thread_count(setting: int | str) -> int:
+    """Return the compute threads for the setting ``threads``: its number, or the physical cores for ``"auto"``."""
+    return physical_cores() if setting == "auto" else int(setting)
 
 
 def cpu_name() -> str:
-    """Model name of the CPU, for reports."""
+    """Return the model name of the CPU, for reports."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -67,7 +67,7 @@ def cpu_name() -> str:
 
 
 def cuda_capability(index: int = 0) -> tuple[int, int] | None:
-    """Compute capability of a CUDA device, or None when torch or the device is missing. Imports torch."""
+    """Return a CUDA device's compute capability, None without torch or the device. Imports torch."""
     torch = _torch()
     if torch is None or not torch.cuda.is_available() or index >= torch.cuda.device_count():
         return None
@@ -76,7 +76,7 @@ def cuda_capability(index: int = 0) -> tuple[int, int] | None:
 
 
 def _torch() -> Any:
-    """The module, or None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
+    """Import a module; None when it is missing or cannot be imported (libraries that do not fit raise OSError)."""
     try:
         import torch
     except ImportError:
@@ -87,11 +87,11 @@ def _torch() -> Any:
     return torch
 
 
-def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) -> str:
-    """The device to run on: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
+def resolve_device(setting: str, spec: ProviderSpec, source: str | None = None) -> str:
+    """Return the device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
 
     Args:
-        asked: The setting ``device``.
+        setting: The setting ``device``.
         spec: Provider that will run there.
         source: Where the setting came from; a value that only the environment or a file gives does not forbid
             providers that cannot use it.
@@ -99,29 +99,29 @@ def resolve_device(asked: str, spec: ProviderSpec, source: str | None = None) ->
     Raises:
         SettingsError: The device was asked for and is not there.
     """
-    kind = asked.partition(":")[0]
+    kind = setting.partition(":")[0]
     if kind == "auto":
         return next((d for d in map(_available, spec.devices) if d is not None), "cpu")
     if kind not in spec.devices:
         if source is not None and not source.startswith(("keyword", "settings")):
             return resolve_device("auto", spec)
         raise SettingsError(
-            f"provider {spec.name!r} cannot run on {asked!r}",
+            f"provider {spec.name!r} cannot run on {setting!r}",
             who="device",
             fix=f"choose from auto, {', '.join(spec.devices)}",
         )
-    found = _available(asked)
-    if found is None:
+    device = _available(setting)
+    if device is None:
         raise SettingsError(
-            f"{asked!r} was asked for, but torch sees no such device",
+            f"{setting!r} was asked for, but torch sees no such device",
             who="device",
             fix="run 'realtts doctor' to see why, or use device='auto'",
         )
-    return found
+    return device
 
 
 def _available(device: str) -> str | None:
-    """The device with its index if it can be used, else None."""
+    """Return the device with its index if it can be used, else None."""
     kind, _, index = device.partition(":")
     if kind == "cuda":
         return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
@@ -131,14 +131,14 @@ def _available(device: str) -> str | None:
     return "cpu"
 
 
-def resolve_dtype(asked: str, device: str) -> str:
-    """The compute type: as asked, else what the device multiplies fast.
+def resolve_dtype(setting: str, device: str) -> str:
+    """Return the compute type: the setting's, else what the device multiplies fast.
 
     CUDA: bfloat16 from compute capability 8.0, float16 from 6.0, float32 below. CPU: bfloat16 only where the
     instructions exist. MPS: float16.
     """
-    if asked != "auto":
-        return asked
+    if setting != "auto":
+        return setting
     if device.startswith("cuda"):
         capability = cuda_capability(int(device.partition(":")[2] or 0)) or (0, 0)
         return "bfloat16" if capability >= (8, 0) else "float16" if capability >= (6, 0) else "float32"

@@ -1,4 +1,4 @@
-"""Memory: how much the process has, and giving back what was freed."""
+"""Memory of the process: how much it uses, and giving back what was freed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def clear_frames(error: BaseException) -> None:
 
 
 def memory_report(device: str) -> dict[str, Any]:
-    """Bytes used now: ``rss`` of the process and, on CUDA, ``device_allocated`` and ``device_reserved``."""
+    """Return bytes in use: ``rss`` of the process and, on CUDA, ``device_allocated`` and ``device_reserved``."""
     import psutil
 
     report: dict[str, Any] = {"rss": psutil.Process().memory_info().rss}

@@ -43,7 +43,7 @@ print(json.dumps({
 
 
 def python() -> dict[str, Any]:
-    """The interpreter and the system below it."""
+    """Describe the interpreter and the system below it."""
     return {
         "version": platform.python_version(),
         "executable": sys.executable,
@@ -53,7 +53,7 @@ def python() -> dict[str, Any]:
 
 
 def cpu() -> dict[str, Any]:
-    """Name, cores, and the features that matter."""
+    """Describe the CPU: name, cores, and the features that matter."""
     features = hardware.cpu_features()
     return {
         "name": hardware.cpu_name(),
@@ -63,15 +63,15 @@ def cpu() -> dict[str, Any]:
 
 
 def memory() -> dict[str, int]:
-    """Bytes of main memory."""
+    """Return the bytes of main memory."""
     import psutil
 
-    found = psutil.virtual_memory()
-    return {"total": int(found.total), "available": int(found.available)}
+    usage = psutil.virtual_memory()
+    return {"total": int(usage.total), "available": int(usage.available)}
 
 
 def disk(folder: Path) -> dict[str, Any]:
-    """Room in a folder, which need not exist yet."""
+    """Describe the free space of a folder, which need not exist yet."""
     place = folder.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
@@ -83,7 +83,7 @@ def disk(folder: Path) -> dict[str, Any]:
 
 
 def gpus() -> list[dict[str, str]]:
-    """NVIDIA devices as the driver's own tool sees them, whether torch does or not."""
+    """List NVIDIA devices as the driver's own tool sees them, whether torch does or not."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -96,7 +96,7 @@ def gpus() -> list[dict[str, str]]:
 
 
 def torch() -> dict[str, Any]:
-    """The build of torch, asked in a process of its own: a broken one may kill whoever imports it."""
+    """Describe the build of torch, in a process of its own: importing a broken one may kill the process."""
     if importlib.util.find_spec("torch") is None:
         return {"installed": False}
     # The folder that we happen to stand in must not be imported from.
@@ -110,25 +110,25 @@ def torch() -> dict[str, Any]:
 
 
 def audio() -> dict[str, Any]:
-    """libsndfile, and the programs that play."""
-    found: dict[str, Any] = {"players": [player.name for player in players.installed_players()]}
+    """Describe libsndfile and the programs that play."""
+    facts: dict[str, Any] = {"players": [player.name for player in players.installed_players()]}
     try:
         import soundfile
 
         formats = soundfile.available_formats()
         return {
-            **found,
+            **facts,
             "libsndfile": soundfile.__libsndfile_version__,
             "mp3": "MP3" in formats,
             "opus": "OPUS" in soundfile.available_subtypes("OGG"),
             "error": None,
         }
     except Exception as error:
-        return {**found, "libsndfile": None, "mp3": False, "opus": False, "error": str(error)}
+        return {**facts, "libsndfile": None, "mp3": False, "opus": False, "error": str(error)}
 
 
 def _ask(command: list[str], seconds: float, **environment: str) -> subprocess.CompletedProcess[str] | str:
-    """The answer of a program, or why there is none."""
+    """Run a program and return its answer, or why there is none."""
     try:
         answer = subprocess.run(  # noqa: S603 - programs named above
             command,
@@ -146,5 +146,5 @@ def _ask(command: list[str], seconds: float, **environment: str) -> subprocess.C
         return str(error)
     if answer.returncode == 0:
         return answer
-    said = answer.stderr.strip().splitlines()
-    return said[-1] if said else f"it ended with code {answer.returncode}"
+    lines = answer.stderr.strip().splitlines()
+    return lines[-1] if lines else f"it ended with code {answer.returncode}"

@@ -8,7 +8,7 @@ from realtts.contract.spec import ProviderSpec
 from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider
 from realtts.registry import providers
 from realtts.registry.places import places
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ _log = logging.getLogger("realtts")
 
 
 def entry_points(group: str) -> list[importlib_metadata.EntryPoint]:
-    """The entry points of a group, each with its distribution, without importing anything.
+    """Return the entry points of a group, each with its distribution, without importing anything.
 
     Not by pluggy's `load_setuptools_entrypoints`, which dies of one bad plugin and drops duplicates.
     """
@@ -27,7 +27,7 @@ def entry_points(group: str) -> list[importlib_metadata.EntryPoint]:
 
 
 def owner(point: importlib_metadata.EntryPoint) -> tuple[str, str]:
-    """Name and version of the distribution that an entry point belongs to."""
+    """Return name and version of the distribution that an entry point belongs to."""
     try:
         return (point.dist.name, point.dist.version) if point.dist is not None else ("unknown distribution", "")
     except Exception:

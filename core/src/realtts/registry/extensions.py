@@ -49,8 +49,8 @@ class Extensions:
         InvalidPlugin: A method has a wrong signature, or an object has none of them.
     """
 
-    def __init__(self, named: Mapping[str, Any] | None = None) -> None:
-        self._chain = sorted((named or {}).items())
+    def __init__(self, extensions: Mapping[str, Any] | None = None) -> None:
+        self._chain = sorted((extensions or {}).items())
         for name, extension in self._chain:
             _check(name, extension)
 
@@ -58,11 +58,11 @@ class Extensions:
         return len(self._chain)
 
     def names(self) -> list[str]:
-        """Names in calling order."""
+        """Return the names in calling order."""
         return [name for name, _ in self._chain]
 
     def prepare_text(self, text: str, language: str | None) -> str:
-        """The text after every extension.
+        """Return the text after every extension.
 
         Raises:
             ExtensionError: An extension raised, or returned something that is not a string.
@@ -72,7 +72,7 @@ class Extensions:
         return text
 
     def process_audio(self, chunk: Chunk, request: Request) -> Chunk:
-        """The chunk after every extension.
+        """Return the chunk after every extension.
 
         Raises:
             ExtensionError: An extension raised, or returned something that is not a chunk of the same rate.
@@ -100,7 +100,7 @@ class Extensions:
 
 
 def discover_extensions() -> Extensions:
-    """The installed extensions; one that cannot be imported or used is logged and left out."""
+    """Return the installed extensions; one that cannot be imported or used is logged and left out."""
     usable: dict[str, Any] = {}
     for point in entry_points(GROUP):
         try:
@@ -113,7 +113,7 @@ def discover_extensions() -> Extensions:
 
 
 def load_extension(point: EntryPoint) -> Any:
-    """The extension object of an entry point, checked; a class is instantiated.
+    """Load and check the extension object of an entry point; a class is instantiated.
 
     Raises:
         InvalidPlugin: It has no extension method, or one with a wrong signature. Else whatever its import raises.

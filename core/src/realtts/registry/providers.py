@@ -26,7 +26,7 @@ EMBEDDED = "espeak"
 
 @dataclass(frozen=True)
 class Installed:
-    """What is known of one provider name.
+    """A provider's name, with its spec or the error.
 
     Attributes:
         name: Name of the entry point.
@@ -44,12 +44,12 @@ class Installed:
 
 
 def installed() -> list[Installed]:
-    """Every provider, broken ones included, in order of name. Imports the specs and nothing more."""
+    """List every provider, broken ones included, in order of name. Imports the specs and nothing more."""
     return [_resolve(name, points) for name, points in sorted(_by_name().items())]
 
 
 def get_spec(name: str) -> ProviderSpec:
-    """The spec of an installed provider.
+    """Return the spec of an installed provider.
 
     Raises:
         UnknownProvider: Nothing of that name is installed; names the closest.
@@ -60,22 +60,22 @@ def get_spec(name: str) -> ProviderSpec:
     points = _by_name()
     if name not in points:
         # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
-        ours = (*PREFERENCE, EMBEDDED)
-        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in ours else ""
+        bundled = (*PREFERENCE, EMBEDDED)
+        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in bundled else ""
         raise UnknownProvider(
-            f"no provider of that name is installed{closest(name, {*points, *ours})}",
+            f"no provider of that name is installed{closest(name, {*points, *bundled})}",
             who=f"provider {name!r}",
             fix=f"{install}choose from what is installed: {', '.join(sorted(points)) or 'nothing'}",
         )
-    found = _resolve(name, points[name])
-    if found.error is not None:
-        raise found.error
-    assert found.spec is not None
-    return found.spec
+    entry = _resolve(name, points[name])
+    if entry.error is not None:
+        raise entry.error
+    assert entry.spec is not None
+    return entry.spec
 
 
 def check_api(spec: ProviderSpec) -> ProviderSpec:
-    """The spec itself, if it is written for this core's plugin contract.
+    """Return the spec itself if it is written for this core's plugin contract.
 
     Raises:
         InvalidPlugin: It is written for another.
@@ -90,19 +90,19 @@ def check_api(spec: ProviderSpec) -> ProviderSpec:
 
 
 def distribution_of(name: str) -> tuple[str, str]:
-    """Name and version of the distribution that brings a provider; empty strings when it is not installed."""
+    """Return name and version of the distribution that brings a provider; empty strings when it is not installed."""
     points = _by_name().get(name)
     return owner(points[0]) if points else ("", "")
 
 
 def module_of(name: str) -> str:
-    """The module that a provider's entry point names; an empty string when it is not installed."""
+    """Return the module that a provider's entry point names; an empty string when it is not installed."""
     points = _by_name().get(name)
     return points[0].value.partition(":")[0].strip() if points else ""
 
 
 def best_provider() -> ProviderSpec:
-    """The provider used when none is named: `PREFERENCE`, then third parties by name, the embedded voice last.
+    """Return the provider used when none is named: `PREFERENCE`, then third parties by name, the embedded voice last.
 
     Raises:
         NoProvider: Nothing usable is installed.
@@ -118,18 +118,18 @@ def best_provider() -> ProviderSpec:
 
 
 def preferred(names: Collection[str]) -> str | None:
-    """The first of some names in the order of `best_provider`; None of none."""
+    """Return the first of some names in the order of `best_provider`; None if there are none."""
     return next((name for name in (*PREFERENCE, *sorted({*names} - {EMBEDDED}), EMBEDDED) if name in names), None)
 
 
 def _by_name() -> dict[str, list[EntryPoint]]:
-    """Entry points by name, one per distribution."""
-    found: dict[str, list[EntryPoint]] = {}
+    """Return the entry points by name, one per distribution."""
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(GROUP):
-        same = found.setdefault(point.name, [])
+        same = points.setdefault(point.name, [])
         if all(owner(point) != owner(other) for other in same):
             same.append(point)
-    return found
+    return points
 
 
 def _resolve(name: str, points: Sequence[EntryPoint]) -> Installed:

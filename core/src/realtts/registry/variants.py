@@ -52,11 +52,11 @@ class Variants:
         }
 
     def implements(self, variant: str, hook: str) -> bool:
-        """Whether a rung of that variant has an implementation of the hook, its own or plain's."""
+        """Tell whether a rung of that variant has an implementation of the hook, its own or plain's."""
         return (variant, hook) in self._callers
 
     def defines(self, variant: str, hook: str) -> bool:
-        """Whether the variant's own class implements the hook."""
+        """Tell whether the variant's own class implements the hook."""
         instance = self._instances[variant]
         return instance is not None and any(
             plugin.plugin is instance for plugin in getattr(self._manager.hook, hook).get_hookimpls()
@@ -79,12 +79,12 @@ class Variants:
             ) from error
 
     def _caller(self, variant: str, hook: str) -> pluggy.HookCaller | None:
-        """The hook with every implementation taken away but the one that this variant uses."""
+        """Return the hook's caller with only the implementation that this variant uses."""
         chosen = next((v for v in (variant, "plain") if self.defines(v, hook)), None)
         if chosen is None:
             return None
-        others = [i for v, i in self._instances.items() if v != chosen and i is not None]
-        return self._manager.subset_hook_caller(hook, remove_plugins=others)
+        unused = [i for v, i in self._instances.items() if v != chosen and i is not None]
+        return self._manager.subset_hook_caller(hook, remove_plugins=unused)
 
 
 def register(spec: ProviderSpec) -> Variants:
@@ -122,19 +122,19 @@ def register(spec: ProviderSpec) -> Variants:
 
 
 def import_object(path: str) -> Any:
-    """The object that an import path ``"package.module:attribute"`` names.
+    """Import the object that a path ``"package.module:attribute"`` names.
 
     Raises:
         ImportError: The module or the attribute is missing.
     """
     module_name, _, attributes = path.partition(":")
-    found: Any = importlib.import_module(module_name)
+    value: Any = importlib.import_module(module_name)
     for attribute in attributes.split("."):
         try:
-            found = getattr(found, attribute)
+            value = getattr(value, attribute)
         except AttributeError:
-            raise ImportError(f"module {module_name!r} has no {attributes!r}{closest(attribute, dir(found))}") from None
-    return found
+            raise ImportError(f"module {module_name!r} has no {attributes!r}{closest(attribute, dir(value))}") from None
+    return value
 
 
 def check_signature(
@@ -173,7 +173,7 @@ def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> Non
     label = f"provider {spec.name!r}, {getattr(cls, '__qualname__', cls)!s}"
     if not inspect.isclass(cls):
         raise InvalidPlugin(f"{cls!r} is not a class", who=label, fix="let the import path name a class")
-    found: set[str] = set()
+    implemented: set[str] = set()
     for name, method, marked in _methods(cls):
         if marked is None:
             if name in _HOOKS:
@@ -182,24 +182,24 @@ def _check_class(cls: Any, spec: ProviderSpec, required: tuple[str, ...]) -> Non
                 )
             continue
         hook = marked.get("specname") or name
-        _check_marks(label, name, hook, marked, found)
+        _check_marks(label, name, hook, marked, implemented)
         if method.first in _HOOKS.get(hook, ()):
             raise InvalidPlugin(f"{name} has no self", who=label, fix=f"write def {name}(self, ...)")
         check_signature(method.bound, _HOOKS[hook], f"{label}.{name}", hook)
-        found.add(hook)
+        implemented.add(hook)
     for hook in required:
-        if hook not in found:
+        if hook not in implemented:
             parameters = ", ".join(("self", *_HOOKS[hook]))
             raise InvalidPlugin(f"{hook} is missing", who=label, fix=f"add @hookimpl def {hook}({parameters})")
 
 
-def _check_marks(label: str, name: str, hook: str, marked: dict[str, Any], found: set[str]) -> None:
-    """The decorator of one method: a known hook, once, and in no order."""
+def _check_marks(label: str, name: str, hook: str, marked: dict[str, Any], implemented: set[str]) -> None:
+    """Check the decorator of one method: a known hook, implemented once, without ordering."""
     if hook not in _HOOKS:
         raise InvalidPlugin(
             f"there is no hook {hook!r}{closest(hook, _HOOKS)}", who=label, fix=f"use one of {', '.join(_HOOKS)}"
         )
-    if hook in found:
+    if hook in implemented:
         raise InvalidPlugin(f"{name} is a second {hook}", who=label, fix="exactly one implementation of each hook runs")
     for option in _ORDERING:
         if marked.get(option):
@@ -218,7 +218,7 @@ class _Method(NamedTuple):
 
 
 def _methods(cls: type) -> Iterator[tuple[str, _Method, dict[str, Any] | None]]:
-    """Functions of the class, with the options of their decorator or None; pluggy looks at all names too."""
+    """Yield the functions of a class, with the options of their decorator or None; pluggy looks at all names too."""
     for name in dir(cls):
         static = inspect.getattr_static(cls, name)
         function = static.__func__ if isinstance(static, (staticmethod, classmethod)) else static

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from realtts import audio
-from realtts.kit.retries import retry_seed, shown
+from realtts.kit.retries import excerpt, retry_seed
 
 if TYPE_CHECKING:
     from realtts.contract.types import Chunk, FinishReason, Request
@@ -106,4 +106,4 @@ class Row:
     @property
     def shown(self) -> str:
         """The beginning of its text, for messages."""
-        return shown(self.request.text)
+        return excerpt(self.request.text)

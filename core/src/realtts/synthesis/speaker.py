@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Protocol
 
 from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, WorkerDied, closest
-from realtts.kit.retries import told, wrong_length
+from realtts.kit.retries import retry_warning, wrong_length
 from realtts.ladder.rung import StageError
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class Speaker:
                 raise StageError("generate", InvalidChunk("generate yielded no audio", who=self._who))
             fault = self._wrong_length(row)
             if fault and not release.live and self._ladder.settings.retry_runaway and row.reseed():
-                row.warnings.append(told(row.request.text, fault))
+                row.warnings.append(retry_warning(row.request.text, fault))
                 continue
             row.done = True
             if fault:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.offload.module import TakingTurns
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.offload.sharing import DeviceSharing, SharedDevice
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,9 +38,9 @@ class HostDevice:
         self.most = max(self.most, self.nbytes)
         return there
 
-    def turns(self) -> Turns:
+    def turns(self) -> DeviceSharing:
         """Parts that take turns on it."""
-        return Turns(TakingTurns({}, "cpu", copy=self.copy))
+        return DeviceSharing(SharedDevice({}, "cpu", copy=self.copy))
 
     @property
     def tensors(self) -> int:

@@ -44,7 +44,7 @@ def random_state(
     """Return random tensors for all that a network holds, by name, in its order.
 
     Args:
-        network: Such as was made inside `realtts.accel.upstream.upstream.Unfilled`.
+        network: Such as was made inside `realtts.accel.upstream.networks.Unfilled`.
         drawn: Makes one of a name and a shape; called for all of floating point, running statistics too.
         computed: Ends of names whose tensors stay as the constructor made them.
     """

@@ -1,4 +1,4 @@
-"""Where a stretch of a rewritten text came from."""
+"""Alignment of a rewritten text with its original."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
 def align(original: str, changed: str) -> Callable[[Span], Span]:
-    """A function that maps character spans of ``changed`` to spans of ``original``.
+    """Make a function that maps character spans of ``changed`` to spans of ``original``.
 
     Words that both texts share map to each other, character by character; a word that was rewritten maps to
     the whole stretch that it replaced; a word that was added maps to an empty span where it was put in.
@@ -73,7 +73,7 @@ def _tokens(text: str) -> list[Span]:
 def _pair(
     old: list[Span], new: list[Span], original: str, changed: str
 ) -> Iterator[tuple[Span, tuple[int, int, bool]]]:
-    """Every token of the changed text with the start and end of its source and whether it is a copy."""
+    """Return every token of the changed text with start and end of its source, and whether it is a copy."""
     old_words = [original[start:end] for start, end in old]
     new_words = [changed[start:end] for start, end in new]
     i = j = 0
@@ -87,7 +87,7 @@ def _pair(
 
 
 def _copies(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
-    """Runs of equal words as (start in old, start in new, length), in order; the last one is at the ends, empty.
+    """Return runs of equal words as (start in old, start in new, length); the last one is empty, at both ends.
 
     The texts are compared window by window, because difflib's time is quadratic. A window grows until what it finds
     in common is surely no coincidence.
@@ -116,7 +116,7 @@ def _copies(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
 
 
 def _sure(blocks: list[difflib.Match], window: int) -> list[difflib.Match]:
-    """The blocks up to the last one that is long; all where half of the window is in common."""
+    """Return the blocks up to the last long one; all where half of the window is in common."""
     if sum(block.size for block in blocks) >= window // 2:
         return blocks
     long = [number for number, block in enumerate(blocks, 1) if block.size >= _SURE]
@@ -124,7 +124,7 @@ def _sure(blocks: list[difflib.Match], window: int) -> list[difflib.Match]:
 
 
 def _common(old: list[str], new: list[str], i: int, j: int) -> int:
-    """Length of the run of equal words that begins there."""
+    """Return the length of the run of equal words that begins at these positions."""
     count = 0
     while i + count < len(old) and j + count < len(new) and old[i + count] == new[j + count]:
         count += 1
@@ -132,7 +132,7 @@ def _common(old: list[str], new: list[str], i: int, j: int) -> int:
 
 
 def _stretch(tokens: list[Span], first: int, end: int) -> Span:
-    """From the first token to the last; without any, an empty span behind the one before."""
+    """Return the span from the first token to the last; without any, an empty one behind the token before."""
     if first < end:
         return tokens[first][0], tokens[end - 1][1]
     at = tokens[first - 1][1] if first else 0

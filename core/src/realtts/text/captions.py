@@ -63,21 +63,21 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     if not words:
         raise OutputError("the speech has no timings", who="captions", fix="use a provider with the capability 'marks'")
     first_chars = [start for start, _ in sentences(text)]
-    found: list[Cue] = []
+    result: list[Cue] = []
     group: list[_Timed] = []
     for item in _timed(words, text):
         if group and _begins_cue(item, group, text, first_chars):
-            found.append(_cue(group, text))
+            result.append(_cue(group, text))
             group = []
         group.append(item)
     if group:
-        found.append(_cue(group, text))
-    later = [cue.start for cue in found[1:]] + [float("inf")]
-    return [replace(cue, end=min(cue.end, start)) for cue, start in zip(found, later, strict=False)]
+        result.append(_cue(group, text))
+    later = [cue.start for cue in result[1:]] + [float("inf")]
+    return [replace(cue, end=min(cue.end, start)) for cue, start in zip(result, later, strict=False)]
 
 
 def to_srt(marks: Sequence[Mark], text: str) -> str:
-    """Subtitles in SubRip form.
+    """Return the subtitles in SubRip form.
 
     Args:
         marks: Timings whose spans lie in ``text``.
@@ -93,7 +93,7 @@ def to_srt(marks: Sequence[Mark], text: str) -> str:
 
 
 def to_vtt(marks: Sequence[Mark], text: str) -> str:
-    """Subtitles in WebVTT form; ``&``, ``<`` and ``>`` are escaped.
+    """Return the subtitles in WebVTT form; ``&``, ``<`` and ``>`` are escaped.
 
     Args:
         marks: Timings whose spans lie in ``text``.
@@ -119,7 +119,7 @@ class _Timed:
 
 
 def _timed(marks: Sequence[Mark], text: str) -> Iterator[_Timed]:
-    """The marks in order, each stretch of text once, in parts that fit into a subtitle."""
+    """Return the marks in order, each stretch of text once, in parts that fit into a subtitle."""
     reached = 0
     for mark in sorted(marks, key=lambda mark: (mark.start, mark.span)):
         start, end = max(mark.span[0], reached), min(mark.span[1], len(text))
@@ -173,7 +173,7 @@ def _cue(group: list[_Timed], text: str) -> Cue:
 
 
 def _lines(text: str) -> list[str]:
-    """One line where it fits, else lines of about the same length."""
+    """Break a text into one line if it fits, else into lines of about the same length."""
     words = " ".join(text.split())
     if len(words) <= _LINE_CHARS:
         return [words]

@@ -1,4 +1,4 @@
-"""Whether a text can be spoken at all, decided before any model work."""
+"""Checks of a text before any model work: whether it can be spoken at all."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check_text(text: object, *, max_chars: int, who: str) -> str:
 
 
 def is_speakable(text: str) -> bool:
-    """Whether the text holds a letter, a number or a symbol that is read aloud, in any script."""
+    """Tell whether the text holds a letter, a number or a symbol that is read aloud, in any script."""
     if _ALPHANUMERIC.search(text):
         return True
     return any(map(_is_readable_symbol, text))

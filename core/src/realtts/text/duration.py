@@ -1,4 +1,4 @@
-"""How long speech can last at most, by its text: what a model says beyond is not speech."""
+"""The longest that speech of a text can last; what a model says beyond that is not speech."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _WORDS, _SHARES = ("Nd", "Sc"), "%\u2030"
 
 
 def most_seconds(text: str, language: str | None = None) -> float:
-    """Seconds that a text can need: 2.5 s, and three times the length that ordinary speech has.
+    """Return the most seconds that a text can need: 2.5 s, and three times the length of ordinary speech.
 
     A limit for models that may miss the end and go on. A digit, or a sign of a currency or of a share, is a word of its
     own or more.

@@ -1,4 +1,4 @@
-"""Where a text may be cut without tearing a character that people see as one."""
+"""Cutting a text without splitting a grapheme, which people see as one character."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST = 64
 
 
 def safe_cut(text: str, start: int, limit: int) -> int:
-    """The last place from ``limit`` down, but after ``start``, that does not lie inside a grapheme.
+    """Return the last position from ``limit`` down, but after ``start``, that is not inside a grapheme.
 
     Returns ``limit`` itself where there is none.
     """
@@ -48,7 +48,7 @@ def _inside(text: str, at: int) -> bool:
 
 
 def _is_regional(char: str) -> bool:
-    """Whether it is half of a flag."""
+    """Tell whether a character is half of a flag."""
     return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 

@@ -35,7 +35,7 @@ _ORDINAL = re.compile(r"(?<![\w.])\d{1,2}\.$")
 
 
 def paragraphs(text: str) -> Iterator[Span]:
-    """Spans of the paragraphs, which blank lines set apart, without surrounding white space."""
+    """Return the spans of the paragraphs, which blank lines separate, without surrounding white space."""
     at = 0
     start = end = -1
     for line in text.splitlines(keepends=True):
@@ -53,7 +53,7 @@ def paragraphs(text: str) -> Iterator[Span]:
 
 
 def sentences(text: str, language: str | None = None) -> list[Span]:
-    """Spans of the sentences, without surrounding white space.
+    """Return the spans of the sentences, without surrounding white space.
 
     Every character that is not white space lies in exactly one span, and spans come in order. A blank line
     ends a sentence, a single line break does not.
@@ -68,12 +68,12 @@ def sentences(text: str, language: str | None = None) -> list[Span]:
 
 
 def primary_language(language: str | None) -> str:
-    """The part of a BCP 47 tag that names the language: ``"pt"`` of ``"pt-BR"``."""
+    """Return the part of a BCP 47 tag that names the language: ``"pt"`` of ``"pt-BR"``."""
     return re.split("[-_]", language, maxsplit=1)[0].lower() if language else "en"
 
 
 def paragraph_sentences(text: str, start: int, end: int, code: str) -> list[Span]:
-    """Spans of the sentences of one paragraph.
+    """Return the spans of the sentences of one paragraph.
 
     Args:
         text: The whole text.
@@ -91,7 +91,7 @@ def paragraph_sentences(text: str, start: int, end: int, code: str) -> list[Span
 
 
 def _boundaries(text: str, start: int, end: int, code: str) -> Iterator[int]:
-    """First characters of all sentences but the first."""
+    """Return where each sentence but the first begins."""
     while start < end:
         stop = min(start + _WINDOW, end)
         firsts = [item["start_index"] for item in sentencex.get_sentence_boundaries(code, text[start:stop])][1:]
@@ -104,7 +104,7 @@ def _boundaries(text: str, start: int, end: int, code: str) -> Iterator[int]:
 
 
 def _last_word(text: str, start: int, stop: int) -> int:
-    """Where the last word before ``stop`` begins; close to ``stop`` where nothing separates words."""
+    """Return where the last word before ``stop`` begins; close to ``stop`` where nothing separates words."""
     words = text[start:stop].rstrip()
     for at in range(len(words) - 1, max(0, len(words) - 100), -1):
         if words[at - 1].isspace():
@@ -129,7 +129,7 @@ def _give_back_closers(text: str, span: Span, before: list[Span]) -> list[Span]:
 
 
 def _merge(text: str, spans: list[Span], code: str) -> list[Span]:
-    """Join what belongs together."""
+    """Join spans that are one sentence."""
     merged: list[Span] = []
     worded = False  # kept beside the last span, which would be searched again and again while it grows
     for span in spans:
@@ -144,7 +144,7 @@ def _merge(text: str, spans: list[Span], code: str) -> list[Span]:
 
 
 def _belongs(text: str, left: Span, right: Span, code: str) -> bool:
-    """Whether two neighbouring spans are one sentence."""
+    """Tell whether two neighbouring spans are one sentence."""
     if left[1] - left[0] <= 8 and _LIST_MARKER.fullmatch(text, *left):
         return True
     end = text[max(left[0], left[1] - 8) : left[1]]
@@ -160,7 +160,7 @@ def _belongs(text: str, left: Span, right: Span, code: str) -> bool:
 
 
 def _between_words(text: str, left: Span, right: Span) -> bool:
-    """Whether white space was forgotten behind a full stop ("end.Next"), rather than left out ("ASP.NET")."""
+    """Tell whether white space is missing behind a full stop ("end.Next"), unlike in a name ("ASP.NET")."""
     before = text[max(left[0], left[1] - 100) : left[1] - 1].rsplit(maxsplit=1)[-1].lstrip("\"'“‘«(")
     after = text[right[0] : min(right[1], right[0] + 100)].split(maxsplit=1)[0].rstrip("\"'”’»),;:.!?…")
     plain = before.isalpha() and before[-2:].islower() and len(before) > 1 and before != "www"

@@ -57,10 +57,10 @@ def pieces(text: str, max_chars: int, language: str | None = None) -> list[Piece
     if max_chars < 1:
         raise ValueError(f"max_chars must be at least 1, not {max_chars}")
     code = primary_language(language)
-    found: list[Piece] = []
+    result: list[Piece] = []
     for start, end in paragraphs(text):
-        found.extend(_of_paragraph(text, start, end, max_chars, code))
-    return found
+        result.extend(_of_paragraph(text, start, end, max_chars, code))
+    return result
 
 
 def _of_paragraph(text: str, start: int, end: int, max_chars: int, code: str) -> list[Piece]:
@@ -82,7 +82,7 @@ def _of_paragraph(text: str, start: int, end: int, max_chars: int, code: str) ->
 
 
 def _units(text: str, start: int, end: int, max_chars: int, code: str) -> Iterator[Piece]:
-    """What is packed: sentences, and parts of sentences that are too long."""
+    """Yield what is packed: sentences, and parts of sentences that are too long."""
     if end - start <= max_chars:  # it would all be packed together again
         yield Piece(start, end, paragraph_end=False, sentence_end=True)
         return
@@ -96,7 +96,7 @@ def _units(text: str, start: int, end: int, max_chars: int, code: str) -> Iterat
 
 
 def _cut(text: str, start: int, end: int, max_chars: int) -> int:
-    """Where to cut a sentence that is too long: after ``start``, at most ``max_chars`` behind it."""
+    """Return where to cut a sentence that is too long: after ``start``, at most ``max_chars`` behind it."""
     # A quarter stays behind, so that the rest is never a single word that would be spoken without its
     # context.
     limit = min(start + max_chars, end - max_chars // 4)
@@ -111,18 +111,18 @@ def _cut(text: str, start: int, end: int, max_chars: int) -> int:
 
 
 def _last_end(pattern: re.Pattern[str], text: str, start: int, limit: int, sight: int) -> int | None:
-    found = None
+    last = None
     for match in pattern.finditer(text, start, sight):
         if match.end() <= limit:
-            found = match.end()
-    return found
+            last = match.end()
+    return last
 
 
 def _last_start(pattern: re.Pattern[str], text: str, start: int, limit: int) -> int | None:
-    found = None
+    last = None
     for match in pattern.finditer(text, start, limit + 1):
-        found = match.start()
-    return found
+        last = match.start()
+    return last
 
 
 def _rstrip(text: str, start: int, end: int) -> int:
@@ -181,7 +181,7 @@ def _strings(stream: Iterable[str] | TextIO) -> Iterator[str]:
 
 
 def _block_end(window: str) -> int:
-    """Best place to end a block that begins like this and goes on."""
+    """Return the best place to end a block that begins like this and goes on."""
     at = len(window)
     line_end = 0
     for line in reversed(window.splitlines(keepends=True)):
@@ -196,6 +196,6 @@ def _block_end(window: str) -> int:
     last = sentences(window)[-1:]
     if last and last[0][0] > 0:
         return last[0][0]
-    if words := _LAST_SPACE.search(window):
+    if words := _LAST_SPACE.match(window):  # a search would try every beginning where there is no white space
         return words.end()
     return safe_cut(window, 0, len(window))

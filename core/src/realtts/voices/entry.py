@@ -76,7 +76,7 @@ def fill(folder: Path, name: str, voice: Voice) -> None:
 
 
 def describe(folder: Path) -> SavedVoice:
-    """What a folder holds, without reading the audio."""
+    """Describe the voice in a folder without reading the audio."""
     try:
         facts = _facts(folder)
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -102,7 +102,7 @@ def _facts(folder: Path) -> _Facts:
 
 
 def _audio_fault(path: Path, samples: int) -> str | None:
-    """What can be seen without reading the audio."""
+    """Return the fault that can be seen without reading the audio."""
     try:
         size = path.stat().st_size
     except OSError:
@@ -111,7 +111,7 @@ def _audio_fault(path: Path, samples: int) -> str | None:
 
 
 def read(folder: Path) -> Voice:
-    """The voice in a folder.
+    """Read the voice in a folder.
 
     Raises:
         VoiceUnreadable: It is damaged.

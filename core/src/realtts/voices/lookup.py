@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
 from realtts.voices.store import VoiceStore
@@ -31,7 +31,7 @@ class _BuiltIn(NamedTuple):
 
 
 def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, settings: Settings) -> Voice | str | None:
-    """The reference recording, checked, or the id of a built-in voice.
+    """Return the checked reference recording, or the id of a built-in voice.
 
     A provider that cannot clone looks among its built-in voices only, so that a file of the same name is no obstacle.
 
@@ -76,12 +76,12 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
 
 
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
-    """The saved voices, as entries beside a provider's own."""
+    """Return the saved voices, as entries beside a provider's own."""
     return [VoiceInfo(id=name, name=name, description="saved voice") for name in _store(settings).names()]
 
 
 def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any:
-    """What the caller means: a recording in any form that `reference.load` takes, a built-in voice, or None."""
+    """Return what the caller means: a recording in a form that `reference.load` takes, a built-in voice, or None."""
     if isinstance(voice, os.PathLike):
         path = os.fspath(voice)
         if not isinstance(path, str):
@@ -118,7 +118,7 @@ def _file(path: str, who: str) -> Path:
 
 
 def _without_cloning(voice: str, spec: ProviderSpec, who: str) -> Path | _BuiltIn:
-    """A built-in voice, unless the name can only be a file's."""
+    """Return a built-in voice, unless the name can only be a file's."""
     if _has_audio_suffix(voice) or (_is(os.path.isdir, voice) and (os.sep in voice or voice.startswith("."))):
         return _file(voice, who)
     if "voices" not in spec.capabilities:
@@ -127,7 +127,7 @@ def _without_cloning(voice: str, spec: ProviderSpec, who: str) -> Path | _BuiltI
 
 
 def _is(test: Any, path: str) -> bool:
-    """A test of `os.path` that is False for what cannot be a path at all."""
+    """Run a test of `os.path`; False for what cannot be a path at all."""
     try:
         return bool(test(path))
     except ValueError:

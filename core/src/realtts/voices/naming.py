@@ -22,7 +22,7 @@ _DEVICES = {
 
 
 def check_name(name: str) -> str:
-    """The name in its normal form, if it is one that every file system can keep.
+    """Return the name in its normal form if every file system can keep it.
 
     Raises:
         VoiceError: The name is not usable.
@@ -38,7 +38,7 @@ def check_name(name: str) -> str:
 
 
 def folder_name(name: str) -> str:
-    """The folder of a voice: the same for names that differ only in case, so that none can hide another."""
+    """Return the folder of a voice: the same for names that differ only in case, so that none hides another."""
     return unicodedata.normalize("NFC", name.casefold())
 
 

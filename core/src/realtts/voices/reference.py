@@ -120,7 +120,7 @@ def _array(samples: Any, name: str, who: str) -> NDArray[Any]:
 
 
 def _scaled(array: NDArray[Any], name: str, who: str) -> NDArray[Any]:
-    """As floating point in [-1, 1]."""
+    """Convert samples to floating point in [-1, 1]."""
     if array.dtype.kind == "f":
         _check_range(array, name, who)
         return array
@@ -145,7 +145,7 @@ def _check_range(array: NDArray[Any], name: str, who: str) -> None:
 
 
 def _mono(array: NDArray[Any], name: str, who: str) -> NDArray[np.float32]:
-    """Channels averaged, whichever axis they are on."""
+    """Average the channels, whichever axis they are on."""
     if array.ndim == 2 and min(array.shape) <= _MOST_CHANNELS:
         # Recordings have far more samples than channels.
         channels = 1 if array.shape[1] <= array.shape[0] else 0

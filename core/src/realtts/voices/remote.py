@@ -36,13 +36,13 @@ _BLOCK = 64 * 1024
 
 
 def is_address(voice: str) -> bool:
-    """Whether a voice is given as an address of any scheme, such as ``https://`` or ``file://``."""
+    """Tell whether a voice is an address of any scheme, such as ``https://`` or ``file://``."""
     scheme, separator, _ = voice.partition("://")
     return bool(separator) and scheme.isalnum()
 
 
 def fetch(address: str, *, allowed: bool, seconds: tuple[float, float], who: str) -> Voice:
-    """The recording behind an address, checked as any other.
+    """Fetch the recording of an address, checked as any other.
 
     Args:
         address: ``https://`` on port 443, without a user's name.
@@ -100,29 +100,29 @@ def _read(parts: SplitResult, until: float, who: str) -> bytes:
         if answer.status != http.client.OK:
             where = " to another address: give that one" if answer.status in range(300, 400) else ""
             raise _nothing(f"the server answers {answer.status}{where}", who)
-        found = bytearray()
+        content = bytearray()
         while block := answer.read1(_BLOCK):
-            found += block
-            if len(found) > MOST_BYTES:
+            content += block
+            if len(content) > MOST_BYTES:
                 raise _nothing(f"it is larger than {MOST_BYTES >> 20} MiB", who)
         if time.monotonic() > until:
             raise _nothing(f"it took longer than {MOST_SECONDS:g} s", who)
-        return bytes(found)
+        return bytes(content)
 
 
 def _public(host: str, who: str) -> str:
-    """An address of the host that anybody can reach; none of its addresses may be another."""
-    found = [str(info[4][0]) for info in socket.getaddrinfo(host, _PORT, type=socket.SOCK_STREAM)]
-    for address in found:
+    """Resolve the host to a public address; every one of its addresses must be public."""
+    addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, _PORT, type=socket.SOCK_STREAM)]
+    for address in addresses:
         numbers = ipaddress.ip_address(address.partition("%")[0])
         mapped = getattr(numbers, "ipv4_mapped", None) or numbers
         if not mapped.is_global or mapped.is_multicast:
             raise VoiceUnsupported(
                 f"the host {host!r:.80} has a private address", who=who, fix="download the recording and give the file"
             )
-    if not found:
+    if not addresses:
         raise _nothing(f"the host {host!r:.80} has no address", who)
-    return found[0]
+    return addresses[0]
 
 
 class _Pinned(http.client.HTTPSConnection):
@@ -133,12 +133,12 @@ class _Pinned(http.client.HTTPSConnection):
         self._address, self._until = address, until
 
     def cut(self) -> None:
-        """End it, from another thread: whoever reads sees its end."""
+        """Shut the connection down from another thread; its reader sees the end."""
         with contextlib.suppress(AttributeError, OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def connect(self) -> None:
-        """To the address."""
+        """Connect to the checked address."""
         left = max(0.1, self._until - time.monotonic())
         plain = socket.create_connection((self._address, _PORT), timeout=min(left, 10.0))
         try:
@@ -150,7 +150,7 @@ class _Pinned(http.client.HTTPSConnection):
 
 @contextlib.contextmanager
 def _cut_at(until: float, connection: _Pinned) -> Iterator[None]:
-    """Inside, the connection ends at that time: a server that sends a byte now and then is no end of waiting."""
+    """End the connection at that time: a server that sends a byte now and then must not hold us for ever."""
     timer = threading.Timer(max(0.0, until - time.monotonic()), connection.cut)
     timer.daemon = True
     timer.start()
@@ -162,7 +162,7 @@ def _cut_at(until: float, connection: _Pinned) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _file(content: bytes, name: str) -> Iterator[str]:
-    """The content as a file, for as long as it is read."""
+    """Provide the content as a file while it is read."""
     suffix = os.path.splitext(name)[1][:8]  # noqa: PTH122
     handle, path = tempfile.mkstemp(suffix=suffix if suffix.isascii() and suffix[1:].isalnum() else "")
     try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
-from realtts.settings import data_dir
+from realtts.settings_sources import data_dir
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
 
@@ -32,7 +32,7 @@ _PAUSE_S = 0.005
 
 
 def default_folder() -> Path:
-    """``voices`` in the setting ``data_dir``, or in the user's data folder."""
+    """Return ``voices`` in the setting ``data_dir``, or in the user's data folder."""
     return data_dir() / "voices"
 
 
@@ -84,7 +84,7 @@ class VoiceStore:
         return describe(final)
 
     def list(self) -> list[SavedVoice]:
-        """All voices by name; damaged ones have a ``fault``."""
+        """Return all voices by name; damaged ones have a ``fault``."""
         try:
             folders = [item for item in self.folder.iterdir() if item.is_dir() and not item.name.startswith(".")]
         except OSError:
@@ -92,7 +92,7 @@ class VoiceStore:
         return sorted(map(describe, folders), key=lambda saved: folder_name(saved.name))
 
     def names(self) -> tuple[str, ...]:
-        """Names of all voices that can be used."""
+        """Return the names of all voices that can be used."""
         return tuple(saved.name for saved in self.list() if saved.fault is None)
 
     def get(self, name: str) -> Voice:
@@ -147,18 +147,18 @@ class VoiceStore:
         raise self._not_found(name)
 
     def _is_changing(self) -> bool:
-        """Whether a voice is being replaced, which takes two renames: between them it is not there."""
+        """Tell whether a voice is being replaced: that takes two renames, and between them it is not there."""
         try:
             return any(item.name.startswith(_TEMPORARY) for item in self.folder.iterdir())
         except OSError:
             return False
 
     def _not_found(self, name: str) -> VoiceNotFound:
-        known = self.names()
+        names = self.names()
         return VoiceNotFound(
-            f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], known)}",
+            f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], names)}",
             who=_WHO,
-            fix=f"choose one of {', '.join(known)}" if known else "add one first",
+            fix=f"choose one of {', '.join(names)}" if names else "add one first",
         )
 
     def _check_free(self, name: str, final: Path, *, overwrite: bool) -> None:
@@ -193,7 +193,7 @@ class VoiceStore:
 
 
 def _delete(folder: Path) -> None:
-    """Out of sight first, in one step."""
+    """Delete a folder: rename it first, so that it is gone in one step."""
     away = folder.with_name(f".old-{secrets.token_hex(6)}")
     folder.rename(away)
     shutil.rmtree(away, ignore_errors=True)

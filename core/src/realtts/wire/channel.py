@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOL", "Channel", "ChannelClosed", "ChannelFault", "Frame", "Kind", "OtherProtocol"]
 
 MAGIC = b"rtts"
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of the messages; a change that an older side would misread raises it."""
 
 MOST_JSON = 16 << 20
 MOST_BYTES = 256 << 20
-"""The largest parts of a frame: three quarters of an hour of audio at 24 kHz are 260 MB."""
+"""The largest parts of a frame: three quarters of an hour of audio at 24 kHz take 260 MB."""
 
 _HEADER = struct.Struct("!4sBBxxII")
 
@@ -34,16 +34,16 @@ _HEADER = struct.Struct("!4sBBxxII")
 class Kind(IntEnum):
     """What a frame is."""
 
-    HELLO = 1  # worker: who it is
-    CALL = 2  # parent: do something
-    REPLY = 3  # worker: what came of it
-    CHUNK = 4  # worker: audio of the call that is running
-    CREDIT = 5  # parent: that many chunks more may be sent
-    CANCEL = 6  # parent: nobody wants these rows any more
-    END = 7  # parent: no chunk is wanted any more
-    EVENT = 8  # worker
-    LOG = 9  # worker
-    VOICE = 10  # parent: a recording that calls then name by its digest
+    HELLO = 1  # worker: its versions of Python and of the core
+    CALL = 2  # parent: one of `realtts.wire.calls`
+    REPLY = 3  # worker: a `Reply`
+    CHUNK = 4  # worker: a `ChunkMessage` of the running call, and its samples
+    CREDIT = 5  # parent: that many more chunks may be sent
+    CANCEL = 6  # parent: these rows of the running call are cancelled
+    END = 7  # parent: no more chunks of the running call
+    EVENT = 8  # worker: an `Event`
+    LOG = 9  # worker: a `LogMessage`
+    VOICE = 10  # parent: a `VoiceMessage` and its samples; calls then name the recording by its digest
 
 
 class Frame(NamedTuple):
@@ -59,11 +59,11 @@ class ChannelClosed(Exception):
 
 
 class ChannelFault(Exception):
-    """What came, or was to be sent, is no frame."""
+    """Bytes that are no frame, or a frame that is too large."""
 
 
 class OtherProtocol(ChannelFault):
-    """The other side speaks another version."""
+    """The other side speaks another version of the messages."""
 
 
 class Channel:
@@ -89,11 +89,11 @@ class Channel:
         """Send a frame.
 
         Args:
-            kind: What it is.
-            content: JSON-able.
+            kind: Its kind.
+            content: An object for JSON; values that JSON has no word for are sent as text.
             data: Raw bytes.
-            waiting: Called now and then while the other side does not read, if the channel was given a time to wait;
-                raises to stop.
+            waiting: Called now and then while the other side does not read, if the socket has a timeout; raises to
+                stop.
 
         Raises:
             ChannelClosed: The other side is gone. ChannelFault: it is too large.
@@ -109,7 +109,7 @@ class Channel:
                 self._send_all(memoryview(data).cast("B"), waiting)
 
     def receive(self, timeout_s: float | None) -> Frame | None:
-        """The next frame, None when it is not complete in time; what has come of it is kept.
+        """Return the next frame, None when it is not complete in time; what has come of it is kept.
 
         Raises:
             ChannelClosed: The other side is gone. ChannelFault: what came is no frame.

@@ -1,16 +1,18 @@
-"""Requests, chunks, voices, events and log records as parts of frames."""
+"""Typed content of frames: requests, recordings, chunks and log records, and their way into JSON and back.
+
+Samples travel as raw bytes beside the JSON.
+"""
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter
 
-from realtts.contract.events import Event
-from realtts.contract.types import Chunk, Mark, Request, Voice
+from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
 from realtts.synthesis.validate import check_options
 
 if TYPE_CHECKING:
@@ -20,19 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "VOICES_KEPT",
-    "chunk_from_json",
-    "chunk_to_json",
-    "event_from_json",
-    "event_to_json",
-    "record_from_json",
-    "record_to_json",
-    "request_from_json",
-    "request_to_json",
+    "ChunkMessage",
+    "LogMessage",
+    "RequestMessage",
+    "VoiceMessage",
+    "from_json",
     "samples_from_bytes",
     "samples_to_bytes",
-    "voice_from_json",
-    "voice_to_json",
+    "to_json",
 ]
+
+T = TypeVar("T")
 
 VOICES_KEPT = 16
 """Recordings that a worker keeps; the least recently used goes first, on both sides alike."""
@@ -40,15 +40,44 @@ VOICES_KEPT = 16
 _WIRE = np.dtype("<f4")
 
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(form: type[T]) -> TypeAdapter[T]:
+    if form not in _ADAPTERS:  # building one takes a millisecond
+        _ADAPTERS[form] = TypeAdapter(form)
+    return _ADAPTERS[form]
+
+
+def to_json(message: Any) -> dict[str, Any]:
+    """Return a message, an instance of a dataclass, as the content of a frame."""
+    # Senders are held to the types by mypy; what JSON has no word for becomes text in the channel.
+    content: dict[str, Any] = _adapter(type(message)).dump_python(message, warnings=False)
+    return content
+
+
+def from_json(form: type[T], content: Mapping[str, Any]) -> T:
+    """Return the message that the content of a frame holds; fields that only a newer version knows are left out.
+
+    Args:
+        form: A dataclass.
+        content: The content.
+
+    Raises:
+        ValueError: A field is missing or has another type.
+    """
+    return _adapter(form).validate_python(content)
+
+
 def samples_to_bytes(samples: np.ndarray[Any, Any]) -> memoryview:
-    """Samples as they travel: float32, little-endian."""
+    """Return samples as they travel: float32, little-endian."""
     if not len(samples):
         return memoryview(b"")  # one of no length cannot be cast
     return np.ascontiguousarray(samples, _WIRE).data.cast("B")
 
 
 def samples_from_bytes(data: bytearray) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """The samples again, of shape (n,), writable; shares the memory.
+    """Return the samples again, of shape (n,), writable; shares the memory.
 
     Raises:
         ValueError: The bytes are no whole number of samples.
@@ -56,128 +85,114 @@ def samples_from_bytes(data: bytearray) -> np.ndarray[Any, np.dtype[np.float32]]
     return np.frombuffer(data, _WIRE).astype(np.float32, copy=False)
 
 
-def request_to_json(request: Request) -> dict[str, Any]:
-    """A request without its voice's samples, which travel once, and without ``cancelled``."""
-    voice = request.voice
-    options = request.options
-    return {
-        "text": request.text,
-        "voice": None if isinstance(voice, Voice) else voice,
-        "recording": voice.digest if isinstance(voice, Voice) else None,
-        "language": request.language,
-        "seed": request.seed,
-        "speed": request.speed,
-        "options": {} if options is None else options.model_dump(mode="json", exclude_unset=True),
-        "streaming": request.streaming,
-    }
+@dataclass(frozen=True)
+class RequestMessage:
+    """A request without ``cancelled``; a recording is named by its digest, and its samples travel once."""
+
+    text: str
+    voice: str | None
+    recording: str | None
+    language: str | None
+    seed: int
+    speed: float
+    options: dict[str, Any]
+    streaming: bool
+
+    @classmethod
+    def of(cls, request: Request) -> RequestMessage:
+        """Describe a request."""
+        values = {field.name: getattr(request, field.name) for field in fields(cls) if field.name != "recording"}
+        values["recording"] = None
+        if isinstance(request.voice, Voice):
+            values["voice"], values["recording"] = None, request.voice.digest
+        options = request.options
+        values["options"] = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+        return cls(**values)
+
+    def request(self, spec: ProviderSpec, voice: Voice | None, cancelled: Callable[[], bool]) -> Request:
+        """Make the request again, its options checked by the provider's own class.
+
+        Args:
+            spec: The provider.
+            voice: The recording, if it names one.
+            cancelled: Tells whether the parent has lost interest.
+
+        Raises:
+            OptionError: An option that only the provider's class can judge is wrong.
+        """
+        values = {name: value for name, value in vars(self).items() if name != "recording"}
+        values["voice"] = self.voice if voice is None else voice
+        values["options"] = check_options(self.options, spec)
+        return Request(**values, cancelled=cancelled)
 
 
-def request_from_json(
-    content: Mapping[str, Any], spec: ProviderSpec, voices: Mapping[str, Voice], cancelled: Callable[[], bool]
-) -> Request:
-    """The request again, its options checked by the provider's own class.
-
-    Raises:
-        OptionError: An option that only the provider's class can judge is wrong.
-    """
-    recording = content["recording"]
-    return Request(
-        text=content["text"],
-        voice=voices[recording] if recording is not None else content["voice"],
-        language=content["language"],
-        seed=content["seed"],
-        speed=content["speed"],
-        options=check_options(content["options"], spec),
-        cancelled=cancelled,
-        streaming=content["streaming"],
-    )
-
-
-def voice_to_json(voice: Voice) -> dict[str, Any]:
+@dataclass(frozen=True)
+class VoiceMessage:
     """A recording without its samples."""
-    return {"digest": voice.digest, "sample_rate": voice.sample_rate, "text": voice.text, "name": voice.name}
+
+    sample_rate: int
+    text: str | None
+    name: str
+
+    @classmethod
+    def of(cls, voice: Voice) -> VoiceMessage:
+        """Describe a recording."""
+        return cls(voice.sample_rate, voice.text, voice.name)
+
+    def voice(self, data: bytearray) -> Voice:
+        """Make the recording again, with its samples."""
+        return Voice(samples_from_bytes(data), self.sample_rate, self.text, self.name)
 
 
-def voice_from_json(content: Mapping[str, Any], data: bytearray) -> Voice:
-    """The recording again."""
-    return Voice(samples_from_bytes(data), content["sample_rate"], content["text"], content["name"])
+@dataclass(frozen=True)
+class ChunkMessage:
+    """A chunk without its samples, and the row of the batch that it belongs to."""
 
+    row: int
+    sample_rate: int
+    marks: tuple[Mark, ...] = ()
+    tokens: int = 0
+    finish_reason: FinishReason | None = None
+    warnings: tuple[str, ...] = ()
+    retries: int = 0
 
-def chunk_to_json(chunk: Chunk, row: int) -> dict[str, Any]:
-    """A chunk without its samples, and whose it is; what is empty is left out."""
-    content: dict[str, Any] = {"row": row, "sample_rate": int(chunk.sample_rate)}
-    if chunk.marks:
-        content["marks"] = [
-            [float(mark.start), float(mark.end), int(mark.span[0]), int(mark.span[1]), mark.kind]
+    @classmethod
+    def of(cls, row: int, chunk: Chunk) -> ChunkMessage:
+        """Describe a chunk; numbers may be numpy's."""
+        marks = tuple(
+            Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind)
             for mark in chunk.marks
-        ]
-    if chunk.tokens:
-        content["tokens"] = int(chunk.tokens)
-    if chunk.finish_reason is not None:
-        content["finish_reason"] = chunk.finish_reason
-    if chunk.warnings:
-        content["warnings"] = list(chunk.warnings)
-    if chunk.retries:
-        content["retries"] = int(chunk.retries)
-    return content
+        )
+        rate, tokens, retries = int(chunk.sample_rate), int(chunk.tokens), int(chunk.retries)
+        return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries)
+
+    def chunk(self, data: bytearray) -> Chunk:
+        """Make the chunk again, with its samples."""
+        values = {name: value for name, value in vars(self).items() if name != "row"}
+        return Chunk(samples_from_bytes(data), **values)
 
 
-def chunk_from_json(content: Mapping[str, Any], data: bytearray) -> tuple[int, Chunk]:
-    """Whose chunk it is, and the chunk again."""
-    chunk = Chunk(
-        samples_from_bytes(data),
-        content["sample_rate"],
-        marks=tuple(Mark(start, end, (a, b), kind) for start, end, a, b, kind in content.get("marks", ())),
-        tokens=content.get("tokens", 0),
-        finish_reason=content.get("finish_reason"),
-        warnings=tuple(content.get("warnings", ())),
-        retries=content.get("retries", 0),
-    )
-    return content["row"], chunk
+@dataclass(frozen=True)
+class LogMessage:
+    """A log record, its message and traceback as text; the fields are named as those of `logging.LogRecord`."""
 
+    name: str
+    levelno: int
+    levelname: str
+    msg: str
+    exc_text: str | None
+    created: float
+    pathname: str
+    lineno: int
+    funcName: str | None  # noqa: N815 - logging's name
 
-def event_to_json(event: Event) -> dict[str, Any]:
-    """An event; what JSON has no word for becomes text."""
-    content = {"name": event.name, "provider": event.provider, "data": dict(event.data), "at": event.at}
-    plain: dict[str, Any] = json.loads(json.dumps(content, default=str))
-    return plain
+    @classmethod
+    def of(cls, record: logging.LogRecord) -> LogMessage:
+        """Describe a record."""
+        values = {field.name: getattr(record, field.name) for field in fields(cls)}
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
+        return cls(**{**values, "msg": record.getMessage(), "exc_text": trace})
 
-
-def event_from_json(content: Mapping[str, Any]) -> Event:
-    """The event again; its time is that of the machine's monotonic clock, the same in both processes."""
-    return Event(content["name"], content["provider"], content["data"], content["at"])
-
-
-def record_to_json(record: logging.LogRecord) -> dict[str, Any]:
-    """A log record with its message and traceback as text."""
-    trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
-    return {
-        "name": record.name,
-        "level": record.levelno,
-        "message": record.getMessage(),
-        "traceback": trace,
-        "created": record.created,
-        "where": [record.pathname, record.lineno, record.funcName],
-    }
-
-
-def record_from_json(content: Mapping[str, Any], process: int) -> logging.LogRecord:
-    """The record again.
-
-    Args:
-        content: What `record_to_json` made.
-        process: Number of the worker's process.
-    """
-    path, line, function = content["where"]
-    record = logging.LogRecord(
-        content["name"], content["level"], path, line, content["message"], args=None, exc_info=None, func=function
-    )
-    record.exc_text = content["traceback"]
-    record.created, record.process = content["created"], process
-    record.processName = "realtts-worker"
-    return record
-
-
-def work_to_json(totals: Mapping[str, Any]) -> dict[str, Any]:
-    """What the inner stages of a request did."""
-    return {name: asdict(work) for name, work in totals.items()}
+    def record(self, process: int) -> logging.LogRecord:
+        """Make the record again, as of the process of that number."""
+        return logging.makeLogRecord({**vars(self), "process": process, "processName": "realtts-worker"})

@@ -33,86 +33,86 @@ _LIMITS = {
 
 
 def options_from_schema(schema: Mapping[str, Any], length_limits: Sequence[str] = ()) -> type[Options]:
-    """A subclass of `Options` with the fields, ranges, defaults and descriptions of a schema.
+    """Make a subclass of `Options` with the fields, ranges, defaults and descriptions of a schema.
 
     Args:
         schema: As ``Options.model_json_schema()`` gives it.
         length_limits: The class's own ``length_limits``.
     """
-    made: type[Options] = create_model(
+    cls: type[Options] = create_model(
         str(schema.get("title", "Options")), __base__=Options, **_fields(schema, schema.get("$defs", {}))
     )
-    made.length_limits = frozenset(length_limits)
-    return made
+    cls.length_limits = frozenset(length_limits)
+    return cls
 
 
-def _fields(schema: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
     required = schema.get("required", ())
-    made: dict[str, Any] = {}
-    for name, about in schema.get("properties", {}).items():
-        kind = _type(about, known)
-        default = ... if name in required else _default(about, kind)
-        made[name] = (kind, Field(default, description=about.get("description")))
-    return made
+    fields: dict[str, Any] = {}
+    for name, node in schema.get("properties", {}).items():
+        kind = _type(node, definitions)
+        default = ... if name in required else _default(node, kind)
+        fields[name] = (kind, Field(default, description=node.get("description")))
+    return fields
 
 
-def _default(about: Mapping[str, Any], kind: Any) -> Any:
-    """The default as the type has it: JSON knows no tuples. A schema does not tell what a factory makes."""
-    if "default" not in about:
-        return {"array": (), "object": {}}.get(about.get("type", ""))
-    default = about["default"]
+def _default(node: Mapping[str, Any], kind: Any) -> Any:
+    """Return the default as the type has it: JSON knows no tuples. A schema does not tell what a factory makes."""
+    if "default" not in node:
+        return {"array": (), "object": {}}.get(node.get("type", ""))
+    default = node["default"]
     return TypeAdapter(kind).validate_python(default) if isinstance(default, (list, dict)) else default
 
 
-def _type(about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    """The type that a part of a schema describes; Any for what is not understood, which the worker then checks."""
-    if "$ref" in about:
-        return _type(known.get(str(about["$ref"]).rpartition("/")[2], {}), known)
-    if "enum" in about:
-        return Literal[tuple(about["enum"])]
-    if "const" in about:
-        return Literal[about["const"]]
+def _type(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """Return the type that a part of a schema describes; Any for what is not understood, which the worker checks."""
+    if "$ref" in node:
+        return _type(definitions.get(str(node["$ref"]).rpartition("/")[2], {}), definitions)
+    if "enum" in node:
+        return Literal[tuple(node["enum"])]
+    if "const" in node:
+        return Literal[node["const"]]
     for word in ("anyOf", "oneOf"):
-        if word in about:
-            return Union[tuple(_type(branch, known) for branch in about[word])]  # noqa: UP007 - of a tuple
-    if len(about.get("allOf", ())) == 1:
-        return _type(about["allOf"][0], known)
-    return _limited(_bare(about, known), about)
+        if word in node:
+            return Union[tuple(_type(branch, definitions) for branch in node[word])]  # noqa: UP007 - of a tuple
+    if len(node.get("allOf", ())) == 1:
+        return _type(node["allOf"][0], definitions)
+    return _limited(_bare(node, definitions), node)
 
 
-def _bare(about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    kind = about.get("type")
+def _bare(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    kind = node.get("type")
     if kind == "array":
-        return _array(about, known)
+        return _array(node, definitions)
     if kind == "object":
-        return _object(about, known)
+        return _object(node, definitions)
     return _SIMPLE.get(kind, Any) if isinstance(kind, str) else Any
 
 
-def _array(about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    item = _type(about.get("items", {}), known) if isinstance(about.get("items", {}), dict) else Any
-    if about.get("uniqueItems"):
+def _array(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    item = _type(node.get("items", {}), definitions) if isinstance(node.get("items", {}), dict) else Any
+    if node.get("uniqueItems"):
         return frozenset[item]  # type: ignore[valid-type]
-    if "prefixItems" in about:
-        return tuple[tuple(_type(part, known) for part in about["prefixItems"])]  # type: ignore[misc]
+    if "prefixItems" in node:
+        return tuple[tuple(_type(part, definitions) for part in node["prefixItems"])]  # type: ignore[misc]
     return tuple[item, ...]  # type: ignore[valid-type] # immutable, as options are
 
 
-def _object(about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
-    if "properties" in about:
-        extra: Literal["forbid", "ignore"] = "forbid" if about.get("additionalProperties") is False else "ignore"
+def _object(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    if "properties" in node:
+        extra: Literal["forbid", "ignore"] = "forbid" if node.get("additionalProperties") is False else "ignore"
         # What `Options` asks of itself, its parts need not keep.
         base = type(
             "Part", (BaseModel,), {"model_config": ConfigDict(frozen=True, extra=extra), "__module__": __name__}
         )
-        return create_model(str(about.get("title", "Part")), __base__=base, **_fields(about, known))
-    value = about.get("additionalProperties")
-    kind = _type(value, known) if isinstance(value, dict) else Any
+        return create_model(str(node.get("title", "Part")), __base__=base, **_fields(node, definitions))
+    value = node.get("additionalProperties")
+    kind = _type(value, definitions) if isinstance(value, dict) else Any
     return dict[str, kind]  # type: ignore[valid-type]
 
 
-def _limited(bare: Any, about: Mapping[str, Any]) -> Any:
-    limits = {limit: about[word] for word, limit in _LIMITS.items() if word in about}
-    if "prefixItems" in about:
+def _limited(bare: Any, node: Mapping[str, Any]) -> Any:
+    limits = {limit: node[word] for word, limit in _LIMITS.items() if word in node}
+    if "prefixItems" in node:
         limits = {}  # the tuple's own length says it
     return Annotated[bare, Field(**limits)] if limits and bare is not Any else bare

@@ -1,15 +1,16 @@
-"""The ladder as it stands in a worker: it stops where its process is of no use any more, and tells how it stands."""
+"""The ladder of a worker: it stops where its process is of no use any more, and describes itself to the parent."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realtts.errors import StageFailed
 from realtts.ladder.ladder import Ladder
-from realtts.wire.faults import poisons
+from realtts.wire.calls import LadderState, RungState
+from realtts.wire.faults import destroys_context
 
 if TYPE_CHECKING:
-    from realtts.ladder.rung import LiveRung, StageError
+    from realtts.ladder.rung import StageError
 
 __all__ = ["PoisonedContext", "WorkerLadder"]
 
@@ -28,29 +29,9 @@ class WorkerLadder(Ladder):
 
     poisoned = False
 
-    def snapshot(self) -> dict[str, Any]:
-        """How it stands, JSON-able."""
-        live = self.live
-        return {
-            "state": self.state,
-            "attempts": [attempt.as_dict() for attempt in self.attempts],
-            "given_up": self.given_up,
-            "details": self.details,
-            "live": None if live is None else self._described(live),
-        }
-
-    def _described(self, live: LiveRung) -> dict[str, Any]:
-        facts = live.facts
-        return {
-            "variant": facts.variant,
-            "device": facts.device,
-            "dtype": facts.dtype,
-            "rung": facts.rung,
-            "rung_settings": dict(facts.changes),
-            "timings": live.timings,
-            "batch": live.supports_batch(),
-            "last": len(self._open()) < 2,
-        }
+    def snapshot(self) -> LadderState:
+        """Describe the ladder."""
+        return LadderState(self.attempts, self.given_up, self.details, self._live_state())
 
     def close(self, variant: str, rung: str, failure: StageError) -> bool:
         """Give up a rung on which processes before this one have crashed; nothing is loaded here.
@@ -58,22 +39,22 @@ class WorkerLadder(Ladder):
         Returns:
             False when it is the last one that is open, and stays so.
         """
-        opened = self._open()
-        if len(opened) < 2 or (variant, rung) not in opened:
+        open_rungs = self.open_rungs()
+        if len(open_rungs) < 2 or (variant, rung) not in open_rungs:
             return False
-        super()._close_rung(opened[variant, rung], failure)
+        super().close_rung(open_rungs[variant, rung], failure)
         return True
 
-    def _open(self) -> dict[tuple[str, str], int]:
-        """The rungs that were not given up, by variant and name, and their places in the plan."""
-        proposed = enumerate(self._proposals.all())
-        return {(found.variant, found.rung.name): index for index, found in proposed if index not in self._closed}
+    def close_rung(self, index: int, failure: StageError) -> None:
+        """Record a failure of a rung and forbid it.
 
-    def _close_rung(self, index: int, failure: StageError) -> None:
-        poisoned = poisons(failure.error)
+        Raises:
+            PoisonedContext: The failure has destroyed the CUDA context. StageFailed: with ``strict``.
+        """
+        poisoned = destroys_context(failure.error)
         self.poisoned = self.poisoned or poisoned
         try:
-            super()._close_rung(index, failure)
+            super().close_rung(index, failure)
         except StageFailed:
             raise
         except Exception:
@@ -82,3 +63,19 @@ class WorkerLadder(Ladder):
             # The rung is closed already; giving the device's memory back fails as everything does.
         if poisoned:
             raise PoisonedContext
+
+    def _live_state(self) -> RungState | None:
+        live = self.live
+        if live is None:
+            return None
+        facts = live.facts
+        return RungState(
+            variant=facts.variant,
+            rung=facts.rung,
+            device=facts.device,
+            dtype=facts.dtype,
+            changes=dict(facts.changes),
+            timings=live.timings,
+            batch=live.supports_batch(),
+            last=len(self.open_rungs()) < 2,
+        )

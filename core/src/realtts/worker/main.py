@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import importlib_metadata
 
 from realtts.wire.channel import Channel, ChannelClosed, Kind
-from realtts.wire.messages import event_to_json, record_to_json
+from realtts.wire.messages import LogMessage, to_json
 from realtts.worker.server import Server
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(ChannelClosed):
             try:
-                self._channel.send(Kind.LOG, record_to_json(record))
+                self._channel.send(Kind.LOG, to_json(LogMessage.of(record)))
             except ChannelClosed:
                 raise
             except Exception:
@@ -56,16 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="realtts.worker.main", description=__doc__)
     parser.add_argument("--fd", type=int, required=True, help="descriptor of a connected stream socket")
     parser.add_argument("--parent", type=int, required=True, help="process to end with")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     # A crash in a native library leaves its stack on standard error; the other threads' would hide it.
     faulthandler.enable(all_threads=False)
-    _end_with(given.parent)
-    channel = Channel(_inherited(given.fd))
+    _end_with(options.parent)
+    channel = Channel(_inherited(options.fd))
     logging.getLogger().addHandler(_LogHandler(channel))
 
     def report(event: Event) -> None:
         with contextlib.suppress(ChannelClosed):
-            channel.send(Kind.EVENT, event_to_json(event))
+            channel.send(Kind.EVENT, to_json(event))
 
     try:
         channel.send(
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _inherited(descriptor: int) -> socket.socket:
-    """The socket, kept from the programs that the worker itself starts."""
+    """Return the inherited socket, closed to the programs that the worker itself starts."""
     sock = socket.socket(fileno=descriptor)
     sock.set_inheritable(False)
     return sock

@@ -1,13 +1,15 @@
 """Chatterbox as a provider of realtts: English, Multilingual (23 languages) and Turbo.
 
 - the request: `options`, `languages`; `text`: text to tokens; `frontend`: a request as an Ask, in the model's terms;
-  `voices`, `conditionals`: the built-in voice, and a recording to what the networks take of it
-- the checkpoint: `configurations`, `files`, `sizes`, `constants`, `loading`: from its files to tensors, checked by name
-- plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself; `watermark`: of both variants
+  `voices`, `conditionals`: the built-in voice, and from a recording to the tensors that the networks read
+- the checkpoint: `configurations`, `files`, `sizes`, `constants`, `weights`, `loading`: from its files to tensors,
+  checked by name
+- plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself; `watermark`: for both variants
 - optimized: `model`; `network`, `utterance`, `body`, `llama`, `turbo`, `alignment`, `engine`: T3 on the toolkit;
   `codec`, `flow`, `encoder`, `estimator`, `layout`, `solver`, `noise`, `vocoder`, `vocoder_body`, `vocoder_graphs`,
   `streaming`: S3Gen; `speaking`, `optimized`: requests to chunks, and the hooks
-- for tools: `testing`, `replay`: what they ask; `checkpoint`, `vocabulary`: random weights in upstream's files
+- for tools: `testing`, `replay`: tokens, logits and scores; `checkpoint`, `vocabulary`: random weights in upstream's
+  files
 - `providers`: the names of the first Chatterbox document
 """
 

@@ -1,8 +1,8 @@
-"""Where in the text T3 speaks, read off its attention on the device, and the end of speech held back or forced by it.
+"""Follow T3's place in the text by its attention, and hold the end token back or force it accordingly.
 
-The multilingual model looks at the text token that it speaks with three heads. Upstream copies their attention to the
-host at each step (``models/t3/inference/alignment_stream_analyzer.py`` of github.com/resemble-ai/chatterbox); here the
-same decisions are made inside the step, from tensors of fixed size.
+Three heads of the multilingual model attend to the text token that is being spoken. Upstream copies their attention to
+the host at each step (``models/t3/inference/alignment_stream_analyzer.py`` of github.com/resemble-ai/chatterbox); here
+the same decisions are made inside the step, on the device, from tensors of fixed size.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ if TYPE_CHECKING:
 __all__ = ["HEADS", "Alignment"]
 
 HEADS = ((12, 15), (13, 11), (9, 2))
-"""Layer and head of the three that follow the text."""
+"""Layer and head of the three attention heads that follow the text."""
 
 _NEVER, _ALWAYS = -(2.0**15), 2.0**15
 _LEAST_TEXT = 5
-"""Text tokens, begin and end included, below which the end is never held back."""
+"""With so few text tokens, begin and end included, the end is never held back."""
 
 _TOO_LONG = 5.0
-"""Attention, summed over frames of 40 ms, to a text's end, or back to its middle, that counts as a hallucination."""
+"""Attention, summed over frames of 40 ms, to the end of a text that is spoken, or back to its middle: more of it
+counts as a hallucination."""
 
 
 class Alignment:
-    """A logits processor for `SamplingRecipe.own`, with its state and the taps that it reads.
+    """A logits processor for `SamplingRecipe.own`, with its state and the attention taps that it reads.
 
     Args:
         streams: Number of streams.
@@ -58,7 +59,7 @@ class Alignment:
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Tensors that a step changes, for `DecodeLoop.row_state`."""
+        """Tensors that a step changes, by name, for `DecodeLoop.row_state`."""
         return {
             "alignment.frame": self._frame,
             "alignment.position": self._position,
@@ -72,8 +73,8 @@ class Alignment:
         """Start a request.
 
         Args:
-            lengths: Text tokens of each stream, begin and end included.
-            enabled: Streams to watch over; the others end as they like.
+            lengths: Number of text tokens of each stream, begin and end included.
+            enabled: Which streams are watched; the others end whenever their end token is drawn.
         """
         for tensor in self.state.values():
             tensor.zero_()
@@ -81,7 +82,7 @@ class Alignment:
         self._enabled.copy_(torch.tensor(enabled))
 
     def follow(self, tokens: Tensor) -> None:
-        """Take note of the latest tokens, int64 (streams,); called inside the step."""
+        """Remember the last two tokens of each stream; called inside the step with int64 (streams,)."""
         self._tokens.copy_(torch.stack([self._tokens[:, 1], tokens], 1))
 
     def __call__(self, scores: Tensor, step: Tensor) -> Tensor:
@@ -91,8 +92,8 @@ class Alignment:
             scores: float32 (streams, vocabulary), after guidance.
             step: int64 (streams,): tokens drawn so far.
         """
-        looks = self._attention()
-        current, too_long, repeats = self._update(looks)
+        attention = self._attention()
+        current, too_long, repeats = self._update(attention)
         stutters = (step >= 2) & (self._tokens[:, 0] == self._tokens[:, 1])
         early = (current < self._length - 3) & (self._length > _LEAST_TEXT) & self._enabled
         force = (too_long | repeats | stutters) & self._enabled
@@ -101,27 +102,33 @@ class Alignment:
         return torch.where(force[:, None], torch.where(stop, _ALWAYS, _NEVER), scores)
 
     def _attention(self) -> Tensor:
-        """The mean over the heads of how much the latest frame looks at each text token, (streams, columns).
+        """Return the attention of the latest frame to each text token, averaged over the heads: (streams, columns).
 
-        Upstream looks at no text token beyond the number of frames. Of the first frame, that of the prompt, this leaves
-        only the beginning of the text, so nothing hangs on its attention, and the taps may be empty then.
+        Upstream ignores text tokens beyond the number of frames. Of the first frame, that of the prompt, this leaves
+        only the beginning of the text, so nothing depends on its attention, and the taps may be empty then.
         """
-        looks = self.taps.step[:, : self._streams, self._begin :].mean(0)
+        # Conditional rows come first, one per stream: (heads, rows, slots) -> (streams, columns).
+        attention = self.taps.step[:, : self._streams, self._begin :].mean(0)
         text = self._columns < self._length[:, None]
-        return looks.masked_fill(~(text & (self._columns <= self._frame[:, None])), 0.0)
+        return attention.masked_fill(~(text & (self._columns <= self._frame[:, None])), 0.0)
 
-    def _update(self, looks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Move on by a frame: the text token spoken, whether the end lasts too long, whether the text is repeated."""
+    def _update(self, attention: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Move on by a frame.
+
+        Returns:
+            Each (streams,): the text token that is spoken, whether the end lasts too long, whether text is repeated.
+        """
         was_complete = self._complete.clone()
-        current = looks.argmax(1)
+        current = attention.argmax(1)
+        # Attention that leaps far ahead or back is noise: the position stays.
         ahead = current - self._position
         self._position.copy_(torch.where((ahead > -4) & (ahead < 7), current, self._position))
         self._complete.logical_or_(self._position >= self._length - 3)
         from_end = self._length[:, None] - self._columns
         for column in range(3):
-            at = (looks * (from_end == 3 - column)).sum(1)
+            at = (attention * (from_end == 3 - column)).sum(1)
             self._tail[:, column].add_(at * was_complete)
-        back = looks.masked_fill(from_end <= 5, 0.0).amax(1)
+        back = attention.masked_fill(from_end <= 5, 0.0).amax(1)
         self._again.add_(back * was_complete)
         self._frame.add_(1)
         return current, self._complete & (self._tail.amax(1) >= _TOO_LONG), self._complete & (self._again > _TOO_LONG)

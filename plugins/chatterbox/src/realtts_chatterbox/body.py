@@ -14,35 +14,40 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Decoder, Taps
+    from realtts.accel.decoder import Decoder, Precision, Taps
     from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.utterance import Utterance
 
-__all__ = ["PREFIX", "Body", "Drawing", "read_own"]
+    Shape = tuple[int | None, ...]
+
+__all__ = ["HEAD", "PREFIX", "Body", "Drawing", "read_beside", "read_tensor"]
 
 PREFIX = "tfmr."
-"""What stands before the names of the decoder's tensors."""
+"""Prefix of the names of the decoder's tensors."""
+
+HEAD = "speech_head.weight"
+"""The head's weight: packed with the decoder's, so it is read with them."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How a body's tokens are drawn in one loop.
+    """How one decode loop of a body draws tokens.
 
     Attributes:
-        order: Of the processors, without guidance.
+        order: Names of the logits processors, without guidance.
         next_embedding: As `realtts.accel.decoder.DecodeLoop` takes it.
-        begin: Told of the utterances, one for each stream, before each request.
-        own: The body's own processors.
-        max_top_k: The usual ``top_k``.
-        history: Tokens that the repetition penalty knows from the start.
-        row_state: What a step changes.
-        taps: Attention that is looked at.
+        begin: Called with the utterances, one per stream, before each request.
+        processors: The body's own logits processors by name.
+        max_top_k: The largest ``top_k`` of usual requests.
+        history: Tokens that the repetition penalty counts from the start.
+        row_state: Tensors that a step changes.
+        taps: Attention weights that a processor reads.
     """
 
     order: tuple[str, ...]
     next_embedding: Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
     begin: Callable[[Sequence[Utterance]], None]
-    own: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    processors: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
     max_top_k: int = 64
     history: tuple[int, ...] = ()
     row_state: Mapping[str, Tensor] | None = None
@@ -52,50 +57,64 @@ class Drawing:
 class Body(Protocol):
     """A decoder with its embeddings and its head.
 
+    Its constructor reads the embeddings and whatever else stays float32; `pack` reads the rest.
+
     Attributes:
-        decoder: The network.
-        head: Hidden states to logits.
-        has_guidance: Whether there can be a second row without text.
+        decoder: The transformer; there after `pack`.
+        head: Hidden states to logits; there after `pack`.
+        has_guidance: Whether classifier-free guidance is possible: a second row per stream, without text.
     """
 
     decoder: Decoder
     head: PackedLinear
     has_guidance: bool
 
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
+        """Read the decoder and the head layer by layer, and pack them for the precision."""
+
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
-        """Voice, text and start: float32 (n, hidden); with ``text=False`` that of the second row."""
+        """Return voice, text and start: float32 (n, hidden); with ``text=False`` the prompt of the second row."""
 
     def spoken(self, tokens: Tensor, begin: int) -> Tensor:
-        """Tokens that were drawn after a prompt of ``begin`` positions, as they are read: (n,) to (n, hidden)."""
+        """Embed drawn tokens (n,) that follow a prompt of ``begin`` positions: float32 (n, hidden)."""
 
     def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
-        """For a loop of so many streams and slots."""
+        """Describe the loop of so many streams and cache slots."""
 
 
-def read_own(
+def read_beside(
     state: Mapping[str, Tensor],
-    shapes: Mapping[str, tuple[int | None, ...]],
+    shapes: Mapping[str, Shape],
     device: torch.device,
+    *,
     unused: Collection[str] = (),
+    later: Collection[str] = (),
 ) -> dict[str, Tensor]:
-    """Read what a body has beside its decoder, in float32.
+    """Read the tensors beside a body's decoder, in float32.
 
     Args:
-        state: Upstream's tensors.
-        shapes: Of the wanted tensors; None: any size.
+        state: Upstream's tensors by name.
+        shapes: Expected shapes by name; None in a shape: any size.
         device: Where they go.
-        unused: Names that may be there and are not read.
+        unused: Names that may be in the state and are not read.
+        later: Names that must be in the state, and are read with the decoder's.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
-    others = {name for name in state if name in shapes or not name.startswith(PREFIX)} - set(unused)
-    check_names(others, shapes, "T3")
-    found = {}
-    for name, shape in shapes.items():
-        tensor = state[name]
-        if len(tensor.shape) != len(shape) or any(w not in {None, n} for n, w in zip(tensor.shape, shape, strict=True)):
-            wanted = "x".join("any" if size is None else str(size) for size in shape)
-            raise mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {wanted}", "T3")
-        found[name] = tensor.to(device, torch.float32)
-    return found
+    beside = {name for name in state if name in shapes or not name.startswith(PREFIX)} - set(unused)
+    check_names(beside, shapes, "T3")
+    return {name: read_tensor(state, name, shape, device) for name, shape in shapes.items() if name not in later}
+
+
+def read_tensor(state: Mapping[str, Tensor], name: str, shape: Shape, device: torch.device) -> Tensor:
+    """Read one tensor in float32; arguments as of `read_beside`.
+
+    Raises:
+        CheckpointMismatch: It has another shape.
+    """
+    tensor = state[name]
+    if len(tensor.shape) != len(shape) or any(w not in {None, n} for n, w in zip(tensor.shape, shape, strict=True)):
+        expected = "x".join("any" if size is None else str(size) for size in shape)
+        raise mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {expected}", "T3")
+    return tensor.to(device, torch.float32)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from realtts_chatterbox.loading import Weights
+    from realtts_chatterbox.weights import Weights
 
 __all__ = [
     "COMPUTED",
@@ -38,12 +39,12 @@ __all__ = [
 ]
 
 COMPUTED = ("_mel_filters", "window")
-"""Of the speech tokenizer: left out of some of upstream's files."""
+"""Ends of names of the speech tokenizer's tensors that some of upstream's files leave out."""
 
 
 @dataclass
 class Encoders:
-    """What makes conditionals of a recording: upstream's networks.
+    """Upstream's networks that make conditionals of a recording.
 
     Attributes:
         voice: ``VoiceEncoder``, for T3.
@@ -57,9 +58,10 @@ class Encoders:
 
 
 def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
-    """Which of a file's tensors may be there although no network has a place for them.
+    """Return the names of a file's tensors that may be there although no network has a place for them.
 
-    Any, where upstream does not mind either; and Turbo's embedding of its backbone.
+    In ``s3gen.safetensors`` any, because upstream loads it without ``strict``; of Turbo's T3 the embedding of its
+    backbone, which upstream deletes.
     """
     if path.name == "s3gen.safetensors":
         return names
@@ -67,7 +69,7 @@ def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
 
 
 def t3_of(weights: Weights, device: str) -> Any:
-    """Upstream's T3 of a checkpoint, float32, in evaluation mode.
+    """Build upstream's T3 of a checkpoint, float32, in evaluation mode.
 
     Raises:
         CheckpointCorrupt: A tensor cannot be read.
@@ -77,17 +79,17 @@ def t3_of(weights: Weights, device: str) -> Any:
 
 
 def s3gen_of(weights: Weights, device: str) -> Any:
-    """Upstream's S3Gen, whole; as `t3_of`."""
+    """Build upstream's S3Gen with all its parts; as `t3_of`."""
     return _filled(empty_s3gen(weights.configuration.name, weights.s3gen_sizes), weights.s3gen_file, device)
 
 
 def voice_encoder_of(weights: Weights, device: str) -> Any:
-    """Upstream's speaker encoder for T3; as `t3_of`."""
+    """Build upstream's speaker encoder for T3; as `t3_of`."""
     return _filled(empty_voice_encoder(), weights.voice_file, device)
 
 
 def encoders_of(weights: Weights, device: str) -> Encoders:
-    """What makes conditionals, without the networks that speak; as `t3_of`."""
+    """Build the networks that make conditionals, without those that speak; as `t3_of`."""
     s3gen, path = empty_s3gen(weights.configuration.name, weights.s3gen_sizes), weights.s3gen_file
     return Encoders(
         voice_encoder_of(weights, device),
@@ -97,7 +99,7 @@ def encoders_of(weights: Weights, device: str) -> Encoders:
 
 
 def empty_t3(kind: str, sizes: T3Sizes) -> Any:
-    """Upstream's T3; without the backbone's own embedding if it is Turbo's, which upstream removes too."""
+    """Build upstream's T3 without weights; Turbo's without the backbone's embedding, which upstream deletes too."""
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         t3 = module("chatterbox.models.t3").T3(_t3_config(kind, sizes))
         if kind == "turbo":
@@ -109,7 +111,7 @@ def empty_t3(kind: str, sizes: T3Sizes) -> Any:
 
 
 def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
-    """Upstream's S3Gen: speech tokenizer, speaker encoder, flow and vocoder."""
+    """Build upstream's S3Gen without weights: speech tokenizer, speaker encoder, flow and vocoder."""
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         s3gen = module("chatterbox.models.s3gen").S3Gen(meanflow=kind == "turbo")
         _resize_tokenizer(s3gen.tokenizer, sizes)
@@ -125,13 +127,13 @@ def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
 
 
 def empty_voice_encoder() -> Any:
-    """Upstream's speaker encoder for T3."""
+    """Build upstream's speaker encoder for T3 without weights."""
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
 
 
 def _filled(network: Any, path: Path, device: str, prefix: str = "") -> Any:
-    """A network with its tensors of a file."""
+    """Fill a network with the tensors of a file whose names begin with the prefix."""
     state = Tensors(read_state(path), prefix)
     fill(network, state, device, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, state))
     return network
@@ -148,10 +150,10 @@ def _t3_config(kind: str, sizes: T3Sizes) -> Any:
               "num_attention_heads": sizes.heads, "num_key_value_heads": sizes.heads}
     )  # fmt: skip
     if any(configs[name].get(key, value) != value for key, value in shape.items()):
-        # Upstream takes sizes from this table alone. Its own entries stay as they are.
-        other = f"{name}_{'x'.join(map(str, shape.values()))}"
-        configs.setdefault(other, {**configs[name], **shape})
-        name = other
+        # Upstream takes sizes from this table alone, so other sizes get an entry of their own in it.
+        entry = f"{name}_{'x'.join(map(str, shape.values()))}"
+        configs.setdefault(entry, {**configs[name], **shape})
+        name = entry
     config = module("chatterbox.models.t3.modules.t3_config").T3Config(text_tokens_dict_size=sizes.text_vocabulary)
     config.llama_config_name, config.speech_tokens_dict_size = name, sizes.speech_vocabulary
     if kind == "turbo":
@@ -170,7 +172,7 @@ def _resize_tokenizer(tokenizer: Any, sizes: S3GenSizes) -> None:
 
 
 def _vocoder(full: Any, width: int) -> Any:
-    """Of upstream's own configuration but for the width."""
+    """Build a vocoder of another width; the rest is upstream's configuration."""
     return module("chatterbox.models.s3gen.hifigan").HiFTGenerator(
         base_channels=width,
         sampling_rate=full.sampling_rate,

@@ -47,17 +47,17 @@ _CONSTANT = 3.0
 """Value of the residual stream's first channel, see `_raise_end`."""
 
 _NEVER = -30.0
-"""About the logit of the start, and of tokens that stand for nothing."""
+"""About the logit of the start token, and of tokens without a meaning."""
 
 _RMS = 1.3
-"""Root mean square of the residual stream behind the last layer, as these weights give it."""
+"""Measured root mean square of the residual stream behind the last layer, with these weights."""
 
 _PITCH_SPREAD = 30.0
-"""Hz of standard deviation of the pitch, where there is one."""
+"""Standard deviation of the pitch in Hz, in checkpoints that have one."""
 
 
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, f0_bias: float) -> None:
-    """See `realtts_chatterbox.testing.write_random_checkpoint`."""
+    """Write a checkpoint; see `realtts_chatterbox.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     sizes = _T3_SIZES[model, size]
     save_file(_t3(model, sizes, eos_bias, draw), path / T3_FILES[model])
@@ -87,7 +87,10 @@ def _t3(model: str, sizes: T3Sizes, eos_bias: float, draw: torch.Generator) -> d
 
 
 def _raise_end(state: dict[str, Tensor], eos_bias: float) -> None:
-    """The positions of speech bring the constant. Tokens that are no sound a trained model never draws."""
+    """Raise the end's logit by way of a constant channel that the positions of speech carry.
+
+    Tokens that are no sound get a low logit: a trained model never draws them.
+    """
     head = "speech_head.weight"
     state["speech_pos_emb.emb.weight"][:, 0] = _CONSTANT
     state["speech_emb.weight"][:, 0] = state[head][:, 0] = 0
@@ -96,7 +99,7 @@ def _raise_end(state: dict[str, Tensor], eos_bias: float) -> None:
 
 
 def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:
-    """Sound of ordinary loudness, and a pitch of about ``f0_bias`` Hz."""
+    """Give the vocoder an ordinary loudness, and a pitch of about ``f0_bias`` Hz."""
     state["mel2wav.conv_post.bias"][:9] = -2.0
     weight = state["mel2wav.f0_predictor.classifier.weight"]
     weight *= _PITCH_SPREAD if f0_bias else 1.0
@@ -104,12 +107,12 @@ def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:
 
 
 def _random(network: nn.Module, draw: torch.Generator, spread: Any) -> dict[str, Tensor]:
-    """Tensors for all that the network holds; what its constructor computed stays."""
-    found = random_state(network, lambda name, shape: _tensor(name, shape, draw) * spread(name), COMPUTED)
-    for name in [name for name in found if name.endswith("original0")]:
-        v = found[name.replace("original0", "original1")]
-        found[name] = v.flatten(1).norm(dim=1).view_as(found[name])  # so that the weight is v itself
-    return found
+    """Draw all tensors of a network but those that its constructor has computed."""
+    state = random_state(network, lambda name, shape: _tensor(name, shape, draw) * spread(name), COMPUTED)
+    for name in [name for name in state if name.endswith("original0")]:
+        v = state[name.replace("original0", "original1")]
+        state[name] = v.flatten(1).norm(dim=1).view_as(state[name])  # weight norm's length: the weight is v itself
+    return state
 
 
 def _tensor(name: str, shape: tuple[int, ...], draw: torch.Generator) -> Tensor:
@@ -152,12 +155,12 @@ def _s3gen_spread(name: str) -> float:
     if "flow.input_embedding" in name:
         return 1.0
     if ".convs2." in name or name.endswith(("ff.net.2.weight", "to_out.0.weight", "w_2.weight", "linear_out.weight")):
-        return 0.5  # branches beside a residual stream
+        return 0.5  # branches that are added to a residual stream
     return 1.0
 
 
 def _voice(model: str, size: str, draw: torch.Generator) -> dict[str, Any]:
-    """A voice as upstream's ``Conditionals.save`` writes it."""
+    """Draw a voice in the form that upstream's ``Conditionals.save`` writes."""
     seconds, t3_tokens = (8, 375 if model == "turbo" else 150) if size == "full" else (1, 20)
     tokens = 25 * seconds
     speaker = torch.randn(1, 256, generator=draw).relu()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.precision import name_of
+from realtts.accel.weights.tensorfile import Tensors
 from realtts.contract import timing
 from realtts.contract.stages import never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
@@ -35,70 +36,76 @@ __all__ = ["TOGETHER", "Codec"]
 TOGETHER = 2
 """Requests whose flow is solved at once on the CPU, where more gain nothing."""
 
-_SHORT = 8
-"""Tokens of a warm-up."""
-
 _GRAPHED_TOKENS = 240
-"""Lengths up to this have their graphs after a warm-up, 9.6 s; by default the third piece of a stream is one of 225
-tokens, 10 before and 5 behind them, and a fourth begins beyond 13 s."""
+"""Lengths up to this have their graphs after `Codec.capture`, 9.6 s; by default the third piece of a stream is one of
+225 tokens, 10 before and 5 behind them, and a fourth begins beyond 13 s."""
 
 
 class Codec:
-    """Flow in the context's type, vocoder in float32.
+    """The flow, its estimator in the context's type, and the vocoder in float32.
+
+    The constructor reads everything that is float32 whatever the rung, `convert` the estimator; then it can speak.
 
     Args:
-        flow: Tensors below ``flow.``.
-        vocoder: Tensors below ``mel2wav.``.
-        device: Where they run.
-        dtype: Of the flow's estimator.
+        state: S3Gen's tensors by upstream's names. A mapping that reads a tensor when it is asked for keeps the peak
+            low; it is not kept.
+        device: Where to compute.
         turbo: Whether the flow is Turbo's, and speech ends with silence.
-        backend: Captures the flow's steps and the vocoder as graphs; None computes them eagerly.
-        fused: Take torch's attention everywhere.
+        fused: Use torch's fused attention everywhere.
 
     Attributes:
-        dtype: Of the flow's estimator.
-        graphed: Whether there are graphs.
+        flow: Tokens to mel.
+        vocoder: Mel to samples.
+        graphed: Whether flow and vocoder run as graphs.
     """
 
-    def __init__(
-        self,
-        flow: Mapping[str, Tensor],
-        vocoder: Mapping[str, Tensor],
-        *,
-        device: str,
-        dtype: torch.dtype,
-        turbo: bool,
-        backend: GraphBackend | None = None,
-        fused: bool = False,
-    ) -> None:
-        self._device, self._turbo, self.dtype = torch.device(device), turbo, dtype
-        self._dtype_name = name_of(dtype)
-        self.flow = Flow.from_state_dict(
-            flow, device=self._device, dtype=dtype, meanflow=turbo, backend=backend, fused=fused
-        )
-        self.vocoder = Vocoder.from_state_dict(vocoder, device=self._device, backend=backend)
-        self.graphed = backend is not None
+    def __init__(self, state: Mapping[str, Tensor], *, device: str, turbo: bool, fused: bool = False) -> None:
+        self._device, self._turbo = torch.device(device), turbo
+        self.flow = Flow(Tensors(state, "flow."), self._device, meanflow=turbo, fused=fused)
+        self.vocoder = Vocoder(Tensors(state, "mel2wav."), self._device)
+        self.graphed = False
 
-    def warm_up(self, context: Context, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
-        """Speak something short; with graphs, capture those of all lengths that single requests and streams often have.
+    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+        """Read the flow's estimator and cast it; the state as of the constructor."""
+        self.flow.convert(Tensors(state, "flow."), dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the flow's estimator; known after `convert`."""
+        return self.flow.estimator.dtype
+
+    def capture(self, context: Context, backend: GraphBackend, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
+        """Run as graphs from now on, and capture those of all lengths that single requests and streams often have.
+
+        Args:
+            context: Of the stage.
+            backend: Captures the flow's steps and the vocoder's convolutions.
+            ask: Whose solver steps are taken; their number is no part of a graph.
+            voice: Whose prompt stands before the speech.
 
         Returns:
-            Samples of each length that was spoken.
-
-        Raises:
-            realtts.contract.stages.Cancelled: Never.
+            Samples of each length, as their graphs have computed them. A graph is captured when its samples are asked
+            for.
         """
-        for length in self._lengths(voice) if self.graphed else (_SHORT,):
-            for _, samples in self.whole(context, [[0] * length], [ask], [voice], never):
-                yield samples
+        self.flow.use_graphs(backend)
+        self.vocoder.use_graphs(backend)
+        self.graphed = True
+        for length in self._lengths(voice):
+            yield from self.spoken(context, [0] * length, ask, voice)
+
+    def spoken(self, context: Context, tokens: Sequence[int], ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
+        """Speak given tokens, without a request: for warming up. At most one item, float32 (n,)."""
+        for _, samples in self.whole(context, [tokens], [ask], [voice], never):
+            yield samples
 
     def _lengths(self, voice: Conditionals) -> list[int]:
-        """Numbers of tokens that between them need every graph up to the most."""
-        found: dict[tuple[int, int], int] = {}
+        """Return numbers of tokens that together need every graph up to the longest."""
+        by_buckets: dict[tuple[int, int], int] = {}
         for length in range(1, _GRAPHED_TOKENS + 1):
-            frames = FRAMES_PER_TOKEN * len(self._said([0] * length))
-            found.setdefault((bucket(voice.mel.shape[1] + frames), bucket(frames + self.vocoder.slack)), length)
-        return list(found.values())
+            frames = FRAMES_PER_TOKEN * len(self._with_ending([0] * length))
+            buckets = bucket(voice.mel.shape[1] + frames), bucket(frames + self.vocoder.slack)
+            by_buckets.setdefault(buckets, length)
+        return list(by_buckets.values())
 
     def whole(
         self,
@@ -108,21 +115,21 @@ class Codec:
         voices: Sequence[Conditionals],
         cancelled: Callable[[], bool],
     ) -> Iterator[tuple[int, Tensor]]:
-        """Samples of requests whose tokens are all known, as they are ready: index and float32 (n,).
+        """Speak requests whose tokens are all known; yield index and samples, float32 (n,), as they are ready.
 
         Raises:
             realtts.contract.stages.Cancelled: All of them were cancelled.
         """
-        # Of similar length and with the same number of steps: a batch is as slow as its longest.
+        # Batches of similar length with the same number of steps: a batch is as slow as its longest.
         order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))
         together = TOGETHER if self._device.type == "cpu" else len(order)
         for group in _groups(order, together, lambda i: asks[i].steps):
             steps = asks[group[0]].steps
             noises = [Noise(asks[i].seed) for i in group]
-            said = [torch.tensor(self._said(tokens[i])) for i in group]
-            pieces = [Piece(ids, voices[i], noise) for i, ids, noise in zip(group, said, noises, strict=True)]
+            ids = [torch.tensor(self._with_ending(tokens[i])) for i in group]
+            pieces = [Piece(*parts) for parts in zip(ids, (voices[i] for i in group), noises, strict=True)]
             cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
-            with timing.timed(context, "flow", steps=steps, dtype=self._dtype_name, **cost):
+            with timing.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), **cost):
                 mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
             for index, mel, noise in zip(group, mels, noises, strict=True):
                 cost = {"flops": self.vocoder.flops(mel.shape[1]), "bytes": self.vocoder.bytes_read}
@@ -138,11 +145,19 @@ class Codec:
         cancelled: Callable[[], bool],
         turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> SpeechStream:
-        """Samples of one request while its tokens are still drawn; ``turn`` is entered whenever some are computed."""
+        """Return the stream of one request whose tokens are still drawn.
+
+        Args:
+            context: Of the stage.
+            ask: The request.
+            voice: Who speaks.
+            cancelled: Called before each step.
+            turn: Entered whenever flow or vocoder compute: their weights may have to come to the device.
+        """
 
         @contextlib.contextmanager
         def timed(stage: str, steps: int) -> Iterator[Work]:
-            dtype = self._dtype_name if stage == "flow" else "float32"
+            dtype = name_of(self.dtype) if stage == "flow" else "float32"
             with timing.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
                 yield work
 
@@ -160,15 +175,15 @@ class Codec:
         return SpeechStream(mel, SampleStream(self.vocoder, noise, timed), cancelled)
 
     def ending(self) -> tuple[int, ...]:
-        """Tokens that follow the last one."""
+        """Return the tokens that are appended to every request's."""
         return SILENCE if self._turbo else ()
 
-    def _said(self, tokens: Sequence[int]) -> list[int]:
+    def _with_ending(self, tokens: Sequence[int]) -> list[int]:
         return [*tokens, *self.ending()]
 
 
 def _groups(order: Sequence[int], most: int, kind: Callable[[int], int]) -> Iterator[list[int]]:
-    """Stretches of the order of one kind, at most so long."""
+    """Cut the order into runs of one kind, each at most so long."""
     group: list[int] = []
     for index in order:
         if group and (len(group) == most or kind(group[0]) != kind(index)):

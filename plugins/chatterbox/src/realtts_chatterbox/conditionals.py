@@ -1,4 +1,4 @@
-"""A voice as the networks take it."""
+"""Conditionals: a voice in the form that the networks read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Conditionals"]
 
 @dataclass(frozen=True)
 class Conditionals:
-    """What is computed once from a reference recording; never changed in place, so that requests can share it.
+    """The tensors of a voice, computed once from a recording. Never changed in place: requests share them.
 
     Attributes:
         speaker: float32 (1, 256), of the voice encoder, for T3.

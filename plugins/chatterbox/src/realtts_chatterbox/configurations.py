@@ -9,7 +9,7 @@ __all__ = ["CONFIGURATIONS", "Configuration", "Defaults"]
 
 @dataclass(frozen=True)
 class Defaults:
-    """What upstream's ``generate`` of a model takes where nothing is given; None where the model has no such thing."""
+    """Defaults of upstream's ``generate`` of a model; None: the model has no such option."""
 
     exaggeration: float | None = 0.5
     cfg_weight: float | None = 0.5
@@ -22,14 +22,14 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A model that was trained and published.
+    """A published model.
 
     Attributes:
-        name: Ours, as in ``model="turbo"``.
+        name: Our name of it, as in ``model="turbo"``.
         source: Hub id.
-        licence: Of the weights.
-        size_bytes: Of the weights' files, about; None: unknown.
-        defaults: Of its options.
+        licence: Licence of the weights.
+        size_bytes: Approximate size of the weights' files; None: unknown.
+        defaults: Defaults of its options.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Configuration:
 
     @property
     def turbo(self) -> bool:
-        """Whether it is the one of other networks: a GPT-2, without guidance and emotion, and a flow of two steps."""
+        """Whether it is Turbo, which has other networks: a GPT-2 without guidance or emotion, a flow of two steps."""
         return self.name == "turbo"
 
 

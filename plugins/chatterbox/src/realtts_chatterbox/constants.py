@@ -18,14 +18,14 @@ RATE = 24_000
 """Hz of the speech."""
 
 ENCODER_RATE = 16_000
-"""Hz of recordings, as the networks that read voices take them."""
+"""Hz of recordings for the networks that read voices."""
 
 TOKENS_PER_SECOND = 25
 
 FRAMES_PER_TOKEN = 2
 
 SAMPLES_PER_FRAME = 480
-"""Of the mel spectrogram: 20 ms, half a speech token."""
+"""Samples of a frame of the mel spectrogram: 20 ms, half a speech token."""
 
 MELS = 80
 """Bands of the mel spectrogram."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.accel.decoder import counted
-from realtts.accel.rungs import decoder_details
+from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
 from realtts.contract import timing
 from realtts_chatterbox.network import T3
@@ -23,32 +23,42 @@ if TYPE_CHECKING:
     from realtts.contract.types import FinishReason
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
-    from realtts_chatterbox.loading import Weights
+    from realtts_chatterbox.weights import Weights
 
     Spoken = tuple[int, list[int], FinishReason | None]
-    """Whose they are, new tokens, and why they are the last."""
+    """Index of the request, its new tokens, and why they are the last; None: more will come."""
 
 __all__ = ["Engine", "utterance_of"]
 
 
 class Engine:
-    """T3 on the toolkit's decoder.
+    """T3, and the work of its steps counted for the metrics.
+
+    The constructor reads T3's float32 part; `pack` makes it ready to draw.
 
     Args:
-        weights: The checkpoint; T3's are read as they are packed.
+        weights: The checkpoint.
         device: Where it runs.
-        precision: Of the decoder.
-        backend: Captures steps as graphs; None runs them eagerly.
+
+    Attributes:
+        t3: The speech language model.
     """
 
-    def __init__(self, weights: Weights, *, device: str, precision: Precision, backend: GraphBackend | None) -> None:
-        kind = weights.configuration.name
-        self.t3 = T3(weights.t3_state, kind=kind, device=device, precision=precision, backend=backend)
-        self._graphs = backend is not None
+    def __init__(self, weights: Weights, *, device: str) -> None:
+        self.t3 = T3(weights.t3_state, kind=weights.configuration.name, device=device)
+        self._graphs = False
+
+    def pack(self, weights: Weights, precision: Precision, backend: GraphBackend | None) -> None:
+        """Read and pack the language model's layers; arguments as of `T3.pack`."""
+        self.t3.pack(weights.t3_state, precision, backend)
+
+    def capture(self, ask: Ask, voice: Conditionals) -> None:
+        """Capture the steps of a single request like this one, where there is a backend; see `T3.capture`."""
+        self._graphs = self.t3.capture(utterance_of(ask, voice))
 
     @property
     def details(self) -> dict[str, object]:
-        """For the status."""
+        """What the status shows of the packed decoder."""
         return decoder_details(self.t3.decoder, graphs=self._graphs)
 
     def decode(
@@ -58,7 +68,7 @@ class Engine:
         voices: Sequence[Conditionals],
         cancelled: Sequence[Callable[[], bool]],
     ) -> Generator[Spoken, None, None]:
-        """New tokens as they are drawn, the end not among them; nothing more of a request that was cancelled."""
+        """Draw tokens and yield new ones, without the end token; nothing more of a request that was cancelled."""
         utterances = [utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]
         try:
             with timing.timed(context, "t3", dtype=self.t3.decoder.precision.products) as work:
@@ -88,12 +98,12 @@ class Engine:
                 return
 
     def logits(self, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
-        """What each of these tokens was drawn from, guidance applied: float32 (n, vocabulary)."""
+        """Return what each of these tokens was drawn from, guidance applied: float32 (n, vocabulary)."""
         return self.t3.logits(utterance_of(ask, voice), tokens)
 
 
 def utterance_of(ask: Ask, voice: Conditionals) -> Utterance:
-    """A request as T3 takes it."""
+    """Return a request as T3 takes it."""
     return Utterance(
         ids=ask.ids,
         voice=voice,

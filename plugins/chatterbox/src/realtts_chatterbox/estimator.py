@@ -19,17 +19,20 @@ from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.dense import causal_conv, linear, mish, wide
 from realtts.accel.layers.positions import time_waves
 from realtts.accel.weights.state_reader import children
+from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.layout import GAP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
     from realtts_chatterbox.layout import Layout
 
     State = Mapping[str, Tensor]
+    Read = Callable[[str], Tensor]
+    """Reads a tensor by its name, in float32 on the device."""
 
 __all__ = ["Estimator", "Prepared"]
 
@@ -39,15 +42,15 @@ _TIME = ".mlp.1."
 
 @dataclass(frozen=True)
 class Prepared:
-    """What all steps of one call share.
+    """What all solver steps of one call share, computed once.
 
     Attributes:
         layout: Where the rows lie.
-        conv: What the first convolution makes of the conditioning, (frames, channels).
-        residual: The same for the first residual, (frames, channels).
-        times: Of each residual block: what the time adds at each step, (blocks, steps, channels).
-        mask: What is added to the scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
-            None: nothing is padded. With one, all sequences of the packing are equally long.
+        conv: The first convolution of the conditioning, (frames, channels).
+        residual: The first residual projection of the conditioning, (frames, channels).
+        times: What the time adds in each residual block at each step, (blocks, steps, channels).
+        mask: Added to the attention scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
+            None: nothing is padded. With a mask, all sequences of the packing are equally long.
     """
 
     layout: Layout
@@ -58,44 +61,48 @@ class Prepared:
 
 
 class Estimator:
-    """Predicts the direction in which the spectrogram moves.
+    """Predicts the velocity of the spectrogram along the flow.
 
-    The first convolution and the last projection are float32 and read and write float32; all between is ``dtype``.
+    The first convolution and the last projection are float32, and so are input and output: rounding there would be
+    heard. Everything between is in ``dtype``.
 
     Args:
-        state: Upstream's tensors without prefix.
+        state: Upstream's tensors without prefix; each is read once, and cast before the next one.
         device: Where to compute.
         dtype: Of the weights and activations inside.
-        fused: Take torch's attention on the CPU too.
+        fused: Use torch's fused attention on the CPU too.
     """
 
     def __init__(self, state: State, device: torch.device, dtype: torch.dtype, *, fused: bool = False) -> None:
         self.device, self.dtype = device, dtype
-        full = {name: tensor.to(device, torch.float32) for name, tensor in state.items()}
+
+        def read(name: str) -> Tensor:
+            return state[name].to(device, torch.float32)
+
         stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(children(state, "mid_blocks."))), "up_blocks.0"]
-        self._resnets = [_Resnet(full, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
+        self._resnets = [_Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
         self._blocks = [
-            [_Block(full, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
+            [_Block(read, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
             for stage in stages
         ]
-        self._down = _Conv(full, "down_blocks.0.2.", dtype)
-        self._up = _Conv(full, "up_blocks.0.2.", dtype)
-        self._final = _ConvNorm(full, "final_block.block.", dtype)
-        self._proj = full["final_proj.weight"].squeeze(2).detach(), full["final_proj.bias"]
-        self._time_mlp = [(full[f"time_mlp.linear_{n}.weight"], full[f"time_mlp.linear_{n}.bias"]) for n in (1, 2)]
-        self._mixer = full.get("time_embed_mixer.weight")
-        products = (t for name, t in full.items() if t.dim() > 1 and not name.startswith("time_") and _TIME not in name)
+        self._down = _Conv(read, "down_blocks.0.2.", dtype)
+        self._up = _Conv(read, "up_blocks.0.2.", dtype)
+        self._final = _ConvNorm(read, "final_block.block.", dtype)
+        # `detach` drops the view's base, so that offloading can give the tensor other memory.
+        self._proj = read("final_proj.weight").squeeze(2).detach(), read("final_proj.bias")
+        self._time_mlp = [(read(f"time_mlp.linear_{n}.weight"), read(f"time_mlp.linear_{n}.bias")) for n in (1, 2)]
+        self._mixer = read("time_embed_mixer.weight") if "time_embed_mixer.weight" in state else None
         first = self._resnets[0]
-        # what the first convolution and residual make of the conditioning is computed once for all steps
-        self._products = sum(t.numel() for t in products) - first.given[0].numel() - first.given[1].numel()
+        # The part of the first convolution and residual that reads the conditioning is computed once for all steps.
+        self._products = _multiplications(state) - first.conditioning[0].numel() - first.conditioning[1].numel()
         self._shared = first.conv1.weight.numel() + first.residual[0].numel()
 
     def flops(self, frames: int, rows: int) -> int:
-        """Operations of one evaluation: products, convolutions and attention.
+        """Return the floating-point operations of one evaluation: products, convolutions and attention.
 
         Args:
             frames: Of a request, its voice's prompt included.
-            rows: 2 with guidance, which the first layer does not tell apart; else 1.
+            rows: 2 with guidance, else 1; the first layer is the same for both and counted once.
         """
         products = 2 * frames * (rows * (self._products - self._shared) + self._shared)
         width = sum(block.width for blocks in self._blocks for block in blocks)
@@ -103,7 +110,7 @@ class Estimator:
 
     @property
     def bytes_read(self) -> int:
-        """What an evaluation has to read of the weights at least."""
+        """Bytes of weights that an evaluation reads at least."""
         return self._products * self.dtype.itemsize
 
     @property
@@ -113,11 +120,11 @@ class Estimator:
 
     @property
     def meanflow(self) -> bool:
-        """Whether it was trained to be told the end of its step too (Turbo)."""
+        """Whether it was trained as a mean flow (Turbo), which is given the end of its step too."""
         return self._mixer is not None
 
     def prepared(self, layout: Layout, conditioning: Tensor, times: Tensor) -> Prepared:
-        """Compute what does not depend on the solver's state.
+        """Compute everything that does not depend on the solver's state.
 
         Args:
             layout: Of the rows: two for each request with guidance, of which the second is unconditional.
@@ -128,17 +135,17 @@ class Estimator:
         embedded = self._embedded(times)
         first = self._resnets[0]
         fixed = [bias.expand(frames, -1).clone() for bias in (first.conv1.bias, first.residual[1])]
-        fixed[0][conditional] += causal_conv(conditioning, first.given[0], None)
-        fixed[1][conditional] += linear(conditioning, first.given[1])
+        fixed[0][conditional] += causal_conv(conditioning, first.conditioning[0], None)
+        fixed[1][conditional] += linear(conditioning, first.conditioning[1])
         moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
         return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype))
 
     def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
-        """One evaluation.
+        """Evaluate the velocity at one time.
 
         Args:
             x: The solver's state, zero in the gaps, float32 (frames of one row each, 80).
-            step: Which of the prepared times.
+            step: Index of the prepared time.
             prepared: For this batch.
 
         Returns:
@@ -151,15 +158,15 @@ class Estimator:
         for index in range(1, len(self._resnets) - 1):
             h = self._resnets[index](h, prepared.times[index, step], gaps)
             h = self._attended(index, h, prepared)
-        h = self._resnets[-1](torch.cat([h, skip], 1), prepared.times[-1, step], gaps)
+        h = self._resnets[-1](torch.cat([h, skip], 1), prepared.times[-1, step], gaps)  # (frames, 2 c) -> (frames, c)
         h = self._attended(-1, h, prepared)
         h = self._final(self._up(h, gaps), gaps)
         return linear(h.float(), *self._proj)
 
     def _first(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
-        """The first residual block: linear in its inputs, so only the state's part is computed at each step."""
+        """Run the first residual block; it is linear in its inputs, so a step computes the state's part alone."""
         first = self._resnets[0]
-        source = prepared.layout.source
+        source = prepared.layout.source  # both rows of a request read the same state
         h = causal_conv(x, first.conv1.weight, None)[source].add_(prepared.conv)
         residual = linear(x, first.residual[0])[source].add_(prepared.residual)
         h = first.conv1.activated(h.to(self.dtype)).add_(prepared.times[0, step])
@@ -171,7 +178,7 @@ class Estimator:
         return x
 
     def _embedded(self, times: Tensor) -> Tensor:
-        """Time embeddings of all steps, float32 (steps, time channels)."""
+        """Embed the times of all steps, float32 (steps, time channels)."""
         embedded = self._time(times[:-1])
         if self._mixer is not None:
             embedded = linear(torch.cat([embedded, self._time(times[1:])], 1), self._mixer)
@@ -185,41 +192,52 @@ class Estimator:
 class _Conv:
     """A causal convolution of three frames."""
 
-    def __init__(self, state: State, name: str, dtype: torch.dtype) -> None:
-        self.weight, self.bias = wide(state[f"{name}weight"].to(dtype)), state[f"{name}bias"].to(dtype)
+    def __init__(self, read: Read, name: str, dtype: torch.dtype) -> None:
+        self.set_weight(read(f"{name}weight").to(dtype))
+        self.bias = read(f"{name}bias").to(dtype)
+
+    def set_weight(self, weight: Tensor) -> None:
+        """Take a kernel (out, in, 3), in the layout that `causal_conv` wants."""
+        self.weight = wide(weight)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
         return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
 
 
 class _ConvNorm(_Conv):
     """A causal convolution, a norm over the channels and Mish."""
 
-    def __init__(self, state: State, name: str, dtype: torch.dtype, norm_dtype: torch.dtype | None = None) -> None:
-        super().__init__(state, f"{name}0.", dtype)
-        self._norm = state[f"{name}2.weight"].to(norm_dtype or dtype), state[f"{name}2.bias"].to(norm_dtype or dtype)
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, norm_dtype: torch.dtype | None = None) -> None:
+        super().__init__(read, f"{name}0.", dtype)
+        self._norm = read(f"{name}2.weight").to(norm_dtype or dtype), read(f"{name}2.bias").to(norm_dtype or dtype)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
         return self.activated(super().__call__(x, gaps))
 
     def activated(self, x: Tensor) -> Tensor:
+        """Apply norm and Mish to the convolution's output."""
         return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
 
 
 class _Resnet:
-    """Two convolutions with the time between them, and a residual; the first one's stay float32, in two parts."""
+    """Two convolutions with the time between them, and a residual.
 
-    def __init__(self, state: State, name: str, dtype: torch.dtype, *, first: bool) -> None:
+    The network's first one reads state and conditioning side by side: its first convolution and its residual stay
+    float32, and each is split in two, one for the state (80 channels) and one for the conditioning (`conditioning`).
+    """
+
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, *, first: bool) -> None:
         outer = torch.float32 if first else dtype
-        self.conv1 = _ConvNorm(state, f"{name}block1.block.", outer, dtype)
-        self.conv2 = _ConvNorm(state, f"{name}block2.block.", dtype)
-        self.time = state[f"{name}mlp.1.weight"], state[f"{name}mlp.1.bias"]
-        weight = state[f"{name}res_conv.weight"].squeeze(2).to(outer).detach()
-        self.residual = weight, state[f"{name}res_conv.bias"].to(outer)
+        self.conv1 = _ConvNorm(read, f"{name}block1.block.", outer, dtype)
+        self.conv2 = _ConvNorm(read, f"{name}block2.block.", dtype)
+        self.time = read(f"{name}mlp.1.weight"), read(f"{name}mlp.1.bias")
+        weight = read(f"{name}res_conv.weight").squeeze(2).to(outer).detach()  # (out, in, 1) -> (out, in)
+        self.residual = weight, read(f"{name}res_conv.bias").to(outer)
         if first:
-            whole = state[f"{name}block1.block.0.weight"]
-            self.given = wide(whole[:, MELS:]), weight[:, MELS:].contiguous()
-            self.conv1.weight = wide(whole[:, :MELS])
+            whole = self.conv1.weight.squeeze(2)  # (out, in, 1, 3) -> (out, in, 3)
+            self.conditioning = wide(whole[:, MELS:]), weight[:, MELS:].contiguous()
+            self.conv1.set_weight(whole[:, :MELS])
             self.residual = weight[:, :MELS].contiguous(), self.residual[1]
 
     def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
@@ -234,14 +252,15 @@ class _Block:
         width: Of the queries of all heads.
     """
 
-    def __init__(self, state: State, name: str, dtype: torch.dtype, fused: bool) -> None:
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, fused: bool) -> None:
         self._fused = fused
-        q, k, v = (state[f"{name}attn1.to_{part}.weight"] for part in "qkv")
+        q, k, v = (read(f"{name}attn1.to_{part}.weight") for part in "qkv")
         self.width, self._heads = len(q), len(q) // _HEAD_DIM
+        # The scale of the scores is part of the queries' weight, in float32, before the cast.
         self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
-        pairs = [(f"{name}{part}.weight", f"{name}{part}.bias") for part in _PARTS]
-        found = [(state[weight].to(dtype), state[bias].to(dtype)) for weight, bias in pairs]
-        self._norm1, self._out, self._norm3, self._up, self._down = found
+        parts = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
+        pairs = [(read(f"{name}{part}.weight").to(dtype), read(f"{name}{part}.bias").to(dtype)) for part in parts]
+        self._norm1, self._out, self._norm3, self._up, self._down = pairs
 
     def __call__(self, x: Tensor, prepared: Prepared) -> Tensor:
         qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
@@ -250,20 +269,24 @@ class _Block:
         return linear(h, *self._down).add_(x)
 
     def _mixed(self, qkv: Tensor, prepared: Prepared) -> Tensor:
-        """Attention within each sequence, (frames, heads * width)."""
+        """Attend within each sequence: (frames, 3 * heads * d) -> (frames, heads * d)."""
         packing, mask, width = prepared.layout.packing, prepared.mask, self._heads * _HEAD_DIM
         out = qkv.new_empty(len(qkv), width)
-        # masked sequences are all equally long: one call does them all
+        # Masked sequences are all equally long: one call does them all.
         spans = packing.spans if mask is None else packing.spans[:1]
         rows = packing.rows if mask is None else len(mask)
         for begin, length in spans:
             part = slice(begin, begin + rows * (length + GAP))
             split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
-            q, k, v = split.permute(2, 0, 3, 1, 4)
+            q, k, v = split.permute(2, 0, 3, 1, 4)  # (rows, n, 3, h, d) -> three of (rows, h, n, d)
             sequence = out[part].view(rows, length + GAP, width)
             sequence[:, :length] = attend(q, k, v, fused=self._fused, mask=mask)
             sequence[:, length:] = 0
         return out
 
 
-_PARTS = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
+def _multiplications(state: State) -> int:
+    """Count the weights that are multiplied by at every step; those of the time are used once for all steps."""
+    shapes = shapes_of(state)
+    used = (name for name in shapes if not name.startswith("time_") and _TIME not in name)
+    return sum(math.prod(shapes[name]) for name in used if len(shapes[name]) > 1)

@@ -1,4 +1,4 @@
-"""Which files a model has. Imports nothing heavy: the spec reads it."""
+"""The files of each model. Imports nothing heavy: the spec reads it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T3_FILES: dict[str, str] = {
     "multilingual": "t3_mtl23ls_v2.safetensors",
     "turbo": "t3_turbo_v1.safetensors",
 }
-"""The file by which a model is known; a folder that holds several is the first of them."""
+"""The file that tells which model a folder holds; of several, the first one counts."""
 
 S3GENS = ("s3gen_meanflow.safetensors", "s3gen.safetensors", "s3gen.pt")
 """Flow, vocoder, speech tokenizer and speaker encoder: a model has one of them."""
@@ -39,4 +39,4 @@ FILES: dict[str, tuple[WantedFile, ...]] = {
         "tokenizer_config.json", (BUILTIN, None),
     ),
 }  # fmt: skip
-"""What each model is read from; upstream's names."""
+"""Files that each model is read from, by upstream's names."""

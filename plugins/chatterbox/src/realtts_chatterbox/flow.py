@@ -1,7 +1,7 @@
 """Speech tokens to mel spectrograms: upstream's CausalMaskedDiffWithXvec with its solver.
 
-Nothing is padded but for graphs (`realtts_chatterbox.solver`): the encoder takes requests one by one, the estimator
-packs their frames. So a request's mel does not depend on what is computed beside it.
+Without graphs (`realtts_chatterbox.solver`) nothing is padded: the encoder takes requests one by one, the estimator
+packs their frames. So a request's mel does not depend on the requests beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.layers.dense import linear
-from realtts.accel.weights.state_reader import below
+from realtts.accel.weights.tensorfile import Tensors
 from realtts.contract.stages import Cancelled, never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
 from realtts_chatterbox.encoder import LOOKAHEAD, Encoder
@@ -36,14 +36,14 @@ __all__ = ["LOOKAHEAD", "Flow", "Piece"]
 
 @dataclass(frozen=True)
 class Piece:
-    """What one row of a batch computes: a whole request, or a stretch of one that is streamed.
+    """One row of a batch: a whole request, or a stretch of a streamed one.
 
     Attributes:
         tokens: int64 (n,).
         voice: Of the request.
         noise: Of the request.
         begin: The request's frame at which the first token begins.
-        final: Whether the request ends with these tokens. If not, the last 3 tokens are only looked at.
+        final: Whether the request ends with these tokens. If not, the last 3 tokens are look-ahead and make no frames.
     """
 
     tokens: Tensor
@@ -54,40 +54,41 @@ class Piece:
 
     @property
     def frames(self) -> int:
-        """That the solver computes: those of the voice's prompt and of the tokens that are not only looked at."""
+        """Frames that the solver computes: those of the voice's prompt and of all tokens but the look-ahead."""
         tokens = self.voice.tokens.shape[1] + len(self.tokens) - (0 if self.final else LOOKAHEAD)
         return FRAMES_PER_TOKEN * tokens
 
 
 class Flow:
-    """The flow of one checkpoint; nothing of a request stays in it, so requests can share it, one at a time.
+    """The flow of one checkpoint. It keeps nothing of a request, so requests can share it, one at a time.
+
+    The constructor reads the float32 part (embedding, encoder, projections), `convert` the estimator.
 
     Args:
         state: Upstream's tensors without ``flow.``.
         device: Where to compute.
-        dtype: Of the estimator; everything else is float32.
         meanflow: Whether it is Turbo's: no guidance, 2 steps.
-        backend: Captures the solver's steps as graphs; None computes them eagerly.
-        fused: Take torch's attention everywhere.
+        fused: Use torch's fused attention everywhere.
+
+    Attributes:
+        device: Where to compute.
+        meanflow: Whether it is Turbo's.
+
+    Raises:
+        KeyError: A tensor is missing.
     """
 
-    def __init__(  # noqa: PLR0917 - `from_state_dict` names them
-        self,
-        state: Mapping[str, Tensor],
-        device: torch.device,
-        dtype: torch.dtype,
-        meanflow: bool,
-        backend: GraphBackend | None = None,
-        fused: bool = False,
+    def __init__(
+        self, state: Mapping[str, Tensor], device: torch.device, *, meanflow: bool = False, fused: bool = False
     ) -> None:
         self.device, self.meanflow = device, meanflow
+        self._fused = fused
         self._embedding = state["input_embedding.weight"].to(device, torch.float32)
         self._speaker = _pair(state, "spk_embed_affine_layer", device)
         self._proj = _pair(state, "encoder_proj", device)
-        self._encoder = Encoder(below(state, "encoder."), device, fused=fused)
-        estimator = Estimator(below(state, "decoder.estimator."), device, dtype, fused=fused)
-        self._estimator = estimator
-        self._solver: Solver = EagerSolver(estimator) if backend is None else GraphedSolver(estimator, backend)
+        self._encoder = Encoder(Tensors(state, "encoder."), device, fused=fused)
+        self._estimator: Estimator | None = None
+        self._solver: Solver | None = None
 
     @classmethod
     def from_state_dict(
@@ -100,16 +101,43 @@ class Flow:
         backend: GraphBackend | None = None,
         fused: bool = False,
     ) -> Flow:
-        """Take the weights by upstream's names; sizes are read off them.
+        """Read everything at once; arguments as of the class, of `convert` and of `use_graphs`.
 
         Raises:
             KeyError: A tensor is missing.
         """
-        return cls(state, device, dtype, meanflow, backend, fused)
+        flow = cls(state, device, meanflow=meanflow, fused=fused)
+        flow.convert(state, dtype)
+        if backend is not None:
+            flow.use_graphs(backend)
+        return flow
+
+    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+        """Read the estimator and cast it.
+
+        Args:
+            state: As the constructor's.
+            dtype: Of the estimator; everything else is float32.
+
+        Raises:
+            KeyError: A tensor is missing.
+        """
+        self._estimator = Estimator(Tensors(state, "decoder.estimator."), self.device, dtype, fused=self._fused)
+        self._solver = EagerSolver(self._estimator)
+
+    def use_graphs(self, backend: GraphBackend) -> None:
+        """Solve by graphs of this backend from now on, each captured when a length first needs it."""
+        self._solver = GraphedSolver(self.estimator, backend)
+
+    @property
+    def estimator(self) -> Estimator:
+        """The network inside the solver; there after `convert`."""
+        assert self._estimator is not None, "used before convert"
+        return self._estimator
 
     @property
     def vocabulary(self) -> int:
-        """Speech tokens that have an embedding."""
+        """Number of speech tokens."""
         return len(self._embedding)
 
     @property
@@ -119,7 +147,7 @@ class Flow:
 
     @property
     def default_steps(self) -> int:
-        """What upstream takes: 10, Turbo 2."""
+        """Upstream's number of solver steps: 10, Turbo 2."""
         return 2 if self.meanflow else 10
 
     def mel(
@@ -153,49 +181,51 @@ class Flow:
     def pieces(
         self, pieces: Sequence[Piece], *, steps: int | None = None, cancelled: Callable[[], bool] = never
     ) -> list[Tensor]:
-        """As `mel`, also for stretches: float32 (80, 2 n) each, 6 frames fewer for one that is not final."""
+        """Compute requests or stretches, as `mel`: float32 (80, 2 n) each, 6 frames fewer for one that is not final."""
+        assert self._solver is not None, "used before convert"
         features = []
         for piece in pieces:
             if cancelled():
                 raise Cancelled
             features.append(self._features(piece))
-        given = [self._conditioning(piece, mu) for piece, mu in zip(pieces, features, strict=True)]
+        conditioning = [self._conditioning(piece, mu) for piece, mu in zip(pieces, features, strict=True)]
         starts = [self._start(piece, len(mu)) for piece, mu in zip(pieces, features, strict=True)]
         times = self._times(steps or self.default_steps)
-        found = zip(self._solver(given, starts, times, cancelled), pieces, strict=True)
-        return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in found]
+        solved = zip(self._solver(conditioning, starts, times, cancelled), pieces, strict=True)
+        # The voice's prompt comes first and is no speech: (prompt + frames, 80) -> (80, frames).
+        return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in solved]
 
     def flops(self, pieces: Sequence[Piece], steps: int) -> int:
-        """Operations of the estimator for some pieces; those of the encoder, far fewer, are not counted."""
+        """Return the estimator's floating-point operations for some pieces; the encoder's, far fewer, are left out."""
         rows = 1 if self.meanflow else 2
-        return steps * sum(self._estimator.flops(piece.frames, rows) for piece in pieces)
+        return steps * sum(self.estimator.flops(piece.frames, rows) for piece in pieces)
 
     def bytes_read(self, steps: int) -> int:
-        """What so many steps have to read of the estimator's weights at least, whatever is computed together."""
-        return steps * self._estimator.bytes_read
+        """Return the bytes of the estimator's weights that so many steps read at least, whatever is batched."""
+        return steps * self.estimator.bytes_read
 
     def _features(self, piece: Piece) -> Tensor:
-        """What the encoder makes of prompt and tokens, float32 (frames, 80)."""
+        """Encode prompt and tokens, float32 (frames, 80)."""
         tokens = torch.cat([piece.voice.tokens[0].to(self.device), piece.tokens.to(self.device)])
         mu = linear(self._encoder(self._embedding[tokens]), *self._proj)
         return mu if piece.final else mu[: -LOOKAHEAD * FRAMES_PER_TOKEN]
 
     def _conditioning(self, piece: Piece, mu: Tensor) -> Tensor:
-        """The estimator's inputs that stay: mu, speaker, the prompt's mel; float32 (frames, 240)."""
+        """Return the estimator's constant inputs, mu, speaker and the prompt's mel: float32 (frames, 240)."""
         embedding = functional.normalize(piece.voice.embedding.to(self.device, torch.float32), dim=1)
-        speaker = linear(embedding, *self._speaker).expand(len(mu), -1)
-        shown = torch.zeros_like(mu)
-        prompt = piece.voice.mel[0]
-        shown[: len(prompt)] = prompt
-        return torch.cat([mu, speaker, shown], 1)
+        speaker = linear(embedding, *self._speaker).expand(len(mu), -1)  # (1, 80) -> (frames, 80)
+        prompt = torch.zeros_like(mu)  # upstream's cond: the prompt's mel, zeros where speech is to come
+        prompt[: piece.voice.mel.shape[1]] = piece.voice.mel[0]
+        return torch.cat([mu, speaker, prompt], 1)
 
     def _start(self, piece: Piece, frames: int) -> Tensor:
-        """Where the solver starts, float32 (frames, 80)."""
+        """Draw the noise where the solver starts, float32 (frames, 80)."""
         prompt = piece.voice.mel.shape[1]
         speech = piece.noise.mel(piece.begin, piece.begin + frames - prompt)
-        return torch.cat([piece.noise.prompt(prompt), speech], 1).T.to(self.device)
+        return torch.cat([piece.noise.prompt(prompt), speech], 1).T.to(self.device)  # (80, frames) -> (frames, 80)
 
     def _times(self, steps: int) -> Tensor:
+        """Return the solver's times, float32 (steps + 1,): upstream's cosine schedule, Turbo's even one."""
         times = torch.linspace(0, 1, steps + 1, device=self.device)
         return times if self.meanflow else 1 - torch.cos(times * 0.5 * math.pi)
 

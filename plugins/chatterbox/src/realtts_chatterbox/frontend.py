@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realtts.contract.context import Context
     from realtts.contract.types import Request
     from realtts_chatterbox.configurations import Defaults
-    from realtts_chatterbox.loading import Weights
+    from realtts_chatterbox.weights import Weights
 
 __all__ = ["Ask", "prepare"]
 
@@ -28,23 +28,23 @@ class Ask:
     Attributes:
         kind: Name of the configuration.
         ids: Text tokens, START and STOP around them where the model has them.
-        language: Of the text.
+        language: Language code of the text.
         exaggeration: Strength of the emotion; 0 for Turbo, which has none.
-        cfg_weight: Of guidance; 0 for Turbo.
-        temperature: Of sampling.
-        repetition_penalty: On tokens that came before.
-        min_p: 0 for none.
-        top_p: 1 for none.
-        top_k: 0 for none.
-        least: Speech tokens that come before the end may.
+        cfg_weight: Strength of guidance; 0 for Turbo.
+        temperature: Sampling temperature.
+        repetition_penalty: Penalty on tokens that came before.
+        min_p: Least probability relative to the likeliest token's; 0: off.
+        top_p: Probability mass that is sampled from; 1: off.
+        top_k: Number of tokens that are sampled from; 0: off.
+        least: Fewest speech tokens: the end is not drawn before.
         most: Most speech tokens.
-        forced: ``least`` and ``most`` are equal by order of a benchmark: nothing but sound may be drawn.
-        steps: Of the flow's solver.
-        seed: Of all randomness.
+        forced: Draw exactly ``most`` tokens, all of them sound: for benchmarks.
+        steps: Steps of the flow's solver.
+        seed: Seed of tokens and noise.
         watermark: Whether the audio is marked.
-        chunk_tokens: New tokens in a chunk of a stream.
-        lookahead_tokens: Tokens that must be known beyond them.
-        warnings: For the user.
+        chunk_tokens: New tokens in the first chunk of a stream.
+        lookahead_tokens: Tokens that must be known beyond a chunk.
+        warnings: Messages for the user.
     """
 
     kind: str
@@ -69,12 +69,12 @@ class Ask:
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
-    """Read a request.
+    """Translate a request into the model's terms; whatever cannot be spoken is refused here.
 
     Args:
         context: Of the stage; it may force the number of tokens.
         weights: The checkpoint.
-        request: Checked by the facade.
+        request: With options that are checked already.
 
     Raises:
         UnknownLanguage: The model, or what is installed, does not speak the language.
@@ -128,7 +128,7 @@ def _language(kind: str, language: str | None) -> str:
 
 
 def _cap(text: str, language: str, options: ChatterboxOptions) -> int:
-    """Tokens that a text can need: after a short one the model is known to go on with noises."""
+    """Return the most speech tokens of a text. A cap is needed: after short texts the model goes on with noises."""
     if options.max_new_tokens is not None:
         return options.max_new_tokens
     return round(TOKENS_PER_SECOND * most_seconds(text, language))
@@ -141,15 +141,15 @@ def _exaggeration(default: Defaults, options: ChatterboxOptions) -> float:
     return named if options.exaggeration is None else options.exaggeration
 
 
-def _pick(given: float | None, default: float | None) -> float:
-    """What was given, if the model has it."""
+def _pick(value: float | None, default: float | None) -> float:
+    """Return an option's value, else the model's default; 0 where the model has no such option."""
     if default is None:
         return 0.0
-    return default if given is None else given
+    return default if value is None else value
 
 
 def _ignored(kind: str, options: ChatterboxOptions) -> tuple[str, ...]:
-    """Options that were given and mean nothing to this model."""
+    """Warn of options that this model does not have."""
     names = ("exaggeration", "cfg_weight", "min_p", "emotion") if kind == "turbo" else ("top_k",)
-    given = [name for name in names if getattr(options, name) is not None]
-    return (f"Chatterbox {kind} has no {', '.join(given)}: ignored.",) if given else ()
+    ignored = [name for name in names if getattr(options, name) is not None]
+    return (f"Chatterbox {kind} has no {', '.join(ignored)}: ignored.",) if ignored else ()

@@ -1,4 +1,4 @@
-"""Sequences of different lengths one behind the other, so that nothing is computed for padding.
+"""Sequences of different lengths packed one behind the other, so that nothing is computed for padding.
 
 Two frames of zeros follow each sequence: as much as the causal convolutions of the estimator look back. Where shapes
 must be the same again and again, for graphs, lengths are rounded up (`bucket`).
@@ -28,17 +28,17 @@ _SMALLEST = 128
 
 
 def bucket(frames: int) -> int:
-    """Frames to which a length is rounded up: at most a quarter more beyond 128, and 4 values for each doubling."""
+    """Round a number of frames up: beyond 128 by at most a quarter, to one of 4 values for each doubling."""
     return rounded_up(frames, smallest=_SMALLEST)
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the frames of a batch lie.
+    """Places of the frames of a batch in one packed tensor.
 
     Attributes:
         lengths: Frames of each request.
-        rows: Copies of each request that lie together: 2 with guidance (conditional, unconditional), else 1.
+        rows: Copies of each request, one behind the other: 2 with guidance (conditional, unconditional), else 1.
     """
 
     lengths: tuple[int, ...]
@@ -46,27 +46,27 @@ class Packing:
 
     @property
     def frames(self) -> int:
-        """All of them, gaps too."""
+        """Number of all frames, gaps included."""
         return self.rows * sum(length + GAP for length in self.lengths)
 
     @property
     def spans(self) -> list[tuple[int, int]]:
-        """Begin of the first row and length of each request."""
+        """Begin of the first row, and length, of each request."""
         begins = accumulate((self.rows * (length + GAP) for length in self.lengths), initial=0)
         return list(zip(begins, self.lengths, strict=False))
 
     def gaps(self, device: torch.device) -> Tensor:
-        """Indices of the frames that belong to no sequence, int64."""
-        found = [
+        """Return the indices of the frames that belong to no sequence, int64."""
+        indices = [
             begin + row * (length + GAP) + length + step
             for begin, length in self.spans
             for row in range(self.rows)
             for step in range(GAP)
         ]
-        return torch.tensor(found, dtype=torch.int64, device=device)
+        return torch.tensor(indices, dtype=torch.int64, device=device)
 
     def row(self, index: int, device: torch.device) -> Tensor:
-        """Indices of one row of every request with its gap, int64, in the order of a packing of one row each."""
+        """Return the indices of one row of every request with its gap, int64, in the order of a one-row packing."""
         pieces = [
             torch.arange(begin + index * (length + GAP), begin + (index + 1) * (length + GAP))
             for begin, length in self.spans
@@ -74,7 +74,7 @@ class Packing:
         return torch.cat(pieces).to(device)
 
     def packed(self, sequences: Sequence[Tensor]) -> Tensor:
-        """The requests' (frames, channels) as one tensor, for a packing of one row each; zeros behind shorter ones."""
+        """Pack sequences (frames, channels) into one tensor, for a one-row packing; zeros behind shorter ones."""
         out = sequences[0].new_zeros(self.frames, sequences[0].shape[1])
         for (begin, length), sequence in zip(self.spans, sequences, strict=True):
             assert len(sequence) <= length
@@ -84,13 +84,13 @@ class Packing:
 
 @dataclass(frozen=True)
 class Layout:
-    """A packing as indices on the device, int64.
+    """A packing as index tensors on the device, int64.
 
     Attributes:
-        packing: Where the frames lie.
-        gaps: Frames that belong to no sequence.
-        rows: For each row the frames of it, `Packing.row`.
-        source: For each frame the frame of a packing of one row each that it stands for.
+        packing: Places of the frames.
+        gaps: Indices of the frames that belong to no sequence.
+        rows: For each row the indices of its frames, `Packing.row`.
+        source: For each frame, the index of its frame in the one-row packing.
     """
 
     packing: Packing
@@ -100,7 +100,7 @@ class Layout:
 
     @classmethod
     def of(cls, packing: Packing, device: torch.device) -> Layout:
-        """The indices of a packing."""
+        """Compute the indices of a packing."""
         rows = tuple(packing.row(index, device) for index in range(packing.rows))
         source = torch.empty(packing.frames, dtype=torch.int64, device=device)
         for row in rows:

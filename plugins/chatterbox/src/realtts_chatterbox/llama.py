@@ -13,7 +13,7 @@ from torch.nn import functional
 from realtts.accel.decoder import Decoder, DecoderConfig, Llama3Scaling, Rope
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.alignment import Alignment
-from realtts_chatterbox.body import PREFIX, Drawing, read_own
+from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START, STOP
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
+    from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.utterance import Utterance
 
 __all__ = ["Llama"]
@@ -36,39 +37,49 @@ _ORDER = ("repetition_penalty", "temperature", "min_p", "top_p")
 
 
 class Llama:
-    """As `realtts_chatterbox.body.Body`.
+    """The body of English and Multilingual: a `realtts_chatterbox.body.Body`.
 
     Args:
         state: Upstream's tensors by name.
-        multilingual: Whether the end is watched over by the alignment.
+        multilingual: Whether the alignment decides where speech ends.
         device: Where it runs.
-        precision: Of the decoder.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
     has_guidance = True
+    decoder: Decoder
+    head: PackedLinear
 
-    def __init__(
-        self, state: Mapping[str, Tensor], *, multilingual: bool, device: torch.device, precision: Precision | str
-    ) -> None:
+    def __init__(self, state: Mapping[str, Tensor], *, multilingual: bool, device: torch.device) -> None:
         self._device, self._multilingual = device, multilingual
-        config = _config(state)
-        own = read_own(state, _shapes(config), device, _UNUSED)
-        self._own, self._speech = own, own["speech_emb.weight"]
-        self._speech_positions, self._text_positions = own["speech_pos_emb.emb.weight"], own["text_pos_emb.emb.weight"]
+        self._config = _config(state)
+        self._shapes = _shapes(self._config)
+        weights = read_beside(state, self._shapes, device, unused=_UNUSED, later=(HEAD,))
+        self._weights, self._speech = weights, weights["speech_emb.weight"]
+        self._speech_positions = weights["speech_pos_emb.emb.weight"]
+        self._text_positions = weights["text_pos_emb.emb.weight"]
+
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
+        """Read and pack decoder and head, as `Body.pack`."""
         self.decoder = Decoder.from_state_dict(
-            config, state, prefix=PREFIX, device=device, precision=precision, rows=(1, 2, 8), max_positions=8192
+            self._config,
+            state,
+            prefix=PREFIX,
+            device=self._device,
+            precision=precision,
+            rows=(1, 2, 8),
+            max_positions=8192,
         )
-        self.head = self.decoder.pack(own.pop("speech_head.weight"))
+        self.head = self.decoder.pack(read_tensor(state, HEAD, self._shapes[HEAD], self._device))
 
     def spoken(self, tokens: Tensor, begin: int) -> Tensor:
-        """As `Body.spoken`."""
-        return self._speech[tokens] + self._speech_positions[1 : len(tokens) + 1]
+        """Embed drawn tokens, as `Body.spoken`; positions of speech count from the start token, wherever it stands."""
+        return self._speech[tokens] + self._speech_positions[1 : len(tokens) + 1]  # (n, hidden)
 
     def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
-        """As `Body.drawing`, the alignment among the processors of Multilingual."""
+        """Describe a loop, as `Body.drawing`; Multilingual's has the alignment among its processors."""
         alignment = None
         if self._multilingual:
             rows = streams * (2 if guided else 1)
@@ -79,8 +90,9 @@ class Llama:
         def next_embedding(tokens: Tensor, step: Tensor, _: Mapping[str, Tensor]) -> Tensor:
             if alignment is not None:
                 alignment.follow(tokens)
-            found = self._speech[tokens] + self._speech_positions[step]
-            return found.repeat(2, 1) if guided else found
+            embedded = self._speech[tokens] + self._speech_positions[step]
+            # Both rows of a stream read the same token: (streams, hidden) -> (2 * streams, hidden).
+            return embedded.repeat(2, 1) if guided else embedded
 
         def begin(utterances: Sequence[Utterance]) -> None:
             if alignment is not None:
@@ -90,7 +102,7 @@ class Llama:
             order=_ORDER if alignment is None else ("alignment", *_ORDER),
             next_embedding=next_embedding,
             begin=begin,
-            own={} if alignment is None else {"alignment": alignment},
+            processors={} if alignment is None else {"alignment": alignment},
             history=(START,),
             row_state=alignment.state if alignment else None,
             taps=alignment.taps if alignment else None,
@@ -98,25 +110,25 @@ class Llama:
 
     @property
     def _voice_positions(self) -> int:
-        """How many positions the voice takes: speaker, prompt and expression."""
-        return self._own[f"{_PERCEIVER}pre_attention_query"].shape[1] + 2
+        """Positions of the prompt that the voice takes: speaker, resampled recording, expression."""
+        return self._weights[f"{_PERCEIVER}pre_attention_query"].shape[1] + 2
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
-        """Voice, text and twice the start token, as upstream has it; as `Body.prompt`."""
-        own, ids = self._own, torch.tensor(utterance.ids, device=self._device)
+        """Embed voice, text and twice the start token, as upstream does; see `Body.prompt`."""
+        ids = torch.tensor(utterance.ids, device=self._device)
         positions = self._text_positions[: len(ids)]
         # The row without text keeps its positions, so that both rows are equally long.
-        words = own["text_emb.weight"][ids] + positions if text else positions
+        words = self._weights["text_emb.weight"][ids] + positions if text else positions
         start = self._speech[START] + self._speech_positions[0]
         return torch.cat([self._voice(utterance), words, start.expand(2, -1)])
 
     def _voice(self, utterance: Utterance) -> Tensor:
-        own, voice = self._own, utterance.voice
+        weights, voice = self._weights, utterance.voice
         speaker = functional.linear(
-            voice.speaker.to(self._device), own["cond_enc.spkr_enc.weight"], own["cond_enc.spkr_enc.bias"]
-        )
-        expression = own["cond_enc.emotion_adv_fc.weight"].T * utterance.exaggeration
+            voice.speaker.to(self._device), weights["cond_enc.spkr_enc.weight"], weights["cond_enc.spkr_enc.bias"]
+        )  # (1, 256) -> (1, hidden)
+        expression = weights["cond_enc.emotion_adv_fc.weight"].T * utterance.exaggeration  # (1, hidden)
         if voice.t3_tokens is None:
             return torch.cat([speaker, expression])
         tokens = voice.t3_tokens[0].to(self._device)
@@ -124,31 +136,34 @@ class Llama:
         return torch.cat([speaker, self._resampled(spoken), expression])
 
     def _resampled(self, spoken: Tensor) -> Tensor:
-        """A prompt of any length as so many positions as there are queries (Jaegle et al., 2021, arXiv:2103.03206)."""
-        queries = self._own[f"{_PERCEIVER}pre_attention_query"][0]
-        found = self._attended(queries, spoken)
-        return self._attended(found, found)
+        """Resample (n, hidden) to as many positions as there are queries (Jaegle et al., 2021, arXiv:2103.03206)."""
+        queries = self._weights[f"{_PERCEIVER}pre_attention_query"][0]  # (queries, hidden)
+        resampled = self._attended(queries, spoken)
+        return self._attended(resampled, resampled)  # upstream applies the same layer twice
 
     def _attended(self, x: Tensor, other: Tensor) -> Tensor:
+        """Attend from x (n, hidden) to other (m, hidden), with norm, projection and residual: (n, hidden)."""
+
         def projected(name: str, value: Tensor) -> Tensor:
             at = f"{_PERCEIVER}attn.{name}"
-            return functional.linear(value, self._own[f"{at}.weight"], self._own[f"{at}.bias"])
+            return functional.linear(value, self._weights[f"{at}.weight"], self._weights[f"{at}.bias"])
 
         def normed(value: Tensor) -> Tensor:
             at = f"{_PERCEIVER}attn.norm"
-            return functional.layer_norm(value, value.shape[-1:], self._own[f"{at}.weight"], self._own[f"{at}.bias"])
+            weight, bias = self._weights[f"{at}.weight"], self._weights[f"{at}.bias"]
+            return functional.layer_norm(value, value.shape[-1:], weight, bias)
 
         def split(value: Tensor) -> Tensor:
-            return value.view(len(value), _PERCEIVER_HEADS, -1).transpose(0, 1)
+            return value.view(len(value), _PERCEIVER_HEADS, -1).transpose(0, 1)  # (n, h * d) -> (h, n, d)
 
         q, context = projected("to_q", normed(x)), normed(other)
         k, v = projected("to_k", context), projected("to_v", context)
         attended = functional.scaled_dot_product_attention(split(q)[None], split(k)[None], split(v)[None])[0]
-        return x + projected("proj_out", attended.transpose(0, 1).reshape(len(x), -1))
+        return x + projected("proj_out", attended.transpose(0, 1).reshape(len(x), -1))  # (h, n, d) -> (n, h * d)
 
 
 def _config(state: Mapping[str, Tensor]) -> DecoderConfig:
-    """The decoder's shape: what upstream's configuration says, and sizes as the tensors have them."""
+    """Return the decoder's shape: constants of upstream's configuration, and sizes read off the tensors."""
     sizes = t3_sizes(shapes_of(state), "english")
     return DecoderConfig(
         layers=sizes.layers,
@@ -163,7 +178,7 @@ def _config(state: Mapping[str, Tensor]) -> DecoderConfig:
 
 
 def _shapes(config: DecoderConfig) -> dict[str, tuple[int | None, ...]]:
-    """What is read beside the decoder; None: any size."""
+    """Return the expected shapes of the tensors beside the decoder; None: any size."""
     width = config.hidden_size
     linear = {f"{_PERCEIVER}attn.{name}.weight": (width, width) for name in ("to_q", "to_k", "to_v", "proj_out")}
     biases = {f"{_PERCEIVER}attn.{name}.bias": (width,) for name in ("to_q", "to_k", "to_v", "proj_out", "norm")}
@@ -172,7 +187,7 @@ def _shapes(config: DecoderConfig) -> dict[str, tuple[int | None, ...]]:
         "speech_emb.weight": (None, width),
         "text_pos_emb.emb.weight": (None, width),
         "speech_pos_emb.emb.weight": (None, width),
-        "speech_head.weight": (None, width),
+        HEAD: (None, width),
         "cond_enc.spkr_enc.weight": (width, 256),
         "cond_enc.spkr_enc.bias": (width,),
         "cond_enc.emotion_adv_fc.weight": (width, 1),

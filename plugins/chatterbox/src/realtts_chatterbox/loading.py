@@ -1,126 +1,76 @@
-"""A checkpoint's files: which model they are of, and its tensors, refused by name where they are another's."""
+"""Fetch a checkpoint's files, tell which model they are, and check every tensor by name and shape."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
-from realtts.kit.reading import check_shapes, known
+from realtts.kit.reading import check_shapes, configuration_of
 from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
 from realtts_chatterbox.sizes import s3gen_sizes, t3_sizes
 from realtts_chatterbox.text import TextReader
 from realtts_chatterbox.voices import read_builtin
+from realtts_chatterbox.weights import ModelFiles, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from realtts.accel.weights.tensorfile import State
-    from realtts.checkpoints import Files
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint
-    from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.configurations import Configuration
-    from realtts_chatterbox.sizes import S3GenSizes, T3Sizes
 
-__all__ = ["Found", "Weights", "fetch", "open_checkpoint"]
+    Shapes = dict[str, tuple[int, ...]]
 
-
-@dataclass(frozen=True)
-class Found:
-    """The files of a model.
-
-    Attributes:
-        configuration: Which model they are of.
-        files: Of the checkpoint.
-    """
-
-    configuration: Configuration
-    files: Files
+__all__ = ["Weights", "fetch", "open_checkpoint"]
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A checkpoint, opened.
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> ModelFiles:
+    """Return the files of a checkpoint, downloading those that are not there yet.
 
-    Attributes:
-        configuration: Which model it is.
-        t3_sizes: Of T3.
-        s3gen_sizes: Of S3Gen.
-        t3_file: Tensors of T3.
-        s3gen_file: Tensors of flow, vocoder, speech tokenizer and speaker encoder.
-        voice_file: Tensors of the speaker encoder for T3.
-        reader: Text to ids.
-        builtin: The built-in voice, if the checkpoint has one.
-        identity: What changes when the networks that read voices do, for keys of what is computed with them.
-    """
-
-    configuration: Configuration
-    t3_sizes: T3Sizes
-    s3gen_sizes: S3GenSizes
-    t3_file: Path
-    s3gen_file: Path
-    voice_file: Path
-    reader: TextReader
-    builtin: Conditionals | None
-    identity: str
-
-    @property
-    def t3_state(self) -> State:
-        """Tensors of T3."""
-        return read_state(self.t3_file)
-
-    @property
-    def s3gen_state(self) -> State:
-        """Tensors of S3Gen, opened anew: what was read of a mapped ``.pt`` file counts as memory until it is closed."""
-        return read_state(self.s3gen_file)
-
-
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
-    """The files of a checkpoint, downloaded where they must be.
-
-    Of the spec's own checkpoints it is known which model they are; of a folder or another repository, T3's file tells.
+    The spec's own checkpoints are known by name; of a local folder or another repository, the name of T3's file tells
+    which model it is.
 
     Args:
         checkpoint: ``context.checkpoint``.
         report: ``context.report``.
 
     Raises:
-        CheckpointError: As `realtts.checkpoints.fetch`; nothing tells which model it is.
+        CheckpointError: As `realtts.checkpoints.fetch`, or nothing tells which model it is.
     """
-    configuration = known(checkpoint, CONFIGURATIONS) or _looked_up(checkpoint, report)
-    return Found(configuration, checkpoints.fetch(checkpoint, FILES[configuration.name], report=report))
+    configuration = configuration_of(checkpoint, CONFIGURATIONS) or _configuration_of(checkpoint, report)
+    return ModelFiles(configuration, checkpoints.fetch(checkpoint, FILES[configuration.name], report=report))
 
 
-def open_checkpoint(found: Found) -> Weights:
-    """Read what is small, and check that every tensor is there, in its shape, and none besides.
+def open_checkpoint(model_files: ModelFiles) -> Weights:
+    """Read the vocabulary and the built-in voice, and check that all tensors are there, in the right shapes.
 
     Args:
-        found: From `fetch`.
+        model_files: From `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
         MissingExtra: chatterbox-tts is not installed.
     """
-    name, files = found.configuration.name, found.files
+    name, files = model_files.configuration.name, model_files.files
     t3, s3gen, voice = files[T3_FILES[name]], files.first(*S3GENS), files.first(*VOICE_ENCODERS)
     reader = TextReader(files, name)
     builtin = read_builtin(files[BUILTIN]) if BUILTIN in files else None
-    t3_found, s3gen_found, voice_found = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
-    own = t3_sizes(t3_found, name, f"file {t3.name!r}")
-    others = s3gen_sizes(s3gen_found, f"file {s3gen.name!r}")
-    _check(t3, t3_found, empty_t3(name, own))
-    _check(s3gen, s3gen_found, empty_s3gen(name, others))
-    _check(voice, voice_found, empty_voice_encoder())
+    t3_shapes, s3gen_shapes, voice_shapes = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
+    of_t3 = t3_sizes(t3_shapes, name, f"file {t3.name!r}")
+    of_s3gen = s3gen_sizes(s3gen_shapes, f"file {s3gen.name!r}")
+    _check(t3, t3_shapes, _network_shapes(empty_t3, name, of_t3))
+    _check(s3gen, s3gen_shapes, _network_shapes(empty_s3gen, name, of_s3gen))
+    _check(voice, voice_shapes, _network_shapes(empty_voice_encoder))
     return Weights(
-        configuration=found.configuration,
-        t3_sizes=own,
-        s3gen_sizes=others,
+        configuration=model_files.configuration,
+        t3_sizes=of_t3,
+        s3gen_sizes=of_s3gen,
         t3_file=t3,
         s3gen_file=s3gen,
         voice_file=voice,
@@ -130,12 +80,18 @@ def open_checkpoint(found: Found) -> Weights:
     )
 
 
-def _check(path: Path, found: dict[str, tuple[int, ...]], network: Any) -> None:
-    wanted = shapes_of(network.state_dict())
-    check_shapes(found, wanted, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, found))
+def _check(path: Path, shapes: Shapes, expected: Shapes) -> None:
+    """Compare a file's tensors with those of upstream's network."""
+    check_shapes(shapes, expected, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, shapes))
 
 
-def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
-    """What the file of T3 says, which is asked for before the others."""
-    found = checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report)
-    return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if file in found)]
+@functools.lru_cache(maxsize=8)
+def _network_shapes(build: Callable[..., Any], *arguments: object) -> Shapes:
+    """Return the shapes of an upstream network's tensors; cached, because each rung that is tried opens the files."""
+    return shapes_of(build(*arguments).state_dict())
+
+
+def _configuration_of(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
+    """Tell the model by its T3 file, which is fetched before the others."""
+    files = checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report)
+    return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if file in files)]

@@ -1,4 +1,4 @@
-"""What the optimized variant holds, and what a request wants of it."""
+"""The optimized variant's model, and a request prepared for it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.offload.sharing import Turns
-from realtts.accel.rungs import attention_beside, attention_of
+from realtts.accel.decoder.rungs import attention_beside, attention_of
+from realtts.accel.offload.sharing import DeviceSharing
+from realtts.accel.precision import name_of
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts_chatterbox.building import encoders_of
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from realtts_chatterbox.codec import Codec
     from realtts_chatterbox.engine import Engine
     from realtts_chatterbox.frontend import Ask
-    from realtts_chatterbox.loading import Weights
     from realtts_chatterbox.watermark import Watermarker
+    from realtts_chatterbox.weights import Weights
 
-__all__ = ["OptimizedModel", "asked", "short", "tell"]
+__all__ = ["OptimizedModel", "asked", "report_details", "short"]
 
 _WARM_TEXT = "Warm up."
 _WARM_TOKENS = 2
@@ -37,56 +38,58 @@ _WARM_TOKENS = 2
 
 @dataclass
 class OptimizedModel:
-    """What `load` returns.
+    """The model that `load` returns, and that the later stages complete.
 
     Attributes:
         weights: The checkpoint.
-        voices: Conditionals, in memory and on disk.
-        watermarker: Of upstream; None after `unload`.
-        encoders: What makes conditionals; read when a voice is first unknown.
-        engine: Draws tokens; None before `convert_precision` and after `unload`.
-        codec: Makes samples of them; None as `engine`.
-        turns: Who of ``t3``, ``codec`` and ``encoders`` has the device.
+        voices: Cache of conditionals, in memory and on disk.
+        watermarker: Upstream's; None after `unload`.
+        engine: Draws speech tokens, once `compile` has packed it; None after `unload`.
+        codec: Tokens to samples, once `convert_precision` has completed it; None after `unload`.
+        encoders: The networks that make conditionals; read when a voice is first unknown.
+        turns: Which of ``t3``, ``codec`` and ``encoders`` has the device, with offloading.
     """
 
     weights: Weights
     voices: DiskVoiceCache
     watermarker: Watermarker | None
+    engine: Engine | None
+    codec: Codec | None
     encoders: Encoders | None = None
-    engine: Engine | None = None
-    codec: Codec | None = None
-    turns: Turns = field(default_factory=Turns)
+    turns: DeviceSharing = field(default_factory=DeviceSharing)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, Conditionals]:
-    """A request in the model's terms, and its voice."""
+    """Return a request in the model's terms, and its voice."""
     return prepare(context, model.weights, request), _voice_of(context, model, request)
 
 
 def short(context: Context, weights: Weights) -> tuple[Ask, Conditionals]:
-    """As little as can be spoken, and in whose voice: for the warm-up."""
+    """Return the shortest request there is, and a voice for it: for graphs and the warm-up."""
     ask = prepare(context, weights, Request(_WARM_TEXT))
     few = replace(ask, least=_WARM_TOKENS, most=_WARM_TOKENS, forced=True, steps=1)
-    return few, weights.builtin or _nobody()
+    return few, weights.builtin or _placeholder_voice()
 
 
-def tell(context: Context, model: OptimizedModel) -> None:
-    """What runs, for the status."""
+def report_details(context: Context, model: OptimizedModel) -> None:
+    """Report what was done, read off the finished parts, for the status."""
     assert model.engine is not None
     assert model.codec is not None
+    decoder = model.engine.t3.decoder
     details = {
         **model.engine.details,
-        "flow_dtype": context.dtype,
+        "quantization": decoder.precision.weights if decoder.precision.weights in {"int8", "int4"} else "none",
+        "flow_dtype": name_of(model.codec.dtype),
         **attention_beside(context, model.codec.dtype, HEAD_SIZE, graphs=model.codec.graphed),
-        "t3_attention": attention_of(context, model.engine.t3.decoder).chosen,
-        "compile": False,  # nothing is: what is fused is fused by hand
+        "t3_attention": attention_of(context, decoder).chosen,
+        "compile": False,  # torch.compile is not used: what is fused is fused by hand
         **model.turns.details,
     }
     context.report(Event("optimization.details", data=details))
 
 
 def _voice_of(context: Context, model: OptimizedModel, request: Request) -> Conditionals:
-    """The conditionals of the request's voice; the networks that make them are read when one is first unknown."""
+    """Return the conditionals of the request's voice; their networks are read when a voice is first unknown."""
     with contextlib.ExitStack() as while_needed:
 
         def encoders() -> Encoders:
@@ -97,14 +100,14 @@ def _voice_of(context: Context, model: OptimizedModel, request: Request) -> Cond
             while_needed.enter_context(model.turns.use("encoders"))
             return model.encoders
 
-        found = voice_of(context, request, model.weights, encoders, cache=model.voices)
+        voice = voice_of(context, request, model.weights, encoders, cache=model.voices)
     if context.settings.cpu_offload and not model.turns.offloaded:
-        model.encoders = None
-    return found
+        model.encoders = None  # where the device is the host, saving memory means reading them again
+    return voice
 
 
-def _nobody() -> Conditionals:
-    """A voice of the right shapes, for a checkpoint that brings none."""
+def _placeholder_voice() -> Conditionals:
+    """Return a voice of the right shapes, for a checkpoint that brings none."""
     tokens = torch.zeros(1, 25, dtype=torch.int64)
     return Conditionals(
         speaker=torch.zeros(1, 256),

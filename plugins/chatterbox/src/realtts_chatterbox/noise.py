@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["InjectedNoise", "Noise"]
 
 _BLOCK = 64
-"""Frames that are drawn at once; always whole blocks, because the order of the values depends on how many are drawn."""
+"""Frames that are drawn at once; always whole blocks, because torch's values depend on how many are drawn at once."""
 
 
 class Noise:
-    """Drawn on the CPU, so that every device gets the same.
+    """The noise of one request, drawn on the CPU, so that every device gets the same.
 
     Args:
         seed: Of the request.
@@ -39,30 +39,30 @@ class Noise:
         self._source = _Blocks(seed, "source", HARMONICS * SAMPLES_PER_FRAME)
 
     def prompt(self, frames: int) -> Tensor:
-        """Where the flow starts for the frames of the voice's prompt, float32 (80, frames)."""
+        """Draw the flow's start for the frames of the voice's prompt, float32 (80, frames)."""
         drawn = torch.randn(frames, MELS, generator=_generator(self._seed, "prompt"))
         return drawn.T.contiguous()
 
     def mel(self, begin: int, end: int) -> Tensor:
-        """Where the flow starts for the frames of speech from ``begin`` to ``end``, float32 (80, end - begin)."""
+        """Return the flow's start for the frames of speech from ``begin`` to ``end``, float32 (80, end - begin)."""
         return self._mel.rows(begin, end).T.contiguous()
 
     def phase(self) -> Tensor:
-        """Where the overtones of the source start, float32 (9, 1), uniform in [-pi, pi); 0 for the fundamental."""
+        """Draw the phases at which the overtones start, float32 (9, 1), uniform in [-pi, pi); 0 for the fundamental."""
         drawn = torch.rand(HARMONICS, 1, generator=_generator(self._seed, "phase")) * (2 * math.pi) - math.pi
         drawn[0] = 0
         return drawn
 
     def source(self, begin: int, end: int) -> Tensor:
-        """The breath in the source of the frames from ``begin`` to ``end``, float32 (9, 480 * (end - begin))."""
+        """Return the source's noise for the frames from ``begin`` to ``end``, float32 (9, 480 * (end - begin))."""
         drawn = self._source.rows(begin, end).view(-1, HARMONICS, SAMPLES_PER_FRAME)
-        return drawn.transpose(0, 1).reshape(HARMONICS, -1)
+        return drawn.transpose(0, 1).reshape(HARMONICS, -1)  # (frames, 9, 480) -> (9, 480 * frames)
 
 
 class InjectedNoise(TorchFunctionMode):
-    """Inside it, upstream's S3Gen takes its randomness from here instead of torch's global generator.
+    """Makes upstream's S3Gen draw from `Noise` inside it, instead of from torch's global generator.
 
-    Nothing is patched: the mode sees the calls by which ``S3Token2Wav`` draws, and answers them.
+    Nothing is patched: the mode intercepts the calls by which ``S3Token2Wav`` draws.
 
     Args:
         noises: One for each row of the batch.
@@ -92,18 +92,18 @@ class InjectedNoise(TorchFunctionMode):
             return torch.cat([prompts, self._speech(shape[2] - self._prompt)], 2)
         if shape[1] == HARMONICS:
             return torch.stack([noise.source(0, shape[2] // SAMPLES_PER_FRAME) for noise in self._noises])
-        return torch.zeros(shape)  # of the noise branch, which the vocoder does not use
+        return torch.zeros(shape)  # for the source's noise branch, which the vocoder does not use
 
     def _speech(self, frames: int) -> Tensor:
         return torch.stack([noise.mel(0, frames) for noise in self._noises])
 
     def _uniform(self) -> Tensor:
-        """What upstream scales to a phase: numbers in [0, 1)."""
+        """Return the phases as upstream draws them: numbers in [0, 1)."""
         return torch.stack([noise.phase() for noise in self._noises]) / (2 * math.pi) + 0.5
 
 
 class _Blocks:
-    """A long matrix of normal numbers, made block by block as its rows are asked for."""
+    """A long matrix of normal numbers, drawn block by block as its rows are needed."""
 
     def __init__(self, seed: int, name: str, width: int) -> None:
         self._generator = _generator(seed, name)
@@ -111,7 +111,7 @@ class _Blocks:
         self._rows = torch.empty(0, width)
 
     def rows(self, begin: int, end: int) -> Tensor:
-        """Those from ``begin`` to ``end``."""
+        """Return the rows from ``begin`` to ``end``, (end - begin, width)."""
         missing = end - len(self._rows)
         if missing > 0:
             blocks = [torch.randn(_BLOCK, self._width, generator=self._generator) for _ in range(-(-missing // _BLOCK))]
@@ -120,6 +120,6 @@ class _Blocks:
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
-    """A generator of its own for each purpose; torch's takes 32 bits of a seed, so these are well mixed."""
+    """Seed a generator for one purpose. torch's generators use 32 bits of a seed, so the bits are mixed first."""
     mixed = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=7).digest()
     return torch.Generator().manual_seed(int.from_bytes(mixed, "big"))

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
-from realtts.accel.weights.state_reader import below
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
-from realtts_chatterbox.model import OptimizedModel, short, tell
+from realtts_chatterbox.model import OptimizedModel, report_details, short
 from realtts_chatterbox.speaking import live, whole
 from realtts_chatterbox.upstream import load_upstream
 from realtts_chatterbox.voices import listed
@@ -27,6 +26,8 @@ from realtts_chatterbox.watermark import Watermarker
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from torch import Tensor
+
     from realtts.contract.context import Context, Rung
     from realtts.contract.types import Chunk, Request, VoiceInfo
 
@@ -34,63 +35,78 @@ __all__ = ["Optimized"]
 
 
 class Optimized:
-    """The hooks."""
+    """The hooks of the optimized variant."""
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The usual ones; beside a quantized T3 the flow computes in the context's type."""
+        """Propose the usual rungs; beside a quantized T3 the flow computes in the context's type."""
         return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA, and weights that do not move."""
+        """Say why graphs cannot be had: they need CUDA, and weights that do not move."""
         return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
-        """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
+        """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
         load_upstream()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
-        weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        return OptimizedModel(weights, voices, watermarker, turns=turns_of(context))
+        weights = open_checkpoint(fetch(context.checkpoint, context.report))
+        engine = Engine(weights, device=context.device)
+        codec = Codec(
+            weights.s3gen_state,
+            device=context.device,
+            turbo=weights.configuration.turbo,
+            fused=context.settings.attention != "auto",
+        )
+        return OptimizedModel(weights, voices, watermarker, engine, codec, turns=device_sharing(context))
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read and pack the weights: T3 quantized or in half precision, S3Gen's estimator in half, the rest float32."""
-        weights, backend = model.weights, graphs_of(context)
-        model.engine = Engine(weights, device=context.device, precision=precision_of(context), backend=backend)
+        """Read the flow's estimator and cast it to the context's type."""
+        assert model.codec is not None
+        model.codec.convert(model.weights.s3gen_state, getattr(torch, context.dtype))
+        model.turns.add("codec", model.codec)  # with offloading it leaves the device to T3 now
+
+    @hookimpl
+    def compile(self, context: Context, model: OptimizedModel) -> None:
+        """Read and pack T3's layers and, on a rung with graphs, capture those that a usual request replays.
+
+        T3's layers are packed as they are read: cast in a stage before this one they would lie in memory twice.
+        """
+        assert model.engine is not None
+        assert model.codec is not None
+        backend = graphs_of(context)
+        model.engine.pack(model.weights, precision_of(context), backend)
+        if backend is not None:
+            ask, voice = short(context, model.weights)
+            model.engine.capture(ask, voice)
+            for samples in model.codec.capture(context, backend, ask, voice):
+                self._check(context, model, samples)
         model.turns.add("t3", model.engine)
-        model.codec = Codec(
-            below(weights.s3gen_state, "flow."),
-            below(weights.s3gen_state, "mel2wav."),
-            device=context.device,
-            dtype=getattr(torch, context.dtype),
-            turbo=weights.configuration.turbo,
-            backend=backend,
-            fused=context.settings.attention != "auto",
-        )
-        model.turns.add("codec", model.codec)
-        tell(context, model)
+        report_details(context, model)
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Speak two tokens, capture what a request usually needs, and check that nothing is NaN."""
+        """Speak two tokens from text to watermark, and check that nothing is NaN."""
         assert model.watermarker is not None
         assert model.codec is not None
         assert model.engine is not None
-        model.watermarker.warm_up()
         ask, voice = short(context, model.weights)
-        exact = is_exact(context)
-        with model.turns.use("t3"), blaming(model.weights.t3_file.name, exact=exact):
-            model.engine.t3.warm_up(utterance_of(ask, voice))
+        t3_file, exact = model.weights.t3_file.name, is_exact(context)
+        with model.turns.use("t3"), blaming(t3_file, exact=exact):
+            blocks = model.engine.t3.decode([utterance_of(ask, voice)])
+            tokens = [token for block in blocks for token in block.tokens[0]]
         with model.turns.use("codec"):
-            for samples in model.codec.warm_up(context, ask, voice):
-                check_output(samples, "chatterbox", file=model.weights.s3gen_file.name, exact=exact)
+            for samples in model.codec.spoken(context, tokens, ask, voice):
+                self._check(context, model, samples)
+        model.watermarker.warm_up()
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """The whole in one chunk where nobody listens yet, else pieces as they can be computed."""
+        """Speak one request: in one chunk where nobody listens yet, else in pieces as they can be computed."""
         if request.streaming:
             return live(context, model, request)
         return (chunk for _, chunk in whole(context, model, [request]))
@@ -99,16 +115,21 @@ class Optimized:
     def generate_batch(
         self, context: Context, model: OptimizedModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Requests decoded together."""
+        """Speak several requests, decoded together."""
         return whole(context, model, requests)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the voice that the checkpoint brings."""
         return listed(model.weights.builtin)
 
     @hookimpl
     def unload(self, context: Context, model: OptimizedModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
+        """Free the weights, whoever still holds the model."""
         model.engine = model.codec = model.encoders = model.watermarker = None
-        model.turns = Turns()
+        model.turns = DeviceSharing()
+
+    @staticmethod
+    def _check(context: Context, model: OptimizedModel, samples: Tensor) -> None:
+        """Raise if samples of flow and vocoder are not finite; in float32 their file is to blame."""
+        check_output(samples, "chatterbox", file=model.weights.s3gen_file.name, exact=is_exact(context))

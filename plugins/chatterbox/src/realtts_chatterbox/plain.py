@@ -35,12 +35,12 @@ __all__ = ["Plain", "PlainModel", "asked"]
 
 @dataclass
 class PlainModel:
-    """What `load` returns.
+    """The model that `load` returns.
 
     Attributes:
         weights: The checkpoint.
-        networks: None after `unload`.
-        watermarker: Of upstream; None after `unload`.
+        networks: Upstream's; None after `unload`.
+        watermarker: Upstream's; None after `unload`.
     """
 
     weights: Weights
@@ -49,11 +49,11 @@ class PlainModel:
 
 
 class Plain:
-    """The hooks."""
+    """The hooks of the plain variant."""
 
     @hookimpl
     def load(self, context: Context) -> PlainModel:
-        """Read the checkpoint, and the watermarker's own."""
+        """Read the checkpoint into upstream's networks, and the watermarker."""
         load_upstream()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
@@ -61,29 +61,29 @@ class Plain:
 
     @hookimpl
     def warmup(self, context: Context, model: PlainModel) -> None:
-        """Of the watermark alone, whose first call compiles code; upstream's networks need none."""
+        """Warm up the watermarker, whose first call compiles code; upstream's networks need no warm-up."""
         assert model.watermarker is not None, "used after unload"
         model.watermarker.warm_up()
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
-        """The whole request in one chunk: upstream hands nothing over before it has all."""
+        """Speak a request in one chunk: upstream has no streaming."""
         assert model.networks is not None, "used after unload"
         return _spoken(context, model, request)
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the voice that the checkpoint brings."""
         return listed(model.weights.builtin)
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
+        """Free the weights, whoever still holds the model."""
         model.networks = model.watermarker = None
 
 
 def asked(context: Context, model: PlainModel, request: Request) -> tuple[Ask, Conditionals]:
-    """A request in the model's terms, and its voice."""
+    """Return a request in the model's terms, and its voice."""
     networks = model.networks
     assert networks is not None, "used after unload"
     ask = prepare(context, model.weights, request)
@@ -115,7 +115,7 @@ def _sound(  # noqa: PLR0917 - private, called in this file
     tokens: Sequence[int],
     cancelled: Callable[[], bool],
 ) -> NDArray[np.float32]:
-    """Of speech tokens, before the watermark."""
+    """Compute the samples of speech tokens, before the watermark: float32 (n,)."""
     if not tokens:
         return np.zeros(0, np.float32)
     with timing.timed(context, "flow", steps=ask.steps, dtype="float32"):

@@ -1,4 +1,4 @@
-"""The names of the first Chatterbox document, for programs that were written by it: only their import changes."""
+"""The class names of the first Chatterbox document: programs written to it change nothing but their import."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RealChatterboxProvider(RealProvider):
 
 
 class OptimizedChatterboxProvider(RealChatterboxProvider):
-    """The same under the names that its settings had; None leaves one to the environment, file and hardware.
+    """The same with that document's names of the settings; None: environment, file and hardware decide.
 
     Args:
         device: Setting ``device``.
@@ -47,7 +47,7 @@ class OptimizedChatterboxProvider(RealChatterboxProvider):
         **settings: Any,
     ) -> None:
         graphs = None if use_compilation is None else ("auto" if use_compilation else False)
-        given = {"dtype": dtype, "compile": graphs, "cuda_graphs": graphs, "cpu_offload": cpu_offload}
+        renamed = {"dtype": dtype, "compile": graphs, "cuda_graphs": graphs, "cpu_offload": cpu_offload}
         super().__init__(
-            model=model, device=device, **{**{k: v for k, v in given.items() if v is not None}, **settings}
+            model=model, device=device, **{**{k: v for k, v in renamed.items() if v is not None}, **settings}
         )

@@ -1,8 +1,8 @@
-"""Upstream's own loop and classes for one request at a time, called so that they leave nothing else behind.
+"""Upstream's own loop and classes for one request at a time, called without side effects.
 
-Upstream's functions show a progress bar, print, and cannot be interrupted. They are run from their own code with other
-names around it: a range that asks whether the request was cancelled in place of tqdm, and silence in place of print.
-Nothing of upstream's modules is changed.
+Upstream's functions show a progress bar, print, and cannot be interrupted. Their own code is run with other globals:
+in place of tqdm an iterator that stops once the request is cancelled, in place of print a function that does nothing.
+Upstream's modules are not changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet, seeded, stopping, with_names
+from realtts.accel.upstream.calls import quiet, seeded, stopping, with_names
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.building import Encoders, s3gen_of, t3_of, voice_encoder_of
 from realtts_chatterbox.noise import InjectedNoise, Noise
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
-    from realtts_chatterbox.loading import Weights
+    from realtts_chatterbox.weights import Weights
 
 __all__ = ["Upstream"]
 
 _NEVER = -1e9
-"""A logit that is never drawn, yet finite: guidance subtracts one from the other."""
+"""Logit of a token that must not be drawn. Finite, because guidance subtracts the logits of two rows."""
 
 
 class Upstream:
@@ -48,7 +48,7 @@ class Upstream:
     Attributes:
         t3: ``T3``.
         s3gen: ``S3Gen``.
-        encoders: What makes conditionals.
+        encoders: The networks that make conditionals.
 
     Raises:
         CheckpointError: As `realtts_chatterbox.building`.
@@ -63,12 +63,12 @@ class Upstream:
 
     @torch.inference_mode()
     def draw(self, ask: Ask, voice: Conditionals, cancelled: Callable[[], bool]) -> list[int]:
-        """``T3.inference``, or ``inference_turbo``, for one request; the network is as it was afterwards.
+        """Run ``T3.inference``, or ``inference_turbo``, for one request, and leave the network as it was.
 
         Args:
             ask: The request.
             voice: Who speaks.
-            cancelled: Read before every step.
+            cancelled: Called before every step.
 
         Returns:
             All tokens that were drawn, the end included.
@@ -82,29 +82,29 @@ class Upstream:
         run = _silenced(type(t3).inference_turbo if turbo else type(t3).inference, cancelled)
         with quiet(), seeded(self._device, ask.seed), _restored(t3), _counted(t3, ask):
             if turbo:
-                found = run(
+                drawn = run(
                     t3, t3_cond=condition, text_tokens=ids, temperature=ask.temperature, top_k=ask.top_k,
                     top_p=ask.top_p, repetition_penalty=ask.repetition_penalty, max_gen_len=ask.most - 1,
                 )  # fmt: skip
             else:
                 # Two rows always: with one, upstream's cfg_weight=0 fails. Weight 0 leaves the second without effect.
-                found = run(
+                drawn = run(
                     t3, t3_cond=condition, text_tokens=ids.repeat(2, 1), max_new_tokens=ask.most,
                     temperature=ask.temperature, cfg_weight=ask.cfg_weight, repetition_penalty=ask.repetition_penalty,
                     min_p=ask.min_p, top_p=ask.top_p,
                 )  # fmt: skip
-        tokens: list[int] = found[0].tolist()
+        tokens: list[int] = drawn[0].tolist()
         return tokens
 
     @torch.inference_mode()
     def mel(self, ask: Ask, voice: Conditionals, tokens: Sequence[int], cancelled: Callable[[], bool]) -> Tensor:
-        """What ``S3Gen.flow_inference`` makes of speech tokens, its noise from the request's seed.
+        """Run ``S3Gen.flow_inference`` on speech tokens, with noise of the request's seed.
 
         Args:
             ask: The request.
             voice: Who speaks.
-            tokens: Sound alone; the silence that Turbo's end with is added here.
-            cancelled: Read before every step.
+            tokens: Sound alone; the silence that Turbo's speech ends with is added here.
+            cancelled: Called before every step.
 
         Returns:
             float32 (1, 80, frames), two for each token.
@@ -115,12 +115,12 @@ class Upstream:
         _, gen = to_upstream(voice, ask.exaggeration, self._device)
         ids = torch.tensor([[*tokens, *(SILENCE if ask.kind == "turbo" else ())]], device=self._device)
         with quiet(), _noise(ask, voice), _solver_watched(self.s3gen, cancelled):
-            found: Tensor = self.s3gen.flow_inference(ids, ref_dict=gen, n_cfm_timesteps=ask.steps, finalize=True)
-        return found
+            mel: Tensor = self.s3gen.flow_inference(ids, ref_dict=gen, n_cfm_timesteps=ask.steps, finalize=True)
+        return mel
 
     @torch.inference_mode()
     def samples(self, ask: Ask, voice: Conditionals, mel: Tensor) -> NDArray[np.float32]:
-        """What ``S3Gen.hift_inference`` makes of a mel spectrogram, before the watermark.
+        """Run ``S3Gen.hift_inference`` on a mel spectrogram; the watermark is not part of it.
 
         Args:
             ask: The request.
@@ -133,8 +133,8 @@ class Upstream:
         with quiet(), _noise(ask, voice):
             wave, _ = self.s3gen.hift_inference(mel)
             wave[:, : len(self.s3gen.trim_fade)] *= self.s3gen.trim_fade
-        found: NDArray[np.float32] = wave[0].float().cpu().numpy()
-        return found
+        samples: NDArray[np.float32] = wave[0].float().cpu().numpy()
+        return samples
 
 
 def _noise(ask: Ask, voice: Conditionals) -> InjectedNoise:
@@ -143,7 +143,7 @@ def _noise(ask: Ask, voice: Conditionals) -> InjectedNoise:
 
 @contextlib.contextmanager
 def _solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Inside, the flow's solver stops with `Cancelled` at its next step once the request is cancelled."""
+    """Make the flow's solver raise `Cancelled` at its next step once the request is cancelled."""
     decoder = s3gen.flow.decoder
     decoder.basic_euler = types.MethodType(_silenced(type(decoder).basic_euler, cancelled), decoder)
     try:
@@ -154,7 +154,7 @@ def _solver_watched(s3gen: Any, cancelled: Callable[[], bool]) -> Iterator[None]
 
 
 def _silenced(function: Any, cancelled: Callable[[], bool]) -> Any:
-    """The function's own code without progress bar and print; `Cancelled` between two steps."""
+    """Return the function without progress bar and print; once cancelled, it raises `Cancelled` between two steps."""
 
     def steps(iterable: Iterable[Any], *_: Any, **__: Any) -> Iterator[Any]:
         for step in iterable:
@@ -167,22 +167,22 @@ def _silenced(function: Any, cancelled: Callable[[], bool]) -> Any:
 
 @contextlib.contextmanager
 def _restored(t3: Any) -> Iterator[None]:
-    """Afterwards the network has the hooks, the configuration and the submodules that it had before.
+    """Restore the network's hooks, configuration and submodules afterwards.
 
-    The multilingual model's analyzer leaves three hooks on the attention at every call, and the whole backbone in its
-    slow mode; all of them leave a second model around the backbone.
+    At every call the multilingual model's analyzer leaves three hooks on the attention, and the backbone in its slow
+    attention mode; every model leaves a second model around the backbone.
     """
     attention = [layer.self_attn for layer in getattr(t3.tfmr, "layers", ())]
     hooks = [dict(layer._forward_hooks) for layer in attention]
     config = t3.tfmr.config
     before = (config._attn_implementation, config.output_attentions)
     log = module("chatterbox.models.t3.inference.alignment_stream_analyzer").logger
-    told, log.disabled = log.disabled, True
+    was_disabled, log.disabled = log.disabled, True
     try:
         yield
     finally:
-        log.disabled = told
-        # Attentions first: the slow mode alone may return them.
+        log.disabled = was_disabled
+        # `output_attentions` first: transformers allows it in the slow mode alone.
         config.output_attentions = before[1]
         config._attn_implementation = before[0]
         for layer, had in zip(attention, hooks, strict=True):
@@ -195,7 +195,7 @@ def _restored(t3: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _counted(t3: Any, ask: Ask) -> Iterator[None]:
-    """Inside, the end is not drawn before ``ask.least`` tokens, and nothing but sound where the number is forced."""
+    """Keep the end from being drawn before ``ask.least`` tokens, and all but sound where the number is forced."""
     step = 0
 
     def raised(_: Any, __: Any, logits: Tensor) -> Tensor | None:
@@ -219,7 +219,7 @@ def _counted(t3: Any, ask: Ask) -> Iterator[None]:
 
 
 def _let_end_alone(t3: Any) -> None:
-    """Let the analyzer of this call do its work, and have no say in where the speech ends."""
+    """Let this call's analyzer follow the text without a say in where the speech ends."""
     analyzer = getattr(getattr(t3, "patched_model", None), "alignment_stream_analyzer", None)
     if analyzer is None or "step" in vars(analyzer):
         return

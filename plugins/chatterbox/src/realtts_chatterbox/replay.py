@@ -1,7 +1,7 @@
-"""The plain variant's T3 along tokens that are given: what each was drawn from.
+"""Teacher forcing of the plain variant's T3: what each of some given tokens was drawn from.
 
 Upstream's loop runs as ever, guidance, processors and the multilingual analyzer included; only the draw itself is
-answered here, with the given token in place of the drawn one.
+replaced, by the given token.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import GivenDraws
+from realtts.accel.upstream.calls import GivenDraws
 from realtts.contract.stages import never
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ __all__ = ["logits_along", "scores_at"]
 
 
 def logits_along(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int]) -> Tensor:
-    """What each token was drawn from, guided and before any processor, float32 (n, vocabulary)."""
+    """Return the logits of each token, guided and before any processor, float32 (n, vocabulary)."""
     rows: list[Tensor] = []
 
     def keep(_: Any, __: Any, logits: Tensor) -> None:
@@ -44,13 +44,13 @@ def logits_along(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequ
 
 
 def scores_at(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int], step: int) -> Tensor:
-    """Probability over noise of every candidate of decision ``step`` after the given tokens, (vocabulary,)."""
-    given = GivenDraws(tokens[:step])
-    _run(networks, ask, voice, [*tokens[:step], 0], given)
-    assert given.scores is not None
-    return given.scores.clone()
+    """Return the probability over noise of every candidate of decision ``step``, (vocabulary,)."""
+    draws = GivenDraws(tokens[:step])
+    _run(networks, ask, voice, [*tokens[:step], 0], draws)
+    assert draws.scores is not None
+    return draws.scores.clone()
 
 
-def _run(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int], given: GivenDraws) -> None:
-    with given:
+def _run(networks: Upstream, ask: Ask, voice: Conditionals, tokens: Sequence[int], draws: GivenDraws) -> None:
+    with draws:
         networks.draw(replace(ask, most=len(tokens)), voice, never)

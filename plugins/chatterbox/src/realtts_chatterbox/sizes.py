@@ -1,7 +1,7 @@
-"""How large a checkpoint's networks are, read off the shapes of its tensors: the files carry no configuration.
+"""Sizes of a checkpoint's networks, read off the shapes of its tensors: the files carry no configuration.
 
-Upstream fixes all sizes in its code. Those that a smaller network for tests changes are found here; all else must be
-as upstream has it.
+Upstream fixes all sizes in its code. Read here are those that smaller networks for tests change; all others must be
+upstream's.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ HEAD_SIZE = 64
 
 @dataclass(frozen=True)
 class T3Sizes:
-    """Of T3.
+    """Sizes of T3.
 
     Attributes:
-        layers: Of the backbone.
+        layers: Layers of the backbone.
         hidden: Width.
-        heads: Of attention, of 64 each; with Llama's backbone 64 x heads need not be the width.
+        heads: Attention heads of 64 channels each; with Llama's backbone 64 x heads need not be the width.
         intermediate: Width inside the MLP.
-        text_vocabulary: Text tokens.
-        speech_vocabulary: Speech tokens, special ones included.
+        text_vocabulary: Number of text tokens.
+        speech_vocabulary: Number of speech tokens, special ones included.
     """
 
     layers: int = 30
@@ -45,14 +45,14 @@ class T3Sizes:
 
 @dataclass(frozen=True)
 class S3GenSizes:
-    """Of S3Gen; a part that the file lacks keeps upstream's.
+    """Sizes of S3Gen.
 
     Attributes:
-        tokenizer_layers: Of the speech tokenizer.
-        tokenizer_width: Its width.
-        encoder_layers: Of the flow's encoder before the upsampling.
-        up_layers: After it.
-        mid_blocks: Of the flow's estimator.
+        tokenizer_layers: Layers of the speech tokenizer.
+        tokenizer_width: Width of the speech tokenizer.
+        encoder_layers: Layers of the flow's encoder before the upsampling.
+        up_layers: Layers of the flow's encoder after it.
+        mid_blocks: Middle blocks of the flow's estimator.
         blocks: Transformer blocks in each of the estimator's blocks.
         vocoder_width: Channels of the vocoder before its first upsampling.
     """
@@ -67,10 +67,10 @@ class S3GenSizes:
 
 
 def t3_sizes(shapes: Shapes, kind: str, who: str = "T3") -> T3Sizes:
-    """Of the T3 with tensors of these shapes.
+    """Read the sizes of a T3 off the shapes of its tensors.
 
     Raises:
-        CheckpointMismatch: A tensor that they are read off is missing.
+        CheckpointMismatch: A tensor that a size is read off is missing, or has another number of dimensions.
     """
     text, hidden = _shape(shapes, "text_emb.weight", who, 2)
     speech = _shape(shapes, "speech_emb.weight", who, 2)[0]
@@ -86,10 +86,10 @@ def t3_sizes(shapes: Shapes, kind: str, who: str = "T3") -> T3Sizes:
 
 
 def s3gen_sizes(shapes: Shapes, who: str = "S3Gen") -> S3GenSizes:
-    """Of the S3Gen with tensors of these shapes.
+    """Read the sizes of an S3Gen off the shapes of its tensors.
 
     Raises:
-        CheckpointMismatch: A tensor that they are read off is missing.
+        CheckpointMismatch: A tensor that a size is read off is missing, or has another number of dimensions.
     """
     estimator = "flow.decoder.estimator."
     return S3GenSizes(

@@ -2,8 +2,8 @@
 
 A graph's shapes are fixed. So sequences are padded to a `bucket` of frames, requests of similar length share a graph,
 and there is one graph for each bucket and number of requests. Padding cannot reach true frames: convolutions look back
-only, attention's keys are masked, and the solver's state is zero behind each end after every step. Times are inputs of
-the graph, so it serves any number of steps.
+only, padded keys are masked in attention, and the solver's state is zeroed behind each end after every step. Times are
+inputs of the graph, so it serves any number of steps.
 
 The graphs have not been run on a GPU yet. Kill switch: ``cuda_graphs=False``.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.layout import Layout, Packing, bucket
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["EagerSolver", "GraphedSolver", "Solver"]
 
 _GUIDANCE = 0.7
-"""How far the direction is moved away from the unconditional one; upstream's inference_cfg_rate."""
+"""Strength of classifier-free guidance; upstream's inference_cfg_rate."""
 
 _TOGETHER = 8
 """Most requests in one graph."""
@@ -41,15 +41,15 @@ class Solver(Protocol):
     """Solves the flow of several requests."""
 
     def __call__(
-        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+        self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
     ) -> list[Tensor]:
         """Move each start along the flow.
 
         Args:
-            given: The estimator's inputs that stay, float32 (frames, 240) each.
+            conditioning: The estimator's constant inputs, float32 (frames, 240) each.
             starts: Float32 (frames, 80) each.
             times: Of the solver, float32 (steps + 1,), from 0 to 1.
-            cancelled: Asked before each step.
+            cancelled: Called before each step.
 
         Returns:
             Float32 (frames, 80) each.
@@ -70,12 +70,12 @@ class EagerSolver:
         self._estimator = estimator
 
     def __call__(
-        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+        self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
     ) -> list[Tensor]:
         """As `Solver`."""
         single = Packing(tuple(len(start) for start in starts))
         layout = Layout.of(_rows(single, self._estimator), self._estimator.device)
-        prepared = self._estimator.prepared(layout, single.packed(given), times)
+        prepared = self._estimator.prepared(layout, single.packed(conditioning), times)
         x, gaps = single.packed(starts), single.gaps(self._estimator.device)
         for step in range(len(times) - 1):
             if cancelled():
@@ -86,42 +86,42 @@ class EagerSolver:
 
 
 class GraphedSolver:
-    """Each step as one graph. It keeps the graphs' tensors, so only one thread may use it at a time.
+    """Each step as one graph. The graphs' tensors are reused, so only one thread may use it at a time.
 
     Args:
         estimator: The network.
         backend: Captures the steps.
-        limit: Most graphs kept; the least recently used goes first.
+        limit: Most graphs that are kept; the least recently used one is thrown away first.
     """
 
     def __init__(self, estimator: Estimator, backend: GraphBackend, *, limit: int = 32) -> None:
         self._estimator, self._backend = estimator, backend
-        self._steps: Latest[tuple[int, int], _Step] = Latest(limit)
+        self._steps: LRUCache[tuple[int, int], _Step] = LRUCache(limit)
 
     def __call__(
-        self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
+        self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
     ) -> list[Tensor]:
         """As `Solver`."""
-        found: dict[int, Tensor] = {}
-        # The longest first: what is computed together is padded to the longest of it.
+        solved: dict[int, Tensor] = {}
+        # The longest first: requests that share a graph are padded to the longest of them.
         order = sorted(range(len(starts)), key=lambda i: -len(starts[i]))
         for begin, size in powers_of_two(len(order), most=_TOGETHER):
             group = order[begin : begin + size]
             step = self._step(len(group), bucket(len(starts[group[0]])))
-            step.begin([given[i] for i in group], [starts[i] for i in group], times)
+            step.begin([conditioning[i] for i in group], [starts[i] for i in group], times)
             for number in range(len(times) - 1):
                 if cancelled():
                     raise Cancelled
                 step.run(number)
-            found.update(zip(group, step.found([len(starts[i]) for i in group]), strict=True))
-        return [found[index] for index in range(len(starts))]
+            solved.update(zip(group, step.result([len(starts[i]) for i in group]), strict=True))
+        return [solved[index] for index in range(len(starts))]
 
     def _step(self, requests: int, frames: int) -> _Step:
         return self._steps.get((requests, frames), lambda: _Step(self._estimator, requests, frames, self._backend))
 
 
 class _Step:
-    """One step for so many requests of so many frames: its graph, and the tensors that this reads and writes."""
+    """One step for so many requests of so many frames: its graph, and the static tensors that the graph uses."""
 
     def __init__(self, estimator: Estimator, requests: int, frames: int, backend: GraphBackend) -> None:
         self._estimator, device = estimator, estimator.device
@@ -134,14 +134,14 @@ class _Step:
         self._all: tuple[Tensor, Tensor] | None = None
         self._runner = GraphRunner([self._x], backend=backend, limit=1)
 
-    def begin(self, given: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor) -> None:
-        """Take what the requests' steps share."""
+    def begin(self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor) -> None:
+        """Copy what the requests' steps share into the graph's tensors."""
         lengths = torch.tensor([len(start) for start in starts], device=self._x.device)
-        fresh = self._estimator.prepared(self._layout, self._single.packed(given), times)
+        fresh = self._estimator.prepared(self._layout, self._single.packed(conditioning), times)
         padded = torch.arange(self._single.lengths[0], device=self._x.device) >= lengths[:, None]
-        rows = padded.repeat_interleave(self._layout.packing.rows, 0)
+        rows = padded.repeat_interleave(self._layout.packing.rows, 0)  # (requests, frames) -> (rows, frames)
         mask = torch.zeros(rows.shape, dtype=self._estimator.dtype, device=self._x.device)
-        mask = mask.masked_fill_(rows, float("-inf"))[:, None, None]
+        mask = mask.masked_fill_(rows, float("-inf"))[:, None, None]  # (rows, 1, 1, frames): for heads and queries
         self._x.copy_(self._single.packed(starts))
         self._outside.view(len(starts), -1)[:, : padded.shape[1]] = padded
         if self._prepared is None:
@@ -162,8 +162,8 @@ class _Step:
         self._width.copy_(widths[number])
         self._runner.run("step", self._work)
 
-    def found(self, lengths: Sequence[int]) -> list[Tensor]:
-        """Where the requests have come, copies of their own."""
+    def result(self, lengths: Sequence[int]) -> list[Tensor]:
+        """Return copies of the requests' states without padding: the graph's own tensors change with the next run."""
         spans = zip(self._single.spans, lengths, strict=True)
         return [self._x[begin : begin + length].clone() for (begin, _), length in spans]
 
@@ -174,14 +174,14 @@ class _Step:
 
 
 def _rows(single: Packing, estimator: Estimator) -> Packing:
-    """With guidance each request lies there twice."""
+    """Return the estimator's packing: with guidance each request has two rows, conditional and unconditional."""
     return Packing(single.lengths, 1 if estimator.meanflow else 2)
 
 
 def _direction(estimator: Estimator, x: Tensor, step: int, prepared: Prepared) -> Tensor:
-    """Where the state moves, guidance applied, (frames of one row each, 80)."""
-    moved = estimator(x, step, prepared)
+    """Return the velocity with guidance applied, (frames of one row each, 80)."""
+    velocity = estimator(x, step, prepared)
     if estimator.meanflow:
-        return moved
+        return velocity
     conditional, unconditional = prepared.layout.rows
-    return (1.0 + _GUIDANCE) * moved[conditional] - _GUIDANCE * moved[unconditional]
+    return (1.0 + _GUIDANCE) * velocity[conditional] - _GUIDANCE * velocity[unconditional]

@@ -1,4 +1,4 @@
-"""Requests spoken by the optimized variant: as wholes, or while somebody listens."""
+"""Speak requests with the optimized variant: whole, or as a stream."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["live", "whole"]
 
 
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
-    """Requests spoken as wholes: all tokens of all first, then the sound of each."""
+    """Speak whole requests: first the tokens of all of them, then the sound of each."""
     assert model.engine is not None, "used after unload"
     assert model.codec is not None, "used after unload"
     asks, voices = zip(*(asked(context, model, request) for request in requests), strict=True)
@@ -39,24 +39,24 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
     for row, new, reason in model.turns.each("t3", model.engine.decode(context, asks, voices, cancelled)):
         tokens[row] += heard(new)
         reasons[row] = reason
-    counts = [len(found) for found in tokens]
+    counts = [len(drawn) for drawn in tokens]
     for row, reason in enumerate(reasons):
-        if reason is None or cancelled[row]():  # cancelled: nothing more of it is computed
+        if reason is None or cancelled[row]():  # a cancelled request gets no sound
             tokens[row] = []
         elif not tokens[row]:
             yield row, _chunk(context, model, asks[row], np.zeros(0, np.float32), reason, 0)
 
-    def nobody_waits() -> bool:
-        return all(stopped() for stopped in cancelled)
+    def all_cancelled() -> bool:
+        return all(is_cancelled() for is_cancelled in cancelled)
 
     with contextlib.suppress(Cancelled):
-        spoken = model.codec.whole(context, tokens, asks, voices, nobody_waits)
+        spoken = model.codec.whole(context, tokens, asks, voices, all_cancelled)
         for row, samples in model.turns.each("codec", spoken):
             yield row, _chunk(context, model, asks[row], _host(samples), reasons[row], counts[row])
 
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-    """One request as a stream: each chunk as soon as the flow has seen a little beyond it."""
+    """Speak one request as a stream: each chunk as soon as the flow has its look-ahead."""
     assert model.engine is not None, "used after unload"
     assert model.codec is not None, "used after unload"
     ask, voice = asked(context, model, request)
@@ -69,8 +69,7 @@ def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[
             tokens = heard(new)
             counted += len(tokens)
             final = reason is not None
-            said = [*tokens, *(model.codec.ending() if final else ())]
-            samples = stream.push(said, final=final)
+            samples = stream.push([*tokens, *(model.codec.ending() if final else ())], final=final)
             if len(samples) or final:
                 yield _chunk(context, model, ask, _host(samples), reason, counted)
                 counted = 0
@@ -89,5 +88,5 @@ def _chunk(  # noqa: PLR0917 - private, called in this file
 
 
 def _host(samples: Tensor) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = samples.float().cpu().numpy()
-    return found
+    on_host: NDArray[np.float32] = samples.float().cpu().numpy()
+    return on_host

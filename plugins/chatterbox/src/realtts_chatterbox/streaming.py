@@ -1,9 +1,9 @@
 """Audio while T3 is still decoding: one request's tokens come in, its samples come out.
 
-What is handed out never changes, so each part of the mel spectrogram is computed once, from the voice's prompt, a few
-tokens before it and a few behind it. The flow's attention looks both ways over all it is given, so this mel is not the
-whole's: how much it differs is a matter of the weights, and tests state it for random ones. The vocoder has a finite
-view, and its stretches equal the whole's.
+Samples that were yielded never change, so each part of the mel spectrogram is computed once, from the voice's prompt, a
+few tokens before it and a few behind it. The flow's attention looks both ways over its whole input, so this mel is not
+that of the whole request: how much it differs depends on the weights, and tests state it for random ones. The vocoder's
+receptive field is finite, and its stretches equal the whole's.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from realtts_chatterbox.vocoder import Vocoder
 
     Timed = Callable[[str, int], contextlib.AbstractContextManager[Work]]
-    """Times a stage, ``flow`` or ``vocoder``, of so many steps, and hands out where its work is counted."""
+    """Times a stage, ``flow`` or ``vocoder``, of so many steps, and yields the `Work` in which it is counted."""
 
 __all__ = ["MelStream", "SampleStream", "SpeechStream"]
 
 
 def untimed(stage: str, _steps: int) -> contextlib.AbstractContextManager[Work]:
-    """For calls whose time nobody asks for."""
+    """Time nothing: for calls outside of a request."""
     return contextlib.nullcontext(Work(stage, "float32"))
 
 
@@ -45,22 +45,22 @@ class SpeechStream:
     Args:
         mel: Tokens to mel.
         samples: Mel to samples.
-        cancelled: Asked before each call of the vocoder.
+        cancelled: Called before each call of the vocoder.
     """
 
     def __init__(self, mel: MelStream, samples: SampleStream, cancelled: Callable[[], bool] = never) -> None:
         self._mel, self._samples, self._cancelled = mel, samples, cancelled
 
     def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
-        """Take what T3 decoded, hand out what can be computed.
+        """Take tokens that T3 has decoded, and return the samples that can be computed now.
 
         Args:
             tokens: Speech tokens that follow those pushed before; may be none.
             final: Whether they are the last.
 
         Returns:
-            float32 (n,), 24 kHz; empty while too little is known; ``faded`` at the request's beginning. All pushes
-            together: 960 samples a token.
+            float32 (n,), 24 kHz; empty while there are too few tokens; ``faded`` at the request's beginning. All
+            pushes together: 960 samples a token.
 
         Raises:
             Cancelled: If ``cancelled`` says so. The stream is of no use then.
@@ -75,20 +75,19 @@ class MelStream:
     """Tokens to mel, in pieces that grow.
 
     Each piece costs a pass over the voice's prompt: with the defaults and a prompt of 200 tokens, 250 tokens take 4
-    passes. The first piece is long enough for samples to come out of it at all: the vocoder holds the last 20 frames
-    back.
+    passes. The first piece must be longer than the 20 frames that the vocoder holds back, or no sample comes of it.
 
     Args:
-        flow: Computes it.
+        flow: Tokens to mel.
         voice: Of the request.
         noise: Of the request.
-        chunk_tokens: Of the first piece.
-        growth: How much longer each piece is than the one before; 1 keeps them equal.
-        lookahead_tokens: That must be known behind a piece; at least 3.
-        left_tokens: Before a piece that are computed again with it.
-        steps: Of the flow's solver.
-        cancelled: Asked before each of its steps.
-        timed: Wraps what is computed.
+        chunk_tokens: Tokens of the first piece.
+        growth: How many times longer each piece is than the one before; 1 keeps them equal.
+        lookahead_tokens: Tokens that must be known behind a piece; at least 3.
+        left_tokens: Tokens before a piece that are computed again with it, as context.
+        steps: Steps of the flow's solver.
+        cancelled: Called before each of its steps.
+        timed: Wraps each call of the flow.
     """
 
     def __init__(
@@ -115,25 +114,25 @@ class MelStream:
         self._steps, self._cancelled, self._timed = steps or flow.default_steps, cancelled, timed
         self._tokens: list[int] = []  # from `_begin` on
         self._begin = 0
-        self._done = 0  # tokens whose mel was handed out
+        self._done = 0  # tokens whose mel was returned
 
     def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
-        """The mel that can be computed, float32 (80, frames), perhaps none."""
+        """Return the mel that can be computed now, float32 (80, frames), perhaps of no frames."""
         self._tokens += tokens
-        found = []
+        pieces = []
         while self._waiting >= int(self._size) + self._ahead:
-            found.append(self._piece(int(self._size)))
+            pieces.append(self._piece(int(self._size)))
             self._size *= self._growth
         if final and self._waiting:
-            found.append(self._piece(None))
-        return torch.cat([torch.empty(self._flow.bins, 0, device=self._flow.device), *found], 1)
+            pieces.append(self._piece(None))
+        return torch.cat([torch.empty(self._flow.bins, 0, device=self._flow.device), *pieces], 1)
 
     @property
     def _waiting(self) -> int:
         return self._begin + len(self._tokens) - self._done
 
     def _piece(self, size: int | None) -> Tensor:
-        """Compute the next tokens' mel; all that are left if None."""
+        """Compute the mel of the next tokens, of all that are left if ``size`` is None: float32 (80, frames)."""
         left = self._done - self._begin
         count = len(self._tokens) - left if size is None else size
         end = None if size is None else left + size + self._ahead
@@ -147,6 +146,7 @@ class MelStream:
         with self._timed("flow", self._steps) as work:
             work.add(flops=self._flow.flops([piece], self._steps), bytes=self._flow.bytes_read(self._steps))
             mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
+        # The context before the piece and the look-ahead behind it are cut off.
         mel = mel[:, FRAMES_PER_TOKEN * left : FRAMES_PER_TOKEN * (left + count)]
         self._done += count
         drop = max(0, left + count - self._left)
@@ -156,12 +156,12 @@ class MelStream:
 
 
 class SampleStream:
-    """The vocoder's half: its samples equal those of the whole mel.
+    """Mel to samples, stretch by stretch; they equal those of the whole mel.
 
     Args:
-        vocoder: For the samples.
+        vocoder: Mel to samples.
         noise: Of the request.
-        timed: Wraps what is computed.
+        timed: Wraps each call of the vocoder.
     """
 
     def __init__(self, vocoder: Vocoder, noise: Noise, timed: Timed = untimed) -> None:
@@ -170,10 +170,10 @@ class SampleStream:
         self._mel = torch.empty(vocoder.bins, 0, device=vocoder.device)  # from frame `_begin` on
         self._source = torch.empty(0, device=vocoder.device)  # of the frames from `_begin` to the phase's
         self._begin = 0
-        self._done = 0  # frames handed out
+        self._done = 0  # frames whose samples were returned
 
     def push(self, mel: Tensor, *, final: bool) -> Tensor:
-        """Take the mel that follows, (80, frames); hand out samples, float32 (n,), perhaps none."""
+        """Take the mel that follows, (80, frames), and return the samples that can be computed, float32 (n,)."""
         if not mel.shape[1] and not final:
             return self._source[:0]
         with self._timed("vocoder", 1) as work:
@@ -181,9 +181,9 @@ class SampleStream:
 
     def _pushed(self, mel: Tensor, work: Work, *, final: bool) -> Tensor:
         self._mel = torch.cat([self._mel, mel.to(self._mel)], 1)
-        known = self._begin + self._mel.shape[1]
-        self._excite(known if final else known - PITCH_CONTEXT)
-        end = known if final else self._phase.frames - CONTEXT
+        frames = self._begin + self._mel.shape[1]
+        self._excite(frames if final else frames - PITCH_CONTEXT)
+        end = frames if final else self._phase.frames - CONTEXT
         if end <= self._done:
             return self._source[:0]
         excited = self._phase.frames - self._begin

@@ -1,4 +1,4 @@
-"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+"""The functions that `realtts bench` and `realtts verify` call: random weights, tokens and logits of the plugin."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["TOKENS_PER_CHAR", "TOLERANCES", "scores", "teacher_forced", "tokens", "write_random_checkpoint"]
 
 TOKENS_PER_CHAR = 1.7
-"""25 tokens a second, at about 15 characters a second."""
+"""25 tokens a second over about 15 characters a second."""
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.2, "audio": 1e-3, "streaming": 1.0}
-"""About twice what random weights of both sizes were measured to give; a trained model's may be tighter. A stream is
-another rendering than the whole, because the flow looks both ways: nothing is promised of its samples."""
+"""Relative errors, about twice those measured with random weights of both sizes; trained weights may need less. A
+stream is another rendering than the whole, because the flow looks both ways: its samples need not agree."""
 
 
 def write_random_checkpoint(
@@ -52,10 +52,10 @@ def write_random_checkpoint(
         size: ``"tiny"``, or ``"full"`` as upstream's.
         seed: Of the weights.
         model: ``"english"``, ``"multilingual"`` or ``"turbo"``.
-        eos_bias: Raises the logit of the end of speech by about so much, at every step. Of 8194 tokens random weights
-            hardly ever draw that one; 9 is about one chance in two.
-        f0_bias: Pitch in Hz that the vocoder finds on average; with 0 all is unvoiced, because random weights stay
-            under its threshold of 10 Hz.
+        eos_bias: About how much the logit of the end of speech is raised, at every step. Random weights hardly ever
+            draw that one of 8194 tokens; with 9 the chance is about one in two.
+        f0_bias: Average pitch in Hz that the vocoder predicts; with 0 everything is unvoiced, because random weights
+            stay below its threshold of 10 Hz.
 
     Raises:
         InvalidOption: An unknown size or model.
@@ -65,7 +65,7 @@ def write_random_checkpoint(
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
-    """All tokens that T3 draws but the end, shape (n,); what is no sound is among them, as it is in T3's past."""
+    """Draw tokens with T3: all but the end, shape (n,). Tokens that are no sound stay in: T3 reads them as its past."""
     ask, voice = _asked(context, model, request)
     if isinstance(model, PlainModel):
         assert model.networks is not None
@@ -79,7 +79,7 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
 def teacher_forced(
     context: Context, model: Any, request: Request, tokens: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """Logits, guided and before any processor, with the given tokens as the past, shape (n, vocabulary)."""
+    """Return the logits, guided and before any processor, with the given tokens as the past: (n, vocabulary)."""
     ask, voice = _asked(context, model, request)
     past = [int(token) for token in tokens]
     if isinstance(model, PlainModel):
@@ -88,12 +88,14 @@ def teacher_forced(
     else:
         with model.turns.use("t3"):
             logits = model.engine.logits(ask, voice, past)
-    found: NDArray[np.float32] = logits.float().cpu().numpy()
-    return found
+    on_host: NDArray[np.float32] = logits.float().cpu().numpy()
+    return on_host
 
 
 def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
-    """Probability over noise of every candidate of one decision, shape (vocabulary,); of the plain variant's model.
+    """Return the probability over noise of every candidate of one decision, shape (vocabulary,).
+
+    Only the plain variant's model can tell.
 
     Raises:
         InvalidOption: Another model was given.
@@ -104,8 +106,8 @@ def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.in
         )
     ask, voice = _asked(context, model, request)
     past = [int(token) for token in tokens]
-    found: NDArray[np.float32] = scores_at(model.networks, ask, voice, past, step).cpu().numpy()
-    return found
+    on_host: NDArray[np.float32] = scores_at(model.networks, ask, voice, past, step).cpu().numpy()
+    return on_host
 
 
 def _asked(context: Context, model: Any, request: Request) -> tuple[Ask, Conditionals]:

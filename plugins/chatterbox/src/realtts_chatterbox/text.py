@@ -1,7 +1,7 @@
 """From text to ids, through upstream's tokenizers.
 
 Text that looks like a special token is text: ``[START]``, ``[SPACE]``, ``[en]`` or ``<|endoftext|>`` in a text would
-else be read as the token and steer the model. The brackets are taken away and the word inside is spoken. Turbo's tags
+otherwise be read as the token and steer the model. The brackets are removed and the word inside is spoken. Turbo's tags
 of sounds, such as ``[laugh]``, are a feature of that model and stay.
 """
 
@@ -34,15 +34,15 @@ _REPLACED = (
 _NOT_OF_TURBO = {"...", " - ", ";"}
 _ENDS = {"english": ".!?-,", "turbo": ".!?-,", "multilingual": ".!?-,\u3001\uff0c\u3002\uff1f\uff01"}
 _NEEDS = {"zh": ("spacy_pkuseg", "spacy-pkuseg"), "ja": ("pykakasi", "pykakasi"), "he": ("dicta_onnx", "dicta-onnx")}
-"""Languages whose writing a package must prepare; without it upstream goes on and speaks nonsense."""
+"""Languages whose script a package must prepare; without it upstream speaks nonsense, and raises nothing."""
 
 
 def punctuated(text: str, kind: str) -> str:
-    """A text as the model saw them in training, by upstream's rules: a capital first, plain punctuation, an end.
+    """Normalise a text by upstream's rules: a capital first, plain punctuation, a mark at the end.
 
     Args:
-        text: Any.
-        kind: Of the model; Turbo keeps more of the punctuation.
+        text: Any text.
+        kind: Name of the model; Turbo keeps more of the punctuation.
     """
     if text[:1].islower():
         text = text[0].upper() + text[1:]
@@ -58,11 +58,11 @@ class TextReader:
     """The tokenizer of a checkpoint.
 
     Args:
-        files: Of the checkpoint.
-        kind: Of the model.
+        files: The checkpoint's files by name.
+        kind: Name of the model.
 
     Attributes:
-        kind: As given.
+        kind: Name of the model.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
@@ -80,14 +80,14 @@ class TextReader:
         self._tokens = tuple(self._special())
 
     def ids(self, text: str, language: str | None = None) -> tuple[int, ...]:
-        """The ids of a text, START and STOP around them where the model has them.
+        """Return the ids of a text, START and STOP around them where the model has them.
 
         Args:
-            text: As the user gave it.
+            text: The user's text.
             language: One of `LANGUAGES`, for the multilingual model.
 
         Raises:
-            UnknownLanguage: A package that prepares this language's writing is not installed.
+            UnknownLanguage: The package that prepares this language's script is not installed.
         """
         text = self._neutral(punctuated(text, self.kind))
         if self.kind == "turbo":
@@ -99,17 +99,17 @@ class TextReader:
         return (START, *self._upstream.encode(text, language_id=language), STOP)
 
     def warnings(self, language: str | None) -> tuple[str, ...]:
-        """What the user should know of this language."""
+        """Return what the user should know about this language."""
         if self.kind == "multilingual" and language == "ru" and not _installed("russian_text_stresser"):
             return ("Russian is read without marks of stress: the package russian-text-stresser is not installed.",)
         return ()
 
     def _neutral(self, text: str) -> str:
-        """The text without anything that the tokenizer would take for a special token."""
+        """Remove the brackets of everything that the tokenizer would take for a special token."""
         seen = normalize("NFKD", text.lower()) if self.kind == "multilingual" else text
         if not any(token in seen for token in self._tokens):
             return text
-        while any(token in seen for token in self._tokens):  # taking one away may bring another about
+        while any(token in seen for token in self._tokens):  # removing one may form another: [ST[STOP]OP]
             for token in self._tokens:
                 seen = seen.replace(token, token.strip("[]<|>") or " ")
         return seen
@@ -118,7 +118,7 @@ class TextReader:
         if self.kind == "turbo":
             return {token for token in self._upstream.all_special_tokens if token.strip()}
         tokens = self._upstream.tokenizer.get_added_tokens_decoder().values()
-        # Only what is written in brackets: letters and marks that were added later are wanted.
+        # Only what is written in brackets: letters and marks that upstream added to the vocabulary are spoken.
         return {t.content for t in tokens if t.content[0] + t.content[-1] in {"[]", "<>"} and len(t.content) > 2}
 
     def _require(self, language: str) -> None:
@@ -133,7 +133,7 @@ class TextReader:
 
 
 def _with_vocabulary(path: Path, kind: str) -> Any:
-    """Upstream's tokenizer; of the multilingual one without its table of Chinese, which it would ask the hub for."""
+    """Build upstream's tokenizer; the multilingual one without its Chinese table, which it would download."""
     tokenizers = module("chatterbox.models.tokenizers.tokenizer")
     if kind == "english":
         return tokenizers.EnTokenizer(str(path))
@@ -151,7 +151,7 @@ def _turbo(path: Path) -> Any:
 
 
 def _cangjie(path: Path | None) -> Any:
-    """Upstream's converter of Chinese, with the table of the checkpoint."""
+    """Build upstream's converter of Chinese with the checkpoint's own table."""
     if path is None:
         raise CheckpointMissing(
             "Cangjie5_TC.json is missing, which Chinese is read with", who="chatterbox checkpoint",

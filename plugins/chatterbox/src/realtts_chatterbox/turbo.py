@@ -14,7 +14,7 @@ from torch.nn import functional
 from realtts.accel.decoder import Decoder, DecoderConfig
 from realtts.accel.sampling.processors import penalized
 from realtts.accel.weights.tensorfile import shapes_of
-from realtts_chatterbox.body import PREFIX, Drawing, read_own
+from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
+    from realtts.accel.kernels import PackedLinear
     from realtts_chatterbox.sizes import T3Sizes
     from realtts_chatterbox.utterance import Utterance
 
@@ -31,60 +32,67 @@ __all__ = ["Turbo"]
 
 _NORM_EPS = 1e-5
 _POSITIONS = "tfmr.wpe.weight"
+_HEAD_BIAS = "speech_head.bias"
 _UNUSED = ("tfmr.wte.weight", "text_head.weight")
 _ORDER = ("temperature", "top_k", "top_p", "start_penalty", "repetition_penalty")
 _TOP_K = 1000
 
 
 class Turbo:
-    """As `realtts_chatterbox.body.Body`.
+    """Turbo's body: a `realtts_chatterbox.body.Body`.
 
     Args:
         state: Upstream's tensors by name.
         device: Where it runs.
-        precision: Of the decoder.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
     has_guidance = False
+    decoder: Decoder
+    head: PackedLinear
 
-    def __init__(self, state: Mapping[str, Tensor], *, device: torch.device, precision: Precision | str) -> None:
+    def __init__(self, state: Mapping[str, Tensor], *, device: torch.device) -> None:
         self._device = device
-        sizes = t3_sizes(shapes_of(state), "turbo")
-        own = read_own(state, _shapes(sizes), device, _UNUSED)
-        self._own, self._speech, self._positions = own, own["speech_emb.weight"], own[_POSITIONS]
+        self._sizes = t3_sizes(shapes_of(state), "turbo")
+        self._shapes = _shapes(self._sizes)
+        weights = read_beside(state, self._shapes, device, unused=_UNUSED, later=(HEAD, _HEAD_BIAS))
+        self._weights, self._speech, self._positions = weights, weights["speech_emb.weight"], weights[_POSITIONS]
+
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
+        """Read and pack decoder and head, as `Body.pack`."""
         self.decoder = Decoder.from_state_dict(
-            _config(sizes),
+            _config(self._sizes),
             state,
             prefix=PREFIX,
-            device=device,
+            device=self._device,
             precision=precision,
             rows=(1, 2, 8),
             # A row that has filled its last slot stands one behind it, and its position is looked up all the same.
             max_positions=len(self._positions) - 1,
         )
-        self.head = self.decoder.pack(own.pop("speech_head.weight"), own.pop("speech_head.bias"))
+        head = (read_tensor(state, name, self._shapes[name], self._device) for name in (HEAD, _HEAD_BIAS))
+        self.head = self.decoder.pack(*head)
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
-        """Speaker, the voice's tokens, text and the start token; as `Body.prompt`, but there is no row without text."""
-        own, voice = self._own, utterance.voice
+        """Embed speaker, the voice's tokens, text and the start token, as `Body.prompt`; ``text`` is always true."""
+        weights, voice = self._weights, utterance.voice
         speaker = functional.linear(
-            voice.speaker.to(self._device), own["cond_enc.spkr_enc.weight"], own["cond_enc.spkr_enc.bias"]
-        )
-        words = own["text_emb.weight"][torch.tensor(utterance.ids, device=self._device)]
+            voice.speaker.to(self._device), weights["cond_enc.spkr_enc.weight"], weights["cond_enc.spkr_enc.bias"]
+        )  # (1, 256) -> (1, hidden)
+        words = weights["text_emb.weight"][torch.tensor(utterance.ids, device=self._device)]
         spoken = [] if voice.t3_tokens is None else [self._speech[voice.t3_tokens[0].to(self._device)]]
-        found = torch.cat([speaker, *spoken, words, self._speech[START : START + 1]])
-        return found + self._positions[: len(found)]
+        prompt = torch.cat([speaker, *spoken, words, self._speech[START : START + 1]])
+        return prompt + self._positions[: len(prompt)]  # (n, hidden)
 
     def spoken(self, tokens: Tensor, begin: int) -> Tensor:
-        """As `Body.spoken`."""
+        """Embed drawn tokens, as `Body.spoken`; positions go on from the prompt's."""
         return self._speech[tokens] + self._positions[begin : begin + len(tokens)]
 
     def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
-        """As `Body.drawing`: temperature and the two filters first, the penalty on what they leave."""
+        """Describe a loop, as `Body.drawing`: temperature and both filters first, the penalty on what they leave."""
         start = _StartPenalty(streams, len(self._speech), self._device)
 
         def next_embedding(tokens: Tensor, _: Tensor, row_state: Mapping[str, Tensor]) -> Tensor:
@@ -94,13 +102,13 @@ class Turbo:
             order=_ORDER,
             next_embedding=next_embedding,
             begin=start.begin,
-            own={"start_penalty": start},
+            processors={"start_penalty": start},
             max_top_k=min(_TOP_K, len(self._speech)),
         )
 
 
 class _StartPenalty:
-    """Repetition penalty on the start token at the first draw, after which upstream's history knows it no more.
+    """Repetition penalty on the start token at the first draw; upstream drops that token from its history then.
 
     Args:
         streams: Number of streams.
@@ -113,11 +121,11 @@ class _StartPenalty:
         self._is_start = torch.arange(vocabulary, device=device) == START
 
     def begin(self, utterances: Sequence[Utterance]) -> None:
-        """Take each stream's penalty."""
+        """Copy each stream's penalty to the device."""
         self._penalty.copy_(torch.tensor([[u.params.repetition_penalty] for u in utterances]))
 
     def __call__(self, scores: Tensor, step: Tensor) -> Tensor:
-        """As a processor of `SamplingRecipe.own`."""
+        """Apply the penalty; a logits processor, see `SamplingRecipe.own`."""
         return penalized(scores, (step == 0)[:, None] & self._is_start, self._penalty)
 
 
@@ -136,13 +144,13 @@ def _config(sizes: T3Sizes) -> DecoderConfig:
 
 
 def _shapes(sizes: T3Sizes) -> dict[str, tuple[int | None, ...]]:
-    """What is read beside the decoder; None: any size."""
+    """Return the expected shapes of the tensors beside the decoder; None: any size."""
     width, speech = sizes.hidden, sizes.speech_vocabulary
     return {
         "text_emb.weight": (None, width),
         "speech_emb.weight": (speech, width),
-        "speech_head.weight": (speech, width),
-        "speech_head.bias": (speech,),
+        HEAD: (speech, width),
+        _HEAD_BIAS: (speech,),
         "cond_enc.spkr_enc.weight": (width, 256),
         "cond_enc.spkr_enc.bias": (width,),
         _POSITIONS: (None, width),

@@ -1,9 +1,9 @@
-"""The one place that imports chatterbox-tts, so that what its import needs or does to the process is mended once.
+"""The one place that imports chatterbox-tts, so that side effects and faults of its import are handled once.
 
-- torchaudio beside another torch than it was built for: `realtts.accel.upstream.torchaudio_import`.
-- perth, the watermarker, looks up its folder with ``pkg_resources``, which setuptools 81 has no more; perth then gives
-  None for the watermarker without a word. A stand-in answers that one question while perth is imported.
-- Two modules log by ``logging.info``, which gives the root logger a handler, for the whole process: theirs is a logger
+- torchaudio may have been built for another torch: `realtts.accel.upstream.torchaudio_import`.
+- perth, the watermarker, looks up its folder with ``pkg_resources``, which setuptools 81 removed; perth then has None
+  for the watermarker, without an error. A stand-in for that one function is there while perth is imported.
+- Two modules log by ``logging.info``, which adds a handler to the root logger, for the whole process: they get loggers
   of their own instead.
 """
 
@@ -31,7 +31,7 @@ def _resource_filename(package: str, name: str) -> str:
 
 @contextlib.contextmanager
 def _mended() -> Iterator[None]:
-    """Around an import."""
+    """Apply the fixes around an import."""
     with stand_ins({"pkg_resources": {"resource_filename": _resource_filename}}):
         yield
     for name in _LOGS_AT_ROOT:

@@ -1,4 +1,4 @@
-"""What one stream of T3 is to speak."""
+"""An utterance: the input of one stream of T3."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 __all__ = ["SILENCE", "START", "STOP", "Utterance", "heard", "silent"]
 
 START, STOP = 6561, 6562
-"""Speech tokens that begin and end an utterance; what lies below is sound."""
+"""Speech tokens that begin and end an utterance; all tokens below them are sound."""
 
 SILENCE = (4299, 4299, 4299)
-"""What Turbo's speech ends with."""
+"""Tokens that end Turbo's speech."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What one stream is to speak.
+    """The input of one stream.
 
     Attributes:
         ids: Text tokens, begin and end included where the model has them.
-        voice: Who speaks.
-        exaggeration: How expressively; Turbo does not look at it.
-        params: How tokens are drawn; a ``guidance`` of 0 needs no second row.
-        seed: Of the noise.
-        most: The most tokens.
-        forced: Exactly ``most`` tokens are drawn, and nothing but sound, whatever the alignment says: for benchmarks.
+        voice: Conditionals of the speaker.
+        exaggeration: Strength of the emotion; Turbo ignores it.
+        params: Sampling parameters; with a ``guidance`` of 0 there is no second row.
+        seed: Seed of the sampling noise.
+        most: Most tokens.
+        forced: Draw exactly ``most`` tokens, all of them sound, whatever the alignment says: for benchmarks.
     """
 
     ids: tuple[int, ...]
@@ -45,11 +45,11 @@ class Utterance:
 
 
 def silent(utterance: Utterance) -> Utterance:
-    """What a stream does that no utterance is left for."""
+    """Return a filler for a stream that no utterance is left for: it ends after one token."""
     return Utterance(utterance.ids, utterance.voice, 0.5, SamplingParams(greedy=True), seed=0, most=1)
 
 
 def heard(drawn: Sequence[int]) -> list[int]:
-    """What is spoken of the tokens that were drawn: up to the end, without what is no sound, as upstream drops it."""
+    """Return the tokens that are spoken: those before the end token, without those that are no sound, as upstream."""
     tokens = drawn[: drawn.index(STOP)] if STOP in drawn else drawn
     return [token for token in tokens if token < START]

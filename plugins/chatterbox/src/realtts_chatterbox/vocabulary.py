@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["write_vocabulary"]
 
 _FIXED = {"[STOP]": 0, "[UNK]": 1, "[SPACE]": 2, "[START]": 255}
-"""Upstream's tokenizers and its T3 agree on these ids."""
+"""Ids on which upstream's tokenizers and its T3 rely."""
 
 _SPECIAL = ("[PAD]", "[SEP]", "[CLS]", "[MASK]")
 _PAIRS = ("th", "he", "in", "er", "an", "re", "on", "at", "en", "nd", "es", "or", "te", "of", "ed", "is", "it", "al")
@@ -25,7 +25,7 @@ _SCRIPTS = (
     (0xA1, 0x180), (0x300, 0x370), (0x370, 0x400), (0x400, 0x460), (0x591, 0x5F0), (0x600, 0x700), (0x900, 0x980),
     (0x1100, 0x1200), (0x3001, 0x3003), (0x3041, 0x3100),
 )  # fmt: skip
-"""Ranges of characters that the multilingual model reads."""
+"""Ranges of code points that the multilingual model reads."""
 
 
 def write_vocabulary(path: Path, model: str, size: int) -> None:
@@ -34,7 +34,7 @@ def write_vocabulary(path: Path, model: str, size: int) -> None:
     Args:
         path: Existing folder.
         model: ``"english"``, ``"multilingual"`` or ``"turbo"``.
-        size: Text tokens of the model: all ids stay below it.
+        size: Number of the model's text tokens: all ids stay below it.
     """
     if model == "turbo":
         _write_turbo(path)
@@ -68,7 +68,7 @@ def _tokenizer(characters: Iterable[str], names: Iterable[str]) -> Tokenizer:
 
 
 def _write_turbo(path: Path) -> None:
-    """Bytes as GPT-2 has them, and three of Turbo's tags."""
+    """Write GPT-2's bytes and three of Turbo's tags."""
     tokenizer = Tokenizer(models.BPE(*byte_pairs(pre_tokenizers.ByteLevel.alphabet(), ())))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -48,11 +48,11 @@ _LOUDEST = 0.99
 
 @dataclass(frozen=True)
 class Phase:
-    """Where the source stands at the end of a stretch.
+    """State of the source at the end of a stretch.
 
     Attributes:
         frames: Frames before it.
-        turns: Sum of the steps of the fundamental and its overtones so far, in turns, float64 (9, 1).
+        turns: Accumulated phase of the fundamental and its overtones, in turns, float64 (9, 1).
     """
 
     frames: int
@@ -60,20 +60,22 @@ class Phase:
 
 
 class Vocoder:
-    """The vocoder of one checkpoint; nothing of a request stays in it, so requests can share it, one at a time.
+    """The vocoder of one checkpoint. It keeps nothing of a request, so requests can share it, one at a time.
 
     Args:
         state: Upstream's tensors without ``mel2wav.``; weight norm is folded into the weights here.
         device: Where to compute.
-        backend: Captures the convolutions as graphs; None computes them eagerly.
 
     Attributes:
         device: Where to compute.
         bins: Bands of the mel spectrogram.
-        bytes_read: What a call has to read of the weights at least.
+        bytes_read: Bytes of weights that a call reads at least.
+
+    Raises:
+        KeyError: A tensor is missing.
     """
 
-    def __init__(self, state: State, device: torch.device, backend: GraphBackend | None = None) -> None:
+    def __init__(self, state: State, device: torch.device) -> None:
         self.device = device
         full = _folded({name: tensor.to(device, torch.float32) for name, tensor in state.items()})
         self._pitch = [pair(full, f"f0_predictor.condnet.{n}") for n in (0, 2, 4, 6, 8)]
@@ -81,7 +83,8 @@ class Vocoder:
         self._merge = pair(full, "m_source.l_linear")
         body = Body(full)
         self.bins = body.bins
-        self._body: Body | GraphedBody = body if backend is None else GraphedBody(body, backend)
+        self._eager = body
+        self._body: Body | GraphedBody = body
         per_frame = sum(weight.numel() for weight, _ in (*self._pitch, self._classifier))
         self._flops_per_frame = 2 * per_frame + body.flops_per_frame
         self.bytes_read = sum(tensor.nbytes for name, tensor in full.items() if name.endswith(".weight"))
@@ -89,12 +92,19 @@ class Vocoder:
 
     @classmethod
     def from_state_dict(cls, state: State, *, device: torch.device, backend: GraphBackend | None = None) -> Vocoder:
-        """Take the weights by upstream's names; sizes are read off them.
+        """Read the weights and, with a backend, use its graphs; as the class and `use_graphs`.
 
         Raises:
             KeyError: A tensor is missing.
         """
-        return cls(state, device, backend)
+        vocoder = cls(state, device)
+        if backend is not None:
+            vocoder.use_graphs(backend)
+        return vocoder
+
+    def use_graphs(self, backend: GraphBackend) -> None:
+        """Run the convolutions by graphs of this backend from now on, each captured when a length first needs it."""
+        self._body = GraphedBody(self._eager, backend)
 
     @property
     def slack(self) -> int:
@@ -102,7 +112,7 @@ class Vocoder:
         return self._body.slack
 
     def flops(self, frames: int) -> int:
-        """Operations of the convolutions for so many frames of spectrogram."""
+        """Return the floating-point operations of the convolutions for so many frames of spectrogram."""
         return frames * self._flops_per_frame
 
     @torch.inference_mode()
@@ -121,35 +131,35 @@ class Vocoder:
         return self.decoded(mel, source)
 
     def start(self) -> Phase:
-        """Before the first frame."""
+        """Return the phase before the first frame."""
         return Phase(0, torch.zeros(HARMONICS, 1, dtype=torch.float64, device=self.device))
 
     @torch.inference_mode()
     def pitch(self, mel: Tensor) -> Tensor:
-        """Hz of each frame, float32 (frames,); exact for those with `PITCH_CONTEXT` frames on either side."""
-        h = mel[None]
+        """Predict the Hz of each frame, float32 (frames,); exact with `PITCH_CONTEXT` frames on either side."""
+        h = mel[None]  # (1, 80, frames)
         for weight, bias in self._pitch:
             h = functional.elu_(functional.conv1d(h, weight, bias, padding=1))
-        # the source adds the pitch up, so even the last bits count: shapes are upstream's
+        # The source adds the pitch up over time, so even the last bits count: shapes are upstream's.
         return functional.linear(h.transpose(1, 2), *self._classifier)[0, :, 0].abs()
 
     @torch.inference_mode()
     def source(self, pitch: Tensor, noise: Noise, phase: Phase) -> tuple[Tensor, Phase]:
-        """The excitation of the frames that follow ``phase``.
+        """Compute the excitation of the frames that follow ``phase``.
 
         Args:
             pitch: Hz, (frames,).
             noise: Of the request.
-            phase: Where the source stands.
+            phase: State of the source before them.
 
         Returns:
-            float32 (480 * frames,), and where it stands then.
+            float32 (480 * frames,), and the state behind them.
         """
         frames = len(pitch)
-        hertz = pitch.repeat_interleave(SAMPLES_PER_FRAME)
+        hertz = pitch.repeat_interleave(SAMPLES_PER_FRAME)  # (frames,) -> (480 * frames,)
         numbers = torch.arange(1, HARMONICS + 1, device=self.device)[:, None]
         steps = hertz * numbers / RATE
-        # torch sums float32 numbers in float64 on the CPU and rounds each sum: the same here, but it can be continued
+        # On the CPU torch sums float32 numbers in float64 and rounds each sum. The same here, but it can be continued.
         turns = torch.cat([phase.turns, steps.double()], 1).cumsum(1)[:, 1:]
         angles = 2 * math.pi * (turns.float() % 1) + noise.phase().to(self.device)
         voiced = (hertz > _VOICED_HZ).float()
@@ -161,20 +171,20 @@ class Vocoder:
 
     @torch.inference_mode()
     def decoded(self, mel: Tensor, source: Tensor) -> Tensor:
-        """Samples, float32 (480 * frames,).
+        """Decode spectrogram and source to samples, float32 (480 * frames,).
 
         Args:
             mel: float32 (80, frames).
             source: (480 * frames,).
         """
         spectrum = torch.stft(source[None], _FFT, _HOP, _FFT, window=self._window, return_complex=True)
-        excitation = torch.cat([spectrum.real, spectrum.imag], 1)
+        excitation = torch.cat([spectrum.real, spectrum.imag], 1)  # two of (1, 9, 120 * frames + 1) -> (1, 18, ...)
         x = self._body(mel, excitation)
         bins = _FFT // 2 + 1
         magnitude = x[:, :bins].exp().clamp_(max=100.0)
-        angle = x[:, bins:].sin()
-        found = torch.istft(torch.polar(magnitude, angle), _FFT, _HOP, _FFT, window=self._window)
-        return found[0].clamp_(-_LOUDEST, _LOUDEST)
+        angle = x[:, bins:].sin()  # upstream's "phase" is the sine of the network's output, in radians
+        samples = torch.istft(torch.polar(magnitude, angle), _FFT, _HOP, _FFT, window=self._window)
+        return samples[0].clamp_(-_LOUDEST, _LOUDEST)
 
 
 def faded(samples: Tensor, begin: int = 0) -> Tensor:
@@ -182,7 +192,7 @@ def faded(samples: Tensor, begin: int = 0) -> Tensor:
 
     Args:
         samples: (n,).
-        begin: Of the request's samples, the one with which these begin.
+        begin: Index of the first of them among the request's samples.
 
     Returns:
         (n,); ``samples`` itself beyond the fade.
@@ -197,7 +207,7 @@ def faded(samples: Tensor, begin: int = 0) -> Tensor:
 
 
 def _folded(state: State) -> dict[str, Tensor]:
-    """Directions and lengths of weight norm multiplied; both of torch's namings are known."""
+    """Fold weight norm: multiply directions by lengths, in either of torch's two namings."""
     out = {}
     for name, tensor in state.items():
         for length, direction in (

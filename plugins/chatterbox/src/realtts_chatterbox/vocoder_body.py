@@ -1,8 +1,8 @@
 """The vocoder's convolutions: upstream's HiFTGenerator without its source and its Fourier transforms.
 
-They look both ways and expect zeros behind the end. For a sequence that is padded (`realtts_chatterbox.vocoder_graphs`)
-the samples right behind the end are set to zero after each convolution, as many as the next one sees: what it makes of
-true samples is then what it would make without padding. What comes after those is arbitrary.
+They look both ways and expect zeros behind the end. In a padded sequence (`realtts_chatterbox.vocoder_graphs`) the
+samples right behind the end are set to zero after each convolution, as many as the next one sees: its output for true
+samples is then the same as without padding. The samples behind those are arbitrary.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _RESBLOCKS = 3
 
 
 class Resolution(NamedTuple):
-    """How time is divided somewhere in the network.
+    """The time resolution at one place of the network.
 
     Attributes:
-        samples: Of a frame.
+        samples: Samples of a frame.
         extra: Samples beside those of the frames.
-        reach: How many samples behind a sequence the convolutions see that read it.
+        reach: How many samples behind the end the convolutions see that read the sequence here.
     """
 
     samples: int
@@ -42,11 +42,11 @@ class Resolution(NamedTuple):
 
 
 class Zeros:
-    """Sets to zero what lies right behind a padded sequence.
+    """Sets the samples right behind the end of a padded sequence to zero.
 
     Args:
-        frames: Of the sequence, int64 (), on the device.
-        resolutions: Of the network.
+        frames: Length of the sequence, int64 (), on the device: a graph is captured for any length.
+        resolutions: The network's.
     """
 
     def __init__(self, frames: Tensor, resolutions: Sequence[Resolution]) -> None:
@@ -56,20 +56,20 @@ class Zeros:
         ]
 
     def __call__(self, x: Tensor, index: int) -> Tensor:
-        """The same tensor (1, channels, samples) of one of the resolutions, changed."""
+        """Change a tensor (1, channels, samples) of the resolution ``index`` in place, and return it."""
         return x.index_fill_(2, self._behind[index], 0)
 
 
 class Body:
-    """From a spectrogram and what excites it to the spectrum of samples.
+    """From a mel spectrogram and the spectrum of the source to the spectrum of the samples.
 
     Args:
         state: Upstream's tensors without ``mel2wav.``, weight norm folded, on the device.
 
     Attributes:
         bins: Bands of the mel spectrogram.
-        resolutions: Of frames, then after each upsampling.
-        flops_per_frame: Operations of the convolutions.
+        resolutions: The frames', then one after each upsampling.
+        flops_per_frame: Floating-point operations of the convolutions for one frame.
     """
 
     def __init__(self, state: State) -> None:
@@ -91,12 +91,12 @@ class Body:
         return max(-(-reach // samples) for samples, _, reach in self.resolutions)
 
     def __call__(self, mel: Tensor, excitation: Tensor, zeros: Zeros | None = None) -> Tensor:
-        """The spectrum that the inverse transform takes, before its exponential, float32 (1, 18, 120 * frames + 1).
+        """Compute log magnitudes and angles for the inverse transform, float32 (1, 18, 120 * frames + 1).
 
         Args:
-            mel: Float32 (80, frames).
+            mel: float32 (80, frames).
             excitation: The source's spectrum, real and imaginary parts, float32 (1, 18, 120 * frames + 1).
-            zeros: For padded input, itself zero behind the end.
+            zeros: For input that is padded with zeros; None: it is not padded.
         """
         x = _ended(functional.conv1d(mel[None], *self._pre, padding=3), zeros, 0)
         for index, up in enumerate(_UPS):
@@ -105,6 +105,7 @@ class Body:
 
     def _stage(self, index: int, up: int, x: Tensor, excitation: Tensor, zeros: Zeros | None) -> Tensor:
         weight, bias = self._ups[index]
+        # (1, c, n) -> (1, c / 2, up * n)
         x = functional.conv_transpose1d(x, weight, bias, stride=up, padding=(weight.shape[2] - up) // 2)
         if index == len(_UPS) - 1:
             x = torch.cat([x[:, :, 1:2], x], 2)  # the transform has one frame more than hops
@@ -121,7 +122,7 @@ class Body:
         return functional.conv1d(excitation, weight, bias, stride=stride, padding=stride // 2 if stride > 1 else 0)
 
     def _products(self) -> int:
-        """Multiplications for a frame: by each weight at each sample that it makes, or, of upsamplings, reads."""
+        """Count the multiplications for a frame: each weight once for each output sample, of upsamplings input."""
         total, before = self._pre[0].numel(), 1
         for index, up in enumerate(_UPS):
             blocks = (self._source_blocks[index], *self._blocks[index])
@@ -132,17 +133,17 @@ class Body:
 
     def _resolutions(self) -> list[Resolution]:
         ahead = [(weight.shape[2] - up) // 2 // up + 1 for up, (weight, _) in zip(_UPS, self._ups, strict=True)]
-        found = [Resolution(1, 0, max(self._pre[0].shape[2] // 2, ahead[0]))]
+        resolutions = [Resolution(1, 0, max(self._pre[0].shape[2] // 2, ahead[0]))]
         for index in range(len(_UPS)):
             last = index == len(_UPS) - 1
             reach = max(block.reach for block in (self._source_blocks[index], *self._blocks[index]))
             following = self._post[0].shape[2] // 2 if last else ahead[index + 1]
-            found.append(Resolution(math.prod(_UPS[: index + 1]), int(last), max(reach, following)))
-        return found
+            resolutions.append(Resolution(math.prod(_UPS[: index + 1]), int(last), max(reach, following)))
+        return resolutions
 
 
 class _ResBlock:
-    """Three pairs of convolutions with residuals, each behind Snake's activation."""
+    """Three pairs of convolutions with residuals, each behind a Snake activation (arXiv:2006.08195)."""
 
     def __init__(self, state: State, name: str) -> None:
         self._pairs = [
@@ -155,12 +156,12 @@ class _ResBlock:
 
     @property
     def products(self) -> int:
-        """Multiplications for a sample."""
+        """Number of multiplications for a sample."""
         return sum(weight.numel() for pairs in self._pairs for weight, _ in pairs)
 
     @property
     def reach(self) -> int:
-        """Samples on either side that its widest convolution sees."""
+        """Number of samples on either side that its widest convolution sees."""
         return int(max(_DILATIONS) * (self._pairs[0][0][0].shape[2] - 1) // 2)
 
     def __call__(self, x: Tensor, zeros: Zeros | None, index: int) -> Tensor:
@@ -171,7 +172,7 @@ class _ResBlock:
 
 
 def pair(state: State, name: str) -> tuple[Tensor, Tensor]:
-    """Weight and bias."""
+    """Return weight and bias of a layer."""
     return state[f"{name}.weight"], state[f"{name}.bias"]
 
 
@@ -189,5 +190,5 @@ def _snake_weights(alpha: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _snake(x: Tensor, alpha: Tensor, inverse: Tensor) -> Tensor:
-    """``x + sin(alpha x) ** 2 / alpha``, (1, channels, n)."""
+    """Compute ``x + sin(alpha x) ** 2 / alpha``, (1, channels, n)."""
     return torch.addcmul(x, (x * alpha).sin_().square_(), inverse)

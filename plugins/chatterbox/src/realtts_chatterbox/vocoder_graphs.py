@@ -1,7 +1,7 @@
 """The vocoder's convolutions as CUDA graphs, one for each bucket of frames.
 
-A spectrogram is padded to the bucket, with a few frames at least behind its end, where zeros are kept
-(`realtts_chatterbox.vocoder_body`); what the padding becomes is cut off.
+A spectrogram is padded to the bucket, by a few frames at least, and zeros are kept right behind its end
+(`realtts_chatterbox.vocoder_body`); the output of the padding is cut off.
 
 Pitch, source and the two Fourier transforms are not in the graph: they take few kernels, rounding of the pitch grows
 with time, the transform of the source reflects at its end, and torch's inverse transform asks the device for a value.
@@ -30,14 +30,14 @@ __all__ = ["GraphedBody"]
 
 
 class GraphedBody:
-    """A body as graphs. It keeps the graphs' tensors, so only one thread may use it at a time.
+    """A body as graphs. The graphs' tensors are reused, so only one thread may use it at a time.
 
     Args:
-        body: What is captured.
-        backend: Captures it.
+        body: The convolutions to capture.
+        backend: Captures them.
 
     Attributes:
-        slack: Frames that are added to a spectrogram before it is rounded up.
+        slack: Frames that are added to a spectrogram before its length is rounded up.
     """
 
     def __init__(self, body: Body, backend: GraphBackend) -> None:
@@ -47,12 +47,12 @@ class GraphedBody:
         )
 
     def __call__(self, mel: Tensor, excitation: Tensor) -> Tensor:
-        """What the body makes of it, float32 (1, 18, 120 * frames + 1); valid until the next call."""
+        """Compute as `Body`, float32 (1, 18, 120 * frames + 1); valid until the next call."""
         frames, samples = mel.shape[1], excitation.shape[2]
         behind = bucket(frames + self.slack) - frames
-        found: Tensor = self._graphs(
+        spectrum: Tensor = self._graphs(
             mel=functional.pad(mel, (0, behind)),
             excitation=functional.pad(excitation, (0, behind * ((samples - 1) // frames))),
             frames=torch.full((), frames, device=mel.device),
         )
-        return found[..., :samples]
+        return spectrum[..., :samples]

@@ -1,7 +1,7 @@
-"""A reference recording into what the networks take: upstream's ``prepare_conditionals``, without its faults.
+"""From a reference recording to conditionals: upstream's ``prepare_conditionals``, without its faults.
 
-The result is never changed: networks get copies. Everything is float32 (upstream's loudness step makes float64 of it
-with numpy 2), and nothing is stored on a model.
+Conditionals are never changed: networks get copies. Everything is float32 (with numpy 2 upstream's loudness step turns
+it into float64), and nothing is stored on a model.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.voices.values import owned
 from realtts.accel.weights.tensorfile import read_pickled, unreadable
 from realtts.contract.types import VoiceInfo
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Request, Voice
     from realtts.contract.voice_cache import VoiceCache
     from realtts_chatterbox.building import Encoders
-    from realtts_chatterbox.loading import Weights
+    from realtts_chatterbox.weights import Weights
 
 __all__ = ["conditionals_of", "listed", "read_builtin", "to_upstream", "voice_of"]
 
@@ -44,18 +44,18 @@ _BUILTIN = "default"
 
 _PROMPT_S = 10
 _T3_PROMPT = {"english": (6, 150), "multilingual": (6, 150), "turbo": (15, 375)}
-"""Seconds of the recording, and tokens, that T3 gets."""
+"""Seconds of the recording, and most tokens of it, that T3 reads."""
 
 _TURBO_LEAST_S = 5.0
 _TURBO_LUFS = -27.0
 
 
 def read_builtin(path: Path) -> Conditionals:
-    """The voice that comes with the checkpoint.
+    """Read the voice that comes with the checkpoint.
 
     Raises:
         CheckpointCorrupt: The file cannot be read.
-        CheckpointMismatch: Something is missing in it.
+        CheckpointMismatch: A tensor is missing in it.
     """
     content = read_pickled(path)
     try:
@@ -63,7 +63,7 @@ def read_builtin(path: Path) -> Conditionals:
         prompt = t3["cond_prompt_speech_tokens"]
         tokens, mel = torch.atleast_2d(gen["prompt_token"]).long(), gen["prompt_feat"].float()
         pairs = min(tokens.shape[1], mel.shape[1] // 2)  # two frames for every token
-        return Conditionals(  # copied, since the file is mapped
+        return Conditionals(  # copied, because the file is mapped
             speaker=t3["speaker_emb"].float().view(1, -1).clone(),
             t3_tokens=None if prompt is None else torch.atleast_2d(prompt).long().clone(),
             tokens=tokens[:, :pairs].clone(),
@@ -84,47 +84,47 @@ def voice_of(
     *,
     cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> Conditionals:
-    """The conditionals of a request's voice, from a cache or made now.
+    """Return the conditionals of a request's voice, from a cache or computed now.
 
     Args:
         context: Of the stage.
-        request: Whose voice is meant.
+        request: The request.
         weights: The checkpoint.
-        encoders: Called when a voice is not in the cache.
+        encoders: Returns the networks that make conditionals; called when a voice is not in the cache.
         cache: Default: the context's, in memory.
 
     Raises:
-        VoiceUnsuitable: The recording is too short for Turbo, or nothing is left of it.
+        VoiceUnsuitable: The recording is too short for Turbo, or no voice is in it.
         VoiceNotFound: The checkpoint has no built-in voice, or none of that name.
     """
     voice, builtin = request.voice, weights.builtin
     if voice is None or isinstance(voice, str):
         if builtin is None or voice not in {None, _BUILTIN}:
-            known = [info.id for info in listed(builtin)]
-            raise no_voice(voice, known, "chatterbox", instead="give voice= a recording")
+            ids = [info.id for info in listed(builtin)]
+            raise no_voice(voice, ids, "chatterbox", instead="give voice= a recording")
         return builtin
     kind = weights.configuration.name
     check_length(voice, kind)
-    # As a dictionary of tensors, which a cache on disk can keep.
-    kept = (cache or context.voice_cache).get_or_compute(
+    # As a dictionary of tensors: a cache on disk stores no other objects.
+    tensors = (cache or context.voice_cache).get_or_compute(
         voice_key(voice, "chatterbox", kind, weights.identity),
         lambda: dict(vars(conditionals_of(voice, encoders(), kind))),
     )
-    return Conditionals(**kept)
+    return Conditionals(**tensors)
 
 
 def listed(builtin: Conditionals | None) -> list[VoiceInfo]:
-    """The voice that comes with the checkpoint, if one does."""
+    """List the voice that comes with the checkpoint, if one does."""
     if builtin is None:
         return []
     return [VoiceInfo(_BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
 
 
 def check_length(voice: Voice, kind: str) -> None:
-    """Refuse a recording that is too short, before any work.
+    """Refuse a recording that is too short, before anything is computed.
 
     Raises:
-        VoiceUnsuitable: Turbo wants more than 5 s.
+        VoiceUnsuitable: Turbo needs more than 5 s.
     """
     if kind == "turbo" and voice.duration <= _TURBO_LEAST_S:
         raise VoiceUnsuitable(
@@ -134,18 +134,18 @@ def check_length(voice: Voice, kind: str) -> None:
 
 
 def conditionals_of(voice: Voice, encoders: Encoders, kind: str) -> Conditionals:
-    """What the networks take of a recording.
+    """Compute the conditionals of a recording.
 
     Args:
         voice: The recording.
         encoders: Upstream's networks.
-        kind: Of the model.
+        kind: Name of the model.
 
     Returns:
-        On the CPU, whatever device the encoders lie on.
+        Tensors on the CPU, whatever device the encoders lie on.
 
     Raises:
-        VoiceUnsuitable: It is too short for Turbo, or nothing is left of it.
+        VoiceUnsuitable: It is too short for Turbo, or no voice is in it.
     """
     check_length(voice, kind)
     librosa = module("librosa")
@@ -172,7 +172,7 @@ def conditionals_of(voice: Voice, encoders: Encoders, kind: str) -> Conditionals
 
 
 def to_upstream(conditionals: Conditionals, exaggeration: float, device: str = "cpu") -> tuple[Any, dict[str, Any]]:
-    """Upstream's ``T3Cond`` and the dictionary of its S3Gen: copies, because upstream changes both in place."""
+    """Copy conditionals into upstream's ``T3Cond`` and the dictionary of its S3Gen; upstream changes both in place."""
     copy = {
         name: None if tensor is None else tensor.to(device, copy=True)
         for name, tensor in vars(conditionals).items()
@@ -193,7 +193,7 @@ def to_upstream(conditionals: Conditionals, exaggeration: float, device: str = "
 
 
 def _flow_prompt(wave: NDArray[np.float32], encoders: Encoders) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Tokens, mel and x-vector, as ``S3Token2Mel.embed_ref`` makes them."""
+    """Compute tokens, mel and x-vector as ``S3Token2Mel.embed_ref`` does: (1, p), (1, 2 p, 80), (1, 192)."""
     s3gen = module("chatterbox.models.s3gen.s3gen")
     device = next(encoders.speaker.parameters()).device
     wide = torch.from_numpy(wave).to(device)[None]
@@ -208,7 +208,7 @@ def _flow_prompt(wave: NDArray[np.float32], encoders: Encoders) -> tuple[torch.T
 
 
 def _levelled(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """At -27 LUFS, as Turbo was trained; what is too short or too quiet to be measured stays as it is."""
+    """Scale to -27 LUFS, as in Turbo's training; what is too short or too quiet to be measured stays as it is."""
     with contextlib.suppress(ValueError):
         loudness = module("pyloudnorm").Meter(RATE).integrated_loudness(wave)
         gain = 10.0 ** ((_TURBO_LUFS - loudness) / 20.0)

@@ -1,4 +1,4 @@
-"""Upstream's watermark: inaudible, and on unless a request asks otherwise."""
+"""Upstream's inaudible watermark, on by default; the option ``watermark`` switches it off."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet, with_names
+from realtts.accel.upstream.calls import quiet, with_names
 from realtts.contract import timing
 from realtts.errors import MissingExtra
 from realtts_chatterbox.constants import RATE
@@ -25,8 +25,8 @@ __all__ = ["Watermarker", "marked"]
 class Watermarker:
     """Marks audio as generated, with the network of resemble-perth, on the CPU.
 
-    Upstream goes through ``perth.PerthImplicitWatermarker``, which is None, without a word, where one of its imports
-    fails. Here its module is imported itself, and the failure is told.
+    Upstream uses ``perth.PerthImplicitWatermarker``, which is None, without an error, where one of its imports fails.
+    Here the module behind it is imported, so that the failure is raised.
 
     Raises:
         MissingExtra: resemble-perth, or something that it needs, is not installed.
@@ -43,25 +43,25 @@ class Watermarker:
         net = module("perth.perth_net.perth_net_implicit.model.perth_net")
         folder = module("perth.perth_net").PREPACKAGED_MODELS_DIR
         with quiet(), torch.random.fork_rng(devices=[]):
-            # Loading prints a line, and draws random weights first.
+            # Loading prints a line, and draws random numbers for weights that the file then replaces.
             load = with_names(net.PerthNet.from_cm, print=lambda *_: None)
             network = load(net.CheckpointManager(folder, "implicit")).requires_grad_(requires_grad=False).eval()
             self._perth: Any = perth.PerthImplicitWatermarker(run_name=None, perth_net=network)
 
     def warm_up(self) -> None:
-        """Mark a second of nothing: the first call compiles code, for seconds."""
+        """Mark a second of silence: the first call compiles code, which takes seconds."""
         self(np.zeros(24_000, np.float32), 24_000)
 
     def __call__(self, samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-        """The samples with the mark, as many as they were."""
+        """Return the samples with the mark, as many as before."""
         with quiet():
             marked = self._perth.apply_watermark(samples, sample_rate=sample_rate)
         whole = np.zeros_like(samples)
         whole[: len(marked)] = marked[: len(samples)]
         return whole
 
-    def found(self, samples: NDArray[np.float32], sample_rate: int) -> float:
-        """How surely the mark is in them, 0 to 1."""
+    def confidence(self, samples: NDArray[np.float32], sample_rate: int) -> float:
+        """Return the confidence that the mark is in the samples, 0 to 1."""
         with quiet():
             return float(np.mean(self._perth.get_watermark(samples, sample_rate=sample_rate)))
 
@@ -69,7 +69,7 @@ class Watermarker:
 def marked(
     context: Context, watermarker: Watermarker | None, ask: Ask, samples: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Samples with the mark, if the request wants it and there are any."""
+    """Return the samples, with the mark if the request has the option on and there are any."""
     if not ask.watermark or not len(samples):
         return samples
     assert watermarker is not None, "used after unload"

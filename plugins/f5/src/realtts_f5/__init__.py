@@ -4,7 +4,7 @@
 - the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `states`
 - plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
 - optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,
-  `solver_graphs`; `mel`, `vocoder`; `speaking`, `optimized`
+  `euler`, `solver_graphs`; `mel`, `vocoder`; `speaking`, `optimized`
 - for tools: `testing`, `checkpoint`
 """
 

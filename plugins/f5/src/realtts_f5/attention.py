@@ -1,4 +1,4 @@
-"""Attention of all frames of a sequence to each other, with positions turned into some or all heads."""
+"""Attention of all frames of a sequence to each other, with rotary positions in some or all heads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 
-__all__ = ["Attention", "Rotary", "rotary"]
+__all__ = ["Attention", "Rotary", "rotary_tables"]
 
 _HALF = HEAD_SIZE // 2
 _THETA = 10000.0
@@ -29,8 +29,14 @@ Rotary = tuple["Tensor", "Tensor"]
 """Cosines and sines of positions, (frames, 32) each."""
 
 
-def rotary(frames: int, device: torch.device, dtype: torch.dtype) -> Rotary:
-    """The tables of Su et al., 2021, arXiv:2104.09864."""
+def rotary_tables(frames: int, device: torch.device, dtype: torch.dtype) -> Rotary:
+    """Return the tables of rotary positions (Su et al., 2021, arXiv:2104.09864).
+
+    Args:
+        frames: Positions, from 0.
+        device: Where the tables lie.
+        dtype: Of the tables; angles are computed in float32.
+    """
     angles = torch.outer(torch.arange(frames, device=device).float(), frequencies(_THETA, HEAD_SIZE, device))
     return angles.cos().to(dtype), angles.sin().to(dtype)
 
@@ -38,88 +44,92 @@ def rotary(frames: int, device: torch.device, dtype: torch.dtype) -> Rotary:
 class Attention:
     """Projections and attention of one block.
 
-    Upstream turns neighbouring channels against each other. Here channels of queries and keys are reordered when
-    loaded, which changes no score, so that the two halves of a head turn against each other: whole stretches of memory.
+    Upstream rotates neighbouring channels against each other. Here channels of queries and keys are reordered when
+    they are read, which changes no score, so that the two halves of a head rotate against each other: both are
+    contiguous in memory.
 
     Args:
-        weights: Of the checkpoint.
-        name: Of the attention, with a dot at its end.
-        architecture: Of the network.
+        weights: Reader of the checkpoint's tensors.
+        name: Prefix of the attention's tensors, with a dot at its end.
+        architecture: Shape of the network.
         dtype: Of weights and activations.
-        fused: Whether torch's kernel is to be taken on the CPU too.
-        plain: As `Dense` has it.
+        fused: Whether torch's kernel computes on the CPU too.
+
+    Attributes:
+        qkv: Projection to queries, keys and values; queries come out scaled as `attend` wants them.
+        out: Projection of the attended values.
     """
 
     def __init__(
-        self,
-        weights: StateReader,
-        name: str,
-        architecture: Architecture,
-        dtype: torch.dtype,
-        *,
-        fused: bool,
-        plain: bool,
+        self, weights: StateReader, name: str, architecture: Architecture, dtype: torch.dtype, *, fused: bool
     ) -> None:
-        self._heads, self._fused = architecture.heads, fused
-        self._turned = architecture.heads if architecture.rotary_heads is None else architecture.rotary_heads
-        width = architecture.heads * HEAD_SIZE
-        parts = [weights.both(f"{name}to_{part}", width, architecture.dim) for part in "qkv"]
-        order = _halves(architecture.heads)
+        heads = self._heads = architecture.heads
+        self._fused = fused
+        self._rotated_heads = heads if architecture.rotary_heads is None else architecture.rotary_heads
+        width = heads * HEAD_SIZE
+        (qw, qb), (kw, kb), (vw, vb) = (weights.both(f"{name}to_{part}", width, architecture.dim) for part in "qkv")
+        order = _channels_by_halves(heads)
         scale = QUERY_SCALE / math.sqrt(HEAD_SIZE)
-        (qw, qb), (kw, kb), (vw, vb) = parts
-        weight = torch.cat([qw[order] * scale, kw[order], vw])
+        weight = torch.cat([qw[order] * scale, kw[order], vw])  # 3 x (heads*64, dim) -> (3*heads*64, dim)
         bias = torch.cat([qb[order] * scale, kb[order], vb])
-        self.qkv = Dense(weight, bias, dtype, plain=plain)
-        self.out = Dense(*weights.both(f"{name}to_out.0", architecture.dim, width), dtype, plain=plain)
+        self.qkv = Dense(weight, bias, dtype, plain=True)
+        self.out = Dense(*weights.both(f"{name}to_out.0", architecture.dim, width), dtype, plain=True)
 
-    def mixed(self, qkv: Tensor, layout: Layout, turns: Rotary) -> Tensor:
-        """Attention within each sequence.
+    def pack(self, dtype: torch.dtype) -> None:
+        """Lay the weights out for the library's products."""
+        self.qkv = Dense(*self.qkv.pair, dtype)
+        self.out = Dense(*self.out.pair, dtype)
+
+    def mix(self, qkv: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
+        """Attend within each sequence.
 
         Args:
-            qkv: As the projection gives it, (frames, 3 * heads * 64); may be changed.
+            qkv: What `qkv` gives, (frames, 3 * heads * 64); may be changed.
             layout: Of the frames.
-            turns: For the longest sequence.
+            rotary: Tables for the longest sequence at least.
 
         Returns:
             (frames, heads * 64).
         """
         keys, width = layout.keys, self._heads * HEAD_SIZE
-        found = []
+        groups = []
         for piece in layout.pieces(qkv):
             count, rows, length, _ = piece.shape
+            # (requests, rows, frames, 3*h*64) -> (3, sequences, h, frames, 64)
             split = piece.view(count * rows, length, 3, self._heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
-            q, k = self._positioned(split[:2], turns)
-            found.append(self._attended(q, k, split[2], keys).view(-1, width))
-        return found[0] if len(found) == 1 else torch.cat(found)
+            q, k = self._with_positions(split[:2], rotary)
+            groups.append(self._attend(q, k, split[2], keys).view(-1, width))  # (sequences, frames, h*64) -> 2-D
+        return groups[0] if len(groups) == 1 else torch.cat(groups)
 
-    def _positioned(self, qk: Tensor, turns: Rotary) -> Tensor:
-        """Queries and keys, (2, sequences, heads, frames, 64), turned by their positions."""
-        if self._turned < self._heads:
-            part = qk[:, :, : self._turned]
-            part.copy_(_turn(part, turns))
+    def _with_positions(self, qk: Tensor, rotary: Rotary) -> Tensor:
+        """Rotate queries and keys, (2, sequences, heads, frames, 64), by their positions."""
+        if self._rotated_heads < self._heads:
+            part = qk[:, :, : self._rotated_heads]
+            part.copy_(_rotate(part, rotary))
             return qk
-        return _turn(qk, turns)
+        return _rotate(qk, rotary)
 
-    def _attended(self, q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
+    def _attend(self, q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
+        """Attend, (sequences, heads, frames, 64) -> (sequences, frames, heads * 64)."""
         if keys is None:
             return attend(q, k, v, fused=self._fused)
-        # the base of `attend` is 2
+        # queries are scaled for powers of 2, as `attend` computes them; torch's kernel takes powers of e
         mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=keys, scale=math.log(2))
-        return mixed.transpose(1, 2).reshape(*v.shape[::2], -1)
+        return mixed.transpose(1, 2).reshape(*v.shape[::2], -1)  # (n, h, t, d) -> (n, t, h*d)
 
 
-def _turn(x: Tensor, turns: Rotary) -> Tensor:
-    """(..., frames, 64) turned, in memory of its own."""
-    cosines, sines = (table[: x.shape[-2]] for table in turns)
+def _rotate(x: Tensor, rotary: Rotary) -> Tensor:
+    """Rotate (..., frames, 64) into memory of its own: channel c against channel c + 32."""
+    cosines, sines = (table[: x.shape[-2]] for table in rotary)
     out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    halves, (first, second) = out.unflatten(-1, (2, _HALF)), x.split(_HALF, -1)
+    halves, (first, second) = out.unflatten(-1, (2, _HALF)), x.split(_HALF, -1)  # (..., t, 64) -> (..., t, 2, 32)
     torch.mul(x.unflatten(-1, (2, _HALF)), cosines[:, None], out=halves)
     halves[..., 0, :].addcmul_(second, sines, value=-1)
     halves[..., 1, :].addcmul_(first, sines)
     return out
 
 
-def _halves(heads: int) -> Tensor:
-    """Upstream's channels in our order, int64 (heads * 64,)."""
+def _channels_by_halves(heads: int) -> Tensor:
+    """Return upstream's channels in our order, even ones of a head before odd ones, int64 (heads * 64,)."""
     within = torch.arange(HEAD_SIZE).view(_HALF, 2).T.reshape(-1)
     return (torch.arange(heads)[:, None] * HEAD_SIZE + within).view(-1)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import mismatch
@@ -29,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["VOCODER_COMPUTED", "empty_model", "empty_vocoder", "model_of", "vocoder_of"]
 
 VOCODER_COMPUTED = ("window", "mel_scale.fb")
-"""Ends of names that the vocoder's file may lack: the constructors compute them."""
+"""Endings of names that the vocoder's file may lack: the constructors compute these tensors."""
 
 
 def model_of(weights: Weights, device: str) -> Any:
-    """``CFM`` of the checkpoint, float32, in evaluation mode.
+    """Build ``CFM`` of the checkpoint, float32, in evaluation mode.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
@@ -47,7 +48,7 @@ def model_of(weights: Weights, device: str) -> Any:
 
 
 def vocoder_of(weights: Weights, device: str) -> Any:
-    """``Vocos`` of the checkpoint, as `model_of`."""
+    """Build ``Vocos`` of the checkpoint, as `model_of`."""
     state, who = weights.vocoder_state, f"file {weights.vocoder_file!r}"
     network = empty_vocoder(shapes_of(state), who)
     fill(network, state, device, who, computed=VOCODER_COMPUTED)
@@ -55,7 +56,7 @@ def vocoder_of(weights: Weights, device: str) -> Any:
 
 
 def empty_model(architecture: Architecture, symbols: int) -> Any:
-    """Upstream's ``CFM`` around its ``DiT`` or ``UNetT``.
+    """Build upstream's ``CFM`` around its ``DiT`` or ``UNetT``, without memory for weights.
 
     Args:
         architecture: Shape of the network.
@@ -82,7 +83,7 @@ def empty_model(architecture: Architecture, symbols: int) -> Any:
 
 
 def empty_vocoder(shapes: Mapping[str, tuple[int, ...]], who: str) -> Any:
-    """Upstream's vocoder, always of the same three classes; its sizes are those of the tensors.
+    """Build upstream's vocoder, always of the same three classes; its sizes are those of the tensors.
 
     Args:
         shapes: Of the file's tensors.

@@ -66,7 +66,7 @@ head:
 
 
 def architecture_of(model: str, size: str) -> Architecture:
-    """The shape of a configuration, or the same small."""
+    """Return the shape of a configuration, or a tiny one of the same kind."""
     full = CONFIGURATIONS[model].architecture
     if size == "full":
         return full
@@ -75,7 +75,7 @@ def architecture_of(model: str, size: str) -> Architecture:
 
 
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, suffix: str) -> None:
-    """See `realtts_f5.testing.write_random_checkpoint`."""
+    """Write a checkpoint, as `realtts_f5.testing.write_random_checkpoint` says."""
     draw = torch.Generator().manual_seed(seed)
     configuration, architecture = CONFIGURATIONS[model], architecture_of(model, size)
     state = random_state(empty_model(architecture, len(Vocabulary(None))), partial(_tensor, draw), COMPUTED)
@@ -93,6 +93,7 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, suffix: st
 
 
 def _write_vocoder(path: Path, dim: int, inner: int, layers: int, draw: torch.Generator) -> None:
+    """Write the vocoder's weights and configuration."""
     path.mkdir(exist_ok=True)
     shapes = {
         "backbone.embed.weight": (dim, MELS, 7),
@@ -110,7 +111,7 @@ def _write_vocoder(path: Path, dim: int, inner: int, layers: int, draw: torch.Ge
 
 
 def _yaml(name: str, architecture: Architecture) -> str:
-    """The part of upstream's configuration that says what the network is."""
+    """Return the part of upstream's configuration that says what the network is."""
     arch: dict[str, Any] = {
         "dim": architecture.dim,
         "depth": architecture.depth,
@@ -131,6 +132,7 @@ def _yaml(name: str, architecture: Architecture) -> str:
 
 
 def _tensor(draw: torch.Generator, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Draw a tensor whose spread keeps activations as large as a trained model's, by its name."""
     values: Tensor = torch.randn(shape, generator=draw)
     if name.endswith(("grn.gamma", "grn.beta")):
         return 0.1 * values

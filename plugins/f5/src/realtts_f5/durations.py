@@ -26,19 +26,19 @@ SHORT_BYTES = 10
 
 _SHORT_SPEED = 0.3
 _SLOWEST, _FASTEST = 1.5, 80
-"""Bytes a second that a recording is believed: English is spoken at about 15, Chinese at about 12."""
+"""Bytes a second that are plausible: English is spoken at about 15, Chinese at about 12."""
 
 _LEAST_SPEECH = 0.3
 """Seconds that a chunk must last, and a third of what it would last by itself."""
 
 
 def size_of(text: str) -> int:
-    """Bytes of UTF-8, which upstream reckons lengths from."""
+    """Count the bytes of UTF-8, from which upstream computes lengths."""
     return len(text.encode("utf-8"))
 
 
 def pace(reference: Reference) -> float:
-    """Bytes a second of a recording, with one space at the end, as upstream sizes chunks by."""
+    """Compute a recording's bytes a second, with one space at the end, as upstream sizes chunks by."""
     text = reference.text
     return size_of(text[:-1] if text.endswith("  ") else text) / reference.seconds
 
@@ -50,35 +50,35 @@ def check_pace(reference: Reference) -> None:
         VoiceUnsuitable: They are far too few or too many for its length; the speech would be noise.
     """
     size = size_of(reference.text.strip())
-    found = size / reference.seconds
-    if not _SLOWEST <= found <= _FASTEST:
+    rate = size / reference.seconds
+    if not _SLOWEST <= rate <= _FASTEST:
         raise VoiceUnsuitable(
-            f"its words have {size} bytes and it lasts {reference.seconds:.1f} s: {found:.1f} bytes a second, where "
+            f"its words have {size} bytes and it lasts {reference.seconds:.1f} s: {rate:.1f} bytes a second, where "
             f"speech has {_SLOWEST} to {_FASTEST}",
             who="f5", fix="give reference_text= the words that are said in the recording, all of them and no others",
         )  # fmt: skip
 
 
 def duration(reference: Reference, text: str, speed: float) -> int:
-    """Frames that a text takes at the speaker's own pace; a short one is spoken slowly, as upstream does."""
+    """Compute the frames of a text at the speaker's own pace; a short one is spoken slowly, as upstream does."""
     size = size_of(text)
     return int(reference.hops / size_of(reference.text) * size / (_SHORT_SPEED if size < SHORT_BYTES else speed))
 
 
 def longest_word(reference: Reference, speed: float, frames: int) -> int:
-    """Bytes that a word may have so that it and the recording take no more than so many frames."""
+    """Compute how many bytes a word may have so that it and the recording take no more than so many frames."""
     return max(SHORT_BYTES, int((frames - reference.hops) / reference.hops * size_of(reference.text) * speed))
 
 
 def fixed(
     reference: Reference, texts: Sequence[str], symbols: Sequence[int], *, seconds: float, fade: float, speed: float
 ) -> list[int]:
-    """Frames of every chunk where recording and speech shall last so many seconds together.
+    """Compute the frames of every chunk where recording and speech shall last so many seconds together.
 
     Args:
         reference: The recording.
         texts: Of the chunks.
-        symbols: Of recording's text and each chunk's; a chunk has more frames than those.
+        symbols: Number of symbols of the recording's text and each chunk's; a chunk has more frames than those.
         seconds: ``fix_duration``.
         fade: ``cross_fade_duration``.
         speed: Of the request, for what the chunks would last by themselves.
@@ -101,6 +101,7 @@ def fixed(
 
 
 def _shared(reference: Reference, texts: Sequence[str], seconds: float, fade: float) -> list[int]:
+    """Share the seconds of speech among chunks by their bytes."""
     if len(texts) == 1:
         return [int(seconds * RATE / HOP)]
     recorded, sizes = reference.hops * HOP / RATE, [size_of(text) for text in texts]
@@ -110,7 +111,7 @@ def _shared(reference: Reference, texts: Sequence[str], seconds: float, fade: fl
 
 
 def _least(reference: Reference, texts: Sequence[str], symbols: Sequence[int], fade: float, speed: float) -> float:
-    """Seconds, to hundredths, with which every chunk gets the frames that it must have."""
+    """Compute the fewest seconds, to hundredths, with which every chunk gets the frames that it must have."""
     sizes = [size_of(text) for text in texts]
     needed = []
     for text, size, count in zip(texts, sizes, symbols, strict=True):
@@ -123,5 +124,5 @@ def _least(reference: Reference, texts: Sequence[str], symbols: Sequence[int], f
             )  # fmt: skip
         # A frame more than needed, since frames are rounded down.
         needed.append((frames + 1 - reference.hops) * HOP / RATE * sum(sizes) / size)
-    found = reference.hops * HOP / RATE + max(needed) - fade * (len(texts) - 1)
-    return math.ceil(100 * found) / 100
+    least = reference.hops * HOP / RATE + max(needed) - fade * (len(texts) - 1)
+    return math.ceil(100 * least) / 100

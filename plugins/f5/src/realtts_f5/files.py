@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 TELLING: tuple[WantedFile, ...] = ((NOTE, None), ("*.yaml", None))
-"""What says which configuration the weights beside it are of."""
+"""Files that say which configuration the weights beside them are of."""
 
 VOCABULARY = "vocab.txt"
 """A symbol per line."""
@@ -32,13 +32,13 @@ USUAL = tuple(
     for suffix in (".safetensors", ".pt")
     for name in ("model_1250000", "model_1200000", "model_last", "model")
 )
-"""How weights are called in repositories that the plugin does not know, the likeliest first."""
+"""Names of weights in repositories that the plugin does not know, the likeliest first."""
 
 VOCODER = ("pytorch_model.bin", "model.safetensors")
 """Weights of the vocoder."""
 
 VOCODER_CONFIG = "config.yaml"
-"""What it says that it is."""
+"""The vocoder's configuration, compared with the one that is supported."""
 
 VOCODER_FILES: tuple[WantedFile, ...] = (VOCODER, (VOCODER_CONFIG, None))
 
@@ -47,8 +47,8 @@ VOCODER_FOLDERS = ("vocos", "vocos-mel-24khz")
 
 
 def files_of(configuration: Configuration | None) -> tuple[WantedFile, ...]:
-    """What is wanted of a model's repository; None: one that the plugin does not know."""
+    """List the files to fetch of a model's repository; None: one that the plugin does not know."""
     if configuration is None:
         return (USUAL, *TELLING, (VOCABULARY, None))
-    own = (configuration.vocabulary, None) if configuration.upstreams_vocabulary else (configuration.vocabulary,)
-    return (configuration.weights, own)
+    vocabulary = (configuration.vocabulary,)
+    return (configuration.weights, (*vocabulary, None) if configuration.upstreams_vocabulary else vocabulary)

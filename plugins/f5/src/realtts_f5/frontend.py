@@ -36,7 +36,7 @@ _ALTOGETHER_S = 22
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """What one run of the solver says.
+    """A chunk of the text, which one run of the solver speaks.
 
     Attributes:
         index: In the text, from 0.
@@ -81,7 +81,7 @@ class Ask:
 
 
 def prepare(context: Context, weights: Weights, request: Request, *, cache: Voices | None = None) -> Ask:
-    """Read a request.
+    """Turn a request into chunks, their lengths, and what the solver needs.
 
     Args:
         context: Of the stage; it may force the number of frames that are spoken, all chunks together.
@@ -95,22 +95,22 @@ def prepare(context: Context, weights: Weights, request: Request, *, cache: Voic
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
     options, vocabulary = F5Options.of(request), weights.vocabulary
-    said, unknown = _known(vocabulary, request.text)
+    text, warnings = _speakable_text(vocabulary, request.text)
     reference = reference_of(context.voice_cache if cache is None else cache, request, options)
     check_pace(reference)
-    texts = _texts(reference, said, request.speed, limited=options.fix_duration is None)
+    texts = _texts(reference, text, request.speed, limited=options.fix_duration is None)
     begins_early = request.streaming and not options.remove_silence
     if begins_early if options.short_first_chunk is None else options.short_first_chunk:
         texts = begun(reference, texts, request.speed)
-    texts = [text for text in texts if _speakable(vocabulary, text)] or texts
-    ids = [vocabulary.ids(symbols(reference.text + text)) for text in texts]
-    lengths = _lengths(context, reference, request, options, texts=texts, counts=[len(each) for each in ids])
+    texts = [each for each in texts if _is_speakable(vocabulary, each)] or texts
+    ids = [vocabulary.ids(symbols(reference.text + each)) for each in texts]
+    lengths = _lengths(context, reference, request, options, texts=texts, counts=[len(row) for row in ids])
     planned = tuple(
-        ChunkPlan(index=index, text=text, ids=each, frames=total_frames(reference.frames, len(each), length))
-        for index, (text, each, length) in enumerate(zip(texts, ids, lengths, strict=True))
+        ChunkPlan(index=index, text=each, ids=row, frames=total_frames(reference.frames, len(row), length))
+        for index, (each, row, length) in enumerate(zip(texts, ids, lengths, strict=True))
     )
     _check(planned, options)
-    steps, warned = chosen_steps(options.nfe_step, options.quality, PRESETS)
+    steps, step_warnings = chosen_steps(options.nfe_step, options.quality, PRESETS)
     return Ask(
         chunks=planned,
         reference=reference,
@@ -121,13 +121,13 @@ def prepare(context: Context, weights: Weights, request: Request, *, cache: Voic
         cross_fade=options.cross_fade_duration,
         remove_silence=options.remove_silence,
         half=options.use_fp16,
-        warnings=(*warned, *unknown),
+        warnings=(*step_warnings, *warnings),
     )
 
 
-def _known(vocabulary: Vocabulary, text: str) -> tuple[str, tuple[str, ...]]:
-    """The text without symbols that the model was never shown, and a warning if there are any."""
-    if not _speakable(vocabulary, text):
+def _speakable_text(vocabulary: Vocabulary, text: str) -> tuple[str, tuple[str, ...]]:
+    """Return the text without symbols that the model was not trained on, and a warning if there are any."""
+    if not _is_speakable(vocabulary, text):
         raise UnspeakableText(
             "the model's vocabulary has no letter or digit of it", who="f5",
             fix="write it in the script of the language that the checkpoint speaks",
@@ -138,21 +138,22 @@ def _known(vocabulary: Vocabulary, text: str) -> tuple[str, tuple[str, ...]]:
     return without(text, unknown), (f"Not in the model's vocabulary, and left out: {' '.join(unknown[:20])}",)
 
 
-def _speakable(vocabulary: Vocabulary, text: str) -> bool:
-    found = symbols(text)
-    unknown = vocabulary.unknown(found)
-    return any(symbol.isalnum() and symbol not in unknown for symbol in found)
+def _is_speakable(vocabulary: Vocabulary, text: str) -> bool:
+    """Return whether the vocabulary has a letter or digit of the text."""
+    row = symbols(text)
+    unknown = vocabulary.unknown(row)
+    return any(symbol.isalnum() and symbol not in unknown for symbol in row)
 
 
 def _texts(reference: Reference, text: str, speed: float, *, limited: bool) -> list[str]:
-    """The chunks' texts: upstream's, and shorter ones where those would be longer than the models were trained for."""
+    """Split a text into chunks as upstream does, and further where one is longer than the models were trained for."""
     most = int(pace(reference) * (_ALTOGETHER_S - reference.seconds) * speed)
     longest = longest_word(reference, speed, _LONG_FRAMES)
-    found: list[str] = []
+    texts: list[str] = []
     for chunk in filter(None, chunks(text, most)):
         is_long = limited and reference.hops + duration(reference, chunk, speed) > _LONG_FRAMES
-        found += divided(chunk, max(most, 1), longest_word=longest) if is_long else [chunk]
-    return found
+        texts += divided(chunk, max(most, 1), longest_word=longest) if is_long else [chunk]
+    return texts
 
 
 def _lengths(
@@ -164,7 +165,7 @@ def _lengths(
     texts: Sequence[str],
     counts: Sequence[int],
 ) -> list[int]:
-    """Frames of every chunk, the recording's included, before the least that a chunk must have."""
+    """Compute the frames of every chunk, the recording's included, before the least that a chunk must have."""
     forced = context.forced_tokens(request.text)
     if forced is not None:
         return [reference.hops + frames for frames in shared(forced, [size_of(text) for text in texts])]
@@ -177,6 +178,7 @@ def _lengths(
 
 
 def _check(planned: Sequence[ChunkPlan], options: F5Options) -> None:
+    """Refuse a chunk of more frames than the networks have positions for."""
     longest = max(planned, key=lambda chunk: chunk.frames)
     if longest.frames <= MOST_FRAMES:
         return

@@ -35,28 +35,29 @@ class CrossFade:
     def __init__(self, seconds: float, rate: int) -> None:
         self._most = int(seconds * rate)
         # Upstream's fades are float64, and what has faded may fade again: rounded once, at the end.
-        self._held: NDArray[np.floating[Any]] = np.zeros(0, np.float32)
+        self._withheld: NDArray[np.floating[Any]] = np.zeros(0, np.float32)
 
     def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What is settled once this chunk is known, float32 of shape (n,)."""
-        overlap = min(self._most, len(self._held), len(samples))
+        """Add a chunk, and return the samples that no later chunk changes, float32 of shape (n,)."""
+        overlap = min(self._most, len(self._withheld), len(samples))
         if overlap:
-            faded = self._held[-overlap:] * np.linspace(1, 0, overlap) + samples[:overlap] * np.linspace(0, 1, overlap)
-            joined = np.concatenate([self._held[:-overlap], faded, samples[overlap:]])
+            fade_in, fade_out = np.linspace(0, 1, overlap), np.linspace(1, 0, overlap)
+            faded = self._withheld[-overlap:] * fade_out + samples[:overlap] * fade_in
+            joined = np.concatenate([self._withheld[:-overlap], faded, samples[overlap:]])
         else:
-            joined = np.concatenate([self._held, samples])
+            joined = np.concatenate([self._withheld, samples])
         settled = len(joined) - min(self._most, len(joined))
-        self._held = joined[settled:]
+        self._withheld = joined[settled:]
         return np.asarray(joined[:settled], np.float32)
 
     def finish(self) -> NDArray[np.float32]:
-        """What was withheld."""
-        held, self._held = self._held, np.zeros(0, np.float32)
-        return np.asarray(held, np.float32)
+        """Return the samples that were withheld."""
+        withheld, self._withheld = self._withheld, np.zeros(0, np.float32)
+        return np.asarray(withheld, np.float32)
 
 
 def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Iterator[Chunk]:
-    """The chunks of a request joined, whoever makes their sound.
+    """Join the chunks of a request, whoever makes their sound.
 
     Args:
         ask: Of the request.
@@ -73,7 +74,7 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
         tokens += chunk.frames - ask.reference.hops
         if chunk is ask.chunks[-1]:
             samples = np.concatenate([samples, joined.finish()])
-        if ask.remove_silence:  # which is only known of the whole
+        if ask.remove_silence:  # silences are only known in the whole
             whole.append(samples)
         elif len(samples):
             last = chunk is ask.chunks[-1]
@@ -85,7 +86,7 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
 
 
 def without_silence(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Silences of more than a second cut down to one, as upstream's ``remove_silence_for_generated_wav``.
+    """Cut silences of more than a second down to one, as upstream's ``remove_silence_for_generated_wav``.
 
     As there, the samples go through 16 bits, in which pydub finds what is silent.
 
@@ -104,11 +105,11 @@ def without_silence(samples: NDArray[np.float32], rate: int) -> NDArray[np.float
     memory.seek(0)
     narrow, _ = soundfile.read(memory, dtype="int16")
     whole = pydub.AudioSegment(narrow.tobytes(), sample_width=2, frame_rate=rate, channels=1)
-    kept = pydub.silence.split_on_silence(
+    stretches = pydub.silence.split_on_silence(
         whole, min_silence_len=1000, silence_thresh=-50, keep_silence=500, seek_step=10
     )
-    if not kept:
+    if not stretches:
         return samples
-    content = b"".join(piece.raw_data for piece in kept)
+    content = b"".join(piece.raw_data for piece in stretches)
     values: NDArray[np.float32] = np.frombuffer(content, np.int16).astype(np.float32) / np.float32(32768)
     return values

@@ -45,7 +45,7 @@ class Layout:
 
     @property
     def frames(self) -> int:
-        """All of them, of all rows."""
+        """Frames of all rows of all requests."""
         return self.rows * sum(count * length for count, length in self.groups)
 
     @property
@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def keys(self) -> Tensor | None:
-        """Which frames attention may look at, (sequences, 1, 1, frames) bool; None: all."""
+        """Mask of the frames that attention may look at, (sequences, 1, 1, frames) bool; None: all."""
         return None if self.valid is None else self.valid.repeat_interleave(self.rows, 0)[:, None, None]
 
     @property
@@ -69,13 +69,13 @@ class Layout:
         return replace(self, rows=1)
 
     def lengthened(self) -> Layout:
-        """The same with one more frame before each sequence."""
+        """Return the same with one more frame before each sequence."""
         groups = tuple((count, length + 1) for count, length in self.groups)
         valid = None if self.valid is None else functional.pad(self.valid, (1, 0), value=True)
         return Layout(groups, self.rows, valid)
 
     def pieces(self, x: Tensor) -> Iterator[Tensor]:
-        """Each group's part of (frames, channels) as a view (requests, rows, frames, channels)."""
+        """Yield each group's part of (frames, channels) as a view (requests, rows, frames, channels)."""
         begin = 0
         for count, length in self.groups:
             end = begin + count * self.rows * length
@@ -84,13 +84,13 @@ class Layout:
 
 
 def packed(lengths: Sequence[int], rows: int) -> Layout:
-    """Sequences at their true lengths; neighbours of equal length make one group."""
+    """Lay sequences out at their true lengths; neighbours of equal length make one group."""
     groups = tuple((len(list(equal)), length) for length, equal in groupby(lengths))
     return Layout(groups, rows)
 
 
 def padded(lengths: Tensor, rows: int, bucket: int) -> Layout:
-    """Sequences padded to ``bucket`` frames.
+    """Lay sequences out padded to ``bucket`` frames.
 
     Args:
         lengths: True frames of each request, int64 (n,), on the device.
@@ -101,11 +101,11 @@ def padded(lengths: Tensor, rows: int, bucket: int) -> Layout:
 
 
 def frames_of(lengths: Tensor, bucket: int) -> Tensor:
-    """Which frames of padded sequences are theirs, (n, bucket) bool."""
+    """Return which frames of padded sequences are theirs, (n, bucket) bool."""
     return torch.arange(bucket, device=lengths.device) < lengths[:, None]
 
 
 def bucket_of(frames: int) -> int:
-    """The padded length for sequences of up to so many frames: at most 64 frames or an eighth more, 256 above 1024."""
+    """Return the padded length for so many frames: at most 64 frames or an eighth more, 256 above 1024."""
     step = _LONG_STEP if frames > _LONG else _SMALLEST_STEP
     return rounded_up(frames, smallest=_SMALLEST_STEP, per_octave=_STEPS_PER_OCTAVE, step=step)

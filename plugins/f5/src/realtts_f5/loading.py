@@ -1,7 +1,7 @@
-"""A checkpoint's files: which configuration they are of, and its tensors, read when asked for and refused by name.
+"""A checkpoint's files: which configuration they are of, and its tensors, opened here and read by the networks.
 
 Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
-configuration is never guessed: for a published checkpoint it is known, and of any other something must say it: a file
+configuration is never guessed: for a published checkpoint it is known, and any other must name it: a file
 ``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
 the folder, of the file itself or of the repository. Where two of them disagree, nothing is loaded.
 """
@@ -16,7 +16,15 @@ from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing
-from realtts.kit.reading import NOTE, by_any_name, known, mismatch, noted, supported, understood
+from realtts.kit.reading import (
+    NOTE,
+    by_any_name,
+    check_supported,
+    configuration_of,
+    mismatch,
+    noted_configuration,
+    reading_entries,
+)
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -58,10 +66,10 @@ _VOCODER = {
     "backbone": {"class_path": "vocos.models.VocosBackbone", "input_channels": MELS},
     "head": {"class_path": "vocos.heads.ISTFTHead", "n_fft": FFT, "hop_length": HOP, "padding": "center"},
 }
-"""What the vocoder is made of, whatever its file says, and what its tensors do not show, or not by name."""
+"""The vocoder that is supported: what its configuration file must say, because its tensors do not show it."""
 
 _DEFAULTS = {"padding": "same"}
-"""What a class of it takes where its file says nothing, and is another than ours."""
+"""Defaults of the vocoder's classes, where the file says nothing, that differ from what is supported."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,10 @@ class Found:
     """The files of a model and of its vocoder.
 
     Attributes:
-        configuration: Of the network's shape as it was named.
+        configuration: The one that the checkpoint was named as.
         model_path: ``.safetensors`` or ``.pt``.
         vocabulary_path: ``vocab.txt``; None: the one that f5-tts brings.
-        vocoder: Of Vocos.
+        vocoder: Files of Vocos.
     """
 
     configuration: Configuration
@@ -83,13 +91,13 @@ class Found:
 
 @dataclass(frozen=True)
 class Weights:
-    """A checkpoint, opened.
+    """A checkpoint whose files were found and checked; tensors are read when a network takes them.
 
     Attributes:
         configuration: With the shape of the network.
         vocabulary: Symbols to ids.
-        model_path: The network's tensors.
-        vocoder_path: The vocoder's.
+        model_path: File of the network's tensors.
+        vocoder_path: File of the vocoder's tensors.
     """
 
     configuration: Configuration
@@ -104,12 +112,12 @@ class Weights:
 
     @property
     def model_file(self) -> str:
-        """Where the network's tensors are, for messages."""
+        """Name of the network's file, for messages."""
         return self.model_path.name
 
     @property
     def vocoder_file(self) -> str:
-        """The same of the vocoder's."""
+        """Name of the vocoder's file, for messages."""
         return self.vocoder_path.name
 
     @property
@@ -132,7 +140,7 @@ class Weights:
 
 
 def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
-    """The files of a checkpoint and of its vocoder, downloaded where they must be.
+    """Find the files of a checkpoint and of its vocoder, and download those that are not here.
 
     The vocoder is looked for beside the weights, in ``vocos`` or ``vocos-mel-24khz``, else on the hub.
 
@@ -148,33 +156,34 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     if checkpoint is not None and checkpoint.path is not None:
         return _local(checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
-    ours = known(checkpoint, CONFIGURATIONS)
-    configuration = ours or _looked_up(checkpoint, report)
-    files = checkpoints.fetch(checkpoint, files_of(ours), report=report)
-    model = files.first(*(USUAL if ours is None else ours.weights))
-    vocabulary = files.get(VOCABULARY if ours is None else ours.vocabulary)
+    published = configuration_of(checkpoint, CONFIGURATIONS)
+    configuration = published or _ask_repository(checkpoint, report)
+    files = checkpoints.fetch(checkpoint, files_of(published), report=report)
+    model = files.first(*(USUAL if published is None else published.weights))
+    vocabulary = files.get(VOCABULARY if published is None else published.vocabulary)
     return Found(configuration, model, vocabulary, _vocoder(model.parent, report))
 
 
-def open_checkpoint(found: Found) -> Weights:
-    """Read what is small; names and shapes of the tensors are checked by the networks that take them.
+def open_checkpoint(files: Found) -> Weights:
+    """Read the vocabulary and check what is small; names and shapes of tensors are checked by the networks.
 
     Args:
-        found: From `fetch`.
+        files: From `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: The vocabulary has another size than the model was trained with, or the vocoder is another.
     """
-    vocabulary = Vocabulary(found.vocabulary_path)
-    weights = Weights(found.configuration, vocabulary, found.model_path, found.vocoder.first(*VOCODER))
+    vocabulary = Vocabulary(files.vocabulary_path)
+    weights = Weights(files.configuration, vocabulary, files.model_path, files.vocoder.first(*VOCODER))
     _check_vocabulary(shapes_of(weights.model_state), vocabulary, f"file {weights.model_file!r}")
-    if VOCODER_CONFIG in found.vocoder:
-        _check_vocoder(found.vocoder[VOCODER_CONFIG])
+    if VOCODER_CONFIG in files.vocoder:
+        _check_vocoder(files.vocoder[VOCODER_CONFIG])
     return weights
 
 
 def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
+    """Find the files of a local folder, or of a file of weights in it."""
     folder = path.parent if path.is_file() else path
     model = path if path.is_file() else _only_weights(folder)
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
@@ -182,29 +191,33 @@ def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
     return Found(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
 
 
-def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
-    """What somebody else's repository says, asked before its weights are; names of files on the hub say nothing."""
-    told = checkpoints.fetch(checkpoint, TELLING, report=report)
-    return _named(told, (told.source.rpartition("/")[2],), f"checkpoint {told.source!r}")
+def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
+    """Find the configuration of somebody else's repository, before its weights are fetched.
+
+    Names of files on the hub say nothing: they are the same in many repositories.
+    """
+    files = checkpoints.fetch(checkpoint, TELLING, report=report)
+    return _named(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}")
 
 
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
-    """The vocoder beside the weights, else the hub's."""
+    """Find the vocoder beside the weights, else on the hub."""
     for path in (folder / name for name in VOCODER_FOLDERS):
         if any((path / file).is_file() for file in VOCODER):
             return checkpoints.fetch(Checkpoint(path.name, path=path), VOCODER_FILES, report=report)
-    hubs = Checkpoint(VOCODER_ID.rpartition("/")[2], source=VOCODER_ID, licence="MIT")
-    return checkpoints.fetch(hubs, VOCODER_FILES, report=report)
+    published = Checkpoint(VOCODER_ID.rpartition("/")[2], source=VOCODER_ID, licence="MIT")
+    return checkpoints.fetch(published, VOCODER_FILES, report=report)
 
 
 def _only_weights(folder: Path) -> Path:
+    """Find the file of weights of a folder; .safetensors goes first."""
     for suffix in (".safetensors", ".pt"):
-        found = sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())
-        if len(found) == 1:
-            return found[0]
-        if found:
+        paths = sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())
+        if len(paths) == 1:
+            return paths[0]
+        if paths:
             raise CheckpointMismatch(
-                f"it holds {len(found)} files of weights: {', '.join(path.name for path in found)}",
+                f"it holds {len(paths)} files of weights: {', '.join(path.name for path in paths)}",
                 who=f"folder {folder.name!r}", fix="give model= the one file that is meant",
             )  # fmt: skip
     raise CheckpointMissing(
@@ -214,37 +227,47 @@ def _only_weights(folder: Path) -> Path:
 
 
 def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configuration:
-    """What all that says something about the configuration agrees on: files beside the weights, and names of places."""
-    said: dict[str, Configuration] = {}
+    """Find the configuration that files beside the weights and names of files and folders agree on.
+
+    Args:
+        files: Beside the weights, by name.
+        names: Of the file and of its folder or repository.
+        who: The checkpoint, for messages.
+
+    Raises:
+        CheckpointCorrupt: The note cannot be read.
+        CheckpointMismatch: Nothing names a configuration, or two sources name different ones.
+    """
+    named_by: dict[str, Configuration] = {}
     if NOTE in files:
-        said[NOTE] = noted(files[NOTE], CONFIGURATIONS)
+        named_by[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
-            said[name] = by_file
+            named_by[name] = by_file
     for where in names:
         by_name = by_any_name(where, CONFIGURATIONS)
         if by_name is not None:
-            said[where] = by_name
-    if not said:
+            named_by[where] = by_name
+    if not named_by:
         raise CheckpointMismatch(
             "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
             who=who,
             fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside the weights, or upstream\'s .yaml, '
             f"in a folder of your own; there are {', '.join(CONFIGURATIONS)}",
         )  # fmt: skip
-    first, chosen = next(iter(said.items()))
-    for where, other in said.items():
-        if not chosen.architecture.is_version_of(other.architecture):
+    first, configuration = next(iter(named_by.items()))
+    for where, other in named_by.items():
+        if not configuration.architecture.is_version_of(other.architecture):
             raise CheckpointMismatch(
-                f"{first} says that it is {chosen.name}, and {where} that it is {other.name}",
+                f"{first} says that it is {configuration.name}, and {where} that it is {other.name}",
                 who=who, fix="correct the one that is wrong",
             )  # fmt: skip
-    return chosen
+    return configuration
 
 
 def _by_yaml(path: Path) -> Configuration | None:
-    """Upstream's configuration file, its own sizes included; None if it is something else."""
+    """Read upstream's configuration file, its own sizes included; None if it is something else."""
     try:
         content = _read_yaml(path)
     except ValueError:
@@ -259,7 +282,7 @@ def _by_yaml(path: Path) -> Configuration | None:
 
 
 def _read_yaml(path: Path) -> Any:
-    """What a ``.yaml`` file holds: text, numbers and containers of them; `ValueError`: it cannot be read."""
+    """Read a ``.yaml`` file of text, numbers and containers of them; `ValueError`: it cannot be read."""
     yaml = importlib.import_module("yaml")
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -281,8 +304,8 @@ def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabul
 
 def _check_vocoder(path: Path) -> None:
     """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
-    with understood(f"file {path.name!r}"):
+    with reading_entries(f"file {path.name!r}"):
         content = _read_yaml(path)
-        for part, ours in _VOCODER.items():
-            given = content[part].get("init_args") or {}
-            supported({**_DEFAULTS, **given, "class_path": content[part]["class_path"]}, ours)
+        for part, expected in _VOCODER.items():
+            arguments = content[part].get("init_args") or {}
+            check_supported({**_DEFAULTS, **arguments, "class_path": content[part]["class_path"]}, expected)

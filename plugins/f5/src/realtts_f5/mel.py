@@ -31,17 +31,18 @@ def log_mel(samples: Tensor) -> Tensor:
     """
     window, bands = (table.to(samples.device) for table in _tables())
     spectrum = torch.stft(samples, FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)
-    return (bands @ spectrum.abs()).clamp_(min=_FLOOR).log_().T.contiguous()
+    return (bands @ spectrum.abs()).clamp_(min=_FLOOR).log_().T.contiguous()  # (100, frames) -> (frames, 100)
 
 
 @functools.cache
 def _tables() -> tuple[Tensor, Tensor]:
-    """Hann's window and the bands, triangles in HTK's mels without a norm, (100, 513)."""
-    with torch.inference_mode(False):
+    """Return Hann's window, (1024,), and the bands, triangles in HTK's mels without a norm, (100, 513)."""
+    with torch.inference_mode(False):  # they are kept, and may be used outside of it
         return torch.hann_window(FFT), _bands()
 
 
 def _bands() -> Tensor:
+    """Compute the bands, (100, 513)."""
     hertz = torch.linspace(0, RATE // 2, FFT // 2 + 1)
     greatest = 2595.0 * math.log10(1.0 + RATE / 2 / 700.0)
     corners = 700.0 * (10.0 ** (torch.linspace(0, greatest, MELS + 2) / 2595.0) - 1.0)

@@ -1,24 +1,26 @@
-"""What the optimized variant holds, and what a request wants of it: networks are read anew for another type."""
+"""What the optimized variant holds, and what a request wants of it: the network is read anew for another type."""
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.compile import compiled
-from realtts.accel.offload.sharing import Turns
+from realtts.accel.compile import CompiledCallable, compiled
+from realtts.accel.decoder.rungs import attention_beside, graphs_of
+from realtts.accel.offload.sharing import DeviceSharing
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import attention_beside, graphs_of
 from realtts.contract.events import Event
 from realtts_f5.frontend import prepare
 from realtts_f5.network import Network
 from realtts_f5.sizes import HEAD_SIZE
-from realtts_f5.solver_graphs import Graphs
+from realtts_f5.solver_graphs import USUAL_FRAMES, Graphs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
     from realtts.contract.types import Request
@@ -26,19 +28,21 @@ if TYPE_CHECKING:
     from realtts_f5.loading import Weights
     from realtts_f5.vocoder import Vocoder
 
-__all__ = ["OptimizedModel", "asked", "network_for", "read_network"]
+__all__ = ["OptimizedModel", "asked", "network_for", "open_network", "pack_network", "report_compiled"]
 
 
 @dataclass
 class OptimizedModel:
-    """What `load` returns.
+    """What `load` returns, and later stages complete.
 
     Attributes:
         weights: The checkpoint.
         voices: Prepared recordings, in memory and on disk.
-        network: From noise to mel; None before `convert_precision` and after `unload`.
-        vocoder: From mel to samples; None as `network`.
-        graphs: Of the network's steps; None where they run eagerly.
+        network: From noise to mel: its float32 parts after `load`, able to compute after `convert_precision`, packed
+            after `compile`; None after `unload`.
+        vocoder: From mel to samples; None after `unload`.
+        graphs: Of the network's steps, from `compile` on; None where they run eagerly.
+        pieces: The network's compiled functions, from `compile` on; none where nothing is compiled.
         turns: Who of ``flow`` and ``vocoder`` has the device.
     """
 
@@ -47,16 +51,50 @@ class OptimizedModel:
     network: Network | None = None
     vocoder: Vocoder | None = None
     graphs: Graphs | None = None
-    turns: Turns = field(default_factory=Turns)
+    pieces: list[CompiledCallable] = field(default_factory=list)
+    turns: DeviceSharing = field(default_factory=DeviceSharing)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> Ask:
-    """A request in the model's terms, its voice prepared."""
+    """Put a request in the model's terms, its voice prepared."""
     return prepare(context, model.weights, request, cache=model.voices)
 
 
+def open_network(context: Context, model: OptimizedModel) -> Network:
+    """Read the part of the network that is float32 on every rung.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is another architecture's.
+    """
+    return Network(
+        model.weights.architecture,
+        model.weights.model_state,
+        device=torch.device(context.device),
+        fused=context.settings.attention != "auto",
+        who=f"file {model.weights.model_file!r}",
+    )
+
+
+def pack_network(context: Context, model: OptimizedModel, network: Network) -> None:
+    """Pack a converted network, put it and its graphs into the model, and report how it computes.
+
+    Raises:
+        AttentionUnavailable: With ``strict``, where the kernel that was asked for cannot be had.
+        CaptureFailed: The step cannot be captured.
+    """
+    model.pieces = []
+    network.pack(_compiler(model.pieces) if context.settings.compile is True else None)
+    model.network = network
+    model.turns.add("flow", network)
+    backend = graphs_of(context)
+    if backend is not None:
+        model.graphs = Graphs(network, backend=backend)
+        model.graphs.capture(USUAL_FRAMES, rows=2)
+    _report_network(context, model, network)
+
+
 def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
-    """The network, read anew if the request wants float32 and it is not, or the other way round.
+    """Return the network, read anew if the request wants float32 and it is not, or the other way round.
 
     Raises:
         CheckpointError: The file has become unreadable meanwhile; the next request tries again.
@@ -66,37 +104,44 @@ def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
     if model.network is None or model.network.dtype != dtype:
         model.network = model.graphs = None  # never two of them in memory
         model.turns.drop("flow")
-        read_network(context, model, dtype)
+        network = open_network(context, model)
+        network.convert(model.weights.model_state, dtype)
+        pack_network(context, model, network)
     assert model.network is not None
     return model.network
 
 
-def read_network(context: Context, model: OptimizedModel, dtype: torch.dtype) -> None:
-    """Put the network of a type and its graphs into the model, and tell the status.
+def report_compiled(context: Context, model: OptimizedModel) -> None:
+    """Tell the status whether compiled code ran: compilation happens in a function's first call, and may give up."""
+    context.report(Event("optimization.details", data=_compiled_details(model)))
 
-    Args:
-        context: Of the stage.
-        model: Without a network.
-        dtype: Of the blocks.
 
-    Raises:
-        CheckpointError: The file cannot be read, or is another architecture's.
-        AttentionUnavailable: With ``strict``, where the kernel that was asked for cannot be had.
-    """
-    wanted, fused = context.settings.compile is True, context.settings.attention != "auto"
-    model.network = Network.from_state_dict(
-        model.weights.architecture,
-        model.weights.model_state,
-        device=torch.device(context.device),
-        dtype=dtype,
-        fused=fused,
-        compiler=functools.partial(compiled, mode="default", fallback=True) if wanted else None,
-        who=f"file {model.weights.model_file!r}",
-    )
-    model.turns.add("flow", model.network)
-    backend = graphs_of(context)
-    model.graphs = None if backend is None else Graphs(model.network, backend=backend)
-    graphs = backend is not None
-    attention = attention_beside(context, dtype, HEAD_SIZE, graphs=graphs)
-    found = {**attention, "cuda_graphs": graphs, "dtype": name_of(dtype)}
-    context.report(Event("optimization.details", data={**found, **model.turns.details}))
+def _compiler(pieces: list[CompiledCallable]) -> Callable[[Callable[..., Any]], CompiledCallable]:
+    """Return what makes the compiled form of a function, and notes it."""
+
+    def make(function: Callable[..., Any]) -> CompiledCallable:
+        pieces.append(compiled(function, mode="default", fallback=True))
+        return pieces[-1]
+
+    return make
+
+
+def _compiled_details(model: OptimizedModel) -> dict[str, object]:
+    """Return whether every piece runs compiled, and why not if one has given up."""
+    ran = bool(model.pieces) and all(piece.reason is None and piece.graphs for piece in model.pieces)
+    reasons = [piece.reason for piece in model.pieces if piece.reason is not None]
+    return {"compile": ran, **({"no_compile": reasons[0]} if reasons else {})}
+
+
+def _report_network(context: Context, model: OptimizedModel, network: Network) -> None:
+    """Tell the status how the network computes."""
+    graphs = model.graphs is not None
+    details = {
+        **attention_beside(context, network.dtype, HEAD_SIZE, graphs=graphs),
+        **_compiled_details(model),
+        **model.turns.details,
+        "cuda_graphs": graphs,
+        "dtype": name_of(network.dtype),
+        "quantization": "none",
+    }
+    context.report(Event("optimization.details", data=details))

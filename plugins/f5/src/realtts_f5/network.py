@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.weights.state_reader import StateReader
-from realtts_f5.attention import rotary
+from realtts.accel.weights.tensorfile import Tensors
+from realtts_f5.attention import rotary_tables
 from realtts_f5.configurations import FIX
 from realtts_f5.dit import DiT
 from realtts_f5.embedding import FixedInput, InputEmbedding, TextEmbedding, TimeEmbedding
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 
-__all__ = ["Given", "Item", "Network"]
+__all__ = ["Conditioning", "Item", "Network"]
 
 _PREFIX = "transformer."
 
-Rows = list[tuple["Tensor", "Tensor"]]
+_CAST = re.compile(
+    r"transformer\.(transformer_blocks\.\d+\.(attn|ff)\.|layers\.|input_embed\.conv_pos_embed\.conv1d\.2\.)"
+)
+"""Names of the tensors that are cast to the rung's type; all others are float32 on every rung."""
 
 
 @dataclass(frozen=True)
@@ -51,31 +56,38 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Given:
+class Conditioning:
     """What all steps of one solution share.
 
     Attributes:
         layout: Of the frames.
-        fixed: Of text and reference.
-        turns: Positions.
+        fixed: Input that text and reference contribute.
+        rotary: Tables of positions.
     """
 
     layout: Layout
     fixed: FixedInput
-    turns: Rotary
+    rotary: Rotary
 
 
 class Network:
-    """The network of one checkpoint.
+    """The network of one checkpoint, brought up in the three stages of a rung.
+
+    Made with everything that is float32 on every rung: time, text, input projection, modulation, last norm and
+    projection. `convert` reads the rest, the blocks; from then on it computes. `pack` makes it fast.
 
     Args:
         architecture: What the checkpoint was trained as.
-        state: Upstream's tensors without ``ema_model.``; each is read once.
+        state: Upstream's tensors without ``ema_model.``; each is read once, here or by `convert`.
         device: Where to compute.
-        dtype: Of the blocks. Time, text, input projection, last norm and projection are float32.
         fused: Whether attention is torch's kernel on the CPU too.
-        compiler: Makes the compiled form of a function, as `realtts.accel.compile.compiled` does; None: none is made.
         who: Named by errors.
+
+    Attributes:
+        dtype: Of the blocks; float32 until `convert`.
+
+    Raises:
+        CheckpointMismatch: A float32 tensor is missing, misshapen or one too many for the architecture.
     """
 
     def __init__(
@@ -84,42 +96,47 @@ class Network:
         state: Mapping[str, Tensor],
         *,
         device: torch.device,
-        dtype: torch.dtype,
         fused: bool = False,
-        compiler: Compiler | None = None,
         who: str = "checkpoint",
     ) -> None:
-        self.architecture, self.device, self.dtype = architecture, device, dtype
-        weights = StateReader(state, who, device, fix=FIX)
+        self.architecture, self.device, self.dtype = architecture, device, torch.float32
+        self._who = who
+        weights = self._reader(state, cast=False)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
-        self._input = InputEmbedding(weights, f"{_PREFIX}input_embed.", architecture, dtype)
+        self._input = InputEmbedding(weights, f"{_PREFIX}input_embed.", architecture)
         backbone = DiT if architecture.backbone == "dit" else UNetT
-        self._backbone = backbone(weights, _PREFIX, architecture, dtype, fused=fused, compiler=compiler)
+        self._backbone = backbone(weights, _PREFIX, architecture, fused=fused)
         weights.finish(_PREFIX, tuple(_PREFIX + name for name in COMPUTED))
-        self._latest: tuple[tuple[float, ...], list[tuple[Tensor, ...]]] | None = None
+        self._schedule: tuple[tuple[float, ...], list[tuple[Tensor, ...]]] | None = None
 
-    @classmethod
-    def from_state_dict(
-        cls,
-        architecture: Architecture,
-        state: Mapping[str, Tensor],
-        *,
-        device: torch.device,
-        dtype: torch.dtype,
-        fused: bool = False,
-        compiler: Compiler | None = None,
-        who: str = "checkpoint",
-    ) -> Network:
-        """Take the weights by upstream's names.
+    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+        """Read the blocks and the second convolution of the input, and cast each tensor as it is read.
+
+        Args:
+            state: As the constructor takes it.
+            dtype: To compute in.
 
         Raises:
             CheckpointMismatch: A tensor is missing, misshapen or one too many for the architecture.
         """
-        return cls(architecture, state, device=device, dtype=dtype, fused=fused, compiler=compiler, who=who)
+        weights = self._reader(state, cast=True)
+        self._input.convert(weights, dtype)
+        self._backbone.convert(weights, dtype)
+        weights.finish(_PREFIX)
+        self.dtype, self._schedule = dtype, None
+
+    def pack(self, compiler: Compiler | None = None) -> None:
+        """Lay the blocks' weights out for the kernels that compute them; results stay the same up to rounding.
+
+        Args:
+            compiler: Makes the compiled form of a function, as `realtts.accel.compile.compiled` does; None: none is
+                made.
+        """
+        self._backbone.pack(compiler)
 
     def flops(self, frames: int, rows: int) -> int:
-        """Operations of one evaluation: products and attention of the blocks.
+        """Count the operations of one evaluation: products and attention of the blocks.
 
         Args:
             frames: Of a chunk.
@@ -136,19 +153,19 @@ class Network:
 
     @torch.inference_mode()
     def steps(self, times: Tensor) -> list[tuple[Tensor, ...]]:
-        """What depends on the time alone, for all steps of a schedule; the latest schedule's is kept.
+        """Compute what depends on the time alone, for all steps of a schedule; the latest schedule's is kept.
 
         Args:
             times: float32 (steps + 1,), on the CPU.
         """
         key = tuple(times.tolist())
-        if self._latest is None or self._latest[0] != key:
+        if self._schedule is None or self._schedule[0] != key:
             embedded = self._time(times[:-1].to(self.device, torch.float32))
-            self._latest = key, self._backbone.steps(embedded)
-        return self._latest[1]
+            self._schedule = key, self._backbone.steps(embedded)
+        return self._schedule[1]
 
     @torch.inference_mode()
-    def given(self, items: Sequence[Item], rows: int) -> Given:
+    def condition(self, items: Sequence[Item], rows: int) -> Conditioning:
         """Prepare chunks at their true lengths.
 
         Args:
@@ -156,65 +173,73 @@ class Network:
             rows: 2 with guidance, else 1.
         """
         layout = packed([item.frames for item in items], rows)
-        each = iter([self._fixed(item, rows) for item in items])
+        inputs = iter([self._fixed_rows(item, rows) for item in items])
         projected, convolved = [], []
         for count, _ in layout.groups:
-            group = [next(each) for _ in range(count)]
-            projected.append(torch.stack([torch.stack([row[0] for row in one]) for one in group]))
-            convolved.append(torch.stack([torch.stack([row[1] for row in one]) for one in group]))
-        return Given(layout, FixedInput(tuple(projected), tuple(convolved)), self.turns(layout.longest))
+            group = [next(inputs) for _ in range(count)]
+            # count x rows x (frames, dim) -> (count, rows, frames, dim)
+            projected.append(torch.stack([torch.stack([row[0] for row in item]) for item in group]))
+            convolved.append(torch.stack([torch.stack([row[1] for row in item]) for item in group]))
+        fixed = FixedInput(tuple(projected), tuple(convolved))
+        return Conditioning(layout, fixed, self._rotary(layout.longest))
 
     @torch.inference_mode()
-    def fill(self, given: Given, items: Sequence[Item]) -> None:
+    def fill(self, conditioning: Conditioning, items: Sequence[Item]) -> None:
         """Prepare chunks in the memory of `blank`, with at most as many items, none longer than its frames.
 
         Places without an item have one frame of silence: with none, attention would divide by zero.
         """
-        valid, projected, convolved = given.layout.valid, given.fixed.projected[0], given.fixed.convolved[0]
-        assert valid is not None
-        empty = [1] * (len(valid) - len(items))
+        layout, fixed = conditioning.layout, conditioning.fixed
+        assert layout.valid is not None
+        projected, convolved = fixed.projected[0], fixed.convolved[0]
+        empty = [1] * (len(layout.valid) - len(items))
         lengths = torch.tensor([*(item.frames for item in items), *empty], device=self.device)
-        valid.copy_(frames_of(lengths, given.layout.longest))
+        layout.valid.copy_(frames_of(lengths, layout.longest))
         for tensor in (projected, convolved):
             tensor.zero_()
         for index, item in enumerate(items):
-            for row, (one, other) in enumerate(self._fixed(item, given.layout.rows)):
-                projected[index, row, : item.frames] = one
-                convolved[index, row, :, : item.frames] = other
+            for row, (item_projected, item_convolved) in enumerate(self._fixed_rows(item, layout.rows)):
+                projected[index, row, : item.frames] = item_projected
+                convolved[index, row, :, : item.frames] = item_convolved
 
     @torch.inference_mode()
-    def blank(self, count: int, rows: int, frames: int) -> Given:
-        """Memory for so many items padded to ``frames``."""
+    def blank(self, count: int, rows: int, frames: int) -> Conditioning:
+        """Allocate the memory of so many items padded to ``frames``."""
         lengths = torch.full((count,), frames, device=self.device)
         dim = self.architecture.dim
         projected = torch.zeros(count, rows, frames, dim, device=self.device)
         fixed = FixedInput((projected,), (projected.new_zeros(count, rows, dim, frames),))
-        return Given(padded(lengths, rows, frames), fixed, self.turns(frames))
-
-    def turns(self, frames: int) -> Rotary:
-        """Tables of positions for so many frames and the time's."""
-        return rotary(frames + 1, self.device, self.dtype)
+        return Conditioning(padded(lengths, rows, frames), fixed, self._rotary(frames))
 
     @torch.inference_mode()
-    def __call__(self, x: Tensor, step: tuple[Tensor, ...], given: Given) -> Tensor:
-        """One evaluation.
+    def __call__(self, x: Tensor, step: tuple[Tensor, ...], conditioning: Conditioning) -> Tensor:
+        """Evaluate the network once.
 
         Args:
             x: The solver's state, float32 (frames of one row each, 100); zero beyond a padded sequence's end.
             step: One of `steps`.
-            given: Of these chunks.
+            conditioning: Of these chunks.
 
         Returns:
             float32 (frames of all rows, 100); without meaning beyond a padded sequence's end.
         """
-        h = self._input(x, given.fixed, given.layout)
-        return self._backbone(h, step, given.layout, given.turns)
+        h = self._input(x, conditioning.fixed, conditioning.layout)
+        return self._backbone(h, step, conditioning.layout, conditioning.rotary)
 
-    def _fixed(self, item: Item, rows: int) -> Rows:
-        """Conditional and, with guidance, unconditional row of an item."""
+    def _reader(self, state: Mapping[str, Tensor], *, cast: bool) -> StateReader:
+        """Return a reader of the tensors that are cast, or of all others."""
+        names = {name: name for name in state if bool(_CAST.match(name)) is cast}
+        return StateReader(Tensors(state, names=names), self._who, self.device, fix=FIX)
+
+    def _rotary(self, frames: int) -> Rotary:
+        """Return tables of positions for so many frames and one more, E2-TTS's time."""
+        return rotary_tables(frames + 1, self.device, self.dtype)
+
+    def _fixed_rows(self, item: Item, rows: int) -> list[tuple[Tensor, Tensor]]:
+        """Compute the fixed input of an item's conditional and, with guidance, unconditional row."""
         assert max(len(item.mel), 1) <= item.frames == len(item.noise)
         mel, ids = item.mel.to(self.device, torch.float32), item.ids.to(self.device)
-        found = [self._input.fixed(mel, self._text(ids, item.frames))]
+        fixed = [self._input.fixed(mel, self._text(ids, item.frames))]
         if rows == 2:
-            found.append(self._input.fixed(None, self._text(ids, item.frames, dropped=True)))
-        return found
+            fixed.append(self._input.fixed(None, self._text(ids, item.frames, dropped=True)))
+        return fixed

@@ -16,7 +16,7 @@ __all__ = ["chunk_noise", "chunk_seed"]
 
 
 def chunk_seed(seed: int, index: int) -> int:
-    """The seed of a chunk: of the first the request's own, so that one chunk is what upstream makes of that seed.
+    """Return the seed of a chunk: of the first the request's, so that one chunk is what upstream makes of that seed.
 
     Args:
         seed: Of the request, 0 to 2**63 - 1.
@@ -26,7 +26,7 @@ def chunk_seed(seed: int, index: int) -> int:
 
 
 def chunk_noise(seed: int, index: int, frames: int) -> Tensor:
-    """The noise that a chunk begins as, float32 of shape (frames, 100) on the CPU.
+    """Draw the noise that a chunk begins as, float32 of shape (frames, 100) on the CPU.
 
     It depends neither on other chunks nor on threads, batches or the device, and it is the noise that upstream's
     ``CFM.sample(seed=...)`` draws on the CPU for `chunk_seed`. No generator of the process is touched.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["begun"]
 
 _SHARE = 0.3
-"""Of the whole's work, that the first chunk shall take at most."""
+"""Share of the whole's work that the first chunk shall take at most."""
 
 _ALIKE = 4096
 """Frames at which attention takes as much as the products do: ``dim * (4 + 2 * ff_mult) / 2`` of F5-TTS's base."""
@@ -28,38 +28,40 @@ _BREATH = 16, 3.0, 2.0
 _WORDS = SHORT_BYTES, 1.5, 1.0
 """The same where the former makes too long a beginning. A shorter text would be spoken at another pace."""
 
-
 _CLAUSE = SHORT_BYTES, math.inf, math.inf
 """The same, never cut at a space."""
 
 
 def begun(reference: Reference, texts: Sequence[str], speed: float) -> list[str]:
-    """Chunks of which the first is parted, at a clause or, in a long one, at a space.
+    """Split the first chunk at a clause or, in a long one, at a space.
 
     Args:
         reference: The recording.
         texts: Of the chunks.
         speed: Of the request.
     """
-    found, words, clause = (_parted(reference, texts, speed, limits) for limits in (_BREATH, _WORDS, _CLAUSE))
-    for each in (found, words):
+    breath, words, clause = (_split_first(reference, texts, speed, limits) for limits in (_BREATH, _WORDS, _CLAUSE))
+    for each in (breath, words):
         if _share(reference, each, speed) <= _SHARE:
             return each
     # In so short a text words are not torn apart for the little that it gains.
-    return min(found, clause, key=lambda each: _share(reference, each, speed))
+    return min(breath, clause, key=lambda each: _share(reference, each, speed))
 
 
-def _parted(reference: Reference, texts: Sequence[str], speed: float, limits: tuple[int, float, float]) -> list[str]:
-    least, longest, wanted = limits
+def _split_first(
+    reference: Reference, texts: Sequence[str], speed: float, limits: tuple[int, float, float]
+) -> list[str]:
+    """Split the first chunk within limits such as `_BREATH`."""
+    least, longest, target = limits
     rate = pace(reference) * speed
-    return [*opened(texts[0], least=least, longest=rate * longest, wanted=rate * wanted), *texts[1:]]
+    return [*opened(texts[0], least=least, longest=rate * longest, target=rate * target), *texts[1:]]
 
 
 def _share(reference: Reference, texts: Sequence[str], speed: float) -> float:
-    """Work of the first chunk over that of all: products, and attention that grows with the square of the frames."""
+    """Compute the first chunk's share of the work: products, and attention that grows with the square of the frames."""
     costs = []
     for text in texts:
-        wanted = reference.hops + duration(reference, text, speed)
-        frames = total_frames(reference.frames, len(symbols(reference.text + text)), wanted)
+        length = reference.hops + duration(reference, text, speed)
+        frames = total_frames(reference.frames, len(symbols(reference.text + text)), length)
         costs.append(frames * (1 + frames / _ALIKE))
     return costs[0] / sum(costs)

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, is_exact, why_no_graphs
 from realtts.accel.finite import check_output
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, is_exact, why_no_graphs
+from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts_f5.constants import HOP, MELS, RATE
 from realtts_f5.loading import fetch, open_checkpoint
-from realtts_f5.model import OptimizedModel, read_network
+from realtts_f5.model import OptimizedModel, open_network, pack_network, report_compiled
+from realtts_f5.network import Item
 from realtts_f5.schedule import times
-from realtts_f5.solver import Item, solve
+from realtts_f5.solver import solve
+from realtts_f5.solver_graphs import USUAL_FRAMES
 from realtts_f5.speaking import live, whole
 from realtts_f5.vocoder import Vocoder
 from realtts_f5.voices import listed
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Optimized"]
 
 _WARM_FRAMES = math.ceil(RATE / HOP)
-"""A second, of recording and speech together."""
+"""A second, of recording and speech together: enough without graphs, on a CPU too."""
 
 
 class Optimized:
@@ -41,50 +43,62 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The context's type, then float32, on CUDA with graphs first; nothing is quantized by itself."""
-        asked = context.settings.quantization
-        rungs = [rung for rung in decoder_rungs(context) if asked != "auto" or rung.settings["quantization"] == "none"]
+        """Propose the context's type, then float32, on CUDA with graphs first; nothing is quantized by itself."""
+        quantization = context.settings.quantization
+        rungs = [
+            rung for rung in decoder_rungs(context) if quantization != "auto" or rung.settings["quantization"] == "none"
+        ]
         return offload_rungs(context, rungs)
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA, and weights that do not move; long rows gain nothing by quantized weights."""
+        """Refuse quantized weights, which gain nothing for long rows, and graphs without CUDA or of moving weights."""
         if context.settings.quantization != "none":
             return "F5-TTS is not quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
         return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
-        """Read what is small; the weights are read when they are converted, so that they never lie in memory twice."""
+        """Read the vocoder, and what of the network is float32 on every rung: time, text, input, modulation, ends."""
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
-        return OptimizedModel(weights, voices, turns=turns_of(context))
+        model = OptimizedModel(weights, voices, turns=device_sharing(context))
+        model.vocoder = Vocoder(weights.vocoder_state, torch.device(context.device), f"file {weights.vocoder_file!r}")
+        model.turns.add("vocoder", model.vocoder)
+        model.network = open_network(context, model)
+        return model
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read the weights: blocks in the context's type; time, text, ends and vocoder in float32."""
-        read_network(context, model, getattr(torch, context.dtype))
-        model.turns.clear()
-        model.vocoder = Vocoder.from_state_dict(model.weights.vocoder_state, torch.device(context.device), "vocoder")
-        model.turns.add("vocoder", model.vocoder)
+        """Read the network's blocks, each tensor cast as it is read, so that they never lie in memory twice."""
+        assert model.network is not None
+        model.network.convert(model.weights.model_state, getattr(torch, context.dtype))
+
+    @hookimpl
+    def compile(self, context: Context, model: OptimizedModel) -> None:
+        """Pack the network's blocks, and capture the graph of a usual chunk where the rung has graphs."""
+        assert model.network is not None
+        pack_network(context, model, model.network)
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Take one step of a second's length, and check that nothing is NaN."""
+        """Take one step of a short utterance, make its sound, and check that nothing is NaN."""
         assert model.network is not None
         assert model.vocoder is not None
-        noise = torch.randn(_WARM_FRAMES, MELS, generator=torch.Generator().manual_seed(0))
-        item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=_WARM_FRAMES, noise=noise)
+        frames = _WARM_FRAMES if model.graphs is None else USUAL_FRAMES  # whose graph is there already
+        noise = torch.randn(frames, MELS, generator=torch.Generator().manual_seed(0))
+        item = Item(mel=noise[:10], ids=torch.zeros(4, dtype=torch.int64), frames=frames, noise=noise)
         with model.turns.use("flow"):
             mel = solve(model.network, [item], times=times(1, None), guidance=2.0, graphs=model.graphs)[0]
         check_output(mel, "f5", file=model.weights.model_file, exact=is_exact(context))
         with model.turns.use("vocoder"):
             samples = model.vocoder.samples(mel)
         check_output(samples, "f5", file=model.weights.vocoder_file, exact=is_exact(context))
+        report_compiled(context, model)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """Chunks of the text together where nobody listens yet, else one after the other."""
+        """Speak chunks of the text together where nobody listens yet, else one after the other."""
         if request.streaming:
             return live(context, model, request)
         return (chunk for _, chunk in whole(context, model, [request]))
@@ -93,12 +107,12 @@ class Optimized:
     def generate_batch(
         self, context: Context, model: OptimizedModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Chunks of all texts together."""
+        """Speak chunks of all texts together."""
         return whole(context, model, requests)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """The recordings that f5-tts brings."""
+        """List the recordings that f5-tts brings."""
         return listed()
 
     @hookimpl
@@ -107,4 +121,5 @@ class Optimized:
         if model.graphs is not None:
             model.graphs.clear()
         model.network = model.vocoder = model.graphs = None
-        model.turns = Turns()
+        model.pieces = []
+        model.turns = DeviceSharing()

@@ -53,7 +53,7 @@ class Plain:
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
-        """Chunk by chunk; the stretch in which one fades into the next comes with the next."""
+        """Speak chunk by chunk; the stretch in which one fades into the next comes with the next."""
         networks = model.networks
         assert networks is not None, "used after unload"
         ask = asked(context, model, request)
@@ -61,7 +61,7 @@ class Plain:
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
-        """The recordings that f5-tts brings."""
+        """List the recordings that f5-tts brings."""
         return listed()
 
     @hookimpl
@@ -71,11 +71,12 @@ class Plain:
 
 
 def asked(context: Context, model: PlainModel, request: Request) -> Ask:
-    """A request in the model's terms, its voice prepared."""
+    """Put a request in the model's terms, its voice prepared."""
     return prepare(context, model.weights, request)
 
 
 def _sound(context: Context, networks: Upstream, ask: Ask, chunk: ChunkPlan, request: Request) -> NDArray[np.float32]:
+    """Make the samples of a chunk, timed by stage."""
     with timing.timed(context, "flow", steps=ask.steps, dtype="float32"):
         mel = networks.mel(ask, chunk, request.cancelled)
     if request.cancelled():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import quiet, stopping, with_names
+from realtts.accel.upstream.calls import quiet, stopping, with_names
 from realtts_f5.building import model_of, vocoder_of
 from realtts_f5.noise import chunk_noise
 
@@ -46,7 +46,7 @@ class Upstream:
 
     @torch.inference_mode()
     def mel(self, ask: Ask, chunk: ChunkPlan, cancelled: Callable[[], bool]) -> Tensor:
-        """``CFM.sample`` for one chunk.
+        """Run ``CFM.sample`` for one chunk.
 
         Args:
             ask: Of the request.
@@ -72,24 +72,24 @@ class Upstream:
                 cfg_strength=ask.guidance,
                 sway_sampling_coef=ask.sway,
             )
-        found: Tensor = mel[0].float()
-        return found
+        first: Tensor = mel[0].float()
+        return first
 
     @torch.inference_mode()
     def samples(self, ask: Ask, mel: Tensor) -> NDArray[np.float32]:
-        """The sound of a mel spectrogram, float32 (n,), 24 kHz, without the recording's part.
+        """Make the sound of a mel spectrogram, float32 (n,), 24 kHz, without the recording's part.
 
         Args:
             ask: Of the request.
             mel: From `mel`.
         """
-        wave = self.vocos.decode(mel[ask.reference.hops :].T[None])
-        found: NDArray[np.float32] = (wave[0] * ask.reference.gain).cpu().numpy()
-        return found
+        wave = self.vocos.decode(mel[ask.reference.hops :].T[None])  # (frames, 100) -> (1, 100, frames)
+        samples: NDArray[np.float32] = (wave[0] * ask.reference.gain).cpu().numpy()
+        return samples
 
 
 class _WithNoise:
-    """torch, but for its random numbers, which are given.
+    """torch with given noise in place of its random numbers.
 
     Args:
         noise: What `randn` returns.
@@ -102,16 +102,16 @@ class _WithNoise:
         return getattr(torch, name)
 
     def randn(self, *shape: Any, device: Any = None, dtype: Any = None) -> Tensor:
-        """The noise, which must be of the shape that is asked for."""
+        """Return the noise, which must be of the shape that is asked for."""
         assert tuple(int(size) for size in shape) == tuple(self._noise.shape)
         return self._noise.to(device=device, dtype=dtype)
 
 
 @contextlib.contextmanager
 def _watched(transformer: Any, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Inside, the solver stops with `Cancelled` at its next step once the request is cancelled.
+    """Stop the solver inside with `Cancelled` at its next step once the request is cancelled.
 
-    Afterwards the embedded text of this chunk is forgotten; upstream keeps it after an error, and speaks it again.
+    Afterwards the embedded text of this chunk is dropped; upstream keeps it after an error, and speaks it again.
     """
     transformer.clear_cache()
     try:

@@ -24,7 +24,7 @@ _PRUNED = {
 
 
 def times(steps: int, sway: float | None) -> Tensor:
-    """Where the solver evaluates the network, and 1 at the end.
+    """Return where the solver evaluates the network, and 1 at the end.
 
     Steps are equal but for the numbers that have a table; then they are moved towards 0 by sway sampling.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from realtts.kit.reading import supported, understood
+from realtts.kit.reading import check_supported, reading_entries
 from realtts_f5.constants import MELS, SPECTRUM
 
 if TYPE_CHECKING:
@@ -81,12 +81,12 @@ def read_architecture(model: Mapping[str, Any], who: str) -> Architecture:
     Raises:
         CheckpointMismatch: An entry is missing or wrong, or is one that the published models have not.
     """
-    with understood(who):
+    with reading_entries(who):
         arch: Mapping[str, Any] = model["arch"]
-        supported(model.get("mel_spec") or {}, SPECTRUM)
-        supported(arch, _SUPPORTED)
+        check_supported(model.get("mel_spec") or {}, SPECTRUM)
+        check_supported(arch, _SUPPORTED)
         if model.get("name") != _MISLABELLED:
-            supported(model, {"tokenizer": "pinyin"})
+            check_supported(model, {"tokenizer": "pinyin"})
         if model["backbone"] not in _BACKBONES:
             raise ValueError(f"backbone is {model['backbone']!r}, only {' and '.join(_BACKBONES)} are supported")
         heads = arch.get("pe_attn_head")

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.contract.stages import Cancelled, never
-from realtts_f5.network import Item
+from realtts_f5.euler import advance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-    from realtts_f5.network import Given, Network
+    from realtts_f5.network import Item, Network
     from realtts_f5.solver_graphs import Graphs
 
-__all__ = ["Item", "advance", "solve", "total_frames"]
+__all__ = ["solve", "total_frames"]
 
 _LEAST_GUIDANCE = 1e-5
 """Below it upstream computes no unconditional row."""
 
 
-def total_frames(reference: int, characters: int, wanted: int) -> int:
-    """Upstream's rule: at least one frame more than the reference has frames and the text characters."""
-    return max(reference + 1, characters + 1, wanted)
+def total_frames(reference: int, characters: int, length: int) -> int:
+    """Apply upstream's rule: at least one frame more than the reference has frames and the text characters."""
+    return max(reference + 1, characters + 1, length)
 
 
 @torch.inference_mode()
@@ -64,7 +64,7 @@ def solve(
     if graphs is not None:
         run = graphs.begin(items, rows)
     else:
-        given = network.given(items, rows)
+        conditioning = network.condition(items, rows)
         x = torch.cat([item.noise.to(network.device, torch.float32) for item in items])
     for step, delta in zip(steps, deltas, strict=True):
         if cancelled():
@@ -72,44 +72,13 @@ def solve(
         if graphs is not None:
             run.advance(step, delta, guidance)
         else:
-            advance(network, x, step, given, delta=delta, guidance=guidance)
+            advance(network, x, step, conditioning, delta=delta, guidance=guidance)
     states = run.states() if graphs is not None else x.split([item.frames for item in items])
-    return [_restored(item, state) for item, state in zip(items, states, strict=True)]
+    return [_with_reference(item, state) for item, state in zip(items, states, strict=True)]
 
 
-def advance(
-    network: Network,
-    x: Tensor,
-    step: tuple[Tensor, ...],
-    given: Given,
-    *,
-    delta: float | Tensor,
-    guidance: float | Tensor,
-) -> None:
-    """Take one step.
-
-    Args:
-        network: Of the checkpoint.
-        x: The state, float32 (frames, 100); is changed.
-        step: Of the network.
-        given: Of these chunks.
-        delta: Length of the step.
-        guidance: As `solve` has it.
-    """
-    layout = given.layout
-    flows = layout.pieces(network(x, step, given))
-    for state, flow in zip(layout.single.pieces(x), flows, strict=True):
-        moved = flow[:, :1]
-        if layout.rows == 2:
-            moved = moved + (moved - flow[:, 1:]) * guidance
-        moved = moved * delta
-        if layout.valid is not None:
-            moved = moved.masked_fill(~layout.valid[:, None, :, None], 0)
-        state.add_(moved)
-
-
-def _restored(item: Item, state: Tensor) -> Tensor:
-    """The state with the reference in its place."""
-    found = state.clone()
-    found[: len(item.mel)] = item.mel
-    return found
+def _with_reference(item: Item, state: Tensor) -> Tensor:
+    """Copy the state, with the reference in its place."""
+    mel = state.clone()
+    mel[: len(item.mel)] = item.mel
+    return mel

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner, rounded_up
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts_f5.constants import MELS
+from realtts_f5.euler import advance
 from realtts_f5.layout import bucket_of
-from realtts_f5.solver import advance
+from realtts_f5.network import Item
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,26 +24,48 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts_f5.network import Item, Network
+    from realtts_f5.network import Network
 
-__all__ = ["Graphs", "Run"]
+__all__ = ["USUAL_FRAMES", "Graphs", "Run"]
+
+USUAL_FRAMES = 896
+"""Five seconds of recording, as the default voice has, and a sentence of four and a half; a padded length."""
 
 
 class Graphs:
     """Graphs of one network, used by one request at a time.
 
     Args:
-        network: Which the graphs read the weights of.
+        network: Whose weights the graphs read.
         backend: Default: CUDA graphs.
         limit: Most shapes kept: the 23 padded lengths up to 30 s, and some of several chunks. The least recently used
             goes first, with its memory.
+
+    Attributes:
+        captures: Graphs captured so far, dropped ones included.
     """
 
     def __init__(self, network: Network, *, backend: GraphBackend | None = None, limit: int = 40) -> None:
         self._network = network
         self._backend = backend if backend is not None else CudaGraphs(network.device)
-        self._runs: Latest[tuple[int, int, int], Run] = Latest(limit)
+        self._runs: LRUCache[tuple[int, int, int], Run] = LRUCache(limit)
         self.captures = 0
+
+    @torch.inference_mode()
+    def capture(self, frames: int, rows: int) -> None:
+        """Capture the step of one chunk before a request needs it.
+
+        Args:
+            frames: Of recording and speech together; chunks of up to its padded length share the graph.
+            rows: 2 with guidance, else 1.
+
+        Raises:
+            CaptureFailed: The step cannot be captured.
+        """
+        silence = torch.zeros(frames, MELS)
+        item = Item(mel=silence[:1], ids=torch.zeros(1, dtype=torch.int64), frames=frames, noise=silence)
+        (step,) = self._network.steps(torch.tensor([0.0, 1.0]))
+        self.begin([item], rows).advance(step, delta=0.0, guidance=0.0)
 
     def begin(self, items: Sequence[Item], rows: int) -> Run:
         """Put chunks in place of the former ones.
@@ -75,7 +98,7 @@ class Run:
     def __init__(self, graphs: Graphs, network: Network, backend: GraphBackend, shape: tuple[int, int, int]) -> None:
         frames, count, rows = shape
         self._graphs, self._network = graphs, network
-        self._given = network.blank(count, rows, frames)
+        self._conditioning = network.blank(count, rows, frames)
         self._x = torch.zeros(count * frames, MELS, device=network.device)
         self._delta, self._guidance = (torch.zeros((), device=network.device) for _ in range(2))
         self._step: tuple[Tensor, ...] | None = None
@@ -84,14 +107,14 @@ class Run:
 
     def fill(self, items: Sequence[Item]) -> None:
         """Put at most as many chunks in, none longer than the frames."""
-        self._network.fill(self._given, items)
+        self._network.fill(self._conditioning, items)
         self._lengths = [item.frames for item in items]
         self._x.zero_()
-        for place, item in zip(self._places(), items, strict=True):
+        for place, item in zip(self.states(), items, strict=True):
             place.copy_(item.noise)
 
     def advance(self, step: tuple[Tensor, ...], delta: float, guidance: float) -> None:
-        """Take one step, as `realtts_f5.solver.advance` does.
+        """Take one step, as `realtts_f5.euler.advance` does.
 
         Raises:
             CaptureFailed: The step cannot be captured.
@@ -107,13 +130,11 @@ class Run:
         self._graphs.captures += self._runner.captures - before
 
     def states(self) -> list[Tensor]:
-        """Each chunk's state, (frames, 100), valid until the next step or `fill`."""
-        return self._places()
-
-    def _places(self) -> list[Tensor]:
-        whole = self._x.view(self._count, -1, MELS)
+        """Return each chunk's state, (frames, 100), valid until the next step or `fill`."""
+        whole = self._x.view(self._count, -1, MELS)  # (chunks * frames, 100) -> (chunks, frames, 100)
         return [state[:length] for state, length in zip(whole, self._lengths, strict=False)]
 
     def _work(self) -> None:
+        """Take the step from static memory alone: what is captured."""
         assert self._step is not None
-        advance(self._network, self._x, self._step, self._given, delta=self._delta, guidance=self._guidance)
+        advance(self._network, self._x, self._step, self._conditioning, delta=self._delta, guidance=self._guidance)

@@ -13,10 +13,11 @@ from realtts.contract import timing
 from realtts.contract.stages import Cancelled
 from realtts_f5.join import spoken
 from realtts_f5.mel import log_mel
-from realtts_f5.model import asked, network_for
+from realtts_f5.model import asked, network_for, report_compiled
+from realtts_f5.network import Item
 from realtts_f5.noise import chunk_noise
 from realtts_f5.schedule import times
-from realtts_f5.solver import Item, solve
+from realtts_f5.solver import solve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,13 +52,13 @@ class Job:
 
 
 def mel(context: Context, model: OptimizedModel, request: Request) -> Tensor:
-    """The mel spectrogram of a request's first chunk, the recording's part included, float32 (frames, 100)."""
+    """Compute the mel spectrogram of a request's first chunk, the recording included, float32 (frames, 100)."""
     ask = asked(context, model, request)
     return _mels(context, model, [Job(0, ask, ask.chunks[0])], request.cancelled)[0]
 
 
 def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
-    """Requests spoken as wholes, each as soon as the last of its chunks is there.
+    """Speak requests as wholes, each as soon as the last of its chunks is there.
 
     Of a request that is cancelled comes the first chunk of its text, if that is finished. Chunks are computed in the
     order of their lengths, so others may be finished before it.
@@ -66,23 +67,26 @@ def whole(context: Context, model: OptimizedModel, requests: Sequence[Request]) 
     sounds: list[dict[int, NDArray[np.float32]]] = [{} for _ in requests]
     waiting = set(range(len(requests)))
     for group in _groups(context, [Job(row, ask, chunk) for row, ask in enumerate(asks) for chunk in ask.chunks]):
-        wanted = [job for job in group if not requests[job.row].cancelled()]
-        for job, sound in _sounds(context, model, wanted, _nobody_waits([requests[job.row] for job in wanted])):
-            sounds[job.row][job.chunk.index] = sound
+        jobs = [job for job in group if not requests[job.row].cancelled()]
+        for job, samples in _sounds(context, model, jobs, _all_cancelled([requests[job.row] for job in jobs])):
+            sounds[job.row][job.chunk.index] = samples
         for row in sorted(waiting.intersection(job.row for job in group)):
             if len(sounds[row]) == len(asks[row].chunks) or requests[row].cancelled():
                 waiting.discard(row)
-                for chunk in spoken(asks[row], _taken(sounds[row])):
+                for chunk in spoken(asks[row], _take_from(sounds[row])):
                     yield row, chunk
                     if requests[row].cancelled():
                         break
 
 
-def _nobody_waits(requests: Sequence[Request]) -> Callable[[], bool]:
+def _all_cancelled(requests: Sequence[Request]) -> Callable[[], bool]:
+    """Return what asks whether nobody wants any of these requests any more."""
     return lambda: all(request.cancelled() for request in requests)
 
 
-def _taken(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDArray[np.float32]]:
+def _take_from(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDArray[np.float32]]:
+    """Return what hands a chunk's samples out, once; where a cancelled request has none of it, the speech ends."""
+
     def take(chunk: ChunkPlan) -> NDArray[np.float32]:
         if chunk.index not in sounds:
             raise Cancelled
@@ -92,7 +96,7 @@ def _taken(sounds: dict[int, NDArray[np.float32]]) -> Callable[[ChunkPlan], NDAr
 
 
 def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-    """One request, one chunk after the other; on a GPU, which is ahead of the listener, ever more at once."""
+    """Speak one request, one chunk after the other; on a GPU, which is ahead of the listener, ever more at once."""
     ask = asked(context, model, request)
     waiting = [Job(0, ask, chunk) for chunk in ask.chunks]
     ready: dict[int, NDArray[np.float32]] = {}
@@ -102,8 +106,8 @@ def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[
         nonlocal size
         if chunk.index not in ready:
             group, waiting[:] = waiting[:size], waiting[size:]
-            found = _sounds(context, model, group, request.cancelled)
-            ready.update((job.chunk.index, samples) for job, samples in found)
+            sounds = _sounds(context, model, group, request.cancelled)
+            ready.update((job.chunk.index, samples) for job, samples in sounds)
             size = min(2 * size, _together(context)) if context.device != "cpu" else 1
         if chunk.index not in ready:
             raise Cancelled
@@ -113,7 +117,7 @@ def live(context: Context, model: OptimizedModel, request: Request) -> Iterator[
 
 
 def _groups(context: Context, jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Chunks that share forwards: of one kind, of similar length, no more than pays."""
+    """Yield chunks that share forwards: of one kind, of similar length, no more than pays."""
     order = sorted(jobs, key=lambda job: (str(job.kind), job.chunk.frames))
     group: list[Job] = []
     for job in order:
@@ -128,41 +132,44 @@ def _groups(context: Context, jobs: Sequence[Job]) -> Iterator[list[Job]]:
 def _sounds(
     context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelled: Callable[[], bool]
 ) -> list[tuple[Job, NDArray[np.float32]]]:
-    """Samples of some chunks, float32 (n,) each, without the recording's part; none of them if nobody wants them."""
+    """Make the samples of chunks, float32 (n,) each, without the recording's part; of none if nobody wants them."""
     assert model.vocoder is not None, "used after unload"
     try:
         mels = _mels(context, model, jobs, cancelled) if jobs else []
     except Cancelled:
         return []
-    found = []
-    for job, said in zip(jobs, mels, strict=True):
+    sounds = []
+    for job, whole_mel in zip(jobs, mels, strict=True):
         reference = job.ask.reference
-        spoken = said[reference.hops :]
-        cost = {"flops": model.vocoder.flops(len(spoken)), "bytes": model.vocoder.bytes_read}
+        speech = whole_mel[reference.hops :]
+        cost = {"flops": model.vocoder.flops(len(speech)), "bytes": model.vocoder.bytes_read}
         with model.turns.use("vocoder"), timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
-            samples = model.vocoder.samples(spoken) * reference.gain
-            found.append((job, samples.cpu().numpy()))
-    return found
+            samples = model.vocoder.samples(speech) * reference.gain
+            sounds.append((job, samples.cpu().numpy()))
+    return sounds
 
 
 def _mels(context: Context, model: OptimizedModel, jobs: Sequence[Job], cancelled: Callable[[], bool]) -> list[Tensor]:
-    """Mel spectrograms of chunks of one kind, on the device, float32 (frames, 100) each."""
+    """Compute mel spectrograms of chunks of one kind, on the device, float32 (frames, 100) each."""
     ask = jobs[0].ask
     network = network_for(context, model, ask)
-    distinct = {job.row: job.ask.reference.samples for job in jobs}
-    recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in distinct.items()}
+    references = {job.row: job.ask.reference.samples for job in jobs}  # chunks of a request share theirs
+    recordings = {row: log_mel(torch.from_numpy(samples).to(context.device)) for row, samples in references.items()}
     items = [_item(job, recordings[job.row]) for job in jobs]
     rows = 2 if ask.guidance else 1
     with model.turns.use("flow"), timing.timed(context, "flow", dtype=name_of(network.dtype)) as work:
         schedule = times(ask.steps, ask.sway)
-        found = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
+        mels = solve(network, items, times=schedule, guidance=ask.guidance, cancelled=cancelled, graphs=model.graphs)
         work.add(steps=ask.steps, flops=ask.steps * sum(network.flops(item.frames, rows) for item in items))
-    for one in found:
-        check_finite(one, "f5", fix=NOT_IN_FLOAT32 if network.dtype == torch.float32 else IN_FLOAT32)
-    return found
+    if model.pieces:  # a new length is compiled anew, and may give up
+        report_compiled(context, model)
+    for each in mels:
+        check_finite(each, "f5", fix=NOT_IN_FLOAT32 if network.dtype == torch.float32 else IN_FLOAT32)
+    return mels
 
 
 def _item(job: Job, recording: Tensor) -> Item:
+    """Return a chunk as the solver takes it."""
     ask, chunk = job.ask, job.chunk
     return Item(
         mel=recording,
@@ -173,4 +180,5 @@ def _item(job: Job, recording: Tensor) -> Item:
 
 
 def _together(context: Context) -> int:
+    """Return how many chunks share a forward on the context's device."""
     return _TOGETHER.get(context.device.partition(":")[0], 1)

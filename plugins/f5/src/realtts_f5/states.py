@@ -22,7 +22,7 @@ _MEL = "mel_spec."
 
 
 def model_state(path: Path) -> Tensors:
-    """The network's tensors of a checkpoint of upstream's training, by upstream's names below ``ema_model.``.
+    """Open the network's tensors of a checkpoint of upstream's training, by upstream's names below ``ema_model.``.
 
     What upstream drops is dropped: counters of the training, and the mel spectrogram's filters in old files.
 
@@ -35,11 +35,12 @@ def model_state(path: Path) -> Tensors:
     """
     state = TensorFile(path) if path.suffix == ".safetensors" else _trained(path)
     names = {name.removeprefix(_PREFIX): name for name in state}
-    wanted = {name: there for name, there in names.items() if name not in _COUNTERS and not name.startswith(_MEL)}
-    return Tensors(state, names=wanted)
+    weights = {name: there for name, there in names.items() if name not in _COUNTERS and not name.startswith(_MEL)}
+    return Tensors(state, names=weights)
 
 
 def _trained(path: Path) -> State:
+    """Open what upstream's trainer saved, and find the averaged or the last weights in it."""
     content = read_pickled(path)
     for key in ("ema_model_state_dict", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

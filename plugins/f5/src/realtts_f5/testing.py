@@ -1,4 +1,4 @@
-"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+"""What `realtts bench` and `realtts verify` use of a plugin: random weights, and the mel spectrogram inside."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKENS_PER_CHAR = 6.25
 """A token is a frame of the mel spectrogram here: 93.75 a second, at about 15 characters a second."""
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.01, "audio": 1e-3, "streaming": 1e-4}
-"""Of the mel spectrogram, relative, and of samples.
+"""Tolerances of the mel spectrogram, relative, and of samples.
 
 bfloat16: 0.0011 at most was measured for tiny random weights, 32 steps, four texts, three configurations. The full
 networks have eleven times as many blocks in which to round, and were not measured.
@@ -62,7 +62,7 @@ def teacher_forced(
     request: Request,
     tokens: None = None,  # noqa: ARG001 - given to every plugin's
 ) -> NDArray[np.float32]:
-    """The mel spectrogram of a request's first chunk, the recording's part included, shape (frames, 100).
+    """Compute the mel spectrogram of a request's first chunk, the recording's part included, shape (frames, 100).
 
     Args:
         context: Of the rung.
@@ -73,8 +73,8 @@ def teacher_forced(
     if isinstance(model, PlainModel):
         assert model.networks is not None, "used after unload"
         ask = asked(context, model, request)
-        found = model.networks.mel(ask, ask.chunks[0], request.cancelled)
+        mel = model.networks.mel(ask, ask.chunks[0], request.cancelled)
     else:
-        found = speaking.mel(context, model, request)
-    values: NDArray[np.float32] = found.cpu().numpy()
+        mel = speaking.mel(context, model, request)
+    values: NDArray[np.float32] = mel.cpu().numpy()
     return values

@@ -65,37 +65,37 @@ class Vocabulary:
         return len(self._ids)
 
     def ids(self, symbols: Sequence[str]) -> tuple[int, ...]:
-        """Numbers of symbols, in which an unknown one is 0 as upstream has it: a space."""
+        """Look up the numbers of symbols; an unknown one is 0, a space, as upstream has it."""
         return tuple(self._ids.get(symbol, 0) for symbol in symbols)
 
     def unknown(self, symbols: Sequence[str]) -> tuple[str, ...]:
-        """The symbols that it lacks, each once; white space is none of them."""
+        """List the symbols that it lacks, each once, white space apart."""
         return tuple(dict.fromkeys(s for s in symbols if s not in self._ids and not s.isspace()))
 
 
 def symbols(text: str) -> list[str]:
-    """The symbols of a text: characters, and pinyin with tones for Chinese ones, as upstream takes them apart.
+    """Split a text into symbols: characters, and pinyin with tones for Chinese ones, as upstream takes them apart.
 
     Source: ``convert_char_to_pinyin`` of ``f5_tts/model/utils.py``.
     """
-    found: list[str] = []
+    row: list[str] = []
     for word in _segments(text.translate(_STANDARD)):
         size = len(word.encode("utf-8"))
         if size == len(word):
-            if found and size > 1 and found[-1] not in _BEFORE_WORDS:
-                found.append(" ")
-            found.extend(word)
+            if row and size > 1 and row[-1] not in _BEFORE_WORDS:
+                row.append(" ")
+            row.extend(word)
         elif size == 3 * len(word) and len(_pinyin(word)) == len(word):  # else upstream fails: what is no Chinese
             for character, sound in zip(word, _pinyin(word), strict=True):
-                found += [" ", sound] if _is_chinese(character) else [sound]
+                row += [" ", sound] if _is_chinese(character) else [sound]
         else:
             for character in word:
-                found += [" ", *_pinyin(character)] if _is_chinese(character) else [character]
-    return found
+                row += [" ", *_pinyin(character)] if _is_chinese(character) else [character]
+    return row
 
 
 def chunks(text: str, most: int) -> list[str]:
-    """A text at its punctuation, in chunks of at most so many bytes, and longer ones where it has too little of it.
+    """Split a text at its punctuation into chunks of at most so many bytes, longer ones where it has too little of it.
 
     Source: ``chunk_text`` of ``f5_tts/infer/utils_infer.py``.
 
@@ -103,7 +103,7 @@ def chunks(text: str, most: int) -> list[str]:
         text: What is to be said.
         most: Bytes of UTF-8.
     """
-    found: list[str] = []
+    parts: list[str] = []
     current = ""
     for sentence in filter(None, _BOUNDARY.split(text)):
         # Latin sentences are parted by spaces, Chinese ones are not.
@@ -111,39 +111,39 @@ def chunks(text: str, most: int) -> list[str]:
         if len((current + sentence).encode("utf-8")) <= most:
             current += ending
         else:
-            found += [current.strip()] if current else []
+            parts += [current.strip()] if current else []
             current = ending
-    return found + ([current.strip()] if current else [])
+    return parts + ([current.strip()] if current else [])
 
 
 def without(text: str, unknown: Sequence[str]) -> str:
-    """A text without the characters that become certain symbols.
+    """Remove the characters from a text that become certain symbols.
 
     Args:
         text: What is to be said.
         unknown: Of `Vocabulary.unknown`.
     """
-    found = [c for c in dict.fromkeys(text) if not set(symbols(c)).isdisjoint(unknown)]
-    if not found:
+    characters = [c for c in dict.fromkeys(text) if not set(symbols(c)).isdisjoint(unknown)]
+    if not characters:
         return text
-    pattern = rf"(\s*)([{re.escape(''.join(found))}]+)(\s*)(?=([,.;:!?\uff0c\u3002\uff01\uff1f])?)"
+    pattern = rf"(\s*)([{re.escape(''.join(characters))}]+)(\s*)(?=([,.;:!?\uff0c\u3002\uff01\uff1f])?)"
 
-    def left(match: re.Match[str]) -> str:
-        before, gone, behind, punctuation = match.groups()
-        # A sign between two words parts them; a letter in a word does not.
-        return "" if punctuation or not (before or behind or not gone.isalnum()) else " "
+    def replacement(match: re.Match[str]) -> str:
+        before, removed, behind, punctuation = match.groups()
+        # A sign between two words separates them; a letter in a word does not.
+        return "" if punctuation or not (before or behind or not removed.isalnum()) else " "
 
-    return re.sub(pattern, left, text).strip()
+    return re.sub(pattern, replacement, text).strip()
 
 
-def opened(text: str, *, least: int, longest: float, wanted: float) -> list[str]:
-    """A chunk parted behind its first clause, or in it, so that a stream can begin with it; whole where it is short.
+def opened(text: str, *, least: int, longest: float, target: float) -> list[str]:
+    """Split a chunk behind its first clause, or in it, so that a stream can begin with it; a short one stays whole.
 
     Args:
         text: The chunk.
-        least: Bytes of UTF-8 that either part has.
+        least: Bytes of UTF-8 that either part has at least.
         longest: Bytes of a first part that is left in one.
-        wanted: Bytes of about which the first part of a longer one is, parted at a space if there is one.
+        target: Bytes, about, of the first part of a longer one, which is split at a space if there is one.
     """
     first, rest = text, ""
     for boundary in _BOUNDARY.finditer(text):
@@ -155,12 +155,12 @@ def opened(text: str, *, least: int, longest: float, wanted: float) -> list[str]
         spaces = [(text[: space.start()], text[space.end() :]) for space in re.finditer(r"\s+", first)]
         parts = [(one, other) for one, other in spaces if _size(one) >= least and _size(other) >= least]
         if parts:
-            first, rest = min(parts, key=lambda pair: abs(_size(pair[0]) - wanted))
+            first, rest = min(parts, key=lambda pair: abs(_size(pair[0]) - target))
     return [first.strip(), rest.strip()] if rest else [text]
 
 
 def divided(text: str, most: int, *, longest_word: int = 0) -> list[str]:
-    """A chunk without punctuation in parts of about equal size, parted at spaces if there are any.
+    """Split a chunk without punctuation into parts of about equal size, at spaces if there are any.
 
     Args:
         text: The chunk.
@@ -177,7 +177,7 @@ def divided(text: str, most: int, *, longest_word: int = 0) -> list[str]:
 
 
 def _packed(units: Sequence[str], most: int) -> list[str]:
-    """Units put together as far as they fit."""
+    """Join neighbouring units as far as they fit into so many bytes."""
     parts: list[str] = []
     current = ""
     for unit in units:
@@ -189,19 +189,22 @@ def _packed(units: Sequence[str], most: int) -> list[str]:
 
 
 def _size(text: str) -> int:
-    """Bytes of UTF-8 between the white space around it."""
+    """Count the bytes of UTF-8 between the white space around a text."""
     return len(text.strip().encode("utf-8"))
 
 
 def _is_chinese(character: str) -> bool:
+    """Return whether upstream takes a character for a Chinese one."""
     return "\u3100" <= character <= "\u9fff"
 
 
 def _segments(text: str) -> list[str]:
+    """Split a text into words, as upstream's segmenter does."""
     return list(importlib.import_module("rjieba").cut(text))
 
 
 @functools.lru_cache(maxsize=4096)
 def _pinyin(word: str) -> tuple[str, ...]:
+    """Return the sounds of a word with their tones; other characters stay together as they are."""
     pypinyin = importlib.import_module("pypinyin")
     return tuple(pypinyin.lazy_pinyin(word, style=pypinyin.Style.TONE3, tone_sandhi=True))

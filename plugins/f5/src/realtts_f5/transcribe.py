@@ -26,7 +26,7 @@ _INSTALL = "pip install 'realtts-f5[asr]'"
 def transcribed(
     samples: NDArray[np.float32], rate: int, name: str, folder: str | None, language: str | None = None
 ) -> str:
-    """What is said in a recording.
+    """Write down what is said in a recording.
 
     Args:
         samples: float32 of shape (n,).
@@ -68,6 +68,7 @@ def transcribed(
 
 
 def _package(name: str, folder: str, who: str) -> Any:
+    """Import the package that reads the model, and say how to install it where it is missing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -79,13 +80,15 @@ def _package(name: str, folder: str, who: str) -> Any:
 
 
 def _by_faster_whisper(package: Any, place: Path, wave: NDArray[np.float32], language: str | None) -> str:
+    """Transcribe by faster-whisper."""
     model = package.WhisperModel(str(place), device="cpu", compute_type="int8", local_files_only=True)
     segments, _ = model.transcribe(wave, language=language, task="transcribe")
     return "".join(segment.text for segment in segments)
 
 
 def _by_transformers(package: Any, place: Path, wave: NDArray[np.float32], language: str | None) -> str:
-    listen = package.pipeline("automatic-speech-recognition", model=str(place), device="cpu")
-    asked = {"task": "transcribe", **({} if language is None else {"language": language})}
-    found = listen({"raw": wave, "sampling_rate": _RATE}, generate_kwargs=asked, return_timestamps=False)
-    return str(found["text"])
+    """Transcribe by transformers."""
+    recognize = package.pipeline("automatic-speech-recognition", model=str(place), device="cpu")
+    options = {"task": "transcribe", **({} if language is None else {"language": language})}
+    transcript = recognize({"raw": wave, "sampling_rate": _RATE}, generate_kwargs=options, return_timestamps=False)
+    return str(transcript["text"])

@@ -13,13 +13,11 @@ from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from realtts.accel.weights.state_reader import StateReader
     from realtts_f5.attention import Rotary
-    from realtts_f5.dit import Compiler
+    from realtts_f5.dit import Compiler, Pieces
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 
@@ -30,46 +28,59 @@ _EPS = 1e-24
 
 
 class UNetT:
-    """Blocks and final projection; arguments as `realtts_f5.dit.DiT` has them."""
+    """Blocks and final projection, with the methods of `realtts_f5.dit.DiT`; made with the latter, in float32.
 
-    def __init__(
-        self,
-        weights: StateReader,
-        name: str,
-        architecture: Architecture,
-        dtype: torch.dtype,
-        *,
-        fused: bool,
-        compiler: Compiler | None,
-    ) -> None:
-        dim, self._dtype = architecture.dim, dtype
-        pieces = None if compiler is None else (compiler(_before), compiler(_after))
-        half = architecture.depth // 2
+    Args:
+        weights: Reader of the checkpoint's float32 part.
+        name: Prefix of the network's tensors, with a dot at its end.
+        architecture: Shape of the network.
+        fused: Whether attention is torch's kernel on the CPU too.
+    """
+
+    def __init__(self, weights: StateReader, name: str, architecture: Architecture, *, fused: bool) -> None:
+        self._name, self._architecture, self._fused = name, architecture, fused
+        self._norm = weights.take(f"{name}norm_out.g", architecture.dim)
+        self._proj = weights.both(f"{name}proj_out", MELS, architecture.dim)
+        self._dtype = torch.float32
+        self._blocks: list[_Block] = []
+
+    def convert(self, weights: StateReader, dtype: torch.dtype) -> None:
+        """Read the blocks and cast them, as `realtts_f5.dit.DiT.convert`."""
+        self._dtype = dtype
+        depth = self._architecture.depth
         self._blocks = [
-            _Block(weights, f"{name}layers.{n}.", architecture, dtype, fused=fused, pieces=pieces, later=n >= half)
-            for n in range(architecture.depth)
-        ]
-        self._norm = weights.take(f"{name}norm_out.g", dim)
-        self._proj = weights.both(f"{name}proj_out", MELS, dim)
+            _Block(
+                weights, f"{self._name}layers.{index}.", self._architecture, dtype,
+                fused=self._fused, later=index >= depth // 2,
+            )
+            for index in range(depth)
+        ]  # fmt: skip
+
+    def pack(self, compiler: Compiler | None) -> None:
+        """Lay the blocks' weights out, as `realtts_f5.dit.DiT.pack`."""
+        pieces = None if compiler is None else (compiler(_before_attention), compiler(_after_attention))
+        for block in self._blocks:
+            block.pack(self._dtype, pieces)
 
     def steps(self, embedded: Tensor) -> list[tuple[Tensor, ...]]:
-        """The frame of each step, (dim,) in the blocks' type."""
+        """Return the frame of each step, (dim,) in the blocks' type, for times embedded as float32 (steps, dim)."""
         return [(frame,) for frame in embedded.to(self._dtype)]
 
-    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, turns: Rotary) -> Tensor:
-        """One evaluation, as `realtts_f5.dit.DiT` has it."""
+    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Rotary) -> Tensor:
+        """Evaluate the network once, as `realtts_f5.dit.DiT.__call__`; ``rotary`` needs one frame more for the time."""
         longer = layout.lengthened()
         h = x.new_empty(longer.frames, x.shape[1])
         for piece, frames in zip(longer.pieces(h), layout.pieces(x), strict=True):
-            piece[:, :, 0], piece[:, :, 1:] = step[0], frames
+            piece[:, :, 0], piece[:, :, 1:] = step[0], frames  # the time stands before each sequence
         skips: list[Tensor] = []
         half = len(self._blocks) // 2
         for index, block in enumerate(self._blocks):
             if index < half:
                 skips.append(h)
-            h = block(h, skips.pop() if index >= half else None, longer, turns)
-        kept = [piece[:, :, 1:].flatten(0, 2) for piece in longer.pieces(h)]
-        last = kept[0] if len(kept) == 1 else torch.cat(kept)
+            h = block(h, skips.pop() if index >= half else None, longer, rotary)
+        # (requests, rows, 1 + frames, dim) -> (frames of all rows, dim)
+        groups = [piece[:, :, 1:].flatten(0, 2) for piece in longer.pieces(h)]
+        last = groups[0] if len(groups) == 1 else torch.cat(groups)
         return linear(functional.rms_norm(last.float(), last.shape[1:], self._norm, _EPS), *self._proj)
 
 
@@ -84,40 +95,49 @@ class _Block:
         dtype: torch.dtype,
         *,
         fused: bool,
-        pieces: tuple[Callable[..., Tensor], Callable[..., Tensor]] | None,
         later: bool,
     ) -> None:
-        dim, plain = architecture.dim, pieces is not None
-        wide = dim * architecture.ff_mult
-        self._skip = Dense(weights.take(f"{name}0.weight", dim, 2 * dim), None, dtype, plain=plain) if later else None
+        dim, wide = architecture.dim, architecture.dim * architecture.ff_mult
+        # in the later half: joins the block's input with that of its counterpart in the first half
+        self._skip = Dense(weights.take(f"{name}0.weight", dim, 2 * dim), None, dtype, plain=True) if later else None
         self._norm1, self._norm2 = (weights.take(f"{name}{n}.g", dim).to(dtype) for n in (1, 3))
-        self._attention = Attention(weights, f"{name}2.", architecture, dtype, fused=fused, plain=plain)
-        self._up = Dense(*weights.both(f"{name}4.ff.0.0", wide, dim), dtype, gelu=True, plain=plain)
-        self._down = Dense(*weights.both(f"{name}4.ff.2", dim, wide), dtype, plain=plain)
-        self._pieces = pieces
+        self._attention = Attention(weights, f"{name}2.", architecture, dtype, fused=fused)
+        self._up = Dense(*weights.both(f"{name}4.ff.0.0", wide, dim), dtype, gelu=True, plain=True)
+        self._down = Dense(*weights.both(f"{name}4.ff.2", dim, wide), dtype, plain=True)
+        self._pieces: Pieces | None = None
 
-    def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, turns: Rotary) -> Tensor:
+    def pack(self, dtype: torch.dtype, pieces: Pieces | None) -> None:
+        """Lay the weights out, one after the other so that only one lies in memory twice."""
+        self._pieces = pieces
+        if pieces is None:  # compiled code takes them as they are
+            self._skip = None if self._skip is None else Dense(*self._skip.pair, dtype)
+            self._attention.pack(dtype)
+            self._up = Dense(*self._up.pair, dtype, gelu=True)
+            self._down = Dense(*self._down.pair, dtype)
+
+    def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, rotary: Rotary) -> Tensor:
+        """Compute the block on (frames, dim); ``skip``, of the same shape, is what its counterpart was given."""
         if self._skip is not None and skip is not None:
             x = self._skip(torch.cat([x, skip], 1))
         attention = self._attention
         if self._pieces is not None:
             before, after = self._pieces
-            mixed = attention.mixed(before(x, self._norm1, *attention.qkv.pair), layout, turns)
+            mixed = attention.mix(before(x, self._norm1, *attention.qkv.pair), layout, rotary)
             return after(x, mixed, self._norm2, *attention.out.pair, *self._up.pair, *self._down.pair)
         qkv = attention.qkv(functional.rms_norm(x, x.shape[1:], self._norm1, _EPS))
-        x = attention.out(attention.mixed(qkv, layout, turns)).add_(x)
+        x = attention.out(attention.mix(qkv, layout, rotary)).add_(x)
         h = self._up(functional.rms_norm(x, x.shape[1:], self._norm2, _EPS))
         return self._down(h).add_(x)
 
 
-def _before(x: Tensor, norm: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """What a block does up to its attention, for torch.compile."""
+def _before_attention(x: Tensor, norm: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Compute a block up to its attention, for torch.compile."""
     return functional.linear(functional.rms_norm(x, x.shape[1:], norm, _EPS), weight, bias)
 
 
-def _after(x: Tensor, mixed: Tensor, norm: Tensor, *given: Tensor) -> Tensor:
-    """What a block does from its attention on, for torch.compile."""
-    out, out_bias, up, up_bias, down, down_bias = given
+def _after_attention(x: Tensor, mixed: Tensor, norm: Tensor, *weights: Tensor) -> Tensor:
+    """Compute a block from its attention on, for torch.compile."""
+    out, out_bias, up, up_bias, down, down_bias = weights
     x = functional.linear(mixed, out, out_bias) + x
     h = functional.linear(functional.rms_norm(x, x.shape[1:], norm, _EPS), up, up_bias)
     return functional.linear(functional.gelu(h, approximate="tanh"), down, down_bias) + x

@@ -1,4 +1,4 @@
-"""The one place that imports f5-tts, vocos and pydub, so that what their import needs or does is mended once.
+"""The one place that imports f5-tts, vocos and pydub, so that what their import needs or does is handled once.
 
 - ``f5_tts.model`` imports its trainer, and with it wandb, accelerate, ema_pytorch and datasets. A stand-in answers
   while it is imported; whoever wants the trainer later gets the real one.
@@ -25,12 +25,12 @@ __all__ = ["load_upstream", "module"]
 
 _TRAINER = "f5_tts.model.trainer"
 _STAND_INS = {_TRAINER: {"Trainer": None}, "librosa": {}, "librosa.filters": {"mel": None}}
-"""What is not wanted of an import, and the names in it that are asked for."""
+"""Modules that speaking does not need, and the names in them that are imported."""
 
 
 @contextlib.contextmanager
 def _without() -> Iterator[None]:
-    """Inside, what is not wanted can be imported and is empty; whoever wants the trainer later gets the real one."""
+    """Answer imports of what is not needed with empty modules; whoever wants the trainer later gets the real one."""
     left_out = _TRAINER not in sys.modules
     try:
         with stand_ins(_STAND_INS):

@@ -32,9 +32,12 @@ class Vocoder:
     """The vocoder of one checkpoint; without state, so requests can share it.
 
     Args:
-        state: Upstream's tensors.
+        state: Upstream's tensors by upstream's names; width and depth are read off them.
         device: Where to compute.
         who: Named by errors.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, misshapen or unknown.
     """
 
     def __init__(self, state: Mapping[str, Tensor], device: torch.device, who: str = "vocoder") -> None:
@@ -49,27 +52,18 @@ class Vocoder:
         self._out = weights.both("head.out", FFT + 2, dim)
         shapes = [shape for shape in shapes_of(state).values() if len(shape) > 1]
         self._products = sum(math.prod(shape) for shape in shapes)
-        stored = "head.istft.window" in state  # it follows from its size, so that files may leave it out
+        stored = "head.istft.window" in state  # files may leave it out, because it follows from its size
         self._window = weights.take("head.istft.window", FFT) if stored else torch.hann_window(FFT, device=device)
         for part in ("backbone.", "head."):
             weights.finish(part)
 
-    @classmethod
-    def from_state_dict(cls, state: Mapping[str, Tensor], device: torch.device, who: str = "vocoder") -> Vocoder:
-        """Take the weights by upstream's names; width and depth are read off them.
-
-        Raises:
-            CheckpointMismatch: A tensor is missing, misshapen or unknown.
-        """
-        return cls(state, device, who)
-
     def flops(self, frames: int) -> int:
-        """Operations of the convolutions and products for so many frames."""
+        """Count the operations of the convolutions and products for so many frames."""
         return 2 * self._products * frames
 
     @property
     def bytes_read(self) -> int:
-        """What a call has to read of the weights at least."""
+        """Bytes of the weights that every call reads."""
         return 4 * self._products
 
     @property
@@ -87,15 +81,16 @@ class Vocoder:
         Returns:
             float32 (256 * (frames - 1),), 24 kHz.
         """
-        x = functional.conv1d(mel.to(self.device, torch.float32).T[None], *self._embed, padding=_KERNEL // 2)[0].T
+        channels = mel.to(self.device, torch.float32).T[None]  # (frames, 100) -> (1, 100, frames)
+        x = functional.conv1d(channels, *self._embed, padding=_KERNEL // 2)[0].T  # (frames, dim)
         x = functional.layer_norm(x, x.shape[1:], *self._norm, eps=1e-6)
         for block in self._blocks:
             x = block(x)
         x = linear(functional.layer_norm(x, x.shape[1:], *self._last, eps=1e-6), *self._out)
-        size, phase = x.T.chunk(2)
+        size, phase = x.T.chunk(2)  # (frames, 1026) -> twice (513, frames)
         spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
-        found: Tensor = torch.istft(spectrum, FFT, HOP, FFT, self._window, center=True)
-        return found
+        samples: Tensor = torch.istft(spectrum, FFT, HOP, FFT, self._window, center=True)
+        return samples
 
 
 class _Block:
@@ -108,9 +103,10 @@ class _Block:
         self._up = up, weights.take(f"{name}pwconv1.bias", len(up))
         down, bias = weights.both(f"{name}pwconv2", dim, len(up))
         gamma = weights.take(f"{name}gamma", dim)
-        self._down = down * gamma[:, None], bias * gamma
+        self._down = down * gamma[:, None], bias * gamma  # the branch's scale, folded into its last product
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Compute the block on (frames, channels)."""
         h = functional.conv1d(x.T[None], *self._conv, padding=_KERNEL // 2, groups=len(x.T))[0].T
         h = functional.layer_norm(h, h.shape[1:], *self._norm, eps=1e-6)
         return linear(functional.gelu(linear(h, *self._up)), *self._down).add_(x)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from realtts import audio
-from realtts.accel.upstream.upstream import quiet
+from realtts.accel.upstream.calls import quiet
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import no_voice, voice_key
@@ -59,8 +59,8 @@ class Reference:
     Attributes:
         samples: float32 of shape (n,) at 24 kHz, raised to the wanted loudness if it was below.
         text: Its words, as upstream ends them.
-        seconds: Of the recording after clipping and trimming; upstream derives the length of chunks from it.
-        gain: What the speech is multiplied by, so that a quiet speaker stays quiet; 1 for one that was loud enough.
+        seconds: Length of the recording after clipping and trimming; upstream derives the length of chunks from it.
+        gain: Factor of the speech, so that a quiet speaker stays quiet; 1 for one that was loud enough.
     """
 
     samples: NDArray[np.float32]
@@ -70,17 +70,17 @@ class Reference:
 
     @property
     def hops(self) -> int:
-        """Frames by upstream's reckoning, in which the speech begins behind them."""
+        """Frames as upstream counts them; the speech begins behind them."""
         return len(self.samples) // HOP
 
     @property
     def frames(self) -> int:
-        """Frames of its mel spectrogram, one more."""
+        """Frames of its mel spectrogram: one more, because its frames are centred."""
         return self.hops + 1
 
 
 def listed() -> list[VoiceInfo]:
-    """The voices that f5-tts brings as examples."""
+    """List the voices that f5-tts brings as examples."""
     return [
         VoiceInfo(name, language=language, description=f"Recording that f5-tts brings as an example, {language}")
         for name, (_, _, language) in _EXAMPLES.items()
@@ -88,7 +88,7 @@ def listed() -> list[VoiceInfo]:
 
 
 def reference_of(cache: Voices, request: Request, options: F5Options) -> Reference:
-    """The request's voice, prepared; kept by its content and what else it depends on.
+    """Prepare the request's voice; the cache keeps it by its content and what else it depends on.
 
     Args:
         cache: Where it is kept.
@@ -103,8 +103,8 @@ def reference_of(cache: Voices, request: Request, options: F5Options) -> Referen
 
     # As dictionaries of arrays, which a cache on disk can keep.
     def clip() -> tuple[NDArray[np.float32], int]:
-        kept = cache.get_or_compute(voice_key(voice, "f5/clipped"), lambda: _kept(voice))
-        return kept["samples"], int(kept["rate"])
+        recording = cache.get_or_compute(voice_key(voice, "f5/clipped"), lambda: _clip_voice(voice))
+        return recording["samples"], int(recording["rate"])
 
     text = voice.text or ""
     if not text.strip():
@@ -112,14 +112,15 @@ def reference_of(cache: Voices, request: Request, options: F5Options) -> Referen
             voice_key(voice, "f5/words", options.asr_model, request.language),
             lambda: transcribed(*clip(), voice.name, options.asr_model, request.language),
         )
-    found = cache.get_or_compute(
+    conditioned = cache.get_or_compute(
         voice_key(voice, "f5/prepared", options.target_rms), lambda: prepared(*clip(), options.target_rms)
     )
-    return Reference(found["samples"], ended(text), float(found["seconds"]), float(found["gain"]))
+    seconds, gain = float(conditioned["seconds"]), float(conditioned["gain"])
+    return Reference(conditioned["samples"], ended(text), seconds, gain)
 
 
 def prepared(samples: NDArray[np.float32], rate: int, target_rms: float) -> dict[str, Any]:
-    """A clipped recording at the networks' rate and loudness.
+    """Bring a clipped recording to the networks' rate and loudness.
 
     Args:
         samples: float32 of shape (n,), not silent.
@@ -142,7 +143,7 @@ def prepared(samples: NDArray[np.float32], rate: int, target_rms: float) -> dict
 
 
 def clipped(samples: NDArray[np.float32], rate: int) -> tuple[NDArray[np.float32], int]:
-    """At most about 12 s of a recording, cut where it is silent, its silent edges trimmed and 50 ms put behind it.
+    """Keep at most about 12 s of a recording, cut where it is silent, its silent edges trimmed and 50 ms put behind it.
 
     Args:
         samples: float32 of shape (n,) in [-1, 1].
@@ -154,20 +155,21 @@ def clipped(samples: NDArray[np.float32], rate: int) -> tuple[NDArray[np.float32
     pydub = module("pydub")
     narrow = np.clip(np.rint(np.asarray(samples, np.float64) * 32768), -32768, 32767).astype(np.int16)
     whole = pydub.AudioSegment(narrow.tobytes(), sample_width=2, frame_rate=rate, channels=1)
-    found = _without_long_silence(pydub, whole, shortest_ms=1000, threshold=-50)
-    if len(found) > _MOST_MS:
-        found = _without_long_silence(pydub, whole, shortest_ms=100, threshold=-40)
-    found = found[:_MOST_MS] if len(found) > _MOST_MS else found
-    found = _trimmed(pydub, found) + pydub.AudioSegment.silent(duration=_BEHIND_MS)
-    values = np.frombuffer(found.raw_data, np.int16).astype(np.float32) / np.float32(32768)
-    return values, int(found.frame_rate)
+    segment = _without_long_silence(pydub, whole, shortest_ms=1000, threshold=-50)
+    if len(segment) > _MOST_MS:
+        segment = _without_long_silence(pydub, whole, shortest_ms=100, threshold=-40)
+    segment = segment[:_MOST_MS] if len(segment) > _MOST_MS else segment
+    segment = _trimmed(pydub, segment) + pydub.AudioSegment.silent(duration=_BEHIND_MS)
+    values = np.frombuffer(segment.raw_data, np.int16).astype(np.float32) / np.float32(32768)
+    return values, int(segment.frame_rate)
 
 
-def _kept(voice: Voice) -> dict[str, Any]:
+def _clip_voice(voice: Voice) -> dict[str, Any]:
+    """Clip a voice's recording, and refuse one of which too little is left."""
     samples, rate = clipped(voice.samples, voice.sample_rate)
-    heard = samples[: len(samples) - round(_BEHIND_MS / 1000 * rate)]
+    sound = samples[: len(samples) - round(_BEHIND_MS / 1000 * rate)]
     # A constant is loud by its square, and nobody hears it.
-    silent = not heard.size or float(np.abs(heard - heard.mean()).max()) < _SILENT
+    silent = not sound.size or float(np.abs(sound - sound.mean()).max()) < _SILENT
     if len(samples) / rate < _LEAST_S or silent:
         raise VoiceUnsuitable(
             "nothing is left of it once silence at its edges is trimmed", who=f"voice {voice.name!r}",
@@ -177,19 +179,20 @@ def _kept(voice: Voice) -> dict[str, Any]:
 
 
 def _without_long_silence(pydub: Any, whole: Any, *, shortest_ms: int, threshold: int) -> Any:
-    """Stretches of speech put together until there are 6 s, and the next would make more than 12."""
+    """Put stretches of speech together until there are 6 s, and the next would make more than 12."""
     stretches = pydub.silence.split_on_silence(
         whole, min_silence_len=shortest_ms, silence_thresh=threshold, keep_silence=1000, seek_step=10
     )
-    found = pydub.AudioSegment.silent(duration=0)
+    joined = pydub.AudioSegment.silent(duration=0)
     for stretch in stretches:
-        if len(found) > _ENOUGH_MS and len(found + stretch) > _MOST_MS:
+        if len(joined) > _ENOUGH_MS and len(joined + stretch) > _MOST_MS:
             break
-        found += stretch
-    return found
+        joined += stretch
+    return joined
 
 
 def _trimmed(pydub: Any, segment: Any) -> Any:
+    """Cut silent edges off."""
     begin = pydub.silence.detect_leading_silence(segment, silence_threshold=_SILENT_DBFS)
     segment = segment[begin:]
     end = pydub.silence.detect_leading_silence(segment.reverse(), silence_threshold=_SILENT_DBFS)
@@ -197,17 +200,18 @@ def _trimmed(pydub: Any, segment: Any) -> Any:
 
 
 def ended(text: str) -> str:
-    """With a full stop and a space, and upstream's second space behind it, from which the length is reckoned too."""
+    """End a text with a full stop and a space, and upstream's second space, which counts in the length too."""
     if not text.endswith((". ", "。")):
         text += " " if text.endswith(".") else ". "
     return text + " " if text[-1].isascii() else text
 
 
 def _example(name: str | None) -> Voice:
-    found = _EXAMPLES.get(name or BUILTIN)
-    if found is None:
+    """Read a recording that f5-tts brings."""
+    example = _EXAMPLES.get(name or BUILTIN)
+    if example is None:
         raise no_voice(name, _EXAMPLES, "f5", instead="give voice= a recording")
-    file, text, _ = found
+    file, text, _ = example
     with resources.as_file(resources.files("f5_tts").joinpath(f"infer/examples/basic/{file}")) as path:
         samples, rate = audio.read(path, max_seconds=60.0)
     return Voice(samples, rate, text, name or BUILTIN)

@@ -1,4 +1,4 @@
-"""The parts of the talker from a checkpoint's tensors, each checked by name and shape and packed as it is read."""
+"""The parts of the talker from a checkpoint's tensors: what keeps its precision, and what is packed as it is read."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
+    from realtts.accel.kernels import PackedLinear
     from realtts_qwen3.sizes import Backbone, Sizes
 
-__all__ = ["Parts", "read_parts"]
+__all__ = ["Networks", "pack_networks", "read_prompts"]
 
-_OWN = "talker."
+_PREFIX = "talker."
 _TALKER = "model."
 _PREDICTOR = "code_predictor.model."
 _TEXT = "model.text_embedding.weight"
@@ -33,98 +34,121 @@ _POSITIONS = 16384
 """Longest prompt with its frames: twice what upstream's limit of new tokens is."""
 
 
-class Parts(NamedTuple):
-    """What `realtts_qwen3.network.Talker` is made of.
+class Networks(NamedTuple):
+    """The packed networks of `realtts_qwen3.network.Talker`.
 
     Attributes:
         decoder: The talker's layers.
-        head: Its head, (vocabulary, hidden).
+        head: The talker's head.
         predictor: Draws the other codes of a frame.
-        prompts: Lays out utterances.
     """
 
     decoder: Decoder
-    head: Tensor
+    head: PackedLinear
     predictor: CodePredictor
-    prompts: Prompts
 
 
-def read_parts(
-    sizes: Sizes,
-    state: Mapping[str, Tensor],
-    device: torch.device,
-    precision: Precision | str,
-    predictor_precision: Precision | str,
-    *,
-    rows: Sequence[int],
-) -> Parts:
-    """Read and pack them; errors as `realtts_qwen3.network.Talker.from_state_dict`.
+def read_prompts(sizes: Sizes, state: Mapping[str, Tensor], device: torch.device) -> Prompts:
+    """Read what no precision changes: the embeddings of text and codes, and the projection of the text.
 
     Args:
-        sizes: Of the checkpoint.
-        state: Upstream's tensors by their names below ``talker.``.
-        device: Where they run.
-        precision: Of the talker.
-        predictor_precision: Of the code predictor.
-        rows: Numbers of rows that frames will have.
+        sizes: Sizes of the checkpoint.
+        state: Upstream's tensors by their names below ``talker.``. The text embedding is not read where the mapping
+            has ``rows(name, ids)``.
+        device: Device of the talker.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
     """
     reader = _Reader(sizes, state, device)
-    groups = range(sizes.groups - 1)
-    tables = [f"model.codec_embedding.{group}.weight" for group in groups]
-    others = torch.stack([reader.as_stored(f"code_predictor.{name}") for name in tables])
+    others = torch.stack([reader.as_stored(f"code_predictor.{name}") for name in _code_tables(sizes)])
     codes = CodeEmbedding(reader.as_stored("model.codec_embedding.weight"), others)
-    talker = Decoder.from_state_dict(
-        _config(sizes.talker), state, prefix=_TALKER, ignore=("codec_embedding.weight", "text_embedding.weight"),
-        device=device, precision=precision, rows=rows, max_positions=_POSITIONS,
-    )  # fmt: skip
-    decoder = Decoder.from_state_dict(
-        _config(sizes.predictor), state, prefix=_PREDICTOR, ignore=[name.removeprefix("model.") for name in tables],
-        device=device, precision=predictor_precision, rows=rows, max_positions=sizes.groups,
-    )  # fmt: skip
-    projection = None
-    if sizes.predictor.hidden != sizes.talker.hidden:
-        projection = decoder.pack(*reader.linear("code_predictor.small_to_mtp_projection"))
-    heads = [decoder.pack(reader.read(f"code_predictor.lm_head.{group}.weight")) for group in groups]
     text = TextEmbedding(
         rows_of(state, _TEXT),
         reader.linear("text_projection.linear_fc1"),
         reader.linear("text_projection.linear_fc2"),
     )
-    predictor = CodePredictor(decoder, heads, codes, projection)
-    prompts = Prompts(text, codes, sizes.ids)
-    return Parts(talker, reader.read("codec_head.weight"), predictor, prompts)
+    return Prompts(text, codes, sizes.ids)
+
+
+def pack_networks(
+    sizes: Sizes,
+    state: Mapping[str, Tensor],
+    codes: CodeEmbedding,
+    precision: Precision | str,
+    predictor_precision: Precision | str,
+    *,
+    rows: Sequence[int],
+) -> Networks:
+    """Read and pack the talker and its code predictor, a layer at a time, so that no weight lies in memory twice.
+
+    Args:
+        sizes: Sizes of the checkpoint.
+        state: Upstream's tensors by their names below ``talker.``.
+        codes: Embedding of the codes, on the device that the networks run on.
+        precision: Precision of the talker.
+        predictor_precision: Precision of the code predictor.
+        rows: Numbers of rows that frames will have.
+
+    Raises:
+        CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
+        QuantizationUnavailable: Nothing of that precision works here.
+    """
+    device = codes.first.device
+    reader = _Reader(sizes, state, device)
+    talker = Decoder.from_state_dict(
+        _config(sizes.talker), state, prefix=_TALKER, ignore=("codec_embedding.weight", "text_embedding.weight"),
+        device=device, precision=precision, rows=rows, max_positions=_POSITIONS,
+    )  # fmt: skip
+    decoder = Decoder.from_state_dict(
+        _config(sizes.predictor), state, prefix=_PREDICTOR,
+        ignore=[name.removeprefix("model.") for name in _code_tables(sizes)],
+        device=device, precision=predictor_precision, rows=rows, max_positions=sizes.groups,
+    )  # fmt: skip
+    projection = None
+    if sizes.predictor.hidden != sizes.talker.hidden:
+        projection = decoder.pack(*reader.linear("code_predictor.small_to_mtp_projection"))
+    names = [f"code_predictor.lm_head.{group}.weight" for group in range(sizes.groups - 1)]
+    heads = [decoder.pack(reader.read(name)) for name in names]
+    head = talker.pack(reader.read("codec_head.weight"))
+    return Networks(talker, head, CodePredictor(decoder, heads, codes, projection))
 
 
 class _Reader:
     """The talker's tensors, checked by name and shape before any of them is used.
 
     Args:
-        sizes: Of the checkpoint.
+        sizes: Sizes of the checkpoint.
         state: Upstream's tensors.
-        device: Where they go.
+        device: Device that they go to.
     """
 
     def __init__(self, sizes: Sizes, state: Mapping[str, Tensor], device: torch.device) -> None:
-        shapes = model_shapes(sizes).items()
-        own = {name.removeprefix(_OWN): shape for name, shape in shapes if name.startswith(_OWN)}
-        check_shapes(shapes_of(state), own, "talker")
+        expected = model_shapes(sizes).items()
+        shapes = {name.removeprefix(_PREFIX): shape for name, shape in expected if name.startswith(_PREFIX)}
+        check_shapes(shapes_of(state), shapes, "talker")
         self._state, self._device = state, device
 
     def as_stored(self, name: str) -> Tensor:
-        """A tensor in the checkpoint's own type."""
+        """Read a tensor in the checkpoint's dtype."""
         return self._state[name].to(self._device)
 
     def read(self, name: str) -> Tensor:
-        """A tensor as float32."""
+        """Read a tensor as float32."""
         return self.as_stored(name).float()
 
     def linear(self, name: str) -> tuple[Tensor, Tensor]:
-        """Weight and bias of a layer."""
+        """Read weight and bias of a layer as float32."""
         return self.read(f"{name}.weight"), self.read(f"{name}.bias")
 
 
+def _code_tables(sizes: Sizes) -> list[str]:
+    """Return the names of the embeddings of a frame's later codes, below ``code_predictor.``."""
+    return [f"model.codec_embedding.{group}.weight" for group in range(sizes.groups - 1)]
+
+
 def _config(sizes: Backbone) -> DecoderConfig:
-    """Upstream's rotary positions have three parts, which are always equal: they are plain ones."""
+    # Upstream's rotary positions have three parts (MRoPE), which are always equal here: they are plain ones.
     return DecoderConfig(
         layers=sizes.layers,
         hidden_size=sizes.hidden,

@@ -1,7 +1,8 @@
 """Upstream's networks around a checkpoint's tensors, filled by name, without a second copy of the weights.
 
-Upstream's ``from_pretrained`` goes on when tensors are missing or unexpected. Here a weight that nobody has filled lies
-on the device "meta", and what the constructors compute (rotary frequencies, windows) is computed as ever.
+Upstream's ``from_pretrained`` goes on when tensors are missing or unexpected. Here a weight that was not filled stays
+on the device "meta", where computing with it is an error; buffers that the constructors compute (rotary frequencies,
+windows) are computed as upstream does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts_qwen3.upstream import module
 
 if TYPE_CHECKING:
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["codec_of", "model_of"]
 
 _WHO = "qwen-tts"
-"""Who wants other tensors, if they do not fit: the files themselves are checked before."""
+"""For errors: what does not fit its networks is their change, because the files themselves are checked before."""
 
 
 def model_of(weights: Weights, device: str) -> Any:
-    """Upstream's ``Qwen3TTSForConditionalGeneration``, float32, in evaluation mode, without its codec.
+    """Build upstream's ``Qwen3TTSForConditionalGeneration``, float32, in evaluation mode, without its codec.
 
     Raises:
-        CheckpointMismatch: Upstream wants other tensors than the checkpoint has.
+        CheckpointMismatch: Upstream's networks have other tensors than the checkpoint.
         CheckpointCorrupt: A tensor cannot be read.
         MissingExtra: qwen-tts is not installed.
     """
@@ -43,10 +45,10 @@ def model_of(weights: Weights, device: str) -> Any:
 
 
 def codec_of(weights: Weights, device: str) -> Any:
-    """Upstream's ``Qwen3TTSTokenizerV2Model``, float32, in evaluation mode.
+    """Build upstream's ``Qwen3TTSTokenizerV2Model``, float32, in evaluation mode.
 
     Raises:
-        CheckpointMismatch: Upstream wants other tensors than the checkpoint has.
+        CheckpointMismatch: Upstream's networks have other tensors than the checkpoint.
         CheckpointCorrupt: A tensor cannot be read.
         MissingExtra: qwen-tts is not installed.
     """

@@ -1,4 +1,4 @@
-"""Random weights in upstream's files: what `realtts_qwen3.testing.write_random_checkpoint` writes.
+"""Random weights in upstream's files, for `realtts_qwen3.testing.write_random_checkpoint`.
 
 Weights are drawn such that activations keep about the size that a trained model's have, at any width and depth.
 """
@@ -36,11 +36,11 @@ _HEAD = 1.5
 """Standard deviation of the logits, about."""
 
 _LOUDNESS = 0.03
-"""Of the codec's last convolution."""
+"""Scale of the codec's last convolution."""
 
 
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float) -> None:
-    """See `realtts_qwen3.testing.write_random_checkpoint`."""
+    """Write the files; arguments as of `realtts_qwen3.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
     tokens = write_vocabulary(path, FIRST_SPECIAL[size])
     (path / CODEC).parent.mkdir(exist_ok=True)
@@ -64,7 +64,7 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
 
 
 def _raise_end(state: dict[str, Tensor], sizes: Sizes, eos_bias: float) -> None:
-    """Each position has exactly one text embedding: its projection brings the constant, no other embedding does."""
+    """Make the end of speech likely: each position has one text embedding, whose projection brings a constant."""
     state["talker.text_projection.linear_fc2.weight"][0] = 0
     state["talker.text_projection.linear_fc2.bias"][0] = _CONSTANT
     for name, tensor in state.items():

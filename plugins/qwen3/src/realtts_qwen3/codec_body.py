@@ -1,19 +1,20 @@
-"""The codec's decoder as a chain of causal layers: upstream's Qwen3TTSTokenizerV2Decoder, frames last but one.
+"""The codec's decoder as a chain of causal layers: upstream's Qwen3TTSTokenizerV2Decoder, channels last.
 
-Weights keep upstream's names (checkpoint: ``decoder.*`` of ``speech_tokenizer/model.safetensors``).
+Weights have upstream's names (checkpoint: ``decoder.*`` of ``speech_tokenizer/model.safetensors``).
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.kernels import Dense
 from realtts.accel.weights.state_reader import StateReader
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.errors import CheckpointMismatch
 from realtts_qwen3.codec_layers import CausalConv, ConvNeXt, LastConv, ResidualUnit, Snake, upsampling
+from realtts_qwen3.codec_products import Products
 from realtts_qwen3.codec_state import Layout
 from realtts_qwen3.codec_transformer import WindowedTransformer
 from realtts_qwen3.codec_work import frame_work
@@ -49,14 +50,14 @@ _DEFAULTS: Mapping[str, Any] = {
     "upsampling_ratios": (2, 2),
     "decoder_dim": 1536,
 }
-"""Of upstream's configuration class, for what a file leaves out."""
+"""The defaults of upstream's configuration class, for what a file leaves out."""
 
 _DILATIONS = (1, 3, 9)
 _SMALLEST = 1e-5
 
 
 class Body:
-    """From codes to samples, a piece at a time.
+    """The layers, from codes to samples, a piece at a time. The constructor reads and casts them, `pack` packs them.
 
     Early layers have most of the weights and few frames, late ones the reverse: so the early ones take a whole piece
     at once, and the late ones, on the CPU, as much as stays in its cache.
@@ -64,18 +65,18 @@ class Body:
     Args:
         config: ``decoder_config``.
         state: Upstream's tensors without ``decoder.``.
-        device: Where to compute.
-        dtype: Of products and convolutions; norms, angles and the last convolution are in float32.
+        device: Device to compute on.
+        dtype: Dtype of products and convolutions; norms, angles and the last convolution are in float32.
         convolve: Use torch's convolutions, and take whole pieces through the late layers too; else products over
             windows, frame by frame.
 
     Attributes:
         quantizers: Codes of a frame.
         samples_per_frame: 1920.
-        layout: Of the state.
-        dtype: Of the state.
-        weights: Of all products and convolutions.
-        products: Multiplications by them for a frame.
+        layout: Layout of the state.
+        dtype: Dtype of the state.
+        weights: Number of weights of all products and convolutions.
+        multiplications: Multiplications by them for a frame.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
@@ -91,24 +92,25 @@ class Body:
         convolve: bool,
     ) -> None:
         config = _complete(config)
-        self.weights, self.products = frame_work(config, shapes_of(state))
+        self.weights, self.multiplications = frame_work(config, shapes_of(state))
         tensors = StateReader(state, "codec decoder", device)
-        self.dtype, self.layout = dtype, Layout(convolve=convolve)
+        self.dtype, self.layout, self._products = dtype, Layout(convolve=convolve), Products(dtype)
         self.quantizers, self.samples_per_frame = config["num_quantizers"], _rate(config)
-        self._codebooks = _Codebooks(config, tensors)
+        self._codebooks = _Codebooks(config, tensors, self._products)
         latent, width = config["latent_dim"], config["decoder_dim"]
-        self._pre = _conv(tensors, "pre_conv", (latent, config["codebook_dim"], 3), self.layout, dtype)
-        self._transformer = WindowedTransformer(config, tensors, self.layout, dtype)
+        places = self.layout, self._products
+        self._pre = _conv(tensors, "pre_conv", (latent, config["codebook_dim"], 3), *places)
+        self._transformer = WindowedTransformer(config, tensors, *places)
         self._ups = [
             (
-                upsampling(tensors, f"upsample.{n}.0", (latent, latent, factor, factor), self.layout, dtype),
-                ConvNeXt(tensors, f"upsample.{n}.1", latent, self.layout, dtype),
+                upsampling(tensors, f"upsample.{n}.0", (latent, latent, factor, factor), *places),
+                ConvNeXt(tensors, f"upsample.{n}.1", latent, *places),
             )
             for n, factor in enumerate(config["upsampling_ratios"])
         ]
-        self._first = _conv(tensors, "decoder.0", (width, latent, 7), self.layout, dtype)
+        self._first = _conv(tensors, "decoder.0", (width, latent, 7), *places)
         self._blocks = [
-            _Block(tensors, f"decoder.{n + 1}.block", width >> n, rate, layout=self.layout, dtype=dtype)
+            _Block(tensors, f"decoder.{n + 1}.block", (width >> n, rate), *places)
             for n, rate in enumerate(config["upsample_rates"])
         ]
         last = len(self._blocks) + 1
@@ -116,16 +118,21 @@ class Body:
         self._snake = Snake(tensors, f"decoder.{last}", narrow, torch.float32)
         weight, bias = tensors.pair(f"decoder.{last + 1}.conv", 1, narrow, 7)
         assert bias is not None
-        self._last = LastConv(weight, bias, self.layout)
+        self._last = LastConv(weight, bias, self.layout, self._products)
         tensors.finish()
 
+    def pack(self) -> None:
+        """Pack the products for the matrix library; nothing can be computed before."""
+        self._products.pack()
+
     def __call__(self, codes: Tensor, state: CodecState) -> Tensor:
-        """Samples of some frames, float32 (rows, frames * samples_per_frame); the state moves on.
+        """Decode some frames to samples, float32 (rows, frames * samples_per_frame); the state moves on.
 
         Args:
             codes: int64 (rows, frames, quantizers).
-            state: Of as many rows.
+            state: State of as many rows.
         """
+        # From here on (rows, frames, channels); each upsampling multiplies the frames.
         past = self.layout.views(state.buffer)
         x = self._codebooks(codes).to(self.dtype)
         x = self._transformer(self._pre(x, past), past, state.past)
@@ -138,14 +145,15 @@ class Body:
         return samples
 
     def _late_by_frame(self, x: Tensor, past: Past, step: int) -> Tensor:
-        """As `_late`: one row and one frame after the other, so that what is made stays in the CPU's cache."""
+        """Do what `_late` does by rows and frames one after the other, so that activations stay in the CPU's cache."""
         rows = []
         for row in range(len(x)):
-            own = [context[row : row + 1] for context in past]
-            rows.append(torch.cat([self._late(piece, own) for piece in x[row : row + 1].split(step, 1)], 1))
+            contexts = [context[row : row + 1] for context in past]
+            rows.append(torch.cat([self._late(piece, contexts) for piece in x[row : row + 1].split(step, 1)], 1))
         return torch.cat(rows)
 
     def _late(self, x: Tensor, past: Past) -> Tensor:
+        """(rows, steps, channels) to samples (rows, steps * rate) by all blocks but the first."""
         for block in self._blocks[1:]:
             x = block(x, past)
         x = x.float()
@@ -154,10 +162,10 @@ class Body:
 
 
 class _Codebooks:
-    """Sums of code vectors: the first quantizer's and the others', each with a projection of its own."""
+    """Sums of code vectors: the first quantizer's and the others', each with a projection of its own; in float32."""
 
-    def __init__(self, config: Mapping[str, Any], tensors: StateReader) -> None:
-        count, self._size, outside = config["num_quantizers"], config["codebook_size"], config["codebook_dim"]
+    def __init__(self, config: Mapping[str, Any], tensors: StateReader, products: Products) -> None:
+        count, size, outside = config["num_quantizers"], config["codebook_size"], config["codebook_dim"]
         inside = outside // 2
         parts = (("rvq_first", 1), ("rvq_rest", count - 1))
         books, sides = [], []
@@ -165,14 +173,15 @@ class _Codebooks:
             name = f"quantizer.{part}"
             tensors.skip(f"{name}.input_proj.weight")  # only an encoder would need it
             sides.append(tensors.take(f"{name}.output_proj.weight", outside, inside, 1)[:, :, 0])
-            books += [_codebook(tensors, f"{name}.vq.layers.{n}._codebook", self._size, inside) for n in range(layers)]
-        self._books = torch.cat(books)
-        self._project = Dense(torch.cat(sides, 1), None, torch.float32)
-        self._begins = torch.arange(count, device=self._books.device) * self._size
+            books += [_codebook(tensors, f"{name}.vq.layers.{n}._codebook", size, inside) for n in range(layers)]
+        self._books = torch.cat(books)  # (quantizers * codebook_size, inside)
+        # Both projections as one product over the two sums side by side.
+        self._project = products.add(torch.cat(sides, 1), dtype=torch.float32)
+        self._offsets = torch.arange(count, device=self._books.device) * size
 
     def __call__(self, codes: Tensor) -> Tensor:
         """(rows, frames, quantizers) to float32 (rows, frames, codebook_dim)."""
-        vectors = self._books[codes + self._begins]
+        vectors = self._books[codes + self._offsets]  # (rows, frames, quantizers, inside)
         return self._project(torch.cat([vectors[:, :, 0], vectors[:, :, 1:].sum(2)], 2))
 
 
@@ -180,17 +189,19 @@ class _Block:
     """Snake, upsampling with half the channels, three residual units."""
 
     def __init__(
-        self, tensors: StateReader, name: str, channels: int, rate: int, *, layout: Layout, dtype: torch.dtype
+        self, tensors: StateReader, name: str, sizes: tuple[int, int], layout: Layout, products: Products
     ) -> None:
+        channels, rate = sizes
         half = channels // 2
-        self._snake = Snake(tensors, f"{name}.0", channels, dtype)
-        self._up = upsampling(tensors, f"{name}.1", (channels, half, 2 * rate, rate), layout, dtype)
+        self._snake = Snake(tensors, f"{name}.0", channels, products.dtype)
+        self._up = upsampling(tensors, f"{name}.1", (channels, half, 2 * rate, rate), layout, products)
         self._units = [
-            ResidualUnit(tensors, f"{name}.{n}", half, layout, dtype=dtype, dilation=dilation)
+            ResidualUnit(tensors, f"{name}.{n}", half, layout, products=products, dilation=dilation)
             for n, dilation in enumerate(_DILATIONS, start=2)
         ]
 
     def __call__(self, x: Tensor, past: Past) -> Tensor:
+        """(rows, frames, channels) to (rows, frames * rate, channels / 2)."""
         x = self._up(x, past, self._snake)
         for unit in self._units:
             x = unit(x, past)
@@ -198,31 +209,31 @@ class _Block:
 
 
 def _codebook(tensors: StateReader, name: str, size: int, width: int) -> Tensor:
-    used = tensors.take(f"{name}.cluster_usage", size).clamp(min=_SMALLEST)
-    return tensors.take(f"{name}.embedding_sum", size, width) / used[:, None]
+    """Read a codebook (size, width), which the file has as sums and counts of the vectors it was trained on."""
+    usage = tensors.take(f"{name}.cluster_usage", size).clamp(min=_SMALLEST)
+    return tensors.take(f"{name}.embedding_sum", size, width) / usage[:, None]
 
 
 def _conv(
-    tensors: StateReader, name: str, shape: tuple[int, int, int], layout: Layout, dtype: torch.dtype
+    tensors: StateReader, name: str, shape: tuple[int, int, int], layout: Layout, products: Products
 ) -> Callable[[Tensor, Past], Tensor]:
-    return CausalConv(*tensors.pair(f"{name}.conv", *shape), layout, dtype)
+    return CausalConv(*tensors.pair(f"{name}.conv", *shape), layout, products)
 
 
 def _complete(config: Mapping[str, Any]) -> dict[str, Any]:
-    found = {**_DEFAULTS, **config}
-    if found["hidden_act"] != "silu":
+    """Fill in upstream's defaults; raise CheckpointMismatch where another activation is asked for."""
+    complete = {**_DEFAULTS, **config}
+    if complete["hidden_act"] != "silu":
         raise CheckpointMismatch(
-            f"hidden_act is {found['hidden_act']!r}, only 'silu' is supported",
+            f"hidden_act is {complete['hidden_act']!r}, only 'silu' is supported",
             who="codec decoder",
             fix="fetch the checkpoint again, or check that all files are of one model",
         )
-    if not found.get("head_dim"):
-        found["head_dim"] = found["hidden_size"] // found["num_attention_heads"]
-    return found
+    if not complete.get("head_dim"):
+        complete["head_dim"] = complete["hidden_size"] // complete["num_attention_heads"]
+    return complete
 
 
 def _rate(config: Mapping[str, Any]) -> int:
-    rate = 1
-    for factor in (*config["upsampling_ratios"], *config["upsample_rates"]):
-        rate *= factor
-    return rate
+    """Return the samples per frame."""
+    return math.prod((*config["upsampling_ratios"], *config["upsample_rates"]))

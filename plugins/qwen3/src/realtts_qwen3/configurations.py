@@ -1,4 +1,4 @@
-"""The published models by name, and what their configuration files say. Imports nothing heavy: the spec reads it."""
+"""The published models by name, and their configuration files. Imports nothing heavy, because the spec reads it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["CONFIGURATIONS", "FIRST_SPECIAL", "Configuration", "codec_config", "generation_config", "model_config"]
 
 FIRST_SPECIAL = {"full": 151643, "tiny": 400}
-"""Id of ``<|endoftext|>``; the other special tokens follow."""
+"""Id of ``<|endoftext|>``, by size; the other special tokens follow."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class Configuration:
     """A model that was trained and published.
 
     Attributes:
-        name: Ours, as in ``model="0.6b-base"``.
+        name: Name of the checkpoint, as in ``model="0.6b-base"``.
         source: Hub id.
         scale: ``"0.6b"`` or ``"1.7b"``.
         kind: As in its ``config.json``: ``"base"``, ``"custom_voice"`` or ``"voice_design"``.
-        licence: Of the weights.
-        size_bytes: Of the weights' files, about; None: unknown.
+        licence: Licence of the weights.
+        size_bytes: Approximate size of the weights' files; None: unknown.
     """
 
     name: str
@@ -62,16 +62,16 @@ _WIDTHS = {
     ("tiny", "0.6b"): (64, 128),
     ("tiny", "1.7b"): (96, 192),
 }
-"""Of the talker: hidden and inside the MLP."""
+"""The talker's widths by size and scale: hidden, and inside the MLP."""
 
 
 def model_config(model: str, size: str, tokens: dict[str, int]) -> dict[str, Any]:
-    """``config.json``, such as random checkpoints have.
+    """Return a ``config.json``, for random checkpoints.
 
     Args:
         model: One of `CONFIGURATIONS`.
         size: ``"full"`` or ``"tiny"``; a tiny 1.7B, too, has a projection before its code predictor.
-        tokens: Of the vocabulary.
+        tokens: Token -> id of the vocabulary.
     """
     scale, kind = CONFIGURATIONS[model].scale, CONFIGURATIONS[model].kind
     config: dict[str, Any] = {
@@ -87,7 +87,7 @@ def model_config(model: str, size: str, tokens: dict[str, int]) -> dict[str, Any
         "tts_bos_token_id": tokens["<tts_text_bos>"],
         "tts_eos_token_id": tokens["<tts_text_eod>"],
         "talker_config": _talker(scale, size, speakers=kind == "custom_voice"),
-        # Newer versions of transformers take a file that does not say it for one of Mistral's, and mend it.
+        # Without it newer versions of transformers take the tokenizer for one of Mistral's, and change it.
         "transformers_version": "4.57.1",
     }
     if kind == "base":
@@ -101,7 +101,7 @@ def model_config(model: str, size: str, tokens: dict[str, int]) -> dict[str, Any
 
 
 def generation_config() -> dict[str, Any]:
-    """``generation_config.json``."""
+    """Return a ``generation_config.json``."""
     return {
         "do_sample": True, "repetition_penalty": 1.05, "temperature": 0.9, "top_p": 1.0, "top_k": 50,
         "subtalker_dosample": True, "subtalker_temperature": 0.9, "subtalker_top_p": 1.0, "subtalker_top_k": 50,
@@ -110,7 +110,7 @@ def generation_config() -> dict[str, Any]:
 
 
 def codec_config(size: str) -> dict[str, Any]:
-    """``speech_tokenizer/config.json``."""
+    """Return a ``speech_tokenizer/config.json``."""
     decoder = {
         "attention_bias": False, "attention_dropout": 0.0, "latent_dim": 1024, "codebook_dim": 512,
         "codebook_size": 2048, "decoder_dim": 1536, "hidden_act": "silu", "hidden_size": 512,

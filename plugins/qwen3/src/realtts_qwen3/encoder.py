@@ -1,7 +1,7 @@
-"""From a recording to codes: the encoder of Mimi, always in float32, for codes must be upstream's.
+"""Recordings to codes: the encoder of Mimi, always in float32, because codes must equal upstream's.
 
 Source: Défossez et al. 2024 (arXiv:2410.00037), transformers' MimiModel. Attention is causal over the whole recording,
-as transformers computes it, whatever the configuration's window. Weights keep upstream's names (checkpoint:
+as transformers computes it, whatever the configuration's window. Weights have upstream's names (checkpoint:
 ``encoder.*`` of ``speech_tokenizer/model.safetensors``).
 """
 
@@ -33,7 +33,7 @@ class CodecEncoder:
     Args:
         config: ``encoder_config``.
         state: Upstream's tensors without ``encoder.``.
-        device: Where to compute.
+        device: Device to compute on.
         groups: Quantizers that are used.
 
     Attributes:
@@ -48,7 +48,7 @@ class CodecEncoder:
         self._layers = _layers(config, tensors)
         self._transformer = Transformer(config, tensors)
         width = config["hidden_size"]
-        # transformers makes the convolution of twice the rate that remains and a stride of 2, whatever that rate is
+        # transformers gives the convolution a kernel of twice the remaining rate and a stride of 2, whatever the rate.
         rate = math.ceil(config["sampling_rate"] / math.prod(config["upsampling_ratios"]))
         kernel = 2 * int(rate / config["frame_rate"])
         weight = tensors.take("downsample.conv.weight", width, width, kernel)
@@ -75,7 +75,7 @@ class CodecEncoder:
         Args:
             config: ``encoder_config`` of ``speech_tokenizer/config.json``.
             state: Tensors without ``encoder.``.
-            device: Where to compute.
+            device: Device to compute on.
             groups: ``encoder_valid_num_quantizers``.
 
         Raises:
@@ -93,10 +93,10 @@ class CodecEncoder:
         Returns:
             int64 (ceil(n / 1920), 16).
         """
-        x = samples.to(self._device, torch.float32)[None, None]
+        x = samples.to(self._device, torch.float32)[None, None]  # (1, 1, n)
         for layer in self._layers:
             x = layer(x)
-        x = self._transformer(x.transpose(1, 2)).transpose(1, 2)
+        x = self._transformer(x.transpose(1, 2)).transpose(1, 2)  # over (1, frames, channels), and back
         x = self._down(x)
         return torch.cat([quantizer(x) for quantizer in self._quantizers], 1)[
             : -(-len(samples) // self.samples_per_frame)
@@ -143,7 +143,7 @@ class _Residual:
 
 
 class _Quantizer:
-    """Residual vector quantization: each codebook takes the nearest vector to what the ones before it left."""
+    """Residual vector quantization: each codebook quantizes what the ones before it left."""
 
     def __init__(self, config: Mapping[str, Any], tensors: StateReader, kind: str, layers: int, used: int) -> None:
         name = f"quantizer.{kind}_residual_vector_quantizer"
@@ -166,17 +166,17 @@ class _Quantizer:
         """(1, channels, frames) to int64 (frames, codebooks)."""
         if self._project is not None:
             x = functional.conv1d(x, self._project)
-        left, found = x[0].t(), []
+        residual, codes = x[0].t(), []  # (frames, channels)
         for book in self._books:
-            # upstream's own way to measure: another rounding might choose another vector
-            nearest = torch.cdist(left.contiguous()[None], book[None], p=2)[0].argmin(-1)
-            left = left - book[nearest]
-            found.append(nearest)
-        return torch.stack(found, 1)
+            # Upstream's own distance: another rounding might choose another vector.
+            nearest = torch.cdist(residual.contiguous()[None], book[None], p=2)[0].argmin(-1)
+            residual = residual - book[nearest]
+            codes.append(nearest)
+        return torch.stack(codes, 1)
 
 
 def _layers(config: Mapping[str, Any], tensors: StateReader) -> list[_Conv | _Activated | _Residual]:
-    """The convolutions down to 25 frames a second; their numbers in the names count activations too."""
+    """Read the convolutions down to 25 frames a second; numbers in their names count activations too."""
     channels, kernel = config["num_filters"], config["kernel_size"]
     layers: list[_Conv | _Activated | _Residual] = [
         _Conv(*tensors.pair("encoder.layers.0.conv", channels, config["audio_channels"], kernel))

@@ -1,4 +1,4 @@
-"""The transformer of Mimi's encoder: causal, rotary positions, layer norms, scaled before they are added; float32."""
+"""The transformer of Mimi's encoder: causal, rotary positions, layer norms, scaled residuals; float32."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Transformer"]
 
 
 class Transformer:
-    """All frames of a recording at once.
+    """The layers, over all frames of a recording at once.
 
     Args:
         config: ``encoder_config``.
-        tensors: Of the encoder; names begin with ``encoder_transformer.``.
+        tensors: The encoder's tensors; names begin with ``encoder_transformer.``.
     """
 
     def __init__(self, config: Mapping[str, Any], tensors: StateReader) -> None:
@@ -43,14 +43,16 @@ class Transformer:
 
 
 class _Layer:
+    """Attention and a network of two layers, each behind a norm and scaled beside its input."""
+
     def __init__(self, config: Mapping[str, Any], tensors: StateReader, name: str) -> None:
-        width, self._width, self._eps = config["hidden_size"], config["head_dim"], config["norm_eps"]
-        heads, pairs = config["num_attention_heads"], config["num_key_value_heads"]
+        width, self._head_dim, self._eps = config["hidden_size"], config["head_dim"], config["norm_eps"]
+        heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
         biased, middle = bool(config.get("attention_bias", False)), config["intermediate_size"]
-        self._grouped = heads != pairs
+        self._grouped = heads != kv_heads
         self._norms = [tensors.pair(f"{name}.{n}", width) for n in ("input_layernorm", "post_attention_layernorm")]
         self._scales = [tensors.take(f"{name}.{n}_layer_scale.scale", width) for n in ("self_attn", "mlp")]
-        sizes = {"q": heads * self._width, "k": pairs * self._width, "v": pairs * self._width}
+        sizes = {"q": heads * self._head_dim, "k": kv_heads * self._head_dim, "v": kv_heads * self._head_dim}
         self._qkv = [
             tensors.pair(f"{name}.self_attn.{kind}_proj", rows, width, bias=biased) for kind, rows in sizes.items()
         ]
@@ -67,8 +69,12 @@ class _Layer:
         return functional.layer_norm(x, x.shape[2:], *self._norms[which], eps=self._eps)
 
     def _attended(self, x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        q, k, v = (functional.linear(x, *layer).unflatten(2, (-1, self._width)).transpose(1, 2) for layer in self._qkv)
+        """(1, frames, hidden) to the same."""
+        # (1, frames, heads * head_dim) -> (1, heads, frames, head_dim)
+        q, k, v = (
+            functional.linear(x, *layer).unflatten(2, (-1, self._head_dim)).transpose(1, 2) for layer in self._qkv
+        )
         mixed = functional.scaled_dot_product_attention(
             rotated(q, *turn), rotated(k, *turn), v, is_causal=True, enable_gqa=self._grouped
         )
-        return functional.linear(mixed.transpose(1, 2).flatten(2), *self._out)
+        return functional.linear(mixed.transpose(1, 2).flatten(2), *self._out)  # heads side by side again

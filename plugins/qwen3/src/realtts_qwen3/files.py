@@ -1,4 +1,4 @@
-"""Which files a model has. Imports nothing heavy: the spec reads it."""
+"""The files of a model. Imports nothing heavy, because the spec reads it."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ CODEC_CONFIG = "speech_tokenizer/config.json"
 FILES: tuple[WantedFile, ...] = (
     "config.json", "generation_config.json", "vocab.json", "merges.txt", WEIGHTS, CODEC_CONFIG, CODEC,
 )  # fmt: skip
-"""Upstream's names. Its other files (``tokenizer_config.json``, ``preprocessor_config.json``) say nothing that is not
-the same in all of its checkpoints."""
+"""Upstream's names. Its other files (``tokenizer_config.json``, ``preprocessor_config.json``) are the same in every
+checkpoint."""

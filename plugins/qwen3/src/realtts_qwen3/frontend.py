@@ -1,4 +1,4 @@
-"""From a request to what the networks need: ids, sampling parameters, limits; and what a model cannot do is refused."""
+"""A request in the model's terms: ids, sampling parameters, limits. What a model cannot do is refused here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from realtts.text import most_seconds
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.utterance import DEFAULTS, MOST, Utterance, params_of
+from realtts_qwen3.utterance import DEFAULTS, MAX_FRAMES, Utterance, params_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,17 +34,17 @@ class Ask:
     Attributes:
         role: Ids before the text.
         text: Ids of the text alone.
-        language: Id of the language or dialect in the talker's vocabulary; None: the model finds it out.
+        language: Id of the language or dialect in the talker's vocabulary; None: the model recognizes it.
         speaker: Id in the talker's vocabulary; None without one.
         voice: Recording to clone; None without one.
         reference: Ids of its words; empty: it is cloned by the speaker embedding alone.
-        instruct: Ids of the instruction, what stands around it included.
-        non_streaming: The whole text stands before the first frame.
-        talker: How the first code of each frame is drawn.
-        predictor: How the others are.
-        most: Most frames.
-        forced: Exactly ``most`` frames by order of a benchmark: the end may not be drawn.
-        seed: Of all randomness.
+        instruct: Ids of the instruction, with the tokens around it.
+        non_streaming: Whether the whole text stands before the first frame.
+        talker: Sampling of each frame's first code.
+        predictor: Sampling of the others.
+        max_frames: Most frames.
+        forced: Draw exactly ``max_frames`` frames, for a benchmark: the end may not be drawn.
+        seed: Seed of all randomness.
         chunk_frames: Frames in the first chunk of a stream.
         chunk_growth: How many times a chunk is the one before it.
         max_chunk_frames: Most frames of a chunk.
@@ -61,7 +61,7 @@ class Ask:
     non_streaming: bool
     talker: SamplingParams
     predictor: SamplingParams
-    most: int
+    max_frames: int
     forced: bool
     seed: int
     chunk_frames: int
@@ -71,27 +71,27 @@ class Ask:
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
-    """Read a request.
+    """Translate a request.
 
     Args:
-        context: Of the stage; it may force the number of frames.
+        context: Context of the stage; it may force the number of frames.
         weights: The checkpoint.
         request: Checked by the facade.
 
     Raises:
         UnknownLanguage: The checkpoint does not list the language.
-        VoiceUnsupported: It cannot clone, or can do nothing else.
-        VoiceNotFound: It has no such speaker.
-        InvalidOption: Options that this kind of model has not, or that contradict the voice.
+        VoiceUnsupported: A recording for a model that cannot clone, or none for one that can only clone.
+        VoiceNotFound: The checkpoint has no such speaker.
+        InvalidOption: An option that this kind of model does not have, or that contradicts the voice.
     """
     options = Qwen3Options.of(request)
     sizes, reader = weights.sizes, weights.reader
     voice = _recording(sizes, request.voice)
     name = _speaker(sizes, request.voice, options.speaker)
     forced = context.forced_tokens(request.text)
-    instruct, warned = _instruct(sizes, options)
+    instruct, warnings = _instruct(sizes, options)
     words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
-    talker, predictor = params_of(_chosen(weights.defaults, options))
+    talker, predictor = params_of(_sampling(weights.defaults, options))
     return Ask(
         role=reader.role,
         text=reader.ids(request.text),
@@ -100,26 +100,26 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         voice=voice,
         reference=reader.ids(words),
         instruct=reader.instruction(instruct),
-        # Upstream's defaults of its three calls.
+        # The defaults of upstream's three calls.
         non_streaming=voice is None if options.non_streaming_mode is None else options.non_streaming_mode,
         talker=talker,
         predictor=predictor,
-        most=min(_cap(request, options) if forced is None else forced, MOST),
+        max_frames=min(_cap(request, options) if forced is None else forced, MAX_FRAMES),
         forced=forced is not None,
         seed=request.seed,
         chunk_frames=options.chunk_frames,
         chunk_growth=options.chunk_growth,
         max_chunk_frames=options.max_chunk_frames,
-        warnings=warned,
+        warnings=warnings,
     )
 
 
 def utterance_of(ask: Ask, prompt: VoicePrompt | None) -> Utterance:
-    """A request as the talker takes it.
+    """Return a request as the talker takes it.
 
     Args:
         ask: The request.
-        prompt: Of its voice; None where it has none.
+        prompt: The prompt of its voice; None where it has none.
     """
     return Utterance(
         role=ask.role,
@@ -134,13 +134,13 @@ def utterance_of(ask: Ask, prompt: VoicePrompt | None) -> Utterance:
         talker=ask.talker,
         predictor=ask.predictor,
         seed=ask.seed,
-        most=ask.most,
+        max_frames=ask.max_frames,
         forced=ask.forced,
     )
 
 
 def _recording(sizes: Sizes, voice: Voice | str | None) -> Voice | None:
-    """What is to be cloned: a model that clones wants it, and another cannot use it."""
+    """Return the recording to clone: a model that clones needs one, and no other can use it."""
     if sizes.kind == "base":
         if isinstance(voice, Voice):
             return voice
@@ -156,25 +156,26 @@ def _recording(sizes: Sizes, voice: Voice | str | None) -> Voice | None:
 
 
 def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> str | None:
-    """The name of the speaker as the checkpoint has it; the first one where none is given."""
+    """Return the speaker's name in the checkpoint; the first one where none is given."""
     named = voice.lower() if isinstance(voice, str) else None
-    wanted = speaker.strip().lower() if speaker else named
+    name = speaker.strip().lower() if speaker else named
     if sizes.kind != "custom_voice":
-        if wanted is not None:
+        if name is not None:
             raise InvalidOption(
                 "this model has no speakers", who=f"qwen3 {sizes.kind}", fix="use model='0.6b-custom-voice'"
             )
         return None
-    if named is not None and named != wanted:
+    if named is not None and named != name:
         raise InvalidOption(f"voice is {voice!r} and speaker {speaker!r}", who="speaker", fix="give one of the two")
-    found = next(iter(sizes.speakers), None) if wanted is None else wanted
-    if found not in sizes.speakers:
-        raise no_voice(found, sizes.speakers, "qwen3", instead="clone a recording with model='0.6b-base'")
-    return found
+    if name is None:
+        name = next(iter(sizes.speakers), None)
+    if name not in sizes.speakers:
+        raise no_voice(name, sizes.speakers, "qwen3", instead="clone a recording with model='0.6b-base'")
+    return name
 
 
 def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | None:
-    """The id of the language; a speaker of a dialect speaks it where Chinese, or nothing, was asked for."""
+    """Return the id of the language; a speaker of a dialect speaks it where the language is Chinese or not given."""
     dialect = sizes.dialects.get(speaker or "")
     name = NAMES.get(language or "")
     if name in {None, "chinese"} and dialect is not None:
@@ -182,29 +183,29 @@ def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | 
     if name is None:
         return None
     if name not in sizes.languages:
-        known = [tag for tag, spoken in NAMES.items() if spoken in sizes.languages]
+        tags = [tag for tag, spoken in NAMES.items() if spoken in sizes.languages]
         raise UnknownLanguage(
-            f"the checkpoint does not speak {name}", who=f"qwen3 {sizes.kind}", fix=f"choose from {', '.join(known)}"
+            f"the checkpoint does not speak {name}", who=f"qwen3 {sizes.kind}", fix=f"choose from {', '.join(tags)}"
         )
     return sizes.languages[name]
 
 
 def _instruct(sizes: Sizes, options: Qwen3Options) -> tuple[str | None, tuple[str, ...]]:
-    """The instruction, if the model heeds any; upstream drops it without a word."""
+    """Return the instruction, if the model follows any, and warnings; upstream drops it without a warning."""
     if options.instruct is None or not options.instruct.strip() or sizes.follows_instructions:
         return options.instruct, ()
     model = "Base" if sizes.kind == "base" else "0.6B CustomVoice"
     return None, (f"Qwen3-TTS {model} follows no instructions: instruct was ignored; a 1.7B model heeds it.",)
 
 
-def _chosen(defaults: Mapping[str, Any], options: Qwen3Options) -> dict[str, Any]:
-    """What was given, else the checkpoint's, else upstream's."""
-    given = {name: getattr(options, name) for name in DEFAULTS}
-    return {name: value if value is not None else defaults.get(name, DEFAULTS[name]) for name, value in given.items()}
+def _sampling(defaults: Mapping[str, Any], options: Qwen3Options) -> dict[str, Any]:
+    """Return the sampling parameters: the options', else the checkpoint's, else upstream's."""
+    values = {name: getattr(options, name) for name in DEFAULTS}
+    return {name: value if value is not None else defaults.get(name, DEFAULTS[name]) for name, value in values.items()}
 
 
 def _cap(request: Request, options: Qwen3Options) -> int:
-    """Frames that a text can need.
+    """Return the most frames that a text can need.
 
     Once in some hundred requests the model never draws the end, and goes on up to the limit.
     """

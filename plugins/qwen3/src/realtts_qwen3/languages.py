@@ -1,4 +1,4 @@
-"""The languages, by their tags. Imports nothing: the spec reads it."""
+"""The languages by their tags. Imports nothing, because the spec reads it."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ NAMES = {
 """BCP 47 tag -> upstream's name. The dialects have no tags of their own, so theirs are of the private kind."""
 
 LANGUAGES = tuple(NAMES)
-"""Without a language the model finds it out from the text, which upstream calls ``auto``."""
+"""Without a language the model recognizes it from the text, which upstream calls ``auto``."""

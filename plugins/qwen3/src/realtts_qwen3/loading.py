@@ -1,4 +1,4 @@
-"""A checkpoint's files: its configuration, and its tensors, read when they are asked for and refused by name."""
+"""A checkpoint's files: its configuration, and its tensors, checked by name and shape and read when accessed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,7 @@ if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint
     from realtts_qwen3.sizes import CodecSizes, Sizes
 
-__all__ = ["Found", "States", "Weights", "fetch", "open_checkpoint"]
-
-
-@dataclass(frozen=True)
-class Found:
-    """The files of a model.
-
-    Attributes:
-        files: Of the checkpoint, the codec's among them. What it is of, its ``config.json`` says.
-    """
-
-    files: Files
+__all__ = ["States", "Weights", "fetch", "open_checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -41,10 +30,10 @@ class States:
     """The tensors of a checkpoint, checked and not read yet.
 
     Attributes:
-        talker: Names below ``talker.``; the code predictor's begin with ``code_predictor.``.
-        speaker_encoder: Names below ``speaker_encoder.``; None where the model cannot clone.
-        decoder: Of the codec, names below ``decoder.``.
-        encoder: Of the codec, names below ``encoder.``.
+        talker: The talker's, by names below ``talker.``; the code predictor's begin with ``code_predictor.``.
+        speaker_encoder: The speaker encoder's, by names below ``speaker_encoder.``; None where the model cannot clone.
+        decoder: The codec decoder's, by names below ``decoder.``.
+        encoder: The codec encoder's, by names below ``encoder.``.
     """
 
     talker: Tensors
@@ -58,12 +47,12 @@ class Weights:
     """A checkpoint, opened.
 
     Attributes:
-        sizes: Of the model, its speakers among them.
-        codec: Of the codec.
+        sizes: Sizes of the model, and its speakers.
+        codec: Sizes of the codec.
         defaults: ``generation_config.json``.
         states: Its tensors.
-        reader: Text to ids.
-        identity: What changes when its weights do, for keys of what is computed with them.
+        reader: Turns text into ids.
+        identity: Changes when the weights do: a part of the keys of what is computed with them.
     """
 
     sizes: Sizes
@@ -74,8 +63,8 @@ class Weights:
     identity: str
 
 
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
-    """The files of a checkpoint, downloaded where they must be.
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Files:
+    """Return the files of a checkpoint, downloaded where they must be.
 
     Args:
         checkpoint: ``context.checkpoint``.
@@ -84,30 +73,29 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     Raises:
         CheckpointError: As `realtts.checkpoints.fetch`.
     """
-    return Found(checkpoints.fetch(checkpoint, FILES, report=report))
+    return checkpoints.fetch(checkpoint, FILES, report=report)
 
 
-def open_checkpoint(found: Found) -> Weights:
-    """Read what is small, and check that every tensor is there, in its shape, and none besides.
+def open_checkpoint(files: Files) -> Weights:
+    """Read what is small, and check that every tensor is there, in its shape, and no other.
 
     Args:
-        found: From `fetch`.
+        files: The checkpoint's files, from `fetch`.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A file is of another model; a tensor is missing, unexpected or misshapen.
     """
-    files, identity = found.files, found.files.identity(WEIGHTS, CODEC)
     sizes = read_sizes(read_json(files["config.json"]))
     codec = read_codec_sizes(read_json(files[CODEC_CONFIG]))
-    model, sound = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
-    check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}")
-    check_shapes(sound.shapes, codec_shapes(codec), f"file {CODEC!r}")
+    model_file, codec_file = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
+    check_shapes(model_file.shapes, model_shapes(sizes), f"file {WEIGHTS!r}")
+    check_shapes(codec_file.shapes, codec_shapes(codec), f"file {CODEC!r}")
     states = States(
-        talker=Tensors(model, "talker."),
-        speaker_encoder=Tensors(model, "speaker_encoder.") if sizes.speaker_encoder is not None else None,
-        decoder=Tensors(sound, "decoder."),
-        encoder=Tensors(sound, "encoder."),
+        talker=Tensors(model_file, "talker."),
+        speaker_encoder=Tensors(model_file, "speaker_encoder.") if sizes.speaker_encoder is not None else None,
+        decoder=Tensors(codec_file, "decoder."),
+        encoder=Tensors(codec_file, "encoder."),
     )
     return Weights(
         sizes=sizes,
@@ -115,5 +103,5 @@ def open_checkpoint(found: Found) -> Weights:
         defaults=MappingProxyType(read_json(files["generation_config.json"])),
         states=states,
         reader=TextReader(files, sizes),
-        identity=identity,
+        identity=files.identity(WEIGHTS, CODEC),
     )

@@ -1,4 +1,4 @@
-"""What the optimized variant holds, and whose voice a request is spoken in."""
+"""The model of the optimized variant, and requests with their voices encoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts_qwen3.frontend import prepare, utterance_of
-from realtts_qwen3.own import OwnEncoders
+from realtts_qwen3.ported import PortedEncoders
 from realtts_qwen3.voices import prompt_of
 
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
     from realtts.contract.types import Request
+    from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.engine import Engine
     from realtts_qwen3.frontend import Ask
     from realtts_qwen3.loading import Weights
+    from realtts_qwen3.prompt import Prompts
     from realtts_qwen3.utterance import Utterance
 
 __all__ = ["OptimizedModel", "asked"]
@@ -27,46 +29,50 @@ __all__ = ["OptimizedModel", "asked"]
 
 @dataclass
 class OptimizedModel:
-    """What `load` returns.
+    """What `load` returns; each of the later stages adds a part, and `unload` drops them.
 
     Attributes:
         weights: The checkpoint.
         voices: Prompts and decoder states of recordings, in memory and on disk.
-        engine: Speaks; None before `convert_precision` and after `unload`.
+        prompts: The talker's embeddings, of `load`.
+        codec: The codec's decoder, cast by `convert_precision`.
+        engine: All networks, packed by `compile`.
     """
 
     weights: Weights
     voices: DiskVoiceCache
+    prompts: Prompts | None = None
+    codec: CodecDecoder | None = None
     engine: Engine | None = None
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, Utterance]:
-    """A request in the model's terms, its voice encoded."""
+    """Return a request in the model's terms, and as the talker takes it, with its voice encoded."""
     ask, prompt = prepare(context, model.weights, request), None
     if ask.voice is not None:
-        weights = model.weights.identity
-        prompt = prompt_of(context, ask.voice, _Encoders(context, model), weights=weights, cache=model.voices)
+        identity = model.weights.identity
+        prompt = prompt_of(context, ask.voice, _Encoders(context, model), weights=identity, cache=model.voices)
     return ask, utterance_of(ask, prompt)
 
 
 class _Encoders:
-    """Those of the checkpoint, read when a recording is new and let go of behind it."""
+    """The checkpoint's encoders, read when a recording is new and dropped after it: few requests need them."""
 
     def __init__(self, context: Context, model: OptimizedModel) -> None:
         self._context, self._model = context, model
-        self._own: OwnEncoders | None = None
+        self._encoders: PortedEncoders | None = None
 
     def embedding(self, wave: NDArray[np.float32]) -> Tensor:
-        """As `OwnEncoders.embedding`."""
+        """Compute what `PortedEncoders.embedding` does."""
         return self._read().embedding(wave)
 
     def codes(self, wave: NDArray[np.float32]) -> Tensor:
-        """As `OwnEncoders.codes`."""
+        """Compute what `PortedEncoders.codes` does."""
         return self._read().codes(wave)
 
-    def _read(self) -> OwnEncoders:
-        if self._own is None:
-            assert self._model.engine is not None
-            self._model.engine.turns.clear()
-            self._own = OwnEncoders(self._model.weights, self._context.device)
-        return self._own
+    def _read(self) -> PortedEncoders:
+        if self._encoders is None:
+            assert self._model.engine is not None, "used after unload"
+            self._model.engine.turns.clear()  # with offloading they have the device to themselves
+            self._encoders = PortedEncoders(self._model.weights, self._context.device)
+        return self._encoders

@@ -15,29 +15,33 @@ __all__ = ["SharedNoise"]
 
 
 class SharedNoise:
-    """Noise of one sampler among several that draw from the same generators, a `NoiseSource`.
+    """The noise of one of several samplers that draw from the same generators; a `NoiseSource`.
 
-    Upstream draws nothing where it takes the most probable code. A row that does so leaves its generator alone, so that
-    its other sampler, which may draw, meets the same noise as upstream's and as alone.
+    Upstream draws nothing where it takes the most probable code. A row that is greedy leaves its generator alone, so
+    that its other sampler, which may draw, meets the same noise as in upstream's code and as alone.
 
     Args:
         generators: One for each row.
+
+    Attributes:
+        generators: As given.
+        state: Nothing but the generators has a state.
+        drawing: Whether each row draws. A captured step depends on it.
     """
 
     def __init__(self, generators: Sequence[Generator]) -> None:
         self.generators = tuple(generators)
         self.state: tuple[Tensor, ...] = ()
         self.drawing = [True] * len(self.generators)
-        """Whether a row draws. A captured step depends on it."""
 
     @classmethod
     def pair(cls, rows: int, device: torch.device) -> tuple[SharedNoise, SharedNoise]:
-        """For two samplers of so many rows."""
+        """Make the noise of two samplers with so many rows."""
         generators = [torch.Generator(device) for _ in range(rows)]
         return cls(generators), cls(generators)
 
     def fill(self, buffer: Tensor) -> None:
-        """Fill the rows that draw, each from its own generator."""
+        """Fill the rows that draw, each from its own generator; buffer (rows, vocabulary)."""
         for row, generator, draws in zip(buffer, self.generators, self.drawing, strict=True):
             if draws:
                 row.exponential_(generator=generator)
@@ -47,6 +51,6 @@ class SharedNoise:
         self.generators[row].manual_seed(seed)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Let go of the other rows' generators, in this sampler."""
+        """Drop the other rows' generators from this sampler."""
         self.generators = tuple(self.generators[row] for row in rows)
         self.drawing = [self.drawing[row] for row in rows]

@@ -1,4 +1,4 @@
-"""The optimized variant: talker and code predictor on the toolkit's decoder, the codec with exact state, kept voices.
+"""The optimized variant: talker and code predictor on the toolkit's decoder, a stateful codec, cached voices.
 
 Nothing of qwen-tts is imported. Not run on a GPU yet: the rungs with CUDA graphs are tested with
 `realtts.testing.recording` on the CPU.
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
+from realtts_qwen3.assembly import read_prompts
+from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.engine import Engine
 from realtts_qwen3.files import CODEC, WEIGHTS
 from realtts_qwen3.loading import fetch, open_checkpoint
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.context import Context, Rung
     from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts_qwen3.text import TextReader
 
 __all__ = ["Optimized"]
 
@@ -43,50 +46,60 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """The usual ones; beside a quantized talker the codec computes in the context's type."""
+        """Propose the usual rungs; beside a quantized talker the codec computes in the context's dtype."""
         return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Graphs need CUDA, and weights that do not move."""
+        """Refuse graphs without CUDA, or with weights that move."""
         return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
-        """Read what is small; the weights are read when they are packed, so that they never lie in memory twice."""
+        """Open and check the checkpoint, and read the embeddings, whose precision no rung changes."""
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
-        return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache))
+        prompts = read_prompts(weights.sizes, weights.states.talker, torch.device(context.device))
+        return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), prompts)
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read and pack the weights: talker and predictor quantized or in half precision, the codec in half."""
+        """Read the codec's decoder and cast it."""
+        config, state = model.weights.codec.decoder, model.weights.states.decoder
+        model.codec = CodecDecoder.read(config, state, device=context.device, dtype=getattr(torch, context.dtype))
+
+    @hookimpl
+    def compile(self, context: Context, model: OptimizedModel) -> None:
+        """Pack all networks and capture the graphs.
+
+        Talker and code predictor are read here: their weights are cast, fused and quantized layer by layer in one
+        pass, and a stage before it could only hold a second copy of them.
+        """
+        assert model.prompts is not None
+        assert model.codec is not None
         model.engine = Engine(
             model.weights,
-            device=context.device,
+            model.prompts,
+            model.codec,
             precision=precision_of(context),
-            dtype=getattr(torch, context.dtype),
             backend=graphs_of(context),
-            turns=turns_of(context),
+            turns=device_sharing(context),
         )
         attention = attention_of(context, model.engine.talker.decoder).details()
-        details = {**model.engine.details, **attention, **model.engine.turns.details}
-        context.report(Event("optimization.details", data=details))
+        model.engine.prepare(_warm_utterance(context, model.weights.reader))
+        context.report(Event("optimization.details", data={**model.engine.details, **attention}))
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Speak two frames, or as many as there are graphs to capture, and check that nothing is NaN."""
+        """Speak two frames, or as many as have graphs, and check that nothing is NaN."""
         assert model.engine is not None
-        frames = _GRAPHED_FRAMES if context.settings.cuda_graphs is True else 2
-        reader = model.weights.reader
-        warm = Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), most=frames, forced=True)
         exact = is_exact(context)
         with blaming(WEIGHTS, exact=exact):
-            samples = model.engine.warm_up(warm)
+            samples = model.engine.warm_up(_warm_utterance(context, model.weights.reader))
         check_output(samples, "qwen3", file=CODEC, exact=exact)
 
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """The whole in one chunk where nobody listens yet, else pieces that grow."""
+        """Speak a stream in pieces that grow, and other requests in one chunk."""
         if request.streaming:
             return live(context, model, request)
         return (chunk for _, chunk in whole(context, model, [request]))
@@ -95,15 +108,21 @@ class Optimized:
     def generate_batch(
         self, context: Context, model: OptimizedModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Requests decoded together."""
+        """Decode requests together."""
         return whole(context, model, requests)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the checkpoint's speakers."""
         return listed(model.weights.sizes)
 
     @hookimpl
     def unload(self, context: Context, model: OptimizedModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
-        model.engine = None
+        """Drop the weights, whoever still holds the model."""
+        model.prompts = model.codec = model.engine = None
+
+
+def _warm_utterance(context: Context, reader: TextReader) -> Utterance:
+    """Return the utterance that is captured and spoken while loading."""
+    frames = _GRAPHED_FRAMES if context.settings.cuda_graphs is True else 2
+    return Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), max_frames=frames, forced=True)

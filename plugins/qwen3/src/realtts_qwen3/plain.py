@@ -1,4 +1,4 @@
-"""The plain variant: qwen-tts itself in float32 where it is installed, else networks of our own, step by step."""
+"""The plain variant: qwen-tts itself in float32 where it is installed, else our networks in float32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from realtts.contract.types import Chunk
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.loading import fetch, open_checkpoint
-from realtts_qwen3.own import Own
+from realtts_qwen3.ported import PortedNetworks
 from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import load_upstream, why_not
 from realtts_qwen3.voices import listed, prompt_of
@@ -36,11 +36,11 @@ class PlainModel:
 
     Attributes:
         weights: The checkpoint.
-        networks: None after `unload`.
+        networks: Upstream's or ours; None after `unload`.
     """
 
     weights: Weights
-    networks: Upstream | Own | None
+    networks: Upstream | PortedNetworks | None
 
 
 class Plain:
@@ -48,18 +48,18 @@ class Plain:
 
     @hookimpl
     def load(self, context: Context) -> PlainModel:
-        """Read the checkpoint; the status says whose networks it is read into, and why."""
+        """Read the checkpoint; the status tells into whose networks, and why."""
         if (reason := why_not()) is None:
-            load_upstream()  # what is missing is told before anything is downloaded
+            load_upstream()  # before a download: what cannot be imported is an error at once
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
+        networks = (Upstream if reason is None else PortedNetworks)(weights, context.device)
         details = {"networks": "qwen-tts"} if reason is None else {"networks": "realtts-qwen3", "why": reason}
-        context.report(Event("optimization.details", data=details))
-        networks = Upstream if reason is None else Own
-        return PlainModel(weights, networks(weights, context.device))
+        context.report(Event("optimization.details", data={**details, "attention": networks.attention}))
+        return PlainModel(weights, networks)
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
-        """The whole request in one chunk."""
+        """Speak the request in one chunk."""
         assert model.networks is not None, "used after unload"
         ask, utterance = asked(context, model, request)
         try:
@@ -77,17 +77,17 @@ class Plain:
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
-        """Those that the checkpoint brings."""
+        """List the checkpoint's speakers."""
         return listed(model.weights.sizes)
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:
-        """Let go of the weights, whoever still holds the model."""
+        """Drop the weights, whoever still holds the model."""
         model.networks = None
 
 
 def asked(context: Context, model: PlainModel, request: Request) -> tuple[Ask, Utterance]:
-    """A request in the model's terms, its voice encoded."""
+    """Return a request in the model's terms, and as the talker takes it, with its voice encoded."""
     assert model.networks is not None, "used after unload"
     ask, prompt = prepare(context, model.weights, request), None
     if ask.voice is not None:

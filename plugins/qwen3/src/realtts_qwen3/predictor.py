@@ -1,7 +1,7 @@
-"""The code predictor: fifteen of a frame's sixteen codes, each from those before it, in fixed shapes.
+"""The code predictor: draws fifteen of a frame's sixteen codes, each from those before it, in fixed shapes.
 
 It reads the talker's hidden state and the first code, and then its own codes one by one, each with a head and an
-embedding of its own. Its cache begins anew with every frame. Source: ``core/models/modeling_qwen3_tts.py`` of
+embedding of its own. Its cache is emptied with every frame. Source: ``core/models/modeling_qwen3_tts.py`` of
 github.com/QwenLM/Qwen3-TTS.
 """
 
@@ -32,8 +32,8 @@ class CodePredictor:
     Args:
         decoder: Its layers.
         heads: One for each code that it draws.
-        embedding: Of the codes, in the talker's width.
-        projection: From the talker's width to its own; None where they are the same.
+        embedding: Embedding of the codes, in the talker's width.
+        projection: Layer from the talker's width to the decoder's; None where they are the same.
 
     Attributes:
         recipe: How its logits become codes.
@@ -51,14 +51,14 @@ class CodePredictor:
         self.recipe = SamplingRecipe(vocabulary=embedding.others.shape[1], order=("temperature", "top_k", "top_p"))
 
     def projected(self, x: Tensor) -> Tensor:
-        """From the talker's width to the decoder's: (n, width) to (n, hidden)."""
+        """Project from the talker's width to the decoder's: (n, width) to (n, hidden)."""
         return x if self._projection is None else self._projection(x)
 
     def logits(self, hidden: Tensor, codes: Tensor) -> Tensor:
-        """What each code was drawn from, with those before it as they are.
+        """Compute the logits that each code would be drawn from, given those before it.
 
         Args:
-            hidden: The talker's states, (frames, width).
+            hidden: The talker's hidden states, (frames, width).
             codes: int64 (frames, groups).
 
         Returns:
@@ -67,21 +67,22 @@ class CodePredictor:
         first = self.embedding.first[codes[:, :1]].to(hidden.dtype)
         groups = torch.arange(len(self.heads) - 1, device=codes.device)
         others = self.embedding.others[groups, codes[:, 1:-1]].to(hidden.dtype)
-        x = torch.cat([hidden[:, None], first, others], 1)
-        x = self.projected(x.flatten(0, 1)).view(len(hidden), x.shape[1], -1)
+        x = torch.cat([hidden[:, None], first, others], 1)  # (frames, groups, width)
+        x = self.projected(x.flatten(0, 1)).view(len(hidden), x.shape[1], -1)  # -> (frames, groups, hidden)
         cache = self.decoder.new_cache(len(x), x.shape[1])
+        # Frames are the rows here; position 0 is the talker's state, which no code is drawn from.
         states = self.decoder.prefill(x, cache, every=True)[:, 1:]
         return torch.stack([head(states[:, at]).float() for at, head in enumerate(self.heads)], 1)
 
     @property
     def weights(self) -> int:
-        """Parameters that a frame multiplies by, each as often as it does."""
+        """Multiplications by parameters for a frame: the layers count once for each code."""
         head = self.heads[0]
         return len(self.heads) * (self.decoder.config.parameters + head.in_features * head.out_features)
 
     @property
     def bytes_read(self) -> int:
-        """What a frame has to read of the weights at least: every code reads the layers once, and a head."""
+        """Bytes of weights that a frame has to read at least: every code reads the layers once, and a head."""
         projection = 0 if self._projection is None else self._projection.bytes_read
         layers = self.decoder.bytes_read(self.decoder.new_cache(1, 1), 0) + projection
         return len(self.heads) * layers + sum(head.bytes_read for head in self.heads)
@@ -92,7 +93,7 @@ class Drawn(NamedTuple):
 
     Attributes:
         codes: int64 (rows, groups).
-        embedded: (rows, groups, width): what the talker will read of them.
+        embedded: (rows, groups, width): their embeddings, which the talker reads next.
     """
 
     codes: Tensor
@@ -100,13 +101,16 @@ class Drawn(NamedTuple):
 
 
 class Drawing:
-    """Draws frames for a fixed number of rows. A call may be captured: it asks the host for nothing.
+    """Draws frames for a fixed number of rows. A call may be captured: it does not synchronize with the host.
 
     Args:
         predictor: The network.
-        rows: Rows.
-        noise: Of the draws.
+        rows: Number of rows.
+        noise: Noise of the draws.
         skip_idle: As for `Sampler`.
+
+    Attributes:
+        sampler: Draws the codes.
     """
 
     def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
@@ -116,22 +120,23 @@ class Drawing:
         self._cache.reach(self._cache.cap)
 
     def __call__(self, hidden: Tensor, first: Tensor, step: Tensor) -> Drawn:
-        """Draw a frame.
+        """Draw the codes of a frame behind the first.
 
         Args:
-            hidden: The talker's states that the first codes were drawn from, (rows, width).
+            hidden: The talker's hidden states that the first codes were drawn from, (rows, width).
             first: The first codes, int64 (rows,).
             step: int64 (rows,): frames before this one.
         """
         net, cache = self._predictor, self._cache
         cache.reset()
         codes, embedded = [first], [net.embedding.first[first].to(hidden.dtype)]
-        x = torch.stack([hidden, embedded[0]], 1)
-        x = net.projected(x.flatten(0, 1)).view(len(hidden), 2, -1)
+        x = torch.stack([hidden, embedded[0]], 1)  # (rows, 2, width)
+        x = net.projected(x.flatten(0, 1)).view(len(hidden), 2, -1)  # -> (rows, 2, hidden)
         state = net.decoder.prefill(x, cache, attended=2)
         for group, head in enumerate(net.heads):
             codes.append(self.sampler(head(state), step))
             embedded.append(net.embedding.others[group][codes[-1]].to(hidden.dtype))
             if group + 1 < len(net.heads):
+                # The number of slots is given, because counting them would ask the host inside a graph.
                 state = net.decoder.step(net.projected(embedded[-1]), cache, attended=group + 3)
         return Drawn(torch.stack(codes, 1), torch.stack(embedded, 1))

@@ -1,9 +1,9 @@
-"""What the talker reads before the first frame, and the text that is left to be added frame by frame.
+"""The talker's prompt: what it reads before the first frame, and the text that is added frame by frame.
 
-Every position is the sum of a text token and a codec token. A prompt has, in this order: what the voice is like (voice
-design), the role, the language, the speaker, and then the text, either whole before the first frame
+Every position is the sum of a text token and a codec token. A prompt has, in this order: the instruction (voice design
+and large models), the role, the language, the speaker, and then the text, either whole before the first frame
 (``non_streaming``) or spread over the frames, one token each. To clone with a reference's text, that text stands before
-the one to be spoken and the reference's frames stand where speech would. Source: ``generate`` and
+the one to be spoken, and the reference's frames stand where speech would. Source: ``generate`` and
 ``generate_icl_prompt`` in ``core/models/modeling_qwen3_tts.py`` of github.com/QwenLM/Qwen3-TTS.
 """
 
@@ -29,7 +29,8 @@ class Layout(NamedTuple):
 
     Attributes:
         prompt: float32 (n, hidden).
-        trailing: float32 (m, hidden): added to the first frames, one each; `Prompts.pad` is added to those after.
+        trailing: float32 (m, hidden): text that is added to the first frames, one token each; to the later frames
+            `Prompts.pad` is added.
     """
 
     prompt: Tensor
@@ -37,24 +38,27 @@ class Layout(NamedTuple):
 
 
 class Prompts:
-    """Lays out utterances.
+    """The embeddings of a checkpoint, which lay out utterances.
 
     Args:
-        text: Text tokens to vectors.
-        codes: Codes to vectors.
+        text: Embeds text tokens.
+        codes: Embeds codes.
         ids: Special tokens.
+
+    Attributes:
+        codes: As given.
     """
 
     def __init__(self, text: TextEmbedding, codes: CodeEmbedding, ids: Ids) -> None:
-        self._text, self._codes, self._ids = text, codes, ids
+        self._text, self.codes, self._ids = text, codes, ids
 
     @property
     def pad(self) -> Tensor:
-        """What stands for no text, float32 (hidden,)."""
+        """The embedding of no text, float32 (hidden,)."""
         return self._text([self._ids.tts_pad])[0]
 
     def __call__(self, utterance: Utterance) -> Layout:
-        """Lay an utterance out."""
+        """Lay out an utterance."""
         parts = [self._text(utterance.instruct)] if utterance.instruct else []
         parts += [self._text(utterance.role), self._steering(utterance)]
         if utterance.codes is not None:
@@ -62,7 +66,7 @@ class Prompts:
         elif utterance.non_streaming:
             spoken, trailing = self._whole(utterance.text), self._nothing
         else:
-            words, begin = self._with_end(utterance.text), self._codes.steering([self._ids.codec_bos])
+            words, begin = self._with_end(utterance.text), self.codes.steering([self._ids.codec_bos])
             spoken, trailing = words[:1] + begin, words[1:]
         return Layout(torch.cat([*parts, spoken]), trailing)
 
@@ -71,38 +75,38 @@ class Prompts:
         return self.pad[None, :][:0]
 
     def _steering(self, utterance: Utterance) -> Tensor:
-        """Language and speaker over padding, and the begin of the text over the padding of the codec."""
+        """Lay out language and speaker over text padding, and the begin of the text over codec padding."""
         ids = self._ids
         if utterance.language is None:
             tags = [ids.codec_nothink, ids.codec_think_bos, ids.codec_think_eos]
         else:
             tags = [ids.codec_think, ids.codec_think_bos, utterance.language, ids.codec_think_eos]
-        codec = [self._codes.steering(tags)]
+        codec = [self.codes.steering(tags)]
         if utterance.voice is not None:
             codec.append(utterance.voice.to(codec[0]).view(1, -1))
         elif utterance.speaker is not None:
-            codec.append(self._codes.steering([utterance.speaker]))
-        codec.append(self._codes.steering([ids.codec_pad]))
-        above = torch.cat(codec)
-        return above + self._text([ids.tts_pad] * (len(above) - 1) + [ids.tts_bos])
+            codec.append(self.codes.steering([utterance.speaker]))
+        codec.append(self.codes.steering([ids.codec_pad]))
+        tags_and_voice = torch.cat(codec)
+        return tags_and_voice + self._text([ids.tts_pad] * (len(tags_and_voice) - 1) + [ids.tts_bos])
 
     def _with_end(self, text: tuple[int, ...]) -> Tensor:
         return self._text([*text, self._ids.tts_eos])
 
     def _whole(self, text: tuple[int, ...]) -> Tensor:
         words = self._with_end(text)
-        begin = self.pad + self._codes.steering([self._ids.codec_bos])
-        return torch.cat([words + self._codes.steering([self._ids.codec_pad]), begin])
+        begin = self.pad + self.codes.steering([self._ids.codec_bos])
+        return torch.cat([words + self.codes.steering([self._ids.codec_pad]), begin])
 
     def _cloned(self, utterance: Utterance) -> tuple[Tensor, Tensor]:
-        """Both texts, and the reference's frames behind them or beside them."""
+        """Lay out both texts, with the reference's frames behind or beside them; returns prompt and trailing text."""
         assert utterance.codes is not None
         words = self._with_end((*utterance.reference, *utterance.text))
         codes = utterance.codes.to(words.device)
-        frames = torch.cat([self._codes.steering([self._ids.codec_bos]), self._codes.frames(codes)])
+        frames = torch.cat([self.codes.steering([self._ids.codec_bos]), self.codes.frames(codes)])
         if utterance.non_streaming:
-            above = words + self._codes.steering([self._ids.codec_pad])
-            return torch.cat([above, frames + self.pad]), self._nothing
+            spoken = words + self.codes.steering([self._ids.codec_pad])
+            return torch.cat([spoken, frames + self.pad]), self._nothing
         beside, trailing = words[: len(frames)], words[len(frames) :]
         missing = len(frames) - len(beside)
         if missing:
@@ -111,7 +115,7 @@ class Prompts:
 
 
 def padded(trailing: Tensor, pad: Tensor, length: int) -> Tensor:
-    """A text for exactly so many frames: cut, or filled up with what stands for no text. (length, hidden)."""
+    """Cut a text to exactly so many frames, or fill it up with the embedding of no text: (length, hidden)."""
     if len(trailing) >= length:
         return trailing[:length]
     filled = functional.pad(trailing, (0, 0, 0, length - len(trailing)))

@@ -1,4 +1,4 @@
-"""Upstream's own classes for one request at a time: what they draw, what they make of it, and what of a recording."""
+"""Upstream's own classes for one request at a time: frames, their samples, and encoded recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet, seeded, stopping
+from realtts.accel.upstream.calls import quiet, seeded, stopping
 from realtts_qwen3.building import codec_of, model_of
 from realtts_qwen3.constants import RATE
 
@@ -29,7 +29,12 @@ class Upstream:
 
     Args:
         weights: The checkpoint.
-        device: Where they lie.
+        device: Device to compute on.
+
+    Attributes:
+        device: As given.
+        model: Upstream's ``Qwen3TTSForConditionalGeneration``.
+        codec: Upstream's ``Qwen3TTSTokenizerV2Model``.
 
     Raises:
         CheckpointError: As `realtts_qwen3.building`.
@@ -43,28 +48,33 @@ class Upstream:
         self._ids = weights.sizes.ids
         self._weights = weights
 
+    @property
+    def attention(self) -> str:
+        """Upstream's implementation of attention: ``sdpa``, or ``eager``."""
+        return str(self.model.talker.config._attn_implementation)
+
     @torch.inference_mode()
     def embedding(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the speaker, float32 (width,), of samples at 24 kHz."""
+        """Compute the speaker embedding, float32 (width,), of samples at 24 kHz."""
         with quiet():
-            found: Tensor = self.model.extract_speaker_embedding(wave, RATE)
-        return found
+            embedding: Tensor = self.model.extract_speaker_embedding(wave, RATE)
+        return embedding
 
     @torch.inference_mode()
     def codes(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the codec, int64 (frames, 16), of samples at 24 kHz."""
+        """Encode samples at 24 kHz as codes, int64 (frames, 16)."""
         samples = torch.from_numpy(wave).to(self.device)[None]
         with quiet():
-            found: Tensor = self.codec.encode(samples, torch.ones_like(samples, dtype=torch.long)).audio_codes[0]
-        return found
+            codes: Tensor = self.codec.encode(samples, torch.ones_like(samples, dtype=torch.long)).audio_codes[0]
+        return codes
 
     @torch.inference_mode()
     def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
-        """Upstream's ``generate`` for one request.
+        """Draw the frames of one request by upstream's ``generate``.
 
         Args:
             utterance: The request.
-            cancelled: Read before every frame.
+            cancelled: Whether the request was cancelled; called before every frame.
 
         Returns:
             int64 (frames, 16), and whether the end was drawn.
@@ -72,45 +82,45 @@ class Upstream:
         Raises:
             Cancelled: The request was cancelled.
         """
-        given = self._arguments(utterance)
+        arguments = self._arguments(utterance)
         watched = self._watched(cancelled, forced=utterance.forced)
         with quiet(), seeded(self.device, utterance.seed), watched as last:
-            found, _ = self.model.generate(**given)
-        codes: Tensor = found[0]
+            rows, _ = self.model.generate(**arguments)
+        codes: Tensor = rows[0]
         return codes, last == [self._ids.codec_eos]
 
     @torch.inference_mode()
     def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:
-        """Upstream's decoder, which takes 300 frames at a time.
+        """Decode frames by upstream's decoder, which takes 300 frames at a time.
 
         Args:
             codes: int64 (frames, 16).
-            before: Codes of the recording, which is decoded before them and not handed out.
+            before: Codes of the recording, which is decoded before them and cut off.
 
         Returns:
-            float32 (1920 x frames,).
+            float32 (1920 * frames,).
         """
         if not len(codes):
             return np.zeros(0, np.float32)
         whole = codes if before is None else torch.cat([before.to(codes), codes])
         with quiet():
             wave = self.codec.decode(whole[None]).audio_values[0]
-        found: NDArray[np.float32] = wave.float().cpu().numpy()[-len(codes) * self._weights.codec.samples_per_frame :]
-        return found
+        samples: NDArray[np.float32] = wave.float().cpu().numpy()
+        return samples[-len(codes) * self._weights.codec.samples_per_frame :]
 
     def _arguments(self, utterance: Utterance) -> dict[str, Any]:
-        """What upstream's ``generate`` is called with; what it cuts off the prompts is put on."""
+        """Return the arguments of upstream's ``generate``; its prompts have what it cuts off them."""
         config, sizes = self._weights.sizes.config, self._weights.sizes
         end = int(config.get("im_end_token_id", 151645))
         behind = (end, self._weights.reader.role[-1], *utterance.role)  # "<|im_end|>\n" and the role again
         talker, predictor = utterance.talker, utterance.predictor
-        given: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "input_ids": [self._row((*utterance.role, *utterance.text, *behind))],
             "instruct_ids": [self._row(utterance.instruct) if utterance.instruct else None],
             "languages": [_name_of(sizes.languages, utterance.language) or "auto"],
             "speakers": [_name_of(sizes.speakers, utterance.speaker)],
             "non_streaming_mode": utterance.non_streaming,
-            "max_new_tokens": utterance.most + 1,
+            "max_new_tokens": utterance.max_frames + 1,
             "do_sample": not talker.greedy,
             "temperature": talker.temperature,
             "top_k": talker.top_k,
@@ -121,10 +131,12 @@ class Upstream:
             "subtalker_top_k": predictor.top_k,
             "subtalker_top_p": predictor.top_p,
         }
-        return given if utterance.voice is None else given | self._cloned(utterance, utterance.voice, behind[:2])
+        if utterance.voice is None:
+            return arguments
+        return arguments | self._clone_arguments(utterance, utterance.voice, behind[:2])
 
-    def _cloned(self, utterance: Utterance, voice: Tensor, behind: tuple[int, ...]) -> dict[str, Any]:
-        """The same for the voice of a recording."""
+    def _clone_arguments(self, utterance: Utterance, voice: Tensor, behind: tuple[int, ...]) -> dict[str, Any]:
+        """Return the further arguments for the voice of a recording."""
         codes = utterance.codes
         reference = None if codes is None else self._row((*utterance.role, *utterance.reference, *behind))
         return {
@@ -142,14 +154,14 @@ class Upstream:
 
     @contextlib.contextmanager
     def _watched(self, cancelled: Callable[[], bool], *, forced: bool) -> Iterator[list[int]]:
-        """Inside, a cancelled request stops at the next frame, and a forced one never ends by itself.
+        """Stop a cancelled request at the next frame, and let a forced one never end by itself, for one call inside.
 
         Yields:
-            Afterwards, the last token that was drawn, of which upstream makes no frame.
+            A list, which afterwards has the last token that was drawn: upstream makes no frame of it.
         """
         last: list[int] = []
 
-        def behind(_: Any, __: Any, logits: Tensor) -> Tensor | None:
+        def without_end(_: Any, __: Any, logits: Tensor) -> Tensor | None:
             if not forced:
                 return None
             logits = logits.clone()
@@ -159,13 +171,13 @@ class Upstream:
         talker = self.model.talker
         generate = talker.generate
 
-        def seen(**given: Any) -> Any:
-            result = generate(**given)
+        def recorded(**arguments: Any) -> Any:
+            result = generate(**arguments)
             last.append(int(result.sequences[0, -1]))
             return result
 
-        talker.generate = seen
-        handle = talker.codec_head.register_forward_hook(behind)
+        talker.generate = recorded
+        handle = talker.codec_head.register_forward_hook(without_end)
         deltas = talker.rope_deltas
         try:
             with stopping(talker.model, cancelled):
@@ -177,5 +189,5 @@ class Upstream:
 
 
 def _name_of(names: Any, number: int | None) -> str | None:
-    """Upstream is told names; here ids are known already."""
-    return None if number is None else next(name for name, known in names.items() if known == number)
+    """Return the name of an id: upstream takes names, and an utterance has ids."""
+    return None if number is None else next(name for name, token in names.items() if token == number)

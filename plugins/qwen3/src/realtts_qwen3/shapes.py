@@ -1,6 +1,6 @@
-"""The tensors that a checkpoint must have, by upstream's names, computed from its configuration.
+"""The shapes of a checkpoint's tensors, by upstream's names, computed from its configuration.
 
-They are what a file is checked against before anything of it is used, and what random checkpoints are made of.
+Files are checked against them before anything is read, and random checkpoints are written with them.
 Upstream's modules: ``core/models/modeling_qwen3_tts.py``, ``core/tokenizer_12hz/modeling_qwen3_tts_tokenizer_v2.py``
 and transformers' ``MimiModel``.
 """
@@ -22,7 +22,7 @@ __all__ = ["codec_shapes", "model_shapes"]
 
 
 def model_shapes(sizes: Sizes) -> dict[str, Shape]:
-    """Of ``model.safetensors``: talker, code predictor and, in a model that clones, the speaker encoder."""
+    """Return the shapes of ``model.safetensors``: talker, code predictor and, if the model clones, speaker encoder."""
     shapes = {f"talker.{name}": shape for name, shape in _talker(sizes)}
     if sizes.speaker_encoder is not None:
         shapes |= {f"speaker_encoder.{name}": shape for name, shape in _speaker(sizes.speaker_encoder)}
@@ -30,7 +30,7 @@ def model_shapes(sizes: Sizes) -> dict[str, Shape]:
 
 
 def codec_shapes(sizes: CodecSizes) -> dict[str, Shape]:
-    """Of ``speech_tokenizer/model.safetensors``: the codec's decoder and encoder, buffers included."""
+    """Return the shapes of ``speech_tokenizer/model.safetensors``: codec decoder and encoder, buffers included."""
     shapes = {f"decoder.{name}": shape for name, shape in _decoder(sizes.decoder)}
     return shapes | {f"encoder.{name}": shape for name, shape in _encoder(sizes.encoder)}
 
@@ -54,13 +54,13 @@ def _talker(sizes: Sizes) -> Named:
 def _backbone(prefix: str, sizes: Backbone) -> Named:
     hidden, queries, keys = sizes.hidden, sizes.heads * sizes.head_dim, sizes.kv_heads * sizes.head_dim
     for layer in range(sizes.layers):
-        own = f"{prefix}layers.{layer}."
-        yield from _attention(f"{own}self_attn.", hidden, queries, keys)
-        yield f"{own}self_attn.q_norm.weight", (sizes.head_dim,)
-        yield f"{own}self_attn.k_norm.weight", (sizes.head_dim,)
-        yield from _gated(f"{own}mlp.", hidden, sizes.intermediate)
-        yield f"{own}input_layernorm.weight", (hidden,)
-        yield f"{own}post_attention_layernorm.weight", (hidden,)
+        path = f"{prefix}layers.{layer}."
+        yield from _attention(f"{path}self_attn.", hidden, queries, keys)
+        yield f"{path}self_attn.q_norm.weight", (sizes.head_dim,)
+        yield f"{path}self_attn.k_norm.weight", (sizes.head_dim,)
+        yield from _gated(f"{path}mlp.", hidden, sizes.intermediate)
+        yield f"{path}input_layernorm.weight", (hidden,)
+        yield f"{path}post_attention_layernorm.weight", (hidden,)
     yield f"{prefix}norm.weight", (hidden,)
 
 
@@ -68,15 +68,15 @@ def _speaker(sizes: SpeakerSizes) -> Named:
     channels, kernels = sizes.channels, sizes.kernels
     yield from _conv("blocks.0.conv", channels[0], sizes.mels, kernels[0])
     for block in range(1, len(channels) - 1):
-        own, width = f"blocks.{block}.", channels[block]
-        yield from _conv(f"{own}tdnn1.conv", width, channels[block - 1], 1)
+        path, width = f"blocks.{block}.", channels[block]
+        yield from _conv(f"{path}tdnn1.conv", width, channels[block - 1], 1)
         for part in range(sizes.scale - 1):
             yield from _conv(
-                f"{own}res2net_block.blocks.{part}.conv", width // sizes.scale, width // sizes.scale, kernels[block]
+                f"{path}res2net_block.blocks.{part}.conv", width // sizes.scale, width // sizes.scale, kernels[block]
             )
-        yield from _conv(f"{own}tdnn2.conv", width, width, 1)
-        yield from _conv(f"{own}se_block.conv1", sizes.squeeze, width, 1)
-        yield from _conv(f"{own}se_block.conv2", width, sizes.squeeze, 1)
+        yield from _conv(f"{path}tdnn2.conv", width, width, 1)
+        yield from _conv(f"{path}se_block.conv1", sizes.squeeze, width, 1)
+        yield from _conv(f"{path}se_block.conv2", width, sizes.squeeze, 1)
     last = channels[-1]
     yield from _conv("mfa.conv", last, sum(channels[1:-1]), kernels[-1])
     yield from _conv("asp.tdnn.conv", sizes.attention, 3 * last, 1)
@@ -88,12 +88,12 @@ def _decoder(config: Mapping[str, Any]) -> Named:
     codebook, latent, width = config["codebook_dim"], config["latent_dim"], config["decoder_dim"]
     semantic = config.get("num_semantic_quantizers", 1)
     for name, layers in (("first", semantic), ("rest", config["num_quantizers"] - semantic)):
-        own = f"quantizer.rvq_{name}."
-        yield f"{own}input_proj.weight", (codebook // 2, codebook, 1)
-        yield f"{own}output_proj.weight", (codebook, codebook // 2, 1)
+        path = f"quantizer.rvq_{name}."
+        yield f"{path}input_proj.weight", (codebook // 2, codebook, 1)
+        yield f"{path}output_proj.weight", (codebook, codebook // 2, 1)
         for layer in range(layers):
-            yield f"{own}vq.layers.{layer}._codebook.cluster_usage", (config["codebook_size"],)
-            yield f"{own}vq.layers.{layer}._codebook.embedding_sum", (config["codebook_size"], codebook // 2)
+            yield f"{path}vq.layers.{layer}._codebook.cluster_usage", (config["codebook_size"],)
+            yield f"{path}vq.layers.{layer}._codebook.embedding_sum", (config["codebook_size"], codebook // 2)
     yield from _conv("pre_conv.conv", latent, codebook, 3)
     yield from _pre_transformer(config)
     for stage, factor in enumerate(config["upsampling_ratios"]):
@@ -114,13 +114,13 @@ def _pre_transformer(config: Mapping[str, Any]) -> Named:
     yield from _linear("pre_transformer.input_proj", hidden, latent)
     yield from _linear("pre_transformer.output_proj", latent, hidden)
     for layer in range(config["num_hidden_layers"]):
-        own = f"pre_transformer.layers.{layer}."
-        yield from _attention(f"{own}self_attn.", hidden, queries, keys)
-        yield from _gated(f"{own}mlp.", hidden, config["intermediate_size"])
+        path = f"pre_transformer.layers.{layer}."
+        yield from _attention(f"{path}self_attn.", hidden, queries, keys)
+        yield from _gated(f"{path}mlp.", hidden, config["intermediate_size"])
         for name in ("input_layernorm.weight", "post_attention_layernorm.weight"):
-            yield own + name, (hidden,)
+            yield path + name, (hidden,)
         for name in ("self_attn_layer_scale.scale", "mlp_layer_scale.scale"):
-            yield own + name, (hidden,)
+            yield path + name, (hidden,)
     yield "pre_transformer.norm.weight", (hidden,)
 
 
@@ -138,11 +138,11 @@ def _upsampling(prefix: str, width: int, narrow: int, factor: int) -> Named:
     yield f"{prefix}1.conv.weight", (width, narrow, 2 * factor)  # transposed: inputs first
     yield f"{prefix}1.conv.bias", (narrow,)
     for unit in (2, 3, 4):
-        own = f"{prefix}{unit}."
-        yield from _snake(f"{own}act1.", narrow)
-        yield from _conv(f"{own}conv1.conv", narrow, narrow, 7)
-        yield from _snake(f"{own}act2.", narrow)
-        yield from _conv(f"{own}conv2.conv", narrow, narrow, 1)
+        path = f"{prefix}{unit}."
+        yield from _snake(f"{path}act1.", narrow)
+        yield from _conv(f"{path}conv1.conv", narrow, narrow, 7)
+        yield from _snake(f"{path}act2.", narrow)
+        yield from _conv(f"{path}conv2.conv", narrow, narrow, 1)
 
 
 def _encoder(config: Mapping[str, Any]) -> Named:
@@ -150,36 +150,36 @@ def _encoder(config: Mapping[str, Any]) -> Named:
     hidden, heads = config["hidden_size"], config["head_dim"]
     queries, keys = (heads * config[name] for name in ("num_attention_heads", "num_key_value_heads"))
     for layer in range(config["num_hidden_layers"]):
-        own = f"encoder_transformer.layers.{layer}."
-        yield from _attention(f"{own}self_attn.", hidden, queries, keys)
-        yield f"{own}mlp.fc1.weight", (config["intermediate_size"], hidden)
-        yield f"{own}mlp.fc2.weight", (hidden, config["intermediate_size"])
+        path = f"encoder_transformer.layers.{layer}."
+        yield from _attention(f"{path}self_attn.", hidden, queries, keys)
+        yield f"{path}mlp.fc1.weight", (config["intermediate_size"], hidden)
+        yield f"{path}mlp.fc2.weight", (hidden, config["intermediate_size"])
         for name in ("input_layernorm", "post_attention_layernorm"):
-            yield from ((f"{own}{name}.{part}", (hidden,)) for part in ("weight", "bias"))
+            yield from ((f"{path}{name}.{part}", (hidden,)) for part in ("weight", "bias"))
         for name in ("self_attn_layer_scale.scale", "mlp_layer_scale.scale"):
-            yield own + name, (hidden,)
+            yield path + name, (hidden,)
     yield "downsample.conv.weight", (hidden, hidden, 2 * config["compress"])
     codebook, semantic = config["codebook_dim"], config["num_semantic_quantizers"]
     inner = config["vector_quantization_hidden_dimension"]
     for name, layers in (("semantic", semantic), ("acoustic", config["num_quantizers"] - semantic)):
-        own = f"quantizer.{name}_residual_vector_quantizer."
-        yield f"{own}input_proj.weight", (inner, hidden, 1)
-        yield f"{own}output_proj.weight", (hidden, inner, 1)
+        path = f"quantizer.{name}_residual_vector_quantizer."
+        yield f"{path}input_proj.weight", (inner, hidden, 1)
+        yield f"{path}output_proj.weight", (hidden, inner, 1)
         for layer in range(layers):
-            yield f"{own}layers.{layer}.codebook.initialized", (1,)
-            yield f"{own}layers.{layer}.codebook.cluster_usage", (config["codebook_size"],)
-            yield f"{own}layers.{layer}.codebook.embed_sum", (config["codebook_size"], codebook)
+            yield f"{path}layers.{layer}.codebook.initialized", (1,)
+            yield f"{path}layers.{layer}.codebook.cluster_usage", (config["codebook_size"],)
+            yield f"{path}layers.{layer}.codebook.embed_sum", (config["codebook_size"], codebook)
 
 
 def _mimi_convs(config: Mapping[str, Any]) -> Named:
-    """Mimi's convolutions; layers without weights are counted by upstream, too."""
+    """Yield Mimi's convolutions; upstream's numbers count layers without weights, too."""
     width, place = config["num_filters"], 1
     yield from _conv("encoder.layers.0.conv", width, config["audio_channels"], config["kernel_size"])
     for factor in reversed(config["upsampling_ratios"]):
         for _ in range(config["num_residual_layers"]):
-            own, inner = f"encoder.layers.{place}.block.", width // config["compress"]
-            yield from _conv(f"{own}1.conv", inner, width, config["residual_kernel_size"])
-            yield from _conv(f"{own}3.conv", width, inner, 1)
+            path, inner = f"encoder.layers.{place}.block.", width // config["compress"]
+            yield from _conv(f"{path}1.conv", inner, width, config["residual_kernel_size"])
+            yield from _conv(f"{path}3.conv", width, inner, 1)
             place += 1
         yield from _conv(f"encoder.layers.{place + 1}.conv", 2 * width, width, 2 * factor)
         width, place = 2 * width, place + 2

@@ -1,4 +1,4 @@
-"""How large a checkpoint's networks are and which ids steer them, read from its ``config.json``."""
+"""The sizes of a checkpoint's networks and the ids that steer them, read from its ``config.json``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.kit.reading import mismatch, supported, understood
+from realtts.kit.reading import check_supported, mismatch, reading_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ GROUPS = 16
 """Codes of a frame."""
 
 KINDS = ("base", "custom_voice", "voice_design")
-"""What ``tts_model_type`` may be."""
+"""Values of ``tts_model_type``."""
 
 _MODEL, _CODEC = "qwen3_tts", "qwen3_tts_tokenizer_12hz"
 
@@ -27,14 +27,14 @@ class Backbone:
     """A decoder of Qwen3's kind: pre-norm, grouped queries, norms on queries and keys, rotary positions, no biases.
 
     Attributes:
-        layers: Of the decoder.
+        layers: Number of layers.
         hidden: Width.
         intermediate: Width inside the MLP.
-        heads: Of attention.
-        kv_heads: Of keys and values.
+        heads: Attention heads.
+        kv_heads: Heads of keys and values.
         head_dim: Width of a head.
-        vocabulary: Tokens that its head tells apart.
-        norm_eps: Of the RMS norms.
+        vocabulary: Tokens of its head.
+        norm_eps: Epsilon of the RMS norms.
         rope_theta: Base of the rotary positions.
     """
 
@@ -51,19 +51,19 @@ class Backbone:
 
 @dataclass(frozen=True)
 class Ids:
-    """Tokens that are no text and no sound. Those of the codec stand in the talker's vocabulary behind the codes.
+    """The special tokens. Those of the codec follow the codes in the talker's vocabulary.
 
     Attributes:
-        codec_bos: Before the first frame.
-        codec_eos: The end of speech.
-        codec_pad: Where a text stands without a code.
-        codec_think: Before a language.
-        codec_nothink: In place of a language.
-        codec_think_bos: Around a language.
-        codec_think_eos: Around a language.
-        tts_bos: Of the text: before it.
-        tts_eos: Of the text: behind it.
-        tts_pad: Of the text: where a code stands without one.
+        codec_bos: Token before the first frame.
+        codec_eos: End of speech.
+        codec_pad: Code beside a text token that has none.
+        codec_think: Token before a language.
+        codec_nothink: Token in place of a language.
+        codec_think_bos: Begin of a language.
+        codec_think_eos: End of a language.
+        tts_bos: Begin of the text.
+        tts_eos: End of the text.
+        tts_pad: Text token beside a code that has none.
     """
 
     codec_bos: int
@@ -80,12 +80,12 @@ class Ids:
 
 @dataclass(frozen=True)
 class SpeakerSizes:
-    """Of the speaker encoder, an ECAPA-TDNN (Desplanques et al., 2020, arXiv:2005.07143).
+    """The speaker encoder, an ECAPA-TDNN (Desplanques et al., 2020, arXiv:2005.07143).
 
     Attributes:
         mels: Bands of its mel spectrogram.
-        width: Of the embedding, which is the talker's.
-        channels: Of the first layer, the blocks and their aggregation.
+        width: Width of the embedding, which is the talker's.
+        channels: Channels of the first layer, the blocks and their aggregation.
         kernels: Their kernel sizes.
         dilations: Their dilations.
         attention: Channels of the attentive pooling.
@@ -108,19 +108,19 @@ class Sizes:
     """A model, as ``config.json`` has it.
 
     Attributes:
-        kind: ``"base"`` clones, ``"custom_voice"`` has speakers, ``"voice_design"`` is told what a voice is like.
+        kind: ``"base"`` clones, ``"custom_voice"`` has speakers, ``"voice_design"`` takes a description of the voice.
         size: Upstream's name of the size: ``"0b6"`` or ``"1b7"``.
-        talker: Draws the first code of each frame.
-        predictor: Draws the other fifteen.
+        talker: The network that draws the first code of each frame.
+        predictor: The network that draws the other fifteen.
         groups: Codes of a frame, 16.
         text_hidden: Width of the text embedding, before its projection.
-        text_vocabulary: Text tokens.
+        text_vocabulary: Number of text tokens.
         ids: Special tokens.
         languages: Name -> id in the talker's vocabulary; dialects among them.
         speakers: Name in lower case -> id in the talker's vocabulary.
         dialects: Speaker -> name of the dialect that is spoken where the language is Chinese or not given.
-        speaker_encoder: None where the model cannot clone.
-        config: The file's content, for what is not listed here.
+        speaker_encoder: Sizes of the speaker encoder; None where the model cannot clone.
+        config: The file's content.
     """
 
     kind: str
@@ -139,7 +139,7 @@ class Sizes:
 
     @property
     def follows_instructions(self) -> bool:
-        """Whether ``instruct`` is heeded: upstream drops it in the small model with speakers."""
+        """Whether ``instruct`` has an effect: upstream drops it in the small model with speakers."""
         return self.kind == "voice_design" or (self.kind == "custom_voice" and self.size != "0b6")
 
 
@@ -150,7 +150,7 @@ class CodecSizes:
     Attributes:
         decoder: ``decoder_config``.
         encoder: ``encoder_config``, a Mimi's (Défossez et al., 2024, arXiv:2410.00037).
-        groups: Codes of a frame that are used of the encoder's.
+        groups: Codes of a frame; the encoder has more, which are not used.
         samples_per_frame: 1920 at 24 kHz.
         sample_rate: Hz.
         config: The file's content.
@@ -181,7 +181,7 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
     kind = config.get("tts_model_type")
     if kind not in KINDS:
         raise mismatch(f"tts_model_type is {kind!r}, expected one of {', '.join(KINDS)}", who)
-    with understood(who):
+    with reading_entries(who):
         return _sizes(config, str(kind))
 
 
@@ -197,7 +197,7 @@ def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokeniz
     """
     if config.get("model_type") != _CODEC:
         raise mismatch(f"model_type is {config.get('model_type')!r}, only {_CODEC!r} is supported", who)
-    with understood(who):
+    with reading_entries(who):
         return CodecSizes(
             decoder=MappingProxyType(dict(config["decoder_config"])),
             encoder=MappingProxyType(dict(config["encoder_config"])),
@@ -231,7 +231,7 @@ def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
 
 
 def _backbone(config: Mapping[str, Any]) -> Backbone:
-    supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
+    check_supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
     return Backbone(
         layers=int(config["num_hidden_layers"]),
         hidden=int(config["hidden_size"]),

@@ -1,6 +1,6 @@
-"""From a recording to a speaker's embedding: an ECAPA-TDNN over a mel spectrogram, in float32.
+"""Recordings to speaker embeddings: an ECAPA-TDNN over a mel spectrogram, in float32.
 
-Source: Desplanques et al. 2020, upstream's Qwen3TTSSpeakerEncoder. Weights keep upstream's names (checkpoint:
+Source: Desplanques et al. 2020, upstream's Qwen3TTSSpeakerEncoder. Weights have upstream's names (checkpoint:
 ``speaker_encoder.*``).
 """
 
@@ -29,7 +29,7 @@ _FFT, _HOP, _HIGHEST = 1024, 256, RATE / 2
 _PADDING = (_FFT - _HOP) // 2
 
 SHORTEST = 5 * _HOP
-"""Samples that a recording must have: fewer frames than the widest kernel looks to either side cannot be mirrored."""
+"""Samples that a recording must have: the padding mirrors as many frames as the widest kernel reaches."""
 
 _SMALLEST_POWER, _SMALLEST_MEL, _SMALLEST_VARIANCE = 1e-9, 1e-5, 1e-12
 
@@ -38,9 +38,9 @@ class SpeakerEncoder:
     """The speaker encoder of one checkpoint.
 
     Args:
-        sizes: Of its layers.
+        sizes: Sizes of its layers.
         state: Upstream's tensors without ``speaker_encoder.``.
-        device: Where to compute.
+        device: Device to compute on.
     """
 
     def __init__(self, sizes: SpeakerSizes, state: Mapping[str, Tensor], device: torch.device) -> None:
@@ -76,7 +76,7 @@ class SpeakerEncoder:
 
     @torch.inference_mode()
     def embedding(self, samples: Tensor) -> Tensor:
-        """The embedding of a recording.
+        """Compute the embedding of a recording.
 
         Args:
             samples: float32 (n,), 24 kHz, in [-1, 1], at least `SHORTEST`.
@@ -85,16 +85,16 @@ class SpeakerEncoder:
             float32 (width,).
         """
         x = self._first(self.mel(samples)[None]).relu_()
-        found = []
+        outputs = []
         for block in self._blocks:
             x = block(x)
-            found.append(x)
-        x = self._merge(torch.cat(found, 1)).relu_()
+            outputs.append(x)
+        x = self._merge(torch.cat(outputs, 1)).relu_()
         return self._out(self._pooled(x))[0, :, 0]
 
     @torch.inference_mode()
     def mel(self, samples: Tensor) -> Tensor:
-        """Logarithms of the mel spectrogram, float32 (bands, n // 256)."""
+        """Compute the log-mel spectrogram, float32 (bands, n // 256)."""
         samples = samples.to(self._device, torch.float32)
         padded = functional.pad(samples[None], (_PADDING, _PADDING), mode="reflect")[0]
         spectrum = torch.stft(padded, _FFT, _HOP, window=self._window, center=False, return_complex=True)
@@ -102,16 +102,16 @@ class SpeakerEncoder:
         return (self._filters @ size).clamp(min=_SMALLEST_MEL).log()
 
     def _pooled(self, x: Tensor) -> Tensor:
-        """Means and deviations over frames, weighted by an attention of each channel: (1, 2 * channels, 1)."""
+        """Pool means and deviations over frames, weighted by an attention of each channel: (1, 2 * channels, 1)."""
         frames = x.shape[2]
         even = x.new_full((1, 1, 1), 1 / frames)
-        about = [part.expand(-1, -1, frames) for part in _moments(x, even)]
-        h = self._squeeze(torch.cat([x, *about], 1)).relu_().tanh_()
+        moments = [part.expand(-1, -1, frames) for part in _moments(x, even)]
+        h = self._squeeze(torch.cat([x, *moments], 1)).relu_().tanh_()
         return torch.cat(_moments(x, self._attend(h).softmax(2)), 1)
 
 
 class _Conv:
-    """A convolution whose input is mirrored at both ends, so that its length stays."""
+    """A convolution whose input is mirrored at both ends, so that the length is the same."""
 
     def __init__(self, tensors: StateReader, name: str, inside: int, outside: int, *window: int) -> None:
         kernel, dilation = window or (1, 1)
@@ -126,7 +126,7 @@ class _Conv:
 
 
 class _Block:
-    """Convolutions of 1 around a Res2Net, and a weight for each channel by squeeze and excitation, beside the input."""
+    """Convolutions of 1 around a Res2Net, weighted by squeeze and excitation, beside the input."""
 
     def __init__(
         self, tensors: StateReader, name: str, inside: int, shape: tuple[int, int, int], sizes: SpeakerSizes
@@ -145,16 +145,17 @@ class _Block:
 
     def __call__(self, x: Tensor) -> Tensor:
         first, *others = self._in(x).relu_().chunk(self._scale, 1)
-        found, last = [first], None
+        outputs, last = [first], None
         for conv, part in zip(self._parts, others, strict=True):
             last = conv(part if last is None else part + last).relu_()
-            found.append(last)
-        h = self._out(torch.cat(found, 1)).relu_()
+            outputs.append(last)
+        h = self._out(torch.cat(outputs, 1)).relu_()
         weights = self._excite(self._squeeze(h.mean(2, keepdim=True)).relu_()).sigmoid_()
         return h * weights + x
 
 
 def _moments(x: Tensor, weights: Tensor) -> list[Tensor]:
+    """Return weighted mean and standard deviation over frames, each (1, channels, 1)."""
     mean = (weights * x).sum(2, keepdim=True)
     variance = (weights * (x - mean).pow(2)).sum(2, keepdim=True)
     return [mean, variance.clamp(min=_SMALLEST_VARIANCE).sqrt()]

@@ -1,4 +1,4 @@
-"""What `realtts bench` and `realtts verify` ask of a plugin: random weights, and a look at its insides."""
+"""The tools of `realtts bench` and `realtts verify`: random weights, frames, logits and scores."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from realtts_qwen3.checkpoint import write_checkpoint
 from realtts_qwen3.configurations import CONFIGURATIONS
 from realtts_qwen3.model import asked as asked_optimized
 from realtts_qwen3.network import Talker
-from realtts_qwen3.own import Own
 from realtts_qwen3.plain import PlainModel, asked
+from realtts_qwen3.ported import PortedNetworks
 from realtts_qwen3.reference import Upstream
 from realtts_qwen3.replay import logits_along, scores_at
 
@@ -34,8 +34,8 @@ TOKENS_PER_CHAR = 0.85
 """12.5 frames a second, at about 15 characters a second."""
 
 TOLERANCES = {"float32": 1e-4, "bfloat16": 0.03, "int8": 0.1, "audio": 1e-4, "streaming": 1e-5}
-"""What is promised of our networks against upstream's. Random weights gave, tiny and at full size, 0.006 and 0.007 in
-bfloat16, 0.025 and 0.040 in int8."""
+"""The largest differences that are promised between our networks and upstream's. Measured with random weights, tiny and
+at full size: 0.006 and 0.007 in bfloat16, 0.025 and 0.040 in int8."""
 
 
 def write_random_checkpoint(
@@ -46,7 +46,7 @@ def write_random_checkpoint(
     Args:
         path: Folder, made if it is not there.
         size: ``"tiny"``, or ``"full"`` as upstream's.
-        seed: Of the weights.
+        seed: Seed of the weights.
         model: Name of one of the spec's checkpoints, such as ``"0.6b-base"`` or ``"1.7b-voice-design"``.
         eos_bias: Raises the logit of the end of speech by about so much, at every frame. Of 2049 tokens random weights
             hardly ever draw that one.
@@ -59,57 +59,57 @@ def write_random_checkpoint(
 
 
 def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
-    """The frames that `generate` would draw, shape (n, 16)."""
+    """Draw the frames that `generate` would draw, int64 (n, 16)."""
     utterance = _utterance(context, model, request)
     if isinstance(model, PlainModel):
         assert model.networks is not None
         drawn = model.networks.draw(utterance, request.cancelled)[0]
     else:
         frames = model.engine.talker.decode([utterance])
-        drawn = torch.cat([found.codes[0] for found in model.engine.turns.each("talker", frames)])
-    found: NDArray[np.int64] = drawn.cpu().numpy()
-    return found
+        drawn = torch.cat([new.codes[0] for new in model.engine.turns.each("talker", frames)])
+    codes: NDArray[np.int64] = drawn.cpu().numpy()
+    return codes
 
 
 def teacher_forced(context: Context, model: Any, request: Request, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Logits of all sixteen codes of each frame, with the given frames as the past, shape (n, 3072 + 15 * 2048)."""
+    """Compute the logits of all sixteen codes of each frame, given the frames, float32 (n, 3072 + 15 * 2048)."""
     utterance = _utterance(context, model, request)
     codes = torch.from_numpy(np.asarray(tokens, np.int64))
     if isinstance(model, PlainModel) and isinstance(model.networks, Upstream):
         logits = logits_along(model.networks, utterance, codes)
     else:
         with _network(context, model) as network:
-            own = network.logits(utterance, codes)
-        logits = torch.cat([own.first, own.others.flatten(1)], 1)
+            first, others = network.logits(utterance, codes)
+        logits = torch.cat([first, others.flatten(1)], 1)  # (n, 3072) and (n, 15, 2048)
     values: NDArray[np.float32] = logits.float().cpu().numpy()
     return values
 
 
 def scores(context: Context, model: Any, request: Request, tokens: NDArray[np.int64], step: int) -> NDArray[np.float32]:
-    """Probability over noise of every candidate of one decision, shape (candidates,).
+    """Compute probability over noise of every candidate of one decision, float32 (candidates,).
 
     Args:
-        context: Of the stage.
-        model: Of either variant.
+        context: Context of the stage.
+        model: Model of either variant.
         request: What is spoken.
-        tokens: int64 (n, 16): what was drawn.
-        step: Which decision, counted over frames and their codes.
+        tokens: int64 (n, 16): the frames that were drawn.
+        step: Index of the decision, counted over frames and their codes.
     """
     utterance = _utterance(context, model, request)
     codes = torch.from_numpy(np.asarray(tokens, np.int64))
     with _network(context, model) as network:
-        found = scores_at(network, utterance, codes, *divmod(step, codes.shape[1]))
-    values: NDArray[np.float32] = found.float().cpu().numpy()
+        candidates = scores_at(network, utterance, codes, *divmod(step, codes.shape[1]))
+    values: NDArray[np.float32] = candidates.float().cpu().numpy()
     return values
 
 
 @contextlib.contextmanager
 def _network(context: Context, model: Any) -> Iterator[Talker]:
-    """The model's own; of upstream's networks, ours with the same weights in float32."""
+    """Yield the model's talker; for upstream's networks, ours with the same weights in float32."""
     if not isinstance(model, PlainModel):
         with model.engine.turns.use("talker"):
             yield model.engine.talker
-    elif isinstance(model.networks, Own):
+    elif isinstance(model.networks, PortedNetworks):
         yield model.networks.talker
     else:
         yield Talker.from_state_dict(model.weights.sizes, model.weights.states.talker, device=context.device)

@@ -1,7 +1,7 @@
-"""From text to ids, as upstream's ``Qwen2Tokenizer`` reads it, without transformers.
+"""Text to ids, equal to upstream's ``Qwen2Tokenizer``, without transformers.
 
-Text that looks like a special token is text: ``<|im_end|>`` in a text becomes the ids of its characters, which are
-spoken or left out as the model likes, and never the token, which would end the text. Upstream reads it as the token.
+Text that looks like a special token is text: ``<|im_end|>`` in a text becomes the ids of its characters, which the
+model may speak or leave out, and never the token, which would end the text. Upstream reads it as the token.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ __all__ = ["TextReader"]
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-"""Qwen2's words: what its tokens never cross."""
+"""Qwen2's words: no token crosses their bounds."""
 
 _ROLE_TOKENS = 3
-"""Of ``<|im_start|>assistant\\n``; upstream cuts its prompts by this number."""
+"""Tokens of ``<|im_start|>assistant\\n``; upstream cuts its prompts by this number."""
 
 
 class TextReader:
     """The tokenizer of a checkpoint.
 
     Args:
-        files: Of the checkpoint: ``vocab.json`` and ``merges.txt``.
-        sizes: Of the checkpoint.
+        files: The checkpoint's ``vocab.json`` and ``merges.txt``.
+        sizes: Sizes of the checkpoint.
 
     Attributes:
-        role: Ids of what stands before every text.
+        role: Ids before every text.
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
@@ -72,14 +72,14 @@ class TextReader:
             raise mismatch("it is not the vocabulary that config.json speaks of", "file 'vocab.json'")
 
     def ids(self, text: str) -> tuple[int, ...]:
-        """The ids of a text, or of the words of a recording, without what stands around it.
+        """Return the ids of a text, or of the words of a recording, without the tokens around it.
 
-        White space around it is left out: upstream's prompt would glue a line break of it to its own.
+        White space around it is left out: upstream's prompt would merge a line break of it with its own.
         """
         return self._encode(text.strip())
 
     def instruction(self, instruct: str | None) -> tuple[int, ...]:
-        """The ids of an instruction with what stands around it; none of a blank one."""
+        """Return the ids of an instruction with the tokens around it; none for a blank one."""
         if not (instruct or "").strip():
             return ()
         return (self._start, *self._encode(f"user\n{(instruct or '').strip()}"), self._end, *self._encode("\n"))

@@ -1,7 +1,7 @@
-"""The one place that imports qwen-tts, so that what its import needs or does to the process is mended once.
+"""The one place that imports qwen-tts, so that what its import needs or does to the process is handled once.
 
 - ``qwen_tts.core`` imports the tokenizer of 25 Hz, and with it torchaudio, onnxruntime, sox and einops, and prints. No
-  checkpoint that is spoken here uses it: a stand-in answers while the rest is imported.
+  checkpoint of this provider uses it: a stand-in module takes its place while the rest is imported.
 - qwen-tts runs with the transformers that it pins, and up to 4.57; with newer ones the codec's encoder is silently left
   without its weights. So another transformers counts as none.
 """
@@ -20,7 +20,7 @@ _OTHER_CODEC = "qwen_tts.core.tokenizer_25hz.modeling_qwen3_tts_tokenizer_v1"
 
 
 def why_not() -> str | None:
-    """Why upstream's package cannot be used here; None: it can. Nothing is imported."""
+    """Return why upstream's package cannot be used here, or None if it can. Imports nothing."""
     for name in ("qwen_tts", "transformers", "librosa"):
         if importlib.util.find_spec(name) is None:
             return f"{name} is not installed"
@@ -36,14 +36,14 @@ module = Package(
     around=partial(stand_ins, {_OTHER_CODEC: {"Qwen3TTSTokenizerV1Model": type("Qwen3TTSTokenizerV1Model", (), {})}}),
     why_not=why_not,
 ).module
-"""A module of qwen-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
+"""Imports a module of qwen-tts or of its dependencies; `realtts.accel.upstream.packages.Package.module`."""
 
 
 def load_upstream() -> None:
     """Import what the plain variant uses of qwen-tts.
 
     Raises:
-        MissingExtra: It, or something that it needs, is not installed, or in another version.
+        MissingExtra: It, or a dependency of it, is not installed, or in another version.
     """
     for part in ("models.modeling_qwen3_tts", "tokenizer_12hz.modeling_qwen3_tts_tokenizer_v2"):
         module(f"qwen_tts.core.{part}")

@@ -59,7 +59,7 @@ def write_vocabulary(path: Path, first_special: int) -> dict[str, int]:
 
 
 def _config(special: dict[str, int]) -> dict[str, object]:
-    """``tokenizer_config.json``."""
+    """Return the content of ``tokenizer_config.json``."""
     flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False, "special": True}
     return {
         "tokenizer_class": "Qwen2Tokenizer",

@@ -1,4 +1,4 @@
-"""A reference recording into what the networks take of it, kept by its content."""
+"""Voice prompts of reference recordings, cached by the recording's content, and the built-in speakers."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class VoicePrompt:
     """A voice as the networks take it; never changed in place, so that requests can share it.
 
     Attributes:
-        embedding: float32 (width,), of the speaker encoder.
-        codes: int64 (frames, 16), the recording's frames.
+        embedding: Speaker embedding, float32 (width,).
+        codes: The recording's frames, int64 (frames, 16).
     """
 
     embedding: Tensor
@@ -43,13 +43,13 @@ class VoicePrompt:
 
 
 class Encoders(Protocol):
-    """What makes a voice prompt of a recording."""
+    """Encoders that make a voice prompt of a recording."""
 
     def embedding(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the speaker, (width,), of float32 samples at 24 kHz."""
+        """Compute the speaker embedding, (width,), of float32 samples at 24 kHz."""
 
     def codes(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the codec, (frames, 16), of float32 samples at 24 kHz."""
+        """Encode float32 samples at 24 kHz as codes, (frames, 16)."""
 
 
 def prompt_of(
@@ -60,37 +60,37 @@ def prompt_of(
     weights: str,
     cache: VoiceCache | DiskVoiceCache | None = None,
 ) -> VoicePrompt:
-    """The prompt of a recording, from a cache or made now.
+    """Return the prompt of a recording, from the cache or encoded now.
 
-    The words of the recording are no part of it, so that one recording is kept once, whatever is said of its words.
+    The words of the recording are no part of it, so that a recording is cached once, whatever text it is given with.
 
     Args:
-        context: Of the stage.
+        context: Context of the stage.
         voice: The recording.
         encoders: Called when it is not in the cache.
-        weights: Whose they are: ``Weights.identity``.
-        cache: Default: the context's, in memory.
+        weights: Identity of the encoders' weights: ``Weights.identity``.
+        cache: Cache to use; default: the context's, in memory.
 
     Raises:
-        VoiceUnsuitable: No voice is found in it.
+        VoiceUnsuitable: The recording gives no codes or an embedding that is not finite.
     """
-    kept = (cache or context.voice_cache).get_or_compute(
-        voice_key(voice, "qwen3", weights), lambda: dict(vars(_made(voice, encoders)))
+    fields = (cache or context.voice_cache).get_or_compute(
+        voice_key(voice, "qwen3", weights), lambda: dict(vars(_encoded(voice, encoders)))
     )
-    return VoicePrompt(**kept)
+    return VoicePrompt(**fields)
 
 
 def state_of(
     voice: Voice, codes: Tensor, decoder: CodecDecoder, *, weights: str, cache: VoiceCache | DiskVoiceCache
 ) -> CodecState:
-    """Where the codec's decoder stands behind a recording's frames, from the cache or computed now.
+    """Return the state of the codec's decoder behind a recording's frames, from the cache or computed now.
 
     Args:
         voice: The recording.
-        codes: int64 (frames, 16), its frames.
-        decoder: Of the codec.
-        weights: Whose it is: ``Weights.identity``.
-        cache: Where it is kept, for each form of the decoder's state apart.
+        codes: Its frames, int64 (frames, 16).
+        decoder: The codec's decoder.
+        weights: Identity of its weights: ``Weights.identity``.
+        cache: Cache to use; each form of the decoder's state has an entry of its own.
 
     Returns:
         A state of one row for the caller to go on with.
@@ -101,14 +101,14 @@ def state_of(
         decoder.push(state, codes)
         return {"buffer": owned(state.buffer), "frames": len(codes)}
 
-    kept = cache.get_or_compute(voice_key(voice, "qwen3", weights, decoder.form), computed)
+    cached = cache.get_or_compute(voice_key(voice, "qwen3", weights, decoder.form), computed)
     state = decoder.start()
-    state.buffer.copy_(kept["buffer"])
-    state.past.fill_(kept["frames"])
+    state.buffer.copy_(cached["buffer"])
+    state.past.fill_(cached["frames"])
     return state
 
 
-def _made(voice: Voice, encoders: Encoders) -> VoicePrompt:
+def _encoded(voice: Voice, encoders: Encoders) -> VoicePrompt:
     wave = voice.at(RATE)
     with torch.inference_mode():
         embedding, codes = encoders.embedding(wave), encoders.codes(wave)
@@ -118,7 +118,7 @@ def _made(voice: Voice, encoders: Encoders) -> VoicePrompt:
 
 
 def listed(sizes: Sizes) -> list[VoiceInfo]:
-    """The speakers of a checkpoint, the default one first."""
+    """List the speakers of a checkpoint, the default one first."""
     return [
         VoiceInfo(
             name,

@@ -11,7 +11,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt
-from realtts.accel.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.contract import timing
 from realtts.contract.events import Event

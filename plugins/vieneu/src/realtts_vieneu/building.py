@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, put_tensor, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill, put_tensor
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.shapes import HEAD
 from realtts_vieneu.upstream import module

@@ -89,10 +89,10 @@ class Body:
         """Multiply the layers before the first convolution into it, and lay all weights out, one after the other."""
         self._embed = Conv(*_folded(self._linears), torch.float32)
         del self._linears
-        layers = (*self._before, *self._layers, *self._after)
         for product in (
             self._embed.product,
-            *(part for layer in layers for part in layer.products),
+            *(product for net in (*self._before, *self._after) for product in net.products),
+            *(product for layer in self._layers for product in layer.products),
             self._waves.product,
         ):
             product.pack()

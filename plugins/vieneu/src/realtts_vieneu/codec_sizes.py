@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import CheckpointMismatch
-from realtts.kit.reading import supported
+from realtts.kit.reading import check_supported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +142,7 @@ def _check(config: Mapping[str, Any], semantic: Mapping[str, Any]) -> None:
     Raises:
         ValueError: Names the entry.
     """
-    supported(config, {"model_type": "neucodec", "hidden_act": "silu"})
+    check_supported(config, {"model_type": "neucodec", "hidden_act": "silu"})
     if semantic["model_type"] != _SEMANTIC["model_type"]:
         raise ValueError(f"its semantic model is {semantic['model_type']!r}, only {_SEMANTIC['model_type']!r} is known")
     rope = (config.get("rope_parameters") or {}).get("rope_type", "default")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.upstream import Unfilled, fill, quiet
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts_vieneu.codec_names import Lazy, named
 from realtts_vieneu.codec_sizes import read_codec_sizes
 from realtts_vieneu.constants import ENCODER_RATE

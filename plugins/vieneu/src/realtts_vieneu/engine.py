@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder import counted
+from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
-from realtts.accel.rungs import decoder_details
 from realtts.contract import timing
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts.accel.offload.sharing import Turns
+    from realtts.accel.offload.sharing import DeviceSharing
     from realtts.contract.context import Context
     from realtts.contract.stages import Work
     from realtts_vieneu.batch import Batch
@@ -72,7 +72,7 @@ class Engine:
         precision: Precision,
         dtype: torch.dtype,
         backend: GraphBackend | None,
-        turns: Turns,
+        turns: DeviceSharing,
         head: HeadKind,
     ) -> None:
         self.device, self.turns = device, turns

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.kit.retries import told
+from realtts.kit.retries import retry_warning
 from realtts_vieneu.constants import TOKENS_PER_SECOND
 from realtts_vieneu.utterance import again, fault_of
 
@@ -79,7 +79,7 @@ class Line:
         # Read once: a request may be cancelled at any time, and then there is no fault any more.
         if not (fault := self.fault):
             return False
-        self.warning = told(self.utterance.text, fault)
+        self.warning = retry_warning(self.utterance.text, fault)
         self.utterance = again(self.utterance)
         self.codes, self.frames, self.tokens, self.ended, self.stopped = [], 0, 0, False, False
         return True

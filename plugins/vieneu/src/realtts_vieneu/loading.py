@@ -15,7 +15,7 @@ from realtts import checkpoints
 from realtts.accel.weights.tensorfile import TensorFile, read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
-from realtts.kit.reading import NOTE, check_shapes, known, noted, read_json
+from realtts.kit.reading import NOTE, check_shapes, configuration_of, noted_configuration, read_json
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
@@ -220,7 +220,7 @@ def _local(checkpoint: Checkpoint | None) -> Configuration | None:
     """Return the configuration of a checkpoint as far as it is known without the network; None: it is not."""
     folder = _folder(checkpoint)
     if folder is None:
-        return known(checkpoint, CONFIGURATIONS)
+        return configuration_of(checkpoint, CONFIGURATIONS)
     return _by_files({name: path for name in _MARKS if (path := folder / name).is_file()})
 
 
@@ -234,5 +234,5 @@ def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | 
 def _by_files(files: Mapping[str, Path]) -> Configuration | None:
     """Return the configuration that `NOTE` names; v3 Turbo is known by its graphs, too, which no other model has."""
     if NOTE in files:
-        return noted(files[NOTE], CONFIGURATIONS)
+        return noted_configuration(files[NOTE], CONFIGURATIONS)
     return CONFIGURATIONS[TURBO] if MARK in files else None

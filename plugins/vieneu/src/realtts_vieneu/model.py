@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.rungs import attention_of, graphs_of, precision_of
+from realtts.accel.decoder.rungs import attention_of, graphs_of, precision_of
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts.errors import InputError

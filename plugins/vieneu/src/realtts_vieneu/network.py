@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Loops, Precision, look_of
+from realtts.accel.decoder import Decoder, DecoderConfig, LoopPool, Precision, sync_interval
 from realtts.accel.decoder.layers import sample
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.kernels import PackedLinear, choose_kernel
@@ -72,7 +72,7 @@ class SpeechLM:
     def __init__(self, network: Network, *, backend: GraphBackend | None = None) -> None:
         self.graphed = backend is not None
         self._network, self._backend = network, backend
-        self._loops: Loops[int, TokenLoop] = Loops(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._loops: LoopPool[int, TokenLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
 
     @classmethod
     def from_state_dict(
@@ -200,7 +200,7 @@ class SpeechLM:
         need = max(map(copied, utterances)) + max(rests) + max(u.most for u in utterances)
         tokens = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
         idle = tokens.loop.streams - len(utterances)
-        tokens.loop.check_every = check_every or look_of(self.decoder.device)
+        tokens.loop.check_every = check_every or sync_interval(self.decoder.device)
         tokens.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
         return Batch(tokens, len(utterances), self.release)
 

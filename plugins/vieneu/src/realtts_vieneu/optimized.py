@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
-from realtts.accel.offload.sharing import offload_rungs, turns_of, why_no_graphs_offloaded
-from realtts.accel.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts.errors import AccelError
@@ -55,7 +55,7 @@ class Optimized:
             precision=precision_of(context),
             dtype=getattr(torch, context.dtype),
             backend=graphs_of(context),
-            turns=turns_of(context),
+            turns=device_sharing(context),
             head=head_of(context, None),
         )
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), engine)

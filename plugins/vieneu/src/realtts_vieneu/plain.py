@@ -14,7 +14,7 @@ from realtts.contract import timing
 from realtts.contract.hooks import hookimpl
 from realtts.contract.stages import Cancelled
 from realtts.contract.types import Chunk
-from realtts.kit.retries import told
+from realtts.kit.retries import retry_warning
 from realtts_vieneu.constants import RATE, TOKENS_PER_SECOND
 from realtts_vieneu.frontend import prepare, utterances_of
 from realtts_vieneu.loading import Weights, fetch, open_checkpoint
@@ -144,5 +144,5 @@ def _drawn(context: Context, networks: Upstream, utterance: Utterance, cancelled
     drawn = _Drawn(networks.heard(tokens), len(tokens), ended)
     if fault := fault_of(utterance, len(drawn.codes) / TOKENS_PER_SECOND, stopped=ended):
         drawn = _drawn(context, networks, again(utterance), cancelled)
-        drawn.warnings.append(told(utterance.text, fault))
+        drawn.warnings.append(retry_warning(utterance.text, fault))
     return drawn

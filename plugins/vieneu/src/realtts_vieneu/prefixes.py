@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 
 if TYPE_CHECKING:
     from realtts.accel.decoder import Decoder, KVCache
@@ -44,7 +44,7 @@ class Prefixes:
 
     def __init__(self, decoder: Decoder, embedding: TokenEmbedding) -> None:
         self._decoder, self._embedding = decoder, embedding
-        self._caches: Latest[tuple[int, ...], KVCache] = Latest(_CACHED)
+        self._caches: LRUCache[tuple[int, ...], KVCache] = LRUCache(_CACHED)
         self.read = 0
 
     def put(self, utterance: Utterance, cache: KVCache, row: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from realtts.accel.upstream.upstream import quiet, seeded
+from realtts.accel.upstream.calls import quiet, seeded
 from realtts.contract.stages import Cancelled
 from realtts_vieneu.building import model_of
 from realtts_vieneu.encoder import Encoder, codec_network

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.kit.reading import mismatch, supported, understood
+from realtts.kit.reading import check_supported, mismatch, reading_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,12 +63,14 @@ def read_sizes(config: Mapping[str, Any], who: str = "file 'config.json'") -> Si
     """
     if config.get("model_type") not in FAMILIES:
         raise mismatch(f"model_type is {config.get('model_type')!r}, expected one of {', '.join(FAMILIES)}", who)
-    with understood(who):
+    with reading_entries(who):
         return _sizes(config)
 
 
 def _sizes(config: Mapping[str, Any]) -> Sizes:
-    supported(config, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False})
+    check_supported(
+        config, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False}
+    )
     heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
     return Sizes(
         family=str(config["model_type"]),

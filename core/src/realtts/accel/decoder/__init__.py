@@ -8,7 +8,7 @@ from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.config import DecoderConfig, Llama3Scaling, Rope
 from realtts.accel.decoder.loop import Block, DecodeLoop, Prompt
-from realtts.accel.decoder.loop_pool import Loops, counted, look_of
+from realtts.accel.decoder.loop_pool import LoopPool, counted, sync_interval
 from realtts.accel.decoder.network import Decoder, Precision, Taps
 
 __all__ = [
@@ -19,11 +19,11 @@ __all__ = [
     "DecoderConfig",
     "KVCache",
     "Llama3Scaling",
-    "Loops",
+    "LoopPool",
     "Precision",
     "Prompt",
     "Rope",
     "Taps",
     "counted",
-    "look_of",
+    "sync_interval",
 ]

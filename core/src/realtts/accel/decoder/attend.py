@@ -21,7 +21,7 @@ __all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_step"]
 
 
 class Taps:
-    """Attention weights of chosen heads, at fixed places on the device, so that a captured step can use them.
+    """Attention weights of chosen heads, in fixed tensors on the device, so that a captured step can use them.
 
     Args:
         heads: Pairs of layer and query head.
@@ -42,16 +42,16 @@ class Taps:
         self.prompt: Tensor | None = None
 
     def of_prompt(self, rows: int, n: int, attended: int) -> Tensor:
-        """A new place for the attention of a prompt."""
+        """Allocate the tensor for the attention of a prompt, (pairs, rows, n, attended)."""
         self.prompt = self.step.new_zeros(len(self.heads), rows, n, attended)
         return self.prompt
 
     def of_step(self, attended: int) -> Tensor:
-        """The place for the attention of a step, as (pairs, rows, 1, attended)."""
+        """Return the view for the attention of a step, (pairs, rows, 1, attended)."""
         return self.step[:, :, None, :attended]
 
     def check(self, config: DecoderConfig, cache: KVCache) -> None:
-        """Check that a decoder and its cache have what is asked for.
+        """Check that the decoder has the heads, and that rows, slots and device are the cache's.
 
         Raises:
             DecoderError: No such layer or head, or other rows, slots or device than the cache's.
@@ -73,10 +73,10 @@ class Taps:
     def write(
         self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor, *, active: Tensor | None = None
     ) -> None:
-        """Fill in the pairs of one layer.
+        """Write the attention weights of one layer's heads.
 
         Args:
-            place: From `of_prompt` or `of_step`.
+            place: From `of_prompt` or `of_step`; written to.
             layer: Which one.
             q: (rows, n, heads, head_dim), rotated.
             keys: (rows, kv_heads, attended, head_dim).
@@ -86,18 +86,19 @@ class Taps:
         group = q.shape[2] // keys.shape[1]
         for pair, (at, head) in enumerate(self.heads):
             if at == layer:
+                # (rows, n, d) @ (rows, d, attended) -> (rows, n, attended)
                 scores = q[:, :, head].float() @ keys[:, head // group].float().transpose(-1, -2)
                 weights = (scores * q.shape[-1] ** -0.5 + mask[:, 0].float()).softmax(-1)
                 place[pair].copy_(weights if active is None else weights.where(active[:, None, None], place[pair]))
 
 
 def allowed_keys(allowed: Tensor, dtype: torch.dtype) -> Tensor:
-    """An additive mask: 0 where allowed, else minus infinity. Made once per step and read by every layer."""
+    """Make an additive mask, once per step for all layers: 0 where allowed, else minus infinity."""
     return torch.zeros(allowed.shape, dtype=dtype, device=allowed.device).masked_fill_(~allowed, float("-inf"))
 
 
 def attend_step(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
-    """Attention of one position per row.
+    """Compute the attention of one position per row.
 
     Args:
         q: (rows, heads, head_dim).
@@ -107,13 +108,15 @@ def attend_step(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (rows, heads, head_dim) in the cache's type.
     """
-    # The heads that share keys stand as queries beside each other: nothing is repeated, and the mask fits all.
+    # Query heads that share keys become several queries of one head: no key is repeated, and one mask serves them all.
+    # (rows, heads, d) -> (rows, kv_heads, heads / kv_heads, d)
     grouped = torch.unflatten(q.to(kv.dtype), 1, (kv.shape[2], -1))
+    # (rows, kv_heads, heads / kv_heads, d) -> (rows, heads, d)
     return functional.scaled_dot_product_attention(grouped, kv[0], kv[1], attn_mask=mask).flatten(1, 2)
 
 
 def attend_prompt(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
-    """Attention of a prompt.
+    """Compute the attention of a prompt.
 
     Args:
         q: (rows, n, heads, head_dim).
@@ -123,7 +126,7 @@ def attend_prompt(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (rows, n, heads, head_dim) in the cache's type.
     """
-    heads = q.to(kv.dtype).transpose(1, 2)
-    shared = heads.shape[1] != kv.shape[2]
-    found = functional.scaled_dot_product_attention(heads, kv[0], kv[1], attn_mask=mask, enable_gqa=shared)
-    return found.transpose(1, 2)
+    heads = q.to(kv.dtype).transpose(1, 2)  # (rows, n, heads, d) -> (rows, heads, n, d)
+    grouped = heads.shape[1] != kv.shape[2]
+    mixed = functional.scaled_dot_product_attention(heads, kv[0], kv[1], attn_mask=mask, enable_gqa=grouped)
+    return mixed.transpose(1, 2)  # (rows, heads, n, d) -> (rows, n, heads, d)

@@ -1,4 +1,4 @@
-"""How far attention looks: the lengths for which a step is captured."""
+"""The attended lengths for which a step is captured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Buckets:
             raise DecoderError(f"buckets of {self.size} up to {self.cap}", who="decoder", fix="give positive numbers")
 
     def holding(self, filled: int) -> int:
-        """The smallest bucket that holds so many slots.
+        """Return the smallest bucket that holds so many slots.
 
         Raises:
             ValueError: More slots than the cap.
@@ -39,5 +39,5 @@ class Buckets:
         return min(self.cap, -(-max(filled, 1) // self.size) * self.size)
 
     def all(self) -> list[int]:
-        """Every bucket, smallest first."""
+        """List every bucket, smallest first."""
         return sorted({self.holding(n) for n in range(1, self.cap + 1, self.size)} | {self.cap})

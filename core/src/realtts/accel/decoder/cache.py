@@ -1,4 +1,4 @@
-"""Keys and values of all layers, allocated once."""
+"""The static KV cache: keys and values of all layers, allocated once."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class KVCache:
     def _allocate(self, config: DecoderConfig, rows: int, cap: int, dtype: torch.dtype, device: torch.device) -> None:
         self.rows, self.cap, self.dtype, self.device = rows, cap, dtype, device
         # Empty, because a cap is seldom reached and memory that is never written costs nothing. What attention is
-        # about to see is zeroed first (`reach`): a mask does not silence a NaN.
+        # about to see is zeroed first (`reach`): a mask does not silence a NaN. One slot more than the cap, where
+        # frozen rows write.
         self._kv = torch.empty(
             config.layers, 2, rows, config.kv_heads, cap + 1, config.head_dim, dtype=dtype, device=device
         )
@@ -77,7 +78,7 @@ class KVCache:
 
     @property
     def state(self) -> list[Tensor]:
-        """The small tensors that a step changes; a graph's warm-up restores them. Keys are written again anyway."""
+        """The small tensors that a step changes, which a graph's warm-up restores; keys are written again anyway."""
         return [self.slots, self.positions, self.valid, self.rotations, self.active]
 
     def reset(self, rows: Sequence[int] | None = None) -> None:
@@ -89,38 +90,38 @@ class KVCache:
             self.active.fill_(True)
             self.used = [0] * self.rows
             return
-        chosen = list(rows)
-        for row in chosen:
+        indices = list(rows)
+        for row in indices:
             self.used[row] = 0
-        self.slots[chosen], self.positions[chosen] = 0, 0
-        self.valid[chosen], self.active[chosen] = False, True
+        self.slots[indices], self.positions[indices] = 0, 0
+        self.valid[indices], self.active[indices] = False, True
 
     def reach(self, attended: int) -> None:
-        """Make sure that the first slots hold numbers. Called on the host before a step looks that far."""
+        """Zero the first slots that were never written. Called on the host before a step looks that far."""
         if attended > self._reached:
             self._kv[..., self._reached : attended, :].zero_()
             self._reached = attended
 
     def layer(self, index: int) -> Tensor:
-        """Keys and values of a layer: (2, rows, kv_heads, cap + 1, head_dim)."""
+        """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""
         return self._kv[index]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some rows, in this order, and forget the others. Not where a graph reads this cache."""
-        kept = list(rows)
-        self.used = [self.used[row] for row in kept]
+        """Keep some rows, in this order, and forget the others. Not where a graph reads this cache."""
+        rows = list(rows)
+        self.used = [self.used[row] for row in rows]
         old, shape = self._kv, list(self._kv.shape)
         with torch.inference_mode(mode=False):
-            self._kv = torch.empty([*shape[:2], len(kept), *shape[3:]], dtype=self.dtype, device=self.device)
+            self._kv = torch.empty([*shape[:2], len(rows), *shape[3:]], dtype=self.dtype, device=self.device)
         self._reached = min(self._reached, self.filled)
-        for place, row in enumerate(kept):
+        for place, row in enumerate(rows):  # row by row: indexing all at once would copy the unused slots, too
             self._kv[:, :, place, :, : self._reached] = old[:, :, row, :, : self._reached]
-        self.rows = len(kept)
-        self.slots, self.positions, self.active = self.slots[kept], self.positions[kept], self.active[kept]
-        self.valid, self.rotations = self.valid[kept], self.rotations[kept]
+        self.rows = len(rows)
+        self.slots, self.positions, self.active = self.slots[rows], self.positions[rows], self.active[rows]
+        self.valid, self.rotations = self.valid[rows], self.rotations[rows]
 
     def copy_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
-        """Copy the first slots of a row of a cache to rows of this one, which then go on from there.
+        """Copy the first slots of a row of a cache to rows of this one, which then continue from there.
 
         Args:
             source: Cache of the same decoder; may be this one.
@@ -133,16 +134,18 @@ class KVCache:
         """
         self._check_prefix(source, row, rows, length)
         self.reach(length)
-        held = source.valid[row, :length]
-        last = (held * torch.arange(length, device=self.device)).argmax()
+        valid = source.valid[row, :length]
+        last = (valid * torch.arange(length, device=self.device)).argmax(0, keepdim=True)
+        # Selected by an index of one dimension: for one of none torch asks the device for the number, and waits.
+        following = source.rotations[row].index_select(0, last)[0] + 1
         for target in rows:
             if source is not self or target != row:
                 self._kv[:, :, target, :, :length] = source._kv[:, :, row, :, :length]
-                self.valid[target, :length] = held
+                self.valid[target, :length] = valid
                 self.rotations[target, :length] = source.rotations[row, :length]
             self.valid[target, length:] = False
             self.slots[target], self.active[target] = length, True
-            self.positions[target] = source.rotations[row, last] + 1
+            self.positions[target] = following
             self.used[target] = length
 
     def _check_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
@@ -167,5 +170,5 @@ class KVCache:
         return self._kv.numel() * self._kv.element_size()
 
     def bytes_read(self, attended: int) -> int:
-        """Bytes that one step of attention reads."""
+        """Return the bytes that one step of attention reads."""
         return self.bytes * attended // (self.cap + 1)

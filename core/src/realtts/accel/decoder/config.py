@@ -108,7 +108,7 @@ class DecoderConfig:
 
     @property
     def parameters(self) -> int:
-        """Of all matrices of all layers: what every position multiplies by."""
+        """Number of parameters in the matrices of all layers, by which every position is multiplied."""
         attention = self.head_dim * (2 * self.heads + 2 * self.kv_heads)
         in_mlp = 2 if self.family == "gpt2" else 3
         return self.layers * self.hidden_size * (attention + in_mlp * self.mlp_size)
@@ -126,9 +126,9 @@ class DecoderConfig:
         if family == "gpt2":
             return cls(**_gpt2(values))
         if family not in _LLAMAS:
-            known = ", ".join((*_LLAMAS, "gpt2"))
-            raise _unsupported(f"model_type is {family!r}", f"use one of {known}, or give DecoderConfig")
-        _refuse_what_is_missing(values)
+            families = ", ".join((*_LLAMAS, "gpt2"))
+            raise _unsupported(f"model_type is {family!r}", f"use one of {families}, or give DecoderConfig")
+        _refuse_missing_features(values)
         _check_complete(values, _REQUIRED)
         heads, hidden = values["num_attention_heads"], values["hidden_size"]
         bias = bool(values.get("attention_bias", False))
@@ -151,7 +151,7 @@ class DecoderConfig:
 
 
 def _gpt2(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments for a configuration of GPT-2."""
+    """Return the arguments of `DecoderConfig` for a configuration of GPT-2."""
     _check_complete(values, _GPT2_REQUIRED)
     for name in _GPT2_LACKS:
         if values.get(name):
@@ -181,7 +181,7 @@ def _check_complete(values: Mapping[str, Any], names: Sequence[str]) -> None:
         raise _incomplete(f"{absent[0]} is missing")
 
 
-def _refuse_what_is_missing(values: Mapping[str, Any]) -> None:
+def _refuse_missing_features(values: Mapping[str, Any]) -> None:
     if values.get("hidden_act", "silu") != "silu":
         raise _unsupported(f"hidden_act is {values['hidden_act']!r}", "only silu is supported")
     if values.get("mlp_bias"):
@@ -192,7 +192,7 @@ def _refuse_what_is_missing(values: Mapping[str, Any]) -> None:
 
 
 def _rope(values: Mapping[str, Any]) -> Rope:
-    """The rotary parameters, under their names of transformers 4 and 5."""
+    """Read the rotary parameters, under their names in transformers 4 or 5."""
     parameters = values.get("rope_parameters") or values.get("rope_scaling") or {}
     theta = parameters.get("rope_theta", values.get("rope_theta", 10000.0))
     kind = parameters.get("rope_type", parameters.get("type", "default"))

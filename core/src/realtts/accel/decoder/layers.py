@@ -22,7 +22,7 @@ __all__ = ["Layer", "packed", "sample"]
 
 @dataclass
 class Layer:
-    """As `LayerWeights`, biases of linear layers within them."""
+    """A layer's norms, and its matrices with their biases packed for a kernel; fields as of `LayerWeights`."""
 
     input_norm: Tensor
     input_norm_bias: Tensor | None
@@ -37,7 +37,7 @@ class Layer:
 
     @property
     def linears(self) -> tuple[PackedLinear, ...]:
-        """What a step multiplies by."""
+        """The matrices that a step multiplies by."""
         return self.qkv, self.out, self.gate_up, self.down
 
 
@@ -62,10 +62,10 @@ def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:
 
 
 def sample(layers: Iterator[LayerWeights]) -> deque[LayerWeights]:
-    """The first layers, as many as the choice of a kernel looks at."""
-    taken: deque[LayerWeights] = deque()
+    """Take the first layers, as many as are measured for the choice of a kernel."""
+    first: deque[LayerWeights] = deque()
     size = 0
     while size < SAMPLE_BYTES and (layer := next(layers, None)) is not None:
-        taken.append(layer)
+        first.append(layer)
         size += sum(4 * weight.numel() for weight in layer.matrices)
-    return taken
+    return first

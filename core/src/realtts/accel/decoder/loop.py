@@ -1,4 +1,4 @@
-"""The decode loop: embed, decode, sample, freeze, without asking the host."""
+"""The decode loop: embed, decode, sample and freeze ended rows, without a wait for the device."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.padding import PaddedPrompts
+from realtts.accel.decoder.placement import count_prompt
 from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
-from realtts.accel.decoder.prompt import Prompt, check_beginning
-from realtts.accel.decoder.prompts import count_prompt
+from realtts.accel.decoder.prompt import Prompt, check_streams
 from realtts.accel.finite import NOT_IN_FLOAT32
 from realtts.accel.graphs.cuda_graph import GraphRunner
 from realtts.accel.sampling import Sampler, SamplingParams
@@ -36,9 +36,8 @@ __all__ = ["Block", "DecodeLoop", "Prompt"]
 class DecodeLoop:
     """Decodes several streams of tokens at once over one static cache.
 
-    A stream is one row of the decoder, or two with guidance. Streams that have ended stand still until all have: their
-    rows write nothing that counts, and their noise is their own, so that a stream's tokens do not depend on its
-    neighbours.
+    A stream is one row of the decoder, or two with guidance. Streams that have ended are frozen until all have: their
+    rows write nothing that counts. Each has noise of its own, so that its tokens do not depend on its neighbours.
 
     Args:
         decoder: The network.
@@ -56,11 +55,11 @@ class DecodeLoop:
         taps: Attention to hand out at every step.
         backend: Capture each step as a graph of this backend; None runs eagerly.
         buckets: Attended lengths; default: steps of 64 slots.
-        check_every: Steps between two looks at the device.
+        check_every: Steps between two synchronisations with the device.
         noise: Source of noise; default: one generator per stream.
         outputs: A tensor (streams, cap or more, ...) that ``next_embedding`` fills on its way, column ``step - 1`` for
             the live streams; what is new comes with each `Block`, and the host does not wait for it.
-        structure: What else a captured step depends on: a graph is not replayed under another value.
+        structure: Returns what else a captured step depends on: a graph is not replayed under another value.
         prompt_buckets: With graphs: prompts are padded to these lengths, and reading one is captured, too, also after a
             prefix. Prompts with positions of their own are read eagerly, as all are with taps.
     """
@@ -94,8 +93,9 @@ class DecodeLoop:
             self.cache.rows, decoder.config.hidden_size, dtype=decoder.precision.activations, device=decoder.device
         )
         self._progress = Progress(streams, cap, decoder.device)
-        given = {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
-        self.row_state: dict[str, Tensor] = {**(row_state or {}), **given}
+        self.row_state: dict[str, Tensor] = {
+            **(row_state or {}), "hidden": hidden, "position": self.cache.positions, "live": self._progress.live
+        }  # fmt: skip
         self._outputs, self._structure = outputs, structure
         self._fixed = bool(backend or taps or row_state) or outputs is not None
         self._graphs = self._runner(backend)
@@ -121,21 +121,21 @@ class DecodeLoop:
         history: Sequence[Sequence[int]] | None = None,
         after_prefix: bool = False,
     ) -> None:
-        """Read the prompts and draw the first tokens.
+        """Start a request: read the prompts and draw the first tokens.
 
         Args:
-            prompt: What the rows begin with.
+            prompt: The prompts of all rows.
             params: Sampling of each stream.
             seeds: Seed of each stream.
             max_new_tokens: Most tokens of each stream.
-            history: Tokens of each stream that the repetition penalty knows from the start.
-            after_prefix: Keep what the cache holds (`KVCache.copy_prefix`) and go on from there.
+            history: Tokens of each stream that the repetition penalty counts from the start.
+            after_prefix: Keep what the cache holds (`KVCache.copy_prefix`) and continue from there.
 
         Raises:
-            DecoderError: Something does not fit; nothing was changed.
+            DecoderError: An argument does not fit; nothing was changed.
         """
         vocabulary = self.sampler.recipe.vocabulary
-        check_beginning(self.streams, params, seeds, max_new_tokens, history, vocabulary=vocabulary)
+        check_streams(self.streams, params, seeds, max_new_tokens, history, vocabulary=vocabulary)
         self._check_room(prompt, max(max_new_tokens), after_prefix=after_prefix)
         with torch.inference_mode():
             if not after_prefix:
@@ -150,10 +150,11 @@ class DecodeLoop:
             self._read(prompt, after_prefix=after_prefix)
 
     def run(self) -> Iterator[Block]:
-        """Decode until every stream has ended, yielding what is new after every ``check_every`` steps.
+        """Decode until every stream has ended, and yield the new tokens after every ``check_every`` steps.
 
-        Whoever stops reading stops the decoding. On CUDA the next steps are queued before the last ones are read, so
-        that the device never waits for the host; the price is up to ``check_every`` steps of frozen rows at the end.
+        Decoding stops when the caller stops reading. On CUDA the next steps are queued before the last ones are read,
+        so that the device never waits for the host, at the price of up to ``check_every`` steps of frozen rows at the
+        end.
 
         Raises:
             NotFinite: The logits of a stream were not finite, or its processors allow no token at all.
@@ -177,13 +178,13 @@ class DecodeLoop:
                 return
 
     def stop(self, stream: int) -> None:
-        """End one stream now, as its limit would; the others go on. What it has queued already still comes."""
+        """End one stream now, as its limit would; the others continue. Tokens of queued steps still come."""
         with torch.inference_mode():
             self._progress.live[stream] = False
             self.cache.active[stream :: self.streams] = False
 
     def keep(self, streams: Sequence[int]) -> None:
-        """Go on with some streams, in this order; the others have ended and cost no more. The next blocks are theirs.
+        """Keep some streams, in this order, and drop the others, which have ended. The next blocks are of these alone.
 
         For work that grows with the rows, as on the CPU, where nothing is queued behind the host.
 
@@ -211,20 +212,20 @@ class DecodeLoop:
     def warm_up(
         self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0, after_prefix: int = 0
     ) -> None:
-        """Capture the steps of every bucket that a request of so many slots passes; ends without a request.
+        """Capture the steps of every bucket that a request of so many slots passes; does nothing without graphs.
 
-        Does nothing without graphs.
+        A request that was begun is lost.
 
         Args:
             up_to: Prompt and new tokens of the longest request to be prepared for.
             params: Sampling of the requests to come: a recipe with ``narrow`` has a graph of its own for ``top_k``.
-            prompt: The longest prompt to be prepared for, with ``prompt_buckets``; what is copied does not count.
+            prompt: The longest prompt to be prepared for, with ``prompt_buckets``; a copied prefix does not count.
             after_prefix: Slots that are copied before it.
         """
         if self._graphs is None:
             return
         with torch.inference_mode():
-            kept = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
+            saved = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
             for stream in range(self.streams):
                 self.sampler.set(stream, params or SamplingParams(), 0)
             self._warm_up_prompts(prompt, after_prefix)
@@ -234,7 +235,7 @@ class DecodeLoop:
                 self._graphs.run(self._key(attended), functools.partial(self._advance, attended))
                 if attended >= up_to:
                     break
-            for tensor, value in kept:
+            for tensor, value in saved:
                 tensor.copy_(value)
             self.cache.reset()
 
@@ -249,7 +250,7 @@ class DecodeLoop:
         return [] if self._graphs is None else list(self._graphs.keys)
 
     def invalidate(self) -> None:
-        """Throw captured graphs away, after a change that they cannot know of."""
+        """Drop captured graphs, after a change that their keys do not hold."""
         if self._graphs is not None:
             self._graphs.invalidate()
 
@@ -263,9 +264,9 @@ class DecodeLoop:
             return self._progress.snapshot(self._drawn, self.sampler.broken, self._outputs)
 
     def step(self) -> None:
-        """Queue one step of all streams, without a look at what it gives; `run` does that.
+        """Queue one step of all streams without reading its tokens, which `run` does.
 
-        For those who must interleave decoding with other work, under `torch.inference_mode`.
+        For callers that interleave decoding with other work, under `torch.inference_mode`.
 
         Raises:
             DecoderError: The cache is full.
@@ -279,7 +280,7 @@ class DecodeLoop:
         self._drawn += 1
 
     def _advance(self, attended: int) -> None:
-        """One step, all of it on the device; this is what a graph holds."""
+        """Run one step, all of it on the device; this is what a graph captures."""
         x = self._next_embedding(self._progress.latest, self._progress.count, self.row_state)
         self._draw(self.decoder.step(x, self.cache, attended=attended, taps=self._taps))
 
@@ -288,21 +289,24 @@ class DecodeLoop:
         tokens = self.sampler(self._head(hidden), self._progress.count)
         self.sampler.observe(tokens, self._progress.live)
         live = self._progress.add(tokens, self.sampler.is_stop(tokens))
-        self.cache.active.copy_(live.repeat(self._per_stream))
+        self.cache.active.copy_(live.repeat(self._per_stream))  # (streams,) -> (rows,): with guidance twice
 
     def _key(self, what: Hashable) -> Hashable:
+        """Return the key of a graph: what it does, and all on the host that its kernels depend on."""
         return what, (self.sampler.structure, self._structure())
 
     def _read(self, prompt: Prompt, *, after_prefix: bool) -> None:
-        """Read the prompts, and draw the first tokens."""
+        """Read the prompts, which `begin` has checked, and draw the first tokens."""
+        before = self.cache.filled if after_prefix else 0
+        attended = count_prompt(self.cache, prompt.embeddings.shape[1], None)
         if self._padded is not None and prompt.positions is None:
-            before = self.cache.filled if after_prefix else 0
-            count_prompt(self.cache, prompt.embeddings.shape[1], None)
             self._read_padded(*self._padded.put(prompt.embeddings, prompt.valid), before)
             return
+        # With `attended` the decoder does not check the prompt again.
         hidden = self.decoder.prefill(
-            prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, taps=self._taps
-        )
+            prompt.embeddings, self.cache,
+            valid=prompt.valid, positions=prompt.positions, attended=attended, taps=self._taps,
+        )  # fmt: skip
         self._draw(hidden)
 
     def _warm_up_prompts(self, longest: int, before: int) -> None:
@@ -327,10 +331,10 @@ class DecodeLoop:
     def _runner(self, backend: GraphBackend | None) -> GraphRunner | None:
         if backend is None:
             return None
-        own = [self._taps.step] if self._taps is not None else []
-        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *own]
+        taps = [self._taps.step] if self._taps is not None else []
+        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *taps]
         # Every bucket in two structures of the sampler, steps and prompts, of which those after a prefix have two more;
-        # fewer, and a long request would push its own graphs out.
+        # with fewer, a long request would evict its own graphs.
         limit = max(64, 4 * len(self._buckets.all()))
         return GraphRunner(state, self.sampler.noise.generators, backend=backend, limit=limit)
 

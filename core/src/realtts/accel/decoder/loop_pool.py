@@ -1,4 +1,4 @@
-"""Loops of several sizes around one decoder, kept as long as they fit, and what their steps cost."""
+"""A pool of decode loops of several sizes around one decoder, and the count of their steps for stage timing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.loop import DecodeLoop
     from realtts.contract.stages import Work
 
-__all__ = ["Loops", "counted", "look_of"]
+__all__ = ["LoopPool", "counted", "sync_interval"]
 
 _SLOTS = 128
 """The cap of a loop's cache is a multiple of so many slots."""
@@ -25,12 +25,12 @@ class _HasLoop(Protocol):
 
 
 _Key = TypeVar("_Key", bound="Hashable")
-_Own = TypeVar("_Own", bound=_HasLoop)
+_Entry = TypeVar("_Entry", bound=_HasLoop)
 _New = TypeVar("_New")
 
 
-class Loops(Generic[_Key, _Own]):
-    """A model's loops by what they are for, such as a number of streams.
+class LoopPool(Generic[_Key, _Entry]):
+    """A model's decode loops by key, such as the number of streams.
 
     A loop is made when it is first needed and kept; when a longer one is needed, it goes before that is made.
 
@@ -41,46 +41,46 @@ class Loops(Generic[_Key, _Own]):
 
     def __init__(self, *, graphed: bool = False, least: int = 0) -> None:
         self._graphed, self._least = graphed, least if graphed else 0
-        self._kept: dict[_Key, _Own] = {}
+        self._entries: dict[_Key, _Entry] = {}
 
-    def of(self, key: _Key, slots: int, make: Callable[[_Key, int], _Own]) -> _Own:
-        """The loop of a key with so many slots or more.
+    def of(self, key: _Key, slots: int, make: Callable[[_Key, int], _Entry]) -> _Entry:
+        """Return the entry of a key whose loop has at least so many slots, made first if there is none.
 
         Args:
-            key: What it is for.
-            slots: That are needed.
-            make: Makes what a model has around a loop, ``.loop``, of the key and the cap of its cache.
+            key: Its key.
+            slots: Slots that are needed.
+            make: Makes an entry, an object with the loop as ``.loop``, of the key and the cap of the loop's cache.
         """
-        own = self._kept.get(key)
-        if own is None or own.loop.cache.cap < slots:
-            self._kept.pop(key, None)
-            del own  # or its cache would be in memory beside the new one
-            own = self._kept[key] = make(key, -(-max(slots, self._least) // _SLOTS) * _SLOTS)
-        return own
+        entry = self._entries.get(key)
+        if entry is None or entry.loop.cache.cap < slots:
+            self._entries.pop(key, None)
+            del entry  # or its cache would be in memory beside the new one
+            entry = self._entries[key] = make(key, -(-max(slots, self._least) // _SLOTS) * _SLOTS)
+        return entry
 
     def release(self) -> None:
-        """Let go of the caches of several streams, which a single one has no use for; graphs keep theirs."""
+        """Free the loops of several streams, whose caches a single stream does not use; graphs keep theirs."""
         if not self._graphed:
-            self._kept = {key: own for key, own in self._kept.items() if own.loop.streams == 1}
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.loop.streams == 1}
 
 
-def look_of(device: torch.device | str, steps: int = 8) -> int:
-    """Steps between two looks at a device: one on the CPU, where a look costs nothing; else so many, for it stalls."""
+def sync_interval(device: torch.device | str, steps: int = 8) -> int:
+    """Return the steps between two synchronisations: one on the CPU, where they are free; else ``steps``."""
     return 1 if torch.device(device).type == "cpu" else steps
 
 
 def counted(drawn: Iterator[_New], loop: DecodeLoop, work: Work, cost: Callable[[], tuple[int, int]]) -> Iterator[_New]:
-    """What a loop draws, its steps counted as it comes.
+    """Yield what a loop draws, and count its steps and their cost as it comes.
 
     Args:
-        drawn: Such as `DecodeLoop.run` of the loop gives, begun.
-        loop: Whose steps they are.
-        work: The stage.
+        drawn: What `DecodeLoop.run` of the loop yields, begun.
+        loop: The loop whose steps are counted.
+        work: The stage, which is added to.
         cost: Operations and bytes of a step, such as `Decoder.step_cost` of the loop's cache.
     """
     before = loop.drawn
     for new in drawn:
         steps, before = loop.drawn - before, loop.drawn
-        flops, read = cost()  # fewer when some have ended
+        flops, read = cost()  # asked anew each time: fewer when some streams have ended
         work.add(steps=steps, flops=steps * flops, bytes=steps * read)
         yield new

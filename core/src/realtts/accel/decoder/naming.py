@@ -1,4 +1,4 @@
-"""What a family's tensors are called in transformers' checkpoints, their shapes, and how they make a layer."""
+"""Names and shapes of a family's tensors in transformers' checkpoints, and how they make a layer."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Naming(Protocol):
     """The names of a family.
 
     Attributes:
-        layers: What stands before a layer's number.
+        layers: Prefix of a layer's number.
         norm: The last norm; ``.weight`` and ``.bias`` follow.
-        computed: Endings of tensors that some checkpoints hold and that are no weights.
+        computed: Endings of tensors in some checkpoints that are no weights.
     """
 
     layers: str
@@ -34,10 +34,10 @@ class Naming(Protocol):
     computed: tuple[str, ...]
 
     def shapes(self, config: DecoderConfig) -> dict[str, Shape]:
-        """Shapes of a layer's tensors, by their names below the layer's."""
+        """Return the shapes of a layer's tensors, by their names below the layer's."""
 
     def layer(self, config: DecoderConfig, read: Callable[[str], Tensor]) -> LayerWeights:
-        """A layer of its tensors, which are read by their names below the layer's."""
+        """Make a layer of its tensors, which are read by their names below the layer's."""
 
 
 class _Llama:
@@ -47,7 +47,7 @@ class _Llama:
     def shapes(self, config: DecoderConfig) -> dict[str, Shape]:
         hidden, width = config.hidden_size, config.head_dim
         projections = {"q": config.heads * width, "k": config.kv_heads * width, "v": config.kv_heads * width}
-        found: dict[str, Shape] = {
+        shapes: dict[str, Shape] = {
             "input_layernorm.weight": (hidden,),
             **{f"self_attn.{name}_proj.weight": (size, hidden) for name, size in projections.items()},
             "self_attn.o_proj.weight": (hidden, config.heads * width),
@@ -57,10 +57,10 @@ class _Llama:
             "mlp.down_proj.weight": (hidden, config.mlp_size),
         }
         if config.qkv_bias:
-            found |= {f"self_attn.{name}_proj.bias": (size,) for name, size in projections.items()}
+            shapes |= {f"self_attn.{name}_proj.bias": (size,) for name, size in projections.items()}
         if config.qk_norm:
-            found |= {"self_attn.q_norm.weight": (width,), "self_attn.k_norm.weight": (width,)}
-        return found
+            shapes |= {"self_attn.q_norm.weight": (width,), "self_attn.k_norm.weight": (width,)}
+        return shapes
 
     def layer(self, config: DecoderConfig, read: Callable[[str], Tensor]) -> LayerWeights:
         return LayerWeights(
@@ -89,12 +89,12 @@ class _GPT2:
             "mlp.c_fc": (hidden, inner),
             "mlp.c_proj": (inner, hidden),
         }
-        found: dict[str, Shape] = {}
+        shapes: dict[str, Shape] = {}
         for name, shape in linears.items():
-            found |= {f"{name}.weight": shape, f"{name}.bias": shape[1:]}
+            shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[1:]}
         for name in ("ln_1", "ln_2"):
-            found |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
-        return found
+            shapes |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
+        return shapes
 
     def layer(self, config: DecoderConfig, read: Callable[[str], Tensor]) -> LayerWeights:  # noqa: ARG002 - nothing varies
         def linear(name: str) -> Tensor:
@@ -121,5 +121,5 @@ GPT2: Naming = _GPT2()
 
 
 def naming_of(config: DecoderConfig) -> Naming:
-    """The names of a decoder's family."""
+    """Return the names of a decoder's family."""
     return GPT2 if config.family == "gpt2" else LLAMA

@@ -11,9 +11,9 @@ from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, atte
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.layers import packed, sample
-from realtts.accel.decoder.pointwise import Glue
+from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
+from realtts.accel.decoder.pointwise import Pointwise
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
-from realtts.accel.decoder.prompts import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
 from realtts.accel.kernels import PackedLinear, choose_kernel
@@ -62,8 +62,8 @@ class Decoder:
         self.config = config
         self.device = final_norm.device
         self.precision = Precision.of(precision, self.device)
-        coming = iter(layers)
-        first = sample(coming)
+        remaining = iter(layers)
+        first = sample(remaining)
         matrices = [weight for layer in first for weight in layer.matrices]
         self.kernel: Kernel = choose_kernel(matrices, self.precision.weights, rows=rows, kernel=kernel)
         del matrices
@@ -73,10 +73,10 @@ class Decoder:
             None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         )
         dtype = self.precision.activations
-        # Those of the sample are let go of one by one, like those that come after them.
+        # Layers of the sample are freed one by one, like those that are read after them.
         self._layers = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
-        self._layers += [packed(layer, self.kernel, dtype) for layer in coming]
-        self._eager = self._glue = Glue.of(config)
+        self._layers += [packed(layer, self.kernel, dtype) for layer in remaining]
+        self._eager = self._pointwise = Pointwise.of(config)
         self._final_norm = final_norm.detach().to(dtype)
         self._final_norm_bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
 
@@ -100,7 +100,7 @@ class Decoder:
             config: Its shape.
             state: Tensors by name; what does not begin with the prefix is left alone. Of a mapping that reads a tensor
                 when it is asked for, no more than a few layers are in memory at once.
-            prefix: What stands before ``layers.0.``, or GPT-2's ``h.0.``.
+            prefix: Prefix of ``layers.0.``, or of GPT-2's ``h.0.``.
             ignore: Names below the prefix that belong to something else; default: transformers' embeddings.
             device: Where it runs.
             precision: Of weights, activations and cache.
@@ -119,25 +119,25 @@ class Decoder:
         )  # fmt: skip
 
     def pack(self, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:
-        """A linear layer beside the decoder, such as a head, with the decoder's precision and kernels."""
+        """Pack a linear layer beside the decoder, such as a head, with the decoder's precision and kernels."""
         return PackedLinear(
             weight.detach().to(self.device), None if bias is None else bias.to(self.device), self.kernel
         )
 
     def compile(self, mode: str = "default", *, fallback: bool = True) -> None:
-        """Compile what stands between the matrix products of a step; prompts, whose lengths vary, stay eager.
+        """Compile the pointwise work between the matrix products of a step; prompts, whose lengths vary, stay eager.
 
         Args:
             mode: Mode of torch.compile.
             fallback: Run eagerly where compilation fails (see `realtts.accel.compile.compiled`).
         """
-        self._glue = self._eager.mapped(lambda f: compiled(f, mode=mode, dynamic=False, fallback=fallback))
+        self._pointwise = self._eager.mapped(lambda f: compiled(f, mode=mode, dynamic=False, fallback=fallback))
 
     def new_cache(self, rows: int, cap: int) -> KVCache:
-        """A cache of this decoder's own type.
+        """Allocate a cache of this decoder's type.
 
         Raises:
-            DecoderError: Not even one row or slot, or more slots than the decoder has positions.
+            DecoderError: Less than one row or slot, or more slots than the decoder has positions.
         """
         if cap > self._positions:
             what = f"a cache of {cap} slots, but {self._positions} positions"
@@ -145,12 +145,12 @@ class Decoder:
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
     def bytes_read(self, cache: KVCache, attended: int) -> int:
-        """Bytes of weights and cache that one step reads at least: what the memory's bandwidth bounds."""
+        """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
         linears = (linear for layer in self._layers for linear in layer.linears)
         return sum(linear.bytes_read for linear in linears) + cache.bytes_read(attended)
 
     def step_cost(self, head: PackedLinear, cache: KVCache) -> tuple[int, int]:
-        """Floating-point operations of the next step of all rows, and the bytes that it reads at least."""
+        """Return the floating-point operations of the next step of all rows, and the bytes that it reads at least."""
         weights = self.config.parameters + head.in_features * head.out_features
         return 2 * weights * cache.rows, self.bytes_read(cache, cache.filled) + head.bytes_read
 
@@ -166,15 +166,16 @@ class Decoder:
         every: bool = False,
         taps: Taps | None = None,
     ) -> Tensor:
-        """Read prompts into the cache, after what its rows hold already.
+        """Read prompts into the cache, behind what its rows hold already.
 
         Args:
             x: Embeddings (rows, n, hidden), padded left or right to one length.
             cache: Written to.
             valid: bool (rows, n): what is not padding; default: everything.
             positions: int64 (rows, n): positions that keys are rotated by; default: counted over the valid ones.
-            rows: Rows of the cache that are meant; default: all.
-            attended: Slots to look at; default: as many as are used. Give it inside a graph.
+            rows: Rows of the cache that are written; default: all.
+            attended: Slots to attend to, counted (`KVCache.used`) and zeroed (`KVCache.reach`) by the caller, who has
+                checked the prompt, too: for graphs. Default: as many as are used, counted and checked here.
             every: Return the hidden states of all positions.
             taps: Attention to hand out, into `Taps.prompt`.
 
@@ -185,7 +186,7 @@ class Decoder:
             DecoderError: The prompt does not fit.
         """
         n = x.shape[1]
-        if attended is None:  # else the caller, inside a graph, answers for what it gives
+        if attended is None:
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
         # A list becomes a tensor by a copy from the host, which a graph cannot hold; all rows need none.
@@ -195,14 +196,16 @@ class Decoder:
         place = None if taps is None else taps.of_prompt(len(x), n, attended)
 
         def attend(index: int, q: Tensor, kv: Tensor) -> Tensor:
-            stored = cache.layer(index)
+            stored = cache.layer(index)  # (2, rows of the cache, kv_heads, cap + 1, d)
+            # (rows * n, 2, kv_heads, d) -> (rows, n, 2, kv_heads, d), the order of an assignment by two index tensors
             stored[:, where[:, None], :, slots] = torch.unflatten(kv, 0, (-1, n)).to(cache.dtype)
             seen = (stored if rows is None else stored[:, where])[..., :attended, :]
-            q = torch.unflatten(q, 0, (-1, n))
+            q = torch.unflatten(q, 0, (-1, n))  # (rows * n, heads, d) -> (rows, n, heads, d)
             if taps is not None and place is not None:
                 taps.write(place, index, q, seen[0], mask)
             return attend_prompt(q, seen, mask)
 
+        # Layers work on tokens, (rows, n, hidden) -> (rows * n, hidden) and back: only attention knows of rows.
         hidden = torch.unflatten(self._run(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
         if every:
             return hidden
@@ -214,8 +217,8 @@ class Decoder:
         Args:
             x: Embeddings (rows, hidden).
             cache: Written to.
-            attended: Slots to look at, which must hold numbers already (`KVCache.reach`); the caller then counts
-                `KVCache.used`. For graphs. Default: as many as are used, and counted here.
+            attended: Slots to attend to, counted (`KVCache.used`) and zeroed (`KVCache.reach`) by the caller: for
+                graphs. Default: as many as are used, counted here.
             taps: Attention to hand out, into `Taps.step`.
 
         Returns:
@@ -227,15 +230,15 @@ class Decoder:
         if attended is None:
             attended = self.advance(cache, Buckets(cache.cap))
         row = torch.arange(cache.rows, device=self.device)
-        slots = torch.where(cache.active, cache.slots, cache.cap)
+        slots = torch.where(cache.active, cache.slots, cache.cap)  # frozen rows write behind the cap
         cache.valid.scatter_(1, slots[:, None], cache.active[:, None])
         cache.rotations.scatter_(1, slots[:, None], cache.positions[:, None])
         mask = allowed_keys(cache.valid[:, :attended], cache.dtype)[:, None, None]
         rotation = self._rotation(cache.positions)
 
         def attend(index: int, q: Tensor, kv: Tensor) -> Tensor:
-            stored = cache.layer(index)
-            stored[:, row, :, slots] = kv.to(cache.dtype)
+            stored = cache.layer(index)  # (2, rows, kv_heads, cap + 1, d)
+            stored[:, row, :, slots] = kv.to(cache.dtype)  # kv is (rows, 2, kv_heads, d): indexed dimensions come first
             seen = stored[..., :attended, :]
             if taps is not None:
                 taps.write(taps.of_step(attended), index, q[:, None], seen[0], mask, active=cache.active)
@@ -247,7 +250,7 @@ class Decoder:
         return hidden
 
     def advance(self, cache: KVCache, buckets: Buckets) -> int:
-        """Count one more slot in every row, on the host, and return the bucket that a step must look at.
+        """Count one more slot in every row, on the host, and return the bucket that a step must attend to.
 
         Raises:
             DecoderError: The cache is full.
@@ -260,24 +263,30 @@ class Decoder:
         return attended
 
     def _rotation(self, positions: Tensor) -> _Rotation:
-        """Cosine and sine at some positions, where there is a rotation."""
+        """Look up cosine and sine at some positions, where there is a rotation."""
         return (None, None) if self._rope is None else self._rope(positions, self.precision.activations)
 
     def _run(
         self, x: Tensor, rotation: _Rotation, attend: Callable[[int, Tensor, Tensor], Tensor], *, step: bool
     ) -> Tensor:
-        """All layers over (tokens, hidden); ``attend`` gets q (tokens, heads, d) and kv (tokens, 2, kv_heads, d)."""
-        c, glue = self.config, self._glue if step else self._eager
+        """Run all layers on (tokens, hidden).
+
+        ``attend`` gets the layer's index, q (tokens, heads, d) and kv (tokens, 2, kv_heads, d), and stores kv.
+        """
+        c, pointwise = self.config, self._pointwise if step else self._eager
         x = x.to(self.precision.activations)
         for index, layer in enumerate(self._layers):
-            h = glue.normed(x, layer.input_norm, layer.input_norm_bias, c.norm_eps)
+            h = pointwise.normed(x, layer.input_norm, layer.input_norm_bias, c.norm_eps)
+            # Kernels return the type that they compute in; the residual stream keeps its own.
+            # (tokens, (heads + 2 kv_heads) * d) -> (tokens, heads + 2 kv_heads, d)
             qkv = layer.qkv(h).to(x.dtype).view(-1, c.heads + 2 * c.kv_heads, c.head_dim)
-            q, kv = glue.heads(qkv, layer.q_norm, layer.k_norm, c.norm_eps, *rotation, c.kv_heads)
+            q, kv = pointwise.heads(qkv, layer.q_norm, layer.k_norm, c.norm_eps, *rotation, c.kv_heads)
             attention = attend(index, q, kv).to(x.dtype)
+            # (..., heads, d) -> (tokens, heads * d); of a prompt, whose heads were transposed, a copy
             x = x + layer.out(attention.reshape(-1, c.heads * c.head_dim)).to(x.dtype)
-            h = glue.normed(x, layer.mlp_norm, layer.mlp_norm_bias, c.norm_eps)
-            x = x + layer.down(glue.activated(layer.gate_up(h))).to(x.dtype)
-        return glue.normed(x, self._final_norm, self._final_norm_bias, c.norm_eps)
+            h = pointwise.normed(x, layer.mlp_norm, layer.mlp_norm_bias, c.norm_eps)
+            x = x + layer.down(pointwise.activated(layer.gate_up(h))).to(x.dtype)
+        return pointwise.normed(x, self._final_norm, self._final_norm_bias, c.norm_eps)
 
     def check_prompt(
         self,
@@ -291,12 +300,14 @@ class Decoder:
     ) -> None:
         """Check that `prefill` can read a prompt; changes nothing.
 
+        What masks and positions hold is checked where they lie on the host; elsewhere that would wait for the device.
+
         Args:
             x: As for `prefill`, like all but the last.
             cache: Not written to.
-            valid: What counts.
-            positions: Of each token.
-            rows: That are meant.
+            valid: As for `prefill`.
+            positions: As for `prefill`.
+            rows: As for `prefill`.
             fresh: Check as if the rows were empty.
 
         Raises:

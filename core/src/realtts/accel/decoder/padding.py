@@ -1,4 +1,4 @@
-"""Prompts of a few fixed lengths at fixed addresses, so that reading one can be captured."""
+"""Static tensors for prompts of a few lengths, so that reading a prompt can be captured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["PaddedPrompts"]
 
 
 class PaddedPrompts:
-    """Places for prompts, padded on the right to the next bucket's length.
+    """Static tensors for prompts, padded on the right to the next bucket's length.
 
     Args:
         buckets: Lengths.
@@ -28,7 +28,7 @@ class PaddedPrompts:
         self._places: dict[int, tuple[Tensor, Tensor]] = {}
 
     def at(self, length: int) -> tuple[Tensor, Tensor]:
-        """The place of a bucket, always the same: embeddings (rows, length, hidden) and bool (rows, length)."""
+        """Return a bucket's tensors, always the same: embeddings (rows, length, hidden) and bool (rows, length)."""
         if length not in self._places:
             rows, hidden = self._like.shape
             with torch.inference_mode(mode=False):  # or it could not be changed outside of it
@@ -37,7 +37,7 @@ class PaddedPrompts:
         return self._places[length]
 
     def put(self, embeddings: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Copy a prompt into its place.
+        """Copy a prompt into its bucket's tensors.
 
         Args:
             embeddings: (rows, n, hidden).

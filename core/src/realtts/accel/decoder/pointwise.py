@@ -1,4 +1,4 @@
-"""What stands between a layer's matrix products: pure functions, run as they are or compiled."""
+"""The pointwise work between a layer's matrix products: pure functions, run as they are or compiled."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.config import DecoderConfig
 
-__all__ = ["Glue", "gated", "gelu", "heads", "normed"]
+__all__ = ["Pointwise", "gated", "gelu", "heads", "normed"]
 
 
 def normed(x: Tensor, weight: Tensor, bias: Tensor | None, eps: float) -> Tensor:
-    """RMS norm (Zhang and Sennrich, 2019, arXiv:1910.07467) over the last dimension; with a bias LayerNorm."""
+    """Apply RMS norm (Zhang and Sennrich, 2019, arXiv:1910.07467) over the last dimension; with a bias LayerNorm."""
     if bias is None:
         return functional.rms_norm(x, weight.shape, weight, eps)
     return functional.layer_norm(x, weight.shape, weight, bias, eps)
@@ -36,7 +36,7 @@ def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cos
     sin: Tensor | None,
     kv_heads: int,
 ) -> tuple[Tensor, Tensor]:
-    """Split, norm and rotate.
+    """Split queries, keys and values, and norm and rotate queries and keys.
 
     Args:
         qkv: (tokens, heads + 2 kv_heads, head_dim).
@@ -50,6 +50,7 @@ def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cos
     Returns:
         Queries (tokens, heads, head_dim) and keys with values (tokens, 2, kv_heads, head_dim).
     """
+    # (tokens, heads + 2 kv_heads, d) -> (tokens, heads, d), and twice (tokens, kv_heads, d): views, nothing is copied
     q, k, v = qkv.split_with_sizes([qkv.shape[1] - 2 * kv_heads, kv_heads, kv_heads], 1)
     if q_norm is not None:
         q = normed(q, q_norm, None, eps)
@@ -61,24 +62,24 @@ def heads(  # noqa: PLR0917 - called once per layer and step, where keywords cos
 
 
 def gated(gate_up: Tensor) -> Tensor:
-    """SiLU of the first half times the second half (Shazeer, 2020, arXiv:2002.05202)."""
-    gate, up = gate_up.chunk(2, -1)
+    """Multiply the second half by the SiLU of the first (Shazeer, 2020, arXiv:2002.05202)."""
+    gate, up = gate_up.chunk(2, -1)  # (tokens, 2 mlp) -> twice (tokens, mlp)
     return functional.silu(gate) * up
 
 
 def gelu(up: Tensor) -> Tensor:
-    """GELU (Hendrycks and Gimpel, 2016, arXiv:1606.08415) in the tanh form, which GPT-2 was trained with."""
+    """Apply GELU (Hendrycks and Gimpel, 2016, arXiv:1606.08415) in the tanh form, which GPT-2 was trained with."""
     return functional.gelu(up, approximate="tanh")
 
 
 @dataclass(frozen=True)
-class Glue:
-    """The functions in the form in which a decoder calls them.
+class Pointwise:
+    """The pointwise functions of a decoder, plain or compiled.
 
     Attributes:
         normed: As `normed`.
         heads: As `heads`.
-        activated: What stands inside the MLP, as `gated` or `gelu`.
+        activated: The MLP's activation, as `gated` or `gelu`.
     """
 
     normed: Callable[..., Tensor] = normed
@@ -86,10 +87,10 @@ class Glue:
     activated: Callable[..., Tensor] = gated
 
     @classmethod
-    def of(cls, config: DecoderConfig) -> Glue:
-        """The plain functions of a decoder."""
+    def of(cls, config: DecoderConfig) -> Pointwise:
+        """Return the plain functions of a decoder."""
         return cls(activated=gelu if config.family == "gpt2" else gated)
 
-    def mapped(self, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Glue:
-        """The functions after a change of each, such as compilation."""
-        return Glue(change(self.normed), change(self.heads), change(self.activated))
+    def mapped(self, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Pointwise:
+        """Return the functions after a change of each, such as compilation."""
+        return Pointwise(change(self.normed), change(self.heads), change(self.activated))

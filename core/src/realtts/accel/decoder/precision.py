@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder.attend import attend_step
-from realtts.accel.kernels.autotune import measured
+from realtts.accel.kernels.autotune import autotune
 from realtts.accel.precision import name_of
 from realtts.errors import DecoderError
 
@@ -49,7 +49,7 @@ class Precision:
 
     @classmethod
     def of(cls, precision: Precision | str, device: torch.device) -> Precision:
-        """The usual types beside weights of a precision, or the precision as it was given.
+        """Return the usual types for weights of a precision; a `Precision` is returned as it is.
 
         The CPU keeps the residual stream in float32, where it costs nothing; a GPU saves the conversions.
 
@@ -73,7 +73,7 @@ class Precision:
 def choose_kv_dtype(
     config: DecoderConfig, precision: Precision, rows: Sequence[int], device: torch.device
 ) -> torch.dtype:
-    """The cache's type: as asked, float32 with float32 weights, else what attends fastest on this machine.
+    """Choose the cache's type: as asked, float32 with float32 weights, else what attends fastest on this machine.
 
     Half the bytes are not always half the time: a CPU without bfloat16 products converts every key.
     """
@@ -84,8 +84,7 @@ def choose_kv_dtype(
     if device.type != "cpu":
         return precision.activations
     shape = (config.heads, config.kv_heads, config.head_dim, max(rows))
-    found = measured({"cache of": shape}, list(_KV), lambda: _fastest(*shape), device)
-    return _KV[found]
+    return _KV[autotune({"cache of": shape}, list(_KV), lambda: _fastest(*shape), device)]
 
 
 def _fastest(heads: int, kv_heads: int, head_dim: int, rows: int) -> str:
@@ -94,7 +93,7 @@ def _fastest(heads: int, kv_heads: int, head_dim: int, rows: int) -> str:
 
 
 def _seconds(dtype: torch.dtype, heads: int, kv_heads: int, head_dim: int, rows: int) -> float:
-    """The best of some passes over several layers' caches, which together are larger than a processor's own."""
+    """Time attention over several layers' caches, together larger than a processor's own; the best of some passes."""
     with torch.inference_mode():
         layers = max(1, 2**26 // (2 * rows * kv_heads * _MEASURED_SLOTS * head_dim * dtype.itemsize))
         kv = torch.zeros(layers, 2, rows, kv_heads, _MEASURED_SLOTS, head_dim, dtype=dtype)

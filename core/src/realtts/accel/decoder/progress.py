@@ -1,4 +1,4 @@
-"""What has been drawn, on the device, and how the host learns of it."""
+"""The tokens drawn so far, on the device, and their copies on the way to the host."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ __all__ = ["Block", "Progress", "Snapshot", "read"]
 
 @dataclass(frozen=True)
 class Block:
-    """What is new since the last look.
+    """The new tokens since the last block.
 
     Attributes:
         tokens: For each stream its new tokens, without the stop token.
         finished: For each stream whether it has ended.
         stopped: For each stream whether a stop token ended it; False with ``finished``: it reached its limit.
         broken: Streams whose logits were not finite.
-        outputs: Columns of the loop's ``outputs`` that were written since the last look, (streams, n, ...), on the
-            host; of a stream that has ended, those beyond its end mean nothing.
+        outputs: Columns of the loop's ``outputs`` that were written since the last block, (streams, n, ...), on the
+            host; of a stream that has ended, those beyond its end are undefined.
     """
 
     tokens: tuple[tuple[int, ...], ...]
@@ -37,7 +37,7 @@ class Block:
 
 @dataclass
 class Snapshot:
-    """Copies that are on their way to the host."""
+    """Copies on their way to the host."""
 
     start: int
     tokens: Tensor
@@ -81,16 +81,17 @@ class Progress:
         self._seen = 0
 
     def keep(self, streams: Sequence[int]) -> None:
-        """Go on with some streams, in this order, and forget the others."""
-        kept = list(streams)
-        self.latest, self.count, self.live = self.latest[kept], self.count[kept], self.live[kept]
-        self._stopped, self._limit, self._tokens = self._stopped[kept], self._limit[kept], self._tokens[kept]
+        """Keep some streams, in this order, and forget the others."""
+        rows = list(streams)
+        self.latest, self.count, self.live = self.latest[rows], self.count[rows], self.live[rows]
+        self._stopped, self._limit, self._tokens = self._stopped[rows], self._limit[rows], self._tokens[rows]
 
     def add(self, tokens: Tensor, stop: Tensor) -> Tensor:
-        """Take one token for each live stream; returns `live` after it. Runs inside the captured step."""
+        """Add one token to each live stream and return `live` after it. Runs inside the captured step."""
         counts = self.live & ~stop
-        at = torch.where(counts, self.count, self._tokens.shape[1] - 1)
-        self._tokens.scatter_(1, at[:, None], tokens[:, None])
+        # No branch on the host: streams that do not count write to the spare column.
+        column = torch.where(counts, self.count, self._tokens.shape[1] - 1)
+        self._tokens.scatter_(1, column[:, None], tokens[:, None])
         self.latest.copy_(torch.where(counts, tokens, self.latest))
         self._stopped.logical_or_(self.live & stop)
         self.count.add_(counts)
@@ -98,7 +99,7 @@ class Progress:
         return self.live
 
     def snapshot(self, drawn: int, broken: Tensor, outputs: Tensor | None = None) -> Snapshot:
-        """Begin to copy what the host wants to know, without waiting for it.
+        """Start copying tokens and flags to the host, without waiting for the copies.
 
         Args:
             drawn: Draws so far, at least as many as at the last snapshot.
@@ -111,8 +112,9 @@ class Progress:
         parts.append(self._tokens[:, :0] if outputs is None else outputs[:, max(0, self._seen - 1) : drawn - 1])
         start, self._seen = self._seen, drawn
         if self.latest.device.type != "cuda":
-            tokens, flags, counts, columns = (part.clone() for part in parts)
+            tokens, flags, counts, columns = (part.clone() for part in parts)  # later steps write to the originals
             return Snapshot(start, tokens, flags, counts, columns, None)
+        # A copy is asynchronous only to page-locked memory.
         tokens, flags, counts, columns = (
             torch.empty(part.shape, dtype=part.dtype, pin_memory=True).copy_(part, non_blocking=True) for part in parts
         )
@@ -122,7 +124,7 @@ class Progress:
 
 
 def read(snapshot: Snapshot) -> Block:
-    """Wait for a snapshot and say what is new in it."""
+    """Wait for a snapshot and return the new tokens in it."""
     if snapshot.done is not None:
         snapshot.done.synchronize()
     live, stopped, broken = snapshot.flags.tolist()

@@ -1,4 +1,4 @@
-"""What streams begin with: their prompts, and a check of all that is given for each of them."""
+"""The prompts of a request's streams, and a check of the other arguments that there is one of for each stream."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
     from realtts.accel.sampling import SamplingParams
 
-__all__ = ["Prompt", "check_beginning"]
+__all__ = ["Prompt", "check_streams"]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What the rows begin with.
+    """The prompts of all rows.
+
+    What masks and positions hold is checked where they lie on the host; elsewhere the check would wait for the device.
 
     Attributes:
         embeddings: (rows, n, hidden), padded left or right. With guidance: all conditional rows, then all others.
-        valid: bool (rows, n): what is not padding; None: everything.
+        valid: bool (rows, n): what is not padding, at least one position of each row; None: everything.
         positions: int64 (rows, n): rotary positions; None: counted over the valid ones.
     """
 
@@ -36,7 +38,7 @@ class Prompt:
 
     @classmethod
     def padded(cls, rows: Sequence[Tensor]) -> Prompt:
-        """Of rows of any lengths, each (n, hidden), padded on the right to the longest."""
+        """Make a prompt of rows of any lengths, each (n, hidden), padded on the right to the longest."""
         x = pad_sequence(list(rows), batch_first=True)
         if all(len(row) == x.shape[1] for row in rows):
             return cls(x)
@@ -44,7 +46,7 @@ class Prompt:
         return cls(x, torch.arange(x.shape[1], device=x.device) < lengths[:, None])
 
 
-def check_beginning(
+def check_streams(
     streams: int,
     params: Sequence[SamplingParams],
     seeds: Sequence[int],
@@ -53,7 +55,7 @@ def check_beginning(
     *,
     vocabulary: int,
 ) -> None:
-    """Check what `realtts.accel.decoder.DecodeLoop.begin` is given beside the prompt.
+    """Check the arguments of `realtts.accel.decoder.DecodeLoop.begin` beside the prompt.
 
     Args:
         streams: Number of streams.
@@ -64,17 +66,17 @@ def check_beginning(
         vocabulary: Number of tokens.
 
     Raises:
-        DecoderError: Not one for each stream, or one that cannot be; says which.
+        DecoderError: There is not one for each stream, or a value is out of range; says which.
     """
     lists = {"params": params, "seeds": seeds, "max_new_tokens": max_new_tokens, "history": history}
-    for name, given in lists.items():
-        if given is not None and len(given) != streams:
-            raise _unfit(f"{len(given)} {name}", f"give one for each of {streams}")
+    for name, values in lists.items():
+        if values is not None and len(values) != streams:
+            raise _unfit(f"{len(values)} {name}", f"give one for each of {streams}")
     if min(max_new_tokens) < 1:
         raise _unfit(f"max_new_tokens is {list(max_new_tokens)}", "give at least 1")
     if any(not 0 <= seed < 2**63 for seed in seeds):
         raise _unfit(f"seeds are {list(seeds)}", "give numbers from 0 to 2**63 - 1")
-    if any(not 0 <= token < vocabulary for known in history or () for token in known):
+    if any(not 0 <= token < vocabulary for tokens in history or () for token in tokens):
         raise _unfit("a token of the history is not in the vocabulary", "leave it out")
 
 

@@ -26,7 +26,7 @@ def read_layers(
     ignore: Collection[str] = (),
     device: torch.device | str = "cpu",
 ) -> tuple[Iterator[LayerWeights], Tensor, Tensor | None]:
-    """The layers, the final norm and its bias of a checkpoint in transformers' naming.
+    """Read the layers, the final norm and its bias of a checkpoint in transformers' naming.
 
     A layer is read when the iterator comes to it: a mapping that reads tensors from a file as they are asked for never
     has more than one layer in memory. Names are checked at once, shapes as they come.
@@ -34,8 +34,7 @@ def read_layers(
     Args:
         config: Shape of the decoder.
         state: Tensors by name.
-        prefix: What stands before ``layers.0.`` and ``norm.weight``, or ``h.0.`` and ``ln_f.weight``, such as
-            ``"model."``.
+        prefix: Prefix of ``layers.0.`` and ``norm.weight``, or ``h.0.`` and ``ln_f.weight``, such as ``"model."``.
         ignore: Names below the prefix that belong to something else, such as ``embed_tokens.weight``.
         device: Where the tensors go.
 
@@ -43,12 +42,12 @@ def read_layers(
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
     """
     naming, shapes = naming_of(config), _shapes(config)
-    own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
-    own = {name for name in own if name not in ignore and not name.endswith(naming.computed)}
-    missing, unexpected = sorted(shapes.keys() - own), sorted(own - shapes.keys())
+    names = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+    names = {name for name in names if name not in ignore and not name.endswith(naming.computed)}
+    missing, unexpected = sorted(shapes.keys() - names), sorted(names - shapes.keys())
     if missing or unexpected:
-        kind, names = ("missing", missing) if missing else ("unexpected", unexpected)
-        raise _wrong(f"{len(names)} tensors are {kind}, the first is {prefix}{names[0]!s}")
+        kind, wrong = ("missing", missing) if missing else ("unexpected", unexpected)
+        raise _wrong(f"{len(wrong)} tensors are {kind}, the first is {prefix}{wrong[0]}")
 
     def read(name: str) -> Tensor:
         tensor = state[prefix + name]
@@ -66,11 +65,11 @@ def read_layers(
 def _shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
     naming = naming_of(config)
     layer = naming.shapes(config)
-    found = {f"{naming.layers}{n}.{name}": shape for n in range(config.layers) for name, shape in layer.items()}
-    found[f"{naming.norm}.weight"] = (config.hidden_size,)
+    shapes = {f"{naming.layers}{n}.{name}": shape for n in range(config.layers) for name, shape in layer.items()}
+    shapes[f"{naming.norm}.weight"] = (config.hidden_size,)
     if config.family == "gpt2":
-        found[f"{naming.norm}.bias"] = (config.hidden_size,)
-    return found
+        shapes[f"{naming.norm}.bias"] = (config.hidden_size,)
+    return shapes
 
 
 def _wrong(what: str) -> CheckpointMismatch:

@@ -35,7 +35,7 @@ class RopeTable:
         self._cos, self._sin = turning(torch.arange(positions + 1, dtype=torch.float32, device=device)[:, None] * steps)
 
     def __call__(self, positions: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Cosine and signed sine at some positions, both of shape (*positions.shape, 1, head_dim)."""
+        """Look up cosine and signed sine at some positions, both of shape (*positions.shape, 1, head_dim)."""
         return self._cos[positions].unsqueeze(-2).to(dtype), self._sin[positions].unsqueeze(-2).to(dtype)
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class RopeTable:
 
 
 def _llama3(steps: Tensor, scaling: Llama3Scaling) -> Tensor:
-    """Source: ``transformers/modeling_rope_utils.py``, ``_compute_llama3_parameters``."""
+    """Stretch frequencies as Llama 3.1 does; source: ``_compute_llama3_parameters`` of transformers."""
     wavelengths = 2 * math.pi / steps
     longest = scaling.original_max_position / scaling.low_freq_factor
     shortest = scaling.original_max_position / scaling.high_freq_factor

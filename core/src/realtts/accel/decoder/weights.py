@@ -49,5 +49,5 @@ class LayerWeights:
 
     @property
     def matrices(self) -> tuple[Tensor, ...]:
-        """What a step multiplies by."""
+        """The matrices that a step multiplies by."""
         return self.qkv, self.out, self.gate_up, self.down

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 from realtts.errors import CaptureFailed, RealTTSError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _CAPTURE_LOCK = threading.RLock()
 
 
 def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) -> int:
-    """The size to which one is padded, so that few graphs serve all sizes.
+    """Return the size to pad to, so that few graphs serve all sizes.
 
     Args:
         size: At least 0.
@@ -135,7 +135,7 @@ class GraphRunner:
         self._generators = list(generators)
         self._backend: GraphBackend = backend if backend is not None else CudaGraphs()
         self._warm_ups = warm_ups
-        self._graphs: Latest[Hashable, Callable[[], None]] = Latest(limit)
+        self._graphs: LRUCache[Hashable, Callable[[], None]] = LRUCache(limit)
         self.captures = 0
 
     def run(self, key: Hashable, work: Callable[[], None]) -> None:
@@ -252,7 +252,7 @@ class GraphedShapes:
 
     def __init__(self, function: Callable[..., Any], backend: GraphBackend, *, limit: int = 32) -> None:
         self._function, self._backend = function, backend
-        self._graphs: Latest[Hashable, GraphedCallable] = Latest(limit)
+        self._graphs: LRUCache[Hashable, GraphedCallable] = LRUCache(limit)
 
     def __call__(self, **inputs: Tensor) -> Any:
         """Replay on new inputs. The result is valid until the next replay of any graph of the backend.

@@ -1,4 +1,4 @@
-"""Things that cost memory and are used again by their keys, such as graphs and the tensors that these read."""
+"""A least-recently-used cache for what costs memory, such as graphs and the tensors that they read."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Latest"]
+__all__ = ["LRUCache"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Latest(Generic[K, V]):
-    """Keeps at most so many things, those that were used last. Not for several threads at once.
+class LRUCache(Generic[K, V]):
+    """A cache of at most so many values, from which the least recently used one goes first. Not thread-safe.
 
     Args:
-        limit: How many; at least 1.
+        limit: Most values; at least 1.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = max(1, limit)
-        self._kept: OrderedDict[K, V] = OrderedDict()
+        self._values: OrderedDict[K, V] = OrderedDict()
 
     def get(self, key: K, make: Callable[[], V]) -> V:
-        """What is kept under a key; made now if nothing is.
+        """Return the value of a key, made first if there is none.
 
         Args:
-            key: Everything that it depends on.
-            make: Makes it, after what must go for it has gone, so that never more than the limit are in memory.
+            key: Everything that the value depends on.
+            make: Makes the value, called after the eviction, so that never more than the limit are in memory.
         """
-        if key not in self._kept:
-            while len(self._kept) >= self._limit:
-                self._kept.popitem(last=False)
-            self._kept[key] = make()
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        if key not in self._values:
+            while len(self._values) >= self._limit:
+                self._values.popitem(last=False)
+            self._values[key] = make()
+        self._values.move_to_end(key)
+        return self._values[key]
 
     def clear(self) -> None:
-        """Keep nothing."""
-        self._kept.clear()
+        """Drop all values."""
+        self._values.clear()
 
     def __iter__(self) -> Iterator[K]:
-        """Keys, the latest used last."""
-        return iter(self._kept)
+        """Iterate over the keys, the most recently used last."""
+        return iter(self._values)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._values)

@@ -1,7 +1,7 @@
-"""What was found fastest on this machine, kept from start to start.
+"""Choosing the fastest way on this machine once, and keeping the choice from process to process.
 
 Two kernels for one product differ in the last bits. With a choice that is kept, a machine gives the same audio for the
-same seed in every process, and the second start has nothing to measure. The answers lie in the folder ``measured`` of
+same seed in every process, and the second start has nothing to measure. The choices lie in the folder ``autotune`` of
 the cache; deleting it measures again.
 """
 
@@ -16,35 +16,35 @@ import torch
 
 from realtts.folders import write_whole
 from realtts.machine.hardware import cpu_name
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["measured"]
+__all__ = ["autotune"]
 
 
-def measured(
+def autotune(
     question: Mapping[str, Any], choices: Sequence[str], measure: Callable[[], str], device: torch.device
 ) -> str:
-    """The answer that is kept for a question, or a new one, which is kept then.
+    """Return the fastest of some choices: the stored answer to the question, or a new one, which is stored.
 
     Args:
         question: All that the answer depends on beside the machine, torch and its threads; JSON-able.
-        choices: What the answer may be. One that is kept and is not among them is measured again.
-        measure: Finds the fastest choice.
+        choices: What the answer may be. A stored answer that is not among them is measured again.
+        measure: Measures, and returns the fastest choice.
         device: Where it is measured.
     """
-    asked = json.dumps({**question, "choices": list(choices), **_machine(device)}, sort_keys=True)
-    path = cache_dir() / "measured" / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.json"
-    kept = _read(path, asked)
-    if kept in choices:
-        return str(kept)
+    key = json.dumps({**question, "choices": list(choices), **_machine(device)}, sort_keys=True)
+    path = cache_dir() / "autotune" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    stored = _read(path, key)
+    if stored in choices:
+        return str(stored)
     answer = measure()
     with contextlib.suppress(OSError):  # the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps({"question": asked, "answer": answer}).encode())
+        write_whole(path, json.dumps({"question": key, "answer": answer}).encode())
     return answer
 
 
@@ -53,9 +53,10 @@ def _machine(device: torch.device) -> dict[str, Any]:
     return {"device": f"{device.type} {name}", "torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
-def _read(path: Path, asked: str) -> Any:
+def _read(path: Path, key: str) -> Any:
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return kept.get("answer") if isinstance(kept, dict) and kept.get("question") == asked else None
+    # The whole question is compared: the file's name is only a part of its hash.
+    return content.get("answer") if isinstance(content, dict) and content.get("question") == key else None

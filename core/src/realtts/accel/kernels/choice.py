@@ -1,4 +1,4 @@
-"""Which kernel multiplies: measured on the weights at hand, once per machine."""
+"""The choice of a kernel, measured on the weights at hand, once per machine."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.kernels.autotune import measured
-from realtts.accel.kernels.kernels import Kernel, kernels_for
+from realtts.accel.kernels.autotune import autotune
+from realtts.accel.kernels.matmul import Kernel, kernels_for
 from realtts.accel.kernels.rounding import SWITCH
 from realtts.errors import QuantizationUnavailable
 
@@ -46,55 +46,55 @@ def choose_kernel(
         QuantizationUnavailable: Nothing of that precision works here.
     """
     device = weights[0].device
-    found = kernels_for(precision, device)
+    candidates = kernels_for(precision, device)
     if kernel is not None:
-        found = tuple(candidate for candidate in found if candidate.name == kernel)
-    if not found:
+        candidates = tuple(candidate for candidate in candidates if candidate.name == kernel)
+    if not candidates:
         name = f"{precision} kernel {kernel!r}" if kernel else f"{precision} kernel"
         switch = SWITCH if precision.startswith("int") else 'set dtype="float32" (REALTTS_DTYPE=float32)'
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
-    if len(found) == 1:
-        return found[0]
+    if len(candidates) == 1:
+        return candidates[0]
     sample, numbers = _sample(weights), sorted(set(rows))
-    named = {candidate.name: candidate for candidate in found}
+    named = {candidate.name: candidate for candidate in candidates}
     question = {"kernel of": precision, "weights": [list(weight.shape) for weight in sample], "rows": numbers}
-    return named[measured(question, list(named), lambda: _fastest(found, sample, numbers).name, device)]
+    return named[autotune(question, list(named), lambda: _fastest(candidates, sample, numbers).name, device)]
 
 
 def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
-    taken, size = [], 0
+    sample, size = [], 0
     for weight in weights:
-        taken.append(weight)
+        sample.append(weight)
         size += weight.numel() * 4
         if size >= SAMPLE_BYTES:
             break
-    return taken
+    return sample
 
 
-def _fastest(found: Sequence[Kernel], sample: Sequence[Tensor], rows: Sequence[int]) -> Kernel:
-    seconds = {kernel: _seconds(kernel, sample, [*rows, _MANY]) for kernel in found}
+def _fastest(candidates: Sequence[Kernel], sample: Sequence[Tensor], rows: Sequence[int]) -> Kernel:
+    seconds = {kernel: _seconds(kernel, sample, [*rows, _MANY]) for kernel in candidates}
     # One request is one prefill and hundreds of steps; each number of rows counts by its share of the slowest kernel's
     # time, so that the batch does not decide alone.
-    slowest = {n: max(seconds[kernel][n] for kernel in found) for n in rows}
+    slowest = {n: max(seconds[kernel][n] for kernel in candidates) for n in rows}
     return min(
-        found,
+        candidates,
         key=lambda kernel: sum((100 * seconds[kernel][n] + seconds[kernel][_MANY]) / (100 * slowest[n]) for n in rows),
     )
 
 
 def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> dict[int, float]:
-    """The best of some passes over the sample, for each number of rows."""
+    """Time passes over the sample for each number of rows; the best of some."""
     packed = [(kernel.pack(weight, None), weight.shape[1]) for weight in sample]
-    found = {}
+    seconds = {}
     with torch.inference_mode():
         for n in rows:
             inputs = {
                 width: torch.linspace(-1, 1, n * width, device=sample[0].device).view(n, width) for _, width in packed
             }
-            found[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
-    return found
+            seconds[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
+    return seconds
 
 
 def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> float:

@@ -41,11 +41,11 @@ class Dense:
 
     @property
     def pair(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias."""
+        """The weight and the bias."""
         return self.weight, self.bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(..., out)."""
+        """Multiply: (..., in) to (..., out)."""
         x = x.to(self._dtype)
         if self._packed:
             return onednn.product(x, self.weight, self.bias, gelu=self._gelu)

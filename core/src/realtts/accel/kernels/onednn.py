@@ -39,13 +39,13 @@ def usable(dtype: torch.dtype, device: torch.device) -> bool:
 
 
 def packed(weight: Tensor) -> Tensor:
-    """A weight (out, in) in oneDNN's own layout, for `product` alone."""
+    """Convert a weight (out, in) to oneDNN's own layout, for `product` alone."""
     blocked: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous())
     return blocked
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool = False) -> Tensor:
-    """``x @ weight.T + bias``, (..., out).
+    """Compute ``x @ weight.T + bias``, (..., out).
 
     Args:
         x: (..., in), of the weight's type.
@@ -54,8 +54,8 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool
         gelu: Whether GELU (by tanh) follows.
     """
     activation, algorithm = ("gelu", "tanh") if gelu else ("none", "")
-    found: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
-    return found
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
+    return y
 
 
 def bound_caches() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts.accel.kernels.kernels import Kernel
+    from realtts.accel.kernels.matmul import Kernel
 
 __all__ = ["PackedLinear"]
 

@@ -1,4 +1,4 @@
-"""Linear layers of any module replaced by quantized ones.
+"""Replacing linear layers of any module by quantized ones.
 
 Kill switch: ``Settings(quantization="none")``.
 """
@@ -49,8 +49,8 @@ class QuantizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply: (..., in) to (..., out), in the type of the input."""
-        y: Tensor = self._packed(x.reshape(-1, self.in_features))
-        return y.to(x.dtype).view(*x.shape[:-1], self.out_features)
+        y: Tensor = self._packed(x.reshape(-1, self.in_features))  # kernels take matrices: (..., in) -> (n, in)
+        return y.to(x.dtype).view(*x.shape[:-1], self.out_features)  # (n, out) -> (..., out)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> QuantizedLinear:
         # What `Module.to` and its like call. Packed weights lie in the kernel's own form and cannot follow.
@@ -64,7 +64,7 @@ class QuantizedLinear(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """What ``print(module)`` shows."""
+        """Return what ``print(module)`` shows."""
         return f"{self.in_features}, {self.out_features}, {self.precision}, {self._packed.kernel.name}"
 
 

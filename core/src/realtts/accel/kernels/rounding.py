@@ -1,4 +1,4 @@
-"""Weights rounded to int8 and int4.
+"""Rounding of weights to int8 and int4.
 
 Kill switch: ``Settings(quantization="none")``.
 """
@@ -40,7 +40,7 @@ class Int8Weight:
     scale: Tensor
 
     def dequantized(self) -> Tensor:
-        """float32 of shape (out, in)."""
+        """Return the weight, float32 of shape (out, in)."""
         return self.values.float() * self.scale[:, None]
 
 
@@ -61,9 +61,9 @@ class Int4Weight:
     group: int
 
     def dequantized(self) -> Tensor:
-        """float32 of shape (out, in)."""
+        """Return the weight, float32 of shape (out, in)."""
         rows, columns = self.values.shape
-        grouped = self.values.view(rows, columns // self.group, self.group).float()
+        grouped = self.values.view(rows, columns // self.group, self.group).float()  # (out, in) -> (out, groups, group)
         return ((grouped - 8) * self.scale[..., None] + self.zero[..., None]).view(rows, columns)
 
 
@@ -96,7 +96,7 @@ def quantize_int4(weight: Tensor) -> Int4Weight:
         raise QuantizationUnavailable(
             f"int4 needs inputs in multiples of 32, this layer has {columns}", who="quantization", fix=SWITCH
         )
-    grouped = weight.view(rows, columns // group, group)
+    grouped = weight.view(rows, columns // group, group)  # (out, in) -> (out, groups, group)
     low, high = grouped.amin(-1), grouped.amax(-1)
     scale = ((high - low) / 15).clamp_(min=1e-9)
     values = ((grouped - low[..., None]) / scale[..., None]).round_().clamp_(0, 15)

@@ -19,14 +19,14 @@ __all__ = ["causal_conv", "linear", "mish", "product", "wide"]
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x @ weight.T + bias``, (n, out), for x (n, in) and weight (out, in)."""
+    """Compute ``x @ weight.T + bias``, (n, out), for x (n, in) and weight (out, in)."""
     if _by_onednn(x):
         return onednn.product(x, weight, bias)
     return functional.linear(x, weight, bias)
 
 
 def product(a: Tensor, b: Tensor) -> Tensor:
-    """``a @ b.T`` of each pair of matrices, (h, n, m), for a (h, n, k) and b (h, m, k)."""
+    """Compute ``a @ b.T`` of each pair of matrices, (h, n, m), for a (h, n, k) and b (h, m, k)."""
     if _by_onednn(a):
         each = [linear(x, y) for x, y in zip(a.contiguous(), b.contiguous(), strict=True)]
         return each[0][None] if len(each) == 1 else torch.stack(each)
@@ -34,7 +34,7 @@ def product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def causal_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Each frame sees itself and those before it; zeros stand before the first.
+    """Convolve frames so that each sees itself and those before it, with zeros before the first.
 
     Args:
         x: (frames, in). Sequences packed in it need as many zeros between them as the kernel looks back.
@@ -45,19 +45,19 @@ def causal_conv(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (frames, out).
     """
     frames, back = len(x), weight.shape[3] - 1
-    image = x.view(1, 1, frames, -1).permute(0, 3, 1, 2)
-    # padded at both ends by the convolution itself, which spares a copy; what it adds at the end is cut off
-    done = functional.conv2d(image, weight, bias, padding=(0, back))
-    return done.permute(0, 2, 3, 1).reshape(frames + back, -1)[:frames]
+    image = x.view(1, 1, frames, -1).permute(0, 3, 1, 2)  # (t, c) -> (1, c, 1, t), channels last in memory
+    # Padded at both ends by the convolution itself, which saves a copy; what it adds at the end is cut off.
+    y = functional.conv2d(image, weight, bias, padding=(0, back))
+    return y.permute(0, 2, 3, 1).reshape(frames + back, -1)[:frames]  # (1, out, 1, t + back) -> (t, out)
 
 
 def wide(weight: Tensor) -> Tensor:
-    """A kernel of Conv1d, (out, in, kernel), as `causal_conv` wants it: channels last."""
+    """Convert a kernel of Conv1d, (out, in, kernel), for `causal_conv`: (out, in, 1, kernel), channels last."""
     return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
 
 
 def mish(x: Tensor) -> Tensor:
-    """``x * tanh(softplus(x))``, computed in float32; on the CPU with one exponential, which is faster than torch's."""
+    """Compute ``x * tanh(softplus(x))`` in float32; on the CPU with one exponential, which is faster than torch's."""
     if x.is_cuda:
         return functional.mish(x)
     full = x.float()

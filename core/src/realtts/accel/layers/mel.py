@@ -1,4 +1,4 @@
-"""Mel filters: the weights with which bins of a Fourier transform make bands."""
+"""Mel filters: the weights of a Fourier transform's bins in mel bands."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _BREAK_HZ, _STEP = 1000.0, math.log(6.4) / 27
 
 
 def triangles(corners: Tensor, places: Tensor) -> Tensor:
-    """Bands that rise from one corner to the next and fall to the one behind that, (bands, places).
+    """Compute triangular bands, each rising from one corner to the next and falling to the one after, (bands, places).
 
     Args:
-        corners: Rising, (bands + 2,).
-        places: Of the bins, on the same scale, (places,).
+        corners: In ascending order, (bands + 2,).
+        places: Places of the bins on the same scale, (places,).
     """
     widths = corners.diff()
     slopes = corners[:, None] - places
@@ -32,7 +32,7 @@ def triangles(corners: Tensor, places: Tensor) -> Tensor:
 
 
 def slaney_filters(*, sample_rate: int, fft: int, bands: int, low: float, high: float) -> Tensor:
-    """Filters as librosa computes them: Slaney's scale, triangles of equal area, float32 (bands, fft // 2 + 1).
+    """Compute filters as librosa does: Slaney's scale, triangles of equal area, float32 (bands, fft // 2 + 1).
 
     Args:
         sample_rate: Hz.

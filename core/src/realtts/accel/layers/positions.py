@@ -1,4 +1,4 @@
-"""Positions and times as waves: rotary positions of attention, and the time of a flow's solver."""
+"""Sinusoidal encodings: rotary positions of attention, and the time of a flow's solver."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["frequencies", "rotated", "time_waves", "turning"]
 
 
 def frequencies(theta: float, width: int, device: torch.device | str = "cpu") -> Tensor:
-    """Radians from one position to the next of each pair of channels, float32 (width / 2,).
+    """Compute the radians per position of each pair of channels, float32 (width / 2,).
 
     Source: Su et al., 2021, arXiv:2104.09864.
 
     Args:
-        theta: Its base.
-        width: Of a head.
+        theta: Base of the frequencies.
+        width: Width of a head.
         device: Where it is computed.
     """
     exponents = torch.arange(0, width, 2, dtype=torch.float32, device=device) / width
@@ -28,8 +28,8 @@ def frequencies(theta: float, width: int, device: torch.device | str = "cpu") ->
 
 
 def turning(angles: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and signed sine as `rotated` takes them, (..., width) each, of angles (..., width / 2)."""
-    # The sign of the first half is kept in the table, which spares a negation at each use.
+    """Compute cosine and signed sine as `rotated` takes them, (..., width) each, of angles (..., width / 2)."""
+    # The sign of the first half is kept in the table, which saves a negation at each use.
     cos, sin = angles.cos(), angles.sin()
     return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
 
@@ -46,7 +46,7 @@ def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 
 def time_waves(times: Tensor, channels: int) -> Tensor:
-    """Sines, then cosines, of times between 0 and 1: float32 (n, channels) for (n,).
+    """Encode times between 0 and 1 as sines, then cosines: float32 (n, channels) for (n,).
 
     Source: Ho et al., 2020, arXiv:2006.11239, a thousand steps of which are the whole time here.
     """

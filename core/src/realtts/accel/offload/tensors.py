@@ -1,4 +1,4 @@
-"""The tensors that a module or any other object holds, and other memory for them: for what moves weights."""
+"""A walk over the tensors that any object holds, and the exchange of their memory, for moving weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["entangled", "give_memory", "held_tensors", "host_copy", "weights_of"]
+__all__ = ["entangled", "give_memory", "host_copy", "walk_tensors", "weights_of"]
 
 _LEAVES = (
     str, bytes, int, float, complex, type, types.ModuleType, torch.device, torch.dtype, torch.Generator,
@@ -22,8 +22,8 @@ _LEAVES = (
 )  # fmt: skip
 
 
-def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
-    """Each tensor on a device that an object refers to, however deep, once, with a name that leads to it.
+def walk_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield each tensor on a device that an object refers to, at any depth, once, with a name that leads to it.
 
     Attributes, slots, dictionaries, lists, tuples, sets, modules, closures and partial functions are followed. Not
     followed are classes, Python modules, globals, the objects of bound methods, and mappings that are no dictionaries:
@@ -34,39 +34,39 @@ def held_tensors(thing: object, device: torch.device | str) -> Iterator[tuple[st
         thing: The object.
         device: Tensors elsewhere are not its weights: counters on the host, say. Without an index: all of that type.
     """
-    wanted = torch.device(device)
-    # Objects are kept while we walk, or the identity of one that is gone could be another's.
+    device = torch.device(device)
+    # Objects stay referenced during the walk, or a new object could get the identity of one that is gone.
     seen: dict[int, object] = {}
     waiting: list[tuple[str, object]] = [("", thing)]
     while waiting:
-        name, found = waiting.pop()
-        lazy = isinstance(found, Mapping) and not isinstance(found, dict)
-        if found is None or lazy or isinstance(found, _LEAVES) or id(found) in seen:
+        name, value = waiting.pop()
+        lazy = isinstance(value, Mapping) and not isinstance(value, dict)
+        if value is None or lazy or isinstance(value, _LEAVES) or id(value) in seen:
             continue
-        seen[id(found)] = found
-        if isinstance(found, torch.Tensor):
-            if _fits(found.device, wanted) and not found.is_mkldnn:
-                yield name.removeprefix("."), found
+        seen[id(value)] = value
+        if isinstance(value, torch.Tensor):
+            if _is_on(value, device) and not value.is_mkldnn:
+                yield name.removeprefix("."), value
         else:
-            waiting += [(name + step, value) for step, value in reversed(list(_inside(found)))]
+            waiting += [(name + step, inner) for step, inner in reversed(list(_inside(value)))]
 
 
 def weights_of(thing: object, device: torch.device) -> Iterator[tuple[str, torch.Tensor, bool]]:
-    """Each weight once, however many names it has, and whether it is a buffer.
+    """Yield each weight once, however many names it has, and whether it is a buffer.
 
     Args:
-        thing: A module, whose parameters and buffers may lie anywhere, or an object as `held_tensors` takes it.
+        thing: A module, whose parameters and buffers may lie anywhere, or an object as `walk_tensors` takes it.
         device: For the latter.
     """
     if isinstance(thing, nn.Module):
         yield from ((name, tensor, False) for name, tensor in thing.named_parameters())
         yield from ((name, tensor, True) for name, tensor in thing.named_buffers())
     else:
-        yield from ((name, tensor, False) for name, tensor in held_tensors(thing, device))
+        yield from ((name, tensor, False) for name, tensor in walk_tensors(thing, device))
 
 
 def entangled(weights: Iterable[tuple[str, torch.Tensor]]) -> str | None:
-    """Why these tensors cannot get other memory one by one, naming one; None if they can.
+    """Say why these tensors cannot get other memory one by one, naming one; None if they can.
 
     A view keeps its base, and so the memory that it should give back. Of two tensors on the same memory each would get
     its own. Tensors that share a storage and nothing of it, as those of cuDNN's recurrent networks do, are fine.
@@ -87,14 +87,14 @@ def entangled(weights: Iterable[tuple[str, torch.Tensor]]) -> str | None:
 
 
 def host_copy(tensor: torch.Tensor, *, pinned: bool) -> torch.Tensor:
-    """The same values in host memory, page-locked if asked for; the tensor's own memory where that is so already."""
+    """Copy a tensor to host memory, page-locked if asked for; memory that is that already is not copied."""
     with torch.inference_mode(mode=False), torch.no_grad():
         host = tensor.detach().to("cpu")
         return host.pin_memory() if pinned and not host.is_pinned() else host
 
 
 def give_memory(tensor: torch.Tensor, data: torch.Tensor) -> None:
-    """Give a tensor other storage and leave the object, which others refer to."""
+    """Give a tensor other storage but keep the object, to which others refer."""
     with torch.inference_mode(mode=False):
         tensor.data = data
 
@@ -130,6 +130,6 @@ def _content(cell: types.CellType) -> object:
         return None
 
 
-def _fits(device: torch.device, wanted: torch.device) -> bool:
-    anywhere = wanted.index is None  # which torch's types do not know of
-    return device.type == wanted.type and (anywhere or device.index == wanted.index)
+def _is_on(tensor: torch.Tensor, device: torch.device) -> bool:
+    any_index = device.index is None  # which torch's types do not know of
+    return tensor.device.type == device.type and (any_index or tensor.device.index == device.index)

@@ -61,7 +61,7 @@ class BufferPool:
     def get(
         self, shape: Sequence[int], dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> torch.Tensor:
-        """A contiguous tensor with undefined contents.
+        """Lend a contiguous tensor with undefined contents.
 
         Args:
             shape: Its shape.

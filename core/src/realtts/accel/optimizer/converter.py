@@ -54,7 +54,7 @@ class PrecisionConverter:
         return model
 
     def dtype_of(self, model: nn.Module) -> torch.dtype:
-        """The type that a converted model computes in, its islands aside; float32 for one that is not converted."""
+        """Return the type that a converted model computes in outside its islands; float32 if it is not converted."""
         done: Precision | None = self._done.get(model)
         found: torch.dtype = getattr(torch, done.dtypes[""]) if done is not None else torch.float32
         return found
@@ -78,7 +78,7 @@ class PrecisionConverter:
         self._convert(model, name)
 
     def settle(self, model: nn.Module) -> None:
-        """The cast has proved itself: free the weights from before it."""
+        """Free the weights from before the cast, once it has proved itself."""
         done: Precision | None = self._done.get(model)
         if done is not None:
             done.forget()
@@ -92,7 +92,7 @@ class PrecisionConverter:
         record.steps["precision"] = {"dtype": dtype, **self._done[model].as_dict()}
 
     def _dtype(self, device: torch.device) -> tuple[str, str]:
-        """The type to compute in, and why not a faster one."""
+        """Choose the type to compute in, and say why not a faster one."""
         if self._forced is not None:
             return self._forced, "dtype='float32' is set" if self._forced == "float32" else ""
         config = self._config()

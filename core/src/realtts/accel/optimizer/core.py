@@ -21,7 +21,7 @@ from realtts.accel.optimizer.threads import compute_threads
 from realtts.accel.precision import check_finite
 from realtts.errors import NotFinite
 from realtts.machine import memory
-from realtts.settings import resolve_settings
+from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,7 +99,7 @@ class AdvancedTTSOptimizer:
     def get_voice_embedding(
         self, audio_path: str | Path, embedding_fn: Callable[[str | Path], Any], model_name: str
     ) -> Any:
-        """What the function makes of a recording, made once per content of the file.
+        """Return what the function makes of a recording, computed once per content of the file.
 
         Args:
             audio_path: The recording.
@@ -114,7 +114,7 @@ class AdvancedTTSOptimizer:
         return self._voices.get(audio_path, embedding_fn, model_name)
 
     def get_buffer(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
-        """A buffer with undefined contents, on the device of the model optimized last, else on CUDA if it is there."""
+        """Lend a buffer with undefined contents, on the last optimized model's device, else on CUDA if there is one."""
         if self._models:
             device = device_of(next(reversed(self._models.values())).base)
         else:
@@ -141,7 +141,7 @@ class AdvancedTTSOptimizer:
         memory.release()
 
     def get_stats(self) -> dict[str, Any]:
-        """What was done and what was given up, JSON-able.
+        """Return what was done and what was given up, JSON-able.
 
         ``config``; ``models``: name -> step -> details; ``given_up``: ``model``, ``step``, ``reason`` and ``fix``;
         ``buffers``; ``voice_cache``; ``threads``.
@@ -158,12 +158,12 @@ class AdvancedTTSOptimizer:
         }
 
     def record_of(self, name: str) -> Record:
-        """The record of a model; a new one for a new name."""
+        """Return the record of a model; a new one for a new name."""
         return self._records.setdefault(name, Record(name))
 
     @contextlib.contextmanager
     def scope(self, model: nn.Module | None) -> Iterator[None]:
-        """Flags, threads, attention and inference mode for one call of a model; all restored after it."""
+        """Set flags, threads, attention and inference mode for one call of a model; all are restored after it."""
         threads = self.config.num_threads if self.config.num_threads is not None else self._settings.threads
         variant = "optimized" if self._settings.optimize else "plain"
         with contextlib.ExitStack() as stack:
@@ -175,7 +175,7 @@ class AdvancedTTSOptimizer:
             yield
 
     def note_attention(self, record: Record, model: nn.Module) -> None:
-        """Which attention kernel is preferred for a model, and why not a faster one."""
+        """Note which attention kernel is preferred for a model, and why not a faster one."""
         record.take_back("flash_attention_2")
         choice = attention.choose(self._attention(), *self._placed(model), _HEAD_DIM)
         record.steps["attention"] = choice.as_dict()
@@ -188,7 +188,7 @@ class AdvancedTTSOptimizer:
             )
 
     def _placed(self, model: nn.Module | None) -> tuple[torch.device, torch.dtype]:
-        """Where a model computes, and in which type."""
+        """Return where a model computes, and in which type."""
         if model is None:
             return torch.device("cpu"), torch.float32
         return device_of(model), self.precision_manager.dtype_of(model)

@@ -58,12 +58,12 @@ class VoiceEmbeddings:
         self._cache.clear(disk=True)
 
     def stats(self) -> dict[str, Any]:
-        """What there is, and how often it was wanted."""
+        """Return sizes and counts of hits and misses."""
         return self._cache.stats()
 
 
 def _name_of(function: Callable[..., Any]) -> str | None:
-    """The name that means a function in every process; None for lambdas, methods, closures and other objects.
+    """Return the name that means a function in every process; None for lambdas, methods, closures and other objects.
 
     Functions of ``__main__`` have none: each script has its own.
     """
@@ -74,6 +74,6 @@ def _name_of(function: Callable[..., Any]) -> str | None:
 
 
 def _identity_of(function: Callable[..., Any]) -> str:
-    """The object's, which holds while it lives; a method is a new object at each look, so it has its instance's."""
+    """Return a key for an object while it lives; a method is a new object at each access, so it gets its instance's."""
     parts = (function.__self__, function.__func__) if isinstance(function, MethodType) else (function,)
     return "#".join(str(id(part)) for part in parts)

@@ -48,7 +48,7 @@ class OptimizedModel(nn.Module):
         self._move = move_inputs
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's forward pass, with its arguments and result."""
+        """Run the model's forward pass, with its arguments and result."""
         device = device_of(self.base)
         with self._scope(self.base):
             if self._move:
@@ -64,7 +64,7 @@ class OptimizedModel(nn.Module):
             return getattr(super().__getattr__("base"), name)
 
     def _sent(self, value: Any, device: torch.device) -> Any:
-        """Tensors on the way to the device, all of them before anything waits."""
+        """Send all tensors in a value to the device, before anything waits for one."""
         if isinstance(value, torch.Tensor):
             pin = self._pin and device.type == "cuda" and value.device.type == "cpu"
             return (value.pin_memory() if pin else value).to(device, non_blocking=True)

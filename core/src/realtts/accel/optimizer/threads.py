@@ -69,7 +69,7 @@ def compute_threads(count: int | str = "auto") -> Iterator[int]:
 
 
 def child_environment(count: int | str = "auto", environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """An environment in which a child process starts with that many threads.
+    """Return an environment in which a child process starts with that many threads.
 
     Args:
         count: From 1 to 1024, or ``"auto"`` for the physical cores.
@@ -113,7 +113,7 @@ def exported(count: int | str = "auto") -> Iterator[int]:
 
 
 def find_oversubscription(workers: int = 1, environ: Mapping[str, str] | None = None) -> list[Oversubscription]:
-    """Everything that asks for more threads than there are cores; an empty list is good.
+    """List everything that asks for more threads than there are cores; an empty list is good.
 
     Args:
         workers: Processes or threads that compute at the same time, each with torch's own count.

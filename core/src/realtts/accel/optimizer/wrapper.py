@@ -57,7 +57,7 @@ class OptimizedTTSWrapper:
                 record.give_up("cuda_graphs", _UNREACHABLE, f"{fix}, or set enable_cuda_graphs=False")
 
     def generate(self, text: str | list[str], **kwargs: Any) -> Any:
-        """What the model's own ``generate`` returns.
+        """Return what the model's own ``generate`` returns.
 
         The first call proves half precision: if it raises or its audio is not finite, the model goes back to its
         float32 weights, exactly, and speaks again.
@@ -102,7 +102,7 @@ class OptimizedTTSWrapper:
             self._optimizer.precision_manager.convert_model(part, name)
 
     def _fall_back(self, error: Exception) -> bool:
-        """All parts to float32; False if they were there already."""
+        """Cast all parts to float32; return False if they were already."""
         reason = f"{type(error).__name__}: {error}"
         converter = self._optimizer.precision_manager
         changed = [converter.to_float32(part, name, reason) for name, part in self._parts.items()]
@@ -110,7 +110,7 @@ class OptimizedTTSWrapper:
 
 
 def _parts(base_model: Any) -> dict[str, nn.Module]:
-    """The modules to optimize, by name."""
+    """Find the modules to optimize, by name."""
     if isinstance(base_model, OptimizedModel):
         return {}  # done already
     name = type(base_model).__name__
@@ -121,7 +121,7 @@ def _parts(base_model: Any) -> dict[str, nn.Module]:
 
 
 def _as_tensors(audio: Any) -> Any:
-    """Audio as something that can be checked; other shapes of result are not looked into."""
+    """Convert arrays in a result to tensors that can be checked; other kinds of result stay as they are."""
     if isinstance(audio, np.ndarray) and audio.dtype.kind == "f":
         return torch.from_numpy(np.ascontiguousarray(audio))
     if isinstance(audio, (tuple, list)):

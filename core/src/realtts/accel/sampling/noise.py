@@ -1,4 +1,4 @@
-"""Where the exponential noise of a draw comes from."""
+"""Sources of the exponential noise of a draw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
 
 
 class NoiseSource(Protocol):
-    """Fills a buffer of shape (rows, width) with float32 exponential noise of rate 1, in place and without a sync."""
+    """A source that fills a buffer (rows, width) with float32 exponential noise of rate 1, without a wait."""
 
     def fill(self, buffer: Tensor) -> None:
         """Fill the buffer with the next draw's noise."""
@@ -30,7 +30,7 @@ class NoiseSource(Protocol):
         """Start a row anew."""
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all other rows."""
+        """Keep some rows, in this order, and forget the others."""
 
     @property
     def generators(self) -> Sequence[Generator]:
@@ -63,12 +63,12 @@ class GeneratorNoise:
         self.generators[row].manual_seed(seed)
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Let go of the other generators."""
+        """Keep the generators of some rows."""
         self.generators = tuple(self.generators[row] for row in rows)
 
 
 class RecordedNoise:
-    """Noise that was recorded elsewhere, one slice after the other; the last one again when they have run out.
+    """Noise recorded elsewhere, one slice after the other; the last one again when they have run out.
 
     Args:
         values: float32 of shape (draws, rows, width), on the device of the sampler.
@@ -98,15 +98,15 @@ class RecordedNoise:
         self._next.zero_()
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Leave the other rows out of all slices."""
+        """Keep some rows of all slices."""
         self._values = self._values[:, list(rows)]
 
 
 class HashedNoise:
-    """Noise that is computed of seed, step and token, and so for the tokens that may be drawn alone.
+    """Noise computed from seed, step and token, and so only for the tokens that may be drawn.
 
     For a large vocabulary of which ``top_k`` leaves some dozen tokens it is a thousandth of a generator's work. It is
-    another sequence than any generator's: what is to equal a reference takes `GeneratorNoise`.
+    another sequence than any generator's: to equal a reference, use `GeneratorNoise`.
 
     Args:
         rows: Number of rows.
@@ -120,7 +120,7 @@ class HashedNoise:
         self.state: tuple[Tensor, ...] = ()
 
     def at(self, step: Tensor, tokens: Tensor) -> Tensor:
-        """Exponential noise of rate 1.
+        """Compute exponential noise of rate 1.
 
         Args:
             step: int64 (rows,).
@@ -130,7 +130,7 @@ class HashedNoise:
             float32 (rows, n).
         """
         mixed = _mixed(_mixed(self._seeds + step[:, None] * _STEP) + tokens * _TOKEN)
-        # Of 53 bits the middle, so that it is neither 0 nor 1.
+        # The middle of 53-bit steps, so that it is neither 0 nor 1, whose logarithms no draw survives.
         uniform = (_right(mixed, 11).to(self._double) + 0.5) * 2.0**-53
         noise: Tensor = torch.log1p(-uniform).neg_().float()
         return noise
@@ -140,18 +140,18 @@ class HashedNoise:
         self._seeds[row] = seed
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all other rows."""
+        """Keep the seeds of some rows."""
         self._seeds = self._seeds[list(rows)]
 
 
 def _mixed(x: Tensor) -> Tensor:
-    """Every bit of the result depends on every bit given."""
+    """Mix the bits, so that every bit of the result depends on every bit of the input."""
     for shift, factor in _ROUNDS:
         x = (x ^ _right(x, shift)) * factor
     return x ^ _right(x, 31)
 
 
 def _right(x: Tensor, bits: int) -> Tensor:
-    """Shifted to the right, zeros following: torch's own shift repeats the sign."""
-    kept: int = 2 ** (64 - bits) - 1
-    return (x >> bits) & kept
+    """Shift to the right and fill with zeros: torch's own shift repeats the sign."""
+    mask: int = 2 ** (64 - bits) - 1
+    return (x >> bits) & mask

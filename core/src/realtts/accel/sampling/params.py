@@ -1,4 +1,4 @@
-"""What may change with each request (`SamplingParams`), and what a model fixes (`SamplingRecipe`)."""
+"""Sampling parameters of a request (`SamplingParams`), and what a model fixes (`SamplingRecipe`)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _RANGES = {
 
 @dataclass(frozen=True)
 class SamplingParams:
-    """How the tokens of one row are drawn. Defaults draw from the model's own distribution.
+    """Sampling parameters of one row; the defaults draw from the model's own distribution.
 
     Attributes:
         temperature: Divides the logits; at least 0.0001.
@@ -80,7 +80,7 @@ class SamplingParams:
 
 @dataclass(frozen=True)
 class SamplingRecipe:
-    """How a model wants its logits processed: what is compiled and captured.
+    """The order and the bounds of a model's logits processors: what is compiled and captured.
 
     Attributes:
         vocabulary: Number of logits.
@@ -129,10 +129,10 @@ class SamplingRecipe:
             raise _invalid("noise_ids does not fit noise_width", "give one id below noise_width for each logit")
 
     def _check_order(self) -> None:
-        known = (*PROCESSORS, *self.own)
-        wrong = [name for name in self.order if name not in known]
+        names = (*PROCESSORS, *self.own)
+        wrong = [name for name in self.order if name not in names]
         if wrong or len(set(self.order)) != len(self.order):
-            raise _invalid(f"order is {self.order!r}", f"name each of {', '.join(known)} at most once")
+            raise _invalid(f"order is {self.order!r}", f"name each of {', '.join(names)} at most once")
         if "guidance" in self.order[1:]:
             raise _invalid(f"order is {self.order!r}", "put guidance first: all others see one row per stream")
         if self.suppressed and "suppress" not in self.order:

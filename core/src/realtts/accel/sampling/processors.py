@@ -21,7 +21,7 @@ _NEVER = float("-inf")
 
 
 def penalized(scores: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
-    """Repetition penalty (Keskar et al., 2019, arXiv:1909.05858) on the tokens of the mask."""
+    """Apply the repetition penalty (Keskar et al., 2019, arXiv:1909.05858) to the tokens of the mask."""
     return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
 
 
@@ -32,7 +32,7 @@ def top_k(scores: Tensor, k: Tensor, bound: int) -> Tensor:
 
 
 def narrowed(scores: Tensor, k: Tensor, bound: int) -> tuple[Tensor, Tensor]:
-    """As `top_k`, but only the ``bound`` best are returned: their scores and their ids, both (rows, bound)."""
+    """Do as `top_k`, but return only the ``bound`` best: their scores and their ids, both (rows, bound)."""
     best, ids = scores.topk(bound, -1)
     return best.masked_fill(best < _kth(best, k), _NEVER), ids
 
@@ -43,7 +43,7 @@ def _kth(best: Tensor, k: Tensor) -> Tensor:
 
 
 def top_p(scores: Tensor, rest: Tensor) -> Tensor:
-    """Nucleus sampling (Holtzman et al., 2019, arXiv:1904.09751): at least the best token is kept.
+    """Keep the nucleus (Holtzman et al., 2019, arXiv:1904.09751), at least the best token.
 
     ``rest`` is 1 - p, rounded once: subtracting in float32 would decide differently where the reference meets a tie.
     """
@@ -51,7 +51,7 @@ def top_p(scores: Tensor, rest: Tensor) -> Tensor:
     improbable = ascending.softmax(-1).cumsum(-1) <= rest
     improbable[:, -1].fill_(False)
     removed = torch.zeros_like(improbable).scatter_(1, order, improbable)
-    # At p = 1 tokens whose probability rounds to zero would go, which the reference, doing nothing then, keeps.
+    # At p = 1 the reference does nothing; without the condition, tokens whose probability rounds to zero would go.
     return scores.masked_fill(removed & (rest > 0), _NEVER)
 
 
@@ -62,7 +62,7 @@ def min_p(scores: Tensor, share: Tensor) -> Tensor:
 
 
 class History:
-    """Which tokens the repetition penalty knows.
+    """The tokens that the repetition penalty applies to, as a mask per row.
 
     Args:
         rows: Number of rows.
@@ -86,35 +86,35 @@ class History:
         return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all other rows."""
-        kept = list(rows)
-        self._seen = self._seen[kept]
+        """Keep some rows, in this order, and forget the others."""
+        rows = list(rows)
+        self._seen = self._seen[rows]
         if self._ring is not None:
-            self._ring, self._at = self._ring[kept], self._at[kept]
+            self._ring, self._at = self._ring[rows], self._at[rows]
 
     def begin(self, row: int, tokens: Iterable[int]) -> None:
         """Forget a row and start it with these tokens."""
-        known = list(tokens)
+        tokens = list(tokens)
         self._seen[row] = False
         if self._ring is not None:
             size = self._ring.shape[1]
-            known = known[-size:]
+            tokens = tokens[-size:]
             self._ring[row] = self._nothing
-            self._ring[row, : len(known)] = torch.tensor(known, dtype=torch.int64, device=self._ring.device)
-            self._at[row] = len(known) % size
-        self._seen[row, known] = True
+            self._ring[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.int64, device=self._ring.device)
+            self._at[row] = len(tokens) % size
+        self._seen[row, tokens] = True
 
     def add(self, tokens: Tensor, active: Tensor) -> None:
-        """Add one token to each active row."""
-        counted = torch.where(active, tokens, self._nothing)[:, None]
+        """Add one token to each active row, in place and without a branch on the host."""
+        added = torch.where(active, tokens, self._nothing)[:, None]
         if self._ring is not None:
-            kept = self._ring.gather(1, self._at)
-            self._ring.scatter_(1, self._at, torch.where(active[:, None], counted, kept))
+            oldest = self._ring.gather(1, self._at)
+            self._ring.scatter_(1, self._at, torch.where(active[:, None], added, oldest))
             self._at.add_(active[:, None]).remainder_(self._ring.shape[1])
-            self._seen.zero_()
-            counted = self._ring
-        self._seen.scatter_(1, counted, True)
+            self._seen.zero_()  # the token that left the window may still stand elsewhere in it: marked anew
+            added = self._ring
+        self._seen.scatter_(1, added, True)
 
     def mask(self, ids: Tensor | None) -> Tensor:
-        """Who is known: bool of shape (rows, vocabulary), or of the shape of the candidates' ids."""
+        """Return which tokens are in it: bool of shape (rows, vocabulary), or of the shape of the candidates' ids."""
         return self._seen[:, :-1] if ids is None else self._seen.gather(1, ids)

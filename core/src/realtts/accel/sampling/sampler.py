@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -12,12 +12,15 @@ from realtts.accel.sampling.params import SamplingParams
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
     from realtts.accel.sampling.noise import NoiseSource
     from realtts.accel.sampling.params import SamplingRecipe
+
+    _Processor = Callable[["Sampler", Tensor, Tensor, Tensor | None], Tensor]
+    """Of scores (rows, candidates), step (rows,) and the candidates' ids, where not all tokens are left; new scores."""
 
 __all__ = ["Sampler"]
 
@@ -54,7 +57,7 @@ class Sampler:
         self.rows = rows
         self.skip_idle = skip_idle
         self.noise: NoiseSource | HashedNoise = noise if noise is not None else GeneratorNoise(rows, device)
-        self._host = [SamplingParams()] * rows
+        self._params = [SamplingParams()] * rows
         self._values = {
             name: torch.zeros(
                 rows, 1, dtype=torch.int64 if name in {"top_k", "min_new_tokens"} else None, device=device
@@ -75,48 +78,62 @@ class Sampler:
         """True for rows whose logits were not finite at some step since `set`."""
         self._ties = _TIES if recipe.narrow else 0
         self._bound = recipe.max_top_k + self._ties
+        self._processors = tuple((name, _processor(recipe, name)) for name in recipe.order)
         for row in range(rows):
             self._write(row, SamplingParams())
+        self._plan()
 
     # -- between steps, on the host ------------------------------------------------------------------------------
 
     def set(self, row: int, params: SamplingParams, seed: int, history: Iterable[int] = ()) -> None:
-        """Begin a request in a row; the other rows are not touched.
+        """Start a request in a row; the other rows are not touched.
 
         Args:
             row: Which one.
             params: Its parameters.
             seed: Seed of its noise.
-            history: Tokens that the repetition penalty knows from the start, oldest first.
+            history: Tokens that the repetition penalty counts from the start, oldest first.
 
         Raises:
             InvalidOption: The history holds an id that is no token; nothing was changed.
         """
-        known = list(history)
-        if any(not 0 <= token < self.recipe.vocabulary for token in known):
+        tokens = list(history)
+        if any(not 0 <= token < self.recipe.vocabulary for token in tokens):
             raise InvalidOption(
                 "the history holds ids that are no tokens",
                 who="sampler",
                 fix=f"give ids below {self.recipe.vocabulary}",
             )
-        self._host[row] = params
+        self._params[row] = params
         self._write(row, params)
-        self._history.begin(row, known)
+        self._history.begin(row, tokens)
         self.broken[row] = False
         self.noise.reseed(row, seed)
-        wanted = max(p.top_k for p in self._host) + self._ties
-        while self._bound < min(wanted, self.recipe.vocabulary):
-            self._bound *= 2
+        largest = max(p.top_k for p in self._params) + self._ties
+        while self._bound < min(largest, self.recipe.vocabulary):
+            self._bound *= 2  # doubled, so that few graphs serve all values
+        self._plan()
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some rows, in this order, and forget the others. Not for captured steps."""
-        kept = list(rows)
-        self.rows, self._host = len(kept), [self._host[row] for row in kept]
-        self._values = {name: tensor[kept] for name, tensor in self._values.items()}
-        self._greedy, self.broken = self._greedy[kept], self.broken[kept]
-        self._buffer = self._buffer[: len(kept)]
-        self._history.keep(kept)
-        self.noise.keep(kept)
+        """Keep some rows, in this order, and forget the others. Not for captured steps."""
+        rows = list(rows)
+        self.rows, self._params = len(rows), [self._params[row] for row in rows]
+        self._values = {name: tensor[rows] for name, tensor in self._values.items()}
+        self._greedy, self.broken = self._greedy[rows], self.broken[rows]
+        self._buffer = self._buffer[: len(rows)]
+        self._history.keep(rows)
+        self.noise.keep(rows)
+        self._plan()
+
+    @property
+    def structure(self) -> tuple[object, ...]:
+        """What a captured step depends on: a graph that was captured under another structure must not be replayed."""
+        return self._structure
+
+    @property
+    def state(self) -> list[Tensor]:
+        """Tensors that a step changes; a graph's warm-up restores them."""
+        return [*self._history.state, self.broken, *self.noise.state]
 
     def _write(self, row: int, params: SamplingParams) -> None:
         for name, tensor in self._values.items():
@@ -124,29 +141,26 @@ class Sampler:
             tensor[row] = 1 - value if name == "top_p" else value
         self._greedy[row] = params.greedy
 
-    @property
-    def structure(self) -> tuple[object, ...]:
-        """What a captured step depends on: a graph that was captured under another structure must not be replayed."""
-        return (self._candidates, self._narrows(), self.skip_idle and (self._idle(), self._all_greedy()))
-
-    @property
-    def state(self) -> list[Tensor]:
-        """Tensors that a step changes; a graph's warm-up restores them."""
-        return [*self._history.state, self.broken, *self.noise.state]
-
-    def _idle(self) -> tuple[str, ...]:
-        return tuple(n for n, idle in _IDLE.items() if all(getattr(p, n) == idle for p in self._host))
-
-    def _all_greedy(self) -> bool:
-        return all(params.greedy for params in self._host)
-
-    def _narrows(self) -> bool:
-        return self.recipe.narrow and all(params.top_k > 0 for params in self._host)
+    def _plan(self) -> None:
+        """Decide on the host what a step does, whenever parameters or rows change, so that a step decides nothing."""
+        # Of the vocabulary, the tokens that the selection of the top k looks at.
+        self._candidates = min(self._bound, self.recipe.vocabulary)
+        self._narrows = self.recipe.narrow and all(params.top_k > 0 for params in self._params)
+        idle, self._only_greedy = frozenset[str](), False
+        if self.skip_idle:
+            idle = frozenset(n for n, off in _IDLE.items() if all(getattr(p, n) == off for p in self._params))
+            self._only_greedy = all(params.greedy for params in self._params)
+        split = self.recipe.order.index("top_k") if self._narrows else len(self._processors)
+        self._first = tuple(process for name, process in self._processors[:split] if name not in idle)
+        self._then = tuple(process for name, process in self._processors[split + 1 :] if name not in idle)
+        rows = self.rows * (2 if "guidance" in self.recipe.order else 1)
+        self._shape = (rows, self.recipe.vocabulary)
+        self._structure = (self._candidates, self._narrows, self.skip_idle and (idle, self._only_greedy))
 
     # -- inside the step, on the device --------------------------------------------------------------------------
 
     def __call__(self, logits: Tensor, step: Tensor) -> Tensor:
-        """Draw.
+        """Draw one token per row.
 
         Args:
             logits: (rows, vocabulary), or (2 * rows, vocabulary) with guidance: conditional rows first.
@@ -154,17 +168,21 @@ class Sampler:
 
         Returns:
             int64 of shape (rows,). The caller tells `observe` which of them count.
+
+        Raises:
+            InvalidOption: The logits have another shape.
         """
         scores, ids = self._processed(logits, step)
+        # Added up on the device: whoever wants to know reads it together with the tokens.
         self.broken.logical_or_(~scores.amax(-1).isfinite())
-        if self.skip_idle and self._all_greedy():
+        if self._only_greedy:
             return _looked_up(scores.argmax(-1), ids)
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
         return _looked_up(torch.where(self._greedy, scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
-        """That of the candidates; only theirs is looked up, of what may be a far larger vocabulary."""
+        """Return the candidates' noise, (rows, candidates), looked up for them alone in a far larger vocabulary."""
         if isinstance(self.noise, HashedNoise):
             return self.noise.at(step, self._noise_ids if ids is None else self._noise_ids[ids])
         self.noise.fill(self._buffer)
@@ -183,7 +201,7 @@ class Sampler:
             self._history.add(tokens, active)
 
     def is_stop(self, tokens: Tensor) -> Tensor:
-        """Which tokens end their row: bool of shape (rows,).
+        """Return which tokens end their row, bool of shape (rows,).
 
         Args:
             tokens: int64 of shape (rows,).
@@ -191,7 +209,7 @@ class Sampler:
         return self._stops[tokens]
 
     def probabilities(self, logits: Tensor, step: Tensor) -> Tensor:
-        """The distribution that `__call__` draws from: float32 of shape (rows, vocabulary). Changes nothing."""
+        """Return the distribution that `__call__` draws from, float32 of shape (rows, vocabulary); changes nothing."""
         scores, ids = self._processed(logits, step)
         p = torch.softmax(scores, -1)
         if ids is None:
@@ -199,66 +217,73 @@ class Sampler:
         return torch.zeros(self.rows, self.recipe.vocabulary, device=p.device).scatter_(1, ids, p)
 
     def _processed(self, logits: Tensor, step: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Scores of the candidates, and their ids when not all tokens are left."""
-        idle = self._idle() if self.skip_idle else ()
-        self._check(logits)
+        """Return the candidates' scores, (rows, candidates), and their ids when not all tokens are left."""
+        if logits.shape != self._shape:
+            fix = f"give {self._shape}"
+            raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
         scores, ids = logits.float(), None
         if self.recipe.stop_tokens and "guidance" not in self.recipe.order:
             scores = self._without_early_stop(scores, step)
-        for name in self.recipe.order:
-            if name == "top_k" and self._narrows():
-                scores, ids = processors.narrowed(scores, self._values["top_k"], self._candidates)
-            elif name not in idle:
-                scores = self._processor(name)(scores, step, ids)
+        for process in self._first:
+            scores = process(self, scores, step, None)
+        if self._narrows:
+            scores, ids = processors.narrowed(scores, self._values["top_k"], self._candidates)
+            for process in self._then:
+                scores = process(self, scores, step, ids)
         return scores, ids
 
-    @property
-    def _candidates(self) -> int:
-        """How many of the best tokens the selection of the top k looks at."""
-        return min(self._bound, self.recipe.vocabulary)
-
     def _without_early_stop(self, scores: Tensor, step: Tensor) -> Tensor:
-        early = step[:, None] < self._values["min_new_tokens"]
+        early = step[:, None] < self._values["min_new_tokens"]  # (rows, 1)
         return scores.masked_fill(early & self._stops, float("-inf"))
 
-    def _processor(self, name: str) -> Callable[[Tensor, Tensor, Tensor | None], Tensor]:
-        if name in self.recipe.own:
-            return lambda scores, step, _ids: self.recipe.own[name](scores, step)
-        return {
-            "guidance": self._guided,
-            "suppress": lambda s, _step, ids: s.masked_fill(_for_ids(self._suppressed, ids), float("-inf")),
-            "repetition_penalty": lambda s, _step, ids: processors.penalized(
-                s, self._history.mask(ids), self._values["repetition_penalty"]
-            ),
-            "temperature": lambda s, _step, _ids: s / self._values["temperature"],
-            "top_k": lambda s, _step, _ids: processors.top_k(s, self._values["top_k"], self._candidates),
-            "top_p": lambda s, _step, _ids: processors.top_p(s, self._values["top_p"]),
-            "min_p": lambda s, _step, _ids: processors.min_p(s, self._values["min_p"]),
-        }[name]
+    # -- the processors, by their names in the recipe ------------------------------------------------------------
 
     def _guided(self, scores: Tensor, step: Tensor, _ids: Tensor | None) -> Tensor:
-        conditional, unconditional = scores[: self.rows], scores[self.rows :]
+        conditional, unconditional = scores[: self.rows], scores[self.rows :]  # (2 * rows, vocabulary) -> two halves
         base = conditional if self.recipe.guidance == "conditional" else unconditional
         return self._without_early_stop(base + self._values["guidance"] * (conditional - unconditional), step)
 
-    def _check(self, logits: Tensor) -> None:
-        rows = self.rows * (2 if "guidance" in self.recipe.order else 1)
-        if tuple(logits.shape) != (rows, self.recipe.vocabulary):
-            raise InvalidOption(
-                f"logits have the shape {tuple(logits.shape)}",
-                who="sampler",
-                fix=f"give ({rows}, {self.recipe.vocabulary})",
-            )
+    def _suppress(self, scores: Tensor, _step: Tensor, ids: Tensor | None) -> Tensor:
+        return scores.masked_fill(self._suppressed if ids is None else self._suppressed[ids], float("-inf"))
+
+    def _penalize(self, scores: Tensor, _step: Tensor, ids: Tensor | None) -> Tensor:
+        return processors.penalized(scores, self._history.mask(ids), self._values["repetition_penalty"])
+
+    def _temper(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
+        return scores / self._values["temperature"]
+
+    def _top_k(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
+        return processors.top_k(scores, self._values["top_k"], self._candidates)
+
+    def _top_p(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
+        return processors.top_p(scores, self._values["top_p"])
+
+    def _min_p(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
+        return processors.min_p(scores, self._values["min_p"])
+
+    _PROCESSORS: ClassVar[Mapping[str, _Processor]] = {
+        "guidance": _guided,
+        "suppress": _suppress,
+        "repetition_penalty": _penalize,
+        "temperature": _temper,
+        "top_k": _top_k,
+        "top_p": _top_p,
+        "min_p": _min_p,
+    }
+    """Functions and not bound methods, which would refer back to the sampler and keep its tensors in memory."""
+
+
+def _processor(recipe: SamplingRecipe, name: str) -> _Processor:
+    if name not in recipe.own:
+        return Sampler._PROCESSORS[name]
+    process = recipe.own[name]
+    return lambda _sampler, scores, step, _ids: process(scores, step)
 
 
 def _mask(ids: Sequence[int], width: int, device: torch.device) -> Tensor:
     mask = torch.zeros(width, dtype=torch.bool, device=device)
     mask[list(ids)] = True
     return mask
-
-
-def _for_ids(mask: Tensor, ids: Tensor | None) -> Tensor:
-    return mask if ids is None else mask[ids]
 
 
 def _looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:

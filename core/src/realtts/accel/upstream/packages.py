@@ -1,4 +1,4 @@
-"""Packages of models, imported so that what their import needs, or does to the process, is mended once.
+"""Importing packages of models, with one remedy for what their imports need or do to the process.
 
 What one package must not get while it is imported, another may need: stand-ins lie in `sys.modules`, which all threads
 share. So there is one lock for all packages, and none is imported while another's stand-ins are there.
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from realtts.accel.upstream.calls import quiet
 from realtts.accel.upstream.torchaudio_import import usable_torchaudio
-from realtts.accel.upstream.upstream import quiet
 from realtts.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _lock = threading.RLock()
 
 @dataclass(frozen=True)
 class Package:
-    """The package that a plugin speaks with, and what that brings.
+    """A package of a model, and what its import needs.
 
     Attributes:
         who: The plugin, for errors.
@@ -46,7 +46,7 @@ class Package:
     why_not: Callable[[], str | None] = lambda: None
 
     def module(self, name: str) -> Any:
-        """A module, imported silently unless it has been before.
+        """Import a module silently, unless it has been imported before.
 
         Args:
             name: With its package.
@@ -80,7 +80,7 @@ class Package:
 
 
 def _torchaudio_fault() -> MissingExtra | None:
-    """What is wrong with a torchaudio that is installed; one that is not, the import tells if it needs it."""
+    """Return the error of an installed torchaudio; None if there is none: an import that needs one tells."""
     try:
         usable_torchaudio()
     except MissingExtra as error:
@@ -90,7 +90,7 @@ def _torchaudio_fault() -> MissingExtra | None:
 
 @contextlib.contextmanager
 def stand_ins(modules: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
-    """Inside, modules that are not needed can be imported, and hold no more than is asked for in passing.
+    """Put stand-ins for modules that are not needed in `sys.modules` for the body.
 
     What was imported before stays as it is, and afterwards whoever imports one of them gets the real one.
 

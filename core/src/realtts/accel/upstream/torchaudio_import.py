@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 def usable_torchaudio() -> ModuleType:
-    """torchaudio, without its compiled part if that cannot be loaded. Call it before importing what needs torchaudio.
+    """Import torchaudio, without its compiled part if that cannot be loaded. Call it before importing what needs it.
 
     Raises:
         MissingExtra: It is not installed, or fails even as plain Python; the import's own error is ``__cause__``.
@@ -68,7 +68,7 @@ class _NoExtension(ModuleType):
 
 
 def _refuse(*_: Any, **__: Any) -> Any:
-    """Stands for a function of the library, and for the decorator of one: what it decorates can be called in vain."""
+    """Stand in for a function of the library, and for a decorator, whose result can be called in vain."""
     return _refuse_call
 
 

@@ -24,7 +24,7 @@ from safetensors import SafetensorError
 from realtts.accel.voices.values import NotStorable, pack, unpack
 from realtts.contract.voice_cache import VoiceCache
 from realtts.folders import PART, write_whole
-from realtts.settings import cache_dir
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ class DiskVoiceCache:
     def of(
         cls, settings: Settings, memory: VoiceCache | None = None, *, device: torch.device | str = "cpu"
     ) -> DiskVoiceCache:
-        """The cache that the settings ask for: ``voice_cache_disk_mb``, ``voice_cache_mb`` and ``data_dir``.
+        """Make the cache that the settings ask for: ``voice_cache_disk_mb``, ``voice_cache_mb`` and ``data_dir``.
 
         Args:
             settings: Such as `Context.settings`.
@@ -102,7 +102,7 @@ class DiskVoiceCache:
         )
 
     def get_or_compute(self, key: str, compute: Callable[[], T], size: Callable[[T], int] | None = None) -> T:
-        """The value of the key: from memory, from disk, or computed.
+        """Return the value of the key: from memory, from disk, or computed.
 
         Dictionaries (with text as keys), lists and tuples of tensors, numpy arrays, text, numbers, booleans and None
         are stored on disk and come back equal, tensors on the cache's device; anything else is kept in memory only.
@@ -122,11 +122,11 @@ class DiskVoiceCache:
                 path.unlink(missing_ok=True)
 
     def stats(self) -> dict[str, int]:
-        """Those of the layer in memory, and ``disk_hits``, ``disk_misses``, ``disk_evictions``, ``disk_discarded``."""
+        """Return the memory's counts, and ``disk_hits``, ``disk_misses``, ``disk_evictions`` and ``disk_discarded``."""
         return {**self.memory.stats(), **self._counters()}
 
     def path_of(self, key: str) -> Path:
-        """The file that holds, or would hold, the value of a key."""
+        """Return the file that holds, or would hold, the value of a key."""
         return self.folder / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
 
     def _read_or_compute(self, key: str, compute: Callable[[], T]) -> T:
@@ -217,7 +217,7 @@ class DiskVoiceCache:
             self._count("disk_evictions")
 
     def _files(self) -> list[Path]:
-        """The files of this cache; anything else in the folder is left alone."""
+        """List the files of this cache; anything else in the folder is left alone."""
         try:
             return [path for path in self.folder.iterdir() if path.suffix in {".safetensors", PART}]
         except FileNotFoundError:
@@ -233,7 +233,7 @@ class DiskVoiceCache:
 
 
 def _digest(tensors: dict[str, torch.Tensor], text: str) -> str:
-    """A checksum, as safetensors has none of its own, and a voice with flipped bits would be heard."""
+    """Compute a checksum: safetensors has none of its own, and a voice with flipped bits would be heard."""
     found = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         found.update(name.encode())

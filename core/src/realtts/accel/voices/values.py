@@ -17,7 +17,7 @@ class NotStorable(Exception):
 
 
 def pack(value: Any) -> tuple[list[Any], dict[str, torch.Tensor]]:
-    """A value as a JSON-able tree and the tensors that it refers to.
+    """Split a value into a JSON-able tree and the tensors that it refers to.
 
     Every node is a pair of kind and content, so that no dictionary of the caller's can be mistaken for a reference.
 
@@ -29,13 +29,13 @@ def pack(value: Any) -> tuple[list[Any], dict[str, torch.Tensor]]:
 
 
 def owned(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy on the CPU that is no inference tensor, so that requests can share it and copy it anywhere."""
+    """Copy a tensor to the CPU, as no inference tensor, so that requests can share it and copy it anywhere."""
     with torch.inference_mode(mode=False), torch.no_grad():
         return torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
 
 
 def unpack(tree: list[Any], tensors: dict[str, torch.Tensor], device: torch.device) -> Any:
-    """The value back; tensors on the device, arrays as arrays."""
+    """Rebuild a value; tensors go to the device, arrays are arrays again."""
     kind, content = tree
     if kind == "dict":
         return {key: unpack(item, tensors, device) for key, item in content.items()}

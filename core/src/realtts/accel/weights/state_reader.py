@@ -1,4 +1,4 @@
-"""Taking tensors out of a state dict: each by its name and with the shape that the configuration gives it."""
+"""Taking tensors from a state dict by name, each with the shape that the configuration gives it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _FIX = "check that the weights and the configuration belong together, or fetch t
 
 
 def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with a prefix, by what follows it; they are read."""
+    """Read the tensors whose names begin with a prefix, by the rest of their names."""
     return {name[len(prefix) :]: state[name] for name in state if name.startswith(prefix)}
 
 
 def children(names: Iterable[str], prefix: str) -> int:
-    """How many parts a module has: 2 for ``blocks.0.weight``, ``blocks.0.bias`` and ``blocks.1.weight``."""
+    """Count the children of a module: 2 for ``blocks.0.weight``, ``blocks.0.bias`` and ``blocks.1.weight``."""
     return len({name[len(prefix) :].partition(".")[0] for name in names if name.startswith(prefix)})
 
 
@@ -53,7 +53,7 @@ class StateReader:
         return name in self._state
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """One tensor as float32 on the device.
+        """Read one tensor as float32 to the device.
 
         Args:
             name: As upstream names it.
@@ -64,15 +64,14 @@ class StateReader:
         """
         self.skip(name)
         tensor = self._state[name]
-        found = tuple(tensor.shape)
-        fits = len(found) == len(shape) and all(wanted in (-1, size) for wanted, size in zip(shape, found, strict=True))
-        if not fits:
-            wanted = str(tuple("any" if size == -1 else size for size in shape)).replace("'", "")
-            raise self._wrong(f"{name} has the shape {found}, expected {wanted}")
+        actual = tuple(tensor.shape)
+        if len(actual) != len(shape) or any(size not in (-1, there) for size, there in zip(shape, actual, strict=True)):
+            expected = str(tuple("any" if size == -1 else size for size in shape)).replace("'", "")
+            raise self._wrong(f"{name} has the shape {actual}, expected {expected}")
         return tensor.to(self.device, torch.float32)
 
     def both(self, name: str, *shape: int) -> tuple[Tensor, Tensor]:
-        """Weight of a shape, and bias, of a layer.
+        """Read a layer's weight of a shape, and its bias.
 
         Raises:
             CheckpointMismatch: One of them is missing, or has another shape.
@@ -81,7 +80,7 @@ class StateReader:
         return weight, self.take(f"{name}.bias", len(weight))
 
     def pair(self, name: str, *shape: int, bias: bool = True) -> tuple[Tensor, Tensor | None]:
-        """Weight of a shape, and bias, if there is one, of a layer.
+        """Read a layer's weight of a shape, and its bias if it has one.
 
         Raises:
             CheckpointMismatch: One of them is missing, or has another shape.
@@ -99,14 +98,14 @@ class StateReader:
         self._left.discard(name)
 
     def finish(self, prefix: str = "", spare: Collection[str] = ()) -> None:
-        """Nothing may be left.
+        """Check that no tensor is left over.
 
         Args:
-            prefix: Of the names that count.
+            prefix: Prefix of the names that count.
             spare: Names that may be left.
 
         Raises:
-            CheckpointMismatch: Something is.
+            CheckpointMismatch: A tensor is left.
         """
         left = {name for name in self._left if name.startswith(prefix)}.difference(spare)
         if left:

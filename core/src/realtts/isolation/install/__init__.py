@@ -6,7 +6,14 @@
 
 from __future__ import annotations
 
-from realtts.isolation.install.keeping import Kept, kept, uninstall
-from realtts.isolation.install.making import Wanted, distribution_name, install
+from realtts.isolation.install.keeping import InstalledEnvironment, installed_environments, uninstall
+from realtts.isolation.install.making import InstallRequest, distribution_name, install
 
-__all__ = ["Kept", "Wanted", "distribution_name", "install", "kept", "uninstall"]
+__all__ = [
+    "InstallRequest",
+    "InstalledEnvironment",
+    "distribution_name",
+    "install",
+    "installed_environments",
+    "uninstall",
+]

@@ -25,22 +25,22 @@ _BACKENDS = {"cpu": "cpu", "auto": "auto", "cuda": "cu128"}
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*")
 
 
-def python_wanted(given: str | None, wanted: str) -> str:
-    """What to ask uv for: what the user named, else this Python if the spec allows it, else what the spec says."""
-    if given:
-        return given
-    return wanted if wanted and not allows(wanted, sys.version_info[:3]) else sys.executable
+def python_wanted(requested: str | None, specifier: str) -> str:
+    """Return the Python to ask uv for: the user's, else this one if the spec allows it, else what the spec says."""
+    if requested:
+        return requested
+    return specifier if specifier and not allows(specifier, sys.version_info[:3]) else sys.executable
 
 
 def allows(specifier: str, version: tuple[int, ...]) -> bool:
-    """Whether a specifier such as ``">=3.10,<3.13"`` allows a version; one that cannot be read allows none."""
+    """Tell whether a specifier such as ``">=3.10,<3.13"`` allows a version; one that cannot be read allows none."""
     for clause in specifier.split(","):
-        found = _CLAUSE.fullmatch(clause)
-        if found is None:
+        match = _CLAUSE.fullmatch(clause)
+        if match is None:
             return False
-        limit = tuple(map(int, found[2].split(".")))
+        limit = tuple(map(int, match[2].split(".")))
         cut = version[: len(limit)]
-        prefix = bool(found[3])
+        prefix = bool(match[3])
         holds = {
             ">=": version >= limit,
             "<=": version <= limit or cut == limit,
@@ -50,7 +50,7 @@ def allows(specifier: str, version: tuple[int, ...]) -> bool:
             "!=": cut != limit if prefix else cut != limit or any(version[len(limit) :]),
             "~=": version >= limit and cut[:-1] == limit[:-1],
         }
-        if not holds[found[1]]:
+        if not holds[match[1]]:
             return False
     return True
 
@@ -87,9 +87,9 @@ def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | No
     Raises:
         InstallFailed: There is no solution, or no way to find one.
     """
-    wanted = staged.environment
-    requirements = [f"realtts @ {core.as_uri()}", staged.requirement, *wanted.requirements]
-    overrides = [*wanted.overrides, *(f"{package} ; {_NEVER}" for package in wanted.exclude)]
+    environment = staged.environment
+    requirements = [f"realtts @ {core.as_uri()}", staged.requirement, *environment.requirements]
+    overrides = [*environment.overrides, *(f"{package} ; {_NEVER}" for package in environment.exclude)]
     local = None if torch else _local_torch(uv, overrides, python)
     if local is None:
         return _compiled(uv, requirements, overrides, python, torch)
@@ -123,22 +123,22 @@ def _backend(torch: str | None) -> Sequence[str]:
 
 
 def _local_torch(uv: Uv, overrides: Iterable[str], python: Path) -> str | None:
-    """The torch wheel of a local folder that fits, pinned: the index's newest would win over it.
+    """Pin the torch wheel of a local folder that fits: the index's newest would win over it.
 
     A folder with a torch in it says which build is meant: on a machine without GPU the index's is gigabytes too large.
     """
     folders = [Path(link) for link in uv.all_links() if "://" not in link]
     if not any(next(folder.glob("torch-*.whl"), None) for folder in folders if folder.is_dir()):
         return None
-    asked = next((line for line in overrides if normalized(line) == "torch" and _NEVER not in line), "torch")
+    requirement = next((line for line in overrides if normalized(line) == "torch" and _NEVER not in line), "torch")
     try:
-        found = uv.run("resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--no-deps", "--no-index",
-                       "-p", python, stdin=f"{asked}\n")  # fmt: skip
+        pinned = uv.run("resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--no-deps", "--no-index",
+                       "-p", python, stdin=f"{requirement}\n")  # fmt: skip
     except InstallFailed:
         return None
-    return next((line.strip() for line in found.split("\n") if normalized(line) == "torch"), None)
+    return next((line.strip() for line in pinned.split("\n") if normalized(line) == "torch"), None)
 
 
 def _with(overrides: Iterable[str], torch: str) -> list[str]:
-    """The overrides, with that torch. An override alone installs nothing."""
+    """Add a pinned torch to the overrides."""
     return [*(line for line in overrides if normalized(line) != "torch"), torch]

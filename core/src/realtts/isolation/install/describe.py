@@ -29,21 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder")
     parser.add_argument("name")
     parser.add_argument("out", type=Path)
-    given = parser.parse_args(arguments)
-    given.out.write_text(json.dumps(_described(given.folder, given.name)), encoding="utf-8")
+    options = parser.parse_args(arguments)
+    options.out.write_text(json.dumps(_described(options.folder, options.name)), encoding="utf-8")
     return 0
 
 
 def _described(folder: str, name: str) -> dict[str, Any]:
-    found = next(iter(importlib_metadata.distributions(path=[folder])), None)
-    if found is None:
+    distribution = next(iter(importlib_metadata.distributions(path=[folder])), None)
+    if distribution is None:
         return {"distribution": None}
-    points = {point.name: point for point in found.entry_points if point.group == GROUP}
+    points = {point.name: point for point in distribution.entry_points if point.group == GROUP}
     described: dict[str, Any] = {
-        "distribution": found.metadata["Name"],
-        "version": found.version,
-        "requires": list(found.requires or ()),
-        "extras": found.metadata.get_all("Provides-Extra") or [],
+        "distribution": distribution.metadata["Name"],
+        "version": distribution.version,
+        "requires": list(distribution.requires or ()),
+        "extras": distribution.metadata.get_all("Provides-Extra") or [],
         "providers": sorted(points),
         "environment": None,
         "error": None,

@@ -1,4 +1,4 @@
-"""What uv's words mean for the person who installs."""
+"""Errors of uv, translated for the user who installs."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _TABLE = (
 
 
 def failure(name: str, phase: str, code: int, lines: Sequence[str]) -> InstallFailed:
-    """The error for a run of uv that failed.
+    """Make the error for a run of uv that failed.
 
     Args:
         name: The provider.
@@ -86,19 +86,19 @@ def failure(name: str, phase: str, code: int, lines: Sequence[str]) -> InstallFa
         lines: The last lines that it said.
     """
     text = "\n".join(lines)
-    known = next((known for known in _TABLE if known.pattern.search(text)), None)
-    what = known.what if known is not None else f"uv failed with code {code}"
-    told = "; ".join(line.strip().rstrip(".") for line in _last(lines))
+    match = next((match for match in _TABLE if match.pattern.search(text)), None)
+    what = match.what if match is not None else f"uv failed with code {code}"
+    output = "; ".join(line.strip().rstrip(".") for line in _last(lines))
     return InstallFailed(
-        f"{what}{': ' if told else ''}{told}",
+        f"{what}{': ' if output else ''}{output}",
         who=f"installing {name!r}",
-        fix=known.fix if known is not None else "see what uv says: --debug",
+        fix=match.fix if match is not None else "see what uv says: --debug",
         phase=phase,
         output=tuple(lines),
     )
 
 
 def _last(lines: Sequence[str]) -> Sequence[str]:
-    """From the last line that begins an error on, a few of them."""
+    """Return a few lines from the last one that begins an error on."""
     begin = max((number for number, line in enumerate(lines) if re.match(r"\s*(error|×)", line)), default=None)
     return lines[-_SHOWN:] if begin is None else lines[begin : begin + _SHOWN]

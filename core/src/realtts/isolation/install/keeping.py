@@ -1,4 +1,4 @@
-"""The environments on disk: builds, the one in use, what is stale, what they weigh, and how they are removed.
+"""Environments on disk: builds, the one in use, stale ones, sizes, and removal.
 
 environments/
 ├── .NAME.lock                   held by whoever makes or removes it
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Settings
 
-__all__ = ["LOCKFILE", "WHEELS", "Kept", "kept", "uninstall"]
+__all__ = ["LOCKFILE", "WHEELS", "InstalledEnvironment", "installed_environments", "uninstall"]
 
 BUILDS = "builds"
 LOCKFILE = "requirements.lock"
@@ -48,7 +48,7 @@ _log = logging.getLogger("realtts.isolation")
 
 
 @dataclass(frozen=True)
-class Kept:
+class InstalledEnvironment:
     """An environment on this machine.
 
     Attributes:
@@ -70,8 +70,8 @@ class Kept:
     lockfile: Path | None
 
 
-def kept(settings: Settings | None = None, *, check: bool = False) -> list[Kept]:
-    """Every environment, those that cannot be used included, in order of name.
+def installed_environments(settings: Settings | None = None, *, check: bool = False) -> list[InstalledEnvironment]:
+    """List every environment, those that cannot be used included, in order of name.
 
     Args:
         settings: Says where they lie.
@@ -80,7 +80,7 @@ def kept(settings: Settings | None = None, *, check: bool = False) -> list[Kept]
     home = environments.folder(settings)
     with contextlib.suppress(OSError):
         names = sorted(path.name for path in home.iterdir() if path.is_dir() and not path.name.startswith("."))
-        return [_kept(home / name, check=check) for name in names]
+        return [_describe(home / name, check=check) for name in names]
     return []
 
 
@@ -99,63 +99,63 @@ def uninstall(name: str, *, settings: Settings | None = None, waiting: Callable[
         IsolationError: There is none, or it cannot be removed.
     """
     folder = environments.folder(settings)
-    known = [one.name for one in kept(settings)]
-    if name not in known:
+    names = [environment.name for environment in installed_environments(settings)]
+    if name not in names:
         raise IsolationError(
-            f"there is no isolated environment for {name!r}{closest(name, known)}", who="isolation",
-            fix=f"choose from {', '.join(known)}" if known else "nothing is left to do",
+            f"there is no isolated environment for {name!r}{closest(name, names)}", who="isolation",
+            fix=f"choose from {', '.join(names)}" if names else "nothing is left to do",
         )  # fmt: skip
     home = folder / name
     with locked(lock_of(home), waiting or (lambda: None)):
         size = _size(home)
         try:
             # Renamed first: from here on it is not there, whatever happens to this process.
-            gone = folder / f".{name}.{secrets.token_hex(4)}.gone"
-            home.rename(gone)
+            trash = folder / f".{name}.{secrets.token_hex(4)}.gone"
+            home.rename(trash)
         except OSError as error:
             raise IsolationError(
                 f"it cannot be removed: {error.strerror or error}", who=f"environment {name!r}",
                 fix=f"remove the folder {home}",
             ) from error  # fmt: skip
-        discard(gone)
+        discard(trash)
     return size
 
 
 def lock_of(home: Path) -> Path:
-    """The file whose lock is held while an environment changes."""
+    """Return the file whose lock is held while an environment changes."""
     return home.with_name(f".{home.name}.lock")
 
 
 def usable(home: Path) -> IsolatedEnvironment | None:
-    """The environment, None if it must be made anew."""
-    found = _kept(home, size=False) if (home / environments.FILE).is_file() else None
-    return found.environment if found is not None and found.fault is None else None
+    """Return the environment, None if it must be made anew."""
+    entry = _describe(home, size=False) if (home / environments.FILE).is_file() else None
+    return entry.environment if entry is not None and entry.fault is None else None
 
 
 def recipe(home: Path) -> dict[str, Any]:
-    """What the build in use was made from; empty when that is not known."""
+    """Return what the build in use was made from; empty when that is not known."""
     with contextlib.suppress(OSError, ValueError, IsolationError):
         build = _build_in_use(home)
         if build is not None:
-            told = json.loads((build / RECIPE).read_text(encoding="utf-8"))
-            return told if isinstance(told, dict) else {}
+            content = json.loads((build / RECIPE).read_text(encoding="utf-8"))
+            return content if isinstance(content, dict) else {}
     return {}
 
 
-def write_recipe(build: Path, told: dict[str, Any]) -> None:
+def write_recipe(build: Path, content: dict[str, Any]) -> None:
     """Remember what a build was made from."""
-    (build / RECIPE).write_text(json.dumps(told, indent=2), encoding="utf-8")
+    (build / RECIPE).write_text(json.dumps(content, indent=2), encoding="utf-8")
 
 
 def new_build(home: Path) -> Path:
-    """An empty folder for a build."""
+    """Make an empty folder for a build."""
     build = home / BUILDS / secrets.token_hex(4)
     build.mkdir(parents=True)
     return build
 
 
 def switch(home: Path, environment: IsolatedEnvironment) -> None:
-    """Let everybody use a build from now on: one file is replaced, so there is no moment without an environment."""
+    """Put a build into use by replacing one file, so that there is an environment at every moment."""
     content = json.dumps(environment.as_dict(home), indent=2)
     write_whole(home / environments.FILE, content.encode())
 
@@ -170,8 +170,8 @@ def clear(home: Path) -> None:
                 discard(build)
     for part in home.glob(f"*{PART}"):
         part.unlink(missing_ok=True)
-    for gone in home.parent.glob(f".{home.name}.*.gone"):
-        discard(gone)
+    for trash in home.parent.glob(f".{home.name}.*.gone"):
+        discard(trash)
     if in_use is None:
         for folder in (home / BUILDS, home):
             with contextlib.suppress(OSError):
@@ -191,28 +191,28 @@ def _build_in_use(home: Path) -> Path | None:
     return builds / python.relative_to(builds).parts[0] if python.is_relative_to(builds) else None
 
 
-def _kept(home: Path, *, check: bool = False, size: bool = True) -> Kept:
-    found, fault, lockfile = None, None, None
+def _describe(home: Path, *, check: bool = False, size: bool = True) -> InstalledEnvironment:
+    environment, fault, lockfile = None, None, None
     try:
         if not (home / environments.FILE).is_file():
             fault = "it was never finished"
         else:
-            found = environments.read(home)
-            fault = environments.fault(found)
+            environment = environments.read(home)
+            fault = environments.fault(environment)
             build = _build_in_use(home)
             lockfile = build / LOCKFILE if build is not None and (build / LOCKFILE).is_file() else None
             if check and fault is None:
-                prove(home.name, found.python)
+                prove(home.name, environment.python)
     except InstallFailed as error:
         fault = error.what
     except IsolationError as error:
         fault = error.what
-    distribution = found.distribution if found is not None else ""
-    return Kept(home.name, home, found, distribution, _size(home) if size else 0, fault, lockfile)
+    distribution = environment.distribution if environment is not None else ""
+    return InstalledEnvironment(home.name, home, environment, distribution, _size(home) if size else 0, fault, lockfile)
 
 
 def _runs_from(build: Path) -> bool:
-    """Whether a process uses the build's interpreter."""
+    """Tell whether a process uses the build's interpreter."""
     prefix = f"{build}{os.sep}"
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -228,11 +228,11 @@ def _folders(home: Path) -> Iterator[Path]:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of its files, each counted once however many names it has."""
-    seen: dict[tuple[int, int], int] = {}
+    """Return the bytes of a folder's files, each counted once however many names it has."""
+    sizes: dict[tuple[int, int], int] = {}
     for root, _, names in os.walk(folder):
         for name in names:
             with contextlib.suppress(OSError):
-                about = os.lstat(f"{root}/{name}")
-                seen[about.st_dev, about.st_ino] = about.st_size
-    return sum(seen.values())
+                stat = os.lstat(f"{root}/{name}")
+                sizes[stat.st_dev, stat.st_ino] = stat.st_size
+    return sum(sizes.values())

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from realtts.isolation.install.staging import Staged
     from realtts.settings import Settings
 
-__all__ = ["PHASES", "Wanted", "distribution_name", "install"]
+__all__ = ["PHASES", "InstallRequest", "distribution_name", "install"]
 
 PHASES = ("wait", "stage", "create", "resolve", "install", "prove", "switch")
 """What an install does, in this order; ``wait`` only when another one runs."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class InstallRequest:
     """What to install, and how.
 
     Attributes:
@@ -62,22 +62,22 @@ class Wanted:
     speak: bool = False
 
     def asks_for_something(self) -> bool:
-        """Whether an environment that works is not enough."""
-        return self != Wanted(self.name, speak=self.speak)
+        """Tell whether more is requested than an environment that works."""
+        return self != InstallRequest(self.name, speak=self.speak)
 
 
 def distribution_name(name: str) -> str:
-    """The distribution that a provider's name stands for."""
+    """Return the name of the distribution that brings a provider."""
     return f"realtts-{normalized(name)}"
 
 
 def install(
-    wanted: Wanted, *, settings: Settings | None = None, tell: Callable[[str, str], None] | None = None
+    request: InstallRequest, *, settings: Settings | None = None, tell: Callable[[str, str], None] | None = None
 ) -> tuple[IsolatedEnvironment, bool]:
     """Make a provider's environment, or leave the one that there is.
 
     Args:
-        wanted: What to install.
+        request: What to install.
         settings: Says where the environments lie.
         tell: Told of progress: a name from `PHASES`, and words. May raise to stop the install.
 
@@ -88,103 +88,103 @@ def install(
         InstallFailed: It cannot be made; an earlier one works as before. MissingExtra: there is no uv.
     """
     tell = tell or (lambda _phase, _words: None)
-    _check_name(wanted.name)
+    _check_name(request.name)
     program = find_uv()
-    home = environments.folder(settings) / wanted.name
+    home = environments.folder(settings) / request.name
     with locked(keeping.lock_of(home), lambda: tell("wait", "another install of it runs")) as lock:
         keeping.clear(home)
         before = keeping.usable(home)
-        if before is not None and not wanted.asks_for_something():
+        if before is not None and not request.asks_for_something():
             return before, False
-        told = keeping.recipe(home)
-        uv = Uv(wanted.name, home, tell, tuple(map(absolute, wanted.links)), lock, program)
+        recipe = keeping.recipe(home)
+        uv = Uv(request.name, home, tell, tuple(map(absolute, request.links)), lock, program)
         try:
             build = keeping.new_build(home)
             try:
-                environment = _build(uv, _completed(wanted, told), build, lock)
+                environment = _build(uv, _completed(request, recipe), build, lock)
                 tell("switch", "using it")
                 keeping.switch(home, environment)
             except BaseException:
                 keeping.discard(build)
                 raise
         except OSError as error:
-            raise _of_system(wanted.name, error) from error
+            raise _of_system(request.name, error) from error
         finally:
             keeping.clear(home)
     return environment, True
 
 
-def _build(uv: Uv, wanted: Wanted, build: Path, lock: int) -> IsolatedEnvironment:
+def _build(uv: Uv, request: InstallRequest, build: Path, lock: int) -> IsolatedEnvironment:
     uv = replace(uv, folder=build)
     wheels = build / keeping.WHEELS
     wheels.mkdir()
     core = packing.pack_core(wheels)
-    source = _source(wanted)
+    source = _source(request)
     uv.tell("stage", f"getting {source}")
     staging = build / "staging"
     staged = stage(
-        uv, wanted.name, source, extras=wanted.extras, work=staging,
-        wheels=wheels, python=building.python_wanted(wanted.python, ""),
+        uv, request.name, source, extras=request.extras, work=staging,
+        wheels=wheels, python=building.python_wanted(request.python, ""),
     )  # fmt: skip
     keeping.discard(staging)
     uv.tell("create", "making an empty environment")
-    python = building.create(uv, build / "venv", building.python_wanted(wanted.python, staged.environment.python))
+    python = building.create(uv, build / "venv", building.python_wanted(request.python, staged.environment.python))
     uv.tell("resolve", "choosing versions")
     pinned = (
-        building.resolve(uv, staged, core, python, torch=wanted.torch)
-        if wanted.locked is None
-        else _repeated(wanted, staged, core)
+        building.resolve(uv, staged, core, python, torch=request.torch)
+        if request.locked is None
+        else _repeated(request, staged, core)
     )
     lockfile = build / keeping.LOCKFILE
     lockfile.write_text(pinned, encoding="utf-8")
     uv.tell("install", f"installing {sum(1 for line in pinned.splitlines() if normalized(line))} packages")
-    building.fill(uv, python, lockfile, torch=wanted.torch)
+    building.fill(uv, python, lockfile, torch=request.torch)
     uv.tell("prove", "trying it")
-    found = prove(wanted.name, python, speak="always" if wanted.speak else "free", lock=lock)
-    if found["warning"]:
-        uv.tell("prove", f"warning: {found['warning']}")
+    proof = prove(request.name, python, speak="always" if request.speak else "free", lock=lock)
+    if proof["warning"]:
+        uv.tell("prove", f"warning: {proof['warning']}")
     lockfile.write_text(_portable(pinned, staged, core), encoding="utf-8")
-    keeping.write_recipe(build, _recipe(wanted, staged))
+    keeping.write_recipe(build, _recipe(request, staged))
     return IsolatedEnvironment(
-        wanted.name, python, found["spec"], found["core_version"], found["versions"], found["distribution"]
+        request.name, python, proof["spec"], proof["core_version"], proof["versions"], proof["distribution"]
     )
 
 
-def _completed(wanted: Wanted, told: dict[str, Any]) -> Wanted:
-    """With what the environment was made from before, where nothing else is said now."""
-    if not told or wanted.source is not None:
-        return wanted
+def _completed(request: InstallRequest, recipe: dict[str, Any]) -> InstallRequest:
+    """Fill in what the environment was made from before, where the request says nothing."""
+    if not recipe or request.source is not None:
+        return request
     return replace(
-        wanted,
-        source=told.get("source"),
-        extras=wanted.extras or tuple(told.get("extras", ())),
-        python=wanted.python or told.get("python"),
-        torch=wanted.torch or told.get("torch"),
+        request,
+        source=recipe.get("source"),
+        extras=request.extras or tuple(recipe.get("extras", ())),
+        python=request.python or recipe.get("python"),
+        torch=request.torch or recipe.get("torch"),
     )
 
 
-def _source(wanted: Wanted) -> str:
-    """Where the plugin comes from: of a distribution, the version that a lock has."""
-    source = wanted.source or distribution_name(wanted.name)
-    if wanted.locked is None:
+def _source(request: InstallRequest) -> str:
+    """Return where the plugin comes from: of a distribution, the version in the lock."""
+    source = request.source or distribution_name(request.name)
+    if request.locked is None:
         return source
-    lines = _lines(wanted)
+    lines = _lines(request)
     return next((line for line in lines if normalized(line) == normalized(source) and "==" in line), source)
 
 
-def _recipe(wanted: Wanted, staged: Staged) -> dict[str, Any]:
+def _recipe(request: InstallRequest, staged: Staged) -> dict[str, Any]:
     return {
-        "source": wanted.source if staged.wheel is None or wanted.source is None else absolute(wanted.source),
+        "source": request.source if staged.wheel is None or request.source is None else absolute(request.source),
         "distribution": staged.distribution,
         "version": staged.version,
-        "extras": list(wanted.extras),
-        "python": wanted.python,
-        "torch": wanted.torch,
+        "extras": list(request.extras),
+        "python": request.python,
+        "torch": request.torch,
     }
 
 
 def _portable(pinned: str, staged: Staged, core: Path) -> str:
-    """The lock with versions in place of this machine's files."""
+    """Return the lock with versions in place of this machine's files."""
     version = core.name.split("-")[1]
     names = {"realtts": f"realtts=={version}"}
     if staged.wheel is not None:
@@ -193,28 +193,28 @@ def _portable(pinned: str, staged: Staged, core: Path) -> str:
     return "".join(f"{names.get(normalized(line), line)}\n" for line in lines)
 
 
-def _repeated(wanted: Wanted, staged: Staged, core: Path) -> str:
-    """A lock with this core, and with the plugin from where it is taken now."""
+def _repeated(request: InstallRequest, staged: Staged, core: Path) -> str:
+    """Return the lock with this core, and with the plugin from its present source."""
     plugin = normalized(staged.distribution)
-    kept = [line for line in _lines(wanted) if normalized(line) != "realtts"]
-    if not any(normalized(line) == plugin for line in kept):
+    pinned = [line for line in _lines(request) if normalized(line) != "realtts"]
+    if not any(normalized(line) == plugin for line in pinned):
         raise InstallFailed(
-            f"{wanted.locked} is not a lock of {staged.distribution}", who=f"installing {wanted.name!r}",
+            f"{request.locked} is not a lock of {staged.distribution}", who=f"installing {request.name!r}",
             fix="name the requirements.lock of such an environment: --locked FILE", phase="resolve",
         )  # fmt: skip
     if staged.wheel is not None:
-        kept = [staged.requirement if normalized(line) == plugin else line for line in kept]
-    return "".join(f"{line}\n" for line in (f"realtts @ {core.as_uri()}", *kept))
+        pinned = [staged.requirement if normalized(line) == plugin else line for line in pinned]
+    return "".join(f"{line}\n" for line in (f"realtts @ {core.as_uri()}", *pinned))
 
 
-def _lines(wanted: Wanted) -> list[str]:
-    """What the lock pins."""
-    assert wanted.locked is not None
+def _lines(request: InstallRequest) -> list[str]:
+    """Read the pinned requirements of the lock."""
+    assert request.locked is not None
     try:
-        lines = wanted.locked.read_text(encoding="utf-8").splitlines()
+        lines = request.locked.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InstallFailed(
-            f"{wanted.locked} cannot be read: {error}", who=f"installing {wanted.name!r}",
+            f"{request.locked} cannot be read: {error}", who=f"installing {request.name!r}",
             fix="name the requirements.lock of an environment: --locked FILE", phase="stage",
         ) from error  # fmt: skip
     return [line for line in lines if normalized(line)]

@@ -37,14 +37,14 @@ def pack_core(folder: Path) -> Path:
     version = re.sub(r"[^\w.+]", "_", importlib_metadata.version("realtts"))
     path = folder / f"realtts-{version}-py3-none-any.whl"
     record: list[str] = []
-    about = f"realtts-{version}.dist-info"
+    info = f"realtts-{version}.dist-info"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, content in (*_package(), *((f"{about}/{name}", content) for name, content in _about())):
+        for name, content in (*_package(), *((f"{info}/{name}", content) for name, content in _about())):
             digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
             record.append(f"{name},sha256={digest},{len(content)}")
             wheel.writestr(zipfile.ZipInfo(name, _BEGIN_OF_ZIP), content, zipfile.ZIP_DEFLATED)
-        lines = "\n".join([*record, f"{about}/RECORD,,", ""])
-        wheel.writestr(zipfile.ZipInfo(f"{about}/RECORD", _BEGIN_OF_ZIP), lines)
+        lines = "\n".join([*record, f"{info}/RECORD,,", ""])
+        wheel.writestr(zipfile.ZipInfo(f"{info}/RECORD", _BEGIN_OF_ZIP), lines)
     return path
 
 

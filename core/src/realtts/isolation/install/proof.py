@@ -34,12 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name")
     parser.add_argument("out", type=Path)
     parser.add_argument("--speak", choices=("never", "free", "always"), default="free", help="free: without weights")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        found = _proved(given.name, given.speak)
+        content = _proved(options.name, options.speak)
     except (Exception, SystemExit) as error:
-        found = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    given.out.write_text(json.dumps(found), encoding="utf-8")
+        content = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    options.out.write_text(json.dumps(content), encoding="utf-8")
     return 0
 
 
@@ -67,19 +67,19 @@ def _proved(name: str, speak: str) -> dict[str, Any]:
 
 
 def _spoken(spec: ProviderSpec) -> float:
-    """Seconds of audio that it made of a few words; silence counts as a failure of its stage."""
+    """Speak a few words and return the seconds of audio; silence counts as a failure of its stage."""
     with RealProvider(spec.name, isolation="never") as provider:
         return provider.generate(_WORDS).duration
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in names:
         try:
-            found[name] = importlib_metadata.version(name)
+            versions[name] = importlib_metadata.version(name)
         except importlib_metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 if __name__ == "__main__":

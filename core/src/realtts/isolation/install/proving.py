@@ -45,14 +45,14 @@ def prove(name: str, python: Path, *, speak: str = "free", lock: int | None = No
                 pass_fds=() if lock is None or os.name == "nt" else (lock,),
             )  # fmt: skip
             done = ran.stdout
-            found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+            proof: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             lines = tuple(done.decode(errors="replace").split("\n"))
-            told = "; ".join(line.strip() for line in lines if line.strip())[-400:]
-            raise _failed(name, told or f"{type(error).__name__}: {error}", lines) from error
-    if found["error"] is not None:
-        raise _failed(name, found["error"], tuple(found["traceback"].split("\n")))
-    return found
+            output = "; ".join(line.strip() for line in lines if line.strip())[-400:]
+            raise _failed(name, output or f"{type(error).__name__}: {error}", lines) from error
+    if proof["error"] is not None:
+        raise _failed(name, proof["error"], tuple(proof["traceback"].split("\n")))
+    return proof
 
 
 def _failed(name: str, what: str, lines: tuple[str, ...]) -> InstallFailed:

@@ -62,33 +62,33 @@ def stage(uv: Uv, name: str, source: str, *, extras: Sequence[str], work: Path, 
     """
     wheel = _wheel_of(uv, source, wheels)
     uv.run("stage", "pip", "install", "--no-deps", "--target", work, "-p", python, str(wheel or source))
-    said = _describe(name, work)
-    _check(name, said, extras)
-    distribution, version = said["distribution"], said["version"]
-    wanted = f"{distribution}[{','.join(extras)}]" if extras else distribution
+    description = _describe(name, work)
+    _check(name, description, extras)
+    distribution, version = description["distribution"], description["version"]
+    named = f"{distribution}[{','.join(extras)}]" if extras else distribution
     if wheel is not None:
-        requirement = f"{wanted} @ {wheel.as_uri()}"
+        requirement = f"{named} @ {wheel.as_uri()}"
     elif _ADDRESS.match(source):
-        requirement = f"{wanted} @ {source}"
+        requirement = f"{named} @ {source}"
     elif "@" in source:
-        requirement = f"{wanted} @ {source.partition('@')[2].strip()}"
+        requirement = f"{named} @ {source.partition('@')[2].strip()}"
     else:
-        requirement = f"{wanted}=={version}"
-    environment = Environment(**{key: _frozen(value) for key, value in (said["environment"] or {}).items()})
-    needed = {normalized(line) for line in said["requires"] if _extra_of(line) in extras}
+        requirement = f"{named}=={version}"
+    environment = Environment(**{key: _frozen(value) for key, value in (description["environment"] or {}).items()})
+    needed = {normalized(line) for line in description["requires"] if _extra_of(line) in extras}
     exclude = tuple(package for package in environment.exclude if normalized(package) not in needed)
     environment = Environment(environment.python, environment.requirements, environment.overrides, exclude)
     return Staged(distribution, version, requirement, environment, wheel)
 
 
 def normalized(requirement: str) -> str:
-    """The name in a requirement, as indexes compare it."""
-    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+    """Return the name in a requirement, as indexes compare it."""
+    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return re.sub(r"[-_.]+", "-", match[1]).lower() if match else ""
 
 
 def _wheel_of(uv: Uv, source: str, wheels: Path) -> Path | None:
-    """The wheel of something that lies here; None of what an index or an address has."""
+    """Return the wheel of a local source, built if need be; None for what an index or an address has."""
     path = Path(unquote(urlsplit(source).path)) if source.startswith("file:") else Path(source).expanduser()
     looks_like_a_path = path.suffix in {".whl", ".gz", ".zip"} or "/" in source or "\\" in source or source == "."
     if (_ADDRESS.match(source) and not source.startswith("file:")) or not (path.exists() or looks_like_a_path):
@@ -117,38 +117,40 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
             [sys.executable, "-I", "-c", code, str(folder), name, str(out)],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_READING_S, check=False,
         )  # fmt: skip
-        said: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        description: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
         out.unlink()
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        told = "" if isinstance(error, subprocess.TimeoutExpired) else _last_line(done.stderr)
+        reason = "" if isinstance(error, subprocess.TimeoutExpired) else _last_line(done.stderr)
         raise InstallFailed(
-            f"the plugin's spec cannot be read{told}", who=f"installing {name!r}",
+            f"the plugin's spec cannot be read{reason}", who=f"installing {name!r}",
             fix="report it to the plugin's authors", phase="stage",
         ) from error  # fmt: skip
-    return said
+    return description
 
 
-def _check(name: str, said: dict[str, Any], extras: Iterable[str]) -> None:
+def _check(name: str, description: dict[str, Any], extras: Iterable[str]) -> None:
     who = f"installing {name!r}"
-    if not said["distribution"]:
+    if not description["distribution"]:
         raise InstallFailed("what was installed is no distribution", who=who, fix="correct --from", phase="stage")
-    brought = said["providers"]
-    if name not in brought:
-        what = f"{said['distribution']} {said['version']} has no provider of that name{closest(name, brought)}"
-        fix = f"choose from {', '.join(brought)}" if brought else "name a plugin for realtts: --from"
+    providers = description["providers"]
+    if name not in providers:
+        distribution = f"{description['distribution']} {description['version']}"
+        what = f"{distribution} has no provider of that name{closest(name, providers)}"
+        fix = f"choose from {', '.join(providers)}" if providers else "name a plugin for realtts: --from"
         raise InstallFailed(what, who=who, fix=fix, phase="stage")
-    known = {normalized(extra) for extra in said["extras"]}
+    available = {normalized(extra) for extra in description["extras"]}
     for extra in extras:
-        if normalized(extra) not in known:
+        if normalized(extra) not in available:
             raise InstallFailed(
-                f"{said['distribution']} has no extra {extra!r}{closest(extra, known)}", who=who, phase="stage",
-                fix=f"choose from {', '.join(sorted(known))}" if known else "leave --extra out",
+                f"{description['distribution']} has no extra {extra!r}{closest(extra, available)}", who=who,
+                phase="stage",
+                fix=f"choose from {', '.join(sorted(available))}" if available else "leave --extra out",
             )  # fmt: skip
 
 
 def _extra_of(requirement: str) -> str:
-    found = re.search(r"""extra\s*==\s*['"]([^'"]+)['"]""", requirement)
-    return found[1] if found else ""
+    match = re.search(r"""extra\s*==\s*['"]([^'"]+)['"]""", requirement)
+    return match[1] if match else ""
 
 
 def _frozen(value: Any) -> Any:

@@ -28,19 +28,19 @@ LINES_KEPT = 30
 
 
 def find_uv() -> str:
-    """The uv of the extra ``realtts[isolation]``, else one on PATH.
+    """Find the uv of the extra ``realtts[isolation]``, else one on PATH.
 
     Raises:
         MissingExtra: There is neither.
     """
     with contextlib.suppress(ImportError, AttributeError, FileNotFoundError):
         return str(importlib.import_module("uv").find_uv_bin())
-    found = shutil.which("uv")
-    if found is None:
+    path = shutil.which("uv")
+    if path is None:
         raise MissingExtra(
             "uv is missing, which makes the environments", who="isolation", fix="pip install 'realtts[isolation]'"
         )
-    return found
+    return path
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Uv:
     program: str = ""
 
     def all_links(self) -> tuple[str, ...]:
-        """Every folder and page with wheels, in order, once."""
+        """Return every folder and page with wheels, in order, once."""
         return tuple(dict.fromkeys((*self.links, *find_links(os.environ))))
 
     def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True) -> str:
@@ -84,33 +84,33 @@ class Uv:
         """
         more = [part for link in self.all_links() for part in ("--find-links", link)] if links else []
         command = [self.program or find_uv(), *map(str, arguments), *more]
-        kept: deque[str] = deque(maxlen=LINES_KEPT)
+        last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         inherited = () if self.lock is None or os.name == "nt" else (self.lock,)
         # Files for its input and its answer: three pipes would need three threads.
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer:
-            given.write(stdin.encode())
-            given.seek(0)
+        with tempfile.TemporaryFile() as stdin_file, tempfile.TemporaryFile() as answer:
+            stdin_file.write(stdin.encode())
+            stdin_file.seek(0)
             process = subprocess.Popen(  # noqa: S603 - uv, with arguments of our own
                 command, cwd=self.folder, env=variables(os.environ), pass_fds=inherited,
-                stdin=given, stdout=answer, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
+                stdin=stdin_file, stdout=answer, stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
             )  # fmt: skip
             try:
-                self._listen(process, phase, kept)
+                self._listen(process, phase, last_lines)
                 code = process.wait()
             except BaseException:
                 process.kill()
                 process.wait()
                 raise
             if code != 0:
-                raise failure(self.name, phase, code, tuple(kept))
+                raise failure(self.name, phase, code, tuple(last_lines))
             answer.seek(0)
             return answer.read().decode(errors="replace")
 
-    def _listen(self, process: subprocess.Popen[str], phase: str, kept: deque[str]) -> None:
+    def _listen(self, process: subprocess.Popen[str], phase: str, last_lines: deque[str]) -> None:
         """Pass on what it says, to its last word."""
         assert process.stderr is not None
         with process.stderr:
             for line in map(str.rstrip, process.stderr):
                 if line:
-                    kept.append(line)
+                    last_lines.append(line)
                     self.tell(phase, line.strip())

@@ -33,31 +33,31 @@ _FALSE = {"", "0", "no", "false", "off", "n", "f"}
 
 
 def find_links(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Folders and pages with wheels that ``UV_FIND_LINKS`` and ``PIP_FIND_LINKS`` name, folders as whole paths."""
-    named = [*environ.get("UV_FIND_LINKS", "").split(","), *environ.get("PIP_FIND_LINKS", "").split()]
-    return tuple(dict.fromkeys(absolute(link.strip()) for link in named if link.strip()))
+    """Return the folders and pages of ``UV_FIND_LINKS`` and ``PIP_FIND_LINKS``, folders as absolute paths."""
+    links = [*environ.get("UV_FIND_LINKS", "").split(","), *environ.get("PIP_FIND_LINKS", "").split()]
+    return tuple(dict.fromkeys(absolute(link.strip()) for link in links if link.strip()))
 
 
 def absolute(link: str) -> str:
-    """A folder's whole path, since uv runs elsewhere; an address as it is."""
+    """Return a folder's absolute path, since uv runs in another folder; an address as it is."""
     return link if "://" in link else str(Path(link).expanduser().absolute())
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables for uv. What is said in its own wins over what is said in pip's."""
-    ours = {name: value for name, value in environ.items() if name not in _LEFT_OUT}
-    for theirs, name in _RENAMED.items():
-        value = environ.get(theirs, "").strip()
-        if value and not ours.get(name) and not ours.get(_SAME_AS.get(name, name)):
-            ours[name] = value
-            if theirs == "PIP_EXTRA_INDEX_URL":
+    """Return the variables for uv. Its own win over pip's."""
+    result = {name: value for name, value in environ.items() if name not in _LEFT_OUT}
+    for pip_name, name in _RENAMED.items():
+        value = environ.get(pip_name, "").strip()
+        if value and not result.get(name) and not result.get(_SAME_AS.get(name, name)):
+            result[name] = value
+            if pip_name == "PIP_EXTRA_INDEX_URL":
                 # pip takes the newest of all indexes, uv what the first one has that knows the name.
-                ours.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    for theirs, name in (("PIP_NO_INDEX", "UV_NO_INDEX"), ("PIP_PRE", "UV_PRERELEASE")):
-        if environ.get(theirs, "").strip().lower() not in _FALSE:
-            ours.setdefault(name, "1" if name == "UV_NO_INDEX" else "allow")
+                result.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    for pip_name, name in (("PIP_NO_INDEX", "UV_NO_INDEX"), ("PIP_PRE", "UV_PRERELEASE")):
+        if environ.get(pip_name, "").strip().lower() not in _FALSE:
+            result.setdefault(name, "1" if name == "UV_NO_INDEX" else "allow")
     constraints = [*environ.get("UV_CONSTRAINT", "").split(), *environ.get("PIP_CONSTRAINT", "").split()]
     if constraints:
-        ours["UV_CONSTRAINT"] = " ".join(absolute(path) for path in constraints)
-    ours.update(NO_COLOR="1", UV_NO_PROGRESS="1")
-    return ours
+        result["UV_CONSTRAINT"] = " ".join(absolute(path) for path in constraints)
+    result.update(NO_COLOR="1", UV_NO_PROGRESS="1")
+    return result

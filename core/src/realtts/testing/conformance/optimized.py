@@ -119,7 +119,7 @@ class OptimizedConformance(ConformanceFixtures):
 
         device, still = HostDevice(), fast()
         turns, expected = device.turns(), still.everything()
-        _everywhere(monkeypatch, still.provider.spec, "turns_of", turns)
+        _everywhere(monkeypatch, still.provider.spec, "device_sharing", turns)
         moving = fast(cpu_offload=True, voice_cache_disk_mb=0)
         for samples, unmoved in zip(moving.everything(), expected, strict=True):
             assert_same(samples, unmoved, tolerance)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from realtts.accel.graphs.lru import Latest
+from realtts.accel.graphs.lru import LRUCache
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def made():
 
 def test_the_least_recently_used_goes_first(made):
     """And is made anew when it is wanted again."""
-    kept = Latest(2)
+    kept = LRUCache(2)
     for key in "abacab":
         assert kept.get(key, lambda key=key: made.append(key) or key.upper()) == key.upper()
     assert made == ["a", "b", "c", "b"]
@@ -22,7 +22,7 @@ def test_the_least_recently_used_goes_first(made):
 
 def test_there_are_never_more_than_the_limit(made):
     """Not while one is made either: what must go has gone."""
-    kept = Latest(2)
+    kept = LRUCache(2)
     for key in range(5):
         kept.get(key, lambda: made.append(len(kept)) or object())
     assert made == [0, 1, 1, 1, 1]
@@ -31,7 +31,7 @@ def test_there_are_never_more_than_the_limit(made):
 
 def test_what_cannot_be_made_is_not_kept():
     """The next one tries again."""
-    kept = Latest(1)
+    kept = LRUCache(1)
     with pytest.raises(ZeroDivisionError):
         kept.get("a", lambda: 1 / 0)
     assert kept.get("a", lambda: 1) == 1
@@ -39,7 +39,7 @@ def test_what_cannot_be_made_is_not_kept():
 
 def test_all_can_go():
     """As when a setting changes that the keys do not hold."""
-    kept = Latest(3)
+    kept = LRUCache(3)
     kept.get("a", lambda: 1)
     kept.clear()
     assert len(kept) == 0

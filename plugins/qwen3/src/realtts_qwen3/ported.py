@@ -1,4 +1,4 @@
-"""What `realtts_qwen3.reference` has, where qwen-tts is not installed: our networks in float32, step by step."""
+"""The networks of `realtts_qwen3.reference` where qwen-tts is not installed: ours in float32, for one request."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.utterance import Utterance
 
-__all__ = ["Own", "OwnEncoders"]
+__all__ = ["PortedEncoders", "PortedNetworks"]
 
 
-class OwnEncoders:
-    """What makes a voice prompt of a recording.
+class PortedEncoders:
+    """The encoders that make a voice prompt of a recording, in float32.
 
     Args:
         weights: The checkpoint, of a model that clones.
-        device: Where they lie.
+        device: Device to compute on.
     """
 
     def __init__(self, weights: Weights, device: str) -> None:
@@ -41,54 +41,57 @@ class OwnEncoders:
         self._codec = CodecEncoder.from_state_dict(weights.codec.encoder, states.encoder, device=device)
 
     def embedding(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the speaker, float32 (width,), of samples at 24 kHz."""
+        """Compute the speaker embedding, float32 (width,), of samples at 24 kHz."""
         return self._speaker.embedding(torch.from_numpy(wave))
 
     def codes(self, wave: NDArray[np.float32]) -> Tensor:
-        """Of the codec, int64 (frames, 16), of samples at 24 kHz."""
+        """Encode samples at 24 kHz as codes, int64 (frames, 16)."""
         return self._codec.codes(torch.from_numpy(wave))
 
 
-class Own:
+class PortedNetworks:
     """A checkpoint in our networks, with the methods of `realtts_qwen3.reference.Upstream`.
 
     Args:
         weights: The checkpoint.
-        device: Where they lie.
+        device: Device to compute on.
 
     Attributes:
         talker: Draws the frames.
+        attention: ``"sdpa"``: torch's, by the kernel that torch chooses.
     """
+
+    attention = "sdpa"
 
     def __init__(self, weights: Weights, device: str) -> None:
         self.talker = Talker.from_state_dict(weights.sizes, weights.states.talker, device=device)
-        self._decoder = CodecDecoder.from_state_dict(weights.codec.decoder, weights.states.decoder, device=device)
-        self._encoders = OwnEncoders(weights, device) if weights.sizes.speaker_encoder is not None else None
+        self._decoder = CodecDecoder.read(weights.codec.decoder, weights.states.decoder, device=device).compile()
+        self._encoders = PortedEncoders(weights, device) if weights.sizes.speaker_encoder is not None else None
 
     def embedding(self, wave: NDArray[np.float32]) -> Tensor:
-        """As `OwnEncoders.embedding`."""
+        """Compute what `PortedEncoders.embedding` does."""
         assert self._encoders is not None
         return self._encoders.embedding(wave)
 
     def codes(self, wave: NDArray[np.float32]) -> Tensor:
-        """As `OwnEncoders.codes`."""
+        """Compute what `PortedEncoders.codes` does."""
         assert self._encoders is not None
         return self._encoders.codes(wave)
 
     def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
-        """As `Upstream.draw`."""
+        """Draw frames as `Upstream.draw` does."""
         codes, ended = [torch.zeros(0, self._decoder.quantizers, dtype=torch.int64)], False
-        for found in self.talker.decode([utterance]):
+        for frames in self.talker.decode([utterance]):
             if cancelled():
                 raise Cancelled
-            codes.append(found.codes[0])
-            ended = found.stopped[0]
+            codes.append(frames.codes[0])
+            ended = frames.stopped[0]
         return torch.cat(codes), ended
 
     def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:
-        """As `Upstream.samples`."""
+        """Decode frames as `Upstream.samples` does."""
         state = self._decoder.start()
         if before is not None:
             self._decoder.push(state, before)
-        found: NDArray[np.float32] = self._decoder.push(state, codes).cpu().numpy()
-        return found
+        samples: NDArray[np.float32] = self._decoder.push(state, codes).cpu().numpy()
+        return samples

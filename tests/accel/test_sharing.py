@@ -6,8 +6,13 @@ import pytest
 import torch
 
 from realtts import OffloadError
-from realtts.accel.offload.module import TakingTurns
-from realtts.accel.offload.sharing import Turns, offload_rungs, turns_of, why_no_graphs_offloaded
+from realtts.accel.offload.sharing import (
+    DeviceSharing,
+    SharedDevice,
+    device_sharing,
+    offload_rungs,
+    why_no_graphs_offloaded,
+)
 from realtts.contract.context import Rung
 
 
@@ -32,12 +37,12 @@ def test_graphs_and_offloading_exclude_each_other():
 
 def test_nothing_moves_on_the_host():
     """Weights that compute on the CPU are where they wait already."""
-    assert not turns_of(context_of("cpu")).offloaded
+    assert not device_sharing(context_of("cpu")).offloaded
 
 
 def test_parts_that_stay_need_no_turns():
     """Everything passes through."""
-    turns = Turns()
+    turns = DeviceSharing()
     turns.add("one", torch.nn.Linear(2, 2))
     with turns.use("one"):
         assert list(turns.each("one", [1, 2])) == [1, 2]
@@ -54,7 +59,7 @@ def test_parts_take_turns():
         moved.append(tuple(tensor.shape))
         return tensor.clone()
 
-    turns, one, other = Turns(TakingTurns({}, "cpu", copy=copy)), torch.nn.Linear(2, 3), torch.nn.Linear(3, 2)
+    turns, one, other = DeviceSharing(SharedDevice({}, "cpu", copy=copy)), torch.nn.Linear(2, 3), torch.nn.Linear(3, 2)
     expected = other(one(torch.ones(1, 2)))
     turns.add("one", one)
     turns.add("other", other)
@@ -73,7 +78,7 @@ def test_parts_take_turns():
 
 def test_the_status_tells_whether_weights_move():
     """And why there are no graphs then."""
-    assert Turns().details == {"offload": False}
-    moving = turns_of(context_of("cuda")).details
+    assert DeviceSharing().details == {"offload": False}
+    moving = device_sharing(context_of("cuda")).details
     assert moving["offload"]
     assert "cpu_offload" in moving["no_cuda_graphs"]

@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from realtts import OffloadError  # noqa: E402
-from realtts.accel.offload.module import OffloadedModule, TakingTurns  # noqa: E402
-from realtts.accel.offload.tensors import held_tensors  # noqa: E402
+from realtts.accel.offload.module import OffloadedModule  # noqa: E402
+from realtts.accel.offload.sharing import SharedDevice  # noqa: E402
+from realtts.accel.offload.tensors import walk_tensors  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,13 @@ class Network:
 def test_every_tensor_is_found_once():
     """With a name that leads to it; what lies elsewhere is not its weight."""
     network = Network()
-    found = dict(held_tensors(network, "cpu"))
+    found = dict(walk_tensors(network, "cpu"))
     assert list(found) == [
         "first.weight", "first.bias", "layers[0]['w']", "layers[1][0]", "module.weight", "module.bias",
         "head.args[0]", "closure.__closure__[0]",
     ]  # fmt: skip
     assert found["first.weight"] is network.tied
-    assert [name for name, _ in held_tensors(network, "meta")] == ["elsewhere"]
+    assert [name for name, _ in walk_tensors(network, "meta")] == ["elsewhere"]
 
 
 def test_it_moves_as_a_module_does():
@@ -101,10 +102,10 @@ class Lazy(Mapping):
 def test_what_may_be_work_is_not_followed():
     """Mappings that make their values, and the objects of bound methods: a file that is read, say."""
     network = Network()
-    names = [name for name, _ in held_tensors(network, "cpu")]
+    names = [name for name, _ in walk_tensors(network, "cpu")]
     network.file = Lazy()
     network.read = Network().__call__
-    assert [name for name, _ in held_tensors(network, "cpu")] == names
+    assert [name for name, _ in walk_tensors(network, "cpu")] == names
 
 
 @pytest.mark.parametrize(
@@ -142,7 +143,7 @@ def test_turns_while_items_are_made():
             made.append(turns.loaded())
             yield number
 
-    turns = TakingTurns({"a": Network()}, "cpu", copy=lambda tensor, _: tensor.clone())
+    turns = SharedDevice({"a": Network()}, "cpu", copy=lambda tensor, _: tensor.clone())
     turns.add("b", Network())
     found = []
     for number in turns.each("a", items()):

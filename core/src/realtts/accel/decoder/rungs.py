@@ -1,4 +1,4 @@
-"""The usual rungs of a model on `realtts.accel.decoder`, and what each of them means for the decoder.
+"""The usual rungs of a model on `realtts.accel.decoder`, and the decoder's options on each of them.
 
 A variant that needs others writes its own; these are the ones that most speech language models want.
 """
@@ -39,7 +39,7 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Rung]:
-    """Rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
+    """List the rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
 
     Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions; then the
     context's dtype; then float32. On CUDA each is tried with graphs before the same without.
@@ -62,7 +62,7 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
 
 
 def precision_of(context: Context) -> Precision:
-    """The decoder's precision for the settings of a rung."""
+    """Return the decoder's precision for the settings of a rung."""
     kind = context.settings.quantization
     weights = kind if kind in {"int8", "int4"} else _SHORT[context.dtype]
     if context.device == "cpu":
@@ -71,7 +71,7 @@ def precision_of(context: Context) -> Precision:
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
-    """What the status tells of a decoder.
+    """Return what the status shows about a decoder.
 
     Args:
         decoder: The decoder.
@@ -88,12 +88,12 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
 
 
 def graphs_of(context: Context) -> GraphBackend | None:
-    """The backend that captures the rung's steps, or None where they run eagerly."""
+    """Return the backend that captures the rung's steps, or None where they run eagerly."""
     return CudaGraphs(context.device) if context.settings.cuda_graphs is True else None
 
 
 def is_exact(context: Context) -> bool:
-    """Whether NaN can only be the weights' fault: all in float32, nothing captured or compiled, attention as usual.
+    """Return whether only the weights can cause NaN: all in float32, nothing captured or compiled, default attention.
 
     Other rungs may be wrong where a kernel or a graph is, and the next one is tried.
     """
@@ -103,7 +103,7 @@ def is_exact(context: Context) -> bool:
 
 
 def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
-    """Which attention the setting means for a decoder, which calls torch's over a mask.
+    """Choose the attention for the setting and a decoder, which calls torch's with a mask.
 
     Raises:
         AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
@@ -112,7 +112,7 @@ def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
 
 
 def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, graphs: bool) -> dict[str, str]:
-    """What the status tells of a network that calls `realtts.accel.layers.bidirectional`: ``own``, or torch's kernel.
+    """Return what the status shows about a network on `realtts.accel.layers.bidirectional`: ``own``, or torch's kernel.
 
     Args:
         context: Of the stage.
@@ -134,7 +134,7 @@ def _attention(context: Context, dtype: torch.dtype, head_dim: int, *, masked: b
 
 
 def why_no_graphs(context: Context) -> str | None:
-    """For `probe`: why the rung's graphs cannot be had here."""
+    """Say, for `probe`, why the rung's graphs are not available here; None if they are."""
     if context.settings.cuda_graphs is True and not context.device.startswith("cuda"):
         return "CUDA graphs need a CUDA device: set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
     return None

@@ -15,12 +15,23 @@ from realtts.errors import MissingExtra
 from realtts_qwen3 import plain as plain_module
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.own import Own
+from realtts_qwen3.ported import PortedNetworks
 from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
 from realtts_qwen3.voices import VoicePrompt
 
 TEXT = "hello there, this is the test."
+GREEDY = {"do_sample": False, "subtalker_dosample": False}
+CASES = [
+    pytest.param("0.6b-custom-voice", {}, id="0.6b-custom-voice-drawn"),
+    pytest.param("0.6b-custom-voice", GREEDY, marks=pytest.mark.full, id="0.6b-custom-voice-greedy"),
+    pytest.param("1.7b-voice-design", {}, marks=pytest.mark.full, id="1.7b-voice-design-drawn"),
+    pytest.param("1.7b-voice-design", GREEDY, id="1.7b-voice-design-greedy"),
+    pytest.param("0.6b-base", {}, id="0.6b-base-drawn"),
+    pytest.param("0.6b-base", GREEDY, marks=pytest.mark.full, id="0.6b-base-greedy"),
+    pytest.param("1.7b-base", {}, marks=pytest.mark.full, id="1.7b-base-drawn"),
+    pytest.param("1.7b-base", GREEDY, marks=pytest.mark.full, id="1.7b-base-greedy"),
+]
 
 
 def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
@@ -31,12 +42,11 @@ def spoken(weights, prompt=None, *, forced=None, voice=None, **options):
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-@pytest.mark.parametrize("options", [{}, {"do_sample": False, "subtalker_dosample": False}], ids=["drawn", "greedy"])
-@pytest.mark.parametrize("model", ["0.6b-custom-voice", "1.7b-voice-design", "0.6b-base", "1.7b-base"])
+@pytest.mark.parametrize(("model", "options"), CASES)
 def test_frames_and_sound_are_upstreams(weights_of, recording, model, options) -> None:
     """The same frames for the same seed, and sound within 1e-4; a recording becomes the same codes."""
     weights = weights_of(model)
-    theirs, ours = Upstream(weights, "cpu"), Own(weights, "cpu")
+    theirs, ours = Upstream(weights, "cpu"), PortedNetworks(weights, "cpu")
     prompt, voice = None, None
     if "base" in model:
         voice = Voice(*recording, "hello the" if model == "0.6b-base" else None)
@@ -56,7 +66,7 @@ def test_cancelling(weights_of) -> None:
     """At the next frame."""
     weights = weights_of("0.6b-custom-voice")
     with pytest.raises(Cancelled):
-        Own(weights, "cpu").draw(spoken(weights, forced=50), lambda: True)
+        PortedNetworks(weights, "cpu").draw(spoken(weights, forced=50), lambda: True)
 
 
 def test_it_speaks_and_the_status_says_why(plain, recording, monkeypatch) -> None:
