@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from realtts import settings
+from realtts import settings, settings_sources
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text(encoding="utf-8")
 
@@ -42,15 +42,15 @@ def test_every_variable_is_read():
     for name, (_, default, _) in rows("Fields").items():
         if default.strip("`") not in {"None", "False", "True"}:
             value = default.strip("`'")
-            layers = settings.resolve_settings(environ={f"REALTTS_{name.upper()}": value})
+            layers = settings_sources.resolve_settings(environ={f"REALTTS_{name.upper()}": value})
             assert name in layers.sources, name
 
 
 def test_every_legacy_variable_is_described():
     """The table of legacy variables has each with its field, its provider and whether it is inverted."""
     described = rows("Legacy variables")
-    assert set(described) == set(settings._LEGACY)
-    for name, legacy in settings._LEGACY.items():
+    assert set(described) == set(settings_sources._LEGACY)
+    for name, legacy in settings_sources._LEGACY.items():
         field, provider, note = described[name]
         assert field == f"`{legacy.field}`", name
         assert provider == (legacy.provider or "all"), name
