@@ -91,13 +91,13 @@ def test_parts_exist_after_their_stage(folders, monkeypatch) -> None:
         _ = engine.lm
     rows, read = engine.embedding.drawn, []
     monkeypatch.setattr("realtts_vieneu.network.output_rows", lambda *args: read.append(args))
-    assert not events
+    assert "optimization.details" not in [event.name for event in events]
     hooks.compile(context, loaded)
     assert (engine.embedding, read) == (None, [])  # taken, not read again
     assert engine.lm.outputs.kind == "full"
     assert engine.lm.head.out_features == len(rows)
     assert dtypes_of(engine.codec) == {torch.float32}
-    assert [event.name for event in events] == ["optimization.details"]
+    assert [event.name for event in events].count("optimization.details") == 1
     hooks.warmup(context, loaded)
     hooks.unload(context, loaded)
     assert loaded.engine is None

@@ -5,7 +5,7 @@ Weights are drawn such that activations keep about the size that a trained model
 
 from __future__ import annotations
 
-import json
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,8 @@ _DECODES = ("acoustic_decoder.", "quantizer.project_out.")
 def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: float, cloning: bool) -> None:
     """Write a checkpoint, as of `realtts_vieneu.testing.write_random_checkpoint`."""
     draw = torch.Generator().manual_seed(seed)
-    config = model_config(model, size, write_vocabulary(path, _WORDS.get(model) if size == "full" else None))
+    tokens, special = write_vocabulary(path, _WORDS.get(model) if size == "full" else None)
+    config = model_config(model, size, tokens)
     write_json(path / "config.json", config)
     write_json(path / "generation_config.json", {"use_cache": True})
     write_json(path / NOTE, {"configuration": model})
@@ -71,16 +72,10 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     shapes = {name: shape for name, shape in network_shapes(config).items() if name != HEAD}  # which is the embedding
     state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in shapes.items()}
     state[EMBEDDING][:, 0] = _CONSTANT  # the head, too: it adds the same to all logits
-    raise_logits(
-        state, {_end_of(path): eos_bias}, head=EMBEDDING, norm="model.norm.weight", constant=_CONSTANT, rms=_RMS
-    )
+    end = special["<|SPEECH_GENERATION_END|>"]
+    raise_logits(state, {end: eos_bias}, head=EMBEDDING, norm="model.norm.weight", constant=_CONSTANT, rms=_RMS)
     save_file(state, path / WEIGHTS, metadata={"format": "pt"})
     _write_codec(path / CODEC_FOLDERS[0], size, draw, cloning=cloning)
-
-
-def _end_of(path: Path) -> int:
-    tokens = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-    return int(next(token["id"] for token in tokens if token["content"] == "<|SPEECH_GENERATION_END|>"))
 
 
 def _tensor(name: str, shape: tuple[int, ...], sizes: Sizes, draw: torch.Generator) -> Tensor:
@@ -114,11 +109,15 @@ def _write_voices(path: Path, frames: int, draw: torch.Generator) -> None:
 def _write_codec(path: Path, size: str, draw: torch.Generator, *, cloning: bool) -> None:
     """Write the codec in transformers' names; without the encoder it is half as large."""
     path.mkdir(exist_ok=True)
-    config = codec_config(size)
-    write_json(path / "config.json", config)
-    shapes = {name: shape for name, shape in network_shapes(config).items() if cloning or name.startswith(_DECODES)}
+    write_json(path / "config.json", codec_config(size))
+    shapes = {name: shape for name, shape in _codec_shapes(size).items() if cloning or name.startswith(_DECODES)}
     state = {name: _codec_tensor(name, shape, draw) for name, shape in shapes.items()}
     save_file(state, path / CODEC, metadata={"format": "pt"})
+
+
+@functools.cache  # its filters are computed for a second, even on the device "meta"
+def _codec_shapes(size: str) -> dict[str, tuple[int, ...]]:
+    return network_shapes(codec_config(size))
 
 
 def network_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:

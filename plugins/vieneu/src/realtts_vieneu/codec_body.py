@@ -75,6 +75,7 @@ class Body:
         self.bytes_read = inner * dtype.itemsize + outer * torch.float32.itemsize
         self._digits = _Digits(sizes.levels, device)
         self._linears = _read_linears(sizes, tensors)
+        self._embed: Conv | None = None  # until `pack`
         self._before = [ResNet(tensors, f"{_DECODER}prior_net.{n}", width, dtype) for n in range(2)]
         self._layers = [
             _Layer(sizes, tensors, f"{_DECODER}layers.{n}.", dtype=dtype, fused=fused) for n in range(sizes.layers)
@@ -104,6 +105,7 @@ class Body:
             codes: int64 (rows, frames).
             extent: Where rows end; None: all have all frames.
         """
+        assert self._embed is not None, "not packed yet"
         rows, frames = codes.shape
         whole, inside = self._embed.place(rows, frames, codes.device)
         self._digits(codes, inside)

@@ -8,7 +8,6 @@ the graphs are written here by hand. Needs the package ``onnx``.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,9 +38,9 @@ def write_turbo_checkpoint(path: Path, seed: int, *, eos_bias: float) -> None:
     graphs, codec = path / GRAPHS, path / CODEC_FOLDERS[0]
     for folder in (graphs, codec):
         folder.mkdir(exist_ok=True)
-    tokens = write_vocabulary(graphs)
+    tokens, special = write_vocabulary(graphs)
     write_json(path / NOTE, {"configuration": TURBO})
-    ids = _write_config(graphs, tokens)
+    ids = _write_config(graphs, tokens, special)
     (graphs / "vieneu_backbone_shared.data").write_bytes(b"\0")  # upstream's weights lie in it, these beside the graphs
     _write_heads(graphs / "vieneu_v3_heads.npz", tokens, ids["speech_generation_end_token_id"], draw, eos_bias)
     _write_backbone(graphs, _matrix(draw))
@@ -55,15 +54,13 @@ def write_turbo_checkpoint(path: Path, seed: int, *, eos_bias: float) -> None:
     )  # fmt: skip
 
 
-def _write_config(path: Path, tokens: int) -> dict[str, int]:
-    added = json.loads((path / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
-    numbers = {token["content"]: token["id"] for token in added}
+def _write_config(path: Path, tokens: int, special: dict[str, int]) -> dict[str, int]:
     marks = {
         "text_prompt_start": "TEXT_PROMPT_START", "text_prompt_end": "TEXT_PROMPT_END",
         "speech_generation_start": "SPEECH_GENERATION_START", "speech_generation_end": "SPEECH_GENERATION_END",
         "audio_ref_slot": "SPEECH_REPLACE", "default_style": "emotion_7",
     }  # fmt: skip
-    ids = {f"{name}_token_id": numbers[f"<|{mark}|>"] for name, mark in marks.items()}
+    ids = {f"{name}_token_id": special[f"<|{mark}|>"] for name, mark in marks.items()}
     config = {
         "n_vq": _GROUPS, "hidden_size": _HIDDEN, "num_hidden_layers": 1, "local_num_hidden_layers": 1,
         "local_num_attention_heads": _HEADS, "audio_pad_token_id": _CODES, "text_vocab_size": tokens,

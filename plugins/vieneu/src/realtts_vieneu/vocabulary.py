@@ -29,7 +29,7 @@ _SOUNDS = ("ˈ", "ˌ", "ː", "aː", "ŋ", "ɛ", "ɜ", "ɲ", "ə", "ɔ", "ɣ", "�
 _WORDS = ("user", "assistant", f"{_SPACE}the", f"{_SPACE}text", f"{_SPACE}to", f"{_SPACE}speech")
 
 
-def write_vocabulary(path: Path, words: int | None = None) -> int:
+def write_vocabulary(path: Path, words: int | None = None) -> tuple[int, dict[str, int]]:
     """Write ``tokenizer.json`` and ``tokenizer_config.json``.
 
     Args:
@@ -37,7 +37,7 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
         words: Number of tokens before the special ones; None: as few as the sounds and words need.
 
     Returns:
-        Number of tokens, rounded up as the embedding is.
+        Number of tokens, rounded up as the embedding is; and ids of the special tokens.
     """
     pieces = (*map(_as_bytes, _SOUNDS), *_WORDS)
     vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), pieces, words or 0)
@@ -62,7 +62,8 @@ def write_vocabulary(path: Path, words: int | None = None) -> int:
         "clean_up_tokenization_spaces": False,
     }
     write_json(path / "tokenizer_config.json", config)
-    return -(-(len(vocabulary) + len(added)) // 128) * 128
+    ids = {name: len(vocabulary) + number for number, name in enumerate(_SPECIAL)}
+    return -(-(len(vocabulary) + len(added)) // 128) * 128, ids
 
 
 def _added(number: int, name: str) -> dict[str, Any]:
