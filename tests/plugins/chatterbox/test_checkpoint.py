@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from realtts.contract.spec import Checkpoint
+from realtts.testing import make_context, make_request
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.reference import Upstream
@@ -40,9 +40,7 @@ def test_the_end_can_be_made_likely(tmp_path, kind) -> None:
         folder.mkdir()
         write_random_checkpoint(folder, model=kind, eos_bias=bias)
         weights = open_checkpoint(fetch(Checkpoint(name="test", path=folder)))
-        context = SimpleNamespace(forced_tokens=lambda _: None)
-        request = SimpleNamespace(text="Hi", language=None, seed=0, options=None)
-        ask = prepare(context, weights, request)
+        ask = prepare(make_context(), weights, make_request("Hi"))
         networks, unguided = Upstream(weights, "cpu"), replace(ask, cfg_weight=0.0)
         logits = logits_along(networks, unguided, weights.builtin, list(range(50, 70)))
         ends.append(logits[:, 6562] - logits[:, :6561].mean(1))

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from realtts.accel.offload.tensors import walk_tensors
-from realtts.contract import stages
+from realtts.testing import make_context, make_request
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec as module
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.frontend import prepare
-from realtts_chatterbox.options import ChatterboxOptions
 
-CONTEXT = SimpleNamespace(forced_tokens=lambda _: None)
-
-
-def _without_times(patch):
-    """Outside of a request nothing is timed."""
-    patch.setattr(stages, "timed", lambda _, name, **__: contextlib.nullcontext(stages.Work(name, "float32")))
-
-
-@pytest.fixture(autouse=True)
-def _untimed(monkeypatch):
-    """As `_without_times`."""
-    _without_times(monkeypatch)
+CONTEXT = make_context()
 
 
 @pytest.fixture(
@@ -47,11 +33,9 @@ def captured(request, weights_of):
     weights = weights_of(kind)
     codec = Codec(weights.s3gen_state, device="cpu", turbo=kind == "turbo")
     codec.convert(weights.s3gen_state, torch.float32)
-    spoken = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, weights, spoken), steps=1)
+    ask = replace(prepare(CONTEXT, weights, make_request("Hm.", seed=1)), steps=1)
     voice = weights.builtin
     with pytest.MonkeyPatch.context() as patch:
-        _without_times(patch)
         patch.setattr(module, "_GRAPHED_TOKENS", most)
         lengths = [len(samples) for samples in codec.capture(CONTEXT, backend, ask, voice)]
     return codec, ask, voice, backend, lengths, most
@@ -91,8 +75,7 @@ def test_it_speaks_once_it_is_converted(weights_of, dtype):
     with pytest.raises(AssertionError, match="before convert"):
         codec.dtype  # noqa: B018 - the property raises
     codec.convert(weights.s3gen_state, dtype)
-    spoken = SimpleNamespace(text="Hm.", language=None, seed=1, options=ChatterboxOptions())
-    ask = replace(prepare(CONTEXT, weights, spoken), steps=1)
+    ask = replace(prepare(CONTEXT, weights, make_request("Hm.", seed=1)), steps=1)
     assert isinstance(weights.builtin, Conditionals)
     (samples,) = codec.spoken(CONTEXT, [7, 8], ask, weights.builtin)
     assert samples.shape == (2 * 960,)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from realtts.errors import TextTooLong, UnknownLanguage
+from realtts.testing import make_context, make_request
 from realtts_chatterbox.constants import TOKENS_PER_SECOND
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.options import ChatterboxOptions
@@ -30,8 +30,8 @@ TEXTS = [
 
 def ask_of(weights, text="Hello there.", *, forced=None, language=None, **options):
     """A request in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced)
-    request = SimpleNamespace(text=text, language=language, seed=1, options=ChatterboxOptions(**options))
+    context = make_context(force_tokens_per_char=None if forced is None else forced / len(text))
+    request = make_request(text, language=language, seed=1, options=ChatterboxOptions(**options))
     return prepare(context, weights, request)
 
 

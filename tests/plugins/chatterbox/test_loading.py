@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, MissingExtra
+from realtts.testing import make_context
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.optimized import Optimized
 from realtts_chatterbox.plain import Plain
@@ -57,7 +57,7 @@ def test_what_is_not_installed_is_told_before_a_checkpoint_is_asked_for(monkeypa
     """Of both variants: optimized reads upstream's networks for their shapes, and for new voices."""
     monkeypatch.setitem(sys.modules, "chatterbox", None)
     with pytest.raises(MissingExtra, match="chatterbox"):
-        variant().load(SimpleNamespace(checkpoint=None, report=None))
+        variant().load(make_context())
 
 
 CASES = [

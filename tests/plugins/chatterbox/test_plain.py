@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 
 from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled, never
+from realtts.testing import make_context, make_request
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.noise import InjectedNoise, Noise
 from realtts_chatterbox.options import ChatterboxOptions
@@ -27,8 +27,8 @@ SEED = 11
 
 def ask_of(weights, text=TEXT, *, forced=None, language=None, seed=SEED, **options):
     """A request in the model's terms."""
-    context = SimpleNamespace(forced_tokens=lambda _: forced)
-    request = SimpleNamespace(text=text, language=language, seed=seed, options=ChatterboxOptions(**options))
+    context = make_context(force_tokens_per_char=None if forced is None else forced / len(text))
+    request = make_request(text, language=language, seed=seed, options=ChatterboxOptions(**options))
     return prepare(context, weights, request)
 
 
