@@ -68,6 +68,19 @@ if TYPE_CHECKING:
     from realtts.attempt import Attempt
 
 
+__all__ = [
+    "AccelError", "AttentionUnavailable", "BlankText", "BrokenProvider", "BufferMisuse", "Busy", "CaptureFailed",
+    "CheckpointCorrupt", "CheckpointError", "CheckpointForbidden", "CheckpointMismatch", "CheckpointMissing",
+    "CompileFailed", "DecoderError", "DownloadFailed", "DuplicateProvider", "ExtensionError", "InputError",
+    "InstallFailed", "InvalidChunk", "InvalidOption", "InvalidPlugin", "InvalidText", "IsolationError",
+    "LadderExhausted", "MissingExtra", "NoProvider", "NotEnoughDisk", "NotFinite", "OffloadError", "OptionError",
+    "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "SettingsError",
+    "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage",
+    "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable",
+    "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
+]  # fmt: skip
+
+
 class RealTTSError(Exception):
     """Base of all errors of realtts.
 
@@ -343,8 +356,3 @@ def closest(name: str, names: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest name, or an empty string."""
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
-
-
-__all__ = [
-    name for name, value in globals().copy().items() if isinstance(value, type) and issubclass(value, RealTTSError)
-]

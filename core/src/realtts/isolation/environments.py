@@ -11,12 +11,13 @@ from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
-from pydantic import TypeAdapter
 
 from realtts.errors import IsolationError
 from realtts.folders import data_folder
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
     from realtts.settings import Settings
 
 __all__ = ["FILE", "IsolatedEnvironment", "fault", "find", "folder", "install_command", "listed", "read"]
@@ -63,6 +64,8 @@ class IsolatedEnvironment:
 
 @functools.cache
 def _adapter() -> TypeAdapter[IsolatedEnvironment]:
+    from pydantic import TypeAdapter  # not with the module: `realtts providers` starts without it
+
     return TypeAdapter(IsolatedEnvironment)
 
 
