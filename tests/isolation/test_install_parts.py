@@ -82,7 +82,7 @@ def test_core_is_packed(tmp_path):
     """The wheel runs alone, has every module, and is the same each time."""
     wheel = pack_core(tmp_path)
     names = zipfile.ZipFile(wheel).namelist()
-    assert "realtts/isolation/worker.py" in names
+    assert "realtts/worker/main.py" in names
     assert "realtts/py.typed" in names
     assert not any("__pycache__" in name for name in names)
     first = wheel.read_bytes()
