@@ -81,7 +81,7 @@ def test_what_packages_print_harms_nothing(rogue):
     assert rogue().generate("a b c", do="print", after=1).duration == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("what", ["garbage", "large", "stranger"])
+@pytest.mark.parametrize("what", ["garbage", *(pytest.param(w, marks=pytest.mark.full) for w in ("large", "stranger"))])
 def test_garbage_on_the_channel(rogue, what):
     """Bytes that are no frame, a frame that is too large, a frame without its fields: the worker is ended."""
     tts = rogue()
@@ -90,7 +90,7 @@ def test_garbage_on_the_channel(rogue, what):
     assert tts.generate("a b c").duration == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("limit", ["worker_deadline_s", "worker_silence_s"])
+@pytest.mark.parametrize("limit", ["worker_deadline_s", pytest.param("worker_silence_s", marks=pytest.mark.full)])
 def test_hanging_worker_is_ended(rogue, limit):
     """At its limit; the error names the setting."""
     tts = rogue(**{limit: 5.0})
@@ -155,6 +155,7 @@ def test_rung_that_no_worker_survives(rogue):
     assert "optimize=False" in attempt["remedy"]
 
 
+@pytest.mark.full
 def test_rung_that_no_worker_survives_while_it_streams(rogue):
     """Who has heard something gets `WorkerDied` as before; the next request takes the next rung."""
     tts = rogue()
@@ -201,7 +202,7 @@ def test_strict_gives_no_rung_up(rogue):
     assert tts.get_provider_status()["attempts"] == []
 
 
-@pytest.mark.parametrize("end", ["unload", "idle", "killed"])
+@pytest.mark.parametrize("end", ["unload", *(pytest.param(end, marks=pytest.mark.full) for end in ("idle", "killed"))])
 def test_next_worker_runs_in_what_was_installed_meanwhile(install, until, tmp_path, end):
     """The worker that lives stays where it is; the one after it starts in the new environment."""
     data = install()
@@ -246,7 +247,7 @@ def test_no_descriptor_and_no_thread_is_lost(rogue):
     assert (psutil.Process().num_fds(), threading.active_count()) == before
 
 
-@pytest.mark.parametrize("doing", ["idle", "hanging"])
+@pytest.mark.parametrize("doing", [pytest.param("idle", marks=pytest.mark.full), "hanging"])
 def test_parent_killed(install, until, doing):
     """A worker ends with its parent, whatever it is doing."""
     program = textwrap.dedent(f"""
