@@ -286,10 +286,11 @@ def test_graphs_give_the_same(model_of, upstream_of, head):
 
 
 def test_what_is_warm_needs_no_capture(upstream_of):
-    """After a warm-up with an utterance, those of at most its size replay only: one, or a few together."""
+    """After a capture with an utterance, those of at most its size replay only: one, or a few together."""
     backend = RecordingGraphs()
     model = made(upstream_of("llama"), backend=backend)
     usual = {"params": OPTIONS["as upstream"]}
+    model.capture(utterance_of(10, most=12, **usual))
     model.warm_up(utterance_of(10, most=12, **usual))
     captures = backend.captures
     for count in (1, 2, 3, 4):

@@ -110,6 +110,9 @@ class Lazy(Mapping[str, "Tensor"]):
     def __getitem__(self, name: str) -> Tensor:
         return self._makers[name]()
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers  # Mapping's own would make the tensor to see whether it is there
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
 
