@@ -48,7 +48,7 @@ def test_a_stream_is_verified_against_the_same_chunks(folders) -> None:
     streaming = [check for check in record["checks"] if check["name"].startswith("streaming")]
     assert len(streaming) == 2
     assert all(check["ok"] and check["tolerance"] == 1e-4 for check in streaming)
-    assert record["ok"]
+    assert record["ok"], record["checks"]
 
 
 @pytest.mark.parametrize("tokens", [None, 60])
