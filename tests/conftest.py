@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that need a GPU are chosen by ``-m gpu``."""
+    """Mark inherited tests: those that need a GPU, and those that a class of the suite names in its ``full``."""
     for item in items:
         if item.name.endswith("_on_a_gpu"):
             item.add_marker("gpu")
+        names = getattr(getattr(item, "cls", None), "full", ())
+        if isinstance(item, pytest.Function) and item.originalname in names:
+            item.add_marker("full")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,14 +29,6 @@ if TYPE_CHECKING:
     from realtts_chatterbox.loading import Weights
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the inherited tests that a class of the conformance suite names in its ``full``."""
-    for item in items:
-        names = getattr(getattr(item, "cls", None), "full", ())
-        if isinstance(item, pytest.Function) and item.originalname in names:
-            item.add_marker(pytest.mark.full)
-
-
 @pytest.fixture(scope="session")
 def imported() -> None:
     """Upstream's package."""

@@ -35,6 +35,16 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class TestPlain(ProviderConformance):
     """Everything that a provider must do."""
 
+    # By default the optimized variant runs these.
+    full = frozenset({
+        "test_eight_threads",
+        "test_closed_stream_leaves_the_provider_usable",
+        "test_fallback_says_the_same_as_plain",
+        "test_batch_equals_single",
+        "test_unload_and_load_again",
+        "test_status_never_loads",
+    })  # fmt: skip
+
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, without its optimized variant."""
@@ -58,6 +68,8 @@ class TestPlain(ProviderConformance):
 
 class TestOptimized(OptimizedConformance, TestPlain):
     """The same of the optimized variant."""
+
+    full = frozenset({"test_unload_frees_everything"})  # by default: test_optimized.test_unload_leaves_no_tensor
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:

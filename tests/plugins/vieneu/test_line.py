@@ -75,6 +75,7 @@ def test_twice_is_enough(make):
     assert speech.warnings[-1].endswith("ran into its length cap and was cut")
 
 
+@pytest.mark.full  # by default: test_the_sentence_alone_is_drawn_again
 def test_of_a_batch_each_request_has_its_own(make):
     """As alone, whatever is drawn beside it."""
     tts = make()
@@ -87,6 +88,7 @@ def test_of_a_batch_each_request_has_its_own(make):
     assert sum(len(again_of(speech)) for speech in together) >= 1
 
 
+@pytest.mark.full  # by default: test_the_sentence_alone_is_drawn_again
 def test_a_stream_draws_again_what_was_not_heard(make):
     """With windows that wait for the end of a sentence it is the whole; what was heard cannot be taken back."""
     tts = make()

@@ -7,6 +7,7 @@ import pytest
 
 from realtts import RealProvider
 from realtts.errors import CheckpointCorrupt, MissingExtra
+from realtts.testing.device import live_tensors
 from realtts_vieneu import spec
 
 SENTENCE = "Xin chào các bạn."
@@ -27,6 +28,18 @@ def test_float32_speaks_as_plain(make, recording, model):
         assert len(found.samples) == len(expected.samples)
         assert np.abs(found.samples - expected.samples).max() < 1e-4
         assert np.abs(expected.samples).max() > 0.05
+
+
+def test_unload_leaves_no_tensor(make):
+    """Whoever still holds the provider."""
+    tts = make(**EXACT)
+    tts.load()
+    tts.unload()  # the first load fills caches that stay
+    before = live_tensors()
+    tts.generate(SENTENCE, seed=1, **APART)
+    assert live_tensors() != before
+    tts.unload()
+    assert live_tensors() == before
 
 
 def test_sentences_are_apart(make):
@@ -116,6 +129,7 @@ def test_a_limit_ends_a_sentence(make):
     assert speech.metrics.tokens <= 7
 
 
+@pytest.mark.full  # by default: test_line.test_twice_is_enough
 def test_a_runaway_is_cut_and_spoken_again(make):
     """Random weights never end: every sentence stops at the limit of its phonemes, twice, and that is told."""
     tts = make(**EXACT, force_tokens_per_char=None)
