@@ -338,8 +338,9 @@ class TestAsync:
         tts = make()
 
         async def main():
+            # Both are long: which of the two gets its turn first is not certain.
             running = asyncio.create_task(tts.agenerate(LONG, delay_s=0.02))
-            waiting_one = asyncio.create_task(tts.agenerate("Hello"))
+            waiting_one = asyncio.create_task(tts.agenerate(LONG, delay_s=0.02))
             await asyncio.sleep(0.2)
             waiting_one.cancel()
             running.cancel()
