@@ -20,8 +20,12 @@ class TestPlain(ProviderConformance):
     """Everything that a provider must do."""
 
     @pytest.fixture(autouse=True)
-    def _short(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Recordings of two seconds and chunks of eight: most of a request's work is its recording's frames."""
+    def _short(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        """Recordings of two seconds and chunks of eight: most of a request's work is its recording's frames.
+
+        In a folder of their own, because cut recordings are kept on disk, where other tests would find them.
+        """
+        monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path))
         monkeypatch.setattr("realtts_f5.voices._MOST_MS", 2000)
         monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 8)
 
