@@ -1,13 +1,14 @@
 """Tensors of a checkpoint's files, read one at a time.
 
 Each tensor of a safetensors file is read into memory of its own and nothing else stays, so that weights which are
-packed one after the other never lie in memory twice. safetensors' own reader checks the file and tells names, types and
+packed one after the other never lie in memory twice. safetensors' own reader checks the file and its header tells names, types and
 shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is closed
 (256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see `_memory`).
 """
 
 from __future__ import annotations
 
+import json
 import math
 import mmap
 import pickle
@@ -236,16 +237,19 @@ def _memory(size: int) -> Tensor:
 def _entries(path: Path) -> dict[str, _Entry]:
     """Read where each tensor lies in the file; safetensors checks that they fill it without gaps."""
     reader: Any = safe_open  # which safetensors' stubs leave untyped
-    with reader(path, "pt") as file:
-        slices = {name: file.get_slice(name) for name in file.offset_keys()}  # in their order in the file
-        kinds = {name: (_DTYPES[part.get_dtype()], tuple(part.get_shape())) for name, part in slices.items()}
-    begin = path.stat().st_size - sum(dtype.itemsize * math.prod(shape) for dtype, shape in kinds.values())
-    entries = {}
-    for name, (dtype, shape) in kinds.items():
-        end = begin + dtype.itemsize * math.prod(shape)
-        entries[name] = _Entry(dtype, shape, begin, end)
-        begin = end
-    return entries
+    with reader(path, "pt"):
+        pass
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+    header.pop("__metadata__", None)
+    begin = 8 + size  # of the data; the offsets count from there
+    return {
+        name: _Entry(
+            _DTYPES[about["dtype"]], tuple(about["shape"]), *(begin + offset for offset in about["data_offsets"])
+        )
+        for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"]))
+    }
 
 
 def _fill(file: Any, memory: memoryview) -> None:
