@@ -1,9 +1,10 @@
 """Tensors of a checkpoint's files, read one at a time.
 
 Each tensor of a safetensors file is read into memory of its own and nothing else stays, so that weights which are
-packed one after the other never lie in memory twice. safetensors' own reader checks the file and its header tells names, types and
-shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is closed
-(256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see `_memory`).
+packed one after the other never lie in memory twice. safetensors' own reader checks the file; its header tells names,
+types and shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is
+closed (256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see
+`_memory`).
 """
 
 from __future__ import annotations
