@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.kernels import (
+from realtts.accel.kernels import (  # noqa: E402
     KERNELS,
     Dense,
     DenseLayers,

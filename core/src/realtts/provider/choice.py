@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
-from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider
+from realtts.errors import BrokenProvider, InvalidPlugin, SettingsError, UnknownProvider
 from realtts.registry import providers
-from realtts.registry.places import places
+from realtts.registry.places import missing, places
 from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
@@ -84,11 +84,7 @@ def _best(settings: Settings) -> str:
 def _elsewhere(name: str, layers: Layers) -> Choice:
     choice = _found_elsewhere(name, layers)
     if choice is None:
-        raise IsolationError(
-            f"there is no isolated environment for {name!r}",
-            who="isolation",
-            fix=f"make one: realtts install {name}",
-        )
+        raise missing(name)
     return choice
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
 from realtts.ladder.facts import versions
+from realtts.ladder.proposals import LadderSetup
 from realtts.ladder.rung import StageError
 from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
@@ -160,7 +161,8 @@ class Server:
         settings = Settings(**call.settings)
         spec = spec_from_json(call.spec, installed=True)
         voice_cache = VoiceCache(max_bytes=settings.voice_cache_mb << 20)
-        self._created = WorkerLadder(spec, Layers(settings, call.sources), call.checkpoint, voice_cache, self._report)
+        layers = Layers(settings, call.sources)
+        self._created = WorkerLadder(LadderSetup(spec, layers, call.checkpoint, voice_cache, self._report))
         self._created.restore(call.attempts, call.given_up)
         return Reply(versions=versions(spec))
 

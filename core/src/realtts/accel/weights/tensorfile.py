@@ -1,10 +1,9 @@
 """Tensors of a checkpoint's files, read one at a time.
 
 Each tensor of a safetensors file is read into memory of its own and nothing else stays, so that weights which are
-packed one after the other never lie in memory twice. safetensors' own reader checks the file; its header tells names,
-types and shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is
-closed (256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see
-`_memory`).
+packed one after the other never lie in memory twice. safetensors' own reader is not used, because pages of a mapped
+file count as the process's memory until it is closed (256 MiB read tensor by tensor: 257 MiB more), and what its
+``backend="pread"`` reads lies in the heap (see `_memory`).
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import operator
+import os
 import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from realtts.errors import CheckpointCorrupt
 
@@ -72,7 +72,7 @@ class TensorFile(Mapping[str, "Tensor"]):
         self._path = path
         try:
             self._entries = _entries(path)
-        except (OSError, KeyError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
 
@@ -236,21 +236,24 @@ def _memory(size: int) -> Tensor:
 
 
 def _entries(path: Path) -> dict[str, _Entry]:
-    """Read where each tensor lies in the file; safetensors checks that they fill it without gaps."""
-    reader: Any = safe_open  # which safetensors' stubs leave untyped
-    with reader(path, "pt"):
-        pass
+    """Read where each tensor lies in the file, and check that they fill it without gaps, as the format demands."""
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
+        length = os.fstat(file.fileno()).st_size
+        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; offsets count from there
+        if begin > length:
+            raise ValueError("its header is cut short")
+        header = json.loads(file.read(begin - 8))
     header.pop("__metadata__", None)
-    begin = 8 + size  # of the data; the offsets count from there
-    return {
-        name: _Entry(
-            _DTYPES[about["dtype"]], tuple(about["shape"]), *(begin + offset for offset in about["data_offsets"])
-        )
-        for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"]))
-    }
+    entries, end = {}, begin
+    for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
+        dtype, shape = _DTYPES[about["dtype"]], tuple(operator.index(size) for size in about["shape"])
+        entry = _Entry(dtype, shape, end, end + math.prod(shape) * dtype.itemsize)
+        if min(shape, default=0) < 0 or about["data_offsets"] != [entry.begin - begin, entry.end - begin]:
+            raise ValueError(f"the offsets of {name} do not fit")
+        entries[name], end = entry, entry.end
+    if end != length:
+        raise ValueError(f"its tensors end at byte {end} of {length}")
+    return entries
 
 
 def _fill(file: Any, memory: memoryview) -> None:
