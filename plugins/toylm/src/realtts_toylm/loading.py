@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from realtts.accel.decoder import DecoderConfig
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.errors import CheckpointCorrupt
+from realtts.kit.reading import check_names, check_shape
 from realtts_toylm.frontend import TEXT_VOCABULARY, VOCABULARY
 from realtts_toylm.network import Network
 
@@ -25,6 +26,8 @@ __all__ = ["CONFIG", "FILES", "WEIGHTS", "empty_network", "read_network"]
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FILES = (CONFIG, WEIGHTS)
+
+_WHO, _FIX = "toylm checkpoint", "check that config.json and model.safetensors match"
 
 
 def read_network(files: Mapping[str, Path], device: str) -> Network:
@@ -44,7 +47,7 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
         state = load_file(files[WEIGHTS])
     except (OSError, ValueError, safetensors.SafetensorError) as error:
         what = f"it cannot be read: {type(error).__name__}: {error}"
-        raise CheckpointCorrupt(what, who="toylm checkpoint", fix="write it anew") from error
+        raise CheckpointCorrupt(what, who=_WHO, fix="write it anew") from error
     _check(network, state)
     # Copied out of the mapped file, which else could not be removed; assigned, because the network has no memory yet.
     weights = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}
@@ -60,13 +63,6 @@ def empty_network(config: Mapping[str, Any]) -> Network:
 
 def _check(network: Network, state: Mapping[str, Tensor]) -> None:
     expected = network.state_dict()
-    for kind, names in (("missing", expected.keys() - state.keys()), ("unexpected", state.keys() - expected.keys())):
-        if names:
-            raise _mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}")
+    check_names(state, expected, _WHO, fix=_FIX)
     for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
-
-
-def _mismatch(what: str) -> CheckpointMismatch:
-    return CheckpointMismatch(what, who="toylm checkpoint", fix="check that config.json and model.safetensors match")
+        check_shape(name, tensor.shape, expected[name].shape, _WHO, _FIX)
