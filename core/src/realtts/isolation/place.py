@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
+from realtts.errors import IsolationError
 from realtts.isolation import environments
 from realtts.registry.places import missing
 from realtts.wire.specs import spec_from_json

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
-from realtts.errors import BrokenProvider, InvalidPlugin, PluginError, SettingsError, UnknownProvider
+from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, PluginError, SettingsError, UnknownProvider
 from realtts.registry import providers
 from realtts.registry.places import missing, places
 from realtts.settings_sources import resolve_settings
