@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 from typing import TYPE_CHECKING, Any
 
+import importlib_metadata
+
+from realtts.errors import RealTTSError
 from realtts.machine import survey as machine
+from realtts.registry import providers as registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.settings import Settings
 
-__all__ = ["machine_facts", "now"]
+__all__ = ["lacking_extras", "machine_facts", "now"]
 
 
 def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dict[str, Any]:
@@ -34,6 +39,28 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
         "threads": cpu["physical_cores"] if settings.threads == "auto" else settings.threads,
         "versions": dict(versions),
     }
+
+
+def lacking_extras(name: str) -> list[str]:
+    """Return the extras of a provider's distribution of which something is not installed here."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        distribution = importlib_metadata.distribution(registry.distribution_of(name)[0])
+    except (RealTTSError, importlib_metadata.PackageNotFoundError, ValueError):
+        return []  # a spec that no distribution brings
+    lacking = set()
+    for extra in distribution.metadata.get_all("Provides-Extra") or ():
+        for line in distribution.requires or ():
+            with contextlib.suppress(InvalidRequirement):
+                wanted = Requirement(line)
+                marker = wanted.marker
+                if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
+                    try:
+                        importlib_metadata.version(wanted.name)
+                    except importlib_metadata.PackageNotFoundError:
+                        lacking.add(extra)
+    return sorted(lacking)
 
 
 def now() -> str:
