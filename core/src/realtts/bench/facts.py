@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import platform
+import re
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
 
 __all__ = ["lacking_extras", "machine_facts", "now"]
+
+
+_OF_EXTRA = re.compile(r"""(?P<name>[A-Za-z0-9._-]+).*;.*\bextra\s*==\s*['"](?P<extra>[^'"]+)['"]""")
+"""A requirement of an extra, in a distribution's metadata."""
 
 
 def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dict[str, Any]:
@@ -43,23 +47,18 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
 
 def lacking_extras(name: str) -> list[str]:
     """Return the extras of a provider's distribution of which something is not installed here."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
         distribution = importlib_metadata.distribution(registry.distribution_of(name)[0])
     except (RealTTSError, importlib_metadata.PackageNotFoundError, ValueError):
         return []  # a spec that no distribution brings
     lacking = set()
-    for extra in distribution.metadata.get_all("Provides-Extra") or ():
-        for line in distribution.requires or ():
-            with contextlib.suppress(InvalidRequirement):
-                wanted = Requirement(line)
-                marker = wanted.marker
-                if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
-                    try:
-                        importlib_metadata.version(wanted.name)
-                    except importlib_metadata.PackageNotFoundError:
-                        lacking.add(extra)
+    for line in distribution.requires or ():
+        wanted = _OF_EXTRA.match(line)
+        if wanted is not None:
+            try:
+                importlib_metadata.version(wanted["name"])
+            except importlib_metadata.PackageNotFoundError:
+                lacking.add(wanted["extra"])
     return sorted(lacking)
 
 
