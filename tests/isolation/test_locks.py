@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from conftest import write_wheel  # type: ignore[import-not-found]
 from realtts import Settings
 from realtts.cli.app import run
 from realtts.errors import InstallFailed
@@ -17,12 +16,12 @@ pytestmark = pytest.mark.usefixtures("offline")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, make_wheel):
     """Wheels of a plugin, of what it requires, and of torch in two builds."""
     links = tmp_path_factory.mktemp("links")
-    write_wheel(links, "small_thing", "1.0", {"small_thing.py": "x = 1\n"})
+    make_wheel(links, "small_thing", "1.0", {"small_thing.py": "x = 1\n"})
     for version in ("2.9.0+cpu", "2.9.1+cu128", "2.8.0+cpu"):
-        write_wheel(links, "torch", version, {"torch.py": f"__version__ = {version!r}\n"})
+        make_wheel(links, "torch", version, {"torch.py": f"__version__ = {version!r}\n"})
     return links
 
 
@@ -83,8 +82,9 @@ def test_a_folder_is_enough_without_an_index(folder, tmp_path, made, monkeypatch
 @pytest.mark.parametrize(
     "name", ["realtts-tone", "small-thing", pytest.param("torch", marks=pytest.mark.full)],
 )  # fmt: skip
-def test_another_file_of_the_same_name(name, lock, folder, tmp_path, made, settings):
+def test_another_file_of_the_same_name(name, lock, folder, tmp_path, settings):
     """A wheel that was changed is refused, also the plugin's own, of which then nothing was imported."""
+    made = environments.find("tone", settings)
     text = lock.read_text(encoding="utf-8")
     begin = text.index(f"{name}==")
     changed = re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text[begin:], count=1)

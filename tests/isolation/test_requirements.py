@@ -38,8 +38,8 @@ REFUSED = [
     "--index-url https://evil/simple", "--index-url=https://evil/simple", "-r secrets.txt", "-e .", "-c x.txt",
     "numpy\n--index-url https://evil", "numpy\r-r x", "numpy\u2028-e .", "numpy --hash=sha256:00", "numpy ; -r x",
     "numpy ; import os", "numpy # all", "x @ https://user:secret@host/x.whl", "x @ https://token@host/x.whl",
-    "x @ https://host/${HF_TOKEN}/x.whl", "x @ ./x", "x @ --help", "x @ ext::sh", "./x", "", " ", "numpy>=1 --pre", None, 3,
-    ["numpy"],
+    "x @ https://host/${HF_TOKEN}/x.whl", "x @ ./x", "x @ --help", "x @ ext::sh", "./x", "", " ",
+    "numpy>=1 --pre", None, 3, ["numpy"],
 ]  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def test_a_lock_has_pins_only(line):
 
 def test_a_lock_is_read_as_it_is_written():
     """Comments go; hashes stay; an address may have a fragment."""
-    pins = [Pin("a==1", (HASH, HASH.replace("a", "b"))), Pin("b @ https://host/b.zip#egg=b"), Pin("c==2+cpu", (HASH,))]
+    pins = [Pin("a==1", (HASH, f"sha256:{'b' * 64}")), Pin("b @ https://host/b.zip#egg=b"), Pin("c==2+cpu", (HASH,))]
     text = "# by hand\n" + "".join(f"{pin.line()}  # why\n\n" for pin in pins)
     assert read_lock(text) == pins
     assert [pin.name for pin in pins] == ["a", "b", "c"]

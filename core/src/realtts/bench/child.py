@@ -13,6 +13,7 @@ from realtts.bench.runner import run_bench
 from realtts.bench.verify import run_verify
 from realtts.errors import MissingExtra, RealTTSError
 from realtts.wire.child import serve
+from realtts.wire.specs import spec_from_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,12 +30,13 @@ def work(job: Mapping[str, Any], tell: Callable[[str], None]) -> Any:
             attempt.exception.endswith("MissingExtra") for attempt in getattr(error, "attempts", ())
         ):
             # What the plugin advises is meant for an environment that the user installs into by hand.
-            error.fix = install_into(job["provider"], lacking_extras(job["provider"]))
+            name = job["spec"]["name"]
+            error.fix = install_into(name, lacking_extras(name))
         raise
 
 
 def _run(job: Mapping[str, Any], tell: Callable[[str], None]) -> Any:
-    provider, workload = job["provider"], workload_from_json(job["workload"])
+    provider, workload = spec_from_json(job["spec"], installed=True), workload_from_json(job["workload"])
     settings = {**job["settings"], "isolation": "never"}
     keywords = dict(job["keywords"])
     if job["what"] == "bench":

@@ -62,7 +62,7 @@ def run_there(
     """
     job = {
         "what": what,
-        "provider": environment.name,
+        "spec": dict(environment.spec),
         "workload": _workload_to_json(workload),
         "settings": {name: _path_or_value(value) for name, value in settings.items()},
         "keywords": keywords,

@@ -53,14 +53,17 @@ def run_program(
     """
     until = time.monotonic() + deadline_s
     process = WorkerProcess(environment, program, lock)
-    what, fix = "ended", ""
+    what, fix, started = "ended", "", False
     try:
         process.channel.send(Kind.CALL, {"job": job, "log_level": logging.getLogger("realtts").getEffectiveLevel()})
         while time.monotonic() < until:
             frame = process.channel.receive(_SLICE_S)
             if frame is None and process.exited():
                 break
-            if frame is not None and (answer := _answer(frame.kind, frame.content, process.pid, tell)) is not None:
+            if frame is None:
+                continue
+            started = True
+            if (answer := _answer(frame.kind, frame.content, process.pid, tell)) is not None:
                 return answer
         else:
             what, fix = f"was ended after {deadline_s:.0f} s", "see what it does: --debug"
@@ -70,6 +73,7 @@ def run_program(
         what = f"sent garbage ({type(error).__name__}: {error})"
     finally:
         code = process.end()
+    activity = activity if started else "starting"
     raise exit_error(environment.name, what, fix, activity, code=code, lines=process.last_lines())
 
 

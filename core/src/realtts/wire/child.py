@@ -86,6 +86,7 @@ def serve(work: Callable[[Any, Callable[[str], None]], Any], arguments: Sequence
         channel.send(Kind.EVENT, to_json(Event(PROGRESS, data={"text": text})))
 
     with contextlib.suppress(ChannelClosed):
+        channel.send(Kind.HELLO)
         call = channel.receive(None)
         assert call is not None
         logging.getLogger().setLevel(call.content["log_level"])

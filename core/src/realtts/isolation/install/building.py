@@ -156,8 +156,8 @@ def _local_torch(uv: Uv, overrides: Iterable[str], python: Path, build: str | No
             continue
         pinned = f"torch=={version}"
         with contextlib.suppress(InstallFailed):  # of another Python or system
-            uv.run("resolve", "pip", "compile", "-", "-q", "--no-header", "--no-annotate", "--no-deps", "--no-index",
-                   "-p", python, stdin=f"{pinned}\n")  # fmt: skip
+            uv.run("resolve", "pip", "compile", "-", "-q", "--no-header", "--no-annotate", "--no-deps",
+                   "-p", python, stdin=f"{pinned}\n", index=False)  # fmt: skip
             return pinned
     return None
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -45,23 +47,25 @@ def examine(job: dict[str, str], _: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _damaged(distribution: Any) -> Iterator[str]:
-    """Yield the files of a distribution that are gone or have another size; of small ones also another content."""
-    for file in distribution.files or ():
-        path = file.locate()
+    """Yield the files of a distribution that are gone, have another size or, of Python, another content."""
+    # Not `files`, which leaves out those that are gone.
+    for name, digest, size in csv.reader((distribution.read_text("RECORD") or "").splitlines()):
+        path = Path(distribution.locate_file(name))
         try:
-            size = path.stat().st_size
-            if file.size is not None and size != file.size:
-                yield f"{file} ({size} bytes instead of {file.size})"
-            elif file.hash is not None and file.suffix == ".py" and not _has_hash(path.read_bytes(), file.hash):
-                yield f"{file} (changed)"
+            found = path.stat().st_size
+            if size and found != int(size):
+                yield f"{name} ({found} bytes instead of {size})"
+            elif digest and path.suffix == ".py" and not _has_digest(path.read_bytes(), digest):
+                yield f"{name} (changed)"
         except OSError:
-            if file.suffix != ".pyc":
-                yield f"{file} (gone)"
+            if path.suffix != ".pyc":
+                yield f"{name} (gone)"
 
 
-def _has_hash(content: bytes, expected: importlib_metadata.FileHash) -> bool:
-    digest = hashlib.new(expected.mode, content).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == expected.value
+def _has_digest(content: bytes, expected: str) -> bool:
+    """Tell whether a content has a digest such as ``sha256=...``."""
+    kind, _, value = expected.partition("=")
+    return base64.urlsafe_b64encode(hashlib.new(kind, content).digest()).rstrip(b"=").decode() == value
 
 
 if __name__ == "__main__":

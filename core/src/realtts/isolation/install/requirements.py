@@ -66,6 +66,8 @@ def checked_requirement(text: object) -> str:
         ValueError: It is no requirement of PEP 508, or its address is none that is followed.
     """
     _check_text(text)
+    if "$" in str(text):  # uv fills in variables, so that a requirement could carry a secret away
+        raise ValueError("it has a variable")
     requirement = Requirement(str(text))  # InvalidRequirement is a ValueError
     if requirement.url is not None:
         _check_address(requirement.url)
@@ -204,8 +206,6 @@ def _check_text(text: object) -> None:
         raise ValueError(f"it is a {type(text).__name__}")
     if _CONTROL.search(text):
         raise ValueError("it has a line break or a control character")
-    if "$" in text:  # uv fills in variables, so that a requirement could carry a secret away
-        raise ValueError("it has a variable")
 
 
 def _check_address(text: str) -> None:
@@ -219,8 +219,8 @@ def _check_address(text: str) -> None:
         raise ValueError(f"its address begins with none of {', '.join(_SCHEMES)}")
     if secret:
         raise ValueError("its address holds a user or a password, which belong into netrc or git's credential helper")
-    if re.search(r"\s", text):
-        raise ValueError("its address has white space")
+    if re.search(r"[\s$]", text):
+        raise ValueError("its address has white space or a variable")
 
 
 def _shown(value: object) -> str:

@@ -18,6 +18,7 @@ from realtts.isolation.environments import IsolatedEnvironment
 from realtts.isolation.install.requirements import (
     Pin,
     checked_address,
+    checked_argument,
     checked_environment,
     checked_name,
     checked_requirement,
@@ -64,11 +65,10 @@ def checked_source(source: str) -> str:
     Raises:
         ValueError: It is none of them.
     """
+    checked_argument(source)
     if _ADDRESS.match(source):
         return checked_address(source)
-    if not source.startswith("-") and _path_of(source) is not None:
-        return source
-    return checked_requirement(source)
+    return source if _path_of(source) is not None else checked_requirement(source)
 
 
 def stage(uv: Uv, name: str, source: Pin, *, extras: Sequence[str], work: Path, wheels: Path, python: str) -> Staged:

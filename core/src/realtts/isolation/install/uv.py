@@ -69,7 +69,7 @@ class Uv:
         """Return every folder and page with wheels, in order, once."""
         return tuple(dict.fromkeys((*self.links, *find_links(os.environ))))
 
-    def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True) -> str:
+    def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True, index: bool = True) -> str:
         """Run it to its end.
 
         Args:
@@ -78,6 +78,7 @@ class Uv:
             stdin: What it reads.
             links: It looks for packages: in the folders with wheels, and in the index unless that is switched off or
                 does not answer.
+            index: Also in the index.
 
         Returns:
             Its standard output.
@@ -89,7 +90,7 @@ class Uv:
             return self._run(phase, arguments, stdin)
         alone = (*arguments, *(f"--find-links={link}" for link in self.all_links()))
         offline = (*alone, "--no-index")
-        if self.unreachable or variables(os.environ).get("UV_NO_INDEX"):
+        if not index or self.unreachable or variables(os.environ).get("UV_NO_INDEX"):
             return self._run(phase, offline, stdin)
         try:
             return self._run(phase, alone, stdin)
