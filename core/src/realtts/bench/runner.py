@@ -46,7 +46,7 @@ def run_bench(
     after the other, and the record says so. A provider in an environment of its own is timed there.
 
     Args:
-        provider: Name, spec, or None for the best that is installed.
+        provider: Name, spec, or None for the default.
         workload: What both speak.
         variants: ``"plain"``, ``"optimized"`` or both.
         settings: Keywords of `RealProvider`: ``model``, ``device``, ``dtype`` and other settings.

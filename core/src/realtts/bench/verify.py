@@ -67,7 +67,7 @@ def run_verify(
     isolated provider is checked in its environment, by a process of its own.
 
     Args:
-        provider: Name, spec, or None for the best that is installed.
+        provider: Name, spec, or None for the default.
         workload: What is spoken; of a text that is split, tokens and outputs of the first piece are compared.
         settings: Keywords of `RealProvider`; precision is set by the checks themselves.
         random_weights: ``"tiny"`` or ``"full"``: random weights of that size instead of a model.

@@ -64,6 +64,7 @@ def _examine() -> dict[str, Any]:
         "audio": machine.audio(),
         "settings": settings,
         "providers": _providers(),
+        "default": _default(),
         "extensions": discovery.list_extensions(),
     }
     return {**report, "problems": findings.problems(report)}
@@ -112,6 +113,14 @@ def _settings_of(name: str | None) -> Settings | None:
         return None
 
 
+def _default() -> dict[str, Any]:
+    """Return who speaks when a command names nobody, and why."""
+    from realtts.cli.discovery import find_default
+
+    chosen, why = find_default()
+    return {"name": chosen.name if chosen is not None else None, "why": why}
+
+
 def _settings() -> dict[str, Any]:
     """Return what is set, where, and whether it is right."""
     from realtts.errors import SettingsError
@@ -155,6 +164,9 @@ def _show(report: dict[str, Any]) -> None:
                 _show_environment(plugin["environment"])
         if not report[kind]:
             _entry("none", "")
+    default = report["default"]
+    console.heading("default")
+    _entry(default["name"] or "none", default["why"])
     _show_problems(report["problems"])
 
 
@@ -230,5 +242,6 @@ def _show_problems(problems: list[dict[str, str]]) -> None:
         return
     console.heading("what is missing, and what mends it")
     for problem in problems:
+        # Each in one line, like every message: they are searched for, and what is a command must stay one.
         console.out(f"  - {console.one_line(problem['what'])}")
         console.out(f"      {problem['fix']}")
