@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
-import signal
 import sys
 import threading
 from dataclasses import replace
@@ -25,6 +23,7 @@ from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
 from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop, call_from_json
 from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Frame, Kind
+from realtts.wire.child import leave
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import VOICES_KEPT, ChunkMessage, VoiceMessage, from_json, samples_to_bytes, to_json
 from realtts.wire.specs import spec_from_json
@@ -237,10 +236,3 @@ class Server:
             device_memory=memory,
             ladder=ladder.snapshot() if changed else None,
         )
-
-
-def leave() -> None:
-    """End at once, with every process that this one has started."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)
