@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -25,6 +26,9 @@ _MAX_DEPTH = 15
 """espeak keeps 20 voices and 20 parameter sets, unchecked."""
 
 _MAX_BREAK_MS = 60_000
+
+_CLAUSE_END = '<break time="1ms"/>'
+"""Rounded to no pause at all."""
 
 _SILENT = frozenset({"metadata", "meta", "lexicon", "desc", "script", "style"})
 _STRENGTH = "none|x-weak|weak|medium|strong|x-strong"
@@ -65,6 +69,15 @@ class Markup:
     def origin(self, index: int) -> int:
         """Return the character of the caller's text that a character of ``ssml`` comes from."""
         return self._origins[min(index, len(self._origins) - 1)]
+
+    def broken(self, places: list[int]) -> Markup:
+        """Return the markup with the end of a clause, without a pause, before some characters of ``ssml``."""
+        parts: list[str] = []
+        origins: list[int] = []
+        for start, end in pairwise([0, *places, len(self.ssml)]):
+            parts += [_CLAUSE_END if start else "", self.ssml[start:end]]
+            origins += [self._origins[start]] * len(parts[-2]) + self._origins[start:end]
+        return Markup("".join(parts), self.spoken, origins)
 
 
 def read_ssml(text: str, catalogue: Catalogue) -> Markup:
