@@ -48,6 +48,9 @@ _SPELLED = re.compile("[^aeiouyà-öø-ÿ]{6}")
 """No vowel for so long: letters may be read by their names."""
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_](?:[^\W\d_]|['’])*")
+_PICTURES = re.compile("[\u2190-\u2bff\U0001f000-\U0001faff][\u2190-\u2bff\u200d\ufe0f\U0001f000-\U0001faff]{2,}")
+"""Symbols side by side are one word to espeak, with names of several words each."""
+
 _QUIET = frozenset(" \t\n\r.,;:!?'\"()-“”‘’„«»…–—、。，！？；：।؟،")
 
 
@@ -154,6 +157,9 @@ def _lossy_word(library: ctypes.CDLL, text: str, voice: str) -> tuple[int, int] 
     for match in CHAIN.finditer(text):
         if len(match[0]) > 2 * _LONG_CHAIN and _is_full(library, match[0], voice):
             return match.span()
+    for match in _PICTURES.finditer(text):
+        if _loses(library, match[0], voice):
+            return match.span()
     for match in _WORD.finditer(text):
         word = match[0]
         long = len(word) > (_LONG_NUMBER if word[0].isdigit() else _LONG_WORD)
@@ -203,7 +209,7 @@ def _lossy_end(library: ctypes.CDLL, text: str, clause: Clause, voice: str) -> t
     if clause.end < len(text) and not text[clause.end - 1].isspace():
         stretch = stretch[:-1]  # the first character of what follows
     words = [match for match in _WORD.finditer(stretch) if match[0].isalnum()]
-    if len(words) < 2:  # noqa: PLR2004 - one word is no clause that could lose another
+    if len(words) < 2:
         last = safe_cut(stretch, 0, len(stretch) - 1)
     elif words[-1].end() - words[-1].start() > _LONG_WORD:
         last = safe_cut(stretch, words[-1].start(), words[-1].end() - 1)

@@ -55,10 +55,12 @@ _TURN = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[\u00
 
 # Ends of clauses that espeak cannot take for anything else. A full stop may belong to an abbreviation.
 _CERTAIN = re.compile(r"[!?,;:](?=\s)|[、。，！？；：।؟،؛](?=\s|\w)|(?<=[^\W\d_]{2})\.(?=\s+[^\W\d_])|\n[^\S\n]*\n")
-_LINK = r"[^\w\n]*\.[^\w\n]*"
-CHAIN = re.compile(rf"(?<!\w)[^\W\d_](?:{_LINK}[^\W\d_](?!\w))+")
+# What may stand between dotted letters; anything else may be a letter to espeak, such as a mark of Indic scripts.
+_BETWEEN = r"[\x20-/:-@\[-`{-\xbf\u2000-\u206f\u3000-\u303f]"
+_LETTER = r"[^\x00-@\[-`{-\xbf\u2000-\u206f\u3000-\u303f]"
+CHAIN = re.compile(rf"(?<!\w){_LETTER}(?:{_BETWEEN}*\.{_BETWEEN}*{_LETTER}(?!\w))+")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-_CLAUSE_MARK = re.compile(r"[;:,.!?…、，；：。！？؛،।][\"”’»)\]]*\s*|\s+[—–-]+\s+|—")
+_CLAUSE_MARK = re.compile(r"[;:,.!?…؛،][\"”’»)\]]*\s+|[、，；：。！？।][”」』）]*\s*|\s+[—–-]+\s+|—")
 _SPACE = re.compile(r"\s+")
 _JOINT = re.compile(r"[./\\@_&=?#+-]+")
 
@@ -98,7 +100,9 @@ def _unit(text: str, start: int, end: int, *, ideographs: bool, named: bool) -> 
     source = len(word.encode())
     if not word[0].isalnum():
         # A full stop behind a word goes away, and other marks of clauses at the end are no words either.
-        silent = word in ".,;:!?" and (end == len(text) or text[end].isspace()) and start > 0 and text[start - 1].isalnum()
+        silent = (
+            word in ".,;:!?" and (end == len(text) or text[end].isspace()) and start > 0 and text[start - 1].isalnum()
+        )
         space = 0 if silent else 2
         return Unit(start, end, 0 if silent else 1, source, source + space + (_NAME_BYTES if named else 0))
     words = 1 + len(_TURN.findall(word))
@@ -145,7 +149,7 @@ def _longest_digits(number: str) -> int:
 def _long_chain(text: str, start: int, end: int) -> tuple[int, int] | None:
     """Return the part of letters with dots between them that espeak cannot collect."""
     size, first, alone = 0, start, False
-    for match in re.finditer(r"\w", text[start:end]):
+    for match in re.finditer(_LETTER, text[start:end]):
         at = start + match.start()
         # "a. b. c." with spaces on both sides are words whose dots espeak takes away.
         before = text[at - 1] if at else " "

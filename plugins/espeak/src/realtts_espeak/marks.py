@@ -68,6 +68,8 @@ def word_marks(text: str, onsets: Sequence[Onset], samples: NDArray[np.float32],
     if before < min(heard, default=len(runs)) and samples.any():
         # espeak dates no word that begins with some letters (of Korean), but speaks it.
         heard = {before: int(np.flatnonzero(samples)[0]), **heard}
+    if not heard:
+        return []
     words = _timed(text, runs, heard, samples)
     return [
         Mark(word.sample / rate, end / rate, (word.start, word.end))

@@ -174,9 +174,7 @@ def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> It
         yield _Part(left, right, pause)
 
 
-def _without_silent(
-    text: str, start: int, onsets: Sequence[Onset], manner: Manner
-) -> tuple[str, tuple[str, ...]]:
+def _without_silent(text: str, start: int, onsets: Sequence[Onset], manner: Manner) -> tuple[str, tuple[str, ...]]:
     """Return a text with spaces for what espeak did not speak, and a warning that says what and where it is."""
     unsaid = [span for span in unheard(text, onsets) if is_silent(text[slice(*span)], manner.voice)]
     if not unsaid:

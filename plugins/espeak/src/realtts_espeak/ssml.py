@@ -109,6 +109,7 @@ class _Reader:
         self._closing: list[str] = []
         self._silent = 0
         self._alias: str | None = None
+        self._spelling = ""
 
     def read(self) -> None:
         text, head = self._text, ""
@@ -151,7 +152,10 @@ class _Reader:
         self._write(opening, self._at())
 
     def _end(self, _name: str) -> None:
-        self._write(self._closing.pop(), self._at())
+        closing = self._closing.pop()
+        self._write(closing, self._at())
+        if closing == "</say-as>":
+            self._spelling = ""
         self._silent -= self._silent > 0
         self._alias = None
 
@@ -164,15 +168,20 @@ class _Reader:
             # As often as it is long, so that a word is found around all of the reference, or none of it.
             self.spoken[start:end] = data * (end - start)
             if self._alias is None:
-                self._write(_safe(data), start)
+                self._say(data, start)
         else:
             self.spoken[start : start + len(data)] = self._text[start : start + len(data)]
             if self._alias is None:
                 for index, char in enumerate(data):
-                    self._write(_safe(char), start + index)
+                    self._say(char, start + index)
         if self._alias:
             self._write(_safe(self._alias), start)
             self._alias = ""
+
+    def _say(self, text: str, origin: int) -> None:
+        """Write what is spoken; symbols are not spelled out: their names are longer than espeak's room for one."""
+        spelled = bool(self._spelling) and not (text.isascii() or text.isalnum() or text.isspace())
+        self._write(f"</say-as>{_safe(text)}{self._spelling}" if spelled else _safe(text), origin)
 
     def _tags(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
         """Return the opening and closing tag to write; none for elements that espeak does not know."""
@@ -183,7 +192,8 @@ class _Reader:
             return "", ""
         if name == "say-as":
             kind = _SAY_AS.get(attributes.get("interpret-as", ""))
-            return (f'<say-as interpret-as="{kind}">', "</say-as>") if kind else ("", "")
+            self._spelling = f'<say-as interpret-as="{kind}">' if kind else ""
+            return self._spelling, "</say-as>" if kind else ""
         opening = closing = ""
         if name in _ATTRIBUTES:
             opening, closing = _element(name, attributes, _ATTRIBUTES[name]), f"</{name}>"
