@@ -20,9 +20,9 @@ import json
 import os
 import random
 import re
-import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +152,8 @@ def _keep_loaded() -> None:
     def loaded() -> contextlib.AbstractContextManager[ctypes.CDLL]:
         return contextlib.nullcontext(library)
 
-    realtts_espeak.fitting.fresh_library = loaded
-    realtts_espeak.synthesis.fresh_library = loaded
+    for module in (realtts_espeak.fitting, realtts_espeak.synthesis):
+        setattr(module, "fresh_library", loaded)  # noqa: B010 - a name that it does not export
 
 
 def speak_all(first: int, count: int, voices: list[str], tell: int, *, keep: bool) -> None:
@@ -191,7 +191,7 @@ def run_batch(first: int, count: int, voices: list[str], *, keep: bool) -> tuple
                 status = 0
             finally:
                 if status:
-                    sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                    traceback.print_exc()
                 os._exit(status)
         os.close(write)
         with os.fdopen(read) as numbers:
