@@ -35,8 +35,10 @@ _RULES: tuple[_Rule, ...] = (
     (("roa/pt",), re.compile("©"), "c"),
     (("roa/pt",), re.compile("🥌"), " "),
     (("bnt/tn", "miz/mto", "sem/", "urj/fi"), re.compile("[\u2840-\u28ff]"), " "),  # Braille of more than 6 dots
+    # A letter that this voice has a name for, but not the phonemes of that name.
+    (("aav/vi-VN-x-central",), re.compile("ૠ"), " "),
     # Where the first word of a clause follows a hyphen, espeak looks for its beginning before the start of a list.
-    (("",), re.compile(r"((?:^|[,;:.!?…]\s|\n)[^\w\n]*[^\w\s])-(?=[^\x00-@\[-`{-\xbf])"), r"\1 "),
+    (("",), re.compile(r"((?:^|[,;:.!?…]\s|[、。，！？；：।؟،؛…]|\n)[^\w\n]*[^\w\s])-(?=[^\x00-@\[-`{-\xbf])"), r"\1 "),
     # The same read before a list's start, without the names of punctuation.
     (("aav/vi", "gmq/da"), re.compile(r"`|(?<=[^\w\s])-(?=[^\W\d_])"), " "),
     # The rules of Sinhala send a word that contains it round and round.
