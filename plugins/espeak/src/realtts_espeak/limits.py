@@ -37,9 +37,9 @@ _CHAIN_WORDS = 16
 """Places that a dotted abbreviation may mark as spoken, although they lie behind the last word."""
 
 _CHAIN_BYTES = 64
-_NUMBER_SIZE = 44
-_MARK_SIZE = 3
-"""A decimal mark inside a number, in digits: "point" is as long as they are."""
+_NUMBER_SIZE = 38
+_MARK_SIZE = 6
+"""A decimal mark inside a number, in digits: "point" with the name of a group is longer than they are."""
 
 _HANGUL_BYTES = 9
 """A syllable becomes up to three letters."""
@@ -156,7 +156,8 @@ def _long_chain(text: str, start: int, end: int) -> tuple[int, int] | None:
         if alone and before.isspace():
             size, first = 0, at
         alone = before.isspace() and re.match(r"\.\s", text[at + 1 : at + 3]) is not None
-        size += len(match[0].encode())
+        # Greek and some others write Latin letters as two bytes of their own.
+        size += max(2, len(match[0].encode()))
         if size > _CHAIN_BYTES:
             return first, end
     return None
