@@ -1,6 +1,6 @@
 """Text that makes espeak-ng 1.52 leave its buffers, which ends the process, and how that is avoided.
 
-Found by speaking odd texts under AddressSanitizer, and 20,000 characters alone and inside a word with every voice. What
+Found by speaking odd texts under AddressSanitizer, and 20,000 characters alone and inside a word with 128 voices. What
 is too long for espeak is another matter: see `realtts_espeak.limits`. Against text that is meant to harm, a process of
 its own (``isolation="always"``) helps.
 """
