@@ -140,7 +140,7 @@ class Settings(BaseModel):
             name = str(first["loc"][0])
             description = Settings.model_fields[name].description
             raise SettingsError(
-                f"{name} is {values[name]!r}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+                f"{name} is {values[name]!r:.100}: {first['msg'][:1].lower()}{first['msg'][1:]}",
                 who=sources.get(name, "Settings"),
                 fix=f"{name}: {(description or '').rstrip('.')}",
             ) from None
@@ -156,7 +156,7 @@ class Layers(NamedTuple):
 def unknown_setting(name: str, source: str) -> SettingsError:
     """Make the error for a name that is no setting, with the nearest one."""
     return SettingsError(
-        f"unknown setting {name!r}{closest(name, Settings.model_fields)}",
+        f"unknown setting {name!r:.80}{closest(name, Settings.model_fields)}",
         who=source,
         fix="see the settings reference for the names, or remove it",
     )

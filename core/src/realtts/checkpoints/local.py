@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from realtts.checkpoints.files import Files
 from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, names_in_index
-from realtts.errors import CheckpointMissing
+from realtts.errors import CheckpointMissing, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +72,6 @@ def _stands_for(path: Path, entries: Sequence[Entry], who: str) -> str:
         if len(target) == 1:
             return target[0]
     raise CheckpointMissing(
-        f"{path.name} is not one of the files that it needs: {', '.join(names)}", who=who,
+        f"{path.name} is not one of the files that it needs: {enumeration(names)}", who=who,
         fix="give the folder that holds them",
     )  # fmt: skip

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
+from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest, enumeration
 from realtts.settings_sources import data_dir
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
@@ -158,7 +158,7 @@ class VoiceStore:
         return VoiceNotFound(
             f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], names)}",
             who=_WHO,
-            fix=f"choose one of {', '.join(names)}" if names else "add one first",
+            fix=f"choose one of {enumeration(names)}" if names else "add one first",
         )
 
     def _check_free(self, name: str, final: Path, *, overwrite: bool) -> None:

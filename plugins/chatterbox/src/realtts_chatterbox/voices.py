@@ -15,10 +15,10 @@ import torch
 
 from realtts.accel.upstream.calls import quiet
 from realtts.accel.voices.values import owned
-from realtts.accel.weights.tensorfile import read_pickled, unreadable
+from realtts.accel.weights.tensorfile import read_pickled
 from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
-from realtts.kit.reading import mismatch
+from realtts.kit.reading import MALFORMED, mismatch, unreadable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import ENCODER_RATE, RATE
@@ -72,7 +72,7 @@ def read_builtin(path: Path) -> Conditionals:
         )
     except KeyError as error:
         raise mismatch(f"the tensor {error} is missing", f"file {path.name!r}") from error
-    except (TypeError, AttributeError, RuntimeError) as error:
+    except (*MALFORMED, RuntimeError) as error:
         raise unreadable(path, error) from error
 
 

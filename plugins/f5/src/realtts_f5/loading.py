@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
-from realtts.errors import CheckpointMismatch, CheckpointMissing
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, enumeration
+from realtts.kit.entries import check_supported, reading_entries
 from realtts.kit.reading import (
+    MALFORMED,
     NOTE,
     by_any_name,
-    check_supported,
     configuration_of,
     mismatch,
     noted_configuration,
-    reading_entries,
+    read_text,
+    reason_of,
 )
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
@@ -217,7 +219,7 @@ def _only_weights(folder: Path) -> Path:
             return paths[0]
         if paths:
             raise CheckpointMismatch(
-                f"it holds {len(paths)} files of weights: {', '.join(path.name for path in paths)}",
+                f"it holds {len(paths)} files of weights: {enumeration(path.name for path in paths)}",
                 who=f"folder {folder.name!r}", fix="give model= the one file that is meant",
             )  # fmt: skip
     raise CheckpointMissing(
@@ -285,9 +287,9 @@ def _read_yaml(path: Path) -> Any:
     """Read a ``.yaml`` file of text, numbers and containers of them; `ValueError`: it cannot be read."""
     yaml = importlib.import_module("yaml")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(str(error).partition("\n")[0]) from error
+        return yaml.safe_load(read_text(path))
+    except (*MALFORMED, CheckpointCorrupt, yaml.YAMLError) as error:
+        raise ValueError(reason_of(error)) from error
 
 
 def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary, who: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from realtts.documents import read_json_table
 from realtts.errors import InstallFailed
 from realtts.isolation.process import NOT_INHERITED
 
@@ -45,7 +45,7 @@ def prove(name: str, python: Path, *, speak: str = "free", lock: int | None = No
                 pass_fds=() if lock is None or os.name == "nt" else (lock,),
             )  # fmt: skip
             done = ran.stdout
-            proof: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+            proof: dict[str, Any] = read_json_table(out)
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             lines = tuple(done.decode(errors="replace").split("\n"))
             output = "; ".join(line.strip() for line in lines if line.strip())[-400:]

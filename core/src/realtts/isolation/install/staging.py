@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from realtts.contract.spec import Environment
+from realtts.documents import read_json_table
 from realtts.errors import InstallFailed, closest
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
             [sys.executable, "-I", "-c", code, str(folder), name, str(out)],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=_READING_S, check=False,
         )  # fmt: skip
-        description: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        description: dict[str, Any] = read_json_table(out)
         out.unlink()
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         reason = "" if isinstance(error, subprocess.TimeoutExpired) else _last_line(done.stderr)
