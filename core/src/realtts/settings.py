@@ -51,9 +51,13 @@ class Settings(BaseModel):
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
-        "auto", description="Compute type of the optimized variant; plain always runs in float32."
+        "auto",
+        description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds for"
+        " weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
     )
-    quantization: Literal["auto", "none", "int8", "int4"] = Field("auto", description="Weight quantization.")
+    quantization: Literal["auto", "none", "int8", "int4"] = Field(
+        "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
+    )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
     compile: Toggle = Field("auto", description="Use torch.compile.")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
@@ -65,7 +69,11 @@ class Settings(BaseModel):
     )
     cpu_offload: bool = Field(False, description="Keep weights in host memory and move them when needed.")
     buffer_pool: bool = Field(True, description="Reuse tensors through a pool of buffers.")
-    tf32: bool = Field(True, description="Allow TF32 in matrix products and convolutions (optimized only).")
+    tf32: bool = Field(
+        True,
+        description="Allow TF32 in matrix products and convolutions (optimized only); with dtype='float32' only where"
+        " it, or matmul_precision, is named.",
+    )
     cudnn_benchmark: bool = Field(True, description="Let cuDNN time its convolution algorithms (optimized only).")
     matmul_precision: Literal["highest", "high", "medium"] = Field(
         "high", description="torch's float32 matmul precision (optimized only)."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
 from realtts.ladder.rung import LiveRung, StageError, Unavailable
-from realtts.machine.hardware import resolve_device, resolve_dtype
+from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Proposals:
         report: Callable[[Event], None],
     ) -> None:
         self._spec = spec
-        self._settings: Settings = layers.settings
+        self._settings: Settings = _exact(layers)
         self._sources = layers.sources
         self._checkpoint = checkpoint
         self._voice_cache = voice_cache
@@ -124,6 +124,7 @@ class Proposals:
         if not variants.defines(variant, "rungs"):
             return default
         context = self._context(variant, None)
+        self._warn_of_slowness(context)
         try:
             rungs = tuple(variants.call(variant, "rungs", context=context) or default)
         except (Exception, SystemExit) as error:
@@ -133,6 +134,14 @@ class Proposals:
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
             self._with_rung(rung, variant)  # an unknown setting is proposals before any load
         return rungs
+
+    def _warn_of_slowness(self, context: Context) -> None:
+        named = self._settings.dtype
+        if self._spec.torch and context.variant == "optimized" and slow_dtype(named, context.device):
+            self._log.warning(
+                "%s: this CPU has no instructions for dtype='%s': float32 is faster here, and more exact. "
+                "Leave dtype='auto' (REALTTS_DTYPE=auto)", self._spec.name, named,
+            )  # fmt: skip
 
     def _registered(self) -> Variants:
         if self._variants is None:
@@ -170,3 +179,14 @@ class Proposals:
 
     def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
         return InvalidPlugin(what, who=f"provider {self._spec.name!r} ({variant})", fix=fix)
+
+
+def _exact(layers: Layers) -> Settings:
+    """Switch TF32 off where the user named float32: its products keep ten bits of each factor.
+
+    Naming ``tf32`` or ``matmul_precision`` as well says that they are wanted.
+    """
+    named = layers.sources.keys() & {"tf32", "matmul_precision"}
+    if layers.settings.dtype != "float32" or named:
+        return layers.settings
+    return layers.settings.model_copy(update={"tf32": False})

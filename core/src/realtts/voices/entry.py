@@ -69,11 +69,14 @@ def fill(folder: Path, name: str, voice: Voice) -> None:
     """Make the folder of a voice."""
     from realtts import audio
 
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
+    folder.chmod(0o700)
     audio.write(folder / _AUDIO, voice.samples, voice.sample_rate, subtype="FLOAT")
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     facts = _Facts(name, voice.sample_rate, len(voice.samples), voice.digest, created, voice.text)
     (folder / _FACTS).write_text(json.dumps(asdict(facts), ensure_ascii=False, indent=2), encoding="utf-8")
+    for name in (_AUDIO, _FACTS):
+        (folder / name).chmod(0o600)
 
 
 def describe(folder: Path) -> SavedVoice:

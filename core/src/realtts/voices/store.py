@@ -67,7 +67,8 @@ class VoiceStore:
         self._check_free(name, final, overwrite=overwrite)
         voice = load(source, text=text, seconds=SECONDS, who=f"voice {name!r}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)  # a recording is a person's voice: nobody else's business, whatever the umask is
             self._sweep()
             working = self.folder / f".new-{secrets.token_hex(6)}"
             try:

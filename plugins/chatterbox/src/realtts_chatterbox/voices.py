@@ -22,6 +22,7 @@ from realtts.kit.reading import MALFORMED, mismatch, unreadable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import ENCODER_RATE, RATE
+from realtts_chatterbox.presets import DEFAULT
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from realtts_chatterbox.weights import Weights
 
 __all__ = ["conditionals_of", "listed", "read_builtin", "to_upstream", "voice_of"]
-
-_BUILTIN = "default"
-"""Id of the voice that comes with the checkpoint."""
 
 _PROMPT_S = 10
 _T3_PROMPT = {"english": (6, 150), "multilingual": (6, 150), "turbo": (15, 375)}
@@ -99,7 +97,7 @@ def voice_of(
     """
     voice, builtin = request.voice, weights.builtin
     if voice is None or isinstance(voice, str):
-        if builtin is None or voice not in {None, _BUILTIN}:
+        if builtin is None or voice not in {None, DEFAULT.id}:
             ids = [info.id for info in listed(builtin)]
             raise no_voice(voice, ids, "chatterbox", instead="give voice= a recording")
         return builtin
@@ -117,7 +115,7 @@ def listed(builtin: Conditionals | None) -> list[VoiceInfo]:
     """List the voice that comes with the checkpoint, if one does."""
     if builtin is None:
         return []
-    return [VoiceInfo(_BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
+    return [DEFAULT]
 
 
 def check_length(voice: Voice, kind: str) -> None:

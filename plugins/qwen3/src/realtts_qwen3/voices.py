@@ -12,6 +12,7 @@ from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import voice_key
 from realtts_qwen3.constants import RATE
+from realtts_qwen3.presets import infos
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,11 +120,4 @@ def _encoded(voice: Voice, encoders: Encoders) -> VoicePrompt:
 
 def listed(sizes: Sizes) -> list[VoiceInfo]:
     """List the speakers of a checkpoint, the default one first."""
-    return [
-        VoiceInfo(
-            name,
-            name=name.replace("_", " ").title(),
-            description=f"speaks {sizes.dialects[name].replace('_', ' ')} in Chinese" if name in sizes.dialects else "",
-        )
-        for name in sizes.speakers
-    ]
+    return infos(sizes.speakers, sizes.dialects)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from realtts.accel.voices.values import owned
-from realtts.contract.types import VoiceInfo
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceUnsuitable
 from realtts.kit.reading import MALFORMED, read_json, reason_of, unreadable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.constants import ENCODER_RATE
+from realtts_vieneu.presets import infos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Voice
+    from realtts.contract.types import Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
 
 __all__ = [
@@ -120,9 +120,7 @@ def read_saved(path: str) -> Presets:
 
 def listed(presets: Presets) -> list[VoiceInfo]:
     """List the voices for the hook `voices`, the default one first."""
-    first = presets.default if presets.default in presets.voices else None
-    ids = [*([first] if first else []), *(name for name in presets.voices if name != first)]
-    return [VoiceInfo(name, name=name, language="vi", description=presets.voices[name].description) for name in ids]
+    return infos({name: preset.description for name, preset in presets.voices.items()}, presets.default)
 
 
 def codes_of(
