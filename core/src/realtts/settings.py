@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from realtts.errors import SettingsError, closest
 
@@ -52,8 +52,8 @@ class Settings(BaseModel):
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
         "auto",
-        description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds for"
-        " weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
+        description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds"
+        " for weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
     )
     quantization: Literal["auto", "none", "int8", "int4"] = Field(
         "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
@@ -117,6 +117,15 @@ class Settings(BaseModel):
         False, description="Fetch a voice that is an https:// address, within limits; False refuses it."
     )
     data_dir: Path | None = Field(None, description="Folder for saved voices and environments; default: per user.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is meant; pydantic takes them for 1 and 0."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
+            raise ValueError("input should be no truth value")
+        return value
 
     if not TYPE_CHECKING:  # type checkers shall see the fields
 

@@ -106,8 +106,8 @@ class ProviderSpec:
         options: Subclass of `realtts.Options` with the provider's own options, or its import path as a string,
             which keeps pydantic out of the spec's import.
         capabilities: Keys of `CAPABILITIES`.
-        voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists the
-            built-in voices without loading weights and without the network; None from it: only the model knows them.
+        voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists
+            the built-in voices without weights and without the network; None from it: only the model knows them.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoints: Weights that can be loaded, the default one first.
         licence: SPDX expression of the plugin's code.

@@ -75,8 +75,8 @@ def fill(folder: Path, name: str, voice: Voice) -> None:
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     facts = _Facts(name, voice.sample_rate, len(voice.samples), voice.digest, created, voice.text)
     (folder / _FACTS).write_text(json.dumps(asdict(facts), ensure_ascii=False, indent=2), encoding="utf-8")
-    for name in (_AUDIO, _FACTS):
-        (folder / name).chmod(0o600)
+    for file in (_AUDIO, _FACTS):
+        (folder / file).chmod(0o600)
 
 
 def describe(folder: Path) -> SavedVoice:

@@ -32,6 +32,7 @@ MOST_BYTES = 32 * 2**20
 MOST_SECONDS = 30.0
 
 _NAT64 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
+_COMPATIBLE = (0, 0xFFFF0000)  # ::a.b.c.d, and ::ffff:0:a.b.c.d of stateless translation
 _ISATAP = (0x00005EFE, 0x02005EFE)
 _PORT = 443
 _BLOCK = 64 * 1024
@@ -146,7 +147,7 @@ def _carried(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
     last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     middle = int(address) >> 32 & 0xFFFFFFFF
     carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    if _is_nat64(address) or int(address) >> 32 == 0 or middle in _ISATAP:
+    if _is_nat64(address) or int(address) >> 32 in _COMPATIBLE or middle in _ISATAP:
         carried.append(last)
     return [each for each in carried if each is not None]
 

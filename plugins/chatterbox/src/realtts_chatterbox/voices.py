@@ -16,7 +16,6 @@ import torch
 from realtts.accel.upstream.calls import quiet
 from realtts.accel.voices.values import owned
 from realtts.accel.weights.tensorfile import read_pickled
-from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.reading import MALFORMED, mismatch, unreadable
 from realtts.kit.voices import no_voice, voice_key
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Request, Voice
+    from realtts.contract.types import Request, Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
     from realtts_chatterbox.building import Encoders
     from realtts_chatterbox.weights import Weights

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from realtts.accel.voices.values import owned
-from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import voice_key
 from realtts_qwen3.constants import RATE
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Voice
+    from realtts.contract.types import Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.codec_state import CodecState
