@@ -71,6 +71,7 @@ class Proposals:
         self._stages, self._log, self._report = stages, log, report
         self._variants: Variants | None = None
         self._all: tuple[Proposal, ...] = ()
+        self._warned = False
 
     def all(self) -> tuple[Proposal, ...]:
         """Return all rungs, fastest first.
@@ -124,7 +125,6 @@ class Proposals:
         if not variants.defines(variant, "rungs"):
             return default
         context = self._context(variant, None)
-        self._warn_of_slowness(context)
         try:
             rungs = tuple(variants.call(variant, "rungs", context=context) or default)
         except (Exception, SystemExit) as error:
@@ -135,9 +135,10 @@ class Proposals:
             self._with_rung(rung, variant)  # an unknown setting is proposals before any load
         return rungs
 
-    def _warn_of_slowness(self, context: Context) -> None:
+    def _warn_of_slowness(self, device: str) -> None:
         named = self._settings.dtype
-        if self._spec.torch and context.variant == "optimized" and slow_dtype(named, context.device):
+        if self._spec.torch and not self._warned and slow_dtype(named, device):
+            self._warned = True
             self._log.warning(
                 "%s: this CPU has no instructions for dtype='%s': float32 is faster here, and more exact. "
                 "Leave dtype='auto' (REALTTS_DTYPE=auto)", self._spec.name, named,
@@ -151,6 +152,8 @@ class Proposals:
     def _context(self, variant: str, rung: Rung | None) -> Context:
         settings = self._settings if rung is None else self._with_rung(rung, variant)
         device = resolve_device(settings.device, self._spec, self._sources.get("device"))
+        if variant == "optimized":
+            self._warn_of_slowness(device)
         return Context(
             spec=self._spec,
             settings=settings,
