@@ -13,9 +13,8 @@ from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.testing import make_request
 from realtts.voices import VoiceCache
 from realtts_f5.options import F5Options
-from realtts_f5.presets import voices_of
 from realtts_f5.upstream import module
-from realtts_f5.voices import clipped, ended, prepared, reference_of
+from realtts_f5.voices import clipped, ended, listed, prepared, reference_of
 
 RATE = 24_000
 
@@ -134,7 +133,7 @@ def test_words_are_needed() -> None:
 
 def test_examples_of_upstream_are_voices() -> None:
     """Each has words of its own; no voice means the first of them; another name is refused."""
-    names = [voice.id for voice in voices_of()]
+    names = [voice.id for voice in listed()]
     references = [reference_of(VoiceCache(), *request_of(name)) for name in (None, *names)]
     assert references[0].text == references[1].text == "Some call me nature, others call me mother nature.  "
     assert references[2].text.endswith("真人。")

@@ -19,12 +19,12 @@ from realtts_f5.constants import HOP, MELS, RATE
 from realtts_f5.loading import fetch, open_checkpoint
 from realtts_f5.model import OptimizedModel, open_network, pack_network, report_compiled
 from realtts_f5.network import Item
-from realtts_f5.presets import voices_of
 from realtts_f5.schedule import times
 from realtts_f5.solver import solve
 from realtts_f5.solver_graphs import USUAL_FRAMES
 from realtts_f5.speaking import live, whole
 from realtts_f5.vocoder import Vocoder
+from realtts_f5.voices import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +113,7 @@ class Optimized:
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
         """List the recordings that f5-tts brings."""
-        return voices_of()
+        return listed()
 
     @hookimpl
     def unload(self, context: Context, model: OptimizedModel) -> None:

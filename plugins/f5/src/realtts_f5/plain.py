@@ -11,9 +11,9 @@ from realtts.contract.stages import Cancelled
 from realtts_f5.frontend import prepare
 from realtts_f5.join import spoken
 from realtts_f5.loading import Weights, fetch, open_checkpoint
-from realtts_f5.presets import voices_of
 from realtts_f5.reference import Upstream
 from realtts_f5.upstream import load_upstream
+from realtts_f5.voices import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ class Plain:
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:
         """List the recordings that f5-tts brings."""
-        return voices_of()
+        return listed()
 
     @hookimpl
     def unload(self, context: Context, model: PlainModel) -> None:

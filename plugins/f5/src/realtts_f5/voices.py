@@ -16,11 +16,11 @@ import torch
 
 from realtts import audio
 from realtts.accel.upstream.calls import quiet
-from realtts.contract.types import Voice
+from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_f5.constants import HOP, RATE
-from realtts_f5.presets import BUILTIN, EXAMPLES
+from realtts_f5.presets import BUILTIN, EXAMPLES, voices_of
 from realtts_f5.transcribe import transcribed
 from realtts_f5.upstream import module
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Voices = VoiceCache | DiskVoiceCache
 
-__all__ = ["Reference", "ended", "prepared", "reference_of"]
+__all__ = ["Reference", "ended", "listed", "prepared", "reference_of"]
 
 _MOST_MS = 12_000
 _ENOUGH_MS = 6_000
@@ -69,6 +69,11 @@ class Reference:
     def frames(self) -> int:
         """Frames of its mel spectrogram: one more, because its frames are centred."""
         return self.hops + 1
+
+
+def listed() -> list[VoiceInfo]:
+    """List the voices that f5-tts brings as examples."""
+    return voices_of()
 
 
 def reference_of(cache: Voices, request: Request, options: F5Options) -> Reference:
