@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from realtts import CheckpointCorrupt, CheckpointMismatch, RealProvider, SettingsError
+from realtts import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, RealProvider, SettingsError
 from realtts.bench import compare_records, load_record
 from realtts.checkpoints import fetch
 from realtts.contract.spec import Checkpoint
@@ -150,8 +150,6 @@ def test_an_index_of_many_names_is_read_quickly_and_told_shortly(tmp_path, shard
     """A message lists a few of the missing parts, and says how many there are."""
     table = {f"layers.{n}.weight": f"model-{n % shards:06d}.safetensors" for n in range(200_000)}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}), encoding="utf-8")
-    from realtts import CheckpointMissing
-
     with pytest.raises(CheckpointMissing) as caught:
         fetch(Checkpoint("own", path=tmp_path), ["model.safetensors.index.json"])
     assert short(caught.value)
@@ -247,3 +245,15 @@ def test_an_enumeration_is_short(names):
     text = enumeration(f"name{n}" for n in range(names))
     assert text.count(",") <= 5
     assert (f"{names - 6} more" in text) == (names > 6)
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "t3_cfg.safetensors", "pytorch_model.bin", "a/model.safetensors"]
+)
+def test_weights_in_shards_are_named_as_such(tmp_path, name):
+    """Where only one file is read, the error says what was found in its place."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / f"{name}.index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointMissing, match="shards") as caught:
+        fetch(Checkpoint("own", path=tmp_path), [name])
+    assert name in str(caught.value)

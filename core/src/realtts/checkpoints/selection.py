@@ -90,11 +90,18 @@ def choose(
     """
     names: dict[str, None] = {}
     missing: list[str] = []
+    sharded: list[str] = []
     for entry in entries:
         chosen = _alternative(entry, has, match)
         if chosen is None:
             missing.append(" or ".join(name for name in entry if name is not None))
+            sharded += [name for name in entry if name is not None and has(f"{name}{INDEX_SUFFIX}")]
         names.update(dict.fromkeys(chosen or ()))
+    if sharded:
+        raise CheckpointMissing(
+            f"{enumeration(sharded)} is saved in shards in {where}, which this provider does not read", who=who,
+            fix="save it as one file, such as with save_pretrained(folder, max_shard_size='100GB')",
+        )  # fmt: skip
     if missing:
         raise CheckpointMissing(
             f"{enumeration(missing)} missing in {where}", who=who,

@@ -211,7 +211,7 @@ def _lines(request: InstallRequest) -> list[str]:
     """Read the pinned requirements of the lock."""
     assert request.locked is not None
     try:
-        lines = request.locked.read_text(encoding="utf-8").splitlines()
+        lines = request.locked.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InstallFailed(
             f"{request.locked} cannot be read: {error}", who=f"installing {request.name!r}",
