@@ -248,7 +248,7 @@ def test_an_enumeration_is_short(names):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "t3_cfg.safetensors", "pytorch_model.bin", "a/model.safetensors"]
+    "name", ["model.safetensors", "t3_cfg.safetensors", "model.bin", "a/model.safetensors"]
 )
 def test_weights_in_shards_are_named_as_such(tmp_path, name):
     """Where only one file is read, the error says what was found in its place."""

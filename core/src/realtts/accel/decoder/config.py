@@ -143,7 +143,7 @@ class DecoderConfig:
                 "attention_bias is true, which puts a bias on the output projection too", "not supported"
             )
         return cls(
-            layers=count(values, "num_hidden_layers", most=MOST_LAYERS),
+            layers=count(values, "num_hidden_layers", least=0, most=MOST_LAYERS),
             hidden_size=hidden,
             heads=heads,
             kv_heads=count(values, "num_key_value_heads", heads),

@@ -44,7 +44,7 @@ _OLD_S = 3600.0
 """A half-written file older than this belongs to a process that died."""
 
 _SWITCH = "voice_cache_disk_mb=0 (REALTTS_VOICE_CACHE_DISK_MB=0) does without the disk"
-_DAMAGED = (SafetensorError, RuntimeError, *MALFORMED)
+_DAMAGED = (SafetensorError, *(kind for kind in MALFORMED if kind is not MemoryError))
 """What reading a file raises when the fault lies in its bytes; a device that is full is no fault of theirs."""
 
 _log = logging.getLogger("realtts.voice_cache")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import mmap
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -188,15 +189,21 @@ def read_pickled(path: Path) -> Any:
         CheckpointCorrupt: It cannot be read, or holds anything else.
     """
     try:
-        try:
-            # Mapped, because what a trainer saves is mostly the optimizer's state, which nobody reads here.
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format of old versions of torch cannot be mapped
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _unpickled(path)
         _check_nesting(content)
     except Exception as error:  # a damaged pickle makes the unpickler raise whatever its operations can raise
         raise unreadable(path, _plainly(error)) from error
     return content
+
+
+def _unpickled(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice on pickles that it is going to refuse
+        try:
+            # Mapped, because what a trainer saves is mostly the optimizer's state, which nobody reads here.
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format of old versions of torch cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
