@@ -7,13 +7,13 @@ import threading
 
 import psutil
 import pytest
+from realtts.testing.staged import staged_spec
 
 from realtts.bench import Text, Workload, run_bench, run_verify
 from realtts.bench.remote import install_into
 from realtts.cli.app import run
 from realtts.errors import InvalidOption, IsolationError, WorkerDied
 from realtts.testing import fake_spec
-from realtts.testing.staged import staged_spec
 
 HELLO = Workload((Text("Hello there."),), repeats=1, tokens=20)
 

@@ -121,6 +121,7 @@ class VoiceInfo:
         language: BCP 47 tag, empty when it speaks several.
         gender: ``"male"``, ``"female"`` or empty.
         description: Anything else worth knowing.
+        aliases: What else users may pass as ``voice=``, beside id and name.
     """
 
     id: str
@@ -128,6 +129,7 @@ class VoiceInfo:
     language: str = ""
     gender: str = ""
     description: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

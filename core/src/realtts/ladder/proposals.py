@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
 from realtts.ladder.rung import LiveRung, StageError, Unavailable
-from realtts.machine.hardware import resolve_device, resolve_dtype
+from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
 
 if TYPE_CHECKING:
@@ -69,10 +69,11 @@ class Proposals:
 
     def __init__(self, setup: LadderSetup, *, stages: StageLog, log: logging.Logger) -> None:
         self._setup, self._spec = setup, setup.spec
-        self._settings: Settings = setup.layers.settings
+        self._settings: Settings = _exact(setup.layers)
         self._stages, self._log = stages, log
         self._variants: Variants | None = None
         self._all: tuple[Proposal, ...] = ()
+        self._warned = False
 
     def all(self) -> tuple[Proposal, ...]:
         """Return all rungs, fastest first.
@@ -136,6 +137,15 @@ class Proposals:
             self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs
 
+    def _warn_of_slowness(self, device: str) -> None:
+        named = self._settings.dtype
+        if self._spec.torch and not self._warned and slow_dtype(named, device):
+            self._warned = True
+            self._log.warning(
+                "%s: this CPU has no instructions for dtype='%s': float32 is faster here, and more exact. "
+                "Leave dtype='auto' (REALTTS_DTYPE=auto)", self._spec.name, named,
+            )  # fmt: skip
+
     def _registered(self) -> Variants:
         if self._variants is None:
             self._variants = register(self._spec)
@@ -144,6 +154,8 @@ class Proposals:
     def _context(self, variant: str, rung: Rung | None) -> Context:
         settings = self._settings if rung is None else self._with_rung(rung, variant)
         device = resolve_device(settings.device, self._spec, self._setup.layers.sources.get("device"))
+        if variant == "optimized":
+            self._warn_of_slowness(device)
         return Context(
             spec=self._spec,
             settings=settings,
@@ -172,3 +184,14 @@ class Proposals:
 
     def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
         return InvalidPlugin(what, who=f"provider {self._spec.name!r} ({variant})", fix=fix)
+
+
+def _exact(layers: Layers) -> Settings:
+    """Switch TF32 off where the user named float32: its products keep ten bits of each factor.
+
+    Naming ``tf32`` or ``matmul_precision`` as well says that they are wanted.
+    """
+    named = layers.sources.keys() & {"tf32", "matmul_precision"}
+    if layers.settings.dtype != "float32" or named:
+        return layers.settings
+    return layers.settings.model_copy(update={"tf32": False})

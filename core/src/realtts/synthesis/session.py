@@ -97,7 +97,11 @@ class Session:
         plans = [text.plan for text in self._texts]
         if not all(plan.cancelled.is_set() for plan in plans):
             voices = [plan.pieces[0].request.voice for plan in plans]
-            self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
+            ids = self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
+            for row in (row for text in self._texts for row in text.rows):
+                voice = row.request.voice
+                if isinstance(voice, str) and ids.get(voice, voice) != voice:
+                    row.request = replace(row.request, voice=ids[voice])
 
 
 def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
-from realtts.errors import CheckpointMismatch, CheckpointMissing
-from realtts.kit.reading import check_supported, configuration_of, mismatch, reading_entries
+from realtts.errors import CheckpointMismatch, CheckpointMissing, enumeration
+from realtts.kit.entries import check_supported, reading_entries
+from realtts.kit.reading import configuration_of, mismatch
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -202,7 +203,7 @@ def _only_weights(folder: Path) -> Path:
             return paths[0]
         if paths:
             raise CheckpointMismatch(
-                f"it holds {len(paths)} files of weights: {', '.join(path.name for path in paths)}",
+                f"it holds {len(paths)} files of weights: {enumeration(path.name for path in paths)}",
                 who=f"folder {folder.name!r}", fix="give model= the one file that is meant",
             )  # fmt: skip
     raise CheckpointMissing(

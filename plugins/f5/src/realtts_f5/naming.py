@@ -12,8 +12,8 @@ import importlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import CheckpointMismatch
-from realtts.kit.reading import NOTE, by_any_name, noted_configuration
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.kit.reading import MALFORMED, NOTE, by_any_name, noted_configuration, read_text, reason_of
 from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.sizes import read_architecture
 
@@ -85,6 +85,6 @@ def read_yaml(path: Path) -> Any:
     """Read a ``.yaml`` file of text, numbers and containers of them; `ValueError`: it cannot be read."""
     yaml = importlib.import_module("yaml")
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise ValueError(str(error).partition("\n")[0]) from error
+        return yaml.safe_load(read_text(path))
+    except (*MALFORMED, CheckpointCorrupt, yaml.YAMLError) as error:
+        raise ValueError(reason_of(error)) from error

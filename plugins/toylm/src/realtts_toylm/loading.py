@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -10,8 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from realtts.accel.decoder import DecoderConfig
-from realtts.errors import CheckpointCorrupt
-from realtts.kit.reading import check_names, check_shape
+from realtts.kit.reading import MALFORMED, check_names, check_shape, read_json, unreadable
 from realtts_toylm.frontend import TEXT_VOCABULARY, VOCABULARY
 from realtts_toylm.network import Network
 
@@ -42,12 +40,11 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
         CheckpointMismatch: Tensors are missing, unexpected or misshapen, or the configuration is incomplete.
         DecoderError: The configuration is one that the decoder does not support.
     """
+    network = empty_network(read_json(files[CONFIG]))
     try:
-        network = empty_network(json.loads(files[CONFIG].read_text(encoding="utf-8")))
         state = load_file(files[WEIGHTS])
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        what = f"it cannot be read: {type(error).__name__}: {error}"
-        raise CheckpointCorrupt(what, who=_WHO, fix="write it anew") from error
+    except (*MALFORMED, safetensors.SafetensorError) as error:
+        raise unreadable(files[WEIGHTS], error) from error
     _check(network, state)
     # Copied out of the mapped file, which else could not be removed; assigned, because the network has no memory yet.
     weights = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}

@@ -8,18 +8,18 @@ file count as the process's memory until it is closed (256 MiB read tensor by te
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
-import operator
 import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from realtts.errors import CheckpointCorrupt
+from realtts.documents import DEEPEST, MALFORMED, DocumentError, parse_json
+from realtts.kit.reading import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,6 @@ __all__ = [
     "read_state",
     "rows_of",
     "shapes_of",
-    "unreadable",
 ]
 
 State = Mapping[str, "Tensor"]
@@ -72,7 +71,7 @@ class TensorFile(Mapping[str, "Tensor"]):
         self._path = path
         try:
             self._entries = _entries(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
 
@@ -189,13 +188,21 @@ def read_pickled(path: Path) -> Any:
         CheckpointCorrupt: It cannot be read, or holds anything else.
     """
     try:
+        content = _unpickled(path)
+        _check_nesting(content)
+    except Exception as error:  # a damaged pickle makes the unpickler raise whatever its operations can raise
+        raise unreadable(path, _plainly(error)) from error
+    return content
+
+
+def _unpickled(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice on pickles that it is going to refuse
         try:
             # Mapped, because what a trainer saves is mostly the optimizer's state, which nobody reads here.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # the format of old versions of torch cannot be mapped
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise unreadable(path, error) from error
 
 
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
@@ -214,13 +221,28 @@ def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
     return lambda ids: whole[torch.tensor(list(ids), dtype=torch.int64, device=whole.device)]
 
 
-def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:
-    """Return the error for a file that cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else "no reason given"
-    return CheckpointCorrupt(
-        f"it cannot be read: {type(error).__name__}: {reason}", who=f"file {path.name!r}",
-        fix="remove the file and fetch it again",
-    )  # fmt: skip
+def _plainly(error: Exception) -> Exception:
+    """Return the error without torch's advice to load the file with code in it."""
+    if isinstance(error, pickle.UnpicklingError):
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            return DocumentError("it holds something else than tensors, numbers, text and containers of them")
+        return DocumentError("it is damaged, or no file of torch")
+    return error
+
+
+def _check_nesting(content: Any) -> None:
+    """Refuse containers inside each other without end, which whoever walks them would fail at."""
+    level = [content] if isinstance(content, (dict, list, tuple)) else []
+    for _ in range(DEEPEST):
+        level = [
+            value
+            for item in level
+            for value in (item.values() if isinstance(item, dict) else item)
+            if isinstance(value, (dict, list, tuple)) and not isinstance(value, torch.Size)
+        ]
+        if not level:
+            return
+    raise DocumentError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def _memory(size: int) -> Tensor:
@@ -236,24 +258,38 @@ def _memory(size: int) -> Tensor:
 
 
 def _entries(path: Path) -> dict[str, _Entry]:
-    """Read where each tensor lies in the file, and check that they fill it without gaps, as the format demands."""
+    """Read where each tensor lies in the file.
+
+    What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
+    of the file without gaps, none lies over another, and each has as many bytes as its shape says.
+    """
     with path.open("rb") as file:
         length = os.fstat(file.fileno()).st_size
-        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; offsets count from there
+        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; the offsets count from there
         if begin > length:
             raise ValueError("its header is cut short")
-        header = json.loads(file.read(begin - 8))
+        header = parse_json(file.read(begin - 8))
     header.pop("__metadata__", None)
     entries, end = {}, begin
     for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
-        dtype, shape = _DTYPES[about["dtype"]], tuple(operator.index(size) for size in about["shape"])
-        entry = _Entry(dtype, shape, end, end + math.prod(shape) * dtype.itemsize)
-        if min(shape, default=0) < 0 or about["data_offsets"] != [entry.begin - begin, entry.end - begin]:
-            raise ValueError(f"the offsets of {name} do not fit")
+        entry = _entry(name, about, begin)
+        if entry.begin != end:
+            raise ValueError(f"{name:.80} does not begin where the tensor before it ends")
         entries[name], end = entry, entry.end
     if end != length:
         raise ValueError(f"its tensors end at byte {end} of {length}")
     return entries
+
+
+def _entry(name: str, about: Any, begin: int) -> _Entry:
+    dtype, shape, offsets = about["dtype"], about["shape"], about["data_offsets"]
+    if dtype not in _DTYPES:
+        raise ValueError(f"the type of {name:.80} is {dtype!r:.20}, which is not supported")
+    if len(offsets) != 2 or not all(type(number) is int and number >= 0 for number in (*shape, *offsets)):
+        raise ValueError(f"shape or place of {name:.80} are no whole numbers")
+    if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:
+        raise ValueError(f"{name:.80} has not as many bytes as its shape says")
+    return _Entry(_DTYPES[dtype], tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
 def _fill(file: Any, memory: memoryview) -> None:

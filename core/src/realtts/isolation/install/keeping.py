@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from realtts.documents import read_json_table
 from realtts.errors import InstallFailed, IsolationError, closest
 from realtts.folders import PART, write_whole
 from realtts.isolation import environments
@@ -144,8 +145,7 @@ def recipe(home: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, IsolationError):
         build = _build_in_use(home)
         if build is not None:
-            content = json.loads((build / RECIPE).read_text(encoding="utf-8"))
-            return content if isinstance(content, dict) else {}
+            return read_json_table(build / RECIPE)
     return {}
 
 

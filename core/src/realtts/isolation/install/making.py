@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from realtts.documents import read_text
 from realtts.errors import InstallFailed
 from realtts.isolation import environments
 from realtts.isolation.environments import IsolatedEnvironment
@@ -223,7 +224,7 @@ def _pins(request: InstallRequest) -> list[Pin]:
     """Read the lock."""
     assert request.locked is not None
     try:
-        return read_lock(request.locked.read_text(encoding="utf-8"))
+        return read_lock(read_text(request.locked))
     except (OSError, ValueError) as error:
         raise InstallFailed(
             f"{request.locked} cannot be read: {error}", who=f"installing {request.name!r}",
