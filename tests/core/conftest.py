@@ -1,8 +1,12 @@
 """What the tests of the core share."""
 
 import contextlib
+import sys
+import textwrap
 
 import pytest
+
+from realtts.registry import providers as registry
 
 
 @pytest.fixture
@@ -29,3 +33,32 @@ def _quick_rates():
         patch.setattr("realtts.bench.floor._READ_BYTES", 4 << 20)
         patch.setattr("realtts.bench.floor._BUDGET_S", 0.01)
         yield
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts distributions on the path: a module, and metadata with an entry point."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [name for name in sys.modules if name.startswith("installed_")]:
+        monkeypatch.delitem(sys.modules, module)
+
+    def install(name, code, *, entry=None, dist=None, group="realtts.providers", version="1.0"):
+        dist = dist or f"realtts-{name}"
+        module = f"installed_{dist.replace('-', '_')}"
+        (tmp_path / f"{module}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+        info = tmp_path / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {entry or module + ':spec'}\n", encoding="utf-8")
+        return module
+
+    return install
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """A machine with no plugin installed at all, whatever the test environment has."""
+    found = registry.entry_points
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point for point in found(group) if "installed_" in point.value]
+    )

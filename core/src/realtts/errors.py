@@ -60,6 +60,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -352,7 +353,31 @@ class MissingExtra(RealTTSError):
     """A library that only this needs is not installed; the fix names the extra that brings it."""
 
 
-def closest(name: str, names: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the nearest name, or an empty string."""
-    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+def closest(name: str, names: Iterable[str], *, others: Iterable[str] = ()) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the name that was probably meant, or an empty string.
+
+    Nothing is offered that looks the same as what was given, nor for a name that means something else.
+
+    Args:
+        name: What was given.
+        names: What could be meant, all of one kind.
+        others: Names of other kinds, which are no misspellings: of the formats that are only read, for example.
+    """
+    wanted = _folded(name)
+    same = unicodedata.normalize("NFC", name)
+    choices = {unicodedata.normalize("NFC", each): each for each in names}
+    if not wanted or same in choices or wanted in map(_folded, others):
+        return ""
+    folded: dict[str, str] = {}
+    for each in choices:
+        folded.setdefault(_folded(each), each)
+    near = difflib.get_close_matches(wanted, [each for each in folded if each], n=1, cutoff=0.6)
+    parts = set(wanted.split("-"))
+    near = near or [each for each in folded if each and (parts < (other := set(each.split("-"))) or other < parts)]
+    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
+
+
+def _folded(name: str) -> str:
+    """Return a name without what people do not look at: case, accents, marks before it, ``_`` for ``-``."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
+    return plain.casefold().replace("_", "-").replace(" ", "-").strip(".-\t\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from realtts.attempt import described
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
 from realtts.registry import providers as registry
 from realtts.registry.entry_points import entry_points, owner
@@ -98,5 +99,5 @@ def _fault(point: EntryPoint) -> str | None:
     try:
         load_extension(point)
     except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {error}"
+        return described(error)
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.attempt import described
 from realtts.contract.spec import API_VERSION, ProviderSpec
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
 from realtts.registry.entry_points import entry_points, owner
@@ -154,7 +155,7 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         raise
     except (Exception, SystemExit) as error:
         raise BrokenProvider(
-            f"{point.value!r} cannot be imported: {type(error).__name__}: {error}",
+            f"{point.value!r} cannot be imported: {described(error)}",
             who=f"provider {name!r} of {distribution}",
             fix=f"reinstall or remove it: pip uninstall {distribution}",
         ) from error
