@@ -62,3 +62,9 @@ def empty(monkeypatch):
     monkeypatch.setattr(
         registry, "entry_points", lambda group: [point for point in found(group) if "installed_" in point.value]
     )
+
+
+@pytest.fixture(autouse=True)
+def _from_the_index(monkeypatch):
+    """Let the core come from an index, wherever the tests run: what it offers to install depends on it."""
+    monkeypatch.setattr("realtts.registry.offers._source_of_core", lambda: None)

@@ -354,27 +354,35 @@ class MissingExtra(RealTTSError):
 
 
 def closest(name: str, names: Iterable[str], *, others: Iterable[str] = ()) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the name that was probably meant, or an empty string.
+    """Return ``" (did you mean 'x'?)"`` for the name that was probably meant, or an empty string; see `nearest`."""
+    near = nearest(name, names, others=others)
+    return f" (did you mean {near!r}?)" if near is not None else ""
+
+
+def nearest(name: str, names: Iterable[str], *, others: Iterable[str] = ()) -> str | None:
+    """Return the name of which another one is probably a misspelling.
 
     Nothing is offered that looks the same as what was given, nor for a name that means something else.
 
     Args:
         name: What was given.
         names: What could be meant, all of one kind.
-        others: Names of other kinds, which are no misspellings: of the formats that are only read, for example.
+        others: Names of other kinds, which are no misspellings: formats that are only read, for example.
     """
     wanted = _folded(name)
     same = unicodedata.normalize("NFC", name)
     choices = {unicodedata.normalize("NFC", each): each for each in names}
     if not wanted or same in choices or wanted in map(_folded, others):
-        return ""
+        return None
     folded: dict[str, str] = {}
     for each in choices:
         folded.setdefault(_folded(each), each)
-    near = difflib.get_close_matches(wanted, [each for each in folded if each], n=1, cutoff=0.6)
+    folded.pop("", None)
+    # Below 0.6 words of other kinds match that share a few letters: "speed" and "espeak".
+    near = difflib.get_close_matches(wanted, list(folded), n=1, cutoff=0.6)
     parts = set(wanted.split("-"))
-    near = near or [each for each in folded if each and (parts < (other := set(each.split("-"))) or other < parts)]
-    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
+    near = near or [each for each in folded if parts < set(each.split("-")) or set(each.split("-")) < parts]
+    return folded[near[0]] if near else None
 
 
 def _folded(name: str) -> str:

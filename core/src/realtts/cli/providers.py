@@ -44,7 +44,9 @@ def _providers(arguments: argparse.Namespace) -> None:
         console.out_json({"providers": entries, "extensions": extensions})
         return
     if not entries:
-        console.out("No provider is installed. A voice that speaks at once: pip install realtts-espeak")
+        from realtts.registry.offers import how_to_install
+
+        console.out(f"No provider is installed. A voice that speaks at once: {how_to_install('espeak')}")
     for provider in entries:
         _show(provider)
     if extensions:

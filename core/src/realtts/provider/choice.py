@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
-from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider
+from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider, closest
 from realtts.registry import providers
+from realtts.registry.offers import how_to_isolate
 from realtts.registry.places import places
 from realtts.settings_sources import resolve_settings
 
@@ -60,11 +61,14 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
         return _elsewhere(name, layers)
     try:
         return Choice(providers.get_spec(name), layers, None)
-    except (UnknownProvider, BrokenProvider, InvalidPlugin):
-        choice = None if layers.settings.isolation == "never" else _found_elsewhere(name, layers)
-        if choice is None:
-            raise
-        return choice
+    except (UnknownProvider, BrokenProvider, InvalidPlugin) as error:
+        alone = layers.settings.isolation == "never"
+        choice = None if alone else _found_elsewhere(name, layers)
+        if choice is not None:
+            return choice
+        if isinstance(error, UnknownProvider) and not alone:
+            raise providers.unknown_provider(name, _names(layers.settings)) from None
+        raise
 
 
 def _best(settings: Settings) -> str:
@@ -73,21 +77,26 @@ def _best(settings: Settings) -> str:
     Raises:
         NoProvider: There is none.
     """
+    return providers.preferred(_names(settings)) or providers.best_provider().name
+
+
+def _names(settings: Settings) -> set[str]:
+    """Return the names of the providers that can be used, here and in other places."""
     names: set[str] = set()
     if settings.isolation != "always":
         names |= {entry.name for entry in providers.installed() if entry.spec is not None}
     if settings.isolation != "never":
         names |= {name for place in places() for name in place.names(settings)}
-    return providers.preferred(names) or providers.best_provider().name
+    return names
 
 
 def _elsewhere(name: str, layers: Layers) -> Choice:
     choice = _found_elsewhere(name, layers)
     if choice is None:
         raise IsolationError(
-            f"there is no isolated environment for {name!r}",
+            f"there is no isolated environment for {name!r}{closest(name, _names(layers.settings))}",
             who="isolation",
-            fix=f"make one: realtts install {name}",
+            fix=f"make one: {how_to_isolate(name)}",
         )
     return choice
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 from realtts.attempt import described
 from realtts.contract.spec import API_VERSION, ProviderSpec
-from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
+from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, nearest
 from realtts.registry.entry_points import entry_points, owner
+from realtts.registry.offers import how_to_install, offers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from importlib_metadata import EntryPoint
 
-__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed", "preferred"]
+__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed", "preferred", "unknown_provider"]
 
 GROUP = "realtts.providers"
 
@@ -60,19 +61,35 @@ def get_spec(name: str) -> ProviderSpec:
     """
     points = _by_name()
     if name not in points:
-        # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
-        bundled = (*PREFERENCE, EMBEDDED)
-        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in bundled else ""
-        raise UnknownProvider(
-            f"no provider of that name is installed{closest(name, {*points, *bundled})}",
-            who=f"provider {name!r}",
-            fix=f"{install}choose from what is installed: {', '.join(sorted(points)) or 'nothing'}",
-        )
+        raise unknown_provider(name, points)
     entry = _resolve(name, points[name])
     if entry.error is not None:
         raise entry.error
     assert entry.spec is not None
     return entry.spec
+
+
+def unknown_provider(name: str, usable: Collection[str]) -> UnknownProvider:
+    """Make the error for a provider that nobody brings, with what can be used and what can be installed, from where.
+
+    Args:
+        name: What was asked for.
+        usable: Names of the providers that there are.
+    """
+    offered = offers()
+    near = nearest(name, {*usable, *offered})
+    chosen = name if name in offered else near
+    # Only what is offered is named to pip: a misspelt name may be somebody else's distribution.
+    install = how_to_install(chosen) if chosen is not None and chosen not in usable else ""
+    more = [] if install else sorted(offered.keys() - {*usable})
+    steps = [install] if install else []
+    steps.append(f"choose from what is installed: {', '.join(sorted(usable)) or 'nothing'}")
+    if more:
+        steps.append(f"install one of {', '.join(f'{each} (realtts install {each}{offered[each].source})' for each in more)}")
+    hint = f" (did you mean {near!r}?)" if near is not None else ""
+    return UnknownProvider(
+        f"no provider of that name is installed{hint}", who=f"provider {name!r:.100}", fix=", or ".join(steps)
+    )
 
 
 def check_api(spec: ProviderSpec) -> ProviderSpec:
@@ -114,7 +131,8 @@ def best_provider() -> ProviderSpec:
         return usable[name]
     raise NoProvider(
         "no usable provider is installed",
-        fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
+        fix=f"install one that speaks at once: {how_to_install(EMBEDDED) or 'give its folder or wheel to pip install'}; "
+        "'realtts providers' lists what is broken",
     )
 
 

@@ -20,6 +20,7 @@ from realtts.errors import (
     UnknownOption,
     closest,
 )
+from realtts.kit.languages import closest_language
 from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
         tag = tag.rpartition("-")[0]
     some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
     raise UnknownLanguage(
-        f"it does not speak {language!r}{closest(language.lower(), tags)}", who=who, fix=f"choose from {some}"
+        f"it does not speak {language!r}{closest_language(language, tags)}", who=who, fix=f"choose from {some}"
     )
 
 
