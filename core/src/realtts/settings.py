@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from realtts.arguments import REQUEST, counterpart, place_of
 from realtts.errors import SettingsError, closest
 
 if TYPE_CHECKING:
@@ -154,9 +155,14 @@ class Layers(NamedTuple):
 
 
 def unknown_setting(name: str, source: str) -> SettingsError:
-    """Make the error for a name that is no setting, with the nearest one."""
+    """Make the error for a name that is no setting: it says where the name belongs, or names the nearest setting."""
+    fields = Settings.model_fields
+    ours = name if name in REQUEST else counterpart(name)
+    if ours is not None:
+        called = "" if ours == name else f", here it is {ours}="
+        return SettingsError(f"unknown setting {name!r}{called}", who=source, fix=place_of(ours, fields))
     return SettingsError(
-        f"unknown setting {name!r}{closest(name, Settings.model_fields)}",
+        f"unknown setting {name!r}{closest(name, fields)}",
         who=source,
         fix="see the settings reference for the names, or remove it",
     )

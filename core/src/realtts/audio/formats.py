@@ -38,10 +38,11 @@ FORMATS = {
 }
 """Formats by suffix."""
 
-_OTHERS = frozenset(
-    "3gp aac ac3 aif aifc aiff alac amr ape ass au avi caf dts eac3 flv lrc m4a m4b m4r m4v mid mka mkv mov mp2 mp4 "
-    "mpc mpg oga oma ra sbv spx ssa sub tta ttml txt wma wmv wv webm".split()
-)
+_OTHERS = frozenset({
+    "3gp", "aac", "ac3", "aif", "aifc", "aiff", "alac", "amr", "ape", "ass", "au", "avi", "caf", "dts", "eac3", "flv", "lrc", "m4a", "m4b",
+    "m4r", "m4v", "mid", "mka", "mkv", "mov", "mp2", "mp4", "mpc", "mpg", "oga", "oma", "ra", "sbv", "spx", "ssa", "sub", "tta", "ttml", "txt",
+    "wma", "wmv", "wv", "webm",
+})  # fmt: skip
 """Suffixes of sound, films and subtitles that neither the standard library nor libsndfile lists everywhere."""
 
 _RATES = {
@@ -59,7 +60,11 @@ def by_suffix(path: Path) -> Format:
     suffix = path.suffix.lower()
     if suffix.removeprefix(".") not in FORMATS:
         suffixes = [f".{name}" for name in FORMATS]
-        what = f"unknown suffix {suffix!r}{closest(suffix, suffixes, others=other_suffixes())}" if suffix else "the file name has no suffix"
+        what = (
+            f"unknown suffix {suffix!r}{closest(suffix, suffixes, others=other_suffixes())}"
+            if suffix
+            else "the file name has no suffix"
+        )
         raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(suffixes)}")
     return FORMATS[suffix[1:]]
 

@@ -6,6 +6,7 @@ Only the standard library is imported here, because every installed spec is impo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types when a spec goes over the wire
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,6 +120,9 @@ class ProviderSpec:
         max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
+        upstream_names: Arguments of the model's own package that are called otherwise here, as pairs: theirs, and the
+            option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
+            many packages share are known to the core (`realtts.arguments`).
         environment: What the isolated environment is built from.
         api: Version of the plugin contract that the plugin is written for.
     """
@@ -141,6 +145,7 @@ class ProviderSpec:
     reference_text: str = "unused"
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
+    upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     api: int = API_VERSION
 
@@ -150,6 +155,9 @@ class ProviderSpec:
             value = getattr(self, f.name)
             if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
                 object.__setattr__(self, f.name, frozenset(value))
+            elif f.name == "upstream_names" and isinstance(value, (list, tuple, Mapping)):
+                pairs: Any = value.items() if isinstance(value, Mapping) else value
+                object.__setattr__(self, f.name, tuple(tuple(x) if isinstance(x, list) else x for x in pairs))
             elif isinstance(value, list):
                 object.__setattr__(self, f.name, tuple(value))
         for rule in _RULES:
@@ -197,6 +205,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_pair(value: Any) -> bool:
+    return _is_tuple(value, _is_text) and len(value) == 2
+
+
 def _is_span(value: Any) -> bool:
     return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
 
@@ -235,6 +247,7 @@ _RULES = (
     _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
+    _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

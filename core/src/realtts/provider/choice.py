@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
 from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider, closest
+from realtts.provider.arguments import check_keywords
 from realtts.registry import providers
 from realtts.registry.offers import how_to_isolate
 from realtts.registry.places import places
@@ -46,11 +47,13 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
     """
     if isinstance(provider, ProviderSpec):
         spec = providers.check_api(provider)
+        check_keywords(keywords, spec)
         layers = resolve_settings(spec.name, keywords, settings)
         if layers.settings.isolation != "always":
             return Choice(spec, layers, None)
         return _elsewhere(spec.name, layers)
     name: Any = provider
+    check_keywords(keywords, provider if isinstance(provider, str) else "")
     if name is None:
         settled = resolve_settings(None, keywords, settings).settings
         name = settled.provider or _best(settled)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
 from realtts.ladder.ladder import Ladder
+from realtts.provider.arguments import takes_text
 from realtts.provider.choice import choose
 from realtts.provider.engine import Engine
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -106,6 +107,7 @@ class RealProvider:
         """The settings in force."""
         return self._settings
 
+    @takes_text
     def generate(
         self,
         text: str,
@@ -139,6 +141,7 @@ class RealProvider:
         plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
         return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
 
+    @takes_text
     def stream(
         self,
         text: str,
@@ -159,6 +162,7 @@ class RealProvider:
         ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
         return self._stream(self._plan(text, ask))
 
+    @takes_text
     def generate_batch(
         self,
         texts: Sequence[str],
@@ -192,6 +196,7 @@ class RealProvider:
             ask = replace(ask, seed=plans[0].seed)
         return self._turn.run(self._speech_job(plans)) if plans else []
 
+    @takes_text
     async def agenerate(
         self,
         text: str,
@@ -212,6 +217,7 @@ class RealProvider:
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
 
+    @takes_text
     async def astream(
         self,
         text: str,

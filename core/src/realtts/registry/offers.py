@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import zipfile
-from configparser import ConfigParser
-from configparser import Error as ConfigError
+from configparser import ConfigParser, Error as ConfigError
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit

@@ -85,7 +85,9 @@ def unknown_provider(name: str, usable: Collection[str]) -> UnknownProvider:
     steps = [install] if install else []
     steps.append(f"choose from what is installed: {', '.join(sorted(usable)) or 'nothing'}")
     if more:
-        steps.append(f"install one of {', '.join(f'{each} (realtts install {each}{offered[each].source})' for each in more)}")
+        steps.append(
+            f"install one of {', '.join(f'{each} (realtts install {each}{offered[each].source})' for each in more)}"
+        )
     hint = f" (did you mean {near!r}?)" if near is not None else ""
     return UnknownProvider(
         f"no provider of that name is installed{hint}", who=f"provider {name!r:.100}", fix=", or ".join(steps)
@@ -131,7 +133,7 @@ def best_provider() -> ProviderSpec:
         return usable[name]
     raise NoProvider(
         "no usable provider is installed",
-        fix=f"install one that speaks at once: {how_to_install(EMBEDDED) or 'give its folder or wheel to pip install'}; "
+        fix=f"install one that speaks at once: {how_to_install(EMBEDDED) or 'realtts-espeak, from its folder or wheel'}; "
         "'realtts providers' lists what is broken",
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from realtts.arguments import REQUEST, counterpart, place_of
 from realtts.contract.options import Options
 from realtts.contract.spec import Checkpoint
 from realtts.errors import (
@@ -22,9 +23,10 @@ from realtts.errors import (
 )
 from realtts.kit.languages import closest_language
 from realtts.registry.variants import import_object
+from realtts.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from realtts.contract.spec import ProviderSpec, WantedFile
 
@@ -129,11 +131,7 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
     who = f"provider {spec.name!r}"
     for name in options:
         if name not in cls.model_fields:
-            raise UnknownOption(
-                f"it has no option {name!r}{closest(name, cls.model_fields)}",
-                who=who,
-                fix=f"choose from {', '.join(cls.model_fields) or 'none: it has no options'}",
-            )
+            raise _unknown_option(name, cls.model_fields, spec)
     try:
         return cls(**options)
     except ValidationError as error:
@@ -146,6 +144,21 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
             who=who,
             fix=f"{name}: {field.description.rstrip('.')}" if field and field.description else "correct the value",
         ) from None
+
+
+def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> UnknownOption:
+    """Make the error for a name that is no option: it says where the name belongs, or names the nearest option."""
+    who, fields = f"provider {spec.name!r}", Settings.model_fields
+    ours = name if name in REQUEST or name in fields else counterpart(name, dict(spec.upstream_names))
+    if ours is not None:
+        word = ours.isidentifier()
+        called = f": here it is {ours}=" if word and ours != name else ""
+        return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=place_of(ours, fields, options))
+    return UnknownOption(
+        f"it has no option {name!r}{closest(name, options)}",
+        who=who,
+        fix=f"choose from {', '.join(options) or 'none: it has no options'}",
+    )
 
 
 def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
