@@ -19,22 +19,24 @@ REQUEST = ("text", "texts", "voice", "reference_text", "language", "seed", "spee
 _BY_OURS = {
     "text": "gen_text input input_text sentence sentences target_text text_to_generate text_to_speak tts_text",
     "voice": "audio_prompt audio_prompt_path prompt_audio prompt_audio_path prompt_speech prompt_wav "
-    "prompt_wav_path ref_audio ref_audio_path ref_codes ref_file ref_path ref_voice ref_wav reference "
-    "reference_audio reference_audio_path reference_file reference_voice reference_wav speaker "
-    "speaker_audio speaker_file speaker_id speaker_name speaker_wav spk spk_id target_voice "
-    "target_voice_path voice_file voice_id voice_name voice_prompt voice_wav wav_path",
-    "reference_text": "prompt_text prompt_transcript ref_text ref_texts ref_transcript reference_transcript speaker_text "
-    "transcript transcription voice_text",
+    "prompt_wav_path ref_audio ref_audio_path ref_codes ref_file ref_path ref_voice ref_wav "
+    "reference reference_audio reference_audio_path reference_file reference_voice "
+    "reference_wav speaker speaker_audio speaker_file speaker_id speaker_name speaker_wav spk "
+    "spk_id target_voice target_voice_path voice_file voice_id voice_name voice_prompt "
+    "voice_wav wav_path",
+    "reference_text": "prompt_text prompt_transcript ref_text ref_texts ref_transcript reference_transcript "
+    "speaker_text transcript transcription voice_text",
     "language": "lang lang_code lang_id language_code language_id locale",
     "seed": "manual_seed random_seed",
     "speed": "rate speaking_rate speech_rate speed_factor speed_rate",
-    "model": "backbone_repo checkpoint checkpoint_dir checkpoint_path ckpt ckpt_dir ckpt_file ckpt_path model_dir "
-    "model_id model_name model_path pretrained_model pretrained_model_name_or_path repo repo_id",
+    "model": "backbone_repo checkpoint checkpoint_dir checkpoint_path ckpt ckpt_dir ckpt_file "
+    "ckpt_path model_dir model_id model_name model_path pretrained_model "
+    "pretrained_model_name_or_path repo repo_id",
     "device": "backbone_device cuda device_map gpu use_cuda use_gpu",
-    "dtype": "bf16 compute_dtype enable_bf16 enable_fp16 fp16 half precision torch_dtype use_bf16 use_fp16 "
-    "use_half weight_dtype",
-    "compile": "compilation compile_model enable_compilation enable_compile enable_torch_compile torch_compile "
-    "use_compilation use_compile use_torch_compile",
+    "dtype": "bf16 compute_dtype enable_bf16 enable_fp16 fp16 half precision torch_dtype use_bf16 "
+    "use_fp16 use_half weight_dtype",
+    "compile": "compilation compile_model enable_compilation enable_compile enable_torch_compile "
+    "torch_compile use_compilation use_compile use_torch_compile",
     "cuda_graphs": "cuda_graph enable_cuda_graph enable_cuda_graphs use_cuda_graph use_cuda_graphs",
     "attention": "attention_implementation attn attn_backend attn_implementation enable_flash_attention "
     "flash_attention flash_attn use_flash_attention use_flash_attn",

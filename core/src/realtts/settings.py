@@ -48,6 +48,9 @@ class Settings(BaseModel):
 
     provider: str | None = Field(None, description="Provider used when none is named.")
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
+    configuration: str | None = Field(
+        None, description="What the weights given by model are of, where their files do not tell it."
+    )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
     )

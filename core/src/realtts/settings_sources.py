@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["cache_dir", "data_dir", "resolve_settings"]
+__all__ = ["cache_dir", "data_dir", "read_toml", "resolve_settings"]
 
 
 class _Legacy(NamedTuple):
@@ -42,6 +42,7 @@ _LEGACY: dict[str, _Legacy] = {
     "ENABLE_TORCH_COMPILE": _Legacy("compile"),
     "ENABLE_CUDNN_BENCHMARK": _Legacy("cudnn_benchmark"),
     "TORCH_MATMUL_PRECISION": _Legacy("matmul_precision"),
+    "TORCH_ALLOW_TF32_OVERRIDE": _Legacy("tf32"),
     # Those of one provider come last, because they win over the general ones.
     "CHATTERBOX_DTYPE": _Legacy("dtype", "chatterbox"),
     "CHATTERBOX_COMPILATION": _Legacy("compile", "chatterbox", off_too=("cuda_graphs",)),  # its document means both
@@ -108,6 +109,16 @@ def cache_dir(settings: Settings | None = None) -> Path:
     return cache_folder((settings or resolve_settings().settings).data_dir)
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        OSError, ValueError: It cannot be read.
+    """
+    content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
 def _all_values(
     provider: str | None, overrides: Mapping[str, Any], settings: Settings | None, environ: Mapping[str, str]
 ) -> Iterator[_Value]:
@@ -128,7 +139,7 @@ def _all_values(
 def _from_file(path: Path, provider: str | None) -> Iterator[_Value]:
     """Yield the values of the file's top level, then those of the provider's table."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = read_toml(path)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
     tables = content.pop("providers", {})

@@ -39,9 +39,10 @@ FORMATS = {
 """Formats by suffix."""
 
 _OTHERS = frozenset({
-    "3gp", "aac", "ac3", "aif", "aifc", "aiff", "alac", "amr", "ape", "ass", "au", "avi", "caf", "dts", "eac3", "flv", "lrc", "m4a", "m4b",
-    "m4r", "m4v", "mid", "mka", "mkv", "mov", "mp2", "mp4", "mpc", "mpg", "oga", "oma", "ra", "sbv", "spx", "ssa", "sub", "tta", "ttml", "txt",
-    "wma", "wmv", "wv", "webm",
+    "3gp", "aac", "ac3", "aif", "aifc", "aiff", "alac", "amr", "ape", "ass", "au", "avi", "caf", "dts",
+    "eac3", "flv", "lrc", "m4a", "m4b", "m4r", "m4v", "mid", "mka", "mkv", "mov", "mp2", "mp4", "mpc",
+    "mpg", "oga", "oma", "ra", "sbv", "spx", "ssa", "sub", "tta", "ttml", "txt", "wma", "wmv", "wv",
+    "webm",
 })  # fmt: skip
 """Suffixes of sound, films and subtitles that neither the standard library nor libsndfile lists everywhere."""
 

@@ -7,6 +7,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from realtts.machine import survey as machine
+from realtts.machine.hardware import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
         "cpu_features": cpu["features"],
         "memory_bytes": machine.memory()["total"],
         "gpus": machine.gpus(),
-        "threads": cpu["physical_cores"] if settings.threads == "auto" else settings.threads,
+        "threads": thread_count(settings.threads),
         "versions": dict(versions),
     }
 

@@ -54,6 +54,7 @@ class Checkpoint:
         size_bytes: Size of the files that are used, or None when unknown.
         licence: SPDX expression or name of the weights' licence.
         revision: Pinned revision of the hub repository: a commit, so that its files are the same for ever.
+        configuration: What it is of, one of the spec's ``configurations``, set by the core when the user said so.
         path: Local folder, set by the core when the user gave one; never by a plugin.
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
@@ -65,6 +66,7 @@ class Checkpoint:
     licence: str = ""
     revision: str | None = None
     path: Path | None = None
+    configuration: str = ""
     files: tuple[WantedFile, ...] = ()
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class ProviderSpec:
         capabilities: Keys of `CAPABILITIES`.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoints: Weights that can be loaded, the default one first.
+        configurations: Names that ``configuration=`` may have, for weights whose files do not tell what they are of.
         licence: SPDX expression of the plugin's code.
         devices: Device types that it can run on, best first: ``"cuda"``, ``"mps"``, ``"cpu"``.
         torch: Whether it runs on torch: its stages then run with torch's global flags set from the settings.
@@ -136,6 +139,7 @@ class ProviderSpec:
     capabilities: frozenset[str] = frozenset()
     languages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    configurations: tuple[str, ...] = ()
     licence: str = ""
     devices: tuple[str, ...] = ("cpu",)
     torch: bool = False
@@ -236,6 +240,7 @@ _RULES = (
     ),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
+    _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),
     _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),
     _Rule(
         "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"

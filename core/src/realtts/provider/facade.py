@@ -59,7 +59,7 @@ class RealProvider:
         isolation: ``"auto"``, ``"always"`` or ``"never"``.
         strict: Raise instead of stepping down the ladder.
         settings: Ready settings; only the fields that were set in it count.
-        **overrides: Further fields of `Settings`.
+        **overrides: Further fields of `Settings`, such as ``dtype`` or ``configuration``.
 
     Raises:
         PluginError: The provider is unknown, broken, claimed twice, or its spec is at fault; faults of its classes
@@ -83,7 +83,8 @@ class RealProvider:
         keywords = {"device": device, "isolation": isolation, "strict": strict, **overrides}
         self._spec, layers, place = choose(provider, keywords, settings)
         self._settings = layers.settings
-        checkpoint = resolve_checkpoint(model if model is not None else self._settings.model, self._spec)
+        model = model if model is not None else self._settings.model
+        checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(

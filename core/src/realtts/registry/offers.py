@@ -119,10 +119,10 @@ def _providers_of_wheel(wheel: Path) -> list[str]:
 
 
 def _providers_of_project(file: Path) -> list[str]:
-    from realtts.settings_sources import tomllib
+    from realtts.settings_sources import read_toml
 
     try:
-        project = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
+        project = read_toml(file)["project"]
         return list(project["entry-points"][_GROUP])
     except (OSError, ValueError, KeyError, TypeError):
         return []

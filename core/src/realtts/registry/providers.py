@@ -133,7 +133,7 @@ def best_provider() -> ProviderSpec:
         return usable[name]
     raise NoProvider(
         "no usable provider is installed",
-        fix=f"install one that speaks at once: {how_to_install(EMBEDDED) or 'realtts-espeak, from its folder or wheel'}; "
+        fix=f"install one that speaks at once: {how_to_install(EMBEDDED) or 'realtts-espeak from its folder'}; "
         "'realtts providers' lists what is broken",
     )
 

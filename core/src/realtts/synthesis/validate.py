@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,15 +162,51 @@ def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> 
     )
 
 
-def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
+def resolve_checkpoint(
+    model: str | os.PathLike[str] | None, spec: ProviderSpec, configuration: str | None = None
+) -> Checkpoint | None:
     """Return the checkpoint to load: a name of the spec, a local path, or a hub id ``owner/name[@revision]``.
 
     A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
     provider's first checkpoint has, since it is a model of the same kind.
 
+    Args:
+        model: What the user gave.
+        spec: The provider.
+        configuration: What the weights are of, one of the spec's ``configurations``; None: their files tell.
+
     Raises:
-        UnknownCheckpoint: None of these.
+        UnknownCheckpoint: None of these, or there is no such configuration.
     """
+    checkpoint = _find_checkpoint(model, spec)
+    if configuration is None:
+        return checkpoint
+    name = _check_configuration(configuration, spec)
+    if checkpoint is None or checkpoint in spec.checkpoints:
+        if checkpoint is not None and checkpoint.name == name:
+            return checkpoint
+        what = f"configuration {configuration!r} is given, and no weights of your own"
+        raise UnknownCheckpoint(
+            what, who=f"provider {spec.name!r}", fix="give them as model=, a local folder, file or hub id"
+        )
+    return replace(checkpoint, configuration=name)
+
+
+def _check_configuration(name: str, spec: ProviderSpec) -> str:
+    """Return the name as the spec spells it; case does not matter, nor ``_`` instead of ``-``."""
+    folded = {each.casefold().replace("_", "-"): each for each in reversed(spec.configurations)}
+    spelt = folded.get(name.strip().casefold().replace("_", "-"))
+    if spelt is not None:
+        return spelt
+    if not spec.configurations:
+        what, fix = "it has no configurations to choose from", "leave configuration out: the files of its weights tell"
+    else:
+        what = f"there is no configuration {name!r:.100}{closest(name, spec.configurations)}"
+        fix = f"choose from {', '.join(spec.configurations)}"
+    raise UnknownCheckpoint(what, who=f"provider {spec.name!r}", fix=fix)
+
+
+def _find_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
     if model is None:
         return spec.checkpoints[0] if spec.checkpoints else None
     name = os.fspath(model)

@@ -38,6 +38,9 @@ spec = ProviderSpec(
         for configuration in CONFIGURATIONS.values()
         if configuration.source
     ),
+    configurations=tuple(
+        dict.fromkeys((*CONFIGURATIONS, *(each.upstream for each in CONFIGURATIONS.values())))
+    ),
     licence="MIT",
     devices=("cuda", "mps", "cpu"),
     torch=True,

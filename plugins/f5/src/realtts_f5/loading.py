@@ -1,9 +1,10 @@
 """A checkpoint's files: which configuration they are of, and its tensors, opened here and read by the networks.
 
 Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
-configuration is never guessed: for a published checkpoint it is known, and any other must name it: a file
-``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
-the folder, of the file itself or of the repository. Where two of them disagree, nothing is loaded.
+configuration is never guessed: for a published checkpoint it is known, and any other must name it: the call's
+``configuration=``, a file ``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a
+``.yaml`` file, or the name of the folder, of the file itself or of the repository. Where two of them disagree,
+nothing is loaded.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from realtts.kit.reading import (
     mismatch,
     noted_configuration,
     reading_entries,
+    said_configuration,
 )
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
@@ -154,7 +156,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
         CheckpointMismatch: Nothing says which configuration the weights are of, or two things say different ones.
     """
     if checkpoint is not None and checkpoint.path is not None:
-        return _local(checkpoint.path, report)
+        return _local(checkpoint, checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
     published = configuration_of(checkpoint, CONFIGURATIONS)
     configuration = published or _ask_repository(checkpoint, report)
@@ -182,12 +184,13 @@ def open_checkpoint(files: Found) -> Weights:
     return weights
 
 
-def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
+def _local(checkpoint: Checkpoint, path: Path, report: Callable[[Event], None] | None) -> Found:
     """Find the files of a local folder, or of a file of weights in it."""
     folder = path.parent if path.is_file() else path
     model = path if path.is_file() else _only_weights(folder)
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    configuration = _named(files, (model.parent.name, model.stem), f"file {model.name!r}")
+    said = said_configuration(checkpoint, CONFIGURATIONS)
+    configuration = _named(files, (model.parent.name, model.stem), f"file {model.name!r}", said)
     return Found(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
 
 
@@ -197,7 +200,8 @@ def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], Non
     Names of files on the hub say nothing: they are the same in many repositories.
     """
     files = checkpoints.fetch(checkpoint, TELLING, report=report)
-    return _named(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}")
+    said = said_configuration(checkpoint, CONFIGURATIONS)
+    return _named(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}", said)
 
 
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
@@ -226,26 +230,27 @@ def _only_weights(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configuration:
+def _named(files: Mapping[str, Path], names: Iterable[str], who: str, said: Configuration | None) -> Configuration:
     """Find the configuration that files beside the weights and names of files and folders agree on.
 
     Args:
         files: Beside the weights, by name.
         names: Of the file and of its folder or repository.
         who: The checkpoint, for messages.
+        said: What the user named in the call; names of files and folders then count for nothing.
 
     Raises:
         CheckpointCorrupt: The note cannot be read.
         CheckpointMismatch: Nothing names a configuration, or two sources name different ones.
     """
-    named_by: dict[str, Configuration] = {}
+    named_by: dict[str, Configuration] = {} if said is None else {"configuration=": said}
     if NOTE in files:
         named_by[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
             named_by[name] = by_file
-    for where in names:
+    for where in names if said is None else ():
         by_name = by_any_name(where, CONFIGURATIONS)
         if by_name is not None:
             named_by[where] = by_name
@@ -253,8 +258,9 @@ def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configu
         raise CheckpointMismatch(
             "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
             who=who,
-            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside the weights, or upstream\'s .yaml, '
-            f"in a folder of your own; there are {', '.join(CONFIGURATIONS)}",
+            fix=f"say it in the call, as configuration='f5-v1-base' (--configuration), or for good in a file {NOTE} "
+            f'with {{"configuration": "f5-v1-base"}} beside the weights, or by upstream\'s .yaml, in a folder of your '
+            f"own; there are {', '.join(CONFIGURATIONS)}",
         )  # fmt: skip
     first, configuration = next(iter(named_by.items()))
     for where, other in named_by.items():

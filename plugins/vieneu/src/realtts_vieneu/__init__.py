@@ -53,6 +53,7 @@ spec = ProviderSpec(
     # though nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
     max_seconds_per_char=3.0,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
+    configurations=tuple(CONFIGURATIONS),
     upstream_names=(
         ("silence_p", "silence"),
         ("apply_watermark", "leave it out: no watermark is laid over the sound"),
