@@ -61,8 +61,8 @@ def how_to_install(name: str) -> str:
     offer = offers().get(name)
     if offer is None:
         return ""
-    where = "" if offer.path is not None else " (both from the package index)"
-    return f"realtts install {name}{offer.source}, or pip install {offer.requirement}{where}"
+    where = "both from the package index" if offer.path is None else f"realtts-{name}, from this machine"
+    return f"realtts install {name}{offer.source}, or pip install {offer.requirement} ({where})"
 
 
 def how_to_isolate(name: str) -> str:
