@@ -6,6 +6,7 @@ import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from realtts.cli import readiness
 from realtts.cli.places import HERE, ISOLATED, NOWHERE
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
     Args:
         report: What the doctor gathered.
     """
-    findings = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
+    findings = [
+        *_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report),
+        *readiness.problems(report),
+    ]  # fmt: skip
     return [{"what": what, "fix": fix} for what, fix in findings]
 
 
