@@ -64,7 +64,7 @@ def test_a_setting_given_to_generate_is_told_its_place(tts, name):
     assert f"RealProvider() as {name}=" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["voice", "reference_text", "language", "seed", "speed", "text"])
+@pytest.mark.parametrize("name", ["voice", "reference_text", "seed", "speed", "text"])
 def test_an_argument_of_generate_given_to_the_provider_is_told_its_place(name):
     """As keyword, in `Settings` and in the environment."""
     for make in (

@@ -127,6 +127,8 @@ class ProviderSpec:
             option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
             many packages share are known to the core (`realtts.arguments`).
         environment: What the isolated environment is built from.
+        embedded: It speaks at once, without weights to fetch: one of those from which the default voice is chosen when
+            the user has chosen none.
         api: Version of the plugin contract that the plugin is written for.
     """
 
@@ -151,6 +153,7 @@ class ProviderSpec:
     min_seconds_per_char: float = 0.0
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
+    embedded: bool = False
     api: int = API_VERSION
 
     def __post_init__(self) -> None:
@@ -254,5 +257,6 @@ _RULES = (
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
     _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
+    _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

@@ -26,6 +26,7 @@ spec = ProviderSpec(
         ("punct", "punctuation"),
     ),
     licence="GPL-3.0-or-later",
+    embedded=True,
     # Nothing is sampled, so nothing runs away; while one SSML tag or the name of one emoji may last seconds.
     max_seconds_per_char=3600.0,
 )
