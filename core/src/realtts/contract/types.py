@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Voice", "VoiceInfo"]
+__all__ = ["Chunk", "FinishReason", "Mark", "MarkKind", "Request", "Voice", "VoiceInfo"]
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
+MarkKind = Literal["word", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,15 @@ class Mark:
     start: float
     end: float
     span: tuple[int, int]
-    kind: Literal["word", "sentence"] = "word"
+    kind: MarkKind = "word"
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A stretch of audio.
+
+    The core copies what a plugin yields, so a plugin may use its buffers again. Chunks that callers and extensions get
+    are read-only: copy the samples to change them.
 
     Attributes:
         samples: float32 of shape (n,), nominally in [-1, 1].

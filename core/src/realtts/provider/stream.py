@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
 from realtts.provider.engine import Job
@@ -62,7 +63,9 @@ class StreamJob(Job):
         self._others_wait = others_wait
         self._who = f"provider {spec.name!r}"
         # What a stream that never began ends with.
-        self._cancelled_chunk = Chunk(np.zeros(0, np.float32), spec.sample_rates[0], finish_reason="cancelled")
+        self._cancelled_chunk = Chunk(
+            read_only(np.zeros(0, np.float32)), spec.sample_rates[0], finish_reason="cancelled"
+        )
         self._buffer: deque[Chunk] = deque()
         self._changed = threading.Condition()
         self._abandoned = False

@@ -156,4 +156,4 @@ def _mono(array: NDArray[Any], name: str, who: str) -> NDArray[np.float32]:
             who=who,
             fix="pass an array of shape (n,)",
         )
-    return np.ascontiguousarray(array, np.float32)
+    return np.array(array, np.float32, order="C")  # a copy: the caller may use its buffer again meanwhile
