@@ -164,7 +164,7 @@ def test_fields_beside_the_audio_are_copied():
     """Numbers of numpy, subclasses of strings and a span that is a list leave nothing of the plugin's behind."""
 
     class Word(str):
-        pass
+        __slots__ = ("extra",)
 
     span, word = [0, 2], Word("loud")
     word.extra = [1]

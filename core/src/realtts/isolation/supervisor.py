@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from realtts.errors import IsolationError, WorkerDied
+from realtts.errors import IsolationError, ProviderClosed, WorkerDied
 from realtts.isolation import environments
 from realtts.isolation.client import Worker
 from realtts.isolation.watchdog import Limits
@@ -49,6 +50,9 @@ class Supervisor:
         self._settings = settings
         self._report = report
         self._log = logging.getLogger(f"realtts.{environment.name}")
+        self._newest: Worker | None = None  # also while it starts
+        self._aborted = False
+        self._starting = threading.Lock()
         self._starts = self._exits = self._exits_in_a_row = 0
         self._last_exit: str | None = None
 
@@ -66,8 +70,7 @@ class Supervisor:
         if self._exits_in_a_row:
             time.sleep(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
         self.environment = self._installed_now()
-        self._starts += 1
-        worker = Worker(self.environment, Limits.of(self._settings), self._report)
+        worker = self._start()
         try:
             worker.greet(importlib_metadata.version("realtts"))
             reply = worker.call(setup(dict(self.environment.spec)), "starting")
@@ -81,6 +84,14 @@ class Supervisor:
         self.worker = worker
         self.versions = reply.versions
         return worker
+
+    def abort(self) -> None:
+        """Kill the worker and start no other one; from any thread."""
+        with self._starting:
+            self._aborted = True
+            worker = self._newest
+        if worker is not None:
+            worker.abort()
 
     def on_exit(self, error: WorkerDied | None) -> None:
         """Count the end of the worker; without an error if nobody was using it."""
@@ -122,6 +133,15 @@ class Supervisor:
             "deaths": self._exits,
             "last_death": self._last_exit,
         }
+
+    def _start(self) -> Worker:
+        with self._starting:
+            if self._aborted:
+                name = self.environment.name
+                raise ProviderClosed("it was closed", who=f"provider {name!r}", fix="make a new RealProvider")
+            self._starts += 1
+            self._newest = Worker(self.environment, Limits.of(self._settings), self._report)
+            return self._newest
 
     def _installed_now(self) -> IsolatedEnvironment:
         """Return the provider's environment as it is on disk; the last one used if there is none any more."""

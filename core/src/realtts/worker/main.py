@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import importlib_metadata
 
 from realtts.wire.channel import Channel, ChannelClosed, Kind
-from realtts.wire.messages import LogMessage, to_json
+from realtts.wire.messages import LogMessage
+from realtts.wire.reading import Hello, outgoing
 from realtts.worker.server import Server
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(ChannelClosed):
             try:
-                self._channel.send(Kind.LOG, to_json(LogMessage.of(record)))
+                self._channel.send(Kind.LOG, outgoing(LogMessage.of(record)))
             except ChannelClosed:
                 raise
             except Exception:
@@ -65,12 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def report(event: Event) -> None:
         with contextlib.suppress(ChannelClosed):
-            channel.send(Kind.EVENT, to_json(event))
+            channel.send(Kind.EVENT, outgoing(event))  # the ladder logs what cannot be sent
 
     try:
-        channel.send(
-            Kind.HELLO, {"realtts": importlib_metadata.version("realtts"), "python": platform.python_version()}
-        )
+        channel.send(Kind.HELLO, outgoing(Hello(importlib_metadata.version("realtts"), platform.python_version())))
         Server(channel, report).serve()
     except ChannelClosed:
         return 0
