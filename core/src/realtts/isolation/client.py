@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.isolation.watchdog import Limits
     from realtts.wire.calls import Call, Speak
-    from realtts.wire.messages import LogMessage
 
 __all__ = ["Worker"]
 
@@ -39,6 +37,9 @@ SLICE_S = 0.02
 
 LOOK_EVERY_S = 0.25
 """How often it looks whether the worker's process is there, while nothing comes."""
+
+UNREAD_S = 10.0
+"""Longest wait for a worker to take a message."""
 
 STOP_GRACE_S = 10.0
 """Longest wait for a worker to free its model and leave, before it is killed."""
@@ -64,13 +65,13 @@ class Worker:
     def __init__(self, environment: IsolatedEnvironment, limits: Limits, report: Callable[[Event], None]) -> None:
         self._environment = environment
         self._process = WorkerProcess(environment)
-        self._outbox = Outbox(self._process.channel, self._check)
-        self._inbox = Inbox(self._process.channel, report, self._log)
+        self._outbox = Outbox(self._process.channel, self._check_sending)
+        pid = self.pid = self._process.pid
+        self._inbox = Inbox(self._process.channel, report, lambda message: message.handle(pid))
         self._watchdog = Watchdog(limits, self._process.memory)
         self._checked_at = self._looked_at = time.monotonic()
         self._activity = "starting"
         self._aborted = False
-        self.pid = self._process.pid
         self.usable = True
         self.crashed = False
 
@@ -84,8 +85,8 @@ class Worker:
             IsolationError: It has another version of the core, or of the messages. WorkerDied: it ended.
         """
         try:
-            hello = self._next()
-        except _Refused as error:
+            hello = self._next(greeting=True)
+        except OtherProtocol as error:
             self._refuse(str(error))
         if not isinstance(hello, Hello):
             self.reject("something else than its greeting")
@@ -210,15 +211,18 @@ class Worker:
     ) -> None:
         self._activity = activity
         self._watchdog.unwanted = False
-        self._watchdog.sign = time.monotonic()
         self._outbox.open(requests)
         self._inbox.open(call, checks)
 
-    def _next(self) -> Hello | Reply | Spoken:
+    def _next(self, *, greeting: bool = False) -> Hello | Reply | Spoken:
         """Return the next message that is not an event or a log record; check limits and cancellations meanwhile.
 
+        Args:
+            greeting: It is the first one.
+
         Raises:
-            WorkerDied: It ended, sent what it may not, or was ended because it reached a limit.
+            WorkerDied: It ended, sent what it may not, or was ended because it reached a limit. OtherProtocol: its
+                greeting is of another version.
         """
         began = self._watchdog.sign = time.monotonic()
         message: Any = None
@@ -236,8 +240,8 @@ class Worker:
         except ChannelClosed:
             self._died("ended")
         except ChannelFault as error:
-            if isinstance(error, OtherProtocol) and self._activity == "starting":
-                raise _Refused(str(error)) from error
+            if greeting and isinstance(error, OtherProtocol):
+                raise
             self.reject(str(error), error.__cause__)
         self._watchdog.spent += time.monotonic() - began
         return message
@@ -245,7 +249,7 @@ class Worker:
     def _look(self, now: float) -> None:
         """Find a worker that is gone though its channel is open, because a process that it started has inherited it."""
         self._looked_at = now
-        if self._process.exited():
+        if self._process.exited() and not self._process.channel.partial:
             raise ChannelClosed("its process has ended")
 
     def _send(self, kind: Kind, message: Any) -> None:
@@ -254,11 +258,11 @@ class Worker:
         except ChannelClosed:
             self._died("ended")
 
-    def _log(self, message: LogMessage) -> None:
-        record = message.record(self.pid)
-        logger = logging.getLogger(record.name)
-        if logger.isEnabledFor(record.levelno):
-            logger.handle(record)
+    def _check_sending(self, waited: float) -> None:
+        """As `_check`, while the worker does not read: one of its threads does nothing else."""
+        if waited > UNREAD_S:
+            self.reject(f"nothing, and read nothing for {UNREAD_S:g} s")
+        self._check(waited)
 
     def _check(self, waited: float) -> None:
         """End a worker that reached a limit.
@@ -304,7 +308,3 @@ class Worker:
 def _check_time(until: float) -> None:
     if time.monotonic() > until:
         raise ChannelClosed("it does not read")
-
-
-class _Refused(Exception):
-    """The worker speaks another version of the messages."""

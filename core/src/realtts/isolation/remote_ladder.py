@@ -11,12 +11,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.checks import ChunkChecks
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import RealTTSError, WorkerDied
 from realtts.isolation.exits import Crashes, garbage_fix, repeated
-from realtts.isolation.remote_rung import RemoteRung, RemoteStages
-from realtts.isolation.supervisor import Supervisor
+from realtts.isolation.remote_rung import RemoteRung, RemoteStages, chunk_checks
+from realtts.isolation.supervisor import Supervisor, lowest_level
 from realtts.ladder.rung import StageError
 from realtts.wire.calls import Close, GiveUp, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
@@ -156,8 +155,8 @@ class RemoteLadder:
         try:
             reply = worker.call(call, activity)
             self._apply(worker, reply)
-            if isinstance(call, Load) and reply.error is None and not reply.poisoned and self.live is None:
-                worker.reject("a reply to 'load' with nothing loaded")
+            if reply.error is None and not reply.poisoned:
+                self._verify(worker, call)
         except WorkerDied as error:
             self._on_exit(error)
             raise
@@ -175,7 +174,11 @@ class RemoteLadder:
         reply: Reply | None = None
         try:
             messages = tuple(map(RequestMessage.of, requests))
-            worker.speak(Speak(messages, self._fresh, self._log_level(), WINDOW), requests, self._checks(requests))
+            worker.speak(
+                Speak(messages, self._fresh, lowest_level(self._log), WINDOW),
+                requests,
+                chunk_checks(self.spec, requests),
+            )
             self._fresh = False
             try:
                 while not isinstance(message := worker.receive(), Reply):
@@ -222,14 +225,10 @@ class RemoteLadder:
 
     def _load(self, *, begin: bool) -> None:
         try:
-            self.call(Load(begin, self._log_level()), "loading")
+            self.call(Load(begin, lowest_level(self._log)), "loading")
         except WorkerDied as error:
             if not self._step_down(error):
                 raise
-
-    def _checks(self, requests: Sequence[Request]) -> ChunkChecks:
-        who = f"provider {self.spec.name!r} (worker)"
-        return ChunkChecks(self.spec.sample_rates, who, [len(request.text) for request in requests])
 
     def _descend(self) -> None:
         """Count a rung that is given up for this request.
@@ -269,7 +268,7 @@ class RemoteLadder:
     def _setup(self, spec: dict[str, Any]) -> Setup:
         settings = self.settings.model_dump(mode="json", exclude_unset=True)
         attempts, given_up = self.attempts, self._given_up
-        return Setup(spec, settings, self._sources, self.checkpoint, attempts, given_up, self._log_level())
+        return Setup(spec, settings, self._sources, self.checkpoint, attempts, given_up, lowest_level(self._log))
 
     def _apply(self, worker: Worker, reply: Reply) -> None:
         """Take over what a reply says of the ladder, and end a worker whose CUDA context is destroyed.
@@ -290,6 +289,17 @@ class RemoteLadder:
             self._log.warning("CUDA works no more in the worker; a new one is started")
             self.live = None
             self._supervisor.kill()
+
+    def _verify(self, worker: Worker, call: Call) -> None:
+        """Check that a call has done what it is for.
+
+        Raises:
+            WorkerDied: It has not.
+        """
+        if isinstance(call, Load) and self.live is None:
+            worker.reject("a reply to 'load' with nothing loaded")
+        if isinstance(call, GiveUp) and (self.live is not None or not self.attempts):
+            worker.reject("a reply to 'give_up' with nothing given up")
 
     def _check(self, reply: Reply) -> None:
         """Raise what went wrong in the worker, and remember a failure of its rung."""
@@ -314,7 +324,3 @@ class RemoteLadder:
     def _on_event(self, event: Event) -> None:
         self._crashes.on_event(event)
         self.report(event)
-
-    def _log_level(self) -> int:
-        """Return the lowest level that anybody here listens to."""
-        return min(self._log.getEffectiveLevel(), logging.getLogger().getEffectiveLevel())

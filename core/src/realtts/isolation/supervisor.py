@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
     from realtts.wire.calls import Setup
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "lowest_level"]
 
 BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
 """Pause before a new start, by the number of exits since the last request that went well; the last one repeats."""
@@ -150,3 +150,8 @@ class Supervisor:
         except IsolationError as error:
             self._log.warning("%s", error)
             return self.environment
+
+
+def lowest_level(log: logging.Logger) -> int:
+    """Return the lowest level of records that anybody in this process listens to."""
+    return min(log.getEffectiveLevel(), logging.getLogger().getEffectiveLevel())

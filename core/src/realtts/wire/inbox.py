@@ -111,8 +111,12 @@ class Inbox:
         Raises:
             ChannelClosed, ChannelFault: As `take`.
         """
-        for _ in range(MOST_UNASKED):
-            if self.take(0.0001) is None:
+        taken = 0
+        while taken < MOST_UNASKED:
+            # A part of a frame may be the beginning of a log record, or of garbage.
+            if self.take(0.02 if self._channel.partial else 0.0001) is not None:
+                taken += 1
+            elif not self._channel.partial:
                 return
 
     def _check_partial(self, now: float) -> None:

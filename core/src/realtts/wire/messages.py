@@ -214,6 +214,13 @@ class LogMessage:
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
         return cls(**{**values, "msg": record.getMessage(), "exc_text": trace})
 
+    def handle(self, process: int) -> None:
+        """Hand the record to this process's loggers; ``process`` as of `record`."""
+        record = self.record(process)
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
+
     def record(self, process: int) -> logging.LogRecord:
         """Make the record again, as of the process of that number."""
         return logging.makeLogRecord({**vars(self), "process": process, "processName": "realtts-worker"})
