@@ -77,7 +77,7 @@ def test_a_good_peer_is_a_worker(provider):
     """What the other tests stand on."""
     tts = provider()
     assert tts.generate("hello").duration > 0
-    assert [chunk.tokens for chunk in tts.stream("hello")][0] == 1
+    assert next(chunk.tokens for chunk in tts.stream("hello")) == 1
     assert len(tts.generate_batch(["one", "two", "three"])) == 3
     assert [voice.id for voice in tts.voices()][:2] == ["high", "low"]
     assert (worker_of(tts)["starts"], worker_of(tts)["deaths"]) == (1, 0)
@@ -299,6 +299,7 @@ ODD_LOADS = {
     "an interrupt": {"error": {"kind": None, "name": "KeyboardInterrupt", "message": ""}},
     "an error without a name": {"error": {"kind": "InputError", "message": "no"}},
     "a list as error": {"error": []},
+    "its own end": {"error": {"kind": "WorkerDied", "name": "x", "message": "no", "fields": FIELDS}},
     "voices of numbers": {"voices": [{"id": 1}]},
     "cache of texts": {"cache": {"entries": "many"}},
     "work of texts": {"work": {"decode": "slow"}},
@@ -368,9 +369,9 @@ def test_good_messages_at_a_wrong_moment(provider, case):
 
 
 BEHIND_THE_END = {
-    "the reply twice": lambda call: answer(call),
+    "the reply twice": answer,
     "a hundred replies": lambda call: answer(call, 100),
-    "a chunk": lambda call: chunk(call),
+    "a chunk": chunk,
     "chunks": lambda call: chunk(call, 20),
     "a line of text": lambda call: b"done, 1.3 s/it\n",
     "the reply to a later call": lambda call: answer(call + 1),

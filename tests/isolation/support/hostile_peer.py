@@ -1,5 +1,6 @@
 """A worker without a process: a thread at the other end of a socket pair, which may answer as badly as a test likes."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -89,10 +90,8 @@ class Peer:
 
     def kill(self):
         self.killed.set()
-        try:
+        with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
     def end(self):
         self.kill()

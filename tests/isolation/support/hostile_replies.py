@@ -5,8 +5,8 @@ import json
 import types
 import typing
 
-import numpy as np
 import hostile_peer as p
+import numpy as np
 
 from realtts.contract.events import Event
 from realtts.testing.fake import RATE
