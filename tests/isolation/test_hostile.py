@@ -27,7 +27,7 @@ def data(install):
 @pytest.fixture
 def provider(monkeypatch, data):
     """Make a provider whose workers misbehave one after another as told, and then no more."""
-    monkeypatch.setattr("realtts.wire.inbox.PARTIAL_S", 0.1)
+    monkeypatch.setattr("realtts.wire.inbox.PARTIAL_S", 0.25)
     monkeypatch.setattr("realtts.isolation.client.UNREAD_S", 0.25)
     monkeypatch.setattr("realtts.isolation.watchdog.CANCEL_GRACE_S", 0.25)
     monkeypatch.setattr("realtts.isolation.client.STOP_GRACE_S", 0.5)
@@ -98,7 +98,7 @@ def attacked(provider, seed):
     spoken = ["batch", "generate", "stream"]
     how = "voices" if p.VOICES in what else rng.choice(spoken if p.CHUNK in what or p.REPLY in what else sorted(ASKING))
     # A worker that says nothing is taken to work, up to this limit.
-    with provider(misbehave, worker_silence_s=0.25) as tts:
+    with provider(misbehave, worker_silence_s=3.0) as tts:
         first = timely(lambda: ASKING[how](tts))
         if isinstance(first, BaseException):
             sound = isinstance(first, errors.RealTTSError) and bool(str(first))

@@ -109,8 +109,9 @@ def of_other_types(rng, peer, out):
     if kind is Kind.CHUNK and rng.random() < 0.7:
         content.update(row=rng.choice((0, 0, 1, 99)), sample_rate=rng.choice((RATE, RATE, 0, 8000)))
     data = samples(rng) if kind is Kind.CHUNK else b""
-    out = p.Outgoing(kind, content, data)
-    peer.sock.sendall(out.frame(peer.call))
+    peer.sock.sendall(p.Outgoing(kind, content, data).frame(peer.call))
+    if kind is not out.kind:
+        peer.sock.sendall(out.frame(peer.call))
 
 
 def wrong_field(rng, peer, out):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
-from realtts.contract.types import Chunk, FinishReason, Mark, MarkKind, VoiceInfo
+from realtts.contract.types import Chunk, FinishReason, Mark, VoiceInfo
 from realtts.errors import InvalidChunk, InvalidPlugin
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["ChunkChecks", "check_chunk", "check_voices", "read_only"]
 
 FINISH_REASONS: tuple[str, ...] = get_args(FinishReason)
-MARK_KINDS: tuple[str, ...] = get_args(MarkKind)
+MARK_KINDS: tuple[str, ...] = get_args(get_type_hints(Mark)["kind"])
 MOST_COUNTED = 2**63 - 1
 """The largest count that a chunk may carry: what every receiver can still hold."""
 
@@ -162,7 +162,8 @@ def _is_mark(mark: Any, text_length: int) -> bool:
 
 def _copy_of(mark: Mark) -> Mark:
     start, end = mark.span
-    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), cast("MarkKind", str.__str__(mark.kind)))
+    kind: Any = str.__str__(mark.kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
 
 
 def _shown(value: Any) -> str:

@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["Chunk", "FinishReason", "Mark", "MarkKind", "Request", "Voice", "VoiceInfo"]
+__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Voice", "VoiceInfo"]
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
-MarkKind = Literal["word", "sentence"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Mark:
     start: float
     end: float
     span: tuple[int, int]
-    kind: MarkKind = "word"
+    kind: Literal["word", "sentence"] = "word"
 
 
 @dataclass(frozen=True, eq=False)

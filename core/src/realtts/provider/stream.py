@@ -91,7 +91,7 @@ class StreamJob(Job):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         if error is None and not self._abandoned:
-            self._buffer.append(self._cancelled_chunk)
+            self._buffer.append(Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled"))
         super().drop(error)
         self._wake()
 

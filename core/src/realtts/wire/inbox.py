@@ -136,9 +136,9 @@ class Inbox:
         call = self._check_asked(frame)
         if reply.failure is not None and not isinstance(call, (Speak, ListVoices)):
             raise ChannelFault(f"a failure of the rung in answer to {call.call!r}")
-        for error in (reply.error, reply.failure and reply.failure.error):
-            if error is not None and error.kind == WorkerDied.__name__:
-                raise ChannelFault("the news of its own end")
+        errors = [reply.error, reply.failure.error if reply.failure is not None else None]
+        if any(error is not None and error.kind == WorkerDied.__name__ for error in errors):
+            raise ChannelFault("the news of its own end")
         if reply.error is not None and not reply.error.ours:
             raise ChannelFault(f"an error of its own: {reply.error.name}: {reply.error.message:.200}") from (
                 reply.error.error()
