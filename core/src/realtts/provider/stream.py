@@ -62,10 +62,7 @@ class StreamJob(Job):
         self._stall_s = settings.stream_stall_s
         self._others_wait = others_wait
         self._who = f"provider {spec.name!r}"
-        # What a stream that never began ends with.
-        self._cancelled_chunk = Chunk(
-            read_only(np.zeros(0, np.float32)), spec.sample_rates[0], finish_reason="cancelled"
-        )
+        self._rate = spec.sample_rates[0]
         self._buffer: deque[Chunk] = deque()
         self._changed = threading.Condition()
         self._abandoned = False
