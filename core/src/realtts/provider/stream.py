@@ -56,6 +56,7 @@ class StreamJob(Job):
     ) -> None:
         super().__init__()
         self.metrics = Metrics()
+        self.spoken_chars = 0  # of what was read
         self._plan = plan
         self._speak = speak
         self._capacity = settings.stream_buffer
@@ -63,7 +64,7 @@ class StreamJob(Job):
         self._others_wait = others_wait
         self._who = f"provider {spec.name!r}"
         self._rate = spec.sample_rates[0]
-        self._buffer: deque[Chunk] = deque()
+        self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
         self._abandoned = False
         self._notify: list[Callable[[], None]] = []
@@ -74,7 +75,7 @@ class StreamJob(Job):
         chunks = session.chunks()
         try:
             for _, chunk in chunks:
-                if not self._put(chunk):
+                if not self._put(chunk, session.spoken_chars):
                     break
         finally:
             chunks.close()  # the generator ends in the thread that ran it
@@ -88,7 +89,8 @@ class StreamJob(Job):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         if error is None and not self._abandoned:
-            self._buffer.append(Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled"))
+            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
+            self._buffer.append((cancelled, 0))
         super().drop(error)
         self._wake()
 
@@ -114,7 +116,7 @@ class StreamJob(Job):
         """Return the next chunk of a buffer that holds one, or None for a job that is done."""
         with self._changed:
             if self._buffer:
-                chunk = self._buffer.popleft()
+                chunk, self.spoken_chars = self._buffer.popleft()
                 self._changed.notify_all()
                 return chunk
         self.future.result()
@@ -128,13 +130,13 @@ class StreamJob(Job):
             self._notify.append(notify)
             return False
 
-    def _put(self, chunk: Chunk) -> bool:
+    def _put(self, chunk: Chunk, spoken_chars: int) -> bool:
         """Hand a chunk over, waiting for room; return False when the reader has left."""
         with self._changed:
             self._wait_for_room()
             if self._abandoned:
                 return False
-            self._buffer.append(chunk)
+            self._buffer.append((chunk, spoken_chars))
         self._wake()
         return True
 
@@ -186,6 +188,11 @@ class ChunkStream:
     def metrics(self) -> Metrics:
         """What the speech cost; complete at the end of the stream."""
         return self._job.metrics
+
+    @property
+    def spoken_chars(self) -> int:
+        """Characters of the text of which the audio was read: it never falls, and is the whole text at the end."""
+        return self._job.spoken_chars
 
     def __iter__(self) -> Iterator[Chunk]:
         return self
