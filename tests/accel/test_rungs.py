@@ -57,6 +57,48 @@ def test_int8_by_itself_only_with_the_instructions(monkeypatch, features, first)
     assert rungs.decoder_rungs(context_of(dtype="float32"))[0].name == first
 
 
+@pytest.fixture
+def able(monkeypatch):
+    """A CPU with every instruction, whose int8 rung would come first by itself."""
+    monkeypatch.setattr(rungs, "cpu_features", lambda: frozenset({"avx512_vnni", "avx512_bf16"}))
+
+
+def named(dtype, **settings):
+    """The context of a user who names a dtype."""
+    context = context_of(dtype=dtype, **settings)
+    return dataclasses.replace(context, settings=context.settings.model_copy(update={"dtype": dtype}))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "settings", "expected"),
+    [
+        ("float32", {}, ["fp32"]),
+        ("float32", {"device": "cuda:0", "cuda_graphs": False}, ["fp32"]),
+        ("bfloat16", {}, ["bf16", "fp32"]),
+        ("float16", {}, ["fp16", "fp32"]),
+        ("float32", {"quantization": "int8"}, ["int8", "fp32"]),
+        ("bfloat16", {"quantization": "int4"}, ["int4", "bf16", "fp32"]),
+        ("float32", {"quantization": "none"}, ["fp32"]),
+    ],
+)
+def test_a_named_dtype_holds_for_the_weights(able, dtype, settings, expected):
+    """Nothing is quantized by itself; quantization that is named as well still is."""
+    assert [rung.name for rung in rungs.decoder_rungs(named(dtype, **settings))] == expected
+
+
+def test_without_a_name_the_machine_decides(able):
+    """As before."""
+    assert rungs.decoder_rungs(context_of())[0].name == "int8"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("quantization", ["none", "int8", "int4"])
+def test_in_float32_activations_and_cache_are_float32(device, quantization):
+    """Whatever the weights are packed to."""
+    precision = rungs.precision_of(named("float32", device=device, quantization=quantization))
+    assert precision.activations == precision.kv == torch.float32
+
+
 def test_every_rung_says_all_it_decides():
     """Dtype, quantization and graphs are in its settings, so that status and verify see what runs."""
     for rung in rungs.decoder_rungs(context_of("cuda:0", quantization="int8")):

@@ -95,6 +95,17 @@ def decoded(engine, context, requests):
     return rows
 
 
+@pytest.mark.parametrize("text", [*TEXTS, "Five."])
+def test_a_named_float32_is_float32_to_the_bit(make, monkeypatch, text):
+    """On a CPU whose int8 rung would come first by itself, and without naming anything else."""
+    monkeypatch.setattr("realtts.accel.decoder.rungs.cpu_features", lambda: frozenset({"avx512_vnni", "avx512_bf16"}))
+    named, exact = make(dtype="float32"), make(**EXACT)
+    expected = exact.generate(text, seed=1).samples
+    assert np.array_equal(named.generate(text, seed=1).samples, expected)
+    details = named.get_provider_status()["optimization_details"]
+    assert (details["quantization"], details["dtype"], details["kv_dtype"]) == ("none", "float32", "float32")
+
+
 class TestConformance(OptimizedConformance, ProviderConformance):
     """In float32, where a batch equals its texts alone."""
 

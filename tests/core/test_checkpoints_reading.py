@@ -8,16 +8,15 @@ import pytest
 
 from realtts import CheckpointCorrupt, CheckpointMismatch
 from realtts.contract.spec import Checkpoint
+from realtts.kit.entries import check_supported, reading_entries
 from realtts.kit.reading import (
     FIX,
     NOTE,
     by_any_name,
     check_shapes,
-    check_supported,
     configuration_of,
     noted_configuration,
     read_json,
-    reading_entries,
 )
 
 

@@ -13,6 +13,7 @@ NAMES = {
     "options": set(),
     "text": set(),
     "frontend": {"Ask", "prepare"},
+    "presets": {"voices_of"},
     "voices": {"listed"},
     "configurations": {"CONFIGURATIONS"},
     "files": set(),

@@ -135,7 +135,7 @@ def test_good_messages_of_a_parent():
 @pytest.mark.parametrize("kind", [Kind.CALL, Kind.CREDIT, Kind.CANCEL, Kind.END, Kind.VOICE])
 def test_worker_may_not_send_what_a_parent_sends(kind):
     """Whatever it holds."""
-    with pytest.raises(ChannelFault, match="which only a parent may send"):
+    with pytest.raises(ChannelFault, match="which it may not send"):
         read_from_worker(arrived(kind, {}))
 
 

@@ -60,6 +60,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
 from __future__ import annotations
 
 import difflib
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -352,7 +353,23 @@ class MissingExtra(RealTTSError):
     """A library that only this needs is not installed; the fix names the extra that brings it."""
 
 
+_MOST_COMPARED = 5000
+_FEW = 6
+
+
 def closest(name: str, names: Iterable[str]) -> str:
     """Return ``" (did you mean 'x'?)"`` for the nearest name, or an empty string."""
-    matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""
+    matches = difflib.get_close_matches(name[:200], list(itertools.islice(names, _MOST_COMPARED)), n=1, cutoff=0.5)
+    return f" (did you mean {matches[0]!r:.80}?)" if matches else ""
+
+
+def enumeration(names: Iterable[str], most: int = _FEW) -> str:
+    """Return ``"a, b, c and 9 more"``: a message never lists more names than somebody reads.
+
+    Args:
+        names: All of them.
+        most: How many are listed.
+    """
+    names = list(names)
+    listed = ", ".join(f"{name:.120}" for name in names[:most])
+    return f"{listed} and {len(names) - most} more" if len(names) > most else listed

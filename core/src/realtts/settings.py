@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from realtts.errors import SettingsError, closest
 
@@ -54,9 +54,13 @@ class Settings(BaseModel):
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
     )
     dtype: Annotated[Literal["auto", "float32", "bfloat16", "float16"], BeforeValidator(_plain_dtype)] = Field(
-        "auto", description="Compute type of the optimized variant; plain always runs in float32."
+        "auto",
+        description="Compute type of the optimized variant; plain always runs in float32. A type that is named holds"
+        " for weights, cache and activations: nothing is quantized by itself then, and float32 goes without TF32.",
     )
-    quantization: Literal["auto", "none", "int8", "int4"] = Field("auto", description="Weight quantization.")
+    quantization: Literal["auto", "none", "int8", "int4"] = Field(
+        "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
+    )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
     compile: Toggle = Field("auto", description="Use torch.compile.")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
@@ -68,7 +72,11 @@ class Settings(BaseModel):
     )
     cpu_offload: bool = Field(False, description="Keep weights in host memory and move them when needed.")
     buffer_pool: bool = Field(True, description="Reuse tensors through a pool of buffers.")
-    tf32: bool = Field(True, description="Allow TF32 in matrix products and convolutions (optimized only).")
+    tf32: bool = Field(
+        True,
+        description="Allow TF32 in matrix products and convolutions (optimized only); with dtype='float32' only where"
+        " it, or matmul_precision, is named.",
+    )
     cudnn_benchmark: bool = Field(True, description="Let cuDNN time its convolution algorithms (optimized only).")
     matmul_precision: Literal["highest", "high", "medium"] = Field(
         "high", description="torch's float32 matmul precision (optimized only)."
@@ -113,6 +121,15 @@ class Settings(BaseModel):
     )
     data_dir: Path | None = Field(None, description="Folder for saved voices and environments; default: per user.")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where a number is meant; pydantic takes them for 1 and 0."""
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and annotation is not bool and bool not in get_args(annotation):
+            raise ValueError("input should be no truth value")
+        return value
+
     if not TYPE_CHECKING:  # type checkers shall see the fields
 
         def __init__(self, **values: Any) -> None:
@@ -143,7 +160,7 @@ class Settings(BaseModel):
             name = str(first["loc"][0])
             description = Settings.model_fields[name].description
             raise SettingsError(
-                f"{name} is {values[name]!r}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+                f"{name} is {values[name]!r:.100}: {first['msg'][:1].lower()}{first['msg'][1:]}",
                 who=sources.get(name, "Settings"),
                 fix=f"{name}: {(description or '').rstrip('.')}",
             ) from None
@@ -159,7 +176,7 @@ class Layers(NamedTuple):
 def unknown_setting(name: str, source: str) -> SettingsError:
     """Make the error for a name that is no setting, with the nearest one."""
     return SettingsError(
-        f"unknown setting {name!r}{closest(name, Settings.model_fields)}",
+        f"unknown setting {name!r:.80}{closest(name, Settings.model_fields)}",
         who=source,
         fix="see the settings reference for the names, or remove it",
     )

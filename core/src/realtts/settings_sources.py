@@ -7,17 +7,12 @@ what the hardware suggests (the value ``"auto"``).
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realtts.documents import DocumentError, read_toml
 from realtts.errors import SettingsError
 from realtts.folders import cache_folder, config_files, data_folder
 from realtts.settings import Layers, Settings, unknown_setting
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - the other branch on older Pythons
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -128,8 +123,8 @@ def _all_values(
 def _from_file(path: Path, provider: str | None) -> Iterator[_Value]:
     """Yield the values of the file's top level, then those of the provider's table."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path)
+    except DocumentError as error:
         raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
     tables = content.pop("providers", {})
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):

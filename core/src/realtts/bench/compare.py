@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench.results import SCHEMA
+from realtts.documents import MALFORMED, DocumentError, read_json, reason_of
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ def load_record(path: Path) -> dict[str, Any]:
     """
     fix = "give a file that 'realtts bench NAME --json FILE' wrote"
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        record = read_json(path)
+    except DocumentError as error:
         raise InvalidOption(f"it cannot be read: {error}", who=str(path), fix=fix) from None
     if not isinstance(record, dict) or record.get("kind") != "realtts.bench":
         raise InvalidOption("it holds no benchmark record", who=str(path), fix=fix)
@@ -61,7 +61,20 @@ def compare_records(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comp
     Returns:
         ``rows``: variant, figure, both values and their ratio; ``warnings``: every difference that makes the ratios
         mean something else than they seem to.
+
+    Raises:
+        InvalidOption: A record lacks something, or holds something else.
     """
+    try:
+        return _comparison(first, second)
+    except MALFORMED as error:
+        raise InvalidOption(
+            f"a record is not complete: {reason_of(error)}", who="bench --compare",
+            fix="give files that 'realtts bench NAME --json FILE' wrote",
+        ) from error  # fmt: skip
+
+
+def _comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparison:
     rows = []
     for variant in first["variants"]:
         if variant in second["variants"]:

@@ -17,7 +17,7 @@ from realtts.checkpoints.selection import parse
 from realtts.checkpoints.transfer import Source, bring, is_good
 from realtts.contract.events import Event
 from realtts.contract.spec import Checkpoint
-from realtts.errors import CheckpointCorrupt, CheckpointMissing, NotEnoughDisk
+from realtts.errors import CheckpointCorrupt, CheckpointMissing, NotEnoughDisk, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -185,10 +185,10 @@ def _drop_damaged(planned: DownloadPlan, who: str) -> bool:
         return False
     if is_offline():
         raise CheckpointCorrupt(
-            f"{', '.join(damaged)} damaged in {planned.folder}", who=who,
+            f"{enumeration(damaged)} damaged in {planned.folder}", who=who,
             fix="unset HF_HUB_OFFLINE and try again: they will be fetched anew",
         )  # fmt: skip
-    _log.warning("%s: damaged in the cache, fetched anew: %s", who, ", ".join(damaged))
+    _log.warning("%s: damaged in the cache, fetched anew: %s", who, enumeration(damaged))
     cache.delete(planned.repo, planned.commit, damaged)
     return True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from realtts.errors import CheckpointMissing
+from realtts.errors import CheckpointMissing, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +52,7 @@ class Files(Mapping[str, "Path"]):
                 return self._paths[name]
         raise CheckpointMissing(
             f"it has no {' or '.join(names)}", who=f"checkpoint {self.source!r}",
-            fix=f"choose from its files: {', '.join(self._paths)}",
+            fix=f"choose from its files: {enumeration(self._paths)}",
         )  # fmt: skip
 
     def identity(self, *names: str) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from realtts.checkpoints.files import Files
 from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, names_in_index
-from realtts.errors import CheckpointMissing
+from realtts.documents import LFS_POINTER, is_lfs_pointer
+from realtts.errors import CheckpointCorrupt, CheckpointMissing, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,16 @@ def serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
 
     Raises:
         CheckpointMissing: Files are missing, all of them named; or the file is none of those wanted.
+        CheckpointCorrupt: A file is a Git LFS pointer.
     """
+    files = _serve(path, entries, who)
+    for name, place in files.items():
+        if is_lfs_pointer(place):
+            raise CheckpointCorrupt(f"{name}: {LFS_POINTER}", who=who, fix="run that, or give another folder")
+    return files
+
+
+def _serve(path: Path, entries: Sequence[Entry], who: str) -> Files:
     if not path.is_file():
         return in_folder(path, entries, who)
     name = _stands_for(path, entries, who)
@@ -72,6 +82,6 @@ def _stands_for(path: Path, entries: Sequence[Entry], who: str) -> str:
         if len(target) == 1:
             return target[0]
     raise CheckpointMissing(
-        f"{path.name} is not one of the files that it needs: {', '.join(names)}", who=who,
+        f"{path.name} is not one of the files that it needs: {enumeration(names)}", who=who,
         fix="give the folder that holds them",
     )  # fmt: skip

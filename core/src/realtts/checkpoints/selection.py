@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import CheckpointCorrupt, CheckpointMissing, InvalidPlugin
+from realtts.documents import MALFORMED, read_json_table, reason_of
+from realtts.errors import CheckpointCorrupt, CheckpointMissing, InvalidPlugin, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -61,7 +61,7 @@ def _entry(item: Any, who: str) -> Entry:
     names = entry[:-1] if entry and entry[-1] is None else entry
     if not names or not all(isinstance(name, str) and is_safe(name) and "**" not in name for name in names):
         raise InvalidPlugin(
-            f"{item!r} is no file that it can need", who=who,
+            f"{item!r:.120} is no file that it can need", who=who,
             fix="give a relative name or pattern such as 'model.safetensors', or a tuple of alternatives, best first; "
             "None as the last one lets the file be missing",
         )  # fmt: skip
@@ -90,14 +90,21 @@ def choose(
     """
     names: dict[str, None] = {}
     missing: list[str] = []
+    sharded: list[str] = []
     for entry in entries:
         chosen = _alternative(entry, has, match)
         if chosen is None:
             missing.append(" or ".join(name for name in entry if name is not None))
+            sharded += [name for name in entry if name is not None and has(f"{name}{INDEX_SUFFIX}")]
         names.update(dict.fromkeys(chosen or ()))
+    if sharded:
+        raise CheckpointMissing(
+            f"{enumeration(sharded)} is saved in shards in {where}, which this provider does not read", who=who,
+            fix="save it as one file, such as with save_pretrained(folder, max_shard_size='100GB')",
+        )  # fmt: skip
     if missing:
         raise CheckpointMissing(
-            f"{', '.join(missing)} missing in {where}", who=who,
+            f"{enumeration(missing)} missing in {where}", who=who,
             fix="check model= and its revision: this provider needs those files",
         )  # fmt: skip
     return list(names)
@@ -123,16 +130,16 @@ def names_in_index(path: Path, name: str, who: str) -> list[str]:
     """
     folder = name.rpartition("/")[0]
     try:
-        parts = sorted(set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        parts = sorted(set(read_json_table(path)["weight_map"].values()))
+    except MALFORMED as error:
         raise CheckpointCorrupt(
-            f"{name} is no index of weights: {type(error).__name__}", who=who,
+            f"{name} is no index of weights: {reason_of(error)}", who=who,
             fix="remove the file and fetch it again, or report it to whoever published it",
         ) from error  # fmt: skip
     for part in parts:
         if not isinstance(part, str) or not is_safe(part):
             raise CheckpointCorrupt(
-                f"{name} names {part!r}, which lies outside the checkpoint", who=who,
+                f"{name} names {part!r:.120}, which lies outside the checkpoint", who=who,
                 fix="do not use it, and report it to whoever published it",
             )  # fmt: skip
     return [f"{folder}/{part}" if folder else part for part in parts]

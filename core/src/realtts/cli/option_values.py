@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from realtts.documents import parse_json
 from realtts.errors import InvalidOption
 from realtts.synthesis.validate import check_options
 
@@ -36,7 +36,7 @@ def _parse(item: str, spec: ProviderSpec) -> tuple[str, Any]:
     if not equals or not name:
         raise InvalidOption(f"{item!r} is not NAME=VALUE", who="--option", fix="write for example -O temperature=0.8")
     try:
-        value = json.loads(raw)
+        value = parse_json(raw)
     except ValueError:
         value = raw
     try:

@@ -109,6 +109,8 @@ class ProviderSpec:
         options: Subclass of `realtts.Options` with the provider's own options, or its import path as a string,
             which keeps pydantic out of the spec's import.
         capabilities: Keys of `CAPABILITIES`.
+        voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists
+            the built-in voices without weights and without the network; None from it: only the model knows them.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoints: Weights that can be loaded, the default one first.
         licence: SPDX expression of the plugin's code.
@@ -135,6 +137,7 @@ class ProviderSpec:
     optimized: str | None = None
     options: type[Options] | str | None = None
     capabilities: frozenset[str] = frozenset()
+    voices: str | None = None
     languages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     licence: str = ""
@@ -228,6 +231,7 @@ _RULES = (
         lambda v: isinstance(v, frozenset) and v <= CAPABILITIES.keys(),
         f"a set of names from {', '.join(CAPABILITIES)}",
     ),
+    _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
     _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),

@@ -124,6 +124,7 @@ class VoiceInfo:
         language: BCP 47 tag, empty when it speaks several.
         gender: ``"male"``, ``"female"`` or empty.
         description: Anything else worth knowing.
+        aliases: What else users may pass as ``voice=``, beside id and name.
     """
 
     id: str
@@ -131,6 +132,7 @@ class VoiceInfo:
     language: str = ""
     gender: str = ""
     description: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

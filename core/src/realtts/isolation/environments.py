@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections.abc import Mapping  # noqa: TC003 - pydantic reads the fields' types, here and below
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
+from realtts.documents import MALFORMED, read_json_table, reason_of
 from realtts.errors import IsolationError
 from realtts.folders import data_folder
 
@@ -126,12 +126,12 @@ def read(home: Path) -> IsolatedEnvironment:
         IsolationError: Its description cannot be read.
     """
     try:
-        content = json.loads((home / FILE).read_text(encoding="utf-8"))
+        content = read_json_table(home / FILE)
         if content["format"] != FORMAT:
             raise ValueError(f"it has the format {content['format']!r}, this version reads {FORMAT}")
         environment = _adapter().validate_python(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable(home, f"{FILE} cannot be read: {type(error).__name__}: {error}") from error
+    except MALFORMED as error:
+        raise _unreadable(home, f"{FILE} cannot be read: {reason_of(error)}") from error
     if environment.name != home.name:
         raise _unreadable(home, f"{FILE} is that of {environment.name!r}")
     # Not resolved: a link to the interpreter says which environment it belongs to.

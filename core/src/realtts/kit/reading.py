@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.documents import (
+    LFS_POINTER,
+    MALFORMED,
+    DocumentError,
+    is_lfs_pointer,
+    read_json as read_any_json,
+    read_text as read_any_text,
+    reason_of,
+)
+from realtts.errors import CheckpointCorrupt, CheckpointMismatch, enumeration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from realtts.contract.spec import Checkpoint
@@ -18,18 +25,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIX",
+    "MALFORMED",
     "NOTE",
     "Published",
     "by_any_name",
     "check_names",
     "check_shape",
     "check_shapes",
-    "check_supported",
     "configuration_of",
     "mismatch",
     "noted_configuration",
     "read_json",
-    "reading_entries",
+    "read_list",
+    "read_text",
+    "reason_of",
+    "unreadable",
 ]
 
 FIX = "fetch the checkpoint again, or check that all files are of one model"
@@ -93,7 +103,7 @@ def check_names(
     missing = {name for name in expected - actual if not name.endswith(computed)}
     for what, names in (("missing", missing), ("unexpected", actual - expected - set(spare))):
         if names:
-            raise mismatch(f"{len(names)} tensors are {what}, the first is {prefix}{min(names)}", who, fix)
+            raise mismatch(f"{len(names)} tensors are {what}, the first is {prefix}{min(names):.120}", who, fix)
 
 
 def check_shape(name: str, actual: Shape, expected: Shape, who: str, fix: str = FIX) -> None:
@@ -102,15 +112,19 @@ def check_shape(name: str, actual: Shape, expected: Shape, who: str, fix: str = 
     Args:
         name: In the file.
         actual: The file's shape.
-        expected: The model's.
+        expected: The model's; -1 where any size will do.
         who: The file, for messages.
         fix: What to do.
 
     Raises:
         CheckpointMismatch: It has another.
     """
-    if tuple(actual) != tuple(expected):
-        raise mismatch(f"{name} has the shape {tuple(actual)}, expected {tuple(expected)}", who, fix)
+    actual = tuple(actual)
+    if len(actual) != len(expected) or any(
+        size not in {-1, there} for size, there in zip(expected, actual, strict=True)
+    ):
+        shape = str(tuple("any" if size == -1 else size for size in expected)).replace("'", "")
+        raise mismatch(f"{name:.120} has the shape {actual!s:.80}, expected {shape}", who, fix)
 
 
 def check_shapes(
@@ -132,7 +146,7 @@ def check_shapes(
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a configuration file.
+    """Read a file that holds a JSON table, such as a configuration.
 
     Args:
         path: The file.
@@ -140,15 +154,47 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointCorrupt: It cannot be read, or is no table.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise TypeError("it is no table")
-    except (OSError, ValueError, TypeError) as error:
-        raise CheckpointCorrupt(
-            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
-        ) from error
+    content: dict[str, Any] = _read_json(path, dict, "table")
     return content
+
+
+def read_list(path: Path) -> list[Any]:
+    """Read a file that holds a JSON list.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is no list.
+    """
+    content: list[Any] = _read_json(path, list, "list")
+    return content
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of a checkpoint, UTF-8 with or without a byte order mark.
+
+    Raises:
+        CheckpointCorrupt: It cannot be read, or is no UTF-8.
+    """
+    try:
+        return read_any_text(path)
+    except DocumentError as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:
+    """Return the error for a file that cannot be read; a Git LFS pointer is named as such.
+
+    Args:
+        path: The file.
+        error: What its reader raised.
+    """
+    who = f"file {path.name!r:.200}"
+    if is_lfs_pointer(path):
+        return CheckpointCorrupt(LFS_POINTER, who=who, fix="run that, or fetch the checkpoint again")
+    reason = reason_of(error)
+    what = reason if isinstance(error, DocumentError) else f"{type(error).__name__}: {reason}"
+    return CheckpointCorrupt(
+        f"it cannot be read: {what.rstrip('.')}", who=who, fix="remove the file and fetch it again"
+    )
 
 
 def noted_configuration(path: Path, configurations: Mapping[str, P]) -> P:
@@ -162,11 +208,15 @@ def noted_configuration(path: Path, configurations: Mapping[str, P]) -> P:
         CheckpointCorrupt: It cannot be read, or is no table.
         CheckpointMismatch: It names a configuration that there is not.
     """
-    name = read_json(path).get("configuration")
+    try:
+        name = read_json(path).get("configuration")
+    except CheckpointCorrupt as error:  # the user wrote it: there is nothing to fetch
+        error.fix = f'correct it, such as {{"configuration": "{next(iter(configurations), "")}"}}, or remove it'
+        raise
     configuration = by_any_name(name, configurations)
     if configuration is None:
-        fix = f"choose from {', '.join(configurations)}"
-        raise mismatch(f"there is no configuration {name!r}", f"file {path.name!r}", fix)
+        fix = f"choose from {enumeration(configurations)}"
+        raise mismatch(f"there is no configuration {name!r:.80}", f"file {path.name!r}", fix)
     return configuration
 
 
@@ -202,37 +252,14 @@ def configuration_of(checkpoint: Checkpoint | None, configurations: Mapping[str,
     return configurations.get(checkpoint.name) or by_any_name(checkpoint.source, configurations)
 
 
-def check_supported(config: Mapping[str, Any], supported: Mapping[str, Any]) -> None:
-    """Refuse features that a plugin's networks lack; for use inside `reading_entries`.
-
-    Args:
-        config: Entries of a configuration.
-        supported: Name -> the one value that is supported; an entry may be missing.
-
-    Raises:
-        ValueError: One has another value.
-    """
-    for name, value in supported.items():
-        if config.get(name, value) != value:
-            raise ValueError(f"{name} is {config[name]!r}, only {value!r} is supported")
-
-
-@contextlib.contextmanager
-def reading_entries(who: str) -> Iterator[None]:
-    """Turn errors of reading a configuration's entries in the body into the error for the file.
-
-    Args:
-        who: The file.
-
-    Raises:
-        CheckpointMismatch: An entry is missing, or of a wrong type or value.
-    """
+def _read_json(path: Path, kind: type, name: str) -> Any:
     try:
-        yield
-    except KeyError as error:
-        raise mismatch(f"the entry {error} is missing", who) from error
-    except (TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
-        raise mismatch(f"it cannot be understood: {error}", who) from error
+        content = read_any_json(path)
+        if not isinstance(content, kind):
+            raise DocumentError(f"it is no {name}")
+    except DocumentError as error:
+        raise unreadable(path, error) from error
+    return content
 
 
 def _folded(name: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.errors import VoiceNotFound, closest
+from realtts.errors import VoiceNotFound, closest, enumeration
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,4 +36,4 @@ def no_voice(name: str | None, voices: Collection[str], who: str, *, instead: st
     if not voices:
         return VoiceNotFound("the checkpoint brings no voices", who=who, fix=instead)
     what = f"there is no voice {name!r:.60}{closest(str(name), voices)}"
-    return VoiceNotFound(what, who=who, fix=f"choose from {', '.join(voices)}, or {instead}")
+    return VoiceNotFound(what, who=who, fix=f"choose from {enumeration(voices, 12)}, or {instead}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
 from realtts.ladder.rung import LiveRung, StageError, Unavailable
-from realtts.machine.hardware import resolve_device, resolve_dtype
+from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
 
 if TYPE_CHECKING:
@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     from realtts.contract.voice_cache import VoiceCache
     from realtts.settings import Layers, Settings
 
-__all__ = ["Proposal", "Proposals"]
+__all__ = ["LadderSetup", "Proposal", "Proposals"]
+
+
+@dataclass(frozen=True)
+class LadderSetup:
+    """What all rungs of a ladder have in common.
+
+    Attributes:
+        spec: The provider.
+        layers: Settings and where they came from.
+        checkpoint: What to load.
+        voice_cache: Cache for speaker conditioning, handed to the hooks.
+        report: Receives every event.
+    """
+
+    spec: ProviderSpec
+    layers: Layers
+    checkpoint: Checkpoint | None
+    voice_cache: VoiceCache
+    report: Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -43,34 +62,18 @@ class Proposals:
     """What the variants of a provider propose under these settings; both are asked once, at the first need.
 
     Args:
-        spec: The provider.
-        layers: Settings and where they came from.
-        checkpoint: What to load.
-        voice_cache: Handed to the hooks, like all that follows.
+        setup: What the rungs have in common.
         stages: The clock of `generate`.
         log: The provider's.
-        report: Receives every event.
     """
 
-    def __init__(
-        self,
-        spec: ProviderSpec,
-        layers: Layers,
-        checkpoint: Checkpoint | None,
-        voice_cache: VoiceCache,
-        *,
-        stages: StageLog,
-        log: logging.Logger,
-        report: Callable[[Event], None],
-    ) -> None:
-        self._spec = spec
-        self._settings: Settings = layers.settings
-        self._sources = layers.sources
-        self._checkpoint = checkpoint
-        self._voice_cache = voice_cache
-        self._stages, self._log, self._report = stages, log, report
+    def __init__(self, setup: LadderSetup, *, stages: StageLog, log: logging.Logger) -> None:
+        self._setup, self._spec = setup, setup.spec
+        self._settings: Settings = _exact(setup.layers)
+        self._stages, self._log = stages, log
         self._variants: Variants | None = None
         self._all: tuple[Proposal, ...] = ()
+        self._warned = False
 
     def all(self) -> tuple[Proposal, ...]:
         """Return all rungs, fastest first.
@@ -131,8 +134,17 @@ class Proposals:
         for rung in rungs:
             if not isinstance(rung, Rung):
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
-            self._with_rung(rung, variant)  # an unknown setting is proposals before any load
+            self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs
+
+    def _warn_of_slowness(self, device: str) -> None:
+        named = self._settings.dtype
+        if self._spec.torch and not self._warned and slow_dtype(named, device):
+            self._warned = True
+            self._log.warning(
+                "%s: this CPU has no instructions for dtype='%s': float32 is faster here, and more exact. "
+                "Leave dtype='auto' (REALTTS_DTYPE=auto)", self._spec.name, named,
+            )  # fmt: skip
 
     def _registered(self) -> Variants:
         if self._variants is None:
@@ -141,7 +153,9 @@ class Proposals:
 
     def _context(self, variant: str, rung: Rung | None) -> Context:
         settings = self._settings if rung is None else self._with_rung(rung, variant)
-        device = resolve_device(settings.device, self._spec, self._sources.get("device"))
+        device = resolve_device(settings.device, self._spec, self._setup.layers.sources.get("device"))
+        if variant == "optimized":
+            self._warn_of_slowness(device)
         return Context(
             spec=self._spec,
             settings=settings,
@@ -149,10 +163,10 @@ class Proposals:
             device=device,
             dtype=resolve_dtype(settings.dtype, device) if variant == "optimized" else "float32",
             rung=rung,
-            checkpoint=self._checkpoint,
-            voice_cache=self._voice_cache,
+            checkpoint=self._setup.checkpoint,
+            voice_cache=self._setup.voice_cache,
             log=self._log,
-            report=self._report,
+            report=self._setup.report,
             stages=self._stages,
         )
 
@@ -170,3 +184,14 @@ class Proposals:
 
     def _invalid(self, variant: str, what: str, fix: str) -> InvalidPlugin:
         return InvalidPlugin(what, who=f"provider {self._spec.name!r} ({variant})", fix=fix)
+
+
+def _exact(layers: Layers) -> Settings:
+    """Switch TF32 off where the user named float32: its products keep ten bits of each factor.
+
+    Naming ``tf32`` or ``matmul_precision`` as well says that they are wanted.
+    """
+    named = layers.sources.keys() & {"tf32", "matmul_precision"}
+    if layers.settings.dtype != "float32" or named:
+        return layers.settings
+    return layers.settings.model_copy(update={"tf32": False})

@@ -15,10 +15,21 @@ from realtts.errors import SettingsError
 if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["cpu_features", "cuda_capability", "physical_cores", "resolve_device", "resolve_dtype", "thread_count"]
+__all__ = [
+    "cpu_features",
+    "cuda_capability",
+    "physical_cores",
+    "resolve_device",
+    "resolve_dtype",
+    "slow_dtype",
+    "thread_count",
+]
 
 BF16_CPU_FEATURES = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
 """Instructions that multiply bfloat16 natively (x86 and Arm names)."""
+
+FP16_CPU_FEATURES = frozenset({"amx_fp16", "avx512_fp16", "asimdhp", "fphp"})
+"""Instructions that multiply float16 natively (x86 and Arm names)."""
 
 INT8_CPU_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm", "feat_dotprod"})
 """Instructions that multiply 8-bit integers and add in 32 bits (x86 and Arm names)."""
@@ -129,6 +140,12 @@ def _available(device: str) -> str | None:
         torch = _torch()
         return "mps" if torch is not None and torch.backends.mps.is_available() else None
     return "cpu"
+
+
+def slow_dtype(dtype: str, device: str) -> bool:
+    """Tell whether the CPU has no instructions for a type of half precision, so that float32 is faster on it."""
+    wanted = {"bfloat16": BF16_CPU_FEATURES, "float16": FP16_CPU_FEATURES}.get(dtype)
+    return device == "cpu" and wanted is not None and not cpu_features() & wanted
 
 
 def resolve_dtype(setting: str, device: str) -> str:

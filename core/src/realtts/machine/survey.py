@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 import shutil
@@ -12,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from realtts.audio import players
+from realtts.documents import parse_json
 from realtts.machine import hardware
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ def torch() -> dict[str, Any]:
     if isinstance(answer, str):
         return {"installed": True, "error": answer}
     try:
-        return {"installed": True, "error": None, **json.loads(answer.stdout.splitlines()[-1])}
-    except (ValueError, IndexError):
+        return {"installed": True, "error": None, **parse_json(answer.stdout.splitlines()[-1])}
+    except (ValueError, IndexError, TypeError):
         return {"installed": True, "error": "it gave no answer"}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
 from realtts.ladder.ladder import Ladder
+from realtts.ladder.proposals import LadderSetup
 from realtts.provider.choice import choose
 from realtts.provider.engine import Engine
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -17,11 +18,12 @@ from realtts.provider.queue import Turn
 from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
+from realtts.registry.voices import voices_before_load
 from realtts.synthesis.plan import Ask, make_plan
 from realtts.synthesis.session import Session
 from realtts.synthesis.speaker import Speaker
 from realtts.synthesis.validate import resolve_checkpoint
-from realtts.voices.lookup import find_voice
+from realtts.voices.lookup import builtin_voice, find_voice
 
 if TYPE_CHECKING:
     import os
@@ -235,12 +237,17 @@ class RealProvider:
                 yield chunk
 
     def voices(self) -> list[VoiceInfo]:
-        """Return the built-in voices, and the saved ones where the provider can clone; load a model that has voices."""
+        """Return the built-in voices, and the saved ones where the provider can clone.
+
+        The model is loaded only where the plugin cannot name its voices without.
+        """
         from realtts.voices.lookup import saved_voices
 
         ladder = self._ladder
-        built_in: Sequence[VoiceInfo] = ()
+        built_in: Sequence[VoiceInfo] | None = ()
         if "voices" in self._spec.capabilities:
+            built_in = voices_before_load(self._spec, ladder.checkpoint)
+        if built_in is None:
             built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
@@ -318,7 +325,17 @@ class RealProvider:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
         chosen = voice_path if voice is None else voice
         recording = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
+        if isinstance(recording, str):
+            recording = self._builtin_voice(recording)
         return Ask(recording, language, seed, speed, options)
+
+    def _builtin_voice(self, name: str) -> str:
+        """Return the id of a built-in voice, checked before any load where the plugin can name its voices."""
+        voices = voices_before_load(self._spec, self._ladder.checkpoint)
+        if voices is None:
+            return name
+        clones, who = "clone" in self._spec.capabilities, f"provider {self._spec.name!r}"
+        return builtin_voice(name, voices, who=who, settings=self._settings, clones=clones)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
@@ -349,4 +366,4 @@ def _ladder(
     if place is not None:
         return place.ladder(spec, layers, checkpoint, report)
     cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
-    return Ladder(spec, layers, checkpoint, cache, report)
+    return Ladder(LadderSetup(spec, layers, checkpoint, cache, report))

@@ -6,9 +6,10 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from realtts.errors import InvalidChunk, StageFailed, VoiceNotFound, WorkerDied, closest
+from realtts.errors import InvalidChunk, StageFailed, WorkerDied
 from realtts.kit.retries import retry_warning, wrong_length
 from realtts.ladder.rung import StageError
+from realtts.voices.lookup import builtin_voice
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -72,22 +73,24 @@ class Speaker:
         """Return what the inner stages of `generate` did so far, by name."""
         return self._ladder.stages.totals()
 
-    def prepare(self, voices: Sequence[str]) -> None:
-        """Load the model and check the ids of built-in voices.
+    def prepare(self, voices: Sequence[str]) -> dict[str, str]:
+        """Load the model and find the built-in voices that are meant.
+
+        Returns:
+            The id of each, by what the caller wrote.
 
         Raises:
             VoiceNotFound: The model has no such voice; names the closest.
+            VoiceUnsupported: It is a saved recording, and the provider cannot clone.
             StageFailed, LadderExhausted: No model.
         """
         self._load(begin=True)
-        ids = [info.id for info in self.voices()] if voices else []
-        for voice in voices:
-            if voice not in ids:
-                raise VoiceNotFound(
-                    f"there is no file, saved voice or built-in voice {voice!r}{closest(voice, ids)}",
-                    who=self._who,
-                    fix="list them with RealProvider.voices() or 'realtts voices list'",
-                )
+        infos = self.voices() if voices else ()
+        clones = "clone" in self._ladder.spec.capabilities
+        return {
+            voice: builtin_voice(voice, infos, who=self._who, settings=self._ladder.settings, clones=clones)
+            for voice in voices
+        }
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the model's built-in voices.

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from realtts.documents import MALFORMED, read_json_table, reason_of
 from realtts.errors import VoiceUnreadable
 from realtts.voices.naming import check_name, folder_name
 
@@ -68,19 +69,22 @@ def fill(folder: Path, name: str, voice: Voice) -> None:
     """Make the folder of a voice."""
     from realtts import audio
 
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
+    folder.chmod(0o700)
     audio.write(folder / _AUDIO, voice.samples, voice.sample_rate, subtype="FLOAT")
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     facts = _Facts(name, voice.sample_rate, len(voice.samples), voice.digest, created, voice.text)
     (folder / _FACTS).write_text(json.dumps(asdict(facts), ensure_ascii=False, indent=2), encoding="utf-8")
+    for file in (_AUDIO, _FACTS):
+        (folder / file).chmod(0o600)
 
 
 def describe(folder: Path) -> SavedVoice:
     """Describe the voice in a folder without reading the audio."""
     try:
         facts = _facts(folder)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        return SavedVoice(folder.name, folder, fault=f"{_FACTS} is missing or damaged ({error})")
+    except MALFORMED as error:
+        return SavedVoice(folder.name, folder, fault=f"{_FACTS} is missing or damaged: {reason_of(error)}")
     return SavedVoice(
         name=facts.name,
         folder=folder,
@@ -94,9 +98,12 @@ def describe(folder: Path) -> SavedVoice:
 
 
 def _facts(folder: Path) -> _Facts:
-    content: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-    facts = _Facts(**content)
-    if folder_name(check_name(facts.name)) != folder.name or facts.sample_rate < 1:
+    facts = _Facts(**read_json_table(folder / _FACTS))
+    texts = [facts.name, facts.digest, facts.created, *([] if facts.text is None else [facts.text])]
+    numbers = (facts.sample_rate, facts.samples)
+    if not all(isinstance(text, str) for text in texts) or not all(type(n) is int and 0 < n < 2**31 for n in numbers):
+        raise ValueError("an entry is of a wrong type or size")
+    if folder_name(check_name(facts.name)) != folder.name:
         raise ValueError("the entries do not fit the folder")
     return facts
 

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
-from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest
+from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest, enumeration
 from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
 from realtts.voices.store import VoiceStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["find_voice", "saved_voices"]
+__all__ = ["builtin_voice", "find_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
 _MOST_WORDS = 10_000
@@ -75,6 +77,42 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
     return loaded
 
 
+def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings: Settings, clones: bool) -> str:
+    """Return the id of the built-in voice that a caller means: by id, name or alias; case does not matter.
+
+    Args:
+        name: What the caller wrote.
+        voices: Those that there are.
+        who: The provider, for messages.
+        settings: Where saved voices lie.
+        clones: Whether it can speak with a saved voice.
+
+    Raises:
+        VoiceNotFound: There is no such voice; names the closest.
+        VoiceUnsupported: There is a saved voice of that name, and the provider cannot clone.
+    """
+    ids = [voice.id for voice in voices]
+    if name in ids:
+        return name
+    folded = _folded(name)
+    for voice in voices:
+        if folded in map(_folded, (voice.id, voice.name, *voice.aliases)):
+            return voice.id
+    if not clones and name in _store(settings).names():
+        raise VoiceUnsupported(
+            f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
+            fix=f"choose from {enumeration(ids)}, or use a provider that clones",
+        )  # fmt: skip
+    raise VoiceNotFound(
+        f"there is no file, saved voice or built-in voice {name!r:.100}{closest(name, ids)}", who=who,
+        fix=f"choose from {enumeration(ids)}; RealProvider.voices() and 'realtts voices list -p NAME' list them",
+    )  # fmt: skip
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold().replace("_", "-").replace(" ", "-")
+
+
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
     """Return the saved voices, as entries beside a provider's own."""
     return [VoiceInfo(id=name, name=name, description="saved voice") for name in _store(settings).names()]
@@ -92,7 +130,7 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
     if "\0" in voice or len(voice) > _LONGEST_NAME:
         raise VoiceNotFound(f"{voice!r:.60} is no name", who=who, fix="give a file, a saved voice or a built-in voice")
     if "clone" not in spec.capabilities:
-        return _without_cloning(voice, spec, who)
+        return _without_cloning(voice, spec, settings, who)
     if _is(os.path.isfile, voice):
         return Path(voice)
     store = _store(settings)
@@ -117,11 +155,16 @@ def _file(path: str, who: str) -> Path:
     return Path(path)
 
 
-def _without_cloning(voice: str, spec: ProviderSpec, who: str) -> Path | _BuiltIn:
+def _without_cloning(voice: str, spec: ProviderSpec, settings: Settings, who: str) -> Path | _BuiltIn:
     """Return a built-in voice, unless the name can only be a file's."""
     if _has_audio_suffix(voice) or (_is(os.path.isdir, voice) and (os.sep in voice or voice.startswith("."))):
         return _file(voice, who)
     if "voices" not in spec.capabilities:
+        if voice in _store(settings).names():
+            raise VoiceUnsupported(
+                f"{voice!r} is a saved recording, and this provider cannot clone voices", who=who,
+                fix="leave voice out, or use a provider that clones",
+            )  # fmt: skip
         raise VoiceUnsupported("it has one voice and cannot clone others", who=who, fix="leave voice out")
     return _BuiltIn(voice)
 

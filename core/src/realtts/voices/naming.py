@@ -17,20 +17,22 @@ _DEVICES = {
     "prn",
     "aux",
     "nul",
-    *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)),
+    "conin$",
+    "conout$",
+    *(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"),
 }
 
 
-def check_name(name: str) -> str:
+def check_name(name: object) -> str:
     """Return the name in its normal form if every file system can keep it.
 
     Raises:
         VoiceError: The name is not usable.
     """
-    fault = _fault(unicodedata.normalize("NFC", name))
-    if fault:
+    fault = _fault(unicodedata.normalize("NFC", name)) if isinstance(name, str) else "no text"
+    if fault or not isinstance(name, str):
         raise VoiceError(
-            f"the voice name {name[:80]!r} is {fault}",
+            f"the voice name {name!r:.80} is {fault}",
             who="saved voices",
             fix=f"use 1 to {_LONGEST} letters, digits, '-', '_' or '.', and no '.' at either end",
         )
@@ -47,12 +49,16 @@ def _fault(name: str) -> str:
         return "empty"
     if len(name) > _LONGEST or len(folder_name(name).encode("utf-8", "replace")) > _LONGEST_BYTES:
         return "too long"
+    if unicodedata.category(name[0]).startswith("M"):
+        return "not usable, because it begins with a mark that belongs to a letter before it"
     if name.startswith(".") or name.endswith("."):
         return "not usable, because of the '.' at an end"
     for char in name:
         # Marks are what vowels are written with in Indic scripts.
         if not (char.isalnum() or char in _PUNCTUATION or unicodedata.category(char) in {"Mn", "Mc"}):
             return f"not usable, because of {char!r}"
-    if name.split(".", maxsplit=1)[0].casefold() in _DEVICES:
+    # Windows reads superscript digits as digits, and so does every other form of them that it folds.
+    stem = name.split(".", maxsplit=1)[0]
+    if stem.casefold() in _DEVICES or unicodedata.normalize("NFKC", stem).casefold() in _DEVICES:
         return "kept by Windows for a device"
     return ""

@@ -31,6 +31,9 @@ __all__ = ["fetch", "is_address"]
 MOST_BYTES = 32 * 2**20
 MOST_SECONDS = 30.0
 
+_NAT64 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48")))
+_COMPATIBLE = (0, 0xFFFF0000)  # ::a.b.c.d, and ::ffff:0:a.b.c.d of stateless translation
+_ISATAP = (0x00005EFE, 0x02005EFE)
 _PORT = 443
 _BLOCK = 64 * 1024
 
@@ -114,15 +117,39 @@ def _public(host: str, who: str) -> str:
     """Resolve the host to a public address; every one of its addresses must be public."""
     addresses = [str(info[4][0]) for info in socket.getaddrinfo(host, _PORT, type=socket.SOCK_STREAM)]
     for address in addresses:
-        numbers = ipaddress.ip_address(address.partition("%")[0])
-        mapped = getattr(numbers, "ipv4_mapped", None) or numbers
-        if not mapped.is_global or mapped.is_multicast:
+        if not _is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise VoiceUnsupported(
                 f"the host {host!r:.80} has a private address", who=who, fix="download the recording and give the file"
             )
     if not addresses:
         raise _nothing(f"the host {host!r:.80} has no address", who)
     return addresses[0]
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Tell whether an address, and each that it carries inside, is one of the whole internet.
+
+    Gateways pass what is sent to an address of NAT64, 6to4, Teredo or ISATAP on to the IPv4 address in it.
+    """
+    if address.is_multicast or address.is_unspecified or not (_is_nat64(address) or address.is_global):
+        return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None and all(
+            map(_is_public, _carried(address))
+        )  # fmt: skip
+    return isinstance(address, ipaddress.IPv4Address) or all(map(_is_public, _carried(address)))
+
+
+def _is_nat64(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return isinstance(address, ipaddress.IPv6Address) and any(address in network for network in _NAT64)
+
+
+def _carried(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 addresses inside an IPv6 address."""
+    last = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    middle = int(address) >> 32 & 0xFFFFFFFF
+    carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if _is_nat64(address) or int(address) >> 32 in _COMPATIBLE or middle in _ISATAP:
+        carried.append(last)
+    return [each for each in carried if each is not None]
 
 
 class _Pinned(http.client.HTTPSConnection):

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest
+from realtts.errors import OutputError, VoiceError, VoiceNotFound, VoiceUnreadable, closest, enumeration
 from realtts.settings_sources import data_dir
 from realtts.voices.entry import SECONDS, SavedVoice, describe, fill, read
 from realtts.voices.naming import check_name, folder_name
@@ -67,7 +67,8 @@ class VoiceStore:
         self._check_free(name, final, overwrite=overwrite)
         voice = load(source, text=text, seconds=SECONDS, who=f"voice {name!r}")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)  # a recording is a person's voice: nobody else's business, whatever the umask is
             self._sweep()
             working = self.folder / f".new-{secrets.token_hex(6)}"
             try:
@@ -158,7 +159,7 @@ class VoiceStore:
         return VoiceNotFound(
             f"no voice of the name {str(name)[:80]!r}{closest(str(name)[:80], names)}",
             who=_WHO,
-            fix=f"choose one of {', '.join(names)}" if names else "add one first",
+            fix=f"choose one of {enumeration(names)}" if names else "add one first",
         )
 
     def _check_free(self, name: str, final: Path, *, overwrite: bool) -> None:

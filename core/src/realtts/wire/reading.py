@@ -13,19 +13,31 @@ from pydantic import Field, ValidationError
 from realtts.contract.events import Event
 from realtts.wire.calls import Call, Reply, call_from_json
 from realtts.wire.channel import ChannelFault, Frame, Kind
+from realtts.wire.faults import ErrorMessage  # noqa: TC001 - pydantic reads the fields' types
 from realtts.wire.messages import ChunkMessage, LogMessage, VoiceMessage, from_json, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from realtts.contract.types import Voice
 
-__all__ = ["Cancel", "Credit", "End", "Hello", "outgoing", "read_from_parent", "read_from_worker"]
+__all__ = [
+    "Answer",
+    "Cancel",
+    "Credit",
+    "End",
+    "Hello",
+    "Job",
+    "outgoing",
+    "read_from_parent",
+    "read_from_program",
+    "read_from_worker",
+]
 
 
 @dataclass(frozen=True)
 class Hello:
-    """A worker's greeting: its versions of the core and of Python."""
+    """A greeting: the versions of the core and of Python; of the core only a worker tells."""
 
     realtts: str
     python: str
@@ -50,6 +62,22 @@ class End:
     """No more chunks of the running call are wanted."""
 
 
+@dataclass(frozen=True)
+class Job:
+    """A single piece of work for a child that `realtts.wire.child.serve` serves; ``log_level``: lowest to send."""
+
+    job: Any
+    log_level: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a single piece of work came to: a result that JSON can hold, or an error."""
+
+    result: Any = None
+    error: ErrorMessage | None = None
+
+
 _BESIDE_BYTES = frozenset({Kind.CHUNK, Kind.VOICE})
 """Frames with raw bytes; all others must have none."""
 
@@ -60,17 +88,12 @@ def read_from_worker(frame: Frame) -> Hello | Reply | ChunkMessage | Event | Log
     Raises:
         ChannelFault: A worker may not send such a frame, or its content is no such message.
     """
-    forms = {
-        Kind.HELLO: Hello,
-        Kind.REPLY: Reply,
-        Kind.CHUNK: ChunkMessage,
-        Kind.EVENT: Event,
-        Kind.LOG: LogMessage,
-    }
-    form: Any = forms.get(frame.kind)
-    if form is None:
-        raise ChannelFault(f"a {frame.kind.name}, which only a parent may send")
-    return _read(frame, lambda: from_json(form, frame.content))  # type: ignore[no-any-return]
+    return _read_form(frame, {Kind.REPLY: Reply, Kind.CHUNK: ChunkMessage})  # type: ignore[no-any-return]
+
+
+def read_from_program(frame: Frame) -> Hello | Answer | Event | LogMessage:
+    """Return what a child says that does a single piece of work. Raises as `read_from_worker`."""
+    return _read_form(frame, {Kind.REPLY: Answer})  # type: ignore[no-any-return]
 
 
 def read_from_parent(frame: Frame) -> Call | Credit | Cancel | End | Voice:
@@ -102,6 +125,13 @@ def outgoing(message: Any) -> dict[str, Any]:
     content = to_json(message)
     from_json(type(message), content)
     return content
+
+
+def _read_form(frame: Frame, forms: Mapping[Kind, type]) -> Any:
+    forms = {Kind.HELLO: Hello, Kind.EVENT: Event, Kind.LOG: LogMessage, **forms}
+    if frame.kind not in forms:
+        raise ChannelFault(f"a {frame.kind.name}, which it may not send")
+    return _read(frame, lambda: from_json(forms[frame.kind], frame.content))
 
 
 def _read(frame: Frame, read: Callable[[], Any]) -> Any:

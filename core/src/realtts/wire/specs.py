@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from realtts.contract.spec import ProviderSpec
+from realtts.documents import MALFORMED, reason_of
 from realtts.errors import InvalidPlugin, IsolationError
 from realtts.synthesis.validate import options_class
 from realtts.wire.schema import options_from_schema
@@ -45,11 +46,11 @@ def spec_from_json(content: Mapping[str, Any], *, installed: bool = False) -> Pr
             schema, limits = options["schema"], options["length_limits"]
             options = options["path"] if installed else options_from_schema(schema, limits)
         return _adapter().validate_python({**content, "options": options})
-    except (KeyError, TypeError, ValueError, AttributeError, InvalidPlugin) as error:
+    except (*MALFORMED, InvalidPlugin) as error:
         name = content.get("name", "")
         raise IsolationError(
-            f"the spec of the environment cannot be read: {type(error).__name__}: {error}",
-            who=f"provider {name!r}",
+            f"the spec of the environment cannot be read: {reason_of(error)}",
+            who=f"provider {name!r:.80}",
             fix=f"make it anew: realtts install {name or 'NAME'}",
         ) from error
 

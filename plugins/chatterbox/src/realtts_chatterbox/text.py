@@ -8,12 +8,11 @@ of sounds, such as ``[laugh]``, are a feature of that model and stay.
 from __future__ import annotations
 
 import importlib.util
-import json
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
-from realtts.accel.weights.tensorfile import unreadable
 from realtts.errors import CheckpointMissing, UnknownLanguage
+from realtts.kit.reading import read_list, unreadable
 from realtts_chatterbox.languages import LANGUAGES
 from realtts_chatterbox.upstream import module
 
@@ -160,11 +159,11 @@ def _cangjie(path: Path | None) -> Any:
     converter = object.__new__(module("chatterbox.models.tokenizers.tokenizer").ChineseCangjieConverter)
     converter.word2cj, converter.cj2word, converter.segmenter = {}, {}, None
     try:
-        for entry in json.loads(path.read_text(encoding="utf-8")):
+        for entry in read_list(path):
             word, code = entry.split("\t")[:2]
             converter.word2cj[word] = code
             converter.cj2word.setdefault(code, []).append(word)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise unreadable(path, error) from error
     converter._init_segmenter()
     return converter

@@ -15,13 +15,13 @@ import torch
 
 from realtts.accel.upstream.calls import quiet
 from realtts.accel.voices.values import owned
-from realtts.accel.weights.tensorfile import read_pickled, unreadable
-from realtts.contract.types import VoiceInfo
+from realtts.accel.weights.tensorfile import read_pickled
 from realtts.errors import VoiceUnsuitable
-from realtts.kit.reading import mismatch
+from realtts.kit.reading import MALFORMED, mismatch, unreadable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.constants import ENCODER_RATE, RATE
+from realtts_chatterbox.presets import DEFAULT
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
@@ -32,15 +32,12 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Request, Voice
+    from realtts.contract.types import Request, Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
     from realtts_chatterbox.building import Encoders
     from realtts_chatterbox.weights import Weights
 
 __all__ = ["conditionals_of", "listed", "read_builtin", "to_upstream", "voice_of"]
-
-_BUILTIN = "default"
-"""Id of the voice that comes with the checkpoint."""
 
 _PROMPT_S = 10
 _T3_PROMPT = {"english": (6, 150), "multilingual": (6, 150), "turbo": (15, 375)}
@@ -72,7 +69,7 @@ def read_builtin(path: Path) -> Conditionals:
         )
     except KeyError as error:
         raise mismatch(f"the tensor {error} is missing", f"file {path.name!r}") from error
-    except (TypeError, AttributeError, RuntimeError) as error:
+    except (*MALFORMED, RuntimeError) as error:
         raise unreadable(path, error) from error
 
 
@@ -99,7 +96,7 @@ def voice_of(
     """
     voice, builtin = request.voice, weights.builtin
     if voice is None or isinstance(voice, str):
-        if builtin is None or voice not in {None, _BUILTIN}:
+        if builtin is None or voice not in {None, DEFAULT.id}:
             ids = [info.id for info in listed(builtin)]
             raise no_voice(voice, ids, "chatterbox", instead="give voice= a recording")
         return builtin
@@ -117,7 +114,7 @@ def listed(builtin: Conditionals | None) -> list[VoiceInfo]:
     """List the voice that comes with the checkpoint, if one does."""
     if builtin is None:
         return []
-    return [VoiceInfo(_BUILTIN, name="Default", description="The voice that comes with the checkpoint")]
+    return [DEFAULT]
 
 
 def check_length(voice: Voice, kind: str) -> None:

@@ -57,7 +57,12 @@ class BuiltinVoice:
     def info(self) -> VoiceInfo:
         """Return the voice as users see it."""
         return VoiceInfo(
-            self.id, self.name, self.language, self.gender, f"espeak-ng {self.identifier}; takes any variant"
+            self.id,
+            self.name,
+            self.language,
+            self.gender,
+            f"espeak-ng {self.identifier}; takes any variant",
+            (self.identifier, *(tag for tag, _ in self.languages)),
         )
 
 

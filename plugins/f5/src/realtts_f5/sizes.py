@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from realtts.kit.reading import check_supported, reading_entries
+from realtts.kit.entries import MOST_LAYERS, check_supported, count, reading_entries
 from realtts_f5.constants import MELS, SPECTRUM
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ def read_architecture(model: Mapping[str, Any], who: str) -> Architecture:
         heads = arch.get("pe_attn_head")
         return Architecture(
             backbone=_BACKBONES[model["backbone"]],
-            dim=int(arch["dim"]),
-            depth=int(arch["depth"]),
-            heads=int(arch["heads"]),
-            ff_mult=int(arch.get("ff_mult", 4)),
-            text_dim=int(arch.get("text_dim") or MELS),
-            conv_layers=int(arch.get("conv_layers", 0)),
+            dim=count(arch, "dim"),
+            depth=count(arch, "depth", most=MOST_LAYERS),
+            heads=count(arch, "heads"),
+            ff_mult=count(arch, "ff_mult", 4),
+            text_dim=count(arch, "text_dim", MELS),
+            conv_layers=count(arch, "conv_layers", 0, least=0, most=MOST_LAYERS),
             text_mask_padding=bool(arch.get("text_mask_padding", True)),
-            rotary_heads=None if heads is None else int(heads),
+            rotary_heads=None if heads is None else count(arch, "pe_attn_head"),
         )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.weights.tensorfile import TensorFile, Tensors, read_pickled, unreadable
+from realtts.accel.weights.tensorfile import TensorFile, Tensors, read_pickled
+from realtts.kit.reading import unreadable
 
 if TYPE_CHECKING:
     from pathlib import Path

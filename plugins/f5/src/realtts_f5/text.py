@@ -9,11 +9,13 @@ from __future__ import annotations
 import bisect
 import functools
 import importlib
+import io
 import re
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.kit.reading import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,17 +46,9 @@ class Vocabulary:
 
     def __init__(self, path: Path | None) -> None:
         self.name = "vocab.txt of f5-tts" if path is None else f"file {path.name!r}"
-        source = resources.files("f5_tts").joinpath("infer/examples/vocab.txt") if path is None else path
-        try:
-            with source.open("r", encoding="utf-8") as file:
-                # A later line wins, and the last character goes even if it is none of a line's end: as upstream.
-                self._ids = {line[:-1]: number for number, line in enumerate(file)}
-        except (OSError, UnicodeDecodeError) as error:
-            raise CheckpointCorrupt(
-                f"it cannot be read: {type(error).__name__}",
-                who=self.name,
-                fix="fetch it again from the model's source",
-            ) from error
+        text = _published() if path is None else read_text(path)
+        # A later line wins, and the last character goes even if it is none of a line's end: as upstream.
+        self._ids = {line[:-1]: number for number, line in enumerate(io.StringIO(text, newline=None))}
         if self._ids.get(" ") != 0:
             raise CheckpointMismatch(
                 "its first line is not a space, which upstream takes for what a vocabulary lacks",
@@ -208,3 +202,13 @@ def _pinyin(word: str) -> tuple[str, ...]:
     """Return the sounds of a word with their tones; other characters stay together as they are."""
     pypinyin = importlib.import_module("pypinyin")
     return tuple(pypinyin.lazy_pinyin(word, style=pypinyin.Style.TONE3, tone_sandhi=True))
+
+
+def _published() -> str:
+    """Read the vocabulary that f5-tts brings."""
+    try:
+        return resources.files("f5_tts").joinpath("infer/examples/vocab.txt").read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointCorrupt(
+            f"it cannot be read: {type(error).__name__}", who="vocab.txt of f5-tts", fix="install f5-tts again"
+        ) from error

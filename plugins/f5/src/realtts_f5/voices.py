@@ -20,6 +20,7 @@ from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_f5.constants import HOP, RATE
+from realtts_f5.presets import BUILTIN, EXAMPLES, voices_of
 from realtts_f5.transcribe import transcribed
 from realtts_f5.upstream import module
 
@@ -33,10 +34,7 @@ if TYPE_CHECKING:
 
     Voices = VoiceCache | DiskVoiceCache
 
-__all__ = ["BUILTIN", "Reference", "ended", "listed", "prepared", "reference_of"]
-
-BUILTIN = "default"
-"""Id of the voice that speaks where none is given."""
+__all__ = ["Reference", "ended", "listed", "prepared", "reference_of"]
 
 _MOST_MS = 12_000
 _ENOUGH_MS = 6_000
@@ -44,12 +42,6 @@ _LEAST_S = 0.3
 _BEHIND_MS = 50
 _SILENT_DBFS = -42
 _SILENT = 10 ** (_SILENT_DBFS / 20)
-
-_EXAMPLES = {
-    BUILTIN: ("basic_ref_en.wav", "Some call me nature, others call me mother nature.", "en"),
-    "chinese": ("basic_ref_zh.wav", "对，这就是我，万人敬仰的太乙真人。", "zh"),
-}
-"""Recordings that f5-tts brings, and their words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +73,7 @@ class Reference:
 
 def listed() -> list[VoiceInfo]:
     """List the voices that f5-tts brings as examples."""
-    return [
-        VoiceInfo(name, language=language, description=f"Recording that f5-tts brings as an example, {language}")
-        for name, (_, _, language) in _EXAMPLES.items()
-    ]
+    return voices_of()
 
 
 def reference_of(cache: Voices, request: Request, options: F5Options) -> Reference:
@@ -208,9 +197,9 @@ def ended(text: str) -> str:
 
 def _example(name: str | None) -> Voice:
     """Read a recording that f5-tts brings."""
-    example = _EXAMPLES.get(name or BUILTIN)
+    example = EXAMPLES.get(name or BUILTIN)
     if example is None:
-        raise no_voice(name, _EXAMPLES, "f5", instead="give voice= a recording")
+        raise no_voice(name, EXAMPLES, "f5", instead="give voice= a recording")
     file, text, _ = example
     with resources.as_file(resources.files("f5_tts").joinpath(f"infer/examples/basic/{file}")) as path:
         samples, rate = audio.read(path, max_seconds=60.0)

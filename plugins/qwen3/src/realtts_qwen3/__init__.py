@@ -1,15 +1,15 @@
 """Qwen3-TTS as a provider of realtts: Base clones, CustomVoice has speakers, VoiceDesign takes a voice's description.
 
 - the request: `options`, `languages`; `text`: text to tokens; `frontend`, `utterance`: a request as an Ask, in the
-  model's terms; `voices`: speakers, and the prompts of recordings
+  model's terms; `presets`, `voices`: speakers, and the prompts of recordings
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `constants`, `loading`: from its files to tensors,
   checked by name
 - plain: `upstream`, `building`, `reference`: qwen-tts itself; `ported`: our networks without it; `plain`: the hooks
 - optimized: `model`; `network`, `assembly`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the talker and its
-  code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`, `codec_products`,
-  `codec_state`, `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker
-  encoder; `engine`, `runaway`: all of them, for requests that are spoken together; `speaking`, `optimized`: requests to
-  chunks, and the hooks
+  code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`, `codec_state`,
+  `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker encoder;
+  `engine`, `runaway`: all of them, for requests that are spoken together; `speaking`, `optimized`: requests to chunks,
+  and the hooks
 - for tools: `testing`, `replay`: frames, logits and scores; `checkpoint`, `vocabulary`: random weights in upstream's
   files
 """
@@ -31,6 +31,7 @@ spec = ProviderSpec(
     plain="realtts_qwen3.plain:Plain",
     optimized="realtts_qwen3.optimized:Optimized",
     options="realtts_qwen3.options:Qwen3Options",
+    voices="realtts_qwen3.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "instruct", "streaming"}),
     languages=LANGUAGES,
     checkpoints=tuple(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["CONFIGURATIONS", "FIRST_SPECIAL", "Configuration", "codec_config", "generation_config", "model_config"]
+__all__ = [
+    "CONFIGURATIONS",
+    "DIALECTS",
+    "FIRST_SPECIAL",
+    "SPEAKERS",
+    "Configuration",
+    "codec_config",
+    "generation_config",
+    "model_config",
+]
 
 FIRST_SPECIAL = {"full": 151643, "tiny": 400}
 """Id of ``<|endoftext|>``, by size; the other special tokens follow."""
@@ -49,11 +58,11 @@ _LANGUAGES = {
     "japanese": 2058, "korean": 2064, "french": 2061, "russian": 2069,
 }  # fmt: skip
 _DIALECTS = {"beijing_dialect": 2074, "sichuan_dialect": 2062}
-_SPEAKERS = {
+SPEAKERS = {
     "serena": 3066, "vivian": 3065, "uncle_fu": 3010, "ryan": 3061, "aiden": 2861, "ono_anna": 2873, "sohee": 2864,
     "eric": 2875, "dylan": 2878,
 }  # fmt: skip
-_THEIR_DIALECTS = {"eric": "sichuan_dialect", "dylan": "beijing_dialect"}
+DIALECTS = {"eric": "sichuan_dialect", "dylan": "beijing_dialect"}
 
 _HEADS = {"full": (16, 8, 128), "tiny": (4, 2, 16)}
 _WIDTHS = {
@@ -177,8 +186,8 @@ def _talker(scale: str, size: str, *, speakers: bool) -> dict[str, Any]:
         "codec_think_bos_id": 2156,
         "codec_think_eos_id": 2157,
         "codec_language_id": _LANGUAGES | (_DIALECTS if speakers else {}),
-        "spk_id": _SPEAKERS if speakers else {},
-        "spk_is_dialect": {name: _THEIR_DIALECTS.get(name, False) for name in _SPEAKERS} if speakers else {},
+        "spk_id": SPEAKERS if speakers else {},
+        "spk_is_dialect": {name: DIALECTS.get(name, False) for name in SPEAKERS} if speakers else {},
         "position_id_per_seconds": 13,
         "code_predictor_config": {
             **_backbone(size, 1024 if size == "full" else 64, 3072 if size == "full" else 128, 5),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import TensorFile, Tensors
+from realtts.kit.entries import reading_entries
 from realtts.kit.reading import check_shapes, read_json
 from realtts_qwen3.files import CODEC, CODEC_CONFIG, FILES, WEIGHTS
 from realtts_qwen3.shapes import codec_shapes, model_shapes
@@ -89,8 +90,12 @@ def open_checkpoint(files: Files) -> Weights:
     sizes = read_sizes(read_json(files["config.json"]))
     codec = read_codec_sizes(read_json(files[CODEC_CONFIG]))
     model_file, codec_file = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
-    check_shapes(model_file.shapes, model_shapes(sizes), f"file {WEIGHTS!r}")
-    check_shapes(codec_file.shapes, codec_shapes(codec), f"file {CODEC!r}")
+    with reading_entries("file 'config.json'"):
+        model_expected = model_shapes(sizes)
+    with reading_entries(f"file {CODEC_CONFIG!r}"):
+        codec_expected = codec_shapes(codec)
+    check_shapes(model_file.shapes, model_expected, f"file {WEIGHTS!r}")
+    check_shapes(codec_file.shapes, codec_expected, f"file {CODEC!r}")
     states = States(
         talker=Tensors(model_file, "talker."),
         speaker_encoder=Tensors(model_file, "speaker_encoder.") if sizes.speaker_encoder is not None else None,

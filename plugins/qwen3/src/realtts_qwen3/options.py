@@ -29,7 +29,7 @@ class Qwen3Options(Options):
     )
     do_sample: bool | None = Field(None, description="Draw a frame's first code; false takes the likeliest.")
     temperature: float | None = Field(
-        None, gt=0.0, le=10.0, description="Of the first code's sampling; none given: 0.9."
+        None, ge=0.0001, le=10.0, description="Of the first code's sampling; none given: 0.9."
     )
     top_k: int | None = Field(
         None,
@@ -41,10 +41,10 @@ class Qwen3Options(Options):
         None, gt=0.0, le=1.0, description="Draw the first code from the likeliest of this mass; none given: 1."
     )
     repetition_penalty: float | None = Field(
-        None, gt=0.0, le=10.0, description="On first codes that came before; 1: none; none given: 1.05."
+        None, ge=0.0001, le=10.0, description="On first codes that came before; 1: none; none given: 1.05."
     )
     subtalker_dosample: bool | None = Field(None, description="As do_sample, for the other fifteen codes.")
-    subtalker_temperature: float | None = Field(None, gt=0.0, le=10.0, description="As temperature, for the others.")
+    subtalker_temperature: float | None = Field(None, ge=0.0001, le=10.0, description="As temperature, for the others.")
     subtalker_top_k: int | None = Field(None, ge=0, le=2048, description="As top_k, for the others.")
     subtalker_top_p: float | None = Field(None, gt=0.0, le=1.0, description="As top_p, for the others.")
     max_new_tokens: int | None = Field(

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.kit.reading import check_supported, mismatch, reading_entries
+from realtts.kit.entries import MOST_LAYERS, check_supported, count, positive, reading_entries
+from realtts.kit.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -198,19 +199,24 @@ def read_codec_sizes(config: Mapping[str, Any], who: str = "file 'speech_tokeniz
     if config.get("model_type") != _CODEC:
         raise mismatch(f"model_type is {config.get('model_type')!r}, only {_CODEC!r} is supported", who)
     with reading_entries(who):
+        for part in (config["decoder_config"], config["encoder_config"]):
+            for name in ("num_quantizers", "num_hidden_layers"):
+                count(part, name, most=MOST_LAYERS)
+            for name in ("num_semantic_quantizers", "num_residual_layers"):
+                count(part, name, 1, most=MOST_LAYERS)
         return CodecSizes(
             decoder=MappingProxyType(dict(config["decoder_config"])),
             encoder=MappingProxyType(dict(config["encoder_config"])),
-            groups=int(config["encoder_valid_num_quantizers"]),
-            samples_per_frame=int(config["decode_upsample_rate"]),
-            sample_rate=int(config["output_sample_rate"]),
+            groups=count(config, "encoder_valid_num_quantizers"),
+            samples_per_frame=count(config, "decode_upsample_rate"),
+            sample_rate=count(config, "output_sample_rate"),
             config=MappingProxyType(dict(config)),
         )
 
 
 def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
     talker = config["talker_config"]
-    if int(talker["num_code_groups"]) != GROUPS:
+    if count(talker, "num_code_groups") != GROUPS:
         raise ValueError(f"num_code_groups is {talker['num_code_groups']}, expected {GROUPS}")
     dialects = {name.lower(): dialect for name, dialect in (talker.get("spk_is_dialect") or {}).items() if dialect}
     return Sizes(
@@ -219,11 +225,11 @@ def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
         talker=_backbone(talker),
         predictor=_backbone(talker["code_predictor_config"]),
         groups=GROUPS,
-        text_hidden=int(talker["text_hidden_size"]),
-        text_vocabulary=int(talker["text_vocab_size"]),
+        text_hidden=count(talker, "text_hidden_size"),
+        text_vocabulary=count(talker, "text_vocab_size"),
         ids=_ids(config),
-        languages=_named(talker.get("codec_language_id")),
-        speakers=_named(talker.get("spk_id")),
+        languages=_named(talker, "codec_language_id"),
+        speakers=_named(talker, "spk_id"),
         dialects=MappingProxyType(dialects),
         speaker_encoder=_speaker(config.get("speaker_encoder_config") or {}) if kind == "base" else None,
         config=MappingProxyType(dict(config)),
@@ -233,41 +239,45 @@ def _sizes(config: Mapping[str, Any], kind: str) -> Sizes:
 def _backbone(config: Mapping[str, Any]) -> Backbone:
     check_supported(config, {"hidden_act": "silu", "attention_bias": False, "use_sliding_window": False})
     return Backbone(
-        layers=int(config["num_hidden_layers"]),
-        hidden=int(config["hidden_size"]),
-        intermediate=int(config["intermediate_size"]),
-        heads=int(config["num_attention_heads"]),
-        kv_heads=int(config["num_key_value_heads"]),
-        head_dim=int(config["head_dim"]),
-        vocabulary=int(config["vocab_size"]),
-        norm_eps=float(config["rms_norm_eps"]),
-        rope_theta=float(config["rope_theta"]),
+        layers=count(config, "num_hidden_layers", most=MOST_LAYERS),
+        hidden=count(config, "hidden_size"),
+        intermediate=count(config, "intermediate_size"),
+        heads=count(config, "num_attention_heads"),
+        kv_heads=count(config, "num_key_value_heads"),
+        head_dim=count(config, "head_dim"),
+        vocabulary=count(config, "vocab_size"),
+        norm_eps=positive(config, "rms_norm_eps"),
+        rope_theta=positive(config, "rope_theta"),
     )
 
 
 def _ids(config: Mapping[str, Any]) -> Ids:
     talker = config["talker_config"]
+    most, most_text = count(talker, "vocab_size") - 1, count(talker, "text_vocab_size") - 1
     codec = {
-        f"codec_{name}": int(talker[f"codec_{name}_id"])
+        f"codec_{name}": count(talker, f"codec_{name}_id", least=0, most=most)
         for name in ("bos", "pad", "think", "nothink", "think_bos", "think_eos")
     }
-    text = {f"tts_{name}": int(config[f"tts_{name}_token_id"]) for name in ("bos", "eos", "pad")}
-    return Ids(codec_eos=int(talker["codec_eos_token_id"]), **codec, **text)
+    text = {
+        f"tts_{name}": count(config, f"tts_{name}_token_id", least=0, most=most_text) for name in ("bos", "eos", "pad")
+    }
+    return Ids(codec_eos=count(talker, "codec_eos_token_id", least=0, most=most), **codec, **text)
 
 
 def _speaker(config: Mapping[str, Any]) -> SpeakerSizes:
     default = SpeakerSizes()
     return SpeakerSizes(
-        mels=int(config.get("mel_dim", default.mels)),
-        width=int(config.get("enc_dim", default.width)),
+        mels=count(config, "mel_dim", default.mels),
+        width=count(config, "enc_dim", default.width),
         channels=tuple(config.get("enc_channels", default.channels)),
         kernels=tuple(config.get("enc_kernel_sizes", default.kernels)),
         dilations=tuple(config.get("enc_dilations", default.dilations)),
-        attention=int(config.get("enc_attention_channels", default.attention)),
-        scale=int(config.get("enc_res2net_scale", default.scale)),
-        squeeze=int(config.get("enc_se_channels", default.squeeze)),
+        attention=count(config, "enc_attention_channels", default.attention),
+        scale=count(config, "enc_res2net_scale", default.scale),
+        squeeze=count(config, "enc_se_channels", default.squeeze),
     )
 
 
-def _named(table: Any) -> Mapping[str, int]:
-    return MappingProxyType({str(name).lower(): int(number) for name, number in (table or {}).items()})
+def _named(talker: Mapping[str, Any], entry: str) -> Mapping[str, int]:
+    table, most = talker.get(entry) or {}, count(talker, "vocab_size") - 1
+    return MappingProxyType({str(name).lower(): count(table, name, least=0, most=most) for name in table})

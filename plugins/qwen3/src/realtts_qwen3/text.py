@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from realtts.errors import CheckpointCorrupt
-from realtts.kit.reading import mismatch
+from realtts.kit.entries import count, reading_entries
+from realtts.kit.reading import mismatch, read_json, read_text, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +47,12 @@ class TextReader:
     """
 
     def __init__(self, files: Mapping[str, Path], sizes: Sizes) -> None:
-        vocabulary = files["vocab.json"]
+        vocabulary, merges = read_json(files["vocab.json"]), _merges(read_text(files["merges.txt"]))
         try:
-            bpe = models.BPE.from_file(str(vocabulary), str(files["merges.txt"]))
+            bpe = models.BPE(vocabulary, merges)
         except Exception as error:  # the library raises nothing more precise
             raise CheckpointCorrupt(
-                f"they cannot be read: {error}", who="files 'vocab.json' and 'merges.txt'",
+                f"they cannot be read: {reason_of(error)}", who="files 'vocab.json' and 'merges.txt'",
                 fix="remove the files and fetch them again",
             ) from error  # fmt: skip
         self._tokenizer = Tokenizer(bpe)
@@ -64,8 +65,9 @@ class TextReader:
         )
         if missing := sorted(set(pre_tokenizers.ByteLevel.alphabet()) - self._tokenizer.get_vocab().keys()):
             raise mismatch(f"{len(missing)} bytes have no token, the first is {missing[0]!r}", "file 'vocab.json'")
-        self._start = int(sizes.config.get("im_start_token_id", 151644))
-        self._end = int(sizes.config.get("im_end_token_id", 151645))
+        with reading_entries("file 'config.json'"):
+            self._start = count(sizes.config, "im_start_token_id", 151644, least=0)
+            self._end = count(sizes.config, "im_end_token_id", 151645, least=0)
         self.role = (self._start, *self._encode("assistant\n"))
         largest = max(self._start, self._end, *self._tokenizer.get_vocab().values())
         if len(self.role) != _ROLE_TOKENS or largest >= sizes.text_vocabulary:
@@ -86,3 +88,8 @@ class TextReader:
 
     def _encode(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def _merges(text: str) -> list[tuple[str, ...]]:
+    lines = (line for line in text.replace("\r\n", "\n").split("\n") if line and not line.startswith("#version"))
+    return [tuple(line.split(" ")) for line in lines]

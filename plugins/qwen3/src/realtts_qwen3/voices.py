@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from realtts.accel.voices.values import owned
-from realtts.contract.types import VoiceInfo
 from realtts.errors import VoiceUnsuitable
 from realtts.kit.voices import voice_key
 from realtts_qwen3.constants import RATE
+from realtts_qwen3.presets import infos
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Voice
+    from realtts.contract.types import Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.codec_state import CodecState
@@ -119,11 +119,4 @@ def _encoded(voice: Voice, encoders: Encoders) -> VoicePrompt:
 
 def listed(sizes: Sizes) -> list[VoiceInfo]:
     """List the speakers of a checkpoint, the default one first."""
-    return [
-        VoiceInfo(
-            name,
-            name=name.replace("_", " ").title(),
-            description=f"speaks {sizes.dialects[name].replace('_', ' ')} in Chinese" if name in sizes.dialects else "",
-        )
-        for name in sizes.speakers
-    ]
+    return infos(sizes.speakers, sizes.dialects)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import safetensors
@@ -10,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from realtts.accel.decoder import DecoderConfig
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.kit.reading import MALFORMED, check_names, check_shape, read_json, unreadable
 from realtts_toylm.frontend import TEXT_VOCABULARY, VOCABULARY
 from realtts_toylm.network import Network
 
@@ -26,6 +25,8 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FILES = (CONFIG, WEIGHTS)
 
+_WHO, _FIX = "toylm checkpoint", "check that config.json and model.safetensors match"
+
 
 def read_network(files: Mapping[str, Path], device: str) -> Network:
     """Read the network of a checkpoint in float32.
@@ -39,12 +40,11 @@ def read_network(files: Mapping[str, Path], device: str) -> Network:
         CheckpointMismatch: Tensors are missing, unexpected or misshapen, or the configuration is incomplete.
         DecoderError: The configuration is one that the decoder does not support.
     """
+    network = empty_network(read_json(files[CONFIG]))
     try:
-        network = empty_network(json.loads(files[CONFIG].read_text(encoding="utf-8")))
         state = load_file(files[WEIGHTS])
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        what = f"it cannot be read: {type(error).__name__}: {error}"
-        raise CheckpointCorrupt(what, who="toylm checkpoint", fix="write it anew") from error
+    except (*MALFORMED, safetensors.SafetensorError) as error:
+        raise unreadable(files[WEIGHTS], error) from error
     _check(network, state)
     # Copied out of the mapped file, which else could not be removed; assigned, because the network has no memory yet.
     weights = {name: tensor.to(device, torch.float32, copy=True) for name, tensor in state.items()}
@@ -60,13 +60,6 @@ def empty_network(config: Mapping[str, Any]) -> Network:
 
 def _check(network: Network, state: Mapping[str, Tensor]) -> None:
     expected = network.state_dict()
-    for kind, names in (("missing", expected.keys() - state.keys()), ("unexpected", state.keys() - expected.keys())):
-        if names:
-            raise _mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}")
+    check_names(state, expected, _WHO, fix=_FIX)
     for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
-
-
-def _mismatch(what: str) -> CheckpointMismatch:
-    return CheckpointMismatch(what, who="toylm checkpoint", fix="check that config.json and model.safetensors match")
+        check_shape(name, tensor.shape, expected[name].shape, _WHO, _FIX)

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import CheckpointMismatch
-from realtts.kit.reading import check_supported
+from realtts.kit.entries import MOST_LAYERS, check_supported, count, positive
+from realtts.kit.reading import MALFORMED, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,30 +109,30 @@ def read_codec_sizes(config: Mapping[str, Any], who: str = _WHO) -> CodecSizes:
     """
     try:
         return _sizes({**_DEFAULTS, **config})
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
-        raise CheckpointMismatch(f"it cannot be understood: {error}", who=who, fix=_FIX) from error
+    except MALFORMED as error:
+        raise CheckpointMismatch(f"it cannot be understood: {reason_of(error)}", who=who, fix=_FIX) from error
 
 
 def _sizes(config: Mapping[str, Any]) -> CodecSizes:
     semantic = {**_SEMANTIC, **(config.get("semantic_model_config") or {})}
     _check(config, semantic)
-    frame = math.prod(int(ratio) for ratio in config["downsampling_ratios"])
-    heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+    frame = math.prod(_counts(config, "downsampling_ratios"))
+    heads, hidden = count(config, "num_attention_heads"), count(config, "hidden_size")
     return CodecSizes(
         hidden=hidden,
-        intermediate=int(config["intermediate_size"]),
-        layers=int(config["num_hidden_layers"]),
+        intermediate=count(config, "intermediate_size"),
+        layers=count(config, "num_hidden_layers", most=MOST_LAYERS),
         heads=heads,
-        head_dim=int(config["head_dim"] or hidden // heads),
+        head_dim=count(config, "head_dim", hidden // heads),
         attention_bias=bool(config["attention_bias"]),
-        norm_eps=float(config["rms_norm_eps"]),
-        levels=tuple(int(level) for level in config["quantization_levels"]),
-        latent=int(config["quantization_dim"]),
-        semantic_layers=int(semantic["num_hidden_layers"]),
-        input_rate=int(config["input_sampling_rate"]),
-        output_rate=int(config["output_sampling_rate"]),
+        norm_eps=positive(config, "rms_norm_eps"),
+        levels=_counts(config, "quantization_levels"),
+        latent=count(config, "quantization_dim"),
+        semantic_layers=count(semantic, "num_hidden_layers", most=MOST_LAYERS),
+        input_rate=count(config, "input_sampling_rate"),
+        output_rate=count(config, "output_sampling_rate"),
         frame=frame,
-        hop=frame * int(config["output_sampling_rate"]) // int(config["input_sampling_rate"]),
+        hop=frame * count(config, "output_sampling_rate") // count(config, "input_sampling_rate"),
         config=MappingProxyType({**config, "semantic_model_config": semantic}),
     )
 
@@ -148,9 +149,16 @@ def _check(config: Mapping[str, Any], semantic: Mapping[str, Any]) -> None:
     rope = (config.get("rope_parameters") or {}).get("rope_type", "default")
     if rope != "default":  # others may scale attention, which the decoder here would not see
         raise ValueError(f"rope_type is {rope!r}, only 'default' is supported")
-    if int(config["quantization_dim"]) != int(config["hidden_size"]) + int(semantic["hidden_size"]):
+    if count(config, "quantization_dim") != count(config, "hidden_size") + count(semantic, "hidden_size"):
         raise ValueError("quantization_dim is not the sum of both encoders' widths")
     if (config["num_key_value_heads"] or config["num_attention_heads"]) != config["num_attention_heads"]:
         raise ValueError("num_key_value_heads is not num_attention_heads, which transformers does not compute either")
-    if int(config["hidden_size"]) % GROUPS:
+    if count(config, "hidden_size") % GROUPS:
         raise ValueError(f"hidden_size is {config['hidden_size']}, not a multiple of {GROUPS}")
+
+
+def _counts(config: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    values = config[name]
+    if not isinstance(values, (list, tuple)) or not 1 <= len(values) <= 64:
+        raise ValueError(f"{name} is {values!r:.60}, no list of numbers")
+    return tuple(count({name: value}, name, most=65_536) for value in values)

@@ -14,7 +14,7 @@ __all__ = ["VieNeuOptions"]
 class VieNeuOptions(Options):
     """Upstream's parameters; None takes upstream's default for the model."""
 
-    temperature: float | None = Field(None, gt=0.0, le=10.0, description="Of the sampling; none given: 1, v3 0.8.")
+    temperature: float | None = Field(None, ge=0.0001, le=10.0, description="Of the sampling; none given: 1, v3 0.8.")
     top_k: int | None = Field(
         None, ge=0, le=65536, description="Draw from this many of the likeliest; 0: from all; none given: 50, v3 25."
     )
@@ -22,7 +22,7 @@ class VieNeuOptions(Options):
         None, gt=0.0, le=1.0, description="Draw from the likeliest of this mass; v3 alone; none given: 0.95."
     )
     repetition_penalty: float | None = Field(
-        None, gt=0.0, le=10.0, description="On codes that came before; v3 alone; none given: 1.2."
+        None, ge=0.0001, le=10.0, description="On codes that came before; v3 alone; none given: 1.2."
     )
     do_sample: bool = Field(True, description="Draw; false takes the likeliest token. Not for v3.")
     max_chars: int = Field(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 
 from realtts.errors import CheckpointCorrupt
-from realtts.kit.reading import mismatch
+from realtts.kit.reading import mismatch, read_json, reason_of
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.utterance import SpeechIds
 
@@ -56,13 +56,13 @@ class TokenReader:
     """
 
     def __init__(self, path: Path, sizes: Sizes) -> None:
+        content = read_json(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
             added = {str(token["content"]): int(token["id"]) for token in content["added_tokens"]}
             self._tokenizer = _without(content)
         except Exception as error:  # the library raises nothing more precise
             raise CheckpointCorrupt(
-                f"it cannot be read: {error}", who=_WHO, fix="remove the file and fetch it again"
+                f"it cannot be read: {reason_of(error)}", who=_WHO, fix="remove the file and fetch it again"
             ) from error
         self._special = {**self._tokenizer.get_vocab(with_added_tokens=False), **added}
         names = [*_MARKS, *(f"<|speech_{code}|>" for code in range(CODES))]

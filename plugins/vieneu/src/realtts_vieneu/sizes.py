@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from realtts.kit.reading import check_supported, mismatch, reading_entries
+from realtts.kit.entries import MOST_LAYERS, check_supported, count, reading_entries
+from realtts.kit.reading import mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,17 +72,17 @@ def _sizes(config: Mapping[str, Any]) -> Sizes:
     check_supported(
         config, {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "use_sliding_window": False}
     )
-    heads, hidden = int(config["num_attention_heads"]), int(config["hidden_size"])
+    heads, hidden = count(config, "num_attention_heads"), count(config, "hidden_size")
     return Sizes(
         family=str(config["model_type"]),
-        layers=int(config["num_hidden_layers"]),
+        layers=count(config, "num_hidden_layers", most=MOST_LAYERS),
         hidden=hidden,
-        intermediate=int(config["intermediate_size"]),
+        intermediate=count(config, "intermediate_size"),
         heads=heads,
-        kv_heads=int(config.get("num_key_value_heads") or heads),
-        head_dim=int(config.get("head_dim") or hidden // heads),
-        vocabulary=int(config["vocab_size"]),
-        context=min(CONTEXT, int(config.get("max_position_embeddings", CONTEXT))),
+        kv_heads=count(config, "num_key_value_heads", heads),
+        head_dim=count(config, "head_dim", hidden // heads),
+        vocabulary=count(config, "vocab_size"),
+        context=min(CONTEXT, count(config, "max_position_embeddings", CONTEXT)),
         # transformers' own default for both families.
         tied=bool(config.get("tie_word_embeddings", False)),
         config=MappingProxyType(dict(config)),

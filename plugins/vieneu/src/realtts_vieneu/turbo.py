@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from realtts.contract.types import Chunk, Voice, VoiceInfo
-from realtts.errors import CheckpointCorrupt, InvalidOption, UnspeakableText
+from realtts.errors import InvalidOption, UnspeakableText
+from realtts.kit.reading import MALFORMED, read_json, unreadable
 from realtts.kit.seeds import shared
 from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
@@ -215,20 +215,19 @@ class Turbo:
     def _read(self, path: Any) -> tuple[str | None, dict[str, _EnrolledVoice]]:
         """Read a file of voices: the name of the default one, and all of them."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            presets = {
-                str(name): _EnrolledVoice(
-                    np.asarray(about["speaker_emb"], np.float32),
-                    self._sound.strip_encoder_pad_frame(np.asarray(about["codes"], np.int64)),
-                    str(about.get("description") or ""),
-                )
-                for name, about in content["presets"].items()
-            }
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise CheckpointCorrupt(
-                f"it cannot be read: {error}", who=f"file {_VOICES!r}", fix="remove the file and fetch it again"
-            ) from error
-        return content.get("default_voice"), presets
+            content = read_json(path)
+            presets = {str(name): self._enrolled(about) for name, about in content["presets"].items()}
+        except MALFORMED as error:
+            raise unreadable(path, error) from error
+        default = content.get("default_voice")
+        return default if default in presets else None, presets
+
+    def _enrolled(self, about: Mapping[str, Any]) -> _EnrolledVoice:
+        embedding, codes = np.asarray(about["speaker_emb"], np.float32), np.asarray(about["codes"])
+        if embedding.ndim != 1 or not np.isfinite(embedding).all() or codes.ndim != 2 or codes.dtype.kind not in "iu":
+            raise ValueError("a voice is of another form")
+        codes = self._sound.strip_encoder_pad_frame(codes.astype(np.int64))
+        return _EnrolledVoice(embedding, codes, str(about.get("description") or ""))
 
 
 class _Dice:

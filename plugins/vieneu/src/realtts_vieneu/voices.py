@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from realtts.accel.voices.values import owned
-from realtts.contract.types import VoiceInfo
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceUnsuitable
+from realtts.kit.reading import MALFORMED, read_json, reason_of, unreadable
 from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.constants import ENCODER_RATE
+from realtts_vieneu.presets import infos
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.voices.disk_cache import DiskVoiceCache
     from realtts.contract.context import Context
-    from realtts.contract.types import Voice
+    from realtts.contract.types import Voice, VoiceInfo
     from realtts.contract.voice_cache import VoiceCache
 
 __all__ = [
@@ -98,10 +98,8 @@ def read_presets(path: Path) -> Presets:
     """
     try:
         return _presets(path)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointCorrupt(
-            f"it cannot be read: {error}", who=f"file {path.name!r}", fix="remove the file and fetch it again"
-        ) from error
+    except MALFORMED as error:
+        raise unreadable(path, error) from error
 
 
 def read_saved(path: str) -> Presets:
@@ -112,18 +110,17 @@ def read_saved(path: str) -> Presets:
     """
     try:
         return _presets(Path(path).expanduser())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+    except (*MALFORMED, RuntimeError, CheckpointCorrupt) as error:
+        reason = error.what if isinstance(error, CheckpointCorrupt) else reason_of(error)
         raise InvalidOption(
-            f"the file {path!r:.200} cannot be read: {error}", who="voices_file",
+            f"the file {path!r:.200} cannot be read: {reason.removeprefix('it cannot be read: ')}", who="voices_file",
             fix='give a JSON file such as {"presets": {"Lan": {"codes": [1, 2], "text": "The words."}}}',
         ) from error  # fmt: skip
 
 
 def listed(presets: Presets) -> list[VoiceInfo]:
     """List the voices for the hook `voices`, the default one first."""
-    first = presets.default if presets.default in presets.voices else None
-    ids = [*([first] if first else []), *(name for name in presets.voices if name != first)]
-    return [VoiceInfo(name, name=name, language="vi", description=presets.voices[name].description) for name in ids]
+    return infos({name: preset.description for name, preset in presets.voices.items()}, presets.default)
 
 
 def codes_of(
@@ -168,7 +165,7 @@ def _encode(voice: Voice, encoder: Encoder) -> Tensor:
 def _presets(path: Path) -> Presets:
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError("it is too large")
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     voices = {str(name): _preset(str(name), about) for name, about in content["presets"].items()}
     default = content.get("default_voice") or next(iter(voices), None)
     return Presets(MappingProxyType(voices), str(default) if default in voices else next(iter(voices), None))
@@ -178,7 +175,7 @@ def _preset(name: str, about: Mapping[str, Any]) -> Preset:
     codes, words = about["codes"], about["text"]
     whole = isinstance(codes, list) and codes and all(type(code) is int and 0 <= code < CODES for code in codes)
     if not whole:
-        raise ValueError(f"the codes of {name!r} are not whole numbers below {CODES}")
+        raise ValueError(f"the codes of {name!r:.60} are not whole numbers below {CODES}")
     if not isinstance(words, str) or not words.strip():
-        raise ValueError(f"the words of {name!r} are missing")
+        raise ValueError(f"the words of {name!r:.60} are missing")
     return Preset(name, tuple(codes), words, str(about.get("description") or ""))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from realtts.errors import CheckpointMismatch, DecoderError
+from realtts.kit.entries import MOST_LAYERS, count, positive, reading_entries
 
 __all__ = ["DecoderConfig", "Llama3Scaling", "Rope"]
 
+_WHO = "decoder configuration"
 _LLAMAS = ("llama", "qwen2", "qwen3")
 _REQUIRED = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
 _GPT2_REQUIRED = ("n_embd", "n_layer", "n_head")
@@ -87,7 +89,7 @@ class DecoderConfig:
 
     def __post_init__(self) -> None:
         for name in ("layers", "hidden_size", "heads", "kv_heads", "head_dim", "mlp_size"):
-            if getattr(self, name) < 1:
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise _unsupported(f"{name} is {getattr(self, name)}", "give a positive number")
         if self.heads % self.kv_heads or (self.rope is not None and self.head_dim % 2):
             raise _unsupported(
@@ -121,29 +123,33 @@ class DecoderConfig:
             DecoderError: Another family, or a feature that this decoder lacks; names it.
             CheckpointMismatch: A value is missing; names it.
         """
-        values = dict(config if isinstance(config, Mapping) else config.to_dict())
+        with reading_entries(_WHO):
+            return cls._of(dict(config if isinstance(config, Mapping) else config.to_dict()))
+
+    @classmethod
+    def _of(cls, values: Mapping[str, Any]) -> DecoderConfig:
         family = values.get("model_type")
         if family == "gpt2":
             return cls(**_gpt2(values))
         if family not in _LLAMAS:
             families = ", ".join((*_LLAMAS, "gpt2"))
-            raise _unsupported(f"model_type is {family!r}", f"use one of {families}, or give DecoderConfig")
+            raise _unsupported(f"model_type is {family!r:.60}", f"use one of {families}, or give DecoderConfig")
         _refuse_missing_features(values)
         _check_complete(values, _REQUIRED)
-        heads, hidden = values["num_attention_heads"], values["hidden_size"]
+        heads, hidden = count(values, "num_attention_heads"), count(values, "hidden_size")
         bias = bool(values.get("attention_bias", False))
         if bias:
             raise _unsupported(
                 "attention_bias is true, which puts a bias on the output projection too", "not supported"
             )
         return cls(
-            layers=values["num_hidden_layers"],
+            layers=count(values, "num_hidden_layers", least=0, most=MOST_LAYERS),
             hidden_size=hidden,
             heads=heads,
-            kv_heads=values.get("num_key_value_heads") or heads,
-            head_dim=values.get("head_dim") or hidden // heads,
-            mlp_size=values["intermediate_size"],
-            norm_eps=values.get("rms_norm_eps", 1e-6),
+            kv_heads=count(values, "num_key_value_heads", heads),
+            head_dim=count(values, "head_dim", hidden // heads),
+            mlp_size=count(values, "intermediate_size"),
+            norm_eps=positive(values, "rms_norm_eps", 1e-6),
             qk_norm=family == "qwen3",
             qkv_bias=family == "qwen2",
             rope=_rope(values),
@@ -161,15 +167,15 @@ def _gpt2(values: Mapping[str, Any]) -> dict[str, Any]:
     activation = values.get("activation_function", _GPT2_ACTIVATIONS[0])
     if activation not in _GPT2_ACTIVATIONS:
         raise _unsupported(f"activation_function is {activation!r}", f"only {_GPT2_ACTIVATIONS[0]} is supported")
-    hidden, heads = values["n_embd"], values["n_head"]
+    hidden, heads = count(values, "n_embd"), count(values, "n_head")
     return {
-        "layers": values["n_layer"],
+        "layers": count(values, "n_layer", most=MOST_LAYERS),
         "hidden_size": hidden,
         "heads": heads,
         "kv_heads": heads,
         "head_dim": hidden // heads,
-        "mlp_size": values.get("n_inner") or 4 * hidden,
-        "norm_eps": values.get("layer_norm_epsilon", 1e-5),
+        "mlp_size": count(values, "n_inner", 4 * hidden),
+        "norm_eps": positive(values, "layer_norm_epsilon", 1e-5),
         "rope": None,
         "family": "gpt2",
     }
@@ -199,18 +205,20 @@ def _rope(values: Mapping[str, Any]) -> Rope:
     if parameters.get("partial_rotary_factor", values.get("partial_rotary_factor", 1.0)) != 1.0:
         raise _unsupported("partial_rotary_factor is not 1", "only full rotary heads are supported")
     if kind == "default":
-        return Rope(theta)
+        return Rope(positive({"rope_theta": theta}, "rope_theta"))
     if kind != "llama3":
         raise _unsupported(f"rope_type is {kind!r}", "only 'default' and 'llama3' are supported")
     absent = [name for name in _LLAMA3 if name not in parameters]
     if absent:
         raise _incomplete(f"rope_type is 'llama3' without {absent[0]}")
-    return Rope(theta, Llama3Scaling(*(parameters[name] for name in _LLAMA3)))
+    factor, low, high = (positive(parameters, name) for name in _LLAMA3[:3])
+    scaling = Llama3Scaling(factor, low, high, count(parameters, _LLAMA3[3]))
+    return Rope(positive({"rope_theta": theta}, "rope_theta"), scaling)
 
 
 def _incomplete(what: str) -> CheckpointMismatch:
-    return CheckpointMismatch(what, who="decoder configuration", fix="give the model's whole config.json")
+    return CheckpointMismatch(what, who=_WHO, fix="give the model's whole config.json")
 
 
 def _unsupported(what: str, fix: str) -> DecoderError:
-    return DecoderError(what, who="decoder configuration", fix=fix)
+    return DecoderError(what, who=_WHO, fix=fix)

@@ -5,6 +5,7 @@ A variant that needs others writes its own; these are the ones that most speech 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,8 +42,9 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Rung]:
     """List the rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
 
-    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions; then the
-    context's dtype; then float32. On CUDA each is tried with graphs before the same without.
+    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions, but not
+    where the user named a dtype: that holds for the weights too. Then the context's dtype; then float32. On CUDA each
+    is tried with graphs before the same without.
 
     Args:
         context: Of the hook `rungs`.
@@ -50,14 +52,15 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
             a flow; default: float32 on the CPU, where the decoder keeps its activations in it anyway.
     """
     on_cuda = context.device.startswith("cuda")
-    asked = context.settings.quantization
-    quantized = asked if asked != "auto" else _automatic(context.device)
+    quantization, cuda_graphs = context.settings.quantization, context.settings.cuda_graphs
+    # A precision that the user named holds for the weights too.
+    automatic = "none" if context.settings.dtype != "auto" else _automatic(context.device)
+    quantized = quantization if quantization != "auto" else automatic
     # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
     usual = context.dtype if on_cuda else "float32"
     pairs = [] if quantized == "none" else [(beside or usual, quantized)]
     pairs += [(context.dtype, "none"), ("float32", "none")]
-    wanted = context.settings.cuda_graphs
-    graphs = [True, False] if wanted is True or (wanted == "auto" and on_cuda) else [False]
+    graphs = [True, False] if cuda_graphs is True or (cuda_graphs == "auto" and on_cuda) else [False]
     return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
 
 
@@ -65,9 +68,11 @@ def precision_of(context: Context) -> Precision:
     """Return the decoder's precision for the settings of a rung."""
     kind = context.settings.quantization
     weights = kind if kind in {"int8", "int4"} else _SHORT[context.dtype]
+    # In float32 nothing else is: a cache in half beside quantized weights would be a precision that nobody named.
+    kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
-        return Precision.of(weights, torch.device("cpu"))
-    return Precision(weights, getattr(torch, context.dtype))
+        return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
+    return Precision(weights, getattr(torch, context.dtype), kv)
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
@@ -129,8 +134,8 @@ def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, gra
 
 
 def _attention(context: Context, dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
-    asked, fallback = context.settings.attention, not context.settings.strict
-    return choose(asked, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
+    setting, fallback = context.settings.attention, not context.settings.strict
+    return choose(setting, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
 
 
 def why_no_graphs(context: Context) -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts.documents import DocumentError, read_json_table
 from realtts.folders import write_whole
 from realtts.machine.hardware import cpu_name
 from realtts.settings_sources import cache_dir
@@ -55,8 +56,8 @@ def _machine(device: torch.device) -> dict[str, Any]:
 
 def _read(path: Path, key: str) -> Any:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json_table(path)
+    except DocumentError:
         return None
     # The whole question is compared: the file's name is only a part of its hash.
-    return content.get("answer") if isinstance(content, dict) and content.get("question") == key else None
+    return content.get("answer") if content.get("question") == key else None

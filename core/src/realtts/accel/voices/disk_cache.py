@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 
 from realtts.accel.voices.values import NotStorable, pack, unpack
 from realtts.contract.voice_cache import VoiceCache
+from realtts.documents import MALFORMED, parse_json
 from realtts.folders import PART, write_whole
 from realtts.settings_sources import cache_dir
 
@@ -43,7 +44,7 @@ _OLD_S = 3600.0
 """A half-written file older than this belongs to a process that died."""
 
 _SWITCH = "voice_cache_disk_mb=0 (REALTTS_VOICE_CACHE_DISK_MB=0) does without the disk"
-_DAMAGED = (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+_DAMAGED = (SafetensorError, *(kind for kind in MALFORMED if kind is not MemoryError))
 """What reading a file raises when the fault lies in its bytes; a device that is full is no fault of theirs."""
 
 _log = logging.getLogger("realtts.voice_cache")
@@ -158,7 +159,7 @@ class DiskVoiceCache:
     def _read(self, path: Path, key: str) -> Any:
         content = path.read_bytes()  # not mapped: the file may be replaced under the tensors
         tensors = safetensors.torch.load(content)
-        about = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+        about = parse_json(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
         if about.get("realtts_voice_cache") != FORMAT:
             raise ValueError("it is not of this version's making")
         if about.get("key") != key:
@@ -200,16 +201,16 @@ class DiskVoiceCache:
         write_whole(path, content)
 
     def _evict(self) -> None:
-        found: list[tuple[float, int, Path]] = []
+        files: list[tuple[float, int, Path]] = []
         for path in self._files():
             with contextlib.suppress(FileNotFoundError):  # another process evicts too
                 about = path.stat()
                 if path.suffix != PART:
-                    found.append((about.st_mtime, about.st_size, path))
+                    files.append((about.st_mtime, about.st_size, path))
                 elif time.time() - about.st_mtime > _OLD_S:
                     path.unlink()
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
             if total <= self._max_bytes:
                 return
             path.unlink(missing_ok=True)
@@ -234,8 +235,8 @@ class DiskVoiceCache:
 
 def _digest(tensors: dict[str, torch.Tensor], text: str) -> str:
     """Compute a checksum: safetensors has none of its own, and a voice with flipped bits would be heard."""
-    found = hashlib.sha256(text.encode())
+    checksum = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        found.update(name.encode())
-        found.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        checksum.update(name.encode())
+        checksum.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return checksum.hexdigest()

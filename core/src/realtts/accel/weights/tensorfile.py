@@ -1,25 +1,25 @@
 """Tensors of a checkpoint's files, read one at a time.
 
 Each tensor of a safetensors file is read into memory of its own and nothing else stays, so that weights which are
-packed one after the other never lie in memory twice. safetensors' own reader checks the file; its header tells names,
-types and shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is
-closed (256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see
-`_memory`).
+packed one after the other never lie in memory twice. safetensors' own reader is not used, because pages of a mapped
+file count as the process's memory until it is closed (256 MiB read tensor by tensor: 257 MiB more), and what its
+``backend="pread"`` reads lies in the heap (see `_memory`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
+import os
 import pickle
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from realtts.errors import CheckpointCorrupt
+from realtts.documents import DEEPEST, MALFORMED, DocumentError, parse_json
+from realtts.kit.reading import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,6 @@ __all__ = [
     "read_state",
     "rows_of",
     "shapes_of",
-    "unreadable",
 ]
 
 State = Mapping[str, "Tensor"]
@@ -72,7 +71,7 @@ class TensorFile(Mapping[str, "Tensor"]):
         self._path = path
         try:
             self._entries = _entries(path)
-        except (OSError, KeyError, SafetensorError) as error:
+        except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
 
@@ -189,13 +188,21 @@ def read_pickled(path: Path) -> Any:
         CheckpointCorrupt: It cannot be read, or holds anything else.
     """
     try:
+        content = _unpickled(path)
+        _check_nesting(content)
+    except Exception as error:  # a damaged pickle makes the unpickler raise whatever its operations can raise
+        raise unreadable(path, _plainly(error)) from error
+    return content
+
+
+def _unpickled(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's advice on pickles that it is going to refuse
         try:
             # Mapped, because what a trainer saves is mostly the optimizer's state, which nobody reads here.
             return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # the format of old versions of torch cannot be mapped
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise unreadable(path, error) from error
 
 
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
@@ -214,13 +221,28 @@ def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
     return lambda ids: whole[torch.tensor(list(ids), dtype=torch.int64, device=whole.device)]
 
 
-def unreadable(path: Path, error: Exception) -> CheckpointCorrupt:
-    """Return the error for a file that cannot be read."""
-    reason = str(error).splitlines()[0] if str(error) else "no reason given"
-    return CheckpointCorrupt(
-        f"it cannot be read: {type(error).__name__}: {reason}", who=f"file {path.name!r}",
-        fix="remove the file and fetch it again",
-    )  # fmt: skip
+def _plainly(error: Exception) -> Exception:
+    """Return the error without torch's advice to load the file with code in it."""
+    if isinstance(error, pickle.UnpicklingError):
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            return DocumentError("it holds something else than tensors, numbers, text and containers of them")
+        return DocumentError("it is damaged, or no file of torch")
+    return error
+
+
+def _check_nesting(content: Any) -> None:
+    """Refuse containers inside each other without end, which whoever walks them would fail at."""
+    level = [content] if isinstance(content, (dict, list, tuple)) else []
+    for _ in range(DEEPEST):
+        level = [
+            value
+            for item in level
+            for value in (item.values() if isinstance(item, dict) else item)
+            if isinstance(value, (dict, list, tuple)) and not isinstance(value, torch.Size)
+        ]
+        if not level:
+            return
+    raise DocumentError(f"it is nested more than {DEEPEST} levels deep")
 
 
 def _memory(size: int) -> Tensor:
@@ -236,21 +258,38 @@ def _memory(size: int) -> Tensor:
 
 
 def _entries(path: Path) -> dict[str, _Entry]:
-    """Read where each tensor lies in the file; safetensors checks that they fill it without gaps."""
-    reader: Any = safe_open  # which safetensors' stubs leave untyped
-    with reader(path, "pt"):
-        pass
+    """Read where each tensor lies in the file.
+
+    What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
+    of the file without gaps, none lies over another, and each has as many bytes as its shape says.
+    """
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
+        length = os.fstat(file.fileno()).st_size
+        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; the offsets count from there
+        if begin > length:
+            raise ValueError("its header is cut short")
+        header = parse_json(file.read(begin - 8))
     header.pop("__metadata__", None)
-    begin = 8 + size  # of the data; the offsets count from there
-    return {
-        name: _Entry(
-            _DTYPES[about["dtype"]], tuple(about["shape"]), *(begin + offset for offset in about["data_offsets"])
-        )
-        for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"]))
-    }
+    entries, end = {}, begin
+    for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
+        entry = _entry(name, about, begin)
+        if entry.begin != end:
+            raise ValueError(f"{name:.80} does not begin where the tensor before it ends")
+        entries[name], end = entry, entry.end
+    if end != length:
+        raise ValueError(f"its tensors end at byte {end} of {length}")
+    return entries
+
+
+def _entry(name: str, about: Any, begin: int) -> _Entry:
+    dtype, shape, offsets = about["dtype"], about["shape"], about["data_offsets"]
+    if dtype not in _DTYPES:
+        raise ValueError(f"the type of {name:.80} is {dtype!r:.20}, which is not supported")
+    if len(offsets) != 2 or not all(type(number) is int and number >= 0 for number in (*shape, *offsets)):
+        raise ValueError(f"shape or place of {name:.80} are no whole numbers")
+    if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:
+        raise ValueError(f"{name:.80} has not as many bytes as its shape says")
+    return _Entry(_DTYPES[dtype], tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
 def _fill(file: Any, memory: memoryview) -> None:

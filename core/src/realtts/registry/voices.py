@@ -1,0 +1,38 @@
+"""A provider's built-in voices as far as its plugin can name them without the model."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from realtts.contract.checks import check_voices
+from realtts.registry.variants import import_object
+
+if TYPE_CHECKING:
+    from realtts.contract.spec import Checkpoint, ProviderSpec
+    from realtts.contract.types import VoiceInfo
+
+__all__ = ["voices_before_load"]
+
+_log = logging.getLogger("realtts")
+
+
+def voices_before_load(spec: ProviderSpec, checkpoint: Checkpoint | None) -> tuple[VoiceInfo, ...] | None:
+    """List the built-in voices of a checkpoint without loading it.
+
+    Args:
+        spec: The provider.
+        checkpoint: Which one; None where the provider has none.
+
+    Returns:
+        None: Only the model knows them; or the plugin is not installed here.
+    """
+    if spec.voices is None or "voices" not in spec.capabilities:
+        return None
+    try:
+        voices = import_object(spec.voices)(checkpoint)
+        return None if voices is None else check_voices(voices, f"provider {spec.name!r}")
+    except Exception as error:
+        # The plugin may live in an isolated environment, or the files be damaged: loading tells more than this could.
+        _log.debug("%s: its voices cannot be listed before it is loaded: %s", spec.name, error)
+        return None
