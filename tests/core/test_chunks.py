@@ -232,12 +232,15 @@ def test_row_must_be_of_the_batch(row):
         checks.check_item((row, Chunk(full(0.1), RATE)))
 
 
-@pytest.mark.parametrize("field", ["id", "name", "language", "gender", "description"])
+@pytest.mark.parametrize("field", ["id", "name", "language", "gender", "description", "aliases"])
 @pytest.mark.parametrize("value", [None, 3], ids=repr)
 def test_voices_hold_strings(field, value):
     """What the user would be shown, or would have to give."""
     with pytest.raises(errors.InvalidPlugin, match="strings"):
         check_voices([VoiceInfo(**{"id": "a", field: value})], "test")
+    with pytest.raises(errors.InvalidPlugin, match="strings"):
+        check_voices([VoiceInfo("a", aliases=(value,))], "test")
+    assert check_voices([VoiceInfo("a", aliases=("b",))], "test")
 
 
 TEXTS = {

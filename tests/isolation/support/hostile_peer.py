@@ -89,9 +89,9 @@ class Peer:
         return self._over.wait(min(seconds, 0.1))
 
     def kill(self):
-        self.killed.set()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+        self.killed.set()  # only now, so that a test that waits for it can send nothing any more
 
     def end(self):
         self.kill()

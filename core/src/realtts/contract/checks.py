@@ -186,7 +186,9 @@ def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
             raise InvalidPlugin(
                 f"voices returned {type(voice).__name__}", who=who, fix="return realtts.VoiceInfo objects"
             )
-        if not all(isinstance(value, str) for value in vars(voice).values()):
+        aliases: Any = voice.aliases
+        words = (value for name, value in vars(voice).items() if name != "aliases")
+        if not isinstance(aliases, tuple) or not all(isinstance(word, str) for word in (*words, *aliases)):
             raise InvalidPlugin(f"voices returned {_shown(voice)}", who=who, fix="give strings to realtts.VoiceInfo")
     return checked
 
