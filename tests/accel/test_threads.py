@@ -12,7 +12,14 @@ from realtts import SettingsError  # noqa: E402
 from realtts.accel.optimizer import threads  # noqa: E402
 from realtts.machine.hardware import physical_cores  # noqa: E402
 
-pytestmark = pytest.mark.usefixtures("unchanged")
+pytestmark = pytest.mark.usefixtures("unchanged", "no_variables")
+
+
+@pytest.fixture
+def no_variables(monkeypatch):
+    """What the environment of the tests says of threads is left out."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 1), (3, 3), ("auto", physical_cores())])

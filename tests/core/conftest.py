@@ -2,9 +2,12 @@
 
 import contextlib
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from realtts.registry import providers as registry
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the provider that several test files speak with
 
@@ -33,3 +36,38 @@ def _quick_rates():
         patch.setattr("realtts.bench.floor._READ_BYTES", 4 << 20)
         patch.setattr("realtts.bench.floor._BUDGET_S", 0.01)
         yield
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Puts distributions on the path: a module, and metadata with an entry point."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for module in [name for name in sys.modules if name.startswith("installed_")]:
+        monkeypatch.delitem(sys.modules, module)
+
+    def install(name, code, *, entry=None, dist=None, group="realtts.providers", version="1.0"):
+        dist = dist or f"realtts-{name}"
+        module = f"installed_{dist.replace('-', '_')}"
+        (tmp_path / f"{module}.py").write_text(textwrap.dedent(code), encoding="utf-8")
+        info = tmp_path / f"{dist.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {dist}\nVersion: {version}\n", encoding="utf-8")
+        (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {entry or module + ':spec'}\n", encoding="utf-8")
+        return module
+
+    return install
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """A machine with no plugin installed at all, whatever the test environment has."""
+    found = registry.entry_points
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point for point in found(group) if "installed_" in point.value]
+    )
+
+
+@pytest.fixture(autouse=True)
+def _from_the_index(monkeypatch):
+    """Let the core come from an index, wherever the tests run: what it offers to install depends on it."""
+    monkeypatch.setattr("realtts.registry.offers._source_of_core", lambda: None)

@@ -123,3 +123,27 @@ def test_device_memory_is_given_back_and_reported(torch):
     assert (report["device_allocated"], report["device_reserved"]) == (7, 9)
     assert report["rss"] > 0
     assert "device_allocated" not in memory.memory_report("cpu")
+
+
+@pytest.mark.parametrize(
+    ("variables", "count"),
+    [
+        ({"OMP_NUM_THREADS": "7"}, 7),
+        ({"MKL_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "5,2", "MKL_NUM_THREADS": "3"}, 5),
+        ({"OMP_NUM_THREADS": " 6 "}, 6),
+        ({"OMP_NUM_THREADS": "many", "MKL_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "0"}, None),
+        ({"OMP_NUM_THREADS": "99999999"}, None),
+        ({"OMP_NUM_THREADS": ""}, None),
+        ({}, None),
+    ],
+)
+def test_threads_follow_the_variables_of_the_libraries(monkeypatch, variables, count):
+    """They stand for the physical cores under ``auto``; a number of the setting wins; nonsense is not obeyed."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert hardware.thread_count("auto") == (count or hardware.physical_cores())
+    assert hardware.thread_count(4) == 4

@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "core" / "src"
 
 WINGS = (
-    ("errors", "documents", "attempt", "lazy", "folders", "settings", "settings_sources", "resample"),
+    ("errors", "documents", "attempt", "arguments", "lazy", "folders", "settings", "settings_sources", "resample"),
     ("contract",),
     ("kit",),
     ("text", "audio"),
@@ -32,6 +32,7 @@ BESIDE = {
     ("errors", "attempt"),
     ("folders", "errors"),
     ("settings", "errors"),
+    ("settings", "arguments"),
     ("settings_sources", "documents"),
     ("settings_sources", "errors"),
     ("settings_sources", "folders"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-__all__ = ["Attempt", "State"]
+__all__ = ["Attempt", "State", "described", "origin_of"]
 
 State = Literal["unloaded", "loading", "ready", "generating", "failed", "closed"]
 
@@ -27,6 +29,8 @@ class Attempt:
         retryable: True when the same rung may work later without any change, as after an out-of-memory error, or when
             the plain variant could not speak one text: it is tried again after an idle unload, and by the next request
             when no rung is left. An explicit `unload()` forgets all attempts.
+        origin: Where the plugin's own code failed, as `origin_of` gives it; empty for the typed errors of realtts,
+            which say by themselves what is wrong.
     """
 
     rung: str
@@ -38,12 +42,16 @@ class Attempt:
     remedy: str
     seconds: float
     retryable: bool
+    origin: str = ""
+
+    def reason(self) -> str:
+        """Return exception, message and origin, in one clause without a full stop."""
+        where = f" (at {self.origin})" if self.origin else ""
+        return f"{self.exception}: {self.message.rstrip('.')}{where}"
 
     def summary(self) -> str:
         """Return what failed, in one clause without a full stop."""
-        return (
-            f"rung {self.rung!r} ({self.variant}) failed at {self.stage}: {self.exception}: {self.message.rstrip('.')}"
-        )
+        return f"rung {self.rung!r} ({self.variant}) failed at {self.stage}: {self.reason()}"
 
     def repeats(self, other: Attempt) -> bool:
         """Tell whether it is the same failure as another: of the same rung, at the same stage."""
@@ -52,3 +60,34 @@ class Attempt:
     def as_dict(self) -> dict[str, Any]:
         """Return the attempt as a JSON-able dictionary."""
         return asdict(self)
+
+
+_NOT_PLUGINS = sys.stdlib_module_names | {"realtts", "pluggy", "importlib_metadata"}
+"""Packages through which the core reaches a plugin."""
+
+
+def origin_of(error: BaseException) -> str:
+    """Return where a plugin's own code failed: ``"/path/beep.py:12 in generate"``; empty where none of it ran.
+
+    The plugin is the first package that is neither the core nor one that the core calls plugins through. Of its lines
+    the innermost counts: the libraries that it calls are not what its author can correct.
+
+    Args:
+        error: What was raised, with its traceback.
+    """
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{error.filename}:{error.lineno}"
+    plugin, origin = "", ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package and not plugin and package not in _NOT_PLUGINS:
+            plugin = package
+        if plugin and package == plugin:
+            origin = f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
+    return origin
+
+
+def described(error: BaseException) -> str:
+    """Return type and message of a plugin's exception, and where its code failed."""
+    origin = origin_of(error)
+    return f"{type(error).__name__}: {error}" + (f" (at {origin})" if origin else "")

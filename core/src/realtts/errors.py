@@ -61,6 +61,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -354,13 +355,41 @@ class MissingExtra(RealTTSError):
 
 
 _MOST_COMPARED = 5000
+_LONGEST_NAME = 200
 _FEW = 6
 
 
-def closest(name: str, names: Iterable[str]) -> str:
-    """Return ``" (did you mean 'x'?)"`` for the nearest name, or an empty string."""
-    matches = difflib.get_close_matches(name[:200], list(itertools.islice(names, _MOST_COMPARED)), n=1, cutoff=0.5)
-    return f" (did you mean {matches[0]!r:.80}?)" if matches else ""
+def closest(name: str, names: Iterable[str], *, others: Iterable[str] = ()) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the name that was probably meant, or an empty string; see `nearest`."""
+    near = nearest(name, names, others=others)
+    return f" (did you mean {near!r:.80}?)" if near is not None else ""
+
+
+def nearest(name: str, names: Iterable[str], *, others: Iterable[str] = ()) -> str | None:
+    """Return the name of which another one is probably a misspelling.
+
+    Nothing is offered that looks the same as what was given, nor for a name that means something else.
+
+    Args:
+        name: What was given.
+        names: What could be meant, all of one kind; of very many only the first are compared.
+        others: Names of other kinds, which are no misspellings: formats that are only read, for example.
+    """
+    given = name[:_LONGEST_NAME]
+    wanted = _folded(given)
+    same = unicodedata.normalize("NFC", given)
+    choices = {unicodedata.normalize("NFC", each): each for each in itertools.islice(names, _MOST_COMPARED)}
+    if not wanted or same in choices or wanted in map(_folded, others):
+        return None
+    folded: dict[str, str] = {}
+    for each in choices:
+        folded.setdefault(_folded(each), each)
+    folded.pop("", None)
+    # Below 0.6 words of other kinds match that share a few letters: "speed" and "espeak".
+    near = difflib.get_close_matches(wanted, list(folded), n=1, cutoff=0.6)
+    parts = set(wanted.split("-"))
+    near = near or [each for each in folded if parts < set(each.split("-")) or set(each.split("-")) < parts]
+    return folded[near[0]] if near else None
 
 
 def enumeration(names: Iterable[str], most: int = _FEW) -> str:
@@ -373,3 +402,9 @@ def enumeration(names: Iterable[str], most: int = _FEW) -> str:
     names = list(names)
     listed = ", ".join(f"{name:.120}" for name in names[:most])
     return f"{listed} and {len(names) - most} more" if len(names) > most else listed
+
+
+def _folded(name: str) -> str:
+    """Return a name without what people do not look at: case, accents, marks before it, ``_`` for ``-``."""
+    plain = "".join(each for each in unicodedata.normalize("NFKD", name) if not unicodedata.combining(each))
+    return plain.casefold().replace("_", "-").replace(" ", "-").strip(".-\t\n")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from realtts.arguments import REQUEST, counterpart, place_of
 from realtts.errors import SettingsError, closest
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Settings(BaseModel):
         None, description="BCP 47 tag of texts whose call names no language; it also chooses among embedded voices."
     )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
+    configuration: str | None = Field(
+        None, description="What the weights given by model are of, where their files do not tell it."
+    )
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."
     )
@@ -174,9 +178,14 @@ class Layers(NamedTuple):
 
 
 def unknown_setting(name: str, source: str) -> SettingsError:
-    """Make the error for a name that is no setting, with the nearest one."""
+    """Make the error for a name that is no setting: it says where the name belongs, or names the nearest setting."""
+    fields = Settings.model_fields
+    ours = name if name in REQUEST else counterpart(name)
+    if ours is not None:
+        called = "" if ours == name else f", here it is {ours}="
+        return SettingsError(f"unknown setting {name!r}{called}", who=source, fix=place_of(ours, fields))
     return SettingsError(
-        f"unknown setting {name!r:.80}{closest(name, Settings.model_fields)}",
+        f"unknown setting {name!r:.80}{closest(name, fields)}",
         who=source,
         fix="see the settings reference for the names, or remove it",
     )

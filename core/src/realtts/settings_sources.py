@@ -37,6 +37,7 @@ _LEGACY: dict[str, _Legacy] = {
     "ENABLE_TORCH_COMPILE": _Legacy("compile"),
     "ENABLE_CUDNN_BENCHMARK": _Legacy("cudnn_benchmark"),
     "TORCH_MATMUL_PRECISION": _Legacy("matmul_precision"),
+    "TORCH_ALLOW_TF32_OVERRIDE": _Legacy("tf32"),
     # Those of one provider come last, because they win over the general ones.
     "CHATTERBOX_DTYPE": _Legacy("dtype", "chatterbox"),
     "CHATTERBOX_COMPILATION": _Legacy("compile", "chatterbox", off_too=("cuda_graphs",)),  # its document means both

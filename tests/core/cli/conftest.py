@@ -187,3 +187,9 @@ def bad_plugins(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.syspath_prepend(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _hub_answers(monkeypatch):
+    """Let the doctor think that the hub answers, wherever the tests run."""
+    monkeypatch.setattr("realtts.cli.readiness._network", lambda: "reachable")

@@ -15,6 +15,7 @@ from realtts.accel.upstream.calls import quiet
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing
+from realtts.kit.reading import by_any_name
 from realtts.testing import FakeHub
 from realtts_f5 import spec
 from realtts_f5.building import empty_model
@@ -374,3 +375,23 @@ def test_tensors_are_read_when_they_are_asked_for(folders) -> None:
     assert shapes[name] == (2546, 64) == tuple(state[name].shape)
     assert state[name].data_ptr() != state[name].data_ptr()
     assert "initted" not in state
+
+
+@pytest.mark.parametrize("said", ["f5-v0-base", "F5TTS_Base", "f5-v1-base", "F5TTS_v1_Base", "e2_base"])
+@pytest.mark.parametrize("name", ["copy", "F5TTS_v1_Base"])
+def test_the_call_can_say_it(copied, said, name) -> None:
+    """Without a file beside the weights; then what a folder is called counts for nothing."""
+    folder = copied(name=name)
+    only(folder, V1)
+    checkpoint = Checkpoint("test", path=folder, configuration=said)
+    assert fetch(checkpoint).configuration == by_any_name(said, CONFIGURATIONS)
+
+
+def test_call_and_note_must_agree(copied) -> None:
+    """A note is as plain a statement as the call."""
+    folder = copied()
+    only(folder, V1)
+    (folder / "realtts.json").write_text('{"configuration": "f5-v1-base"}', encoding="utf-8")
+    assert fetch(Checkpoint("test", path=folder, configuration="f5-v1-base")).configuration.name == "f5-v1-base"
+    with pytest.raises(CheckpointMismatch, match=r"configuration= says that it is f5-v0-base, and realtts\.json"):
+        fetch(Checkpoint("test", path=folder, configuration="f5-v0-base"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,16 @@ from realtts.errors import OutputError, closest
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FORMATS", "Format", "by_name", "by_suffix", "check_subtype", "file_rate", "name_by_suffix"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "by_name",
+    "by_suffix",
+    "check_subtype",
+    "file_rate",
+    "name_by_suffix",
+    "other_suffixes",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,14 @@ FORMATS = {
 }
 """Formats by suffix."""
 
+_OTHERS = frozenset({
+    "3gp", "aac", "ac3", "aif", "aifc", "aiff", "alac", "amr", "ape", "ass", "au", "avi", "caf", "dts",
+    "eac3", "flv", "lrc", "m4a", "m4b", "m4r", "m4v", "mid", "mka", "mkv", "mov", "mp2", "mp4", "mpc",
+    "mpg", "oga", "oma", "ra", "sbv", "spx", "ssa", "sub", "tta", "ttml", "txt", "wma", "wmv", "wv",
+    "webm",
+})  # fmt: skip
+"""Suffixes of sound, films and subtitles that neither the standard library nor libsndfile lists everywhere."""
+
 _RATES = {
     "OPUS": (8000, 12000, 16000, 24000, 48000),
     "MPEG_LAYER_III": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
@@ -60,7 +78,11 @@ def by_suffix(path: Path) -> Format:
     suffix = path.suffix.lower()
     if suffix.removeprefix(".") not in FORMATS:
         suffixes = [f".{name}" for name in FORMATS]
-        what = f"unknown suffix {suffix!r}{closest(suffix, suffixes)}" if suffix else "the file name has no suffix"
+        what = (
+            f"unknown suffix {suffix!r}{closest(suffix, suffixes, others=other_suffixes())}"
+            if suffix
+            else "the file name has no suffix"
+        )
         raise OutputError(what, who=str(path), fix=f"choose one of {', '.join(suffixes)}")
     return FORMATS[suffix[1:]]
 
@@ -80,11 +102,18 @@ def by_name(name: object) -> Format:
     key = name.lower().removeprefix(".") if isinstance(name, str) else ""
     if key not in FORMATS:
         raise OutputError(
-            f"unknown format{closest(key, FORMATS)}",
+            f"unknown format{closest(key, FORMATS, others=other_suffixes())}",
             who=f"format {name!r:.80}",
             fix=f"choose one of {', '.join(FORMATS)}",
         )
     return FORMATS[key]
+
+
+def other_suffixes() -> set[str]:
+    """Return suffixes of files that there are, without the dot: ``m4a`` is no misspelt ``wav``."""
+    # Without the system's own tables, which differ from machine to machine.
+    registered = (suffix.removeprefix(".") for table in mimetypes.MimeTypes().types_map for suffix in table)
+    return {*registered, *map(str.lower, soundfile.available_formats()), *_OTHERS}
 
 
 def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:

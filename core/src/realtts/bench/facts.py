@@ -11,6 +11,7 @@ import importlib_metadata
 
 from realtts.errors import RealTTSError
 from realtts.machine import survey as machine
+from realtts.machine.hardware import thread_count
 from realtts.registry import providers as registry
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
         "cpu_features": cpu["features"],
         "memory_bytes": machine.memory()["total"],
         "gpus": machine.gpus(),
-        "threads": cpu["physical_cores"] if settings.threads == "auto" else settings.threads,
+        "threads": thread_count(settings.threads),
         "versions": dict(versions),
     }
 

@@ -45,7 +45,9 @@ class Subject:
         keywords = dict(settings)
         model = keywords.pop("model", None)  # may be a path, as in `RealProvider`
         layers = resolve_settings(spec.name, keywords)
-        checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
+        checkpoint = resolve_checkpoint(
+            model if model is not None else layers.settings.model, spec, layers.settings.configuration
+        )
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec
         self.ladder = Ladder(LadderSetup(spec, layers, checkpoint, cache, _unheard))

@@ -148,7 +148,8 @@ def given_up(attempt: Mapping[str, Any]) -> str:
     reason = f"{attempt['exception']}: {message}" if message else str(attempt["exception"])
     line = f"gave up {attempt['rung']} ({attempt['variant']}) in stage {attempt['stage']}: {reason.rstrip('.')}."
     remedy = one_line(str(attempt["remedy"])).rstrip(".")
-    return f"{line} Remedy: {remedy}." if remedy else line
+    origin = attempt.get("origin")
+    return f"{line}{f' Remedy: {remedy}.' if remedy else ''}{f' Where: {origin}.' if origin else ''}"
 
 
 def one_line(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from realtts.attempt import described
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
 from realtts.folders import config_files
 from realtts.registry import providers as registry
@@ -128,5 +129,5 @@ def _fault(point: EntryPoint) -> str | None:
     try:
         load_extension(point)
     except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {error}"
+        return described(error)
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli import console
+from realtts.cli import console, readiness
 from realtts.cli.parsing import add_command
 
 if TYPE_CHECKING:
@@ -25,9 +25,10 @@ def add_parser(commands: Any) -> None:
         _doctor,
         """Show what is missing and the command that mends it.
 
-        Looks at Python, CPU, memory, disk, GPU, torch, audio, settings, every plugin and every isolated environment:
-        whether its files are whole, its plugin imports there, and its versions are those of its lock. Loads no model.
-        The exit code is 0 when everything is usable, 1 when something is missing.
+        Looks at Python, CPU, memory, disk, GPU, torch, audio, settings, every plugin and its weights, what 'realtts
+        say' would do, and every isolated environment: whether its files are whole, its plugin imports there, and its
+        versions are those of its lock. Loads no model. The exit code is 0 when everything is usable, 1 when something
+        is missing.
 
         Examples:
 
@@ -54,6 +55,7 @@ def _examine() -> dict[str, Any]:
     from realtts.machine import survey as machine
 
     settings = _settings()
+    providers = _providers()
     report = {
         "python": machine.python(),
         "cpu": machine.cpu(),
@@ -63,9 +65,11 @@ def _examine() -> dict[str, Any]:
         "torch": machine.torch(),
         "audio": machine.audio(),
         "settings": settings,
-        "providers": _providers(),
+        "providers": providers,
         "default": _default(),
         "extensions": discovery.list_extensions(),
+        "weights": readiness.weights([provider["name"] for provider in providers]) if not settings["error"] else None,
+        "say": readiness.speaker(),
     }
     return {**report, "problems": findings.problems(report)}
 
@@ -160,6 +164,8 @@ def _show(report: dict[str, Any]) -> None:
         console.heading(kind)
         for plugin in report[kind]:
             _entry(plugin["name"], _plugin(plugin))
+            if kind == "providers" and report["weights"] is not None and not plugin["broken"]:
+                _entry("", readiness.described(plugin["name"], report["weights"]))
             if "environment" in plugin:
                 _show_environment(plugin["environment"])
         if not report[kind]:
@@ -167,7 +173,25 @@ def _show(report: dict[str, Any]) -> None:
     default = report["default"]
     console.heading("default")
     _entry(default["name"] or "none", default["why"])
+    _show_speaker(report)
     _show_problems(report["problems"])
+
+
+def _show_speaker(report: dict[str, Any]) -> None:
+    console.heading("realtts say, with no provider named")
+    said, about = report["say"], report["weights"]
+    if said["provider"] is None:
+        _entry("nothing", said["error"])
+        return
+    if said["model"] is not None:
+        weights = f"model {said['model']!r}"
+    else:
+        weights = readiness.described(said["provider"], about) if about is not None else ""
+    _entry(said["provider"], weights)
+    if about is not None:
+        _entry("cache", f"{about['cache']}, {console.size(about['free'])} free")
+        if about["network"] is not None:
+            _entry("hub", about["network"])
 
 
 def _entry(label: str, text: str) -> None:

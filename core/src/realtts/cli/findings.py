@@ -6,6 +6,7 @@ import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from realtts.cli import readiness
 from realtts.cli.places import HERE, ISOLATED, NOWHERE
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
         *_of_torch(report),
         *_of_audio(report),
         *_of_settings(report),
+        *readiness.problems(report),
     ]
     return [{"what": what, "fix": fix} for what, fix in findings]
 

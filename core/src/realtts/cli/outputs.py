@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.audio import open_writer
+from realtts.audio.formats import other_suffixes
 from realtts.audio.players import Playback, find_player
 from realtts.audio.target import Target
 from realtts.cli.stdout import NAME, is_stdout, stdout_for_audio
@@ -185,7 +186,7 @@ class _Captions:
         writers = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
         if path.suffix.lower() not in writers:
             raise OutputError(
-                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), writers)}",
+                f"unknown suffix {path.suffix!r}{closest(path.suffix.lower(), writers, others=other_suffixes())}",
                 who=str(path),
                 fix=f"choose one of {', '.join(writers)}",
             )

@@ -7,10 +7,11 @@ import inspect
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from realtts.arguments import counterpart
 from realtts.errors import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from typing import NoReturn
 
 __all__ = ["Parser", "add_command", "commands_of", "describe"]
@@ -60,13 +61,30 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             chosen: Parser = namespace.parser
             options = [name for action in chosen._actions for name in action.option_strings if name not in unknown]
-            near = closest(unknown[0].partition("=")[0], options) if unknown[0].startswith("-") else ""
-            chosen.error(f"unknown argument: {unknown[0]}{near}")
+            chosen.error(f"unknown argument: {unknown[0]}{_hint(unknown[0], options)}")
         return namespace
 
     def error(self, message: str) -> NoReturn:
         """Print what is wrong in two lines; the whole usage would push it out of sight."""
         self.exit(2, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
+
+
+def _hint(argument: str, options: Collection[str]) -> str:
+    """Return what was probably meant by an unknown argument: what its upstream name is here, or the nearest option."""
+    if not argument.startswith("-"):
+        return ""
+    name = argument.partition("=")[0]
+    ours = counterpart(name)
+    if ours == "text" and "--file" in options:
+        return " (here it is TEXT, the first argument)"
+    if ours is not None and f"--{ours.replace('_', '-')}" in options:
+        return f" (here it is --{ours.replace('_', '-')})"
+    near = closest(name, options)
+    if near or "--option" not in options:
+        return near
+    if ours is not None:
+        return f" (here it is a setting: REALTTS_{ours.upper()} in the environment)"
+    return f" (an option of the provider? -O {name.strip('-').replace('-', '_')}=VALUE)"
 
 
 def describe(parser: Parser, text: str) -> Parser:

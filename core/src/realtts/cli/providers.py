@@ -46,7 +46,9 @@ def _providers(arguments: argparse.Namespace) -> None:
         console.out_json({"providers": entries, "extensions": extensions, "default": {"name": name, "why": why}})
         return
     if not entries:
-        console.out("No provider is installed. A voice that speaks at once: pip install realtts-espeak")
+        from realtts.registry.offers import how_to_install
+
+        console.out(f"No provider is installed. A voice that speaks at once: {how_to_install('espeak')}")
     for provider in entries:
         _show(provider, why if provider["name"] == name else "")
     if entries and name not in {provider["name"] for provider in entries}:

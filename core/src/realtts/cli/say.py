@@ -75,6 +75,9 @@ def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker")
     group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
     group.add_argument("--model", help="checkpoint name, hub id or local folder")
+    group.add_argument(
+        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
+    )
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
     group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag, such as en or pt-br")

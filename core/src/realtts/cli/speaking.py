@@ -55,6 +55,7 @@ class Job:
     play: bool
     provider: str | None
     model: str | None
+    configuration: str | None
     voice: str | None
     reference_text: str | None
     language: str | None
@@ -89,7 +90,13 @@ def speak(job: Job) -> bool:
     source = find_source(job.text, job.file, job.max_chars)
     source.check(job.max_chars)
     with Interrupts() as interrupts:
-        tts = RealProvider(job.provider, model=job.model, device=job.device, strict=job.strict or None)
+        tts = RealProvider(
+            job.provider,
+            model=job.model,
+            configuration=job.configuration,
+            device=job.device,
+            strict=job.strict or None,
+        )
         outputs = None
         try:
             outputs = Outputs(

@@ -33,6 +33,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: see 'realtts default'")
     parser.add_argument("--load", action="store_true", help="load the model first, and show which path works")
     parser.add_argument("--model", help="checkpoint name, hub id or local folder")
+    parser.add_argument(
+        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
+    )
     parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -42,7 +45,11 @@ def _status(arguments: argparse.Namespace) -> None:
     from realtts.cli.loading import Loading
     from realtts.errors import StageFailed
 
-    with RealProvider(arguments.name, model=arguments.model, device=arguments.device) as tts, Loading(tts):
+    model, configuration = arguments.model, arguments.configuration
+    with (
+        RealProvider(arguments.name, model=model, configuration=configuration, device=arguments.device) as tts,
+        Loading(tts),
+    ):
         failure = None
         if arguments.load:
             try:

@@ -6,6 +6,7 @@ Only the standard library is imported here, because every installed spec is impo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types when a spec goes over the wire
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,6 +57,7 @@ class Checkpoint:
         size_bytes: Size of the files that are used, or None when unknown.
         licence: SPDX expression or name of the weights' licence.
         revision: Pinned revision of the hub repository: a commit, so that its files are the same for ever.
+        configuration: What it is of, one of the spec's ``configurations``, set by the core when the user said so.
         path: Local folder, set by the core when the user gave one; never by a plugin.
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
@@ -67,6 +69,7 @@ class Checkpoint:
     licence: str = ""
     revision: str | None = None
     path: Path | None = None
+    configuration: str = ""
     files: tuple[WantedFile, ...] = ()
 
     def __post_init__(self) -> None:
@@ -113,6 +116,7 @@ class ProviderSpec:
             the built-in voices without weights and without the network; None from it: only the model knows them.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoints: Weights that can be loaded, the default one first.
+        configurations: Names that ``configuration=`` may have, for weights whose files do not tell what they are of.
         licence: SPDX expression of the plugin's code.
         devices: Device types that it can run on, best first: ``"cuda"``, ``"mps"``, ``"cpu"``.
         torch: Whether it runs on torch: its stages then run with torch's global flags set from the settings.
@@ -124,6 +128,9 @@ class ProviderSpec:
         max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
+        upstream_names: Arguments of the model's own package that are called otherwise here, as pairs: theirs, and the
+            option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
+            many packages share are known to the core (`realtts.arguments`).
         environment: What the isolated environment is built from.
         embedded: It speaks at once, without weights to fetch: one of those from which the default voice is chosen when
             the user has chosen none.
@@ -140,6 +147,7 @@ class ProviderSpec:
     voices: str | None = None
     languages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    configurations: tuple[str, ...] = ()
     licence: str = ""
     devices: tuple[str, ...] = ("cpu",)
     torch: bool = False
@@ -149,6 +157,7 @@ class ProviderSpec:
     reference_text: str = "unused"
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
+    upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
     api: int = API_VERSION
@@ -159,6 +168,9 @@ class ProviderSpec:
             value = getattr(self, f.name)
             if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
                 object.__setattr__(self, f.name, frozenset(value))
+            elif f.name == "upstream_names" and isinstance(value, (list, tuple, Mapping)):
+                pairs: Any = value.items() if isinstance(value, Mapping) else value
+                object.__setattr__(self, f.name, tuple(tuple(x) if isinstance(x, list) else x for x in pairs))
             elif isinstance(value, list):
                 object.__setattr__(self, f.name, tuple(value))
         for rule in _RULES:
@@ -206,6 +218,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_pair(value: Any) -> bool:
+    return _is_tuple(value, _is_text) and len(value) == 2
+
+
 def _is_span(value: Any) -> bool:
     return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
 
@@ -234,6 +250,7 @@ _RULES = (
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
+    _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),
     _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),
     _Rule(
         "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"
@@ -245,6 +262,7 @@ _RULES = (
     _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
+    _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),

@@ -39,6 +39,7 @@ __all__ = [
     "read_list",
     "read_text",
     "reason_of",
+    "said_configuration",
     "unreadable",
 ]
 
@@ -237,6 +238,25 @@ def by_any_name(name: object, configurations: Mapping[str, P]) -> P | None:
     return None
 
 
+def said_configuration(checkpoint: Checkpoint | None, configurations: Mapping[str, P]) -> P | None:
+    """Return the configuration that the user named in the call; None: none was named.
+
+    Args:
+        checkpoint: ``context.checkpoint``.
+        configurations: The plugin's, by name.
+
+    Raises:
+        CheckpointMismatch: It names a configuration that there is not.
+    """
+    if checkpoint is None or not checkpoint.configuration:
+        return None
+    configuration = by_any_name(checkpoint.configuration, configurations)
+    if configuration is None:
+        what = f"there is no configuration {checkpoint.configuration!r}"
+        raise mismatch(what, "configuration=", f"choose from {', '.join(configurations)}")
+    return configuration
+
+
 def configuration_of(checkpoint: Checkpoint | None, configurations: Mapping[str, P]) -> P | None:
     """Return the configuration of one of the spec's own checkpoints, or of its repository at another revision.
 
@@ -249,7 +269,9 @@ def configuration_of(checkpoint: Checkpoint | None, configurations: Mapping[str,
     """
     if checkpoint is None or checkpoint.path is not None:
         return None
-    return configurations.get(checkpoint.name) or by_any_name(checkpoint.source, configurations)
+    by_source = configurations.get(checkpoint.name) or by_any_name(checkpoint.source, configurations)
+    # A repository may hold several, and the user may have named the one that is meant.
+    return by_source and (said_configuration(checkpoint, configurations) or by_source)
 
 
 def _read_json(path: Path, kind: type, name: str) -> Any:

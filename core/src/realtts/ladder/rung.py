@@ -7,7 +7,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import Attempt
+from realtts.attempt import Attempt, origin_of
 from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.contract.events import Event
 from realtts.contract.hooks import STAGES
@@ -36,12 +36,14 @@ class StageError(Exception):
         stage: Where.
         error: The provider's exception.
         seconds: Time spent on the stage, or on the rung while it is being loaded.
+        origin: Where, as `origin_of` gives it; None: as the exception's own traceback tells.
     """
 
-    def __init__(self, stage: str, error: BaseException, seconds: float = 0.0) -> None:
+    def __init__(self, stage: str, error: BaseException, seconds: float = 0.0, origin: str | None = None) -> None:
         super().__init__(stage)
         self.stage = stage
         self.seconds = seconds
+        self.origin = origin_of(error) if origin is None else origin
         self.__cause__ = error
 
     @property
@@ -245,9 +247,9 @@ def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
         trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     if isinstance(error, RealTTSError):
         # Our own errors bring their fix; the rest of the sentence is said elsewhere.
-        message, sentence = error.what, f"{error.fix}." if error.fix else remedy.sentence
+        message, sentence, origin = error.what, f"{error.fix}." if error.fix else remedy.sentence, ""
     else:
-        message, sentence = str(error), remedy.sentence
+        message, sentence, origin = str(error), remedy.sentence, failure.origin
     return Attempt(
         rung=rung,
         variant=variant,
@@ -258,4 +260,5 @@ def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
         remedy=sentence,
         seconds=failure.seconds,
         retryable=remedy.retryable,
+        origin=origin,
     )

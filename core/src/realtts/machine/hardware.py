@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import platform
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from realtts.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from realtts.contract.spec import ProviderSpec
 
 __all__ = [
@@ -24,6 +27,8 @@ __all__ = [
     "slow_dtype",
     "thread_count",
 ]
+
+_MOST_THREADS = 1024
 
 BF16_CPU_FEATURES = frozenset({"amx_bf16", "avx512_bf16", "bf16", "svebf16"})
 """Instructions that multiply bfloat16 natively (x86 and Arm names)."""
@@ -63,8 +68,21 @@ def physical_cores() -> int:
 
 
 def thread_count(setting: int | str) -> int:
-    """Return the compute threads for the setting ``threads``: its number, or the physical cores for ``"auto"``."""
-    return physical_cores() if setting == "auto" else int(setting)
+    """Return the compute threads for the setting ``threads``.
+
+    Args:
+        setting: A number, or ``"auto"``: what ``OMP_NUM_THREADS`` or ``MKL_NUM_THREADS`` say, which the libraries below
+            torch obey, else the physical cores.
+    """
+    return (_threads_in(os.environ) or physical_cores()) if setting == "auto" else int(setting)
+
+
+def _threads_in(environ: Mapping[str, str]) -> int | None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        first = environ.get(name, "").partition(",")[0].strip()  # one number per level of nesting
+        if first.isascii() and first.isdigit() and 1 <= int(first[:5]) <= _MOST_THREADS:
+            return int(first[:5])
+    return None
 
 
 def cpu_name() -> str:

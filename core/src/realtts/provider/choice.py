@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
-from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, PluginError, SettingsError, UnknownProvider
+from realtts.errors import (
+    BrokenProvider,
+    InvalidPlugin,
+    IsolationError,
+    PluginError,
+    SettingsError,
+    UnknownProvider,
+)
+from realtts.provider.arguments import check_keywords
 from realtts.registry import providers
 from realtts.registry.places import missing, places
 from realtts.settings_sources import resolve_settings
@@ -46,11 +54,13 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
     """
     if isinstance(provider, ProviderSpec):
         spec = providers.check_api(provider)
+        check_keywords(keywords, spec)
         layers = resolve_settings(spec.name, keywords, settings)
         if layers.settings.isolation != "always":
             return Choice(spec, layers, None)
         return _elsewhere(spec.name, layers)
     name: Any = provider
+    check_keywords(keywords, provider if isinstance(provider, str) else "")
     if name is None:
         general = resolve_settings(None, keywords, settings)
         if general.settings.provider is not None:
@@ -63,11 +73,14 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
         return _elsewhere(name, layers)
     try:
         return Choice(providers.get_spec(name), layers, None)
-    except (UnknownProvider, BrokenProvider, InvalidPlugin):
-        choice = None if layers.settings.isolation == "never" else _found_elsewhere(name, layers)
-        if choice is None:
-            raise
-        return choice
+    except (UnknownProvider, BrokenProvider, InvalidPlugin) as error:
+        alone = layers.settings.isolation == "never"
+        choice = None if alone else _found_elsewhere(name, layers)
+        if choice is not None:
+            return choice
+        if isinstance(error, UnknownProvider) and not alone:
+            raise providers.unknown_provider(name, _names(layers.settings)) from None
+        raise
 
 
 def default(general: Layers) -> Default:
@@ -100,10 +113,20 @@ def _chosen(general: Layers, keywords: Mapping[str, Any], settings: Settings | N
         raise
 
 
+def _names(settings: Settings) -> set[str]:
+    """Return the names of the providers that can be used, here and in other places."""
+    names: set[str] = set()
+    if settings.isolation != "always":
+        names |= {entry.name for entry in providers.installed() if entry.spec is not None}
+    if settings.isolation != "never":
+        names |= {name for place in places() for name in place.names(settings)}
+    return names
+
+
 def _elsewhere(name: str, layers: Layers) -> Choice:
     choice = _found_elsewhere(name, layers)
     if choice is None:
-        raise missing(name)
+        raise missing(name, _names(layers.settings))
     return choice
 
 

@@ -11,6 +11,7 @@ from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
+from realtts.provider.arguments import takes_text
 from realtts.provider.choice import choose
 from realtts.provider.engine import Engine
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -60,7 +61,7 @@ class RealProvider:
         isolation: ``"auto"``, ``"always"`` or ``"never"``.
         strict: Raise instead of stepping down the ladder.
         settings: Ready settings; only the fields that were set in it count.
-        **overrides: Further fields of `Settings`.
+        **overrides: Further fields of `Settings`, such as ``dtype`` or ``configuration``.
 
     Raises:
         PluginError: The provider is unknown, broken, claimed twice, or its spec is at fault; faults of its classes
@@ -84,7 +85,8 @@ class RealProvider:
         keywords = {"device": device, "isolation": isolation, "strict": strict, **overrides}
         self._spec, layers, place = choose(provider, keywords, settings)
         self._settings = layers.settings
-        checkpoint = resolve_checkpoint(model if model is not None else self._settings.model, self._spec)
+        model = model if model is not None else self._settings.model
+        checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(
@@ -109,6 +111,7 @@ class RealProvider:
         """The settings in force."""
         return self._settings
 
+    @takes_text
     def generate(
         self,
         text: str,
@@ -142,6 +145,7 @@ class RealProvider:
         plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
         return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
 
+    @takes_text
     def stream(
         self,
         text: str,
@@ -162,6 +166,7 @@ class RealProvider:
         ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
         return self._stream(self._plan(text, ask))
 
+    @takes_text
     def generate_batch(
         self,
         texts: Sequence[str],
@@ -195,6 +200,7 @@ class RealProvider:
             ask = replace(ask, seed=plans[0].seed)
         return self._turn.run(self._speech_job(plans)) if plans else []
 
+    @takes_text
     async def agenerate(
         self,
         text: str,
@@ -215,6 +221,7 @@ class RealProvider:
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
 
+    @takes_text
     async def astream(
         self,
         text: str,

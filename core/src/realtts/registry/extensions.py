@@ -7,6 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from realtts.attempt import described
 from realtts.contract.checks import check_chunk
 from realtts.contract.types import Chunk
 from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
@@ -149,7 +150,7 @@ def _call(name: str, method: str, extension: Any, expected: type[Any], *argument
     except RealTTSError:
         raise
     except Exception as error:
-        raise _fault(name, method, f"it raised {type(error).__name__}: {error}") from error
+        raise _fault(name, method, f"it raised {described(error)}") from error
     if not isinstance(result, expected):
         raise _fault(name, method, f"it returned {type(result).__name__} instead of {expected.__name__}")
     return result

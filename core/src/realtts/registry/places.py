@@ -6,11 +6,12 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
-from realtts.errors import IsolationError
+from realtts.errors import IsolationError, closest
 from realtts.registry.entry_points import entry_points
+from realtts.registry.offers import how_to_isolate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
@@ -54,8 +55,15 @@ def places() -> tuple[Place, ...]:
     return tuple(usable)
 
 
-def missing(name: str) -> IsolationError:
-    """Return the error for a provider that has to run in another place and is in none."""
+def missing(name: str, names: Iterable[str] = ()) -> IsolationError:
+    """Return the error for a provider that has to run in another place and is in none.
+
+    Args:
+        name: The provider's.
+        names: Those that are there, one of which may have been meant.
+    """
     return IsolationError(
-        f"there is no isolated environment for {name!r}", who="isolation", fix=f"make one: realtts install {name}"
+        f"there is no isolated environment for {name!r}{closest(name, names)}",
+        who="isolation",
+        fix=f"make one: {how_to_isolate(name)}",
     )

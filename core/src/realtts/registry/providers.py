@@ -5,16 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from realtts.attempt import described
 from realtts.contract.spec import API_VERSION, ProviderSpec
-from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
+from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, nearest
 from realtts.registry.entry_points import entry_points, owner
+from realtts.registry.offers import how_to_install, offers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from importlib_metadata import EntryPoint
 
-__all__ = ["EMBEDDED", "MODELS", "Default", "Installed", "default_provider", "get_spec", "installed"]
+__all__ = [
+    "EMBEDDED",
+    "MODELS",
+    "Default",
+    "Installed",
+    "default_provider",
+    "get_spec",
+    "installed",
+    "unknown_provider",
+]
 
 GROUP = "realtts.providers"
 
@@ -72,19 +83,37 @@ def get_spec(name: str) -> ProviderSpec:
     """
     points = _by_name()
     if name not in points:
-        # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
-        bundled = (*MODELS, *EMBEDDED)
-        install = f"realtts install {name}, or pip install realtts-{name}, or " if name in bundled else ""
-        raise UnknownProvider(
-            f"no provider of that name is installed{closest(name, {*points, *bundled})}",
-            who=f"provider {name!r}",
-            fix=f"{install}choose from what is installed: {', '.join(sorted(points)) or 'nothing'}",
-        )
+        raise unknown_provider(name, points)
     entry = _resolve(name, points[name])
     if entry.error is not None:
         raise entry.error
     assert entry.spec is not None
     return entry.spec
+
+
+def unknown_provider(name: str, usable: Collection[str]) -> UnknownProvider:
+    """Make the error for a provider that nobody brings, with what can be used and what can be installed, from where.
+
+    Args:
+        name: What was asked for.
+        usable: Names of the providers that there are.
+    """
+    offered = offers()
+    near = nearest(name, {*usable, *offered})
+    chosen = name if name in offered else near
+    # Only what is offered is named to pip: a misspelt name may be somebody else's distribution.
+    install = how_to_install(chosen) if chosen is not None and chosen not in usable else ""
+    more = [] if install else sorted(offered.keys() - {*usable})
+    steps = [install] if install else []
+    steps.append(f"choose from what is installed: {', '.join(sorted(usable)) or 'nothing'}")
+    if more:
+        steps.append(
+            f"install one of {', '.join(f'{each} (realtts install {each}{offered[each].source})' for each in more)}"
+        )
+    hint = f" (did you mean {near!r}?)" if near is not None else ""
+    return UnknownProvider(
+        f"no provider of that name is installed{hint}", who=f"provider {name!r:.100}", fix=", or ".join(steps)
+    )
 
 
 def check_api(spec: ProviderSpec) -> ProviderSpec:
@@ -129,7 +158,8 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
     if not specs:
         raise NoProvider(
             "no usable provider is installed",
-            fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
+            fix=f"install one that speaks at once: {how_to_install(EMBEDDED[-1]) or 'realtts-espeak from its folder'}; "
+            "'realtts providers' lists what is broken",
         )
     embedded = [specs[name] for name in (*EMBEDDED, *sorted({*specs} - {*EMBEDDED})) if name in specs]
     # Ours are known by name too: an older environment's spec does not say it.
@@ -186,7 +216,7 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         raise
     except (Exception, SystemExit) as error:
         raise BrokenProvider(
-            f"{point.value!r} cannot be imported: {type(error).__name__}: {error}",
+            f"{point.value!r} cannot be imported: {described(error)}",
             who=f"provider {name!r} of {distribution}",
             fix=f"reinstall or remove it: pip uninstall {distribution}",
         ) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
+from realtts.attempt import described
 from realtts.contract.hooks import ProviderHooks, hookimpl
 from realtts.errors import BrokenProvider, InvalidPlugin, closest
 
@@ -73,7 +74,7 @@ class Variants:
             self._manager.register(instance, name=name)
         except Exception as error:  # an instance that cannot be hashed or compared, for example
             raise InvalidPlugin(
-                f"its instance cannot be registered: {type(error).__name__}: {error}",
+                f"its instance cannot be registered: {described(error)}",
                 who=f"{name}, {type(instance).__qualname__}",
                 fix="let instances be hashable, and hooks plain methods of the class",
             ) from error
@@ -100,7 +101,7 @@ def register(spec: ProviderSpec) -> Variants:
         plain_class = import_object(spec.plain)
     except (Exception, SystemExit) as error:
         raise BrokenProvider(
-            f"its plain variant {spec.plain!r} cannot be imported: {type(error).__name__}: {error}",
+            f"its plain variant {spec.plain!r} cannot be imported: {described(error)}",
             who=f"provider {spec.name!r}",
             fix="reinstall the plugin, or run 'realtts doctor'",
         ) from error
@@ -240,7 +241,7 @@ def _construct(cls: Any, spec: ProviderSpec) -> object:
         instance: object = cls()
     except (Exception, SystemExit) as error:
         raise InvalidPlugin(
-            f"{cls.__qualname__}() raises {type(error).__name__}: {error}",
+            f"{cls.__qualname__}() raises {described(error)}",
             who=f"provider {spec.name!r}",
             fix="let the class be constructed without arguments and do the work in load",
         ) from error

@@ -226,7 +226,7 @@ class Speaker:
     def _too_late(self) -> StageFailed:
         attempt = self._ladder.attempts[-1]
         return StageFailed(
-            f"{attempt.exception} after audio had been delivered: {attempt.message.rstrip('.')}",
+            f"{attempt.reason()}, after audio had been delivered",
             who=self._who,
             fix=f"{attempt.remedy.rstrip('.')}; the next request takes a lower rung",
             attempts=self._ladder.attempts,

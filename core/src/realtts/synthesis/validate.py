@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import numbers
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from realtts.arguments import REQUEST, counterpart, place_of
 from realtts.contract.options import Options
 from realtts.contract.spec import Checkpoint
 from realtts.errors import (
@@ -20,10 +22,12 @@ from realtts.errors import (
     UnknownOption,
     closest,
 )
+from realtts.kit.languages import closest_language
 from realtts.registry.variants import import_object
+from realtts.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from realtts.contract.spec import ProviderSpec, WantedFile
 
@@ -89,7 +93,7 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
         tag = tag.rpartition("-")[0]
     some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
     raise UnknownLanguage(
-        f"it does not speak {language!r}{closest(language.lower(), tags)}", who=who, fix=f"choose from {some}"
+        f"it does not speak {language!r}{closest_language(language, tags)}", who=who, fix=f"choose from {some}"
     )
 
 
@@ -128,11 +132,7 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
     who = f"provider {spec.name!r}"
     for name in options:
         if name not in cls.model_fields:
-            raise UnknownOption(
-                f"it has no option {name!r}{closest(name, cls.model_fields)}",
-                who=who,
-                fix=f"choose from {', '.join(cls.model_fields) or 'none: it has no options'}",
-            )
+            raise _unknown_option(name, cls.model_fields, spec)
     try:
         return cls(**options)
     except ValidationError as error:
@@ -147,15 +147,66 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
         ) from None
 
 
-def resolve_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
+def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> UnknownOption:
+    """Make the error for a name that is no option: it says where the name belongs, or names the nearest option."""
+    who, fields = f"provider {spec.name!r}", Settings.model_fields
+    ours = name if name in REQUEST or name in fields else counterpart(name, dict(spec.upstream_names))
+    if ours is not None:
+        word = ours.isidentifier()
+        called = f": here it is {ours}=" if word and ours != name else ""
+        return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=place_of(ours, fields, options))
+    return UnknownOption(
+        f"it has no option {name!r}{closest(name, options)}",
+        who=who,
+        fix=f"choose from {', '.join(options) or 'none: it has no options'}",
+    )
+
+
+def resolve_checkpoint(
+    model: str | os.PathLike[str] | None, spec: ProviderSpec, configuration: str | None = None
+) -> Checkpoint | None:
     """Return the checkpoint to load: a name of the spec, a local path, or a hub id ``owner/name[@revision]``.
 
     A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
     provider's first checkpoint has, since it is a model of the same kind.
 
+    Args:
+        model: What the user gave.
+        spec: The provider.
+        configuration: What the weights are of, one of the spec's ``configurations``; None: their files tell.
+
     Raises:
-        UnknownCheckpoint: None of these.
+        UnknownCheckpoint: None of these, or there is no such configuration.
     """
+    checkpoint = _find_checkpoint(model, spec)
+    if configuration is None:
+        return checkpoint
+    name = _check_configuration(configuration, spec)
+    if checkpoint is None or checkpoint in spec.checkpoints:
+        if checkpoint is not None and checkpoint.name == name:
+            return checkpoint
+        what = f"configuration {configuration!r} is given, and no weights of your own"
+        raise UnknownCheckpoint(
+            what, who=f"provider {spec.name!r}", fix="give them as model=, a local folder, file or hub id"
+        )
+    return replace(checkpoint, configuration=name)
+
+
+def _check_configuration(name: str, spec: ProviderSpec) -> str:
+    """Return the name as the spec spells it; case does not matter, nor ``_`` instead of ``-``."""
+    folded = {each.casefold().replace("_", "-"): each for each in reversed(spec.configurations)}
+    spelt = folded.get(name.strip().casefold().replace("_", "-"))
+    if spelt is not None:
+        return spelt
+    if not spec.configurations:
+        what, fix = "it has no configurations to choose from", "leave configuration out: the files of its weights tell"
+    else:
+        what = f"there is no configuration {name!r:.100}{closest(name, spec.configurations)}"
+        fix = f"choose from {', '.join(spec.configurations)}"
+    raise UnknownCheckpoint(what, who=f"provider {spec.name!r}", fix=fix)
+
+
+def _find_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -> Checkpoint | None:
     if model is None:
         return spec.checkpoints[0] if spec.checkpoints else None
     name = os.fspath(model)

@@ -151,8 +151,18 @@ def _file(path: str, who: str) -> Path:
     if _is(os.path.isdir, path):
         raise VoiceUnreadable(f"{path!r} is a folder", who=who, fix="give an audio file")
     if not _is(os.path.isfile, path):
-        raise VoiceNotFound(f"there is no file {path!r:.200}", who=who, fix="correct the path")
+        raise VoiceNotFound(f"there is no file {path!r:.200}{_closest_file(path)}", who=who, fix="correct the path")
     return Path(path)
+
+
+def _closest_file(path: str) -> str:
+    """Name the file beside a missing one that was probably meant."""
+    folder, name = os.path.split(path)
+    try:
+        beside = [entry.name for entry in os.scandir(folder or ".") if _has_audio_suffix(entry.name)]
+    except (OSError, ValueError):
+        return ""
+    return closest(name, beside)
 
 
 def _without_cloning(voice: str, spec: ProviderSpec, settings: Settings, who: str) -> Path | _BuiltIn:

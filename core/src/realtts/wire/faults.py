@@ -130,15 +130,16 @@ class FailureMessage:
     stage: str
     error: ErrorMessage
     seconds: float = 0.0
+    origin: str = ""
 
     @classmethod
     def of(cls, failure: StageError) -> FailureMessage:
         """Describe a failure."""
-        return cls(failure.stage, ErrorMessage.of(failure.error), failure.seconds)
+        return cls(failure.stage, ErrorMessage.of(failure.error), failure.seconds, failure.origin)
 
     def failure(self) -> StageError:
         """Make the failure again."""
-        return StageError(self.stage, self.error.error(), self.seconds)
+        return StageError(self.stage, self.error.error(), self.seconds, self.origin)
 
 
 def destroys_context(error: BaseException) -> bool:

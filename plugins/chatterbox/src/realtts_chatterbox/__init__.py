@@ -54,6 +54,23 @@ spec = ProviderSpec(
     # A Chinese character lasts 0.25 s, a Latin one 0.07 s: no speech is twice as slow as the former.
     max_seconds_per_char=0.5,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
+    upstream_names=(
+        ("cfg", "cfg_weight"),
+        ("cfg_scale", "cfg_weight"),
+        ("guidance_scale", "cfg_weight"),
+        ("emotion_exaggeration", "exaggeration"),
+        ("emotion_adv", "exaggeration"),
+        ("temp", "temperature"),
+        ("n_timesteps", "n_cfm_timesteps"),
+        ("cfm_steps", "n_cfm_timesteps"),
+        ("n_cfm_steps", "n_cfm_timesteps"),
+        ("steps", "n_cfm_timesteps"),
+        ("max_tokens", "max_new_tokens"),
+        ("norm_loudness", "leave it out: upstream's default holds"),
+        ("apply_watermark", "watermark"),
+        ("conds", "voice"),
+        ("conditionals", "voice"),
+    ),
     environment=Environment(
         python=">=3.10,<3.14",
         # spacy-pkuseg and pykakasi, for Chinese and Japanese, are installed by the plugin's extra "cjk".

@@ -16,6 +16,15 @@ spec = ProviderSpec(
     capabilities=frozenset({"voices", "speed", "marks", "ssml", "streaming"}),
     languages=LANGUAGES,
     # No checkpoints: library and data come in the wheel of espeakng-loader, nothing is chosen or fetched.
+    upstream_names=(
+        ("amplitude", "volume"),
+        ("gap", "word_gap"),
+        ("wordgap", "word_gap"),
+        ("range", "pitch_range"),
+        ("words_per_minute", "rate"),
+        ("wpm", "rate"),
+        ("punct", "punctuation"),
+    ),
     licence="GPL-3.0-or-later",
     embedded=True,
     # Nothing is sampled, so nothing runs away; while one SSML tag or the name of one emoji may last seconds.

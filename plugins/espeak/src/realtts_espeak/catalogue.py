@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.types import VoiceInfo
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, closest
+from realtts.kit.languages import closest_language
 from realtts_espeak.binding import VoiceRecord
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Catalogue:
                 return speaker
             tag = tag.rpartition("-")[0]
         raise UnknownLanguage(
-            f"no voice speaks {language!r}{closest(language.lower(), self._by_language)}",
+            f"no voice speaks {language!r}{closest_language(language, self._by_language)}",
             who="espeak",
             fix="choose a language of the spec, or a voice of voices()",
         )

@@ -40,6 +40,9 @@ spec = ProviderSpec(
         for configuration in CONFIGURATIONS.values()
         if configuration.source
     ),
+    configurations=tuple(
+        dict.fromkeys((*CONFIGURATIONS, *(each.upstream for each in CONFIGURATIONS.values())))
+    ),
     licence="MIT",
     devices=("cuda", "mps", "cpu"),
     torch=True,
@@ -51,6 +54,30 @@ spec = ProviderSpec(
     reference_text="optional",
     # As slowly as the reference is spoken, and texts under 10 bytes at 0.3 of that.
     max_seconds_per_char=2.0,
+    upstream_names=(
+        ("nfe", "nfe_step"),
+        ("nfe_steps", "nfe_step"),
+        ("steps", "nfe_step"),
+        ("num_steps", "nfe_step"),
+        ("infer_steps", "nfe_step"),
+        ("num_inference_steps", "nfe_step"),
+        ("cfg", "cfg_strength"),
+        ("cfg_scale", "cfg_strength"),
+        ("guidance_scale", "cfg_strength"),
+        ("sway", "sway_sampling_coef"),
+        ("sway_coef", "sway_sampling_coef"),
+        ("cross_fade", "cross_fade_duration"),
+        ("rms", "target_rms"),
+        ("duration", "fix_duration"),
+        ("whisper_model", "asr_model"),
+        ("ode_method", "leave it out: the solver is Euler's, as upstream's default is"),
+        ("use_ema", "leave it out: the averaged weights of a checkpoint are taken"),
+        ("vocab_file", "put vocab.txt beside the weights"),
+        ("vocoder_local_path", "put the vocoder beside the weights, in a folder named vocos"),
+        ("hf_cache_dir", "set HF_HOME in the environment"),
+        ("file_wave", "save the speech: generate(...).save(file)"),
+        ("model_cfg", "configuration"),
+    ),
     environment=Environment(
         python=">=3.10,<3.14",
         overrides=("torch>=2.6", "torchaudio>=2.6"),

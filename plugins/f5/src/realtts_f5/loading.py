@@ -10,7 +10,7 @@ from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, enumeration
 from realtts.kit.entries import check_supported, reading_entries
-from realtts.kit.reading import configuration_of, mismatch
+from realtts.kit.reading import configuration_of, mismatch, said_configuration
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -140,7 +140,7 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
         CheckpointMismatch: Nothing says which configuration the weights are of, or two things say different ones.
     """
     if checkpoint is not None and checkpoint.path is not None:
-        return _local(checkpoint.path, report)
+        return _local(checkpoint, checkpoint.path, report)
     # Of a repository that holds several, at another revision, it is the first: as without a revision.
     published = configuration_of(checkpoint, CONFIGURATIONS)
     configuration = published or _ask_repository(checkpoint, report)
@@ -168,12 +168,13 @@ def open_checkpoint(files: ModelFiles) -> Weights:
     return weights
 
 
-def _local(path: Path, report: Callable[[Event], None] | None) -> ModelFiles:
+def _local(checkpoint: Checkpoint, path: Path, report: Callable[[Event], None] | None) -> ModelFiles:
     """Find the files of a local folder, or of a file of weights in it."""
     folder = path.parent if path.is_file() else path
     model = path if path.is_file() else _only_weights(folder)
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    configuration = named_configuration(files, (model.parent.name, model.stem), f"file {model.name!r}")
+    said = said_configuration(checkpoint, CONFIGURATIONS)
+    configuration = named_configuration(files, (model.parent.name, model.stem), f"file {model.name!r}", said)
     return ModelFiles(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
 
 
@@ -183,7 +184,8 @@ def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], Non
     Names of files on the hub say nothing: they are the same in many repositories.
     """
     files = checkpoints.fetch(checkpoint, TELLING, report=report)
-    return named_configuration(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}")
+    said = said_configuration(checkpoint, CONFIGURATIONS)
+    return named_configuration(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}", said)
 
 
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:

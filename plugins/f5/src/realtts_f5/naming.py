@@ -1,9 +1,10 @@
 """Which configuration a checkpoint is of.
 
 Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
-configuration is never guessed: for a published checkpoint it is known, and any other must name it: a file
-``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
-the folder, of the file itself or of the repository. Where two of them disagree, nothing is loaded.
+configuration is never guessed: for a published checkpoint it is known, and any other must name it: the call's
+``configuration=``, a file ``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a
+``.yaml`` file, or the name of the folder, of the file itself or of the repository. Where two of them disagree,
+nothing is loaded.
 """
 
 from __future__ import annotations
@@ -26,26 +27,29 @@ if TYPE_CHECKING:
 __all__ = ["named_configuration", "read_yaml"]
 
 
-def named_configuration(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configuration:
+def named_configuration(
+    files: Mapping[str, Path], names: Iterable[str], who: str, said: Configuration | None
+) -> Configuration:
     """Find the configuration that files beside the weights and names of files and folders agree on.
 
     Args:
         files: Beside the weights, by name.
         names: Of the file and of its folder or repository.
         who: The checkpoint, for messages.
+        said: What the user named in the call; names of files and folders then count for nothing.
 
     Raises:
         CheckpointCorrupt: The note cannot be read.
         CheckpointMismatch: Nothing names a configuration, or two sources name different ones.
     """
-    named_by: dict[str, Configuration] = {}
+    named_by: dict[str, Configuration] = {} if said is None else {"configuration=": said}
     if NOTE in files:
         named_by[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
     for name, path in files.items():
         by_file = _by_yaml(path) if name.endswith(".yaml") else None
         if by_file is not None:
             named_by[name] = by_file
-    for where in names:
+    for where in names if said is None else ():
         by_name = by_any_name(where, CONFIGURATIONS)
         if by_name is not None:
             named_by[where] = by_name
@@ -53,8 +57,9 @@ def named_configuration(files: Mapping[str, Path], names: Iterable[str], who: st
         raise CheckpointMismatch(
             "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
             who=who,
-            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside the weights, or upstream\'s .yaml, '
-            f"in a folder of your own; there are {', '.join(CONFIGURATIONS)}",
+            fix=f"say it in the call, as configuration='f5-v1-base' (--configuration), or for good in a file {NOTE} "
+            f'with {{"configuration": "f5-v1-base"}} beside the weights, or by upstream\'s .yaml, in a folder of your '
+            f"own; there are {', '.join(CONFIGURATIONS)}",
         )  # fmt: skip
     first, configuration = next(iter(named_by.items()))
     for where, other in named_by.items():

@@ -56,6 +56,19 @@ spec = ProviderSpec(
     # A Chinese character lasts 0.25 s, a Latin one 0.07 s: no speech is twice as slow as the former.
     max_seconds_per_char=0.5,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
+    upstream_names=(
+        ("instruction", "instruct"),
+        ("instructions", "instruct"),
+        ("voice_design", "instruct"),
+        ("voice_description", "instruct"),
+        ("style", "instruct"),
+        ("x_vector_only", "x_vector_only_mode"),
+        ("non_streaming", "non_streaming_mode"),
+        ("subtalker_do_sample", "subtalker_dosample"),
+        ("max_tokens", "max_new_tokens"),
+        ("temp", "temperature"),
+        ("voice_clone_prompt", "voice"),
+    ),
     environment=Environment(
         python=">=3.10,<3.14",
         # For the extra `upstream`; the optimized variant needs none of it.

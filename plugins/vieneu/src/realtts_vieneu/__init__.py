@@ -54,6 +54,20 @@ spec = ProviderSpec(
     # though nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
     max_seconds_per_char=3.0,
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
+    configurations=tuple(CONFIGURATIONS),
+    upstream_names=(
+        ("silence_p", "silence"),
+        ("apply_watermark", "leave it out: no watermark is laid over the sound"),
+        ("skip_normalize", "leave it out: numbers and signs are always read as words"),
+        ("crossfade_p", "silence"),
+        ("show_progress", "leave it out"),
+        ("max_length", "max_new_tokens"),
+        ("max_tokens", "max_new_tokens"),
+        ("voices_path", "voices_file"),
+        ("temp", "temperature"),
+        ("lookforward", "look_ahead"),
+        ("lookahead", "look_ahead"),
+    ),
     environment=Environment(
         python=">=3.10,<3.14",
         overrides=("transformers>=5.23",),

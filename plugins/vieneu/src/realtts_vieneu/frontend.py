@@ -202,7 +202,7 @@ def _form(weights: Weights, options: VieNeuOptions) -> str:
         raise InvalidOption(
             "nothing says how this model was trained to be asked, and asked otherwise it speaks nonsense",
             who="prompt_format",
-            fix='put a file realtts.json with {"configuration": "v1"} (or "0.3b", "v2") beside it, or give'
+            fix='say configuration="v1" (or "0.3b", "v2") in the call, or in a file realtts.json beside it, or give'
             " prompt_format='chat' for v1 and 'tags' for the others",
         )
     return weights.configuration.prompt

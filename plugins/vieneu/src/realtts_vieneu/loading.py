@@ -15,7 +15,15 @@ from realtts import checkpoints
 from realtts.accel.weights.tensorfile import TensorFile, read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
-from realtts.kit.reading import NOTE, check_shapes, configuration_of, noted_configuration, read_json
+from realtts.kit.reading import (
+    NOTE,
+    check_shapes,
+    configuration_of,
+    mismatch,
+    noted_configuration,
+    read_json,
+    said_configuration,
+)
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
@@ -221,18 +229,30 @@ def _local(checkpoint: Checkpoint | None) -> Configuration | None:
     folder = _folder(checkpoint)
     if folder is None:
         return configuration_of(checkpoint, CONFIGURATIONS)
-    return _by_files({name: path for name in _MARKS if (path := folder / name).is_file()})
+    return _by_files({name: path for name in _MARKS if (path := folder / name).is_file()}, checkpoint)
 
 
 def _looked_up(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration | None:
     """Return the configuration that somebody else's repository names, before its weights are fetched."""
     if _folder(checkpoint) is not None:
         return None
-    return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _MARKS], report=report))
+    return _by_files(checkpoints.fetch(checkpoint, [(name, None) for name in _MARKS], report=report), checkpoint)
 
 
-def _by_files(files: Mapping[str, Path]) -> Configuration | None:
-    """Return the configuration that `NOTE` names; v3 Turbo is known by its graphs, too, which no other model has."""
-    if NOTE in files:
-        return noted_configuration(files[NOTE], CONFIGURATIONS)
-    return CONFIGURATIONS[TURBO] if MARK in files else None
+def _by_files(files: Mapping[str, Path], checkpoint: Checkpoint | None) -> Configuration | None:
+    """Return the configuration that the call or `NOTE` names.
+
+    v3 Turbo is known by its graphs, too, which no other model has.
+
+    Raises:
+        CheckpointMismatch: Call and files name different ones.
+    """
+    noted = noted_configuration(files[NOTE], CONFIGURATIONS) if NOTE in files else None
+    by_file = noted or (CONFIGURATIONS[TURBO] if MARK in files else None)
+    said = said_configuration(checkpoint, CONFIGURATIONS)
+    if said is not None and by_file is not None and said != by_file:
+        raise mismatch(
+            f"configuration= says that it is {said.name}, and {NOTE if noted else MARK} that it is {by_file.name}",
+            "the checkpoint", "correct the one that is wrong",
+        )  # fmt: skip
+    return said or by_file
