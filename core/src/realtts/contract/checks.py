@@ -2,21 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
-from realtts.contract.types import Chunk, Mark, VoiceInfo
+from realtts.contract.types import Chunk, FinishReason, Mark, VoiceInfo
 from realtts.errors import InvalidChunk, InvalidPlugin
 
-__all__ = ["check_chunk", "check_row", "check_voices"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["ChunkChecks", "check_chunk", "check_voices", "read_only"]
+
+FINISH_REASONS: tuple[str, ...] = get_args(FinishReason)
+MARK_KINDS: tuple[str, ...] = get_args(get_type_hints(Mark)["kind"])
+MOST_COUNTED = 2**63 - 1
+"""The largest count that a chunk may carry: what every receiver can still hold."""
+
+
+class ChunkChecks:
+    """Checks of everything that one call of `generate` or `generate_batch` yields.
+
+    Args:
+        rates: The spec's sample rates.
+        who: Provider and variant, for messages.
+        lengths: Lengths of the requests' texts, one per row.
+    """
+
+    def __init__(self, rates: tuple[int, ...], who: str, lengths: Sequence[int]) -> None:
+        self._rates = rates
+        self._who = who
+        self._lengths = lengths
+        self._rate_of: dict[int, int] = {}  # row -> the rate of its first chunk
+
+    def check_item(self, item: Any) -> tuple[int, Chunk]:
+        """Check what the hook has yielded: a chunk, or for several requests a pair of row and chunk.
+
+        Raises:
+            InvalidChunk: As `check`.
+        """
+        if len(self._lengths) == 1:
+            return self.check(0, item)
+        if isinstance(item, tuple) and len(item) == 2:
+            return self.check(*item)
+        raise self._no_row(item)
+
+    def check(self, row: Any, chunk: Any) -> tuple[int, Chunk]:
+        """Return the row and a read-only copy of its chunk.
+
+        Raises:
+            InvalidChunk: There is no such row, or the chunk does not keep the contract.
+        """
+        rows = len(self._lengths)
+        if not _is_count(row) or row >= rows:
+            raise self._no_row((row, chunk))
+        row = int(row)
+        checked = check_chunk(chunk, self._rates, self._rate_of.get(row), self._who, self._lengths[row])
+        self._rate_of[row] = checked.sample_rate
+        return row, checked
+
+    def _no_row(self, item: Any) -> InvalidChunk:
+        fix = f"yield (index from 0 to {len(self._lengths) - 1}, Chunk)"
+        return _fault(f"generate_batch yielded {_shown(item)}", self._who, fix)
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:
-    """Return the chunk itself if it keeps the contract.
+    """Return a copy of the chunk that nobody can change any more, if it keeps the contract.
 
     Args:
-        chunk: What the provider yielded.
+        chunk: What the provider yielded. It may use its buffer again as soon as this function has returned.
         rates: The spec's sample rates.
         rate: Rate of the request's earlier chunks, None for the first.
         who: Provider and variant, for the message.
@@ -35,47 +91,94 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
         raise _fault(f"samples has dtype {samples.dtype}", who, "convert it with .astype(numpy.float32)")
     if samples.ndim != 1:
         raise _fault(f"samples has shape {samples.shape}", who, "yield mono audio of shape (n,)")
-    if not isinstance(chunk_rate, int) or chunk_rate not in rates:
-        raise _fault(f"the sample rate {chunk_rate!r} is not in the spec", who, f"yield one of {rates}")
-    if rate is not None and chunk.sample_rate != rate:
-        raise _fault(f"the sample rate changed from {rate} to {chunk.sample_rate}", who, "keep one rate per request")
+    if not isinstance(chunk_rate, int) or isinstance(chunk_rate, bool) or chunk_rate not in rates:
+        raise _fault(f"the sample rate {_shown(chunk_rate)} is not in the spec", who, f"yield one of {rates}")
+    if rate is not None and chunk_rate != rate:
+        raise _fault(f"the sample rate changed from {rate} to {chunk_rate}", who, "keep one rate per request")
+    # Copied before it is looked at: a thread of the plugin may still write into its buffer.
+    samples = np.array(samples, np.float32)
     if not np.isfinite(samples).all():
         raise _fault("the samples hold NaN or infinity (not finite)", who, "run the unstable part in float32")
-    _check_rest(chunk, who, text_length)
-    return chunk
+    return Chunk(read_only(samples), int(chunk_rate), **_rest(chunk, who, text_length))
 
 
-def _check_rest(chunk: Any, who: str, text_length: int) -> None:
-    """Check the fields beside the audio."""
-    if not (isinstance(chunk.marks, tuple) and all(_is_mark(mark, text_length) for mark in chunk.marks)):
-        raise _fault(f"marks is {chunk.marks!r:.80}", who, "yield a tuple of realtts.Mark inside the request's text")
-    if not _is_index(chunk.tokens):
-        raise _fault(f"tokens is {chunk.tokens!r}", who, "yield the number of tokens since the last chunk")
-    if not _is_index(chunk.retries):
-        raise _fault(f"retries is {chunk.retries!r}", who, "yield how many parts were spoken again")
-    if chunk.finish_reason not in {None, "stop", "length", "cancelled"}:
-        raise _fault(f"finish_reason is {chunk.finish_reason!r}", who, "yield None, 'stop' or 'length'")
-    if not (isinstance(chunk.warnings, tuple) and all(isinstance(warning, str) for warning in chunk.warnings)):
-        raise _fault(f"warnings is {chunk.warnings!r:.80}", who, "yield a tuple of sentences")
+def read_only(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a view of samples of shape (n,) through which they cannot be changed."""
+    view = samples[:]
+    view.flags.writeable = False
+    return view
 
 
-def _is_index(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and bool(value >= 0)
+def _rest(chunk: Any, who: str, text_length: int) -> dict[str, Any]:
+    """Return copies of the fields beside the audio, of Python's own types."""
+    marks, warnings = chunk.marks, chunk.warnings
+    if not isinstance(marks, tuple) or not all(_is_mark(mark, text_length) for mark in marks):
+        raise _fault(f"marks is {_shown(marks)}", who, "yield a tuple of realtts.Mark inside the request's text")
+    if not _is_count(chunk.tokens):
+        raise _fault(f"tokens is {_shown(chunk.tokens)}", who, "yield the number of tokens since the last chunk")
+    if not _is_count(chunk.retries):
+        raise _fault(f"retries is {_shown(chunk.retries)}", who, "yield how many parts were spoken again")
+    if not (chunk.finish_reason is None or _is_one_of(chunk.finish_reason, FINISH_REASONS)):
+        raise _fault(f"finish_reason is {_shown(chunk.finish_reason)}", who, "yield None, 'stop' or 'length'")
+    if not isinstance(warnings, tuple) or not all(isinstance(warning, str) for warning in warnings):
+        raise _fault(f"warnings is {_shown(warnings)}", who, "yield a tuple of sentences")
+    return {
+        "marks": tuple(_copy_of(mark) for mark in marks),
+        "tokens": int(chunk.tokens),
+        "finish_reason": None if chunk.finish_reason is None else str.__str__(chunk.finish_reason),
+        "warnings": tuple(str.__str__(warning) for warning in warnings),  # a subclass may be mutable
+        "retries": int(chunk.retries),
+    }
+
+
+def _is_count(value: Any) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and bool(0 <= value <= MOST_COUNTED)
+
+
+def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
+    return isinstance(value, str) and value in words  # what is no string need not even be comparable
+
+
+def _is_seconds(value: Any) -> bool:
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number and bool(0 <= value < float("inf"))
 
 
 def _is_mark(mark: Any, text_length: int) -> bool:
+    if not isinstance(mark, Mark):
+        return False
+    span: Any = mark.span
+    pair = isinstance(span, (tuple, list)) and len(span) == 2 and all(_is_count(place) for place in span)
+    timed = _is_seconds(mark.start) and _is_seconds(mark.end)
     return (
-        isinstance(mark, Mark)
-        and 0 <= mark.start <= mark.end < float("inf")
-        and 0 <= mark.span[0] <= mark.span[1] <= text_length
+        pair
+        and timed
+        and _is_one_of(mark.kind, MARK_KINDS)
+        and mark.start <= mark.end
+        and span[0] <= span[1] <= text_length
     )
+
+
+def _copy_of(mark: Mark) -> Mark:
+    start, end = mark.span
+    kind: Any = str.__str__(mark.kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
+
+
+def _shown(value: Any) -> str:
+    """Return the beginning of a value's ``repr``, whatever it is."""
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # a foreign class's own repr, or a number too long to be written
+        return f"a {type(value).__name__} that cannot be shown"
 
 
 def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
     """Check what the hook `voices` returned, and return it as a tuple.
 
     Raises:
-        InvalidPlugin: It is not a sequence of `VoiceInfo`.
+        InvalidPlugin: It is not a sequence of `VoiceInfo`, or a field of one is no string.
     """
     checked = tuple(voices or ())
     for voice in checked:
@@ -83,18 +186,11 @@ def check_voices(voices: Any, who: str) -> tuple[VoiceInfo, ...]:
             raise InvalidPlugin(
                 f"voices returned {type(voice).__name__}", who=who, fix="return realtts.VoiceInfo objects"
             )
+        aliases: Any = voice.aliases
+        words = (value for name, value in vars(voice).items() if name != "aliases")
+        if not isinstance(aliases, tuple) or not all(isinstance(word, str) for word in (*words, *aliases)):
+            raise InvalidPlugin(f"voices returned {_shown(voice)}", who=who, fix="give strings to realtts.VoiceInfo")
     return checked
-
-
-def check_row(item: Any, rows: int, who: str) -> tuple[int, Any]:
-    """Check one item of `generate_batch`, and return its index and chunk.
-
-    Raises:
-        InvalidChunk: Not a pair, or an index outside the batch.
-    """
-    if isinstance(item, tuple) and len(item) == 2 and _is_index(item[0]) and item[0] < rows:
-        return int(item[0]), item[1]
-    raise _fault(f"generate_batch yielded {item!r:.60}", who, f"yield (index from 0 to {rows - 1}, Chunk)")
 
 
 def _fault(what: str, who: str, fix: str) -> InvalidChunk:

@@ -40,6 +40,9 @@ DEVICES = ("cuda", "mps", "cpu")
 WantedFile = str | tuple[str | None, ...]
 """A file's name or pattern, or alternatives, best first; None as the last one lets the file be missing."""
 
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
+"""Sample rates of chunks and recordings, in Hz."""
+
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -188,7 +191,7 @@ class _Rule(NamedTuple):
 
 
 def _is_rate(value: Any) -> bool:
-    return _is_int(value) and 4000 <= value <= 384000
+    return _is_int(value) and LOWEST_RATE <= value <= HIGHEST_RATE
 
 
 def _is_int(value: Any) -> bool:

@@ -75,8 +75,8 @@ class Work:
         self._flops += flops
 
     def total(self) -> StageWork:
-        """Return what was counted so far."""
-        return StageWork(self.seconds, self._steps, self._bytes, self._flops, self._dtype)
+        """Return what was counted so far, as plain numbers: a plugin may count with numpy's."""
+        return StageWork(self.seconds, int(self._steps), int(self._bytes), int(self._flops), str(self._dtype))
 
 
 class StageLog:

@@ -45,6 +45,9 @@ class Mark:
 class Chunk:
     """A stretch of audio.
 
+    The core copies what a plugin yields, so a plugin may use its buffers again. Chunks that callers and extensions get
+    are read-only: copy the samples to change them.
+
     Attributes:
         samples: float32 of shape (n,), nominally in [-1, 1].
         sample_rate: Hz, one of the spec's ``sample_rates`` and the same for all chunks of a request.

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from realtts.contract.events import Event
 from realtts.contract.types import Voice
-from realtts.isolation.exits import exit_error, unusable
+from realtts.errors import SettingsError
+from realtts.isolation.exits import exit_error, garbage_fix, unusable
+from realtts.isolation.outbox import Outbox
 from realtts.isolation.process import WorkerProcess
 from realtts.isolation.watchdog import Watchdog
-from realtts.wire.calls import Reply, Speak, Stop
-from realtts.wire.channel import ChannelClosed, ChannelFault, Frame, Kind, OtherProtocol
-from realtts.wire.messages import (
-    VOICES_KEPT,
-    ChunkMessage,
-    LogMessage,
-    VoiceMessage,
-    from_json,
-    samples_to_bytes,
-    to_json,
-)
+from realtts.wire.calls import Reply, Stop
+from realtts.wire.channel import ChannelClosed, ChannelFault, Kind, OtherProtocol
+from realtts.wire.inbox import Inbox, Spoken
+from realtts.wire.messages import to_json
+from realtts.wire.reading import Credit, End, Hello
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.checks import ChunkChecks
+    from realtts.contract.events import Event
+    from realtts.contract.types import Request
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.isolation.watchdog import Limits
-    from realtts.wire.calls import Call
+    from realtts.wire.calls import Call, Speak
 
 __all__ = ["Worker"]
 
@@ -39,12 +35,18 @@ T = TypeVar("T")
 SLICE_S = 0.02
 """How often a waiting parent looks for cancellations, limits, and whether the worker is alive."""
 
+LOOK_EVERY_S = 0.25
+"""How often it looks whether the worker's process is there, while nothing comes."""
+
+UNREAD_S = 10.0
+"""Longest wait for a worker to take a message."""
+
 STOP_GRACE_S = 10.0
 """Longest wait for a worker to free its model and leave, before it is killed."""
 
 
 class Worker:
-    """A running worker. Used by one thread at a time, except `pid` and `memory`.
+    """A running worker. Used by one thread at a time, except `pid`, `memory` and `abort`.
 
     Args:
         environment: Where it runs.
@@ -62,15 +64,14 @@ class Worker:
 
     def __init__(self, environment: IsolatedEnvironment, limits: Limits, report: Callable[[Event], None]) -> None:
         self._environment = environment
-        self._report = report
         self._process = WorkerProcess(environment)
+        self._outbox = Outbox(self._process.channel, self._check_sending)
+        pid = self.pid = self._process.pid
+        self._inbox = Inbox(self._process.channel, report, lambda message: message.handle(pid))
         self._watchdog = Watchdog(limits, self._process.memory)
-        self._checked_at = time.monotonic()
-        self._sent_voices: dict[str, None] = {}
+        self._checked_at = self._looked_at = time.monotonic()
         self._activity = "starting"
-        self._requests: Sequence[Request] = ()
-        self._cancelled: set[int] = set()  # rows whose cancellation was sent
-        self.pid = self._process.pid
+        self._aborted = False
         self.usable = True
         self.crashed = False
 
@@ -84,15 +85,21 @@ class Worker:
             IsolationError: It has another version of the core, or of the messages. WorkerDied: it ended.
         """
         try:
-            hello = self.receive(expected=Kind.HELLO)
-        except _Refused as error:
+            hello = self._next(greeting=True)
+        except OtherProtocol as error:
             self._refuse(str(error))
-        version = self._read(lambda: str(hello.content["realtts"]))
-        if version.split(".")[:2] != core.split(".")[:2]:
-            self._refuse(f"it has realtts {version}, this process has {core}")
+        if not isinstance(hello, Hello):
+            self.reject("something else than its greeting")
+        if hello.realtts.split(".")[:2] != core.split(".")[:2]:
+            self._refuse(f"it has realtts {hello.realtts:.40}, this process has {core}")
 
     def exited(self) -> bool:
-        """Tell whether it is gone."""
+        """Tell whether it is gone, or has said what it was not asked for and was ended."""
+        if self.usable:
+            try:
+                self._inbox.check_idle()
+            except (ChannelClosed, ChannelFault):
+                self.kill()
         return not self.usable or self._process.exited()
 
     def memory(self) -> int:
@@ -107,186 +114,197 @@ class Worker:
         """Send a call and wait for its reply; raises nothing that the reply tells.
 
         Raises:
-            WorkerDied: It ended, or was ended because it reached a limit.
+            WorkerDied: It ended, sent something else, or was ended because it reached a limit.
         """
-        self._begin(activity)
-        self._send(Kind.CALL, to_json(call))
-        return self.read_reply(self.receive(expected=Kind.REPLY))
+        self._begin(call, activity)
+        self._send(Kind.CALL, call)
+        reply = self._next()
+        if not isinstance(reply, Reply):
+            self.reject("something else than a reply")
+        return reply
 
-    def speak(self, call: Speak, requests: Sequence[Request]) -> None:
-        """Ask for audio; `receive` returns it frame by frame, and the reply at its end.
+    def speak(self, call: Speak, requests: Sequence[Request], checks: ChunkChecks) -> None:
+        """Ask for audio; `receive` returns it chunk by chunk, and the reply at its end.
 
         Args:
             call: Its requests are these.
             requests: Their ``cancelled`` is watched while waiting; their recordings are sent unless they were before.
+            checks: Of the chunks that come.
         """
-        self._begin("generating", requests)
-        for request in requests:
-            if isinstance(request.voice, Voice):
-                self._send_voice(request.voice)
-        self._send(Kind.CALL, to_json(call))
+        self._begin(call, "generating", requests, checks)
+        with contextlib.suppress(ChannelClosed):  # sending the call finds it gone as well
+            for request in requests:
+                if isinstance(request.voice, Voice):
+                    self._outbox.send_voice(request.voice)
+        self._send(Kind.CALL, call)
 
-    def credit(self) -> None:
-        """Let it send one chunk more. If it has ended, what it sent before is read first."""
-        with contextlib.suppress(ChannelClosed):
-            self._put(Kind.CREDIT, {"chunks": 1})
-
-    def finish(self) -> Reply:
-        """Ask for no more audio, and wait for the reply."""
-        self._watchdog.unwanted = True
-        self._send(Kind.END)
-        while (frame := self.receive(expected=None)).kind is not Kind.REPLY:
-            pass
-        return self.read_reply(frame)
-
-    def receive(self, expected: Kind | None = Kind.CHUNK) -> Frame:
-        """Return the next chunk, reply or greeting; events and log records are handed on meanwhile.
-
-        Args:
-            expected: The kind that must come; ``CHUNK`` allows a reply as well. None: any.
+    def receive(self) -> Spoken | Reply:
+        """Return the next chunk, or the reply that ends them.
 
         Raises:
             WorkerDied: It ended, sent something else, or was ended because it reached a limit.
         """
-        began = self._watchdog.sign = time.monotonic()
+        message = self._next()
+        if isinstance(message, Hello):
+            self.reject("a greeting instead of audio")
+        return message
+
+    def credit(self) -> None:
+        """Let it send one chunk more. If it has ended, what it sent before is read first."""
+        self._inbox.allow_chunk()
+        with contextlib.suppress(ChannelClosed):
+            self._outbox.send(Kind.CREDIT, Credit(1))
+
+    def finish(self) -> Reply:
+        """Ask for no more audio, and wait for the reply; it may send what it was allowed before, and no more."""
+        self._watchdog.unwanted = True
+        self._send(Kind.END, End())
+        while not isinstance(message := self.receive(), Reply):
+            pass
+        return message
+
+    def accept(self, take: Callable[[], T]) -> T:
+        """Return what ``take`` makes of a reply.
+
+        Raises:
+            WorkerDied: The reply cannot be meant.
+        """
         try:
-            while True:
-                frame = self._process.channel.receive(SLICE_S)
-                now = time.monotonic()
-                if now - self._checked_at >= SLICE_S:
-                    self._check(now, now - began)
-                if frame is not None:
-                    self._watchdog.sign = now
-                    if not self._handle(frame):
-                        break
-        except ChannelClosed:
-            self._died("ended")
-        except ChannelFault as error:
-            if isinstance(error, OtherProtocol) and self._activity == "starting":
-                raise _Refused(str(error)) from error
-            self._died(f"sent garbage ({error})")
-        self._watchdog.spent += time.monotonic() - began
-        allowed = {expected, Kind.REPLY} if expected is Kind.CHUNK else {expected}
-        if expected is not None and frame.kind not in allowed:
-            self._died(f"sent garbage (a {frame.kind.name} where {expected.name} was expected)")
-        return frame
+            return take()
+        except (ChannelFault, SettingsError, ValueError, TypeError) as error:
+            self.reject(f"{error}"[:200])
 
-    def read_chunk(self, frame: Frame) -> tuple[int, Chunk]:
-        """Return the row and the chunk that a frame holds."""
-        message = self._read(lambda: from_json(ChunkMessage, frame.content))
-        return message.row, self._read(lambda: message.chunk(frame.data))
-
-    def read_reply(self, frame: Frame) -> Reply:
-        """Return the reply that a frame holds."""
-        return self._read(lambda: from_json(Reply, frame.content))
+    def reject(self, what: str, cause: BaseException | None = None) -> NoReturn:
+        """End it because it sent what no worker sends. Raises as `call`."""
+        # A program that is no worker at all ends by itself.
+        by_itself = self._activity == "starting" and self._process.wait(0.5)
+        fix = "" if by_itself else garbage_fix(self._environment.name)
+        self._died(f"sent garbage ({what})", fix, crashed=True, cause=cause)
 
     def stop(self, *, forget: bool) -> None:
         """Let it free its model and end; kill it if it does not."""
         if not self.usable:
             return
+        until = time.monotonic() + STOP_GRACE_S
         with contextlib.suppress(ChannelClosed, ChannelFault):
-            until = time.monotonic() + STOP_GRACE_S
-            self._process.channel.send(Kind.CALL, to_json(Stop(forget)))
+            call = Stop(forget)
+            self._inbox.open(call)
+            self._process.channel.send(Kind.CALL, to_json(call), waiting=lambda: _check_time(until))
             while time.monotonic() < until and not self._process.exited():
-                frame = self._process.channel.receive(SLICE_S)
-                if frame is not None:
-                    self._handle(frame)
-        self._process.wait(1.0)
+                self._inbox.take(SLICE_S)
+        if not self._aborted:
+            self._process.wait(1.0)
         self.kill()
+
+    def abort(self) -> None:
+        """Kill it, from any thread: the provider was closed, and cannot wait for it."""
+        self._aborted = True
+        self._process.kill()
 
     def kill(self) -> int:
         """End it now, and return its exit code."""
         self.usable = False
         return self._process.end()
 
-    def _begin(self, activity: str, requests: Sequence[Request] = ()) -> None:
-        self._activity, self._requests, self._cancelled = activity, requests, set()
+    def _begin(
+        self, call: Call, activity: str, requests: Sequence[Request] = (), checks: ChunkChecks | None = None
+    ) -> None:
+        self._activity = activity
         self._watchdog.unwanted = False
+        self._outbox.open(requests)
+        self._inbox.open(call, checks)
 
-    def _send(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
+    def _next(self, *, greeting: bool = False) -> Hello | Reply | Spoken:
+        """Return the next message that is not an event or a log record; check limits and cancellations meanwhile.
+
+        Args:
+            greeting: It is the first one.
+
+        Raises:
+            WorkerDied: It ended, sent what it may not, or was ended because it reached a limit. OtherProtocol: its
+                greeting is of another version.
+        """
+        began = self._watchdog.sign = time.monotonic()
+        message: Any = None
         try:
-            self._put(kind, content, data)
+            while not isinstance(message, (Hello, Reply, Spoken)):
+                message = self._inbox.take(SLICE_S)
+                now = time.monotonic()
+                if message is not None:
+                    self._watchdog.sign = now
+                elif now - self._looked_at >= LOOK_EVERY_S:
+                    self._look(now)
+                if now - self._checked_at >= SLICE_S:
+                    self._outbox.send_cancellations()
+                    self._check(now - began)
+        except ChannelClosed:
+            self._died("ended")
+        except ChannelFault as error:
+            if greeting and isinstance(error, OtherProtocol):
+                raise
+            self.reject(str(error), error.__cause__)
+        self._watchdog.spent += time.monotonic() - began
+        return message
+
+    def _look(self, now: float) -> None:
+        """Find a worker that is gone though its channel is open, because a process that it started has inherited it."""
+        self._looked_at = now
+        if self._process.exited() and not self._process.channel.partial:
+            raise ChannelClosed("its process has ended")
+
+    def _send(self, kind: Kind, message: Any) -> None:
+        try:
+            self._outbox.send(kind, message)
         except ChannelClosed:
             self._died("ended")
 
-    def _put(self, kind: Kind, content: Mapping[str, Any] | None = None, data: memoryview | bytes = b"") -> None:
-        began = self._watchdog.sign = time.monotonic()
-        self._process.channel.send(
-            kind, content, data, waiting=lambda: self._check(time.monotonic(), time.monotonic() - began)
-        )
+    def _check_sending(self, waited: float) -> None:
+        """As `_check`, while the worker does not read: one of its threads does nothing else."""
+        if waited > UNREAD_S:
+            self.reject(f"nothing, and read nothing for {UNREAD_S:g} s")
+        self._check(waited)
 
-    def _send_voice(self, voice: Voice) -> None:
-        sent = self._sent_voices.pop(voice.digest, "") is None
-        self._sent_voices[voice.digest] = None
-        if len(self._sent_voices) > VOICES_KEPT:
-            del self._sent_voices[next(iter(self._sent_voices))]
-        if not sent:
-            self._send(Kind.VOICE, to_json(VoiceMessage.of(voice)), samples_to_bytes(voice.samples))
+    def _check(self, waited: float) -> None:
+        """End a worker that reached a limit.
 
-    def _read(self, read: Callable[[], T]) -> T:
-        """Return what ``read`` makes of a message.
-
-        Raises:
-            WorkerDied: The message does not have its form.
-        """
-        try:
-            return read()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            self._died(f"sent garbage ({type(error).__name__}: {error})")
-
-    def _handle(self, frame: Frame) -> bool:
-        """Hand an event or a log record on; False for any other frame."""
-        if frame.kind is Kind.EVENT:
-            self._report(self._read(lambda: from_json(Event, frame.content)))
-        elif frame.kind is Kind.LOG:
-            record = self._read(lambda: from_json(LogMessage, frame.content)).record(self.pid)
-            logger = logging.getLogger(record.name)
-            if logger.isEnabledFor(record.levelno):
-                logger.handle(record)
-        else:
-            return False
-        return True
-
-    def _check(self, now: float, waited: float) -> None:
-        """Send cancellations, and end a worker that reached a limit.
+        Args:
+            waited: Seconds of the current wait.
 
         Raises:
             WorkerDied: It did.
         """
-        self._checked_at = now
-        self._send_cancellations()
+        self._checked_at = now = time.monotonic()
+        if self._outbox.is_unwanted():
+            self._watchdog.unwanted = True
         violation = self._watchdog.violation(now, waited)
         if violation is not None:
             self._died(*violation)
 
-    def _send_cancellations(self) -> None:
-        rows = [row for row, request in enumerate(self._requests) if row not in self._cancelled and request.cancelled()]
-        if rows:
-            self._cancelled.update(rows)
-            if len(self._cancelled) == len(self._requests):
-                self._watchdog.unwanted, self._watchdog.sign = True, time.monotonic()
-            with contextlib.suppress(ChannelClosed):  # what it sent before it ended is read first
-                self._process.channel.send(Kind.CANCEL, {"rows": rows})
-
-    def _died(self, what: str, fix: str = "") -> NoReturn:
+    def _died(self, what: str, fix: str = "", *, crashed: bool = False, cause: BaseException | None = None) -> NoReturn:
         """End what is left of it.
 
         Args:
             what: What the worker did.
             fix: What to do about it; empty when it ended by itself.
+            crashed: It did not merely reach a limit.
+            cause: What it said about it.
 
         Raises:
             WorkerDied: Always, with its last lines. IsolationError: it could not even start.
         """
-        self.crashed = not fix
+        self.crashed = crashed or not fix
+        if self._aborted:
+            what, fix, self.crashed = "was ended with its provider", "make a new RealProvider", False
         self._process.wait(0.0 if fix else 0.5)
         code = self.kill()
-        raise exit_error(self._environment.name, what, fix, self._activity, code=code, lines=self._process.last_lines())
+        name, lines = self._environment.name, self._process.last_lines()
+        raise exit_error(name, what, fix, self._activity, code=code, lines=lines) from cause
 
     def _refuse(self, what: str) -> NoReturn:
         self.kill()
         raise unusable(self._environment.name, what)
 
 
-class _Refused(Exception):
-    """The worker speaks another version of the messages."""
+def _check_time(until: float) -> None:
+    if time.monotonic() > until:
+        raise ChannelClosed("it does not read")

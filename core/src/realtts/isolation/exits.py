@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.events import Event
 
-__all__ = ["Crashes", "Place", "exit_error", "repeated", "unusable"]
+__all__ = ["Crashes", "Place", "exit_error", "garbage_fix", "repeated", "unusable"]
 
 _LINES_SHOWN = 3
 
@@ -121,6 +121,11 @@ class Crashes:
     def forget(self) -> None:
         """Count from none again: a request went well, or everything was unloaded."""
         self._last_crash = None
+
+
+def garbage_fix(name: str) -> str:
+    """Return what to do about a worker that sent what no worker sends."""
+    return f"try again, a new worker is started; if it happens again, make it anew: {install_command(name)} --upgrade"
 
 
 def repeated(error: WorkerDied) -> WorkerDied:

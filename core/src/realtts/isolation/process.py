@@ -63,6 +63,8 @@ class WorkerProcess:
         finally:
             theirs.close()
         self.pid = self._popen.pid
+        self._ending = threading.Lock()
+        self._reaped = False
         self.channel = Channel(ours)
         assert self._popen.stdout is not None
         self._output = _Output(self._popen.stdout, logging.getLogger(f"realtts.{environment.name}.worker"))
@@ -87,16 +89,25 @@ class WorkerProcess:
             time.sleep(0.005)
         return True
 
+    def kill(self) -> None:
+        """Kill it and all that it has started, from any thread; the thread that uses it then finds it gone."""
+        with self._ending:
+            if self._reaped:
+                return  # its number may belong to another process
+            if hasattr(os, "killpg"):
+                # It is the leader of a group; as a zombie, if it has ended, it still keeps the group's number.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.pid, signal.SIGKILL)
+            else:
+                self._popen.kill()
+
     def end(self) -> int:
         """Kill it and all that it has started, and close everything; its exit code."""
         self.channel.close()
-        if hasattr(os, "killpg"):
-            # It is the leader of a group; as a zombie, if it has ended, it still keeps the group's number.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
-        else:
-            self._popen.kill()
-        code = self._popen.wait()
+        self.kill()
+        with self._ending:
+            code = self._popen.wait()
+            self._reaped = True
         self._output.join(1.0)
         return code
 

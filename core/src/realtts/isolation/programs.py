@@ -7,11 +7,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.events import Event
-from realtts.isolation.exits import exit_error
+from realtts.isolation.exits import exit_error, garbage_fix
 from realtts.isolation.process import WorkerProcess
 from realtts.wire.channel import ChannelClosed, ChannelFault, Kind
-from realtts.wire.child import Answer
-from realtts.wire.messages import LogMessage, from_json
+from realtts.wire.messages import LogMessage, to_json
+from realtts.wire.reading import Answer, Hello, Job, read_from_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +55,8 @@ def run_program(
     process = WorkerProcess(environment, program, lock)
     what, fix, started = "ended", "", False
     try:
-        process.channel.send(Kind.CALL, {"job": job, "log_level": logging.getLogger("realtts").getEffectiveLevel()})
+        level = logging.getLogger("realtts").getEffectiveLevel()
+        process.channel.send(Kind.CALL, to_json(Job(job, level)))
         while time.monotonic() < until:
             frame = process.channel.receive(_SLICE_S)
             if frame is None and process.exited():
@@ -63,29 +64,25 @@ def run_program(
             if frame is None:
                 continue
             started = True
-            if (answer := _answer(frame.kind, frame.content, process.pid, tell)) is not None:
-                return answer
+            message = read_from_program(frame)
+            if isinstance(message, Answer):
+                return message
+            _hand_on(message, process.pid, tell)
         else:
             what, fix = f"was ended after {deadline_s:.0f} s", "see what it does: --debug"
     except ChannelClosed:
         process.wait(0.5)
-    except (ChannelFault, ValueError, KeyError) as error:
-        what = f"sent garbage ({type(error).__name__}: {error})"
+    except ChannelFault as error:
+        what, fix = f"sent garbage ({error})", garbage_fix(environment.name)
     finally:
         code = process.end()
     activity = activity if started else "starting"
     raise exit_error(environment.name, what, fix, activity, code=code, lines=process.last_lines())
 
 
-def _answer(kind: Kind, content: dict[str, Any], pid: int, tell: Callable[[str], None] | None) -> Answer | None:
-    """Return the answer that a frame holds; None for others, which are handed on."""
-    if kind is Kind.REPLY:
-        return from_json(Answer, content)
-    if kind is Kind.EVENT and tell is not None:
-        tell(str(from_json(Event, content).data["text"]))
-    elif kind is Kind.LOG:
-        record = from_json(LogMessage, content).record(pid)
-        logger = logging.getLogger(record.name)
-        if logger.isEnabledFor(record.levelno):
-            logger.handle(record)
-    return None
+def _hand_on(message: Hello | Event | LogMessage, pid: int, tell: Callable[[str], None] | None) -> None:
+    """Hand on a line of progress or a log record."""
+    if isinstance(message, LogMessage):
+        message.handle(pid)
+    elif isinstance(message, Event) and tell is not None:
+        tell(str(message.data.get("text", "")))

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import RealTTSError, WorkerDied
-from realtts.isolation.exits import Crashes, repeated
-from realtts.isolation.remote_rung import RemoteRung, RemoteStages
-from realtts.isolation.supervisor import Supervisor
+from realtts.isolation.exits import Crashes, garbage_fix, repeated
+from realtts.isolation.remote_rung import RemoteRung, RemoteStages, chunk_checks
+from realtts.isolation.supervisor import Supervisor, lowest_level
 from realtts.ladder.rung import StageError
-from realtts.wire.calls import Close, GiveUp, Load, Setup, Speak
-from realtts.wire.channel import Kind
+from realtts.wire.calls import Close, GiveUp, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import RequestMessage
 
@@ -32,16 +31,19 @@ if TYPE_CHECKING:
     from realtts.isolation.client import Worker
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Layers
-    from realtts.wire.calls import Call, Reply
+    from realtts.wire.calls import Call
 
 __all__ = ["RemoteLadder"]
 
 WINDOW = 2
 """Chunks that a worker may send ahead of the parent: one is played while the next is made."""
 
+MOST_RUNGS = 32
+"""Rungs that may be loaded for one request: far more than any ladder has, so that no worker descends for ever."""
+
 
 class RemoteLadder:
-    """A provider's ladder in a worker. Used by one thread at a time; any thread may read its attributes.
+    """A provider's ladder in a worker. Used by one thread at a time; any thread may read its attributes and `abort`.
 
     Args:
         environment: Where the worker runs.
@@ -79,6 +81,7 @@ class RemoteLadder:
         self._given_up: dict[int, bool] = {}
         self._reported: StageError | None = None  # the last failure, which the worker still has
         self._closed: StageError | None = None  # a failure whose rung is given up already
+        self._descents = 0  # rungs that were given up for this request
         self._fresh = True  # nothing of this request was spoken yet
         self._cache: dict[str, int] | None = None
         self._device_memory: dict[str, int] = {}
@@ -86,6 +89,7 @@ class RemoteLadder:
     def begin(self) -> RemoteRung:
         """Return the live rung for a new request, in a worker that is alive. Raises as `ensure_loaded`."""
         self._fresh = True
+        self._descents = 0
         worker = self._supervisor.worker
         if worker is not None:
             worker.new_request()
@@ -129,6 +133,10 @@ class RemoteLadder:
             self._given_up = {index: again for index, again in self._given_up.items() if not again}
         self._supervisor.stop(forget=forget)
 
+    def abort(self) -> None:
+        """Kill the worker, from any thread: the provider was closed, and cannot wait for it."""
+        self._supervisor.abort()
+
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""
         try:
@@ -146,10 +154,12 @@ class RemoteLadder:
         worker = self._running()
         try:
             reply = worker.call(call, activity)
+            self._apply(worker, reply)
+            if reply.error is None and not reply.poisoned:
+                self._verify(worker, call)
         except WorkerDied as error:
             self._on_exit(error)
             raise
-        self._apply(reply)
         self._check(reply)
         return reply
 
@@ -164,25 +174,28 @@ class RemoteLadder:
         reply: Reply | None = None
         try:
             messages = tuple(map(RequestMessage.of, requests))
-            worker.speak(Speak(messages, self._fresh, self._log_level(), WINDOW), requests)
+            worker.speak(
+                Speak(messages, self._fresh, lowest_level(self._log), WINDOW),
+                requests,
+                chunk_checks(self.spec, requests),
+            )
             self._fresh = False
             try:
-                while (frame := worker.receive()).kind is Kind.CHUNK:
-                    yield worker.read_chunk(frame)
+                while not isinstance(message := worker.receive(), Reply):
+                    yield message
                     worker.credit()
-                reply = worker.read_reply(frame)
+                reply = message
             finally:
                 if reply is None and worker.usable:
                     reply = worker.finish()
+                if reply is not None:
+                    self._apply(worker, reply)
         except WorkerDied as error:
             self._on_exit(error)
             if not self._step_down(error):
                 raise
             self._closed = StageError("generate", error)
             raise self._closed from error
-        finally:
-            if reply is not None:
-                self._apply(reply)
         self._supervisor.on_success()
         self._crashes.forget()
         self._check(reply)
@@ -192,7 +205,7 @@ class RemoteLadder:
         return {
             "versions": self._supervisor.versions,
             "memory": {"rss": self._supervisor.memory(), **self._device_memory},
-            "cache": self._cache or VoiceCache(0).stats(),
+            "cache": {**VoiceCache(0).stats(), **(self._cache or {})},
             "isolation": "isolated",
             "worker": self._supervisor.facts(),
         }
@@ -202,6 +215,7 @@ class RemoteLadder:
             self.state = "loading"
             self._crashes.enter(None)
             try:
+                self._descend()
                 self._load(begin=begin)
             except BaseException:
                 self.state = "failed"
@@ -211,10 +225,23 @@ class RemoteLadder:
 
     def _load(self, *, begin: bool) -> None:
         try:
-            self.call(Load(begin, self._log_level()), "loading")
+            self.call(Load(begin, lowest_level(self._log)), "loading")
         except WorkerDied as error:
             if not self._step_down(error):
                 raise
+
+    def _descend(self) -> None:
+        """Count a rung that is given up for this request.
+
+        Raises:
+            WorkerDied: There are more of them than any ladder has.
+        """
+        self._descents += 1
+        if self._descents > MOST_RUNGS:
+            what = f"its worker sent garbage (more than {MOST_RUNGS} rungs, all of them given up)"
+            error = WorkerDied(what, who=f"provider {self.spec.name!r}", fix=garbage_fix(self.spec.name))
+            self._on_exit(error)
+            raise error
 
     def _step_down(self, error: WorkerDied) -> bool:
         """Close the rung on which two workers in a row have crashed, while it loaded or spoke.
@@ -241,10 +268,14 @@ class RemoteLadder:
     def _setup(self, spec: dict[str, Any]) -> Setup:
         settings = self.settings.model_dump(mode="json", exclude_unset=True)
         attempts, given_up = self.attempts, self._given_up
-        return Setup(spec, settings, self._sources, self.checkpoint, attempts, given_up, self._log_level())
+        return Setup(spec, settings, self._sources, self.checkpoint, attempts, given_up, lowest_level(self._log))
 
-    def _apply(self, reply: Reply) -> None:
-        """Take over what a reply says of the ladder, and end a worker whose CUDA context is destroyed."""
+    def _apply(self, worker: Worker, reply: Reply) -> None:
+        """Take over what a reply says of the ladder, and end a worker whose CUDA context is destroyed.
+
+        Raises:
+            WorkerDied: It says what cannot be.
+        """
         if reply.cache is not None:
             self._cache, self._device_memory = reply.cache, reply.device_memory or {}
         if reply.work is not None:
@@ -253,11 +284,22 @@ class RemoteLadder:
             self.attempts, self._given_up = reply.ladder.attempts, reply.ladder.given_up
             self.details = reply.ladder.details
             live = reply.ladder.live
-            self.live = None if live is None else RemoteRung(self, self.settings, live)
+            self.live = None if live is None else worker.accept(lambda: RemoteRung(self, self.settings, live))
         if reply.poisoned:
             self._log.warning("CUDA works no more in the worker; a new one is started")
             self.live = None
             self._supervisor.kill()
+
+    def _verify(self, worker: Worker, call: Call) -> None:
+        """Check that a call has done what it is for.
+
+        Raises:
+            WorkerDied: It has not.
+        """
+        if isinstance(call, Load) and self.live is None:
+            worker.reject("a reply to 'load' with nothing loaded")
+        if isinstance(call, GiveUp) and (self.live is not None or not self.attempts):
+            worker.reject("a reply to 'give_up' with nothing given up")
 
     def _check(self, reply: Reply) -> None:
         """Raise what went wrong in the worker, and remember a failure of its rung."""
@@ -282,7 +324,3 @@ class RemoteLadder:
     def _on_event(self, event: Event) -> None:
         self._crashes.on_event(event)
         self.report(event)
-
-    def _log_level(self) -> int:
-        """Return the lowest level that anybody here listens to."""
-        return min(self._log.getEffectiveLevel(), logging.getLogger().getEffectiveLevel())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from realtts.contract.checks import ChunkChecks
 from realtts.isolation.exits import Place
 from realtts.ladder.facts import RungFacts
 from realtts.wire.calls import ListVoices
@@ -11,12 +12,13 @@ from realtts.wire.calls import ListVoices
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
+    from realtts.contract.spec import ProviderSpec
     from realtts.contract.stages import StageWork
     from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts.settings import Settings
     from realtts.wire.calls import Call, Reply, RungState
 
-__all__ = ["RemoteRung", "RemoteStages"]
+__all__ = ["RemoteRung", "RemoteStages", "chunk_checks"]
 
 
 class RemoteStages:
@@ -97,3 +99,8 @@ class RemoteRung:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
         return self._client.speak(requests)
+
+
+def chunk_checks(spec: ProviderSpec, requests: Sequence[Request]) -> ChunkChecks:
+    """Return the checks of the chunks that a worker sends for requests: the same as in process."""
+    return ChunkChecks(spec.sample_rates, f"provider {spec.name!r} (worker)", [len(each.text) for each in requests])

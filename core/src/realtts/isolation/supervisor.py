@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from realtts.errors import IsolationError, WorkerDied
+from realtts.errors import IsolationError, ProviderClosed, WorkerDied
 from realtts.isolation import environments
 from realtts.isolation.client import Worker
 from realtts.isolation.watchdog import Limits
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
     from realtts.wire.calls import Setup
 
-__all__ = ["Supervisor"]
+__all__ = ["Supervisor", "lowest_level"]
 
 BACK_OFF_S = (0.0, 0.25, 0.5, 1.0, 2.0, 5.0)
 """Pause before a new start, by the number of exits since the last request that went well; the last one repeats."""
@@ -49,6 +50,9 @@ class Supervisor:
         self._settings = settings
         self._report = report
         self._log = logging.getLogger(f"realtts.{environment.name}")
+        self._newest: Worker | None = None  # also while it starts
+        self._aborted = False
+        self._starting = threading.Lock()
         self._starts = self._exits = self._exits_in_a_row = 0
         self._last_exit: str | None = None
 
@@ -66,8 +70,7 @@ class Supervisor:
         if self._exits_in_a_row:
             time.sleep(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
         self.environment = self._installed_now()
-        self._starts += 1
-        worker = Worker(self.environment, Limits.of(self._settings), self._report)
+        worker = self._start()
         try:
             worker.greet(importlib_metadata.version("realtts"))
             reply = worker.call(setup(dict(self.environment.spec)), "starting")
@@ -81,6 +84,14 @@ class Supervisor:
         self.worker = worker
         self.versions = reply.versions
         return worker
+
+    def abort(self) -> None:
+        """Kill the worker and start no other one; from any thread."""
+        with self._starting:
+            self._aborted = True
+            worker = self._newest
+        if worker is not None:
+            worker.abort()
 
     def on_exit(self, error: WorkerDied | None) -> None:
         """Count the end of the worker; without an error if nobody was using it."""
@@ -123,6 +134,15 @@ class Supervisor:
             "last_death": self._last_exit,
         }
 
+    def _start(self) -> Worker:
+        with self._starting:
+            if self._aborted:
+                name = self.environment.name
+                raise ProviderClosed("it was closed", who=f"provider {name!r}", fix="make a new RealProvider")
+            self._starts += 1
+            self._newest = Worker(self.environment, Limits.of(self._settings), self._report)
+            return self._newest
+
     def _installed_now(self) -> IsolatedEnvironment:
         """Return the provider's environment as it is on disk; the last one used if there is none any more."""
         try:
@@ -130,3 +150,8 @@ class Supervisor:
         except IsolationError as error:
             self._log.warning("%s", error)
             return self.environment
+
+
+def lowest_level(log: logging.Logger) -> int:
+    """Return the lowest level of records that anybody in this process listens to."""
+    return min(log.getEffectiveLevel(), logging.getLogger().getEffectiveLevel())

@@ -15,7 +15,7 @@ __all__ = ["Limits", "Watchdog"]
 
 MEMORY_EVERY_S = 0.25
 CANCEL_GRACE_S = 30.0
-"""Longest silence of a worker after everything that it works on was cancelled, before it is killed."""
+"""Longest time that a worker goes on after everything that it works on was cancelled, before it is killed."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,28 @@ class Watchdog:
     Attributes:
         spent: Seconds that it has worked on this request, without the current wait.
         sign: When the last message came from it or went to it; of `time.monotonic`.
-        unwanted: Whether everything that it works on was cancelled.
     """
 
     def __init__(self, limits: Limits, memory: Callable[[], int]) -> None:
         self.spent = 0.0
         self.sign = self._memory_read_at = time.monotonic()
-        self.unwanted = False
+        self._unwanted_since: float | None = None
         self._limits = limits
         self._memory = memory
 
     def new_request(self) -> None:
         """Start the clock of another request."""
         self.spent = 0.0
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether everything that it works on was cancelled."""
+        return self._unwanted_since is not None
+
+    @unwanted.setter
+    def unwanted(self, unwanted: bool) -> None:
+        if unwanted != self.unwanted:
+            self._unwanted_since = time.monotonic() if unwanted else None
 
     def violation(self, now: float, waited: float) -> tuple[str, str] | None:
         """Return what the worker did beyond a limit, and the fix; None while it keeps within all of them.
@@ -70,7 +79,7 @@ class Watchdog:
             waited: Seconds of the current wait, which are not in `spent` yet.
         """
         limits, silent = self._limits, now - self.sign
-        if self.unwanted and silent > CANCEL_GRACE_S:
+        if self._unwanted_since is not None and now - self._unwanted_since > CANCEL_GRACE_S:
             return f"heeded no cancellation for {CANCEL_GRACE_S:g} s", "nothing, if it was meant to stop"
         if limits.request_s and self.spent + waited > limits.request_s:
             return f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s"

@@ -146,6 +146,9 @@ class Ladder:
             self.report(Event("unloaded"))
             memory.release()
 
+    def abort(self) -> None:
+        """Do nothing: what works in this process cannot be ended from outside."""
+
     @property
     def given_up(self) -> dict[int, bool]:
         """Indices of the rungs that were given up, each with whether it may be tried again."""

@@ -82,6 +82,9 @@ class AnyLadder(Protocol):
     def unload(self, *, forget: bool = True) -> None:
         """Free the model and all memory that it held."""
 
+    def abort(self) -> None:
+        """End what the model is doing, where that is possible, because the provider was closed; from any thread."""
+
     def report(self, event: Event) -> None:
         """Hand an event on; never raises."""
 

@@ -8,7 +8,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from realtts.attempt import Attempt, origin_of
-from realtts.contract.checks import check_chunk, check_row, check_voices
+from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.contract.events import Event
 from realtts.contract.hooks import STAGES
 from realtts.errors import CheckpointError, InputError, RealTTSError, SettingsError
@@ -156,7 +156,7 @@ class LiveRung:
             StageError: The rung failed. InputError: a request is wrong after all.
         """
         began = time.perf_counter()
-        rates: dict[int, int] = {}
+        checks = ChunkChecks(self.context.spec.sample_rates, self.who, [len(request.text) for request in requests])
         iterator: Any = None
         try:
             with self._working():
@@ -166,7 +166,7 @@ class LiveRung:
                     item = next(iterator, _END)
                 if item is _END:
                     return
-                yield self._checked(item, requests, rates)
+                yield checks.check_item(item)
         except PASSED_ON as error:
             memory.clear_frames(error)  # the caller may keep the error, but not the model with it
             raise
@@ -212,14 +212,6 @@ class LiveRung:
                     iterator.close()
             except Exception:
                 self.context.log.exception("closing the provider's iterator failed")
-
-    def _checked(self, item: Any, requests: Sequence[Request], rates: dict[int, int]) -> tuple[int, Chunk]:
-        """Return the index and chunk of what the hook yielded, and note the chunk's rate."""
-        index, chunk = (0, item) if len(requests) == 1 else check_row(item, len(requests), self.who)
-        rate, length = rates.get(index), len(requests[index].text)
-        chunk = check_chunk(chunk, self.context.spec.sample_rates, rate, self.who, length)
-        rates[index] = chunk.sample_rate
-        return index, chunk
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "Job"]
 
+LATE_S = 1.0
+"""How long before the end of its time a closing engine is ended by force, where that is possible."""
+
 
 class Job(ABC):
     """A piece of work for the engine.
@@ -88,16 +91,25 @@ class Engine:
         idle_s: Call ``on_idle`` after this many seconds without a job; 0: never.
         on_idle: What to do then, in the engine's thread.
         on_close: What to do at the end, in the engine's thread.
+        on_late: What to do when it does not end in time, in the thread that closes it.
     """
 
     def __init__(
-        self, name: str, capacity: int, idle_s: float, on_idle: Callable[[], None], on_close: Callable[[], None]
+        self,
+        name: str,
+        capacity: int,
+        idle_s: float,
+        on_idle: Callable[[], None],
+        on_close: Callable[[], None],
+        *,
+        on_late: Callable[[], None],
     ) -> None:
         self._name = name
         self._capacity = capacity
         self._idle_s = idle_s
         self._on_idle = on_idle
         self._on_close = on_close
+        self._on_late = on_late
         self._condition = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._running: Job | None = None
@@ -215,7 +227,18 @@ class Engine:
             if first:
                 self._guarded(self._on_close)
         elif thread is not threading.current_thread():
-            thread.join(timeout_s)
+            self._join(thread, timeout_s)
+
+    def _join(self, thread: threading.Thread, timeout_s: float | None) -> None:
+        if timeout_s is None:
+            thread.join()
+            return
+        # What can be ended by force is ended before the time is over, so that nothing of it is left then.
+        reserve = min(LATE_S, timeout_s / 4)
+        thread.join(timeout_s - reserve)
+        if thread.is_alive():
+            self._guarded(self._on_late)
+            thread.join(reserve)
 
     def _loop(self) -> None:
         while (job := self._next()) is not None:

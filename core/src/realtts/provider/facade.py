@@ -95,6 +95,7 @@ class RealProvider:
             idle_s=self._settings.idle_unload_s,
             on_idle=lambda: ladder.unload(forget=False),
             on_close=ladder.unload,
+            on_late=ladder.abort,
         )
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
@@ -287,7 +288,8 @@ class RealProvider:
 
         Args:
             timeout_s: Longest wait for a stage that cannot be cancelled, such as a load; None: until it ends. After
-                it the model is still freed, as soon as that stage is over.
+                it the model is still freed, as soon as that stage is over; the worker of an isolated provider is
+                killed before.
         """
         self._engine.close(timeout_s)
 

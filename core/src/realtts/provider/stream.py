@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
 from realtts.provider.engine import Job
@@ -62,8 +63,7 @@ class StreamJob(Job):
         self._stall_s = settings.stream_stall_s
         self._others_wait = others_wait
         self._who = f"provider {spec.name!r}"
-        # What a stream that never began ends with.
-        self._cancelled_chunk = Chunk(np.zeros(0, np.float32), spec.sample_rates[0], finish_reason="cancelled")
+        self._rate = spec.sample_rates[0]
         self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
         self._abandoned = False
@@ -89,7 +89,8 @@ class StreamJob(Job):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         if error is None and not self._abandoned:
-            self._buffer.append((self._cancelled_chunk, 0))
+            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
+            self._buffer.append((cancelled, 0))
         super().drop(error)
         self._wake()
 

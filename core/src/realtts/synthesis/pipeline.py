@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts import audio
+from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk, Mark
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Pipeline:
     def _deliver(self, samples: NDArray[np.float32], piece: Piece, about: Chunk | None) -> Chunk | None:
         """Make the caller's chunk of samples; None when there is nothing to hand over."""
         chunk = Chunk(
-            samples,
+            read_only(samples),
             self._rate,
             marks=about.marks if about else (),
             tokens=about.tokens if about else 0,
@@ -139,7 +140,7 @@ class Pipeline:
     def _within_full_scale(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         loud = int(np.count_nonzero(np.abs(samples) > 1.0))
         self._clipped += loud
-        return np.clip(samples, -1.0, 1.0) if loud else samples
+        return read_only(np.clip(samples, -1.0, 1.0)) if loud else samples
 
 
 def _nothing() -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.contract.checks import read_only
 from realtts.contract.events import Event
 from realtts.contract.types import Chunk
 from realtts.synthesis.pipeline import Pipeline
@@ -188,7 +189,7 @@ class _Text:
 
     def close(self, clock: _Clock) -> Chunk:
         """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
-        rest = self._counted(self._pipeline.finish()) or Chunk(np.zeros(0, np.float32), self._rate)
+        rest = self._counted(self._pipeline.finish()) or Chunk(read_only(np.zeros(0, np.float32)), self._rate)
         warnings = [warning for row in self.rows for warning in row.warnings]
         if self.finish != "cancelled":
             self._advance(len(self.plan.text))
@@ -283,7 +284,7 @@ def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str
     """Return the speech of a text's chunks, the closing one last."""
     closing = chunks[-1]
     return Speech(
-        samples=np.concatenate([chunk.samples for chunk in chunks]),
+        samples=np.concatenate([chunk.samples for chunk in chunks]),  # the caller's own copy, even of one chunk
         sample_rate=closing.sample_rate,
         text=plan.text,
         marks=tuple(mark for chunk in chunks for mark in chunk.marks),

@@ -56,7 +56,7 @@ class Speech:
     """The audio of a whole text.
 
     Attributes:
-        samples: float32 of shape (n,) in [-1, 1].
+        samples: float32 of shape (n,) in [-1, 1]; the caller's own copy, which may be changed.
         sample_rate: Hz.
         text: The caller's original text.
         marks: Word or sentence timings, where the provider gives them.

@@ -10,6 +10,7 @@ import numpy as np
 
 from realtts.audio.level import clipped_fraction, is_silent
 from realtts.audio.reading import read
+from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
 from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsuitable
 
@@ -23,7 +24,7 @@ Source: TypeAlias = Union[str, "os.PathLike[str]", tuple[Any, int], Voice]
 
 _SILENT_DBFS = -50.0
 _CLIPPED = 0.01
-_LOWEST_RATE, _HIGHEST_RATE = 4000, 384_000
+
 _MOST_CHANNELS = 32
 
 
@@ -96,11 +97,11 @@ def check(voice: Voice, seconds: tuple[float, float], who: str) -> None:
 
 def _from_samples(samples: Any, sample_rate: Any, text: str | None, name: str, who: str) -> Voice:
     whole = isinstance(sample_rate, (int, np.integer)) and not isinstance(sample_rate, bool)
-    if not whole or not _LOWEST_RATE <= sample_rate <= _HIGHEST_RATE:
+    if not whole or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
         raise VoiceUnsuitable(
             f"the sample rate of {name!r} is {sample_rate!r}",
             who=who,
-            fix=f"pass a whole number of Hz from {_LOWEST_RATE} to {_HIGHEST_RATE}",
+            fix=f"pass a whole number of Hz from {LOWEST_RATE} to {HIGHEST_RATE}",
         )
     mono = _mono(_scaled(_array(samples, name, who), name, who), name, who)
     return Voice(mono, int(sample_rate), text, name)
@@ -156,4 +157,4 @@ def _mono(array: NDArray[Any], name: str, who: str) -> NDArray[np.float32]:
             who=who,
             fix="pass an array of shape (n,)",
         )
-    return np.ascontiguousarray(array, np.float32)
+    return np.array(array, np.float32, order="C")  # a copy: the caller may use its buffer again meanwhile

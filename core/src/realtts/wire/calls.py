@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from realtts.attempt import Attempt  # noqa: TC001 - pydantic reads the fields' types, here and below
 from realtts.contract.spec import Checkpoint  # noqa: TC001
@@ -13,6 +13,7 @@ from realtts.contract.stages import StageWork  # noqa: TC001
 from realtts.contract.types import VoiceInfo  # noqa: TC001
 from realtts.wire.faults import ErrorMessage, FailureMessage  # noqa: TC001
 from realtts.wire.messages import RequestMessage  # noqa: TC001
+from realtts.wire.strict import strict_validator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,10 +101,10 @@ class Speak:
         window: Chunks that may be sent before the parent asks for more.
     """
 
-    requests: tuple[RequestMessage, ...]
+    requests: Annotated[tuple[RequestMessage, ...], Field(min_length=1)]
     fresh: bool
     log_level: int
-    window: int
+    window: Annotated[int, Field(ge=1)]
     call: Literal["speak"] = "speak"
 
 
@@ -117,7 +118,7 @@ class Stop:
 
 Call = Setup | Load | GiveUp | Close | ListVoices | Speak | Stop
 
-_CALL: TypeAdapter[Call] = TypeAdapter(Annotated[Call, Field(discriminator="call")])
+_CALL = strict_validator(Annotated[Call, Field(discriminator="call")])
 
 
 def call_from_json(content: Mapping[str, Any]) -> Call:
@@ -126,14 +127,15 @@ def call_from_json(content: Mapping[str, Any]) -> Call:
     Raises:
         ValueError: There is no such call, or a field of it is missing or has another type.
     """
-    return _CALL.validate_python(content)
+    call: Call = _CALL.validate_python(content)
+    return call
 
 
 @dataclass(frozen=True)
 class RungState:
     """The live rung of a worker's ladder; ``last``: no other rung is open, so this one cannot be closed."""
 
-    variant: str
+    variant: Annotated[str, Field(pattern="^(optimized|plain)$")]
     rung: str
     device: str
     dtype: str

@@ -1,6 +1,6 @@
 """Framed messages over a socket: a fixed header, JSON, and raw bytes. No pickle, and nothing larger than is allowed.
 
-header    16 bytes: "rtts", version, kind, two bytes unused, length of the JSON, length of the bytes (big-endian)
+header    16 bytes: "rtts", version, kind, number of the call, length of the JSON, length of the bytes (big-endian)
 JSON      an object
 bytes     float32 samples, little-endian
 """
@@ -11,6 +11,7 @@ import contextlib
 import json
 import struct
 import threading
+import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOL", "Channel", "ChannelClosed", "ChannelFault", "Frame", "Kind", "OtherProtocol"]
 
 MAGIC = b"rtts"
-PROTOCOL = 2
+PROTOCOL = 3
 """Version of the messages; a change that an older side would misread raises it."""
 
 MOST_JSON = 16 << 20
 MOST_BYTES = 256 << 20
 """The largest parts of a frame: three quarters of an hour of audio at 24 kHz take 260 MB."""
 
-_HEADER = struct.Struct("!4sBBxxII")
+_CALLS = (1 << 16) - 1
+_HEADER = struct.Struct("!4sBBHII")
 
 
 class Kind(IntEnum):
@@ -47,11 +49,28 @@ class Kind(IntEnum):
 
 
 class Frame(NamedTuple):
-    """One message."""
+    """One message.
+
+    Attributes:
+        kind: What it is.
+        content: Its JSON; nothing of it is checked yet, see `realtts.wire.reading`.
+        data: Its raw bytes.
+        call: Number of the call that its sender worked on.
+    """
 
     kind: Kind
     content: dict[str, Any]
     data: bytearray
+    call: int = 0
+
+
+class _Header(NamedTuple):
+    """The header of a frame; two lengths."""
+
+    kind: Kind
+    call: int
+    text: int
+    data: int
 
 
 class ChannelClosed(Exception):
@@ -71,11 +90,16 @@ class Channel:
 
     Args:
         sock: Connected stream socket, owned by the channel.
+
+    Attributes:
+        call: Number of the call that was sent or received last. Every frame carries it, so that a late answer is not
+            taken for that to another question.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
         self._sending = threading.Lock()
+        self.call = 0
         self._filled = 0
         self._parts: list[bytearray] = [bytearray(_HEADER.size)]
 
@@ -102,8 +126,10 @@ class Channel:
         size = memoryview(data).nbytes
         if len(text) > MOST_JSON or size > MOST_BYTES:
             raise ChannelFault(f"a frame of {len(text)} + {size} bytes is too large to be sent")
-        head = _HEADER.pack(MAGIC, PROTOCOL, kind, len(text), size) + text
         with self._sending:
+            if kind is Kind.CALL:
+                self.call = self.call % _CALLS + 1
+            head = _HEADER.pack(MAGIC, PROTOCOL, kind, self.call, len(text), size) + text
             self._send_all(memoryview(head), waiting)
             if size:
                 self._send_all(memoryview(data).cast("B"), waiting)
@@ -114,26 +140,31 @@ class Channel:
         Raises:
             ChannelClosed: The other side is gone. ChannelFault: what came is no frame.
         """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         self._socket.settimeout(timeout_s)
         while True:
             part = self._parts[-1]
-            if self._filled < len(part) and not self._fill(part):
+            if self._filled < len(part) and not self._fill(part, until):
                 return None
             self._filled = 0
             if len(self._parts) == 1:
-                _, _, size, _ = self._header()
-                self._parts.append(bytearray(size))
+                self._parts.append(bytearray(self._header().text))
             elif len(self._parts) == 2:
-                self._parts.append(bytearray(self._header()[3]))
+                self._parts.append(bytearray(self._header().data))
             else:
                 return self._complete()
+
+    @property
+    def partial(self) -> bool:
+        """Whether a frame has begun to come and is not complete."""
+        return self._filled > 0 or len(self._parts) > 1
 
     def close(self) -> None:
         """Close this side."""
         with contextlib.suppress(OSError):
             self._socket.close()
 
-    def _fill(self, part: bytearray) -> bool:
+    def _fill(self, part: bytearray, until: float | None) -> bool:
         view = memoryview(part)
         while self._filled < len(part):
             try:
@@ -145,10 +176,13 @@ class Channel:
             if not count:
                 raise ChannelClosed("the other side has closed the channel")
             self._filled += count
+            # Each wait for a byte is bounded by the socket; a trickle of them is not.
+            if until is not None and time.monotonic() > until and self._filled < len(part):
+                return False
         return True
 
-    def _header(self) -> tuple[int, Kind, int, int]:
-        magic, version, kind, text, data = _HEADER.unpack(self._parts[0])
+    def _header(self) -> _Header:
+        magic, version, kind, call, text, data = _HEADER.unpack(self._parts[0])
         if magic != MAGIC:
             raise ChannelFault(f"{bytes(self._parts[0])!r} is no header of a frame")
         if version != PROTOCOL:
@@ -156,21 +190,23 @@ class Channel:
         if text > MOST_JSON or data > MOST_BYTES:
             raise ChannelFault(f"a frame of {text} + {data} bytes is too large")
         try:
-            return version, Kind(kind), text, data
+            return _Header(Kind(kind), call, text, data)
         except ValueError:
             raise ChannelFault(f"there is no frame of kind {kind}") from None
 
     def _complete(self) -> Frame:
-        kind = self._header()[1]
+        header = self._header()
         _, text, data = self._parts
         self._parts = [bytearray(_HEADER.size)]
         try:
-            content = json.loads(text)
-        except ValueError as error:
+            content = json.loads(text.decode())  # of bytes it would take other encodings as well
+        except (ValueError, RecursionError) as error:
             raise ChannelFault(f"a frame's JSON cannot be read: {error}") from None
         if not isinstance(content, dict):
             raise ChannelFault(f"a frame holds a {type(content).__name__} instead of an object")
-        return Frame(kind, content, data)
+        if header.kind is Kind.CALL:
+            self.call = header.call
+        return Frame(header.kind, content, data, header.call)
 
     def _send_all(self, view: memoryview, waiting: Callable[[], None] | None) -> None:
         sent = 0
@@ -180,5 +216,6 @@ class Channel:
             except (TimeoutError, BlockingIOError):
                 if waiting is not None:
                     waiting()
+                    time.sleep(0.001)  # the socket's own timeout may be shorter
             except OSError as error:
                 raise ChannelClosed(str(error)) from error

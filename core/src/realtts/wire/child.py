@@ -8,35 +8,28 @@ import ctypes
 import faulthandler
 import logging
 import os
+import platform
 import signal
 import socket
 import sys
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.events import Event
 from realtts.wire.channel import Channel, ChannelClosed, Kind
 from realtts.wire.faults import ErrorMessage
-from realtts.wire.messages import LogMessage, to_json
+from realtts.wire.messages import LogMessage, from_json, to_json
+from realtts.wire.reading import Answer, Hello, Job, outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["PROGRESS", "Answer", "connect", "leave", "serve"]
+__all__ = ["PROGRESS", "connect", "leave", "serve"]
 
 PROGRESS = "program.progress"
 """Name of the events with a line of progress, ``text`` in their data."""
 
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a single piece of work came to: a result that JSON can hold, or an error."""
-
-    result: Any = None
-    error: ErrorMessage | None = None
 
 
 class _LogHandler(logging.Handler):
@@ -49,7 +42,7 @@ class _LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(ChannelClosed):
             try:
-                self._channel.send(Kind.LOG, to_json(LogMessage.of(record)))
+                self._channel.send(Kind.LOG, outgoing(LogMessage.of(record)))
             except ChannelClosed:
                 raise
             except Exception:
@@ -86,13 +79,14 @@ def serve(work: Callable[[Any, Callable[[str], None]], Any], arguments: Sequence
         channel.send(Kind.EVENT, to_json(Event(PROGRESS, data={"text": text})))
 
     with contextlib.suppress(ChannelClosed):
-        channel.send(Kind.HELLO)
+        channel.send(Kind.HELLO, outgoing(Hello("", platform.python_version())))
         call = channel.receive(None)
         assert call is not None
-        logging.getLogger().setLevel(call.content["log_level"])
+        job = from_json(Job, call.content)
+        logging.getLogger().setLevel(job.log_level)
         threading.Thread(target=_watch, args=(channel,), name="realtts-channel", daemon=True).start()
         try:
-            answer = Answer(work(call.content["job"], tell))
+            answer = Answer(work(job.job, tell))
         except ChannelClosed:
             raise
         except BaseException as error:  # a plugin may even exit

@@ -90,17 +90,25 @@ class ErrorMessage:
         """Make the error again; its last cause is a `WorkerTraceback`."""
         return self._rebuilt(WorkerTraceback(self.traceback))
 
+    @property
+    def ours(self) -> bool:
+        """Whether it is one of `realtts.errors`."""
+        return self.kind is not None
+
     def _rebuilt(self, trace: WorkerTraceback) -> BaseException:
-        error = self._ours(getattr(errors, self.kind)) if self.kind in errors.__all__ else self._foreign()
+        error = self._foreign() if self.kind is None else self._ours(self.kind)
         error.__cause__ = trace if self.cause is None else self.cause._rebuilt(trace)
         return error
 
-    def _ours(self, cls: type[RealTTSError]) -> RealTTSError:
-        error = cls.__new__(cls)
-        error.__dict__.update(self.fields)
+    def _ours(self, kind: str) -> RealTTSError:
+        # A newer worker may have a class that is not known here.
+        cls: type[RealTTSError] = getattr(errors, kind) if kind in errors.__all__ else RealTTSError
+        what, who, fix = (str(self.fields.get(name, "")) for name in ("what", "who", "fix"))
         if issubclass(cls, StageFailed):
-            error.__dict__["attempts"] = self.attempts
-        error.args = (error.what,)
+            return cls(what, who=who, fix=fix, attempts=self.attempts)
+        error = cls(what, who=who, fix=fix)
+        for name, value in self.fields.items():
+            error.__dict__.setdefault(name, value)
         return error
 
     def _foreign(self) -> BaseException:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
 from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
 from realtts.synthesis.validate import check_options
+from realtts.wire.strict import strict_validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from pydantic_core import SchemaValidator
 
     from realtts.contract.spec import ProviderSpec
 
@@ -38,21 +42,22 @@ VOICES_KEPT = 16
 """Recordings that a worker keeps; the least recently used goes first, on both sides alike."""
 
 _WIRE = np.dtype("<f4")
+_LAST_TIME = 253_402_300_799.0
+"""The end of the year 9999, in seconds: the last time that every formatter of log records can write."""
 
 
+# Building one takes a millisecond.
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-
-
-def _adapter(form: type[T]) -> TypeAdapter[T]:
-    if form not in _ADAPTERS:  # building one takes a millisecond
-        _ADAPTERS[form] = TypeAdapter(form)
-    return _ADAPTERS[form]
+_VALIDATORS: dict[type, SchemaValidator] = {}
 
 
 def to_json(message: Any) -> dict[str, Any]:
     """Return a message, an instance of a dataclass, as the content of a frame."""
     # Senders are held to the types by mypy; what JSON has no word for becomes text in the channel.
-    content: dict[str, Any] = _adapter(type(message)).dump_python(message, warnings=False)
+    form = type(message)
+    if form not in _ADAPTERS:
+        _ADAPTERS[form] = TypeAdapter(form)
+    content: dict[str, Any] = _ADAPTERS[form].dump_python(message, warnings=False)
     return content
 
 
@@ -64,9 +69,12 @@ def from_json(form: type[T], content: Mapping[str, Any]) -> T:
         content: The content.
 
     Raises:
-        ValueError: A field is missing or has another type.
+        ValueError: A field is missing or has another type; nothing is converted, see `realtts.wire.strict`.
     """
-    return _adapter(form).validate_python(content)
+    if form not in _VALIDATORS:
+        _VALIDATORS[form] = strict_validator(form)
+    message: T = _VALIDATORS[form].validate_python(content)
+    return message
 
 
 def samples_to_bytes(samples: np.ndarray[Any, Any]) -> memoryview:
@@ -89,12 +97,12 @@ def samples_from_bytes(data: bytearray) -> np.ndarray[Any, np.dtype[np.float32]]
 class RequestMessage:
     """A request without ``cancelled``; a recording is named by its digest, and its samples travel once."""
 
-    text: str
+    text: Annotated[str, Field(min_length=1)]
     voice: str | None
     recording: str | None
     language: str | None
-    seed: int
-    speed: float
+    seed: Annotated[int, Field(ge=0)]
+    speed: Annotated[float, Field(gt=0)]
     options: dict[str, Any]
     streaming: bool
 
@@ -130,7 +138,7 @@ class RequestMessage:
 class VoiceMessage:
     """A recording without its samples."""
 
-    sample_rate: int
+    sample_rate: Annotated[int, Field(ge=LOWEST_RATE, le=HIGHEST_RATE)]
     text: str | None
     name: str
 
@@ -140,8 +148,15 @@ class VoiceMessage:
         return cls(voice.sample_rate, voice.text, voice.name)
 
     def voice(self, data: bytearray) -> Voice:
-        """Make the recording again, with its samples."""
-        return Voice(samples_from_bytes(data), self.sample_rate, self.text, self.name)
+        """Make the recording again, with its samples.
+
+        Raises:
+            ValueError: They are none, or not finite.
+        """
+        samples = samples_from_bytes(data)
+        if not len(samples) or not np.isfinite(samples).all():
+            raise ValueError("the samples of the recording are none, or not finite")
+        return Voice(samples, self.sample_rate, self.text, self.name)
 
 
 @dataclass(frozen=True)
@@ -158,7 +173,7 @@ class ChunkMessage:
 
     @classmethod
     def of(cls, row: int, chunk: Chunk) -> ChunkMessage:
-        """Describe a chunk; numbers may be numpy's."""
+        """Describe a chunk."""
         marks = tuple(
             Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind)
             for mark in chunk.marks
@@ -167,7 +182,11 @@ class ChunkMessage:
         return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries)
 
     def chunk(self, data: bytearray) -> Chunk:
-        """Make the chunk again, with its samples."""
+        """Make the chunk again, with its samples.
+
+        Raises:
+            ValueError: The bytes are no whole number of samples.
+        """
         values = {name: value for name, value in vars(self).items() if name != "row"}
         return Chunk(samples_from_bytes(data), **values)
 
@@ -177,11 +196,11 @@ class LogMessage:
     """A log record, its message and traceback as text; the fields are named as those of `logging.LogRecord`."""
 
     name: str
-    levelno: int
+    levelno: Annotated[int, Field(ge=0, le=1000)]
     levelname: str
     msg: str
     exc_text: str | None
-    created: float
+    created: Annotated[float, Field(ge=0, le=_LAST_TIME)]
     pathname: str
     lineno: int
     funcName: str | None  # noqa: N815 - logging's name
@@ -190,8 +209,17 @@ class LogMessage:
     def of(cls, record: logging.LogRecord) -> LogMessage:
         """Describe a record."""
         values = {field.name: getattr(record, field.name) for field in fields(cls)}
+        # Libraries make records by hand, too.
+        values.update(pathname=str(record.pathname), levelname=str(record.levelname), lineno=int(record.lineno or 0))
         trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else record.exc_text
         return cls(**{**values, "msg": record.getMessage(), "exc_text": trace})
+
+    def handle(self, process: int) -> None:
+        """Hand the record to this process's loggers; ``process`` as of `record`."""
+        record = self.record(process)
+        logger = logging.getLogger(record.name)
+        if logger.isEnabledFor(record.levelno):
+            logger.handle(record)
 
     def record(self, process: int) -> logging.LogRecord:
         """Make the record again, as of the process of that number."""

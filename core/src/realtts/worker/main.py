@@ -15,7 +15,7 @@ import importlib_metadata
 
 from realtts.wire.channel import ChannelClosed, Kind
 from realtts.wire.child import connect
-from realtts.wire.messages import to_json
+from realtts.wire.reading import Hello, outgoing
 from realtts.worker.server import Server
 
 if TYPE_CHECKING:
@@ -32,12 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def report(event: Event) -> None:
         with contextlib.suppress(ChannelClosed):
-            channel.send(Kind.EVENT, to_json(event))
+            channel.send(Kind.EVENT, outgoing(event))  # the ladder logs what cannot be sent
 
     with contextlib.suppress(ChannelClosed):
-        channel.send(
-            Kind.HELLO, {"realtts": importlib_metadata.version("realtts"), "python": platform.python_version()}
-        )
+        channel.send(Kind.HELLO, outgoing(Hello(importlib_metadata.version("realtts"), platform.python_version())))
         Server(channel, report).serve()
     return 0
 

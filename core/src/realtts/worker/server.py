@@ -14,6 +14,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from realtts.contract.types import Voice
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
 from realtts.ladder.facts import versions
@@ -21,19 +22,20 @@ from realtts.ladder.proposals import LadderSetup
 from realtts.ladder.rung import StageError
 from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
-from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop, call_from_json
-from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Frame, Kind
+from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
+from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Kind
 from realtts.wire.child import leave
 from realtts.wire.faults import ErrorMessage, FailureMessage
-from realtts.wire.messages import VOICES_KEPT, ChunkMessage, VoiceMessage, from_json, samples_to_bytes, to_json
+from realtts.wire.messages import VOICES_KEPT, ChunkMessage, samples_to_bytes, to_json
+from realtts.wire.reading import Cancel, Credit, End, outgoing, read_from_parent
 from realtts.wire.specs import spec_from_json
 from realtts.worker.ladder import PoisonedContext, WorkerLadder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from realtts.contract.events import Event
-    from realtts.contract.types import Chunk, Request, Voice
+    from realtts.contract.types import Chunk, Request
     from realtts.wire.messages import RequestMessage
 
 __all__ = ["Server"]
@@ -51,15 +53,16 @@ class _Control:
     def is_cancelled(self, row: int) -> bool:
         return self._ended or row in self._cancelled
 
-    def apply(self, frame: Frame) -> None:
-        """Take over what a frame says."""
+    def apply(self, message: Credit | Cancel | End) -> None:
+        """Take over what the parent says."""
         with self._changed:
-            if frame.kind is Kind.CREDIT:
-                self._credit += int(frame.content["chunks"])
-            elif frame.kind is Kind.CANCEL:
-                self._cancelled.update(frame.content["rows"])
-            elif frame.kind is Kind.END:
-                self._ended = True
+            match message:
+                case Credit():
+                    self._credit += message.chunks
+                case Cancel():
+                    self._cancelled.update(message.rows)
+                case End():
+                    self._ended = True
             self._changed.notify_all()
 
     def may_send(self) -> bool:
@@ -81,7 +84,7 @@ class Server:
     def __init__(self, channel: Channel, report: Callable[[Event], None]) -> None:
         self._channel = channel
         self._report = report
-        self._frames: queue.SimpleQueue[tuple[Frame, _Control]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[tuple[Call | Voice, _Control]] = queue.SimpleQueue()
         self._voices: dict[str, Voice] = {}
         self._failure: StageError | None = None
         self._sent_state: Any = None  # live rung, attempts and details as the parent has them
@@ -95,12 +98,12 @@ class Server:
         """
         threading.Thread(target=self._read, name="realtts-channel", daemon=True).start()
         while True:
-            frame, control = self._frames.get()
-            if frame.kind is Kind.VOICE:
-                self._keep(from_json(VoiceMessage, frame.content).voice(frame.data))
+            message, control = self._messages.get()
+            if isinstance(message, Voice):
+                self._keep(message)
                 continue
-            self._answer(frame.content, control)
-            if frame.content.get("call") == "stop":
+            self._answer(message, control)
+            if isinstance(message, Stop):
                 return
 
     def _read(self) -> None:
@@ -109,22 +112,23 @@ class Server:
             while True:
                 frame = self._channel.receive(None)
                 assert frame is not None
-                if frame.kind is Kind.CALL:
-                    control = _Control(frame.content.get("window", 0))
-                if frame.kind in {Kind.CALL, Kind.VOICE}:
-                    self._frames.put((frame, control))
-                else:
-                    control.apply(frame)
+                message = read_from_parent(frame)
+                if isinstance(message, (Credit, Cancel, End)):
+                    control.apply(message)
+                    continue
+                if not isinstance(message, Voice):
+                    control = _Control(message.window if isinstance(message, Speak) else 0)
+                self._messages.put((message, control))
         except ChannelClosed:
             leave()
         except BaseException as error:  # whatever it is, the parent cannot be understood any more
             sys.stderr.write(f"the channel is broken: {type(error).__name__}: {error}\n")
             leave()
 
-    def _answer(self, content: Mapping[str, Any], control: _Control) -> None:
+    def _answer(self, call: Call, control: _Control) -> None:
         reply = Reply()
         try:
-            reply = self._reply(call_from_json(content), control)
+            reply = self._reply(call, control)
         except PoisonedContext:
             pass  # the reply says so
         except StageError as failure:
@@ -134,7 +138,11 @@ class Server:
             raise
         except BaseException as error:
             reply = Reply(error=ErrorMessage.of(error))
-        self._channel.send(Kind.REPLY, to_json(self._with_state(reply)))
+        try:
+            content = outgoing(self._with_state(reply))
+        except ValueError as error:
+            content = outgoing(Reply(error=ErrorMessage.of(error)))
+        self._channel.send(Kind.REPLY, content)
 
     def _reply(self, call: Call, control: _Control) -> Reply:
         match call:

@@ -1,0 +1,232 @@
+"""What a parent sends is checked in the worker as strictly as the other way round."""
+
+import json
+import logging
+import socket
+import threading
+
+import numpy as np
+import pytest
+from hostile_peer import Outgoing
+from hostile_replies import deep
+
+from realtts import Attempt, Event
+from realtts.contract.stages import StageWork
+from realtts.testing import fake_spec
+from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
+from realtts.wire.channel import Channel, ChannelFault, Frame, Kind
+from realtts.wire.faults import ErrorMessage, FailureMessage
+from realtts.wire.messages import LogMessage, RequestMessage, VoiceMessage, to_json
+from realtts.wire.reading import Cancel, Credit, End, outgoing, read_from_parent, read_from_worker
+from realtts.wire.specs import spec_to_json
+from realtts.worker import server
+from realtts.worker.server import Server
+
+REQUEST = RequestMessage("Hello.", None, None, "en", 1, 1.0, {}, streaming=False)
+FAILURE = FailureMessage("load", ErrorMessage(None, "OSError", "no"), 0.1)
+ATTEMPT = Attempt("plain", "plain", "load", "OSError", "no", "", "Try again.", 0.1, False)
+SETUP = Setup(spec_to_json(fake_spec()), {"strict": True}, {"strict": "keyword"}, None, (ATTEMPT,), {0: True}, 20)
+CALLS = [
+    SETUP,
+    Load(begin=True, log_level=20),
+    GiveUp(None),
+    GiveUp(FAILURE),
+    Close("plain", "plain", FAILURE),
+    ListVoices(),
+    Speak((REQUEST, REQUEST), fresh=True, log_level=20, window=2),
+    Stop(forget=True),
+]
+SPEAK = to_json(CALLS[6])
+VOICE = to_json(VoiceMessage(16_000, None, "samples"))
+SAMPLES = np.full(100, 0.1, np.float32).tobytes()
+
+
+def arrived(kind, content, data=b""):
+    """A frame as it comes out of a channel."""
+    return Frame(kind, json.loads(json.dumps(content, default=str)), bytearray(data))
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.call)
+def test_calls_arrive_as_they_were_sent(call):
+    """Every kind of them."""
+    assert read_from_parent(arrived(Kind.CALL, to_json(call))) == call
+
+
+def request(**fields):
+    """A call to speak one request with fields replaced."""
+    return {**SPEAK, "requests": [{**to_json(REQUEST), **fields}]}
+
+
+BAD_CALLS = {
+    "none": {},
+    "of no kind": {"call": "explode"},
+    "of two kinds": {"call": ["load", "stop"]},
+    "begin a text": {"call": "load", "begin": "yes", "log_level": 20},
+    "begin a number": {"call": "load", "begin": 1, "log_level": 20},
+    "level a text": {"call": "load", "begin": True, "log_level": "20"},
+    "nothing to speak": {**SPEAK, "requests": []},
+    "requests of texts": {**SPEAK, "requests": ["Hello."]},
+    "no window": {**SPEAK, "window": 0},
+    "window half": {**SPEAK, "window": 1.5},
+    "window huge": {**SPEAK, "window": 2**64},
+    "no text": request(text=""),
+    "text of numbers": request(text=5),
+    "seed below zero": request(seed=-1),
+    "seed too large": request(seed=2**63),
+    "speed zero": request(speed=0.0),
+    "speed not a number": request(speed=float("nan")),
+    "speed infinite": request(speed=float("inf")),
+    "options a list": request(options=[1]),
+    "options deep": request(options={"a": deep(200)}),
+    "streaming a number": request(streaming=0),
+    "failure a text": {"call": "give_up", "failure": "no"},
+    "failure without an error": {"call": "give_up", "failure": {"stage": "load"}},
+    "rungs by name": {**to_json(SETUP), "given_up": {"plain": True}},
+    "settings a list": {**to_json(SETUP), "settings": []},
+    "spec a text": {**to_json(SETUP), "spec": "fake"},
+}
+
+
+@pytest.mark.parametrize("case", BAD_CALLS, ids=str)
+def test_calls_are_checked(case):
+    """By the types of their fields; nothing is converted."""
+    with pytest.raises(ChannelFault, match="a CALL that is none"):
+        read_from_parent(arrived(Kind.CALL, BAD_CALLS[case]))
+
+
+BAD_OTHERS = {
+    "credit of nothing": (Kind.CREDIT, {}, b""),
+    "credit below zero": (Kind.CREDIT, {"chunks": -1}, b""),
+    "credit a text": (Kind.CREDIT, {"chunks": "1"}, b""),
+    "credit true": (Kind.CREDIT, {"chunks": True}, b""),
+    "rows a number": (Kind.CANCEL, {"rows": 1}, b""),
+    "rows below zero": (Kind.CANCEL, {"rows": [-1]}, b""),
+    "rows of texts": (Kind.CANCEL, {"rows": ["0"]}, b""),
+    "an end with bytes": (Kind.END, {}, SAMPLES),
+    "voice without samples": (Kind.VOICE, VOICE, b""),
+    "voice of three bytes": (Kind.VOICE, VOICE, b"abc"),
+    "voice not finite": (Kind.VOICE, VOICE, np.array([np.nan], np.float32).tobytes()),
+    "voice of no rate": (Kind.VOICE, {**VOICE, "sample_rate": 0}, SAMPLES),
+    "voice of a huge rate": (Kind.VOICE, {**VOICE, "sample_rate": 10**6}, SAMPLES),
+    "voice without a name": (Kind.VOICE, {**VOICE, "name": None}, SAMPLES),
+    "a reply": (Kind.REPLY, {}, b""),
+    "a chunk": (Kind.CHUNK, {"row": 0, "sample_rate": 16_000}, SAMPLES),
+    "a greeting": (Kind.HELLO, {"realtts": "1", "python": "3"}, b""),
+    "a log record": (Kind.LOG, {}, b""),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OTHERS, ids=str)
+def test_other_messages_of_a_parent_are_checked(case):
+    """Flow control, recordings, and what only a worker may send."""
+    with pytest.raises(ChannelFault):
+        read_from_parent(arrived(*BAD_OTHERS[case]))
+
+
+def test_good_messages_of_a_parent():
+    """Each becomes its type."""
+    assert read_from_parent(arrived(Kind.CREDIT, {"chunks": 2, "newer": 1})) == Credit(2)
+    assert read_from_parent(arrived(Kind.CANCEL, {"rows": [0, 3]})) == Cancel((0, 3))
+    assert read_from_parent(arrived(Kind.END, {})) == End()
+    voice = read_from_parent(arrived(Kind.VOICE, VOICE, SAMPLES))
+    assert (len(voice.samples), voice.sample_rate) == (100, 16_000)
+
+
+@pytest.mark.parametrize("kind", [Kind.CALL, Kind.CREDIT, Kind.CANCEL, Kind.END, Kind.VOICE])
+def test_worker_may_not_send_what_a_parent_sends(kind):
+    """Whatever it holds."""
+    with pytest.raises(ChannelFault, match="which it may not send"):
+        read_from_worker(arrived(kind, {}))
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """A worker's server in a thread, and the parent's end of its channel; what it leaves for is put down."""
+    left = threading.Event()
+
+    def leave():
+        left.set()
+        sock.close()
+
+    monkeypatch.setattr(server, "leave", leave)
+    ours, sock = socket.socketpair()
+    parent = Channel(ours)
+    working = threading.Thread(target=Server(Channel(sock), lambda event: None).serve, daemon=True)
+    working.start()
+    parent.left = left
+    yield parent
+    if not left.is_set():
+        parent.send(Kind.CALL, to_json(Stop(forget=True)))
+        working.join(10)
+    parent.close()
+    sock.close()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Outgoing(Kind.CALL, BAD_CALLS["no window"]).frame(1),
+        Outgoing(Kind.CALL, BAD_CALLS["of no kind"]).frame(1),
+        Outgoing(Kind.CREDIT, {"chunks": "many"}).frame(1),
+        Outgoing(Kind.CANCEL, {}).frame(1),
+        Outgoing(Kind.VOICE, VOICE, b"abc").frame(1),
+        Outgoing(Kind.REPLY, {}).frame(1),
+        Outgoing(Kind.CALL, {}).frame(1, text=b"[" * 100_000),
+        Outgoing(Kind.CALL, {}).frame(1, text=b"\xff\xff"),
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ],
+    ids=["window", "kind", "credit", "rows", "voice", "reply", "deep", "encoding", "http"],
+)
+def test_worker_leaves_a_parent_that_it_cannot_understand(serve, frame, capsys):
+    """At once, with a line that says why; it never works on half of a call."""
+    serve._socket.sendall(frame)
+    assert serve.left.wait(10)
+    assert "the channel is broken: ChannelFault" in capsys.readouterr().err
+
+
+def test_worker_serves(serve):
+    """A good parent gets its replies, each with the number of its call."""
+    serve.send(Kind.CALL, to_json(Setup(spec_to_json(fake_spec()), {}, {}, None, (), {}, 20)))
+    first = serve.receive(20.0)
+    assert (first.kind, first.call) == (Kind.REPLY, 1)
+    assert read_from_worker(first).versions["python"]
+
+
+SENT_BY_PLUGINS = {
+    "an event without a name": Event(None),
+    "an event named by a number": Event(5),
+    "an event at no time": Event("e", at=float("nan")),
+    "an event that is deep": Event("e", data={"a": deep(100)}),
+    "an event of a provider that is a list": Event("e", provider=["x"]),
+    "counts of numpy": Reply(work={"decode": StageWork(steps=np.int64(3))}),
+    "counts of texts": Reply(work={"decode": StageWork(seconds="1")}),
+    "versions of numbers": Reply(versions={"torch": 2.5}),
+}
+
+
+@pytest.mark.parametrize("case", SENT_BY_PLUGINS, ids=str)
+def test_worker_checks_what_it_sends(case):
+    """What a plugin reports wrongly is found beside the plugin, and does not end the worker."""
+    with pytest.raises(ValueError):
+        outgoing(SENT_BY_PLUGINS[case])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"pathname": None},
+        {"lineno": None},
+        {"levelname": 5},
+        {"exc_text": "Traceback"},
+        {"name": ""},
+        {"msg": "%s%%", "args": ("é",)},
+        {"msg": {"a": 1}},
+    ],
+    ids=str,
+)
+def test_records_made_by_hand_arrive(fields):
+    """Libraries fill them as they like."""
+    record = logging.makeLogRecord({"name": "x", "levelno": 20, "levelname": "INFO", "msg": "hello", **fields})
+    message = read_from_worker(arrived(Kind.LOG, outgoing(LogMessage.of(record))))
+    assert message.record(7).getMessage() == record.getMessage()
