@@ -9,7 +9,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "core" / "src"
 
 WINGS = (
-    ("errors", "attempt", "lazy", "folders", "settings", "settings_sources", "resample"),
+    ("exception_text", "errors", "attempt", "lazy", "folders", "settings", "settings_sources", "resample"),
     ("contract",),
     ("kit",),
     ("text", "audio"),
@@ -38,6 +38,7 @@ BESIDE = {
 }
 
 OF_ACCEL = {
+    "exception_text",
     "errors",
     "attempt",
     "lazy",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
+from realtts.exception_text import describe_error
 from realtts.registry import providers as registry
 from realtts.registry.entry_points import entry_points, owner
 
@@ -97,6 +98,8 @@ def _fault(point: EntryPoint) -> str | None:
 
     try:
         load_extension(point)
-    except (Exception, SystemExit) as error:
-        return f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return describe_error(error)
     return None

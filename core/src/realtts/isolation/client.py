@@ -12,6 +12,7 @@ from realtts.contract.types import Voice
 from realtts.isolation.exits import exit_error, unusable
 from realtts.isolation.process import WorkerProcess
 from realtts.isolation.watchdog import Watchdog
+from realtts.ladder.rung import LoadAborted
 from realtts.wire.calls import Reply, Speak, Stop
 from realtts.wire.channel import ChannelClosed, ChannelFault, Frame, Kind, OtherProtocol
 from realtts.wire.messages import (
@@ -99,6 +100,13 @@ class Worker:
         """Return its resident bytes."""
         return self._process.memory()
 
+    def abort(self) -> None:
+        """End a start or a load as soon as the waiting thread notices, and wait less for what was cancelled.
+
+        From any thread: the provider closes.
+        """
+        self._watchdog.closing = True
+
     def new_request(self) -> None:
         """Start the clock of another request."""
         self._watchdog.new_request()
@@ -178,6 +186,7 @@ class Worker:
 
     def read_reply(self, frame: Frame) -> Reply:
         """Return the reply that a frame holds."""
+        self._requests = ()  # they hold texts, recordings and audio
         return self._read(lambda: from_json(Reply, frame.content))
 
     def stop(self, *, forget: bool) -> None:
@@ -197,6 +206,7 @@ class Worker:
     def kill(self) -> int:
         """End it now, and return its exit code."""
         self.usable = False
+        self._requests = ()
         return self._process.end()
 
     def _begin(self, activity: str, requests: Sequence[Request] = ()) -> None:
@@ -251,9 +261,12 @@ class Worker:
         """Send cancellations, and end a worker that reached a limit.
 
         Raises:
-            WorkerDied: It did.
+            WorkerDied: It did. LoadAborted: nobody waits for its model any more.
         """
         self._checked_at = now
+        if self._watchdog.closing and self._activity in {"starting", "loading"}:
+            self.kill()
+            raise LoadAborted
         self._send_cancellations()
         violation = self._watchdog.violation(now, waited)
         if violation is not None:

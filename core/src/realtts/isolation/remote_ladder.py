@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import RealTTSError, WorkerDied
+from realtts.exception_text import format_traceback
 from realtts.isolation.exits import Crashes, repeated
 from realtts.isolation.remote_rung import RemoteRung, RemoteStages
 from realtts.isolation.supervisor import Supervisor
-from realtts.ladder.rung import StageError
+from realtts.ladder.ladder import closed_while_loading
+from realtts.ladder.rung import LoadAborted, StageError
 from realtts.wire.calls import Close, GiveUp, Load, Setup, Speak
 from realtts.wire.channel import Kind
 from realtts.wire.faults import ErrorMessage, FailureMessage
@@ -103,6 +105,10 @@ class RemoteLadder:
         """
         return self._loaded(begin=False)
 
+    def abort_load(self) -> None:
+        """Let a worker that starts or loads end, and start none any more: the provider closes. From any thread."""
+        self._supervisor.abort()
+
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it.
 
@@ -134,8 +140,10 @@ class RemoteLadder:
         try:
             event = event if event.provider else replace(event, provider=self.spec.name)
             self._forward(event)
-        except Exception:
-            self._log.exception("reporting %r failed", event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._log.error("an event could not be reported\n%s", format_traceback(error))
 
     def call(self, call: Call, activity: str) -> Reply:
         """Send a call to the worker and wait for its reply.
@@ -203,6 +211,9 @@ class RemoteLadder:
             self._crashes.enter(None)
             try:
                 self._load(begin=begin)
+            except LoadAborted:
+                self._reset("unloaded")
+                raise closed_while_loading(self.spec) from None
             except BaseException:
                 self.state = "failed"
                 raise

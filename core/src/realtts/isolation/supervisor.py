@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
+import threading
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -12,6 +12,7 @@ from realtts.errors import IsolationError, WorkerDied
 from realtts.isolation import environments
 from realtts.isolation.client import Worker
 from realtts.isolation.watchdog import Limits
+from realtts.ladder.rung import LoadAborted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +52,8 @@ class Supervisor:
         self._log = logging.getLogger(f"realtts.{environment.name}")
         self._starts = self._exits = self._exits_in_a_row = 0
         self._last_exit: str | None = None
+        self._starting: Worker | None = None
+        self._aborted = threading.Event()
 
     def running(self, setup: Callable[[dict[str, Any]], Setup]) -> Worker:
         """Return the worker, started if there is none.
@@ -59,15 +62,19 @@ class Supervisor:
             setup: Makes the first call to a new one from its spec.
 
         Raises:
-            IsolationError: It cannot be started. WorkerDied: it ended while it started.
+            IsolationError: It cannot be started. WorkerDied: it ended while it started. LoadAborted: see `abort`.
         """
         if self.worker is not None:
             return self.worker
         if self._exits_in_a_row:
-            time.sleep(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
+            self._aborted.wait(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
+        if self._aborted.is_set():
+            raise LoadAborted
         self.environment = self._installed_now()
         self._starts += 1
-        worker = Worker(self.environment, Limits.of(self._settings), self._report)
+        worker = self._starting = Worker(self.environment, Limits.of(self._settings), self._report)
+        if self._aborted.is_set():  # it has missed this one
+            worker.abort()
         try:
             worker.greet(importlib_metadata.version("realtts"))
             reply = worker.call(setup(dict(self.environment.spec)), "starting")
@@ -78,9 +85,20 @@ class Supervisor:
         except BaseException:
             worker.kill()
             raise
+        finally:
+            self._starting = None
         self.worker = worker
+        if self._aborted.is_set():
+            worker.abort()
         self.versions = reply.versions
         return worker
+
+    def abort(self) -> None:
+        """Start no worker any more, and let one that starts or loads end; from any thread."""
+        self._aborted.set()
+        for worker in (self._starting, self.worker):
+            if worker is not None:
+                worker.abort()
 
     def on_exit(self, error: WorkerDied | None) -> None:
         """Count the end of the worker; without an error if nobody was using it."""

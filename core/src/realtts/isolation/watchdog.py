@@ -17,6 +17,9 @@ MEMORY_EVERY_S = 0.25
 CANCEL_GRACE_S = 30.0
 """Longest silence of a worker after everything that it works on was cancelled, before it is killed."""
 
+CLOSE_GRACE_S = 5.0
+"""The same, when the provider closes."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -49,12 +52,14 @@ class Watchdog:
         spent: Seconds that it has worked on this request, without the current wait.
         sign: When the last message came from it or went to it; of `time.monotonic`.
         unwanted: Whether everything that it works on was cancelled.
+        closing: Whether the provider closes.
     """
 
     def __init__(self, limits: Limits, memory: Callable[[], int]) -> None:
         self.spent = 0.0
         self.sign = self._memory_read_at = time.monotonic()
         self.unwanted = False
+        self.closing = False
         self._limits = limits
         self._memory = memory
 
@@ -70,8 +75,9 @@ class Watchdog:
             waited: Seconds of the current wait, which are not in `spent` yet.
         """
         limits, silent = self._limits, now - self.sign
-        if self.unwanted and silent > CANCEL_GRACE_S:
-            return f"heeded no cancellation for {CANCEL_GRACE_S:g} s", "nothing, if it was meant to stop"
+        grace = CLOSE_GRACE_S if self.closing else CANCEL_GRACE_S
+        if self.unwanted and silent > grace:
+            return f"heeded no cancellation for {grace:g} s", "nothing, if it was meant to stop"
         if limits.request_s and self.spent + waited > limits.request_s:
             return f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s"
         if limits.silence_s and silent > limits.silence_s:

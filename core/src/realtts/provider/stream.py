@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
-from realtts.provider.engine import Job
+from realtts.provider.jobs import TimedJob
 from realtts.provider.queue import current_caller
 from realtts.synthesis.speech import Metrics
 
@@ -25,13 +26,14 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.provider.queue import Caller, Turn
     from realtts.settings import Settings
+    from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan
     from realtts.synthesis.session import Session
 
 __all__ = ["ChunkStream", "StreamJob"]
 
 
-class StreamJob(Job):
+class StreamJob(TimedJob):
     """One plan, spoken live into a bounded buffer.
 
     Args:
@@ -41,19 +43,19 @@ class StreamJob(Job):
             read the stream is ended, if others wait.
         others_wait: Whether they do.
         spec: The provider.
+        deadline: The time for it, which rests while the reader is awaited; None: any.
     """
 
-    speaks = True
-
-    def __init__(
+    def __init__(  # noqa: PLR0917 - named by the caller
         self,
         plan: Plan,
         speak: Callable[[float], Session],
         settings: Settings,
         others_wait: Callable[[], bool],
         spec: ProviderSpec,
+        deadline: Deadline | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__([plan], deadline)
         self.metrics = Metrics()
         self._plan = plan
         self._speak = speak
@@ -90,6 +92,11 @@ class StreamJob(Job):
         if error is None and not self._abandoned:
             self._buffer.append(self._cancelled_chunk)
         super().drop(error)
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Settle the future with an error and wake the reader."""
+        super().fail(error)
         self._wake()
 
     def cancel(self) -> None:
@@ -131,8 +138,9 @@ class StreamJob(Job):
     def _put(self, chunk: Chunk) -> bool:
         """Hand a chunk over, waiting for room; return False when the reader has left."""
         with self._changed:
-            self._wait_for_room()
-            if self._abandoned:
+            if not self._has_room():
+                self._wait_for_room()
+            if self._abandoned or self.future.done():
                 return False
             self._buffer.append(chunk)
         self._wake()
@@ -140,6 +148,8 @@ class StreamJob(Job):
 
     def _wait_for_room(self) -> None:
         began = time.monotonic()
+        if self._deadline is not None:
+            self._deadline.rest()
         # In slices, since someone may join the queue while the reader is away.
         while not self._changed.wait_for(self._has_room, min(self._stall_s, 0.25)):
             if time.monotonic() - began >= self._stall_s and self._others_wait():
@@ -149,6 +159,8 @@ class StreamJob(Job):
                     who=self._who,
                     fix="read the stream to its end or close it; stream_stall_s sets the time",
                 )
+        if self._deadline is not None:
+            self._deadline.resume()
 
     def _has_room(self) -> bool:
         return len(self._buffer) < self._capacity or self._plan.cancelled.is_set()
@@ -174,13 +186,18 @@ class ChunkStream:
         self._keep_alive = keep_alive  # the provider, which ends its thread when nobody refers to it
         self._begun = False
         self._ended = False
-        self.reader: Caller | None = None
+        self._last_read = False
+        self._reader: weakref.ref[Caller] | None = None  # a task or thread may hold the stream
         self._beginning = threading.Lock()
 
     @property
     def open(self) -> bool:
-        """Whether it was begun and neither read to its end nor closed."""
-        return self._begun and not self._ended
+        """Whether it was begun and neither read to its last chunk nor closed."""
+        return self._begun and not (self._ended or self._last_read)
+
+    def is_read_by(self, caller: Caller) -> bool:
+        """Tell whether that thread or task has read it last."""
+        return self._reader is not None and self._reader() is caller
 
     @property
     def metrics(self) -> Metrics:
@@ -203,6 +220,7 @@ class ChunkStream:
         if chunk is None:
             self._ended = True
             raise StopIteration
+        self._last_read = chunk.finish_reason is not None
         return chunk
 
     def __enter__(self) -> Self:
@@ -212,7 +230,7 @@ class ChunkStream:
         self.close()
 
     def __del__(self) -> None:
-        if self.open:
+        if self._begun and not self._ended:
             self.close()
 
     def close(self) -> None:
@@ -239,6 +257,8 @@ class ChunkStream:
             timer.cancel()
         if chunk is None:
             self._ended = True
+        else:
+            self._last_read = chunk.finish_reason is not None
         return chunk
 
     def _begin(self) -> None:
@@ -253,7 +273,7 @@ class ChunkStream:
                     self._ended = True
                     self._job.abandon()
                     raise
-            self.reader = current_caller()
+            self._reader = weakref.ref(current_caller())
 
 
 def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.checks import check_chunk
 from realtts.contract.types import Chunk
 from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
+from realtts.exception_text import describe_error, format_traceback
 from realtts.registry.entry_points import entry_points
 from realtts.registry.variants import check_signature
 
@@ -92,8 +93,11 @@ class Extensions:
         for name, extension in self._having("on_event"):
             try:
                 extension.on_event(event)
-            except Exception:
-                _log.exception("extension %r failed in on_event(%s)", name, event.name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # As text: a log handler may keep the exception, whose frames may hold anything.
+                _log.error("extension %r failed in on_event(%s)\n%s", name, event.name, format_traceback(error))
 
     def _having(self, method: str) -> Sequence[tuple[str, Any]]:
         return [(name, extension) for name, extension in self._chain if hasattr(extension, method)]
@@ -105,8 +109,11 @@ def discover_extensions() -> Extensions:
     for point in entry_points(GROUP):
         try:
             extension = load_extension(point)
-        except (Exception, SystemExit):
-            _log.warning("extension %r (%s) is left out: it cannot be used", point.name, point.value, exc_info=True)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            what = "extension %r (%s) is left out: it cannot be used\n%s"
+            _log.warning(what, point.name, point.value, format_traceback(error))
         else:
             usable[point.name] = extension
     return Extensions(usable)
@@ -138,8 +145,10 @@ def _call(name: str, method: str, extension: Any, expected: type[Any], *argument
         result = getattr(extension, method)(*arguments)
     except RealTTSError:
         raise
-    except Exception as error:
-        raise _fault(name, method, f"it raised {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _fault(name, method, f"it raised {describe_error(error)}") from error
     if not isinstance(result, expected):
         raise _fault(name, method, f"it returned {type(result).__name__} instead of {expected.__name__}")
     return result

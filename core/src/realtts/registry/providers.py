@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.spec import API_VERSION, ProviderSpec
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
+from realtts.exception_text import describe_error
 from realtts.registry.entry_points import entry_points, owner
 
 if TYPE_CHECKING:
@@ -152,9 +153,11 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         spec = point.load()
     except InvalidPlugin:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of foreign code: panics of compiled modules are no `Exception`
         raise BrokenProvider(
-            f"{point.value!r} cannot be imported: {type(error).__name__}: {error}",
+            f"{point.value!r} cannot be imported: {describe_error(error)}",
             who=f"provider {name!r} of {distribution}",
             fix=f"reinstall or remove it: pip uninstall {distribution}",
         ) from error

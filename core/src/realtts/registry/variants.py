@@ -10,6 +10,7 @@ import pluggy
 
 from realtts.contract.hooks import ProviderHooks, hookimpl
 from realtts.errors import BrokenProvider, InvalidPlugin, closest
+from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,9 +72,11 @@ class Variants:
         try:
             hash(instance)  # pluggy keeps them in sets
             self._manager.register(instance, name=name)
-        except Exception as error:  # an instance that cannot be hashed or compared, for example
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an instance that cannot be hashed or compared, for example
             raise InvalidPlugin(
-                f"its instance cannot be registered: {type(error).__name__}: {error}",
+                f"its instance cannot be registered: {describe_error(error)}",
                 who=f"{name}, {type(instance).__qualname__}",
                 fix="let instances be hashable, and hooks plain methods of the class",
             ) from error
@@ -98,9 +101,11 @@ def register(spec: ProviderSpec) -> Variants:
     """
     try:
         plain_class = import_object(spec.plain)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise BrokenProvider(
-            f"its plain variant {spec.plain!r} cannot be imported: {type(error).__name__}: {error}",
+            f"its plain variant {spec.plain!r} cannot be imported: {describe_error(error)}",
             who=f"provider {spec.name!r}",
             fix="reinstall the plugin, or run 'realtts doctor'",
         ) from error
@@ -108,7 +113,9 @@ def register(spec: ProviderSpec) -> Variants:
     if spec.optimized is not None:
         try:
             optimized_class = import_object(spec.optimized)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             failure = error
     _check_class(plain_class, spec, required=("load", "generate"))
     plain = _construct(plain_class, spec)
@@ -238,9 +245,11 @@ def _methods(cls: type) -> Iterator[tuple[str, _Method, dict[str, Any] | None]]:
 def _construct(cls: Any, spec: ProviderSpec) -> object:
     try:
         instance: object = cls()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InvalidPlugin(
-            f"{cls.__qualname__}() raises {type(error).__name__}: {error}",
+            f"{cls.__qualname__}() raises {describe_error(error)}",
             who=f"provider {spec.name!r}",
             fix="let the class be constructed without arguments and do the work in load",
         ) from error

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import importlib_metadata
 
 from realtts.contract.spec import ProviderSpec
+from realtts.exception_text import describe_error
 from realtts.registry.providers import GROUP
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ def _described(folder: str, name: str) -> dict[str, Any]:
     if name in points:
         try:
             spec = points[name].load()
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # It may need what is not here, which a spec should not; the environment it is built for is the plain one.
-            described["error"] = f"{type(error).__name__}: {error}"
+            described["error"] = describe_error(error)
         else:
             if isinstance(spec, ProviderSpec):
                 described["environment"] = asdict(spec.environment)

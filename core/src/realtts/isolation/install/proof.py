@@ -6,13 +6,13 @@ import argparse
 import json
 import platform
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
 from realtts import RealProvider
+from realtts.exception_text import describe_error, format_traceback
 from realtts.registry import providers as registry
 from realtts.registry.variants import import_object
 from realtts.wire.specs import spec_to_json
@@ -37,8 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         content = _proved(options.name, options.speak)
-    except (Exception, SystemExit) as error:
-        content = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        content = {"error": describe_error(error), "traceback": format_traceback(error)}
     options.out.write_text(json.dumps(content), encoding="utf-8")
     return 0
 
@@ -50,8 +52,10 @@ def _proved(name: str, speak: str) -> dict[str, Any]:
     if spec.optimized is not None:
         try:
             import_object(spec.optimized)
-        except Exception as error:  # it speaks without; at each load the ladder will say the same
-            warning = f"its optimized variant cannot be imported: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # it speaks without; at each load the ladder will say the same
+            warning = f"its optimized variant cannot be imported: {describe_error(error)}"
     free = not spec.torch and not spec.checkpoints
     seconds = _spoken(spec) if speak == "always" or (speak == "free" and free) else None
     distribution, _ = registry.distribution_of(name)
