@@ -7,6 +7,7 @@ import logging
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -163,7 +164,7 @@ def test_reader_that_holds_its_stream(make):
     async def read():
         holder = {"stream": tts.stream(LONG)}
         await holder["stream"].anext()
-        asyncio.current_task().holder = None if False else holder
+        asyncio.current_task().holder = holder
         return weakref.ref(holder["stream"])
 
     class Task(asyncio.Task):
@@ -171,7 +172,9 @@ def test_reader_that_holds_its_stream(make):
 
     async def main():
         task = Task(read(), loop=asyncio.get_running_loop())
-        return await task
+        gone = await task
+        del task.holder
+        return gone
 
     gone = asyncio.run(main())
     assert gone() is None
@@ -198,7 +201,7 @@ class Seen:
 class Holding:
     """Fails while its frame holds a model and the request's voice."""
 
-    models = []
+    models: ClassVar[list] = []
     error = RuntimeError
 
     @hookimpl
@@ -246,7 +249,8 @@ def test_error_keeps_neither_model_nor_voice(make, monkeypatch, strict, error):
     kept, voice = fail()
     assert kept is not None
     tts.unload()
-    assert Holding.models and all(model() is None for model in Holding.models)
+    assert Holding.models
+    assert all(model() is None for model in Holding.models)
     assert voice() is None
 
 

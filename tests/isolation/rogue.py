@@ -101,7 +101,8 @@ class FastRogue(Rogue):
         if request.options.do == "poison":
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if request.options.odd:
-            raise ODD[request.options.odd]()
+            error = ODD[request.options.odd]()
+            raise error
         for number, chunk in enumerate(Rogue.generate(self, context, model, request)):
             if request.options.do == "crash" and number == request.options.after:
                 crash()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,14 @@ class LoadAborted(Exception):
     """Nobody wants the load any more, because the provider closes; raised between two stages."""
 
 
-PASSED_ON = (InputError, SettingsError, CheckpointError, LoadAborted, KeyboardInterrupt)
+PASSED_ON = (
+    InputError,
+    SettingsError,
+    CheckpointError,
+    LoadAborted,
+    KeyboardInterrupt,
+    asyncio.CancelledError,
+)
 """Raised as they are, no rung is given up for them: the caller's own mistakes, weights that no rung can have, and what
 ends the work. Everything else that a plugin raises is a failure of its rung, be it no `Exception`: foreign code raises
 `SystemExit`, and panics of compiled code derive from `BaseException`."""

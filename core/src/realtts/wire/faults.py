@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import re
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ from realtts.ladder.rung import StageError
 __all__ = ["ErrorMessage", "FailureMessage", "ForeignError", "WorkerTraceback", "destroys_context"]
 
 _LONGEST_CHAIN = 8
+_ENDS = {exception_name(kind()): kind for kind in (KeyboardInterrupt, asyncio.CancelledError)}
+"""What ends the work and is nobody's failure."""
+
 _OURS = {getattr(errors, name) for name in errors.__all__}
 _STICKY = re.compile(
     r"illegal memory access|device-side assert|unspecified launch failure|misaligned address|illegal instruction was"
@@ -84,7 +88,7 @@ class ErrorMessage:
             kind=next(base.__name__ for base in type(error).__mro__ if base in _OURS) if ours else None,
             name=exception_name(error),
             message=exception_message(error),
-            fields=_fields(error) if ours else {},
+            fields=_fields(error) if isinstance(error, RealTTSError) else {},
             attempts=error.attempts if isinstance(error, StageFailed) else (),
             cause=cls.of(cause, depth + 1) if cause is not None and depth < _LONGEST_CHAIN else None,
             traceback="" if depth else format_traceback(error),
@@ -108,8 +112,8 @@ class ErrorMessage:
         return error
 
     def _foreign(self) -> BaseException:
-        if self.name == "KeyboardInterrupt":
-            return KeyboardInterrupt(self.message)
+        if self.name in _ENDS:
+            return _ENDS[self.name](self.message)
         cls = getattr(builtins, self.name, None)
         if isinstance(cls, type) and issubclass(cls, Exception):
             try:
