@@ -12,7 +12,7 @@ from realtts_chatterbox.building import empty_s3gen, encoders_of
 from realtts_chatterbox.sizes import S3GenSizes
 from realtts_chatterbox.upstream import load_upstream
 
-DEFAULT_KINDS = ("english", pytest.param("multilingual", marks=pytest.mark.full), "turbo")
+DEFAULT_KINDS = ("english", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("multilingual", "turbo")))
 """One of each architecture; Multilingual's networks are English's, of other sizes."""
 
 

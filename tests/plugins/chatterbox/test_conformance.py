@@ -1,6 +1,6 @@
 """The conformance suite on both variants.
 
-What `TestOptimized` shows of the core's ladder and of both variants alike need not be shown of `TestPlain` again by
+What the optimized variant shows of the ladder and of both variants alike need not be shown of the plain one again by
 default, nor of Turbo what is the same code: these run with ``nox -t full``.
 """
 
@@ -29,19 +29,8 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestPlain(ProviderConformance):
-    """Everything that a provider must do."""
-
-    full = frozenset({
-        "test_fault_falls_back_to_plain",
-        "test_fallback_says_the_same_as_plain",
-        "test_strict_raises_the_fault",
-        "test_clones",  # by default: test_plain.test_a_voice_is_made_once, test_voices
-        "test_speed_changes_the_length",
-        "test_eight_threads",
-        "test_status_never_loads",
-        "test_unload_and_load_again",
-    })  # fmt: skip
+class Plain(ProviderConformance):
+    """Everything that a provider must do, of the variant around upstream's networks."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -64,7 +53,12 @@ class TestPlain(ProviderConformance):
         return {"n_cfm_timesteps": 1, "max_new_tokens": 40}
 
 
-class TestOptimized(OptimizedConformance, TestPlain):
+@pytest.mark.full  # by default test_plain compares this variant with upstream
+class TestPlain(Plain):
+    """The plain variant."""
+
+
+class TestOptimized(OptimizedConformance, Plain):
     """The same of the optimized variant."""
 
     full = frozenset({

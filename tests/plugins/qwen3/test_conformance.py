@@ -59,6 +59,7 @@ class TestUpstream(Plain):
     """The plain variant around qwen-tts itself, whose frames take long; in the default set `test_plain` has it."""
 
 
+@pytest.mark.full  # by default test_plain and test_ported compare this variant with upstream
 class TestPorted(Plain):
     """The plain variant without qwen-tts."""
 

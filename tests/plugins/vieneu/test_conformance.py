@@ -32,18 +32,8 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class TestPlain(ProviderConformance):
-    """Everything that a provider must do."""
-
-    # By default the optimized variant runs these.
-    full = frozenset({
-        "test_eight_threads",
-        "test_closed_stream_leaves_the_provider_usable",
-        "test_fallback_says_the_same_as_plain",
-        "test_batch_equals_single",
-        "test_unload_and_load_again",
-        "test_status_never_loads",
-    })  # fmt: skip
+class Plain(ProviderConformance):
+    """Everything that a provider must do, of the variant around transformers."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -66,7 +56,12 @@ class TestPlain(ProviderConformance):
         return {"max_new_tokens": 20}
 
 
-class TestOptimized(OptimizedConformance, TestPlain):
+@pytest.mark.full  # by default test_plain compares this variant with upstream
+class TestPlain(Plain):
+    """The plain variant."""
+
+
+class TestOptimized(OptimizedConformance, Plain):
     """The same of the optimized variant."""
 
     full = frozenset({"test_unload_frees_everything"})  # by default: test_optimized.test_unload_leaves_no_tensor
@@ -89,7 +84,7 @@ class TestOptimized(OptimizedConformance, TestPlain):
 
 
 @pytest.mark.full  # by default test_turbo.py runs upstream's engine
-class TestTurbo(TestPlain):
+class TestTurbo(Plain):
     """The same of v3 Turbo in upstream's engine."""
 
     @pytest.fixture
