@@ -33,8 +33,9 @@ class _Stream(Protocol):
     def open(self) -> bool:
         """Whether it was begun and neither read to its end nor closed."""
 
-    def is_read_by(self, caller: Caller) -> bool:
-        """Tell whether that thread or task has read it last."""
+    @property
+    def reader(self) -> Caller | None:
+        """Who has read it last; None: nobody, or one that is gone."""
 
 
 StreamT = TypeVar("StreamT", bound=_Stream)
@@ -84,7 +85,7 @@ class Turn:
         with self._lock:
             streams = list(self._streams)
         # Outside the lock: dropping the last reference to a stream runs its end, here.
-        return any(stream.open and stream.is_read_by(caller) for stream in streams)
+        return any(stream.open and stream.reader is caller for stream in streams)
 
     def run(self, job: Job, *, urgent: bool = False) -> Any:
         """Join the queue and wait for the result; an interrupt cancels the job.

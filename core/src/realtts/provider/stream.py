@@ -195,9 +195,10 @@ class ChunkStream:
         """Whether it was begun and neither read to its last chunk nor closed."""
         return self._begun and not (self._ended or self._last_read)
 
-    def is_read_by(self, caller: Caller) -> bool:
-        """Tell whether that thread or task has read it last."""
-        return self._reader is not None and self._reader() is caller
+    @property
+    def reader(self) -> Caller | None:
+        """Who has read it last; None: nobody, or one that is gone."""
+        return self._reader() if self._reader is not None else None
 
     @property
     def metrics(self) -> Metrics:
