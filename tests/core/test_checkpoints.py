@@ -130,8 +130,9 @@ def test_a_damaged_index_is_told(tmp_path):
 def test_the_download_is_told(hub, caplog):
     """Size and licence come before the first byte, then progress, then the end; a cached fetch is silent."""
     events = []
-    with caplog.at_level(logging.WARNING, "realtts"):
+    with caplog.at_level(logging.INFO, "realtts"):
         checkpoints.fetch(pinned(hub), report=events.append)
+    assert {record.levelname for record in caplog.records} == {"INFO"}  # an ordinary event
     assert "downloading 2.0 MiB of owner/model (2 files, licence: mit)" in caplog.text
     size = len(WEIGHTS) + 2
     first, *between, last = events

@@ -123,13 +123,48 @@ def test_unknown_provider_names_the_closest(install, empty):
         RealProvider("")
 
 
-def test_unnamed_provider_is_the_best_installed(install, empty):
-    """The documented order: the preferred ones, then third parties by name, the embedded voice last."""
+def test_unnamed_provider_is_the_embedded_voice(install, empty):
+    """Whatever models are installed beside it; installing one changes nothing."""
     with pytest.raises(NoProvider, match="realtts-espeak"):
         RealProvider()
-    for name, best in (("espeak", "espeak"), ("zeta", "zeta"), ("beta", "beta"), ("f5", "f5"), ("qwen3", "qwen3")):
+    install("zeta", FAKE.format(name="zeta"))
+    assert RealProvider().spec.name == "zeta"  # the only one
+    for name in ("espeak", "alpha", "beta", "chatterbox", "f5"):
         install(name, FAKE.format(name=name))
-        assert RealProvider().spec.name == best
+        assert RealProvider().spec.name == "espeak"
+
+
+EMBEDDED = FAKE.replace("fake_spec(", "fake_spec(embedded=True, languages={languages}, ")
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [(None, "espeak"), ("en", "espeak"), ("de_AT", "espeak"), ("ja-JP", "japanese"), ("xx", "espeak"), ("VI", "vinh")],
+)
+def test_unnamed_provider_by_language(install, empty, language, name):
+    """Of several embedded voices, ours first, then by name, the first that speaks the setting's language."""
+    install("alpha", FAKE.format(name="alpha"))
+    install("chinese", EMBEDDED.format(name="chinese", languages=("en", "zh")))
+    install("japanese", EMBEDDED.format(name="japanese", languages=("ja", "en")))
+    install("vinh", EMBEDDED.format(name="vinh", languages=("vi",)))
+    install("espeak", EMBEDDED.format(name="espeak", languages=("en", "de")))
+    assert RealProvider(language=language).spec.name == name
+
+
+def test_several_models_and_no_embedded_voice(install, empty):
+    """Nobody guesses: the error names them and the command that chooses."""
+    for name in ("gamma", "beta"):
+        install(name, FAKE.format(name=name))
+    with pytest.raises(NoProvider, match=r"beta, gamma are installed.*realtts default beta"):
+        RealProvider()
+
+
+def test_a_chosen_provider_that_is_gone(install, empty, monkeypatch):
+    """The error says which setting names it, and how to choose another."""
+    install("espeak", FAKE.format(name="espeak"))
+    monkeypatch.setenv("REALTTS_PROVIDER", "gone")
+    with pytest.raises(UnknownProvider, match=r"environment \(REALTTS_PROVIDER\).*realtts default NAME"):
+        RealProvider()
 
 
 def test_unnamed_provider_can_be_set(install, empty, monkeypatch):

@@ -15,7 +15,7 @@ from realtts.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PART", "cache_folder", "config_files", "data_folder", "expanded", "write_whole"]
+__all__ = ["PART", "cache_folder", "config_files", "data_folder", "expanded", "user_config_file", "write_whole"]
 
 PART = ".part"
 """Suffix of a file that is being written."""
@@ -55,8 +55,13 @@ def config_files(environ: Mapping[str, str]) -> list[Path]:
         if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             raise SettingsError("there is no such file", who=f"REALTTS_CONFIG={variable}", fix="correct or unset it")
         return [path]
-    candidates = (platformdirs.user_config_path("realtts", appauthor=False) / "realtts.toml", Path("realtts.toml"))
+    candidates = (user_config_file(), Path("realtts.toml"))
     return [path for path in candidates if path.is_file()]
+
+
+def user_config_file() -> Path:
+    """Return the settings file in the user's configuration folder, which need not exist."""
+    return platformdirs.user_config_path("realtts", appauthor=False) / "realtts.toml"
 
 
 def expanded(path: Path, who: str) -> Path:

@@ -46,6 +46,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     provider: str | None = Field(None, description="Provider used when none is named.")
+    language: str | None = Field(
+        None, description="BCP 47 tag of texts whose call names no language; it also chooses among embedded voices."
+    )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$", description="auto, cpu, mps, cuda or cuda:N."

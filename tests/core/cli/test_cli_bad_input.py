@@ -28,7 +28,7 @@ def make_files() -> None:
 CASES = {
     "nothing-to-say": (["say", "-o", "x.wav"], "there is nothing to say"),
     "two-texts": (["say", "hi", "-f", "a.txt", "-o", "x.wav"], "both given"),
-    "no-output": (["say", "hi"], "-o FILE"),
+    "format": (["say", "hi", "-p", "fake", "-o", "x.wav", "--format", "mp4"], "unknown format"),
     "empty": (["say", "", "-o", "x.wav"], "the text is empty"),
     "blank": (["say", " \n ", "-o", "x.wav"], "the text is blank"),
     "blank-file": (["say", "-f", "blank.txt", "-o", "x.wav"], "the text is blank"),

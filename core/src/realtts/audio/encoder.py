@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import soundfile
 
+from realtts.audio.aac import AacFile, open_aac
 from realtts.audio.formats import file_rate
 from realtts.errors import OutputError
 from realtts.resample import Resampler
@@ -27,7 +28,7 @@ _BLOCK = 1 << 15
 
 
 class Encoder:
-    """libsndfile over a sink.
+    """libsndfile, or what writes AAC, over a sink.
 
     Args:
         sink: Where the bytes go.
@@ -37,7 +38,7 @@ class Encoder:
         who: The target, for messages.
 
     Raises:
-        OutputError: libsndfile cannot write that, here as in every method.
+        OutputError: That cannot be written, here as in every method.
     """
 
     def __init__(self, sink: Sink, file_format: Format, subtype: str, sample_rate: int, *, who: str) -> None:
@@ -50,6 +51,11 @@ class Encoder:
         self._may_be_empty = file_format.name == "WAV"
         # Encodings without a fixed size are smaller than 16 bits.
         self._left = _WAV_BYTES // _SAMPLE_BYTES.get(subtype, 2) if file_format.name == "WAV" else None
+        self._frames = 0
+        self._file: AacFile | soundfile.SoundFile
+        if file_format.is_aac:
+            self._file = open_aac(sink, file_format.name, rate, who=who)
+            return
         try:
             self._file = soundfile.SoundFile(
                 sink, "w", samplerate=rate, channels=1, format=file_format.name, subtype=subtype
@@ -70,8 +76,9 @@ class Encoder:
         """Write what is left, and finish the file."""
         try:
             self._put(self._resampler.finish())
-            if not self._file.frames and not self._may_be_empty:
+            if not self._frames and not self._may_be_empty:
                 self._put(np.zeros(1, np.float32))
+            self._file.close()
         finally:
             self.drop()
         self.flush()
@@ -83,12 +90,16 @@ class Encoder:
 
     def drop(self) -> None:
         """Close the file without finishing its contents."""
-        self._file.close()
+        if isinstance(self._file, AacFile):
+            self._file.drop()
+        else:
+            self._file.close()
 
     def _put(self, samples: NDArray[np.float32]) -> None:
         self._check_length(len(samples))
         if self._clips:
             samples = np.clip(samples, -1.0, 1.0)
+        self._frames += len(samples)
         for start in range(0, len(samples), _BLOCK):
             self._file.write(samples[start : start + _BLOCK])
             self._check_sink()

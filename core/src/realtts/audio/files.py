@@ -4,89 +4,130 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from realtts.audio.aac import check_aac
 from realtts.audio.encoder import Encoder
-from realtts.audio.formats import Format, by_name, by_suffix, check_subtype
+from realtts.audio.formats import Format, by_name, by_suffix, check_subtype, name_by_suffix
 from realtts.audio.sink import Sink
-from realtts.audio.target import Target
+from realtts.audio.target import FileTarget, Target, write_all
 from realtts.errors import OutputError
 
 if TYPE_CHECKING:
     import os
     from types import TracebackType
 
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeIs
 
 __all__ = ["Writer", "encode", "open_writer", "write"]
 
 Samples = NDArray[np.float32]
 
 
-def write(path: str | os.PathLike[str], samples: Samples, sample_rate: int, *, subtype: str | None = None) -> None:
+def write(
+    target: str | os.PathLike[str] | IO[bytes],
+    samples: Samples,
+    sample_rate: int,
+    *,
+    format: str | None = None,  # noqa: A002 - the word users know
+    subtype: str | None = None,
+) -> None:
     """Write audio to a file, whole or not at all: an older file survives every failure.
 
     Args:
-        path: Target; the suffix chooses the format: ``.wav``, ``.flac``, ``.ogg`` and ``.opus`` (Opus), or
-            ``.mp3``.
+        target: A path, or a file object that takes bytes, such as `io.BytesIO`: it gets them at its position, all at
+            once, and is left open.
         samples: float32 of shape (n,); clipped to [-1, 1] where the encoding is not floating point.
         sample_rate: Hz. Formats that lack it get the next higher rate that they have.
+        format: ``"wav"``, ``"flac"``, ``"ogg"`` and ``"opus"`` (Opus), ``"mp3"``, ``"m4a"`` or ``"aac"``. None: that
+            of the path's suffix; of a file object that of its ``name``, else WAV.
         subtype: Encoding as soundfile calls it, such as ``"FLOAT"``; default 16-bit PCM where the format has
             it.
 
     Raises:
-        OutputError: Unknown suffix or subtype, missing folder, no permission, disk full, samples that are no
-            audio.
+        OutputError: Unknown format, suffix or subtype, missing folder, no permission, disk full, samples that are no
+            audio, AAC without PyAV or ffmpeg.
     """
-    with open_writer(path, sample_rate, subtype=subtype) as writer:
+    if _is_file(target):
+        data = encode(samples, sample_rate, format or name_by_suffix(getattr(target, "name", "")), subtype=subtype)
+        write_all(target, data)
+        return
+    with open_writer(target, sample_rate, format=format, subtype=subtype) as writer:
         writer.write(samples)
 
 
-def encode(samples: Samples, sample_rate: int, format: str) -> bytes:  # noqa: A002 - the word users know
+def encode(
+    samples: Samples,
+    sample_rate: int,
+    format: str,  # noqa: A002 - the word users know
+    *,
+    subtype: str | None = None,
+) -> bytes:
     """Encode an audio file and return its bytes.
 
     Args:
         samples: float32 of shape (n,).
         sample_rate: Hz.
-        format: ``"wav"``, ``"flac"``, ``"ogg"``, ``"opus"`` or ``"mp3"``.
+        format: ``"wav"``, ``"flac"``, ``"ogg"``, ``"opus"``, ``"mp3"``, ``"m4a"`` or ``"aac"``.
+        subtype: Encoding, as for `write`.
 
     Raises:
-        OutputError: Unknown format, or samples that are no audio.
+        OutputError: Unknown format or subtype, samples that are no audio, AAC without PyAV or ffmpeg.
     """
-    file_format = by_name(format)
+    file_format, who = by_name(format), f"format {format!r}"
     buffer = io.BytesIO()
-    encoder = Encoder(Sink(buffer), file_format, file_format.subtype, sample_rate, who=f"format {format!r}")
-    encoder.write(_checked(samples, encoder.who))
-    encoder.close()
+    chosen = check_subtype(file_format, subtype, who)
+    encoder = Encoder(Sink(buffer), file_format, chosen, sample_rate, who=who)
+    try:
+        encoder.write(_checked(samples, who))
+        encoder.close()
+    finally:
+        encoder.drop()
     return buffer.getvalue()
 
 
 def open_writer(
-    path: str | os.PathLike[str],
+    target: str | os.PathLike[str] | IO[bytes],
     sample_rate: int | None = None,
     *,
+    format: str | None = None,  # noqa: A002 - the word users know
     subtype: str | None = None,
     live: bool = False,
 ) -> Writer:
     """Prepare a file to be written piece by piece.
 
     Args:
-        path: Target, as for `write`. Special files (``/dev/stdout``, named pipes) are written directly; one
-            without a suffix gets WAV.
+        target: As for `write`. Special files (``/dev/stdout``, named pipes) are written directly; one without a suffix
+            gets WAV.
         sample_rate: Hz, or None when it becomes known with the first samples.
+        format: As for `write`.
         subtype: Encoding, as for `write`.
-        live: Write at the final path as the audio comes, instead of moving the finished file there.
+        live: Write at the final path, or to the file object, as the audio comes, instead of when it is complete.
 
     Raises:
         OutputError: The target cannot be written. Nothing is left behind.
     """
-    place = Path(path)
-    target = Target(place, live=live)
-    file_format = by_name("wav") if target.is_special and not place.suffix else by_suffix(place)
-    return Writer(target, file_format, check_subtype(file_format, subtype, str(place)), sample_rate)
+    place: Target | FileTarget
+    if _is_file(target):
+        place = FileTarget(target, live=live)
+        file_format = by_name(format or name_by_suffix(getattr(target, "name", "")))
+    else:
+        path = Path(target)
+        place = Target(path, live=live)
+        if format is not None:
+            file_format = by_name(format)
+        else:
+            file_format = by_name("wav") if place.is_special and not path.suffix else by_suffix(path)
+    if file_format.is_aac:
+        check_aac(place.who)
+    return Writer(place, file_format, check_subtype(file_format, subtype, place.who), sample_rate)
+
+
+def _is_file(target: object) -> TypeIs[IO[bytes]]:
+    return hasattr(target, "write") and not isinstance(target, Path)
 
 
 class Writer:
@@ -99,7 +140,7 @@ class Writer:
         written: Samples so far, at the rate in which they were given.
     """
 
-    def __init__(self, target: Target, file_format: Format, subtype: str, sample_rate: int | None) -> None:
+    def __init__(self, target: Target | FileTarget, file_format: Format, subtype: str, sample_rate: int | None) -> None:
         self._target = target
         self._format = file_format
         self._subtype = subtype
@@ -180,7 +221,7 @@ class Writer:
 
     @property
     def _who(self) -> str:
-        return str(self._target.path)
+        return self._target.who
 
     def _begin(self, sample_rate: int | None) -> Encoder:
         rate = sample_rate if self._rate is None else self._rate

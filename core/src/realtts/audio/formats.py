@@ -12,20 +12,25 @@ from realtts.errors import OutputError, closest
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FORMATS", "Format", "by_name", "by_suffix", "check_subtype", "file_rate"]
+__all__ = ["FORMATS", "Format", "by_name", "by_suffix", "check_subtype", "file_rate", "name_by_suffix"]
 
 
 @dataclass(frozen=True)
 class Format:
-    """How soundfile is told to write a kind of file.
+    """A kind of file and its usual encoding.
 
     Attributes:
-        name: soundfile's name of the container.
+        name: Name of the container, soundfile's where it knows it.
         subtype: Encoding when the caller names none.
     """
 
     name: str
     subtype: str
+
+    @property
+    def is_aac(self) -> bool:
+        """Whether it holds AAC, which libsndfile does not write: see `realtts.audio.aac`."""
+        return self.subtype == "AAC"
 
 
 FORMATS = {
@@ -34,12 +39,15 @@ FORMATS = {
     "ogg": Format("OGG", "OPUS"),
     "opus": Format("OGG", "OPUS"),
     "mp3": Format("MP3", "MPEG_LAYER_III"),
+    "m4a": Format("M4A", "AAC"),
+    "aac": Format("AAC", "AAC"),
 }
 """Formats by suffix."""
 
 _RATES = {
     "OPUS": (8000, 12000, 16000, 24000, 48000),
     "MPEG_LAYER_III": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000),
+    "AAC": (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000),
 }
 
 
@@ -57,17 +65,23 @@ def by_suffix(path: Path) -> Format:
     return FORMATS[suffix[1:]]
 
 
-def by_name(name: str) -> Format:
+def name_by_suffix(file_name: object) -> str:
+    """Return the name of the format that the name of an open file means; WAV where it means none, or is a number."""
+    suffix = file_name.rpartition(".")[2].lower() if isinstance(file_name, str) else ""
+    return suffix if suffix in FORMATS else "wav"
+
+
+def by_name(name: object) -> Format:
     """Return the format of a name, with or without a dot.
 
     Raises:
         OutputError: The name is unknown.
     """
-    key = name.lower().removeprefix(".")
+    key = name.lower().removeprefix(".") if isinstance(name, str) else ""
     if key not in FORMATS:
         raise OutputError(
             f"unknown format{closest(key, FORMATS)}",
-            who=repr(name),
+            who=f"format {name!r:.80}",
             fix=f"choose one of {', '.join(FORMATS)}",
         )
     return FORMATS[key]
@@ -81,7 +95,7 @@ def check_subtype(file_format: Format, subtype: str | None, who: str) -> str:
     """
     if subtype is None:
         return file_format.subtype
-    subtypes = soundfile.available_subtypes(file_format.name)
+    subtypes = [file_format.subtype] if file_format.is_aac else soundfile.available_subtypes(file_format.name)
     if subtype.upper() not in subtypes:
         raise OutputError(
             f"{file_format.name} has no subtype {subtype!r}{closest(subtype.upper(), subtypes)}",

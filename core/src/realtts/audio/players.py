@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_S = 2.0
 
-__all__ = ["Playback", "Player", "find_player", "installed_players"]
+__all__ = ["Playback", "Player", "find_player", "installed_players", "play"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,12 @@ def installed_players() -> list[Player]:
     return [Player(name, path, name in _STREAMING) for name, path in players if path is not None]
 
 
-def find_player() -> Player:
+def find_player(who: str = "--play", instead: str = "write a file with -o") -> Player:
     """Return the preferred player.
+
+    Args:
+        who: Who wants to play, for the message.
+        instead: What to do where nothing can be installed.
 
     Raises:
         OutputError: There is none; says what to install.
@@ -84,8 +88,8 @@ def find_player() -> Player:
     if not players:
         raise OutputError(
             f"no player was found (looked for {', '.join(_ARGUMENTS)})",
-            who="--play",
-            fix="install pulseaudio-utils, alsa-utils, ffmpeg or sox, or write a file with -o",
+            who=who,
+            fix=f"install pulseaudio-utils, alsa-utils, ffmpeg or sox, or {instead}",
         )
     return players[0]
 
@@ -95,10 +99,12 @@ class Playback:
 
     Args:
         player: Which program.
+        instead: What to do where it fails, for the message.
     """
 
-    def __init__(self, player: Player) -> None:
+    def __init__(self, player: Player, instead: str = "write a file with -o") -> None:
         self.player = player
+        self._instead = instead
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -215,9 +221,28 @@ class Playback:
         raise self._error(f"it ended with code {code}" + (f" ({output[-1]})" if output else ""))
 
     def _error(self, what: str) -> OutputError:
-        return OutputError(
-            what, who=f"player {self.player.name}", fix="check the sound device, or write a file with -o"
-        )
+        return OutputError(what, who=f"player {self.player.name}", fix=f"check the sound device, or {self._instead}")
+
+
+def play(samples: NDArray[np.float32], sample_rate: int) -> None:
+    """Play audio, and return when all of it was heard; an interrupt ends the player.
+
+    Args:
+        samples: float32 of shape (n,).
+        sample_rate: Hz.
+
+    Raises:
+        OutputError: There is no player, or it failed.
+    """
+    instead = "save the speech to a file"
+    playback = Playback(find_player("play", instead), instead)
+    try:
+        # Not all at once: a player that failed is noticed at the next piece.
+        for start in range(0, len(samples), sample_rate):
+            playback.write(samples[start : start + sample_rate], sample_rate)
+        playback.finish()
+    finally:
+        playback.stop()
 
 
 def _whole_file(folder: tempfile.TemporaryDirectory[str]) -> Path:

@@ -25,17 +25,19 @@ class Sink:
 
     Attributes:
         error: The first error of the file system, if there was one.
+        live: As given.
     """
 
     def __init__(self, file: IO[bytes], *, live: bool = False) -> None:
         self._file = file
-        self._live = live
+        self.live = live
+        self._open_ended = live
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
         """Write all of it; after an error nothing is written any more."""
-        if self._live and data[:4] == b"RIFF":
-            self._live = False  # the next header is the final one
+        if self._open_ended and data[:4] == b"RIFF":
+            self._open_ended = False  # the next header is the final one
             data = _open_ended(data)
         if self.error is None:
             try:

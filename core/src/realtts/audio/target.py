@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
+import tempfile
 from pathlib import Path
+from typing import IO
 
 from realtts.audio.sink import PipeSink, Sink
 from realtts.errors import OutputError
 
-__all__ = ["Target"]
+__all__ = ["FileTarget", "Target", "write_all"]
+
+_MOST_IN_MEMORY = 32 << 20
 
 
 class Target:
@@ -42,6 +47,11 @@ class Target:
         self.is_live = live or self.is_special
         self._working = self._final if self.is_live else self._final.with_name(_temporary_name(self._final.name))
         self._sink: Sink | None = None
+
+    @property
+    def who(self) -> str:
+        """Its name, for messages."""
+        return str(self.path)
 
     @property
     def sink(self) -> Sink:
@@ -108,6 +118,99 @@ class Target:
         reason = getattr(error, "strerror", None) or str(error)
         who = str(self.path).replace("\0", "\\0")
         return OutputError(f"cannot be written: {reason}", who=who, fix=_fix(error))
+
+
+class FileTarget:
+    """An open file that belongs to the caller: written from its position on, only forwards, and never closed.
+
+    Args:
+        file: Takes bytes.
+        live: Write the audio as it comes, as to a pipe: what a format corrects at its end, such as lengths in a header,
+            stays unknown. False: all at once when it is complete; until then it waits in memory, long audio on disk.
+
+    Attributes:
+        is_special: True: it has no path to check.
+        is_live: As given.
+    """
+
+    is_special = True
+
+    def __init__(self, file: IO[bytes], *, live: bool) -> None:
+        self._file = file
+        self.is_live = live
+        self._waiting: IO[bytes] | None = None
+        self._sink: Sink | None = None
+
+    @property
+    def who(self) -> str:
+        """Its name, for messages."""
+        return _name_of(self._file)
+
+    @property
+    def sink(self) -> Sink:
+        """Where the bytes go, once `open` was called."""
+        assert self._sink is not None, "open comes first"
+        return self._sink
+
+    def open(self) -> None:
+        """Begin to write."""
+        if self.is_live:
+            self._sink = PipeSink(self._file)
+        else:
+            self._waiting = tempfile.SpooledTemporaryFile(_MOST_IN_MEMORY)  # noqa: SIM115 - closed by commit or discard
+            self._sink = Sink(self._waiting)
+
+    def commit(self) -> None:
+        """Hand over what waits.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self._waiting is None:
+            self.sink.flush()
+            if self.sink.error is not None:
+                raise file_error(self.sink.error, self.who)
+            return
+        with self._waiting as waiting:
+            waiting.seek(0)
+            while block := waiting.read(1 << 20):
+                write_all(self._file, block)
+
+    def discard(self) -> None:
+        """Forget what waits; what was written cannot be taken back."""
+        if self._waiting is not None:
+            self._waiting.close()
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write bytes to a caller's open file, all of them.
+
+    Raises:
+        OutputError: It takes text, is closed, or its disk is full.
+    """
+    rest = memoryview(data)
+    try:
+        while rest:
+            written = file.write(rest)
+            # Only the unbuffered files of `io` may write less than they get.
+            rest = rest[written or 0 :] if isinstance(file, io.RawIOBase) else rest[len(rest) :]
+        if hasattr(file, "flush"):
+            file.flush()
+    except (OSError, TypeError, ValueError) as error:
+        raise file_error(error, _name_of(file)) from error
+
+
+def _name_of(file: IO[bytes]) -> str:
+    name = getattr(file, "name", "")
+    return name if isinstance(name, str) and name else "the file object"
+
+
+def file_error(error: Exception, who: str) -> OutputError:
+    """Make the error of a caller's open file that cannot be written."""
+    if isinstance(error, TypeError):
+        return OutputError(f"it takes no bytes ({error})", who=who, fix='open it in binary mode, "wb"')
+    reason = getattr(error, "strerror", None) or str(error)
+    return OutputError(f"cannot be written: {reason}", who=who, fix="give an open file with room, such as io.BytesIO()")
 
 
 def _is_special(path: Path) -> bool:

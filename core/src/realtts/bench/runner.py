@@ -43,7 +43,7 @@ def run_bench(
     after the other, and the record says so.
 
     Args:
-        provider: Name, spec, or None for the best that is installed.
+        provider: Name, spec, or None for the default.
         workload: What both speak.
         variants: ``"plain"``, ``"optimized"`` or both.
         settings: Keywords of `RealProvider`: ``model``, ``device``, ``dtype`` and other settings.

@@ -61,7 +61,7 @@ def run_verify(
     Tokens and teacher-forced outputs are compared where the plugin's testing module offers them; audio always.
 
     Args:
-        provider: Name, spec, or None for the best that is installed.
+        provider: Name, spec, or None for the default.
         workload: What is spoken; of a text that is split, tokens and outputs of the first piece are compared.
         settings: Keywords of `RealProvider`; precision is set by the checks themselves.
 

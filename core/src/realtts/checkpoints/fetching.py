@@ -126,7 +126,7 @@ def _download(planned: DownloadPlan, entries: Sequence[Entry], who: str, report:
     # Before the first byte, so that what an interrupted download leaves is known to be incomplete.
     records.save(_record(planned, entries))
     missing = [file for file in planned.files if not file.cached]
-    _log.warning(
+    _log.info(
         "downloading %s of %s (%d files, licence: %s) to %s", _size(planned.missing_bytes), planned.repo, len(missing),
         planned.licence or "not stated", cache.cache_dir(),
     )  # fmt: skip
@@ -164,6 +164,7 @@ class _Progress:
     def __init__(self, report: Report, common: dict[str, str], file: PlannedFile, before: int, size: int) -> None:
         self._report, self._common, self._file, self._before, self._size = report, common, file, before, size
         self._reported_at = time.monotonic()
+        self._done = before
 
     def __call__(self, arrived: int) -> None:
         now = time.monotonic()
@@ -172,7 +173,8 @@ class _Progress:
         self._reported_at = now
         resumed = (self._file.size or 0) - self._file.missing  # by an earlier try
         done = self._before + max(0, min(arrived - resumed, self._file.missing))
-        data = {**self._common, "file": self._file.name, "done_bytes": done, "bytes": self._size}
+        self._done = max(self._done, done)  # a file that is begun anew takes nothing back
+        data = {**self._common, "file": self._file.name, "done_bytes": self._done, "bytes": self._size}
         self._report(Event("download.progress", data=data))
 
 

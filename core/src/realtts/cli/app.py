@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from realtts.cli import (
     bench,
     console,
+    default,
     doctor,
     download,
     envs,
@@ -61,7 +62,21 @@ def make_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"realtts {__version__}")
     commands = commands_of(parser)
-    for module in (say, providers, status, doctor, install, envs, bench, verify, voices, download, models, new_plugin):
+    for module in (
+        say,
+        providers,
+        default,
+        status,
+        doctor,
+        install,
+        envs,
+        bench,
+        verify,
+        voices,
+        download,
+        models,
+        new_plugin,
+    ):
         module.add_parser(commands)
     return parser
 

@@ -61,7 +61,7 @@ def add_parser(commands: Any) -> None:
 
 def add_workload(parser: Parser) -> None:
     """Add the arguments that ``bench`` and ``verify`` share."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: the best that is installed")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: see 'realtts default'")
     group = parser.add_argument_group("speech")
     chosen = group.add_mutually_exclusive_group()
     chosen.add_argument("--text", help="speak this text")

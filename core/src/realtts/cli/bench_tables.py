@@ -143,6 +143,8 @@ def _shown(figure: str, value: float) -> str:
 def _seconds(value: float | None) -> str:
     if value is None:
         return ""
+    if value >= 3600:
+        return console.clock(value)
     factor, unit = _unit(value)
     return f"{value * factor:.3g} {unit}"
 

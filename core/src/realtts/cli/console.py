@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import textwrap
+import threading
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "begin_line",
+    "clock",
+    "duration",
+    "end_line",
     "entry",
     "err",
     "err_traceback",
     "given_up",
     "heading",
+    "is_terminal",
     "one_line",
     "out",
     "out_json",
@@ -35,6 +40,12 @@ __all__ = [
 ]
 
 _WIDEST = 100
+_NARROWEST = 40
+_LEAST_COLUMN = 8
+
+_line = threading.RLock()
+_line_is_open = False
+"""A line on standard error was begun and waits for its end."""
 
 
 def out(text: str = "") -> None:
@@ -51,7 +62,33 @@ def out_json(value: Any) -> None:
 
 def err(text: str) -> None:
     """Print a line about the result."""
-    print(text, file=sys.stderr, flush=True)
+    with _line:
+        end_line()
+        print(text, file=sys.stderr, flush=True)
+
+
+def begin_line(text: str) -> None:
+    """Begin a line about the result, which `end_line` completes; any other line ends it first."""
+    global _line_is_open  # noqa: PLW0603 - there is one standard error
+    with _line:
+        end_line()
+        print(text, end="", file=sys.stderr, flush=True)
+        _line_is_open = True
+
+
+def end_line(text: str = "") -> bool:
+    """Complete the line that was begun; return whether there was one."""
+    global _line_is_open
+    with _line:
+        was_open, _line_is_open = _line_is_open, False
+        if was_open:
+            print(text, file=sys.stderr, flush=True)
+        return was_open
+
+
+def is_terminal() -> bool:
+    """Tell whether standard error is a terminal on which lines can be drawn anew."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def warn(text: str) -> None:
@@ -73,21 +110,36 @@ def heading(text: str) -> None:
 def entry(label: str, text: str, *, indent: int = 2, label_width: int = 14) -> None:
     """Print a labelled text, wrapped to the terminal under its own beginning."""
     first = f"{' ' * indent}{label:<{label_width}} "
-    lines = textwrap.wrap(
-        text, max(40, width()), initial_indent=first, subsequent_indent=" " * len(first),
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    out("\n".join(lines) or first.rstrip())
+    columns = _cells(first)
+    lines = _wrap(text, max(_NARROWEST, width()) - columns)
+    out((first + f"\n{' ' * columns}".join(lines)).rstrip())
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns as wide as they need; the last one is cut at the terminal's edge."""
-    cells = [list(header), *map(list, rows)]
-    wide = [max(_cells(row[column]) for row in cells) for column in range(len(header) - 1)]
+    """Print rows in columns as wide as they need.
+
+    Where that is wider than the terminal, the last column is cut at its edge; where even that does not help, the widest
+    columns are narrowed, and their cells go on in further lines.
+    """
+    cells = [[one_line(cell) for cell in row] for row in (header, *rows)]
+    wide = [max(_cells(row[column]) for row in cells) for column in range(len(header))]
+    room = width() - 2 * (len(header) - 1)
+    left = room - sum(wide[:-1])
+    fits = left >= min(wide[-1], 2 * _LEAST_COLUMN)
+    if fits:
+        wide[-1] = min(wide[-1], left)
+    while sum(wide) > room and max(wide) > _LEAST_COLUMN:
+        wide[wide.index(max(wide))] -= 1
     for index, row in enumerate(cells):
-        line = "  ".join(_pad(text, columns) for text, columns in zip(row, [*wide, 0], strict=True)).rstrip()
-        line = _cut(line, width())
-        heading(line) if index == 0 else out(line)
+        parts = [_wrap(text, columns) for text, columns in zip(row, wide, strict=True)]
+        if fits:
+            parts[-1] = [_cut(row[-1], wide[-1])]
+        for number in range(max(map(len, parts))):
+            line = "  ".join(
+                _pad(part[number] if number < len(part) else "", columns)
+                for part, columns in zip(parts, wide, strict=True)
+            ).rstrip()
+            heading(line) if index == 0 else out(line)
 
 
 def given_up(attempt: Mapping[str, Any]) -> str:
@@ -102,6 +154,17 @@ def given_up(attempt: Mapping[str, Any]) -> str:
 def one_line(text: str) -> str:
     """Return the text without line breaks."""
     return " ".join(text.split())
+
+
+def clock(seconds: float) -> str:
+    """Return a time as h:mm:ss."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def duration(seconds: float, *, digits: int = 2) -> str:
+    """Return a time as people read it: in seconds, from an hour on as h:mm:ss."""
+    return f"{seconds:.{digits}f} s" if seconds < 3600 else clock(seconds)
 
 
 def size(count: int) -> str:
@@ -130,6 +193,22 @@ def _char_cells(char: str) -> int:
     return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
 
 
+def _wrap(text: str, columns: int) -> list[str]:
+    """Return the text in lines of at most so many columns: cut at spaces, words that are too long anywhere."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and _cells(lines[-1]) + 1 + _cells(word) <= columns:
+            lines[-1] += f" {word}"
+            continue
+        if lines[-1]:
+            lines.append("")
+        for char in word:
+            if _cells(lines[-1]) + _char_cells(char) > columns and lines[-1]:
+                lines.append("")
+            lines[-1] += char
+    return lines
+
+
 def _pad(text: str, columns: int) -> str:
     return text + " " * max(0, columns - _cells(text))
 
@@ -147,7 +226,12 @@ def set_up_logging(*, debug: bool, quiet: bool) -> None:
     import logging
 
     logger = logging.getLogger("realtts")
-    handler = logging.StreamHandler()
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            err(self.format(record))  # which ends a line that was begun
+
+    handler = Handler()
     handler.name = "realtts.cli"
     handler.setFormatter(_formatter(debug=debug))
     # The earlier one belongs to an earlier call in the same process.

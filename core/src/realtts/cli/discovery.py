@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
 from realtts.exception_text import describe_error
+from realtts.folders import config_files
 from realtts.registry import providers as registry
 from realtts.registry.entry_points import entry_points, owner
 
@@ -14,10 +16,37 @@ if TYPE_CHECKING:
 
     from realtts.contract.spec import ProviderSpec
     from realtts.isolation.environments import IsolatedEnvironment
+    from realtts.registry.providers import Default
 
-__all__ = ["list_extensions", "list_providers"]
+__all__ = ["find_default", "list_extensions", "list_providers"]
 
+_CHOOSING = ("REALTTS_PROVIDER", "REALTTS_LANGUAGE", "REALTTS_ISOLATION")
+"""The variables that may decide which provider is the default."""
 _EXTENSIONS = "realtts.extensions"
+
+
+def find_default() -> tuple[Default | None, str]:
+    """Return the provider used when a command names none, and why, or why there is none."""
+    from realtts.errors import NoProvider, SettingsError
+
+    try:
+        if not config_files(os.environ) and not any(os.environ.get(name) for name in _CHOOSING):
+            # pydantic, which reads settings, costs more than all the rest of the listing.
+            specs = {name: spec for name, spec in _isolated_specs().items() if spec is not None}
+            specs.update((entry.name, entry.spec) for entry in registry.installed() if entry.spec is not None)
+            chosen = registry.default_provider(specs)
+        else:
+            from realtts.provider.choice import default
+            from realtts.settings_sources import resolve_settings
+
+            chosen = default(resolve_settings())
+    except (NoProvider, SettingsError) as error:
+        return None, str(error)
+    return chosen, chosen.why
+
+
+def _isolated_specs() -> dict[str, ProviderSpec | None]:
+    return {name: _of_environment(environment)[0] for name, environment in isolated_environments().items()}
 
 
 def list_providers() -> list[dict[str, Any]]:
@@ -74,6 +103,7 @@ def _details(spec: ProviderSpec) -> dict[str, Any]:
         "sample_rates": list(spec.sample_rates),
         "devices": list(spec.devices),
         "torch": spec.torch,
+        "embedded": spec.embedded,
         "variants": ["plain"] if spec.optimized is None else ["optimized", "plain"],
         "checkpoints": [
             {

@@ -61,6 +61,7 @@ def _examine() -> dict[str, Any]:
         "audio": machine.audio(),
         "settings": settings,
         "providers": _providers(),
+        "default": _default(),
         "extensions": discovery.list_extensions(),
     }
     return {**report, "problems": findings.problems(report)}
@@ -79,6 +80,14 @@ def _providers() -> list[dict[str, Any]]:
         spec = specs.get(provider["name"]) if provider["place"] == HERE else None
         provider["conflicts"] = conflicts(provider["distribution"], spec) if spec is not None else []
     return entries
+
+
+def _default() -> dict[str, Any]:
+    """Return who speaks when a command names nobody, and why."""
+    from realtts.cli.discovery import find_default
+
+    chosen, why = find_default()
+    return {"name": chosen.name if chosen is not None else None, "why": why}
 
 
 def _settings() -> dict[str, Any]:
@@ -122,6 +131,9 @@ def _show(report: dict[str, Any]) -> None:
             _entry(plugin["name"], _plugin(plugin))
         if not report[kind]:
             _entry("none", "")
+    default = report["default"]
+    console.heading("default")
+    _entry(default["name"] or "none", default["why"])
     _show_problems(report["problems"])
 
 
@@ -181,5 +193,6 @@ def _show_problems(problems: list[dict[str, str]]) -> None:
         return
     console.heading("what is missing, and what mends it")
     for problem in problems:
+        # Each in one line, like every message: they are searched for, and what is a command must stay one.
         console.out(f"  - {console.one_line(problem['what'])}")
         console.out(f"      {problem['fix']}")

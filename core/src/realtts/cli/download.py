@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
@@ -141,36 +140,11 @@ def _folder(files: Files) -> str:
 
 @contextlib.contextmanager
 def _progress() -> Iterator[Callable[[Event], None]]:
-    """Return a bar on standard error if that is a terminal, else one that prints nothing."""
-    if not sys.stderr.isatty():
-        yield _tell
-        return
-    from rich import progress
-    from rich.console import Console
+    """Show a bar on standard error if that is a terminal; elsewhere only say who is waited for."""
+    from realtts.cli.progress import DownloadProgress
 
-    columns = (
-        progress.BarColumn(bar_width=20),
-        progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
-        progress.TextColumn("{task.description}", markup=False),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(event: Event) -> None:
-            about = event.data
-            words = f"{about.get('file', '')} waits for another process" if event.name == "download.waiting" else None
-            bar.update(
-                task,
-                total=about.get("bytes"),
-                completed=about.get("done_bytes"),
-                description=words or about.get("file"),
-            )
-
-        yield show
-
-
-def _tell(event: Event) -> None:
-    if event.name == "download.waiting":
-        console.err(f"Another process fetches {event.data['file']}; waiting for it.")
+    progress = DownloadProgress()
+    try:
+        yield lambda event: progress.show(event.name, event.data)
+    finally:
+        progress.close()

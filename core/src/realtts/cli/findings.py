@@ -22,7 +22,13 @@ def problems(report: Mapping[str, Any]) -> list[dict[str, str]]:
     Args:
         report: What the doctor gathered.
     """
-    findings = [*_of_providers(report), *_of_torch(report), *_of_audio(report), *_of_settings(report)]
+    findings = [
+        *_of_providers(report),
+        *_of_default(report),
+        *_of_torch(report),
+        *_of_audio(report),
+        *_of_settings(report),
+    ]
     return [{"what": what, "fix": fix} for what, fix in findings]
 
 
@@ -51,6 +57,14 @@ def _of_providers(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield what, _isolated(provider)
         elif provider["place"] == NOWHERE and provider["broken"] is None:
             yield f"{provider['name']!r} cannot run: {provider['why']}", _isolated(provider)
+
+
+def _of_default(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    default = report.get("default", {})
+    name = default.get("name")
+    if name is not None and name not in {entry["name"] for entry in report["providers"] if entry["broken"] is None}:
+        what = f"the default provider {name!r} cannot be used ({default['why']})"
+        yield what, "realtts default NAME chooses another, realtts default --unset takes the choice back"
 
 
 def _of_torch(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

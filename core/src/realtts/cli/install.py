@@ -128,8 +128,19 @@ def _installed(order: InstallRequest, *, debug: bool, quiet: bool) -> dict[str, 
     if not quiet:
         words = "is installed" if made else "is installed already; --upgrade makes it anew"
         console.out(f"{order.name} {words}: {about}")
+        console.out(_how_to_use(order.name))
     versions = dict(environment.versions)
     return {"name": order.name, "made": made, "python": str(environment.python), "versions": versions}
+
+
+def _how_to_use(name: str) -> str:
+    """Return how a provider is used: installing it makes it no default."""
+    from realtts.cli.discovery import find_default
+
+    default, _ = find_default()
+    if default is not None and default.name == name:
+        return f"{name} is the default: 'realtts say TEXT' uses it."
+    return f"Use it with 'realtts say TEXT -p {name}'; 'realtts default {name}' makes it the default."
 
 
 def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:
@@ -161,9 +172,9 @@ def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:
 def _all(source: str | None) -> dict[str, str | None]:
     """Return the sources of all providers of this project."""
     from realtts.errors import InvalidOption
-    from realtts.registry.providers import EMBEDDED, PREFERENCE
+    from realtts.registry.providers import EMBEDDED, MODELS
 
-    names = (*PREFERENCE, EMBEDDED)
+    names = (*MODELS, *EMBEDDED)
     if source is None:
         return dict.fromkeys(names)
     sources: dict[str, str | None] = {

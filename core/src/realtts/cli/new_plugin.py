@@ -100,14 +100,14 @@ def write_plugin(name: str, folder: Path, *, author: str) -> None:
 
 def _check_name(name: str) -> None:
     from realtts.errors import InvalidOption
-    from realtts.registry.providers import EMBEDDED, PREFERENCE, installed
+    from realtts.registry.providers import EMBEDDED, MODELS, installed
 
     fix = None
     if name.startswith(("realtts-", "realtts_")):
         what, fix = f"{name!r} begins with 'realtts'", "leave that out: it is put in front by itself"
     elif _NAME.fullmatch(name) is None:
         what, fix = f"{name!r} is no provider name", "use lower case letters, digits, '-' and '_', a letter first"
-    elif name in {*PREFERENCE, EMBEDDED, *(entry.name for entry in installed())}:
+    elif name in {*MODELS, *EMBEDDED, *(entry.name for entry in installed())}:
         what, fix = f"there is a provider {name!r} already", "choose another name"
     if fix is not None:
         raise InvalidOption(what, who=_WHO, fix=fix)

@@ -11,12 +11,14 @@ import numpy as np
 from realtts.audio import open_writer
 from realtts.audio.players import Playback, find_player
 from realtts.audio.target import Target
+from realtts.cli.stdout import NAME, is_stdout, stdout_for_audio
 from realtts.errors import OutputError, RealTTSError, closest
 from realtts.text import captions as subtitles
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from realtts.audio import Writer
     from realtts.cli.interrupts import Interrupts
     from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import Chunk, Mark
@@ -29,14 +31,15 @@ class Outputs:
 
     Args:
         interrupts: Holds signals back while a file is written.
-        path: Audio file, or None.
+        path: Audio file, ``-`` for standard output, or None.
+        file_format: Its format; None: that of its suffix.
         live: Write it at its final path.
         play: Feed a player too.
         captions: Subtitle file, or None.
         spec: Who will speak: subtitles need its timings.
 
     Attributes:
-        path: The audio file, or None.
+        name: What the audio is written to, for messages; empty where it is only played.
         seconds: Audio so far.
         warnings: What went wrong without stopping anything.
         others: Further files that were written.
@@ -50,12 +53,13 @@ class Outputs:
         interrupts: Interrupts,
         path: Path | None,
         *,
+        file_format: str | None = None,
         live: bool,
         play: bool,
         captions: Path | None,
         spec: ProviderSpec,
     ) -> None:
-        self.path = path
+        self.name = "" if path is None else NAME if is_stdout(path) else str(path)
         self.seconds = 0.0
         self.warnings: list[str] = []
         self.others: list[Path] = []
@@ -63,7 +67,17 @@ class Outputs:
         self._rate = spec.sample_rates[0]
         self._captions = _Captions(captions, spec) if captions is not None else None
         self._playback = Playback(find_player()) if play else None
-        self._writer = open_writer(path, live=live) if path is not None else None
+        self._stack = contextlib.ExitStack()
+        self._writer: Writer | None = None
+        if is_stdout(path):
+            stdout = self._stack.enter_context(stdout_for_audio())
+            self._writer = open_writer(stdout, format=file_format or "wav", live=live)
+        elif path is not None:
+            self._writer = open_writer(path, format=file_format, live=live)
+
+    def close(self) -> None:
+        """Give standard output back. May be called again."""
+        self._stack.close()
 
     def begin_block(self, text: str) -> None:
         """Begin a stretch of the text, to which the following audio belongs."""

@@ -37,16 +37,21 @@ def add_parser(commands: Any) -> None:
 
 
 def _providers(arguments: argparse.Namespace) -> None:
-    from realtts.cli.discovery import list_extensions, list_providers
+    from realtts.cli.discovery import find_default, list_extensions, list_providers
 
     entries, extensions = list_providers(), list_extensions()
+    default, why = find_default()
+    name = default.name if default is not None else None
     if arguments.json:
-        console.out_json({"providers": entries, "extensions": extensions})
+        console.out_json({"providers": entries, "extensions": extensions, "default": {"name": name, "why": why}})
         return
     if not entries:
         console.out("No provider is installed. A voice that speaks at once: pip install realtts-espeak")
     for provider in entries:
-        _show(provider)
+        _show(provider, why if provider["name"] == name else "")
+    if entries and name not in {provider["name"] for provider in entries}:
+        console.heading("default")
+        console.entry(name or "none", why if name is None else f"not installed; {why}")
     if extensions:
         console.heading("extensions")
     for extension in extensions:
@@ -54,12 +59,14 @@ def _providers(arguments: argparse.Namespace) -> None:
         console.entry(extension["name"], f"{extension['distribution']} {extension['version']}, {state}")
 
 
-def _show(provider: dict[str, Any]) -> None:
+def _show(provider: dict[str, Any], default: str) -> None:
     console.heading(f"{provider['name']} {provider['version']}".rstrip())
     if provider["broken"] is not None:
         console.entry("BROKEN", provider["broken"])
         return
     console.entry("summary", provider["summary"])
+    if default:
+        console.entry("default", default)
     if provider["place"] != HERE:
         console.entry("runs", f"{provider['place']}: {provider['why']}")
     console.entry("capabilities", ", ".join(provider["capabilities"]) or "-")

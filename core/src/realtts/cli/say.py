@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
             realtts say "Guten Tag." -l de --play
             realtts say -f book.txt -o book.mp3 --captions book.srt
             realtts say "In your voice." -v me.wav -o me.flac -O exaggeration=0.7
-            echo "From a pipe." | realtts say - -o pipe.opus
+            echo "From a pipe." | realtts say - -o - --format mp3 > pipe.mp3
         """,
     )
     parser.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads it from standard input")
@@ -46,11 +46,19 @@ def add_parser(commands: Any) -> None:
 def _add_outputs(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="write a .wav, .flac, .ogg, .opus or .mp3 file"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write a .wav, .flac, .ogg, .opus, .mp3, .m4a or .aac file; - is standard output"
+        " (default: speech.wav, or a free name like it)",
+    )
+    group.add_argument(
+        "--format", metavar="FORMAT", help="wav, flac, ogg, opus, mp3, m4a or aac; default: by FILE's suffix, else wav"
     )
     group.add_argument("--play", action="store_true", help="play the audio as it comes")
     group.add_argument(
-        "--stream", action="store_true", help="write at the final path while speaking, instead of moving the file there"
+        "--stream", action="store_true", help="write while speaking, instead of when everything is spoken"
     )
     group.add_argument("--captions", type=Path, metavar="FILE", help="write subtitles, .srt or .vtt")
     group.add_argument(
@@ -65,7 +73,7 @@ def _add_outputs(parser: Parser) -> None:
 
 def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker")
-    group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: the best that is installed")
+    group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
     group.add_argument("--model", help="checkpoint name, hub id or local folder")
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")

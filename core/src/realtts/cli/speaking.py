@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts import RealProvider
+from realtts.audio.formats import by_name
 from realtts.cli import console
 from realtts.cli.interrupts import Interrupts
+from realtts.cli.loading import Loading
 from realtts.cli.option_values import parse_options
 from realtts.cli.outputs import Outputs
 from realtts.cli.progress import Progress
@@ -23,7 +28,6 @@ from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from realtts.cli.source import Source
     from realtts.contract.types import Chunk
@@ -34,6 +38,7 @@ __all__ = ["Job", "speak"]
 # are one request.
 BLOCK_CHARS = 5000
 _LONG_CHARS = 1000
+_DEFAULT_STEM = "speech"
 _PATIENCE_S = 3.0
 _PARAGRAPH_END = re.compile(r"\n\s*\n\Z")
 _SENTENCE_END = re.compile(r"[.!?…:;。！？।؟][\"'”’»)\]]*\s*\Z|\n\Z")
@@ -46,6 +51,7 @@ class Job:
     text: str | None
     file: Path | None
     output: Path | None
+    format: str | None
     play: bool
     provider: str | None
     model: str | None
@@ -68,6 +74,7 @@ class _Tally:
     """The count of what has been spoken so far."""
 
     chars: int = 0
+    chars_of_block: int = 0  # those of the block that is being spoken
     load_s: float = 0.0
     warnings: dict[str, None] = field(default_factory=dict)  # in order, each once
 
@@ -86,9 +93,16 @@ def speak(job: Job) -> bool:
         outputs = None
         try:
             outputs = Outputs(
-                interrupts, job.output, live=job.stream, play=job.play, captions=job.captions, spec=tts.spec
+                interrupts,
+                _output(job),
+                file_format=job.format,
+                live=job.stream,
+                play=job.play,
+                captions=job.captions,
+                spec=tts.spec,
             )
-            _run(_Run(job, source, tts, outputs))
+            with Loading(tts, wanted=not job.quiet):
+                _run(_Run(job, source, tts, outputs))
         except KeyboardInterrupt:
             console.err(_interrupted(outputs))
             tts.close(timeout_s=_PATIENCE_S)
@@ -98,8 +112,21 @@ def speak(job: Job) -> bool:
                 _leave(outputs, stream=job.stream)
             tts.close()
             raise
+        finally:
+            if outputs is not None:
+                outputs.close()
         tts.close()
         return True
+
+
+def _output(job: Job) -> Path | None:
+    """Return where the audio is written to; with neither ``-o`` nor ``--play`` a file that does not exist yet."""
+    if job.output is not None or job.play:
+        return job.output
+    suffix = job.format.lower().removeprefix(".") if job.format else "wav"
+    stem = job.file.stem if job.file is not None and job.file.is_file() else _DEFAULT_STEM
+    names = (f"{stem}{'' if number == 1 else f'-{number}'}.{suffix}" for number in itertools.count(1))
+    return next(path for path in map(Path, names) if not os.path.lexists(path))
 
 
 def _check(job: Job) -> None:
@@ -109,10 +136,10 @@ def _check(job: Job) -> None:
         what = "there is nothing to say"
     elif job.text is not None and job.file is not None:
         what = "TEXT and --file are both given"
-    elif job.output is None and not job.play:
-        what, fix = "there is nowhere to put the audio", "add -o FILE, such as -o speech.wav, or --play"
     if what:
         raise InvalidOption(what, who="realtts say", fix=fix)
+    if job.format is not None:
+        by_name(job.format)
 
 
 class _Run:
@@ -151,11 +178,13 @@ class _Run:
                 pause_s = 0.0
             pause_s = max(pause_s, _pause_after(block))
             self.tally.chars += len(block)
+            self.tally.chars_of_block = 0
 
     def _block(self, block: str) -> Iterator[Chunk]:
         with self.tts.stream(block, **self._arguments) as stream:
             for chunk in stream:
                 self.tally.warnings.update(dict.fromkeys(chunk.warnings))
+                self.tally.chars_of_block = stream.spoken_chars
                 yield chunk
         stages = stream.metrics.stages
         self.tally.load_s += sum(seconds for stage, seconds in stages.items() if not stage.startswith("generate"))
@@ -176,8 +205,8 @@ def _run(run: _Run) -> None:
     with Progress(run.source.chars, wanted=long and not job.quiet) as progress:
         for chunk in run.chunks():
             outputs.write(chunk)
-            spoken = max((mark.span[1] for mark in chunk.marks), default=0)
-            progress.update(run.tally.chars + spoken, outputs.seconds)
+            progress.update(run.tally.chars + run.tally.chars_of_block, outputs.seconds)
+        progress.update(run.source.chars, outputs.seconds)
     work_s = time.perf_counter() - started
     outputs.finish()
     if not job.quiet:
@@ -189,11 +218,11 @@ def _interrupted(outputs: Outputs | None) -> str:
     if outputs is None:
         return "Interrupted before any audio."
     left = outputs.keep()
-    if outputs.path is None:
-        return f"Interrupted after {outputs.seconds:.2f} s of audio."
+    if not outputs.name:
+        return f"Interrupted after {console.duration(outputs.seconds)} of audio."
     if left:
-        return f"Interrupted: {outputs.path} holds the first {outputs.seconds:.2f} s of audio."
-    return f"Interrupted before any audio: {outputs.path} was not written."
+        return f"Interrupted: {outputs.name} holds the first {console.duration(outputs.seconds)} of audio."
+    return f"Interrupted before any audio: {outputs.name} was not written."
 
 
 def _leave(outputs: Outputs, *, stream: bool) -> None:
@@ -201,20 +230,22 @@ def _leave(outputs: Outputs, *, stream: bool) -> None:
     if not stream:
         outputs.discard()
     elif outputs.keep():
-        console.err(f"Stopped by an error: {outputs.path} holds the first {outputs.seconds:.2f} s of audio.")
+        console.err(
+            f"Stopped by an error: {outputs.name} holds the first {console.duration(outputs.seconds)} of audio."
+        )
 
 
 def _summary(run: _Run, work_s: float) -> None:
     status = run.tts.get_provider_status()
     outputs, load_s = run.outputs, run.tally.load_s
-    parts = [f"{outputs.seconds:.2f} s of audio"]
+    parts = [f"{console.duration(outputs.seconds)} of audio"]
     # Whoever listens sets the pace, so there is no rate to speak of.
     if outputs.seconds and not run.job.play:
         parts.append(f"RTF {max(0.0, work_s - load_s) / outputs.seconds:.3g}")
     if load_s >= 0.05:
-        parts.append(f"{load_s:.1f} s to load")
+        parts.append(f"{console.duration(load_s, digits=1)} to load")
     parts += [f"{status['provider']}/{status['variant']}", f"seed {run.seed}"]
-    console.err(f"{outputs.path or 'played'}: {', '.join(parts)}")
+    console.err(f"{outputs.name or 'played'}: {', '.join(parts)}")
     for path in outputs.others:
         console.err(f"{path}: captions")
     for warning in (*run.tally.warnings, *outputs.warnings):

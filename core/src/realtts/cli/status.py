@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
             realtts status chatterbox --load --device cpu --json
         """,
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: the best that is installed")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: see 'realtts default'")
     parser.add_argument("--load", action="store_true", help="load the model first, and show which path works")
     parser.add_argument("--model", help="checkpoint name, hub id or local folder")
     parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
@@ -39,9 +39,10 @@ def add_parser(commands: Any) -> None:
 
 def _status(arguments: argparse.Namespace) -> None:
     from realtts import RealProvider
+    from realtts.cli.loading import Loading
     from realtts.errors import StageFailed
 
-    with RealProvider(arguments.name, model=arguments.model, device=arguments.device) as tts:
+    with RealProvider(arguments.name, model=arguments.model, device=arguments.device) as tts, Loading(tts):
         failure = None
         if arguments.load:
             try:
@@ -52,18 +53,22 @@ def _status(arguments: argparse.Namespace) -> None:
     if arguments.json:
         console.out_json(status)
     else:
-        _show(status)
+        _show(status, default=arguments.name is None)
     if failure is not None:
         # Shown in the status already.
         failure.attempts = ()
         raise failure
 
 
-def _show(status: dict[str, Any]) -> None:
+def _show(status: dict[str, Any], *, default: bool) -> None:
+    from realtts.cli.discovery import find_default
+
     console.heading(status["provider"])
     path = f"{status['variant']}, rung {status['rung']}" if status["variant"] else "not loaded (see --load)"
     checkpoint = status["checkpoint"]
     details = {key: value for key, value in status["optimization_details"].items() if value is not None}
+    if default:
+        console.entry("default", find_default()[1])
     console.entry("state", status["state"])
     console.entry("path", path)
     if checkpoint is not None:
@@ -87,4 +92,4 @@ def _value(value: Any) -> str:
 
 
 def _seconds(value: float) -> str:
-    return f"{value:.2f} s" if value >= 1 else f"{value * 1000:.1f} ms"
+    return console.duration(value) if value >= 1 else f"{value * 1000:.1f} ms"

@@ -173,6 +173,7 @@ def _of_provider(name: str) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from realtts import RealProvider
+    from realtts.cli.loading import Loading
 
-    with RealProvider(name) as tts:
+    with RealProvider(name) as tts, Loading(tts):
         return [asdict(voice) for voice in tts.voices()]

@@ -120,6 +120,8 @@ class ProviderSpec:
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
         environment: What the isolated environment is built from.
+        embedded: It speaks at once, without weights to fetch: one of those from which the default voice is chosen when
+            the user has chosen none.
         api: Version of the plugin contract that the plugin is written for.
     """
 
@@ -142,6 +144,7 @@ class ProviderSpec:
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
     environment: Environment = field(default_factory=Environment)
+    embedded: bool = False
     api: int = API_VERSION
 
     def __post_init__(self) -> None:
@@ -236,5 +239,6 @@ _RULES = (
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
+    _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from realtts.errors import IsolationError
@@ -20,11 +21,13 @@ __all__ = ["ladder", "names", "spec", "specs"]
 
 
 def specs(settings: Settings) -> Mapping[str, ProviderSpec]:
-    """Return the specs of all isolated providers by name, without their options."""
-    return {
-        environment.name: spec_from_json({**environment.spec, "options": None})
-        for environment in environments.listed(settings)
-    }
+    """Return the specs of all isolated providers by name, without their options; what cannot be used is left out."""
+    usable: dict[str, ProviderSpec] = {}
+    for environment in environments.listed(settings):
+        if environments.fault(environment) is None:
+            with contextlib.suppress(IsolationError):
+                usable[environment.name] = spec_from_json({**environment.spec, "options": None})
+    return usable
 
 
 def names(settings: Settings) -> set[str]:

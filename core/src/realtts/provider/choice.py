@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from realtts.contract.spec import ProviderSpec
-from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, SettingsError, UnknownProvider
+from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, PluginError, SettingsError, UnknownProvider
 from realtts.registry import providers
 from realtts.registry.places import places
 from realtts.settings_sources import resolve_settings
@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.ladder.protocols import LadderPlace
+    from realtts.registry.providers import Default
     from realtts.settings import Layers, Settings
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "choose", "default"]
 
 
 class Choice(NamedTuple):
@@ -51,8 +52,10 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
         return _elsewhere(spec.name, layers)
     name: Any = provider
     if name is None:
-        settled = resolve_settings(None, keywords, settings).settings
-        name = settled.provider or _best(settled)
+        general = resolve_settings(None, keywords, settings)
+        if general.settings.provider is not None:
+            return _chosen(general, keywords, settings)
+        name = default(general).name
     if not isinstance(name, str):
         raise SettingsError(f"provider is {type(name).__name__}", fix="give a name or a ProviderSpec")
     layers = resolve_settings(name, keywords, settings)
@@ -67,18 +70,34 @@ def choose(provider: str | ProviderSpec | None, keywords: Mapping[str, Any], set
         return choice
 
 
-def _best(settings: Settings) -> str:
-    """Return the name of the best provider of those installed here and in other places.
+def default(general: Layers) -> Default:
+    """Return the provider used when a program names none: what the user chose, else an embedded voice.
+
+    Args:
+        general: The settings that apply to no provider in particular.
 
     Raises:
-        NoProvider: There is none.
+        NoProvider: Nothing was chosen, and there is neither an embedded voice nor only one provider.
     """
-    names: set[str] = set()
-    if settings.isolation != "always":
-        names |= {entry.name for entry in providers.installed() if entry.spec is not None}
+    settings = general.settings
+    if settings.provider is not None:
+        return providers.Default(settings.provider, f"chosen by {general.sources.get('provider', 'settings=')}")
+    specs: dict[str, ProviderSpec] = {}
     if settings.isolation != "never":
-        names |= {name for place in places() for name in place.names(settings)}
-    return providers.preferred(names) or providers.best_provider().name
+        for place in places():
+            specs.update(place.specs(settings))
+    if settings.isolation != "always":
+        specs.update((entry.name, entry.spec) for entry in providers.installed() if entry.spec is not None)
+    return providers.default_provider(specs, settings.language)
+
+
+def _chosen(general: Layers, keywords: Mapping[str, Any], settings: Settings | None) -> Choice:
+    """Return the provider that a setting names; an error says which setting that is."""
+    try:
+        return choose(general.settings.provider, keywords, settings)
+    except (PluginError, IsolationError) as error:
+        error.fix = f"{error.fix}, or choose another default (this one is {default(general).why}): realtts default NAME"
+        raise
 
 
 def _elsewhere(name: str, layers: Layers) -> Choice:

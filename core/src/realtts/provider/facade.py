@@ -52,8 +52,8 @@ class RealProvider:
     served one at a time, in order of arrival.
 
     Args:
-        provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else the best
-            installed one, the embedded voice last.
+        provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else an embedded
+            voice (by the setting ``language``), else the only one that is installed.
         model: Checkpoint name, hub id or local folder; None: the provider's first checkpoint.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         isolation: ``"auto"``, ``"always"`` or ``"never"``.
@@ -287,6 +287,13 @@ class RealProvider:
         The keys are described in the status reference.
         """
         return build_status(self._spec, self._ladder, self._engine)
+
+    def add_listener(self, listener: Callable[[Event], None]) -> None:
+        """Call a function with every event of this provider: stages of a load, downloads, requests.
+
+        It is called in the thread where the event happens, so it must be quick; what it raises is logged.
+        """
+        self._extensions.add_listener(listener)
 
     def __enter__(self) -> Self:
         return self

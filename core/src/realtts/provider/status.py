@@ -27,7 +27,8 @@ def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[
         "state": state,
         "variant": variant,
         "rung": facts.rung if facts else None,
-        "optimization_enabled": variant == "optimized",
+        # Before a load nobody knows which one it will be.
+        "optimization_enabled": variant == "optimized" if variant else None,
         "optimization_details": {**_details(facts), **(ladder.details if live else {})},
         "attempts": [attempt.as_dict() for attempt in ladder.attempts],
         "checkpoint": _checkpoint(ladder.checkpoint),

@@ -57,6 +57,7 @@ class StreamJob(TimedJob):
     ) -> None:
         super().__init__([plan], deadline)
         self.metrics = Metrics()
+        self.spoken_chars = 0  # of what was read
         self._plan = plan
         self._speak = speak
         self._capacity = settings.stream_buffer
@@ -65,7 +66,7 @@ class StreamJob(TimedJob):
         self._who = f"provider {spec.name!r}"
         # What a stream that never began ends with.
         self._cancelled_chunk = Chunk(np.zeros(0, np.float32), spec.sample_rates[0], finish_reason="cancelled")
-        self._buffer: deque[Chunk] = deque()
+        self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
         self._abandoned = False
         self._notify: list[Callable[[], None]] = []
@@ -76,7 +77,7 @@ class StreamJob(TimedJob):
         chunks = session.chunks()
         try:
             for _, chunk in chunks:
-                if not self._put(chunk):
+                if not self._put(chunk, session.spoken_chars):
                     break
         finally:
             chunks.close()  # the generator ends in the thread that ran it
@@ -90,7 +91,7 @@ class StreamJob(TimedJob):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         if error is None and not self._abandoned:
-            self._buffer.append(self._cancelled_chunk)
+            self._buffer.append((self._cancelled_chunk, 0))
         super().drop(error)
         self._wake()
 
@@ -121,7 +122,7 @@ class StreamJob(TimedJob):
         """Return the next chunk of a buffer that holds one, or None for a job that is done."""
         with self._changed:
             if self._buffer:
-                chunk = self._buffer.popleft()
+                chunk, self.spoken_chars = self._buffer.popleft()
                 self._changed.notify_all()
                 return chunk
         self.future.result()
@@ -135,14 +136,14 @@ class StreamJob(TimedJob):
             self._notify.append(notify)
             return False
 
-    def _put(self, chunk: Chunk) -> bool:
+    def _put(self, chunk: Chunk, spoken_chars: int) -> bool:
         """Hand a chunk over, waiting for room; return False when the reader has left."""
         with self._changed:
             if not self._has_room():
                 self._wait_for_room()
             if self._abandoned or self.future.done():
                 return False
-            self._buffer.append(chunk)
+            self._buffer.append((chunk, spoken_chars))
         self._wake()
         return True
 
@@ -204,6 +205,11 @@ class ChunkStream:
     def metrics(self) -> Metrics:
         """What the speech cost; complete at the end of the stream."""
         return self._job.metrics
+
+    @property
+    def spoken_chars(self) -> int:
+        """Characters of the text of which the audio was read: it never falls, and is the whole text at the end."""
+        return self._job.spoken_chars
 
     def __iter__(self) -> Iterator[Chunk]:
         return self

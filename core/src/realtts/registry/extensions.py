@@ -15,7 +15,7 @@ from realtts.registry.entry_points import entry_points
 from realtts.registry.variants import check_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from importlib_metadata import EntryPoint
 
@@ -52,6 +52,7 @@ class Extensions:
 
     def __init__(self, extensions: Mapping[str, Any] | None = None) -> None:
         self._chain = sorted((extensions or {}).items())
+        self._listeners: list[Callable[[Event], None]] = []
         for name, extension in self._chain:
             _check(name, extension)
 
@@ -61,6 +62,10 @@ class Extensions:
     def names(self) -> list[str]:
         """Return the names in calling order."""
         return [name for name, _ in self._chain]
+
+    def add_listener(self, listener: Callable[[Event], None]) -> None:
+        """Call a function with every event, after the extensions."""
+        self._listeners.append(listener)
 
     def prepare_text(self, text: str, language: str | None) -> str:
         """Return the text after every extension.
@@ -98,6 +103,13 @@ class Extensions:
             except BaseException as error:
                 # As text: a log handler may keep the exception, whose frames may hold anything.
                 _log.error("extension %r failed in on_event(%s)\n%s", name, event.name, format_traceback(error))
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                _log.error("a listener failed with the event %s\n%s", event.name, format_traceback(error))
 
     def _having(self, method: str) -> Sequence[tuple[str, Any]]:
         return [(name, extension) for name, extension in self._chain if hasattr(extension, method)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from realtts.contract.spec import API_VERSION, ProviderSpec
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, closest
@@ -11,18 +11,19 @@ from realtts.exception_text import describe_error
 from realtts.registry.entry_points import entry_points, owner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Mapping, Sequence
 
     from importlib_metadata import EntryPoint
 
-__all__ = ["PREFERENCE", "Installed", "best_provider", "get_spec", "installed", "preferred"]
+__all__ = ["EMBEDDED", "MODELS", "Default", "Installed", "default_provider", "get_spec", "installed"]
 
 GROUP = "realtts.providers"
 
-PREFERENCE = ("chatterbox", "qwen3", "f5", "vieneu")
-"""Order in which an unnamed provider is looked for; then third parties by name, the embedded voice last."""
+MODELS = ("chatterbox", "qwen3", "f5", "vieneu")
+"""The project's own providers of models."""
 
-EMBEDDED = "espeak"
+EMBEDDED = ("espeak",)
+"""The project's own embedded voices, in the order in which they are chosen; those of third parties come behind them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,18 @@ class Installed:
     version: str
 
 
+class Default(NamedTuple):
+    """The provider used when a program names none.
+
+    Attributes:
+        name: Its name.
+        why: Who or what chose it, in words.
+    """
+
+    name: str
+    why: str
+
+
 def installed() -> list[Installed]:
     """List every provider, broken ones included, in order of name. Imports the specs and nothing more."""
     return [_resolve(name, points) for name, points in sorted(_by_name().items())]
@@ -61,7 +74,7 @@ def get_spec(name: str) -> ProviderSpec:
     points = _by_name()
     if name not in points:
         # Only names of our own are suggested to pip: a misspelt one may be somebody else's distribution.
-        bundled = (*PREFERENCE, EMBEDDED)
+        bundled = (*MODELS, *EMBEDDED)
         install = f"realtts install {name}, or pip install realtts-{name}, or " if name in bundled else ""
         raise UnknownProvider(
             f"no provider of that name is installed{closest(name, {*points, *bundled})}",
@@ -102,25 +115,44 @@ def module_of(name: str) -> str:
     return points[0].value.partition(":")[0].strip() if points else ""
 
 
-def best_provider() -> ProviderSpec:
-    """Return the provider used when none is named: `PREFERENCE`, then third parties by name, the embedded voice last.
+def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = None) -> Default:
+    """Return the provider used when the user has named none: an embedded voice, or the only one that there is.
+
+    Installing a model never changes it while there is an embedded voice.
+
+    Args:
+        specs: Those that can be used, by name.
+        language: BCP 47 tag of the setting ``language``; an embedded voice that speaks it comes first.
 
     Raises:
-        NoProvider: Nothing usable is installed.
+        NoProvider: There is none, or several and none of them is embedded.
     """
-    usable = {entry.name: entry.spec for entry in installed() if entry.spec is not None}
-    name = preferred(usable)
-    if name is not None:
-        return usable[name]
+    if not specs:
+        raise NoProvider(
+            "no usable provider is installed",
+            fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
+        )
+    embedded = [specs[name] for name in (*EMBEDDED, *sorted({*specs} - {*EMBEDDED})) if name in specs]
+    # Ours are known by name too: an older environment's spec does not say it.
+    embedded = [spec for spec in embedded if spec.embedded or spec.name in EMBEDDED]
+    speaking = [spec for spec in embedded if language is None or _speaks(spec, language)]
+    if speaking:
+        for_language = f" for the setting language={language!r}" if language is not None and len(embedded) > 1 else ""
+        return Default(speaking[0].name, f"the embedded voice{for_language}; nothing else was chosen")
+    if embedded:
+        return Default(embedded[0].name, "the embedded voice; nothing else was chosen")
+    if len(specs) == 1:
+        return Default(next(iter(specs)), "the only one that is installed; nothing else was chosen")
+    first = min(specs)
     raise NoProvider(
-        "no usable provider is installed",
-        fix="install one: pip install realtts-espeak speaks at once; 'realtts providers' lists what is broken",
+        f"nobody is named, and {', '.join(sorted(specs))} are installed, none of them an embedded voice",
+        fix=f"name one, or choose your default: realtts default {first}",
     )
 
 
-def preferred(names: Collection[str]) -> str | None:
-    """Return the first of some names in the order of `best_provider`; None if there are none."""
-    return next((name for name in (*PREFERENCE, *sorted({*names} - {EMBEDDED}), EMBEDDED) if name in names), None)
+def _speaks(spec: ProviderSpec, language: str) -> bool:
+    primary = language.replace("_", "-").partition("-")[0].lower()
+    return primary in {tag.partition("-")[0].lower() for tag in spec.languages}
 
 
 def _by_name() -> dict[str, list[EntryPoint]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import text as texts
 from realtts.contract.types import Request
-from realtts.errors import InvalidOption, UnspeakableText
+from realtts.errors import InvalidOption, UnknownLanguage, UnspeakableText
 from realtts.kit.seeds import piece_seed
 from realtts.synthesis.cancellation import Cancellation
 from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed
@@ -89,7 +89,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     """
     who = f"provider {spec.name!r}"
     original = texts.check_text(text, max_chars=settings.max_text_chars, who=who)
-    language = check_language(ask.language, spec)
+    language = _language(ask.language, spec, settings)
     speed = check_speed(ask.speed, who)
     chosen = check_options(ask.options, spec)
     cancelled = Cancellation()
@@ -119,6 +119,16 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         markup=markup,
         cancelled=cancelled,
     )
+
+
+def _language(language: str | None, spec: ProviderSpec, settings: Settings) -> str | None:
+    """Return the language of the call, else that of the settings, which is a preference: not all speak it."""
+    if language is not None or settings.language is None:
+        return check_language(language, spec)
+    try:
+        return check_language(settings.language, spec)
+    except UnknownLanguage:
+        return None
 
 
 def _markup(options: Options | None, spec: ProviderSpec) -> bool:

@@ -63,6 +63,11 @@ class Session:
         """What each text has cost; complete once `chunks` is exhausted."""
         return [text.metrics for text in self._texts]
 
+    @property
+    def spoken_chars(self) -> int:
+        """Characters of the first text of which the audio was yielded: never fewer than before, all at the end."""
+        return self._texts[0].spoken_chars
+
     def chunks(self) -> Generator[tuple[int, Chunk], None, None]:
         """Yield each chunk with the index of its plan.
 
@@ -138,6 +143,7 @@ class _Text:
     Attributes:
         index: Of the plan in its session.
         rows: The pieces on their way to audio.
+        spoken_chars: Characters of the caller's text of which there is audio.
         delivered_s: Seconds of audio that the caller has received.
         metrics: What it has cost, set by `close`.
     """
@@ -146,6 +152,7 @@ class _Text:
         self.index = index
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
+        self.spoken_chars = 0
         self.delivered_s = 0.0
         self.metrics = Metrics()
         self._extensions = extensions
@@ -168,10 +175,15 @@ class _Text:
 
     def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a row."""
-        return self._counted(self._pipeline.feed(row.piece, chunk))
+        ready = self._pipeline.feed(row.piece, chunk)
+        if ready is not None:
+            self._advance(max((mark.span[1] for mark in ready.marks), default=0))
+        return self._counted(ready)
 
     def end_piece(self, row: Row) -> Chunk | None:
         """Return the audio that is ready once a row is complete."""
+        end = row.piece.start + len(row.piece.request.text)
+        self._advance(self.plan.to_original((row.piece.start, end))[1])
         return self._counted(self._pipeline.end_piece(row.piece))
 
     def reset(self) -> None:
@@ -182,8 +194,14 @@ class _Text:
         """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
         rest = self._counted(self._pipeline.finish()) or Chunk(np.zeros(0, np.float32), self._rate)
         warnings = [warning for row in self.rows for warning in row.warnings]
+        if self.finish != "cancelled":
+            self._advance(len(self.plan.text))
         self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
         return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
+
+    def _advance(self, chars: int) -> None:
+        # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.
+        self.spoken_chars = max(self.spoken_chars, chars)
 
     def _counted(self, chunk: Chunk | None) -> Chunk | None:
         if chunk is not None:

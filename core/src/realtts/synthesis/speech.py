@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import os
@@ -82,19 +82,57 @@ class Speech:
         """Seconds."""
         return len(self.samples) / self.sample_rate
 
-    def save(self, path: str | os.PathLike[str], *, subtype: str | None = None) -> None:
+    def save(
+        self,
+        target: str | os.PathLike[str] | IO[bytes],
+        *,
+        format: str | None = None,  # noqa: A002 - the word users know
+        subtype: str | None = None,
+    ) -> None:
         """Write the audio to a file, whole or not at all.
 
         Args:
-            path: Target; its suffix chooses the format: ``.wav``, ``.flac``, ``.ogg``, ``.opus`` or ``.mp3``.
+            target: A path, or a file object that takes bytes, such as `io.BytesIO`, which is left open.
+            format: ``"wav"``, ``"flac"``, ``"ogg"``, ``"opus"``, ``"mp3"``, ``"m4a"`` or ``"aac"``. None: that of the
+                path's suffix; of a file object that of its ``name``, else WAV.
             subtype: Encoding such as ``"FLOAT"`` or ``"PCM_24"``; default 16-bit where the format has a choice.
 
         Raises:
-            OutputError: Unknown suffix, missing folder, no permission, disk full. Nothing is left behind.
+            OutputError: Unknown suffix or format, missing folder, no permission, disk full, AAC without PyAV or
+                ffmpeg. Nothing is left behind.
         """
         from realtts import audio
 
-        audio.write(path, self.samples, self.sample_rate, subtype=subtype)
+        audio.write(target, self.samples, self.sample_rate, format=format, subtype=subtype)
+
+    def encode(
+        self,
+        format: str = "wav",  # noqa: A002 - the word users know
+        *,
+        subtype: str | None = None,
+    ) -> bytes:
+        """Return the bytes of an audio file, for example for a web response.
+
+        Args:
+            format: As for `save`.
+            subtype: As for `save`.
+
+        Raises:
+            OutputError: Unknown format or subtype, AAC without PyAV or ffmpeg.
+        """
+        from realtts import audio
+
+        return audio.encode(self.samples, self.sample_rate, format, subtype=subtype)
+
+    def play(self) -> None:
+        """Play the audio with a program of this machine, and return when all of it was heard; Ctrl-C ends it.
+
+        Raises:
+            OutputError: There is no player, or it failed.
+        """
+        from realtts.audio.players import play
+
+        play(self.samples, self.sample_rate)
 
     def srt(self) -> str:
         """Return subtitles in SubRip form, made of the marks.
@@ -118,7 +156,5 @@ class Speech:
 
     def _repr_html_(self) -> str:
         """Return a player for notebooks."""
-        from realtts import audio
-
-        data = base64.b64encode(audio.encode(self.samples, self.sample_rate, "wav")).decode()
+        data = base64.b64encode(self.encode("wav")).decode()
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'

@@ -33,7 +33,9 @@ def check_text(text: object, *, max_chars: int, who: str) -> str:
         UnspeakableText: No letter, number or symbol that can be read.
     """
     if not isinstance(text, str):
-        raise InvalidText(f"the text is a {type(text).__name__}, not a str", who=who, fix="pass one string per request")
+        several = hasattr(text, "__iter__") and not isinstance(text, (bytes, bytearray))
+        fix = "call generate_batch(texts) for several texts, or pass one string" if several else "pass one string"
+        raise InvalidText(f"the text is a {type(text).__name__}, not a str", who=who, fix=fix)
     # The length comes before everything that reads the text: a book pasted by mistake is refused at once.
     if len(text) > max_chars:
         raise TextTooLong(

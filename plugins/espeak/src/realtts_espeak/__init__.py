@@ -17,6 +17,7 @@ spec = ProviderSpec(
     languages=LANGUAGES,
     # No checkpoints: library and data come in the wheel of espeakng-loader, nothing is chosen or fetched.
     licence="GPL-3.0-or-later",
+    embedded=True,
     # Nothing is sampled, so nothing runs away; while one SSML tag or the name of one emoji may last seconds.
     max_seconds_per_char=3600.0,
 )

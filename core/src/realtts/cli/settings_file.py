@@ -1,0 +1,160 @@
+"""One key of the user's ``realtts.toml``, set or removed, with every other character of the file as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from realtts.errors import SettingsError
+from realtts.folders import config_files, expanded, user_config_file, write_whole
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the other branch on older Pythons
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["change_setting", "file_to_change"]
+
+_VALUE = re.compile(r"""(\s*(?P<quote>["']?)\w+(?P=quote)\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:\#.*)?)""")
+"""A key with a string on one line: what comes before the value, the value, and what comes behind."""
+
+
+def file_to_change() -> Path:
+    """Return the user's settings file: that of ``REALTTS_CONFIG``, else the one in the configuration folder.
+
+    Raises:
+        SettingsError: ``REALTTS_CONFIG`` names no file.
+    """
+    if variable := os.environ.get("REALTTS_CONFIG"):
+        config_files(os.environ)
+        return expanded(Path(variable), "REALTTS_CONFIG")
+    return user_config_file()
+
+
+def change_setting(path: Path, key: str, value: str | None) -> bool:
+    """Set or remove a key of the top level.
+
+    Args:
+        path: The file; it is made when it is missing.
+        key: A bare key.
+        value: What to write; None removes the key.
+
+    Returns:
+        Whether the file was changed.
+
+    Raises:
+        SettingsError: The file cannot be read or written, or has a form that cannot be changed safely.
+    """
+    before = _read(path)
+    content = _parse(before, path)
+    if content.get(key) == value:
+        return False
+    if isinstance(content.get(key), dict):
+        raise SettingsError(f"{key} is a table in it", who=str(path), fix=f"remove that table by hand: {key} is a name")
+    after = _edited(before, key, value)
+    expected = {name: other for name, other in content.items() if name != key}
+    if value is not None:
+        expected[key] = value
+    # Whatever the form of the file, what it says of everything else must be the same.
+    if _parse(after, path) != expected:
+        raise SettingsError(f"{key} stands in it in a form of its own", who=str(path), fix=f"change {key} by hand")
+    _write(path, after)
+    return True
+
+
+def _read(path: Path) -> str:
+    try:
+        # As bytes, so that line ends stay what they are.
+        return path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
+    return content
+
+
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+
+
+class _Place(NamedTuple):
+    """The lines of a file that hold a key: those from the first up to the last, which are none where it is missing."""
+
+    first: int
+    last: int
+
+
+def _edited(text: str, key: str, value: str | None) -> str:
+    lines = _LINE.findall(text)  # not `splitlines`: what ends a line for it may stand in the middle of a comment
+    place = _find(lines, key)
+    old = "".join(lines[place.first : place.last])
+    end = "\r\n" if "\r\n" in text else "\n"
+    if value is None:
+        new = ""
+    elif match := _VALUE.fullmatch(old.rstrip("\r\n")):
+        new = f"{match[1]}{_quoted(value)}{match[4]}{end}"
+    else:
+        new = f"{key} = {_quoted(value)}{end}"
+        if not old and place.first < len(lines):
+            new += end  # a table follows
+    head = "".join(lines[: place.first])
+    if new and head and not head.endswith("\n"):
+        head += end
+    return head + new + "".join(lines[place.last :])
+
+
+def _find(lines: Sequence[str], key: str) -> _Place:
+    """Return where a key of the top level stands, or where it belongs: before the first table."""
+    statement = 0
+    for index in range(len(lines)):
+        try:
+            content = tomllib.loads("".join(lines[: index + 1]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the middle of a statement of several lines
+        if key in content:
+            return _Place(statement, index + 1)
+        if lines[statement].lstrip().startswith("["):
+            return _before_comments(lines, statement)
+        statement = index + 1
+    return _Place(len(lines), len(lines))
+
+
+def _before_comments(lines: Sequence[str], table: int) -> _Place:
+    """Return the place before the comments that belong to a table."""
+    while table and lines[table - 1].lstrip().startswith("#"):
+        table -= 1
+    return _Place(table, table)
+
+
+def _quoted(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        place = Path(os.path.realpath(path))  # a link stays one
+        if not text.strip() and place.exists():
+            place.unlink()
+            return
+        place.parent.mkdir(parents=True, exist_ok=True)
+        mode = place.stat().st_mode if place.exists() else None
+        write_whole(place, text.encode("utf-8"))
+        if mode is not None:
+            place.chmod(mode & 0o7777)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot be written: {error.strerror or error}", who=str(path), fix="make it writable, or edit it by hand"
+        ) from error
