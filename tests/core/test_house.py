@@ -9,7 +9,18 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "core" / "src"
 
 WINGS = (
-    ("errors", "documents", "attempt", "arguments", "lazy", "folders", "settings", "settings_sources", "resample"),
+    (
+        "exception_text",
+        "errors",
+        "documents",
+        "attempt",
+        "arguments",
+        "lazy",
+        "folders",
+        "settings",
+        "settings_sources",
+        "resample",
+    ),
     ("contract",),
     ("kit",),
     ("text", "audio"),
@@ -40,6 +51,7 @@ BESIDE = {
 }
 
 OF_ACCEL = {
+    "exception_text",
     "errors",
     "documents",
     "attempt",

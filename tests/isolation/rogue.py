@@ -26,6 +26,7 @@ class RogueOptions(Options):
     ] = Field("speak", description="What to do.")
     after: int = Field(0, ge=0, description="Chunks before that.")
     even: int = Field(0, description="An even number.")
+    odd: str = Field("", description="An exception that the optimized variant raises, of `ODD`.")
     seconds: float = Field(0.1, gt=0, le=60, description="Length of a chunk.")
 
     @field_validator("even")
@@ -34,6 +35,28 @@ class RogueOptions(Options):
         if value % 2:
             raise ValueError("it is odd")
         return value
+
+
+class Speechless(Exception):
+    """Its text raises."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class Panic(BaseException):
+    """As compiled code raises it."""
+
+
+ODD = {
+    "speechless": Speechless,
+    "panic": lambda: Panic("index out of bounds"),
+    "exit": lambda: SystemExit(5),
+    "huge": lambda: RuntimeError("x" * 3_000_000),
+    "surrogate": lambda: RuntimeError("a\ud800b"),
+    "generator": GeneratorExit,
+    "interrupt": KeyboardInterrupt,
+}
 
 
 class Boom(RuntimeError):
@@ -77,6 +100,9 @@ class FastRogue(Rogue):
     def generate(self, context, model, request):
         if request.options.do == "poison":
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        if request.options.odd:
+            error = ODD[request.options.odd]()
+            raise error
         for number, chunk in enumerate(Rogue.generate(self, context, model, request)):
             if request.options.do == "crash" and number == request.options.after:
                 crash()

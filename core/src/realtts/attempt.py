@@ -7,6 +7,8 @@ import traceback
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from realtts.exception_text import describe_error, traceback_of
+
 __all__ = ["Attempt", "State", "described", "origin_of"]
 
 State = Literal["unloaded", "loading", "ready", "generating", "failed", "closed"]
@@ -20,7 +22,7 @@ class Attempt:
         rung: The rung's name.
         variant: ``"optimized"`` or ``"plain"``.
         stage: ``"rungs"``, ``"probe"``, ``"load"``, ``"convert_precision"``, ``"compile"``, ``"warmup"``,
-            ``"generate"`` or ``"voices"``.
+            ``"generate"``, ``"close"`` (of the iterator, the audio was complete) or ``"voices"``.
         exception: Type of the exception, with its module when it is not a builtin; ``"Unavailable"`` for a probe.
         message: The exception's message.
         traceback: The formatted traceback, empty for a probe.
@@ -75,10 +77,10 @@ def origin_of(error: BaseException) -> str:
     Args:
         error: What was raised, with its traceback.
     """
-    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+    if type(error) is SyntaxError and error.filename and error.lineno:
         return f"{error.filename}:{error.lineno}"
     plugin, origin = "", ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
+    for frame, line in traceback.walk_tb(traceback_of(error)):
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if package and not plugin and package not in _NOT_PLUGINS:
             plugin = package
@@ -90,4 +92,4 @@ def origin_of(error: BaseException) -> str:
 def described(error: BaseException) -> str:
     """Return type and message of a plugin's exception, and where its code failed."""
     origin = origin_of(error)
-    return f"{type(error).__name__}: {error}" + (f" (at {origin})" if origin else "")
+    return describe_error(error) + (f" (at {origin})" if origin else "")

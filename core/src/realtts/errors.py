@@ -35,6 +35,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
     ├── ProviderClosed               used after ``close()``, or in a forked child
     ├── WouldDeadlock                a thread generates while it reads a stream of the same provider
     ├── StreamStalled                a stream that nobody read was ended
+    ├── RequestTimeout               the request took longer than ``request_timeout_s``
     ├── AccelError                   a part of ``realtts.accel`` failed or was misused; the fix names its switch
     │   ├── AttentionUnavailable     the attention kernel asked for does not work here
     │   ├── BufferMisuse             a tensor returned twice, or to a pool that did not lend it
@@ -76,8 +77,8 @@ __all__ = [
     "CompileFailed", "DecoderError", "DownloadFailed", "DuplicateProvider", "ExtensionError", "InputError",
     "InstallFailed", "InvalidChunk", "InvalidOption", "InvalidPlugin", "InvalidText", "IsolationError",
     "LadderExhausted", "MissingExtra", "NoProvider", "NotEnoughDisk", "NotFinite", "OffloadError", "OptionError",
-    "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "SettingsError",
-    "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage",
+    "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "RequestTimeout",
+    "SettingsError", "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage",
     "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable",
     "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
 ]  # fmt: skip
@@ -91,6 +92,11 @@ class RealTTSError(Exception):
         who: Provider, file, option or setting concerned.
         fix: What the reader can do about it, one sentence without a full stop.
     """
+
+    # For a plugin's subclass whose constructor does not call this one.
+    who: str = "realtts"
+    what: str = ""
+    fix: str = ""
 
     def __init__(self, what: str, *, who: str = "realtts", fix: str = "") -> None:
         self.who = who
@@ -247,6 +253,10 @@ class WouldDeadlock(RealTTSError):
 
 class StreamStalled(RealTTSError):
     """Nobody read the stream for ``stream_stall_s``, so it was ended to let others in."""
+
+
+class RequestTimeout(RealTTSError):
+    """The request took longer than the setting ``request_timeout_s``, counted from when it began to run."""
 
 
 class AccelError(RealTTSError):

@@ -102,6 +102,12 @@ class Settings(BaseModel):
     worker_memory_mb: int = Field(0, ge=0, description="Most resident memory of an isolated provider, in MiB; 0: any.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Most requests waiting for one model.")
     queue_timeout_s: float = Field(600.0, gt=0, le=LONGEST_S, description="Longest wait for the turn, in seconds.")
+    request_timeout_s: float = Field(
+        0.0,
+        ge=0,
+        le=LONGEST_S,
+        description="Longest work on one request, in seconds from when it begins to run, loading included; 0: any.",
+    )
     stream_buffer: int = Field(8, ge=1, le=10_000, description="Chunks generated ahead of a stream's reader.")
     stream_stall_s: float = Field(60.0, gt=0, le=LONGEST_S, description="A stream not read for this long is ended.")
     idle_unload_s: float = Field(0.0, ge=0, le=LONGEST_S, description="Unload after this many idle seconds; 0: never.")

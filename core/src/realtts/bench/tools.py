@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import InvalidOption, InvalidPlugin
+from realtts.exception_text import describe_error
 from realtts.registry import providers as registry
 
 if TYPE_CHECKING:
@@ -83,9 +84,11 @@ def find_tools(spec: ProviderSpec) -> PluginTools:
             continue
         try:
             module = importlib.import_module(name)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise InvalidPlugin(
-                f"its testing module {name!r} cannot be imported: {type(error).__name__}: {error}",
+                f"its testing module {name!r} cannot be imported: {describe_error(error)}",
                 who=f"provider {spec.name!r}",
                 fix="install what it needs, or correct it",
             ) from error

@@ -30,6 +30,7 @@ from realtts.cli import (
 )
 from realtts.cli.parsing import Parser, commands_of, describe
 from realtts.errors import RealTTSError, StageFailed
+from realtts.exception_text import describe_error, exception_message
 
 if TYPE_CHECKING:
     import argparse
@@ -131,13 +132,13 @@ def _report(error: RealTTSError) -> None:
     if isinstance(error, StageFailed):
         for attempt in error.attempts:
             console.err(console.given_up(attempt.as_dict()))
-    console.err(str(error))
+    console.err(exception_message(error))
 
 
 def _report_internal(error: Exception) -> None:
-    message = console.one_line(str(error))
-    described = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    console.err(f"internal error: {described}. Run it with --debug to see where, and report it.")
+    console.err(
+        f"internal error: {console.one_line(describe_error(error))}. Run it with --debug to see where, and report it."
+    )
 
 
 def _is_broken_pipe(error: BaseException) -> bool:

@@ -12,6 +12,8 @@ import threading
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
+from realtts.exception_text import format_traceback
+
 if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping, Sequence
@@ -96,9 +98,7 @@ def warn(text: str) -> None:
 
 def err_traceback(error: BaseException) -> None:
     """Print where an error came from."""
-    import traceback
-
-    err("".join(traceback.format_exception(error)).rstrip())
+    err(format_traceback(error).rstrip())
 
 
 def heading(text: str) -> None:

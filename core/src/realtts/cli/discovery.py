@@ -128,6 +128,8 @@ def _fault(point: EntryPoint) -> str | None:
 
     try:
         load_extension(point)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return described(error)
     return None

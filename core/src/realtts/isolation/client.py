@@ -12,6 +12,7 @@ from realtts.isolation.exits import exit_error, garbage_fix, unusable
 from realtts.isolation.outbox import Outbox
 from realtts.isolation.process import WorkerProcess
 from realtts.isolation.watchdog import Watchdog
+from realtts.ladder.rung import LoadAborted
 from realtts.wire.calls import Reply, Stop
 from realtts.wire.channel import ChannelClosed, ChannelFault, Kind, OtherProtocol
 from realtts.wire.inbox import Inbox, Spoken
@@ -46,7 +47,7 @@ STOP_GRACE_S = 10.0
 
 
 class Worker:
-    """A running worker. Used by one thread at a time, except `pid`, `memory` and `abort`.
+    """A running worker. Used by one thread at a time, except `pid`, `memory`, `abort_load` and `abort`.
 
     Args:
         environment: Where it runs.
@@ -105,6 +106,13 @@ class Worker:
     def memory(self) -> int:
         """Return its resident bytes."""
         return self._process.memory()
+
+    def abort_load(self) -> None:
+        """End a start or a load as soon as the waiting thread notices, and wait less for what was cancelled.
+
+        From any thread: the provider closes.
+        """
+        self._watchdog.closing = True
 
     def new_request(self) -> None:
         """Start the clock of another request."""
@@ -204,6 +212,7 @@ class Worker:
     def kill(self) -> int:
         """End it now, and return its exit code."""
         self.usable = False
+        self._outbox.open(())
         return self._process.end()
 
     def _begin(
@@ -244,6 +253,8 @@ class Worker:
                 raise
             self.reject(str(error), error.__cause__)
         self._watchdog.spent += time.monotonic() - began
+        if isinstance(message, Reply):
+            self._outbox.open(())  # the requests are over: they hold texts, recordings and audio
         return message
 
     def _look(self, now: float) -> None:
@@ -271,9 +282,12 @@ class Worker:
             waited: Seconds of the current wait.
 
         Raises:
-            WorkerDied: It did.
+            WorkerDied: It did. LoadAborted: nobody waits for its model any more.
         """
         self._checked_at = now = time.monotonic()
+        if self._watchdog.closing and self._activity in {"starting", "loading"}:
+            self.kill()
+            raise LoadAborted
         if self._outbox.is_unwanted():
             self._watchdog.unwanted = True
         violation = self._watchdog.violation(now, waited)

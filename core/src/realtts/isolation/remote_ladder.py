@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import RealTTSError, WorkerDied
+from realtts.exception_text import format_traceback
 from realtts.isolation.exits import Crashes, garbage_fix, repeated
 from realtts.isolation.remote_rung import RemoteRung, RemoteStages, chunk_checks
 from realtts.isolation.supervisor import Supervisor, lowest_level
-from realtts.ladder.rung import StageError
+from realtts.ladder.ladder import closed_while_loading
+from realtts.ladder.rung import LoadAborted, StageError
 from realtts.wire.calls import Close, GiveUp, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import RequestMessage
@@ -107,6 +109,10 @@ class RemoteLadder:
         """
         return self._loaded(begin=False)
 
+    def abort_load(self) -> None:
+        """Let a worker that starts or loads end, and start none any more: the provider closes. From any thread."""
+        self._supervisor.abort_load()
+
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it.
 
@@ -142,8 +148,10 @@ class RemoteLadder:
         try:
             event = event if event.provider else replace(event, provider=self.spec.name)
             self._forward(event)
-        except Exception:
-            self._log.exception("reporting %r failed", event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._log.error("an event could not be reported\n%s", format_traceback(error))
 
     def call(self, call: Call, activity: str) -> Reply:
         """Send a call to the worker and wait for its reply.
@@ -217,6 +225,9 @@ class RemoteLadder:
             try:
                 self._descend()
                 self._load(begin=begin)
+            except LoadAborted:
+                self._reset("unloaded")
+                raise closed_while_loading(self.spec) from None
             except BaseException:
                 self.state = "failed"
                 raise
@@ -258,7 +269,7 @@ class RemoteLadder:
         return False
 
     def _running(self) -> Worker:
-        """Return the worker, started if there is none. Raises IsolationError, WorkerDied."""
+        """Return the worker, started if there is none. Raises IsolationError, WorkerDied, LoadAborted."""
         try:
             return self._supervisor.running(self._setup)
         except WorkerDied:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -51,7 +50,7 @@ class Supervisor:
         self._report = report
         self._log = logging.getLogger(f"realtts.{environment.name}")
         self._newest: Worker | None = None  # also while it starts
-        self._aborted = False
+        self._closing = threading.Event()
         self._starting = threading.Lock()
         self._starts = self._exits = self._exits_in_a_row = 0
         self._last_exit: str | None = None
@@ -63,12 +62,13 @@ class Supervisor:
             setup: Makes the first call to a new one from its spec.
 
         Raises:
-            IsolationError: It cannot be started. WorkerDied: it ended while it started.
+            IsolationError: It cannot be started. WorkerDied: it ended while it started. LoadAborted,
+                ProviderClosed: see `abort_load`.
         """
         if self.worker is not None:
             return self.worker
         if self._exits_in_a_row:
-            time.sleep(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
+            self._closing.wait(BACK_OFF_S[min(self._exits_in_a_row, len(BACK_OFF_S)) - 1])
         self.environment = self._installed_now()
         worker = self._start()
         try:
@@ -85,12 +85,14 @@ class Supervisor:
         self.versions = reply.versions
         return worker
 
+    def abort_load(self) -> None:
+        """Let a worker that starts or loads end, and start no other one; from any thread."""
+        if (worker := self._close()) is not None:
+            worker.abort_load()
+
     def abort(self) -> None:
-        """Kill the worker and start no other one; from any thread."""
-        with self._starting:
-            self._aborted = True
-            worker = self._newest
-        if worker is not None:
+        """Kill the worker, and start no other one; from any thread."""
+        if (worker := self._close()) is not None:
             worker.abort()
 
     def on_exit(self, error: WorkerDied | None) -> None:
@@ -134,9 +136,15 @@ class Supervisor:
             "last_death": self._last_exit,
         }
 
+    def _close(self) -> Worker | None:
+        """Start no worker from now on; return the newest."""
+        with self._starting:
+            self._closing.set()
+            return self._newest
+
     def _start(self) -> Worker:
         with self._starting:
-            if self._aborted:
+            if self._closing.is_set():
                 name = self.environment.name
                 raise ProviderClosed("it was closed", who=f"provider {name!r}", fix="make a new RealProvider")
             self._starts += 1

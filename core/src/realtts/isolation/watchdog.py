@@ -17,6 +17,9 @@ MEMORY_EVERY_S = 0.25
 CANCEL_GRACE_S = 30.0
 """Longest time that a worker goes on after everything that it works on was cancelled, before it is killed."""
 
+CLOSE_GRACE_S = 5.0
+"""The same, when the provider closes."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -48,11 +51,13 @@ class Watchdog:
     Attributes:
         spent: Seconds that it has worked on this request, without the current wait.
         sign: When the last message came from it or went to it; of `time.monotonic`.
+        closing: Whether the provider closes.
     """
 
     def __init__(self, limits: Limits, memory: Callable[[], int]) -> None:
         self.spent = 0.0
         self.sign = self._memory_read_at = time.monotonic()
+        self.closing = False
         self._unwanted_since: float | None = None
         self._limits = limits
         self._memory = memory
@@ -79,8 +84,9 @@ class Watchdog:
             waited: Seconds of the current wait, which are not in `spent` yet.
         """
         limits, silent = self._limits, now - self.sign
-        if self._unwanted_since is not None and now - self._unwanted_since > CANCEL_GRACE_S:
-            return f"heeded no cancellation for {CANCEL_GRACE_S:g} s", "nothing, if it was meant to stop"
+        grace = CLOSE_GRACE_S if self.closing else CANCEL_GRACE_S
+        if self._unwanted_since is not None and now - self._unwanted_since > grace:
+            return f"heeded no cancellation for {grace:g} s", "nothing, if it was meant to stop"
         if limits.request_s and self.spent + waited > limits.request_s:
             return f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s"
         if limits.silence_s and silent > limits.silence_s:

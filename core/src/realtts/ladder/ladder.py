@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.events import Event
 from realtts.contract.stages import StageLog
-from realtts.errors import LadderExhausted, StageFailed
+from realtts.errors import LadderExhausted, ProviderClosed, StageFailed
+from realtts.exception_text import format_traceback
 from realtts.ladder.facts import local_facts
 from realtts.ladder.proposals import Proposals
-from realtts.ladder.rung import StageError, attempt_of
+from realtts.ladder.records import attempt_of
+from realtts.ladder.rung import LoadAborted, StageError
 from realtts.machine import memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.attempt import Attempt, State
+    from realtts.contract.spec import ProviderSpec
     from realtts.ladder.proposals import LadderSetup, Proposal
     from realtts.ladder.rung import LiveRung
     from realtts.settings import Settings
 
-__all__ = ["Ladder"]
+__all__ = ["Ladder", "closed_while_loading"]
 
 
 class Ladder:
@@ -55,6 +58,7 @@ class Ladder:
         self._proposals = Proposals(replace(setup, report=self.report), stages=self.stages, log=self._log)
         self._standing: int = 0  # index of the live rung
         self._last: BaseException | None = None  # what the newest attempt is about
+        self._aborted = False
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again
 
     def begin(self) -> LiveRung:
@@ -72,17 +76,24 @@ class Ladder:
 
         Raises:
             StageFailed: With ``strict``, the first failure.
-            LadderExhausted: No rung is left.
+            LadderExhausted: No rung is left. ProviderClosed: See `abort_load`.
         """
         if self.live is None:
             self.state = "loading"
             try:
                 self.live = self._climb()
+            except LoadAborted:
+                self.state = "unloaded"
+                raise closed_while_loading(self.spec) from None
             except BaseException:
                 self.state = "failed"
                 raise
             self.state = "ready"
         return self.live
+
+    def abort_load(self) -> None:
+        """Let a load end at its next stage, and begin none any more: the provider closes. From any thread."""
+        self._aborted = True
 
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it; `ensure_loaded` then takes a lower one.
@@ -172,8 +183,10 @@ class Ladder:
                 # Through JSON, because the status must be.
                 self.details = {**self.details, **json.loads(json.dumps(dict(event.data), default=str))}
             self._forward(event)
-        except Exception:
-            self._log.exception("reporting %r failed", event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the data of a plugin's event may do anything when it is made JSON
+            self._log.error("an event could not be reported\n%s", format_traceback(error))
 
     def _climb(self) -> LiveRung:
         for index, proposal in enumerate(self._proposals.all()):
@@ -198,7 +211,7 @@ class Ladder:
     def _bring_up(self, proposal: Proposal) -> LiveRung:
         self.details = {}
         rung = self._proposals.rung(proposal)
-        rung.bring_up()
+        rung.bring_up(lambda: not self._aborted)
         memory.trim()
         return rung
 
@@ -209,3 +222,9 @@ class Ladder:
         live, self.live = self.live, None
         if live is not None:
             live.unload()
+
+
+def closed_while_loading(spec: ProviderSpec) -> ProviderClosed:
+    """Make the error for a request whose model was being loaded when the provider was closed."""
+    what = "it was closed while it loaded its model"
+    return ProviderClosed(what, who=f"provider {spec.name!r}", fix="make a new RealProvider")

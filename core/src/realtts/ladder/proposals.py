@@ -129,7 +129,9 @@ class Proposals:
         context = self._context(variant, None)
         try:
             rungs = tuple(variants.call(variant, "rungs", context=context) or default)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise StageError("rungs", error) from error
         for rung in rungs:
             if not isinstance(rung, Rung):

@@ -79,6 +79,9 @@ class AnyLadder(Protocol):
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it."""
 
+    def abort_load(self) -> None:
+        """Let a load end as soon as it can, and begin none any more: the provider closes. From any thread."""
+
     def unload(self, *, forget: bool = True) -> None:
         """Free the model and all memory that it held."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from realtts.exception_text import describe_error, linked
+
 __all__ = ["Remedy", "find_remedy"]
 
 
@@ -120,13 +122,13 @@ def find_remedy(error: BaseException, stage: str, variant: str = "optimized") ->
     """Return the remedy for an exception of a stage, a general one for an unknown failure.
 
     Args:
-        error: The exception; its causes are looked at too.
+        error: The exception; its causes and the members of its group are looked at too.
         stage: Where it happened.
         variant: The plain variant has no settings to step down with, and one text that it cannot speak says nothing
             about the next.
     """
-    for link in _chain(error):
-        subject = f"{type(link).__module__}.{type(link).__qualname__}: {link}"
+    for link in linked(error):
+        subject = describe_error(link)
         for failure in _TABLE:
             if (not failure.stages or stage in failure.stages) and failure.pattern.search(subject):
                 return failure.remedy._replace(retryable=failure.remedy.retryable or _may_pass(stage, variant))
@@ -136,12 +138,4 @@ def find_remedy(error: BaseException, stage: str, variant: str = "optimized") ->
 
 
 def _may_pass(stage: str, variant: str) -> bool:
-    return variant == "plain" and stage == "generate"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """Return the exception and its explicit causes, outermost first."""
-    links = [error]
-    while (cause := links[-1].__cause__) is not None and cause not in links:
-        links.append(cause)
-    return links
+    return variant == "plain" and stage in {"generate", "close"}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import Attempt, origin_of
+from realtts.attempt import origin_of
 from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.contract.events import Event
 from realtts.contract.hooks import STAGES
-from realtts.errors import CheckpointError, InputError, RealTTSError, SettingsError
+from realtts.errors import CheckpointError, InputError, SettingsError
+from realtts.exception_text import format_traceback
 from realtts.ladder.facts import RungFacts
-from realtts.ladder.remedies import Remedy, find_remedy
 from realtts.machine import memory
 
 if TYPE_CHECKING:
@@ -23,10 +23,27 @@ if TYPE_CHECKING:
     from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts.registry.variants import Variants
 
-__all__ = ["LiveRung", "StageError", "Unavailable", "attempt_of"]
+__all__ = ["CLOSE", "LiveRung", "LoadAborted", "StageError", "Unavailable"]
 
-PASSED_ON = (InputError, SettingsError, CheckpointError)
-"""The caller's own mistakes, and weights that no rung can have: raised as they are, no rung is given up for them."""
+CLOSE = "close"
+"""The stage of a failure that came when the audio was complete: the iterator's ``close`` raised."""
+
+
+class LoadAborted(Exception):
+    """Nobody wants the load any more, because the provider closes; raised between two stages."""
+
+
+PASSED_ON = (
+    InputError,
+    SettingsError,
+    CheckpointError,
+    LoadAborted,
+    KeyboardInterrupt,
+    asyncio.CancelledError,
+)
+"""Raised as they are, no rung is given up for them: the caller's own mistakes, weights that no rung can have, and what
+ends the work. Everything else that a plugin raises is a failure of its rung, be it no `Exception`: foreign code raises
+`SystemExit`, and panics of compiled code derive from `BaseException`."""
 
 
 class StageError(Exception):
@@ -77,11 +94,15 @@ class LiveRung:
         self._loaded = False  # `load` may return None
         self._voices: tuple[VoiceInfo, ...] | None = None
 
-    def bring_up(self) -> None:
+    def bring_up(self, wanted: Callable[[], bool]) -> None:
         """Pass every stage from the probe to the warm-up; on failure the rung is unloaded again.
 
+        Args:
+            wanted: Asked before every stage; when it says no, the load ends.
+
         Raises:
-            StageError: A stage failed. InputError, SettingsError: the caller's mistake, as raised.
+            StageError: A stage failed. LoadAborted: it is not wanted. InputError, SettingsError: the caller's mistake,
+                as raised.
         """
         started = time.perf_counter()
         stage = "probe"
@@ -90,16 +111,15 @@ class LiveRung:
             if reason is not None:
                 raise Unavailable(str(reason))
             for stage in STAGES[:-1]:
+                if not wanted():
+                    raise LoadAborted
                 self._run_stage(stage)
         except PASSED_ON:
             self.unload()
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             self.unload()
             raise StageError(stage, error, time.perf_counter() - started) from error
-        except BaseException:
-            self.unload()
-            raise
 
     def unload(self) -> None:
         """Let go of the model; a failing `unload` hook is logged and the reference dropped anyway."""
@@ -109,8 +129,9 @@ class LiveRung:
                 with self._scope():
                     self._call("unload", model=self._model)
             except BaseException as error:
-                self.context.log.exception("unload of rung %s failed", self.context.rung)
-                memory.clear_frames(error)  # they hold the model, and a log handler may hold them
+                # As text: a log handler may keep the exception, whose frames hold the model.
+                self.context.log.error("unload of rung %s failed\n%s", self.context.rung, format_traceback(error))
+                memory.clear_frames(error)
         self._model, self._voices = None, None
 
     @property
@@ -138,13 +159,8 @@ class LiveRung:
             StageError: The hook failed.
         """
         if self._voices is None:
-            try:
-                with self._scope():
-                    self._voices = check_voices(self._call("voices", model=self._model), self.who)
-            except PASSED_ON:
-                raise
-            except (Exception, SystemExit) as error:
-                raise StageError("voices", error) from error
+            with _failing("voices"), self._scope():
+                self._voices = check_voices(self._call("voices", model=self._model), self.who)
         return self._voices
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
@@ -159,21 +175,28 @@ class LiveRung:
         checks = ChunkChecks(self.context.spec.sample_rates, self.who, [len(request.text) for request in requests])
         iterator: Any = None
         try:
-            with self._working():
+            with _failing("generate"), self._working():
                 iterator = iter(self._generate(requests))
             while True:
-                with self._working():
+                with _failing("generate"), self._working():
                     item = next(iterator, _END)
                 if item is _END:
-                    return
-                yield checks.check_item(item)
-        except PASSED_ON as error:
-            memory.clear_frames(error)  # the caller may keep the error, but not the model with it
-            raise
-        except (Exception, SystemExit) as error:
-            raise StageError("generate", error, time.perf_counter() - began) from error
-        finally:
+                    break
+                with _failing("generate"):
+                    checked = checks.check_item(item)
+                yield checked
+        except StageError as failure:
+            failure.seconds = time.perf_counter() - began
             self._close(iterator)
+            raise
+        except BaseException:
+            self._close(iterator)
+            raise
+        else:
+            fault = self._close(iterator)
+            if fault is not None:
+                raise StageError(CLOSE, fault, time.perf_counter() - began) from fault
+        finally:
             self.context.stages.end()
 
     def apply(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -205,13 +228,20 @@ class LiveRung:
             return self._call("generate", model=self._model, request=requests[0])
         return self._call("generate_batch", model=self._model, requests=requests)
 
-    def _close(self, iterator: Any) -> None:
-        if hasattr(iterator, "close"):
-            try:
-                with self._working():
-                    iterator.close()
-            except Exception:
-                self.context.log.exception("closing the provider's iterator failed")
+    def _close(self, iterator: Any) -> BaseException | None:
+        """Close the hook's iterator, where it can be closed; return what it raised, which is logged."""
+        try:
+            with self._working():
+                close = getattr(iterator, "close", None)
+                if close is not None:
+                    close()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self.context.log.error("closing the provider's iterator failed\n%s", format_traceback(error))
+            memory.clear_frames(error)
+            return error
+        return None
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)
@@ -234,31 +264,17 @@ class LiveRung:
         return torch_flags(self.context.settings, self.context.variant)
 
 
-def attempt_of(rung: str, variant: str, failure: StageError) -> Attempt:
-    """Make the record of a rung that was given up."""
-    error = failure.error
-    if isinstance(error, Unavailable):
-        remedy = Remedy("Nothing to do: this rung is not for this machine and these settings.")
-        name, trace = "Unavailable", ""
-    else:
-        remedy = find_remedy(error, failure.stage, variant)
-        module = type(error).__module__
-        name = type(error).__qualname__ if module == "builtins" else f"{module}.{type(error).__qualname__}"
-        trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    if isinstance(error, RealTTSError):
-        # Our own errors bring their fix; the rest of the sentence is said elsewhere.
-        message, sentence, origin = error.what, f"{error.fix}." if error.fix else remedy.sentence, ""
-    else:
-        message, sentence, origin = str(error), remedy.sentence, failure.origin
-    return Attempt(
-        rung=rung,
-        variant=variant,
-        stage=failure.stage,
-        exception=name,
-        message=message,
-        traceback=trace,
-        remedy=sentence,
-        seconds=failure.seconds,
-        retryable=remedy.retryable,
-        origin=origin,
-    )
+@contextlib.contextmanager
+def _failing(stage: str) -> Iterator[None]:
+    """Run foreign code of a stage.
+
+    Raises:
+        StageError: It raised anything but what is passed on.
+    """
+    try:
+        yield
+    except PASSED_ON as error:
+        memory.clear_frames(error)  # the caller may keep the error, but not the model with it
+        raise
+    except BaseException as error:
+        raise StageError(stage, error) from error

@@ -9,6 +9,8 @@ import sys
 import traceback
 from typing import Any
 
+from realtts.exception_text import linked, traceback_of
+
 __all__ = ["clear_frames", "memory_report", "release", "trim"]
 
 
@@ -34,14 +36,8 @@ def trim() -> None:
 
 def clear_frames(error: BaseException) -> None:
     """Empty the frames of an exception and of all that led to it: their locals hold the tensors of a dead model."""
-    seen: list[BaseException] = []
-    left: list[BaseException | None] = [error]
-    while left:
-        link = left.pop()
-        if link is not None and link not in seen:
-            seen.append(link)
-            traceback.clear_frames(link.__traceback__)
-            left += [link.__cause__, link.__context__]
+    for link in linked(error, contexts=True):
+        traceback.clear_frames(traceback_of(link))
 
 
 def memory_report(device: str) -> dict[str, Any]:

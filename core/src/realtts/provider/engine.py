@@ -6,16 +6,20 @@ state of libraries stays in one place. Callers wait on futures.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import Busy, ProviderClosed, WouldDeadlock
+from realtts.exception_text import format_traceback
+from realtts.machine import memory
+from realtts.provider.shutdown import close_at_exit, is_ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,17 +73,24 @@ class Job(ABC):
         """Settle the future without working."""
         self.started.set()
         if error is not None:
-            self.future.set_exception(error)
+            self.fail(error)
         else:
             self._settle(self.withdrawn)
+
+    def fail(self, error: BaseException) -> None:
+        """Settle the future with an error, unless it is settled; the work may go on, and what it returns is dropped."""
+        with contextlib.suppress(InvalidStateError):
+            self.future.set_exception(error)
 
     def _settle(self, call: Callable[[], Any]) -> None:
         try:
             result = call()
         except BaseException as error:
-            self.future.set_exception(error)
+            memory.clear_frames(error)  # whoever keeps the error must not keep texts, voices and models with it
+            self.fail(error)
         else:
-            self.future.set_result(result)
+            with contextlib.suppress(InvalidStateError):
+                self.future.set_result(result)
 
 
 class Engine:
@@ -90,6 +101,7 @@ class Engine:
         capacity: Most jobs waiting.
         idle_s: Call ``on_idle`` after this many seconds without a job; 0: never.
         on_idle: What to do then, in the engine's thread.
+        on_stop: What to do as soon as it is closed, in the thread that closes it.
         on_close: What to do at the end, in the engine's thread.
         on_late: What to do when it does not end in time, in the thread that closes it.
     """
@@ -100,14 +112,16 @@ class Engine:
         capacity: int,
         idle_s: float,
         on_idle: Callable[[], None],
-        on_close: Callable[[], None],
         *,
+        on_stop: Callable[[], None],
+        on_close: Callable[[], None],
         on_late: Callable[[], None],
     ) -> None:
         self._name = name
         self._capacity = capacity
         self._idle_s = idle_s
         self._on_idle = on_idle
+        self._on_stop = on_stop
         self._on_close = on_close
         self._on_late = on_late
         self._condition = threading.Condition()
@@ -122,6 +136,12 @@ class Engine:
     def closed(self) -> bool:
         """Whether no further job is taken."""
         return self._closed
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs; never in a forked child."""
+        thread = self._thread
+        return os.getpid() == self._pid and thread is not None and thread.is_alive()
 
     def counts(self) -> dict[str, int]:
         """Return the numbers of jobs waiting, running and served."""
@@ -154,7 +174,7 @@ class Engine:
                 fix="call it from another thread, or use a second RealProvider",
             )
         with self._condition:
-            if self._closed:
+            if self._closed or (self._thread is None and is_ending()):
                 raise self._closed_error()
             if len(self._waiting) >= self._capacity and not urgent:
                 raise Busy(
@@ -180,6 +200,7 @@ class Engine:
                 fix="end other threads, or raise the limit of processes",
             ) from error
         self._thread = thread
+        close_at_exit(self)
 
     def withdraw(self, job: Job) -> bool:
         """Take a job out of the queue, its future unsettled; return False when its turn has come already."""
@@ -223,6 +244,8 @@ class Engine:
             job.drop(None if job.speaks else self._closed_error())
         if running is not None:
             running.cancel()
+        if first:
+            self._on_stop()
         if thread is None:
             if first:
                 self._guarded(self._on_close)
@@ -247,14 +270,18 @@ class Engine:
                 self._running = None
                 self._served += 1
             del job  # its future holds the caller's audio
+            close_at_exit(self)
         self._guarded(self._on_close)
 
     def _guarded(self, call: Callable[[], None]) -> None:
         """Call a function and log whatever it raises: an ended thread would leave later callers waiting for ever."""
         try:
             call()
-        except BaseException:
-            logging.getLogger(f"realtts.{self._name}").exception("the provider's thread goes on after an error")
+        except BaseException as error:
+            # As text: a log handler may keep the exception, whose frames hold what was worked on.
+            log = logging.getLogger(f"realtts.{self._name}")
+            log.error("the provider's thread goes on after an error\n%s", format_traceback(error))
+            memory.clear_frames(error)
 
     def _next(self) -> Job | None:
         """Return the next job, None when the engine is closed; call ``on_idle`` once per idle spell."""

@@ -20,6 +20,7 @@ from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
+from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.plan import Ask, make_plan
 from realtts.synthesis.session import Session
 from realtts.synthesis.speaker import Speaker
@@ -94,12 +95,14 @@ class RealProvider:
             capacity=self._settings.queue_size,
             idle_s=self._settings.idle_unload_s,
             on_idle=lambda: ladder.unload(forget=False),
+            on_stop=ladder.abort_load,
             on_close=ladder.unload,
             on_late=ladder.abort,
         )
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
         self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
+        self._finalizer.atexit = False  # then all are closed together, see `realtts.provider.shutdown`
 
     @property
     def spec(self) -> ProviderSpec:
@@ -141,6 +144,7 @@ class RealProvider:
             InputError: Something in the request is wrong; no model work was done.
             StageFailed: The model failed and no lower rung could speak.
             Busy: The queue is full, or the turn did not come in time.
+            RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
         plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
         return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
@@ -348,7 +352,11 @@ class RealProvider:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
 
     def _speech_job(self, plans: Sequence[Plan]) -> SpeechJob:
-        return SpeechJob(plans, self._ladder, self._extensions)
+        return SpeechJob(plans, self._ladder, self._extensions, self._deadline())
+
+    def _deadline(self) -> Deadline | None:
+        seconds = self._settings.request_timeout_s
+        return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
 
     def _stream(self, plan: Plan) -> ChunkStream:
         ladder, extensions = self._ladder, self._extensions
@@ -358,6 +366,7 @@ class RealProvider:
             self._settings,
             self._turn.others_wait,
             self._spec,
+            self._deadline(),
         )
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 

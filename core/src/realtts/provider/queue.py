@@ -29,11 +29,13 @@ def current_caller() -> Caller:
 class _Stream(Protocol):
     """A stream, as far as waiting for it goes."""
 
-    reader: Caller | None
-
     @property
     def open(self) -> bool:
         """Whether it was begun and neither read to its end nor closed."""
+
+    @property
+    def reader(self) -> Caller | None:
+        """Who has read it last; None: nobody, or one that is gone."""
 
 
 StreamT = TypeVar("StreamT", bound=_Stream)
@@ -67,18 +69,23 @@ class Turn:
         Raises:
             Busy, ProviderClosed, WouldDeadlock.
         """
-        caller = current_caller()
-        with self._lock:
-            streams = list(self._streams)
-        # Outside the lock: dropping the last reference to a stream runs its end, here.
-        reading = any(stream.open and stream.reader is caller for stream in streams)
-        if reading:
+        if self._is_reading(current_caller()):
             raise WouldDeadlock(
                 "this thread (or task) is still reading a stream of it, and would wait for itself",
                 who=f"provider {self._name!r}",
                 fix="read the stream to its end or close it first, or use a second RealProvider",
             )
         self._engine.submit(job, urgent=urgent)
+
+    def _is_reading(self, caller: Caller) -> bool:
+        """Tell whether a caller is reading a stream.
+
+        No error is raised while this holds the streams: whoever keeps the error would keep them all.
+        """
+        with self._lock:
+            streams = list(self._streams)
+        # Outside the lock: dropping the last reference to a stream runs its end, here.
+        return any(stream.open and stream.reader is caller for stream in streams)
 
     def run(self, job: Job, *, urgent: bool = False) -> Any:
         """Join the queue and wait for the result; an interrupt cancels the job.

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
-from realtts.provider.engine import Job
+from realtts.provider.jobs import TimedJob
 from realtts.provider.queue import current_caller
 from realtts.synthesis.speech import Metrics
 
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.provider.queue import Caller, Turn
     from realtts.settings import Settings
+    from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan
     from realtts.synthesis.session import Session
 
 __all__ = ["ChunkStream", "StreamJob"]
 
 
-class StreamJob(Job):
+class StreamJob(TimedJob):
     """One plan, spoken live into a bounded buffer.
 
     Args:
@@ -42,19 +44,19 @@ class StreamJob(Job):
             read the stream is ended, if others wait.
         others_wait: Whether they do.
         spec: The provider.
+        deadline: The time for it, which rests while the reader is awaited; None: any.
     """
 
-    speaks = True
-
-    def __init__(
+    def __init__(  # noqa: PLR0917 - named by the caller
         self,
         plan: Plan,
         speak: Callable[[float], Session],
         settings: Settings,
         others_wait: Callable[[], bool],
         spec: ProviderSpec,
+        deadline: Deadline | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__([plan], deadline)
         self.metrics = Metrics()
         self.spoken_chars = 0  # of what was read
         self._plan = plan
@@ -92,6 +94,11 @@ class StreamJob(Job):
             cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
             self._buffer.append((cancelled, 0))
         super().drop(error)
+        self._wake()
+
+    def fail(self, error: BaseException) -> None:
+        """Settle the future with an error and wake the reader."""
+        super().fail(error)
         self._wake()
 
     def cancel(self) -> None:
@@ -133,8 +140,9 @@ class StreamJob(Job):
     def _put(self, chunk: Chunk, spoken_chars: int) -> bool:
         """Hand a chunk over, waiting for room; return False when the reader has left."""
         with self._changed:
-            self._wait_for_room()
-            if self._abandoned:
+            if not self._has_room():
+                self._wait_for_room()
+            if self._abandoned or self.future.done():
                 return False
             self._buffer.append((chunk, spoken_chars))
         self._wake()
@@ -142,6 +150,8 @@ class StreamJob(Job):
 
     def _wait_for_room(self) -> None:
         began = time.monotonic()
+        if self._deadline is not None:
+            self._deadline.rest()
         # In slices, since someone may join the queue while the reader is away.
         while not self._changed.wait_for(self._has_room, min(self._stall_s, 0.25)):
             if time.monotonic() - began >= self._stall_s and self._others_wait():
@@ -151,6 +161,8 @@ class StreamJob(Job):
                     who=self._who,
                     fix="read the stream to its end or close it; stream_stall_s sets the time",
                 )
+        if self._deadline is not None:
+            self._deadline.resume()
 
     def _has_room(self) -> bool:
         return len(self._buffer) < self._capacity or self._plan.cancelled.is_set()
@@ -176,13 +188,19 @@ class ChunkStream:
         self._keep_alive = keep_alive  # the provider, which ends its thread when nobody refers to it
         self._begun = False
         self._ended = False
-        self.reader: Caller | None = None
+        self._last_read = False
+        self._reader: weakref.ref[Caller] | None = None  # a task or thread may hold the stream
         self._beginning = threading.Lock()
 
     @property
     def open(self) -> bool:
-        """Whether it was begun and neither read to its end nor closed."""
-        return self._begun and not self._ended
+        """Whether it was begun and neither read to its last chunk nor closed."""
+        return self._begun and not (self._ended or self._last_read)
+
+    @property
+    def reader(self) -> Caller | None:
+        """Who has read it last; None: nobody, or one that is gone."""
+        return self._reader() if self._reader is not None else None
 
     @property
     def metrics(self) -> Metrics:
@@ -210,6 +228,7 @@ class ChunkStream:
         if chunk is None:
             self._ended = True
             raise StopIteration
+        self._last_read = chunk.finish_reason is not None
         return chunk
 
     def __enter__(self) -> Self:
@@ -219,7 +238,7 @@ class ChunkStream:
         self.close()
 
     def __del__(self) -> None:
-        if self.open:
+        if self._begun and not self._ended:
             self.close()
 
     def close(self) -> None:
@@ -246,6 +265,8 @@ class ChunkStream:
             timer.cancel()
         if chunk is None:
             self._ended = True
+        else:
+            self._last_read = chunk.finish_reason is not None
         return chunk
 
     def _begin(self) -> None:
@@ -260,7 +281,7 @@ class ChunkStream:
                     self._ended = True
                     self._job.abandon()
                     raise
-            self.reader = current_caller()
+            self._reader = weakref.ref(current_caller())
 
 
 def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:

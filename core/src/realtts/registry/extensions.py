@@ -11,6 +11,7 @@ from realtts.attempt import described
 from realtts.contract.checks import check_chunk
 from realtts.contract.types import Chunk
 from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
+from realtts.exception_text import format_traceback
 from realtts.registry.entry_points import entry_points
 from realtts.registry.variants import check_signature
 
@@ -98,13 +99,18 @@ class Extensions:
         for name, extension in self._having("on_event"):
             try:
                 extension.on_event(event)
-            except Exception:
-                _log.exception("extension %r failed in on_event(%s)", name, event.name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                # As text: a log handler may keep the exception, whose frames may hold anything.
+                _log.error("extension %r failed in on_event(%s)\n%s", name, event.name, format_traceback(error))
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception:
-                _log.exception("a listener failed with the event %s", event.name)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                _log.error("a listener failed with the event %s\n%s", event.name, format_traceback(error))
 
     def _having(self, method: str) -> Sequence[tuple[str, Any]]:
         return [(name, extension) for name, extension in self._chain if hasattr(extension, method)]
@@ -116,8 +122,11 @@ def discover_extensions() -> Extensions:
     for point in entry_points(GROUP):
         try:
             extension = load_extension(point)
-        except (Exception, SystemExit):
-            _log.warning("extension %r (%s) is left out: it cannot be used", point.name, point.value, exc_info=True)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            what = "extension %r (%s) is left out: it cannot be used\n%s"
+            _log.warning(what, point.name, point.value, format_traceback(error))
         else:
             usable[point.name] = extension
     return Extensions(usable)
@@ -149,7 +158,9 @@ def _call(name: str, method: str, extension: Any, expected: type[Any], *argument
         result = getattr(extension, method)(*arguments)
     except RealTTSError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _fault(name, method, f"it raised {described(error)}") from error
     if not isinstance(result, expected):
         raise _fault(name, method, f"it returned {type(result).__name__} instead of {expected.__name__}")

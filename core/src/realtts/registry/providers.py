@@ -214,7 +214,9 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         spec = point.load()
     except InvalidPlugin:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of foreign code: panics of compiled modules are no `Exception`
         raise BrokenProvider(
             f"{point.value!r} cannot be imported: {described(error)}",
             who=f"provider {name!r} of {distribution}",

@@ -72,7 +72,9 @@ class Variants:
         try:
             hash(instance)  # pluggy keeps them in sets
             self._manager.register(instance, name=name)
-        except Exception as error:  # an instance that cannot be hashed or compared, for example
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an instance that cannot be hashed or compared, for example
             raise InvalidPlugin(
                 f"its instance cannot be registered: {described(error)}",
                 who=f"{name}, {type(instance).__qualname__}",
@@ -99,7 +101,9 @@ def register(spec: ProviderSpec) -> Variants:
     """
     try:
         plain_class = import_object(spec.plain)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise BrokenProvider(
             f"its plain variant {spec.plain!r} cannot be imported: {described(error)}",
             who=f"provider {spec.name!r}",
@@ -109,7 +113,9 @@ def register(spec: ProviderSpec) -> Variants:
     if spec.optimized is not None:
         try:
             optimized_class = import_object(spec.optimized)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             failure = error
     _check_class(plain_class, spec, required=("load", "generate"))
     plain = _construct(plain_class, spec)
@@ -239,7 +245,9 @@ def _methods(cls: type) -> Iterator[tuple[str, _Method, dict[str, Any] | None]]:
 def _construct(cls: Any, spec: ProviderSpec) -> object:
     try:
         instance: object = cls()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InvalidPlugin(
             f"{cls.__qualname__}() raises {described(error)}",
             who=f"provider {spec.name!r}",

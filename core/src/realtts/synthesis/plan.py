@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from realtts import text as texts
 from realtts.contract.types import Request
 from realtts.errors import InvalidOption, UnknownLanguage, UnspeakableText
 from realtts.kit.seeds import piece_seed
+from realtts.synthesis.cancellation import Cancellation
 from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Plan:
         to_original: Maps a span of the prepared text to a span of ``text``.
         limited: The caller set a length limit, so reaching it is no runaway.
         markup: The text is SSML.
-        cancelled: Set when the caller has lost interest.
+        cancelled: Set when the caller has lost interest or its time has run out.
     """
 
     text: str
@@ -77,7 +77,7 @@ class Plan:
     to_original: Callable[[tuple[int, int]], tuple[int, int]]
     limited: bool
     markup: bool
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: Cancellation = field(default_factory=Cancellation)
 
 
 def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions: Extensions) -> Plan:
@@ -92,7 +92,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     language = _language(ask.language, spec, settings)
     speed = check_speed(ask.speed, who)
     chosen = check_options(ask.options, spec)
-    cancelled = threading.Event()
+    cancelled = Cancellation()
     markup = _markup(chosen, spec)
     # An extension knows nothing of markup, and would break it.
     prepared = original if markup else extensions.prepare_text(original, language)

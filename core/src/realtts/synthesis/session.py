@@ -12,6 +12,7 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.events import Event
 from realtts.contract.types import Chunk
+from realtts.exception_text import exception_message, exception_name
 from realtts.synthesis.pipeline import Pipeline
 from realtts.synthesis.rows import Row
 from realtts.synthesis.speaker import HOLD, Speaker
@@ -74,7 +75,7 @@ class Session:
         The last chunk of a plan carries finish reason and warnings, and may hold no samples.
 
         Raises:
-            InputError, StageFailed, LadderExhausted, ExtensionError.
+            InputError, StageFailed, LadderExhausted, ExtensionError, RequestTimeout.
         """
         rows = [row for text in self._texts for row in text.rows]
         text_of = {id(row): text for text in self._texts for row in text.rows}
@@ -89,6 +90,8 @@ class Session:
                         began = time.perf_counter()
                         yield text.index, ready
                         self._clock.pause(time.perf_counter() - began)  # the reader's time is not the provider's
+            for text in self._texts:
+                text.plan.cancelled.check()
             closings = [(text.index, text.close(self._clock)) for text in self._texts]
             for text in self._texts:
                 finished(text.finish, text.delivered_s, text.metrics)
@@ -240,8 +243,9 @@ def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callabl
     except GeneratorExit:
         ladder.report(Event("request.finished", data={"finish_reason": "cancelled"}))
         raise
-    except Exception as error:
-        ladder.report(Event("request.failed", data={"exception": type(error).__name__, "message": str(error)}))
+    except BaseException as error:
+        about = {"exception": exception_name(error, module=False), "message": exception_message(error)}
+        ladder.report(Event("request.failed", data=about))
         raise
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from realtts.errors import InvalidChunk, StageFailed, WorkerDied
 from realtts.kit.retries import retry_warning, wrong_length
-from realtts.ladder.rung import StageError
+from realtts.ladder.rung import CLOSE, StageError
 from realtts.voices.lookup import builtin_voice
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Speaker:
                             break
                 self._judge(unit, release)
             except StageError as failure:
-                self._step_down(failure, _open(unit), release)
+                self._end(unit, failure, release)
             if release.live and not _open(unit):
                 yield unit[0], None
         if not release.live:
@@ -181,11 +181,22 @@ class Speaker:
         self._ladder.give_up(failure)
         for row in rows:
             if not release.may_restart(row):
-                if isinstance(failure.error, WorkerDied):
+                if issubclass(type(failure.error), WorkerDied):
                     raise failure.error from None  # as on any rung; the next request takes a lower one
                 raise self._too_late() from failure.error
             release.restarted(row)
             row.restart()
+
+    def _end(self, rows: Sequence[Row], failure: StageError, release: Release) -> None:
+        """End rows that a rung has failed. Raises as `_step_down`."""
+        if failure.stage == CLOSE and all(row.seconds for row in rows):
+            # All audio came before the rung failed: it stands, and the next request takes a lower rung.
+            wanted = _open(rows)
+            self._judge(rows, release)
+            if wanted:
+                self._ladder.give_up(failure)
+        else:
+            self._step_down(failure, _open(rows), release)
 
     def _judge(self, rows: Sequence[Row], release: Release) -> None:
         """Let audio stand, or begin its row again with another seed.

@@ -22,6 +22,7 @@ from realtts.errors import (
     UnknownOption,
     closest,
 )
+from realtts.exception_text import describe_error
 from realtts.kit.languages import closest_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
@@ -106,9 +107,11 @@ def options_class(spec: ProviderSpec) -> type[Options]:
     options = spec.options
     try:
         options = import_object(options) if isinstance(options, str) else options
-    except ImportError as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InvalidPlugin(
-            f"its options {spec.options!r} cannot be imported: {error}", who=f"provider {spec.name!r}",
+            f"its options {spec.options!r} cannot be imported: {describe_error(error)}", who=f"provider {spec.name!r}",
             fix="correct the import path in the spec",
         ) from error  # fmt: skip
     if options is None:
@@ -135,6 +138,8 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
             raise _unknown_option(name, cls.model_fields, spec)
     try:
         return cls(**options)
+    except KeyboardInterrupt:
+        raise
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -145,6 +150,10 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
             who=who,
             fix=f"{name}: {field.description.rstrip('.')}" if field and field.description else "correct the value",
         ) from None
+    except BaseException as error:  # of a validator of the plugin's
+        raise InvalidPlugin(
+            f"its options cannot be checked: {describe_error(error)}", who=who, fix="report it to the plugin's author"
+        ) from error
 
 
 def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> UnknownOption:

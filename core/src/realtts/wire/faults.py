@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import builtins
 import re
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from realtts import errors
 from realtts.attempt import Attempt  # noqa: TC001 - pydantic reads the fields' types
 from realtts.errors import RealTTSError, StageFailed
+from realtts.exception_text import (
+    attribute_text,
+    cause_of,
+    describe_error,
+    exception_message,
+    exception_name,
+    format_traceback,
+    linked,
+)
 from realtts.ladder.rung import StageError
 
 __all__ = ["ErrorMessage", "FailureMessage", "ForeignError", "WorkerTraceback", "destroys_context"]
 
-LONGEST_TRACEBACK = 20_000
 _LONGEST_CHAIN = 8
+_ENDS = {exception_name(kind()): kind for kind in (KeyboardInterrupt, asyncio.CancelledError)}
+"""What ends the work and is nobody's failure."""
+
+_OURS = {getattr(errors, name) for name in errors.__all__}
 _STICKY = re.compile(
     r"illegal memory access|device-side assert|unspecified launch failure|misaligned address|illegal instruction was"
     r"|illegal address|hardware stack error|uncorrectable ECC|launch timed out|CUDA error: unknown error"
@@ -70,16 +82,16 @@ class ErrorMessage:
     @classmethod
     def of(cls, error: BaseException, depth: int = 0) -> ErrorMessage:
         """Describe an error; of a chain of causes at most eight."""
-        kind = next((base.__name__ for base in type(error).__mro__ if base.__name__ in errors.__all__), None)
-        module, name, cause = type(error).__module__, type(error).__qualname__, error.__cause__
+        ours = issubclass(type(error), RealTTSError)
+        cause = cause_of(error)
         return cls(
-            kind=kind if isinstance(error, RealTTSError) else None,
-            name=name if module == "builtins" else f"{module}.{name}",
-            message=str(error),
+            kind=next(base.__name__ for base in type(error).__mro__ if base in _OURS) if ours else None,
+            name=exception_name(error),
+            message=exception_message(error),
             fields=_fields(error) if isinstance(error, RealTTSError) else {},
             attempts=error.attempts if isinstance(error, StageFailed) else (),
             cause=cls.of(cause, depth + 1) if cause is not None and depth < _LONGEST_CHAIN else None,
-            traceback="" if depth else _traceback(error),
+            traceback="" if depth else format_traceback(error),
         )
 
     def summary(self) -> str:
@@ -112,6 +124,8 @@ class ErrorMessage:
         return error
 
     def _foreign(self) -> BaseException:
+        if self.name in _ENDS:
+            return _ENDS[self.name](self.message)
         cls = getattr(builtins, self.name, None)
         if isinstance(cls, type) and issubclass(cls, Exception):
             try:
@@ -147,21 +161,11 @@ def destroys_context(error: BaseException) -> bool:
 
     Source: the sticky errors of the CUDA runtime, by their texts in ``cudaGetErrorString`` and their names.
     """
-    link: BaseException | None = error
-    for _ in range(_LONGEST_CHAIN):
-        if link is None:
-            return False
-        if _STICKY.search(f"{type(link).__name__}: {link}"):
-            return True
-        link = link.__cause__
-    return False
+    return any(_STICKY.search(describe_error(link)) for link in linked(error))
 
 
 def _fields(error: RealTTSError) -> dict[str, Any]:
     plain = (str, int, float, bool, list, type(None))
-    return {name: value for name, value in vars(error).items() if name != "attempts" and isinstance(value, plain)}
-
-
-def _traceback(error: BaseException) -> str:
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    return text if len(text) <= LONGEST_TRACEBACK else f"...\n{text[-LONGEST_TRACEBACK:]}"
+    texts = {name: attribute_text(error, name) for name in ("who", "what", "fix")}  # whatever a plugin's subclass does
+    rest = {name: value for name, value in vars(error).items() if name != "attempts" and type(value) in plain}
+    return {**rest, **texts}

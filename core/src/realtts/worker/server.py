@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.types import Voice
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
+from realtts.exception_text import describe_error
 from realtts.ladder.facts import versions
 from realtts.ladder.proposals import LadderSetup
 from realtts.ladder.rung import StageError
@@ -122,7 +123,7 @@ class Server:
         except ChannelClosed:
             leave()
         except BaseException as error:  # whatever it is, the parent cannot be understood any more
-            sys.stderr.write(f"the channel is broken: {type(error).__name__}: {error}\n")
+            sys.stderr.write(f"the channel is broken: {describe_error(error)}\n")
             leave()
 
     def _answer(self, call: Call, control: _Control) -> None:

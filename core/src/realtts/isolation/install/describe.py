@@ -38,7 +38,9 @@ def describe(job: dict[str, str], _: Callable[[str], None]) -> dict[str, Any]:
     if job["name"] in points:
         try:
             spec = points[job["name"]].load()
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             # It may need what is not here, which a spec should not; the environment it is built for is the plain one.
             return described
         if isinstance(spec, ProviderSpec):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import importlib_metadata
 
 from realtts import RealProvider
+from realtts.exception_text import describe_error
 from realtts.registry import providers as registry
 from realtts.registry.variants import import_object
 from realtts.wire.child import serve
@@ -37,8 +38,10 @@ def prove(job: dict[str, str], _: Callable[[str], None]) -> dict[str, Any]:
     if spec.optimized is not None:
         try:
             import_object(spec.optimized)
-        except Exception as error:  # it speaks without; at each load the ladder will say the same
-            warning = f"its optimized variant cannot be imported: {type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # it speaks without; at each load the ladder will say the same
+            warning = f"its optimized variant cannot be imported: {describe_error(error)}"
     free = not spec.torch and not spec.checkpoints
     seconds = _spoken(spec) if speak == "always" or (speak == "free" and free) else None
     distribution, _version = registry.distribution_of(name)

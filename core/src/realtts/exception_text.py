@@ -1,0 +1,136 @@
+"""Exceptions as text, whatever their own methods do.
+
+A plugin's exception may have a ``__str__`` that raises or returns no string, a text of many megabytes, or a class whose
+name cannot be read. What describes an exception of foreign code takes the text from here, so that showing a failure
+never becomes another one.
+"""
+
+from __future__ import annotations
+
+import builtins
+import traceback
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+__all__ = [
+    "attribute_text",
+    "cause_of",
+    "describe_error",
+    "exception_message",
+    "exception_name",
+    "format_traceback",
+    "linked",
+    "traceback_of",
+]
+
+LONGEST_MESSAGE = 2_000
+LONGEST_TRACEBACK = 20_000
+_MOST_LINKS = 64
+_GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
+
+
+def describe_error(error: BaseException) -> str:
+    """Return class and message, such as ``"ValueError: too long"``; the class alone when there is no message."""
+    name, message = exception_name(error), exception_message(error)
+    return f"{name}: {message}" if message else name
+
+
+def exception_name(error: BaseException, *, module: bool = True) -> str:
+    """Return the name of an exception's class.
+
+    Args:
+        error: The exception.
+        module: Put the module in front, unless the class is a builtin.
+    """
+    cls = type(error)
+    name = _class_attribute(cls, "__qualname__") or "an exception without a name"
+    home = _class_attribute(cls, "__module__")
+    return f"{home}.{name}" if module and home and home != "builtins" else name
+
+
+def exception_message(error: BaseException) -> str:
+    """Return an exception's text of at most `LONGEST_MESSAGE` characters; empty when it has none."""
+    try:
+        text = str(error)
+    except BaseException as fault:
+        return f"its text cannot be shown: __str__ raised {exception_name(fault)}"
+    return _cut(_plain(text))
+
+
+def attribute_text(error: BaseException, name: str) -> str:
+    """Return an attribute that is a string; empty when it is missing, is something else or cannot be read."""
+    try:
+        value = getattr(error, name)
+    except BaseException:
+        return ""
+    return _cut(_plain(value)) if issubclass(type(value), str) else ""
+
+
+def format_traceback(error: BaseException) -> str:
+    """Return the formatted traceback with all causes: its last `LONGEST_TRACEBACK` characters, long lines cut."""
+    trace = traceback_of(error)
+    try:
+        text = "".join(traceback.format_exception(type(error), error, trace))
+    except BaseException:  # attributes that raise, or causes that are nested too deep
+        text = "".join(traceback.format_tb(trace)) + describe_error(error) + "\n"
+    text = "".join(_cut(line) for line in _plain(text).splitlines(keepends=True))
+    return text if len(text) <= LONGEST_TRACEBACK else f"...\n{text[-LONGEST_TRACEBACK:]}"
+
+
+def traceback_of(error: BaseException) -> TracebackType | None:
+    """Return the traceback of an exception."""
+    trace: TracebackType | None = _slot(error, "__traceback__")
+    return trace
+
+
+def cause_of(error: BaseException) -> BaseException | None:
+    """Return the explicit cause of an exception."""
+    cause: BaseException | None = _slot(error, "__cause__")
+    return cause
+
+
+def linked(error: BaseException, *, contexts: bool = False) -> Iterator[BaseException]:
+    """Yield an exception, the members of its group and its causes, each once, outermost first.
+
+    Args:
+        error: The exception.
+        contexts: Yield also what was being handled when one of them was raised.
+    """
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting and len(seen) < _MOST_LINKS:
+        link = waiting.pop(0)
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        if _GROUP is not None and issubclass(type(link), _GROUP):
+            waiting += _GROUP.exceptions.__get__(link)
+        waiting += [_slot(link, name) for name in (("__cause__", "__context__") if contexts else ("__cause__",))]
+
+
+def _slot(error: BaseException, name: str) -> Any:
+    """Return an attribute of every exception, past a property of the same name in its class."""
+    return vars(BaseException)[name].__get__(error)
+
+
+def _class_attribute(cls: type, name: str) -> str:
+    """Return the name or module of a class, past a property of the same name in its metaclass."""
+    try:
+        value = vars(type)[name].__get__(cls)
+    except BaseException:
+        return ""
+    return _plain(value)[:200] if issubclass(type(value), str) else ""
+
+
+def _plain(text: str) -> str:
+    """Return a string of the builtin class that can be encoded, such as in a message of JSON."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
+
+
+def _cut(text: str) -> str:
+    rest = len(text) - LONGEST_MESSAGE
+    return text if rest <= 0 else f"{text[:LONGEST_MESSAGE]}... ({rest} more characters)"
