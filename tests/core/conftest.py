@@ -3,13 +3,10 @@
 import contextlib
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from realtts.registry import providers as registry
-
-sys.path.insert(0, str(Path(__file__).parent))  # for the provider that several test files speak with
 
 
 @pytest.fixture

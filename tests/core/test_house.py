@@ -41,6 +41,7 @@ only what `BESIDE` allows."""
 BESIDE = {
     ("testing", "bench"),
     ("errors", "attempt"),
+    ("attempt", "exception_text"),
     ("folders", "errors"),
     ("settings", "errors"),
     ("settings", "arguments"),

@@ -39,6 +39,7 @@ def python(tmp_path_factory):
     )  # the core that is tested
     (packages / "parent.pth").write_text("\n".join(lines), encoding="utf-8")
     shutil.copy(HERE / "rogue.py", packages)
+    shutil.copy(HERE.parent / "support" / "staged_provider.py", packages)
     return home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 

@@ -7,7 +7,7 @@ import threading
 
 import psutil
 import pytest
-from realtts.testing.staged import staged_spec
+from staged_provider import staged_spec
 
 from realtts.bench import Text, Workload, run_bench, run_verify
 from realtts.bench.remote import install_into

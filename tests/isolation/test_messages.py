@@ -159,7 +159,7 @@ def serve(monkeypatch):
         parent.send(Kind.CALL, to_json(Stop(forget=True)))
         working.join(10)
     parent.close()
-    sock.close()
+    assert left.wait(10)  # the real one would end this process
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_worker_leaves_a_parent_that_it_cannot_understand(serve, frame, capsys):
     """At once, with a line that says why; it never works on half of a call."""
     serve._socket.sendall(frame)
     assert serve.left.wait(10)
-    assert "the channel is broken: ChannelFault" in capsys.readouterr().err
+    assert "the channel is broken: realtts.wire.channel.ChannelFault" in capsys.readouterr().err
 
 
 def test_worker_serves(serve):
