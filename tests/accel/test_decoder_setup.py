@@ -192,6 +192,8 @@ def test_buckets():
     buckets = Buckets(cap=150, size=64)
     assert [buckets.holding(n) for n in (0, 1, 64, 65, 128, 129, 150)] == [64, 64, 64, 128, 128, 150, 150]
     assert buckets.all() == [64, 128, 150]
+    assert [len(buckets.up_to(n)) for n in (0, 1, 64, 65, 128, 129, 150, 151)] == [1, 1, 1, 2, 2, 3, 3, 3]
+    assert buckets.up_to(100) == [64, 128]
     with pytest.raises(ValueError, match="151"):
         buckets.holding(151)
 

@@ -6,7 +6,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from realtts import QuantizationUnavailable  # noqa: E402
-from realtts.accel.kernels import KERNELS, Dense, Kernel, PackedLinear, choice, choose_kernel, kernels_for  # noqa: E402
+from realtts.accel.kernels import (  # noqa: E402
+    KERNELS,
+    Dense,
+    DenseLayers,
+    Kernel,
+    PackedLinear,
+    choice,
+    choose_kernel,
+    kernels_for,
+    onednn,
+)
 
 linear = torch.nn.functional.linear
 
@@ -302,21 +312,59 @@ def test_a_dense_layer_over_frames(dtype):
     weight, bias = normal(24, 32) / 6, normal(24, seed=1)
     x = normal(6, 32, seed=2)
     expected = linear(x, weight, bias).view(2, 3, 24)
-    found = Dense(weight, bias, dtype)(x.view(2, 3, 32))
-    assert found.dtype == dtype
-    assert (found.float() - expected).norm() < 0.01 * expected.norm()
+    layer = Dense(weight, bias, dtype)
+    for stage in ("cast", "packed", "packed again"):
+        y = layer(x.view(2, 3, 32))
+        assert y.dtype == dtype, stage
+        assert (y.float() - expected).norm() < 0.01 * expected.norm(), stage
+        layer.pack()
     assert Dense(weight, None, dtype)(x[None]).shape == (1, 6, 24)
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["oneDNN", "without"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_dense_layer_is_followed_by_gelu(dtype, enabled, monkeypatch):
-    """With oneDNN, without it, and to operators that torch.compile knows, which keep the weights as they are."""
+    """With oneDNN, without it, and before it is packed, when the weights are as they were."""
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", enabled)
     weight, bias, x = normal(24, 32), normal(24, seed=1), normal(6, 32, seed=2)
     expected = torch.nn.functional.gelu(linear(x, weight, bias), approximate="tanh")
-    for plain in (False, True):
-        layer = Dense(weight, bias, dtype, gelu=True, plain=plain)
-        assert (layer(x).float() - expected).norm() < 0.01 * expected.norm()
+    layer = Dense(weight, bias, dtype, gelu=True)
     assert torch.equal(layer.pair[0], weight.to(dtype))
     assert torch.equal(layer.pair[1], bias.to(dtype))
+    for _ in ("cast", "packed"):
+        assert (layer(x).float() - expected).norm() < 0.01 * expected.norm()
+        layer.pack()
+
+
+@pytest.mark.parametrize("shape", [(24, 32, 1), (24, 32, 7), (24, 1, 32), (1, 32, 5), (24, 32, 2)])
+def test_a_dense_layer_does_not_keep_what_its_weight_was_cut_from(shape):
+    """A part of a convolution's kernel, say, whose whole could not be freed before the layer is packed."""
+    whole = normal(*shape)
+    cut = whole.transpose(0, 1)[:, :, 0].t()
+    layer = Dense(cut, None, torch.float32)
+    assert layer.weight.untyped_storage().nbytes() == cut.numel() * 4
+    assert torch.equal(layer.weight, cut)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_dense_layers_are_packed_together(dtype, monkeypatch):
+    """One after the other, each once, in the type that it asked for, and with the results of before."""
+    packed, pack = [], onednn.packed
+    monkeypatch.setattr(onednn, "packed", lambda weight: packed.append(weight.dtype) or pack(weight))
+    network = DenseLayers(dtype)
+    x = normal(5, 32, seed=3)
+    layers = [
+        network.add(normal(24, 32, seed=1) / 6, normal(24, seed=2)),
+        network.add(normal(16, 32, seed=4) / 6),
+        network.add(normal(24, 32, seed=5) / 6, dtype=torch.float32),
+        network.add(normal(8, 32, seed=6) / 6, gelu=True),
+    ]
+    before = [layer(x) for layer in layers]
+    assert packed == []
+    network.pack()
+    network.pack()
+    expected = [layer.weight.dtype for layer in layers if onednn.usable(layer.weight.dtype, CPU)]
+    assert packed == expected
+    assert [y.dtype for y in before] == [dtype, dtype, torch.float32, dtype]
+    for layer, y in zip(layers, before, strict=True):
+        assert (layer(x).float() - y.float()).norm() <= 0.01 * y.float().norm()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,11 +86,20 @@ def test_a_file_that_is_cut_short_is_told(path, kept) -> None:
         {"x": {"dtype": "F7", "shape": [1], "data_offsets": [0, 4]}},
         {"x": {"dtype": "F32", "shape": [-1], "data_offsets": [0, -4]}},
         {"x": 3},
+        {"x": {"dtype": "F32", "shape": [16.0], "data_offsets": [0, 64]}},
+        {"x": {"dtype": "F32", "shape": [-4, -4], "data_offsets": [0, 64]}},
+        {"x": {"dtype": "F32", "shape": [15], "data_offsets": [0, 60]}},
+        {"x": {"dtype": "F32", "shape": [8], "data_offsets": [32, 64]}},
+        {
+            "x": {"dtype": "F32", "shape": [16], "data_offsets": [0, 64]},
+            "y": {"dtype": "F32", "shape": [8], "data_offsets": [32, 64]},
+        },
+        {"x": {"shape": [16], "data_offsets": [0, 64]}},
     ],
     ids=str,
 )
 def test_a_wrong_header_is_told(tmp_path, header) -> None:
-    """Sizes that do not fit, unknown types, something else altogether."""
+    """Sizes that do not fit, gaps, tensors on each other, unknown types, something else altogether."""
     text = json.dumps(header).encode()
     (tmp_path / "bad.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + bytes(64))
     with pytest.raises(CheckpointCorrupt, match=r"bad\.safetensors"):
@@ -102,3 +112,19 @@ def test_a_file_that_goes_away_is_told(path) -> None:
     path.unlink()
     with pytest.raises(CheckpointCorrupt, match="FileNotFoundError"):
         file["a.x"]
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, (1 << 64) - 1])
+def test_a_header_longer_than_the_file_is_told(tmp_path, size) -> None:
+    """Nothing of that size is allocated."""
+    (tmp_path / "bad.safetensors").write_bytes(size.to_bytes(8, "little"))
+    with pytest.raises(CheckpointCorrupt, match="cut short"):
+        TensorFile(tmp_path / "bad.safetensors")
+
+
+def test_a_file_is_opened_once(path, monkeypatch) -> None:
+    """So that its header and what is checked are of one file, should it be replaced meanwhile."""
+    opened, real = [], Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *args, **kwargs: opened.append(self) or real(self, *args, **kwargs))
+    assert TensorFile(path).shapes
+    assert opened == [path]

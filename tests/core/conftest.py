@@ -1,8 +1,12 @@
 """What the tests of the core share."""
 
 import contextlib
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the provider that several test files speak with
 
 
 @pytest.fixture

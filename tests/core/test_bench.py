@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+from staged_provider import staged_spec
 
 from realtts import InvalidOption, InvalidPlugin, MissingExtra, OutputError, UnknownLanguage
 from realtts.bench import (
@@ -24,7 +25,6 @@ from realtts.bench.profiling import check_profile
 from realtts.contract.stages import StageWork
 from realtts.settings import Settings
 from realtts.testing import fake_spec, faulty
-from realtts.testing.staged import staged_spec
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +231,7 @@ def test_tools_are_found_by_convention(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     found = find_tools(fake_spec(plain="some_plugin.plain:Plain"))
     assert (found.module, found.TOKENS_PER_CHAR, found.tokens) == ("some_plugin.testing", 3, None)
-    assert find_tools(staged_spec()).module == "realtts.testing.staged"
+    assert find_tools(staged_spec()).module == "staged_provider"
     assert find_tools(fake_spec()).module == ""
 
 

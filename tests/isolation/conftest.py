@@ -1,5 +1,7 @@
 """An environment of its own for the tests: a virtual one that sees this one's packages and has a plugin of its own."""
 
+import base64
+import hashlib
 import importlib.metadata
 import importlib.util
 import json
@@ -16,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import realtts
 from realtts import RealProvider
 from realtts.isolation.environments import FILE, IsolatedEnvironment
 from realtts.testing import fake_spec
@@ -31,6 +34,9 @@ def python(tmp_path_factory):
     venv.EnvBuilder(symlinks=sys.platform != "win32").create(home)
     packages = next(path for path in home.rglob("site-packages") if path.is_dir())
     lines = [f"import site; site.addsitedir({path!r})" for path in sys.path if path.endswith("site-packages")]
+    lines.append(
+        f"import sys; sys.path.insert(0, {str(Path(realtts.__file__).parents[1])!r})"
+    )  # the core that is tested
     (packages / "parent.pth").write_text("\n".join(lines), encoding="utf-8")
     shutil.copy(HERE / "rogue.py", packages)
     return home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -161,8 +167,20 @@ def write_wheel(folder, name, version, files, metadata=""):
         }
         for inside, content in everything.items():
             wheel.writestr(inside, content)
-        wheel.writestr(f"{about}/RECORD", "".join(f"{inside},,\n" for inside in everything) + f"{about}/RECORD,,\n")
+        record = [f"{inside},{digest(content)},{len(content)}\n" for inside, content in everything.items()]
+        wheel.writestr(f"{about}/RECORD", "".join(record) + f"{about}/RECORD,,\n")
     return path
+
+
+def digest(content):
+    """A content's hash as wheels have it."""
+    return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(content.encode()).digest()).rstrip(b'=').decode()}"
+
+
+@pytest.fixture(scope="session")
+def make_wheel():
+    """Wheels of anything: ``make_wheel(folder, name, version, files)``."""
+    return write_wheel
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,6 @@ def test_places(installed, broken, isolated, setting, where, why):  # noqa: PLR0
 
 def test_conflicts(tmp_path, monkeypatch):
     """What a plugin's packages want and have not, but for what its spec overrides."""
-    pytest.importorskip("packaging")
     for name, requires in {
         "some-plugin": ["some-upstream[fast]>=1", "numpy>=1"],
         "some-upstream": ["numpy<1", "missing-thing; extra == 'fast'", "other-thing; extra == 'slow'", "pinned==1"],

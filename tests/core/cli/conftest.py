@@ -161,7 +161,7 @@ def recording(work: Path) -> Path:
 def staged(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of an installed provider with stages, weights, and a testing module."""
     folder = tmp_path / "staged"
-    source = "from realtts.testing.staged import *\nspec = staged_spec()\n"
+    source = "from staged_provider import *\nspec = staged_spec()\n"
     add_distribution(
         folder, "staged-plugin", "[realtts.providers]\nstaged = staged_plugin:spec\n", staged_plugin=source
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from realtts.testing import staged as staged_module
+import staged_provider
 
 
 def test_everything_holds(cli, staged):
@@ -20,7 +20,7 @@ def test_everything_holds(cli, staged):
 def test_a_missed_tolerance(cli, staged, monkeypatch):
     """The check is marked, and the exit code is 1."""
     monkeypatch.setattr("staged_plugin.TOLERANCES", {"float16": 1e-12}, raising=False)
-    monkeypatch.setattr(staged_module, "TOLERANCES", {"float16": 1e-12})
+    monkeypatch.setattr(staged_provider, "TOLERANCES", {"float16": 1e-12})
     result = cli("verify", staged, "--text", "Hello there.", "--random-weights", "tiny")
     assert result.code == 1
     assert "MISSED" in result.out

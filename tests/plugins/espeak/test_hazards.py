@@ -27,6 +27,11 @@ CASES = {
     "named-emoji": ("te", "a 😀 b", {"punctuation": True}),
     "named-unusual": ("ru", "a ⁉ b ®", {"punctuation": True}),
     "named-first": ("vi", "! a", {"punctuation": True}),
+    "copyright": ("pt", "© 2020 © Maria", {}),
+    "boxed": ("el", "🅰 a🅰b 🅾.", {}),
+    "hyphen-first": ("en-us", "क、-、-िक", {}),
+    "hyphen-first-symbols": ("en-us", "—°},-നഒ", {}),
+    "vocalic": ("vi-vn-x-central", "ૠ", {}),
     "ssml": ("en-us", '<speak><voice name="vi">]-b</voice></speak>', {"ssml": True}),
 }
 

@@ -488,7 +488,7 @@ def test_what_is_not_wanted_is_not_read(model_of):
         return row != 0
 
     found = [[], [], []]
-    for drawn in model.begin(utterances, wanted=wanted).run():
+    for drawn in model.begin(utterances, still_wanted=wanted).run():
         for row, tokens in zip(found, drawn.tokens, strict=True):
             row.extend(tokens)
     assert asked == [0, 1, 2]

@@ -53,8 +53,9 @@ def context_of(folder, report=lambda _: None):
 def dtypes_of(codec):
     """Types of the products between the codec's first and last layer, laid out."""
     body = codec._body
-    products = [product for layer in (*body._before, *body._layers, *body._after) for product in layer.products]
-    return {product._dense.weight.dtype for product in products}
+    layers = [getattr(layer, f"_{part}") for layer in body._layers for part in ("qkv", "out", "up", "down")]
+    convolutions = [conv._product for net in (*body._before, *body._after) for conv in net._convs]
+    return {product.weight.dtype for product in (*layers, *convolutions)}
 
 
 def test_each_stage_is_told_when_it_has_finished(make, monkeypatch) -> None:

@@ -53,8 +53,8 @@ class Rule:
             return True
         kind = type(module).__name__.lower()
         return any(
-            fnmatch.fnmatchcase(kind, wanted.lower()) if isinstance(wanted, str) else isinstance(module, wanted)
-            for wanted in self.types
+            fnmatch.fnmatchcase(kind, rule.lower()) if isinstance(rule, str) else isinstance(module, rule)
+            for rule in self.types
         )
 
 
@@ -269,10 +269,10 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 def _as_dtype(dtype: torch.dtype | str) -> torch.dtype:
-    found = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype).removeprefix("torch."), None)
-    if found not in _CASTABLE:
+    parsed = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype).removeprefix("torch."), None)
+    if parsed not in _CASTABLE:
         raise AccelError(f"{dtype!r} is no type to compute in", who="precision", fix=f"float16, bfloat16, or {_FIX}")
-    return found
+    return parsed
 
 
 def name_of(dtype: torch.dtype) -> str:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import datetime
 import platform
+import re
 from typing import TYPE_CHECKING, Any
 
+import importlib_metadata
+
+from realtts.errors import RealTTSError
 from realtts.machine import survey as machine
+from realtts.registry import providers as registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.settings import Settings
 
-__all__ = ["machine_facts", "now"]
+__all__ = ["lacking_extras", "machine_facts", "now"]
+
+
+_OF_EXTRA = re.compile(r"""(?P<name>[A-Za-z0-9._-]+).*;.*\bextra\s*==\s*['"](?P<extra>[^'"]+)['"]""")
+"""A requirement of an extra, in a distribution's metadata."""
 
 
 def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dict[str, Any]:
@@ -34,6 +43,23 @@ def machine_facts(settings: Settings, versions: Mapping[str, str | None]) -> dic
         "threads": cpu["physical_cores"] if settings.threads == "auto" else settings.threads,
         "versions": dict(versions),
     }
+
+
+def lacking_extras(name: str) -> list[str]:
+    """Return the extras of a provider's distribution of which something is not installed here."""
+    try:
+        distribution = importlib_metadata.distribution(registry.distribution_of(name)[0])
+    except (RealTTSError, importlib_metadata.PackageNotFoundError, ValueError):
+        return []  # a spec that no distribution brings
+    lacking = set()
+    for line in distribution.requires or ():
+        wanted = _OF_EXTRA.match(line)
+        if wanted is not None:
+            try:
+                importlib_metadata.version(wanted["name"])
+            except importlib_metadata.PackageNotFoundError:
+                lacking.add(wanted["extra"])
+    return sorted(lacking)
 
 
 def now() -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from realtts.bench.remote import environment_of, run_there
 from realtts.bench.subject import Subject
+from realtts.bench.tools import weights
 from realtts.errors import InvalidOption, OutputError
+from realtts.provider.facade import RealProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
@@ -42,18 +45,26 @@ def check_profile(spec: ProviderSpec, folder: Path) -> None:
 
 
 def write_profiles(
-    spec: ProviderSpec, workload: Workload, folder: Path, *, variants: Sequence[str], settings: Mapping[str, Any]
+    provider: str | ProviderSpec,
+    workload: Workload,
+    folder: Path,
+    *,
+    variants: Sequence[str],
+    settings: Mapping[str, Any],
+    random_weights: str | None = None,
 ) -> list[Path]:
     """Profile the workload's first text in each variant, after speaking it once.
 
-    The model runs in the calling thread, since torch's profiler sees the thread that started it.
+    The model runs in the calling thread, since torch's profiler sees the thread that started it; an isolated provider
+    in its environment.
 
     Args:
-        spec: The provider, on torch.
+        provider: Name or spec, on torch.
         workload: What is spoken.
         folder: Receives ``VARIANT.trace.json`` and ``VARIANT.operators.txt``.
         variants: Which.
         settings: Keywords of `RealProvider`.
+        random_weights: As of `realtts.bench.run_bench`.
 
     Returns:
         The files.
@@ -61,7 +72,22 @@ def write_profiles(
     Raises:
         InvalidOption, OutputError: As `check_profile`.
     """
+    with RealProvider(provider, **settings) as unloaded:  # never loaded
+        spec, environment = unloaded.spec, environment_of(unloaded)
     check_profile(spec, folder)
+    if environment is not None:
+        paths = run_there(
+            environment, "profile", workload, settings=settings, folder=str(folder.absolute()),
+            variants=list(variants), random_weights=random_weights,
+        )  # fmt: skip
+        return [Path(path) for path in paths]
+    with weights(spec, workload, settings, random_weights) as (spoken, keywords):
+        return _profiles(spec, spoken, folder, variants, keywords)
+
+
+def _profiles(
+    spec: ProviderSpec, workload: Workload, folder: Path, variants: Sequence[str], settings: Mapping[str, Any]
+) -> list[Path]:
     keywords = {**settings, "force_tokens_per_char": workload.tokens_per_char}
     written = []
     for variant in variants:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from realtts.bench.contender import Contender
 from realtts.bench.facts import machine_facts, now
 from realtts.bench.floor import measure_floor
+from realtts.bench.remote import environment_of, run_there
 from realtts.bench.results import SCHEMA, ratios, rounded, summary, warnings_of
+from realtts.bench.tools import weights
 from realtts.bench.workload import words_of
 from realtts.errors import InvalidOption
 from realtts.provider.facade import RealProvider
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
+    from realtts.settings import Settings
 
 __all__ = ["VARIANTS", "run_bench"]
 
@@ -40,7 +43,7 @@ def run_bench(
 
     Each is loaded, speaks its first text cold and all others once; then the repeats are timed in turn, the order
     alternating, so that a machine that slows down slows both. When memory does not hold both models they are timed one
-    after the other, and the record says so.
+    after the other, and the record says so. A provider in an environment of its own is timed there.
 
     Args:
         provider: Name, spec, or None for the default.
@@ -48,7 +51,8 @@ def run_bench(
         variants: ``"plain"``, ``"optimized"`` or both.
         settings: Keywords of `RealProvider`: ``model``, ``device``, ``dtype`` and other settings.
         label: For the record.
-        random_weights: Size of the random checkpoint that ``model`` is, for the record.
+        random_weights: ``"tiny"`` or ``"full"``: random weights of that size instead of a model, which the plugin
+            writes; with a ``model`` in the settings: that it is one, for the record.
         tell: Receives lines of progress.
 
     Returns:
@@ -60,9 +64,31 @@ def run_bench(
     """
     _check_variants(variants)
     tell = tell or _silent
-    keywords = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
-    with RealProvider(provider, **keywords) as unloaded:  # never loaded
-        spec, base = unloaded.spec, unloaded.settings
+    asked = dict(settings or {})
+    with RealProvider(provider, **asked) as unloaded:  # never loaded
+        spec, base, environment = unloaded.spec, unloaded.settings, environment_of(unloaded)
+    if environment is not None:
+        there: dict[str, Any] = run_there(
+            environment, "bench", workload, settings=asked, tell=tell, variants=list(variants), label=label,
+            random_weights=random_weights,
+        )  # fmt: skip
+        return {**there, "isolated": True}
+    with weights(spec, workload, asked, random_weights) as (spoken, keywords):
+        return _bench(spec, spoken, variants, keywords, base, label=label, random_weights=random_weights, tell=tell)
+
+
+def _bench(
+    spec: ProviderSpec,
+    workload: Workload,
+    variants: Sequence[str],
+    settings: Mapping[str, Any],
+    base: Settings,
+    *,
+    label: str,
+    random_weights: str | None,
+    tell: Callable[[str], None],
+) -> dict[str, Any]:
+    keywords = {**settings, "force_tokens_per_char": workload.tokens_per_char}
     notes = []
     if spec.optimized is None and "optimized" in variants:
         variants = ["plain"]
@@ -87,6 +113,7 @@ def run_bench(
         "label": label,
         "date": now(),
         "provider": spec.name,
+        "isolated": False,
         "workload": {**_described(workload), "random_weights": random_weights, "interleaved": interleaved},
         "machine": machine_facts(base, status["versions"]),
         "floor": rates,

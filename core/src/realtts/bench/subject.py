@@ -8,6 +8,7 @@ import numpy as np
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.ladder.ladder import Ladder
+from realtts.ladder.proposals import LadderSetup
 from realtts.registry.extensions import Extensions
 from realtts.settings_sources import resolve_settings
 from realtts.synthesis.plan import Ask, make_plan
@@ -47,7 +48,7 @@ class Subject:
         checkpoint = resolve_checkpoint(model if model is not None else layers.settings.model, spec)
         cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
         self.spec = spec
-        self.ladder = Ladder(spec, layers, checkpoint, cache, _unheard)
+        self.ladder = Ladder(LadderSetup(spec, layers, checkpoint, cache, _unheard))
 
     def load(self) -> LiveRung:
         """Return the loaded rung.

@@ -21,9 +21,10 @@ from realtts.registry import providers as registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["SIZES", "PluginTools", "find_tools", "random_checkpoint"]
+__all__ = ["SIZES", "PluginTools", "find_tools", "random_checkpoint", "weights"]
 
 SIZES = ("tiny", "full")
 """Sizes of random checkpoints: for tests, and for timing."""
@@ -121,6 +122,32 @@ def random_checkpoint(spec: ProviderSpec, size: str, seed: int = 0) -> Iterator[
     with tempfile.TemporaryDirectory(prefix="realtts-random-") as folder:
         write(Path(folder), size=size, seed=seed)
         yield Path(folder)
+
+
+@contextlib.contextmanager
+def weights(
+    spec: ProviderSpec, workload: Workload, settings: Mapping[str, Any], random_weights: str | None
+) -> Iterator[tuple[Workload, Mapping[str, Any]]]:
+    """Yield the workload and the settings with random weights in place of a model, where they are asked for.
+
+    Random weights hardly ever draw the end token: without a number of tokens the plugin's rate is forced.
+
+    Args:
+        spec: The provider.
+        workload: What is spoken.
+        settings: Keywords of `RealProvider`; a ``model`` in them is taken for the random weights themselves.
+        random_weights: ``"tiny"``, ``"full"``, or None for none.
+
+    Raises:
+        InvalidOption: As `random_checkpoint`.
+    """
+    if random_weights is None or settings.get("model") is not None:
+        yield workload, settings
+        return
+    if workload.tokens is None:
+        workload = workload.at_rate(find_tools(spec).TOKENS_PER_CHAR)
+    with random_checkpoint(spec, random_weights) as folder:
+        yield workload, {**settings, "model": str(folder)}
 
 
 def _candidates(spec: ProviderSpec) -> list[str]:

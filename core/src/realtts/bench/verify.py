@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench import parity
-from realtts.bench.facts import machine_facts, now
+from realtts.bench.facts import lacking_extras, machine_facts, now
+from realtts.bench.remote import environment_of, run_there
 from realtts.bench.subject import Subject
-from realtts.bench.tools import find_tools
+from realtts.bench.tools import find_tools, weights
 from realtts.provider.facade import RealProvider
 
 if TYPE_CHECKING:
@@ -54,16 +55,22 @@ class Check:
 
 
 def run_verify(
-    provider: str | ProviderSpec | None, workload: Workload, *, settings: Mapping[str, Any] | None = None
+    provider: str | ProviderSpec | None,
+    workload: Workload,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    random_weights: str | None = None,
 ) -> dict[str, Any]:
     """Check a provider's optimized variant against its plain one.
 
-    Tokens and teacher-forced outputs are compared where the plugin's testing module offers them; audio always.
+    Tokens and teacher-forced outputs are compared where the plugin's testing module offers them; audio always. An
+    isolated provider is checked in its environment, by a process of its own.
 
     Args:
         provider: Name, spec, or None for the default.
         workload: What is spoken; of a text that is split, tokens and outputs of the first piece are compared.
         settings: Keywords of `RealProvider`; precision is set by the checks themselves.
+        random_weights: ``"tiny"`` or ``"full"``: random weights of that size instead of a model.
 
     Returns:
         A JSON-able record with ``checks`` (see `Check`) and ``ok``.
@@ -71,13 +78,45 @@ def run_verify(
     Raises:
         RealTTSError: The plain variant cannot speak, or something is wrong with the request.
     """
-    keywords = {**(settings or {}), "force_tokens_per_char": workload.tokens_per_char}
-    with RealProvider(provider, **keywords) as unloaded:  # never loaded
-        spec, base, versions = unloaded.spec, unloaded.settings, unloaded.get_provider_status()["versions"]
-    workload, lacking = workload.spoken_by(spec)
-    tools = find_tools(spec)
+    asked = dict(settings or {})
+    with RealProvider(provider, **asked) as unloaded:  # never loaded
+        spec, base, environment = unloaded.spec, unloaded.settings, environment_of(unloaded)
+        versions = unloaded.get_provider_status()["versions"]
+    if environment is not None:
+        there: dict[str, Any] = run_there(
+            environment, "verify", workload, settings=asked, random_weights=random_weights
+        )  # fmt: skip
+        return {**there, "isolated": True}
+    with weights(spec, workload, asked, random_weights) as (chosen, keywords):
+        spoken, lacking = chosen.spoken_by(spec)
+        tools = find_tools(spec)
+        rate = {"force_tokens_per_char": spoken.tokens_per_char}
+        checks, details = _checks(spec, {**keywords, **rate}, spoken, tools)
+    return {
+        "schema": SCHEMA,
+        "kind": "realtts.verify",
+        "date": now(),
+        "provider": spec.name,
+        "testing_module": tools.module or None,
+        "isolated": False,
+        "plain": details,
+        "lacking_extras": lacking_extras(spec.name),
+        "texts": len(spoken.texts),
+        "left_out": lacking,
+        "tokens_per_char": spoken.tokens_per_char,
+        "machine": machine_facts(base, versions),
+        "checks": [asdict(check) for check in checks],
+        "ok": all(check.ok is not False for check in checks),
+    }
+
+
+def _checks(
+    spec: ProviderSpec, keywords: Mapping[str, Any], workload: Workload, tools: PluginTools
+) -> tuple[list[Check], dict[str, Any]]:
+    """Return all checks, and what the plain variant reported of itself."""
     with Subject(spec, {**keywords, **_EXACT, "optimize": False}) as plain:
         plain.load()
+        details = dict(plain.ladder.details)
         reference = _Reference(plain, workload, tools)
         checks = [_streaming("plain", plain, reference.streamed, reference.audio, tools)]
         if spec.optimized is not None:
@@ -85,19 +124,7 @@ def run_verify(
     if spec.optimized is not None and tools.teacher_forced is not None:
         names = [name for name in tools.TOLERANCES if name not in _NOT_PRECISIONS]
         checks += [_precision(spec, keywords, name, reference, tools) for name in names]
-    return {
-        "schema": SCHEMA,
-        "kind": "realtts.verify",
-        "date": now(),
-        "provider": spec.name,
-        "testing_module": tools.module or None,
-        "texts": len(workload.texts),
-        "left_out": lacking,
-        "tokens_per_char": workload.tokens_per_char,
-        "machine": machine_facts(base, versions),
-        "checks": [asdict(check) for check in checks],
-        "ok": all(check.ok is not False for check in checks),
-    }
+    return checks, details
 
 
 class _Reference:

@@ -60,17 +60,17 @@ class Kept:
 def inventory() -> list[Kept]:
     """List the checkpoints of all providers, isolated ones too, then what else was fetched. Reads only the disk."""
     named = [_kept(spec, checkpoint) for spec, checkpoint in _named()]
-    commits = {(kept.repo, kept.commit) for kept in named}
+    commits = {(checkpoint.repo, checkpoint.commit) for checkpoint in named}
     unnamed: dict[tuple[str, str], Kept] = {}
     for record in records.find_all():
         if (record.repo, record.commit) not in commits and (record.repo, record.revision) not in unnamed:
             name = record.repo if record.revision == "main" else f"{record.repo}@{record.revision}"
             bare = replace(_bare("", name, record.repo, record.licence), revision=record.revision, commit=record.commit)
             unnamed[record.repo, record.revision] = _looked_at(bare)
-    return [*named, *(kept for kept in unnamed.values() if kept.size_bytes)]
+    return [*named, *(checkpoint for checkpoint in unnamed.values() if checkpoint.size_bytes)]
 
 
-def remove(kept: Kept) -> int:
+def remove(checkpoint: Kept) -> int:
     """Take a checkpoint out of the cache, but for files that another one of the inventory shares with it.
 
     Other programs that use the same cache lose these files too, and fetch them again when they need them. What a
@@ -79,15 +79,16 @@ def remove(kept: Kept) -> int:
     Returns:
         Bytes that became free.
     """
-    same = [other for other in inventory() if other.repo == kept.repo and other != kept]
+    repo, commit = checkpoint.repo, checkpoint.commit
+    same = [other for other in inventory() if other.repo == repo and other != checkpoint]
     # A file of it is no sign that another checkpoint was ever wanted.
-    needed = [other for other in same if other.commit == kept.commit and (other.state == "complete" or other.used)]
+    needed = [other for other in same if other.commit == commit and (other.state == "complete" or other.used)]
     keep = {name for other in needed for name in other.names}
-    freed = cache.delete(kept.repo, kept.commit, kept.names, keep=keep) if kept.commit is not None else 0
+    freed = cache.delete(repo, commit, checkpoint.names, keep=keep) if commit is not None else 0
     if not any(other.state == "partial" and other.used for other in same):
-        freed += cache.discard_partials(kept.repo)
-        cache.prune(kept.repo)
-    for record in _records(kept.repo, kept.commit, kept.wanted):
+        freed += cache.discard_partials(repo)
+        cache.prune(repo)
+    for record in _records(repo, commit, checkpoint.wanted):
         records.forget(record)
     return freed
 
@@ -124,9 +125,9 @@ def _bare(provider: str, name: str, repo: str, licence: str) -> Kept:
     )  # fmt: skip
 
 
-def _looked_at(kept: Kept) -> Kept:
+def _looked_at(checkpoint: Kept) -> Kept:
     """Add what is on the disk of a checkpoint."""
-    repo, commit, entries = kept.repo, kept.commit, kept.wanted
+    repo, commit, entries = checkpoint.repo, checkpoint.commit, checkpoint.wanted
     mine = _records(repo, commit, entries)
     whole = _whole(repo, commit, entries, mine)
     names = tuple(whole) if whole is not None else tuple(_there(repo, commit, entries, mine))
@@ -135,7 +136,7 @@ def _looked_at(kept: Kept) -> Kept:
     size = started + (sum((folder / name).stat().st_size for name in names) if folder is not None else 0)
     unknown = whole is None and entries is None and not mine
     return replace(
-        kept, licence=kept.licence or next((record.licence for record in mine), ""),
+        checkpoint, licence=checkpoint.licence or next((record.licence for record in mine), ""),
         state="complete" if whole is not None else "absent" if not size else "unknown" if unknown else "partial",
         size_bytes=size, names=names, folder=folder if names else None,
         used=max((record.used for record in mine), default=None),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from realtts.cli.parsing import Parser
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["add_parser", "add_workload", "find_spec", "read_settings", "read_workload", "weights"]
+__all__ = ["add_parser", "add_workload", "check_weights", "find_spec", "read_settings", "read_workload"]
 
 
 def add_parser(commands: Any) -> None:
@@ -27,7 +27,8 @@ def add_parser(commands: Any) -> None:
         _bench,
         """Time a provider: optimized against plain, and both against what the machine can do.
 
-        Both variants are loaded in this process and take turns, so that a machine that slows down slows both.
+        Both variants are loaded in one process and take turns, so that a machine that slows down slows both. A provider
+        in an environment of its own is timed there.
 
         Examples:
 
@@ -83,7 +84,7 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
     Raises:
         InvalidOption: An argument is out of range.
     """
-    from realtts.bench import Text, Workload, find_tools
+    from realtts.bench import Text, Workload
     from realtts.cli.option_values import parse_options
 
     changes.update(
@@ -93,13 +94,8 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
         options=parse_options(arguments.option, spec),
     )
     if arguments.text is not None:
-        workload = Workload((Text(arguments.text, arguments.language),), **changes)
-    else:
-        workload = Workload.of_set(arguments.text_set or "short", **changes)
-    if arguments.random_weights and arguments.tokens is None:
-        # Random weights hardly ever draw the end token.
-        return workload.at_rate(find_tools(spec).TOKENS_PER_CHAR)
-    return workload
+        return Workload((Text(arguments.text, arguments.language),), **changes)
+    return Workload.of_set(arguments.text_set or "short", **changes)
 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -108,22 +104,16 @@ def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def weights(arguments: argparse.Namespace, spec: ProviderSpec) -> Any:
-    """Return a context that gives the folder of random weights, or None where none were asked for.
+def check_weights(arguments: argparse.Namespace) -> None:
+    """Check that at most one of --model and --random-weights is given.
 
     Raises:
-        InvalidOption: The plugin cannot write any, or --model is given as well.
+        InvalidOption: Both are.
     """
-    import contextlib
-
-    from realtts.bench import random_checkpoint
     from realtts.errors import InvalidOption
 
-    if arguments.random_weights is None:
-        return contextlib.nullcontext()
-    if arguments.model is not None:
+    if arguments.model is not None and arguments.random_weights is not None:
         raise InvalidOption("--model and --random-weights are both given", who="realtts", fix="give one of the two")
-    return random_checkpoint(spec, arguments.random_weights)
 
 
 def _bench(arguments: argparse.Namespace) -> None:
@@ -135,28 +125,27 @@ def _bench(arguments: argparse.Namespace) -> None:
     spec = find_spec(arguments)
     workload = read_workload(arguments, spec, repeats=arguments.repeats, stream=arguments.stream, batch=arguments.batch)
     _check_outputs(arguments, spec)
+    check_weights(arguments)
     variants = ("plain", "optimized") if arguments.variant == "both" else (arguments.variant,)
-    settings = read_settings(arguments)
-    with weights(arguments, spec) as folder:
-        if folder is not None:
-            settings["model"] = str(folder)
-        record = run_bench(
-            spec,
-            workload,
-            variants=variants,
-            settings=settings,
-            label=arguments.label,
-            random_weights=arguments.random_weights,
-            tell=console.err,
-        )
-        _put_out(record, arguments)  # before the profile, which may fail
-        if arguments.profile:
-            from realtts.bench.profiling import write_profiles
+    settings, random_weights = read_settings(arguments), arguments.random_weights
+    record = run_bench(
+        spec.name,
+        workload,
+        variants=variants,
+        settings=settings,
+        label=arguments.label,
+        random_weights=random_weights,
+        tell=console.err,
+    )
+    _put_out(record, arguments)  # before the profile, which may fail
+    if arguments.profile:
+        from realtts.bench.profiling import write_profiles
 
-            for path in write_profiles(
-                spec, workload, arguments.profile, variants=tuple(record["variants"]), settings=settings
-            ):
-                console.err(f"wrote {path}")
+        timed = tuple(record["variants"])
+        for path in write_profiles(
+            spec.name, workload, arguments.profile, variants=timed, settings=settings, random_weights=random_weights
+        ):
+            console.err(f"wrote {path}")
 
 
 def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import re
-from typing import TYPE_CHECKING, Any
+import contextlib
+from typing import TYPE_CHECKING
 
 import importlib_metadata
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from realtts.contract.spec import ProviderSpec
 
@@ -26,21 +27,16 @@ def conflicts(distribution: str, spec: ProviderSpec) -> list[str]:
         spec: Its spec.
 
     Returns:
-        A line for each, such as ``"qwen-tts wants transformers==4.57.3, here is 5.0"``; none where the library
-        ``packaging`` is not installed, which reads requirements.
+        A line for each, such as ``"qwen-tts wants transformers==4.57.3, here is 5.0"``.
     """
-    try:
-        requirements: Any = importlib.import_module("packaging.requirements")
-    except ImportError:
-        return []
-    needless = {_name(line) for line in (*spec.environment.overrides, *spec.environment.exclude)}
-    return list(_of(distribution, (), requirements.Requirement, needless, set()))
+    parsed = _parsed((*spec.environment.overrides, *spec.environment.exclude))
+    return list(_of(distribution, (), {canonicalize_name(line.name) for line in parsed}, set()))
 
 
 def _of(
-    owner: str, extras: Iterable[str], parse: Any, needless: set[str], seen: set[tuple[str, tuple[str, ...]]]
+    owner: str, extras: Iterable[str], needless: Collection[str], seen: set[tuple[str, tuple[str, ...]]]
 ) -> Iterator[str]:
-    key = (_name(owner), tuple(sorted(extras)))
+    key = (canonicalize_name(owner), tuple(sorted(extras)))
     if key in seen:
         return
     seen.add(key)
@@ -48,9 +44,8 @@ def _of(
         lines = importlib_metadata.distribution(owner).requires or []
     except importlib_metadata.PackageNotFoundError:
         return
-    for line in lines:
-        parsed = parse(line)
-        if _name(parsed.name) in needless or not _applies(parsed, extras):
+    for parsed in _parsed(lines):
+        if canonicalize_name(parsed.name) in needless or not _applies(parsed, extras):
             continue
         try:
             version = importlib_metadata.version(parsed.name)
@@ -59,15 +54,17 @@ def _of(
             continue
         if not parsed.specifier.contains(version, prereleases=True):
             yield f"{owner} wants {parsed.name}{parsed.specifier}, here is {version}"
-        yield from _of(parsed.name, tuple(parsed.extras), parse, needless, seen)
+        yield from _of(parsed.name, tuple(parsed.extras), needless, seen)
 
 
-def _applies(parsed: Any, extras: Iterable[str]) -> bool:
+def _applies(parsed: Requirement, extras: Iterable[str]) -> bool:
     if parsed.marker is None:
         return True
     return any(parsed.marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
-def _name(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+def _parsed(lines: Iterable[str]) -> Iterator[Requirement]:
+    """Yield the requirements that can be read; older distributions have others."""
+    for line in lines:
+        with contextlib.suppress(InvalidRequirement):
+            yield Requirement(line)

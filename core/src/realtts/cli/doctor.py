@@ -10,6 +10,8 @@ from realtts.cli.parsing import add_command
 if TYPE_CHECKING:
     import argparse
 
+    from realtts.settings import Settings
+
 __all__ = ["add_parser"]
 
 _WIDTH = 12
@@ -23,8 +25,9 @@ def add_parser(commands: Any) -> None:
         _doctor,
         """Show what is missing and the command that mends it.
 
-        Looks at Python, CPU, memory, disk, GPU, torch, audio, settings and every plugin. Loads no model. The exit
-        code is 0 when everything is usable, 1 when something is missing.
+        Looks at Python, CPU, memory, disk, GPU, torch, audio, settings, every plugin and every isolated environment:
+        whether its files are whole, its plugin imports there, and its versions are those of its lock. Loads no model.
+        The exit code is 0 when everything is usable, 1 when something is missing.
 
         Examples:
 
@@ -68,18 +71,46 @@ def _examine() -> dict[str, Any]:
 
 
 def _providers() -> list[dict[str, Any]]:
-    """Return every provider, those of this process with what their requirements lack here."""
+    """Return every provider: of this process with what their requirements lack here, isolated with their health."""
+    from dataclasses import asdict
+
     from realtts.cli import discovery
     from realtts.cli.conflicts import conflicts
-    from realtts.cli.places import HERE
+    from realtts.cli.places import HERE, ISOLATED
+    from realtts.isolation.install.health import health
+    from realtts.isolation.install.keeping import environment_names
     from realtts.registry import providers as registry
 
     specs = {entries.name: entries.spec for entries in registry.installed()}
     entries = discovery.list_providers()
+    listed = {provider["name"] for provider in entries}
+    entries += [_unreadable(name) for name in environment_names(_settings_of(None)) if name not in listed]
     for provider in entries:
         spec = specs.get(provider["name"]) if provider["place"] == HERE else None
         provider["conflicts"] = conflicts(provider["distribution"], spec) if spec is not None else []
+        if provider["place"] == ISOLATED:
+            state = health(provider["name"], _settings_of(provider["name"]))
+            provider["environment"] = asdict(state)
+            provider["broken"] = provider["broken"] or state.fault
     return entries
+
+
+def _unreadable(name: str) -> dict[str, Any]:
+    """Return the entry of an environment that is not even listed; its health says why."""
+    from realtts.cli.places import ISOLATED
+
+    return {"name": name, "place": ISOLATED, "why": "", "distribution": "", "version": "", "broken": None}
+
+
+def _settings_of(name: str | None) -> Settings | None:
+    """Return the settings, of a provider if one is named; None where they are wrong, which is reported elsewhere."""
+    from realtts.errors import SettingsError
+    from realtts.settings_sources import resolve_settings
+
+    try:
+        return resolve_settings(name).settings
+    except SettingsError:
+        return None
 
 
 def _default() -> dict[str, Any]:
@@ -129,6 +160,8 @@ def _show(report: dict[str, Any]) -> None:
         console.heading(kind)
         for plugin in report[kind]:
             _entry(plugin["name"], _plugin(plugin))
+            if "environment" in plugin:
+                _show_environment(plugin["environment"])
         if not report[kind]:
             _entry("none", "")
     default = report["default"]
@@ -181,10 +214,26 @@ def _show_settings(settings: dict[str, Any]) -> None:
 
 def _plugin(plugin: dict[str, Any]) -> str:
     brought = f"{plugin['distribution']} {plugin['version']}".strip()
+    if plugin["broken"] and "environment" in plugin:
+        return f"BROKEN ({brought})" if brought else "BROKEN"  # the environment's lines say how
     if plugin["broken"]:
         return f"BROKEN: {plugin['broken']}"
     # Extensions always run here.
     return f"ok ({brought}), {plugin['place']}: {plugin['why']}" if "place" in plugin else f"ok ({brought})"
+
+
+def _show_environment(state: dict[str, Any]) -> None:
+    """Show whether an environment is whole, runs and is current, and what speaking with it would do."""
+    unknown = "not known, since its plugin cannot be run" if state["runs"] is not None else "yes"
+    for label, value, good in (
+        ("whole", state["whole"], unknown),
+        ("runs", state["runs"] and f"no: {state['runs']}", "yes"),
+        ("current", state["current"], unknown),
+    ):
+        _entry("", f"{label}: {console.one_line(value) if value else good}")
+    if state["torch"] is not None:
+        _entry("", f"torch: {_torch(state['torch'])}")
+    _entry("", f"say: {state['say']}")
 
 
 def _show_problems(problems: list[dict[str, str]]) -> None:

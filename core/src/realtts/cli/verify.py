@@ -40,15 +40,12 @@ def add_parser(commands: Any) -> None:
 
 def _verify(arguments: argparse.Namespace) -> int:
     from realtts.bench import run_verify
-    from realtts.cli.bench import find_spec, read_settings, read_workload, weights
+    from realtts.cli.bench import check_weights, find_spec, read_settings, read_workload
 
     spec = find_spec(arguments)
     workload = read_workload(arguments, spec)
-    settings = read_settings(arguments)
-    with weights(arguments, spec) as folder:
-        if folder is not None:
-            settings["model"] = str(folder)
-        record = run_verify(spec, workload, settings=settings)
+    check_weights(arguments)
+    record = run_verify(spec.name, workload, settings=read_settings(arguments), random_weights=arguments.random_weights)
     if arguments.json:
         console.out_json(record)
     else:
@@ -66,10 +63,23 @@ def _show(record: Mapping[str, Any]) -> None:
     for check in record["checks"]:
         if check["ok"] is not True and check["note"]:
             console.err(f"{check['name']}: {console.one_line(check['note'])}")
+    if record["plain"].get("why"):
+        console.err(f"Upstream's package took no part: {record['plain']['why']}. {_how_to_get_it(record)}.")
     if record["testing_module"] is None:
         console.err("The plugin ships no testing module, so audio alone was compared.")
     if record["left_out"]:
         console.err(f"Left out, since the provider does not speak them: {', '.join(record['left_out'])}.")
+
+
+def _how_to_get_it(record: Mapping[str, Any]) -> str:
+    """Return how what the plain variant lacks is installed."""
+    from realtts.bench.remote import install_into
+
+    name, extras = record["provider"], record["lacking_extras"]
+    if record["isolated"]:
+        return f"To compare with it, {install_into(name, extras)}"
+    wanted = " ".join(["realtts install", name, *(f"--extra {extra}" for extra in extras)])
+    return f"To compare with it, give the provider an environment of its own ({wanted}), and set isolation='always'"
 
 
 def _value(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from realtts.errors import IsolationError
 from realtts.isolation import environments
+from realtts.registry.places import missing
 from realtts.wire.specs import spec_from_json
 
 if TYPE_CHECKING:
@@ -57,9 +58,5 @@ def ladder(
 
     environment = environments.find(spec.name, layers.settings)
     if environment is None:
-        raise IsolationError(
-            f"there is no isolated environment for {spec.name!r}",
-            who="isolation",
-            fix=f"make one: {environments.install_command(spec.name)}",
-        )
+        raise missing(spec.name)
     return RemoteLadder(environment, spec, layers, checkpoint, report)

@@ -20,6 +20,8 @@ from realtts.isolation.environments import install_command
 from realtts.wire.channel import Channel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from realtts.isolation.environments import IsolatedEnvironment
 
 __all__ = ["NOT_INHERITED", "WorkerProcess"]
@@ -31,7 +33,12 @@ NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "__P
 
 
 class WorkerProcess:
-    """A process that runs `realtts.worker.main` in an environment.
+    """A process that runs `realtts.worker.main`, or another program with a channel, in an environment.
+
+    Args:
+        environment: Its interpreter is started.
+        program: What the interpreter runs; gets ``--fd`` and ``--parent``.
+        lock: Descriptor of a lock that it holds with this process.
 
     Attributes:
         channel: The messages to and from it.
@@ -41,10 +48,15 @@ class WorkerProcess:
         IsolationError: The interpreter cannot be started.
     """
 
-    def __init__(self, environment: IsolatedEnvironment) -> None:
+    def __init__(
+        self,
+        environment: IsolatedEnvironment,
+        program: Sequence[str] = ("-m", "realtts.worker.main"),
+        lock: int | None = None,
+    ) -> None:
         ours, theirs = socket.socketpair()
         try:
-            self._popen = _start(environment, theirs)
+            self._popen = _start(environment, program, theirs, lock)
         except BaseException:
             ours.close()
             raise
@@ -141,13 +153,14 @@ class _Output:
             self._log.debug("%s", line)
 
 
-def _start(environment: IsolatedEnvironment, channel: socket.socket) -> subprocess.Popen[bytes]:
+def _start(
+    environment: IsolatedEnvironment, program: Sequence[str], channel: socket.socket, lock: int | None
+) -> subprocess.Popen[bytes]:
     command = [
         str(environment.python),
         "-I",  # neither this folder's modules nor those of the user or of PYTHONPATH
         "-u",  # the last words before a crash must not be lost in a buffer
-        "-m",
-        "realtts.worker.main",
+        *program,
         "--fd",
         str(channel.fileno()),
         "--parent",
@@ -163,7 +176,7 @@ def _start(environment: IsolatedEnvironment, channel: socket.socket) -> subproce
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_variables(environment),
-            pass_fds=() if windows else (channel.fileno(),),
+            pass_fds=() if windows else (channel.fileno(), *(() if lock is None else (lock,))),
             close_fds=not windows,
             start_new_session=not windows,  # Ctrl-C is the parent's business
         )

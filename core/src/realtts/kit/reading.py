@@ -112,15 +112,19 @@ def check_shape(name: str, actual: Shape, expected: Shape, who: str, fix: str = 
     Args:
         name: In the file.
         actual: The file's shape.
-        expected: The model's.
+        expected: The model's; -1 where any size will do.
         who: The file, for messages.
         fix: What to do.
 
     Raises:
         CheckpointMismatch: It has another.
     """
-    if tuple(actual) != tuple(expected):
-        raise mismatch(f"{name:.120} has the shape {tuple(actual)!s:.80}, expected {tuple(expected)}", who, fix)
+    actual = tuple(actual)
+    if len(actual) != len(expected) or any(
+        size not in {-1, there} for size, there in zip(expected, actual, strict=True)
+    ):
+        shape = str(tuple("any" if size == -1 else size for size in expected)).replace("'", "")
+        raise mismatch(f"{name:.120} has the shape {actual!s:.80}, expected {shape}", who, fix)
 
 
 def check_shapes(

@@ -10,16 +10,16 @@ if TYPE_CHECKING:
 __all__ = ["chosen_steps"]
 
 
-def chosen_steps(given: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
+def chosen_steps(number: int | None, quality: str, presets: Mapping[str, int]) -> tuple[int, tuple[str, ...]]:
     """Return how many steps a solver takes, and a warning if these are fewer than full quality's.
 
     Args:
-        given: Number that the caller asked for, which overrides the quality; None: as the quality says.
+        number: Number that the caller asked for, which overrides the quality; None: as the quality says.
         quality: One of the presets.
         presets: Steps of each quality, ``"full"`` among them.
     """
-    if given is not None:
-        return given, ()
+    if number is not None:
+        return number, ()
     steps, full = presets[quality], presets["full"]
     if steps == full:
         return full, ()

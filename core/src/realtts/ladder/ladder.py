@@ -16,14 +16,12 @@ from realtts.ladder.rung import StageError, attempt_of
 from realtts.machine import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from realtts.attempt import Attempt, State
-    from realtts.contract.spec import Checkpoint, ProviderSpec
-    from realtts.contract.voice_cache import VoiceCache
-    from realtts.ladder.proposals import Proposal
+    from realtts.ladder.proposals import LadderSetup, Proposal
     from realtts.ladder.rung import LiveRung
-    from realtts.settings import Layers, Settings
+    from realtts.settings import Settings
 
 __all__ = ["Ladder"]
 
@@ -32,11 +30,7 @@ class Ladder:
     """The life cycle of one provider's model. Used by one thread at a time; any thread may read its attributes.
 
     Args:
-        spec: The provider.
-        layers: Settings and where they came from.
-        checkpoint: What to load.
-        voice_cache: Cache for speaker conditioning, handed to the hooks.
-        report: Receives every event.
+        setup: What all rungs have in common.
 
     Attributes:
         live: The rung that stands, None while nothing is loaded.
@@ -46,28 +40,19 @@ class Ladder:
         stages: The inner stages of the request that is being spoken.
     """
 
-    def __init__(
-        self,
-        spec: ProviderSpec,
-        layers: Layers,
-        checkpoint: Checkpoint | None,
-        voice_cache: VoiceCache,
-        report: Callable[[Event], None],
-    ) -> None:
-        self.spec = spec
-        self.settings: Settings = layers.settings
-        self.checkpoint = checkpoint
-        self.voice_cache = voice_cache
+    def __init__(self, setup: LadderSetup) -> None:
+        self.spec = setup.spec
+        self.settings: Settings = setup.layers.settings
+        self.checkpoint = setup.checkpoint
+        self.voice_cache = setup.voice_cache
         self.state: State = "unloaded"
         self.attempts: tuple[Attempt, ...] = ()
         self.live: LiveRung | None = None
         self.details: dict[str, Any] = {}
         self.stages = StageLog()
-        self._forward = report
-        self._log = logging.getLogger(f"realtts.{spec.name}")
-        self._proposals = Proposals(
-            spec, layers, checkpoint, voice_cache, stages=self.stages, log=self._log, report=self.report
-        )
+        self._forward = setup.report
+        self._log = logging.getLogger(f"realtts.{self.spec.name}")
+        self._proposals = Proposals(replace(setup, report=self.report), stages=self.stages, log=self._log)
         self._standing: int = 0  # index of the live rung
         self._last: BaseException | None = None  # what the newest attempt is about
         self._closed: dict[int, bool] = {}  # index of a rung that was given up -> whether it may be tried again

@@ -21,7 +21,26 @@ if TYPE_CHECKING:
     from realtts.contract.voice_cache import VoiceCache
     from realtts.settings import Layers, Settings
 
-__all__ = ["Proposal", "Proposals"]
+__all__ = ["LadderSetup", "Proposal", "Proposals"]
+
+
+@dataclass(frozen=True)
+class LadderSetup:
+    """What all rungs of a ladder have in common.
+
+    Attributes:
+        spec: The provider.
+        layers: Settings and where they came from.
+        checkpoint: What to load.
+        voice_cache: Cache for speaker conditioning, handed to the hooks.
+        report: Receives every event.
+    """
+
+    spec: ProviderSpec
+    layers: Layers
+    checkpoint: Checkpoint | None
+    voice_cache: VoiceCache
+    report: Callable[[Event], None]
 
 
 @dataclass(frozen=True)
@@ -43,32 +62,15 @@ class Proposals:
     """What the variants of a provider propose under these settings; both are asked once, at the first need.
 
     Args:
-        spec: The provider.
-        layers: Settings and where they came from.
-        checkpoint: What to load.
-        voice_cache: Handed to the hooks, like all that follows.
+        setup: What the rungs have in common.
         stages: The clock of `generate`.
         log: The provider's.
-        report: Receives every event.
     """
 
-    def __init__(
-        self,
-        spec: ProviderSpec,
-        layers: Layers,
-        checkpoint: Checkpoint | None,
-        voice_cache: VoiceCache,
-        *,
-        stages: StageLog,
-        log: logging.Logger,
-        report: Callable[[Event], None],
-    ) -> None:
-        self._spec = spec
-        self._settings: Settings = _exact(layers)
-        self._sources = layers.sources
-        self._checkpoint = checkpoint
-        self._voice_cache = voice_cache
-        self._stages, self._log, self._report = stages, log, report
+    def __init__(self, setup: LadderSetup, *, stages: StageLog, log: logging.Logger) -> None:
+        self._setup, self._spec = setup, setup.spec
+        self._settings: Settings = _exact(setup.layers)
+        self._stages, self._log = stages, log
         self._variants: Variants | None = None
         self._all: tuple[Proposal, ...] = ()
         self._warned = False
@@ -132,7 +134,7 @@ class Proposals:
         for rung in rungs:
             if not isinstance(rung, Rung):
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
-            self._with_rung(rung, variant)  # an unknown setting is proposals before any load
+            self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs
 
     def _warn_of_slowness(self, device: str) -> None:
@@ -151,7 +153,7 @@ class Proposals:
 
     def _context(self, variant: str, rung: Rung | None) -> Context:
         settings = self._settings if rung is None else self._with_rung(rung, variant)
-        device = resolve_device(settings.device, self._spec, self._sources.get("device"))
+        device = resolve_device(settings.device, self._spec, self._setup.layers.sources.get("device"))
         if variant == "optimized":
             self._warn_of_slowness(device)
         return Context(
@@ -161,10 +163,10 @@ class Proposals:
             device=device,
             dtype=resolve_dtype(settings.dtype, device) if variant == "optimized" else "float32",
             rung=rung,
-            checkpoint=self._checkpoint,
-            voice_cache=self._voice_cache,
+            checkpoint=self._setup.checkpoint,
+            voice_cache=self._setup.voice_cache,
             log=self._log,
-            report=self._report,
+            report=self._setup.report,
             stages=self._stages,
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from realtts.contract.spec import ProviderSpec
 from realtts.errors import BrokenProvider, InvalidPlugin, IsolationError, PluginError, SettingsError, UnknownProvider
 from realtts.registry import providers
-from realtts.registry.places import places
+from realtts.registry.places import missing, places
 from realtts.settings_sources import resolve_settings
 
 if TYPE_CHECKING:
@@ -103,11 +103,7 @@ def _chosen(general: Layers, keywords: Mapping[str, Any], settings: Settings | N
 def _elsewhere(name: str, layers: Layers) -> Choice:
     choice = _found_elsewhere(name, layers)
     if choice is None:
-        raise IsolationError(
-            f"there is no isolated environment for {name!r}",
-            who="isolation",
-            fix=f"make one: realtts install {name}",
-        )
+        raise missing(name)
     return choice
 
 

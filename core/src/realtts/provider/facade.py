@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
 from realtts.ladder.ladder import Ladder
+from realtts.ladder.proposals import LadderSetup
 from realtts.provider.choice import choose
 from realtts.provider.engine import Engine
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -363,4 +364,4 @@ def _ladder(
     if place is not None:
         return place.ladder(spec, layers, checkpoint, report)
     cache = VoiceCache(max_bytes=layers.settings.voice_cache_mb << 20)
-    return Ladder(spec, layers, checkpoint, cache, report)
+    return Ladder(LadderSetup(spec, layers, checkpoint, cache, report))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Protocol, cast
 
+from realtts.errors import IsolationError
 from realtts.registry.entry_points import entry_points
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["GROUP", "Place", "places"]
+__all__ = ["GROUP", "Place", "missing", "places"]
 
 GROUP = "realtts.places"
 
@@ -37,12 +39,23 @@ class Place(Protocol):
         """
 
 
-def places() -> list[Place]:
-    """Return every registered place, in order of name; one that cannot be imported is logged and left out."""
+@functools.cache
+def places() -> tuple[Place, ...]:
+    """Return every registered place, in order of name; one that cannot be imported is logged and left out.
+
+    The entry points are read once in the life of the process.
+    """
     usable: list[Place] = []
     for point in sorted(entry_points(GROUP), key=lambda point: point.name):
         try:
             usable.append(cast("Place", point.load()))
         except Exception:
             _log.exception("the place %r of providers is left out", point.name)
-    return usable
+    return tuple(usable)
+
+
+def missing(name: str) -> IsolationError:
+    """Return the error for a provider that has to run in another place and is in none."""
+    return IsolationError(
+        f"there is no isolated environment for {name!r}", who="isolation", fix=f"make one: realtts install {name}"
+    )

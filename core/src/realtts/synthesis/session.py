@@ -145,6 +145,7 @@ class _Text:
         index: Of the plan in its session.
         rows: The pieces on their way to audio.
         spoken_chars: Characters of the caller's text of which there is audio.
+        delivered: Whether the caller has received a chunk of it.
         delivered_s: Seconds of audio that the caller has received.
         metrics: What it has cost, set by `close`.
     """
@@ -154,18 +155,12 @@ class _Text:
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
         self.spoken_chars = 0
-        self.delivered_s = 0.0
+        self.delivered, self.delivered_s = False, 0.0
         self.metrics = Metrics()
         self._extensions = extensions
         self._pipeline = Pipeline(plan, extensions)
         self._rate = rate
         self._tokens = 0
-        self._delivered = False
-
-    @property
-    def delivered(self) -> bool:
-        """Whether the caller has received a chunk of it."""
-        return self._delivered
 
     @property
     def finish(self) -> FinishReason:
@@ -206,7 +201,7 @@ class _Text:
 
     def _counted(self, chunk: Chunk | None) -> Chunk | None:
         if chunk is not None:
-            self._delivered = True
+            self.delivered = True
             self.delivered_s += chunk.duration
             self._tokens += chunk.tokens
             self._rate = chunk.sample_rate

@@ -82,6 +82,10 @@ class ErrorMessage:
             traceback="" if depth else _traceback(error),
         )
 
+    def summary(self) -> str:
+        """Return the class and the text, on one line each."""
+        return f"{self.name.rpartition('.')[2]}: {self.message}"
+
     def error(self) -> BaseException:
         """Make the error again; its last cause is a `WorkerTraceback`."""
         return self._rebuilt(WorkerTraceback(self.traceback))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
-import signal
 import sys
 import threading
 from dataclasses import replace
@@ -19,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
 from realtts.ladder.facts import versions
+from realtts.ladder.proposals import LadderSetup
 from realtts.ladder.rung import StageError
 from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
 from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop, call_from_json
 from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Frame, Kind
+from realtts.wire.child import leave
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import VOICES_KEPT, ChunkMessage, VoiceMessage, from_json, samples_to_bytes, to_json
 from realtts.wire.specs import spec_from_json
@@ -160,7 +160,8 @@ class Server:
         settings = Settings(**call.settings)
         spec = spec_from_json(call.spec, installed=True)
         voice_cache = VoiceCache(max_bytes=settings.voice_cache_mb << 20)
-        self._created = WorkerLadder(spec, Layers(settings, call.sources), call.checkpoint, voice_cache, self._report)
+        layers = Layers(settings, call.sources)
+        self._created = WorkerLadder(LadderSetup(spec, layers, call.checkpoint, voice_cache, self._report))
         self._created.restore(call.attempts, call.given_up)
         return Reply(versions=versions(spec))
 
@@ -235,10 +236,3 @@ class Server:
             device_memory=memory,
             ladder=ladder.snapshot() if changed else None,
         )
-
-
-def leave() -> None:
-    """End at once, with every process that this one has started."""
-    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)
-    os._exit(1)

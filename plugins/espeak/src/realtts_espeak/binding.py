@@ -102,6 +102,7 @@ def declare(library: ctypes.CDLL) -> None:
             c_int,
             (c_char_p, c_size_t, c_uint, c_int, c_uint, c_uint, POINTER(c_uint), c_void_p),
         ),
+        ("espeak_TextToPhonemes", c_char_p, (POINTER(c_void_p), c_int, c_int)),
         ("espeak_Terminate", c_int, ()),
     ):
         function = getattr(library, name)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Onset", "word_marks"]
+__all__ = ["Onset", "unheard", "word_marks"]
 
 _RUN = re.compile(r"[^\s—…]+")
 # Scripts that put no space between words: only espeak's events show where one begins.
@@ -63,20 +63,45 @@ def word_marks(text: str, onsets: Sequence[Onset], samples: NDArray[np.float32],
     runs = _runs(text, onsets)
     if not runs:
         return []
+    heard = {run: min(sample, len(samples)) for run, sample in _heard(runs, onsets).items()}
+    before = next((run for run, span in enumerate(runs) if run not in heard and _is_word(text, *span)), len(runs))
+    if before < min(heard, default=len(runs)) and samples.any():
+        # espeak dates no word that begins with some letters (of Korean), but speaks it.
+        heard = {before: int(np.flatnonzero(samples)[0]), **heard}
+    if not heard:
+        return []
+    words = _timed(text, runs, heard, samples)
+    return [
+        Mark(word.sample / rate, end / rate, (word.start, word.end))
+        for word, end in zip(words, _ends(words, samples), strict=True)
+    ]
+
+
+def unheard(text: str, onsets: Sequence[Onset]) -> list[tuple[int, int]]:
+    """Return the words and symbols for which espeak has no event: spoken with a neighbour, or not at all."""
+    runs = _runs(text, onsets)
+    heard = _heard(runs, onsets)
+    return [
+        span for run, span in enumerate(runs) if run not in heard and any(_is_said(char) for char in text[slice(*span)])
+    ]
+
+
+def _heard(runs: list[tuple[int, int]], onsets: Iterable[Onset]) -> dict[int, int]:
+    """Return the samples at which runs begin to sound, in their order."""
     starts = [start for start, _ in runs]
     heard: dict[int, int] = {}
     latest = -1
     for onset in onsets:
         # Positions that are one too far, and those on white space, belong to the word before them.
         run = max(0, bisect_right(starts, onset.index) - 1)
-        if run > latest:
-            heard[run] = min(onset.sample, len(samples))
+        if run > latest and runs:
+            heard[run] = onset.sample
             latest = run
-    words = _timed(text, runs, heard, samples)
-    return [
-        Mark(word.sample / rate, end / rate, (word.start, word.end))
-        for word, end in zip(words, _ends(words, samples), strict=True)
-    ]
+    return heard
+
+
+def _is_said(char: str) -> bool:
+    return char.isalnum() or unicodedata.category(char) in {"So", "Sc", "Sm"}
 
 
 def _runs(text: str, onsets: Iterable[Onset]) -> list[tuple[int, int]]:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Chunk, Voice
 from realtts.errors import UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
-from realtts_espeak.marks import Onset, word_marks
+from realtts_espeak.marks import Onset, unheard, word_marks
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.ssml import read_ssml
+from realtts_espeak.ssml_fitting import fit_markup
 from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak
 
 if TYPE_CHECKING:
@@ -28,6 +33,10 @@ __all__ = ["Espeak", "Plain"]
 
 _MAX_CHARS = 1000
 """Longer sentences are cut: this bounds the memory of a call, and how long other threads wait."""
+
+_PAUSING = frozenset(",;:.!?…、，；：。！？؛،।")
+_MAX_SHOWN = 5
+"""Words that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class Plain:
         audible = False
         spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
         for chunk in spoken:
-            yield replace(chunk, warnings=warnings)
+            yield replace(chunk, warnings=(*warnings, *chunk.warnings))
             audible, warnings = True, ()
         if not audible and not request.cancelled():
             raise UnspeakableText(
@@ -125,19 +134,57 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
+    warnings: tuple[str, ...] = ()
     while start < end:
         following, following_end = next(spans, (0, 0))
         last = following == following_end
         # With the white space behind it, which tells espeak where a paragraph ends: its pause is longer.
-        piece = text[start : end if last else following]
-        utterance = speak(piece, manner, request.cancelled, end_pause=not last)
-        if utterance.cancelled:
-            return
-        if utterance.words:
+        for part in _parts(text, start, end if last else following, manner, last=last):
+            piece = text[part.start : part.end]
+            utterance = speak(piece, manner, request.cancelled, end_pause=part.pause)
+            if utterance.cancelled:
+                return
+            piece, unsaid = _without_silent(piece, part.start, utterance.words, manner)
+            warnings += unsaid
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
-            yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, start))
-            offset += len(utterance.samples)
+            if marks or utterance.samples.any():
+                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), warnings=warnings)
+                offset += len(utterance.samples)
+                warnings = ()
         start, end = following, following_end
+    if offset and warnings:
+        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, warnings=warnings)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A stretch that espeak can hold, and whether the pause behind it is wanted."""
+
+    start: int
+    end: int
+    pause: bool
+
+
+def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> Iterator[_Part]:
+    """Yield a sentence whole, or in parts if espeak cannot hold it."""
+    ends = [start + cut for cut in cuts(text[start:end], manner.voice, named=manner.punctuation)]
+    for left, right in pairwise([start, *ends, end]):
+        # Cut at a mark, a part ends with its pause; cut elsewhere, the next one follows at once.
+        pause = not last if right == end else text[left:right].rstrip()[-1:] in _PAUSING
+        yield _Part(left, right, pause)
+
+
+def _without_silent(text: str, start: int, onsets: Sequence[Onset], manner: Manner) -> tuple[str, tuple[str, ...]]:
+    """Return a text with spaces for what espeak did not speak, and a warning that says what and where it is."""
+    unsaid = [span for span in unheard(text, onsets) if is_silent(text[slice(*span)], manner.voice)]
+    if not unsaid:
+        return text, ()
+    blanked = list(text)
+    for left, right in unsaid:
+        blanked[left:right] = " " * (right - left)
+    shown = ", ".join(f"{text[left:right][:20]!r} at {start + left}" for left, right in unsaid[:_MAX_SHOWN])
+    more = f" and {len(unsaid) - _MAX_SHOWN} more" if len(unsaid) > _MAX_SHOWN else ""
+    return "".join(blanked), (f"espeak-ng has no sound for {shown}{more}: left out",)
 
 
 def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
@@ -154,12 +201,17 @@ def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
 
 def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
     markup = read_ssml(request.text, model.catalogue)
+    markup = fit_markup(markup, manner.voice, named=manner.punctuation)
     utterance = speak(markup.ssml, manner, request.cancelled, ssml=True)
-    if utterance.cancelled or not utterance.words:
+    if utterance.cancelled:
         return
     onsets = [Onset(markup.origin(word.index), word.sample) for word in utterance.words]
-    marks = word_marks(markup.spoken, onsets, utterance.samples, SAMPLE_RATE)
-    yield from _sentences(utterance, marks)
+    spoken, warnings = _without_silent(markup.spoken, 0, onsets, manner)
+    marks = word_marks(spoken, onsets, utterance.samples, SAMPLE_RATE)
+    if marks:
+        for chunk in _sentences(utterance, marks):
+            yield replace(chunk, warnings=warnings)
+            warnings = ()
 
 
 def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.parsers import expat
 from xml.sax.saxutils import escape, quoteattr
@@ -25,6 +26,9 @@ _MAX_DEPTH = 15
 """espeak keeps 20 voices and 20 parameter sets, unchecked."""
 
 _MAX_BREAK_MS = 60_000
+
+_CLAUSE_END = '<break time="1ms"/>'
+"""Rounded to no pause at all."""
 
 _SILENT = frozenset({"metadata", "meta", "lexicon", "desc", "script", "style"})
 _STRENGTH = "none|x-weak|weak|medium|strong|x-strong"
@@ -66,6 +70,15 @@ class Markup:
         """Return the character of the caller's text that a character of ``ssml`` comes from."""
         return self._origins[min(index, len(self._origins) - 1)]
 
+    def broken(self, places: list[int]) -> Markup:
+        """Return the markup with the end of a clause, without a pause, before some characters of ``ssml``."""
+        parts: list[str] = []
+        origins: list[int] = []
+        for start, end in pairwise([0, *places, len(self.ssml)]):
+            parts += [_CLAUSE_END if start else "", self.ssml[start:end]]
+            origins += [self._origins[start]] * len(parts[-2]) + self._origins[start:end]
+        return Markup("".join(parts), self.spoken, origins)
+
 
 def read_ssml(text: str, catalogue: Catalogue) -> Markup:
     """Check SSML and rewrite it for espeak.
@@ -96,6 +109,7 @@ class _Reader:
         self._closing: list[str] = []
         self._silent = 0
         self._alias: str | None = None
+        self._spelling = ""
 
     def read(self) -> None:
         text, head = self._text, ""
@@ -138,7 +152,10 @@ class _Reader:
         self._write(opening, self._at())
 
     def _end(self, _name: str) -> None:
-        self._write(self._closing.pop(), self._at())
+        closing = self._closing.pop()
+        self._write(closing, self._at())
+        if closing == "</say-as>":
+            self._spelling = ""
         self._silent -= self._silent > 0
         self._alias = None
 
@@ -151,15 +168,20 @@ class _Reader:
             # As often as it is long, so that a word is found around all of the reference, or none of it.
             self.spoken[start:end] = data * (end - start)
             if self._alias is None:
-                self._write(_safe(data), start)
+                self._say(data, start)
         else:
             self.spoken[start : start + len(data)] = self._text[start : start + len(data)]
             if self._alias is None:
                 for index, char in enumerate(data):
-                    self._write(_safe(char), start + index)
+                    self._say(char, start + index)
         if self._alias:
             self._write(_safe(self._alias), start)
             self._alias = ""
+
+    def _say(self, text: str, origin: int) -> None:
+        """Write what is spoken; symbols are not spelled out: their names are longer than espeak's room for one."""
+        spelled = bool(self._spelling) and not (text.isascii() or text.isalnum() or text.isspace())
+        self._write(f"</say-as>{_safe(text)}{self._spelling}" if spelled else _safe(text), origin)
 
     def _tags(self, name: str, attributes: dict[str, str]) -> tuple[str, str]:
         """Return the opening and closing tag to write; none for elements that espeak does not know."""
@@ -170,7 +192,8 @@ class _Reader:
             return "", ""
         if name == "say-as":
             kind = _SAY_AS.get(attributes.get("interpret-as", ""))
-            return (f'<say-as interpret-as="{kind}">', "</say-as>") if kind else ("", "")
+            self._spelling = f'<say-as interpret-as="{kind}">' if kind else ""
+            return self._spelling, "</say-as>" if kind else ""
         opening = closing = ""
         if name in _ATTRIBUTES:
             opening, closing = _element(name, attributes, _ATTRIBUTES[name]), f"</{name}>"

@@ -2,7 +2,7 @@
 
 - the request: `options`; `text`; `frontend`, with `durations`, `opening`, `noise`; `presets`; `voices`, with
   `transcribe`
-- the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `states`
+- the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `naming`, `states`
 - plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
 - optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,
   `euler`, `solver_graphs`; `mel`, `vocoder`; `speaking`, `optimized`

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import Dense
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.positions import frequencies
 from realtts_f5.sizes import HEAD_SIZE
@@ -16,6 +15,7 @@ from realtts_f5.sizes import HEAD_SIZE
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from realtts.accel.kernels import DenseLayers
     from realtts.accel.weights.state_reader import StateReader
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
@@ -52,7 +52,7 @@ class Attention:
         weights: Reader of the checkpoint's tensors.
         name: Prefix of the attention's tensors, with a dot at its end.
         architecture: Shape of the network.
-        dtype: Of weights and activations.
+        products: Casts and packs the projections.
         fused: Whether torch's kernel computes on the CPU too.
 
     Attributes:
@@ -61,7 +61,7 @@ class Attention:
     """
 
     def __init__(
-        self, weights: StateReader, name: str, architecture: Architecture, dtype: torch.dtype, *, fused: bool
+        self, weights: StateReader, name: str, architecture: Architecture, products: DenseLayers, *, fused: bool
     ) -> None:
         heads = self._heads = architecture.heads
         self._fused = fused
@@ -72,13 +72,8 @@ class Attention:
         scale = QUERY_SCALE / math.sqrt(HEAD_SIZE)
         weight = torch.cat([qw[order] * scale, kw[order], vw])  # 3 x (heads*64, dim) -> (3*heads*64, dim)
         bias = torch.cat([qb[order] * scale, kb[order], vb])
-        self.qkv = Dense(weight, bias, dtype, plain=True)
-        self.out = Dense(*weights.both(f"{name}to_out.0", architecture.dim, width), dtype, plain=True)
-
-    def pack(self, dtype: torch.dtype) -> None:
-        """Lay the weights out for the library's products."""
-        self.qkv = Dense(*self.qkv.pair, dtype)
-        self.out = Dense(*self.out.pair, dtype)
+        self.qkv = products.add(weight, bias)
+        self.out = products.add(*weights.both(f"{name}to_out.0", architecture.dim, width))
 
     def mix(self, qkv: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
         """Attend within each sequence.

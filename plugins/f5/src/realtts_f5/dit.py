@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import Dense
+from realtts.accel.kernels import DenseLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
@@ -50,7 +50,7 @@ class DiT:
         ]
         self._last_modulation = weights.both(f"{name}norm_out.linear", 2 * dim, dim)
         self._proj = weights.both(f"{name}proj_out", MELS, dim)
-        self._dtype = torch.float32
+        self._products = DenseLayers(torch.float32)
         self._blocks: list[_Block] = []
 
     def convert(self, weights: StateReader, dtype: torch.dtype) -> None:
@@ -60,9 +60,9 @@ class DiT:
             weights: Reader of the checkpoint's part that is cast.
             dtype: Of the blocks; what the time sets is computed in float32 for all steps of a schedule at once.
         """
-        self._dtype = dtype
+        self._products = DenseLayers(dtype)
         names = [f"{self._name}transformer_blocks.{index}." for index in range(self._architecture.depth)]
-        self._blocks = [_Block(weights, name, self._architecture, dtype, fused=self._fused) for name in names]
+        self._blocks = [_Block(weights, name, self._architecture, self._products, fused=self._fused) for name in names]
 
     def pack(self, compiler: Compiler | None) -> None:
         """Lay the blocks' weights out for the kernels that compute them.
@@ -71,9 +71,12 @@ class DiT:
             compiler: Makes the compiled form of a function; what lies before attention in a block and what lies behind
                 it are compiled once for all blocks. None: nothing is compiled.
         """
-        pieces = None if compiler is None else (compiler(_before_attention), compiler(_after_attention))
+        if compiler is None:
+            self._products.pack()
+            return
+        pieces = compiler(_before_attention), compiler(_after_attention)  # compiled code takes weights as they are
         for block in self._blocks:
-            block.pack(self._dtype, pieces)
+            block.pieces = pieces
 
     def steps(self, embedded: Tensor) -> list[tuple[Tensor, ...]]:
         """Compute what the time sets, for each step: (blocks, 6, dim) in the blocks' type and (2, dim) in float32.
@@ -89,7 +92,7 @@ class DiT:
         blocks[:, :, ::3] += 1  # scales: as a norm's weight, which spares a product in every block
         last = linear(active, *self._last_modulation).view(count, 2, dim)
         last[:, 0] += 1
-        return list(zip(blocks.to(self._dtype), last, strict=True))
+        return list(zip(blocks.to(self._products.dtype), last, strict=True))
 
     def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Rotary) -> Tensor:
         """Evaluate the network once.
@@ -113,21 +116,13 @@ class _Block:
     """Attention and a feed-forward network, each behind a norm and before a gate."""
 
     def __init__(
-        self, weights: StateReader, name: str, architecture: Architecture, dtype: torch.dtype, *, fused: bool
+        self, weights: StateReader, name: str, architecture: Architecture, products: DenseLayers, *, fused: bool
     ) -> None:
         dim, wide = architecture.dim, architecture.dim * architecture.ff_mult
-        self._attention = Attention(weights, f"{name}attn.", architecture, dtype, fused=fused)
-        self._up = Dense(*weights.both(f"{name}ff.ff.0.0", wide, dim), dtype, gelu=True, plain=True)
-        self._down = Dense(*weights.both(f"{name}ff.ff.2", dim, wide), dtype, plain=True)
-        self._pieces: Pieces | None = None
-
-    def pack(self, dtype: torch.dtype, pieces: Pieces | None) -> None:
-        """Lay the weights out, one after the other so that only one lies in memory twice."""
-        self._pieces = pieces
-        if pieces is None:  # compiled code takes them as they are
-            self._attention.pack(dtype)
-            self._up = Dense(*self._up.pair, dtype, gelu=True)
-            self._down = Dense(*self._down.pair, dtype)
+        self._attention = Attention(weights, f"{name}attn.", architecture, products, fused=fused)
+        self._up = products.add(*weights.both(f"{name}ff.ff.0.0", wide, dim), gelu=True)
+        self._down = products.add(*weights.both(f"{name}ff.ff.2", dim, wide))
+        self.pieces: Pieces | None = None
 
     def __call__(self, x: Tensor, modulation: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
         """Compute the block on (frames, dim), which is changed.
@@ -136,8 +131,8 @@ class _Block:
         """
         scale, shift, gate, scale2, shift2, gate2 = modulation.unbind(0)
         attention = self._attention
-        if self._pieces is not None:
-            before, after = self._pieces
+        if self.pieces is not None:
+            before, after = self.pieces
             mixed = attention.mix(before(x, scale, shift, *attention.qkv.pair), layout, rotary)
             norm = gate, scale2, shift2, gate2
             return after(x, mixed, *norm, *attention.out.pair, *self._up.pair, *self._down.pair)

@@ -1,32 +1,16 @@
-"""A checkpoint's files: which configuration they are of, and its tensors, opened here and read by the networks.
-
-Checkpoints of F5-TTS v0 and v1 have tensors of equal names and shapes, and one speaks nonsense as the other. So the
-configuration is never guessed: for a published checkpoint it is known, and any other must name it: a file
-``realtts.json`` with ``{"configuration": "f5-v0-base"}``, upstream's configuration as a ``.yaml`` file, or the name of
-the folder, of the file itself or of the repository. Where two of them disagree, nothing is loaded.
-"""
+"""A checkpoint's files: where they are, and its tensors, opened here and read by the networks."""
 
 from __future__ import annotations
 
-import importlib
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, enumeration
+from realtts.errors import CheckpointMismatch, CheckpointMissing, enumeration
 from realtts.kit.entries import check_supported, reading_entries
-from realtts.kit.reading import (
-    MALFORMED,
-    NOTE,
-    by_any_name,
-    configuration_of,
-    mismatch,
-    noted_configuration,
-    read_text,
-    reason_of,
-)
+from realtts.kit.reading import configuration_of, mismatch
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -39,12 +23,12 @@ from realtts_f5.files import (
     VOCODER_FOLDERS,
     files_of,
 )
-from realtts_f5.sizes import read_architecture
+from realtts_f5.naming import named_configuration, read_yaml
 from realtts_f5.states import model_state
 from realtts_f5.text import Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from realtts.accel.weights.tensorfile import State
@@ -53,7 +37,7 @@ if TYPE_CHECKING:
     from realtts_f5.configurations import Configuration
     from realtts_f5.sizes import Architecture
 
-__all__ = ["Found", "Weights", "fetch", "open_checkpoint"]
+__all__ = ["ModelFiles", "Weights", "fetch", "open_checkpoint"]
 
 _EMBEDDING = "transformer.text_embed.text_embed.weight"
 
@@ -75,7 +59,7 @@ _DEFAULTS = {"padding": "same"}
 
 
 @dataclass(frozen=True)
-class Found:
+class ModelFiles:
     """The files of a model and of its vocoder.
 
     Attributes:
@@ -141,7 +125,7 @@ class Weights:
         return read_state(self.vocoder_path)
 
 
-def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> Found:
+def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None = None) -> ModelFiles:
     """Find the files of a checkpoint and of its vocoder, and download those that are not here.
 
     The vocoder is looked for beside the weights, in ``vocos`` or ``vocos-mel-24khz``, else on the hub.
@@ -163,10 +147,10 @@ def fetch(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None 
     files = checkpoints.fetch(checkpoint, files_of(published), report=report)
     model = files.first(*(USUAL if published is None else published.weights))
     vocabulary = files.get(VOCABULARY if published is None else published.vocabulary)
-    return Found(configuration, model, vocabulary, _vocoder(model.parent, report))
+    return ModelFiles(configuration, model, vocabulary, _vocoder(model.parent, report))
 
 
-def open_checkpoint(files: Found) -> Weights:
+def open_checkpoint(files: ModelFiles) -> Weights:
     """Read the vocabulary and check what is small; names and shapes of tensors are checked by the networks.
 
     Args:
@@ -184,13 +168,13 @@ def open_checkpoint(files: Found) -> Weights:
     return weights
 
 
-def _local(path: Path, report: Callable[[Event], None] | None) -> Found:
+def _local(path: Path, report: Callable[[Event], None] | None) -> ModelFiles:
     """Find the files of a local folder, or of a file of weights in it."""
     folder = path.parent if path.is_file() else path
     model = path if path.is_file() else _only_weights(folder)
     files = {file.name: file for file in sorted(folder.iterdir()) if file.is_file()}
-    configuration = _named(files, (model.parent.name, model.stem), f"file {model.name!r}")
-    return Found(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
+    configuration = named_configuration(files, (model.parent.name, model.stem), f"file {model.name!r}")
+    return ModelFiles(configuration, model, files.get(VOCABULARY), _vocoder(folder, report))
 
 
 def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
@@ -199,7 +183,7 @@ def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], Non
     Names of files on the hub say nothing: they are the same in many repositories.
     """
     files = checkpoints.fetch(checkpoint, TELLING, report=report)
-    return _named(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}")
+    return named_configuration(files, (files.source.rpartition("/")[2],), f"checkpoint {files.source!r}")
 
 
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
@@ -228,70 +212,6 @@ def _only_weights(folder: Path) -> Path:
     )  # fmt: skip
 
 
-def _named(files: Mapping[str, Path], names: Iterable[str], who: str) -> Configuration:
-    """Find the configuration that files beside the weights and names of files and folders agree on.
-
-    Args:
-        files: Beside the weights, by name.
-        names: Of the file and of its folder or repository.
-        who: The checkpoint, for messages.
-
-    Raises:
-        CheckpointCorrupt: The note cannot be read.
-        CheckpointMismatch: Nothing names a configuration, or two sources name different ones.
-    """
-    named_by: dict[str, Configuration] = {}
-    if NOTE in files:
-        named_by[NOTE] = noted_configuration(files[NOTE], CONFIGURATIONS)
-    for name, path in files.items():
-        by_file = _by_yaml(path) if name.endswith(".yaml") else None
-        if by_file is not None:
-            named_by[name] = by_file
-    for where in names:
-        by_name = by_any_name(where, CONFIGURATIONS)
-        if by_name is not None:
-            named_by[where] = by_name
-    if not named_by:
-        raise CheckpointMismatch(
-            "nothing says which configuration it is of, and v0 and v1 of F5-TTS cannot be told apart by their tensors",
-            who=who,
-            fix=f'put a file {NOTE} with {{"configuration": "f5-v1-base"}} beside the weights, or upstream\'s .yaml, '
-            f"in a folder of your own; there are {', '.join(CONFIGURATIONS)}",
-        )  # fmt: skip
-    first, configuration = next(iter(named_by.items()))
-    for where, other in named_by.items():
-        if not configuration.architecture.is_version_of(other.architecture):
-            raise CheckpointMismatch(
-                f"{first} says that it is {configuration.name}, and {where} that it is {other.name}",
-                who=who, fix="correct the one that is wrong",
-            )  # fmt: skip
-    return configuration
-
-
-def _by_yaml(path: Path) -> Configuration | None:
-    """Read upstream's configuration file, its own sizes included; None if it is something else."""
-    try:
-        content = _read_yaml(path)
-    except ValueError:
-        return None
-    model = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(model, dict) or not isinstance(model.get("arch"), dict):
-        return None
-    name = str(model.get("name"))
-    base = by_any_name(name, CONFIGURATIONS)
-    architecture = read_architecture(model, f"file {path.name!r}")
-    return replace(base or CONFIGURATIONS["f5-v1-base"], name=base.name if base else name, architecture=architecture)
-
-
-def _read_yaml(path: Path) -> Any:
-    """Read a ``.yaml`` file of text, numbers and containers of them; `ValueError`: it cannot be read."""
-    yaml = importlib.import_module("yaml")
-    try:
-        return yaml.safe_load(read_text(path))
-    except (*MALFORMED, CheckpointCorrupt, yaml.YAMLError) as error:
-        raise ValueError(reason_of(error)) from error
-
-
 def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabulary, who: str) -> None:
     """Refuse a vocabulary of another size than the model was trained with; the embedding has a row more, for filler."""
     if _EMBEDDING not in shapes:
@@ -307,7 +227,7 @@ def _check_vocabulary(shapes: Mapping[str, tuple[int, ...]], vocabulary: Vocabul
 def _check_vocoder(path: Path) -> None:
     """Refuse another vocoder by what its configuration says; the classes that it names are never looked up."""
     with reading_entries(f"file {path.name!r}"):
-        content = _read_yaml(path)
+        content = read_yaml(path)
         for part, expected in _VOCODER.items():
             arguments = content[part].get("init_args") or {}
             check_supported({**_DEFAULTS, **arguments, "class_path": content[part]["class_path"]}, expected)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import Dense
+from realtts.accel.kernels import DenseLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
@@ -41,16 +41,16 @@ class UNetT:
         self._name, self._architecture, self._fused = name, architecture, fused
         self._norm = weights.take(f"{name}norm_out.g", architecture.dim)
         self._proj = weights.both(f"{name}proj_out", MELS, architecture.dim)
-        self._dtype = torch.float32
+        self._products = DenseLayers(torch.float32)
         self._blocks: list[_Block] = []
 
     def convert(self, weights: StateReader, dtype: torch.dtype) -> None:
         """Read the blocks and cast them, as `realtts_f5.dit.DiT.convert`."""
-        self._dtype = dtype
+        self._products = DenseLayers(dtype)
         depth = self._architecture.depth
         self._blocks = [
             _Block(
-                weights, f"{self._name}layers.{index}.", self._architecture, dtype,
+                weights, f"{self._name}layers.{index}.", self._architecture, self._products,
                 fused=self._fused, later=index >= depth // 2,
             )
             for index in range(depth)
@@ -58,13 +58,16 @@ class UNetT:
 
     def pack(self, compiler: Compiler | None) -> None:
         """Lay the blocks' weights out, as `realtts_f5.dit.DiT.pack`."""
-        pieces = None if compiler is None else (compiler(_before_attention), compiler(_after_attention))
+        if compiler is None:
+            self._products.pack()
+            return
+        pieces = compiler(_before_attention), compiler(_after_attention)  # compiled code takes weights as they are
         for block in self._blocks:
-            block.pack(self._dtype, pieces)
+            block.pieces = pieces
 
     def steps(self, embedded: Tensor) -> list[tuple[Tensor, ...]]:
         """Return the frame of each step, (dim,) in the blocks' type, for times embedded as float32 (steps, dim)."""
-        return [(frame,) for frame in embedded.to(self._dtype)]
+        return [(frame,) for frame in embedded.to(self._products.dtype)]
 
     def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Rotary) -> Tensor:
         """Evaluate the network once, as `realtts_f5.dit.DiT.__call__`; ``rotary`` needs one frame more for the time."""
@@ -92,36 +95,27 @@ class _Block:
         weights: StateReader,
         name: str,
         architecture: Architecture,
-        dtype: torch.dtype,
+        products: DenseLayers,
         *,
         fused: bool,
         later: bool,
     ) -> None:
         dim, wide = architecture.dim, architecture.dim * architecture.ff_mult
         # in the later half: joins the block's input with that of its counterpart in the first half
-        self._skip = Dense(weights.take(f"{name}0.weight", dim, 2 * dim), None, dtype, plain=True) if later else None
-        self._norm1, self._norm2 = (weights.take(f"{name}{n}.g", dim).to(dtype) for n in (1, 3))
-        self._attention = Attention(weights, f"{name}2.", architecture, dtype, fused=fused)
-        self._up = Dense(*weights.both(f"{name}4.ff.0.0", wide, dim), dtype, gelu=True, plain=True)
-        self._down = Dense(*weights.both(f"{name}4.ff.2", dim, wide), dtype, plain=True)
-        self._pieces: Pieces | None = None
-
-    def pack(self, dtype: torch.dtype, pieces: Pieces | None) -> None:
-        """Lay the weights out, one after the other so that only one lies in memory twice."""
-        self._pieces = pieces
-        if pieces is None:  # compiled code takes them as they are
-            self._skip = None if self._skip is None else Dense(*self._skip.pair, dtype)
-            self._attention.pack(dtype)
-            self._up = Dense(*self._up.pair, dtype, gelu=True)
-            self._down = Dense(*self._down.pair, dtype)
+        self._skip = products.add(weights.take(f"{name}0.weight", dim, 2 * dim)) if later else None
+        self._norm1, self._norm2 = (weights.take(f"{name}{n}.g", dim).to(products.dtype) for n in (1, 3))
+        self._attention = Attention(weights, f"{name}2.", architecture, products, fused=fused)
+        self._up = products.add(*weights.both(f"{name}4.ff.0.0", wide, dim), gelu=True)
+        self._down = products.add(*weights.both(f"{name}4.ff.2", dim, wide))
+        self.pieces: Pieces | None = None
 
     def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, rotary: Rotary) -> Tensor:
         """Compute the block on (frames, dim); ``skip``, of the same shape, is what its counterpart was given."""
         if self._skip is not None and skip is not None:
             x = self._skip(torch.cat([x, skip], 1))
         attention = self._attention
-        if self._pieces is not None:
-            before, after = self._pieces
+        if self.pieces is not None:
+            before, after = self.pieces
             mixed = attention.mix(before(x, self._norm1, *attention.qkv.pair), layout, rotary)
             return after(x, mixed, self._norm2, *attention.out.pair, *self._up.pair, *self._down.pair)
         qkv = attention.qkv(functional.rms_norm(x, x.shape[1:], self._norm1, _EPS))

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.kernels import DenseLayers
 from realtts.accel.weights.state_reader import StateReader
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.errors import CheckpointMismatch
 from realtts_qwen3.codec_layers import CausalConv, ConvNeXt, LastConv, ResidualUnit, Snake, upsampling
-from realtts_qwen3.codec_products import Products
 from realtts_qwen3.codec_state import Layout
 from realtts_qwen3.codec_transformer import WindowedTransformer
 from realtts_qwen3.codec_work import frame_work
@@ -94,7 +94,7 @@ class Body:
         config = _complete(config)
         self.weights, self.multiplications = frame_work(config, shapes_of(state))
         tensors = StateReader(state, "codec decoder", device)
-        self.dtype, self.layout, self._products = dtype, Layout(convolve=convolve), Products(dtype)
+        self.dtype, self.layout, self._products = dtype, Layout(convolve=convolve), DenseLayers(dtype)
         self.quantizers, self.samples_per_frame = config["num_quantizers"], _rate(config)
         self._codebooks = _Codebooks(config, tensors, self._products)
         latent, width = config["latent_dim"], config["decoder_dim"]
@@ -164,7 +164,7 @@ class Body:
 class _Codebooks:
     """Sums of code vectors: the first quantizer's and the others', each with a projection of its own; in float32."""
 
-    def __init__(self, config: Mapping[str, Any], tensors: StateReader, products: Products) -> None:
+    def __init__(self, config: Mapping[str, Any], tensors: StateReader, products: DenseLayers) -> None:
         count, size, outside = config["num_quantizers"], config["codebook_size"], config["codebook_dim"]
         inside = outside // 2
         parts = (("rvq_first", 1), ("rvq_rest", count - 1))
@@ -189,7 +189,7 @@ class _Block:
     """Snake, upsampling with half the channels, three residual units."""
 
     def __init__(
-        self, tensors: StateReader, name: str, sizes: tuple[int, int], layout: Layout, products: Products
+        self, tensors: StateReader, name: str, sizes: tuple[int, int], layout: Layout, products: DenseLayers
     ) -> None:
         channels, rate = sizes
         half = channels // 2
@@ -215,7 +215,7 @@ def _codebook(tensors: StateReader, name: str, size: int, width: int) -> Tensor:
 
 
 def _conv(
-    tensors: StateReader, name: str, shape: tuple[int, int, int], layout: Layout, products: Products
+    tensors: StateReader, name: str, shape: tuple[int, int, int], layout: Layout, products: DenseLayers
 ) -> Callable[[Tensor, Past], Tensor]:
     return CausalConv(*tensors.pair(f"{name}.conv", *shape), layout, products)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.kernels import Dense, DenseLayers
     from realtts.accel.weights.state_reader import StateReader
-    from realtts_qwen3.codec_products import Product, Products
     from realtts_qwen3.codec_state import Layout
 
     Past = Sequence[Tensor]
@@ -46,14 +46,14 @@ class CausalConv:
     """
 
     def __init__(
-        self, weight: Tensor, bias: Tensor | None, layout: Layout, products: Products, *, dilation: int = 1
+        self, weight: Tensor, bias: Tensor | None, layout: Layout, products: DenseLayers, *, dilation: int = 1
     ) -> None:
         outside, channels, self._kernel = weight.shape
         self._dtype, self._dilation = products.dtype, dilation
         self._back = (self._kernel - 1) * dilation
         self._slot = layout.add(self._back, channels) if self._back else None
         flat = weight.transpose(1, 2).reshape(outside, -1)  # (out, in, kernel) -> (out, kernel * in), as windows lie
-        self._product: Product | None = None
+        self._product: Dense | None = None
         if self._slot is None or not layout.convolve:
             self._product = products.add(flat, bias)
         else:
@@ -102,7 +102,7 @@ class LastConv:
         products: Packs the taps.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor, layout: Layout, products: Products) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor, layout: Layout, products: DenseLayers) -> None:
         self._kernel = weight.shape[2]
         self._back, self._slot = self._kernel - 1, layout.add(self._kernel - 1, weight.shape[1])
         self._taps, self._bias = products.add(weight[0].t(), dtype=torch.float32), bias
@@ -141,7 +141,7 @@ class ResidualUnit:
     """Snake, dilated convolution of 7, snake, convolution of 1, beside the input."""
 
     def __init__(
-        self, tensors: StateReader, name: str, channels: int, layout: Layout, *, products: Products, dilation: int
+        self, tensors: StateReader, name: str, channels: int, layout: Layout, *, products: DenseLayers, dilation: int
     ) -> None:
         self._acts = [Snake(tensors, f"{name}.act{n}", channels, products.dtype) for n in (1, 2)]
         conv = tensors.pair(f"{name}.conv1.conv", channels, channels, 7)
@@ -162,7 +162,7 @@ class ConvNeXt:
     Source: Liu et al. 2022; the layers' products are in the given dtype.
     """
 
-    def __init__(self, tensors: StateReader, name: str, channels: int, layout: Layout, products: Products) -> None:
+    def __init__(self, tensors: StateReader, name: str, channels: int, layout: Layout, products: DenseLayers) -> None:
         weight = tensors.take(f"{name}.dwconv.conv.weight", channels, 1, 7)
         self._conv_bias = tensors.take(f"{name}.dwconv.conv.bias", channels)
         self._taps = weight[:, 0].t().contiguous()  # (channels, 1, 7) -> (7, channels)
@@ -190,7 +190,7 @@ class ConvNeXt:
 
 
 def upsampling(
-    tensors: StateReader, name: str, sizes: tuple[int, int, int, int], layout: Layout, products: Products
+    tensors: StateReader, name: str, sizes: tuple[int, int, int, int], layout: Layout, products: DenseLayers
 ) -> Callable[..., Tensor]:
     """Read a transposed convolution as a causal one: (rows, frames, in) to (rows, frames * stride, out).
 

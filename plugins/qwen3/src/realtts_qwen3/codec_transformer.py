@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.kernels import Dense, DenseLayers
     from realtts.accel.weights.state_reader import StateReader
-    from realtts_qwen3.codec_products import Product, Products
     from realtts_qwen3.codec_state import Layout
 
 __all__ = ["WindowedTransformer"]
@@ -35,7 +35,7 @@ class WindowedTransformer:
         products: Casts and packs the products.
     """
 
-    def __init__(self, config: Mapping[str, Any], tensors: StateReader, layout: Layout, products: Products) -> None:
+    def __init__(self, config: Mapping[str, Any], tensors: StateReader, layout: Layout, products: DenseLayers) -> None:
         name, outside, width = "pre_transformer", config["latent_dim"], config["hidden_size"]
         self._dtype, self._eps = products.dtype, float(config["rms_norm_eps"])
         self._back = config["sliding_window"] - 1
@@ -82,7 +82,7 @@ class _Layer:
     """Attention and a gated network, each behind a norm and scaled beside its input."""
 
     def __init__(
-        self, config: Mapping[str, Any], tensors: StateReader, name: str, layout: Layout, products: Products
+        self, config: Mapping[str, Any], tensors: StateReader, name: str, layout: Layout, products: DenseLayers
     ) -> None:
         width, self._head_dim = config["hidden_size"], config["head_dim"]
         self._heads, self._kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
@@ -102,8 +102,8 @@ class _Layer:
         self._keys, self._values = layout.add(window, kv_width), layout.add(window, kv_width)
 
     def _read_attention(
-        self, config: Mapping[str, Any], tensors: StateReader, name: str, products: Products
-    ) -> tuple[Product, Product]:
+        self, config: Mapping[str, Any], tensors: StateReader, name: str, products: DenseLayers
+    ) -> tuple[Dense, Dense]:
         """Read the fused projection to queries, keys and values, and the one behind them."""
         width, biased = config["hidden_size"], bool(config.get("attention_bias", False))
         inner, kv_width = self._heads * self._head_dim, self._kv_heads * self._head_dim

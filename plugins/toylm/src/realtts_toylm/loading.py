@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from realtts.accel.decoder import DecoderConfig
-from realtts.errors import CheckpointMismatch
-from realtts.kit.reading import MALFORMED, read_json, unreadable
+from realtts.kit.reading import MALFORMED, check_names, check_shape, read_json, unreadable
 from realtts_toylm.frontend import TEXT_VOCABULARY, VOCABULARY
 from realtts_toylm.network import Network
 
@@ -25,6 +24,8 @@ __all__ = ["CONFIG", "FILES", "WEIGHTS", "empty_network", "read_network"]
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FILES = (CONFIG, WEIGHTS)
+
+_WHO, _FIX = "toylm checkpoint", "check that config.json and model.safetensors match"
 
 
 def read_network(files: Mapping[str, Path], device: str) -> Network:
@@ -59,13 +60,6 @@ def empty_network(config: Mapping[str, Any]) -> Network:
 
 def _check(network: Network, state: Mapping[str, Tensor]) -> None:
     expected = network.state_dict()
-    for kind, names in (("missing", expected.keys() - state.keys()), ("unexpected", state.keys() - expected.keys())):
-        if names:
-            raise _mismatch(f"{len(names)} tensors are {kind}, the first is {min(names)}")
+    check_names(state, expected, _WHO, fix=_FIX)
     for name, tensor in state.items():
-        if tensor.shape != expected[name].shape:
-            raise _mismatch(f"{name} has the shape {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
-
-
-def _mismatch(what: str) -> CheckpointMismatch:
-    return CheckpointMismatch(what, who="toylm checkpoint", fix="check that config.json and model.safetensors match")
+        check_shape(name, tensor.shape, expected[name].shape, _WHO, _FIX)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.kernels import DenseLayers
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.weights.state_reader import StateReader
-from realtts_vieneu.codec_layers import Conv, Product, ResNet, Waves
+from realtts_vieneu.codec_layers import Conv, ResNet, Waves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,27 +77,22 @@ class Body:
         self._digits = _Digits(sizes.levels, device)
         self._linears = _read_linears(sizes, tensors)
         self._embed: Conv | None = None  # until `pack`
-        self._before = [ResNet(tensors, f"{_DECODER}prior_net.{n}", width, dtype) for n in range(2)]
+        products = self._products = DenseLayers(dtype)
+        self._before = [ResNet(tensors, f"{_DECODER}prior_net.{n}", width, products) for n in range(2)]
         self._layers = [
-            _Layer(sizes, tensors, f"{_DECODER}layers.{n}.", dtype=dtype, fused=fused) for n in range(sizes.layers)
+            _Layer(sizes, tensors, f"{_DECODER}layers.{n}.", products, fused=fused) for n in range(sizes.layers)
         ]
-        self._after = [ResNet(tensors, f"{_DECODER}post_net.{n}", width, dtype) for n in range(2)]
+        self._after = [ResNet(tensors, f"{_DECODER}post_net.{n}", width, products) for n in range(2)]
         self._norm = tensors.both(f"{_DECODER}norm", width)
-        self._waves = Waves(tensors, f"{_DECODER}head", width, sizes.hop)
+        self._waves = Waves(tensors, f"{_DECODER}head", width, sizes.hop, products)
         for part in (_DECODER, _CODES):
             tensors.finish(part)
 
     def pack(self) -> None:
         """Multiply the layers before the first convolution into it, and lay all weights out, one after the other."""
-        self._embed = Conv(*_folded(self._linears), torch.float32)
+        self._embed = Conv(*_folded(self._linears), self._products, torch.float32)
         del self._linears
-        for product in (
-            self._embed.product,
-            *(product for net in (*self._before, *self._after) for product in net.products),
-            *(product for layer in self._layers for product in layer.products),
-            self._waves.product,
-        ):
-            product.pack()
+        self._products.pack()
 
     def __call__(self, codes: Tensor, extent: Extent | None = None) -> Tensor:
         """Decode to samples, float32 (rows, frames * samples_per_frame); those behind a row's end mean nothing.
@@ -149,9 +145,11 @@ class _Digits:
 class _Layer:
     """A transformer layer: attention and an MLP, each behind an RMS norm and added to its input."""
 
-    def __init__(self, sizes: CodecSizes, tensors: StateReader, name: str, *, dtype: torch.dtype, fused: bool) -> None:
+    def __init__(
+        self, sizes: CodecSizes, tensors: StateReader, name: str, products: DenseLayers, *, fused: bool
+    ) -> None:
         width, self._head, self._eps = sizes.hidden, sizes.head_dim, sizes.norm_eps
-        self._dtype, self._fused, biased = dtype, fused, sizes.attention_bias
+        self._dtype, self._fused, biased = products.dtype, fused, sizes.attention_bias
         self._norms = [
             tensors.take(f"{name}{n}.weight", width) for n in ("input_layernorm", "post_attention_layernorm")
         ]
@@ -161,15 +159,10 @@ class _Layer:
         scale = QUERY_SCALE / math.sqrt(self._head)
         weights = torch.cat([q[0] * scale, k[0], v[0]])
         biases = [bias for bias in (q[1], k[1], v[1]) if bias is not None]
-        self._qkv = Product(weights, torch.cat([biases[0] * scale, *biases[1:]]) if biases else None, dtype)
-        self._out = Product(*tensors.pair(f"{name}self_attn.o_proj", width, inner, bias=biased), dtype)
-        self._up = Product(tensors.take(f"{name}mlp.fc1.weight", sizes.intermediate, width), None, dtype)
-        self._down = Product(tensors.take(f"{name}mlp.fc2.weight", width, sizes.intermediate), None, dtype)
-
-    @property
-    def products(self) -> list[Product]:
-        """What is left to pack."""
-        return [self._qkv, self._out, self._up, self._down]
+        self._qkv = products.add(weights, torch.cat([biases[0] * scale, *biases[1:]]) if biases else None)
+        self._out = products.add(*tensors.pair(f"{name}self_attn.o_proj", width, inner, bias=biased))
+        self._up = products.add(tensors.take(f"{name}mlp.fc1.weight", sizes.intermediate, width))
+        self._down = products.add(tensors.take(f"{name}mlp.fc2.weight", width, sizes.intermediate))
 
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
         """Map float32 (rows, frames, channels) to the same shape and type."""

@@ -3,8 +3,8 @@
 Rows of a batch may be padded: frames behind a row's end are zero wherever a layer looks past its own frame, and are
 left out of sums over frames, so that padding does not change the frames of a row.
 
-A layer is made in two steps. Its constructor reads the weights and casts them; `Product.pack` then lays them out for
-the library that multiplies.
+A layer is made in two steps. Its constructor reads the weights and casts them; `DenseLayers.pack` then lays them out
+for the library that multiplies.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import Dense
 from realtts_vieneu.codec_sizes import GROUPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from realtts.accel.kernels import DenseLayers
     from realtts.accel.weights.state_reader import StateReader
 
-__all__ = ["Conv", "Extent", "Product", "ResNet", "Waves"]
+__all__ = ["Conv", "Extent", "ResNet", "Waves"]
 
 _NORM_EPS = 1e-6
 _LOUDEST, _SMALLEST = 1e2, 1e-11
@@ -50,48 +50,22 @@ class Extent:
         self.keys = torch.zeros_like(inside, dtype=torch.float32).masked_fill_(~inside, -torch.inf)[:, None, None]
 
 
-class Product:
-    """A linear layer whose weights are cast when they are read, and laid out when it is packed.
-
-    Args:
-        weight: (out, in), on the device that will run it.
-        bias: (out,), or None.
-        dtype: Type to compute in, and of the result.
-    """
-
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self._cast: tuple[Tensor, Tensor | None] | None = (weight.to(dtype), None if bias is None else bias.to(dtype))
-        self._dtype = dtype
-        self._dense: Dense | None = None
-
-    def pack(self) -> None:
-        """Lay the weights out for the library that multiplies, and drop them as they were read."""
-        assert self._cast is not None, "packed already"
-        weight, bias = self._cast
-        self._dense, self._cast = Dense(weight, bias, self._dtype), None
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Multiply, (..., in) to (..., out)."""
-        assert self._dense is not None, "not packed yet"
-        return self._dense(x)
-
-
 class Conv:
     """A convolution with zeros beyond the ends, computed as one product over overlapping windows.
 
     Args:
         weight: As Conv1d keeps it, (out, in, kernel); the kernel is odd, so that it sees as many frames on either side.
         bias: (out,).
-        dtype: Type to compute in.
-
-    Attributes:
-        product: What is left to pack.
+        products: Casts and packs the product.
+        dtype: Type to compute in; default: that of ``products``.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> None:
-        self._kernel, self._channels, self._dtype = weight.shape[2], weight.shape[1], dtype
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, products: DenseLayers, dtype: torch.dtype | None = None
+    ) -> None:
+        self._kernel, self._channels, self._dtype = weight.shape[2], weight.shape[1], dtype or products.dtype
         # (out, in, kernel) -> (out, kernel * in), in the order in which a window's frames lie in memory
-        self.product = Product(weight.transpose(1, 2).flatten(1), bias, dtype)
+        self._product = products.add(weight.transpose(1, 2).flatten(1), bias, dtype=dtype)
 
     def place(self, rows: int, frames: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Allocate an input with zeros at both ends; returns it, and the part between the zeros, to be filled."""
@@ -107,7 +81,7 @@ class Conv:
         shape = (rows, length - self._kernel + 1, self._kernel, channels)
         # A window begins at every frame, so that windows share memory until `flatten` copies them.
         windows = whole.as_strided(shape, (length * channels, channels, channels, 1))
-        return self.product(windows.flatten(2))  # (rows, frames, kernel, in) -> (rows, frames, kernel * in)
+        return self._product(windows.flatten(2))  # (rows, frames, kernel, in) -> (rows, frames, kernel * in)
 
 
 class _Norm:
@@ -132,14 +106,9 @@ class _Norm:
 class ResNet:
     """A residual block: twice a norm and a convolution over three frames."""
 
-    def __init__(self, tensors: StateReader, name: str, channels: int, dtype: torch.dtype) -> None:
+    def __init__(self, tensors: StateReader, name: str, channels: int, products: DenseLayers) -> None:
         self._norms = [_Norm(tensors, f"{name}.norm{n}", channels) for n in (1, 2)]
-        self._convs = [Conv(*tensors.pair(f"{name}.conv{n}", channels, channels, 3), dtype) for n in (1, 2)]
-
-    @property
-    def products(self) -> list[Product]:
-        """What is left to pack."""
-        return [conv.product for conv in self._convs]
+        self._convs = [Conv(*tensors.pair(f"{name}.conv{n}", channels, channels, 3), products) for n in (1, 2)]
 
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
         """Map float32 (rows, frames, channels) to the same shape and type."""
@@ -161,14 +130,13 @@ class Waves:
         name: Of the layer.
         channels: Of its input.
         hop: Samples from frame to frame; a window has four times as many.
-
-    Attributes:
-        product: What is left to pack.
+        products: Packs the product.
     """
 
-    def __init__(self, tensors: StateReader, name: str, channels: int, hop: int) -> None:
+    def __init__(self, tensors: StateReader, name: str, channels: int, hop: int, products: DenseLayers) -> None:
         self._hop, self._fft = hop, 4 * hop
-        self.product = Product(*tensors.pair(f"{name}.linear", self._fft + 2, channels), torch.float32)
+        weight, bias = tensors.both(f"{name}.linear", self._fft + 2, channels)
+        self._product = products.add(weight, bias, dtype=torch.float32)
         device = tensors.device
         self._window = torch.hann_window(self._fft, device=device)
         self._power = self._window.square()
@@ -176,7 +144,7 @@ class Waves:
     def __call__(self, x: Tensor, extent: Extent | None) -> Tensor:
         """Map float32 (rows, frames, channels) to samples, float32 (rows, frames * hop)."""
         rows, frames = x.shape[:2]
-        size, phase = self.product(x).chunk(2, 2)  # (rows, frames, fft + 2) -> twice (rows, frames, fft / 2 + 1)
+        size, phase = self._product(x).chunk(2, 2)  # (rows, frames, fft + 2) -> twice (rows, frames, fft / 2 + 1)
         spectrum = torch.polar(size.exp().clamp_(max=_LOUDEST), phase.contiguous())
         waves = torch.fft.irfft(spectrum, self._fft, norm="backward") * self._window
         power = self._power.view(1, 1, 4, self._hop).expand(1, frames, 4, self._hop)

@@ -104,18 +104,18 @@ class TokenLoop:
         )
 
     @torch.inference_mode()
-    def begin(self, utterances: Sequence[Utterance], wanted: Callable[[int], bool] = lambda _: True) -> None:
+    def begin(self, utterances: Sequence[Utterance], still_wanted: Callable[[int], bool] = lambda _: True) -> None:
         """Read the prompts and draw the first tokens.
 
         Args:
             utterances: One for each row.
-            wanted: Called with a row before its prompt is read; False: it ends after a token or two.
+            still_wanted: Called with a row before its prompt is read; False: it ends after a token or two.
 
         Raises:
             DecoderError: Prompt and tokens do not fit the cache.
         """
         self.loop.cache.reset()
-        rows, prompt = self._together(utterances) if self._captures else self._apart(utterances, wanted)
+        rows, prompt = self._together(utterances) if self._captures else self._apart(utterances, still_wanted)
         self._forcing.begin([u.forced for u in rows])
         outputs = self._network.outputs
         self.loop.begin(
@@ -167,7 +167,9 @@ class TokenLoop:
         rests = [network.embedding.prompt(u.ids[length:]) for u, length in zip(utterances, lengths, strict=True)]
         return list(utterances), Prompt.padded(rests)
 
-    def _apart(self, utterances: Sequence[Utterance], wanted: Callable[[int], bool]) -> tuple[list[Utterance], Prompt]:
+    def _apart(
+        self, utterances: Sequence[Utterance], still_wanted: Callable[[int], bool]
+    ) -> tuple[list[Utterance], Prompt]:
         """Read one row after the other, behind what it shares with others, up to its last token, which `begin` reads.
 
         So no row is padded to the longest, only one prompt's activations are in memory, and a row is read as if it were
@@ -176,7 +178,7 @@ class TokenLoop:
         decoder, embedding, cache = self._network.decoder, self._network.embedding, self.loop.cache
         rows, rests = [], []
         for row, utterance in enumerate(utterances):
-            spoken = utterance if wanted(row) else silent(utterance)
+            spoken = utterance if still_wanted(row) else silent(utterance)
             length = self._network.prefixes.put(spoken, cache, row)
             rest = embedding.prompt(spoken.ids[length:])  # (n, hidden)
             if len(utterances) > 1:

@@ -191,7 +191,9 @@ class Engine:
 
     def _begin(self, lines: Sequence[Line], work: Work) -> Batch:
         with self.turns.use("lm"):
-            loop = self.lm.begin([line.utterance for line in lines], wanted=lambda row: not lines[row].cancelled())
+            loop = self.lm.begin(
+                [line.utterance for line in lines], still_wanted=lambda row: not lines[row].cancelled()
+            )
         positions = sum(len(line.utterance.ids) - copied(line.utterance) for line in lines)
         work.add(flops=2 * self.lm.decoder.config.parameters * positions, bytes=self.lm.cost(loop)[1])
         return loop

@@ -182,7 +182,7 @@ class SpeechLM:
         utterances: Sequence[Utterance],
         *,
         check_every: int | None = None,
-        wanted: Callable[[int], bool] = lambda _: True,
+        still_wanted: Callable[[int], bool] = lambda _: True,
     ) -> Batch:
         """Read the prompts and draw the first tokens; go on with `Batch.run`.
 
@@ -190,7 +190,7 @@ class SpeechLM:
             utterances: At least one, at most sixteen.
             check_every: Tokens between two synchronisations with the device; None: every token where that costs nothing
                 (CPU), else every eight.
-            wanted: Called with an utterance's number before its prompt is read; False leaves it out.
+            still_wanted: Called with an utterance's number before its prompt is read; False leaves it out.
 
         Raises:
             DecoderError: Prompt and tokens are too long.
@@ -201,7 +201,7 @@ class SpeechLM:
         tokens = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
         idle = tokens.loop.streams - len(utterances)
         tokens.loop.check_every = check_every or sync_interval(self.decoder.device)
-        tokens.begin([*utterances, *[silent(utterances[0])] * idle], wanted)
+        tokens.begin([*utterances, *[silent(utterances[0])] * idle], still_wanted)
         return Batch(tokens, len(utterances), self.release)
 
     def decode(self, utterances: Sequence[Utterance], *, check_every: int | None = None) -> Generator[Drawn]:

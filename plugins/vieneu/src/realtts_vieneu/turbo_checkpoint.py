@@ -85,7 +85,7 @@ def _write_heads(path: Path, tokens: int, end: int, draw: np.random.Generator, e
 def _write_backbone(path: Path, weight: NDArray[np.float32]) -> None:
     """Write prompt and step: a position sees itself and the mean of all positions before it."""
     embeds, hidden = {"inputs_embeds": (_FLOAT, (1, "time", _HIDDEN))}, {"hidden": (_FLOAT, (1, "time", _HIDDEN))}
-    kept: dict[str, Any] = {"present_k": (_FLOAT, (1, "all", _HIDDEN)), "present_v": (_FLOAT, (1, "all", _HIDDEN))}
+    caches: dict[str, Any] = {"present_k": (_FLOAT, (1, "all", _HIDDEN)), "present_v": (_FLOAT, (1, "all", _HIDDEN))}
     last = [
         _node("Identity", ["present_k"], "present_v"), _node("ReduceMean", ["present_k", "axes"], "mean", keepdims=1),
         _node("Add", ["inputs_embeds", "mean"], "sum"), _node("MatMul", ["sum", "weight"], "product"),
@@ -94,14 +94,14 @@ def _write_backbone(path: Path, weight: NDArray[np.float32]) -> None:
     constants = {"axes": np.array([1]), "weight": weight}
     _save(
         path / "vieneu_prefill.onnx", [_node("Identity", ["inputs_embeds"], "present_k"), *last],
-        inputs=embeds, outputs=hidden | kept, constants=constants,
+        inputs=embeds, outputs=hidden | caches, constants=constants,
     )  # fmt: skip
     past = {"past_k_0": (_FLOAT, (1, "past", _HIDDEN)), "past_v_0": (_FLOAT, (1, "past", _HIDDEN))}
     _save(
         path / "vieneu_decode_step.onnx",
         [_node("Concat", ["past_k_0", "inputs_embeds"], "present_k", axis=1), *last],
         inputs={**embeds, "position_ids": (_LONG, (1, "time")), **past},
-        outputs=hidden | kept,
+        outputs=hidden | caches,
         constants=constants,
     )
 
@@ -117,12 +117,12 @@ def _write_acoustic(path: Path, weight: NDArray[np.float32]) -> None:
         _node("Add", ["token_emb", "before"], "sum"), _node("MatMul", ["sum", "weight"], "product"),
         _node("Tanh", ["product"], "bent"), _node("Add", ["bent", "one"], "hidden"),
     ]  # fmt: skip
-    kept = (1, _HEADS, "all", _HIDDEN // _HEADS)
+    cache = (1, _HEADS, "all", _HIDDEN // _HEADS)
     _save(
         path, nodes,
         inputs={"token_emb": (_FLOAT, (1, "n", _HIDDEN)), "position_ids": (_LONG, (1, "n")),
                 "past_k_0": (_FLOAT, _PAST), "past_v_0": (_FLOAT, _PAST)},
-        outputs={"hidden": (_FLOAT, (1, "n", _HIDDEN)), "present_k": (_FLOAT, kept), "present_v": (_FLOAT, kept)},
+        outputs={"hidden": (_FLOAT, (1, "n", _HIDDEN)), "present_k": (_FLOAT, cache), "present_v": (_FLOAT, cache)},
         constants={"weight": np.concatenate([np.zeros((_HIDDEN, 1), np.float32), weight[:, 1:]], 1), "one": one,
                    "apart": np.array([1, -1, _HEADS, _HIDDEN // _HEADS]), "time": np.array([2]),
                    "whole": np.array([1, 1, _HIDDEN])},

@@ -38,6 +38,11 @@ class Buckets:
             raise ValueError(f"{filled} slots, but the cache has {self.cap}")
         return min(self.cap, -(-max(filled, 1) // self.size) * self.size)
 
+    def up_to(self, filled: int) -> list[int]:
+        """List the buckets up to the one that holds so many slots, smallest first; all, if none holds them."""
+        last = self.holding(min(filled, self.cap))
+        return [bucket for bucket in self.all() if bucket <= last]
+
     def all(self) -> list[int]:
         """List every bucket, smallest first."""
         return sorted({self.holding(n) for n in range(1, self.cap + 1, self.size)} | {self.cap})

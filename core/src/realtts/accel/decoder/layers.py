@@ -1,4 +1,4 @@
-"""A layer's weights, packed for the kernel that multiplies by them."""
+"""The layers of a decoder over tokens, their weights packed for the kernel that multiplies by them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,23 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.accel.compile import compiled
+from realtts.accel.decoder.pointwise import Pointwise
 from realtts.accel.kernels import SAMPLE_BYTES, PackedLinear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import torch
     from torch import Tensor
 
+    from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
-__all__ = ["Layer", "packed", "sample"]
+    Rotation = tuple[Tensor | None, Tensor | None]
+
+__all__ = ["Layer", "LayerStack", "Rotation", "packed", "sample"]
 
 
 @dataclass
@@ -39,6 +44,60 @@ class Layer:
     def linears(self) -> tuple[PackedLinear, ...]:
         """The matrices that a step multiplies by."""
         return self.qkv, self.out, self.gate_up, self.down
+
+
+class LayerStack:
+    """All layers and the last norm. They work on tokens: only attention, which the caller computes, knows of rows.
+
+    Args:
+        config: Shape of the decoder.
+        layers: Packed, in order; taken one by one.
+        norm: Weight of the last norm, shape (hidden,), in the type of the activations.
+        norm_bias: Its bias, or None.
+    """
+
+    def __init__(self, config: DecoderConfig, layers: Iterable[Layer], norm: Tensor, norm_bias: Tensor | None) -> None:
+        self._config, self._layers = config, list(layers)
+        self._norm, self._norm_bias = norm, norm_bias
+        self._eager = self._pointwise = Pointwise.of(config)
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of weights that one step reads at least."""
+        return sum(linear.bytes_read for layer in self._layers for linear in layer.linears)
+
+    def compile(self, mode: str, *, fallback: bool) -> None:
+        """Compile the pointwise work of steps; arguments as of `realtts.accel.decoder.Decoder.compile`."""
+        self._pointwise = self._eager.mapped(lambda f: compiled(f, mode=mode, dynamic=False, fallback=fallback))
+
+    def __call__(
+        self, x: Tensor, rotation: Rotation, attend: Callable[[int, Tensor, Tensor], Tensor], *, step: bool
+    ) -> Tensor:
+        """Run all layers.
+
+        Args:
+            x: (tokens, hidden).
+            rotation: Cosine and sine at the tokens' positions, where there is a rotation.
+            attend: Gets the layer's index, q (tokens, heads, d) and kv (tokens, 2, kv_heads, d), and stores kv.
+            step: Whether it is a step, whose shapes are always the same, or a prompt.
+
+        Returns:
+            Hidden states after the last norm, (tokens, hidden).
+        """
+        c, pointwise = self._config, self._pointwise if step else self._eager
+        x = x.to(self._norm.dtype)
+        for index, layer in enumerate(self._layers):
+            h = pointwise.normed(x, layer.input_norm, layer.input_norm_bias, c.norm_eps)
+            # Kernels return the type that they compute in; the residual stream keeps its own.
+            # (tokens, (heads + 2 kv_heads) * d) -> (tokens, heads + 2 kv_heads, d)
+            qkv = layer.qkv(h).to(x.dtype).view(-1, c.heads + 2 * c.kv_heads, c.head_dim)
+            q, kv = pointwise.heads(qkv, layer.q_norm, layer.k_norm, c.norm_eps, *rotation, c.kv_heads)
+            attention = attend(index, q, kv).to(x.dtype)
+            # (..., heads, d) -> (tokens, heads * d); of a prompt, whose heads were transposed, a copy
+            x = x + layer.out(attention.reshape(-1, c.heads * c.head_dim)).to(x.dtype)
+            h = pointwise.normed(x, layer.mlp_norm, layer.mlp_norm_bias, c.norm_eps)
+            x = x + layer.down(pointwise.activated(layer.gate_up(h))).to(x.dtype)
+        return pointwise.normed(x, self._norm, self._norm_bias, c.norm_eps)
 
 
 def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:

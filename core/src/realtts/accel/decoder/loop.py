@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.placement import count_prompt
-from realtts.accel.decoder.progress import Block, Progress, Snapshot, read
-from realtts.accel.decoder.prompt import Prompt, check_streams
-from realtts.accel.finite import NOT_IN_FLOAT32
-from realtts.accel.graphs.cuda_graph import GraphRunner
+from realtts.accel.decoder.progress import Block, Progress, Snapshot, check_finite, read
+from realtts.accel.decoder.prompt import Prompt, check_kept, check_room, check_streams
 from realtts.accel.sampling import Sampler, SamplingParams
-from realtts.errors import DecoderError, NotFinite
+from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.network import Decoder
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
-
-_PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
 __all__ = ["Block", "DecodeLoop", "Prompt"]
 
@@ -96,9 +93,11 @@ class DecodeLoop:
         self.row_state: dict[str, Tensor] = {
             **(row_state or {}), "hidden": hidden, "position": self.cache.positions, "live": self._progress.live
         }  # fmt: skip
-        self._outputs, self._structure = outputs, structure
+        self._outputs = outputs
         self._fixed = bool(backend or taps or row_state) or outputs is not None
-        self._graphs = self._runner(backend)
+        taps_state = [] if taps is None else [taps.step]
+        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *taps_state]
+        self._graphs = LoopGraphs(backend, state, self.sampler, structure, self._buckets)
         self._padded = None
         if prompt_buckets is not None and backend is not None and taps is None:
             self._padded = PaddedPrompts(prompt_buckets, like=hidden)
@@ -108,8 +107,6 @@ class DecodeLoop:
             raise DecoderError(f"check_every is {check_every}", who="decode loop", fix="give at least 1")
         if taps is not None:
             taps.check(decoder.config, self.cache)
-
-    # -- a request -----------------------------------------------------------------------------------------------
 
     def begin(
         self,
@@ -136,7 +133,7 @@ class DecodeLoop:
         """
         vocabulary = self.sampler.recipe.vocabulary
         check_streams(self.streams, params, seeds, max_new_tokens, history, vocabulary=vocabulary)
-        self._check_room(prompt, max(max_new_tokens), after_prefix=after_prefix)
+        check_room(self.decoder, self.cache, prompt, max(max_new_tokens), after_prefix=after_prefix)
         with torch.inference_mode():
             if not after_prefix:
                 self.cache.reset()
@@ -167,12 +164,7 @@ class DecodeLoop:
                 if len(waiting) <= lag and self._drawn < self._most:
                     continue
             block = read(waiting.popleft())
-            if block.broken:
-                raise NotFinite(
-                    f"the logits of stream {block.broken[0]} are not finite, or allow no token",
-                    who="decoder",
-                    fix=NOT_IN_FLOAT32 if self.decoder.precision.is_exact else _PRECISION_SWITCH,
-                )
+            check_finite(block, exact=self.decoder.precision.is_exact)
             yield block
             if all(block.finished):
                 return
@@ -195,9 +187,7 @@ class DecodeLoop:
             DecoderError: There is no such stream; or the loop captures graphs, has taps, ``row_state`` or ``outputs``
                 of its own, or runs on a device that computes behind the host.
         """
-        if not streams or len(set(streams)) != len(streams) or not set(streams) <= set(range(self.streams)):
-            fix = f"give some of {self.streams}, each once"
-            raise DecoderError(f"streams are {list(streams)}", who="decode loop", fix=fix)
+        check_kept(streams, self.streams)
         if self._fixed or self.decoder.device.type == "cuda":
             raise DecoderError("the number of streams is fixed", who="decode loop", fix="let streams that ended stand")
         with torch.inference_mode():
@@ -222,19 +212,20 @@ class DecodeLoop:
             prompt: The longest prompt to be prepared for, with ``prompt_buckets``; a copied prefix does not count.
             after_prefix: Slots that are copied before it.
         """
-        if self._graphs is None:
+        if not self._graphs.enabled:
             return
         with torch.inference_mode():
             saved = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
             for stream in range(self.streams):
                 self.sampler.set(stream, params or SamplingParams(), 0)
-            self._warm_up_prompts(prompt, after_prefix)
+            if self._padded is not None and prompt > 0:
+                for length in self._padded.buckets.up_to(prompt):
+                    self.cache.reset()
+                    self._read_padded(*self._padded.at(length), after_prefix)
             self.cache.reset()
-            for attended in self._buckets.all():
+            for attended in self._buckets.up_to(up_to):
                 self.cache.reach(attended)
-                self._graphs.run(self._key(attended), functools.partial(self._advance, attended))
-                if attended >= up_to:
-                    break
+                self._graphs.run(attended, functools.partial(self._advance, attended))
             for tensor, value in saved:
                 tensor.copy_(value)
             self.cache.reset()
@@ -247,14 +238,11 @@ class DecodeLoop:
     @property
     def graphs(self) -> list[object]:
         """Keys of the graphs that are captured."""
-        return [] if self._graphs is None else list(self._graphs.keys)
+        return self._graphs.keys
 
     def invalidate(self) -> None:
         """Drop captured graphs, after a change that their keys do not hold."""
-        if self._graphs is not None:
-            self._graphs.invalidate()
-
-    # -- steps ------------------------------------------------------------------------------------------------
+        self._graphs.invalidate()
 
     def _several_steps(self) -> Snapshot:
         with torch.inference_mode():
@@ -273,10 +261,7 @@ class DecodeLoop:
             CaptureFailed: The step cannot be captured.
         """
         attended = self.decoder.advance(self.cache, self._buckets)
-        if self._graphs is None:
-            self._advance(attended)
-        else:
-            self._graphs.run(self._key(attended), lambda: self._advance(attended))
+        self._graphs.run(attended, lambda: self._advance(attended))
         self._drawn += 1
 
     def _advance(self, attended: int) -> None:
@@ -290,10 +275,6 @@ class DecodeLoop:
         self.sampler.observe(tokens, self._progress.live)
         live = self._progress.add(tokens, self.sampler.is_stop(tokens))
         self.cache.active.copy_(live.repeat(self._per_stream))  # (streams,) -> (rows,): with guidance twice
-
-    def _key(self, what: Hashable) -> Hashable:
-        """Return the key of a graph: what it does, and all on the host that its kernels depend on."""
-        return what, (self.sampler.structure, self._structure())
 
     def _read(self, prompt: Prompt, *, after_prefix: bool) -> None:
         """Read the prompts, which `begin` has checked, and draw the first tokens."""
@@ -309,43 +290,9 @@ class DecodeLoop:
         )  # fmt: skip
         self._draw(hidden)
 
-    def _warm_up_prompts(self, longest: int, before: int) -> None:
-        if self._padded is None or longest < 1:
-            return
-        last = self._padded.buckets.holding(longest)
-        for length in self._padded.buckets.all():
-            if length <= last:
-                self.cache.reset()
-                self._read_padded(*self._padded.at(length), before)
-
     def _read_padded(self, x: Tensor, valid: Tensor, before: int) -> None:
-        assert self._graphs is not None, "prompts are padded for graphs only"
         length = x.shape[1]
         attended = self._buckets.holding(min(before + length, self.cache.cap)) if before else length
         self.cache.reach(attended)
         work = functools.partial(self.decoder.prefill, x, self.cache, valid=valid, attended=attended)
-        self._graphs.run(self._key(("prompt", length, attended)), lambda: self._draw(work()))
-
-    # -- helpers -------------------------------------------------------------------------------------------------
-
-    def _runner(self, backend: GraphBackend | None) -> GraphRunner | None:
-        if backend is None:
-            return None
-        taps = [self._taps.step] if self._taps is not None else []
-        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *taps]
-        # Every bucket in two structures of the sampler, steps and prompts, of which those after a prefix have two more;
-        # with fewer, a long request would evict its own graphs.
-        limit = max(64, 4 * len(self._buckets.all()))
-        return GraphRunner(state, self.sampler.noise.generators, backend=backend, limit=limit)
-
-    def _check_room(self, prompt: Prompt, most: int, *, after_prefix: bool) -> None:
-        self.decoder.check_prompt(
-            prompt.embeddings, self.cache, valid=prompt.valid, positions=prompt.positions, fresh=not after_prefix
-        )
-        used = prompt.embeddings.shape[1] + (self.cache.filled if after_prefix else 0)
-        if used + most - 1 > self.cache.cap:
-            raise DecoderError(
-                f"{used} prompt positions and {most} tokens, but {self.cache.cap} slots",
-                who="decode loop",
-                fix="ask for fewer tokens, shorten the prompt, or make the cache larger",
-            )
+        self._graphs.run(("prompt", length, attended), lambda: self._draw(work()))

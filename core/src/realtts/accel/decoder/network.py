@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.compile import compiled
 from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_step
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
-from realtts.accel.decoder.layers import packed, sample
+from realtts.accel.decoder.layers import LayerStack, packed, sample
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
-from realtts.accel.decoder.pointwise import Pointwise
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
@@ -20,15 +18,14 @@ from realtts.accel.kernels import PackedLinear, choose_kernel
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
     from realtts.accel.decoder.config import DecoderConfig
+    from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
-
-    _Rotation = tuple[Tensor | None, Tensor | None]
 
 __all__ = ["Decoder", "Precision", "Taps"]
 
@@ -74,11 +71,10 @@ class Decoder:
         )
         dtype = self.precision.activations
         # Layers of the sample are freed one by one, like those that are read after them.
-        self._layers = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
-        self._layers += [packed(layer, self.kernel, dtype) for layer in remaining]
-        self._eager = self._pointwise = Pointwise.of(config)
-        self._final_norm = final_norm.detach().to(dtype)
-        self._final_norm_bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
+        stacked = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
+        stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
+        bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
+        self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
 
     @classmethod
     def from_state_dict(
@@ -131,7 +127,7 @@ class Decoder:
             mode: Mode of torch.compile.
             fallback: Run eagerly where compilation fails (see `realtts.accel.compile.compiled`).
         """
-        self._pointwise = self._eager.mapped(lambda f: compiled(f, mode=mode, dynamic=False, fallback=fallback))
+        self._layers.compile(mode, fallback=fallback)
 
     def new_cache(self, rows: int, cap: int) -> KVCache:
         """Allocate a cache of this decoder's type.
@@ -146,8 +142,7 @@ class Decoder:
 
     def bytes_read(self, cache: KVCache, attended: int) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        linears = (linear for layer in self._layers for linear in layer.linears)
-        return sum(linear.bytes_read for linear in linears) + cache.bytes_read(attended)
+        return self._layers.bytes_read + cache.bytes_read(attended)
 
     def step_cost(self, head: PackedLinear, cache: KVCache) -> tuple[int, int]:
         """Return the floating-point operations of the next step of all rows, and the bytes that it reads at least."""
@@ -206,7 +201,7 @@ class Decoder:
             return attend_prompt(q, seen, mask)
 
         # Layers work on tokens, (rows, n, hidden) -> (rows * n, hidden) and back: only attention knows of rows.
-        hidden = torch.unflatten(self._run(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
+        hidden = torch.unflatten(self._layers(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
         if every:
             return hidden
         return hidden[torch.arange(len(hidden), device=self.device), last_valid(valid, len(hidden), n, self.device)]
@@ -244,7 +239,7 @@ class Decoder:
                 taps.write(taps.of_step(attended), index, q[:, None], seen[0], mask, active=cache.active)
             return attend_step(q, seen, mask)
 
-        hidden = self._run(x, rotation, attend, step=True)
+        hidden = self._layers(x, rotation, attend, step=True)
         cache.slots.add_(cache.active)
         cache.positions.add_(cache.active)
         return hidden
@@ -262,31 +257,9 @@ class Decoder:
         cache.reach(attended)
         return attended
 
-    def _rotation(self, positions: Tensor) -> _Rotation:
+    def _rotation(self, positions: Tensor) -> Rotation:
         """Look up cosine and sine at some positions, where there is a rotation."""
         return (None, None) if self._rope is None else self._rope(positions, self.precision.activations)
-
-    def _run(
-        self, x: Tensor, rotation: _Rotation, attend: Callable[[int, Tensor, Tensor], Tensor], *, step: bool
-    ) -> Tensor:
-        """Run all layers on (tokens, hidden).
-
-        ``attend`` gets the layer's index, q (tokens, heads, d) and kv (tokens, 2, kv_heads, d), and stores kv.
-        """
-        c, pointwise = self.config, self._pointwise if step else self._eager
-        x = x.to(self.precision.activations)
-        for index, layer in enumerate(self._layers):
-            h = pointwise.normed(x, layer.input_norm, layer.input_norm_bias, c.norm_eps)
-            # Kernels return the type that they compute in; the residual stream keeps its own.
-            # (tokens, (heads + 2 kv_heads) * d) -> (tokens, heads + 2 kv_heads, d)
-            qkv = layer.qkv(h).to(x.dtype).view(-1, c.heads + 2 * c.kv_heads, c.head_dim)
-            q, kv = pointwise.heads(qkv, layer.q_norm, layer.k_norm, c.norm_eps, *rotation, c.kv_heads)
-            attention = attend(index, q, kv).to(x.dtype)
-            # (..., heads, d) -> (tokens, heads * d); of a prompt, whose heads were transposed, a copy
-            x = x + layer.out(attention.reshape(-1, c.heads * c.head_dim)).to(x.dtype)
-            h = pointwise.normed(x, layer.mlp_norm, layer.mlp_norm_bias, c.norm_eps)
-            x = x + layer.down(pointwise.activated(layer.gate_up(h))).to(x.dtype)
-        return pointwise.normed(x, self._final_norm, self._final_norm_bias, c.norm_eps)
 
     def check_prompt(
         self,

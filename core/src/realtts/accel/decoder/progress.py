@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.finite import NOT_IN_FLOAT32
+from realtts.errors import NotFinite
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-__all__ = ["Block", "Progress", "Snapshot", "read"]
+__all__ = ["Block", "Progress", "Snapshot", "check_finite", "read"]
+
+_PRECISION_SWITCH = 'set dtype="float32" (REALTTS_DTYPE=float32) or quantization="none" (REALTTS_QUANTIZATION=none)'
 
 
 @dataclass(frozen=True)
@@ -137,3 +142,13 @@ def read(snapshot: Snapshot) -> Block:
         broken=tuple(stream for stream, is_broken in enumerate(broken) if is_broken),
         outputs=snapshot.outputs,
     )
+
+
+def check_finite(block: Block, *, exact: bool) -> None:
+    """Raise NotFinite if the logits of a stream were not finite; ``exact``: the decoder computes in float32."""
+    if block.broken:
+        raise NotFinite(
+            f"the logits of stream {block.broken[0]} are not finite, or allow no token",
+            who="decoder",
+            fix=NOT_IN_FLOAT32 if exact else _PRECISION_SWITCH,
+        )

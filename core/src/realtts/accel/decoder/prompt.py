@@ -1,4 +1,4 @@
-"""The prompts of a request's streams, and a check of the other arguments that there is one of for each stream."""
+"""The prompts of a request's streams, and checks of what a decode loop is asked to do with them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.network import Decoder
     from realtts.accel.sampling import SamplingParams
 
-__all__ = ["Prompt", "check_streams"]
+__all__ = ["Prompt", "check_kept", "check_room", "check_streams"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,36 @@ def check_streams(
         raise _unfit(f"seeds are {list(seeds)}", "give numbers from 0 to 2**63 - 1")
     if any(not 0 <= token < vocabulary for tokens in history or () for token in tokens):
         raise _unfit("a token of the history is not in the vocabulary", "leave it out")
+
+
+def check_room(decoder: Decoder, cache: KVCache, prompt: Prompt, most: int, *, after_prefix: bool) -> None:
+    """Check that prompts can be read and that their new tokens have room behind them.
+
+    Args:
+        decoder: The network.
+        cache: Of the loop.
+        prompt: The prompts of all rows.
+        most: New tokens of the longest stream.
+        after_prefix: Whether they stand behind what the cache holds.
+
+    Raises:
+        DecoderError: A prompt does not fit, or the cache is too small.
+    """
+    decoder.check_prompt(
+        prompt.embeddings, cache, valid=prompt.valid, positions=prompt.positions, fresh=not after_prefix
+    )
+    used = prompt.embeddings.shape[1] + (cache.filled if after_prefix else 0)
+    if used + most - 1 > cache.cap:
+        raise _unfit(
+            f"{used} prompt positions and {most} tokens, but {cache.cap} slots",
+            "ask for fewer tokens, shorten the prompt, or make the cache larger",
+        )
+
+
+def check_kept(streams: Sequence[int], count: int) -> None:
+    """Raise DecoderError unless these are some of so many streams, each once."""
+    if not streams or len(set(streams)) != len(streams) or not set(streams) <= set(range(count)):
+        raise _unfit(f"streams are {list(streams)}", f"give some of {count}, each once")
 
 
 def _unfit(what: str, fix: str) -> DecoderError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.accel.decoder.naming import naming_of
-from realtts.errors import CheckpointMismatch
+from realtts.kit.reading import check_names, check_shape
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.weights import LayerWeights
 
 __all__ = ["read_layers"]
+
+_WHO, _FIX = "decoder weights", "check that checkpoint and configuration belong together"
 
 
 def read_layers(
@@ -44,15 +46,11 @@ def read_layers(
     naming, shapes = naming_of(config), _shapes(config)
     names = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
     names = {name for name in names if name not in ignore and not name.endswith(naming.computed)}
-    missing, unexpected = sorted(shapes.keys() - names), sorted(names - shapes.keys())
-    if missing or unexpected:
-        kind, wrong = ("missing", missing) if missing else ("unexpected", unexpected)
-        raise _wrong(f"{len(wrong)} tensors are {kind}, the first is {prefix}{wrong[0]}")
+    check_names(names, shapes, _WHO, prefix=prefix, fix=_FIX)
 
     def read(name: str) -> Tensor:
         tensor = state[prefix + name]
-        if tuple(tensor.shape) != shapes[name]:
-            raise _wrong(f"{prefix}{name} has the shape {tuple(tensor.shape)}, expected {shapes[name]}")
+        check_shape(prefix + name, tensor.shape, shapes[name], _WHO, _FIX)
         return tensor.to(device)
 
     def layer(index: int) -> LayerWeights:
@@ -70,9 +68,3 @@ def _shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:
     if config.family == "gpt2":
         shapes[f"{naming.norm}.bias"] = (config.hidden_size,)
     return shapes
-
-
-def _wrong(what: str) -> CheckpointMismatch:
-    return CheckpointMismatch(
-        what, who="decoder weights", fix="check that checkpoint and configuration belong together"
-    )

@@ -52,14 +52,15 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
             a flow; default: float32 on the CPU, where the decoder keeps its activations in it anyway.
     """
     on_cuda = context.device.startswith("cuda")
-    asked, named = context.settings.quantization, context.settings.dtype != "auto"
-    quantized = asked if asked != "auto" else "none" if named else _automatic(context.device)
+    quantization, cuda_graphs = context.settings.quantization, context.settings.cuda_graphs
+    # A precision that the user named holds for the weights too.
+    automatic = "none" if context.settings.dtype != "auto" else _automatic(context.device)
+    quantized = quantization if quantization != "auto" else automatic
     # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
     usual = context.dtype if on_cuda else "float32"
     pairs = [] if quantized == "none" else [(beside or usual, quantized)]
     pairs += [(context.dtype, "none"), ("float32", "none")]
-    wanted = context.settings.cuda_graphs
-    graphs = [True, False] if wanted is True or (wanted == "auto" and on_cuda) else [False]
+    graphs = [True, False] if cuda_graphs is True or (cuda_graphs == "auto" and on_cuda) else [False]
     return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
 
 
@@ -133,8 +134,8 @@ def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, gra
 
 
 def _attention(context: Context, dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
-    asked, fallback = context.settings.attention, not context.settings.strict
-    return choose(asked, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
+    setting, fallback = context.settings.attention, not context.settings.strict
+    return choose(setting, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
 
 
 def why_no_graphs(context: Context) -> str | None:

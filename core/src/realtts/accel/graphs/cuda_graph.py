@@ -161,24 +161,24 @@ class GraphRunner:
 
     def _captured(self, work: Callable[[], None]) -> Callable[[], None]:
         with _CAPTURE_LOCK:
-            kept = [tensor.clone() for tensor in self._state]
+            values = [tensor.clone() for tensor in self._state]
             seeds = [generator.get_state() for generator in self._generators]
             try:
                 for _ in range(self._warm_ups):
                     self._backend.warm_up(work)
-                    self._restore(kept, seeds)  # or the next one would be a step further than any request goes
+                    self._restore(values, seeds)  # or the next one would be a step further than any request goes
                 replay = self._backend.capture(work, self._generators)
             except (RealTTSError, torch.OutOfMemoryError):
                 raise
             except Exception as error:
                 raise CaptureFailed(f"{type(error).__name__}: {error}", who="CUDA graph", fix=_SWITCH) from error
             finally:
-                self._restore(kept, seeds)
+                self._restore(values, seeds)
         self.captures += 1
         return replay
 
-    def _restore(self, kept: Sequence[Tensor], seeds: Sequence[Tensor]) -> None:
-        for tensor, value in zip(self._state, kept, strict=True):
+    def _restore(self, values: Sequence[Tensor], seeds: Sequence[Tensor]) -> None:
+        for tensor, value in zip(self._state, values, strict=True):
             tensor.copy_(value)
         for generator, seed in zip(self._generators, seeds, strict=True):
             generator.set_state(seed)
@@ -229,11 +229,11 @@ class GraphedCallable:
 
     def _check(self, inputs: Mapping[str, Tensor]) -> None:
         expected = {name: (tuple(t.shape), t.dtype) for name, t in self._inputs.items()}
-        given = {name: (tuple(t.shape), t.dtype) for name, t in inputs.items()}
-        if given != expected:
-            wrong = next(n for n in {**expected, **given} if given.get(n) != expected.get(n))
+        actual = {name: (tuple(t.shape), t.dtype) for name, t in inputs.items()}
+        if actual != expected:
+            wrong = next(n for n in {**expected, **actual} if actual.get(n) != expected.get(n))
             raise CaptureFailed(
-                f"input {wrong!r} is {given.get(wrong, 'missing')}, captured was {expected.get(wrong, 'nothing')}",
+                f"input {wrong!r} is {actual.get(wrong, 'missing')}, captured was {expected.get(wrong, 'nothing')}",
                 who="CUDA graph",
                 fix=f"pad to the captured shape, or {_SWITCH}",
             )

@@ -1,4 +1,4 @@
-"""A projection in floating point, its weights laid out once."""
+"""Linear layers in floating point: cast when they are read and packed later, each in its own stage of loading."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "DenseLayers"]
 
 
 class Dense:
-    """``x @ weight.T + bias`` for x (..., in); on the CPU by `realtts.accel.kernels.onednn`, where that is usable.
+    """``x @ weight.T + bias`` for x (..., in), by operators that torch.compile knows until `pack` is called.
 
     Args:
         weight: (out, in), on the device that will run it.
         bias: (out,), or None.
         dtype: To compute in, and of the result.
         gelu: Whether GELU (by tanh) follows.
-        plain: Keep the weights as they are, and to operators that torch.compile knows.
 
     Attributes:
-        weight: In `dtype`, as the library wants it.
+        weight: In `dtype`; once packed, as the library wants it.
         bias: In `dtype`, or None.
     """
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, gelu: bool = False, plain: bool = False
-    ) -> None:
-        self._packed = not plain and onednn.usable(dtype, weight.device)
-        weight = weight.detach().to(dtype)
-        self.weight = onednn.packed(weight) if self._packed else weight.contiguous()
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, *, gelu: bool = False) -> None:
+        # Contiguous, or a strided view would keep all that it looks into in memory until it is packed.
+        self.weight = weight.detach().to(dtype).contiguous()
         self.bias = None if bias is None else bias.to(dtype)
-        self._dtype, self._gelu = dtype, gelu
+        self._dtype, self._gelu, self._packed = dtype, gelu, False
+
+    def pack(self) -> None:
+        """Lay the weight out for `realtts.accel.kernels.onednn`, where that is usable, and drop the other copy."""
+        if not self._packed and onednn.usable(self._dtype, self.weight.device):
+            self.weight, self._packed = onednn.packed(self.weight), True
 
     @property
     def pair(self) -> tuple[Tensor, Tensor | None]:
@@ -51,3 +52,30 @@ class Dense:
             return onednn.product(x, self.weight, self.bias, gelu=self._gelu)
         y = functional.linear(x, self.weight, self.bias)
         return functional.gelu(y, approximate="tanh") if self._gelu else y
+
+
+class DenseLayers:
+    """The dense layers of a network: its parts make theirs here, and all of them are packed at once.
+
+    Args:
+        dtype: To compute in, unless a layer asks for another.
+
+    Attributes:
+        dtype: As given.
+    """
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype = dtype
+        self._layers: list[Dense] = []
+
+    def add(
+        self, weight: Tensor, bias: Tensor | None = None, *, dtype: torch.dtype | None = None, gelu: bool = False
+    ) -> Dense:
+        """Make a layer, whose weight and bias are cast now; arguments as of `Dense`."""
+        self._layers.append(Dense(weight, bias, dtype or self.dtype, gelu=gelu))
+        return self._layers[-1]
+
+    def pack(self) -> None:
+        """Pack every layer, one after the other, so that no more than one lies in memory twice."""
+        for layer in self._layers:
+            layer.pack()

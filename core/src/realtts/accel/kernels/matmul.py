@@ -85,14 +85,19 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _dense(precision: str, device: str) -> Kernel:
-    pack = functools.partial(Dense, dtype=_DTYPES[precision], plain=True)
-    return Kernel("dense", precision, device, pack, Dense.__call__)
+    return Kernel("dense", precision, device, functools.partial(Dense, dtype=_DTYPES[precision]), Dense.__call__)
 
 
 def _onednn(precision: str) -> Kernel:
     dtype = _DTYPES[precision]
     usable = functools.partial(onednn.usable, dtype, torch.device("cpu"))
-    return Kernel("onednn", precision, "cpu", functools.partial(Dense, dtype=dtype), Dense.__call__, usable)
+    return Kernel("onednn", precision, "cpu", functools.partial(_pack_onednn, dtype=dtype), Dense.__call__, usable)
+
+
+def _pack_onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Dense:
+    layer = Dense(weight, bias, dtype)
+    layer.pack()
+    return layer
 
 
 # --- int8 ------------------------------------------------------------------------------------------------------------

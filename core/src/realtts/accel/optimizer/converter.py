@@ -56,8 +56,8 @@ class PrecisionConverter:
     def dtype_of(self, model: nn.Module) -> torch.dtype:
         """Return the type that a converted model computes in outside its islands; float32 if it is not converted."""
         done: Precision | None = self._done.get(model)
-        found: torch.dtype = getattr(torch, done.dtypes[""]) if done is not None else torch.float32
-        return found
+        dtype: torch.dtype = getattr(torch, done.dtypes[""]) if done is not None else torch.float32
+        return dtype
 
     def to_float32(self, model: nn.Module, name: str, reason: str) -> bool:
         """Go back to the weights before the cast, exactly. False if there is nothing to go back to."""

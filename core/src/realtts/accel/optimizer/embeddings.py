@@ -69,8 +69,8 @@ def _name_of(function: Callable[..., Any]) -> str | None:
     """
     if not isinstance(function, FunctionType) or function.__closure__ or function.__module__ in {None, "__main__"}:
         return None
-    found = getattr(sys.modules.get(function.__module__), function.__qualname__, None)
-    return f"{function.__module__}.{function.__qualname__}" if found is function else None
+    named = getattr(sys.modules.get(function.__module__), function.__qualname__, None)
+    return f"{function.__module__}.{function.__qualname__}" if named is function else None
 
 
 def _identity_of(function: Callable[..., Any]) -> str:

@@ -50,4 +50,4 @@ class Record:
 
     def take_back(self, step: str) -> None:
         """Forget that a step was given up."""
-        self.given_up = [known for known in self.given_up if known.step != step]
+        self.given_up = [earlier for earlier in self.given_up if earlier.step != step]

@@ -58,12 +58,12 @@ def compute_threads(count: int | str = "auto") -> Iterator[int]:
     Raises:
         SettingsError: Not such a number.
     """
-    wanted = _checked(count)
+    number = _checked(count)
     with FLAGS_LOCK:
         before = torch.get_num_threads()
-        _set(wanted)
+        _set(number)
         try:
-            yield wanted
+            yield number
         finally:
             _set(before)
 
@@ -79,12 +79,12 @@ def child_environment(count: int | str = "auto", environ: Mapping[str, str] | No
     Raises:
         SettingsError: Not such a number.
     """
-    found = dict(os.environ if environ is None else environ)
-    wanted = str(_checked(count))
+    variables = dict(os.environ if environ is None else environ)
+    number = str(_checked(count))
     for name in VARIABLES:
-        if count != "auto" or not found.get(name):
-            found[name] = wanted
-    return found
+        if count != "auto" or not variables.get(name):
+            variables[name] = number
+    return variables
 
 
 @contextlib.contextmanager
@@ -97,13 +97,13 @@ def exported(count: int | str = "auto") -> Iterator[int]:
     Raises:
         SettingsError: Not a number from 1 to 1024 or ``"auto"``.
     """
-    wanted = _checked(count)
+    number = _checked(count)
     with FLAGS_LOCK:  # two that export at once would restore each other's values
         before = {name: os.environ.get(name) for name in VARIABLES}
-        asked = child_environment(count)
-        os.environ.update({name: asked[name] for name in VARIABLES})
+        exports = child_environment(count)
+        os.environ.update({name: exports[name] for name in VARIABLES})
         try:
-            yield wanted
+            yield number
         finally:
             for name, value in before.items():
                 if value is None:
@@ -121,11 +121,11 @@ def find_oversubscription(workers: int = 1, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     cores = physical_cores()
-    asked = {name: _number(environ.get(name, "")) for name in VARIABLES}
-    asked["torch"] = torch.get_num_threads()
+    requests = {name: _number(environ.get(name, "")) for name in VARIABLES}
+    requests["torch"] = torch.get_num_threads()
     if workers > 1:
-        asked["workers"] = workers * torch.get_num_threads()
-    return [Oversubscription(source, threads, cores) for source, threads in asked.items() if threads > cores]
+        requests["workers"] = workers * torch.get_num_threads()
+    return [Oversubscription(source, threads, cores) for source, threads in requests.items() if threads > cores]
 
 
 def _checked(count: int | str) -> int:

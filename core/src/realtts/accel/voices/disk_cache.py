@@ -201,16 +201,16 @@ class DiskVoiceCache:
         write_whole(path, content)
 
     def _evict(self) -> None:
-        found: list[tuple[float, int, Path]] = []
+        files: list[tuple[float, int, Path]] = []
         for path in self._files():
             with contextlib.suppress(FileNotFoundError):  # another process evicts too
                 about = path.stat()
                 if path.suffix != PART:
-                    found.append((about.st_mtime, about.st_size, path))
+                    files.append((about.st_mtime, about.st_size, path))
                 elif time.time() - about.st_mtime > _OLD_S:
                     path.unlink()
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
             if total <= self._max_bytes:
                 return
             path.unlink(missing_ok=True)
@@ -235,8 +235,8 @@ class DiskVoiceCache:
 
 def _digest(tensors: dict[str, torch.Tensor], text: str) -> str:
     """Compute a checksum: safetensors has none of its own, and a voice with flipped bits would be heard."""
-    found = hashlib.sha256(text.encode())
+    checksum = hashlib.sha256(text.encode())
     for name in sorted(tensors):
-        found.update(name.encode())
-        found.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        checksum.update(name.encode())
+        checksum.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return checksum.hexdigest()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.errors import CheckpointMismatch
+from realtts.kit.reading import check_shape, mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -64,10 +64,7 @@ class StateReader:
         """
         self.skip(name)
         tensor = self._state[name]
-        actual = tuple(tensor.shape)
-        if len(actual) != len(shape) or any(size not in (-1, there) for size, there in zip(shape, actual, strict=True)):
-            expected = str(tuple("any" if size == -1 else size for size in shape)).replace("'", "")
-            raise self._wrong(f"{name} has the shape {actual}, expected {expected}")
+        check_shape(name, tensor.shape, shape, self._who, self._fix)
         return tensor.to(self.device, torch.float32)
 
     def both(self, name: str, *shape: int) -> tuple[Tensor, Tensor]:
@@ -94,7 +91,7 @@ class StateReader:
             CheckpointMismatch: It is missing.
         """
         if name not in self._state:
-            raise self._wrong(f"the tensor {name} is missing")
+            raise mismatch(f"the tensor {name} is missing", self._who, self._fix)
         self._left.discard(name)
 
     def finish(self, prefix: str = "", spare: Collection[str] = ()) -> None:
@@ -109,7 +106,4 @@ class StateReader:
         """
         left = {name for name in self._left if name.startswith(prefix)}.difference(spare)
         if left:
-            raise self._wrong(f"{len(left)} tensors are unexpected, the first is {min(left)}")
-
-    def _wrong(self, what: str) -> CheckpointMismatch:
-        return CheckpointMismatch(what, who=self._who, fix=self._fix)
+            raise mismatch(f"{len(left)} tensors are unexpected, the first is {min(left)}", self._who, self._fix)

@@ -1,23 +1,22 @@
 """Tensors of a checkpoint's files, read one at a time.
 
 Each tensor of a safetensors file is read into memory of its own and nothing else stays, so that weights which are
-packed one after the other never lie in memory twice. safetensors' own reader checks the file; its header tells names,
-types and shapes. It does not read the tensors, because pages of a mapped file count as the process's memory until it is
-closed (256 MiB read tensor by tensor: 257 MiB more), and what its ``backend="pread"`` reads lies in the heap (see
-`_memory`).
+packed one after the other never lie in memory twice. safetensors' own reader is not used, because pages of a mapped
+file count as the process's memory until it is closed (256 MiB read tensor by tensor: 257 MiB more), and what its
+``backend="pread"`` reads lies in the heap (see `_memory`).
 """
 
 from __future__ import annotations
 
 import math
 import mmap
+import os
 import pickle
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from realtts.documents import DEEPEST, MALFORMED, DocumentError, parse_json
 from realtts.kit.reading import unreadable
@@ -72,7 +71,7 @@ class TensorFile(Mapping[str, "Tensor"]):
         self._path = path
         try:
             self._entries = _entries(path)
-        except (*MALFORMED, SafetensorError) as error:
+        except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
 
@@ -261,28 +260,24 @@ def _memory(size: int) -> Tensor:
 def _entries(path: Path) -> dict[str, _Entry]:
     """Read where each tensor lies in the file.
 
-    What safetensors checks is checked here again, because its older versions let some faults pass: the tensors fill
-    the rest of the file without gaps, none lies over another, and each has as many bytes as its shape says.
+    What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
+    of the file without gaps, none lies over another, and each has as many bytes as its shape says.
     """
-    reader: Any = safe_open  # which safetensors' stubs leave untyped
-    with reader(path, "pt"):
-        pass
     with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = parse_json(file.read(size))
+        length = os.fstat(file.fileno()).st_size
+        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; the offsets count from there
+        if begin > length:
+            raise ValueError("its header is cut short")
+        header = parse_json(file.read(begin - 8))
     header.pop("__metadata__", None)
-    begin = 8 + size  # of the data; the offsets count from there
-    entries = {
-        name: _entry(name, about, begin)
-        for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"]))
-    }
-    end = begin
-    for name, entry in entries.items():
+    entries, end = {}, begin
+    for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
+        entry = _entry(name, about, begin)
         if entry.begin != end:
             raise ValueError(f"{name:.80} does not begin where the tensor before it ends")
-        end = entry.end
-    if end != path.stat().st_size:
-        raise ValueError("its tensors do not fill it")
+        entries[name], end = entry, entry.end
+    if end != length:
+        raise ValueError(f"its tensors end at byte {end} of {length}")
     return entries
 
 

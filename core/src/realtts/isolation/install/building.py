@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from realtts.errors import InstallFailed
-from realtts.isolation.install.staging import normalized
+from realtts.isolation.install.requirements import Pin, name_of, read_lock
+from realtts.machine.survey import gpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from packaging.version import Version
+
     from realtts.isolation.install.staging import Staged
     from realtts.isolation.install.uv import Uv
 
-__all__ = ["create", "fill", "python_wanted", "resolve"]
+__all__ = ["BUILDS", "create", "fill", "python_wanted", "resolve"]
 
 _NEVER = "sys_platform == 'never'"
 """A marker that is true nowhere: uv takes an override with it for the package's absence."""
 
 _BACKENDS = {"cpu": "cpu", "auto": "auto", "cuda": "cu128"}
+
+BUILDS = tuple(_BACKENDS)
+"""Builds of torch that can be asked for."""
+
 _CLAUSE = re.compile(r"\s*(>=|<=|==|!=|~=|>|<)\s*([0-9]+(?:\.[0-9]+)*)(\.\*)?\s*")
 
 
@@ -71,7 +82,7 @@ def create(uv: Uv, folder: Path, python: str) -> Path:
     return inside
 
 
-def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | None) -> str:
+def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | None) -> list[Pin]:
     """Choose the version of every package.
 
     Args:
@@ -79,10 +90,11 @@ def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | No
         staged: The plugin.
         core: The core's wheel.
         python: The environment's interpreter.
-        torch: ``"cpu"``, ``"cuda"``, ``"auto"`` or None: a torch wheel that lies at hand, else what the index has.
+        torch: ``"cpu"``, ``"cuda"``, ``"auto"`` (by the GPU's driver), or None: any build. A wheel of it that lies at
+            hand comes before those of an index.
 
     Returns:
-        A requirements file in which everything is pinned.
+        Every package, pinned, with the hashes of its files.
 
     Raises:
         InstallFailed: There is no solution, or no way to find one.
@@ -90,31 +102,42 @@ def resolve(uv: Uv, staged: Staged, core: Path, python: Path, *, torch: str | No
     environment = staged.environment
     requirements = [f"realtts @ {core.as_uri()}", staged.requirement, *environment.requirements]
     overrides = [*environment.overrides, *(f"{package} ; {_NEVER}" for package in environment.exclude)]
-    local = None if torch else _local_torch(uv, overrides, python)
-    if local is None:
-        return _compiled(uv, requirements, overrides, python, torch)
-    try:
-        return _compiled(uv, requirements, _with(overrides, local), python, None)
-    except InstallFailed:
-        uv.tell("resolve", f"{local} lies at hand, and does not fit; looking further")
-        return _compiled(uv, requirements, overrides, python, None)
+    local = _local_torch(uv, overrides, python, torch)
+    if local is not None:
+        others = [line for line in overrides if name_of(line) != "torch"]
+        try:
+            return _compiled(uv, requirements, [*others, local], python, None)
+        except InstallFailed:
+            uv.tell("resolve", f"{local} lies at hand, and does not fit; looking further")
+    return _compiled(uv, requirements, overrides, python, torch)
 
 
-def fill(uv: Uv, python: Path, lock: Path, *, torch: str | None) -> None:
-    """Install exactly what a requirements file says.
+def fill(uv: Uv, python: Path, pins: Sequence[Pin], *, torch: str | None) -> None:
+    """Install exactly what a lock says, from files with its hashes.
 
     Raises:
-        InstallFailed: It cannot be had, or does not fit on the disk.
+        InstallFailed: It cannot be had, has another hash, or does not fit on the disk.
     """
-    uv.run("install", "pip", "sync", "-p", python, lock, *_backend(torch))
+    pinned = next((pin.requirement for pin in pins if pin.name == "torch"), "")
+    at_hand = any(pinned == f"torch=={version}" for version in _torch_versions(uv, None))
+    # What comes from a repository of git has no hash; the hashes of the others are checked all the same.
+    hashes = ("--require-hashes",) if all(pin.hashes for pin in pins) else ("--verify-hashes",)
+    uv.run(
+        "install", "pip", "sync", "-p", python, "-", *hashes, *_backend(None if at_hand else torch),
+        stdin="".join(f"{pin.line()}\n" for pin in pins),
+    )  # fmt: skip
 
 
-def _compiled(uv: Uv, requirements: Iterable[str], overrides: Iterable[str], python: Path, torch: str | None) -> str:
+def _compiled(
+    uv: Uv, requirements: Iterable[str], overrides: Iterable[str], python: Path, torch: str | None
+) -> list[Pin]:
     chosen = uv.folder / "overrides.txt"
     chosen.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
-    return uv.run(
-        "resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--override", chosen, "-p", python,
-        *_backend(torch), stdin="".join(f"{line}\n" for line in requirements),
+    return read_lock(
+        uv.run(
+            "resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--generate-hashes", "--override", chosen,
+            "-p", python, *_backend(torch), stdin="".join(f"{line}\n" for line in requirements),
+        )
     )  # fmt: skip
 
 
@@ -122,23 +145,34 @@ def _backend(torch: str | None) -> Sequence[str]:
     return ("--torch-backend", _BACKENDS[torch]) if torch else ()
 
 
-def _local_torch(uv: Uv, overrides: Iterable[str], python: Path) -> str | None:
-    """Pin the torch wheel of a local folder that fits: the index's newest would win over it.
+def _local_torch(uv: Uv, overrides: Iterable[str], python: Path, build: str | None) -> str | None:
+    """Pin the newest torch wheel of a local folder that fits: the index's newest would win over it.
 
     A folder with a torch in it says which build is meant: on a machine without GPU the index's is gigabytes too large.
     """
+    wanted = next((line for line in overrides if name_of(line) == "torch" and _NEVER not in line), "torch")
+    for version in _torch_versions(uv, build):
+        if not Requirement(wanted).specifier.contains(version, prereleases=True):
+            continue
+        pinned = f"torch=={version}"
+        with contextlib.suppress(InstallFailed):  # of another Python or system
+            uv.run("resolve", "pip", "compile", "-", "-q", "--no-header", "--no-annotate", "--no-deps",
+                   "-p", python, stdin=f"{pinned}\n", index=False)  # fmt: skip
+            return pinned
+    return None
+
+
+def _torch_versions(uv: Uv, build: str | None) -> list[Version]:
+    """Return the versions of the torch wheels that lie in local folders, the newest first, of a build or of any."""
+    if build == "auto":
+        build = "cuda" if gpus() else "cpu"
     folders = [Path(link) for link in uv.all_links() if "://" not in link]
-    if not any(next(folder.glob("torch-*.whl"), None) for folder in folders if folder.is_dir()):
-        return None
-    requirement = next((line for line in overrides if normalized(line) == "torch" and _NEVER not in line), "torch")
-    try:
-        pinned = uv.run("resolve", "pip", "compile", "-", "--no-header", "--no-annotate", "--no-deps", "--no-index",
-                       "-p", python, stdin=f"{requirement}\n")  # fmt: skip
-    except InstallFailed:
-        return None
-    return next((line.strip() for line in pinned.split("\n") if normalized(line) == "torch"), None)
-
-
-def _with(overrides: Iterable[str], torch: str) -> list[str]:
-    """Add a pinned torch to the overrides."""
-    return [*(line for line in overrides if normalized(line) != "torch"), torch]
+    versions = set()
+    for wheel in (wheel for folder in folders if folder.is_dir() for wheel in folder.glob("torch-*.whl")):
+        with contextlib.suppress(InvalidWheelFilename):
+            version = parse_wheel_filename(wheel.name)[1]
+            # Without a mark it is what the usual index has: CUDA on Linux, none elsewhere.
+            of = (version.local or ("cu" if sys.platform == "linux" else "cpu"))[:2]
+            if build is None or _BACKENDS[build][:2] == of:
+                versions.add(version)
+    return sorted(versions, reverse=True)

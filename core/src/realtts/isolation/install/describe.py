@@ -5,37 +5,25 @@ It runs in a process of its own, because a plugin may do anything when it is imp
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
 from realtts.contract.spec import ProviderSpec
 from realtts.registry.providers import GROUP
+from realtts.wire.child import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
-__all__ = ["main"]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write what the folder's distribution says of the provider as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder")
-    parser.add_argument("name")
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args(arguments)
-    options.out.write_text(json.dumps(_described(options.folder, options.name)), encoding="utf-8")
-    return 0
+__all__ = ["describe"]
 
 
-def _described(folder: str, name: str) -> dict[str, Any]:
-    distribution = next(iter(importlib_metadata.distributions(path=[folder])), None)
+def describe(job: dict[str, str], _: Callable[[str], None]) -> dict[str, Any]:
+    """Return what the distribution in ``folder`` says of the provider ``name``."""
+    distribution = next(iter(importlib_metadata.distributions(path=[job["folder"]])), None)
     if distribution is None:
         return {"distribution": None}
     points = {point.name: point for point in distribution.entry_points if point.group == GROUP}
@@ -46,19 +34,17 @@ def _described(folder: str, name: str) -> dict[str, Any]:
         "extras": distribution.metadata.get_all("Provides-Extra") or [],
         "providers": sorted(points),
         "environment": None,
-        "error": None,
     }
-    if name in points:
+    if job["name"] in points:
         try:
-            spec = points[name].load()
-        except (Exception, SystemExit) as error:
+            spec = points[job["name"]].load()
+        except (Exception, SystemExit):
             # It may need what is not here, which a spec should not; the environment it is built for is the plain one.
-            described["error"] = f"{type(error).__name__}: {error}"
-        else:
-            if isinstance(spec, ProviderSpec):
-                described["environment"] = asdict(spec.environment)
+            return described
+        if isinstance(spec, ProviderSpec):
+            described["environment"] = asdict(spec.environment)
     return described
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(describe))

@@ -10,7 +10,9 @@ from realtts.errors import InstallFailed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["failure"]
+__all__ = ["UNREACHABLE", "failure"]
+
+UNREACHABLE = "the package index cannot be reached"
 
 _SHOWN = 6
 
@@ -26,6 +28,11 @@ def _known(pattern: str, what: str, fix: str) -> _Known:
 
 
 _TABLE = (
+    _known(
+        r"hash(es)? mismatch|mismatched hash",
+        "a file is not the one that the lock names: its hash differs",
+        "get the file again from where you trust it, or choose versions anew: --upgrade without --locked",
+    ),
     _known(
         r"no space left on device|os error 28\b|os error 112\b|disk quota exceeded|not enough space",
         "the disk is full",
@@ -45,7 +52,7 @@ _TABLE = (
     _known(
         r"error sending request|failed to fetch|dns error|network is unreachable|connection (refused|reset)"
         r"|network (connectivity is|was) disabled|timed out|failed to download|tls|certificate",
-        "the package index cannot be reached",
+        UNREACHABLE,
         "try again with a network, or name a folder with the wheels: --find-links DIR",
     ),
     _known(

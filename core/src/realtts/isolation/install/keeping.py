@@ -79,10 +79,17 @@ def installed_environments(settings: Settings | None = None, *, check: bool = Fa
         check: Import every plugin in its environment, and let speak what can without weights.
     """
     home = environments.folder(settings)
-    with contextlib.suppress(OSError):
-        names = sorted(path.name for path in home.iterdir() if path.is_dir() and not path.name.startswith("."))
-        return [_describe(home / name, check=check) for name in names]
-    return []
+    return [_describe(home / name, check=check) for name in environment_names(settings)]
+
+
+def environment_names(settings: Settings | None = None) -> list[str]:
+    """Return the name of every environment, those that cannot be used included, in order."""
+    return [home.name for home in _folders(environments.folder(settings)) if not home.name.startswith(".")]
+
+
+def locate(name: str, settings: Settings | None = None) -> InstalledEnvironment:
+    """Return a provider's environment without its size, whether it can be used or not."""
+    return _describe(environments.folder(settings) / name, size=False)
 
 
 def uninstall(name: str, *, settings: Settings | None = None, waiting: Callable[[], None] | None = None) -> int:
@@ -100,7 +107,7 @@ def uninstall(name: str, *, settings: Settings | None = None, waiting: Callable[
         IsolationError: There is none, or it cannot be removed.
     """
     folder = environments.folder(settings)
-    names = [environment.name for environment in installed_environments(settings)]
+    names = environment_names(settings)
     if name not in names:
         raise IsolationError(
             f"there is no isolated environment for {name!r}{closest(name, names)}", who="isolation",

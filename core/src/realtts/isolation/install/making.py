@@ -6,22 +6,25 @@ the new build has proved itself; until then nothing of the old one is touched.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from realtts.documents import read_text
 from realtts.errors import InstallFailed
 from realtts.isolation import environments
 from realtts.isolation.environments import IsolatedEnvironment
 from realtts.isolation.install import building, keeping, packing
 from realtts.isolation.install.locks import locked
 from realtts.isolation.install.proving import prove
-from realtts.isolation.install.staging import normalized, stage
+from realtts.isolation.install.requirements import Pin, checked_argument, checked_name, name_of, read_lock
+from realtts.isolation.install.staging import checked_source, stage
 from realtts.isolation.install.uv import Uv, find_uv
 from realtts.isolation.install.variables import absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from realtts.isolation.install.staging import Staged
@@ -68,7 +71,7 @@ class InstallRequest:
 
 def distribution_name(name: str) -> str:
     """Return the name of the distribution that brings a provider."""
-    return f"realtts-{normalized(name)}"
+    return f"realtts-{name_of(name)}"
 
 
 def install(
@@ -88,7 +91,7 @@ def install(
         InstallFailed: It cannot be made; an earlier one works as before. MissingExtra: there is no uv.
     """
     tell = tell or (lambda _phase, _words: None)
-    _check_name(request.name)
+    _check(request)
     program = find_uv()
     home = environments.folder(settings) / request.name
     with locked(keeping.lock_of(home), lambda: tell("wait", "another install of it runs")) as lock:
@@ -99,9 +102,11 @@ def install(
         recipe = keeping.recipe(home)
         uv = Uv(request.name, home, tell, tuple(map(absolute, request.links)), lock, program)
         try:
+            completed = _completed(request, recipe)
+            _check(completed)
             build = keeping.new_build(home)
             try:
-                environment = _build(uv, _completed(request, recipe), build, lock)
+                environment = _build(uv, completed, build, lock)
                 tell("switch", "using it")
                 keeping.switch(home, environment)
             except BaseException:
@@ -120,7 +125,7 @@ def _build(uv: Uv, request: InstallRequest, build: Path, lock: int) -> IsolatedE
     wheels.mkdir()
     core = packing.pack_core(wheels)
     source = _source(request)
-    uv.tell("stage", f"getting {source}")
+    uv.tell("stage", f"getting {source.requirement}")
     staging = build / "staging"
     staged = stage(
         uv, request.name, source, extras=request.extras, work=staging,
@@ -130,20 +135,18 @@ def _build(uv: Uv, request: InstallRequest, build: Path, lock: int) -> IsolatedE
     uv.tell("create", "making an empty environment")
     python = building.create(uv, build / "venv", building.python_wanted(request.python, staged.environment.python))
     uv.tell("resolve", "choosing versions")
-    pinned = (
+    pins = (
         building.resolve(uv, staged, core, python, torch=request.torch)
         if request.locked is None
         else _repeated(request, staged, core)
     )
-    lockfile = build / keeping.LOCKFILE
-    lockfile.write_text(pinned, encoding="utf-8")
-    uv.tell("install", f"installing {sum(1 for line in pinned.splitlines() if normalized(line))} packages")
-    building.fill(uv, python, lockfile, torch=request.torch)
+    uv.tell("install", f"installing {len(pins)} packages")
+    building.fill(uv, python, pins, torch=request.torch)
     uv.tell("prove", "trying it")
     proof = prove(request.name, python, speak="always" if request.speak else "free", lock=lock)
     if proof["warning"]:
         uv.tell("prove", f"warning: {proof['warning']}")
-    lockfile.write_text(_portable(pinned, staged, core), encoding="utf-8")
+    (build / keeping.LOCKFILE).write_text(_portable(pins, staged, core), encoding="utf-8")
     keeping.write_recipe(build, _recipe(request, staged))
     return IsolatedEnvironment(
         request.name, python, proof["spec"], proof["core_version"], proof["versions"], proof["distribution"]
@@ -163,13 +166,15 @@ def _completed(request: InstallRequest, recipe: dict[str, Any]) -> InstallReques
     )
 
 
-def _source(request: InstallRequest) -> str:
-    """Return where the plugin comes from: of a distribution, the version in the lock."""
+def _source(request: InstallRequest) -> Pin:
+    """Return where the plugin comes from: of a distribution, the version in the lock; with the lock's hashes."""
     source = request.source or distribution_name(request.name)
     if request.locked is None:
-        return source
-    lines = _lines(request)
-    return next((line for line in lines if normalized(line) == normalized(source) and "==" in line), source)
+        return Pin(source)
+    wheel = source.endswith(".whl")
+    name = name_of(source.replace("\\", "/").rpartition("/")[2].partition("-")[0] if wheel else source)
+    pin = next((pin for pin in _pins(request) if pin.name == name), Pin(source))
+    return Pin(source, pin.hashes) if wheel else pin
 
 
 def _recipe(request: InstallRequest, staged: Staged) -> dict[str, Any]:
@@ -183,41 +188,82 @@ def _recipe(request: InstallRequest, staged: Staged) -> dict[str, Any]:
     }
 
 
-def _portable(pinned: str, staged: Staged, core: Path) -> str:
-    """Return the lock with versions in place of this machine's files."""
-    version = core.name.split("-")[1]
-    names = {"realtts": f"realtts=={version}"}
+def _portable(pins: Sequence[Pin], staged: Staged, core: Path) -> str:
+    """Return the lock with versions in place of this machine's files.
+
+    The core, and a plugin that was built here, have no hash in it: they are packed and built anew wherever it is used.
+    """
+    here = {"realtts": Pin(f"realtts=={core.name.split('-')[1]}")}
     if staged.wheel is not None:
-        names[normalized(staged.distribution)] = f"{staged.distribution}=={staged.version}"
-    lines = sorted(filter(normalized, pinned.splitlines()), key=normalized)
-    return "".join(f"{names.get(normalized(line), line)}\n" for line in lines)
+        pin = next(pin for pin in pins if pin.name == name_of(staged.distribution))
+        version = f"{staged.distribution}=={staged.version}"
+        here[pin.name] = Pin(version, () if staged.built else pin.hashes)
+    return "".join(f"{here.get(pin.name, pin).line()}\n" for pin in sorted(pins, key=lambda pin: pin.name))
 
 
-def _repeated(request: InstallRequest, staged: Staged, core: Path) -> str:
+def _repeated(request: InstallRequest, staged: Staged, core: Path) -> list[Pin]:
     """Return the lock with this core, and with the plugin from its present source."""
-    plugin = normalized(staged.distribution)
-    pinned = [line for line in _lines(request) if normalized(line) != "realtts"]
-    if not any(normalized(line) == plugin for line in pinned):
+    plugin = name_of(staged.distribution)
+    pins = {pin.name: pin for pin in _pins(request)}
+    if plugin not in pins:
         raise InstallFailed(
             f"{request.locked} is not a lock of {staged.distribution}", who=f"installing {request.name!r}",
             fix="name the requirements.lock of such an environment: --locked FILE", phase="resolve",
         )  # fmt: skip
+    pins["realtts"] = Pin(f"realtts @ {core.as_uri()}", (_digest(core),))
     if staged.wheel is not None:
-        pinned = [staged.requirement if normalized(line) == plugin else line for line in pinned]
-    return "".join(f"{line}\n" for line in (f"realtts @ {core.as_uri()}", *pinned))
+        pins[plugin] = Pin(staged.requirement, pins[plugin].hashes or (_digest(staged.wheel),))
+    return list(pins.values())
 
 
-def _lines(request: InstallRequest) -> list[str]:
-    """Read the pinned requirements of the lock."""
+def _digest(file: Path) -> str:
+    return f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def _pins(request: InstallRequest) -> list[Pin]:
+    """Read the lock."""
     assert request.locked is not None
     try:
-        lines = request.locked.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        return read_lock(read_text(request.locked))
+    except (OSError, ValueError) as error:
         raise InstallFailed(
             f"{request.locked} cannot be read: {error}", who=f"installing {request.name!r}",
             fix="name the requirements.lock of an environment: --locked FILE", phase="stage",
         ) from error  # fmt: skip
-    return [line for line in lines if normalized(line)]
+
+
+def _check(request: InstallRequest) -> None:
+    """Check everything that becomes an argument of uv, before anything is made.
+
+    Raises:
+        InstallFailed: Something is not what it should be.
+    """
+    _check_name(request.name)
+    values = [
+        ("--from", request.source, checked_source, "a folder, a wheel, an address or a requirement"),
+        ("--python", request.python, checked_argument, "a version such as 3.11, or a path"),
+        ("--torch", request.torch, _checked_build, f"one of {', '.join(building.BUILDS)}"),
+        *(("--extra", extra, checked_name, "the name of an extra of the plugin") for extra in request.extras),
+        *(("--find-links", link, checked_argument, "a folder, or an address of a page") for link in request.links),
+    ]
+    for option, value, check, fix in values:
+        try:
+            if value is not None:
+                check(value)
+        except ValueError as error:
+            reason = str(error).partition("\n")[0].rstrip(".")
+            raise InstallFailed(
+                f"{option} is {value!r}, which is refused: {reason}", who=f"installing {request.name!r}",
+                fix=f"give {fix}", phase="stage",
+            ) from error  # fmt: skip
+    if request.locked is not None:
+        _pins(request)
+
+
+def _checked_build(torch: str) -> str:
+    if torch not in building.BUILDS:
+        raise ValueError("there is no such build")
+    return torch
 
 
 def _check_name(name: str) -> None:

@@ -14,7 +14,7 @@ import importlib_metadata
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["pack_core"]
+__all__ = ["core_digest", "pack_core"]
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: realtts\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _BEGIN_OF_ZIP = (1980, 1, 1, 0, 0, 0)
@@ -46,6 +46,14 @@ def pack_core(folder: Path) -> Path:
         lines = "\n".join([*record, f"{info}/RECORD,,", ""])
         wheel.writestr(zipfile.ZipInfo(f"{info}/RECORD", _BEGIN_OF_ZIP), lines)
     return path
+
+
+def core_digest() -> str:
+    """Return a digest of the package's files, equal where the same core runs."""
+    digest = hashlib.sha256()
+    for name, content in _package():
+        digest.update(f"{name} {len(content)}\n".encode() + content)
+    return digest.hexdigest()
 
 
 def _package() -> Iterator[tuple[str, bytes]]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
@@ -15,35 +11,26 @@ import importlib_metadata
 from realtts import RealProvider
 from realtts.registry import providers as registry
 from realtts.registry.variants import import_object
+from realtts.wire.child import serve
 from realtts.wire.specs import spec_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["main"]
+__all__ = ["prove"]
 
 _MATTER = ("torch", "torchaudio", "transformers", "numpy")
 _WORDS = "One, two, three."
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Import the provider, let it speak if that is wanted, and write what was found as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--speak", choices=("never", "free", "always"), default="free", help="free: without weights")
-    options = parser.parse_args(arguments)
-    try:
-        content = _proved(options.name, options.speak)
-    except (Exception, SystemExit) as error:
-        content = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    options.out.write_text(json.dumps(content), encoding="utf-8")
-    return 0
+def prove(job: dict[str, str], _: Callable[[str], None]) -> dict[str, Any]:
+    """Import the provider ``name``, let it speak if that is wanted, and return what the environment holds.
 
-
-def _proved(name: str, speak: str) -> dict[str, Any]:
+    ``speak`` is ``"never"``, ``"free"`` (only what needs no weights) or ``"always"``.
+    """
+    name, speak = job["name"], job["speak"]
     spec = registry.get_spec(name)
     import_object(spec.plain)
     warning = ""
@@ -54,9 +41,8 @@ def _proved(name: str, speak: str) -> dict[str, Any]:
             warning = f"its optimized variant cannot be imported: {type(error).__name__}: {error}"
     free = not spec.torch and not spec.checkpoints
     seconds = _spoken(spec) if speak == "always" or (speak == "free" and free) else None
-    distribution, _ = registry.distribution_of(name)
+    distribution, _version = registry.distribution_of(name)
     return {
-        "error": None,
         "warning": warning,
         "seconds": seconds,
         "spec": spec_to_json(spec),
@@ -83,4 +69,4 @@ def _versions(names: Sequence[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(prove))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from realtts.documents import read_json_table
-from realtts.errors import InstallFailed
-from realtts.isolation.process import NOT_INHERITED
+from realtts.errors import InstallFailed, IsolationError, WorkerDied
+from realtts.isolation.environments import IsolatedEnvironment
+from realtts.isolation.programs import run_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["prove"]
 
-_LONGEST_S = 1800
-_SHOWN = 3
+_LONGEST_S = 1800.0
 
 
 def prove(name: str, python: Path, *, speak: str = "free", lock: int | None = None) -> dict[str, Any]:
@@ -33,25 +31,17 @@ def prove(name: str, python: Path, *, speak: str = "free", lock: int | None = No
     Raises:
         InstallFailed: It does not work.
     """
-    variables = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder) / "proof.json"
-        command = [str(python), "-I", "-m", "realtts.isolation.install.proof", name, str(out), "--speak", speak]
-        done = b""
-        try:
-            ran = subprocess.run(  # noqa: S603 - the environment's interpreter
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=variables,
-                cwd=folder, timeout=_LONGEST_S, check=False,
-                pass_fds=() if lock is None or os.name == "nt" else (lock,),
-            )  # fmt: skip
-            done = ran.stdout
-            proof: dict[str, Any] = read_json_table(out)
-        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            lines = tuple(done.decode(errors="replace").split("\n"))
-            output = "; ".join(line.strip() for line in lines if line.strip())[-400:]
-            raise _failed(name, output or f"{type(error).__name__}: {error}", lines) from error
-    if proof["error"] is not None:
-        raise _failed(name, proof["error"], tuple(proof["traceback"].split("\n")))
+    environment = IsolatedEnvironment(name, python, spec={}, core_version="")
+    try:
+        answer = run_program(
+            environment, ("-m", "realtts.isolation.install.proof"), {"name": name, "speak": speak},
+            activity="trying it", deadline_s=_LONGEST_S, lock=lock,
+        )  # fmt: skip
+    except (WorkerDied, IsolationError) as error:
+        raise _failed(name, error.what, tuple(getattr(error, "stderr", ()))) from error
+    if answer.error is not None:
+        raise _failed(name, answer.error.summary(), tuple(answer.error.traceback.split("\n")))
+    proof: dict[str, Any] = answer.result
     return proof
 
 

@@ -9,15 +9,15 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from realtts.errors import MissingExtra
-from realtts.isolation.install.failures import failure
+from realtts.errors import InstallFailed, MissingExtra
+from realtts.isolation.install.failures import UNREACHABLE, failure
 from realtts.isolation.install.variables import find_links, variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     Tell = Callable[[str, str], None]
@@ -54,6 +54,7 @@ class Uv:
         links: Folders and pages with wheels, beside those that the variables name.
         lock: Descriptor of the lock that it holds with this process.
         program: The uv to run.
+        unreachable: Phases in which no index answered and the folders were enough; later ones ask none.
     """
 
     name: str
@@ -62,19 +63,22 @@ class Uv:
     links: tuple[str, ...] = ()
     lock: int | None = None
     program: str = ""
+    unreachable: set[str] = field(default_factory=set)
 
     def all_links(self) -> tuple[str, ...]:
         """Return every folder and page with wheels, in order, once."""
         return tuple(dict.fromkeys((*self.links, *find_links(os.environ))))
 
-    def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True) -> str:
+    def run(self, phase: str, *arguments: str | Path, stdin: str = "", links: bool = True, index: bool = True) -> str:
         """Run it to its end.
 
         Args:
             phase: What it is done for.
             arguments: Its arguments.
             stdin: What it reads.
-            links: Give it the folders with wheels.
+            links: It looks for packages: in the folders with wheels, and in the index unless that is switched off or
+                does not answer.
+            index: Also in the index.
 
         Returns:
             Its standard output.
@@ -82,8 +86,27 @@ class Uv:
         Raises:
             InstallFailed: It failed.
         """
-        more = [part for link in self.all_links() for part in ("--find-links", link)] if links else []
-        command = [self.program or find_uv(), *map(str, arguments), *more]
+        if not links:
+            return self._run(phase, arguments, stdin)
+        alone = (*arguments, *(f"--find-links={link}" for link in self.all_links()))
+        offline = (*alone, "--no-index")
+        if not index or self.unreachable or variables(os.environ).get("UV_NO_INDEX"):
+            return self._run(phase, offline, stdin)
+        try:
+            return self._run(phase, alone, stdin)
+        except InstallFailed as error:
+            if not self.all_links() or not error.what.startswith(UNREACHABLE):
+                raise
+            self.tell(phase, "the package index cannot be reached; looking into the folders with wheels alone")
+            try:
+                answer = self._run(phase, offline, stdin)
+            except InstallFailed:
+                raise error from None
+            self.unreachable.add(phase)
+            return answer
+
+    def _run(self, phase: str, arguments: Iterable[str | Path], stdin: str) -> str:
+        command = [self.program or find_uv(), *map(str, arguments)]
         last_lines: deque[str] = deque(maxlen=LINES_KEPT)
         inherited = () if self.lock is None or os.name == "nt" else (self.lock,)
         # Files for its input and its answer: three pipes would need three threads.

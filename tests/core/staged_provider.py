@@ -1,8 +1,7 @@
 """A provider in numpy with everything that `realtts bench` and `realtts verify` look at.
 
 A random recurrent network draws one token after the other, each of which becomes a short tone. It has a checkpoint,
-inner stages, forced token counts, a lower precision, and the functions of a plugin's testing module: an example of
-that convention in one file.
+inner stages, forced token counts, a lower precision, and the functions of a plugin's testing module.
 """
 
 from __future__ import annotations
@@ -126,8 +125,8 @@ def staged_spec(**changes: Any) -> ProviderSpec:
         "name": "staged",
         "summary": "A tiny random network in numpy, for tests of bench and verify",
         "sample_rates": (RATE,),
-        "plain": "realtts.testing.staged:StagedProvider",
-        "optimized": "realtts.testing.staged:StagedFastProvider",
+        "plain": "staged_provider:StagedProvider",
+        "optimized": "staged_provider:StagedFastProvider",
         "capabilities": frozenset({"streaming"}),
         "licence": "Apache-2.0",
     }
