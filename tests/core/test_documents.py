@@ -7,6 +7,7 @@ import pytest
 from realtts import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, RealProvider, SettingsError
 from realtts.bench import compare_records, load_record
 from realtts.checkpoints import fetch
+from realtts.cli.settings_file import change_setting
 from realtts.contract.spec import Checkpoint
 from realtts.documents import DEEPEST, DocumentError, parse_json, parse_toml, read_json, read_toml
 from realtts.errors import InvalidOption, IsolationError, enumeration
@@ -255,3 +256,18 @@ def test_weights_in_shards_are_named_as_such(tmp_path, name):
     with pytest.raises(CheckpointMissing, match="shards") as caught:
         fetch(Checkpoint("own", path=tmp_path), [name])
     assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "queue_size = 5\n", "# é\r\n", "[providers.x]\nqueue_size = 1\n", 'provider = "a"']
+)
+def test_a_byte_order_mark_stays_where_a_setting_is_changed(tmp_path, text):
+    """``realtts default`` leaves every other character as it was."""
+    path = tmp_path / "realtts.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert change_setting(path, "provider", "espeak")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert read_toml(path)["provider"] == "espeak"
+    path.write_bytes(b"\xef\xbb\xbf" + b"a = " + b"[" * 50_000)
+    with pytest.raises(SettingsError):
+        change_setting(path, "provider", "espeak")

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from realtts.documents import DocumentError, parse_toml
 from realtts.errors import SettingsError
 from realtts.folders import config_files, expanded, user_config_file, write_whole
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # pragma: no cover - the other branch on older Pythons
-    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["change_setting", "file_to_change"]
+
+_MARK = "\ufeff"
+"""What some editors write before everything else."""
 
 _VALUE = re.compile(r"""(\s*(?P<quote>["']?)\w+(?P=quote)\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:\#.*)?)""")
 """A key with a string on one line: what comes before the value, the value, and what comes behind."""
@@ -52,7 +50,8 @@ def change_setting(path: Path, key: str, value: str | None) -> bool:
     Raises:
         SettingsError: The file cannot be read or written, or has a form that cannot be changed safely.
     """
-    before = _read(path)
+    whole = _read(path)
+    before = whole.removeprefix(_MARK)
     content = _parse(before, path)
     if content.get(key) == value:
         return False
@@ -65,7 +64,7 @@ def change_setting(path: Path, key: str, value: str | None) -> bool:
     # Whatever the form of the file, what it says of everything else must be the same.
     if _parse(after, path) != expected:
         raise SettingsError(f"{key} stands in it in a form of its own", who=str(path), fix=f"change {key} by hand")
-    _write(path, after)
+    _write(path, whole[: len(whole) - len(before)] + after)
     return True
 
 
@@ -81,8 +80,8 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        content = parse_toml(text)
+    except DocumentError as error:
         raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
     return content
 
@@ -121,8 +120,8 @@ def _find(lines: Sequence[str], key: str) -> _Place:
     statement = 0
     for index in range(len(lines)):
         try:
-            content = tomllib.loads("".join(lines[: index + 1]))
-        except tomllib.TOMLDecodeError:
+            content = parse_toml("".join(lines[: index + 1]))
+        except DocumentError:
             continue  # in the middle of a statement of several lines
         if key in content:
             return _Place(statement, index + 1)
