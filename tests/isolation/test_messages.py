@@ -159,6 +159,7 @@ def serve(monkeypatch):
         parent.send(Kind.CALL, to_json(Stop(forget=True)))
         working.join(10)
     parent.close()
+    assert left.wait(10)  # while leaving is still put down
     sock.close()
 
 
