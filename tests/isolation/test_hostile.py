@@ -500,7 +500,9 @@ def test_worker_that_never_reads(provider, until, monkeypatch, cancelled):
         request = pool.submit(tts.generate, "Hello.", voice=(noise, 48_000))
         assert begun.wait(10)
         if cancelled:
-            until(provider.peers[0].channel._sending.locked)  # the socket takes a part of the recording, no more
+            worker, sending = tts._ladder._supervisor.worker, provider.peers[0].channel._sending
+            # The socket takes a part of the recording, no more.
+            until(lambda: worker._activity == "generating" and sending.locked())
             tts.cancel()
         with pytest.raises(errors.WorkerDied, match="cancellation" if cancelled else "read nothing"):
             request.result(LONGEST_S)
