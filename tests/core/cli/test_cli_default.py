@@ -147,7 +147,7 @@ FILES = {
     "quoted": ("  'provider' = 'espeak'\nstrict = true", "  'provider' = \"fake\"\nstrict = true"),
     "tables": (
         "strict = true\n\n# for one\n[providers.espeak]\nqueue_size = 3\n",
-        'strict = true\n\nprovider = "fake"\n\n# for one\n[providers.espeak]\nqueue_size = 3\n',
+        'strict = true\n\n# for one\nprovider = "fake"\n\n[providers.espeak]\nqueue_size = 3\n',
     ),
     "table-has-one": (
         '[providers.x]\nmodel = "a"\nprovider = "b"\n',

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
+
+import tomlkit
 
 from realtts.documents import DocumentError, parse_toml
 from realtts.errors import SettingsError
 from realtts.folders import config_files, expanded, user_config_file, write_whole
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = ["change_setting", "file_to_change"]
 
 _MARK = "\ufeff"
 """What some editors write before everything else."""
-
-_VALUE = re.compile(r"""(\s*(?P<quote>["']?)\w+(?P=quote)\s*=\s*)("(?:[^"\\]|\\.)*"|'[^']*')(\s*(?:\#.*)?)""")
-"""A key with a string on one line: what comes before the value, the value, and what comes behind."""
 
 
 def file_to_change() -> Path:
@@ -86,60 +80,13 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     return content
 
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
-
-
-class _Place(NamedTuple):
-    """The lines of a file that hold a key: those from the first up to the last, which are none where it is missing."""
-
-    first: int
-    last: int
-
-
 def _edited(text: str, key: str, value: str | None) -> str:
-    lines = _LINE.findall(text)  # not `splitlines`: what ends a line for it may stand in the middle of a comment
-    place = _find(lines, key)
-    old = "".join(lines[place.first : place.last])
-    end = "\r\n" if "\r\n" in text else "\n"
+    document = tomlkit.parse(text)
     if value is None:
-        new = ""
-    elif match := _VALUE.fullmatch(old.rstrip("\r\n")):
-        new = f"{match[1]}{_quoted(value)}{match[4]}{end}"
+        del document[key]
     else:
-        new = f"{key} = {_quoted(value)}{end}"
-        if not old and place.first < len(lines):
-            new += end  # a table follows
-    head = "".join(lines[: place.first])
-    if new and head and not head.endswith("\n"):
-        head += end
-    return head + new + "".join(lines[place.last :])
-
-
-def _find(lines: Sequence[str], key: str) -> _Place:
-    """Return where a key of the top level stands, or where it belongs: before the first table."""
-    statement = 0
-    for index in range(len(lines)):
-        try:
-            content = parse_toml("".join(lines[: index + 1]))
-        except DocumentError:
-            continue  # in the middle of a statement of several lines
-        if key in content:
-            return _Place(statement, index + 1)
-        if lines[statement].lstrip().startswith("["):
-            return _before_comments(lines, statement)
-        statement = index + 1
-    return _Place(len(lines), len(lines))
-
-
-def _before_comments(lines: Sequence[str], table: int) -> _Place:
-    """Return the place before the comments that belong to a table."""
-    while table and lines[table - 1].lstrip().startswith("#"):
-        table -= 1
-    return _Place(table, table)
-
-
-def _quoted(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+        document[key] = value
+    return tomlkit.dumps(document)
 
 
 def _write(path: Path, text: str) -> None:
