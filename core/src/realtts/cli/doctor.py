@@ -170,9 +170,6 @@ def _show(report: dict[str, Any]) -> None:
                 _show_environment(plugin["environment"])
         if not report[kind]:
             _entry("none", "")
-    default = report["default"]
-    console.heading("default")
-    _entry(default["name"] or "none", default["why"])
     _show_speaker(report)
     _show_problems(report["problems"])
 
@@ -187,7 +184,8 @@ def _show_speaker(report: dict[str, Any]) -> None:
         weights = f"model {said['model']!r}"
     else:
         weights = readiness.described(said["provider"], about) if about is not None else ""
-    _entry(said["provider"], weights)
+    _entry(said["provider"], report["default"]["why"])
+    _entry("", weights)
     if about is not None:
         _entry("cache", f"{about['cache']}, {console.size(about['free'])} free")
         if about["network"] is not None:
