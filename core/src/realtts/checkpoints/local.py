@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -62,8 +63,17 @@ def names_in(folder: Path, entries: Sequence[Entry], who: str) -> list[str]:
         CheckpointMissing: Files are missing; names them all.
     """
 
+    @functools.cache  # an index may list very many names: each folder is read once
+    def listed(parent: str) -> frozenset[str]:
+        try:
+            with os.scandir(folder / parent) as files:
+                return frozenset(file.name for file in files if file.is_file())
+        except (OSError, ValueError):
+            return frozenset()
+
     def has(name: str) -> bool:
-        return os.path.isfile(folder / name)  # noqa: PTH113 - Path.is_file raises for a name that is too long
+        parent, _, last = name.rpartition("/")
+        return last in listed(parent)
 
     def match(pattern: str) -> list[str]:
         return sorted(path.relative_to(folder).as_posix() for path in folder.glob(pattern) if path.is_file())
