@@ -12,7 +12,7 @@ import threading
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
-from realtts.exception_text import format_traceback
+from realtts.exception_text import describe_error, format_traceback
 
 if TYPE_CHECKING:
     import logging
@@ -249,7 +249,10 @@ def _formatter(*, debug: bool) -> logging.Formatter:
     class OneLine(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
             cause = record.exc_info[1] if record.exc_info else None
-            message = f"{record.levelname.lower()}: {record.getMessage()}"
-            return f"{message}: {type(cause).__name__}: {cause}" if cause is not None else message
+            lines = record.getMessage().strip().splitlines() or [""]
+            if cause is not None:
+                lines.append(describe_error(cause))
+            # Of a traceback the last line says what was raised.
+            return f"{record.levelname.lower()}: {': '.join(dict.fromkeys((lines[0], lines[-1])))}"
 
     return logging.Formatter("%(relativeCreated)7.0f ms %(levelname)s %(name)s: %(message)s") if debug else OneLine()
