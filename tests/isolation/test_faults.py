@@ -9,7 +9,6 @@ import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -300,8 +299,8 @@ def test_deaths_in_a_row_are_waited_for(rogue, monkeypatch):
     """The pause before a new start grows with each death, and is gone after a request that went well."""
     slept = []
     monkeypatch.setattr("realtts.isolation.supervisor.BACK_OFF_S", BACK_OFF_S)
-    monkeypatch.setattr("realtts.isolation.supervisor.time", SimpleNamespace(sleep=slept.append))
     tts = rogue(optimize=False)
+    monkeypatch.setattr(tts._ladder._supervisor._closing, "wait", slept.append)
     for _ in range(3):
         with pytest.raises(errors.WorkerDied):
             tts.generate("hello", do="die")

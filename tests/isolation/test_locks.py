@@ -26,9 +26,9 @@ def folder(tmp_path_factory, make_wheel):
 
 
 @pytest.fixture(scope="module")
-def settings(folder):
+def settings(tmp_path_factory):
     """A data folder that the tests share: an install takes seconds."""
-    return Settings(data_dir=folder.parent / "data")
+    return Settings(data_dir=tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture

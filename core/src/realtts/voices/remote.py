@@ -131,11 +131,13 @@ def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
     Gateways pass what is sent to an address of NAT64, 6to4, Teredo or ISATAP on to the IPv4 address in it.
     """
-    if address.is_multicast or address.is_unspecified or not (_is_nat64(address) or address.is_global):
-        return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None and all(
-            map(_is_public, _carried(address))
-        )  # fmt: skip
-    return isinstance(address, ipaddress.IPv4Address) or all(map(_is_public, _carried(address)))
+    if address.is_multicast or address.is_unspecified:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global
+    # Of these Pythons differ in what they call global; the address inside decides alone.
+    wrapper = _is_nat64(address) or address.sixtofour is not None or address.ipv4_mapped is not None
+    return (wrapper or address.is_global) and all(map(_is_public, _carried(address)))
 
 
 def _is_nat64(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import re
 from dataclasses import dataclass, field
@@ -25,8 +24,6 @@ from realtts.ladder.rung import StageError
 __all__ = ["ErrorMessage", "FailureMessage", "ForeignError", "WorkerTraceback", "destroys_context"]
 
 _LONGEST_CHAIN = 8
-_ENDS = {exception_name(kind()): kind for kind in (KeyboardInterrupt, asyncio.CancelledError)}
-"""What ends the work and is nobody's failure."""
 
 _OURS = {getattr(errors, name) for name in errors.__all__}
 _STICKY = re.compile(
@@ -124,8 +121,6 @@ class ErrorMessage:
         return error
 
     def _foreign(self) -> BaseException:
-        if self.name in _ENDS:
-            return _ENDS[self.name](self.message)
         cls = getattr(builtins, self.name, None)
         if isinstance(cls, type) and issubclass(cls, Exception):
             try:
