@@ -327,7 +327,7 @@ def no_int8(monkeypatch):
 
 def test_missing_kernels_step_down(make, no_int8):
     """From int8 to bfloat16; the attempt says which setting spares it."""
-    provider = make(dtype="bfloat16")
+    provider = make(dtype="bfloat16", quantization="int8")
     assert provider.generate("Hello there.").duration > 0
     status = provider.get_provider_status()
     assert status["rung"] == "bf16"

@@ -269,7 +269,9 @@ def _entries(path: Path) -> dict[str, _Entry]:
         if begin > length:
             raise ValueError("its header is cut short")
         header = parse_json(file.read(begin - 8))
-    header.pop("__metadata__", None)
+    metadata = header.pop("__metadata__", {})
+    if not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata are no texts")
     entries, end = {}, begin
     for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
         entry = _entry(name, about, begin)
