@@ -69,8 +69,7 @@ def test_each_stage_adds_its_part(context_of) -> None:
     assert (model.codec, model.engine) == (None, None)
     hooks.convert_precision(context, model)
     assert model.codec.dtype == torch.bfloat16
-    with pytest.raises(AssertionError, match="packed"):
-        model.codec.samples(torch.zeros(1, 16, dtype=torch.int64))
+    assert model.codec.samples(torch.zeros(1, 16, dtype=torch.int64)).isfinite().all()  # slower than packed
     assert model.engine is None
     assert not details(events)
     hooks.compile(context, model)
