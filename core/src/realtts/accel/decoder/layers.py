@@ -61,10 +61,14 @@ class LayerStack:
         self._norm, self._norm_bias = norm, norm_bias
         self._eager = self._pointwise = Pointwise.of(config)
 
+    def __iter__(self) -> Iterator[Layer]:
+        """Iterate over the layers, in order."""
+        return iter(self._layers)
+
     @property
     def bytes_read(self) -> int:
         """Bytes of weights that one step reads at least."""
-        return sum(linear.bytes_read for layer in self._layers for linear in layer.linears)
+        return sum(linear.bytes_read for layer in self for linear in layer.linears)
 
     def compile(self, mode: str, *, fallback: bool) -> None:
         """Compile the pointwise work of steps; arguments as of `realtts.accel.decoder.Decoder.compile`."""
