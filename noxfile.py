@@ -126,9 +126,9 @@ def coverage(session: nox.Session) -> None:
 # -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
 
 
-@nox.session(python=PYTHONS, tags=["full"], default=False)
+@nox.session(python=PYTHONS[1:], tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where the sessions of the core ran the others, all of them elsewhere."""
+    """The long tests where the sessions of the core ran the others, all of them elsewhere; `lowest` has the oldest."""
     if session.python in {DEFAULT, NEWEST}:
         _install_core(session, *ESPEAK)
         _test_rest(session, *CORE_TESTS, *(["tests/isolation"] if session.python == NEWEST else []))
@@ -141,9 +141,9 @@ def core_full(session: nox.Session) -> None:
     _test(session, ALL, CORE_TESTS[-1], measured=False)
 
 
-@nox.session(python=DEFAULT, tags=["full"], default=False)
+@nox.session(python=PYTHONS[0], tags=["full"], default=False)
 def lowest(session: nox.Session) -> None:
-    """The oldest dependencies that are allowed."""
+    """The oldest Python with the oldest dependencies that are allowed."""
     session.env["UV_RESOLUTION"] = "lowest-direct"
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
     _test(session, ALL, *CORE_TESTS, measured=False)
