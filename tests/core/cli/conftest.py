@@ -190,6 +190,12 @@ def bad_plugins(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(autouse=True)
+def _no_load_is_slow(monkeypatch):
+    """Say nothing of a load, however slow the machine is: a test about that sets another limit."""
+    monkeypatch.setattr("realtts.cli.loading._NOTICED_S", 600.0)
+
+
+@pytest.fixture(autouse=True)
 def _hub_answers(monkeypatch):
     """Let the doctor think that the hub answers, wherever the tests run."""
     monkeypatch.setattr("realtts.cli.readiness._network", lambda: "reachable")
