@@ -240,7 +240,13 @@ class LadderExhausted(StageFailed):
 
 
 class Busy(RealTTSError):
-    """The provider's queue is full, or the request's turn did not come in time."""
+    """The provider's queue is full, or the request's turn did not come in time.
+
+    Attributes:
+        wait_s: About how many seconds of work wait already; None while nothing was measured.
+    """
+
+    wait_s: float | None = None
 
 
 class ProviderClosed(RealTTSError):

@@ -101,6 +101,9 @@ class Settings(BaseModel):
     )
     worker_memory_mb: int = Field(0, ge=0, description="Most resident memory of an isolated provider, in MiB; 0: any.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Most requests waiting for one model.")
+    max_batch: int | None = Field(
+        None, ge=1, le=4096, description="Most rows spoken at a time, where the provider can speak several."
+    )
     queue_timeout_s: float = Field(600.0, gt=0, le=LONGEST_S, description="Longest wait for the turn, in seconds.")
     request_timeout_s: float = Field(
         0.0,

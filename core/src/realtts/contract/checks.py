@@ -10,8 +10,6 @@ from realtts.contract.types import Chunk, FinishReason, Mark, VoiceInfo
 from realtts.errors import InvalidChunk, InvalidPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["ChunkChecks", "check_chunk", "check_voices", "read_only"]
@@ -23,31 +21,38 @@ MOST_COUNTED = 2**63 - 1
 
 
 class ChunkChecks:
-    """Checks of everything that one call of `generate` or `generate_batch` yields.
+    """Checks of everything that a rung yields for the rows that it works on.
 
     Args:
         rates: The spec's sample rates.
         who: Provider and variant, for messages.
-        lengths: Lengths of the requests' texts, one per row.
     """
 
-    def __init__(self, rates: tuple[int, ...], who: str, lengths: Sequence[int]) -> None:
+    def __init__(self, rates: tuple[int, ...], who: str) -> None:
         self._rates = rates
         self._who = who
-        self._lengths = lengths
+        self._lengths: dict[int, int] = {}  # row -> length of its text
         self._rate_of: dict[int, int] = {}  # row -> the rate of its first chunk
 
-    def check_item(self, item: Any) -> tuple[int, Chunk]:
-        """Check what the hook has yielded: a chunk, or for several requests a pair of row and chunk.
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows that have begun and not ended."""
+        return tuple(self._lengths)
+
+    def begin(self, row: int, text: str) -> None:
+        """Expect chunks of a row."""
+        self._lengths[row] = len(text)
+
+    def end(self, row: Any) -> int:
+        """Expect no more chunks of a row, and return it as a plain number.
 
         Raises:
-            InvalidChunk: As `check`.
+            InvalidChunk: There is no such row, or it has ended before.
         """
-        if len(self._lengths) == 1:
-            return self.check(0, item)
-        if isinstance(item, tuple) and len(item) == 2:
-            return self.check(*item)
-        raise self._no_row(item)
+        number = self._row_of(row, row)
+        del self._lengths[number]
+        self._rate_of.pop(number, None)
+        return number
 
     def check(self, row: Any, chunk: Any) -> tuple[int, Chunk]:
         """Return the row and a read-only copy of its chunk.
@@ -55,17 +60,20 @@ class ChunkChecks:
         Raises:
             InvalidChunk: There is no such row, or the chunk does not keep the contract.
         """
-        rows = len(self._lengths)
-        if not _is_count(row) or row >= rows:
-            raise self._no_row((row, chunk))
-        row = int(row)
+        row = self._row_of(row, (row, chunk))
         checked = check_chunk(chunk, self._rates, self._rate_of.get(row), self._who, self._lengths[row])
         self._rate_of[row] = checked.sample_rate
         return row, checked
 
-    def _no_row(self, item: Any) -> InvalidChunk:
-        fix = f"yield (index from 0 to {len(self._lengths) - 1}, Chunk)"
-        return _fault(f"generate_batch yielded {_shown(item)}", self._who, fix)
+    def _row_of(self, row: Any, item: Any) -> int:
+        if not _is_count(row) or int(row) not in self._lengths:
+            raise self.no_row(item)
+        return int(row)
+
+    def no_row(self, item: Any) -> InvalidChunk:
+        """Make the error for an item that belongs to no row."""
+        rows = ", ".join(map(str, sorted(self._lengths)[:8])) or "none"
+        return _fault(f"it yielded {_shown(item)}", self._who, f"yield (row, Chunk) of a row that is spoken: {rows}")
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:

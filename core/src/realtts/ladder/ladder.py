@@ -12,9 +12,9 @@ from realtts.contract.stages import StageLog
 from realtts.errors import LadderExhausted, ProviderClosed, StageFailed
 from realtts.exception_text import format_traceback
 from realtts.ladder.facts import local_facts
+from realtts.ladder.failures import LoadAborted, StageError
 from realtts.ladder.proposals import Proposals
 from realtts.ladder.records import attempt_of
-from realtts.ladder.rung import LoadAborted, StageError
 from realtts.machine import memory
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.session import Session
-from realtts.synthesis.speaker import Speaker
+from realtts.synthesis.preparing import list_voices
 from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import builtin_voice, find_voice
 
@@ -51,8 +50,8 @@ __all__ = ["RealProvider"]
 class RealProvider:
     """One text-to-speech provider, run on the fastest path that works on this machine.
 
-    Nothing heavy happens before the first use or `load`. All methods may be called from any thread; requests are
-    served one at a time, in order of arrival.
+    Nothing heavy happens before the first use or `load`. All methods may be called from any thread. Requests share the
+    model: together where the provider can, else piece by piece, in fair turns.
 
     Args:
         provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else an embedded
@@ -90,15 +89,7 @@ class RealProvider:
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
-        self._engine = Engine(
-            self._spec.name,
-            capacity=self._settings.queue_size,
-            idle_s=self._settings.idle_unload_s,
-            on_idle=lambda: ladder.unload(forget=False),
-            on_stop=ladder.abort_load,
-            on_close=ladder.unload,
-            on_late=ladder.abort,
-        )
+        self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
         self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
@@ -259,7 +250,7 @@ class RealProvider:
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
         if built_in is None:
-            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
+            built_in = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:
@@ -278,7 +269,7 @@ class RealProvider:
         Every rung is opened again and the attempts are forgotten.
         """
         if not self._engine.closed:
-            self._turn.run(FunctionJob(self._ladder.unload), urgent=True)
+            self._turn.run(FunctionJob(self._ladder.unload, after_all=True), urgent=True)
 
     def cancel(self) -> int:
         """Cancel the running request and every waiting one; return their number.
@@ -359,15 +350,7 @@ class RealProvider:
         return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
 
     def _stream(self, plan: Plan) -> ChunkStream:
-        ladder, extensions = self._ladder, self._extensions
-        job = StreamJob(
-            plan,
-            lambda queued_s: Session([plan], ladder, extensions, queued_s, live=True),
-            self._settings,
-            self._turn.others_wait,
-            self._spec,
-            self._deadline(),
-        )
+        job = StreamJob(plan, self._ladder, self._extensions, self._engine.wake, self._deadline())
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 

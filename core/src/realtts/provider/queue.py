@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from realtts.errors import Busy, WouldDeadlock
 
 if TYPE_CHECKING:
-    from realtts.provider.engine import Engine, Job
+    from realtts.provider.engine import Engine
+    from realtts.provider.jobs import Job
 
 __all__ = ["Caller", "Turn", "current_caller"]
 
@@ -127,10 +128,6 @@ class Turn:
         job.cancel()
         if self._engine.withdraw(job):
             job.drop()
-
-    def others_wait(self) -> bool:
-        """Tell whether anybody is in the queue."""
-        return self._engine.counts()["waiting"] > 0
 
     def _expire(self, job: Job) -> None:
         if self._engine.withdraw(job):

@@ -96,13 +96,11 @@ class Speak:
 
     Attributes:
         requests: One or several.
-        fresh: Whether a new request of the user begins, rather than a further piece of one.
         log_level: Lowest level of records to send.
         window: Chunks that may be sent before the parent asks for more.
     """
 
     requests: Annotated[tuple[RequestMessage, ...], Field(min_length=1)]
-    fresh: bool
     log_level: int
     window: Annotated[int, Field(ge=1)]
     call: Literal["speak"] = "speak"
@@ -133,7 +131,12 @@ def call_from_json(content: Mapping[str, Any]) -> Call:
 
 @dataclass(frozen=True)
 class RungState:
-    """The live rung of a worker's ladder; ``last``: no other rung is open, so this one cannot be closed."""
+    """The live rung of a worker's ladder.
+
+    Attributes:
+        places: Most rows that it speaks at a time.
+        last: No other rung is open, so this one cannot be closed.
+    """
 
     variant: Annotated[str, Field(pattern="^(optimized|plain)$")]
     rung: str
@@ -141,7 +144,7 @@ class RungState:
     dtype: str
     changes: dict[str, Any]
     timings: dict[str, float]
-    batch: bool
+    places: Annotated[int, Field(ge=1, le=65536)]
     last: bool
 
 
@@ -165,7 +168,7 @@ class Reply:
         versions: After `Setup`: of the packages there.
         closed: After `Close`: whether the rung was given up; not, when it is the last one that is open.
         voices: After `ListVoices`.
-        work: After `Speak`: what the inner stages of the request did so far.
+        work: After `Speak`: what the inner stages did.
         poisoned: Whether CUDA works no more in the worker.
         cache: Counters of the voice cache.
         device_memory: Bytes on the device; None while nothing is loaded on a GPU.
