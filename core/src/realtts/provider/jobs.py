@@ -11,7 +11,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from realtts.machine import memory
-from realtts.provider.queue import current_caller
+from realtts.provider.callers import current_caller
 from realtts.provider.shares import ROW_COST
 from realtts.synthesis.session import Session
 from realtts.synthesis.whole import Collector, unspoken
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.types import Chunk
     from realtts.ladder.protocols import AnyLadder
-    from realtts.provider.queue import Caller
+    from realtts.provider.callers import Caller
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan

@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from realtts.provider.queue import Caller
+    from realtts.provider.callers import Caller
 
 __all__ = ["ROW_COST", "Shares"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
+from realtts.provider.callers import current_caller
 from realtts.provider.jobs import SpeakingJob
-from realtts.provider.queue import current_caller
 from realtts.synthesis.speech import Metrics
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from realtts.ladder.protocols import AnyLadder
-    from realtts.provider.queue import Caller, Turn
+    from realtts.provider.callers import Caller
+    from realtts.provider.queue import Turn
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan

@@ -38,6 +38,9 @@ MOST_OVERTAKEN = 8
 MOST_IDLE_STEPS = 10_000
 """Steps without a row, while rows are ready, after which a provider is taken for one that takes none."""
 
+MOST_COLLAPSES = 3
+"""Failures with several rows in a row, after which a rung is given up though no row fails on it alone."""
+
 _END: Any = object()
 """What an exhausted run gives."""
 
@@ -77,7 +80,7 @@ class Scheduler:
         self._alone: list[_Spoken] = []  # each to be spoken by itself
         self._run: Generator[RowItem | None, None, None] | None = None
         self._idle_steps = 0  # of a run that has no row and takes none
-        self._collapses = 0  # in a row, that have left nobody to try again
+        self._collapses = 0  # since several rows were spoken well
         self._most: int | None = None  # places, fewer than the rung's after memory ran out
 
     @property
@@ -279,7 +282,7 @@ class Scheduler:
             self._failed(spoken, content.error)
 
     def _ended(self, spoken: _Spoken, reason: FinishReason | None) -> None:
-        self._collapses = 0
+        self._collapses = self._collapses if spoken.row.alone else 0
         with self._ending(spoken.session):
             spoken.session.end(spoken.row, reason)
 
@@ -328,8 +331,8 @@ class Scheduler:
             self._raised(wanted, error)
         elif error.stage == CLOSE and all(spoken.row.seconds for spoken in fallen):
             self._complete(wanted, error)
-        elif len(wanted) < 2 or issubclass(type(error.error), WorkerDied):  # its ladder has closed that rung
-            self._step_down(wanted, error)
+        elif len({spoken.session.key for spoken in wanted}) < 2 or issubclass(type(error.error), WorkerDied):
+            self._step_down(wanted, error)  # nobody else is concerned, or its ladder has closed that rung already
         else:
             self._collapse(wanted, error)
 
@@ -353,17 +356,17 @@ class Scheduler:
             self._ended(spoken, None)
 
     def _collapse(self, wanted: Sequence[_Spoken], failure: StageError) -> None:
-        """Speak the rows of a failed batch again, each by itself: nobody knows which of them it was."""
-        unheard = [spoken for spoken in wanted if spoken.session.may_restart(spoken.row)]
-        self._again_alone(wanted, failure)
+        """Speak the rows of a failed batch again, each by itself: nobody knows which of them it was.
+
+        A rung that fails with several rows again and again, and with none that is alone, is given up too.
+        """
         self._collapses += 1
-        if not unheard and self._collapses > 1:  # with none that could be tried by itself, it would never be given up
-            try:
-                self._ladder.give_up(failure)
-            except BaseException as error:
-                memory.clear_frames(error)  # with `strict`; there is no request left that it could be told
-        else:
-            memory.clear_frames(failure.error)
+        if self._collapses >= MOST_COLLAPSES:
+            self._collapses = 0
+            self._step_down(wanted, failure)
+            return
+        self._again_alone(wanted, failure)
+        memory.clear_frames(failure.error)
 
     def _again_alone(self, spoken: Sequence[_Spoken], failure: BaseException) -> None:
         """Speak rows again, each by itself; those that somebody has heard end with the error."""

@@ -248,10 +248,12 @@ class Session:
 
     def _has_room(self) -> bool:
         """Tell whether the reader has read enough; the clock rests while it has not."""
-        if self.sink.has_room():
-            return True
-        self._clock.rest()
-        return False
+        room = self.sink.has_room()
+        if room:
+            self._clock.resume()
+        else:
+            self._clock.rest()
+        return room
 
     def _deliver(self, row: Row, chunk: Chunk | None) -> None:
         if chunk is not None:
