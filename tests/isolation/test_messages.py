@@ -33,7 +33,7 @@ CALLS = [
     GiveUp(FAILURE),
     Close("plain", "plain", FAILURE),
     ListVoices(),
-    Speak((REQUEST, REQUEST), fresh=True, log_level=20, window=2),
+    Speak((REQUEST, REQUEST), log_level=20, window=2),
     Stop(forget=True),
 ]
 SPEAK = to_json(CALLS[6])

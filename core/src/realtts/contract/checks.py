@@ -12,7 +12,7 @@ from realtts.errors import InvalidChunk, InvalidPlugin
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ChunkChecks", "check_chunk", "check_voices", "read_only"]
+__all__ = ["ChunkChecks", "check_chunk", "check_index", "check_voices", "read_only"]
 
 FINISH_REASONS: tuple[str, ...] = get_args(FinishReason)
 MARK_KINDS: tuple[str, ...] = get_args(get_type_hints(Mark)["kind"])
@@ -74,6 +74,11 @@ class ChunkChecks:
         """Make the error for an item that belongs to no row."""
         rows = ", ".join(map(str, sorted(self._lengths)[:8])) or "none"
         return _fault(f"it yielded {_shown(item)}", self._who, f"yield (row, Chunk) of a row that is spoken: {rows}")
+
+
+def check_index(value: Any, rows: int) -> int | None:
+    """Return a plain index of one of so many rows; None for everything else."""
+    return int(value) if _is_count(value) and value < rows else None
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:

@@ -10,7 +10,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.checks import ChunkChecks
+from realtts.contract.checks import ChunkChecks, check_index
 from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.errors import InvalidChunk
 from realtts.exception_text import format_traceback
@@ -96,10 +96,11 @@ class RowRun:
         """Return a checked chunk with its row's number."""
         if len(rows) == 1:
             return self._checks.check(rows[0].number, item)
-        index, chunk = item if isinstance(item, tuple) and len(item) == 2 else (None, None)
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(rows):
+        pair = item if isinstance(item, tuple) and len(item) == 2 else (None, None)
+        index = check_index(pair[0], len(rows))
+        if index is None:
             raise self._checks.no_row(item)
-        return self._checks.check(rows[index].number, chunk)
+        return self._checks.check(rows[index].number, pair[1])
 
     def _checked(self, item: Any) -> RowItem:
         """Return what `generate_continuous` has yielded, if it keeps the contract.

@@ -323,6 +323,9 @@ class Scheduler:
         for number in self._running:
             self._ladder.stages.end(number)
         self._running = {}
+        if len(fallen) == 1 and not isinstance(error, StageError):
+            fallen[0].session.fail(error)  # also when it was cancelled: a worker may have been ended for that
+            return
         wanted = [each for each in fallen if each.wanted]
         for spoken in fallen:
             if spoken not in wanted:
