@@ -155,6 +155,7 @@ def _is_mark(mark: Any, text_length: int) -> bool:
         pair
         and timed
         and _is_one_of(mark.kind, MARK_KINDS)
+        and isinstance(mark.name, str)
         and mark.start <= mark.end
         and span[0] <= span[1] <= text_length
     )
@@ -163,7 +164,7 @@ def _is_mark(mark: Any, text_length: int) -> bool:
 def _copy_of(mark: Mark) -> Mark:
     start, end = mark.span
     kind: Any = str.__str__(mark.kind)
-    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind, str.__str__(mark.name))
 
 
 def _shown(value: Any) -> str:

@@ -59,7 +59,8 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     Raises:
         OutputError: There are no marks.
     """
-    words = [mark for mark in marks if mark.kind == "word"] or list(marks)
+    timed = [mark for mark in marks if mark.kind != "mark"]
+    words = [mark for mark in timed if mark.kind == "word"] or timed
     if not words:
         raise OutputError("the speech has no timings", who="captions", fix="use a provider with the capability 'marks'")
     first_chars = [start for start, _ in sentences(text)]
