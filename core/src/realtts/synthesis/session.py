@@ -197,7 +197,8 @@ class _Text:
         if self.finish != "cancelled":
             self._advance(len(self.plan.text))
         self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
-        return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
+        about = (*self.plan.warnings, *rest.warnings, *warnings, *self._pipeline.warnings)
+        return replace(rest, finish_reason=self.finish, warnings=about)
 
     def _advance(self, chars: int) -> None:
         # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.
