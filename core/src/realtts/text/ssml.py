@@ -146,7 +146,7 @@ class _Reader:
         elif name not in _WITHOUT_NOTICE and name not in SPOKEN:
             wishes.append("element")
         shown = " ".join(self._text[at : at + _LONGEST_SHOWN].partition(">")[0].split())
-        self._wishes += [Wish(wish, f"{shown}>", at) for wish in wishes]
+        self._wishes += [Wish(wish, f"{shown}>", at, self._style.language) for wish in wishes]
 
     def _end(self, name: str) -> None:
         opened = self._open.pop()

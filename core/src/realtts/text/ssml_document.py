@@ -100,11 +100,13 @@ class Wish:
         what: Its kind: a name of a capability, or what `realtts.synthesis.markup_warnings` has a sentence for.
         shown: The element as it begins in the caller's text, shortened.
         at: Where it stands there.
+        language: BCP 47 tag of the text in it; None: the caller's.
     """
 
     what: str
     shown: str
     at: int
+    language: str | None = None
 
 
 @dataclass(frozen=True)

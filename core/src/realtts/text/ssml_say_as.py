@@ -8,6 +8,7 @@ people write them, and providers read them.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -126,8 +127,6 @@ def _apart(text: str, run: Run, *, digits: bool) -> Iterator[Edit]:
 
 
 def _joins(char: str) -> bool:
-    import unicodedata
-
     return unicodedata.category(char)[0] == "M"
 
 
