@@ -78,10 +78,10 @@ __all__ = [
     "CompileFailed", "DecoderError", "DownloadFailed", "DuplicateProvider", "ExtensionError", "InputError",
     "InstallFailed", "InvalidChunk", "InvalidMarkup", "InvalidOption", "InvalidPlugin", "InvalidText",
     "IsolationError", "LadderExhausted", "MissingExtra", "NoProvider", "NotEnoughDisk", "NotFinite", "OffloadError",
-    "OptionError", "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "RequestTimeout",
-    "SettingsError", "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage",
-    "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable",
-    "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
+    "OptionError", "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError",
+    "RequestTimeout", "SettingsError", "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint",
+    "UnknownLanguage", "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound",
+    "VoiceUnreadable", "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
 ]  # fmt: skip
 
 

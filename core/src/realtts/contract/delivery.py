@@ -15,7 +15,7 @@ Gender = Literal["", "male", "female", "neutral"]
 class Delivery:
     """The wishes of SSML for one request.
 
-    A provider finds here only what its capabilities name; the core does the rest (rate, volume, pauses) itself or warns.
+    A provider finds here only what its capabilities name; the core does the rest (rate, volume, pauses), or warns.
     The pitch is ``((pitch_hz or the voice's own) + pitch_shift_hz) * 2 ** (pitch_semitones / 12)``.
 
     Attributes:

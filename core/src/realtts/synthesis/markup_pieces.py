@@ -145,37 +145,25 @@ class _Builder:
             delivery=style.delivery,
         )
         pieces = list(self._split(request))
-        self._anchor(pieces, stretch, start, written)
-        pieces[-1] = replace(pieces[-1], pause_s=stretch.pause_s)
-        for piece in pieces:
+        anchors = _anchors_of(pieces, stretch, start, written)
+        for index, piece in enumerate(pieces):
             seed = piece_seed(self._template.seed, len(self.made.pieces))
             self.made.pieces.append(
                 replace(
                     piece,
                     request=replace(piece.request, seed=seed),
                     start=self._size + piece.start,
+                    pause_s=stretch.pause_s if index == len(pieces) - 1 else piece.pause_s,
+                    anchors=anchors.get(index, ()),
                     stretch=1.0 if self._own_speed else speed,
                     gain=10 ** (style.volume_db / 20),
                     language_inside=style.language_inside,
                 )
             )
-        self.made._starts.append(self._size)  # noqa: SLF001 - it is being built here
-        self.made._sources.append(lambda span: to_original(_moved(written.to_original(span), start)))  # noqa: SLF001
+        self.made._starts.append(self._size)
+        self.made._sources.append(lambda span: to_original(_moved(written.to_original(span), start)))
         self.made.changes += written.changes
         self._size += len(written.text)
-
-    def _anchor(self, pieces: list[Piece], stretch: Stretch, start: int, written: Written) -> None:
-        """Give each mark to the piece that it stands in."""
-        starts = [piece.start for piece in pieces]
-        placed: list[list[Anchor]] = [[] for _ in pieces]
-        for anchor in stretch.anchors:
-            at = _position(anchor.at - start, written)
-            index = max(0, bisect.bisect_right(starts, at) - 1)
-            if anchor.at >= stretch.end:
-                index, at = len(pieces) - 1, len(written.text)
-            inside = min(max(0, at - starts[index]), len(pieces[index].request.text))
-            placed[index].append(replace(anchor, at=inside))
-        pieces[:] = [replace(piece, anchors=tuple(anchors)) for piece, anchors in zip(pieces, placed, strict=True)]
 
     def _within(self, speed: float) -> float:
         low, high = SPEED_RANGE
@@ -185,6 +173,22 @@ class _Builder:
         if warning not in self.warnings:
             self.warnings.append(warning)
         return min(max(speed, low), high)
+
+
+def _anchors_of(
+    pieces: Sequence[Piece], stretch: Stretch, start: int, written: Written
+) -> dict[int, tuple[Anchor, ...]]:
+    """Return the marks of each piece, by its index."""
+    starts = [piece.start for piece in pieces]
+    placed: dict[int, list[Anchor]] = {}
+    for anchor in stretch.anchors:
+        at = _position(anchor.at - start, written)
+        index = max(0, bisect.bisect_right(starts, at) - 1)
+        if anchor.at >= stretch.end:
+            index, at = len(pieces) - 1, len(written.text)
+        inside = min(max(0, at - starts[index]), len(pieces[index].request.text))
+        placed.setdefault(index, []).append(replace(anchor, at=inside))
+    return {index: tuple(anchors) for index, anchors in placed.items()}
 
 
 def _moved(span: Span, by: int) -> Span:

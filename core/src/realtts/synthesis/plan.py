@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ask", "Piece", "Plan", "make_plan"]
 
+
 @dataclass(frozen=True)
 class Ask:
     """The arguments of a call beside the text; the voice was looked up, the rest was not checked yet."""

@@ -29,7 +29,6 @@ LONGEST_SILENCE_S = 3600.0
 """All pauses of a document together."""
 
 _DOCUMENT = re.compile(r"\s*<(\?xml\s|!DOCTYPE|!--|speak[\s/>])")
-_TAG = re.compile(r"<[^<>]{1,60}")
 _LONGEST_SHOWN = 40
 _BOUNDARIES = {"p": Boundary("paragraph"), "s": Boundary("sentence")}
 _WITHOUT_NOTICE = frozenset({"speak", "p", "s", "lang", "w", "token", "lookup", "sub", "break", "mark"})
@@ -145,8 +144,10 @@ class _Reader:
             self._mute += 1
         elif name not in _WITHOUT_NOTICE and name not in SPOKEN:
             wishes.append("element")
-        shown = " ".join(self._text[at : at + _LONGEST_SHOWN].partition(">")[0].split())
-        self._wishes += [Wish(wish, f"{shown}>", at, self._style.language) for wish in wishes]
+        if wishes:
+            tag = self._text[at : self._tag_end(at)]
+            shown = " ".join((tag if len(tag) <= _LONGEST_SHOWN else f"{tag[:_LONGEST_SHOWN]}...").split())
+            self._wishes += [Wish(wish, shown, at, self._style.language) for wish in wishes]
 
     def _end(self, name: str) -> None:
         opened = self._open.pop()

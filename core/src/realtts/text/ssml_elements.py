@@ -99,9 +99,7 @@ def _voice(attributes: dict[str, str], style: Style, wishes: list[str]) -> Style
         raise _wrong("voice", "gender", gender, f"choose from {', '.join(_GENDERS)}")
     if name:
         wishes.append("voice")
-        return replace(
-            style, voice=name, language_inside=False, delivery=_gendered(style.delivery, "")
-        )
+        return replace(style, voice=name, language_inside=False, delivery=_gendered(style.delivery, ""))
     if gender:
         wishes.append("gender")
         style = replace(style, delivery=_gendered(style.delivery, gender))

@@ -12,9 +12,9 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from realtts.text.sentence import primary_language
 from realtts.text.ssml_dates import written_date
 from realtts.text.ssml_document import Document, Pause, Run
-from realtts.text.sentence import primary_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +119,8 @@ def _apart(text: str, run: Run, *, digits: bool) -> Iterator[Edit]:
             continue
         spelled = char if digits or not char.islower() or len(char.upper()) > 1 else char.upper()
         # Combining marks stay with their letters.
-        behind = " " if following and not following.isspace() and following.isprintable() and not _joins(following) else ""
+        apart = following.isprintable() and bool(following.strip()) and not _joins(following)
+        behind = " " if apart else ""
         if digits and not (char.isdigit() or char in "+*#"):
             behind = ""
         if spelled + behind != char:

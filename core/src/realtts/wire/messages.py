@@ -6,7 +6,7 @@ Samples travel as raw bytes beside the JSON.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
@@ -106,7 +106,7 @@ class RequestMessage:
     speed: Annotated[float, Field(gt=0)]
     options: dict[str, Any]
     streaming: bool
-    delivery: Delivery = Delivery()
+    delivery: Delivery = field(default=Delivery())
 
     @classmethod
     def of(cls, request: Request) -> RequestMessage:
