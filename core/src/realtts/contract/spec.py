@@ -40,8 +40,8 @@ CAPABILITIES: dict[str, str] = {
 """What a provider may declare that it can do."""
 
 TEXT_STEPS: dict[str, str] = {
-    "invisible": "characters that only steer how a text is drawn are removed; joiners stay where a script needs them",
     "compatibility": "letters and digits in other forms become plain ones: full-width, styled, circled, ligatures",
+    "invisible": "characters that only steer how a text is drawn are removed; joiners stay where a script needs them",
     "composition": "letters and the marks on them become one character where there is one: Unicode's form NFC",
     "spaces": "spaces of other widths, no-break spaces too, become spaces, so that they group digits",
     "signs": "hyphens and signs that have several characters become the usual one, a minus before a number among them",

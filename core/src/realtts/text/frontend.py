@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.contract.spec import TEXT_STEPS
+from realtts.text.compatibility import plain_forms
+from realtts.text.composition import composed
+from realtts.text.invisible import visible
+from realtts.text.signs import plain_signs, plain_spaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -86,8 +90,10 @@ def steps_without(declined: Collection[str] = ()) -> tuple[TextStep, ...]:
     return tuple(TextStep(name, _STEPS[name]) for name in TEXT_STEPS if name not in declined)
 
 
-def _unchanged(text: EditedText, language: str | None) -> EditedText:  # noqa: ARG001 - of the protocol
-    return text
-
-
-_STEPS: dict[str, Callable[[EditedText, str | None], EditedText]] = dict.fromkeys(TEXT_STEPS, _unchanged)
+_STEPS: dict[str, Callable[[EditedText, str | None], EditedText]] = {
+    "compatibility": plain_forms,
+    "invisible": visible,
+    "composition": composed,
+    "spaces": plain_spaces,
+    "signs": plain_signs,
+}
