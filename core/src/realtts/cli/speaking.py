@@ -169,7 +169,8 @@ class _Run:
             **options,
         }
         own = check_options(options, tts.spec)
-        markup = reads_markup(options, tts.spec) or getattr(own, "ssml", False)
+        self._ssml = reads_markup(options, tts.spec)
+        markup = self._ssml or getattr(own, "ssml", False)
         # Markup is one document: cut into blocks it would be none.
         self._block_chars = source.chars if markup else min(BLOCK_CHARS, tts.settings.max_text_chars)
 
@@ -180,7 +181,7 @@ class _Run:
             speakable = is_speakable(block)
             if speakable and pause_s:
                 self.outputs.write_silence(pause_s / self.job.speed)
-            self.outputs.begin_block(block)
+            self.outputs.begin_block(block, markup=self._ssml)
             if speakable:
                 yield from self._block(block)
                 pause_s = 0.0

@@ -153,7 +153,8 @@ def _is_mark(mark: Any, text_length: int) -> bool:
     if not isinstance(mark, Mark):
         return False
     timed = _is_seconds(mark.start) and _is_seconds(mark.end)
-    named = isinstance(mark.name, str) and _is_one_of(mark.kind, MARK_KINDS)
+    name: Any = mark.name
+    named = isinstance(name, str) and _is_one_of(mark.kind, MARK_KINDS)
     return _is_span(mark.span, text_length) and timed and named and mark.start <= mark.end
 
 

@@ -42,6 +42,17 @@ class Written:
     to_original: Callable[[Span], Span]
     changes: tuple[Change, ...] = ()
 
+    def first_from(self, at: int) -> int:
+        """Return the first character of ``text`` that comes from a character of its source or from behind it."""
+        low, high = 0, len(self.text)
+        while low < high:
+            middle = (low + high) // 2
+            if self.to_original((middle, middle + 1))[1] > at:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
 
 @dataclass
 class MarkupPieces:
@@ -182,7 +193,7 @@ def _anchors_of(
     starts = [piece.start for piece in pieces]
     placed: dict[int, list[Anchor]] = {}
     for anchor in stretch.anchors:
-        at = _position(anchor.at - start, written)
+        at = written.first_from(anchor.at - start)
         index = max(0, bisect.bisect_right(starts, at) - 1)
         if anchor.at >= stretch.end:
             index, at = len(pieces) - 1, len(written.text)
@@ -193,15 +204,3 @@ def _anchors_of(
 
 def _moved(span: Span, by: int) -> Span:
     return span[0] + by, span[1] + by
-
-
-def _position(at: int, written: Written) -> int:
-    """Return the first character of a written text that comes from a character of its source or from behind it."""
-    low, high = 0, len(written.text)
-    while low < high:
-        middle = (low + high) // 2
-        if written.to_original((middle, middle + 1))[1] > at:
-            high = middle
-        else:
-            low = middle + 1
-    return low

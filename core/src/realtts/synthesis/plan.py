@@ -56,7 +56,8 @@ class Plan:
         markup: The text is SSML that the provider reads itself.
         lead_s: Silence before the first piece.
         anchors: Marks of SSML in that silence.
-        merges_marks: Words that stand for one stretch of the caller's text, such as an alias, get one mark.
+        ssml: The text is SSML that the core has read: words that stand for one stretch of it, such as an alias, get
+            one mark.
         changes: What the steps of the text front end have made of the text.
         warnings: What the caller should know about the text.
         cancelled: Set when the caller has lost interest or its time has run out.
@@ -72,7 +73,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     lead_s: float = 0.0
     anchors: tuple[Anchor, ...] = ()
-    merges_marks: bool = False
+    ssml: bool = False
     cancelled: Cancellation = field(default_factory=Cancellation)
 
 
@@ -125,7 +126,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         )  # fmt: skip
         return replace(
             plan, pieces=tuple(made.pieces), to_original=made.to_original, changes=tuple(made.changes),
-            warnings=made.warnings, lead_s=made.lead_s, anchors=made.anchors, merges_marks=True,
+            warnings=made.warnings, lead_s=made.lead_s, anchors=made.anchors, ssml=True,
         )  # fmt: skip
     # Neither extensions nor the front end know anything of a provider's own markup, and would break it.
     written = Written(original, _same) if own_markup else write(original, language)

@@ -89,7 +89,7 @@ class PieceTiming:
 
     def _merged(self, placed: Mark, mark: Mark) -> list[Mark]:
         """Return the marks that no later one can be part of."""
-        if not self._plan.merges_marks or mark.kind != "word":
+        if not self._plan.ssml or mark.kind != "word":
             return [placed]
         held = self._held
         if held is not None and held.span == placed.span:

@@ -178,9 +178,9 @@ class _Reader:
         self._literal = literal
 
     def _doctype(self, *_declaration: object) -> None:
-        raise self._invalid(
-            "the SSML has a document type declaration", "remove it; entities of its own are not supported", self._here()
-        )
+        at = max(0, self._text.find("<!DOCTYPE"))
+        what = "the SSML has a document type declaration"
+        raise self._invalid(what, "remove it; entities of its own are not supported", at)
 
     def _say(self, start: int, end: int, instead: str | None) -> None:
         """Take a stretch of the caller's text, or what is said instead of it, into the spoken text."""

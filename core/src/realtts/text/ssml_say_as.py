@@ -35,6 +35,7 @@ _AS_IT_IS = frozenset(
 BLEEP_S = 0.5
 """Silence in place of an expletive."""
 
+_GROUP_OR_GAP = re.compile(r"(?P<group>[+*#]?\d+|[+*#]+)|(?P<gap>[-./()\[\]\s\u2010\u2011]+)")
 _ROMAN = re.compile(r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})")
 _ROMAN_VALUES = {"M": 1000, "D": 500, "C": 100, "L": 50, "X": 10, "V": 5, "I": 1}
 
@@ -96,9 +97,9 @@ def _edits(text: str, run: Run, language: str | None, *, spelling: bool) -> Iter
     if say_as.kind in _BLEEPED:
         yield run.start, run.end, ""
     elif say_as.kind in _DIGITS:
-        yield from _apart(text, run, digits=True)
+        yield from _digits_apart(text, run)
     elif say_as.kind in SPELLED and not spelling:
-        yield from _apart(text, run, digits=False)
+        yield from _letters_apart(text, run)
     else:
         written = {"ordinal": _ordinal, "cardinal": _cardinal, "number": _cardinal}.get(say_as.kind)
         instead = written(content.strip(), language) if written else None
@@ -109,26 +110,25 @@ def _edits(text: str, run: Run, language: str | None, *, spelling: bool) -> Iter
             yield left, left + len(content.strip()), instead
 
 
-def _apart(text: str, run: Run, *, digits: bool) -> Iterator[Edit]:
-    """Set characters apart; with ``digits`` only those beside others, and marks between groups become commas."""
+def _digits_apart(text: str, run: Run) -> Iterator[Edit]:
+    """Set digits apart, with commas between their groups."""
+    for match in _GROUP_OR_GAP.finditer(text, run.start, run.end):
+        start, end = match.span()
+        if match.lastgroup == "gap":
+            beside = (text[max(start - 1, run.start)], text[end : min(end + 1, run.end)])
+            yield start, end, ", " if all(map(str.isdigit, beside)) else " "
+        else:
+            yield from ((at, at, " ") for at in range(start + 1, end))
+
+
+def _letters_apart(text: str, run: Run) -> Iterator[Edit]:
+    """Set characters apart, small letters as capitals; combining marks stay with their letters."""
     for at in range(run.start, run.end):
         char, following = text[at], text[at + 1 : min(at + 2, run.end)]
-        if digits and char in "-./()[] \u00a0\u2010\u2011" and at > run.start:
-            grouped = following and (following.isdigit() or following in "([")
-            yield at, at + 1, ", " if grouped and text[at - 1].isdigit() else " "
-            continue
-        spelled = char if digits or not char.islower() or len(char.upper()) > 1 else char.upper()
-        # Combining marks stay with their letters.
-        apart = following.isprintable() and bool(following.strip()) and not _joins(following)
-        behind = " " if apart else ""
-        if digits and not (char.isdigit() or char in "+*#"):
-            behind = ""
-        if spelled + behind != char:
-            yield at, at + 1, spelled + behind
-
-
-def _joins(char: str) -> bool:
-    return unicodedata.category(char)[0] == "M"
+        spelled = char.upper() if char.islower() and len(char.upper()) == 1 else char
+        apart = following.isprintable() and following.strip() and unicodedata.category(following)[0] != "M"
+        if apart or spelled != char:
+            yield at, at + 1, f"{spelled} " if apart else spelled
 
 
 def _cardinal(text: str, _language: str | None) -> str | None:
