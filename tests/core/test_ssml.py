@@ -443,8 +443,8 @@ def test_a_megabyte() -> None:
 def test_voices_and_languages() -> None:
     """A run has its own; the inner one counts."""
     made = plan(
-        '<voice name="high">a <lang xml:lang="de-AT">b</lang></voice> c <s xml:lang="pt_BR">d <voice name="low">e</voice>'
-        "</s>"
+        '<voice name="high">a <lang xml:lang="de-AT">b</lang></voice> c '
+        '<s xml:lang="pt_BR">d <voice name="low">e</voice></s>'
     )
     requests = [piece.request for piece in made.pieces]
     assert [(request.text, request.voice, request.language) for request in requests] == [
