@@ -25,7 +25,7 @@ from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
 from realtts_vieneu.files import MARK
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import cut_words, is_spoken, left_out_of
+from realtts_vieneu.text import is_spoken, left_out_of, prepared
 from realtts_vieneu.upstream import TURBO_MODULES, module
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ class Turbo:
         """Return phonemes of the sentences that have any, and seconds of silence before each; none before the first."""
         # Text that looks like the engine's own tokens is read as text; its cues in brackets ("[cười]") are cues.
         chunks, gaps = self._text.normalize_to_chunks_v3_with_gaps(
-            cut_words(text.replace("<|", "< |")), max_chars=max_chars
+            prepared(text.replace("<|", "< |")), max_chars=max_chars
         )
         phonemes = [self._text.phonemize_text_with_emotions(chunk) for chunk in chunks]
         before = [0.0, *self._sound.gaps_to_silence(gaps)][: len(phonemes)]
