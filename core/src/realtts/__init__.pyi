@@ -23,6 +23,7 @@ from realtts.contract.types import (
     Chunk as Chunk,
     Mark as Mark,
     Request as Request,
+    Unread as Unread,
     Voice as Voice,
     VoiceInfo as VoiceInfo,
 )

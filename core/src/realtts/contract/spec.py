@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
+__all__ = ["API_VERSION", "CAPABILITIES", "TEXT_STEPS", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
 
 API_VERSION = 1
 """The contract between core and plugins; a plugin that declares another is listed as broken."""
@@ -33,6 +33,15 @@ CAPABILITIES: dict[str, str] = {
     "streaming": "yields audio before the whole text is spoken",
 }
 """What a provider may declare that it can do."""
+
+TEXT_STEPS: dict[str, str] = {
+    "compatibility": "letters and digits in other forms become plain ones: full-width, styled, circled, ligatures",
+    "invisible": "characters that only steer how a text is drawn are removed; joiners stay where a script needs them",
+    "composition": "letters and the marks on them become one character where there is one: Unicode's form NFC",
+    "spaces": "spaces of other widths, no-break spaces too, become spaces, so that they group digits",
+    "signs": "hyphens and signs that have several characters become the usual one, a minus before a number among them",
+}
+"""The steps of the text front end, in their order; a provider may decline some."""
 
 DEVICES = ("cuda", "mps", "cpu")
 """The types of device that a provider may name."""
@@ -128,6 +137,7 @@ class ProviderSpec:
         max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
+        declined_text_steps: Keys of `TEXT_STEPS` that the text must not pass, because the model reads what they change.
         upstream_names: Arguments of the model's own package that are called otherwise here, as pairs: theirs, and the
             option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
             many packages share are known to the core (`realtts.arguments`).
@@ -157,6 +167,7 @@ class ProviderSpec:
     reference_text: str = "unused"
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
+    declined_text_steps: tuple[str, ...] = ()
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
@@ -262,6 +273,11 @@ _RULES = (
     _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
+    _Rule(
+        "declined_text_steps",
+        lambda v: _is_tuple(v, TEXT_STEPS.__contains__),
+        f"a tuple of names from {', '.join(TEXT_STEPS)}",
+    ),
     _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Voice", "VoiceInfo"]
+__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Unread", "Voice", "VoiceInfo"]
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -41,6 +41,19 @@ class Mark:
     kind: Literal["word", "sentence"] = "word"
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A stretch of the text that the provider does not say as it stands.
+
+    Attributes:
+        span: Start and end character in the request's text.
+        instead: What it says in its place; empty: nothing.
+    """
+
+    span: tuple[int, int]
+    instead: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Chunk:
     """A stretch of audio.
@@ -57,6 +70,8 @@ class Chunk:
         warnings: Sentences for the user that became known with this chunk.
         retries: Parts of the text that the provider itself spoke again since the previous chunk, because they ran
             away or ended too early (`realtts.kit.retries`). The core then does not speak the whole again.
+        unread: What of the request's text the provider does not say (`realtts.text.readable_text`), each stretch on
+            one chunk. The core warns of it, with its place in the caller's text.
     """
 
     samples: NDArray[np.float32]
@@ -66,6 +81,7 @@ class Chunk:
     finish_reason: FinishReason | None = None
     warnings: tuple[str, ...] = ()
     retries: int = 0
+    unread: tuple[Unread, ...] = ()
 
     @property
     def duration(self) -> float:

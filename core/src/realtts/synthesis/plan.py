@@ -12,6 +12,8 @@ from realtts.errors import InvalidOption, UnknownLanguage, UnspeakableText
 from realtts.kit.seeds import piece_seed
 from realtts.synthesis.cancellation import Cancellation
 from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed
+from realtts.text.edited import EditedText
+from realtts.text.frontend import prepare, steps_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Voice
     from realtts.registry.extensions import Extensions
     from realtts.settings import Settings
+    from realtts.text.frontend import Change
 
 __all__ = ["Ask", "Piece", "Plan", "make_plan"]
 
@@ -67,6 +70,8 @@ class Plan:
         to_original: Maps a span of the prepared text to a span of ``text``.
         limited: The caller set a length limit, so reaching it is no runaway.
         markup: The text is SSML.
+        changes: What the steps of the text front end have made of the text.
+        warnings: What the caller should know about the text.
         cancelled: Set when the caller has lost interest or its time has run out.
     """
 
@@ -77,6 +82,8 @@ class Plan:
     to_original: Callable[[tuple[int, int]], tuple[int, int]]
     limited: bool
     markup: bool
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
     cancelled: Cancellation = field(default_factory=Cancellation)
 
 
@@ -95,13 +102,16 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     cancelled = Cancellation()
     markup = _markup(chosen, spec)
     # An extension knows nothing of markup, and would break it.
-    prepared = original if markup else extensions.prepare_text(original, language)
-    if prepared != original:
-        prepared = texts.check_text(prepared, max_chars=settings.max_text_chars, who=f"{who}, text of the extensions")
+    rewritten = original if markup else extensions.prepare_text(original, language)
+    if rewritten != original:
+        rewritten = texts.check_text(rewritten, max_chars=settings.max_text_chars, who=f"{who}, text of the extensions")
+    steps = () if markup else steps_without(spec.declined_text_steps)
+    prepared = prepare(EditedText(rewritten), language, steps)
+    aligned, exact = texts.align(original, rewritten), prepared.edited.to_original
     first_seed = secrets.randbits(31) if ask.seed is None else check_seed(ask.seed, who)
     own_speed = "speed" in spec.capabilities
     template = Request(
-        text=prepared,
+        text=prepared.edited.text,
         voice=ask.voice,
         language=language,
         seed=first_seed,
@@ -114,9 +124,10 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         pieces=_split(template, spec, speed, markup=markup),
         seed=first_seed,
         stretch=1.0 if own_speed else speed,
-        to_original=texts.align(original, prepared),
+        to_original=lambda span: aligned(exact(span)),
         limited=chosen.bounds_length(),
         markup=markup,
+        changes=prepared.changes,
         cancelled=cancelled,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, TypeAdapter
 
 from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
-from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
+from realtts.contract.types import Chunk, FinishReason, Mark, Request, Unread, Voice
 from realtts.synthesis.validate import check_options
 from realtts.wire.strict import strict_validator
 
@@ -170,6 +170,7 @@ class ChunkMessage:
     finish_reason: FinishReason | None = None
     warnings: tuple[str, ...] = ()
     retries: int = 0
+    unread: tuple[Unread, ...] = ()
 
     @classmethod
     def of(cls, row: int, chunk: Chunk) -> ChunkMessage:
@@ -179,7 +180,8 @@ class ChunkMessage:
             for mark in chunk.marks
         )
         rate, tokens, retries = int(chunk.sample_rate), int(chunk.tokens), int(chunk.retries)
-        return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries)
+        unread = tuple(Unread((int(each.span[0]), int(each.span[1])), each.instead) for each in chunk.unread)
+        return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries, unread)
 
     def chunk(self, data: bytearray) -> Chunk:
         """Make the chunk again, with its samples.
