@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
 from realtts.kit.voices import no_voice
-from realtts.text import most_seconds
+from realtts.text import is_picture, most_seconds, readable_text
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.sampling import SamplingParams
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, Unread
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.voices import VoicePrompt
@@ -49,6 +49,7 @@ class Ask:
         chunk_growth: How many times a chunk is the one before it.
         max_chunk_frames: Most frames of a chunk.
         warnings: For the user.
+        unread: Pictures in the text, which the vocabulary can write but nobody can read.
     """
 
     role: tuple[int, ...]
@@ -68,6 +69,7 @@ class Ask:
     chunk_growth: float
     max_chunk_frames: int
     warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
@@ -83,6 +85,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         VoiceUnsupported: A recording for a model that cannot clone, or none for one that can only clone.
         VoiceNotFound: The checkpoint has no such speaker.
         InvalidOption: An option that this kind of model does not have, or that contradicts the voice.
+        UnspeakableText: There are only pictures in the text.
     """
     options = Qwen3Options.of(request)
     sizes, reader = weights.sizes, weights.reader
@@ -91,10 +94,14 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     forced = context.forced_tokens(request.text)
     instruct, warnings = _instruct(sizes, options)
     words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
+    # The vocabulary has every byte, so that it says nothing of what can be read; a picture has no words of its own.
+    readable = readable_text(
+        request.text, lambda char: not is_picture(char), who="qwen3", nothing="there are only pictures in it"
+    )
     talker, predictor = params_of(_sampling(weights.defaults, options))
     return Ask(
         role=reader.role,
-        text=reader.ids(request.text),
+        text=reader.ids(readable.text),
         language=_language(sizes, request.language, name),
         speaker=None if name is None else sizes.speakers[name],
         voice=voice,
@@ -111,6 +118,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         chunk_growth=options.chunk_growth,
         max_chunk_frames=options.max_chunk_frames,
         warnings=warnings,
+        unread=readable.unread,
     )
 
 
