@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
 from realtts.kit.voices import no_voice
-from realtts.text import is_picture, most_seconds, readable_text
+from realtts.text import most_seconds
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
+from realtts_qwen3.reading import readable
 from realtts_qwen3.utterance import DEFAULTS, MAX_FRAMES, Utterance, params_of
 
 if TYPE_CHECKING:
@@ -94,14 +95,11 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     forced = context.forced_tokens(request.text)
     instruct, warnings = _instruct(sizes, options)
     words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
-    # The vocabulary has every byte, so that it says nothing of what can be read; a picture has no words of its own.
-    readable = readable_text(
-        request.text, lambda char: not is_picture(char), who="qwen3", nothing="there are only pictures in it"
-    )
+    text = readable(request.text)
     talker, predictor = params_of(_sampling(weights.defaults, options))
     return Ask(
         role=reader.role,
-        text=reader.ids(readable.text),
+        text=reader.ids(text.text),
         language=_language(sizes, request.language, name),
         speaker=None if name is None else sizes.speakers[name],
         voice=voice,
@@ -118,7 +116,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         chunk_growth=options.chunk_growth,
         max_chunk_frames=options.max_chunk_frames,
         warnings=warnings,
-        unread=readable.unread,
+        unread=text.unread,
     )
 
 
