@@ -11,7 +11,7 @@ from realtts.contract.types import Unread
 from realtts_espeak.catalogue import DEFAULT_VOICE, Catalogue, read_catalogue
 from realtts_espeak.fitting import is_silent
 from realtts_espeak.library import fresh_library
-from realtts_espeak.synthesis import plain_text
+from realtts_espeak.synthesis import plain_text, taken_out
 
 if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint
@@ -26,7 +26,8 @@ def unread_in(checkpoint: Checkpoint | None, text: str, language: str | None) ->
     catalogue = _catalogue()
     voice = catalogue.named(catalogue.speaker(language or DEFAULT_VOICE), "")
     words = re.finditer(r"\S+", plain_text(text))
-    return [Unread(word.span()) for word in words if _is_said(word[0]) and is_silent(word[0], voice)]
+    silent = [word.span() for word in words if _is_said(word[0]) and is_silent(word[0], voice)]
+    return [Unread(span) for span in sorted(silent + taken_out(text))]
 
 
 def _is_said(word: str) -> bool:
