@@ -51,7 +51,21 @@ def test_other_forms_of_letters_and_digits(text, plain):
 
 @pytest.mark.parametrize(
     "text",
-    ["m² x³ 10⁻⁴ 2ⁿ", "½ 1¾", "™ © ®", "ㅋㅋㅋ", "กำ ນ້ຳ ໜ", "և", "10 µm", "№ 5", "1º 2ª", "wait…", "℮ ∬ ℵ", "5′ 7″", "🆗 🈚"],
+    [
+        "m² x³ 10⁻⁴ 2ⁿ",
+        "½ 1¾",
+        "™ © ®",
+        "ㅋㅋㅋ",
+        "กำ ນ້ຳ ໜ",
+        "և",
+        "10 µm",
+        "№ 5",
+        "1º 2ª",
+        "wait…",
+        "℮ ∬ ℵ",
+        "5′ 7″",
+        "🆗 🈚",
+    ],
 )
 def test_what_is_read_otherwise_than_its_plain_form_stays(text):
     """NFKC would change each of them, or a reader would miss it."""
