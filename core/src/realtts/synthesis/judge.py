@@ -72,10 +72,10 @@ class Judge:
         Args:
             rows: All rows of the call, with their audio.
         """
-        silent = [] if self._forced else [row for row in rows if _says_nothing(row, rows)]
+        silent = [] if self._forced else [row for row in rows if not row.unsaid and _says_nothing(row, rows)]
         if not silent:
             for row in rows:
-                if row.is_silent() and not row.plan.markup and not row.plan.cancelled.is_set():
+                if row.is_silent() and not row.unsaid and not row.plan.markup and not row.plan.cancelled.is_set():
                     row.warnings.append(f"{row.shown} came out silent")
         return silent
 

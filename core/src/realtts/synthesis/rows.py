@@ -6,11 +6,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from realtts import audio
+from realtts.contract.types import Chunk
 from realtts.kit.retries import excerpt, retry_seed
+from realtts.text.unread import unread_words
 
 if TYPE_CHECKING:
-    from realtts.contract.types import Chunk, FinishReason, Request
+    from realtts.contract.types import FinishReason, Request
+    from realtts.errors import UnspeakableText
     from realtts.synthesis.plan import Piece, Plan
 
 __all__ = ["Row"]
@@ -39,6 +44,7 @@ class Row:
         late: It was cancelled, and what was on its way then was taken.
         number: Its name in the running batch, once it has one.
         overtaken: Times that another row has joined while this one did not fit.
+        unsaid: Why the provider could not say anything of it.
     """
 
     plan: Plan
@@ -56,6 +62,7 @@ class Row:
     late: bool = False
     number: int | None = None
     overtaken: int = 0
+    unsaid: UnspeakableText | None = None
     _stopped: bool = False
     _reseeded: bool = False
     _again_in_part: bool = False
@@ -101,6 +108,20 @@ class Row:
         self._reseeded = True
         self.request = replace(self.request, seed=retry_seed(self.request.seed))
         return True
+
+    def leave_unsaid(self, error: UnspeakableText, rate: int) -> Chunk:
+        """Let it stand without audio, because there is nothing in it that the provider can say.
+
+        Args:
+            error: What the provider raised.
+            rate: Hz, of the chunk.
+
+        Returns:
+            A chunk without samples that names all of its text.
+        """
+        chunk = Chunk(np.zeros(0, np.float32), rate, unread=unread_words(self.request.text))
+        self.unsaid, self.done, self.chunks = error, True, [chunk]
+        return chunk
 
     def is_silent(self) -> bool:
         """Tell whether all audio is silent."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from realtts.contract.continuous import Arrival, RowEnd, RowFailed
 from realtts.contract.types import Chunk
-from realtts.errors import InputError, InvalidChunk, StageFailed, WorkerDied
+from realtts.errors import InputError, InvalidChunk, StageFailed, UnspeakableText, WorkerDied
 from realtts.ladder.failures import CLOSE, PASSED_ON, StageError
 from realtts.ladder.records import attempt_of
 from realtts.ladder.remedies import is_out_of_memory
@@ -290,12 +290,19 @@ class Scheduler:
         """Take the failure of one row."""
         session, row = spoken.session, spoken.row
         if isinstance(error, PASSED_ON):
-            session.fail(error)
+            self._refuse(spoken, error)
         elif is_out_of_memory(error) and self._running and session.may_restart(row):
             self._most = max(1, len(self._running))
             session.restart(row)
         else:
             self._faulty(session, [row], StageError("generate", error))
+
+    def _refuse(self, spoken: _Spoken, error: BaseException) -> None:
+        """End a row that cannot be spoken: its call fails, unless the rest of the text can be said."""
+        with self._ending(spoken.session):
+            if not isinstance(error, UnspeakableText) or spoken.session.over:
+                raise error
+            spoken.session.leave_unsaid(spoken.row, error)
 
     @contextlib.contextmanager
     def _ending(self, session: Session) -> Iterator[None]:
@@ -324,7 +331,7 @@ class Scheduler:
             self._ladder.stages.end(number)
         self._running = {}
         if len(fallen) == 1 and not isinstance(error, StageError):
-            fallen[0].session.fail(error)  # also when it was cancelled: a worker may have been ended for that
+            self._refuse(fallen[0], error)  # also when it was cancelled: a worker may have been ended for that
             return
         wanted = [each for each in fallen if each.wanted]
         for spoken in fallen:

@@ -6,7 +6,7 @@ judged, so that any of them can be spoken again; live speech hands chunks on as 
 
 from __future__ import annotations
 
-import time
+import functools
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Protocol
 from realtts.contract.events import Event
 from realtts.exception_text import exception_message, exception_name
 from realtts.ladder.failures import StageError
+from realtts.synthesis.clock import Clock
 from realtts.synthesis.judge import Judge
+from realtts.synthesis.piece_voices import settle_voices
 from realtts.synthesis.preparing import Loader
-from realtts.synthesis.speech import Metrics
 from realtts.synthesis.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from realtts.contract.stages import StageWork
     from realtts.contract.types import Chunk, FinishReason
+    from realtts.errors import UnspeakableText
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
     from realtts.synthesis.rows import Row
+    from realtts.synthesis.speech import Metrics
 
 __all__ = ["RowsFailed", "Session", "Sink"]
 
@@ -95,8 +97,8 @@ class Session:
         self.sink = sink
         self._live = live
         self._judge = Judge(ladder, live=live)
-        self._clock = _Clock()
-        self._texts = [Utterance(plan, extensions, ladder.spec.sample_rates[0]) for plan in plans]
+        self._clock = Clock()
+        self._texts = [Utterance(plan, extensions, ladder.spec) for plan in plans]
         self._rows = [row for text in self._texts for row in text.rows]
         self._queue = deque(self._rows)  # rows that are still to be spoken
         self._index_of = {id(row): index for index, text in enumerate(self._texts) for row in text.rows}
@@ -138,12 +140,9 @@ class Session:
         if self.cancelled:
             return
         self._ladder.report(Event("request.started", data={"texts": len(self._texts), "queue_s": queue_s}))
-        voices = [plan.pieces[0].request.voice for plan in self._plans]
-        ids = self.loader.begin([voice for voice in voices if isinstance(voice, str)])
-        for row in self._rows:
-            voice = row.request.voice
-            if isinstance(voice, str) and ids.get(voice, voice) != voice:
-                row.request = replace(row.request, voice=ids[voice])
+        names = dict.fromkeys(row.request.voice for row in self._rows if isinstance(row.request.voice, str))
+        ids = self.loader.begin(list(names))
+        settle_voices(self._rows, ids, functools.cache(self.loader.voices), self._ladder.spec)
 
     def next_row(self) -> Row | None:
         """Return the row that may be spoken next; None while there is none, or its reader has to read first."""
@@ -201,6 +200,22 @@ class Session:
         if not stands:
             self._queue.appendleft(row)
         elif self._live:
+            self._deliver(row, self._texts[0].end_piece(row))
+        self.finish_if_done()
+
+    def leave_unsaid(self, row: Row, error: UnspeakableText) -> None:
+        """Let a row stand without audio, because there is nothing in it that the provider can say. Raises as `end`.
+
+        Raises:
+            UnspeakableText: There is no other row in its text that can be said, or there is audio of it already.
+        """
+        others = [other for other in self._rows if other.plan is row.plan and other is not row]
+        if row.seconds or all(other.unsaid for other in others):
+            raise error
+        self._leave(row)
+        chunk = row.leave_unsaid(error, self._ladder.spec.sample_rates[0])
+        if self._live:
+            self._deliver(row, self._texts[0].feed(row, chunk))
             self._deliver(row, self._texts[0].end_piece(row))
         self.finish_if_done()
 
@@ -278,60 +293,3 @@ class Session:
             self.sink.deliver(index, closing, self._texts[index].spoken_chars)
         self._ladder.stages.forget(self.key)
         self.sink.finished(metrics)
-
-
-class _Clock:
-    """The clock of one call: it rests while the reader of a stream is awaited.
-
-    Attributes:
-        started: When the call's turn came, on the performance counter.
-    """
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self._queue_s = 0.0
-        self._paused = 0.0
-        self._resting: float | None = None
-
-    def start(self, queue_s: float) -> float:
-        """Begin, since the turn has come after so many seconds, which are returned."""
-        self.started, self._queue_s = time.perf_counter(), queue_s
-        return queue_s
-
-    def rest(self) -> None:
-        """Stop."""
-        if self._resting is None:
-            self._resting = time.perf_counter()
-
-    def resume(self) -> None:
-        """Go on."""
-        if self._resting is not None:
-            self._paused += time.perf_counter() - self._resting
-            self._resting = None
-
-    def metrics(
-        self,
-        rows: Sequence[Row],
-        seconds: float,
-        tokens: int,
-        loading: Mapping[str, float],
-        work: Mapping[str, StageWork],
-    ) -> Metrics:
-        self.resume()
-        total = time.perf_counter() - self.started - self._paused
-        first = min((row.first_at for row in rows if row.first_at is not None), default=self.started)
-        return Metrics(
-            first_audio_s=first - self.started,
-            total_s=total,
-            queue_s=self._queue_s,
-            rtf=total / seconds if seconds else None,
-            stages={
-                **loading,
-                "generate": max(0.0, total - sum(loading.values())),
-                **{f"generate.{name}": done.seconds for name, done in work.items()},
-            },
-            work=work,
-            tokens=tokens,
-            pieces=len(rows),
-            retries=sum(row.retries for row in rows),
-        )

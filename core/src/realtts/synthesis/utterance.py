@@ -11,9 +11,11 @@ from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.synthesis.pipeline import Pipeline
 from realtts.synthesis.rows import Row
+from realtts.text.unread import unread_warnings
 
 if TYPE_CHECKING:
-    from realtts.contract.types import FinishReason
+    from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import FinishReason, Unread
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
 
@@ -26,7 +28,7 @@ class Utterance:
     Args:
         plan: Its plan.
         extensions: Who sees the audio.
-        rate: Hz of a closing chunk without samples.
+        spec: The provider.
 
     Attributes:
         rows: The pieces on their way to audio.
@@ -36,7 +38,7 @@ class Utterance:
         tokens: Speech tokens of that audio.
     """
 
-    def __init__(self, plan: Plan, extensions: Extensions, rate: int) -> None:
+    def __init__(self, plan: Plan, extensions: Extensions, spec: ProviderSpec) -> None:
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
         self.spoken_chars = 0
@@ -44,7 +46,9 @@ class Utterance:
         self.tokens = 0
         self._extensions = extensions
         self._pipeline = Pipeline(plan, extensions)
-        self._rate = rate
+        self._rate = spec.sample_rates[0]
+        self._provider = spec.name
+        self._unread: list[Unread] = []
 
     @property
     def finish(self) -> FinishReason:
@@ -55,6 +59,12 @@ class Utterance:
 
     def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a row."""
+        start = row.piece.start
+        for each in chunk.unread:
+            span = self.plan.to_original((each.span[0] + start, each.span[1] + start))
+            self._unread.append(replace(each, span=span))
+        if row.unsaid:
+            return None
         ready = self._pipeline.feed(row.piece, chunk)
         if ready is not None:
             self._advance(max((mark.span[1] for mark in ready.marks), default=0))
@@ -69,6 +79,7 @@ class Utterance:
     def reset(self) -> None:
         """Forget what was fed, none of which the caller has received."""
         self._pipeline = Pipeline(self.plan, self._extensions)
+        self._unread.clear()
 
     def close(self) -> Chunk:
         """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
@@ -76,7 +87,9 @@ class Utterance:
         warnings = [warning for row in self.rows for warning in row.warnings]
         if self.finish != "cancelled":
             self._advance(len(self.plan.text))
-        return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
+        unread = unread_warnings(self._provider, self.plan.text, self._unread)
+        about = (*self.plan.warnings, *unread, *rest.warnings, *warnings, *self._pipeline.warnings)
+        return replace(rest, finish_reason=self.finish, warnings=about, unread=tuple(self._unread))
 
     def _advance(self, chars: int) -> None:
         # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.

@@ -130,4 +130,5 @@ def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str
         warnings=tuple(dict.fromkeys(warning for chunk in chunks for warning in chunk.warnings)),
         provider=provider,
         seed=plan.seed,
+        markup=plan.ssml,
     )
