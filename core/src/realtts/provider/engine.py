@@ -261,13 +261,17 @@ class Engine:
             if self._woken or self._closed:
                 self._woken = False
                 return False
-            left: float | None = None
-            if self._idle_s and idle_since is not None and not self._scheduler.sessions:
-                left = max(0.0, idle_since + self._idle_s - time.monotonic())
+            left = self._idle_left(idle_since)
             self._condition.wait(left)
-            idle = not self._woken and left is not None
+            woken: bool = self._woken
             self._woken = False
-            return idle
+            return left is not None and not woken
+
+    def _idle_left(self, idle_since: float | None) -> float | None:
+        """Return the seconds after which the model has been idle for long enough; None: never."""
+        if idle_since is None or self._scheduler.sessions or not self._idle_s:
+            return None
+        return max(0.0, idle_since + self._idle_s - time.monotonic())
 
     def _unload_idle(self) -> None:
         self._ladder.unload(forget=False)
