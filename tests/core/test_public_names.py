@@ -13,6 +13,8 @@ SOURCES = Path(realtts.__file__).parent
 
 NAMES = [
     "AccelError",
+    "Arrival",
+    "Arrivals",
     "Attempt",
     "AttentionUnavailable",
     "BlankText",
@@ -63,6 +65,8 @@ NAMES = [
     "RealProvider",
     "RealTTSError",
     "Request",
+    "RowEnd",
+    "RowFailed",
     "Rung",
     "Settings",
     "SettingsError",

@@ -5,6 +5,12 @@ from realtts.contract.context import (
     Context as Context,
     Rung as Rung,
 )
+from realtts.contract.continuous import (
+    Arrival as Arrival,
+    Arrivals as Arrivals,
+    RowEnd as RowEnd,
+    RowFailed as RowFailed,
+)
 from realtts.contract.events import (
     Event as Event,
 )
