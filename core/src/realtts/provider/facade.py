@@ -259,7 +259,7 @@ class RealProvider:
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
         if built_in is None:
-            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
+            built_in = self._turn.run(FunctionJob(Speaker(ladder).list_voices), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from realtts.attempt import described
 from realtts.contract.spec import API_VERSION, ProviderSpec
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, nearest
+from realtts.exception_text import describe_error
 from realtts.registry.entry_points import entry_points, owner
 from realtts.registry.offers import how_to_install, offers
 
@@ -218,7 +218,7 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         raise
     except BaseException as error:  # of foreign code: panics of compiled modules are no `Exception`
         raise BrokenProvider(
-            f"{point.value!r} cannot be imported: {described(error)}",
+            f"{point.value!r} cannot be imported: {describe_error(error, origin=True)}",
             who=f"provider {name!r} of {distribution}",
             fix=f"reinstall or remove it: pip uninstall {distribution}",
         ) from error

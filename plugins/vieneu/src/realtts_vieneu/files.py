@@ -21,6 +21,8 @@ __all__ = [
     "PACKED_CODEC",
     "TURBO_CODEC_FILES",
     "TURBO_FILES",
+    "TURBO_VOICES",
+    "VOICES",
     "WEIGHTS",
     "files_of",
 ]
@@ -28,8 +30,14 @@ __all__ = [
 WEIGHTS = "model.safetensors"
 """The language model."""
 
+VOICES = "voices.json"
+"""Voices that come with it, by name."""
+
+TURBO_VOICES = "voices_v3_turbo.json"
+"""Those of v3 Turbo, in its repository and in upstream's package."""
+
 FILES: tuple[WantedFile, ...] = (
-    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None),
+    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), (VOICES, None), (NOTE, None),
 )  # fmt: skip
 """Files of a language model, with upstream's names but for the last."""
 
@@ -59,7 +67,7 @@ TURBO_FILES: tuple[WantedFile, ...] = (
     *(f"{GRAPHS}/{name}" for name in _GRAPH_FILES),
     "speaker_encoder.onnx",
     ("denoiser.onnx", None),
-    ("voices_v3_turbo.json", None),
+    (TURBO_VOICES, None),
     (NOTE, None),
 )
 """Files of v3 Turbo, as upstream's package reads them."""

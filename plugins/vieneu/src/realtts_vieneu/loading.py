@@ -34,6 +34,7 @@ from realtts_vieneu.files import (
     MARK,
     PACKED_CODEC,
     TURBO_CODEC_FILES,
+    VOICES,
     WEIGHTS,
     files_of,
 )
@@ -186,7 +187,7 @@ def open_checkpoint(source: CheckpointFiles) -> Weights:
         codec_state=named(codec_state),
         codec_file=codec_file,
         reader=TokenReader(files["tokenizer.json"], sizes),
-        presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
+        presets=read_presets(files[VOICES]) if VOICES in files else Presets(),
         identity=sound.identity(CODEC, PACKED_CODEC),
     )
 
