@@ -1,0 +1,132 @@
+"""Counts how many texts are split into the right sentences, per language, and how long a megabyte takes.
+
+Run it from the root of the repository, in an environment with the core, `sentencex` and `pysbd`::
+
+    python benchmarks/sentence_ends.py
+
+The texts are those of ``tests/core/data/sentence_ends_*.json``: per language, lists of a kind and its sentences. A text
+counts as right if exactly its sentences come back. A splitter that is not installed is left out.
+
+The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realtts.text import sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Splitter = Callable[[str, str], list[str]]
+
+DATA = Path(__file__).parents[1] / "tests" / "core" / "data"
+UNSPACED = ("zh", "yue", "ja")
+"""Languages that put no space between sentences."""
+
+MAIN = ("en", "de", "es", "fr", "it", "pt", "nl", "pl", "ru", "vi", "zh", "ja", "ko", "ar", "hi")
+"""Languages of which the table has a row; the others are one row together."""
+
+
+def cases() -> dict[str, list[tuple[str, list[str]]]]:
+    """Return kinds with their sentences, per language."""
+    listed: dict[str, list[tuple[str, list[str]]]] = {}
+    for path in sorted(DATA.glob("sentence_ends_*.json")):
+        for language, entries in json.loads(path.read_text(encoding="utf-8")).items():
+            listed[language] = [(entry[0], entry[1:]) for entry in entries]
+    return listed
+
+
+def text_of(language: str, parts: list[str]) -> str:
+    """Return the text of sentences."""
+    return ("" if language in UNSPACED else " ").join(parts)
+
+
+def splitters() -> dict[str, Splitter]:
+    """Return what is installed; each takes a text and a BCP 47 tag."""
+    installed: dict[str, Splitter] = {"realtts": lambda text, tag: [text[a:b] for a, b in sentences(text, tag)]}
+    with contextlib.suppress(ImportError):
+        import sentencex  # noqa: PLC0415 - optional
+
+        installed["sentencex"] = lambda text, tag: [
+            part.strip() for part in sentencex.segment(tag.split("-")[0], text) if part.strip()
+        ]
+    with contextlib.suppress(ImportError):
+        import pysbd  # noqa: PLC0415 - optional
+
+        installed["pysbd"] = lambda text, tag: _pysbd(pysbd, text, tag.split("-")[0])
+    return installed
+
+
+def _pysbd(pysbd: object, text: str, code: str) -> list[str]:
+    try:
+        segmenter = pysbd.Segmenter(language=code, clean=False)  # type: ignore[attr-defined]
+    except ValueError:
+        segmenter = pysbd.Segmenter(language="en", clean=False)  # type: ignore[attr-defined]
+    return [part.strip() for part in segmenter.segment(text) if part.strip()]
+
+
+def right(split: Splitter, language: str, parts: list[str]) -> bool:
+    """Tell whether a splitter returns these sentences."""
+    try:
+        return split(text_of(language, parts), language) == parts
+    except Exception:  # noqa: BLE001 - a splitter that fails is wrong
+        return False
+
+
+def megabyte() -> str:
+    """Return a million bytes of English prose, with what makes splitting hard."""
+    paragraph = " ".join(part for entry in cases()["en"] for part in entry[1] if "\n" not in part)
+    return ("\n\n".join([paragraph] * (1_000_000 // len(paragraph) + 1)))[:1_000_000]
+
+
+def seconds(split: Splitter, text: str) -> float:
+    """Return how long a text takes."""
+    began = time.perf_counter()
+    split(text, "en")
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print a table in Markdown, then JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--wrong", action="store_true", help="show the texts that realtts splits wrongly")
+    parser.add_argument("--kilobytes", type=int, default=1000, help="length of the text for the speed")
+    arguments = parser.parse_args()
+    listed, installed = cases(), splitters()
+    rows = {language: [language] for language in MAIN}
+    rows["others"] = [language for language in listed if language not in MAIN]
+    totals = dict.fromkeys(installed, 0)
+    print(f"| language | texts | {' | '.join(installed)} |\n|---|---|{'---|' * len(installed)}")
+    for row, languages in rows.items():
+        entries = [(language, parts) for language in languages for _, parts in listed[language]]
+        counts = {
+            name: sum(right(split, language, parts) for language, parts in entries)
+            for name, split in installed.items()
+        }
+        totals = {name: totals[name] + counts[name] for name in installed}
+        print(f"| {row} | {len(entries)} | {' | '.join(str(count) for count in counts.values())} |")
+    total = sum(map(len, listed.values()))
+    if arguments.wrong:
+        split = installed["realtts"]
+        for language, entries in listed.items():
+            for kind, parts in entries:
+                if not right(split, language, parts):
+                    print(language, kind, parts, split(text_of(language, parts), language), sep="\n    ")
+    text = megabyte()[: 1000 * arguments.kilobytes]
+    speed = {name: round(seconds(split, text), 2) for name, split in installed.items()}
+    print(
+        json.dumps(
+            {"benchmark": "sentence_ends", "texts": total, "languages": len(listed), "right": totals, "seconds": speed}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
