@@ -52,13 +52,13 @@ def splitters() -> dict[str, Splitter]:
     """Return what is installed; each takes a text and a BCP 47 tag."""
     installed: dict[str, Splitter] = {"realtts": lambda text, tag: [text[a:b] for a, b in sentences(text, tag)]}
     with contextlib.suppress(ImportError):
-        import sentencex  # noqa: PLC0415 - optional
+        import sentencex
 
         installed["sentencex"] = lambda text, tag: [
             part.strip() for part in sentencex.segment(tag.split("-")[0], text) if part.strip()
         ]
     with contextlib.suppress(ImportError):
-        import pysbd  # noqa: PLC0415 - optional
+        import pysbd
 
         installed["pysbd"] = lambda text, tag: _pysbd(pysbd, text, tag.split("-")[0])
     return installed
@@ -76,7 +76,7 @@ def right(split: Splitter, language: str, parts: list[str]) -> bool:
     """Tell whether a splitter returns these sentences."""
     try:
         return split(text_of(language, parts), language) == parts
-    except Exception:  # noqa: BLE001 - a splitter that fails is wrong
+    except Exception:
         return False
 
 
@@ -107,8 +107,7 @@ def main() -> None:
     for row, languages in rows.items():
         entries = [(language, parts) for language in languages for _, parts in listed[language]]
         counts = {
-            name: sum(right(split, language, parts) for language, parts in entries)
-            for name, split in installed.items()
+            name: sum(right(split, language, parts) for language, parts in entries) for name, split in installed.items()
         }
         totals = {name: totals[name] + counts[name] for name in installed}
         print(f"| {row} | {len(entries)} | {' | '.join(str(count) for count in counts.values())} |")

@@ -10,7 +10,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from realtts.text.stops import Paragraph, sentence_ends
+from realtts.text.stops import sentence_ends
+from realtts.text.words import Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ _CLOSERS = re.compile(r"[”’»›)\]}」』）】》〉]+(?=\s|$)|[\"']+(?=\s
 _BULLET = re.compile(r"(?:(?<=\s)|^)[•‣⁃◦▪●○](?=\s)")
 _ITEM = re.compile(r"(?:(?<=\s)|^)(?:(\d{1,2})(?:\.\)|[.)])|\(?([a-z])\))(?=\s+\S)")
 _MAX_MARKER = 24
-
 
 
 def paragraphs(text: str) -> Iterator[Span]:
