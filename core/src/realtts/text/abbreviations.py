@@ -92,18 +92,21 @@ def abbreviations(language: str, letter: str = "") -> Abbreviations:
 @functools.lru_cache(256)
 def _abbreviations(language: str) -> Abbreviations:
     listed = _listed()
-    titles, others, words, last, starters = (set[str]() for _ in range(5))
+    kinds: dict[str, set[str]] = {kind: set() for kind in ("titles", "others", "words", "last", "starters")}
     code: str | None = language if language in listed else "en"
     while code:
-        entry = listed[code]
-        titles |= _forms(entry, "titles")
-        others |= _forms(entry, "others")
-        words |= _forms(entry, "words")
-        last |= _forms(entry, "last")
-        starters |= {word.lower() for word in entry.get("starters", "").split()}
-        code = entry.get("like")
-    sample = next(iter(min(others or {"a"}, key=len)))
-    return Abbreviations(*map(frozenset, (titles, others - words, words, last, starters)), script=script(sample))
+        for kind, words in kinds.items():
+            words.update(_forms(listed[code], kind))
+        code = listed[code].get("like")
+    shortest = min(kinds["others"] or {"a"}, key=len)
+    return Abbreviations(
+        titles=frozenset(kinds["titles"]),
+        others=frozenset(kinds["others"] - kinds["words"]),
+        words=frozenset(kinds["words"]),
+        last=frozenset(kinds["last"]),
+        starters=frozenset(word.lower() for word in kinds["starters"]),
+        script=script(shortest[0]),
+    )
 
 
 @functools.cache

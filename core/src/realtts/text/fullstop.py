@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from realtts.text.abbreviations import ORDINAL_STOP, abbreviations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from realtts.text.abbreviations import Abbreviations
     from realtts.text.words import Following, Paragraph
 
-__all__ = ["FullStop"]
+__all__ = ["stop_ends"]
 
 _NUMBER = re.compile(r"\d+")
 _DATE = re.compile(r"\d\. \d{1,2}$")
@@ -67,44 +66,51 @@ _GERMAN_MONTHS = frozenset((
 # fmt: on
 
 
-@dataclass(frozen=True)
-class FullStop:
-    """A single full stop with white space behind it.
+def stop_ends(paragraph: Paragraph, at: int, sentence: int, close: str, after: Following) -> bool:
+    """Tell whether a single full stop with white space behind it ends a sentence.
 
-    Attributes:
+    Args:
         paragraph: Where it stands.
         at: Its position.
         sentence: Where the sentence begins that it may end.
         close: Quotes and brackets directly behind it.
         after: What stands behind the white space.
     """
+    if close and any(mark in close for mark in '"”»“)」』'):
+        return True
+    word = token(paragraph.text, sentence, at, paragraph.language)
+    if not word:
+        return True
+    listed = abbreviations(paragraph.language, word[0])
+    abbreviates = is_abbreviation(word, paragraph.language)
+    return _FullStop(paragraph, at, sentence, after, word, listed, abbreviates).ends()
+
+
+@dataclass(slots=True)
+class _FullStop:
+    """A full stop behind a word.
+
+    Attributes:
+        paragraph: Where it stands.
+        at: Its position.
+        sentence: Where the sentence begins that it may end.
+        after: What stands behind the white space.
+        word: What stands before it.
+        listed: The lists for the script of the word.
+        abbreviates: Whether the word is an abbreviation.
+    """
 
     paragraph: Paragraph
     at: int
     sentence: int
-    close: str
     after: Following
-
-    @cached_property
-    def word(self) -> str:
-        """The word before it."""
-        return token(self.paragraph.text, self.sentence, self.at, self.paragraph.language)
-
-    @cached_property
-    def listed(self) -> Abbreviations:
-        """The lists for the script of that word."""
-        return abbreviations(self.paragraph.language, self.word[0])
-
-    @cached_property
-    def abbreviates(self) -> bool:
-        """Whether that word is an abbreviation."""
-        return is_abbreviation(self.word, self.listed, self.paragraph.language)
+    word: str
+    listed: Abbreviations
+    abbreviates: bool
 
     def ends(self) -> bool:
         """Tell whether it ends a sentence."""
         word, char = self.word, self.after.char
-        if not word or any(mark in self.close for mark in '"”»“)」』'):
-            return True
         if _NUMBER.fullmatch(word):
             return self._ends_behind_number()
         if not word[-1].isalpha() and not unicodedata.category(word[-1]).startswith("M"):

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from realtts.text.abbreviations import abbreviations
-from realtts.text.fullstop import FullStop
+from realtts.text.fullstop import stop_ends
 from realtts.text.words import (
     FILE_SUFFIXES,
     TOKEN_EDGE,
@@ -93,7 +92,7 @@ def _ends(paragraph: Paragraph, match: re.Match[str], last: int) -> bool:
     if match["close"] and match["close"][-1] in "\"”'’" and _SAID.match(text, at, paragraph.end):
         return False
     if mark == ".":
-        return FullStop(paragraph, match.start(), last, match["close"], after).ends()
+        return stop_ends(paragraph, match.start(), last, match["close"], after)
     if "." in mark or "…" in mark or "‥" in mark:
         return _ends_at_ellipsis(paragraph, match, after)
     if text[match.start() - 1 : match.start()] in "([" and match["close"][:1] in {")", "]"}:
@@ -127,8 +126,7 @@ def _ends_unspaced(text: str, match: re.Match[str], paragraph: Paragraph) -> boo
     word = token(text, paragraph.start, start, paragraph.language)
     if len(word) < 2 or not word.isalpha() or not word[-2:].islower() or word == "www":
         return False
-    listed = abbreviations(paragraph.language, word[0])
-    if mark == "." and is_abbreviation(word, listed, paragraph.language):
+    if mark == "." and is_abbreviation(word, paragraph.language):
         return False
     rest = TOKEN_EDGE.split(text[at : at + 80], maxsplit=1)[0].rstrip(".'’)]}*")
     return rest.isalpha() and rest.istitle() and rest.lower() not in FILE_SUFFIXES

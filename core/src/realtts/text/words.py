@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from realtts.text.abbreviations import SYLLABIC, abbreviations, script
-
-if TYPE_CHECKING:
-    from realtts.text.abbreviations import Abbreviations
 
 __all__ = [
     "FILE_SUFFIXES",
@@ -121,7 +118,12 @@ def token(text: str, start: int, end: int, language: str) -> str:
 
     Without the quotes, brackets, articles and numbers with a hyphen that it begins with.
     """
-    word = TOKEN_EDGE.split(text[max(start, end - _LONGEST_WORD) : end])[-1].lstrip("'‘’¿¡*_#~-.")
+    run = text[max(start, end - _LONGEST_WORD) : end].rsplit(None, 1)[-1:]
+    if not run or text[end - 1].isspace():
+        return ""
+    if run[0].isalpha():
+        return run[0]
+    word = TOKEN_EDGE.split(run[0])[-1].lstrip("'‘’¿¡*_#~-.")
     word = _NUMBER_PREFIX.sub("", word)
     return _ELISION.sub("", word) if language in _ELIDING else word
 
@@ -154,14 +156,15 @@ def _has_case(char: str) -> bool:
     return char.lower() != char.upper() and not "\u10a0" <= char <= "\u10ff"
 
 
-def is_abbreviation(word: str, listed: Abbreviations, language: str) -> bool:
+@functools.lru_cache(8192)
+def is_abbreviation(word: str, language: str) -> bool:
     """Tell whether a word before a full stop is an abbreviation, listed or by its look.
 
     Args:
         word: Not empty.
-        listed: The lists for its script.
         language: Primary language of the text.
     """
+    listed = abbreviations(language, word[0])
     if word in listed.titles or word in listed.others or word in listed.last:
         return True
     if len(word) == 1:
