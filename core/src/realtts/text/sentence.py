@@ -55,7 +55,7 @@ def sentences(text: str, language: str | None = None) -> list[Span]:
     Args:
         text: Any text.
         language: BCP 47 tag; only its primary language counts. None and unknown languages follow the rules of
-            English.
+            English; words in another script those of a language that is written in it.
     """
     code = primary_language(language)
     return [span for start, end in paragraphs(text) for span in paragraph_sentences(text, start, end, code)]

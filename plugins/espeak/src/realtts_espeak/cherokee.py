@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-__all__ = ["is_cherokee", "romanize"]
+from realtts.text import EditedText
+
+if TYPE_CHECKING:
+    from realtts_espeak.synthesis import Manner
+
+__all__ = ["readable"]
 
 _VOICE = "iro/chr"
+_SYLLABLE = re.compile("[\u13a0-\u13fd\uab70-\uabbf]")
 
 
-def is_cherokee(voice: str) -> bool:
-    """Tell whether a voice, by espeak's identifier, is the one that reads Cherokee."""
-    return voice.startswith(_VOICE)
+def readable(text: str, manner: Manner) -> EditedText:
+    """Return a text in letters that the voice reads: its own, or Latin ones for those of Cherokee."""
+    edited = EditedText(text)
+    return edited.substituted(_SYLLABLE, _latin) if manner.voice.startswith(_VOICE) else edited
 
 
-def romanize(text: str) -> tuple[str, list[int]]:
-    """Write the syllables of a text in Latin letters.
-
-    Returns:
-        The text, and for each of its characters and its end the index in ``text`` that it comes from.
-    """
-    written: list[str] = []
-    origins: list[int] = []
-    for index, char in enumerate(text):
-        letters = _letters(char)
-        written.append(letters)
-        origins += [index] * len(letters)
-    return "".join(written), [*origins, len(text)]
-
-
-def _letters(char: str) -> str:
-    name = unicodedata.name(char, "")
-    if not name.startswith("CHEROKEE "):
-        return char
-    # espeak reads "qu" as the name of an English letter.
-    return name.rsplit(maxsplit=1)[-1].lower().replace("qu", "gw")
+def _latin(match: re.Match[str]) -> str:
+    """Return the last word of the character's name, "WA" of "CHEROKEE LETTER WA"."""
+    name = unicodedata.name(match[0], " ").rsplit(" ", maxsplit=1)[-1].lower()
+    return name.replace("qu", "gw")  # espeak reads "qu" as the name of an English letter

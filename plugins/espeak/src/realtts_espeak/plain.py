@@ -13,6 +13,7 @@ from realtts.contract.types import Chunk, Voice
 from realtts.errors import UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.cherokee import readable
 from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
@@ -130,7 +131,8 @@ def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, t
 
 
 def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
-    text = plain_text(request.text)
+    edited = readable(plain_text(request.text), manner)
+    text = edited.text
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
@@ -148,7 +150,9 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
             warnings += unsaid
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
             if marks or utterance.samples.any():
-                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), warnings=warnings)
+                placed = _moved(marks, offset, part.start)
+                placed = tuple(replace(mark, span=edited.to_original(mark.span)) for mark in placed)
+                yield Chunk(utterance.samples, SAMPLE_RATE, placed, warnings=warnings)
                 offset += len(utterance.samples)
                 warnings = ()
         start, end = following, following_end
