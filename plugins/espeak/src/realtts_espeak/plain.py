@@ -13,11 +13,12 @@ from realtts.contract.types import Chunk, Voice
 from realtts.errors import UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
-from realtts_espeak.cherokee import readable
 from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
+from realtts_espeak.letters import readable
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, unheard, word_marks
+from realtts_espeak.numerals import number_edges, reading
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.ssml import read_ssml
 from realtts_espeak.ssml_fitting import fit_markup
@@ -143,10 +144,11 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
         # With the white space behind it, which tells espeak where a paragraph ends: its pause is longer.
         for part in _parts(text, start, end if last else following, manner, last=last):
             piece = text[part.start : part.end]
-            utterance = speak(piece, manner, request.cancelled, end_pause=part.pause)
+            reader = reading(piece, manner)
+            utterance = speak(piece, reader, request.cancelled, end_pause=part.pause)
             if utterance.cancelled:
                 return
-            piece, unsaid = _without_silent(piece, part.start, utterance.words, manner)
+            piece, unsaid = _without_silent(piece, part.start, utterance.words, reader)
             warnings += unsaid
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
             if marks or utterance.samples.any():
@@ -171,8 +173,9 @@ class _Part:
 
 def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> Iterator[_Part]:
     """Yield a sentence whole, or in parts if espeak cannot hold it."""
-    ends = [start + cut for cut in cuts(text[start:end], manner.voice, named=manner.punctuation)]
-    for left, right in pairwise([start, *ends, end]):
+    stretch = text[start:end]
+    ends = {0, *cuts(stretch, manner.voice, named=manner.punctuation), *number_edges(stretch, manner), end - start}
+    for left, right in pairwise(start + place for place in sorted(ends)):
         # Cut at a mark, a part ends with its pause; cut elsewhere, the next one follows at once.
         pause = not last if right == end else text[left:right].rstrip()[-1:] in _PAUSING
         yield _Part(left, right, pause)
