@@ -4,10 +4,9 @@ The lists are in ``abbreviations.json``, read at first use. Each language may sa
 that one lists counts too. Words are separated by spaces and written without their last full stop; a small word stands
 for itself and for its form with a capital, a single letter only for itself.
 
-``titles`` are followed by a name, ``others`` by anything, ``words`` are abbreviations that are ordinary words too
-("max", "Sun"), ``last`` are such as "etc." that mostly end what they stand in, and ``starters`` begin sentences and are
-hardly ever part of a name.
-"""
+``leads`` such as "e.g." are always followed by more, ``titles`` by a name, ``others`` by anything, ``words`` are
+abbreviations that are ordinary words too ("max", "Sun"), ``last`` are such as "etc." that mostly end what they stand
+in, and ``starters`` begin sentences and are hardly ever part of a name."""
 
 from __future__ import annotations
 
@@ -51,6 +50,7 @@ class Abbreviations:
     """The lists of one language.
 
     Attributes:
+        leads: Abbreviations that never end a sentence.
         titles: Abbreviations before names.
         others: Abbreviations that are no words.
         words: Abbreviations that are words too.
@@ -59,6 +59,7 @@ class Abbreviations:
         script: What `script` returns for its letters.
     """
 
+    leads: frozenset[str]
     titles: frozenset[str]
     others: frozenset[str]
     words: frozenset[str]
@@ -92,7 +93,7 @@ def abbreviations(language: str, letter: str = "") -> Abbreviations:
 @functools.lru_cache(256)
 def _abbreviations(language: str) -> Abbreviations:
     listed = _listed()
-    kinds: dict[str, set[str]] = {kind: set() for kind in ("titles", "others", "words", "last", "starters")}
+    kinds: dict[str, set[str]] = {kind: set() for kind in ("leads", "titles", "others", "words", "last", "starters")}
     code: str | None = language if language in listed else "en"
     while code:
         for kind, words in kinds.items():
@@ -100,6 +101,7 @@ def _abbreviations(language: str) -> Abbreviations:
         code = listed[code].get("like")
     shortest = min(kinds["others"] or {"a"}, key=len)
     return Abbreviations(
+        leads=frozenset(kinds["leads"]),
         titles=frozenset(kinds["titles"]),
         others=frozenset(kinds["others"] - kinds["words"]),
         words=frozenset(kinds["words"]),

@@ -165,7 +165,7 @@ def is_abbreviation(word: str, language: str) -> bool:
         language: Primary language of the text.
     """
     listed = abbreviations(language, word[0])
-    if word in listed.titles or word in listed.others or word in listed.last:
+    if any(word in kind for kind in (listed.leads, listed.titles, listed.others, listed.last)):
         return True
     if len(word) == 1:
         return _may_be_initial(word)
