@@ -6,7 +6,8 @@ for itself and for its form with a capital, a single letter only for itself.
 
 ``leads`` such as "e.g." are always followed by more, ``titles`` by a name, ``others`` by anything, ``words`` are
 abbreviations that are ordinary words too ("max", "Sun"), ``last`` are such as "etc." that mostly end what they stand
-in, and ``starters`` begin sentences and are hardly ever part of a name."""
+in, and ``starters`` begin sentences and are hardly ever part of a name.
+"""
 
 from __future__ import annotations
 

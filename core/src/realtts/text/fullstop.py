@@ -36,6 +36,7 @@ _LEAD = re.compile(
 )
 """Abbreviations of several words that are always followed by more."""
 
+_MEASURED = re.compile(r"\d\s?\w+$")
 _DEGREES = re.compile(r"°\s?[CFK]$")
 _TIMES = frozenset(("a.m", "p.m"))
 # fmt: off
@@ -59,6 +60,13 @@ _NUMBERED = frozenset((
     "par", "Para", "para", "Col", "col", "lin", "ll", "l",
 ))
 """Words and abbreviations that stand before numbers."""
+
+_MEASURES = frozenset((
+    "mph", "mi", "min", "mins", "sec", "secs", "hr", "hrs", "ft", "lb", "lbs", "oz", "qt", "qts", "pt", "pts", "gal",
+    "gals", "yd", "yds", "yrs", "Std", "Min", "Sek", "Stk", "kr", "gr", "godz", "hod", "коп",
+    "руб", "мин", "сек", "грн", "лв", "шт", "чел",
+))
+"""Units: behind a number, what follows them is no name that belongs to them."""
 
 _NUMBER_SIGNS = frozenset(("N°", "n°", "№", "N.º", "n.º", "Nº", "nº"))
 _GERMAN_DAYS = frozenset((
@@ -158,7 +166,7 @@ class _FullStop:
 
     def _ends_behind_abbreviation(self) -> bool:
         word, cased = self.word, self.after.char.isupper()
-        if _DEGREES.search(self._before(4)):
+        if _DEGREES.search(self._before(4)) or (word in _MEASURES and _MEASURED.search(self._before(24))):
             return True
         if "." in word and not self._before(len(word) + 60)[: -len(word)].strip():
             return False  # "P.S. I love you."
