@@ -112,7 +112,8 @@ def speak(model: Espeak, voice: str, text: str, rate: int = 450) -> tuple[float,
         Seconds, number of marks, warnings.
     """
     request = Request(text, voice, None, 0, 1.0, EspeakOptions(rate=rate), lambda: False)
-    samples, marks, warnings = 0, 0, []
+    samples, marks = 0, 0
+    warnings: list[str] = []
     for chunk in Plain().generate(None, model, request):  # type: ignore[arg-type]
         samples += len(chunk.samples)
         marks += len(chunk.marks)

@@ -37,6 +37,24 @@ MAIN = ("en", "de", "es", "fr", "it", "pt", "nl", "pl", "ru", "vi", "zh", "ja", 
 """Languages of which the table has a row; the others are one row together."""
 
 
+PROSE = {
+    "en": "When Dr. Hale came down to the harbour at 6 p.m. that Tuesday, the ferry had already left, and "
+    "the men who mend the nets were folding them under the lamps. “Is there another one tonight?” he"
+    " asked. Nobody answered him, since all of them, e.g. old Mr. Finch, were listening to the radio"
+    " in the shed. ",
+    "de": "Als Dr. Hale am 3. Mai gegen 18 Uhr zum Hafen hinunterkam, war die Fähre bereits fort, und die "
+    "Männer, die dort Netze flicken, legten sie unter den Lampen zusammen. „Fährt heute noch eine?“,"
+    " fragte er. Niemand antwortete, denn alle, z. B. der alte Hr. Fink, hörten im Schuppen Radio. ",
+    "ru": "Когда проф. Орлов спустился 3 мая к пристани, паром уже ушёл, а рыбаки, чинившие сети на ул. "
+    "Морской, складывали их под фонарями. «Будет ли сегодня ещё один?» — спросил он. Никто не "
+    "ответил, т.к. все слушали радио в сарае. ",
+    "hi": "जब डॉ. शर्मा उस मंगलवार की शाम घाट पर पहुँचे, तब तक नाव जा चुकी थी और जाल सुधारने "
+    "वाले लोग दीयों के नीचे उन्हें समेट रहे थे। क्या आज कोई और नाव है? किसी ने उत्तर नहीं "
+    "दिया, क्योंकि सब लोग कोठरी में रेडियो सुन रहे थे। ",
+}
+"""Three sentences each, for the speed."""
+
+
 def cases() -> dict[str, list[tuple[str, list[str]]]]:
     """Return kinds with their sentences, per language."""
     listed: dict[str, list[tuple[str, list[str]]]] = {}
@@ -84,11 +102,9 @@ def right(split: Splitter, language: str, parts: list[str]) -> bool:
 
 
 def megabyte(language: str) -> str:
-    """Return a million bytes of the texts of a language, in paragraphs of twenty sentences."""
-    parts = [part for _, parts in cases()[language] for part in parts if "\n" not in part]
-    lines = [" ".join(parts[at : at + 20]) for at in range(0, len(parts), 20)]
-    paragraphs = "\n\n".join(lines) + "\n\n"
-    return (paragraphs * (1_000_000 // len(paragraphs.encode()) + 1)).encode()[:1_000_000].decode(errors="ignore")
+    """Return a million bytes of prose in paragraphs."""
+    paragraph = PROSE[language] * 3 + "\n\n"
+    return (paragraph * (1_000_000 // len(paragraph.encode()) + 1)).encode()[:1_000_000].decode(errors="ignore")
 
 
 def seconds(split: Splitter, text: str, language: str) -> float:

@@ -29,6 +29,7 @@ _ERA = re.compile(
 )
 """Before or after Christ: what follows is no name that belongs to it."""
 
+_SHORT = 5
 _LEAD = re.compile(
     r"(?:\b(?:[zZ]\.\s?B|[dD]\.\s?h|i\.\s?d\.\s?R|m\.\s?E|[eE]\.\s?g|[iI]\.\s?e|[pP]\.\s?ej|[pP]\.\s?ex|[pP]\.\s?es|[тТ]\.\s?[ек]|"
     r"[tT]\.\s?j|[tT]\.\s?ex|[fF]\.\s?eks|[bB]l\.\s?a|m\.\s?in|[dD]\.\s?[vw]\.\s?[sz]|[тТ]\.\s?зв|[tT]\.\s?y|[dD]e ex|"
@@ -148,7 +149,7 @@ class _FullStop:
 
     def _ends_before_capital(self) -> bool:
         word = self.word
-        if word in self.listed.leads or _LEAD.search(self._before(12)):
+        if word in self.listed.leads or (len(word) <= _SHORT and _LEAD.search(self._before(12))):
             return False
         if word in self.listed.titles and self._belongs_to_name():
             return False

@@ -46,8 +46,9 @@ _ARMENIAN_END = re.compile(r"(?<=[\u0561-\u0587])(?P<mark>:)(?P<close>[»”\"')
 _OWN_ENDS = {"el": _GREEK_END, "grc": _GREEK_END, "hy": _ARMENIAN_END, "hyw": _ARMENIAN_END}
 
 _SAID = re.compile(
-    r"\s+(?:I|we|he|she|they|it|[A-Z]\w+(?: [A-Z]\w+)?) (?:said|says|asked|asks|replied|cried|shouted|whispered|added|"
-    r"answered|exclaimed|yelled|murmured|muttered|called|wondered|demanded|insisted|screamed|told|thought)\b"
+    r"\s+(?:I|(?!(?:He|She|It|We|You|They)\b)[A-Z]\w+(?: [A-Z]\w+)?) (?:said|says|asked|asks|replied|cried|shouted|"
+    r"whispered|added|answered|exclaimed|yelled|murmured|muttered|called|wondered|demanded|insisted|screamed|told|"
+    r"thought)\b(?![,:]?\s[\"“'‘])"
 )
 """Who spoke the words in quotes before it; with a small letter it needs no rule."""
 

@@ -38,7 +38,9 @@ _UNITS = frozenset((
 # fmt: on
 """Written without a full stop, which therefore ends a sentence."""
 
-_OPENERS = frozenset("\"'“”‘’„‚«»‹›([{「『（【《〈¿¡*_#~—–-•·…ʻʼ†‡")
+_SKIPPED = re.compile(r"[\s\"'“”‘’„‚«»‹›(\[{「『（【《〈¿¡*_#~—–\-•·…ʻʼ†‡]+")
+"""White space and what opens a sentence."""
+
 _WORD = re.compile(r"[^\W\d_]+")
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,4}[.-]+)+[^\W\d_]{1,5}")
 _INDIC_DOTTED = re.compile(r"(?:[^\s.\d]{1,6}\.)+[^\s.\d]{1,6}")
@@ -81,7 +83,7 @@ class Paragraph:
         return cls(text, start, end, language, part.lower() != part)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Following:
     """What stands behind a mark.
 
@@ -101,16 +103,15 @@ class Following:
 def following(text: str, at: int, end: int) -> Following:
     """Look at what begins at a position or behind the white space and opening marks there."""
     stop = min(end, at + _LOOK_AHEAD)
-    opened = False
-    while at < stop and (text[at].isspace() or text[at] in _OPENERS):
-        opened |= text[at] in "¿¡"
-        at += 1
-    if at >= stop:
+    skipped = _SKIPPED.match(text, at, stop)
+    place = skipped.end() if skipped else at
+    opened = place > at + 1 and ("¿" in text[at:place] or "¡" in text[at:place])
+    if place >= stop:
         return Following("", "", initial=False, opened=opened)
-    match = _WORD.match(text, at, stop)
+    match = _WORD.match(text, place, stop)
     word = match[0] if match else ""
-    initial = len(word) == 1 and text[at + 1 : at + 2] in {".", "-"}
-    return Following(text[at], word, initial, opened)
+    initial = len(word) == 1 and text[place + 1 : place + 2] in {".", "-"}
+    return Following(text[place], word, initial, opened)
 
 
 def token(text: str, start: int, end: int, language: str) -> str:
@@ -132,10 +133,13 @@ def starts(language: str, after: Following) -> bool:
     """Tell whether what follows begins a sentence and is no part of a name."""
     if after.opened:
         return True
-    if not after.word or after.initial:
-        return False
-    listed = abbreviations(language, after.word[0])
-    return after.word.lower() in listed.starters and (len(after.word) == 1 or after.word[1:].islower())
+    return bool(after.word) and not after.initial and _is_starter(after.word, language)
+
+
+@functools.lru_cache(8192)
+def _is_starter(word: str, language: str) -> bool:
+    listed = abbreviations(language, word[0])
+    return word.lower() in listed.starters and (len(word) == 1 or word[1:].islower())
 
 
 def begins_small(text: str, at: int, after: Following) -> bool:
@@ -146,6 +150,7 @@ def begins_small(text: str, at: int, after: Following) -> bool:
     )
 
 
+@functools.lru_cache(4096)
 def is_small(char: str) -> bool:
     """Tell whether a letter is a small one of a script that has capitals."""
     return char.islower() and _has_case(char)

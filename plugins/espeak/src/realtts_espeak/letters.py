@@ -19,7 +19,7 @@ __all__ = ["readable"]
 
 _CHEROKEE = "iro/chr"
 _SYLLABLE = re.compile("[\u13a0-\u13fd\uab70-\uabbf]")
-_DIGIT = re.compile(r"(?![0-9])\d")
+_DIGITS = re.compile(r"(?:(?![0-9])\d)+")
 
 
 def readable(text: str, manner: Manner) -> EditedText:
@@ -31,7 +31,7 @@ def readable(text: str, manner: Manner) -> EditedText:
     edited = EditedText(text)
     if manner.voice.startswith(_CHEROKEE):
         edited = edited.substituted(_SYLLABLE, _latin)
-    return edited.substituted(_DIGIT, lambda match: _digit(match[0], manner.voice))
+    return edited.substituted(_DIGITS, lambda match: _digits(match[0], manner.voice))
 
 
 def _latin(match: re.Match[str]) -> str:
@@ -40,5 +40,7 @@ def _latin(match: re.Match[str]) -> str:
     return name.replace("qu", "gw")  # espeak reads "qu" as the name of an English letter
 
 
-def _digit(char: str, voice: str) -> str:
-    return str(unicodedata.decimal(char)) if is_silent(char, voice) else char
+def _digits(number: str, voice: str) -> str:
+    if not is_silent(number, voice):
+        return number
+    return "".join(str(unicodedata.decimal(char)) for char in number)
