@@ -163,6 +163,7 @@ def main() -> None:
     """Speak the words, or the texts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--words", type=int, default=20_000, help="how many in all")
+    parser.add_argument("--voices", nargs="*", default=[], help="espeak's names of voices; all if none is given")
     parser.add_argument("--texts", action="store_true", help="double texts instead")
     arguments = parser.parse_args()
     model = Plain().load(None)  # type: ignore[arg-type]
@@ -180,6 +181,8 @@ def main() -> None:
     faults: Counter[str] = Counter()
     spoken = 0
     for voice, name in words_of(model.catalogue.voices, arguments.words):
+        if arguments.voices and voice.identifier not in arguments.voices:
+            continue
         spoken += 1
         if what := fault(model, voice.identifier, name):
             faults[what.split(":", maxsplit=1)[0]] += 1
