@@ -134,7 +134,7 @@ class RealProvider:
             voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
                 built-in voice's id; looked up in this order. None: the provider's default.
             reference_text: The words spoken in the reference audio, for providers that use them.
-            language: BCP 47 tag.
+            language: BCP 47 tag, code or name, such as ``"pt-br"`` or ``"German"``.
             seed: Repeats a speech; drawn when None, see ``Speech.seed``.
             speed: Speaking rate from 0.25 to 4; 1.0 is natural.
             voice_path: Another name for ``voice``.
