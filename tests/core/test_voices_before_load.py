@@ -5,6 +5,7 @@ import pytest
 
 from realtts import RealProvider, VoiceNotFound, VoiceUnsupported
 from realtts.contract.types import VoiceInfo
+from realtts.kit.voices import matching_name
 from realtts.testing import fake_spec
 from realtts.voices import VoiceStore
 
@@ -119,3 +120,16 @@ def test_a_built_in_voice_wins_over_a_saved_one_where_nothing_is_cloned(make, tm
     VoiceStore(tmp_path / "data" / "voices").add("low", noise())
     tts = make(capabilities=frozenset({"voices"}))
     assert tts.generate("one", voice="low").duration > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Ryan", "ryan"), ("RYAN", "ryan"), (" ryan ", "ryan"), ("Uncle Fu", "uncle_fu"), ("uncle-fu", "uncle_fu"),
+        ("Bình", "Bình"), ("Bi\u0300nh", "Bình"), ("bình", "Bình"), ("b\u00ecnh", "Bình"), ("STRASSE", "Straße"),
+        ("Ada", "Ada"), ("ada", "ada"), ("Binh", None), ("", None), ("ry an", None),
+    ],
+)  # fmt: skip
+def test_names_match_in_any_spelling(name, meant):
+    """Case, spaces, underscores and hyphens do not matter; the same spelling goes first."""
+    assert matching_name(name, ["ryan", "uncle_fu", "Bình", "Straße", "ada", "Ada"]) == meant

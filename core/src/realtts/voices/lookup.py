@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest, enumeration
+from realtts.kit.voices import matching_name
 from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
@@ -94,9 +95,8 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings:
     ids = [voice.id for voice in voices]
     if name in ids:
         return name
-    folded = _folded(name)
     for voice in voices:
-        if folded in map(_folded, (voice.id, voice.name, *voice.aliases)):
+        if matching_name(name, (voice.id, voice.name, *voice.aliases)) is not None:
             return voice.id
     if not clones and name in _store(settings).names():
         raise VoiceUnsupported(
@@ -107,10 +107,6 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings:
         f"there is no file, saved voice or built-in voice {name!r:.100}{closest(name, ids)}", who=who,
         fix=f"choose from {enumeration(ids)}; RealProvider.voices() and 'realtts voices list -p NAME' list them",
     )  # fmt: skip
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace("_", "-").replace(" ", "-")
 
 
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
