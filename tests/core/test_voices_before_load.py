@@ -126,7 +126,7 @@ def test_a_built_in_voice_wins_over_a_saved_one_where_nothing_is_cloned(make, tm
     ("name", "meant"),
     [
         ("Ryan", "ryan"), ("RYAN", "ryan"), (" ryan ", "ryan"), ("Uncle Fu", "uncle_fu"), ("uncle-fu", "uncle_fu"),
-        ("Bình", "Bình"), ("Bi\u0300nh", "Bình"), ("bình", "Bình"), ("b\u00ecnh", "Bình"), ("STRASSE", "Straße"),
+        ("Bình", "Bình"), ("Bi\u0300nh", "Bình"), ("bình", "Bình"), ("STRASSE", "Straße"),
         ("Ada", "Ada"), ("ada", "ada"), ("Binh", None), ("", None), ("ry an", None),
     ],
 )  # fmt: skip
