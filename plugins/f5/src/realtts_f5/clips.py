@@ -104,7 +104,10 @@ def used(voice: Voice, clip: Mapping[str, Any]) -> tuple[str, ...]:
     )
     if "words" not in clip:
         return (f"{what}.",)
-    return (f"{what}, up to the words {clip['words'][-_SHOWN:]!r}; {clip['left_out']} words behind them are left out.",)
+    shown = clip["words"][-_SHOWN:]
+    if shown != clip["words"] and " " in shown:
+        shown = shown.partition(" ")[2]  # from a whole word on
+    return (f"{what}, up to the words {shown!r}; {clip['left_out']} words behind them are left out.",)
 
 
 def _segment(pydub: Any, samples: NDArray[np.float32], rate: int) -> Any:

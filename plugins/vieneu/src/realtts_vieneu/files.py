@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.kit.reading import NOTE
+from realtts.kit.shards import with_shards
 from realtts_vieneu.configurations import TURBO
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ __all__ = [
 WEIGHTS = "model.safetensors"
 """The language model."""
 
-FILES: tuple[WantedFile, ...] = (
-    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None),
-)  # fmt: skip
+FILES: tuple[WantedFile, ...] = with_shards(
+    ("config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None))
+)
 """Files of a language model, with upstream's names but for the last."""
 
 CODEC = "model.safetensors"
@@ -39,7 +40,7 @@ CODEC = "model.safetensors"
 PACKED_CODEC = "pytorch_model.bin"
 """The codec in the names of the package neucodec, of one size, without a configuration and without w2v-bert."""
 
-CODEC_FILES: tuple[WantedFile, ...] = ((CODEC, PACKED_CODEC), ("config.json", None))
+CODEC_FILES: tuple[WantedFile, ...] = with_shards(((CODEC, PACKED_CODEC), ("config.json", None)))
 
 CODEC_FOLDERS = ("codec", "neucodec")
 """Folders beside the weights in which the codec may lie."""
