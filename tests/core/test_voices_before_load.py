@@ -133,3 +133,13 @@ def test_a_built_in_voice_wins_over_a_saved_one_where_nothing_is_cloned(make, tm
 def test_names_match_in_any_spelling(name, meant):
     """Case, spaces, underscores and hyphens do not matter; the same spelling goes first."""
     assert matching_name(name, ["ryan", "uncle_fu", "Bình", "Straße", "ada", "Ada"]) == meant
+
+
+@pytest.mark.parametrize("name", ["Anna", "anna", "ANNA", " anna", "Big_Bob", "big bob", "big-bob"])
+def test_saved_voices_go_by_any_spelling(tmp_path, name):
+    """As built-in ones do."""
+    wave = (0.1 * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32)
+    for saved in ("Anna", "Big_Bob"):
+        VoiceStore(tmp_path / "voices").add(saved, (wave, 24_000))
+    with RealProvider(fake_spec(), data_dir=tmp_path) as tts:
+        assert len(tts.generate("Hello", voice=name).samples)

@@ -61,6 +61,7 @@ class Checkpoint:
         path: Local folder, set by the core when the user gave one; never by a plugin.
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
+        sample_rate: Hz of its speech; None: the first of the spec's ``sample_rates``.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Checkpoint:
     path: Path | None = None
     configuration: str = ""
     files: tuple[WantedFile, ...] = ()
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.

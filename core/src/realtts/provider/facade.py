@@ -22,6 +22,7 @@ from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.session import Session
 from realtts.synthesis.speaker import Speaker
 from realtts.synthesis.validate import resolve_checkpoint
@@ -367,6 +368,7 @@ class RealProvider:
             self._turn.others_wait,
             self._spec,
             self._deadline(),
+            rate=lambda: usual_rate(ladder),
         )
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 

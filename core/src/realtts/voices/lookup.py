@@ -98,7 +98,7 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings:
     for voice in voices:
         if matching_name(name, (voice.id, voice.name, *voice.aliases)) is not None:
             return voice.id
-    if not clones and name in _store(settings).names():
+    if not clones and matching_name(name, _store(settings).names()) is not None:
         raise VoiceUnsupported(
             f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
             fix=f"choose from {enumeration(ids)}, or use a provider that clones",
@@ -130,8 +130,8 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
     if _is(os.path.isfile, voice):
         return Path(voice)
     store = _store(settings)
-    if voice in store.names():
-        return store.get(voice)
+    if (saved := matching_name(voice, store.names())) is not None:
+        return store.get(saved)
     if "voices" in spec.capabilities and not _is(os.path.isdir, voice) and not _has_audio_suffix(voice):
         return _BuiltIn(voice)
     if os.sep in voice or _has_audio_suffix(voice) or _is(os.path.isdir, voice):
@@ -166,7 +166,7 @@ def _without_cloning(voice: str, spec: ProviderSpec, settings: Settings, who: st
     if _has_audio_suffix(voice) or (_is(os.path.isdir, voice) and (os.sep in voice or voice.startswith("."))):
         return _file(voice, who)
     if "voices" not in spec.capabilities:
-        if voice in _store(settings).names():
+        if matching_name(voice, _store(settings).names()) is not None:
             raise VoiceUnsupported(
                 f"{voice!r} is a saved recording, and this provider cannot clone voices", who=who,
                 fix="leave voice out, or use a provider that clones",
