@@ -78,11 +78,13 @@ def test_another_language_is_nobodys(language):
     assert resolve_language(language, FEW) is None
 
 
-def test_a_language_without_region_takes_the_only_region():
-    """With several it would be a guess, and another region than the one asked for is none."""
+def test_a_name_takes_the_only_region():
+    """With several it would be a guess, a code is taken by its word, and another region than the one given is none."""
     assert resolve_language("Portuguese", ("en", "pt-br")) == "pt-br"
-    assert resolve_language("pt", ("en", "PT-BR")) == "PT-BR"
-    assert resolve_language("pt", ("pt-br", "pt-pt")) is None
+    assert resolve_language("português", ("en", "PT-BR")) == "PT-BR"
+    assert resolve_language("Portuguese", ("pt-br", "pt-pt")) is None
+    assert resolve_language("pt", ("en", "pt-br")) is None
+    assert resolve_language("por", ("en", "pt-br")) is None
     assert resolve_language("pt-pt", ("en", "pt-br")) is None
     assert resolve_language("Cantonese", ("zh", "en")) is None
 

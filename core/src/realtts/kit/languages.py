@@ -55,9 +55,11 @@ def resolve_language(language: str, tags: Iterable[str], names: Iterable[tuple[s
     for tag in _readings(wanted):
         if tag in listed:
             return listed[tag]
-    # Without a region every region is meant: the only one that there is will do.
+    if "-" in wanted or _plain(language) in _tables().codes:
+        return None
+    # A code is taken by its word; a name means any region: the only one that there is will do.
     regional = {listed[tag] for tag in listed if tag.partition("-")[0] in _same(wanted)}
-    return regional.pop() if "-" not in wanted and len(regional) == 1 else None
+    return regional.pop() if len(regional) == 1 else None
 
 
 def language_tag(language: str) -> str:
