@@ -155,8 +155,14 @@ PACES = {
 }
 
 
-@pytest.mark.parametrize("language", PACES)
-@pytest.mark.parametrize("times", [2, 3, 7])
+@pytest.mark.parametrize(
+    ("language", "times"),
+    [
+        ("English", 2), ("Chinese", 2), ("without marks", 3),
+        *(pytest.param(language, 2, marks=pytest.mark.full) for language in PACES),
+        pytest.param("Vietnamese", 7, marks=pytest.mark.full),
+    ],
+)  # fmt: skip
 def test_a_long_recording_is_cut_with_its_words(language, times) -> None:
     """The pace is that of the whole, a warning says what is used, and no more than 12 s are."""
     words = (PACES[language] * times).strip()
@@ -175,9 +181,9 @@ def test_a_long_recording_is_cut_with_its_words(language, times) -> None:
 def test_without_pauses_it_is_cut_where_it_is_quietest() -> None:
     """The words at the nearest end of one."""
     words = "one two three four five " * 12
-    used = reference_of(VoiceCache(), *request_of(Voice(speech(40), RATE, words.strip())))
+    used = reference_of(VoiceCache(), *request_of(Voice(speech(20), RATE, words.strip())))
     assert 9.0 < used.seconds <= 12.05
-    assert len(used.text.split()) == pytest.approx(60 * used.seconds / 40, abs=1.5)
+    assert len(used.text.split()) == pytest.approx(60 * used.seconds / 20, abs=1.5)
 
 
 @pytest.mark.parametrize("case", ["short", "edges", "long silence inside", "8 kHz", "quiet"])
@@ -190,7 +196,7 @@ def test_a_recording_that_fits_keeps_its_words(case) -> None:
 
 def test_the_part_depends_on_the_words() -> None:
     """Another transcript of the same recording is not served from the cache."""
-    cache, wave = VoiceCache(), np.concatenate([x for _ in range(6) for x in (speech(3), silence(0.5))])
+    cache, wave = VoiceCache(), np.concatenate([x for _ in range(4) for x in (speech(3), silence(0.5))])
     one, two = (reference_of(cache, *request_of(Voice(wave, RATE, w * 30))) for w in ("one two. ", "eins zwei drei. "))
     assert one.text.startswith("one two.")
     assert two.text.startswith("eins zwei drei.")
