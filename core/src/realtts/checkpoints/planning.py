@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from realtts.checkpoints import cache, records
 from realtts.checkpoints.hub import Listing, RemoteFile, is_commit, is_offline, list_files
 from realtts.checkpoints.local import names_in
-from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, is_safe, matching, names_in_index
+from realtts.checkpoints.selection import choose, is_pattern, is_safe, matching, names_in_index
 from realtts.checkpoints.transfer import Source, bring
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, DownloadFailed
+from realtts.kit.shards import INDEX_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

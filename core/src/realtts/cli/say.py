@@ -77,7 +77,7 @@ def _add_speaker(parser: Parser) -> None:
     add_model(group)
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
-    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag, such as en or pt-br")
+    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
     group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
     group.add_argument(
         "--seed",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.kit.reading import NOTE
+from realtts.kit.shards import with_shards
 from realtts_vieneu.configurations import TURBO
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ VOICES = "voices.json"
 TURBO_VOICES = "voices_v3_turbo.json"
 """Those of v3 Turbo, in its repository and in upstream's package."""
 
-FILES: tuple[WantedFile, ...] = (
-    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), (VOICES, None), (NOTE, None),
-)  # fmt: skip
+FILES: tuple[WantedFile, ...] = with_shards(
+    ("config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), (VOICES, None), (NOTE, None))
+)
 """Files of a language model, with upstream's names but for the last."""
 
 CODEC = "model.safetensors"
@@ -47,7 +48,7 @@ CODEC = "model.safetensors"
 PACKED_CODEC = "pytorch_model.bin"
 """The codec in the names of the package neucodec, of one size, without a configuration and without w2v-bert."""
 
-CODEC_FILES: tuple[WantedFile, ...] = ((CODEC, PACKED_CODEC), ("config.json", None))
+CODEC_FILES: tuple[WantedFile, ...] = with_shards(((CODEC, PACKED_CODEC), ("config.json", None)))
 
 CODEC_FOLDERS = ("codec", "neucodec")
 """Folders beside the weights in which the codec may lie."""
