@@ -74,6 +74,7 @@ NAMES = [
     "UnknownLanguage",
     "UnknownOption",
     "UnknownProvider",
+    "Unread",
     "UnspeakableText",
     "Voice",
     "VoiceError",

@@ -157,7 +157,10 @@ def _is_mark(mark: Any, text_length: int) -> bool:
 
 
 def _is_unread(each: Any, text_length: int) -> bool:
-    return isinstance(each, Unread) and isinstance(each.instead, str) and _is_span(each.span, text_length)
+    if not isinstance(each, Unread):
+        return False
+    instead: Any = each.instead
+    return isinstance(instead, str) and _is_span(each.span, text_length)
 
 
 def _is_span(span: Any, text_length: int) -> bool:

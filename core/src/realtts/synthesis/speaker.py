@@ -115,10 +115,10 @@ class Speaker:
         first = 0
         while (first := self._first_open(rows, first, release)) < len(rows):
             unit = _open(rows[first : first + self._together(release)])
+            unit = unit[:1] if unit[0].alone else unit
             try:
                 rung = self._load()
-                together = rung.supports_batch() and not any(row.alone for row in unit)
-                unit = unit if together else unit[:1]
+                unit = unit if rung.supports_batch() else unit[:1]
                 # Closed here whatever happens: the provider's iterator must end in this thread, at once.
                 with contextlib.closing(rung.speak([row.request_for(live=release.live) for row in unit])) as items:
                     for index, chunk in items:
@@ -136,9 +136,8 @@ class Speaker:
             except StageError as failure:
                 self._end(unit, failure, release)
             except UnspeakableText as error:
-                for row, chunk in self._left_unsaid(unit, rows, error):
-                    if release.live:
-                        yield row, chunk
+                unsaid = self._left_unsaid(unit, rows, error)
+                yield from unsaid if release.live else ()
             if release.live and not _open(unit):
                 yield unit[0], None
         if not release.live:

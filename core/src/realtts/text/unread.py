@@ -21,20 +21,20 @@ _READ_PUNCTUATION = frozenset("%‰‱&@#§¶/\\")
 """Punctuation to Unicode, but people say it."""
 
 _LETTERS = {
-    **{"ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th", "ð": "d", "Ð": "D"},
-    **{"ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ħ": "h", "Ħ": "H", "ı": "i", "ŋ": "ng"},
+    "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "þ": "th", "Þ": "Th", "ð": "d", "Ð": "D",
+    "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ħ": "h", "Ħ": "H", "ı": "i", "ŋ": "ng",
 }  # fmt: skip
 """Letters that Unicode does not take apart, and what they are written as where they are missing."""
 
 _MARKS = {
-    **dict.fromkeys("“”„‟«»〝〞『』「」", '"'),
-    **dict.fromkeys("‘’‚‛‹›ʼʻ", "'"),
-    **dict.fromkeys("–—―", "-"),
-    **{"…": "...", "。": ".", "．": ".", "｡": ".", "，": ",", "、": ",", "､": ",", "！": "!", "？": "?", "：": ":"},
-    **{"；": ";", "（": "(", "）": ")", "؟": "?", "،": ",", "؛": ";", "۔": ".", "।": ".", "॥": ".", "¿": "", "¡": ""},
-    **{"·": "-", "・": " ", "՝": ",", "։": ".", "՞": "?", "።": ".", "፣": ","},
-}
+    **dict.fromkeys("“”„‟«»〝〞『』「」", '"'), **dict.fromkeys("‘’‚‛‹›ʼʻ", "'"), **dict.fromkeys("–—―", "-"),
+    **dict.fromkeys("。．｡۔।॥։።", "."), **dict.fromkeys("，、､،՝፣", ","), **dict.fromkeys("？؟՞", "?"),
+    **dict.fromkeys("；؛", ";"), "…": "...", "！": "!", "：": ":", "（": "(", "）": ")", "·": "-", "・": " ",
+}  # fmt: skip
 """Punctuation, and what has the same effect where it is missing."""
+
+_LEADING = re.compile(r"\A[\s.,;:!?)\]…、。，；：！？]+")
+"""What would stand at the beginning without the words that it follows."""
 
 _MOST_SHOWN = 5
 _LONGEST_SHOWN = 20
@@ -75,17 +75,20 @@ def readable_text(text: str, reads: Callable[[str], bool], *, who: str, nothing:
     """
     known = {char: reads(char) for char in set(text)}
     missing = "".join(char for char, is_read in known.items() if not is_read)
-    if not missing:
-        return ReadableText(EditedText(text))
-    instead = {char: _instead(char, reads) for char in missing}
-    runs = re.compile(f"[{re.escape(missing)}]+")
-    edited = EditedText(text).replaced(_edits(text, runs, instead))
+    edited = EditedText(text)
+    unread: tuple[Unread, ...] = ()
+    if missing:
+        instead = {char: _instead(char, reads) for char in missing}
+        runs = re.compile(f"[{re.escape(missing)}]+")
+        edited, unread = edited.replaced(_edits(text, runs, instead)), tuple(_unread(text, runs, instead))
+        if text.lstrip()[:1] in missing:
+            edited = edited.substituted(_LEADING, "")
     if not is_speakable(edited.text):
         raise UnspeakableText(
             nothing or "the model's vocabulary has no letter or digit of it", who=who,
             fix="write it in the script of a language that the model speaks",
         )  # fmt: skip
-    return ReadableText(edited, tuple(_unread(text, runs, instead)))
+    return ReadableText(edited, unread)
 
 
 def unread_words(text: str) -> tuple[Unread, ...]:
@@ -147,20 +150,36 @@ def _instead(char: str, reads: Callable[[str], bool]) -> str:
 
 def _edits(text: str, runs: re.Pattern[str], instead: dict[str, str]) -> Iterator[tuple[int, int, str]]:
     """Yield the edits that take the characters of runs out of a text, one by one where others take their place."""
+    at = 0
     for run in runs.finditer(text):
-        if any(map(instead.__getitem__, run[0])):
-            yield from ((run.start() + at, run.start() + at + 1, instead[char]) for at, char in enumerate(run[0]))
-            continue
         start, end = run.span()
-        before, after = text[start - 1 : start], text[end : end + 1]
-        if before.isspace() and (not after or after.isspace() or is_silent(after)):
-            yield start - 1, end, ""
-        elif not before and after.isspace():
-            yield start, end + 1, ""
+        if any(map(instead.__getitem__, run[0])):
+            yield from ((start + n, start + n + 1, instead[char]) for n, char in enumerate(run[0]))
         else:
-            # A sign between two words separates them; a letter in a word does not.
-            apart = before.isalnum() and after.isalnum() and not any(map(str.isalnum, run[0]))
-            yield start, end, " " if apart and not _is_mark(run[0]) else ""
+            edit = _without(text, start, end, at)
+            yield edit
+            end = edit[1]
+        at = end
+
+
+def _without(text: str, start: int, end: int, at: int) -> tuple[int, int, str]:
+    """Return the edit that removes characters, and a space that would be one too many.
+
+    Args:
+        text: The text.
+        start: First character to remove.
+        end: One past the last one.
+        at: Where the edit before ended.
+    """
+    before, after = text[max(at, start - 1) : start], text[end : end + 1]
+    if not before and after.isspace():
+        return start, end + 1, ""
+    if before.isspace() and (not after or after.isspace() or is_silent(after)):
+        return start - 1, end, ""
+    # A sign between two words separates them; a letter in a word does not.
+    run = text[start:end]
+    apart = before.isalnum() and after.isalnum() and not any(map(str.isalnum, run))
+    return start, end, " " if apart and not _is_mark(run) else ""
 
 
 def _is_mark(run: str) -> bool:

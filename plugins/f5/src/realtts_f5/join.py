@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from realtts.contract.types import FinishReason
     from realtts_f5.frontend import Ask, ChunkPlan
 
 __all__ = ["CrossFade", "EndToEnd", "spoken", "without_silence"]
@@ -90,7 +91,7 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
     overlaps = int(ask.cross_fade * RATE) > 0
     joined = CrossFade(ask.cross_fade, RATE) if overlaps else EndToEnd(RATE, len(ask.chunks))
     whole: list[NDArray[np.float32]] = []
-    tokens, warnings = 0, ask.warnings
+    tokens, warnings, unread = 0, ask.warnings, ask.unread
     for chunk in ask.chunks:
         try:
             samples = joined.push(sound(chunk))
@@ -102,12 +103,12 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
         if ask.remove_silence:  # silences are only known in the whole
             whole.append(samples)
         elif len(samples):
-            last = chunk is ask.chunks[-1]
-            yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop" if last else None, warnings=warnings)
-            tokens, warnings = 0, ()
+            reason: FinishReason | None = "stop" if chunk is ask.chunks[-1] else None
+            yield Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=warnings, unread=unread)
+            tokens, warnings, unread = 0, (), ()
     if whole:
         samples = without_silence(np.concatenate(whole), RATE)
-        yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop", warnings=warnings)
+        yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop", warnings=warnings, unread=unread)
 
 
 def without_silence(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
