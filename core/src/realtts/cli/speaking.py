@@ -21,8 +21,8 @@ from realtts.cli.outputs import Outputs
 from realtts.cli.progress import Progress
 from realtts.cli.source import find_source
 from realtts.errors import InvalidOption
-from realtts.synthesis.plan import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
-from realtts.synthesis.validate import check_options
+from realtts.synthesis.pauses import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.synthesis.validate import check_options, reads_markup
 from realtts.text import is_speakable
 from realtts.voices.lookup import find_voice
 
@@ -168,7 +168,9 @@ class _Run:
             "seed": self.seed,
             **options,
         }
-        markup = getattr(check_options(options, tts.spec), "ssml", False)
+        own = check_options(options, tts.spec)
+        self._ssml = reads_markup(options, tts.spec)
+        markup = self._ssml or getattr(own, "ssml", False)
         # Markup is one document: cut into blocks it would be none.
         self._block_chars = source.chars if markup else min(BLOCK_CHARS, tts.settings.max_text_chars)
 
@@ -179,7 +181,7 @@ class _Run:
             speakable = is_speakable(block)
             if speakable and pause_s:
                 self.outputs.write_silence(pause_s / self.job.speed)
-            self.outputs.begin_block(block)
+            self.outputs.begin_block(block, markup=self._ssml)
             if speakable:
                 yield from self._block(block)
                 pause_s = 0.0

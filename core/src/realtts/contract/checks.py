@@ -153,7 +153,9 @@ def _is_mark(mark: Any, text_length: int) -> bool:
     if not isinstance(mark, Mark):
         return False
     timed = _is_seconds(mark.start) and _is_seconds(mark.end)
-    return _is_span(mark.span, text_length) and timed and _is_one_of(mark.kind, MARK_KINDS) and mark.start <= mark.end
+    name: Any = mark.name
+    named = isinstance(name, str) and _is_one_of(mark.kind, MARK_KINDS)
+    return _is_span(mark.span, text_length) and timed and named and mark.start <= mark.end
 
 
 def _is_unread(each: Any, text_length: int) -> bool:
@@ -171,7 +173,7 @@ def _is_span(span: Any, text_length: int) -> bool:
 def _copy_of(mark: Mark) -> Mark:
     start, end = mark.span
     kind: Any = str.__str__(mark.kind)
-    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind, str.__str__(mark.name))
 
 
 def _shown(value: Any) -> str:

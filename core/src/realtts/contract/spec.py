@@ -28,7 +28,12 @@ CAPABILITIES: dict[str, str] = {
     "voices": "has built-in voices",
     "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
     "marks": "yields word or sentence timings",
-    "ssml": "reads SSML when its option `ssml` is true",
+    "ssml": "reads SSML itself, by an option `ssml` of its own (otherwise the core does, for every provider)",
+    "pitch": "changes pitch and range of pitch itself where SSML asks for it",
+    "emphasis": "emphasises a text where SSML asks for it",
+    "spelling": "spells a text where SSML asks for it (otherwise the core writes its letters apart)",
+    "phonemes": "speaks phonemes that SSML gives in place of a text",
+    "gender": "speaks as a man or a woman where SSML asks for it, with whatever voice",
     "instruct": "follows a style instruction in words",
     "streaming": "yields audio before the whole text is spoken",
 }

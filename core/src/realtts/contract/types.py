@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from realtts.contract.delivery import Delivery
 from realtts.contract.stages import never
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class Mark:
         start: Seconds from the start of the audio of the request or speech that carries the mark.
         end: Seconds, at least ``start``.
         span: Start and end character in that request's text; in a `Speech`, in the caller's original text.
-        kind: ``"word"`` or ``"sentence"``.
+        kind: ``"word"``, ``"sentence"``, or ``"mark"``: the place of a ``<mark>`` of SSML.
+        name: Of a ``<mark>``; else empty.
     """
 
     start: float
     end: float
     span: tuple[int, int]
-    kind: Literal["word", "sentence"] = "word"
+    kind: Literal["word", "sentence", "mark"] = "word"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ class Request:
         cancelled: Returns True once the caller has lost interest; to be read at every step.
         streaming: The caller takes the audio as it comes. False: nobody hears it before its end, so that a provider
             whose streams take more work, or sound a little different, may speak it as a whole.
+        delivery: What SSML asks for beyond that, as far as the provider's capabilities name it.
     """
 
     text: str
@@ -175,3 +179,4 @@ class Request:
     options: Options | None = None
     cancelled: Callable[[], bool] = field(default=never)
     streaming: bool = False
+    delivery: Delivery = field(default=Delivery())

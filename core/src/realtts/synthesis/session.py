@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from realtts.contract.events import Event
 from realtts.contract.types import Chunk
 from realtts.exception_text import exception_message, exception_name
 from realtts.synthesis.clock import Clock
+from realtts.synthesis.piece_voices import settle_voices
 from realtts.synthesis.pipeline import Pipeline
 from realtts.synthesis.rows import Row
 from realtts.synthesis.speaker import HOLD, Speaker
@@ -103,12 +105,10 @@ class Session:
     def _prepare(self) -> None:
         plans = [text.plan for text in self._texts]
         if not all(plan.cancelled.is_set() for plan in plans):
-            voices = [plan.pieces[0].request.voice for plan in plans]
-            ids = self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
-            for row in (row for text in self._texts for row in text.rows):
-                voice = row.request.voice
-                if isinstance(voice, str) and ids.get(voice, voice) != voice:
-                    row.request = replace(row.request, voice=ids[voice])
+            rows = [row for text in self._texts for row in text.rows]
+            names = dict.fromkeys(row.request.voice for row in rows if isinstance(row.request.voice, str))
+            ids = self._speaker.prepare(list(names))
+            settle_voices(rows, ids, functools.cache(self._speaker.voices), self._ladder.spec)
 
 
 def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
@@ -276,4 +276,5 @@ def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str
         warnings=tuple(dict.fromkeys(warning for chunk in chunks for warning in chunk.warnings)),
         provider=provider,
         seed=plan.seed,
+        markup=plan.ssml,
     )

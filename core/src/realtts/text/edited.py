@@ -101,6 +101,20 @@ class EditedText:
             return first, first
         return first, max(first, self._source(end - 1, length)[1])
 
+    def first_from(self, at: int) -> int:
+        """Return the first character of ``text`` that comes from a character of the original or from behind it.
+
+        What was put in where nothing stood does not count; without such a character, the length of ``text``.
+        """
+        low, high = 0, len(self.text)
+        while low < high:
+            middle = (low + high) // 2
+            if self.to_original((middle, middle + 1))[1] > at:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
     def _source(self, at: int, length: int) -> Span:
         """Return the stretch before the last edits that one character came from; behind the last one, the end."""
         if at >= len(self.text):

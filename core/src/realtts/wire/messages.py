@@ -6,12 +6,13 @@ Samples travel as raw bytes beside the JSON.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import Field, TypeAdapter
 
+from realtts.contract.delivery import Delivery
 from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
 from realtts.contract.types import Chunk, FinishReason, Mark, Request, Unread, Voice
 from realtts.synthesis.validate import check_options
@@ -105,6 +106,7 @@ class RequestMessage:
     speed: Annotated[float, Field(gt=0)]
     options: dict[str, Any]
     streaming: bool
+    delivery: Delivery = field(default=Delivery())
 
     @classmethod
     def of(cls, request: Request) -> RequestMessage:
@@ -176,7 +178,7 @@ class ChunkMessage:
     def of(cls, row: int, chunk: Chunk) -> ChunkMessage:
         """Describe a chunk."""
         marks = tuple(
-            Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind)
+            Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind, mark.name)
             for mark in chunk.marks
         )
         rate, tokens, retries = int(chunk.sample_rate), int(chunk.tokens), int(chunk.retries)

@@ -10,24 +10,25 @@ import numpy as np
 
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Chunk, Voice
-from realtts.errors import UnspeakableText, VoiceUnsupported
+from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.delivery import VARIANTS, delivered, rate_factor
 from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, unheard, word_marks
 from realtts_espeak.options import EspeakOptions
-from realtts_espeak.ssml import read_ssml
-from realtts_espeak.ssml_fitting import fit_markup
+from realtts_espeak.phonemes import mnemonics
+from realtts_espeak.runs import pronounced, spelled
 from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context
+    from realtts.contract.delivery import Delivery
     from realtts.contract.types import Mark, Request, VoiceInfo
-    from realtts_espeak.synthesis import Utterance
 
 __all__ = ["Espeak", "Plain"]
 
@@ -72,25 +73,26 @@ class Plain:
     def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:
         """Speak, one chunk per sentence, with the marks of its words.
 
-        SSML is one call, because an element may span sentences: its chunks are cut afterwards. The seed is
-        not needed, equal requests give equal samples.
+        The seed is not needed, equal requests give equal samples.
 
         Raises:
             VoiceNotFound: No such voice.
             VoiceUnsupported: A recording to clone was given.
             UnknownLanguage: No voice speaks the language.
             InvalidOption: No such variant.
-            InvalidText: The SSML is not well-formed.
             UnspeakableText: espeak finds no word in the text.
         """
         options = EspeakOptions.of(request)
         voice = _voice(model.catalogue, request)
-        manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
+        name = _named(model.catalogue, voice, options, request.delivery)
+        speed = request.speed * rate_factor(request.delivery)
+        manner, warnings = _manner(name, options, speed)
+        manner, of_delivery = delivered(manner, request.delivery)
+        warnings += of_delivery
         audible = False
-        spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
-        for chunk in spoken:
+        for chunk in _spoken(request, voice.language, manner):
             yield replace(chunk, warnings=(*warnings, *chunk.warnings))
-            audible, warnings = True, ()
+            audible, warnings = audible or len(chunk.samples) > 0, ()
         if not audible and not request.cancelled():
             raise UnspeakableText(
                 f"espeak-ng finds nothing to say in {request.text[:40]!r}",
@@ -113,6 +115,33 @@ def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
     if request.voice is not None:
         return catalogue.voice(request.voice)
     return catalogue.speaker(request.language or DEFAULT_VOICE)
+
+
+def _named(catalogue: Catalogue, voice: BuiltinVoice, options: EspeakOptions, delivery: Delivery) -> str:
+    """Return what espeak calls the voice, with the variant of the option or else of the gender that is asked for."""
+    variant = VARIANTS.get(delivery.gender, "")
+    if options.variant or not variant:
+        return catalogue.named(voice, options.variant)
+    try:
+        return catalogue.named(voice, variant)
+    except InvalidOption:  # the names are too long together for espeak
+        return catalogue.named(voice, "")
+
+
+def _spoken(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
+    """Yield the chunks of a request: its phonemes, its letters or its text."""
+    delivery = request.delivery
+    if delivery.phonemes:
+        names = mnemonics(delivery.phonemes, delivery.alphabet, manner.voice)
+        if names is not None:
+            yield from pronounced(request.text, names, manner, request.cancelled)
+            return
+        unsaid = f"espeak-ng cannot speak {delivery.phonemes[:40]!r} ({delivery.alphabet[:20]}): it says the text"
+        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, warnings=(f"{unsaid}, {request.text[:40]!r}",))
+    if delivery.spelling:
+        yield from spelled(request.text, manner, request.cancelled)
+    else:
+        yield from _plain(request, language, manner)
 
 
 def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
@@ -197,36 +226,6 @@ def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
             else:
                 for piece in pieces(text[start:end], _MAX_CHARS, language):
                     yield start + piece.start, start + piece.end
-
-
-def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
-    markup = read_ssml(request.text, model.catalogue)
-    markup = fit_markup(markup, manner.voice, named=manner.punctuation)
-    utterance = speak(markup.ssml, manner, request.cancelled, ssml=True)
-    if utterance.cancelled:
-        return
-    onsets = [Onset(markup.origin(word.index), word.sample) for word in utterance.words]
-    spoken, warnings = _without_silent(markup.spoken, 0, onsets, manner)
-    marks = word_marks(spoken, onsets, utterance.samples, SAMPLE_RATE)
-    if marks:
-        for chunk in _sentences(utterance, marks):
-            yield replace(chunk, warnings=warnings)
-            warnings = ()
-
-
-def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
-    """Yield the sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
-    samples = utterance.samples
-    cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
-    start = first_mark = 0
-    for cut in cuts:
-        mark = first_mark
-        while mark < len(marks) and (marks[mark].start * SAMPLE_RATE < cut or cut == len(samples)):
-            mark += 1
-        if mark == first_mark and cut < len(samples):
-            continue
-        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[first_mark:mark]))
-        start, first_mark = cut, mark
 
 
 def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:
