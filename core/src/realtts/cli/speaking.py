@@ -61,6 +61,7 @@ class Job:
     language: str | None
     speed: float
     seed: int | None
+    normalize: str | None
     device: str | None
     options: Sequence[str]
     strict: bool
@@ -166,6 +167,7 @@ class _Run:
             "language": job.language,
             "speed": job.speed,
             "seed": self.seed,
+            "normalize": job.normalize,
             **options,
         }
         own = check_options(options, tts.spec)

@@ -29,7 +29,6 @@ _SCRIPTS = (
 )
 
 
-
 def normalized(text: EditedText, language: str) -> EditedText:
     """Return the text with everything that stands for words put into words.
 

@@ -7,24 +7,15 @@ the number asks for, names of months, the order of dates, and the signs that gro
 from __future__ import annotations
 
 import functools
-import importlib
 import re
 from decimal import Decimal
-from typing import Any
 
-from realtts.errors import MissingExtra
+from realtts.text.normalize.numbers import Figures, library, tidy
 from realtts.text.normalize.symbols import UNITS
 from realtts.text.normalize.words import WORDS
 
 __all__ = ["Language", "check_libraries", "language_of"]
 
-_UNSPACED = frozenset({"ja", "zh"})
-"""Languages that are written without spaces between words."""
-
-_POINTED = frozenset({"en", "ja", "zh", "ko", "he", "hi", "ms", "sw", "ar"})
-"""Languages that write a point before decimals; all others a comma."""
-
-_DIGITS_OF = {"zh": "零一二三四五六七八九", "ja": "ゼロ 一 二 三 四 五 六 七 八 九".split()}
 _FEMININE = re.compile(
     r"(?:es|pt|it)\b.*a$|ru\b.*[ая]$|pl\b.*a$|el\b.*[αη]$|he\b.*ה$|hi\b.*ी$"
     r"|fr (?:livre|heure|minute|seconde|tonne|couronne|roupie|lire|once|calorie|page|roupie)"
@@ -44,24 +35,14 @@ _LAST_WORD = frozenset({"en", "da", "sv", "no", "nl", "fi", "ko", "hi"})
 """Where the name of the US dollar has the word dollar."""
 
 
-def _library(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise MissingExtra(
-            f"{name.partition('.')[0]} is not installed", who='normalize="auto"',
-            fix='pip install "realtts[normalize]", or give normalize="off"',
-        ) from error  # fmt: skip
-
-
 def check_libraries() -> None:
     """Check that the libraries can be imported.
 
     Raises:
         MissingExtra: One is not installed.
     """
-    _library("babel.units")
-    _library("unicode_rbnf")
+    library("babel.units")
+    library("unicode_rbnf")
 
 
 @functools.lru_cache(32)
@@ -79,7 +60,7 @@ def language_of(tag: str) -> Language | None:
     return Language(name, region)
 
 
-class Language:
+class Language(Figures):
     """The words of one language.
 
     Args:
@@ -87,115 +68,19 @@ class Language:
         region: ISO 3166 code; empty: not known.
 
     Attributes:
-        name: As given.
-        region: As given.
-        words: Of its signs.
-        space: Between words: a space or nothing.
         months: Names of months in small letters, long and short, without a point, with their numbers.
     """
 
     def __init__(self, name: str, region: str = "") -> None:
-        self.name, self.region, self.words = name, region, WORDS[name]
-        self.space = "" if name in _UNSPACED else " "
-        self._babel = _library("babel")
-        self._numbers, self._units = _library("babel.numbers"), _library("babel.units")
-        rbnf = _library("unicode_rbnf")
-        self._engine, self._purpose = rbnf.RbnfEngine.for_language(name), rbnf.FormatPurpose
+        super().__init__(name, region)
+        self._babel = library("babel")
+        self._numbers, self._units = library("babel.numbers"), library("babel.units")
         self._locale = self._babel.Locale.parse(name)
         names = self._locale.months["format"]
-        self.months = {
-            word.lower().rstrip("."): number for width in ("wide", "abbreviated") for number, word in names[width].items()
-        }
-        if name in {"ja", "zh", "ko"}:
-            self.months = {}
-
-    # -- numbers -----------------------------------------------------------------------------------------------------
-
-    @functools.lru_cache(4096)  # noqa: B019 - languages live for ever
-    def cardinal(self, number: int, gender: str = "") -> str:
-        """Return a whole number in words.
-
-        Args:
-            number: Up to 15 digits; longer ones are spelled digit by digit.
-            gender: ``"masculine"``, ``"feminine"`` or ``"neuter"``, of what is counted; empty: of a bare number.
-        """
-        if number < 0:
-            return self.join(self.words.minus, self.cardinal(-number, gender))
-        if len(str(number)) > 15:
-            return self.digits(str(number))
-        forms = self._engine.format_number(number).text_by_ruleset
-        chosen = forms.get(f"spellout-cardinal-{gender}") if gender else None
-        if gender == "masculine" and self.name == "he":
-            chosen = forms.get("spellout-cardinal-masculine")
-        return _tidy(chosen or forms.get("spellout-numbering") or next(iter(forms.values())))
-
-    def ordinal(self, number: int, form: str = "masculine") -> str:
-        """Return an ordinal number in words; the cardinal one where the language data has no ordinals.
-
-        Args:
-            number: As written.
-            form: Gender or case, as the rule sets of CLDR are called: ``"feminine"``, ``"n"`` (German ``-n``).
-        """
-        try:
-            forms = self._engine.format_number(number, self._purpose.ORDINAL).text_by_ruleset
-        except (ValueError, KeyError):
-            return self.cardinal(number)
-        for name in (f"spellout-ordinal-{form}", "spellout-ordinal-masculine", "spellout-ordinal", *forms):
-            if name in forms:
-                return _tidy(forms[name])
-        return self.cardinal(number)
-
-    @functools.lru_cache(512)  # noqa: B019 - languages live for ever
-    def year(self, number: int) -> str:
-        """Return a year in words."""
-        if self.name in {"en", "de", "nl", "sv", "da", "no"} and 1100 <= number <= 2099:
-            if 2000 <= number <= 2009 or (self.name != "en" and number >= 2000):
-                return self.cardinal(number)
-            return _tidy(str(self._engine.format_number(number, self._purpose.YEAR).text))
-        if self.name == "zh":
-            return self.digits(str(number)).replace("零", "〇")
-        if self.name == "ru":
-            return _tidy(str(self._engine.format_number(number, self._purpose.YEAR).text))
-        return self.cardinal(number)
-
-    def digits(self, text: str) -> str:
-        """Return digits one by one; other characters are left out."""
-        spelled = _DIGITS_OF.get(self.name)
-        words = [spelled[int(d)] if spelled else self.cardinal(int(d)) for d in text if d.isdigit()]
-        return (self.space or "").join(words)
-
-    def number(self, text: str, gender: str = "") -> str:
-        """Return a number as people write it, with groups, decimals and a sign, in words."""
-        sign, whole, decimals = self.parts(text)
-        said = self.cardinal(int(whole), gender) if not _is_code(whole) else self.digits(whole)
-        if decimals:
-            said = self.join(said, self.words.point, self.digits(decimals))
-        return self.join(self.words.minus, said) if sign else said
-
-    def parts(self, text: str) -> tuple[bool, str, str]:
-        """Return a number's parts: whether it is negative, its whole digits, its decimals (perhaps none)."""
-        text = text.strip()
-        negative = text[:1] in "-\u2212" and bool(text)
-        text = re.sub(r"[^\d.,]", "", text)
-        own, other = (".", ",") if self.name in _POINTED else (",", ".")
-        if other in text and own in text:
-            last = max(text.rfind("."), text.rfind(","))
-            return negative, re.sub(r"\D", "", text[:last]) or "0", text[last + 1 :]
-        for sign in (own, other):
-            if text.count(sign) == 1:
-                whole, decimals = text.split(sign)
-                if sign == other and len(decimals) == 3 and whole not in {"", "0"}:
-                    return negative, whole + decimals, ""
-                return negative, whole or "0", decimals
-        return negative, re.sub(r"\D", "", text) or "0", ""
-
-    def value(self, text: str) -> Decimal:
-        """Return the value of a number as people write it."""
-        negative, whole, decimals = self.parts(text)
-        value = Decimal(f"{whole}.{decimals}" if decimals else whole)  # one of 1.0 would be in the plural
-        return -value if negative else value
-
-    # -- what is counted ---------------------------------------------------------------------------------------------
+        self.months: dict[str, int] = {}
+        if name not in {"ja", "zh", "ko"}:
+            words = (pair for width in ("wide", "abbreviated") for pair in names[width].items())
+            self.months = {word.lower().rstrip("."): number for number, word in words}
 
     def unit(self, text: str, symbol: str) -> str:
         """Return a number and the unit behind it, whose sign is a key of `UNITS`, in words."""
@@ -203,7 +88,7 @@ class Language:
         written = str(self._units.format_unit(value, UNITS[symbol], "long", locale=self._locale))
         figure = str(self._numbers.format_decimal(value, locale=self._locale))
         if figure not in written:  # a dual, whose word says the number
-            return _tidy(written)
+            return tidy(written)
         gender = self._gender(UNITS[symbol])
         before, after = written.split(figure, 1)
         if self.name == "zh" and symbol in {"%", "‰"}:
@@ -308,42 +193,31 @@ class Language:
             return self.ordinal(1)
         return self.cardinal(day)
 
-    def _month(self, month: int, token: str) -> str:
+    def _month(self, month: int, field: str) -> str:
         if self.name == "ko":
             return {6: "유월", 10: "시월"}.get(month) or f"{self.cardinal(month)}월"
         if not self.space:
-            return self.cardinal(month) + ("月" if token == "MMMM" else "")
+            return self.cardinal(month) + ("月" if field == "MMMM" else "")
         name = str(self._locale.months["format"]["wide"][month])
         return re.sub(r"\d+", lambda match: self.cardinal(int(match[0])), name)
 
-    # -- joining -----------------------------------------------------------------------------------------------------
-
-    def join(self, *words: str) -> str:
-        """Return words put together as the language writes them; empty ones are left out."""
-        return self.space.join(word.strip() for word in words if word and word.strip())
-
     def _signs(self, text: str) -> str:
         """Return a unit's name without the signs that some languages keep in it."""
-        named = {"ko": {"%": "퍼센트", "‰": "퍼밀"}, "ar": {"٪": "بالمئة", "\u200e%": "بالمئة"}, "vi": {"%": "phần trăm", "‰": "phần nghìn", "độ C": "độ xê"}}
+        named = {
+            "ko": {"%": "퍼센트", "‰": "퍼밀"},
+            "ar": {"٪": "بالمئة", "\u200e%": "بالمئة"},
+            "vi": {"%": "phần trăm", "‰": "phần nghìn", "độ C": "độ xê"},
+        }
         for sign, word in named.get(self.name, {}).items():
             text = text.replace(sign, word)
-        return _tidy(text.replace("/", f" {self.words.per} "))
+        return tidy(text.replace("/", f" {self.words.per} "))
 
     def _gender(self, unit: str) -> str:
         written = str(self._units.format_unit(1, unit, "long", locale=self._locale))
         return self._gender_of(re.sub(r"[\d\s]+", " ", written).strip())
 
     def _gender_of(self, noun: str) -> str:
-        first = noun.split()[0] if noun.split() else ""
+        first = noun.split(maxsplit=1)[0] if noun.split() else ""
         if first not in _NOT_FEMININE and _FEMININE.match(f"{self.name} {first}"):
             return "feminine"
         return "neuter" if self.name == "el" and not first.endswith("ς") else "masculine"
-
-
-def _tidy(text: str) -> str:
-    return re.sub(r"[ \u00a0\u202f]+", " ", text.replace("\u00ad", "").replace("\u200f", "").replace("\u200e", "")).strip()
-
-
-def _is_code(whole: str) -> bool:
-    """Tell whether digits are no quantity: they begin with a zero, or there are too many."""
-    return len(whole) > 15 or (len(whole) > 1 and whole[0] == "0")

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import re
+
     from realtts.text.normalize.language import Language
 
 __all__ = ["PATTERN", "value_of", "words"]
 
-PATTERN = r"(?<![\w.'’-])(?:([^\W\d_][^\W\d_]*)(\s))?(?=[IVXLC])(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})" \
+PATTERN = (
+    r"(?<![\w.'’-])(?:([^\W\d_][^\W\d_]*)(\s))?(?=[IVXLC])(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})"
     r"(?:IX|IV|V?I{0,3}))(e|er|º|ª)?(?![\w'’])(?:\.(?=[,;:]))?(?:\s(century|siècle|secolo|век|века|веке|Jahrhundert))?"
+)
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
-_COUNTED = frozenset(
+_COUNTED_NAMES = (
     "chapter part war act volume book section type phase class level article title division figure table appendix scene"
     " stage tier mark unit module theorem kapitel teil band klasse typ akt abschnitt anhang weltkrieg chapitre tome"
     " partie acte annexe guerre capítulo parte tomo acto guerra anexo capitolo volume atto sezione capítulo rozdział"
-    " tom część глава том часть hoofdstuk deel kapittel del luku osa bölüm".split()
+    " tom część глава том часть hoofdstuk deel kapittel del luku osa bölüm"
 )
-_CENTURIES = frozenset("siglo século century siècle secolo век".split())
-_REGNAL = frozenset(
+_COUNTED = frozenset(_COUNTED_NAMES.split())
+_CENTURIES_NAMES = "siglo século century siècle secolo век"
+_CENTURIES = frozenset(_CENTURIES_NAMES.split())
+_REGNAL_NAMES = (
     "henry louis elizabeth george edward charles william richard james philip pius paul benedict napoleon wilhelm"
     " friedrich ludwig alexander nicholas peter catherine carl karl gustav christian frederick frederik innocent leo"
     " gregory felipe carlos enrique luis juan otto heinrich alfonso fernando isabel pedro joão pio benedetto vittorio"
-    " francis francois françois henri philippe clement urban boniface sixtus ramses ptolemy cleopatra harald olav haakon"
-    " margrethe willem пётр николай екатерина александр иван".split()
+    " francis francois françois henri philippe clement urban boniface sixtus ramses ptolemy harald olav haakon"
+    " margrethe willem пётр николай екатерина александр иван"
 )
+_REGNAL = frozenset(_REGNAL_NAMES.split())
 _ORDINAL = frozenset({"en", "de", "it", "ru", "da", "sv", "no", "nl"})
 """Languages that count their kings with ordinal numbers."""
 

@@ -64,8 +64,9 @@ CURRENCIES = {
 }  # fmt: skip
 """ISO 4217 codes by sign."""
 
-CODES = (
+_CODES = (
     "USD EUR GBP JPY CHF CNY INR KRW RUB TRY VND THB ILS UAH NGN PHP AUD CAD HKD TWD NZD SGD BRL MXN PLN CZK HUF SEK"
     " NOK DKK ZAR AED SAR EGP IDR MYR ARS CLP COP RON BGN KES TZS"
-).split()
+)
+CODES = tuple(_CODES.split())
 """ISO 4217 codes that stand beside amounts."""

@@ -78,7 +78,5 @@ tr|virgül|eksi|ila|bölü|bölü|artı|eşittir|çarpı|bölü|küçüktür|bü
 vi|phẩy|âm|đến|trên|trên|cộng|bằng|nhân|chia|nhỏ hơn|lớn hơn|khoảng|cộng trừ|a còng|chấm|gạch chéo|gạch ngang|gạch dưới|số|mục|một phần hai|một phần tư|trên|mũ
 """  # noqa: E501 - a table
 
-WORDS = {
-    language: Words(*words) for language, *words in (line.split("|") for line in _TABLE.strip().splitlines())
-}
+WORDS = {language: Words(*words) for language, *words in (line.split("|") for line in _TABLE.strip().splitlines())}
 """By language."""
