@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
             realtts say "Guten Tag." -l de --play
             realtts say -f book.txt -o book.mp3 --captions book.srt
             realtts say "In your voice." -v me.wav -o me.flac -O exaggeration=0.7
+            realtts say "１０ ﬁles" --show-text
             echo "From a pipe." | realtts say - -o - --format mp3 > pipe.mp3
         """,
     )
@@ -67,6 +68,11 @@ def _add_outputs(parser: Parser) -> None:
         default=MAX_CHARS,
         metavar="N",
         help="refuse a longer text before anything is spoken (default: 5,000,000)",
+    )
+    group.add_argument(
+        "--show-text",
+        action="store_true",
+        help="speak nothing: show what becomes of the text step by step, and what of it is not said",
     )
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 

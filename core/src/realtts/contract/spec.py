@@ -128,6 +128,9 @@ class ProviderSpec:
         capabilities: Keys of `CAPABILITIES`.
         voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists
             the built-in voices without weights and without the network; None from it: only the model knows them.
+        unread: Import path of a function ``(checkpoint: Checkpoint | None, text: str, language: str | None) ->
+            Sequence[Unread] | None`` that names what of a text the provider cannot say, without weights and without
+            the network; None from it: only the model knows.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoints: Weights that can be loaded, the default one first.
         configurations: Names that ``configuration=`` may have, for weights whose files do not tell what they are of.
@@ -162,6 +165,7 @@ class ProviderSpec:
     options: type[Options] | str | None = None
     capabilities: frozenset[str] = frozenset()
     voices: str | None = None
+    unread: str | None = None
     languages: tuple[str, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configurations: tuple[str, ...] = ()
@@ -267,6 +271,7 @@ _RULES = (
         f"a set of names from {', '.join(CAPABILITIES)}",
     ),
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
+    _Rule("unread", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
     _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),

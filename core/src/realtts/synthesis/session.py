@@ -211,7 +211,7 @@ class _Text:
         self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
         unread = unread_warnings(self._provider, self.plan.text, self._unread)
         about = (*self.plan.warnings, *unread, *rest.warnings, *warnings, *self._pipeline.warnings)
-        return replace(rest, finish_reason=self.finish, warnings=about)
+        return replace(rest, finish_reason=self.finish, warnings=about, unread=tuple(self._unread))
 
     def _advance(self, chars: int) -> None:
         # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.

@@ -97,13 +97,14 @@ def unread_words(text: str) -> tuple[Unread, ...]:
     return tuple(Unread(span) for span in words if not all(map(is_silent, text[slice(*span)])))
 
 
-def unread_warnings(who: str, text: str, unread: Iterable[Unread]) -> tuple[str, ...]:
+def unread_warnings(who: str, text: str, unread: Iterable[Unread], *, offset: int = 0) -> tuple[str, ...]:
     """Return the warnings for what a provider does not say as it stands.
 
     Args:
         who: The provider's name.
         text: The caller's text.
         unread: Stretches of it; neighbours are named together.
+        offset: Where the text begins in a longer one, for the places.
     """
     left_out: list[tuple[int, int]] = []
     changed: list[Unread] = []
@@ -116,10 +117,10 @@ def unread_warnings(who: str, text: str, unread: Iterable[Unread]) -> tuple[str,
             left_out.append(each.span)
     warnings = []
     if left_out:
-        named = [_named(text, span) for span in left_out]
+        named = [_named(text, span, offset) for span in left_out]
         warnings.append(f"{who} has no sound for {_listed(named)}: left out")
     if changed:
-        named = [f"{_named(text, each.span)} as {each.instead!r}" for each in changed]
+        named = [f"{_named(text, each.span, offset)} as {each.instead!r}" for each in changed]
         warnings.append(f"{who} reads {_listed(named)}")
     return tuple(warnings)
 
@@ -194,10 +195,10 @@ def _unread(text: str, runs: re.Pattern[str], instead: dict[str, str]) -> Iterat
                 yield Unread((at, at + 1), instead[char])
 
 
-def _named(text: str, span: tuple[int, int]) -> str:
+def _named(text: str, span: tuple[int, int], offset: int) -> str:
     start, end = span
     shown = text[start : min(end, start + _LONGEST_SHOWN)]
-    return f"{shown!r} at {start}"
+    return f"{shown!r} at {offset + start}"
 
 
 def _listed(named: Sequence[str]) -> str:

@@ -30,6 +30,7 @@ spec = ProviderSpec(
     plain="realtts_chatterbox.plain:Plain",
     optimized="realtts_chatterbox.optimized:Optimized",
     options="realtts_chatterbox.options:ChatterboxOptions",
+    unread="realtts_chatterbox.reading:unread_in",
     voices="realtts_chatterbox.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "streaming"}),
     languages=LANGUAGES,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from realtts_espeak.translation import Clause
 
-__all__ = ["cuts", "is_silent"]
+__all__ = ["cuts", "is_silent", "phoneme_names"]
 
 _IDEOGRAPHS = ("sit/cmn", "sit/yue", "sit/hak")
 
@@ -81,6 +81,13 @@ def is_silent(word: str, voice: str) -> bool:
     """Tell whether espeak has nothing to say for a word."""
     with _speaking(voice) as library:
         return phoneme_count(clauses(library, word, voice)) == 0
+
+
+@functools.lru_cache(1024)
+def phoneme_names(text: str, voice: str) -> str:
+    """Return the names of the phonemes of a short text."""
+    with _speaking(voice) as library:
+        return _names(clauses(library, text, voice))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.hooks import hookimpl
-from realtts.contract.types import Chunk, Voice
+from realtts.contract.types import Chunk, Unread, Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
@@ -18,6 +18,7 @@ from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, unheard, word_marks
+from realtts_espeak.minus import with_minus
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.phonemes import mnemonics
 from realtts_espeak.runs import pronounced, spelled
@@ -36,8 +37,6 @@ _MAX_CHARS = 1000
 """Longer sentences are cut: this bounds the memory of a call, and how long other threads wait."""
 
 _PAUSING = frozenset(",;:.!?…、，；：。！？؛،।")
-_MAX_SHOWN = 5
-"""Words that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +158,11 @@ def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, t
 
 
 def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
-    text = plain_text(request.text)
+    text = with_minus(plain_text(request.text), manner.voice)
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
-    warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
     while start < end:
         following, following_end = next(spans, (0, 0))
         last = following == following_end
@@ -173,16 +172,16 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
             utterance = speak(piece, manner, request.cancelled, end_pause=part.pause)
             if utterance.cancelled:
                 return
-            piece, unsaid = _without_silent(piece, part.start, utterance.words, manner)
-            warnings += unsaid
+            piece, unsaid = _without_silent(piece, utterance.words, manner)
+            unread += tuple(Unread((part.start + left, part.start + right)) for left, right in unsaid)
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
             if marks or utterance.samples.any():
-                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), warnings=warnings)
+                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), unread=unread)
                 offset += len(utterance.samples)
-                warnings = ()
+                unread = ()
         start, end = following, following_end
-    if offset and warnings:
-        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, warnings=warnings)
+    if offset and unread:
+        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, unread=unread)
 
 
 @dataclass(frozen=True)
@@ -203,17 +202,15 @@ def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> It
         yield _Part(left, right, pause)
 
 
-def _without_silent(text: str, start: int, onsets: Sequence[Onset], manner: Manner) -> tuple[str, tuple[str, ...]]:
-    """Return a text with spaces for what espeak did not speak, and a warning that says what and where it is."""
+def _without_silent(text: str, onsets: Sequence[Onset], manner: Manner) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text with spaces for what espeak did not speak, and where that is."""
     unsaid = [span for span in unheard(text, onsets) if is_silent(text[slice(*span)], manner.voice)]
     if not unsaid:
-        return text, ()
+        return text, []
     blanked = list(text)
     for left, right in unsaid:
         blanked[left:right] = " " * (right - left)
-    shown = ", ".join(f"{text[left:right][:20]!r} at {start + left}" for left, right in unsaid[:_MAX_SHOWN])
-    more = f" and {len(unsaid) - _MAX_SHOWN} more" if len(unsaid) > _MAX_SHOWN else ""
-    return "".join(blanked), (f"espeak-ng has no sound for {shown}{more}: left out",)
+    return "".join(blanked), unsaid
 
 
 def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:

@@ -25,6 +25,7 @@ spec = ProviderSpec(
     plain="realtts_f5.plain:Plain",
     optimized="realtts_f5.optimized:Optimized",
     options="realtts_f5.options:F5Options",
+    unread="realtts_f5.reading:unread_in",
     voices="realtts_f5.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "speed", "streaming"}),
     # The networks are told no language: a checkpoint speaks what it was trained on.

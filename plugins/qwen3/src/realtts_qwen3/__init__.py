@@ -31,6 +31,7 @@ spec = ProviderSpec(
     plain="realtts_qwen3.plain:Plain",
     optimized="realtts_qwen3.optimized:Optimized",
     options="realtts_qwen3.options:Qwen3Options",
+    unread="realtts_qwen3.reading:unread_in",
     voices="realtts_qwen3.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "instruct", "streaming"}),
     languages=LANGUAGES,

@@ -28,6 +28,7 @@ spec = ProviderSpec(
     plain="realtts_vieneu.plain:Plain",
     optimized="realtts_vieneu.optimized:Optimized",
     options="realtts_vieneu.options:VieNeuOptions",
+    unread="realtts_vieneu.reading:unread_in",
     voices="realtts_vieneu.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "streaming"}),
     languages=("vi", "en"),

@@ -10,9 +10,10 @@ import functools
 import re
 import unicodedata
 
+from realtts.contract.types import Unread
 from realtts_vieneu.sea import normalised, prepared
 
-__all__ = ["left_out_of", "unread"]
+__all__ = ["unread", "unread_in"]
 
 _SAID = frozenset({"Sm", "Sc", "So", "Sk", "No", "Nl", "Nd", "Mn", "Mc", "Me"})
 """Categories of characters that mean something to whoever hears them, beside letters."""
@@ -32,10 +33,10 @@ _MOST_TRIALS = 2000
 """Different surroundings in a text (0.1 ms each) after which a character is tried by itself."""
 
 
-def left_out_of(text: str) -> str:
-    """Return the warning for a text with characters that have no sound; empty if it has none."""
-    characters = unread(text)
-    return f"Not read, for sea-g2p has no sound for it: {' '.join(characters[:20])}" if characters else ""
+def unread_in(text: str) -> tuple[Unread, ...]:
+    """Return the stretches of a text that are silently dropped, in order."""
+    lost = frozenset(unread(text))
+    return tuple(Unread((at, at + 1)) for at, char in enumerate(text) if char in lost) if lost else ()
 
 
 def unread(text: str) -> tuple[str, ...]:

@@ -117,6 +117,7 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
         yield Chunk(
             np.concatenate(joined), RATE, tokens=drawn.tokens, finish_reason=reason if last else None,
             warnings=(*drawn.warnings, *(ask.warnings if last else ())), retries=len(drawn.warnings),
+            unread=ask.unread if last else (),
         )  # fmt: skip
 
 

@@ -176,7 +176,7 @@ def _closing(ask: Ask, samples: NDArray[np.float32], tokens: int, lines: Sequenc
     retried = tuple(line.warning for line in lines if line.warning)
     return Chunk(
         samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=(*retried, *ask.warnings),
-        retries=len(retried),
+        retries=len(retried), unread=ask.unread,
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
 from realtts_vieneu.files import MARK
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import is_spoken, left_out_of, prepared
+from realtts_vieneu.text import is_spoken, prepared, unread_in
 from realtts_vieneu.upstream import TURBO_MODULES, module
 
 if TYPE_CHECKING:
@@ -154,11 +154,10 @@ class Turbo:
                 held, newest, held_frames = joiner.push(samples), samples, len(samples) // _FRAME
                 frames += held_frames
             cut = cut or frames >= limit
-        left_out = left_out_of(request.text)
         held = np.concatenate([held, joiner.finish()])
         yield Chunk(
             held, TURBO_RATE, tokens=held_frames, finish_reason="length" if cut else "stop",
-            warnings=(left_out,) if left_out else (),
+            unread=unread_in(request.text),
         )  # fmt: skip
 
     def _frames(

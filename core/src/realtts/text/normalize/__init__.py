@@ -10,10 +10,14 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
+from realtts.text.edited import EditedText
 from realtts.text.normalize.language import check_libraries, language_of
 
 if TYPE_CHECKING:
-    from realtts.text.edited import EditedText
+    from collections.abc import Iterable, Iterator
+
+    from realtts.text.edited import Edit
+    from realtts.text.normalize.kind import Rule
 
 __all__ = ["check_libraries", "guess_language", "is_known", "normalized"]
 
@@ -45,9 +49,37 @@ def normalized(text: EditedText, language: str) -> EditedText:
     if spoken is None:
         return text
     text = text.substituted(_FOREIGN_DIGITS, lambda match: "".join(str(unicodedata.digit(char)) for char in match[0]))
-    for rule in rules_for(spoken):
-        text = text.substituted(rule.pattern, lambda match, said=rule.said: _kept(said(match), match))  # type: ignore[misc]
+    rules = rules_for(spoken)
+    edits: list[Edit] = []
+    for start, end in _stretches(text.text):
+        stretch = EditedText(text.text[start:end])
+        after = _in_words(stretch, rules)
+        if after is not stretch:
+            edits += [(start + first, start + last, words) for first, last, words in after.edits()]
+    return text.replaced(edits) if edits else text
+
+
+def _in_words(text: EditedText, rules: Iterable[Rule]) -> EditedText:
+    characters = frozenset(text.text)
+    for rule in rules:
+        if not rule.needs or not rule.needs.isdisjoint(characters):
+            text = text.substituted(rule.pattern, lambda match, said=rule.said: _kept(said(match), match))  # type: ignore[misc]
     return text.substituted(_SPACES, " ")
+
+
+def _stretches(text: str) -> Iterator[tuple[int, int]]:
+    """Yield stretches of a text in which rules can be looked for one by one, so that most need not be.
+
+    They end with lines, and in long lines between two words in small letters, where nothing can stand that is put into
+    words as a whole.
+    """
+    start = 0
+    for match in _CUTS.finditer(text):
+        if match[0] == "\n" or match.end() - start >= _LONG:
+            yield start, match.end()
+            start = match.end()
+    if start < len(text):
+        yield start, len(text)
 
 
 def is_known(language: str) -> bool:
@@ -73,4 +105,8 @@ def _kept(said: str | None, match: re.Match[str]) -> str:
 
 
 _FOREIGN_DIGITS = re.compile(r"(?:(?![0-9])\d)+")
+_CUTS = re.compile(r"\n|(?<=\s[a-zß-öø-ÿа-я]{4}) (?=[a-zß-öø-ÿа-я]{4})|(?<=[。！？])")
+_LONG = 300
+"""Characters of a stretch inside a line."""
+
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")

@@ -27,9 +27,9 @@ class Addresses(Kind):
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
         return [
-            rule(rf"(?:https?://|ftp://|www\.)[^\s<>\"']*{_END}", self.address),
-            rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", self.address),
-            rule(rf"(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?:/[^\s<>\"']*{_END})?(?!\w)", self.address),
+            rule(rf"(?:https?://|ftp://|www\.)[^\s<>\"']*{_END}", self.address, "."),
+            rule(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", self.address, "@"),
+            rule(rf"(?<![\w@.-])(?:[a-z0-9-]+\.)+(?:{_DOMAINS})(?:/[^\s<>\"']*{_END})?(?!\w)", self.address, "."),
         ]
 
     def address(self, match: re.Match[str]) -> str:

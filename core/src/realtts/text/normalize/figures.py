@@ -20,12 +20,12 @@ class Fractions(Kind):
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
         return [
-            rule(rf"(?:(?<!\d)(\d+)[ ]?)?([{''.join(_VULGAR)}])", self.vulgar),
+            rule(rf"(?:(?<!\d)(\d+)[ ]?)?([{''.join(_VULGAR)}])", self.vulgar, "".join(_VULGAR)),
             rule(r"(?<![\w.,/])(?:(\d+)[ ])?(\d{1,2})[/\u2044](\d{1,3})(?![\w/]|[.,]\d)", self.fraction),
             rule(rf"{START}({NUMBER})\s?(?:\^\s?|\*\*)\{{?([-\u2212+]?\d+)\}}?", self.power),
-            rule(r"(?<=[\w)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self.raised),
+            rule(r"(?<=[\w)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self.raised, "⁰¹²³⁴⁵⁶⁷⁸⁹"),
             rule(rf"{START}({NUMBER})[eE]([-+]?\d+)(?!\w)", self.scientific),
-            rule(r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} "),
+            rule(r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} ", "₀₁₂₃₄₅₆₇₈₉"),
         ]
 
     def vulgar(self, match: re.Match[str]) -> str:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     from realtts.text.normalize.language import Language
 
-__all__ = ["NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "rule"]
+__all__ = ["DIGITS", "NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "rule"]
+
+DIGITS = "0123456789"
 
 NUMBER = r"(?:\d{1,3}(?:[ \u00a0\u202f\u2009'’]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)*)"
 """A number as it is written: groups, decimals."""
@@ -33,10 +35,12 @@ class Rule:
     Attributes:
         pattern: How it is written.
         said: Its words; None: it is left as it is.
+        needs: Characters of which a text has one, or the pattern is not tried in it; none: it always is.
     """
 
     pattern: re.Pattern[str]
     said: Callable[[re.Match[str]], str | None]
+    needs: frozenset[str] = frozenset()
 
 
 class Kind:
@@ -71,14 +75,14 @@ class Kind:
         return f"{before}{words}{after}"
 
 
-def rule(pattern: str, said: Callable[[re.Match[str]], str | None]) -> Rule:
-    """Return a rule."""
-    return Rule(re.compile(pattern), said)
+def rule(pattern: str, said: Callable[[re.Match[str]], str | None], needs: str = DIGITS) -> Rule:
+    """Return a rule; all but a few need a digit."""
+    return Rule(re.compile(pattern), said, frozenset(needs))
 
 
-def fixed(pattern: str, words: str) -> Rule:
+def fixed(pattern: str, words: str, needs: str = DIGITS) -> Rule:
     """Return a rule that always says the same, apart from its neighbours."""
-    return Rule(re.compile(pattern), lambda match: f" {words} ")  # noqa: ARG005 - of a rule
+    return Rule(re.compile(pattern), lambda match: f" {words} ", frozenset(needs))  # noqa: ARG005 - of a rule
 
 
 def any_of(names: Iterable[str]) -> str:

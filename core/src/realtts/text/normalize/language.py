@@ -84,6 +84,10 @@ class Language(Figures):
 
     def unit(self, text: str, symbol: str) -> str:
         """Return a number and the unit behind it, whose sign is a key of `UNITS`, in words."""
+        if self.name == "ko" and symbol in {"%", "‰"}:
+            return self.join(self.number(text), {"%": "퍼센트", "‰": "퍼밀"}[symbol])
+        if self.name == "zh" and symbol in {"%", "‰"}:
+            return self.join({"%": "百分之", "‰": "千分之"}[symbol], self.number(text))
         value = self.value(text)
         written = str(self._units.format_unit(value, UNITS[symbol], "long", locale=self._locale))
         figure = str(self._numbers.format_decimal(value, locale=self._locale))
@@ -91,8 +95,6 @@ class Language(Figures):
             return tidy(written)
         gender = self._gender(UNITS[symbol])
         before, after = written.split(figure, 1)
-        if self.name == "zh" and symbol in {"%", "‰"}:
-            return self.join({"%": "百分之", "‰": "千分之"}[symbol], self.number(text))
         if self.name == "ko" and symbol == "h" and value == value.to_integral_value() and 0 < value < 100:
             gender = "native-attributive"
         return self.join(self._signs(before), self.number(text, gender), self._signs(after))
@@ -204,7 +206,6 @@ class Language(Figures):
     def _signs(self, text: str) -> str:
         """Return a unit's name without the signs that some languages keep in it."""
         named = {
-            "ko": {"%": "퍼센트", "‰": "퍼밀"},
             "ar": {"٪": "بالمئة", "\u200e%": "بالمئة"},
             "vi": {"%": "phần trăm", "‰": "phần nghìn", "độ C": "độ xê"},
         }

@@ -17,13 +17,13 @@ class Signs(Kind):
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
         return [
-            fixed(r"§§?\s?", self.words.section),
-            fixed(r"(?:№|#)\s?(?=\d)", self.words.number),
-            fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus),
-            rule(r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])", self.sign),
-            rule(r"[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before),
-            fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word),
-            fixed(r"@(?=\w)", self.words.at),
+            fixed(r"§§?\s?", self.words.section, "§"),
+            fixed(r"(?:№|#)\s?(?=\d)", self.words.number, "№#"),
+            fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus, "+"),
+            rule(r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])", self.sign, "+=×÷*<>≈±≤≥≠\u2212-"),
+            rule(r"[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
+            fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word, "&"),
+            fixed(r"@(?=\w)", self.words.at, "@"),
         ]
 
     def named(self) -> dict[str, str]:
@@ -73,4 +73,4 @@ class Romans(Kind):
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
-        return [rule(roman.PATTERN, lambda match: roman.words(match, self.language))]
+        return [rule(roman.PATTERN, lambda match: roman.words(match, self.language), "IVXLC")]
