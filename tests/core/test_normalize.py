@@ -245,8 +245,8 @@ def written(draw: random.Random) -> str:
     grouped = draw.choice(("1,234.5", "1.234,5", "1 234", "1'234", "12.34.56", "1,2,3", "٣٤", "１２", number))
     before = draw.choice(("", "$", "€ ", "-", "−", "+", "(", "№", "#", "~", "v", "A", "=", "½", "x", "²", "."))
     behind = draw.choice(
-        ("", "%", "‰", " kg", "km/h", "°C", " €", "$", ")", "th", "e", ".", "³", "/2", ":30", "-5", "x2", "³/₄", "h", "h30",
-         "'", '"', "a", "年", " Uhr", "/kg", "e5", "^3", "-й", "º", "₂", " 000")
+        ("", "%", "‰", " kg", "km/h", "°C", " €", "$", ")", "th", "e", ".", "³", "/2", ":30", "-5", "x2", "³/₄",
+         "h", "h30", "'", '"', "a", "年", " Uhr", "/kg", "e5", "^3", "-й", "º", "₂", " 000")
     )  # fmt: skip
     return f"{before}{grouped}{behind}"
 
@@ -321,9 +321,7 @@ def test_roman_values() -> None:
     assert {roman: value_of(roman) for roman in values} == values
 
 
-@pytest.mark.parametrize(
-    "text", ["1" * 20_000, "1," * 10_000, "1 " * 10_000, "$" * 20_000, "a@" * 10_000, "a.b-" * 5000]
-)
+@pytest.mark.parametrize("text", ["1" * 5000, "1," * 3000, "1 " * 3000, "$" * 10_000, "a@" * 5000, "a.b-" * 3000])
 def test_nothing_takes_long(text) -> None:
     """Work grows with the length, not with its square, or this would not end."""
     assert not re.search(r"\d", said(text, "en"))

@@ -105,8 +105,10 @@ def _kept(said: str | None, match: re.Match[str]) -> str:
 
 
 _FOREIGN_DIGITS = re.compile(r"(?:(?![0-9])\d)+")
-_CUTS = re.compile(r"\n|(?<=\s[a-zß-öø-ÿа-я]{4}) (?=[a-zß-öø-ÿа-я]{4})|(?<=[。！？])")
-_LONG = 300
+_SMALL = "[a-zß-öø-ÿа-яё]"
+_BEHIND_WORD = "|".join(rf"(?<=\s{_SMALL}{{{length}}})" for length in (2, 3, 4))
+_CUTS = re.compile(rf"\n|(?:{_BEHIND_WORD}) (?={_SMALL}{{2}})|(?<=[。！？])")
+_LONG = 150
 """Characters of a stretch inside a line."""
 
 _SPACES = re.compile(r"(?<=\S) {2,}(?=\S)")

@@ -25,7 +25,9 @@ class Fractions(Kind):
             rule(rf"{START}({NUMBER})\s?(?:\^\s?|\*\*)\{{?([-\u2212+]?\d+)\}}?", self.power),
             rule(r"(?<=[\w)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self.raised, "⁰¹²³⁴⁵⁶⁷⁸⁹"),
             rule(rf"{START}({NUMBER})[eE]([-+]?\d+)(?!\w)", self.scientific),
-            rule(r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} ", "₀₁₂₃₄₅₆₇₈₉"),
+            rule(
+                r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} ", "₀₁₂₃₄₅₆₇₈₉"
+            ),
         ]
 
     def vulgar(self, match: re.Match[str]) -> str:

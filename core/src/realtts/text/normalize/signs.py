@@ -20,7 +20,11 @@ class Signs(Kind):
             fixed(r"§§?\s?", self.words.section, "§"),
             fixed(r"(?:№|#)\s?(?=\d)", self.words.number, "№#"),
             fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus, "+"),
-            rule(r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])", self.sign, "+=×÷*<>≈±≤≥≠\u2212-"),
+            rule(
+                r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])",
+                self.sign,
+                "+=×÷*<>≈±≤≥≠\u2212-",
+            ),
             rule(r"[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
             fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word, "&"),
             fixed(r"@(?=\w)", self.words.at, "@"),
