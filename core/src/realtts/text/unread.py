@@ -135,6 +135,8 @@ def is_silent(char: str) -> bool:
 
 def is_picture(char: str) -> bool:
     """Tell whether a character is an emoji or another picture, which has no reading of its own in a text."""
+    if "\u2190" <= char <= "\u21ff":  # arrows
+        return True
     if char < "\u2190" or unicodedata.category(char) not in {"So", "Sk", "Co", "Cn"}:
         return False
     return not ("\u3000" <= char <= "\u33ff" or "\ua000" <= char <= "\ud7ff" or "\ufb00" <= char <= "\ufffc")

@@ -22,7 +22,7 @@ from realtts_espeak.minus import with_minus
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.phonemes import mnemonics
 from realtts_espeak.runs import pronounced, spelled
-from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak
+from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak, taken_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,7 +162,7 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
-    unread: tuple[Unread, ...] = ()
+    unread = tuple(map(Unread, taken_out(request.text)))
     while start < end:
         following, following_end = next(spans, (0, 0))
         last = following == following_end

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
 from realtts_espeak.catalogue import DEFAULT_VOICE, Catalogue, read_catalogue
-from realtts_espeak.fitting import is_silent
+from realtts_espeak.fitting import silent_among
 from realtts_espeak.library import fresh_library
-from realtts_espeak.synthesis import plain_text
+from realtts_espeak.synthesis import plain_text, taken_out
 
 if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint
@@ -25,8 +25,10 @@ def unread_in(checkpoint: Checkpoint | None, text: str, language: str | None) ->
     """Return the words for which the language's voice has no phonemes."""
     catalogue = _catalogue()
     voice = catalogue.named(catalogue.speaker(language or DEFAULT_VOICE), "")
-    words = re.finditer(r"\S+", plain_text(text))
-    return [Unread(word.span()) for word in words if _is_said(word[0]) and is_silent(word[0], voice)]
+    words = [word for word in re.finditer(r"\S+", plain_text(text)) if _is_said(word[0])]
+    silent = silent_among((word[0] for word in words), voice)
+    unsaid = [word.span() for word in words if word[0] in silent]
+    return [Unread(span) for span in sorted(unsaid + taken_out(text))]
 
 
 def _is_said(word: str) -> bool:

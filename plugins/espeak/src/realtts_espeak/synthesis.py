@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_RATE", "MIN_RATE", "Manner", "Utterance", "plain_text", "speak"]
+__all__ = ["MAX_RATE", "MIN_RATE", "Manner", "Utterance", "plain_text", "speak", "taken_out"]
 
 MIN_RATE, MAX_RATE = 80, 2000
 """What espeak reaches, in words per minute: slower is spoken like 80, and from 450 on sonic squeezes it."""
@@ -75,6 +76,11 @@ class Utterance:
 def plain_text(text: str) -> str:
     """Return the text with spaces for the characters that espeak takes for commands; of the same length."""
     return _RESERVED.sub(" ", text)
+
+
+def taken_out(text: str) -> list[tuple[int, int]]:
+    """Return where `plain_text` puts spaces in place of characters that somebody may miss: all but controls."""
+    return [match.span() for match in _RESERVED.finditer(text) if unicodedata.category(match[0]) != "Cc"]
 
 
 def speak(

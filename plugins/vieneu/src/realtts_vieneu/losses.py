@@ -15,7 +15,7 @@ from realtts_vieneu.sea import normalised, prepared
 
 __all__ = ["unread", "unread_in"]
 
-_SAID = frozenset({"Sm", "Sc", "So", "Sk", "No", "Nl", "Nd", "Mn", "Mc", "Me"})
+_SAID = frozenset({"Sm", "Sc", "So", "Sk", "No", "Nl", "Nd", "Mn", "Mc", "Me", "Co", "Cn"})
 """Categories of characters that mean something to whoever hears them, beside letters."""
 
 _SAID_PUNCTUATION = frozenset("%‰‱§¶@&#†‡′″‴⁂※")
