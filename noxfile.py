@@ -212,7 +212,7 @@ def isolated(session: nox.Session) -> None:
 
 
 def _install_core(session: nox.Session, *more: str) -> None:
-    session.install("-e", "./core[testing,hub,plot,isolation]", "av>=14", *more, *TEST_TOOLS)  # PyAV writes AAC
+    session.install("-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS)  # PyAV writes AAC
 
 
 def _install_accel(session: nox.Session) -> None:
