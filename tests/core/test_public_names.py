@@ -39,6 +39,7 @@ NAMES = [
     "InputError",
     "Installed",
     "InvalidChunk",
+    "InvalidMarkup",
     "InvalidOption",
     "InvalidPlugin",
     "InvalidText",

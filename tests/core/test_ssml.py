@@ -423,10 +423,10 @@ def test_nothing_to_say(fake: RealProvider, text: str) -> None:
     ],
     ids=lambda unit: unit[:8],
 )
-def test_size_is_bounded_by_the_text(unit: str) -> None:
-    """A tenth of a megabyte makes as many pieces as it says, and ten times as much is only ten times as much."""
-    made = plan(unit * (100_000 // len(unit)))
-    assert sum(len(piece.request.text) for piece in made.pieces) <= 100_000
+def test_many_elements(unit: str) -> None:
+    """Many elements make no more text than there is."""
+    made = plan(unit * (30_000 // len(unit)))
+    assert sum(len(piece.request.text) for piece in made.pieces) <= 30_000
 
 
 @pytest.mark.full
@@ -443,8 +443,8 @@ def test_a_megabyte() -> None:
 def test_voices_and_languages() -> None:
     """A run has its own; the inner one counts."""
     made = plan(
-        '<voice name="high">a <lang xml:lang="de-AT">b</lang></voice> c <s xml:lang="pt_BR">d <voice name="low">e</voice>'
-        "</s>"
+        '<voice name="high">a <lang xml:lang="de-AT">b</lang></voice> c '
+        '<s xml:lang="pt_BR">d <voice name="low">e</voice></s>'
     )
     requests = [piece.request for piece in made.pieces]
     assert [(request.text, request.voice, request.language) for request in requests] == [

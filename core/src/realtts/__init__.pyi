@@ -48,6 +48,7 @@ from realtts.errors import (
     InputError as InputError,
     InstallFailed as InstallFailed,
     InvalidChunk as InvalidChunk,
+    InvalidMarkup as InvalidMarkup,
     InvalidOption as InvalidOption,
     InvalidPlugin as InvalidPlugin,
     InvalidText as InvalidText,

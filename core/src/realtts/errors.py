@@ -145,12 +145,12 @@ class InvalidMarkup(InvalidText):
     """The SSML is not well-formed, nested too deeply, or an attribute of it has a value that it cannot have.
 
     Attributes:
-        line: Where in the caller's text, from 1.
+        line: Where in the caller's text, from 1; 0: not known.
         column: In that line, from 1.
     """
 
-    def __init__(self, what: str, *, who: str, fix: str, line: int, column: int) -> None:
-        super().__init__(f"{what}, at line {line}, column {column}", who=who, fix=fix)
+    def __init__(self, what: str, *, who: str, fix: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"{what}, at line {line}, column {column}" if line else what, who=who, fix=fix)
         self.line = line
         self.column = column
 

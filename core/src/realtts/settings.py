@@ -50,6 +50,9 @@ class Settings(BaseModel):
     language: str | None = Field(
         None, description="BCP 47 tag of texts whose call names no language; it also chooses among embedded voices."
     )
+    normalize: Literal["auto", "off"] | None = Field(
+        None, description="Put numbers, dates and signs into words; none given: as the provider has it."
+    )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     configuration: str | None = Field(
         None, description="What the weights given by model are of, where their files do not tell it."

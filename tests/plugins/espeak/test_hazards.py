@@ -35,16 +35,22 @@ CASES = {
     "ssml": ("en-us", '<speak><voice name="vi">]-b</voice></speak>', {"ssml": True}),
     "spelled": (
         "pt",
-        '<say-as interpret-as="characters">©ab ]-b ⓜ ⣿ a.b.c.d.e. 😀🅰x</say-as>'
-        '<lang xml:lang="vi"><say-as interpret-as="spell-out">]-b ` ૠ ăâđêôơư0123456789abcdefgh</say-as></lang>',
+        '<say-as interpret-as="characters">©ab ]-b ⓜ ⣿ a.b.c.d.e. 😀🅰x </say-as>',
         {"ssml": True},
     ),
-    "phonemes": (
+    "spelled-vi": (
+        "vi",
+        '<say-as interpret-as="spell-out">]-b ` ăâđêôơư0123456789abcdefgh</say-as>',
+        {"ssml": True},
+    ),
+    "phonemes-own": (
         "de",
-        '<phoneme alphabet="espeak" ph="zzQQ%%##||;;^^">a</phoneme><phoneme alphabet="espeak" ph="'
-        + "aI" * 60
-        + '">b</phoneme>'
-        '<phoneme ph="ʘǃǂ||//..">c</phoneme><phoneme ph="' + "aːˈ" * 300 + '">d</phoneme>',
+        f'<phoneme alphabet="espeak" ph="zQ%%#||;^">a</phoneme><phoneme alphabet="espeak" ph="{"aI" * 60}">b</phoneme>',
+        {"ssml": True},
+    ),
+    "phonemes-ipa": (
+        "de",
+        f'<phoneme ph="ʘǃǂ||//..">c</phoneme><phoneme ph="{"aːˈ" * 300}">d</phoneme>',
         {"ssml": True},
     ),
 }

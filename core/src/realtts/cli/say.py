@@ -94,6 +94,11 @@ def _add_speaker(parser: Parser) -> None:
         metavar="N",
         help="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
     )
+    group.add_argument(
+        "--normalize",
+        choices=("auto", "off"),
+        help="put numbers, dates and signs into words, or leave them to the model (default: as the provider has it)",
+    )
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     group.add_argument(
         "--option",

@@ -61,6 +61,7 @@ class Job:
     language: str | None
     speed: float
     seed: int | None
+    normalize: str | None
     device: str | None
     options: Sequence[str]
     strict: bool
@@ -222,6 +223,7 @@ def _arguments(job: Job, tts: RealProvider, options: Mapping[str, Any], seed: in
         "language": job.language,
         "speed": job.speed,
         "seed": seed,
+        "normalize": job.normalize,
         **options,
     }
 

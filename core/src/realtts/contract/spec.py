@@ -146,6 +146,8 @@ class ProviderSpec:
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
         declined_text_steps: Keys of `TEXT_STEPS` that the text must not pass, because the model reads what they change.
+        normalize: What happens to numbers, dates and signs where the call does not say: ``"off"``: nothing;
+            ``"auto"``: the core puts them into words; ``"own"``: the provider reads them itself, always.
         upstream_names: Arguments of the model's own package that are called otherwise here, as pairs: theirs, and the
             option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
             many packages share are known to the core (`realtts.arguments`).
@@ -177,6 +179,7 @@ class ProviderSpec:
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
     declined_text_steps: tuple[str, ...] = ()
+    normalize: str = "off"
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
@@ -276,6 +279,7 @@ _RULES = (
     _Rule(
         "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"
     ),
+    _Rule("normalize", lambda v: isinstance(v, str) and v in {"off", "auto", "own"}, '"off", "auto" or "own"'),
     _Rule("torch", lambda v: isinstance(v, bool), "True or False"),
     _Rule("max_chars", lambda v: v is None or (_is_int(v) and v >= 20), "None or a whole number of at least 20"),
     _Rule("batch_size", lambda v: _is_int(v) and v >= 1, "a whole number of at least 1"),

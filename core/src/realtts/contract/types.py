@@ -179,4 +179,4 @@ class Request:
     options: Options | None = None
     cancelled: Callable[[], bool] = field(default=never)
     streaming: bool = False
-    delivery: Delivery = field(default=Delivery())
+    delivery: Delivery = field(default_factory=Delivery)

@@ -106,7 +106,7 @@ class RequestMessage:
     speed: Annotated[float, Field(gt=0)]
     options: dict[str, Any]
     streaming: bool
-    delivery: Delivery = field(default=Delivery())
+    delivery: Delivery = field(default_factory=Delivery)
 
     @classmethod
     def of(cls, request: Request) -> RequestMessage:

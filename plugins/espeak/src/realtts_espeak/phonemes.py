@@ -36,13 +36,20 @@ _SILENT = frozenset("\u0361\u035c\u203f.|‖ʰˑ\u0329\u032f\u0325\u0330\u032a/[
 """Ties, breaks and marks of detail that espeak has no names for; they change a sound less than its neighbours do."""
 
 _NEAREST = {
-    "g": "ɡ", "ɹ": "r", "ɻ": "r", "ʀ": "ʁ", "ʁ": "r", "ɾ": "r", "ɫ": "l", "ɭ": "l", "ɒ": "ɔ", "ɑ": "ɑː", "ɑː": "a",
-    "a": "æ", "æ": "a", "ɪ": "i", "i": "iː", "u": "uː", "ʊ": "u", "ɔ": "o", "o": "oʊ", "ɛ": "e", "e": "ɛ", "ɜ": "ɜː",
-    "ɜː": "ɚ", "ɝ": "ɚ", "ɚ": "ə", "ɐ": "ə", "ʌ": "ɐ", "ʏ": "y", "y": "u", "ø": "œ", "œ": "ø", "ɯ": "ɨ", "ɨ": "ɪ",
-    "ʉ": "u", "ç": "x", "x": "h", "χ": "x", "ɣ": "ɡ", "β": "b", "ʋ": "v", "ɲ": "nj", "ʎ": "lj", "ɕ": "ʃ", "ʑ": "ʒ",
-    "ʂ": "ʃ", "ʐ": "ʒ", "ɦ": "h", "ʔ": "", "ʲ": "j", "ʷ": "w", "θ": "t", "ð": "d", "ŋ": "n", "ː": "",
+    "g": "ɡ", "ɹ": "r", "ɻ": "ɹ r", "ʀ": "ʁ r", "ʁ": "r", "r": "ɾ ɹ ʁ", "ɾ": "r", "ɫ": "l", "ɭ": "l", "l": "ɫ ɭ",
+    "a": "æ a\u0308 ɐ ɑː", "æ": "a ɛ", "ɑ": "ɑː a", "ɑː": "aː a", "ɒ": "ɔ ɑ", "ɐ": "ə a", "ʌ": "ɐ a", "ɜ": "ɜː ə",
+    "e": "e\u031e ɛ", "ɛ": "e", "ə": "ɐ ɛ", "ɜː": "ɚ ə", "ɝ": "ɜː ɚ", "ɚ": "ə", "ɵ": "ø ə", "ɤ": "ə o",
+    "i": "iː ɪ", "ɪ": "i", "ɨ": "ɪ i", "o": "o\u031e oː oʊ ɔ", "ɔ": "o", "u": "uː ɯᵝ ʊ", "ʊ": "u", "ʉ": "u",
+    "ɯ": "ɯᵝ ɨ u",
+    "y": "yː ʏ u", "ʏ": "y", "ø": "øː œ e", "œ": "ø ɛ", "ç": "ʃ x", "x": "χ h", "χ": "x h", "ħ": "h", "ɦ": "h",
+    "ɣ": "ɡ", "β": "b", "ʋ": "v w", "v": "ʋ", "w": "ʊ u", "ɥ": "y w", "ɲ": "n", "ʎ": "l", "ɕ": "ʃ", "ʑ": "ʒ",
+    "ʂ": "ʃ", "ʐ": "ʒ", "ɧ": "ʃ", "θ": "t", "ð": "d", "ŋ": "n", "ɱ": "m", "ɳ": "n", "ʈ": "t", "ɖ": "d", "ɟ": "d",
+    "c": "k", "q": "k", "ɢ": "ɡ",
 }  # fmt: skip
-"""The nearest sound where a voice has not the one that is asked for."""
+"""The nearest sounds where a voice has not the one that is asked for, best first."""
+
+_DROPPED = frozenset("ʔʲʷːˤˠ\u0303")
+"""What may be missing without another sound in its place."""
 
 
 def mnemonics(phonemes: str, alphabet: str, voice: str) -> str | None:
@@ -81,23 +88,21 @@ def _longest(text: str, names: Mapping[str, str]) -> tuple[int, str | None]:
         if text[:size] in names:
             return size, names[text[:size]]
     for size in (2, 1):
-        near, tried = text[:size], set()
-        while near in _NEAREST and near not in tried:
-            tried.add(near)
-            near = _NEAREST[near]
-            if not near:
-                return size, ""
-            if near in names:
-                return size, names[near]
-            if len(near) == 2 and near[0] in names and near[1] in names:
-                return size, f"{names[near[0]]}|{names[near[1]]}"
-    return 0, None
+        waiting, seen = [text[:size]], set()
+        for sound in waiting:  # it grows meanwhile
+            if sound in names:
+                return size, names[sound]
+            if sound not in seen:
+                seen.add(sound)
+                waiting += _NEAREST.get(sound, "").split()
+    return (1, "") if text[0] in _DROPPED else (0, None)
 
 
 @functools.lru_cache(32)
 def _names(voice: str) -> dict[str, str]:
     """Return a voice's phonemes: espeak's names by IPA."""
     names: dict[str, str] = {}
+    sounds: dict[str, str] = {}
     nothing = binding.SynthCallback(lambda *_: 0)
     with fresh_library() as library, contextlib.suppress(UnicodeDecodeError):
         library.espeak_SetSynthCallback(nothing)
@@ -111,6 +116,14 @@ def _names(voice: str) -> dict[str, str]:
             return re.sub("[',_ ˈˌ]", "", (phonemes or b"").decode())
 
         for name in [*_FIRST, *(first + second for first in _FIRST for second in _SECOND)]:
-            if translated(name, 0) == name and (ipa := translated(name, _IPA)) and not ipa.isdigit():
+            ipa = translated(name, _IPA)
+            # Two phonemes side by side have names already.
+            if translated(name, 0) == name and ipa and not ipa.isdigit() and ipa != _side_by_side(name, sounds):
                 names.setdefault(unicodedata.normalize("NFD", ipa).replace("c\u0327", "ç"), name)
+                sounds[name] = ipa
     return names
+
+
+def _side_by_side(name: str, sounds: Mapping[str, str]) -> str:
+    """Return the IPA of two phonemes whose names of one character make a name of two."""
+    return "".join(sounds.get(char, " ") for char in name) if len(name) > 1 else ""

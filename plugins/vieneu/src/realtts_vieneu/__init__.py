@@ -54,6 +54,7 @@ spec = ProviderSpec(
     # Each sentence has its own limit, by its phonemes. This one, of a whole text, has to allow for texts that are long
     # though nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
     max_seconds_per_char=3.0,
+    normalize="own",
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
     configurations=tuple(CONFIGURATIONS),
     upstream_names=(
