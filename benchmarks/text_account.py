@@ -75,7 +75,10 @@ def words_of(language: str) -> list[str]:
 
 def _speed() -> float:
     """Return the seconds that the steps take for 1 MB of text, a part of which every step changes."""
-    text = "Ｔhe quick bro\u00adwn fox’s cafe\u0301 cost −5\u00a0000 €. Plain words follow, and more of them come. " * 10_000
+    text = (
+        "Ｔhe quick bro\u00adwn fox’s cafe\u0301 cost −5\u00a0000 €. Plain words follow, and more of them come. "
+        * 10_000
+    )
     text = text.encode()[:1_000_000].decode(errors="ignore")
     started = time.process_time()
     prepare(EditedText(text), "en", steps_without())

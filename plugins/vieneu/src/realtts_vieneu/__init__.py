@@ -1,7 +1,8 @@
 """VieNeu-TTS as a provider of realtts: Vietnamese and English, v1, 0.3B and v2 on NeuCodec, and v3 Turbo.
 
-- the request: `options`; `text`, `prompt`: from text to phonemes, and from these to tokens; `frontend`, `utterance`: a
-  request as an Ask, in the model's terms; `presets`, `voices`: presets, saved codes, and codes of recordings
+- the request: `options`; `text`, with `written`, `sea`, `losses`, `reading`, and `prompt`: from text to phonemes, and
+  from these to tokens; `frontend`, `utterance`: a request as an Ask, in the model's terms; `presets`, `voices`:
+  presets, saved codes, and codes of recordings
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `codec_sizes`, `codec_names`, `constants`, `loading`:
   from its files to tensors, checked by name and shape
 - plain: `upstream`, `building`, `reference`, `plain`: transformers' own networks; `turbo`: v3 by upstream's package
