@@ -23,6 +23,7 @@ from realtts.contract.types import (
     Chunk as Chunk,
     Mark as Mark,
     Request as Request,
+    Unread as Unread,
     Voice as Voice,
     VoiceInfo as VoiceInfo,
 )
@@ -47,6 +48,7 @@ from realtts.errors import (
     InputError as InputError,
     InstallFailed as InstallFailed,
     InvalidChunk as InvalidChunk,
+    InvalidMarkup as InvalidMarkup,
     InvalidOption as InvalidOption,
     InvalidPlugin as InvalidPlugin,
     InvalidText as InvalidText,

@@ -51,6 +51,9 @@ class Settings(BaseModel):
         None,
         description="Tag or name of the language of texts whose call names none; it chooses embedded voices too.",
     )
+    normalize: Literal["auto", "off"] | None = Field(
+        None, description="Put numbers, dates and signs into words; none given: as the provider has it."
+    )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     configuration: str | None = Field(
         None, description="What the weights given by model are of, where their files do not tell it."

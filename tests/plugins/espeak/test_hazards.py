@@ -45,11 +45,32 @@ CASES = {
     "spanish-tags": ("es", f"<speak>D.<s>\n*{' hola' * 60}</s></speak>", {"ssml": True}),
     "vocalic": ("vi-vn-x-central", "ૠ", {}),
     "ssml": ("en-us", '<speak><voice name="vi">]-b</voice></speak>', {"ssml": True}),
+    "spelled": (
+        "pt",
+        '<say-as interpret-as="characters">©ab ]-b ⓜ ⣿ a.b.c.d.e. 😀🅰x </say-as>',
+        {"ssml": True},
+    ),
+    "spelled-vi": (
+        "vi",
+        '<say-as interpret-as="spell-out">]-b ` ăâđêôơư0123456789abcdefgh</say-as>',
+        {"ssml": True},
+    ),
+    "phonemes-own": (
+        "de",
+        f'<phoneme alphabet="espeak" ph="zQ%%#||;^">a</phoneme><phoneme alphabet="espeak" ph="{"aI" * 60}">b</phoneme>',
+        {"ssml": True},
+    ),
+    "phonemes-ipa": (
+        "de",
+        f'<phoneme ph="ʘǃǂ||//..">c</phoneme><phoneme ph="{"aːˈ" * 300}">d</phoneme>',
+        {"ssml": True},
+    ),
 }
 
 CODE = """
 import sys
 from realtts.errors import UnspeakableText
+from realtts import RealProvider
 from realtts.contract.types import Request
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Plain
@@ -58,6 +79,8 @@ model = plain.load(None)
 for case, (voice, text, options) in eval(sys.argv[1]).items():
     print(case, flush=True)
     for _ in range(3):
+        if options.pop("ssml", False):
+            RealProvider("espeak").generate(text, voice=voice, ssml=True)
         request = Request(text, voice, None, 0, 1.0, EspeakOptions(**options), lambda: False)
         try:
             list(plain.generate(None, model, request))

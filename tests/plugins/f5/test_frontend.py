@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from realtts.contract.types import Voice
+from realtts.contract.types import Unread, Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
 from realtts.testing import make_context, make_request
 from realtts_f5.configurations import CONFIGURATIONS
@@ -154,7 +154,7 @@ def test_forced_frames_are_obeyed(recording) -> None:
 
 def test_what_the_vocabulary_lacks_is_told(recording) -> None:
     """A few symbols are a warning, nothing but them an error."""
-    assert "☃" in ask_of(recording, "Hello ☃ there.").warnings[0]
+    assert ask_of(recording, "Hello ☃ there.").unread == (Unread((6, 7)),)
     for text in ("☃☃", "...", "ᚠᚢᚦ"):
         with pytest.raises(UnspeakableText):
             ask_of(recording, text)

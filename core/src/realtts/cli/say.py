@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
             realtts say "Guten Tag." -l de --play
             realtts say -f book.txt -o book.mp3 --captions book.srt
             realtts say "In your voice." -v me.wav -o me.flac -O exaggeration=0.7
+            realtts say "１０ ﬁles" --show-text
             echo "From a pipe." | realtts say - -o - --format mp3 > pipe.mp3
         """,
     )
@@ -68,6 +69,11 @@ def _add_outputs(parser: Parser) -> None:
         metavar="N",
         help="refuse a longer text before anything is spoken (default: 5,000,000)",
     )
+    group.add_argument(
+        "--show-text",
+        action="store_true",
+        help="speak nothing: show what becomes of the text step by step, and what of it is not said",
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
@@ -84,6 +90,11 @@ def _add_speaker(parser: Parser) -> None:
         type=int,
         metavar="N",
         help="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
+    )
+    group.add_argument(
+        "--normalize",
+        choices=("auto", "off"),
+        help="put numbers, dates and signs into words, or leave them to the model (default: as the provider has it)",
     )
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     group.add_argument(

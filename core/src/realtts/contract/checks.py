@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
-from realtts.contract.types import Chunk, FinishReason, Mark, VoiceInfo
+from realtts.contract.types import Chunk, FinishReason, Mark, Unread, VoiceInfo
 from realtts.errors import InvalidChunk, InvalidPlugin
 
 if TYPE_CHECKING:
@@ -122,12 +122,16 @@ def _rest(chunk: Any, who: str, text_length: int) -> dict[str, Any]:
         raise _fault(f"finish_reason is {_shown(chunk.finish_reason)}", who, "yield None, 'stop' or 'length'")
     if not isinstance(warnings, tuple) or not all(isinstance(warning, str) for warning in warnings):
         raise _fault(f"warnings is {_shown(warnings)}", who, "yield a tuple of sentences")
+    unread: Any = chunk.unread
+    if not isinstance(unread, tuple) or not all(_is_unread(each, text_length) for each in unread):
+        raise _fault(f"unread is {_shown(unread)}", who, "yield a tuple of realtts.Unread inside the request's text")
     return {
         "marks": tuple(_copy_of(mark) for mark in marks),
         "tokens": int(chunk.tokens),
         "finish_reason": None if chunk.finish_reason is None else str.__str__(chunk.finish_reason),
         "warnings": tuple(str.__str__(warning) for warning in warnings),  # a subclass may be mutable
         "retries": int(chunk.retries),
+        "unread": tuple(Unread((int(each.span[0]), int(each.span[1])), str.__str__(each.instead)) for each in unread),
     }
 
 
@@ -148,22 +152,28 @@ def _is_seconds(value: Any) -> bool:
 def _is_mark(mark: Any, text_length: int) -> bool:
     if not isinstance(mark, Mark):
         return False
-    span: Any = mark.span
-    pair = isinstance(span, (tuple, list)) and len(span) == 2 and all(_is_count(place) for place in span)
     timed = _is_seconds(mark.start) and _is_seconds(mark.end)
-    return (
-        pair
-        and timed
-        and _is_one_of(mark.kind, MARK_KINDS)
-        and mark.start <= mark.end
-        and span[0] <= span[1] <= text_length
-    )
+    name: Any = mark.name
+    named = isinstance(name, str) and _is_one_of(mark.kind, MARK_KINDS)
+    return _is_span(mark.span, text_length) and timed and named and mark.start <= mark.end
+
+
+def _is_unread(each: Any, text_length: int) -> bool:
+    if not isinstance(each, Unread):
+        return False
+    instead: Any = each.instead
+    return isinstance(instead, str) and _is_span(each.span, text_length)
+
+
+def _is_span(span: Any, text_length: int) -> bool:
+    pair = isinstance(span, (tuple, list)) and len(span) == 2 and all(_is_count(place) for place in span)
+    return pair and bool(span[0] <= span[1] <= text_length)
 
 
 def _copy_of(mark: Mark) -> Mark:
     start, end = mark.span
     kind: Any = str.__str__(mark.kind)
-    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind, str.__str__(mark.name))
 
 
 def _shown(value: Any) -> str:

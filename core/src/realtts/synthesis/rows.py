@@ -6,11 +6,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from realtts import audio
+from realtts.contract.types import Chunk
 from realtts.kit.retries import excerpt, retry_seed
+from realtts.text.unread import unread_words
 
 if TYPE_CHECKING:
-    from realtts.contract.types import Chunk, FinishReason, Request
+    from realtts.contract.types import FinishReason, Request
+    from realtts.errors import UnspeakableText
     from realtts.synthesis.plan import Piece, Plan
 
 __all__ = ["Row"]
@@ -34,6 +39,8 @@ class Row:
         retries: Times that the piece, or a part of it by its provider, was begun again.
         first_at: When the first chunk came, on the performance counter.
         done: It may stand as it is.
+        unsaid: Why the provider could not say anything of it.
+        alone: It is spoken by itself, because a batch with it has failed.
     """
 
     plan: Plan
@@ -46,6 +53,8 @@ class Row:
     retries: int = 0
     first_at: float | None = None
     done: bool = False
+    unsaid: UnspeakableText | None = None
+    alone: bool = False
     _stopped: bool = False
     _reseeded: bool = False
     _again_in_part: bool = False
@@ -98,6 +107,20 @@ class Row:
         self._reseeded = True
         self.request = replace(self.request, seed=retry_seed(self.request.seed))
         return True
+
+    def leave_unsaid(self, error: UnspeakableText, rate: int) -> Chunk:
+        """Let it stand without audio, because there is nothing in it that the provider can say.
+
+        Args:
+            error: What the provider raised.
+            rate: Hz, of the chunk.
+
+        Returns:
+            A chunk without samples that names all of its text.
+        """
+        chunk = Chunk(np.zeros(0, np.float32), rate, unread=unread_words(self.request.text))
+        self.unsaid, self.done, self.chunks = error, True, [chunk]
+        return chunk
 
     def is_silent(self) -> bool:
         """Tell whether all audio is silent."""

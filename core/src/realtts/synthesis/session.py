@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,16 +14,19 @@ from realtts.contract.checks import read_only
 from realtts.contract.events import Event
 from realtts.contract.types import Chunk
 from realtts.exception_text import exception_message, exception_name
+from realtts.synthesis.clock import Clock
+from realtts.synthesis.piece_voices import settle_voices
 from realtts.synthesis.pipeline import Pipeline
 from realtts.synthesis.rates import remember_rate, usual_rate
 from realtts.synthesis.rows import Row
 from realtts.synthesis.speaker import HOLD, Speaker
 from realtts.synthesis.speech import Metrics, Speech
+from realtts.text.unread import unread_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from realtts.contract.types import FinishReason
+    from realtts.contract.types import FinishReason, Unread
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
@@ -56,8 +60,10 @@ class Session:
     ) -> None:
         self._ladder = ladder
         self._speaker = Speaker(ladder)
-        self._clock = _Clock(time.perf_counter(), queue_s, self._speaker)
-        self._texts = [_Text(index, plan, extensions, usual_rate(ladder)) for index, plan in enumerate(plans)]
+        self._clock = Clock(time.perf_counter(), queue_s, self._speaker)
+        self._texts = [
+            _Text(index, plan, extensions, ladder.spec.name, usual_rate(ladder)) for index, plan in enumerate(plans)
+        ]
         self._release: Release = _Live(self._texts[0]) if live else HOLD
 
     @property
@@ -103,12 +109,10 @@ class Session:
     def _prepare(self) -> None:
         plans = [text.plan for text in self._texts]
         if not all(plan.cancelled.is_set() for plan in plans):
-            voices = [plan.pieces[0].request.voice for plan in plans]
-            ids = self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
-            for row in (row for text in self._texts for row in text.rows):
-                voice = row.request.voice
-                if isinstance(voice, str) and ids.get(voice, voice) != voice:
-                    row.request = replace(row.request, voice=ids[voice])
+            rows = [row for text in self._texts for row in text.rows]
+            names = dict.fromkeys(row.request.voice for row in rows if isinstance(row.request.voice, str))
+            ids = self._speaker.prepare(list(names))
+            settle_voices(rows, ids, functools.cache(self._speaker.voices), self._ladder.spec)
 
 
 def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
@@ -157,7 +161,7 @@ class _Text:
         metrics: What it has cost, set by `close`.
     """
 
-    def __init__(self, index: int, plan: Plan, extensions: Extensions, rate: int) -> None:
+    def __init__(self, index: int, plan: Plan, extensions: Extensions, provider: str, rate: int) -> None:
         self.index = index
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
@@ -167,7 +171,9 @@ class _Text:
         self._extensions = extensions
         self._pipeline = Pipeline(plan, extensions)
         self._rate = rate
+        self._provider = provider
         self._tokens = 0
+        self._unread: list[Unread] = []
 
     @property
     def finish(self) -> FinishReason:
@@ -178,6 +184,12 @@ class _Text:
 
     def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a row."""
+        start = row.piece.start
+        for each in chunk.unread:
+            span = self.plan.to_original((each.span[0] + start, each.span[1] + start))
+            self._unread.append(replace(each, span=span))
+        if row.unsaid:
+            return None
         ready = self._pipeline.feed(row.piece, chunk)
         if ready is not None:
             self._advance(max((mark.span[1] for mark in ready.marks), default=0))
@@ -192,15 +204,18 @@ class _Text:
     def reset(self) -> None:
         """Forget what was fed, none of which the caller has received."""
         self._pipeline = Pipeline(self.plan, self._extensions)
+        self._unread.clear()
 
-    def close(self, clock: _Clock) -> Chunk:
+    def close(self, clock: Clock) -> Chunk:
         """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
         rest = self._counted(self._pipeline.finish()) or Chunk(read_only(np.zeros(0, np.float32)), self._rate)
         warnings = [warning for row in self.rows for warning in row.warnings]
         if self.finish != "cancelled":
             self._advance(len(self.plan.text))
         self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
-        return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
+        unread = unread_warnings(self._provider, self.plan.text, self._unread)
+        about = (*self.plan.warnings, *unread, *rest.warnings, *warnings, *self._pipeline.warnings)
+        return replace(rest, finish_reason=self.finish, warnings=about, unread=tuple(self._unread))
 
     def _advance(self, chars: int) -> None:
         # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.
@@ -252,41 +267,6 @@ def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callabl
         raise
 
 
-class _Clock:
-    """The clock of one call."""
-
-    def __init__(self, started: float, queue_s: float, speaker: Speaker) -> None:
-        self.queue_s = queue_s
-        self._started = started
-        self._speaker = speaker
-        self._paused = 0.0
-
-    def pause(self, seconds: float) -> None:
-        """Leave time out that the provider did not work in."""
-        self._paused += seconds
-
-    def metrics(self, rows: Sequence[Row], seconds: float, tokens: int) -> Metrics:
-        total = time.perf_counter() - self._started - self._paused
-        stages = self._speaker.stages
-        work = self._speaker.work()
-        first = min((row.first_at for row in rows if row.first_at is not None), default=self._started)
-        return Metrics(
-            first_audio_s=first - self._started,
-            total_s=total,
-            queue_s=self.queue_s,
-            rtf=total / seconds if seconds else None,
-            stages={
-                **stages,
-                "generate": max(0.0, total - sum(stages.values())),
-                **{f"generate.{name}": done.seconds for name, done in work.items()},
-            },
-            work=work,
-            tokens=tokens,
-            pieces=len(rows),
-            retries=sum(row.retries for row in rows),
-        )
-
-
 def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str) -> Speech:
     """Return the speech of a text's chunks, the closing one last."""
     closing = chunks[-1]
@@ -300,4 +280,5 @@ def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str
         warnings=tuple(dict.fromkeys(warning for chunk in chunks for warning in chunk.warnings)),
         provider=provider,
         seed=plan.seed,
+        markup=plan.ssml,
     )

@@ -6,7 +6,7 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Protocol
 
-from realtts.errors import InvalidChunk, StageFailed, WorkerDied
+from realtts.errors import InvalidChunk, StageFailed, UnspeakableText, WorkerDied
 from realtts.kit.retries import retry_warning, wrong_length
 from realtts.ladder.rung import CLOSE, StageError
 from realtts.voices.lookup import builtin_voice
@@ -130,6 +130,7 @@ class Speaker:
         first = 0
         while (first := self._first_open(rows, first, release)) < len(rows):
             unit = _open(rows[first : first + self._together(release)])
+            unit = unit[:1] if unit[0].alone else unit
             try:
                 rung = self._load()
                 unit = unit if rung.supports_batch() else unit[:1]
@@ -149,10 +150,30 @@ class Speaker:
                 self._judge(unit, release)
             except StageError as failure:
                 self._end(unit, failure, release)
+            except UnspeakableText as error:
+                unsaid = self._left_unsaid(unit, rows, error)
+                yield from unsaid if release.live else ()
             if release.live and not _open(unit):
                 yield unit[0], None
         if not release.live:
             yield from _held(rows)
+
+    def _left_unsaid(self, unit: Sequence[Row], rows: Sequence[Row], error: UnspeakableText) -> list[tuple[Row, Chunk]]:
+        """Let a piece stand without audio; those of a batch are spoken one by one, to find which it is.
+
+        Raises:
+            UnspeakableText: There is no other piece in its text that can be said, or there is audio of it already.
+        """
+        if len(unit) > 1:
+            for row in _open(unit):
+                row.alone = True
+                if row.seconds:
+                    row.restart()
+            return []
+        row = unit[0]
+        if row.seconds or all(other.unsaid for other in rows if other.plan is row.plan and other is not row):
+            raise error
+        return [(row, row.leave_unsaid(error, self._ladder.spec.sample_rates[0]))]
 
     def _together(self, release: Release) -> int:
         """Return how many rows are spoken together: one when live, else as many as the provider takes."""
@@ -166,12 +187,12 @@ class Speaker:
                 return first
         if release.live:
             return len(rows)
-        silent = [] if self._forced else [row for row in rows if _says_nothing(row, rows)]
+        silent = [] if self._forced else [row for row in rows if not row.unsaid and _says_nothing(row, rows)]
         if silent:
             self._step_down(StageError("generate", InvalidChunk("the audio is silent", who=self._who)), silent, release)
             return self._first_open(rows, 0, release)
         for row in rows:
-            if row.is_silent() and not row.plan.markup and not row.plan.cancelled.is_set():
+            if row.is_silent() and not row.unsaid and not row.plan.markup and not row.plan.cancelled.is_set():
                 row.warnings.append(f"{row.shown} came out silent")
         return len(rows)
 

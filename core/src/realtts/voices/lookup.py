@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["builtin_voice", "find_voice", "saved_voices"]
+__all__ = ["builtin_voice", "find_voice", "named_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
 _MOST_WORDS = 10_000
@@ -70,6 +70,37 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
         raise VoiceUnsupported(
             "it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use a provider that clones"
         )
+    return _recording(source, reference_text, spec, who)
+
+
+def named_voice(name: str, *, spec: ProviderSpec, settings: Settings) -> Voice | str:
+    """Return the saved or built-in voice of a name that stands in a text: never a file or an address.
+
+    Args:
+        name: The name.
+        spec: Who will use it.
+        settings: Where saved voices lie.
+
+    Returns:
+        A recording, or what is looked up among the built-in voices once the model is loaded.
+
+    Raises:
+        VoiceError: There is none, or this provider cannot use it.
+    """
+    who = f"provider {spec.name!r}"
+    store = _store(settings)
+    if "clone" in spec.capabilities and name in store.names():
+        return _recording(store.get(name), None, spec, who)
+    if "voices" in spec.capabilities:
+        return name
+    raise VoiceNotFound(
+        f"there is no saved voice {name!r:.100}{closest(name, store.names())}",
+        who=who,
+        fix="save it first: realtts voices add NAME FILE",
+    )
+
+
+def _recording(source: Any, reference_text: str | None, spec: ProviderSpec, who: str) -> Voice:
     loaded = reference.load(source, text=reference_text, seconds=spec.reference_seconds, who=who)
     if spec.reference_text == "required" and not (loaded.text or "").strip():
         raise VoiceUnsupported(

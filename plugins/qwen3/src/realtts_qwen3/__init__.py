@@ -1,7 +1,7 @@
 """Qwen3-TTS as a provider of realtts: Base clones, CustomVoice has speakers, VoiceDesign takes a voice's description.
 
-- the request: `options`, `languages`; `text`: text to tokens; `frontend`, `utterance`: a request as an Ask, in the
-  model's terms; `presets`, `voices`: speakers, and the prompts of recordings
+- the request: `options`, `languages`; `text`, `reading`: text to tokens; `frontend`, `utterance`: a request as an Ask,
+  in the model's terms; `presets`, `voices`: speakers, and the prompts of recordings
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `constants`, `loading`: from its files to tensors,
   checked by name
 - plain: `upstream`, `building`, `reference`: qwen-tts itself; `ported`: our networks without it; `plain`: the hooks
@@ -31,6 +31,7 @@ spec = ProviderSpec(
     plain="realtts_qwen3.plain:Plain",
     optimized="realtts_qwen3.optimized:Optimized",
     options="realtts_qwen3.options:Qwen3Options",
+    unread="realtts_qwen3.reading:unread_in",
     voices="realtts_qwen3.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "instruct", "streaming"}),
     languages=LANGUAGES,

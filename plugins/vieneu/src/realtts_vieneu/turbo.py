@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.audio import Joiner
 from realtts.contract.types import Chunk, Voice
 from realtts.errors import InvalidOption, UnspeakableText
 from realtts.kit.reading import MALFORMED, read_json, unreadable
@@ -26,7 +27,7 @@ from realtts_vieneu.constants import TURBO_RATE
 from realtts_vieneu.files import MARK, TURBO_VOICES
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.presets import infos
-from realtts_vieneu.text import cut_words, is_spoken, left_out_of
+from realtts_vieneu.text import is_spoken, prepared, unread_in
 from realtts_vieneu.upstream import TURBO_MODULES, module
 
 if TYPE_CHECKING:
@@ -135,23 +136,25 @@ class Turbo:
     ) -> Iterator[Chunk]:
         limits = self._limits(context, request, options, [phonemes for phonemes, _ in sentences])
         # A chunk is held back until the next one comes, because the last one brings the warnings.
-        dice, held, held_frames, cut = _Dice(request.seed), np.zeros(0, np.float32), 0, False
+        dice, joiner = _Dice(request.seed), Joiner(TURBO_RATE, alone=len(sentences) == 1)
+        held, newest, held_frames, cut = np.zeros(0, np.float32), np.zeros(0, np.float32), 0, False
         for (phonemes, gap), limit in zip(sentences, limits, strict=True):
             frames = 0
             for samples in self._frames(dice, options, phonemes, limit, voice):
                 if request.cancelled():
                     return
-                if len(held):
+                if held_frames and not frames:
+                    pause = self._sound.pause_pad_samples(newest, samples, TURBO_RATE, gap) if gap else 0
+                    held = np.concatenate([held, joiner.end_piece(pause / TURBO_RATE)])
+                if held_frames:
                     yield Chunk(held, TURBO_RATE, tokens=held_frames)
-                silent = self._sound.pause_pad_samples(held, samples, TURBO_RATE, gap) if gap and not frames else 0
-                held = np.concatenate([np.zeros(silent, np.float32), samples]).astype(np.float32)
-                held_frames = len(samples) // _FRAME
+                held, newest, held_frames = joiner.push(samples), samples, len(samples) // _FRAME
                 frames += held_frames
             cut = cut or frames >= limit
-        left_out = left_out_of(request.text)
+        held = np.concatenate([held, joiner.finish()])
         yield Chunk(
             held, TURBO_RATE, tokens=held_frames, finish_reason="length" if cut else "stop",
-            warnings=(left_out,) if left_out else (),
+            unread=unread_in(request.text),
         )  # fmt: skip
 
     def _frames(
@@ -174,7 +177,7 @@ class Turbo:
         """Return phonemes of the sentences that have any, and seconds of silence before each; none before the first."""
         # Text that looks like the engine's own tokens is read as text; its cues in brackets ("[cười]") are cues.
         chunks, gaps = self._text.normalize_to_chunks_v3_with_gaps(
-            cut_words(text.replace("<|", "< |")), max_chars=max_chars
+            prepared(text.replace("<|", "< |")), max_chars=max_chars
         )
         phonemes = [self._text.phonemize_text_with_emotions(chunk) for chunk in chunks]
         before = [0.0, *self._sound.gaps_to_silence(gaps)][: len(phonemes)]
