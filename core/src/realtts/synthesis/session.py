@@ -17,6 +17,7 @@ from realtts.exception_text import exception_message, exception_name
 from realtts.synthesis.clock import Clock
 from realtts.synthesis.piece_voices import settle_voices
 from realtts.synthesis.pipeline import Pipeline
+from realtts.synthesis.rates import remember_rate, usual_rate
 from realtts.synthesis.rows import Row
 from realtts.synthesis.speaker import HOLD, Speaker
 from realtts.synthesis.speech import Metrics, Speech
@@ -25,7 +26,6 @@ from realtts.text.unread import unread_warnings
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import FinishReason, Unread
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
@@ -61,7 +61,8 @@ class Session:
         self._ladder = ladder
         self._speaker = Speaker(ladder)
         self._clock = Clock(time.perf_counter(), queue_s, self._speaker)
-        self._texts = [_Text(index, plan, extensions, ladder.spec) for index, plan in enumerate(plans)]
+        rate, name = usual_rate(ladder), ladder.spec.name
+        self._texts = [_Text(index, plan, extensions, rate, name) for index, plan in enumerate(plans)]
         self._release: Release = _Live(self._texts[0]) if live else HOLD
 
     @property
@@ -90,6 +91,8 @@ class Session:
             with contextlib.closing(self._speaker.speak(rows, self._release)) as spoken:
                 for row, chunk in spoken:
                     text = text_of[id(row)]
+                    if chunk is not None:
+                        remember_rate(self._ladder, chunk.sample_rate)
                     ready = text.end_piece(row) if chunk is None else text.feed(row, chunk)
                     if ready is not None:
                         began = time.perf_counter()
@@ -134,7 +137,7 @@ def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[S
     return [
         Speech(
             samples=np.zeros(0, np.float32),
-            sample_rate=ladder.spec.sample_rates[0],
+            sample_rate=usual_rate(ladder),
             text=plan.text,
             finish_reason="cancelled",
             metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),
@@ -157,7 +160,7 @@ class _Text:
         metrics: What it has cost, set by `close`.
     """
 
-    def __init__(self, index: int, plan: Plan, extensions: Extensions, spec: ProviderSpec) -> None:
+    def __init__(self, index: int, plan: Plan, extensions: Extensions, rate: int, provider: str) -> None:
         self.index = index
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
@@ -166,8 +169,8 @@ class _Text:
         self.metrics = Metrics()
         self._extensions = extensions
         self._pipeline = Pipeline(plan, extensions)
-        self._rate = spec.sample_rates[0]
-        self._provider = spec.name
+        self._rate = rate
+        self._provider = provider
         self._tokens = 0
         self._unread: list[Unread] = []
 
