@@ -61,9 +61,8 @@ class Session:
         self._ladder = ladder
         self._speaker = Speaker(ladder)
         self._clock = Clock(time.perf_counter(), queue_s, self._speaker)
-        self._texts = [
-            _Text(index, plan, extensions, ladder.spec.name, usual_rate(ladder)) for index, plan in enumerate(plans)
-        ]
+        rate, name = usual_rate(ladder), ladder.spec.name
+        self._texts = [_Text(index, plan, extensions, rate, name) for index, plan in enumerate(plans)]
         self._release: Release = _Live(self._texts[0]) if live else HOLD
 
     @property
@@ -161,7 +160,7 @@ class _Text:
         metrics: What it has cost, set by `close`.
     """
 
-    def __init__(self, index: int, plan: Plan, extensions: Extensions, provider: str, rate: int) -> None:
+    def __init__(self, index: int, plan: Plan, extensions: Extensions, rate: int, provider: str) -> None:
         self.index = index
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
