@@ -225,9 +225,8 @@ def isolated(session: nox.Session) -> None:
 
 
 def _install_core(session: nox.Session, *more: str) -> None:
-    session.install(
-        "-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS
-    )  # PyAV writes AAC
+    # PyAV writes AAC.
+    session.install("-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS)
 
 
 def _install_accel(session: nox.Session) -> None:

@@ -84,6 +84,9 @@ ENGLISH = {
     "2:1": "two to one",
     "1990-2000": "nineteen ninety to two thousand",
     "3–4 people": "three to four people",
+    "24/7": "twenty-four seven",
+    "8 - 3 = 5": "eight minus three equals five",
+    "9am-5pm": "nine a m to five p m",
     # signs and abbreviations
     "5+3=8": "five plus three equals eight",
     "7 × 8": "seven times eight",
@@ -104,6 +107,8 @@ ENGLISH = {
     "555-1234": "five five five, one two three four",
     "+1 212 555 0199": "plus one, two one two, five five five, zero one nine nine",
     "v1.2.3": "version one dot two dot three",
+    "978-3-16-148410-0": "nine seven eight, three, one six, one four eight four one zero, zero",
+    "1234 5678 9012 3456": "one two three four, five six seven eight, nine zero one two, three four five six",
     "192.168.1.1": "one hundred ninety-two dot one hundred sixty-eight dot one dot one",
 }
 GERMAN = {

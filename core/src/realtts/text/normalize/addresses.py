@@ -17,8 +17,11 @@ _PHONES = (
     r"(?<![\w.,/-])0\d{1,4}(?:[ /-]\d{2,8}){1,5}(?![\w/-])",
     r"(?<![\w.,/-])1\d\d[ -]?\d{4}[ -]?\d{4}(?![\w/-])",
     r"(?<![\w.,/-])\d{3}-\d{4}(?![\w/-])",
+    r"(?<![\w.,/-])\d+(?:-\d+){3,}(?![\w/-])",
+    r"(?<![\w.,/-])\d{4}(?:[ -]\d{4}){2,}(?![\w/-])",
 )
-"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, American without area."""
+"""With a country's code, an area's in brackets, American, an area's with zero, Chinese, American without area;
+and numbers of books and cards."""
 
 
 class Addresses(Kind):

@@ -35,6 +35,7 @@ class Calendar(Kind):
         if self.is_("en"):
             return [
                 rule(rf"{START}(?:['’](\d0)|((?:1[0-9]|20)\d0))s(?!\w)", self.decade),
+                fixed(r"(?<=\d[aApP][mM])\s?[-\u2013]\s?(?=\d)", self.words.to),
                 rule(r"(?<![\d:.,])(\d{1,2})\s?([aApP])\.?\s?[mM]\b\.?(?!\w)", self.hour),
             ]
         found = []

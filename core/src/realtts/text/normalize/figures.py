@@ -35,7 +35,9 @@ class Fractions(Kind):
         return self.apart(match, self.fraction_words(match[1], *_VULGAR[match[2]]))
 
     def fraction(self, match: re.Match[str]) -> str:
-        """Return a fraction."""
+        """Return a fraction; around the clock is none."""
+        if match[0] == "24/7":
+            return self.language.join(self.language.cardinal(24), self.language.cardinal(7))
         return self.fraction_words(match[1], int(match[2]), int(match[3]))
 
     def fraction_words(self, whole: str | None, upper: int, lower: int) -> str:
@@ -91,9 +93,10 @@ class Ranges(Kind):
         ]
 
     def range(self, match: re.Match[str]) -> str:
-        """Return a range of numbers, or of years."""
-        ends = [self.maybe_year(match[1]), self.maybe_year(match[2])]
-        return self.language.join(ends[0], self.words.to, ends[1])
+        """Return a range of numbers, or of years; before an equals sign it is a difference."""
+        if match.string[match.end() :].lstrip().startswith("="):
+            return self.language.join(self.language.number(match[1]), self.words.minus, self.language.number(match[2]))
+        return self.language.join(self.maybe_year(match[1]), self.words.to, self.maybe_year(match[2]))
 
     def maybe_year(self, text: str) -> str:
         """Return a number, as a year if it looks like one."""
