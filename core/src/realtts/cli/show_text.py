@@ -40,8 +40,9 @@ def show_text(tts: RealProvider, text: str, arguments: Mapping[str, Any], model:
     Raises:
         InputError: Something is wrong with it.
     """
-    options = {name: value for name, value in arguments.items() if name not in {"voice", "language", "speed", "seed"}}
-    ask = Ask(arguments["voice"], arguments["language"], arguments["seed"], arguments["speed"], options)
+    asked = {name: arguments[name] for name in ("voice", "language", "speed", "seed", "normalize")}
+    options = {name: value for name, value in arguments.items() if name not in asked}
+    ask = Ask(**asked, options=options)
     plan = make_plan(text, ask, spec=tts.spec, settings=tts.settings, extensions=discover_extensions())
     checkpoint = resolve_checkpoint(model or tts.settings.model, tts.spec, tts.settings.configuration)
     _line("text", shown(text))

@@ -61,6 +61,7 @@ class Job:
     language: str | None
     speed: float
     seed: int | None
+    normalize: str | None
     device: str | None
     options: Sequence[str]
     strict: bool
@@ -184,7 +185,7 @@ class _Run:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the audio of the whole text, with silence between blocks."""
         pause_s = 0.0
-        for block in self.source.blocks(self._block_chars):
+        for block in self.source.blocks(self._block_chars, self.job.language):
             speakable = is_speakable(block)
             if speakable and pause_s:
                 self.outputs.write_silence(pause_s / self.job.speed)
@@ -222,6 +223,7 @@ def _arguments(job: Job, tts: RealProvider, options: Mapping[str, Any], seed: in
         "language": job.language,
         "speed": job.speed,
         "seed": seed,
+        "normalize": job.normalize,
         **options,
     }
 

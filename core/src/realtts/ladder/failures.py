@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from realtts.attempt import origin_of
 from realtts.errors import CheckpointError, InputError, SettingsError
+from realtts.exception_text import origin_of
 from realtts.machine import memory
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
@@ -115,6 +115,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Speech:
@@ -125,9 +126,11 @@ class RealProvider:
             voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
                 built-in voice's id; looked up in this order. None: the provider's default.
             reference_text: The words spoken in the reference audio, for providers that use them.
-            language: BCP 47 tag.
+            language: BCP 47 tag, code or name, such as ``"pt-br"`` or ``"German"``.
             seed: Repeats a speech; drawn when None, see ``Speech.seed``.
             speed: Speaking rate from 0.25 to 4; 1.0 is natural.
+            normalize: ``"auto"`` puts numbers, dates, amounts and signs into words, ``"off"`` leaves them to the model.
+                None: as the setting says, else as the provider has it.
             voice_path: Another name for ``voice``.
             **options: The provider's own options.
 
@@ -137,7 +140,7 @@ class RealProvider:
             Busy: The queue is full, or the turn did not come in time.
             RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
-        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize))
         return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
 
     @takes_text
@@ -150,6 +153,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> ChunkStream:
@@ -158,7 +162,7 @@ class RealProvider:
         Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
         stream cancels the rest.
         """
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
         return self._stream(self._plan(text, ask))
 
     @takes_text
@@ -171,6 +175,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> list[Speech]:
@@ -184,7 +189,7 @@ class RealProvider:
         if isinstance(texts, str) or not hasattr(texts, "__iter__"):
             what = "one string" if isinstance(texts, str) else type(texts).__name__
             raise InvalidOption(f"texts is {what}", who="generate_batch", fix="give a list of strings")
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
         plans: list[Plan] = []
         for index, text in enumerate(texts):
             try:
@@ -205,13 +210,16 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Speech:
         """Speak a text as `generate` does, without blocking the event loop; cancelling the task cancels the request."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
-            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+            lambda: self._plan(
+                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            )
         )
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
@@ -226,13 +234,16 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> AsyncIterator[Chunk]:
         """Speak a text as `stream` does, for ``async for``; leaving the loop or cancelling the task cancels it."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
-            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+            lambda: self._plan(
+                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            )
         )
         with self._stream(plan) as stream:
             while (chunk := await stream.anext()) is not None:
@@ -322,6 +333,7 @@ class RealProvider:
         seed: int | None,
         speed: float,
         options: dict[str, Any],
+        normalize: str | None = None,
     ) -> Ask:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
@@ -329,7 +341,7 @@ class RealProvider:
         recording = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
         if isinstance(recording, str):
             recording = self._builtin_voice(recording)
-        return Ask(recording, language, seed, speed, options)
+        return Ask(recording, language, seed, speed, options, normalize)
 
     def _builtin_voice(self, name: str) -> str:
         """Return the id of a built-in voice, checked before any load where the plugin can name its voices."""

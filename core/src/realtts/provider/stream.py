@@ -17,6 +17,7 @@ from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
 from realtts.provider.callers import current_caller
 from realtts.provider.jobs import SpeakingJob
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.speech import Metrics
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class StreamJob(SpeakingJob):
         self._capacity = ladder.settings.stream_buffer
         self._stall_s = ladder.settings.stream_stall_s
         self._who = f"provider {ladder.spec.name!r}"
-        self._rate = ladder.spec.sample_rates[0]
+        self._ladder = ladder
         self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
         self._full_since: float | None = None
@@ -109,7 +110,7 @@ class StreamJob(SpeakingJob):
         """Settle the future without working and wake the reader."""
         self.session = None
         if error is None and not self._abandoned:
-            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
+            cancelled = Chunk(read_only(np.zeros(0, np.float32)), usual_rate(self._ladder), finish_reason="cancelled")
             self._buffer.append((cancelled, 0))
         super().drop(error)
         self._wake()

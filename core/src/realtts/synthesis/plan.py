@@ -12,6 +12,7 @@ from realtts.errors import UnknownLanguage, UnspeakableText
 from realtts.kit.seeds import piece_seed
 from realtts.synthesis.cancellation import Cancellation
 from realtts.synthesis.markup_pieces import Written, markup_pieces
+from realtts.synthesis.normalizing import Normalizer, check_normalize
 from realtts.synthesis.pauses import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
 from realtts.synthesis.pieces import Piece
 from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed, reads_markup
@@ -41,6 +42,7 @@ class Ask:
     seed: int | None
     speed: float
     options: Mapping[str, Any]
+    normalize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     markup = reads_markup(ask.options, spec)
     chosen = check_options(ask.options, spec)
     own_markup = bool(getattr(chosen, "ssml", False)) and not markup
+    normalizer = Normalizer.of(check_normalize(ask.normalize, who), spec, settings)
+    told: dict[str, None] = {}
     cancelled = Cancellation()
     first_seed = secrets.randbits(31) if ask.seed is None else check_seed(ask.seed, who)
     own_speed = "speed" in spec.capabilities
@@ -105,7 +109,12 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     )
 
     def write(text: str, language: str | None) -> Written:
-        return _written(text, language, spec=spec, settings=settings, extensions=extensions)
+        rewritten = _rewritten(text, language, spec=spec, settings=settings, extensions=extensions)
+        prepared = prepare(EditedText(rewritten), language, steps_without(spec.declined_text_steps))
+        prepared, warnings = normalizer.apply(prepared, language)
+        told.update(dict.fromkeys(warnings))
+        aligned, exact = texts.align(text, rewritten), prepared.edited.to_original
+        return Written(prepared.edited.text, lambda span: aligned(exact(span)), prepared.changes)
 
     def split(request: Request) -> tuple[Piece, ...]:
         return _split(request, spec, speed, markup=own_markup)
@@ -126,7 +135,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         )  # fmt: skip
         return replace(
             plan, pieces=tuple(made.pieces), to_original=made.to_original, changes=tuple(made.changes),
-            warnings=made.warnings, lead_s=made.lead_s, anchors=made.anchors, ssml=True,
+            warnings=(*told, *made.warnings), lead_s=made.lead_s, anchors=made.anchors, ssml=True,
         )  # fmt: skip
     # Neither extensions nor the front end know anything of a provider's own markup, and would break it.
     written = Written(original, _same) if own_markup else write(original, language)
@@ -137,6 +146,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         pieces=tuple(replace(piece, stretch=stretch) for piece in pieces),
         to_original=written.to_original,
         changes=written.changes,
+        warnings=tuple(told),
     )
 
 
@@ -144,17 +154,15 @@ def _same(span: tuple[int, int]) -> tuple[int, int]:
     return span
 
 
-def _written(
+def _rewritten(
     text: str, language: str | None, *, spec: ProviderSpec, settings: Settings, extensions: Extensions
-) -> Written:
-    """Take a text through extensions and the text front end."""
+) -> str:
+    """Take a text through extensions."""
     rewritten = extensions.prepare_text(text, language)
     if rewritten != text:
         who = f"provider {spec.name!r}, text of the extensions"
         rewritten = texts.check_text(rewritten, max_chars=settings.max_text_chars, who=who)
-    prepared = prepare(EditedText(rewritten), language, steps_without(spec.declined_text_steps))
-    aligned, exact = texts.align(text, rewritten), prepared.edited.to_original
-    return Written(prepared.edited.text, lambda span: aligned(exact(span)), prepared.changes)
+    return rewritten
 
 
 def _language(language: str | None, spec: ProviderSpec, settings: Settings) -> str | None:

@@ -47,17 +47,23 @@ class Loader:
         return rung
 
     def begin(self, voices: Sequence[str]) -> dict[str, str]:
-        """Load the model for a new request and find the built-in voices that are meant.
+        """Find the built-in voices that are meant, before the model is loaded if its plugin can name them, and load it.
 
         Returns:
             The id of each, by what the caller wrote.
 
         Raises:
-            VoiceNotFound: The model has no such voice; names the closest.
+            VoiceNotFound: There is no such voice; names the closest.
             VoiceUnsupported: It is a saved recording, and the provider cannot clone.
         """
+        if voices and self._ladder.live is None:
+            named = self._ladder.voices_before_load()
+            if named is not None:
+                self._find(voices, named)
         self.rung(begin=True)
-        infos = self.voices() if voices else ()
+        return self._find(voices, self.voices()) if voices else {}
+
+    def _find(self, voices: Sequence[str], infos: Sequence[VoiceInfo]) -> dict[str, str]:
         clones, settings = "clone" in self._ladder.spec.capabilities, self._ladder.settings
         who = f"provider {self._ladder.spec.name!r}"
         return {voice: builtin_voice(voice, infos, who=who, settings=settings, clones=clones) for voice in voices}
@@ -74,7 +80,14 @@ class Loader:
 
 
 def list_voices(ladder: AnyLadder) -> tuple[VoiceInfo, ...]:
-    """Return a model's built-in voices, loaded if need be. Raises as `Loader.rung`."""
+    """Return a model's built-in voices; it is loaded only if its plugin cannot name them without.
+
+    Raises:
+        StageFailed, LadderExhausted: No rung could list them.
+    """
+    named = ladder.voices_before_load() if ladder.live is None else None
+    if named is not None:
+        return named
     loader = Loader(ladder)
     loader.rung(begin=True)
     return loader.voices()

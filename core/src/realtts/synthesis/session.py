@@ -18,6 +18,7 @@ from realtts.synthesis.clock import Clock
 from realtts.synthesis.judge import Judge
 from realtts.synthesis.piece_voices import settle_voices
 from realtts.synthesis.preparing import Loader
+from realtts.synthesis.rates import remember_rate, usual_rate
 from realtts.synthesis.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Session:
         self._live = live
         self._judge = Judge(ladder, live=live)
         self._clock = Clock()
-        self._texts = [Utterance(plan, extensions, ladder.spec) for plan in plans]
+        self._texts = [Utterance(plan, extensions, ladder) for plan in plans]
         self._rows = [row for text in self._texts for row in text.rows]
         self._queue = deque(self._rows)  # rows that are still to be spoken
         self._index_of = {id(row): index for index, text in enumerate(self._texts) for row in text.rows}
@@ -174,6 +175,7 @@ class Session:
         """
         if self.over or row.late:
             return
+        remember_rate(self._ladder, chunk.sample_rate)
         row.late = row.cancelled()  # what was on its way when it was cancelled is taken, and no more
         row.note(chunk, self._judge.limit_s(row))
         if self._live:
@@ -213,7 +215,7 @@ class Session:
         if row.seconds or all(other.unsaid for other in others):
             raise error
         self._leave(row)
-        chunk = row.leave_unsaid(error, self._ladder.spec.sample_rates[0])
+        chunk = row.leave_unsaid(error, usual_rate(self._ladder))
         if self._live:
             self._deliver(row, self._texts[0].feed(row, chunk))
             self._deliver(row, self._texts[0].end_piece(row))

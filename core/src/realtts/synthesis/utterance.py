@@ -10,12 +10,13 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.synthesis.pipeline import Pipeline
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.rows import Row
 from realtts.text.unread import unread_warnings
 
 if TYPE_CHECKING:
-    from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import FinishReason, Unread
+    from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
 
@@ -28,7 +29,7 @@ class Utterance:
     Args:
         plan: Its plan.
         extensions: Who sees the audio.
-        spec: The provider.
+        ladder: Who says it.
 
     Attributes:
         rows: The pieces on their way to audio.
@@ -38,7 +39,7 @@ class Utterance:
         tokens: Speech tokens of that audio.
     """
 
-    def __init__(self, plan: Plan, extensions: Extensions, spec: ProviderSpec) -> None:
+    def __init__(self, plan: Plan, extensions: Extensions, ladder: AnyLadder) -> None:
         self.plan = plan
         self.rows = [Row(plan, piece) for piece in plan.pieces]
         self.spoken_chars = 0
@@ -46,8 +47,8 @@ class Utterance:
         self.tokens = 0
         self._extensions = extensions
         self._pipeline = Pipeline(plan, extensions)
-        self._rate = spec.sample_rates[0]
-        self._provider = spec.name
+        self._rate = usual_rate(ladder)
+        self._provider = ladder.spec.name
         self._unread: list[Unread] = []
 
     @property

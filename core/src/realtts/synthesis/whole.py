@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.scheduler import Scheduler
 from realtts.synthesis.session import Session
 from realtts.synthesis.speech import Metrics, Speech
@@ -106,7 +107,7 @@ def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[S
     return [
         Speech(
             samples=np.zeros(0, np.float32),
-            sample_rate=ladder.spec.sample_rates[0],
+            sample_rate=usual_rate(ladder),
             text=plan.text,
             finish_reason="cancelled",
             metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),

@@ -101,6 +101,35 @@ class EditedText:
             return first, first
         return first, max(first, self._source(end - 1, length)[1])
 
+    def edits(self) -> list[Edit]:
+        """Return the edits that make ``text`` of the original in one step, in order."""
+        edits: list[Edit] = []
+        done = 0  # characters of the original that are accounted for
+        first = last = 0
+        put_in: list[str] = []  # for the original from first to last
+        spans = [self.to_original((at, at + 1)) for at in range(len(self.text))]
+        for at, (char, (start, end)) in enumerate(zip(self.text, spans, strict=True)):
+            if put_in and (start < last or (start, end) == (first, last)):
+                last = max(last, end)
+                put_in.append(char)
+                continue
+            if put_in:
+                edits.append((first, last, "".join(put_in)))
+                done, put_in = last, []
+            if start > done:
+                edits.append((done, start, ""))
+                done = start
+            if end - start == 1 and self.original[start] == char and (start, end) not in spans[at + 1 : at + 2]:
+                done = end
+            else:
+                first, last, put_in = start, end, [char]
+        if put_in:
+            edits.append((first, last, "".join(put_in)))
+            done = last
+        if done < len(self.original):
+            edits.append((done, len(self.original), ""))
+        return edits
+
     def first_from(self, at: int) -> int:
         """Return the first character of ``text`` that comes from a character of the original or from behind it.
 

@@ -39,6 +39,9 @@ _ENDS = {"english": ".!?-,", "turbo": ".!?-,", "multilingual": ".!?-,\u3001\uff0
 _NEEDS = {"zh": ("spacy_pkuseg", "spacy-pkuseg"), "ja": ("pykakasi", "pykakasi"), "he": ("dicta_onnx", "dicta-onnx")}
 """Languages whose script a package must prepare; without it upstream speaks nonsense, and raises nothing."""
 
+_REWRITTEN = frozenset({*_NEEDS, "ko"})
+"""Languages that upstream writes in other characters."""
+
 
 def punctuated(text: str, kind: str) -> str:
     """Normalise a text by upstream's rules: a capital first, plain punctuation, a mark at the end.
@@ -110,7 +113,8 @@ class TextReader:
         if self._unknown is None:  # the vocabulary has every byte, so that it says nothing of what can be read
             return not is_picture(char)
         plain = dict(_REPLACED).get(char, char).strip()
-        about = {"language_id": language} if self.kind == "multilingual" else {}
+        # Others are not written otherwise by upstream; the marks of stress in Russian are put on whole words.
+        about = {"language_id": language} if self.kind == "multilingual" and language in _REWRITTEN else {}
         return self._unknown not in self._upstream.encode(plain, **about)
 
     def ids(self, text: str, language: str | None = None) -> tuple[int, ...]:

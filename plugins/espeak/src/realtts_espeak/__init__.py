@@ -28,6 +28,7 @@ spec = ProviderSpec(
         ("wpm", "rate"),
         ("punct", "punctuation"),
     ),
+    normalize="own",
     licence="GPL-3.0-or-later",
     embedded=True,
     # Nothing is sampled, so nothing runs away; while the name of one emoji may last seconds.
