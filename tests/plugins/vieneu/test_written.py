@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtts_vieneu.losses import unread, unread_in
+from realtts_vieneu.losses import left_out_of, unread, unread_in
 from realtts_vieneu.text import normalised, sentences_of
 from realtts_vieneu.written import rewritten
 
@@ -188,7 +188,7 @@ def test_the_prompt_begins_with_a_sound(text) -> None:
 )
 def test_what_is_lost_is_told(text, lost) -> None:
     """By name, in the warning."""
-    assert set(lost) == set(unread(text))
+    assert set(lost) == set(unread(text)) == set(left_out_of(text).split())
     assert {text[slice(*each.span)] for each in unread_in(text)} == set(lost)
     assert not set(lost) & set(said(text))
 

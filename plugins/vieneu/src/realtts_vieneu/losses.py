@@ -13,7 +13,7 @@ import unicodedata
 from realtts.contract.types import Unread
 from realtts_vieneu.sea import normalised, prepared
 
-__all__ = ["unread", "unread_in"]
+__all__ = ["left_out_of", "unread", "unread_in"]
 
 _SAID = frozenset({"Sm", "Sc", "So", "Sk", "No", "Nl", "Nd", "Mn", "Mc", "Me", "Co", "Cn"})
 """Categories of characters that mean something to whoever hears them, beside letters."""
@@ -31,6 +31,11 @@ _NEIGHBOURS = 2
 
 _MOST_TRIALS = 2000
 """Different surroundings in a text (0.1 ms each) after which a character is tried by itself."""
+
+
+def left_out_of(text: str) -> str:
+    """Return the characters of a text that have no sound, for a message; empty if all are read."""
+    return " ".join(unread(text))
 
 
 def unread_in(text: str) -> tuple[Unread, ...]:

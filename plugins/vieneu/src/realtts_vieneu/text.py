@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from realtts import text as texts
 from realtts.errors import UnspeakableText
-from realtts_vieneu.losses import unread, unread_in
+from realtts_vieneu.losses import left_out_of, unread, unread_in
 from realtts_vieneu.sea import LONGEST_WORD, cut_words, ended, normalised, phonemes_of, prepared
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "Sentence",
     "cut_words",
     "is_spoken",
+    "left_out_of",
     "normalised",
     "phonemes_of",
     "prepared",
