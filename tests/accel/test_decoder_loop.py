@@ -437,7 +437,7 @@ def test_taps_reach_a_processor_inside_the_graph(family):
     def run(backend):
         taps = Taps([(1, 2)], rows=1, cap=160)
 
-        def processor(scores, _step):
+        def processor(scores, _step, _rows):
             looks_back = taps.step[0, :, :10].sum(-1, keepdim=True) > 0.4
             return torch.where(looks_back, scores - scores.amax(-1, keepdim=True).clamp(min=0), scores * 2)
 
