@@ -142,7 +142,7 @@ def test_a_row_is_what_it_is_alone(family, order, backend_of):
         assert (found[number], ends[number]) == (tokens, end), number
     assert {"stop", "length", "cancelled"} <= set(ends.values())
     assert loop.free == 4
-    assert loop.row_steps > 2 * loop.steps, "rows ran beside each other"
+    assert loop.queue.row_steps > 2 * loop.queue.steps, "rows ran beside each other"
 
 
 @pytest.mark.parametrize("order", [PLAIN, GUIDED], ids=["plain", "guided"])
@@ -311,7 +311,7 @@ def test_a_broken_row_fails_alone(qwen3):
                 blocks = {block.number: block for block in loop.step()}
                 if 0 in blocks:
                     assert blocks[0].end == "broken"
-                    assert isinstance(loop.error(0), NotFinite)
+                    assert isinstance(blocks[0].error, NotFinite)
                     loop.release(0)
         prompt, params, options = request_of(number)
         loop.admit(number, prompt, params, **{**options, "most": 60})
@@ -334,7 +334,7 @@ def test_few_graphs_serve_all(qwen3, places):
     loop.warm_up(warm)
     backend = loop._graphs._runner._backend
     captures = backend.captures
-    assert 0 < len(loop.graphs) <= 24
+    assert 0 < len(loop.queue.graphs) <= 24
     state = [tensor.data_ptr() for tensor in loop._steps.state]
     tensors = []
 

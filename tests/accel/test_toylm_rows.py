@@ -115,10 +115,8 @@ def test_every_request_speaks_the_tokens_that_it_speaks_alone(checkpoint, capsys
             assert tied(engine, ask, tokens, found[number]), number
             ties += 1
     with capsys.disabled():
-        drawn = sum(map(len, found.values()))
-        sys.stdout.write(
-            f"\n{count} requests, {drawn} tokens, {ties} ties, {loop.row_steps / loop.steps:.1f} rows a step\n"
-        )
+        drawn, rows = sum(map(len, found.values())), loop.queue.row_steps / loop.queue.steps
+        sys.stdout.write(f"\n{count} requests, {drawn} tokens, {ties} ties, {rows:.1f} rows in a step\n")
     assert ties <= count // 50
     assert {"stop", "length", "cancelled"} <= set(ends.values())
     assert all(START not in tokens and STOP not in tokens for tokens in found.values())

@@ -62,7 +62,7 @@ class SharedNoise:
         """Seed a row's generator, for all samplers that share it."""
         self._source.reseed(row, seed)
 
-    def place(self, rows: Sequence[int], index: Tensor) -> None:  # noqa: ARG002 - the signature of NoiseSource
+    def place(self, rows: Sequence[int], index: Tensor) -> None:
         """Draw for these rows, whose generators move for all samplers that share them."""
         self._placed = list(rows)
         self._source.place(rows)

@@ -40,24 +40,24 @@ class ChunkReader:
             self._valid = torch.ones(steps.per_stream, chunk, dtype=torch.bool, device=self._x.device)
             self._read = steps.hidden.new_zeros(steps.hidden.shape)
 
-    def next(self, rows: Iterable[Row]) -> Row | None:
+    def next(self, rows: Iterable[Row]) -> bool:
         """Read a chunk of the first row whose prompt is not read, and draw its first token behind the last one.
 
         Returns:
-            The row, if it has drawn.
+            Whether it has drawn.
         """
         row = next((row for row in rows if not row.drawn), None)
         if row is None:
-            return None
+            return False
         places = self._table.of([row.stream])
         if row.read < row.length:
             self._read_chunk(row, places)
         if row.read < row.length:
-            return None
+            return False
         self._steps.place(places)
         self._graphs.run("draw", functools.partial(self._draw, places))
         row.drawn = 1
-        return row
+        return True
 
     def warm_up(self, attended: int) -> None:
         """Capture a chunk of such a length, and the first draw."""

@@ -8,8 +8,7 @@ own. See `docs/explanation/continuous-batching.md`.
 
 from __future__ import annotations
 
-import functools
-from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,9 +17,9 @@ from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.loop_pool import sync_interval
 from realtts.accel.decoder.places import PlaceTable
-from realtts.accel.decoder.progress import not_finite
 from realtts.accel.decoder.reading_rows import ChunkReader
-from realtts.accel.decoder.rows import Row, RowBlock, check_row, row_blocks
+from realtts.accel.decoder.rows import Row, begin_row, check_row, check_state, rewind_row
+from realtts.accel.decoder.step_queue import StepQueue, row_counts
 from realtts.accel.decoder.stepping import Stepping
 from realtts.accel.sampling import SamplingParams
 from realtts.errors import DecoderError
@@ -33,18 +32,16 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.attend import Taps
     from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.network import Decoder
-    from realtts.accel.decoder.places import Places
-    from realtts.accel.decoder.progress import Snapshot
     from realtts.accel.decoder.prompt import Prompt
+    from realtts.accel.decoder.rows import RowBlock
     from realtts.accel.decoder.stepping import NextEmbedding
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
-__all__ = ["MOST_STEP_GRAPHS", "RowLoop"]
+__all__ = ["RowLoop"]
 
-MOST_STEP_GRAPHS = 24
-"""Graphs of steps: numbers of rows times attended lengths, each of which costs warm-up time and memory."""
-
+_MOST_STEP_GRAPHS = 24
+"""Numbers of rows times attended lengths; each costs warm-up time and memory."""
 _WHO = "row loop"
 
 
@@ -72,6 +69,9 @@ class RowLoop:
             rows; what is new comes with each `RowBlock`.
         structure: Returns what else a captured step depends on.
 
+    Attributes:
+        queue: Counts the steps, and the rows in them; keys of their graphs.
+
     Raises:
         DecoderError: An argument does not fit.
     """
@@ -95,28 +95,29 @@ class RowLoop:
         outputs: Tensor | None = None,
         structure: Callable[[], Hashable] = lambda: None,
     ) -> None:
-        self.check_every = sync_interval(decoder.device) if check_every is None else check_every
-        if min(places, self.check_every, chunk) < 1:
-            what = f"{places} places, {self.check_every} steps at a time, chunks of {chunk}"
+        check_every = sync_interval(decoder.device) if check_every is None else check_every
+        if min(places, check_every, chunk) < 1:
+            what = f"{places} places, {check_every} steps at a time, chunks of {chunk}"
             raise DecoderError(what, who=_WHO, fix="give at least 1 of each")
-        sizes = _sizes(places) if backend is not None else None
+        sizes = row_counts(places) if backend is not None else None
         if buckets is None and sizes is not None:
-            buckets = Buckets.growing(cap, MOST_STEP_GRAPHS // len(sizes))
+            buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
         self.decoder, self.places = decoder, places
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs,
         )  # fmt: skip
         self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, dict(row_state or {})
-        self._table = PlaceTable(self.cache, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
-        state = self._steps.state
-        self._graphs = LoopGraphs(backend, state, self.sampler, structure, limit=MOST_STEP_GRAPHS)
-        joins = LoopGraphs(backend, state, self.sampler, structure, limit=len(self._steps.buckets.all()) + 2)
-        self._reader = ChunkReader(self._steps, self._table, joins, chunk)
+        table = PlaceTable(self.cache, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
+        # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
+        self._graphs, joins = (
+            LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
+            for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
+        )
+        self._reader = ChunkReader(self._steps, table, joins, chunk)
+        self.queue = StepQueue(self._steps, table, self._graphs, check_every)
         self._rows: dict[int, Row] = {}
         self._free = list(range(places))
-        self._waiting: deque[tuple[list[Row], Snapshot]] = deque()
-        self.steps = self.row_steps = 0
         self._empty()
 
     # -- rows ------------------------------------------------------------------------------------------------------
@@ -128,13 +129,8 @@ class RowLoop:
 
     @property
     def numbers(self) -> list[int]:
-        """Numbers of the rows that have a place, in the order in which they were admitted."""
+        """Numbers of the rows that have a place."""
         return list(self._rows)
-
-    @property
-    def graphs(self) -> list[object]:
-        """Keys of the captured steps."""
-        return self._graphs.keys
 
     @torch.inference_mode()
     def admit(
@@ -174,14 +170,14 @@ class RowLoop:
         if not self._free:
             raise DecoderError(f"all {self.places} places are taken", who=_WHO, fix="release a row first")
         before = 0 if prefix is None else prefix[1]
-        check_row(self.decoder, self._steps, prompt, before, params, seed, most, history)
-        self._check_state(state)
         row = Row(number, self._free[0], prompt, before, params, seed, most, tuple(history))
-        self.cache.reset(self._rows_of(row))
+        check_row(self.decoder, self._steps, row)
+        check_state(self.row_state, state)
+        self.cache.reset(self._steps.rows_of(row.stream))
         if prefix is not None:
-            for part, target in enumerate(self._rows_of(row)):
+            for part, target in enumerate(self._steps.rows_of(row.stream)):
                 self.cache.copy_prefix(prefix[0], min(part, prefix[0].rows - 1), [target], before)
-        self._begin(row, state)
+        begin_row(self._steps, row, self.row_state, state)
         del self._free[0]
         self._rows[number] = row
         return row.stream
@@ -209,20 +205,13 @@ class RowLoop:
             DecoderError: There is no such row, or an argument does not fit; nothing was changed.
         """
         old = self._row(number)
-        params, most = params or old.params, most or old.most
-        check_row(self.decoder, self._steps, old.prompt, old.before, params, seed, most, old.history)
-        self._check_state(state)
-        row = Row(number, old.stream, old.prompt, old.before, params, seed, most, old.history, read=old.read)
+        params, most = params or old.params, old.most if most is None else most
+        row = replace(old, params=params, seed=seed, most=most, drawn=0, ended=False, broken=False)
+        check_row(self.decoder, self._steps, row)
+        check_state(self.row_state, state)
         old.gone = True
-        for part in self._rows_of(row):
-            kept = row.before + row.read
-            if old.broken:
-                self.cache.clean(part, kept)
-            if kept:
-                self.cache.rewind(part, kept)
-            else:
-                self.cache.reset([part])
-        self._begin(row, state)
+        rewind_row(self._steps, row, broken=old.broken)
+        begin_row(self._steps, row, self.row_state, state)
         self._rows[number] = row
 
     @torch.inference_mode()
@@ -233,8 +222,9 @@ class RowLoop:
             DecoderError: There is no such row.
         """
         row = self._row(number)
-        if row.broken:
-            for part in self._rows_of(row):
+        # On CUDA it may have broken without that anybody has read it.
+        if row.broken or self.decoder.device.type == "cuda":
+            for part in self._steps.rows_of(row.stream):
                 self.cache.clean(part)
         row.gone = True
         del self._rows[number]
@@ -255,17 +245,15 @@ class RowLoop:
             CaptureFailed: A step cannot be captured.
         """
         lag = 1 if self.decoder.device.type == "cuda" else 0
+        rows = list(self._rows.values())
         with torch.inference_mode():
-            queued = self._queue()
-        if not self._waiting or (queued and len(self._waiting) <= lag):
-            return []
-        rows, snapshot = self._waiting.popleft()
-        return self._blocks(rows, snapshot)
+            queued = self.queue.put(rows, joined=self._reader.next(rows))
+        return [] if not self.queue or (queued and len(self.queue) <= lag) else self.queue.pop()
 
     @property
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
-        return bool(self._waiting) or any(not row.ended for row in self._rows.values())
+        return bool(self.queue) or any(not row.ended for row in self._rows.values())
 
     @torch.inference_mode()
     def warm_up(self, params: SamplingParams | None = None, *, up_to: int | None = None) -> None:
@@ -288,86 +276,18 @@ class RowLoop:
             self.sampler.set(stream, params or SamplingParams(), 0)
         for attended in self._steps.buckets.up_to(up_to or self.cache.cap):
             self.cache.reach(attended)
-            for size in _sizes(self.places):
-                places = self._table.of(range(size))
-                self._steps.place(places)
-                self._capture(attended, places)
+            self.queue.capture(attended, self.places)
             self._reader.warm_up(attended)
         for tensor, value in saved:
             tensor.copy_(value)
         self._empty()
 
-    def _capture(self, attended: int, places: Places) -> None:
-        work = functools.partial(self._steps.advance, attended, places)
-        self._graphs.run((len(places.streams), attended), work)
-
-    def _queue(self) -> bool:
-        """Queue a chunk and some steps; return whether there is something new to be read."""
-        joined = self._reader.next(self._rows.values())
-        running = sorted((row for row in self._rows.values() if row.runs), key=lambda row: row.stream)
-        left = max((row.most - row.drawn for row in running), default=0)
-        if not running or (left <= 0 and joined is None):
-            return False
-        places = self._table.of([row.stream for row in running])
-        self._steps.place(places)
-        steps = min(self.check_every, left)
-        for _ in range(steps):
-            going = [row for row in running if row.drawn < row.most]
-            slots = [number for row in going for number in self._rows_of(row)]
-            attended = self.cache.advance(self._steps.buckets, places, slots)
-            if isinstance(attended, int):
-                self._capture(attended, places)
-            else:
-                self._steps.advance(attended, places)
-            for row in going:
-                row.drawn += 1
-            self.row_steps += len(going)
-        self.steps += steps
-        # A row that has joined has drawn one token more.
-        width = steps if joined is None else steps + 1
-        self._waiting.append((running, self._steps.snapshot(width, steps, places)))
-        return True
-
-    def _blocks(self, rows: Sequence[Row], snapshot: Snapshot) -> list[RowBlock]:
-        blocks = []
-        for row, block in zip(rows, row_blocks(rows, snapshot), strict=True):
-            if row.gone or row.ended:
-                continue
-            row.ended, row.broken = block.end is not None, block.end == "broken"
-            blocks.append(block)
-        return blocks
-
-    def error(self, number: int) -> Exception:
-        """Return the error of a row whose block ended as ``"broken"``."""
-        return not_finite(f"row {number}", exact=self.decoder.precision.is_exact)
-
     # -- one row ---------------------------------------------------------------------------------------------------
-
-    def _begin(self, row: Row, state: Mapping[str, Tensor] | None) -> None:
-        self.sampler.set(row.stream, row.params, row.seed, row.history)
-        self._steps.progress.start(row.stream, row.most)
-        for name, tensor in self.row_state.items():
-            tensor[row.stream] = 0
-            if state is not None and name in state:
-                tensor[row.stream].copy_(state[name])
-        if self._steps.taps is not None:
-            for part in self._rows_of(row):
-                self._steps.taps.step[:, part].zero_()
-
-    def _rows_of(self, row: Row) -> list[int]:
-        """Return the cache's rows of a row: two with guidance."""
-        return [row.stream + part * (self.places + 1) for part in range(self._steps.per_stream)]
 
     def _row(self, number: int) -> Row:
         if number not in self._rows:
             raise DecoderError(f"there is no row {number}", who=_WHO, fix=f"there are {self.numbers}")
         return self._rows[number]
-
-    def _check_state(self, state: Mapping[str, Tensor] | None) -> None:
-        for name, value in (state or {}).items():
-            if name not in self.row_state or value.shape != self.row_state[name].shape[1:]:
-                shapes = {own: tuple(tensor.shape[1:]) for own, tensor in self.row_state.items()}
-                raise DecoderError(f"state {name!r} of {tuple(value.shape)}", who=_WHO, fix=f"give some of {shapes}")
 
     def _empty(self) -> None:
         """Leave every place without a row. The spare row, and one that is only filled up, looks at a slot of zeros."""
@@ -377,8 +297,3 @@ class RowLoop:
         self.cache.active.fill_(False)
         self._steps.progress.live.fill_(False)
         self.sampler.broken.fill_(False)
-
-
-def _sizes(places: int) -> list[int]:
-    """Return the numbers of rows that there are graphs for: powers of two, and all places."""
-    return sorted({min(places, 1 << n) for n in range(places.bit_length() + 1)})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from realtts.accel.decoder.progress import not_finite
 from realtts.accel.decoder.prompt import check_streams
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.prompt import Prompt
     from realtts.accel.decoder.stepping import Stepping
     from realtts.accel.sampling import SamplingParams
+    from realtts.errors import NotFinite
 
     End = Literal["stop", "length", "broken"]
 
-__all__ = ["Row", "RowBlock", "check_row", "row_blocks"]
+__all__ = ["Row", "RowBlock", "begin_row", "check_row", "check_state", "rewind_row", "row_blocks"]
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ class RowBlock:
         number: The caller's number of the row.
         tokens: Its new tokens, without the stop token.
         end: ``"stop"``: a stop token ended it; ``"length"``: it reached its limit; ``"broken"``: its logits were not
-            finite, see `RowLoop.error`; None: it goes on.
+            finite, see `error`; None: it goes on.
         outputs: Columns of the loop's ``outputs`` that were written since its last block, (n, ...), on the host.
+        error: Why it is broken.
     """
 
     number: int
     tokens: tuple[int, ...]
     end: End | None
     outputs: Tensor | None = None
+    error: NotFinite | None = None
 
 
 @dataclass(eq=False)
@@ -87,39 +91,71 @@ class Row:
         return self.drawn > 0 and not self.ended
 
 
-def check_row(  # noqa: PLR0917 - called in two places
-    decoder: Decoder,
-    steps: Stepping,
-    prompt: Prompt,
-    before: int,
-    params: SamplingParams,
-    seed: int,
-    most: int,
-    history: Sequence[int],
-) -> None:
-    """Check what a row is admitted with; arguments as of `RowLoop.admit`.
+def check_row(decoder: Decoder, steps: Stepping, row: Row) -> None:
+    """Check what a row is admitted with.
 
     Raises:
         DecoderError: Something does not fit; says what.
         InvalidOption: The stop tokens hold one that is not in the vocabulary.
     """
-    check_streams(1, [params], [seed], [most], [history], vocabulary=steps.sampler.recipe.vocabulary)
-    steps.sampler.check(params)
-    x, width, cap = prompt.embeddings, decoder.config.hidden_size, steps.cache.cap
+    vocabulary = steps.sampler.recipe.vocabulary
+    check_streams(1, [row.params], [row.seed], [row.most], [row.history], vocabulary=vocabulary)
+    steps.sampler.check(row.params)
+    prompt, x, width = row.prompt, row.prompt.embeddings, decoder.config.hidden_size
     if x.dim() != 3 or x.shape[0] != steps.per_stream or x.shape[1] < 1 or x.shape[2] != width:
         expected = f"({steps.per_stream}, n, {width}), n at least 1"
         raise _unfit(f"embeddings have the shape {tuple(x.shape)}", f"give {expected}")
     if prompt.valid is not None or prompt.positions is not None:
         raise _unfit("a prompt with padding or positions", "give the row's own positions alone, in order")
-    if before + x.shape[1] + most - 1 > cap:
+    used = row.before + x.shape[1]
+    if used + row.most - 1 > steps.cache.cap:
         raise _unfit(
-            f"{before + x.shape[1]} prompt positions and {most} tokens, but {cap} slots",
+            f"{used} prompt positions and {row.most} tokens, but {steps.cache.cap} slots",
             "ask for fewer tokens, shorten the prompt, or make the cache larger",
         )
 
 
-def row_blocks(rows: Sequence[Row], snapshot: Snapshot) -> list[RowBlock]:
-    """Wait for a snapshot and return what is new of each of its rows; places that only fill it up are left out."""
+def check_state(own: Mapping[str, Tensor], state: Mapping[str, Tensor] | None) -> None:
+    """Raise DecoderError unless a row's part of the model's own tensors has their names and shapes."""
+    for name, value in (state or {}).items():
+        if name not in own or value.shape != own[name].shape[1:]:
+            shapes = {own_name: tuple(tensor.shape[1:]) for own_name, tensor in own.items()}
+            raise _unfit(f"state {name!r} of {tuple(value.shape)}", f"give some of {shapes}")
+
+
+def begin_row(steps: Stepping, row: Row, own: Mapping[str, Tensor], state: Mapping[str, Tensor] | None) -> None:
+    """Start a row on the device: sampling, noise, count, its part of the model's own tensors, taps."""
+    steps.sampler.set(row.stream, row.params, row.seed, row.history)
+    steps.progress.start(row.stream, row.most)
+    for name, tensor in own.items():
+        tensor[row.stream] = 0
+        if state is not None and name in state:
+            tensor[row.stream].copy_(state[name])
+    if steps.taps is not None:
+        for part in steps.rows_of(row.stream):
+            steps.taps.step[:, part].zero_()
+
+
+def rewind_row(steps: Stepping, row: Row, *, broken: bool) -> None:
+    """Forget what a row has drawn and keep what was read of its prompt; ``broken``: what it wrote is not finite."""
+    kept = row.before + row.read
+    for part in steps.rows_of(row.stream):
+        if broken:
+            steps.cache.clean(part, kept)
+        if kept:
+            steps.cache.rewind(part, kept)
+        else:
+            steps.cache.reset([part])
+
+
+def row_blocks(rows: Sequence[Row], snapshot: Snapshot, *, exact: bool) -> list[RowBlock]:
+    """Wait for a snapshot and return what is new of each of its rows.
+
+    Args:
+        rows: Those that count, the first ones of the snapshot.
+        snapshot: Of a step's rows.
+        exact: Whether the decoder computes in float32.
+    """
     snapshot.wait()
     live, stopped, broken = snapshot.flags.tolist()
     starts, counts, tokens = snapshot.starts.tolist(), snapshot.counts.tolist(), snapshot.tokens.tolist()
@@ -135,7 +171,8 @@ def row_blocks(rows: Sequence[Row], snapshot: Snapshot) -> list[RowBlock]:
             # The step that writes a column draws the token of the next one, so a draw of the end has written one, too.
             wrote = max(0, counts[at] + stopped[at] - 1) - max(0, starts[at] - 1)
             outputs = snapshot.outputs[at, : max(0, wrote)]
-        blocks.append(RowBlock(row.number, tuple(tokens[at][: counts[at] - starts[at]]), end, outputs))
+        error = not_finite(f"row {row.number}", exact=exact) if broken[at] else None
+        blocks.append(RowBlock(row.number, tuple(tokens[at][: counts[at] - starts[at]]), end, outputs, error))
     return blocks
 
 

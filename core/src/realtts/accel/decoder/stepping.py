@@ -102,6 +102,10 @@ class Stepping:
         own = [*self._own.values(), self.hidden]
         return [*self.cache.state, *self.sampler.state, *self.progress.state, *own, *taps]
 
+    def rows_of(self, stream: int) -> list[int]:
+        """Return the cache's rows of a stream: two with guidance."""
+        return [stream + part * len(self.progress.live) for part in range(self.per_stream)]
+
     def place(self, places: Places) -> None:
         """Draw these rows from now on."""
         if places.streams == self._placed:
