@@ -3,6 +3,7 @@
 import gc
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -12,12 +13,12 @@ pytest.importorskip("transformers")
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
 
 from realtts import DecoderError, InvalidOption, NotFinite  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, RowLoop, Taps  # noqa: E402
+from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, RowLoop, Taps, fit_chunk  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.sampling import HashedNoise, SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
-STOP, CAP = 7, 160
+STOPS, CAP = (7, 20, 33, 46, 59), 160
 PLAIN = ("repetition_penalty", "temperature", "top_k", "top_p")
 GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 BACKENDS = [
@@ -64,7 +65,7 @@ def make_loop(family, *, order=PLAIN, backend=None, kind=RowLoop, recipe=None, e
         decoder,
         decoder.pack(family.head),
         embedding or next_embedding,
-        recipe or SamplingRecipe(VOCABULARY, order=order, stop_tokens=(STOP,)),
+        recipe or SamplingRecipe(VOCABULARY, order=order, stop_tokens=STOPS),
         **{"cap": CAP, "backend": backend and backend(), **sizes, **options},
     )
 
@@ -131,7 +132,7 @@ def alone(loop, number, *, per_stream=1):
 def test_a_row_is_what_it_is_alone(family, order, backend_of):
     """Whoever is there, whenever it comes, in whichever place; also those that are cancelled or drawn anew."""
     per_stream = 2 if order is GUIDED else 1
-    numbers, cancel, again = range(30), {3, 11, 20}, {5, 6, 17}
+    numbers, cancel, again = range(20), {3, 11, 18}, {5, 6, 17}
     loop = make_loop(family, order=order, backend=backend_of)
     single = make_loop(family, order=order, backend=backend_of, places=1)
     found, ends = serve(loop, numbers, cancel=cancel, again=again, per_stream=per_stream)
@@ -187,7 +188,7 @@ def test_noise_is_the_rows_own(qwen3, noise):
 
 def test_a_narrowed_vocabulary(qwen3):
     """Rows with a top k beside rows without."""
-    recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=(STOP,), narrow=True, max_top_k=100)
+    recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, narrow=True, max_top_k=100)
     found, _ = serve(make_loop(qwen3, recipe=recipe), range(16))
     single = make_loop(qwen3, recipe=recipe, places=1)
     assert found == {number: alone(single, number)[0] for number in range(16)}
@@ -241,6 +242,28 @@ def test_chunks_have_the_borders_of_the_prompt(qwen3, monkeypatch):
     assert counts[:8] == [1] * 8
 
 
+def test_a_chunk_takes_no_longer_than_two_steps(qwen3, monkeypatch, own_folders):
+    """By a clock that only steps and prompts move; measured once and kept."""
+    now, decoder = [0.0], qwen3.decoder(rows=(2,))
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    prefill, step = decoder.prefill, decoder.step
+
+    def costing(seconds, work):
+        def run(x, *given, **options):
+            now[0] += seconds(x.shape[1])
+            return work(x, *given, **options)
+
+        return run
+
+    for per_position, expected in ((0.1, 16), (0.03, 64), (5.0, 8), (0.001, 256)):
+        decoder.prefill, decoder.step = costing(lambda n, s=per_position: n * s, prefill), costing(lambda _: 1.0, step)
+        decoder.kernel = replace(decoder.kernel, name=f"a kernel of {per_position}")
+        assert fit_chunk(decoder) == expected
+        decoder.prefill = decoder.step = None
+        assert fit_chunk(decoder) == expected, "it was kept"
+        decoder.prefill, decoder.step = prefill, step
+
+
 # -- what the model holds of each row -------------------------------------------------------------------------------
 
 
@@ -268,7 +291,7 @@ def test_the_models_own_state_goes_by_row(qwen3, backend):
             looks.index_copy_(0, at, looks[at] * 0.5 + back)
             return scores * (1 + looks[at])[:, None].clamp(max=1.5)
 
-        recipe = SamplingRecipe(VOCABULARY, order=("own", *PLAIN), stop_tokens=(STOP,), own={"own": processor})
+        recipe = SamplingRecipe(VOCABULARY, order=("own", *PLAIN), stop_tokens=STOPS, own={"own": processor})
         return make_loop(
             qwen3, recipe=recipe, places=places, backend=backend, embedding=embedding, taps=taps, outputs=frames,
             row_state={"text": text, "used": used, "looks": looks},

@@ -7,6 +7,7 @@ that come and go while it runs.
 
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
+from realtts.accel.decoder.chunks import fit_chunk
 from realtts.accel.decoder.config import DecoderConfig, Llama3Scaling, Rope
 from realtts.accel.decoder.loop import Block, DecodeLoop, Prompt
 from realtts.accel.decoder.loop_pool import LoopPool, counted, sync_interval
@@ -30,5 +31,6 @@ __all__ = [
     "RowLoop",
     "Taps",
     "counted",
+    "fit_chunk",
     "sync_interval",
 ]
