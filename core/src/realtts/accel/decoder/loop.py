@@ -98,7 +98,7 @@ class DecodeLoop:
         self._padded = None
         if prompt_buckets is not None and backend is not None and taps is None:
             self._padded = PaddedPrompts(prompt_buckets, like=self._steps.hidden)
-        self._table = PlaceTable(self.cache, streams, guided=self._steps.per_stream == 2)
+        self._table = PlaceTable(decoder.device, streams, guided=self._steps.per_stream == 2)
         self._places: Places | None = None
         self._waiting: deque[Snapshot] = deque()
         self._drawn = self._most = self._read_to = self._handed = 0

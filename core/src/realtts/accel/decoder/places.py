@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.decoder.cache import KVCache
-
 __all__ = ["PlaceTable", "Places", "Run"]
 
 
@@ -71,16 +69,16 @@ class PlaceTable:
     """The tensors with row numbers, made once for each number of places, so that a graph may hold them.
 
     Args:
-        cache: Whose rows are numbered.
+        device: Of the cache whose rows are numbered.
         streams: Number of streams, the spare one included, which is the last.
         guided: Whether a stream has two rows: all first ones, then all second ones.
         sizes: Numbers of places that there are steps for; a step of fewer rows is filled up. None: any number.
     """
 
-    def __init__(self, cache: KVCache, streams: int, *, guided: bool, sizes: Sequence[int] | None = None) -> None:
+    def __init__(self, device: torch.device, streams: int, *, guided: bool, sizes: Sequence[int] | None = None) -> None:
         self._streams, self._guided, self._sizes = streams, guided, None if sizes is None else sorted(sizes)
-        self._device = cache.device
-        self._apart = cache.device.type == "cpu" and sizes is None
+        self._device = device
+        self._apart = device.type == "cpu" and sizes is None
         self._written: dict[int, list[int]] = {}
         self._tensors: dict[int, Tensor] = {}
         for size in self._sizes or ():  # before anything is captured

@@ -108,7 +108,7 @@ class RowLoop:
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs,
         )  # fmt: skip
         self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, dict(row_state or {})
-        table = PlaceTable(self.cache, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
+        table = PlaceTable(decoder.device, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
         # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
         self._graphs, joins = (
             LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
