@@ -8,10 +8,12 @@ from __future__ import annotations
 from realtts.text.align import align
 from realtts.text.check import check_text, is_speakable
 from realtts.text.duration import most_seconds
+from realtts.text.edited import EditedText
 from realtts.text.sentence import paragraphs, sentences
 from realtts.text.split import Piece, blocks, pieces
 
 __all__ = [
+    "EditedText",
     "Piece",
     "align",
     "blocks",
