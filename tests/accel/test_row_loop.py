@@ -87,7 +87,7 @@ def request_of(number, *, per_stream=1, device="cpu"):
         stop_tokens=draw.choice([None, None, (3, 9), ()]),
     )
     history = [draw.randrange(VOCABULARY) for _ in range(draw.randint(0, 3))]
-    return Prompt(x), params, {"seed": 1000 + number, "most": draw.randint(1, 60), "history": history}
+    return Prompt(x), params, {"seed": 1000 + number, "most": draw.randint(1, 35), "history": history}
 
 
 def serve(loop, numbers, *, seed=0, cancel=(), again=(), per_stream=1, each=lambda _loop: None):
@@ -132,7 +132,7 @@ def alone(loop, number, *, per_stream=1):
 def test_a_row_is_what_it_is_alone(family, order, backend_of):
     """Whoever is there, whenever it comes, in whichever place; also those that are cancelled or drawn anew."""
     per_stream = 2 if order is GUIDED else 1
-    numbers, cancel, again = range(20), {3, 11, 18}, {5, 6, 17}
+    numbers, cancel, again = range(14), {3, 11}, {5, 6}
     loop = make_loop(family, order=order, backend=backend_of)
     single = make_loop(family, order=order, backend=backend_of, places=1)
     found, ends = serve(loop, numbers, cancel=cancel, again=again, per_stream=per_stream)
@@ -160,7 +160,7 @@ def test_a_row_draws_what_the_fixed_loop_draws(family, order):
 
 def test_graphs_give_what_eager_decoding_gives(qwen3):
     """Over all numbers of rows and all lengths, with the same requests in the same order."""
-    requests = {"numbers": range(16), "cancel": {2}, "again": {4}}
+    requests = {"numbers": range(10), "cancel": {2}, "again": {4}}
     assert serve(make_loop(qwen3, backend=RecordingGraphs), **requests) == serve(make_loop(qwen3), **requests)
 
 
@@ -168,8 +168,8 @@ def test_graphs_give_what_eager_decoding_gives(qwen3):
 @pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
 def test_any_number_of_steps_at_a_time_gives_the_same(qwen3, backend, every):
     """A row may end in the middle of them, and at its last slot."""
-    expected, ends = serve(make_loop(qwen3), range(10))
-    found, found_ends = serve(make_loop(qwen3, backend=backend, check_every=every), range(10))
+    expected, ends = serve(make_loop(qwen3), range(6))
+    found, found_ends = serve(make_loop(qwen3, backend=backend, check_every=every), range(6))
     assert found == expected
     assert found_ends == ends
 
@@ -189,9 +189,9 @@ def test_noise_is_the_rows_own(qwen3, noise):
 def test_a_narrowed_vocabulary(qwen3):
     """Rows with a top k beside rows without."""
     recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, narrow=True, max_top_k=100)
-    found, _ = serve(make_loop(qwen3, recipe=recipe), range(16))
+    found, _ = serve(make_loop(qwen3, recipe=recipe), range(10))
     single = make_loop(qwen3, recipe=recipe, places=1)
-    assert found == {number: alone(single, number)[0] for number in range(16)}
+    assert found == {number: alone(single, number)[0] for number in range(10)}
 
 
 def test_a_prefix_serves_many_rows(qwen3):
@@ -314,9 +314,10 @@ def test_the_models_own_state_goes_by_row(qwen3, backend):
                     loop.release(block.number)
         return tokens, frames
 
-    tokens, frames = run(build_loop(3), range(9))
-    for number in range(9):
-        own, own_frames = run(build_loop(1), [number])
+    tokens, frames = run(build_loop(3), range(7))
+    single = build_loop(1)
+    for number in range(7):
+        own, own_frames = run(single, [number])
         assert (tokens[number], frames[number]) == (own[number], own_frames[number])
         assert own_frames[number] == [[token, n + 1] for n, token in enumerate(own[number])][: len(own_frames[number])]
 
@@ -349,7 +350,7 @@ def test_a_broken_row_fails_alone(qwen3):
 # -- graphs ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("places", [1, 3, 8, 16])
+@pytest.mark.parametrize("places", [1, 3, 8, pytest.param(16, marks=pytest.mark.full)])
 def test_few_graphs_serve_all(qwen3, places):
     """At most 24 for steps; after the warm-up none is captured while rows come and go, and no tensor is made anew."""
     loop = make_loop(qwen3, backend=RecordingGraphs, places=places)
@@ -365,7 +366,7 @@ def test_few_graphs_serve_all(qwen3, places):
         gc.collect(0)
         tensors.append(sum(type(o) is torch.Tensor for o in gc.get_objects()))
 
-    serve(loop, range(20), cancel={3}, again={5}, each=count if places == 3 else lambda _loop: None)
+    serve(loop, range(8), cancel={3}, again={5}, each=count if places == 3 else lambda _loop: None)
     assert backend.captures == captures
     assert [tensor.data_ptr() for tensor in loop._steps.state] == state
     if tensors:

@@ -148,13 +148,14 @@ def rewind_row(steps: Stepping, row: Row, *, broken: bool) -> None:
             steps.cache.reset([part])
 
 
-def row_blocks(rows: Sequence[Row], snapshot: Snapshot, *, exact: bool) -> list[RowBlock]:
+def row_blocks(rows: Sequence[Row], snapshot: Snapshot, *, exact: bool, writes: bool) -> list[RowBlock]:
     """Wait for a snapshot and return what is new of each of its rows.
 
     Args:
         rows: Those that count, the first ones of the snapshot.
         snapshot: Of a step's rows.
         exact: Whether the decoder computes in float32.
+        writes: Whether the model's own step writes outputs.
     """
     snapshot.wait()
     live, stopped, broken = snapshot.flags.tolist()
@@ -166,11 +167,9 @@ def row_blocks(rows: Sequence[Row], snapshot: Snapshot, *, exact: bool) -> list[
             end = "broken"
         elif not live[at]:
             end = "stop" if stopped[at] else "length"
-        outputs = None
-        if snapshot.outputs.shape[1]:
-            # The step that writes a column draws the token of the next one, so a draw of the end has written one, too.
-            wrote = max(0, counts[at] + stopped[at] - 1) - max(0, starts[at] - 1)
-            outputs = snapshot.outputs[at, : max(0, wrote)]
+        # The step that writes a column draws the token of the next one, so a draw of the end has written one, too.
+        wrote = max(0, counts[at] + stopped[at] - 1) - max(0, starts[at] - 1)
+        outputs = snapshot.outputs[at, : max(0, wrote)] if writes else None
         error = not_finite(f"row {row.number}", exact=exact) if broken[at] else None
         blocks.append(RowBlock(row.number, tuple(tokens[at][: counts[at] - starts[at]]), end, outputs, error))
     return blocks

@@ -74,8 +74,9 @@ class StepQueue:
     def pop(self) -> list[RowBlock]:
         """Wait for the oldest steps that were not read and return what they drew, of rows that are still wanted."""
         rows, snapshot = self._waiting.popleft()
-        exact, blocks = self._stepping.decoder.precision.is_exact, []
-        for row, block in zip(rows, row_blocks(rows, snapshot, exact=exact), strict=True):
+        exact, writes = self._stepping.decoder.precision.is_exact, self._stepping.outputs is not None
+        blocks = []
+        for row, block in zip(rows, row_blocks(rows, snapshot, exact=exact, writes=writes), strict=True):
             if not (row.gone or row.ended):
                 row.ended, row.broken = block.end is not None, block.end == "broken"
                 blocks.append(block)
