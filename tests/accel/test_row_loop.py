@@ -28,7 +28,7 @@ BACKENDS = [
 ]
 
 
-@pytest.fixture(scope="module", params=["qwen3", "gpt2"])
+@pytest.fixture(scope="module", params=["qwen3", pytest.param("gpt2", marks=pytest.mark.full)])
 def family(request):
     """A Llama with most features, and the family with learned positions."""
     return build(request.param)
