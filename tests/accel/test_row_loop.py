@@ -353,9 +353,9 @@ def test_a_broken_row_fails_alone(qwen3):
 @pytest.mark.parametrize("places", [1, 3, 8, pytest.param(16, marks=pytest.mark.full)])
 def test_few_graphs_serve_all(qwen3, places):
     """At most 24 for steps; after the warm-up none is captured while rows come and go, and no tensor is made anew."""
-    loop = make_loop(qwen3, backend=RecordingGraphs, places=places)
-    warm = SamplingParams()
-    loop.warm_up(warm)
+    recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, max_top_k=VOCABULARY)
+    loop = make_loop(qwen3, recipe=recipe, backend=RecordingGraphs, places=places)
+    loop.warm_up()
     backend = loop._graphs._runner._backend
     captures = backend.captures
     assert 0 < len(loop.queue.graphs) <= 24
