@@ -8,6 +8,7 @@ other work on the machine counts little; use one thread (``--threads 1``), or th
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import statistics
 import sys
@@ -96,7 +97,7 @@ def measure(
         joins = []
         for number in range(count):
             loop.admit(number, Prompt(x), _PARAMS, seed=number, most=cap - prompt)
-            joins.append(_timed(lambda loop=loop, number=number: _joined(loop, number)))
+            joins.append(_timed(functools.partial(_joined, loop, number)))
         entries.append(entry("rows", count, loop.step, joins[0]))
     return entries
 
