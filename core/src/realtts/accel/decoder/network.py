@@ -146,10 +146,11 @@ class Decoder:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
         return self._layers.bytes_read + cache.bytes_read(attended)
 
-    def step_cost(self, head: PackedLinear, cache: KVCache) -> tuple[int, int]:
-        """Return the floating-point operations of the next step of all rows, and the bytes that it reads at least."""
-        weights = self.config.parameters + head.in_features * head.out_features
-        return 2 * weights * cache.rows, self.bytes_read(cache, cache.filled) + head.bytes_read
+    def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
+        """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
+        weights, n = self.config.parameters + head.in_features * head.out_features, rows or cache.rows
+        seen = cache.bytes_read(cache.filled) * n // cache.rows
+        return 2 * weights * n, self._layers.bytes_read + seen + head.bytes_read
 
     def prefill(
         self,
