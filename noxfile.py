@@ -1,8 +1,8 @@
 """One session per environment, in two tiers: ``nox`` runs the short one, ``nox -t full`` what that leaves out.
 
 ``nox -l`` lists the sessions, and ``nox -R -s accel -- -k sampling`` runs some tests of one in the environment that it
-has. Sessions that end soon come first, so that most faults show within minutes. Pythons that are not installed are
-skipped.
+has. Sessions that end soon come first, so that most faults show within minutes. Two run at a time, and each is shown
+when it ends; ``nox -j 1`` runs one at a time and shows it meanwhile. Pythons that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2024.10"
+nox.needs_version = ">=2026.10"
+nox.options.parallel = 2
+nox.options.allow_parallel = True
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
 
@@ -20,14 +22,18 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub]"]
 ESPEAK = ["-e", "./plugins/espeak"]
-MODELS = [folder for name in ("chatterbox", "f5", "qwen3", "vieneu", "toylm") for folder in ("-e", f"./plugins/{name}")]
+MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
+MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
-CORE_TESTS = ["tests/core", "tests/conformance", "tests/plugins/espeak"]
+ESPEAK_TESTS = "tests/plugins/espeak"
+CORE_TESTS = ["tests/core", "tests/conformance", ESPEAK_TESTS]
+TORCH_TESTS = ("tests/accel", *(f"tests/plugins/{name}" for name in MODEL_NAMES))
 
-# Tests run beside each other, one process per core; threads of their own would only be in each other's way.
-PYTEST = ["pytest", "-q", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
+PYTEST = ["pytest", "-q", "--dist=worksteal"]
 PYTEST += ["--durations=12", "--durations-min=3"]  # what the tiers' budgets in CONTRIBUTING are spent on
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
+# Modules are compiled once in each environment, not again in each process of it, which takes a fifth of all time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SHORT, REST, ALL = "not slow and not full", "full and not slow", "not slow"
 
 
@@ -54,28 +60,34 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
-@nox.session(python=[DEFAULT, NEWEST])
-def core(session: nox.Session) -> None:
-    """The core and the embedded voice: no torch, no model."""
-    _install_core(session, *ESPEAK)
-    # Workers and environments are made by processes, not by syntax: on the default Python they wait for the full tier.
-    # The newest Python is the one whose lines are counted, because that costs next to nothing there (sys.monitoring).
-    newest = session.python == NEWEST
-    _test(session, SHORT, *CORE_TESTS, *(["tests/isolation"] if newest else []), measured=newest)
-
-
-@nox.session(python=[python for python in PYTHONS if python not in {DEFAULT, NEWEST}])
+@nox.session(python=[python for python in PYTHONS if python != NEWEST])
 def conformance(session: nox.Session) -> None:
     """The other Pythons import the core and pass the suite that every provider must pass."""
     session.install("-e", "./core[testing]", *ESPEAK, *TEST_TOOLS)
     _test(session, SHORT, "tests/conformance", "tests/plugins/espeak/test_conformance.py", measured=False)
 
 
+@nox.session(python=NEWEST)
+def core(session: nox.Session) -> None:
+    """The core and the embedded voice: no torch, no model."""
+    # On the newest Python, whose lines are counted at next to no cost (sys.monitoring). Models and wheels run on the
+    # default one by default, and `core_full` runs these tests on all others.
+    _install_core(session, *ESPEAK)
+    _test(session, SHORT, *CORE_TESTS)
+
+
+@nox.session(python=NEWEST)
+def isolation(session: nox.Session) -> None:
+    """Workers and environments."""
+    _install_core(session, *ESPEAK)
+    _test(session, SHORT, "tests/isolation")
+
+
 @nox.session(python=DEFAULT)
 def packaging(session: nox.Session) -> None:
     """Wheels from the sources, in fresh environments, with plugins of third parties."""
     session.install("pytest>=8", "pytest-xdist>=3.6", "uv", "build", "hatchling>=1.27")
-    session.run(*PYTEST, "-m", f"({SHORT}) and not models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
+    _test(session, f"({SHORT}) and not models", "tests/packaging", measured=False)
 
 
 @nox.session(python=DEFAULT)
@@ -113,7 +125,7 @@ def chatterbox(session: nox.Session) -> None:
     _test(session, SHORT, "tests/plugins/chatterbox")
 
 
-@nox.session(python=DEFAULT)
+@nox.session(python=DEFAULT, allow_parallel=False)
 def coverage(session: nox.Session) -> None:
     """Put the measurements of the sessions before together."""
     session.install("coverage>=7.10")
@@ -128,17 +140,17 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[1:], tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where the sessions of the core ran the others, all of them elsewhere; `lowest` has the oldest."""
-    if session.python in {DEFAULT, NEWEST}:
+    """The long tests where `core` ran the others, and all of them elsewhere; `lowest` has the oldest Python."""
+    if session.python == NEWEST:
         _install_core(session, *ESPEAK)
-        _test_rest(session, *CORE_TESTS, *(["tests/isolation"] if session.python == NEWEST else []))
-        if session.python == DEFAULT:
-            _test(session, ALL, "tests/isolation", measured=False)
-        return
-    _install_core(session)  # alone at first, as an application without any plugin has it
-    _test(session, ALL, *CORE_TESTS[:-1], measured=False)
-    session.install(*ESPEAK)
-    _test(session, ALL, CORE_TESTS[-1], measured=False)
+        _test_rest(session, *CORE_TESTS, "tests/isolation")
+    elif session.python == DEFAULT:
+        _install_core(session, *ESPEAK)
+        _test(session, ALL, "tests/core", measured=False)
+        _test(session, SHORT, ESPEAK_TESTS, "tests/isolation", measured=False)
+    else:
+        _install_core(session)  # alone, as an application without any plugin has it
+        _test(session, ALL, "tests/core", measured=False)
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
@@ -146,7 +158,8 @@ def lowest(session: nox.Session) -> None:
     """The oldest Python with the oldest dependencies that are allowed."""
     session.env["UV_RESOLUTION"] = "lowest-direct"
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _test(session, ALL, *CORE_TESTS, measured=False)
+    _test(session, ALL, "tests/core", measured=False)
+    _test(session, SHORT, "tests/conformance", ESPEAK_TESTS, measured=False)
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
@@ -245,7 +258,19 @@ def _test(session: nox.Session, marks: str, *paths: str, measured: bool = True) 
     """Run the tests with these marks; note which lines they cover."""
     start = ["coverage", "run", "-m"] if measured else []
     monitored = {"COVERAGE_CORE": "sysmon"} if measured and session.python == NEWEST else {}
-    session.run(*start, *PYTEST, "-m", marks, *paths, *session.posargs, env={**ENVIRONMENT, **monitored})
+    options = [_processes(*paths), "-m", marks, *paths, *session.posargs]
+    session.run(*start, *PYTEST, *options, env={**ENVIRONMENT, **monitored})
+
+
+def _processes(*paths: str) -> str:
+    """Return pytest's option for the number of processes beside each other: half of the cores, for half of `parallel`.
+
+    Importing torch and upstream's packages takes longer than most files of tests, so on two cores one process does it,
+    pytest's own. The core's tests import little and wait a lot.
+    """
+    half = min((os.cpu_count() or 1) // 2, 4)
+    importing = any(path.startswith(TORCH_TESTS) for path in paths)
+    return f"--numprocesses={half if half > 1 else (0 if importing else 2)}"
 
 
 def _test_rest(session: nox.Session, *paths: str, marks: str = REST) -> None:

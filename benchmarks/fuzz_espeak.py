@@ -7,7 +7,9 @@ Run it from the root of the repository, in an environment with ``plugins/espeak`
         python benchmarks/fuzz_espeak.py --seconds 3600 --library build/libespeak-ng.so
 
 The second form takes a library of espeak-ng that was built with AddressSanitizer, which ends the process at the first
-byte read or written beside an array. A text is made from its number alone: ``--first 4711 --texts 1`` repeats one.
+byte read or written beside an array. A library without the sanitizer and without sounds is ten times as fast as the
+installed one, and still ends where the stack is overwritten. A text is made from its number alone: ``--first 4711
+--texts 1`` repeats one.
 
 The last line is JSON.
 """
@@ -234,7 +236,7 @@ def main() -> None:
                 "crashes": sum(crashes.values()),
                 "kinds": dict(crashes),
                 "seconds": round(seconds, 1),
-                "sanitized": bool(arguments.library),
+                "library": str(arguments.library or "installed"),
             }
         )
     )

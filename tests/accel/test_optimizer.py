@@ -106,6 +106,7 @@ def test_custom_configuration():
     assert optimizer.config is config
 
 
+@pytest.mark.full  # by default: test_compile.test_it_really_compiles, and test_basic_usage without a compiler
 def test_custom_pipeline():
     """The pipeline of the document, on this machine's device; it compiles."""
     model = YourTTSModel.load()

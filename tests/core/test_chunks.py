@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtts import Chunk, Mark, ProviderSpec, RealProvider, Voice, VoiceInfo, errors, hookimpl
+from realtts import Chunk, Mark, Voice, VoiceInfo, errors, hookimpl
 from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.registry.extensions import Extensions
-from realtts.testing import faults
 from realtts.voices import reference
 
 RATE = 16_000
@@ -23,9 +22,8 @@ def full(level):
 
 
 @pytest.fixture
-def provider(monkeypatch, tmp_path):
+def provider(make_provider, tmp_path):
     """Make a provider whose `generate` is a function of the request."""
-    made = []
 
     def provider(function, batch=None):
         class Plain:
@@ -43,14 +41,9 @@ def provider(monkeypatch, tmp_path):
                 def generate_batch(self, context, model, requests):
                     return batch(requests)
 
-        monkeypatch.setattr(faults, "Plain", Plain, raising=False)
-        spec = ProviderSpec(name="sample", summary="x", sample_rates=(RATE,), plain=f"{faults.__name__}:Plain")
-        made.append(RealProvider(spec, data_dir=tmp_path))
-        return made[-1]
+        return make_provider(Plain, spec={"sample_rates": (RATE,)}, data_dir=tmp_path)
 
-    yield provider
-    for one in made:
-        one.close()
+    return provider
 
 
 def one_array(levels=LEVELS):

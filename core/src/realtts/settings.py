@@ -48,7 +48,8 @@ class Settings(BaseModel):
 
     provider: str | None = Field(None, description="Provider used when none is named.")
     language: str | None = Field(
-        None, description="BCP 47 tag of texts whose call names no language; it also chooses among embedded voices."
+        None,
+        description="Tag or name of the language of texts whose call names none; it chooses embedded voices too.",
     )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     configuration: str | None = Field(

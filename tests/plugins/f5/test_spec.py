@@ -28,6 +28,7 @@ def test_import_is_light() -> None:
     assert run(f"import sys; import realtts_f5; print([m for m in {names} if m in sys.modules])") == "[]"
 
 
+@pytest.mark.full  # by default: test_optimized.test_upstream_is_not_imported
 def test_upstream_without_its_heavy_parts() -> None:
     """What speaking does not need is not imported, and stays importable: no stand-in is left."""
     code = (

@@ -71,6 +71,8 @@ class TestPorted(Plain):
 class TestOptimized(Plain):
     """The same of the optimized variant."""
 
+    full = frozenset({"test_fault_falls_back_to_plain"})  # by default: test_fallback_says_the_same_as_plain
+
     @pytest.fixture
     def spec(self) -> ProviderSpec:
         """The plugin's own, as far as this checkpoint goes."""

@@ -186,3 +186,11 @@ def test_a_recording_that_leaves_no_room_is_refused(weights_of) -> None:
     with pytest.raises(VoiceUnsuitable, match="smaller max_chars"):
         utterances_of(weights, ask_of(weights, LONG), range(1400))
     assert utterances_of(weights, ask_of(weights, LONG, max_chars=60), range(1400))
+
+
+def test_every_end_of_a_range_is_taken(weights_of, option_ends) -> None:
+    """What the options allow is not refused behind the load."""
+    weights = weights_of("v2")
+    for option in option_ends(VieNeuOptions):
+        if not {"top_p", "repetition_penalty"} & set(option):  # of v3 alone
+            ask_of(weights, **option)

@@ -18,7 +18,7 @@ WHOLE = {"chunk_frames": 500, "lookback": 1000, "look_ahead": 500}
 FRAME = 480
 
 
-@pytest.mark.parametrize("model", ["v1", "v2"])
+@pytest.mark.parametrize("model", [pytest.param("v1", marks=pytest.mark.full), "v2"])  # by default: v1 in test_network
 def test_float32_speaks_as_plain(make, recording, model):
     """Same seed, same tokens, the same sound: preset and cloned voices, one sentence and several."""
     for told in ({"seed": 5}, {"seed": 6, "voice": recording, "reference_text": "Xin chào."}):

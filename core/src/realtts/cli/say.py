@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command
+from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
     import argparse
@@ -74,13 +74,10 @@ def _add_outputs(parser: Parser) -> None:
 def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker")
     group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
-    group.add_argument("--model", help="checkpoint name, hub id or local folder")
-    group.add_argument(
-        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
-    )
+    add_model(group)
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
-    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag, such as en or pt-br")
+    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
     group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
     group.add_argument(
         "--seed",

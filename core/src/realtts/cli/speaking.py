@@ -175,7 +175,7 @@ class _Run:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the audio of the whole text, with silence between blocks."""
         pause_s = 0.0
-        for block in self.source.blocks(self._block_chars):
+        for block in self.source.blocks(self._block_chars, self.job.language):
             speakable = is_speakable(block)
             if speakable and pause_s:
                 self.outputs.write_silence(pause_s / self.job.speed)

@@ -61,6 +61,7 @@ class Checkpoint:
         path: Local folder, set by the core when the user gave one; never by a plugin.
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
+        sample_rate: Hz of its speech; None: the first of the spec's ``sample_rates``.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Checkpoint:
     path: Path | None = None
     configuration: str = ""
     files: tuple[WantedFile, ...] = ()
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
@@ -115,6 +117,9 @@ class ProviderSpec:
         voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists
             the built-in voices without weights and without the network; None from it: only the model knows them.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
+        language_names: The model's own names of languages that are no names elsewhere, as pairs: the name, and one of
+            ``languages``, or an empty text where it means that the model finds the language out. Codes and usual names
+            are known to the core (`realtts.kit.languages`).
         checkpoints: Weights that can be loaded, the default one first.
         configurations: Names that ``configuration=`` may have, for weights whose files do not tell what they are of.
         licence: SPDX expression of the plugin's code.
@@ -146,6 +151,7 @@ class ProviderSpec:
     capabilities: frozenset[str] = frozenset()
     voices: str | None = None
     languages: tuple[str, ...] = ()
+    language_names: tuple[tuple[str, str], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configurations: tuple[str, ...] = ()
     licence: str = ""
@@ -168,7 +174,7 @@ class ProviderSpec:
             value = getattr(self, f.name)
             if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
                 object.__setattr__(self, f.name, frozenset(value))
-            elif f.name == "upstream_names" and isinstance(value, (list, tuple, Mapping)):
+            elif f.name in {"upstream_names", "language_names"} and isinstance(value, (list, tuple, Mapping)):
                 pairs: Any = value.items() if isinstance(value, Mapping) else value
                 object.__setattr__(self, f.name, tuple(tuple(x) if isinstance(x, list) else x for x in pairs))
             elif isinstance(value, list):
@@ -222,6 +228,10 @@ def _is_pair(value: Any) -> bool:
     return _is_tuple(value, _is_text) and len(value) == 2
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and _is_text(value[0]) and isinstance(value[1], str)
+
+
 def _is_span(value: Any) -> bool:
     return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
 
@@ -249,6 +259,7 @@ _RULES = (
     ),
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
+    _Rule("language_names", lambda v: _is_tuple(v, _is_name), "pairs of a name and one of the languages"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
     _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),
     _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),

@@ -12,14 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import RealTTSError, WorkerDied
+from realtts.errors import ProviderClosed, RealTTSError, WorkerDied
 from realtts.exception_text import format_traceback
 from realtts.isolation.exits import Crashes, garbage_fix, repeated
 from realtts.isolation.remote_rung import RemoteRung, RemoteStages, chunk_checks
 from realtts.isolation.supervisor import Supervisor, lowest_level
 from realtts.ladder.ladder import closed_while_loading
 from realtts.ladder.rung import LoadAborted, StageError
-from realtts.wire.calls import Close, GiveUp, Load, Reply, Setup, Speak
+from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import RequestMessage
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from realtts.attempt import Attempt, State
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts.isolation.client import Worker
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Layers
@@ -92,13 +92,9 @@ class RemoteLadder:
         """Return the live rung for a new request, in a worker that is alive. Raises as `ensure_loaded`."""
         self._fresh = True
         self._descents = 0
-        worker = self._supervisor.worker
-        if worker is not None:
-            worker.new_request()
-            if worker.exited():  # while nobody used it: no request is lost
-                self._log.warning("the worker has ended while it was idle; a new one is started")
-                self._supervisor.on_exit(None)
-                self._reset("unloaded")
+        self._forget_exited()
+        if self._supervisor.worker is not None:
+            self._supervisor.worker.new_request()
         return self._loaded(begin=True)
 
     def ensure_loaded(self) -> RemoteRung:
@@ -108,6 +104,17 @@ class RemoteLadder:
             StageFailed, LadderExhausted: As in process. WorkerDied: the worker has. IsolationError: it cannot start.
         """
         return self._loaded(begin=False)
+
+    def voices_before_load(self) -> tuple[VoiceInfo, ...] | None:
+        """Return the built-in voices as far as the plugin can name them without the model; a worker is started.
+
+        Raises:
+            WorkerDied: The worker has. IsolationError: it cannot start.
+        """
+        if self.spec.voices is None or "voices" not in self.spec.capabilities:
+            return None
+        self._forget_exited()
+        return self.call(ListVoices(load=False), "listing its voices").voices
 
     def abort_load(self) -> None:
         """Let a worker that starts or loads end, and start none any more: the provider closes. From any thread."""
@@ -218,6 +225,14 @@ class RemoteLadder:
             "worker": self._supervisor.facts(),
         }
 
+    def _forget_exited(self) -> None:
+        """Forget a worker that has ended while nobody used it, so that another one is started and no request lost."""
+        worker = self._supervisor.worker
+        if worker is not None and worker.exited():
+            self._log.warning("the worker has ended while it was idle; a new one is started")
+            self._supervisor.on_exit(None)
+            self._reset("unloaded")
+
     def _loaded(self, *, begin: bool) -> RemoteRung:
         while self.live is None:
             self.state = "loading"
@@ -225,7 +240,7 @@ class RemoteLadder:
             try:
                 self._descend()
                 self._load(begin=begin)
-            except LoadAborted:
+            except (LoadAborted, ProviderClosed):
                 self._reset("unloaded")
                 raise closed_while_loading(self.spec) from None
             except BaseException:
@@ -269,9 +284,12 @@ class RemoteLadder:
         return False
 
     def _running(self) -> Worker:
-        """Return the worker, started if there is none. Raises IsolationError, WorkerDied, LoadAborted."""
+        """Return the worker, started if there is none. Raises IsolationError, WorkerDied, ProviderClosed."""
         try:
             return self._supervisor.running(self._setup)
+        except LoadAborted:
+            self._reset("unloaded")
+            raise closed_while_loading(self.spec) from None
         except WorkerDied:
             self._reset("failed")
             raise

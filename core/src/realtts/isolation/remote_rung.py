@@ -89,7 +89,7 @@ class RemoteRung:
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the built-in voices; the worker is asked once."""
         if self._voices is None:
-            self._voices = self._client.call(ListVoices(), "listing its voices").voices
+            self._voices = self._client.call(ListVoices(load=True), "listing its voices").voices or ()
         return self._voices
 
     def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:

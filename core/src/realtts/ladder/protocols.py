@@ -76,6 +76,9 @@ class AnyLadder(Protocol):
     def ensure_loaded(self) -> AnyRung:
         """Return the live rung; when there is none, load the fastest one that works."""
 
+    def voices_before_load(self) -> tuple[VoiceInfo, ...] | None:
+        """Return the built-in voices as far as the plugin can name them without the model; None: only it can."""
+
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it."""
 

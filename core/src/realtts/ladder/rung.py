@@ -7,12 +7,11 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import origin_of
 from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.contract.events import Event
 from realtts.contract.hooks import STAGES
 from realtts.errors import CheckpointError, InputError, SettingsError
-from realtts.exception_text import format_traceback
+from realtts.exception_text import format_traceback, origin_of
 from realtts.ladder.facts import RungFacts
 from realtts.machine import memory
 

@@ -194,11 +194,10 @@ class Engine:
             thread.start()
         except RuntimeError as error:
             self._waiting.remove(job)
-            raise Busy(
-                f"the system gives it no thread: {error}",
-                who=f"provider {self._name!r}",
-                fix="end other threads, or raise the limit of processes",
-            ) from error
+            fix = "end other threads, or raise the limit of processes"
+            if "shutdown" in str(error):  # from Python 3.12 on, once the main thread has ended
+                fix = "use the provider once before the program's main thread ends"
+            raise Busy(f"it is given no thread: {error}", who=f"provider {self._name!r}", fix=fix) from error
         self._thread = thread
         close_at_exit(self)
 

@@ -22,6 +22,7 @@ from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.session import Session
 from realtts.synthesis.speaker import Speaker
 from realtts.synthesis.validate import resolve_checkpoint
@@ -134,7 +135,7 @@ class RealProvider:
             voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
                 built-in voice's id; looked up in this order. None: the provider's default.
             reference_text: The words spoken in the reference audio, for providers that use them.
-            language: BCP 47 tag.
+            language: BCP 47 tag, code or name, such as ``"pt-br"`` or ``"German"``.
             seed: Repeats a speech; drawn when None, see ``Speech.seed``.
             speed: Speaking rate from 0.25 to 4; 1.0 is natural.
             voice_path: Another name for ``voice``.
@@ -259,7 +260,7 @@ class RealProvider:
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
         if built_in is None:
-            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
+            built_in = self._turn.run(FunctionJob(Speaker(ladder).list_voices), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:
@@ -367,6 +368,7 @@ class RealProvider:
             self._turn.others_wait,
             self._spec,
             self._deadline(),
+            rate=lambda: usual_rate(ladder),
         )
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 

@@ -45,6 +45,7 @@ class StreamJob(TimedJob):
         others_wait: Whether they do.
         spec: The provider.
         deadline: The time for it, which rests while the reader is awaited; None: any.
+        rate: Tells the sample rate in Hz of a stream in which nothing is said.
     """
 
     def __init__(  # noqa: PLR0917 - named by the caller
@@ -55,6 +56,8 @@ class StreamJob(TimedJob):
         others_wait: Callable[[], bool],
         spec: ProviderSpec,
         deadline: Deadline | None = None,
+        *,
+        rate: Callable[[], int],
     ) -> None:
         super().__init__([plan], deadline)
         self.metrics = Metrics()
@@ -65,7 +68,7 @@ class StreamJob(TimedJob):
         self._stall_s = settings.stream_stall_s
         self._others_wait = others_wait
         self._who = f"provider {spec.name!r}"
-        self._rate = spec.sample_rates[0]
+        self._rate = rate
         self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
         self._abandoned = False
@@ -91,7 +94,7 @@ class StreamJob(TimedJob):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         if error is None and not self._abandoned:
-            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
+            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate(), finish_reason="cancelled")
             self._buffer.append((cancelled, 0))
         super().drop(error)
         self._wake()

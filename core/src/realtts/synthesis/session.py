@@ -14,6 +14,7 @@ from realtts.contract.events import Event
 from realtts.contract.types import Chunk
 from realtts.exception_text import exception_message, exception_name
 from realtts.synthesis.pipeline import Pipeline
+from realtts.synthesis.rates import remember_rate, usual_rate
 from realtts.synthesis.rows import Row
 from realtts.synthesis.speaker import HOLD, Speaker
 from realtts.synthesis.speech import Metrics, Speech
@@ -56,7 +57,7 @@ class Session:
         self._ladder = ladder
         self._speaker = Speaker(ladder)
         self._clock = _Clock(time.perf_counter(), queue_s, self._speaker)
-        self._texts = [_Text(index, plan, extensions, ladder.spec.sample_rates[0]) for index, plan in enumerate(plans)]
+        self._texts = [_Text(index, plan, extensions, usual_rate(ladder)) for index, plan in enumerate(plans)]
         self._release: Release = _Live(self._texts[0]) if live else HOLD
 
     @property
@@ -85,6 +86,8 @@ class Session:
             with contextlib.closing(self._speaker.speak(rows, self._release)) as spoken:
                 for row, chunk in spoken:
                     text = text_of[id(row)]
+                    if chunk is not None:
+                        remember_rate(self._ladder, chunk.sample_rate)
                     ready = text.end_piece(row) if chunk is None else text.feed(row, chunk)
                     if ready is not None:
                         began = time.perf_counter()
@@ -131,7 +134,7 @@ def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[S
     return [
         Speech(
             samples=np.zeros(0, np.float32),
-            sample_rate=ladder.spec.sample_rates[0],
+            sample_rate=usual_rate(ladder),
             text=plan.text,
             finish_reason="cancelled",
             metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),

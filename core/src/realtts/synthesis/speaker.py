@@ -74,23 +74,38 @@ class Speaker:
         return self._ladder.stages.totals()
 
     def prepare(self, voices: Sequence[str]) -> dict[str, str]:
-        """Load the model and find the built-in voices that are meant.
+        """Find the built-in voices that are meant, before the model is loaded if its plugin can name them, and load it.
 
         Returns:
             The id of each, by what the caller wrote.
 
         Raises:
-            VoiceNotFound: The model has no such voice; names the closest.
+            VoiceNotFound: There is no such voice; names the closest.
             VoiceUnsupported: It is a saved recording, and the provider cannot clone.
             StageFailed, LadderExhausted: No model.
         """
+        if voices and self._ladder.live is None:
+            named = self._ladder.voices_before_load()
+            if named is not None:
+                self._find(voices, named)
         self._load(begin=True)
-        infos = self.voices() if voices else ()
+        return self._find(voices, self.voices()) if voices else {}
+
+    def _find(self, voices: Sequence[str], infos: Sequence[VoiceInfo]) -> dict[str, str]:
         clones = "clone" in self._ladder.spec.capabilities
         return {
             voice: builtin_voice(voice, infos, who=self._who, settings=self._ladder.settings, clones=clones)
             for voice in voices
         }
+
+    def list_voices(self) -> tuple[VoiceInfo, ...]:
+        """Return the built-in voices; the model is loaded only if its plugin cannot name them without.
+
+        Raises:
+            StageFailed, LadderExhausted: No rung could list them.
+        """
+        named = self._ladder.voices_before_load() if self._ladder.live is None else None
+        return self.voices() if named is None else named
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the model's built-in voices.

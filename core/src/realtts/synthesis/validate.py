@@ -23,7 +23,7 @@ from realtts.errors import (
     closest,
 )
 from realtts.exception_text import describe_error
-from realtts.kit.languages import closest_language
+from realtts.kit.languages import closest_language, language_tag, resolve_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
 
@@ -72,7 +72,9 @@ def check_seed(seed: Any, who: str) -> int:
 
 
 def check_language(language: Any, spec: ProviderSpec) -> str | None:
-    """Return the language tag as the spec spells it; case and ``_`` do not matter, an unknown region is dropped.
+    """Return the language as the spec spells it: given by tag, code or name, see `realtts.kit.languages`.
+
+    For a provider whose spec lists none, the tag of the language, or what was given where it has none.
 
     Raises:
         UnknownLanguage: The provider does not speak it.
@@ -82,19 +84,18 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
     who = f"provider {spec.name!r}"
     if not isinstance(language, str) or not language.strip():
         raise UnknownLanguage(
-            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br'"
+            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br', or a name"
         )
     if not spec.languages:
-        return language
-    tags = {listed.lower(): listed for listed in spec.languages}
-    tag = language.strip().lower().replace("_", "-")
-    while tag:
-        if tag in tags:
-            return tags[tag]
-        tag = tag.rpartition("-")[0]
+        return language_tag(language)
+    tag = resolve_language(language, spec.languages, spec.language_names)
+    if tag is not None:
+        return tag or None
     some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
     raise UnknownLanguage(
-        f"it does not speak {language!r}{closest_language(language, tags)}", who=who, fix=f"choose from {some}"
+        f"it does not speak {language!r}{closest_language(language, spec.languages, spec.language_names)}",
+        who=who,
+        fix=f"choose from {some}",
     )
 
 

@@ -85,8 +85,9 @@ class Close:
 
 @dataclass(frozen=True)
 class ListVoices:
-    """List the built-in voices."""
+    """List the built-in voices; without ``load`` only if the plugin can name them without the model."""
 
+    load: bool
     call: Literal["voices"] = "voices"
 
 
@@ -164,7 +165,7 @@ class Reply:
         failure: The failure of the rung.
         versions: After `Setup`: of the packages there.
         closed: After `Close`: whether the rung was given up; not, when it is the last one that is open.
-        voices: After `ListVoices`.
+        voices: After `ListVoices`; None: only the model knows them.
         work: After `Speak`: what the inner stages of the request did so far.
         poisoned: Whether CUDA works no more in the worker.
         cache: Counters of the voice cache.
@@ -176,7 +177,7 @@ class Reply:
     failure: FailureMessage | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     closed: bool = False
-    voices: tuple[VoiceInfo, ...] = ()
+    voices: tuple[VoiceInfo, ...] | None = None
     work: dict[str, StageWork] | None = None
     poisoned: bool = False
     cache: dict[str, int] | None = None

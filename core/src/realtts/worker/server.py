@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from realtts.contract.events import Event
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.types import Chunk, Request, VoiceInfo
     from realtts.wire.messages import RequestMessage
 
 __all__ = ["Server"]
@@ -156,7 +156,7 @@ class Server:
             case Close():
                 return Reply(closed=self._ladder.close(call.variant, call.rung, call.failure.failure()))
             case ListVoices():
-                return Reply(voices=self._ladder.ensure_loaded().voices())
+                return Reply(voices=self._list_voices(load=call.load))
             case Speak():
                 return self._speak(call, control)
             case Stop():
@@ -180,6 +180,9 @@ class Server:
             self._ladder.begin()
         else:
             self._ladder.ensure_loaded()
+
+    def _list_voices(self, *, load: bool) -> tuple[VoiceInfo, ...] | None:
+        return self._ladder.ensure_loaded().voices() if load else self._ladder.voices_before_load()
 
     def _give_up(self, call: GiveUp) -> None:
         failure, self._failure = self._failure, None

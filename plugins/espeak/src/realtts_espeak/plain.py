@@ -15,8 +15,10 @@ from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
 from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
+from realtts_espeak.letters import readable
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, unheard, word_marks
+from realtts_espeak.numerals import number_edges, reading
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.ssml import read_ssml
 from realtts_espeak.ssml_fitting import fit_markup
@@ -130,7 +132,8 @@ def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, t
 
 
 def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
-    text = plain_text(request.text)
+    edited = readable(plain_text(request.text), manner)
+    text = edited.text
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
@@ -141,14 +144,17 @@ def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
         # With the white space behind it, which tells espeak where a paragraph ends: its pause is longer.
         for part in _parts(text, start, end if last else following, manner, last=last):
             piece = text[part.start : part.end]
-            utterance = speak(piece, manner, request.cancelled, end_pause=part.pause)
+            reader = reading(piece, manner)
+            utterance = speak(piece, reader, request.cancelled, end_pause=part.pause)
             if utterance.cancelled:
                 return
-            piece, unsaid = _without_silent(piece, part.start, utterance.words, manner)
+            piece, unsaid = _without_silent(piece, part.start, utterance.words, reader)
             warnings += unsaid
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
             if marks or utterance.samples.any():
-                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), warnings=warnings)
+                placed = _moved(marks, offset, part.start)
+                placed = tuple(replace(mark, span=edited.to_original(mark.span)) for mark in placed)
+                yield Chunk(utterance.samples, SAMPLE_RATE, placed, warnings=warnings)
                 offset += len(utterance.samples)
                 warnings = ()
         start, end = following, following_end
@@ -167,8 +173,9 @@ class _Part:
 
 def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> Iterator[_Part]:
     """Yield a sentence whole, or in parts if espeak cannot hold it."""
-    ends = [start + cut for cut in cuts(text[start:end], manner.voice, named=manner.punctuation)]
-    for left, right in pairwise([start, *ends, end]):
+    stretch = text[start:end]
+    ends = {0, *cuts(stretch, manner.voice, named=manner.punctuation), *number_edges(stretch, manner), end - start}
+    for left, right in pairwise(start + place for place in sorted(ends)):
         # Cut at a mark, a part ends with its pause; cut elsewhere, the next one follows at once.
         pause = not last if right == end else text[left:right].rstrip()[-1:] in _PAUSING
         yield _Part(left, right, pause)

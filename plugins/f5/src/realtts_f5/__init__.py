@@ -1,7 +1,7 @@
 """F5-TTS and E2-TTS as a provider of realtts.
 
-- the request: `options`; `text`; `frontend`, with `durations`, `opening`, `noise`; `presets`; `voices`, with
-  `transcribe`
+- the request: `options`; `text`; `frontend`, with `durations`, `opening`, `noise`; `presets`; `voices`, with `clips`
+  and `transcribe`
 - the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `naming`, `states`
 - plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
 - optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,

@@ -121,7 +121,7 @@ def prepare(context: Context, weights: Weights, request: Request, *, cache: Voic
         cross_fade=options.cross_fade_duration,
         remove_silence=options.remove_silence,
         half=options.use_fp16,
-        warnings=(*step_warnings, *warnings),
+        warnings=(*reference.warnings, *step_warnings, *warnings),
     )
 
 

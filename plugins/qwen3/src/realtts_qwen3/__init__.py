@@ -20,7 +20,7 @@ from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
 from realtts_qwen3.configurations import CONFIGURATIONS
 from realtts_qwen3.constants import RATE
 from realtts_qwen3.files import FILES
-from realtts_qwen3.languages import LANGUAGES
+from realtts_qwen3.languages import LANGUAGES, OWN_NAMES
 
 __all__ = ["spec"]
 
@@ -34,6 +34,7 @@ spec = ProviderSpec(
     voices="realtts_qwen3.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "instruct", "streaming"}),
     languages=LANGUAGES,
+    language_names=OWN_NAMES,
     checkpoints=tuple(
         Checkpoint(
             configuration.name,

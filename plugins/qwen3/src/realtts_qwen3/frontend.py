@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
-from realtts.kit.voices import no_voice
+from realtts.kit.voices import matching_name, no_voice
 from realtts.text import most_seconds
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
@@ -157,8 +157,8 @@ def _recording(sizes: Sizes, voice: Voice | str | None) -> Voice | None:
 
 def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> str | None:
     """Return the speaker's name in the checkpoint; the first one where none is given."""
-    named = voice.lower() if isinstance(voice, str) else None
-    name = speaker.strip().lower() if speaker else named
+    named = _speaker_name(sizes, voice) if isinstance(voice, str) else None
+    name = _speaker_name(sizes, speaker) if speaker else named
     if sizes.kind != "custom_voice":
         if name is not None:
             raise InvalidOption(
@@ -172,6 +172,10 @@ def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> st
     if name not in sizes.speakers:
         raise no_voice(name, sizes.speakers, "qwen3", instead="clone a recording with model='0.6b-base'")
     return name
+
+
+def _speaker_name(sizes: Sizes, name: str) -> str:
+    return matching_name(name, sizes.speakers) or name
 
 
 def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | None:

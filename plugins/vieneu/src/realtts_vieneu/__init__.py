@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
-from realtts_vieneu.configurations import CONFIGURATIONS
+from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
 from realtts_vieneu.constants import RATE, TURBO_RATE
 from realtts_vieneu.files import files_of
 
@@ -38,6 +38,7 @@ spec = ProviderSpec(
             size_bytes=configuration.size_bytes,
             licence=configuration.licence,
             files=files_of(configuration),
+            sample_rate=TURBO_RATE if configuration.name == TURBO else RATE,
         )
         for configuration in CONFIGURATIONS.values()
     ),

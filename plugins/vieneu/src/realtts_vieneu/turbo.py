@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.contract.types import Chunk, Voice, VoiceInfo
+from realtts.contract.types import Chunk, Voice
 from realtts.errors import InvalidOption, UnspeakableText
 from realtts.kit.reading import MALFORMED, read_json, unreadable
 from realtts.kit.seeds import shared
 from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
-from realtts_vieneu.files import MARK
+from realtts_vieneu.files import MARK, TURBO_VOICES
 from realtts_vieneu.options import VieNeuOptions
+from realtts_vieneu.presets import infos
 from realtts_vieneu.text import cut_words, is_spoken, left_out_of
 from realtts_vieneu.upstream import TURBO_MODULES, module
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, VoiceInfo
     from realtts_vieneu.loading import CheckpointFiles
 
 __all__ = ["Turbo"]
@@ -60,7 +61,6 @@ _OTHERS_OPTIONS = (
     "lookback",
     "look_ahead",
 )
-_VOICES = "voices_v3_turbo.json"
 _CUE = "<|emotion_"
 
 
@@ -99,17 +99,14 @@ class Turbo:
             codec_dir=str(next(iter(files.codec.values())).parent), threads=threads if isinstance(threads, int) else 0,
         )  # fmt: skip
         self._identity = files.model.identity(MARK)
-        self._default, self._presets = self._read(importlib.resources.files("vieneu") / "assets" / _VOICES)
-        if _VOICES in files.model:
-            default, presets = self._read(files.model[_VOICES])
+        self._default, self._presets = self._read(importlib.resources.files("vieneu") / "assets" / TURBO_VOICES)
+        if TURBO_VOICES in files.model:
+            default, presets = self._read(files.model[TURBO_VOICES])
             self._default, self._presets = default or self._default, {**self._presets, **presets}
 
     def voices(self) -> list[VoiceInfo]:
         """List the voices of the package and of the checkpoint."""
-        return [
-            VoiceInfo(name, name=name, language="vi", description=voice.description)
-            for name, voice in self._presets.items()
-        ]
+        return infos({name: voice.description for name, voice in self._presets.items()}, None)
 
     def speak(self, context: Context, request: Request) -> Iterator[Chunk]:
         """Speak sentence by sentence, as frames come, with the package's pauses between two sentences.
