@@ -40,11 +40,12 @@ _END: Any = object()
 class Turns(Protocol):
     """Who is next."""
 
-    def choose(self, sessions: Sequence[Session]) -> Session | None:
+    def choose(self, sessions: Sequence[Session], fits: Callable[[Session], bool]) -> Session | None:
         """Return the session whose next row takes a free place: one of these, or one that has waited outside.
 
         Args:
             sessions: Those that have begun and have a row to speak, in order of their beginning.
+            fits: Tells whether one that has waited outside can be spoken with the rows that are ready.
         """
 
     def quiet(self) -> bool:
@@ -150,7 +151,7 @@ class Scheduler:
             if self._loaded(spoken.session):
                 self._ready.append(spoken)
         while not self._recovery.alone and len(self._ready) < self._free():
-            session = self._turns.choose([each for each in self.sessions if self._may_take(each)])
+            session = self._turns.choose([each for each in self.sessions if self._may_take(each)], self._may_join)
             if session is None or not self._opened(session) or not self._loaded(session):
                 if session is None:
                     return
@@ -176,13 +177,24 @@ class Scheduler:
 
     def _may_take(self, session: Session) -> bool:
         """Tell whether a session has a row to speak and may have a further place."""
-        if session.next_row() is None:
+        if session.next_row() is None or not self._may_join(session):
             return False
         rung = self._ladder.live
         if rung is None or not rung.joins:  # nobody can join a batch that runs, however small it is
             return True
         # Rows that run are not stopped for others: a call with much to say leaves the other half free.
         return session.waiting < 2 or session.running < max(1, self._room(rung) // 2)
+
+    def _may_join(self, session: Session) -> bool:
+        """Tell whether a session's row can be spoken with the rows that are ready."""
+        rung = self._ladder.live
+        if rung is None or rung.joins or not self._ready:
+            return True
+        first = self._ready[0].session
+        if session.live or first.live:  # the first audio of a batch comes late
+            return False
+        # In lower precision a row's tokens may depend on its neighbours; of another call's, its speech must not.
+        return session is first or rung.facts.dtype == "float32"
 
     def _opened(self, session: Session) -> bool:
         """Begin a session that has not begun; False when it cannot be spoken."""
