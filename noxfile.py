@@ -138,19 +138,15 @@ def coverage(session: nox.Session) -> None:
 # -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
 
 
-@nox.session(python=PYTHONS[1:], tags=["full"], default=False)
+@nox.session(python=[DEFAULT, NEWEST], tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where `core` ran the others, and all of them elsewhere; `lowest` has the oldest Python."""
+    """The long tests where `core` ran the others, all of the core's on the default Python; `lowest` has the oldest."""
+    _install_core(session, *ESPEAK)
     if session.python == NEWEST:
-        _install_core(session, *ESPEAK)
         _test_rest(session, *CORE_TESTS, "tests/isolation")
-    elif session.python == DEFAULT:
-        _install_core(session, *ESPEAK)
-        _test(session, ALL, "tests/core", measured=False)
-        _test(session, SHORT, ESPEAK_TESTS, "tests/isolation", measured=False)
     else:
-        _install_core(session)  # alone, as an application without any plugin has it
         _test(session, ALL, "tests/core", measured=False)
+        _test(session, SHORT, ESPEAK_TESTS, measured=False)
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
