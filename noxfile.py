@@ -34,7 +34,7 @@ PYTEST += ["--durations=12", "--durations-min=3"]  # what the tiers' budgets in 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 # Modules are compiled once in each environment, not again in each process of it, which takes a fifth of all time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-SHORT, REST, ALL = "not slow and not full", "full and not slow", "not slow"
+SHORT, REST = "not slow and not full", "full and not slow"
 
 
 # -- the short tier --------------------------------------------------------------------------------------------------
@@ -140,13 +140,12 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=[DEFAULT, NEWEST], tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where `core` ran the others, all of the core's on the default Python; `lowest` has the oldest."""
+    """The long tests where `core` ran the others, the others on the default Python; `lowest` has the oldest."""
     _install_core(session, *ESPEAK)
     if session.python == NEWEST:
         _test_rest(session, *CORE_TESTS, "tests/isolation")
     else:
-        _test(session, ALL, "tests/core", measured=False)
-        _test(session, SHORT, ESPEAK_TESTS, measured=False)
+        _test(session, SHORT, "tests/core", ESPEAK_TESTS, measured=False)
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
@@ -154,8 +153,7 @@ def lowest(session: nox.Session) -> None:
     """The oldest Python with the oldest dependencies that are allowed."""
     session.env["UV_RESOLUTION"] = "lowest-direct"
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _test(session, ALL, "tests/core", measured=False)
-    _test(session, SHORT, "tests/conformance", ESPEAK_TESTS, measured=False)
+    _test(session, SHORT, *CORE_TESTS, measured=False)
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
