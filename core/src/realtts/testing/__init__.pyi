@@ -1,5 +1,6 @@
 from realtts.testing.builders import make_context as make_context, make_request as make_request
 from realtts.testing.conformance import (
+    ContinuousConformance as ContinuousConformance,
     OptimizedConformance as OptimizedConformance,
     ProviderConformance as ProviderConformance,
 )
