@@ -390,7 +390,7 @@ class RealProvider:
     def _plan(self, text: object, ask: Ask) -> Plan:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
 
-    def _speech_job(self, plans: Sequence[Plan], priority: Priority) -> SpeechJob:
+    def _speech_job(self, plans: Sequence[Plan], priority: Priority = "interactive") -> SpeechJob:
         return SpeechJob(plans, self._ladder, self._extensions, self._deadline(), priority=check_priority(priority))
 
     def _deadline(self) -> Deadline | None:
