@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from realtts import RealProvider, errors
-from realtts.testing import fake_spec
+from realtts.testing import fake_spec, faulty
 from realtts.text import sentences
 from realtts.text.arriving import SentenceFeed
 
 TEXT = "Hello there. This is the second sentence, as it comes. And a third one!\n\nA new paragraph. The end"
+ODD = "The \ufb01rst one, and a \ufb02y. \uff26\uff55\uff4c\uff4c width!\u00a0A\u200bb \u2026 and so on. Cafe\u0301 later."
 DATA = Path(__file__).parent / "data"
 
 
@@ -82,7 +83,7 @@ def test_parts_do_not_matter(make, seed):
 
 
 @pytest.mark.parametrize("max_chars", [20, 33, 40, 61, 300])
-@pytest.mark.parametrize("text", [TEXT, "  One. Two.  Three! ", "word " * 30 + "end. Next one.", "a\n\nb\n\nc"])
+@pytest.mark.parametrize("text", [TEXT, "  One. Two.  Three! ", "word " * 30 + "end. Next one.", "a\n\nb\n\nc", ODD])
 def test_with_enough_lookahead_it_is_the_whole_text(make, max_chars, text):
     """From max_chars on: pieces, seeds, pauses, marks and all."""
     tts = make(max_chars=max_chars, stream_lookahead=max_chars)
@@ -134,6 +135,41 @@ def tts_in_thread(call):
         return result[0]
 
     return wait
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_failing_rung(make, after):
+    """Before anything is heard the plain variant says all of it with the same seeds; later it is the typed error."""
+    tts = RealProvider(faulty(fake_spec(), "generate", after=after))
+    with tts:
+        if after:
+            with pytest.raises(errors.StageFailed, match="after audio had been delivered"):
+                list(tts.stream(parts(TEXT, 1), seed=5))
+        else:
+            expected = joined(make().stream([TEXT], seed=5))
+            assert np.array_equal(joined(tts.stream(parts(TEXT, 1), seed=5)), expected)
+            assert tts.get_provider_status()["variant"] == "plain"
+
+
+class Shouting:
+    """An extension that writes capitals, and leaves nothing of questions."""
+
+    @staticmethod
+    def prepare_text(text, language):
+        """Change a text."""
+        return "" if text.endswith("?") else text.upper().replace("ALL", "ALL OF IT")
+
+
+def test_extensions_see_sentences(make, monkeypatch):
+    """One at a time; marks still point into what was written, and a sentence that an extension drops is not said."""
+    tts = make()
+    monkeypatch.setattr(tts._extensions, "prepare_text", Shouting.prepare_text)
+    text = "That is all here. Or is it? It is. "
+    chunks = list(tts.stream(parts(text, 3), seed=2))
+    assert [text[slice(*mark.span)] for mark in marks(chunks)] == [
+        "That", "is", "all", "all", "all", "here.", "It", "is.",
+    ]  # fmt: skip
+    assert [chunk for chunk in chunks if chunk.warnings] == []
 
 
 @pytest.mark.parametrize("bad", [None, 3, b"bytes", ["list"], object()], ids=str)
