@@ -31,7 +31,6 @@ from realtts_toylm import (  # noqa: E402
 )
 from realtts_toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
 from realtts_toylm.loading import FILES, empty_network, read_network  # noqa: E402
-from realtts_toylm.model import speak  # noqa: E402
 from realtts_toylm.optimized import LoopEngine  # noqa: E402
 
 EXACT = {"dtype": "float32", "quantization": "none"}
@@ -87,12 +86,8 @@ def inside(tiny, own_folders):
 
 
 def decoded(engine, context, requests):
-    """The tokens of each request."""
-    rows = [[] for _ in requests]
-    for block in engine.decode(context, requests):
-        for row, tokens in zip(rows, block.tokens, strict=True):
-            row.extend(tokens)
-    return rows
+    """The tokens of each request, one after the other."""
+    return [[token for block in engine.decode(context, request) for token in block.tokens] for request in requests]
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "Five."])
@@ -395,26 +390,6 @@ def test_no_length_is_more_than_there_is_room_for(make, settings):
     """A forced count ends where the cache does."""
     endless = make(**settings, force_tokens_per_char=1000).generate("Hm.")
     assert endless.metrics.tokens == frontend.MOST_TOKENS
-
-
-def test_rows_that_nobody_waits_for(inside):
-    """A cancelled request of a batch gets no chunk more; when all are cancelled, decoding ends."""
-
-    def check(context, model, requests):
-        heard = {0: 0, 1: 0}
-        stopped = set()
-        pair = [
-            replace(requests[2], options=spec_options(max_new_tokens=60), cancelled=lambda row=row: row in stopped)
-            for row in (0, 1)
-        ]
-        for row, _ in speak(context, model, pair):
-            heard[row] += 1
-            stopped.add(0)
-            if heard[1] == 2:
-                stopped.add(1)
-        assert heard == {0: 1, 1: 2}
-
-    inside(check, **EXACT)
 
 
 def test_stages_are_timed(make):
