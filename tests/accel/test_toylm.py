@@ -23,6 +23,7 @@ from realtts.bench.subject import Subject  # noqa: E402
 from realtts.cli.app import run  # noqa: E402
 from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
+from realtts.testing.load import mixed_load  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 from realtts_toylm import (  # noqa: E402
     frontend,
@@ -272,6 +273,16 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
         assert decoded(graphed, context, requests) == decoded(eager, context, requests)
 
     inside(check)
+
+
+@pytest.mark.parametrize("fault", ["none", "rows", "rung"])
+@pytest.mark.parametrize("requests", [40, pytest.param(200, marks=pytest.mark.full)])
+def test_every_request_is_what_it_is_alone(tiny, own_folders, fault, requests):
+    """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
+    settings = {"model": tiny, "device": "cpu", "threads": 1, **EXACT}
+    options = [{}, {"temperature": 1.5, "top_k": 0}, {"max_new_tokens": 5}, {"top_k": 1, "max_new_tokens": 40}]
+    load = mixed_load(spec, settings, texts=TEXTS, options=options, requests=requests, fault=fault)
+    assert load.most_rows == spec.batch_size
 
 
 # -- the ladder -----------------------------------------------------------------------------------------------------
