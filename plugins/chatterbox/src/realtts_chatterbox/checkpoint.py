@@ -39,7 +39,21 @@ _T3_SIZES = {
 _S3GEN_SIZES = {
     "full": S3GenSizes(),
     "tiny": S3GenSizes(
-        tokenizer_layers=2, tokenizer_width=128, encoder_layers=2, up_layers=1, mid_blocks=2, blocks=1, vocoder_width=64
+        tokenizer_layers=2,
+        tokenizer_width=128,
+        encoder_layers=2,
+        up_layers=1,
+        mid_blocks=2,
+        blocks=1,
+        vocoder_width=64,
+        encoder_width=64,
+        encoder_heads=2,
+        encoder_inner=128,
+        estimator_width=64,
+        estimator_heads=2,
+        pitch_width=32,
+        speaker_width=32,
+        speaker_growth=8,
     ),
 }
 
