@@ -20,7 +20,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT, NEWEST = "3.11", PYTHONS[-1]
-CORE = ["-e", "./core[testing,hub]"]
+CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
@@ -225,7 +225,8 @@ def isolated(session: nox.Session) -> None:
 
 
 def _install_core(session: nox.Session, *more: str) -> None:
-    session.install("-e", "./core[testing,hub,plot,isolation]", "av>=14", *more, *TEST_TOOLS)  # PyAV writes AAC
+    # PyAV writes AAC.
+    session.install("-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS)
 
 
 def _install_accel(session: nox.Session) -> None:

@@ -307,6 +307,44 @@ def test_streams_that_ended_are_left_out(family, order):
     assert loop.drawn == 50
 
 
+def test_what_the_model_holds_of_a_stream_goes_with_it(family):
+    """Its own state, outputs and taps, when other streams are left out; a loop cannot be begun again then."""
+    limits, kept = [8, 40, 12, 30], [3, 1]
+    params = [SamplingParams(temperature=1.1, top_k=20, min_new_tokens=60)] * 4
+
+    def run(keep):
+        frames, taps = torch.zeros(4, 161, dtype=torch.int64), Taps([(1, 2)], rows=4, cap=160)
+
+        def embedding(tokens, step, state):
+            at = state["rows"]
+            state["seen"].index_copy_(0, at, state["seen"][at] + tokens)
+            frames.index_put_((at, torch.where(state["live"], step - 1, 160)), state["seen"][at])
+            return family.embed[tokens] + 0.3 * taps.step[0, at, :1]
+
+        loop = make_loop(
+            family, 4, order=("temperature", "top_k"), check_every=1, embedding=embedding, outputs=frames, taps=taps,
+            row_state={"seen": torch.zeros(4, dtype=torch.int64)},
+        )  # fmt: skip
+        loop.begin(Prompt(noise_of(4, 7, 3)), params, [1, 2, 3, 4], limits)
+        tokens, columns, now = [[] for _ in limits], [[] for _ in limits], [0, 1, 2, 3]
+        for count, block in enumerate(loop.run(), 1):
+            for stream, new, written in zip(now, block.tokens, block.outputs, strict=True):
+                if new:
+                    tokens[stream] += new
+                    columns[stream] += written.tolist()
+            if keep and count == 15:
+                loop.keep(kept)
+                now = kept
+        return tokens, columns, loop
+
+    tokens, columns, _ = run(keep=False)
+    found, found_columns, loop = run(keep=True)
+    assert (found, found_columns) == (tokens, columns)
+    assert [len(own) for own in columns] == [limit - 1 for limit in limits]
+    with pytest.raises(DecoderError, match="left out"):
+        loop.begin(Prompt(noise_of(2, 7, 3)), params[:2], [1, 2], [5, 5])
+
+
 @pytest.mark.parametrize(("streams", "message"), [([], r"are \[\]"), ([0, 0], r"\[0, 0\]"), ([2], r"\[2\]")])
 def test_streams_to_be_kept_must_exist_once(family, streams, message):
     """And in a loop whose steps are captured none can go."""
@@ -437,7 +475,7 @@ def test_taps_reach_a_processor_inside_the_graph(family):
     def run(backend):
         taps = Taps([(1, 2)], rows=1, cap=160)
 
-        def processor(scores, _step):
+        def processor(scores, _step, _rows):
             looks_back = taps.step[0, :, :10].sum(-1, keepdim=True) > 0.4
             return torch.where(looks_back, scores - scores.amax(-1, keepdim=True).clamp(min=0), scores * 2)
 

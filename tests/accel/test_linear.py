@@ -179,6 +179,25 @@ def test_where_the_deprecated_tensors_are_gone_others_serve(monkeypatch):
     assert choose_kernel([normal(64, 64)], "int8")
 
 
+@pytest.mark.parametrize("shape", [(128, 64), (258, 64), (64, 192), (200, 720), (512, 1536), (1024, 3072)])
+def test_rows_of_a_steady_kernel_are_the_same_beside_any_number(shape):
+    """Bit for bit, alone too; and in float32 such a kernel is the one that is taken."""
+    generator = torch.Generator().manual_seed(shape[0])
+    weight, x = torch.randn(shape, generator=generator), torch.randn(24, shape[1], generator=generator)
+    steady = [kernel for precision in PRECISIONS for kernel in kernels_for(precision, CPU) if kernel.steady]
+    for kernel in steady:
+        if kernel.precision == "int4" and shape[1] % 32:
+            continue
+        packed = kernel.pack(weight, None)
+        whole = kernel.run(packed, x)
+        for rows in (1, 2, 3, 5, 8, 17):
+            for begin in (0, 24 - rows):
+                part = kernel.run(packed, x[begin : begin + rows])
+                assert torch.equal(part, whole[begin : begin + rows]), (kernel.name, rows)
+    if any(kernel.precision == "fp32" for kernel in steady):
+        assert choose_kernel([weight], "fp32").steady
+
+
 # -- the choice -------------------------------------------------------------------------------------------------------
 
 

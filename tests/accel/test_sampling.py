@@ -192,11 +192,11 @@ def test_only_the_latest_tokens_are_penalized_within_a_window():
 
 
 def test_own_processors_run_where_the_order_says():
-    """They get scores and step, and stand among the others."""
+    """They get scores, step and the numbers of the rows, and stand among the others."""
     seen = []
 
-    def own(scores, step):
-        seen.append(step.tolist())
+    def own(scores, step, rows):
+        seen.append((step.tolist(), rows.tolist()))
         return scores - 2 * torch.arange(V)
 
     logits = random_logits(2, V)
@@ -204,7 +204,7 @@ def test_own_processors_run_where_the_order_says():
     found = sampler_of(recipe, [SamplingParams(temperature=0.5, top_k=4)] * 2).probabilities(logits, steps(2, 6))
     expected = reference(("top_k",), SamplingParams(top_k=4), (), logits / 0.5 - 2 * torch.arange(V))
     assert torch.equal(found, expected.softmax(-1))
-    assert seen == [[6, 6]]
+    assert seen == [([6, 6], [0, 1])]
 
 
 # -- errors ---------------------------------------------------------------------------------------------------------

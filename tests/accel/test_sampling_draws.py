@@ -20,6 +20,7 @@ from tests.accel.samplers import (  # noqa: E402
     steps,
 )
 
+from realtts import InvalidOption  # noqa: E402
 from realtts.accel.sampling import HashedNoise, RecordedNoise, SamplingParams, SamplingRecipe  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
@@ -107,6 +108,11 @@ def test_recorded_noise_gives_the_recorded_tokens():
     again = (logits[4].softmax(-1) / noise[3]).argmax(-1)
     assert torch.equal(sampler(logits[4], steps(2)), again)
     sampler.set(0, SamplingParams(), 0)
+    first = sampler(logits[0], steps(2))
+    assert first[0] == expected[0, 0]
+    assert first[1] == (logits[0, 1].softmax(-1) / noise[3, 1]).argmax(-1), "the other row was not begun again"
+    for row in (0, 1):
+        sampler.set(row, SamplingParams(), 0)
     assert torch.equal(drawn(sampler, logits[:4]), expected)
 
 
@@ -153,11 +159,11 @@ def test_hashed_noise_depends_on_nothing_else(seed):
 
 
 @pytest.mark.parametrize("noise", [None, HashedNoise, RecordedNoise])
-def test_rows_that_are_kept_go_on(noise):
-    """In another order and without the others, histories and generators with them."""
-    logits = random_logits(20, 4, 50)
+def test_rows_come_and_go(noise):
+    """In any order and beside any others, with histories and generators of their own; who waits does not move on."""
+    logits = random_logits(40, 4, 50)
     params = [SamplingParams(top_k=5 + row, temperature=2.0, repetition_penalty=1.5) for row in range(4)]
-    recorded = torch.empty(20, 4, 50).exponential_(generator=torch.Generator().manual_seed(0))
+    recorded = torch.empty(40, 4, 50).exponential_(generator=torch.Generator().manual_seed(0))
 
     def sampler():
         source = {None: lambda: None, HashedNoise: lambda: HashedNoise(4, torch.device("cpu")),
@@ -166,16 +172,50 @@ def test_rows_that_are_kept_go_on(noise):
         return sampler_of(recipe, params, seeds=[3, 4, 5, 6], noise=source)
 
     def draw(sampler, step, logits):
-        tokens = sampler(logits, steps(sampler.rows, step))
-        sampler.observe(tokens, torch.ones(sampler.rows, dtype=torch.bool))
-        return tokens
+        tokens = sampler(logits, step)
+        sampler.observe(tokens, torch.ones(len(step), dtype=torch.bool))
+        return tokens.tolist()
 
     whole, part = sampler(), sampler()
-    for step, one in enumerate(logits):
-        if step == 8:
-            part.keep([3, 1])
-        kept = [0, 1, 2, 3] if step < 8 else [3, 1]
-        assert torch.equal(draw(part, step, one[kept]), draw(whole, step, one)[kept])
+    expected = list(zip(*(draw(whole, steps(4, step), one) for step, one in enumerate(logits)), strict=True))
+    found = [[] for _ in range(4)]
+    for placed, count in (([0, 1, 2, 3], 5), ([3, 1], 7), ([2], 3), ([1, 2, 3, 0], 4), ([0, 3], 6), ([2, 0, 1], 9)):
+        part.place(placed, torch.tensor(placed))
+        for _ in range(count):
+            at = torch.tensor([len(found[row]) for row in placed])
+            for row, token in zip(placed, draw(part, at, logits[at, placed]), strict=True):
+                found[row].append(token)
+    assert [len(tokens) for tokens in found] == [24, 25, 21, 22]
+    for own, tokens in zip(found, expected, strict=True):
+        assert own == list(tokens[: len(own)])
+
+
+@pytest.mark.parametrize("top_k", [0, 5])
+def test_a_row_is_narrowed_or_not_whatever_its_neighbours_are(top_k):
+    """A row with a top k is drawn from the candidates alone, and one without from all, beside both kinds."""
+    recipe = SamplingRecipe(50, order=("temperature", "top_k", "top_p"), narrow=True)
+    logits = random_logits(30, 3, 50)
+    own = SamplingParams(top_k=top_k, top_p=0.9)
+    alone = drawn(sampler_of(recipe, [own], seeds=[7]), logits[:, :1])
+    for others in ((0, 0), (5, 9), (9, 0), (0, 5)):
+        params = [own, *(SamplingParams(top_k=k) for k in others)]
+        assert torch.equal(drawn(sampler_of(recipe, params, seeds=[7, 8, 9]), logits)[:, :1], alone)
+
+
+def test_a_row_may_have_stop_tokens_of_its_own():
+    """They end this row alone, cannot be drawn too early, and are gone with the next request."""
+    recipe = SamplingRecipe(20, order=(), stop_tokens=(3,))
+    sampler = sampler_of(recipe, [SamplingParams(stop_tokens=(5, 6)), SamplingParams(), SamplingParams(stop_tokens=())])
+    for token, ends in ((3, [False, True, False]), (5, [True, False, False]), (6, [True, False, False])):
+        assert sampler.is_stop(torch.full((3,), token)).tolist() == ends
+    sampler.set(0, SamplingParams(stop_tokens=(5,), min_new_tokens=2), 0)
+    logits = torch.zeros(3, 20)
+    logits[:, 5] = 100.0
+    assert [int(sampler(logits, steps(3, step))[0] == 5) for step in range(4)] == [0, 0, 1, 1]
+    sampler.set(0, SamplingParams(), 0)
+    assert sampler.is_stop(torch.full((3,), 3)).tolist() == [True, True, False]
+    with pytest.raises(InvalidOption, match="stop_tokens"):
+        sampler.set(0, SamplingParams(stop_tokens=(20,)), 0)
 
 
 @pytest.mark.parametrize("neighbour", [SamplingParams(), SamplingParams(top_k=9, temperature=3.0), EVERYTHING])

@@ -65,6 +65,18 @@ FLAWED = {
         """,
         {"test_marks_lie_in_text_and_audio"},
     ),
+    "cuts hard into pauses": (
+        """
+        class Bad(FakeProvider):
+            @hookimpl
+            def generate(self, context, model, request):
+                for number, _ in enumerate(request.text.split()):
+                    key = (request.seed + number) % 7
+                    wave = np.full(1600, 0.1 + key / 100, np.float32)
+                    yield Chunk(np.concatenate([np.zeros(1600 if number else 0, np.float32), wave]), 16000)
+        """,
+        {"test_joins_do_not_click"},
+    ),
     "is too quiet": (
         """
         class Bad(FakeProvider):

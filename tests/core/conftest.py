@@ -6,7 +6,9 @@ import textwrap
 
 import pytest
 
+from realtts import ProviderSpec, RealProvider
 from realtts.registry import providers as registry
+from realtts.testing import faults
 
 
 @pytest.fixture
@@ -53,6 +55,33 @@ def install(tmp_path, monkeypatch):
         return module
 
     return install
+
+
+@pytest.fixture
+def make_provider(monkeypatch):
+    """Make providers from classes: ``make_provider(plain, optimized, {field: value}, **settings)``; closed at the end.
+
+    ``optimized`` may be an import path too.
+    """
+    made = []
+
+    def make_provider(plain, optimized=None, spec=None, **settings):
+        monkeypatch.setattr(faults, "Plain", plain, raising=False)
+        monkeypatch.setattr(faults, "Optimized", optimized, raising=False)
+        path = optimized if isinstance(optimized, str) else optimized and f"{faults.__name__}:Optimized"
+        fields = {
+            "name": "sample",
+            "summary": "For tests",
+            "sample_rates": (8000,),
+            "plain": f"{faults.__name__}:Plain",
+            "optimized": path,
+        }
+        made.append(RealProvider(ProviderSpec(**{**fields, **(spec or {})}), **settings))
+        return made[-1]
+
+    yield make_provider
+    for provider in made:
+        provider.close()
 
 
 @pytest.fixture

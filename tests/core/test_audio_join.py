@@ -36,6 +36,15 @@ def test_a_single_piece_comes_out_bit_by_bit(count, size):
     assert np.array_equal(join([piece], size=size), piece)
 
 
+@pytest.mark.parametrize("size", [1, 7, 5000])
+def test_nothing_is_held_back_of_one_that_is_alone(size):
+    """So that a stream of one piece is not late."""
+    joiner, piece = audio.Joiner(RATE, alone=True), tone(5000, phase=1.0)
+    for at in range(0, len(piece), size):
+        assert np.array_equal(joiner.push(piece[at : at + size]), piece[at : at + size])
+    assert not len(joiner.finish())
+
+
 @pytest.mark.parametrize("pause_s", [0.0, 0.25])
 def test_lengths_add_up(pause_s):
     """Pieces and pauses, nothing else."""

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from realtts import Chunk, Mark, ProviderSpec, RealProvider, Voice, VoiceInfo, errors, hookimpl
+from realtts import Chunk, Mark, Voice, VoiceInfo, errors, hookimpl
 from realtts.contract.checks import ChunkChecks, check_voices
 from realtts.registry.extensions import Extensions
-from realtts.testing import faults
 from realtts.voices import reference
 
 RATE = 16_000
@@ -23,9 +22,8 @@ def full(level):
 
 
 @pytest.fixture
-def provider(monkeypatch, tmp_path):
+def provider(make_provider, tmp_path):
     """Make a provider whose `generate` is a function of the request."""
-    made = []
 
     def provider(function, batch=None):
         class Plain:
@@ -43,14 +41,9 @@ def provider(monkeypatch, tmp_path):
                 def generate_batch(self, context, model, requests):
                     return batch(requests)
 
-        monkeypatch.setattr(faults, "Plain", Plain, raising=False)
-        spec = ProviderSpec(name="sample", summary="x", sample_rates=(RATE,), plain=f"{faults.__name__}:Plain")
-        made.append(RealProvider(spec, data_dir=tmp_path))
-        return made[-1]
+        return make_provider(Plain, spec={"sample_rates": (RATE,)}, data_dir=tmp_path)
 
-    yield provider
-    for one in made:
-        one.close()
+    return provider
 
 
 def one_array(levels=LEVELS):
@@ -170,7 +163,7 @@ def test_fields_beside_the_audio_are_copied():
     word.extra = [1]
     mark = Mark(np.float32(0.5), 1, span, Word("word"))
     given = Chunk(full(0.1), RATE, (mark,), np.int64(3), Word("stop"), (word,), np.int8(1))
-    _, chunk = ChunkChecks((RATE,), "test", [5]).check_item(given)
+    _, chunk = checks_of("hello").check(0, given)
     span[0] = 99
     assert chunk.marks == (Mark(0.5, 1.0, (0, 2), "word"),)
     assert type(chunk.marks[0].start) is float
@@ -214,22 +207,33 @@ ODD = {
 }
 
 
+def checks_of(*texts):
+    """The checks of rows with these texts."""
+    checks = ChunkChecks((RATE,), "test")
+    for row, text in enumerate(texts):
+        checks.begin(row, text)
+    return checks
+
+
 @pytest.mark.parametrize("case", ODD, ids=str)
 def test_odd_fields_are_told(case):
     """Always as `InvalidChunk` with a fix, never as an error of the check itself."""
     chunk = Chunk(**{"samples": full(0.1), "sample_rate": RATE, **ODD[case]})
     with pytest.raises(errors.InvalidChunk) as caught:
-        ChunkChecks((RATE,), "test", [5]).check_item(chunk)
+        checks_of("hello").check(0, chunk)
     assert caught.value.fix
 
 
 @pytest.mark.parametrize("row", [2, -1, 0.0, "0", True, None, 2**70, np.float32(1)], ids=repr)
 def test_row_must_be_of_the_batch(row):
-    """A whole number below the number of requests."""
-    checks = ChunkChecks((RATE,), "test", [5, 5])
-    assert checks.check_item((np.int64(1), Chunk(full(0.1), RATE)))[0] == 1
-    with pytest.raises(errors.InvalidChunk, match="generate_batch yielded"):
-        checks.check_item((row, Chunk(full(0.1), RATE)))
+    """The number of one that has begun and not ended."""
+    checks = checks_of("hello", "there", "again")
+    assert checks.end(np.int64(2)) == 2
+    assert checks.check(np.int64(1), Chunk(full(0.1), RATE))[0] == 1
+    for call in (lambda: checks.check(row, Chunk(full(0.1), RATE)), lambda: checks.end(row)):
+        with pytest.raises(errors.InvalidChunk, match="it yielded"):
+            call()
+    assert checks.rows == (0, 1)
 
 
 @pytest.mark.parametrize("field", ["id", "name", "language", "gender", "description", "aliases"])
@@ -285,7 +289,7 @@ def test_extension_may_use_its_buffer_again_and_changes_no_chunk():
         return chunk
 
     chain = Extensions({"in_place": types.SimpleNamespace(process_audio=in_place)})
-    _, chunk = ChunkChecks((RATE,), "test", [5]).check_item(Chunk(full(0.1), RATE))
+    _, chunk = checks_of("hello").check(0, Chunk(full(0.1), RATE))
     with pytest.raises(errors.ExtensionError, match=r"in_place.*read-only"):
         chain.process_audio(chunk, None)
 

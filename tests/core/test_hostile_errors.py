@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from realtts import Chunk, Event, ProviderSpec, RealProvider, VoiceInfo, errors, hookimpl
+from realtts import Chunk, Event, VoiceInfo, errors, hookimpl
 from realtts.exception_text import (
     LONGEST_MESSAGE,
     describe_error,
@@ -19,7 +19,6 @@ from realtts.exception_text import (
 from realtts.ladder.remedies import find_remedy
 from realtts.provider import facade
 from realtts.registry.extensions import Extensions
-from realtts.testing import faults
 
 TONE = (0.1 * np.sin(np.arange(800))).astype(np.float32)
 
@@ -135,20 +134,9 @@ class Plain:
 
 
 @pytest.fixture
-def make(monkeypatch):
-    """Makes providers whose optimized variant is a class."""
-    made = []
-
-    def make(optimized, **fields):
-        monkeypatch.setattr(faults, "Plain", Plain, raising=False)
-        monkeypatch.setattr(faults, "Optimized", optimized, raising=False)
-        spec = {"name": "sample", "summary": "For tests", "sample_rates": (8000,), "plain": f"{faults.__name__}:Plain"}
-        made.append(RealProvider(ProviderSpec(**spec, optimized=f"{faults.__name__}:Optimized", **fields)))
-        return made[-1]
-
-    yield make
-    for provider in made:
-        provider.close()
+def make(make_provider):
+    """Makes providers whose optimized variant is a class, over one that speaks a tone."""
+    return lambda optimized, **fields: make_provider(Plain, optimized, fields)
 
 
 def raising(stage, error):

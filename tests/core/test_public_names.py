@@ -13,6 +13,8 @@ SOURCES = Path(realtts.__file__).parent
 
 NAMES = [
     "AccelError",
+    "Arrival",
+    "Arrivals",
     "Attempt",
     "AttentionUnavailable",
     "BlankText",
@@ -39,6 +41,7 @@ NAMES = [
     "InputError",
     "Installed",
     "InvalidChunk",
+    "InvalidMarkup",
     "InvalidOption",
     "InvalidPlugin",
     "InvalidText",
@@ -62,6 +65,8 @@ NAMES = [
     "RealProvider",
     "RealTTSError",
     "Request",
+    "RowEnd",
+    "RowFailed",
     "Rung",
     "Settings",
     "SettingsError",
@@ -74,6 +79,7 @@ NAMES = [
     "UnknownLanguage",
     "UnknownOption",
     "UnknownProvider",
+    "Unread",
     "UnspeakableText",
     "Voice",
     "VoiceError",
@@ -103,7 +109,8 @@ def test_names_of_the_package():
 def test_names_for_plugin_authors():
     """The testing package."""
     assert sorted(realtts.testing.__all__) == [
-        "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault", "OptimizedConformance",
+        "ContinuousFakeProvider", "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault",
+        "OptimizedConformance",
         "ProviderConformance", "fake_spec", "faulty", "make_context", "make_request", "voice_like",
     ]  # fmt: skip
     for name in realtts.testing.__all__:

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import realtts
-from realtts import Chunk, Mark, ProviderSpec, RealProvider, Rung, VoiceInfo, errors, hookimpl
-from realtts.testing import fake_spec, faults, faulty
+from realtts import Chunk, Mark, RealProvider, Rung, VoiceInfo, errors, hookimpl
+from realtts.testing import fake_spec, faulty
 
 TONE = (0.1 * np.sin(np.arange(800))).astype(np.float32)
 
@@ -41,27 +41,13 @@ class Plain:
 
 
 @pytest.fixture
-def make(monkeypatch):
-    """Makes providers from classes."""
-    made = []
+def make(make_provider):
+    """Makes providers from classes; of their own accord they speak a tone."""
 
     def make(plain=Plain, optimized=None, spec=None, **settings):
-        monkeypatch.setattr(faults, "Plain", plain, raising=False)
-        monkeypatch.setattr(faults, "Optimized", optimized, raising=False)
-        path = optimized if isinstance(optimized, str) else optimized and f"{faults.__name__}:Optimized"
-        fields = {
-            "name": "sample",
-            "summary": "For tests",
-            "sample_rates": (8000,),
-            "plain": f"{faults.__name__}:Plain",
-            "optimized": path,
-        }
-        made.append(RealProvider(ProviderSpec(**{**fields, **(spec or {})}), **settings))
-        return made[-1]
+        return make_provider(plain, optimized, spec, **settings)
 
-    yield make
-    for provider in made:
-        provider.close()
+    return make
 
 
 def generating(function, base=Plain):

@@ -159,6 +159,7 @@ def test_time_goes_to_the_stage_that_was_entered_last(monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr("realtts.contract.stages.time.perf_counter", lambda: next(clock))
     log, outer, inner = StageLog(), Work("outer", "float32"), Work("inner", "float32")
+    log.begin(0, "request")
     log.resume()  # 0
     log.enter(outer)  # 1
     log.enter(inner)  # 2: outer has 1
@@ -167,8 +168,8 @@ def test_time_goes_to_the_stage_that_was_entered_last(monkeypatch):
     log.resume()  # 5
     assert log.leave(outer)  # 6: inner has 2
     assert log.leave(inner)  # 7: inner has 3
-    log.end()
-    assert {name: work.seconds for name, work in log.totals().items()} == {"outer": 1, "inner": 3}
+    log.stop()
+    assert {name: work.seconds for name, work in log.totals("request").items()} == {"outer": 1, "inner": 3}
     log.enter(outer)
     assert not log.leave(outer), "no request is being generated"
 

@@ -62,3 +62,30 @@ def test_every_copied_character_equals_its_source(original: str, data: st.DataOb
         previous = start
         if char not in "XYZ":
             assert original[start:end] == char
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("a 5 b", [("5", "five")]),
+        ("a 5 b", [("5", "five"), ("five b", "FIVE-B")]),
+        ("abc", [("b", "")]),
+        ("abc", [("a", ""), ("c", "")]),
+        ("abc", [("abc", "")]),
+        ("aXbXc", [("X", "--"), ("-b-", "+")]),
+        ("abc", [("b", "bb"), ("bb", "b")]),
+        ("one two", [(" ", "  "), ("one", "1"), ("two", "2 2")]),
+        ("", [("x", "y")]),
+    ],
+)
+def test_edits_in_one_step(text, steps) -> None:
+    """Many steps as one: the same text, and no character comes from elsewhere."""
+    many = EditedText(text)
+    for old, new in steps:
+        many = many.substituted(re.compile(re.escape(old)), new.replace("\\", r"\\"))
+    once = EditedText(text).replaced(many.edits())
+    assert once.text == many.text
+    for at in range(len(many.text)):
+        start, end = many.to_original((at, at + 1))
+        first, last = once.to_original((at, at + 1))
+        assert first <= start <= end <= last

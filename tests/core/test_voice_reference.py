@@ -158,11 +158,83 @@ def test_the_limits_of_length_are_inclusive(seconds):
     assert loaded(speech(seconds)).duration == seconds
 
 
-def test_silence_is_refused():
-    """Nothing above -50 dBFS."""
-    with pytest.raises(VoiceUnsuitable, match="silent"):
-        loaded(np.full(RATE, 0.003, np.float32))
-    assert loaded(np.full(RATE, 0.0033, np.float32))
+T = np.arange(2 * RATE) / RATE
+HISS = np.random.default_rng(1).standard_normal(2 * RATE)
+
+
+def tone(hertz, level=0.1):
+    """A sine."""
+    return level * np.sin(2 * np.pi * hertz * T)
+
+
+@pytest.mark.parametrize(
+    ("samples", "what"),
+    [
+        (np.zeros(2 * RATE), "silent"),
+        (0.0005 * HISS, "silent.*louder"),
+        (np.full(2 * RATE, 0.3), r"all its samples lie at 0\.3, a constant"),
+        (np.full(2 * RATE, -0.0033) + 1e-4 * HISS, r"all its samples lie at -0\.0033"),
+        (tone(20, 0.9), "about 20 Hz"),
+        (tone(33) + 0.2, "about 32 Hz"),
+        (tone(50), "about 52 Hz"),
+        (tone(60, 0.5) + 2e-4 * HISS, "about 60 Hz"),
+        (np.where(np.arange(2 * RATE) == RATE, 0.01, 0), "silent"),
+        (np.stack([np.full(2 * RATE, 0.2), np.full(2 * RATE, -0.2)], axis=1), "silent"),
+    ],
+    ids=["zeros", "hiss", "DC", "a little DC", "20 Hz", "33 Hz and DC", "mains", "mains and hiss", "click", "DC apart"],
+)
+def test_what_holds_nothing_where_speech_lies_is_refused(samples, what):
+    """Below -60 dBFS between 80 Hz and 8 kHz; the message says what is there instead."""
+    with pytest.raises(VoiceUnsuitable, match=what):
+        loaded(samples.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        0.004 * np.diff(HISS, prepend=0.0),
+        0.0033 * HISS,
+        tone(90, 0.01),
+        tone(7900, 0.01),
+        tone(50, 0.5) + 0.01 * HISS,
+        0.3 + 0.01 * HISS,
+        np.where(T > 1.8, 0.02 * HISS, 0),
+        np.stack([0.02 * HISS, 0 * HISS], axis=1),
+    ],
+    ids=["whisper", "quiet", "low voice", "sibilant", "over a hum", "over a constant", "late", "one channel"],
+)
+def test_quiet_speech_is_no_silence(samples):
+    """Whispers, a voice over a hum, one that begins late."""
+    assert loaded(samples.astype(np.float32)).duration == 2.0
+
+
+@pytest.mark.parametrize("layout", ["columns", "rows"])
+@pytest.mark.parametrize(
+    ("channels", "cancels"),
+    [
+        ([HISS, -HISS], True),
+        ([HISS, -0.95 * HISS], True),
+        ([tone(200, 3), -tone(200, 3), HISS * 0], True),
+        ([HISS + 2, -HISS - 2], True),
+        ([HISS, np.roll(HISS, 800)], False),
+        ([HISS, 0 * HISS], False),
+        ([HISS, -0.5 * HISS], False),
+        ([HISS] + 31 * [0 * HISS], False),
+        ([HISS, HISS], False),
+    ],
+    ids=["upside down", "nearly", "three", "DC too", "delayed", "one silent", "half", "one of many", "equal"],
+)
+def test_channels_in_opposite_phase_are_named(tmp_path, channels, cancels, layout):
+    """Their mean is next to nothing, in a file and in samples; other channels are averaged as ever."""
+    wave = 0.1 * np.stack(channels, axis=1).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wave, RATE, subtype="FLOAT")
+    voices = [tmp_path / "a.wav", (wave if layout == "columns" else wave.T, RATE)]
+    for voice in voices:
+        if cancels:
+            with pytest.raises(VoiceUnsuitable, match=r"cancel each other out.*invert one"):
+                load(voice, seconds=LIMITS, who="beep")
+        else:
+            assert np.allclose(load(voice, seconds=LIMITS, who="beep").samples, wave.mean(axis=1), atol=1e-6)
 
 
 def test_clipping_is_refused():

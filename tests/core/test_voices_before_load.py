@@ -5,6 +5,7 @@ import pytest
 
 from realtts import RealProvider, VoiceNotFound, VoiceUnsupported
 from realtts.contract.types import VoiceInfo
+from realtts.kit.voices import matching_name
 from realtts.testing import fake_spec
 from realtts.voices import VoiceStore
 
@@ -119,3 +120,26 @@ def test_a_built_in_voice_wins_over_a_saved_one_where_nothing_is_cloned(make, tm
     VoiceStore(tmp_path / "data" / "voices").add("low", noise())
     tts = make(capabilities=frozenset({"voices"}))
     assert tts.generate("one", voice="low").duration > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("Ryan", "ryan"), ("RYAN", "ryan"), (" ryan ", "ryan"), ("Uncle Fu", "uncle_fu"), ("uncle-fu", "uncle_fu"),
+        ("Bình", "Bình"), ("Bi\u0300nh", "Bình"), ("bình", "Bình"), ("STRASSE", "Straße"),
+        ("Ada", "Ada"), ("ada", "ada"), ("Binh", None), ("", None), ("ry an", None),
+    ],
+)  # fmt: skip
+def test_names_match_in_any_spelling(name, meant):
+    """Case, spaces, underscores and hyphens do not matter; the same spelling goes first."""
+    assert matching_name(name, ["ryan", "uncle_fu", "Bình", "Straße", "ada", "Ada"]) == meant
+
+
+@pytest.mark.parametrize("name", ["Anna", "anna", "ANNA", " anna", "Big_Bob", "big bob", "big-bob"])
+def test_saved_voices_go_by_any_spelling(tmp_path, name):
+    """As built-in ones do."""
+    wave = (0.1 * np.random.default_rng(0).standard_normal(48_000)).astype(np.float32)
+    for saved in ("Anna", "Big_Bob"):
+        VoiceStore(tmp_path / "voices").add(saved, (wave, 24_000))
+    with RealProvider(fake_spec(), data_dir=tmp_path) as tts:
+        assert len(tts.generate("Hello", voice=name).samples)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from realtts import Chunk, Event, Options, ProviderSpec, errors, hookimpl
+from realtts import Chunk, Event, Options, ProviderSpec, VoiceInfo, errors, hookimpl
 from realtts.wire.channel import PROTOCOL
 
 RATE = 16_000
@@ -61,6 +61,18 @@ ODD = {
 
 class Boom(RuntimeError):
     """An error that nobody else knows."""
+
+
+def voices_of(checkpoint):
+    """The fake provider's voices as its plugin names them; of some checkpoints it cannot."""
+    match checkpoint and checkpoint.name:
+        case "silent":
+            return None
+        case "damaged":
+            raise OSError("no such file")
+        case "deadly":
+            die()
+    return [VoiceInfo("low", "Low", "en", "male", aliases=("bass",)), VoiceInfo("high", "High", "en", "female")]
 
 
 class Rogue:

@@ -276,7 +276,10 @@ def two_rates(spec, requests):
     """Checks that allow two rates."""
     from realtts.contract.checks import ChunkChecks
 
-    return ChunkChecks((RATE, RATE // 2), "test", [len(request.text) for request in requests])
+    checks = ChunkChecks((RATE, RATE // 2), "test")
+    for row, request in enumerate(requests):
+        checks.begin(row, request.text)
+    return checks
 
 
 STATE = p.reply(ladder=p.ladder())["ladder"]

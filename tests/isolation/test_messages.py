@@ -32,11 +32,12 @@ CALLS = [
     GiveUp(None),
     GiveUp(FAILURE),
     Close("plain", "plain", FAILURE),
-    ListVoices(),
-    Speak((REQUEST, REQUEST), fresh=True, log_level=20, window=2),
+    ListVoices(load=True),
+    ListVoices(load=False),
+    Speak((REQUEST, REQUEST), log_level=20, window=2),
     Stop(forget=True),
 ]
-SPEAK = to_json(CALLS[6])
+SPEAK = to_json(CALLS[7])
 VOICE = to_json(VoiceMessage(16_000, None, "samples"))
 SAMPLES = np.full(100, 0.1, np.float32).tobytes()
 

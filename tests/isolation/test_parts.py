@@ -17,7 +17,7 @@ from realtts.cli.discovery import list_providers
 from realtts.cli.findings import problems
 from realtts.isolation import environments
 from realtts.isolation.watchdog import CANCEL_GRACE_S, Limits, Watchdog
-from realtts.ladder.rung import StageError
+from realtts.ladder.failures import StageError
 from realtts.synthesis.validate import check_options, options_class
 from realtts.testing import fake_spec
 from realtts.wire.calls import GiveUp, Reply, call_from_json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import json
 import shutil
 import sys
 from dataclasses import replace
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from realtts.contract.options import Options
     from realtts.contract.spec import ProviderSpec
 
 
@@ -44,6 +46,43 @@ def _imported_modules_stay(imported: None) -> Iterator[None]:
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def in_parts() -> Callable[[Path], Path]:
+    """Saves a file of weights in two parts, as transformers does, in its place; returns their index."""
+
+    def cut(path: Path) -> Path:
+        from safetensors.torch import load_file, save_file
+
+        state = load_file(path)
+        path.unlink()
+        names, index = sorted(state), {}
+        for number in (0, 1):
+            file = f"{path.stem}-{number + 1:05d}-of-00002.safetensors"
+            save_file({name: state[name] for name in names[number::2]}, str(path.with_name(file)))
+            index |= dict.fromkeys(names[number::2], file)
+        place = path.with_name(f"{path.name}.index.json")
+        place.write_text(json.dumps({"metadata": {}, "weight_map": index}), encoding="utf-8")
+        return place
+
+    return cut
+
+
+@pytest.fixture(scope="session")
+def option_ends() -> Callable[[type[Options]], list[dict[str, float]]]:
+    """Lists every end of every number's range, as the schema has it; just inside where it is no part of it."""
+
+    def ends(options: type[Options]) -> list[dict[str, float]]:
+        return [
+            {name: choice[key] if key[0] == "m" else choice[key] + 1e-9}
+            for name, about in options.model_json_schema()["properties"].items()
+            for choice in (about, *about.get("anyOf", ()))
+            for key in ("minimum", "maximum", "exclusiveMinimum")
+            if key in choice
+        ]
+
+    return ends
 
 
 @pytest.fixture(scope="session", autouse=True)

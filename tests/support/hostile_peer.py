@@ -52,7 +52,7 @@ def ladder(given_up=0):
         Attempt(rung, rung, "generate", "ValueError", "no", "", "Try again.", 0.1, True) for rung in rungs[:given_up]
     )
     name = rungs[min(given_up, 1)]
-    live = RungState(name, name, "cpu", "float32", {}, {"load": 0.1}, True, given_up > 0)
+    live = RungState(name, name, "cpu", "float32", {}, {"load": 0.1}, 8, given_up > 0)
     return LadderState(attempts, dict.fromkeys(range(given_up), True), {"compile": False}, live)
 
 

@@ -5,6 +5,12 @@ from realtts.contract.context import (
     Context as Context,
     Rung as Rung,
 )
+from realtts.contract.continuous import (
+    Arrival as Arrival,
+    Arrivals as Arrivals,
+    RowEnd as RowEnd,
+    RowFailed as RowFailed,
+)
 from realtts.contract.events import (
     Event as Event,
 )
@@ -23,6 +29,7 @@ from realtts.contract.types import (
     Chunk as Chunk,
     Mark as Mark,
     Request as Request,
+    Unread as Unread,
     Voice as Voice,
     VoiceInfo as VoiceInfo,
 )
@@ -47,6 +54,7 @@ from realtts.errors import (
     InputError as InputError,
     InstallFailed as InstallFailed,
     InvalidChunk as InvalidChunk,
+    InvalidMarkup as InvalidMarkup,
     InvalidOption as InvalidOption,
     InvalidPlugin as InvalidPlugin,
     InvalidText as InvalidText,

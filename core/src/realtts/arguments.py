@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REQUEST", "counterpart", "place_of"]
 
-REQUEST = ("text", "texts", "voice", "reference_text", "language", "seed", "speed")
+REQUEST = ("text", "texts", "voice", "reference_text", "language", "seed", "speed", "normalize")
 """Arguments of `generate` and its kin that every provider takes."""
 
 _BY_OURS = {
@@ -29,6 +29,7 @@ _BY_OURS = {
     "language": "lang lang_code lang_id language_code language_id locale",
     "seed": "manual_seed random_seed",
     "speed": "rate speaking_rate speech_rate speed_factor speed_rate",
+    "normalize": "normalise normalize_text text_norm text_normalisation text_normalization use_text_norm",
     "model": "backbone_repo checkpoint checkpoint_dir checkpoint_path ckpt ckpt_dir ckpt_file "
     "ckpt_path model_dir model_id model_name model_path pretrained_model "
     "pretrained_model_name_or_path repo repo_id",

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from realtts.exception_text import describe_error, traceback_of
-
-__all__ = ["Attempt", "State", "described", "origin_of"]
+__all__ = ["Attempt", "State"]
 
 State = Literal["unloaded", "loading", "ready", "generating", "failed", "closed"]
 
@@ -31,8 +27,8 @@ class Attempt:
         retryable: True when the same rung may work later without any change, as after an out-of-memory error, or when
             the plain variant could not speak one text: it is tried again after an idle unload, and by the next request
             when no rung is left. An explicit `unload()` forgets all attempts.
-        origin: Where the plugin's own code failed, as `origin_of` gives it; empty for the typed errors of realtts,
-            which say by themselves what is wrong.
+        origin: Where the plugin's own code failed, as `realtts.exception_text.origin_of` gives it; empty for the
+            typed errors of realtts, which say by themselves what is wrong.
     """
 
     rung: str
@@ -62,34 +58,3 @@ class Attempt:
     def as_dict(self) -> dict[str, Any]:
         """Return the attempt as a JSON-able dictionary."""
         return asdict(self)
-
-
-_NOT_PLUGINS = sys.stdlib_module_names | {"realtts", "pluggy", "importlib_metadata"}
-"""Packages through which the core reaches a plugin."""
-
-
-def origin_of(error: BaseException) -> str:
-    """Return where a plugin's own code failed: ``"/path/beep.py:12 in generate"``; empty where none of it ran.
-
-    The plugin is the first package that is neither the core nor one that the core calls plugins through. Of its lines
-    the innermost counts: the libraries that it calls are not what its author can correct.
-
-    Args:
-        error: What was raised, with its traceback.
-    """
-    if type(error) is SyntaxError and error.filename and error.lineno:
-        return f"{error.filename}:{error.lineno}"
-    plugin, origin = "", ""
-    for frame, line in traceback.walk_tb(traceback_of(error)):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package and not plugin and package not in _NOT_PLUGINS:
-            plugin = package
-        if plugin and package == plugin:
-            origin = f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
-    return origin
-
-
-def described(error: BaseException) -> str:
-    """Return type and message of a plugin's exception, and where its code failed."""
-    origin = origin_of(error)
-    return describe_error(error) + (f" (at {origin})" if origin else "")

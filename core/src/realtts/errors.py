@@ -8,6 +8,7 @@ Each one says who is concerned, what is wrong and how to mend it; ``str(error)``
     │   │   ├── BlankText            nothing but white space
     │   │   ├── UnspeakableText      nothing that can be said (emoji, punctuation), or a script the model lacks
     │   │   ├── InvalidText          NUL, lone surrogates, not a string
+    │   │   │   └── InvalidMarkup    SSML that is not well-formed, or an attribute with a wrong value
     │   │   └── TextTooLong          longer than ``max_text_chars``
     │   ├── OptionError
     │   │   ├── UnknownOption        not an option of this provider
@@ -75,12 +76,12 @@ __all__ = [
     "AccelError", "AttentionUnavailable", "BlankText", "BrokenProvider", "BufferMisuse", "Busy", "CaptureFailed",
     "CheckpointCorrupt", "CheckpointError", "CheckpointForbidden", "CheckpointMismatch", "CheckpointMissing",
     "CompileFailed", "DecoderError", "DownloadFailed", "DuplicateProvider", "ExtensionError", "InputError",
-    "InstallFailed", "InvalidChunk", "InvalidOption", "InvalidPlugin", "InvalidText", "IsolationError",
-    "LadderExhausted", "MissingExtra", "NoProvider", "NotEnoughDisk", "NotFinite", "OffloadError", "OptionError",
-    "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError", "RequestTimeout",
-    "SettingsError", "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint", "UnknownLanguage",
-    "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound", "VoiceUnreadable",
-    "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
+    "InstallFailed", "InvalidChunk", "InvalidMarkup", "InvalidOption", "InvalidPlugin", "InvalidText",
+    "IsolationError", "LadderExhausted", "MissingExtra", "NoProvider", "NotEnoughDisk", "NotFinite", "OffloadError",
+    "OptionError", "OutputError", "PluginError", "ProviderClosed", "QuantizationUnavailable", "RealTTSError",
+    "RequestTimeout", "SettingsError", "StageFailed", "StreamStalled", "TextError", "TextTooLong", "UnknownCheckpoint",
+    "UnknownLanguage", "UnknownOption", "UnknownProvider", "UnspeakableText", "VoiceError", "VoiceNotFound",
+    "VoiceUnreadable", "VoiceUnsuitable", "VoiceUnsupported", "WorkerDied", "WouldDeadlock",
 ]  # fmt: skip
 
 
@@ -138,6 +139,20 @@ class UnspeakableText(TextError):
 
 class InvalidText(TextError):
     """The text is not a string, or holds characters that are not text."""
+
+
+class InvalidMarkup(InvalidText):
+    """The SSML is not well-formed, nested too deeply, or an attribute of it has a value that it cannot have.
+
+    Attributes:
+        line: Where in the caller's text, from 1; 0: not known.
+        column: In that line, from 1.
+    """
+
+    def __init__(self, what: str, *, who: str, fix: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"{what}, at line {line}, column {column}" if line else what, who=who, fix=fix)
+        self.line = line
+        self.column = column
 
 
 class TextTooLong(TextError):
@@ -240,7 +255,13 @@ class LadderExhausted(StageFailed):
 
 
 class Busy(RealTTSError):
-    """The provider's queue is full, or the request's turn did not come in time."""
+    """The provider's queue is full, or the request's turn did not come in time.
+
+    Attributes:
+        wait_s: About how many seconds of work wait already; None while nothing was measured.
+    """
+
+    wait_s: float | None = None
 
 
 class ProviderClosed(RealTTSError):

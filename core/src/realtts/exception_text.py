@@ -8,6 +8,7 @@ never becomes another one.
 from __future__ import annotations
 
 import builtins
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +24,50 @@ __all__ = [
     "exception_name",
     "format_traceback",
     "linked",
+    "origin_of",
     "traceback_of",
 ]
 
 LONGEST_MESSAGE = 2_000
 LONGEST_TRACEBACK = 20_000
 _MOST_LINKS = 64
+_NOT_PLUGINS = sys.stdlib_module_names | {"realtts", "pluggy", "importlib_metadata"}
+"""Packages through which the core reaches a plugin."""
+
 _GROUP: Any = getattr(builtins, "BaseExceptionGroup", None)  # from Python 3.11 on
 
 
-def describe_error(error: BaseException) -> str:
-    """Return class and message, such as ``"ValueError: too long"``; the class alone when there is no message."""
+def describe_error(error: BaseException, *, origin: bool = False) -> str:
+    """Return class and message, such as ``"ValueError: too long"``; the class alone when there is no message.
+
+    Args:
+        error: The exception.
+        origin: Add where a plugin's own code failed, if it did.
+    """
     name, message = exception_name(error), exception_message(error)
-    return f"{name}: {message}" if message else name
+    where = origin_of(error) if origin else ""
+    return (f"{name}: {message}" if message else name) + (f" (at {where})" if where else "")
+
+
+def origin_of(error: BaseException) -> str:
+    """Return where a plugin's own code failed: ``"/path/beep.py:12 in generate"``; empty where none of it ran.
+
+    The plugin is the first package that is neither the core nor one that the core calls plugins through. Of its lines
+    the innermost counts: the libraries that it calls are not what its author can correct.
+
+    Args:
+        error: What was raised, with its traceback.
+    """
+    if type(error) is SyntaxError and error.filename and error.lineno:
+        return f"{error.filename}:{error.lineno}"
+    plugin, origin = "", ""
+    for frame, line in traceback.walk_tb(traceback_of(error)):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package and not plugin and package not in _NOT_PLUGINS:
+            plugin = package
+        if plugin and package == plugin:
+            origin = f"{frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
+    return origin
 
 
 def exception_name(error: BaseException, *, module: bool = True) -> str:

@@ -48,7 +48,11 @@ class Settings(BaseModel):
 
     provider: str | None = Field(None, description="Provider used when none is named.")
     language: str | None = Field(
-        None, description="BCP 47 tag of texts whose call names no language; it also chooses among embedded voices."
+        None,
+        description="Tag or name of the language of texts whose call names none; it chooses embedded voices too.",
+    )
+    normalize: Literal["auto", "off"] | None = Field(
+        None, description="Put numbers, dates and signs into words; none given: as the provider has it."
     )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     configuration: str | None = Field(
@@ -101,6 +105,9 @@ class Settings(BaseModel):
     )
     worker_memory_mb: int = Field(0, ge=0, description="Most resident memory of an isolated provider, in MiB; 0: any.")
     queue_size: int = Field(64, ge=1, le=100_000, description="Most requests waiting for one model.")
+    max_batch: int | None = Field(
+        None, ge=1, le=4096, description="Most rows spoken at a time, where the provider can speak several."
+    )
     queue_timeout_s: float = Field(600.0, gt=0, le=LONGEST_S, description="Longest wait for the turn, in seconds.")
     request_timeout_s: float = Field(
         0.0,

@@ -141,7 +141,9 @@ def test_isolated_providers(doctor, cli, monkeypatch):
     monkeypatch.setenv("REALTTS_ISOLATION", "never")
     result = doctor()
     assert result.code == 1
-    assert "'alone' cannot run: its plugin is not installed here, and isolation is 'never'" in result.out
+    assert "'alone' cannot run: its plugin is not installed here, and isolation is 'never'" in " ".join(
+        result.out.split()
+    )
     assert "      realtts install alone" in result.out
 
 
@@ -278,7 +280,9 @@ def test_wrong_settings(doctor, monkeypatch):
     monkeypatch.setenv("REALTTS_THREDS", "3")
     result = doctor()
     assert result.code == 1
-    assert "environment (REALTTS_THREDS): unknown setting 'threds' (did you mean 'threads'?)" in result.out
+    assert "environment (REALTTS_THREDS): unknown setting 'threds' (did you mean 'threads'?)" in " ".join(
+        result.out.split()
+    )
 
 
 def test_a_data_folder_that_cannot_be_written(doctor, work, monkeypatch):

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,11 @@ from realtts.testing.fake import FakeProvider
 
 WORDS = "one two three four five six seven eight"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
+
+
+def columns_of(line):
+    """How many columns a terminal needs."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
 
 
 @pytest.fixture
@@ -212,7 +218,7 @@ class TestWidths:
         monkeypatch.setenv("COLUMNS", "80")
         console.table(["first", "second", "third"], [row, ["1", "2", "3"]])
         lines = capsys.readouterr().out.splitlines()
-        assert all(sum(map(console._char_cells, line)) <= 80 for line in lines)
+        assert all(columns_of(line) <= 80 for line in lines)
         shown = "".join("".join(lines).split())
         assert all(shown.count(char) >= text.count(char) for text in row[:2] for char in set(text) - {" "})
 
@@ -222,8 +228,42 @@ class TestWidths:
         monkeypatch.setenv("COLUMNS", "80")
         console.entry("label", text)
         lines = capsys.readouterr().out.splitlines()
-        assert all(sum(map(console._char_cells, line)) <= 80 for line in lines)
+        assert all(columns_of(line) <= 80 for line in lines)
         assert "".join("".join(lines).split()) == "label" + "".join(text.split())
+
+    @pytest.mark.parametrize(
+        ("what", "fix", "ways"),
+        [
+            (
+                "the data folder " + "/folder" * 30 + " cannot be written",
+                "set REALTTS_DATA_DIR to a folder that can",
+                1,
+            ),
+            (
+                "it may not work: " + "; ".join(f"wants b{n}==1, here is 2" for n in range(20)),
+                "realtts install fake",
+                1,
+            ),
+            ("x " * 120, "pip install --force-reinstall " + "some-package " * 20 + ", or realtts install x", 2),
+            ("torch is missing", "uv pip install 'realtts[torch]', or in an environment of its own: " + "f5 " * 60, 2),
+            (
+                "\u58f0" * 90,
+                "update the driver, or check CUDA_VISIBLE_DEVICES and the container's access to the GPU",
+                2,
+            ),
+            ("ok", "realtts install " + "a" * 70 + " --from " + "b" * 30, 1),
+        ],
+        ids=range(6),
+    )
+    def test_problems(self, capsys, monkeypatch, what, fix, ways):
+        """Nothing is lost; a command goes on behind a backslash, so that a shell reads it whole."""
+        monkeypatch.setenv("COLUMNS", "80")
+        console.problem(what, fix)
+        out = capsys.readouterr().out
+        assert all(columns_of(line) <= 80 for line in out.splitlines())
+        joined = "".join(out.replace("\\\n", "").split())
+        assert joined == "".join(f"- {what}{fix}".replace(", or ", "or").split())
+        assert len(re.findall(r"^ {6}\S", out, re.MULTILINE)) == ways
 
     @pytest.mark.parametrize(
         "command",

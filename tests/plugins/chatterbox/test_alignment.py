@@ -43,15 +43,15 @@ def ours(length, rows, tokens, logits, *, enabled=True, streams=2, row=1):
         streams, rows=2 * streams, cap=BEGIN + length + 60, device=torch.device("cpu"), text_begin=BEGIN, stop=STOP
     )
     watch.begin([6] * row + [length], [True] * row + [enabled])
-    found = []
+    both, found = torch.arange(streams), []
     for frame, attention in enumerate(rows):
         if frame:
-            watch.follow(torch.tensor([3 + frame % 2] * row + [tokens[frame - 1]]))
+            watch.follow(torch.tensor([3 + frame % 2] * row + [tokens[frame - 1]]), both)
             watch.taps.step.zero_()
             watch.taps.step[:, row, BEGIN : BEGIN + length] = attention
             watch.taps.step[:, :row, BEGIN : BEGIN + 3] = 0.3
         scores = logits[frame].expand(streams, -1)
-        found.append(watch(scores, torch.full((streams,), frame))[row])
+        found.append(watch(scores, torch.full((streams,), frame), both)[row])
     return torch.stack(found)
 
 

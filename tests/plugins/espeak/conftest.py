@@ -1,4 +1,4 @@
-"""A loaded espeak and short ways to speak with it, without the facade."""
+"""A loaded espeak and short ways to speak with it: without the facade, but for SSML, which the core reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from realtts import RealProvider
 from realtts.contract.types import Chunk, Mark, Request, Voice
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Espeak, Plain
@@ -41,8 +42,8 @@ class Spoken:
 
     @property
     def words(self) -> list[str]:
-        """The text under the marks."""
-        return [self.text[slice(*mark.span)] for mark in self.marks]
+        """The text under the marks of words."""
+        return [self.text[slice(*mark.span)] for mark in self.marks if mark.kind == "word"]
 
     @property
     def warnings(self) -> list[str]:
@@ -56,6 +57,7 @@ class Speaker:
 
     plain: Plain
     model: Espeak
+    provider: RealProvider
 
     def stream(
         self,
@@ -65,9 +67,12 @@ class Speaker:
         language: str | None = None,
         speed: float = 1.0,
         cancelled: Callable[[], bool] = lambda: False,
+        ssml: bool = False,
         **options: Any,
     ) -> Iterator[Chunk]:
         """Chunks as they come."""
+        if ssml:
+            return self.provider.stream(text, voice=voice, language=language, speed=speed, ssml=True, **options)
         request = Request(text, voice, language, 0, speed, EspeakOptions(**options), cancelled)
         return self.plain.generate(None, self.model, request)  # type: ignore[arg-type]
 
@@ -76,7 +81,8 @@ class Speaker:
 
 
 @pytest.fixture(scope="session")
-def say() -> Speaker:
+def say() -> Iterator[Speaker]:
     """Speaks a text and returns what came."""
     plain = Plain()
-    return Speaker(plain, plain.load(None))  # type: ignore[arg-type]
+    with RealProvider("espeak") as provider:
+        yield Speaker(plain, plain.load(None), provider)  # type: ignore[arg-type]

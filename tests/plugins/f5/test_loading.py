@@ -395,3 +395,28 @@ def test_call_and_note_must_agree(copied) -> None:
     assert fetch(Checkpoint("test", path=folder, configuration="f5-v1-base")).configuration.name == "f5-v1-base"
     with pytest.raises(CheckpointMismatch, match=r"configuration= says that it is f5-v0-base, and realtts\.json"):
         fetch(Checkpoint("test", path=folder, configuration="f5-v0-base"))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+
+
+def test_weights_in_parts_are_the_same(copied, in_parts, loaded) -> None:
+    """The folder and the index mean the same; the vocoder may be in parts too."""
+    folder = copied()
+    index = in_parts(folder / V1)
+    theirs = loaded("f5-v1-base").weights.model_state
+    for path in (folder, index):
+        ours = open_checkpoint(files_of_folder(path)).model_state
+        assert set(ours) == set(theirs)
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_pointer_is_named_as_one(copied, suffix) -> None:
+    """Without torch's advice, in any file of weights."""
+    folder = copied()
+    (folder / V1).unlink()
+    (folder / f"model_1250000{suffix}").write_text(POINTER, encoding="utf-8")
+    with pytest.raises(CheckpointCorrupt, match="Git LFS") as caught:
+        open_checkpoint(files_of_folder(folder))
+    assert "weights_only" not in str(caught.value)

@@ -12,9 +12,10 @@ from realtts.contract.types import Voice
 from realtts.errors import VoiceNotFound, VoiceUnsuitable
 from realtts.testing import make_request
 from realtts.voices import VoiceCache
+from realtts_f5.clips import clipped
 from realtts_f5.options import F5Options
 from realtts_f5.upstream import module
-from realtts_f5.voices import clipped, ended, listed, prepared, reference_of
+from realtts_f5.voices import ended, listed, prepared, reference_of
 
 RATE = 24_000
 
@@ -65,7 +66,7 @@ def test_clipping_is_upstreams(upstream_infer, tmp_path, case) -> None:
     with quiet():
         made, text = upstream_infer.preprocess_ref_audio_text(str(path), "Words", show_info=lambda *_: None)
     expected, expected_rate = soundfile.read(made, dtype="float32")
-    ours, our_rate = clipped(samples, rate)
+    ours, our_rate, _ = clipped(samples, rate)
     assert our_rate == expected_rate
     assert np.array_equal(ours, expected)
     assert text == "Words. "
@@ -74,7 +75,7 @@ def test_clipping_is_upstreams(upstream_infer, tmp_path, case) -> None:
 @pytest.mark.parametrize("case", ["short", "8 kHz", "quiet", "loud"])
 def test_loudness_and_rate_are_upstreams(case) -> None:
     """Raised to the wanted loudness and resampled by upstream's steps; the gain takes the speech back."""
-    samples, rate = clipped(*CASES[case])
+    samples, rate, _ = clipped(*CASES[case])
     wave = torch.from_numpy(samples)[None]
     rms = wave.square().mean().sqrt()
     if rms < 0.1:
@@ -140,3 +141,62 @@ def test_examples_of_upstream_are_voices() -> None:
     assert all(reference.seconds > 3 for reference in references)
     with pytest.raises(VoiceNotFound):
         reference_of(VoiceCache(), *request_of("nobody"))
+
+
+PACES = {
+    "English": "The small boat drifted past the mill. Two children waved, then they ran home to their mother. ",
+    "German": "Das kleine Boot trieb an der Mühle vorbei. Zwei Kinder winkten, dann liefen sie nach Hause. ",
+    "Spanish": "El barco pasó junto al viejo molino. Dos niños saludaron, y luego corrieron hacia su casa. ",
+    "Vietnamese": "Chiếc thuyền nhỏ trôi qua cối xay cũ. Hai đứa trẻ vẫy tay, rồi chúng chạy về nhà. ",
+    "Russian": "Лодка проплыла мимо старой мельницы. Двое детей помахали, потом побежали домой. ",
+    "Chinese": "小船漂过了旧磨坊。两个孩子在桥上挥了挥手，然后他们跑回家了。",
+    "Hindi": "छोटी नाव पुरानी चक्की के पास से बह गई। दो बच्चों ने हाथ हिलाया, फिर वे घर भागे। ",
+    "without marks": "the small boat drifted past the mill two children waved and then they ran home ",
+}
+
+
+@pytest.mark.parametrize(
+    ("language", "times"),
+    [
+        ("English", 2), ("Chinese", 2), ("without marks", 3),
+        *(pytest.param(language, 2, marks=pytest.mark.full) for language in PACES),
+        pytest.param("Vietnamese", 7, marks=pytest.mark.full),
+    ],
+)  # fmt: skip
+def test_a_long_recording_is_cut_with_its_words(language, times) -> None:
+    """The pace is that of the whole, a warning says what is used, and no more than 12 s are."""
+    words = (PACES[language] * times).strip()
+    wave = np.concatenate([x for _ in range(times) for x in (speech(3.0), silence(0.4), speech(3.4), silence(0.6))])
+    used = reference_of(VoiceCache(), *request_of(Voice(wave, RATE, words)))
+    (warning,) = used.warnings
+    assert f"lasts {len(wave) / RATE:.1f} s" in warning
+    assert f"first {used.seconds:.1f} s" in warning
+    assert 6.0 < used.seconds <= 12.05
+    said = used.text.strip().removesuffix(".")
+    assert words.startswith(said)
+    rate = len(said.encode()) / (used.seconds - 0.05)
+    assert rate == pytest.approx(len(words.encode()) / (len(wave) / RATE), rel=0.2)
+
+
+def test_without_pauses_it_is_cut_where_it_is_quietest() -> None:
+    """The words at the nearest end of one."""
+    words = "one two three four five " * 12
+    used = reference_of(VoiceCache(), *request_of(Voice(speech(20), RATE, words.strip())))
+    assert 9.0 < used.seconds <= 12.05
+    assert len(used.text.split()) == pytest.approx(60 * used.seconds / 20, abs=1.5)
+
+
+@pytest.mark.parametrize("case", ["short", "edges", "long silence inside", "8 kHz", "quiet"])
+def test_a_recording_that_fits_keeps_its_words(case) -> None:
+    """Though silence was cut out of it: nothing that is said is lost."""
+    used = reference_of(VoiceCache(), *request_of(Voice(*CASES[case], "All of these words.")))
+    assert used.text.strip() == "All of these words."
+    assert used.warnings == ()
+
+
+def test_the_part_depends_on_the_words() -> None:
+    """Another transcript of the same recording is not served from the cache."""
+    cache, wave = VoiceCache(), np.concatenate([x for _ in range(4) for x in (speech(3), silence(0.5))])
+    one, two = (reference_of(cache, *request_of(Voice(wave, RATE, w * 30))) for w in ("one two. ", "eins zwei drei. "))
+    assert one.text.startswith("one two.")
+    assert two.text.startswith("eins zwei drei.")

@@ -155,3 +155,10 @@ def test_limits(weights_of) -> None:
     assert (ask_of(weights, forced=7).max_frames, ask_of(weights, forced=7).forced) == (7, True)
     assert ask_of(weights, max_new_tokens=10).max_frames == 9
     assert not ask_of(weights, max_new_tokens=10).forced
+
+
+def test_every_end_of_a_range_is_taken(weights_of, option_ends) -> None:
+    """What the options allow is not refused behind the load."""
+    weights = weights_of("0.6b-custom-voice")
+    for option in option_ends(Qwen3Options):
+        ask_of(weights, **option)

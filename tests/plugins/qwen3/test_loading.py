@@ -203,3 +203,19 @@ def test_missing_files_are_named(copied) -> None:
         read(folder)
     with pytest.raises(CheckpointMissing, match="chosen"):
         fetch(None)
+
+
+@pytest.mark.parametrize("files", [[WEIGHTS], [CODEC], [WEIGHTS, CODEC]], ids=["model", "codec", "both"])
+def test_weights_in_parts_are_the_same(copied, in_parts, weights_of, files) -> None:
+    """As fine-tunes are saved; a part that is missing is named."""
+    folder = copied("0.6b-custom-voice")
+    whole = weights_of("0.6b-custom-voice").states
+    indexes = [in_parts(folder / name) for name in files]
+    states = read(folder).states
+    for ours, theirs in ((states.talker, whole.talker), (states.decoder, whole.decoder)):
+        assert ours.shapes == theirs.shapes
+        assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    part = next(indexes[0].parent.glob("*-00002-of-00002.safetensors"))
+    part.unlink()
+    with pytest.raises(CheckpointMissing, match=part.name):
+        read(folder)

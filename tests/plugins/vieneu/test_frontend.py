@@ -114,8 +114,7 @@ def test_an_emotion_without_effect_is_told(weights_of) -> None:
 
 def test_what_is_not_read_is_told(weights_of) -> None:
     """And a text of nothing else is refused."""
-    (warning,) = ask_of(weights_of("v2"), "Xin chào 你好 bạn.").warnings
-    assert "你 好" in warning
+    assert [each.span for each in ask_of(weights_of("v2"), "Xin chào 你好 bạn.").unread] == [(9, 10), (10, 11)]
     with pytest.raises(UnspeakableText):
         ask_of(weights_of("v2"), "你好")
 
@@ -186,3 +185,11 @@ def test_a_recording_that_leaves_no_room_is_refused(weights_of) -> None:
     with pytest.raises(VoiceUnsuitable, match="smaller max_chars"):
         utterances_of(weights, ask_of(weights, LONG), range(1400))
     assert utterances_of(weights, ask_of(weights, LONG, max_chars=60), range(1400))
+
+
+def test_every_end_of_a_range_is_taken(weights_of, option_ends) -> None:
+    """What the options allow is not refused behind the load."""
+    weights = weights_of("v2")
+    for option in option_ends(VieNeuOptions):
+        if not {"top_p", "repetition_penalty"} & set(option):  # of v3 alone
+            ask_of(weights, **option)

@@ -362,3 +362,16 @@ def test_what_the_packages_codec_lacks_is_fetched_for_cloning(hub, folders, weig
     packed = {name: weights.codec_state[name] for name in weights.codec_state if not name.startswith("semantic")}
     found = replace(weights, codec_state=packed).semantic()
     assert found["encoder.layers.0.weight"].tolist() == [1.0, 1.0]
+
+
+def test_weights_in_parts_are_the_same(copied, in_parts, weights_of) -> None:
+    """As fine-tunes are saved; a part that is a Git LFS pointer is named as one."""
+    folder = copied()
+    in_parts(folder / WEIGHTS)
+    ours, theirs = read(folder).model_state, weights_of("v2").model_state
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    part = folder / "model-00002-of-00002.safetensors"
+    part.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", encoding="utf-8")
+    with pytest.raises(CheckpointCorrupt, match=rf"{part.name}.*Git LFS"):
+        read(folder)

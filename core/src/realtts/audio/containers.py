@@ -9,17 +9,17 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import soundfile
+
+from realtts.audio.mixing import Mix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
-
-    Audio = tuple[NDArray[np.float32], int]
 
 __all__ = ["read_by_others"]
 
@@ -29,7 +29,21 @@ _ONLY_FILES = "file"
 _PATIENCE_S = 60.0
 
 
-def read_by_others(path: Path, *, max_seconds: float) -> Audio | None:
+class Decoded(NamedTuple):
+    """Sound of a file.
+
+    Attributes:
+        samples: float32 of shape (n,), the mean of all channels.
+        rate: Hz.
+        cancels: Whether the channels are in opposite phase, so that their mean is next to nothing.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    cancels: bool
+
+
+def read_by_others(path: Path, *, max_seconds: float) -> Decoded | None:
     """Read the first audio of a file as mono.
 
     Args:
@@ -37,42 +51,41 @@ def read_by_others(path: Path, *, max_seconds: float) -> Audio | None:
         max_seconds: Little more than this is decoded, however long the file is.
 
     Returns:
-        float32 of shape (n,), the mean of all channels, and the sample rate in Hz; None: nobody here can read it.
+        The sound; None: nobody here can read it.
     """
     for reader in (_by_pyav, _by_ffmpeg):
         audio = reader(path, max_seconds + 1.0)
-        if audio is not None and len(audio[0]):
+        if audio is not None and len(audio.samples):
             return audio
     return None
 
 
-def _by_pyav(path: Path, seconds: float) -> Audio | None:
+def _by_pyav(path: Path, seconds: float) -> Decoded | None:
     if importlib.util.find_spec("av") is None:
         return None
     av = importlib.import_module("av")
     try:
         with av.open(f"file:{path}", options={"protocol_whitelist": _ONLY_FILES}) as container:
             rate = int(container.streams.audio[0].rate)
-            parts, frames = [], math.ceil(seconds * rate)
-            for part in _decoded(av, container):
-                parts.append(part)
-                frames -= len(part)
+            mix, frames = Mix(), math.ceil(seconds * rate)
+            for block in _decoded(av, container):
+                frames -= mix.add(block)
                 if frames <= 0:
                     break
     except Exception:  # of many kinds; whatever it is, another may know the format
         return None
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32), rate
+    return Decoded(mix.samples, rate, mix.cancels)
 
 
 def _decoded(av: Any, container: Any) -> Iterator[NDArray[np.float32]]:
-    """Yield stretches of samples, their channels averaged."""
+    """Yield blocks of samples, (n, channels)."""
     planes = av.AudioResampler(format="fltp")  # keeps rate and channels
     for frame in container.decode(audio=0):
         for same in planes.resample(frame):
-            yield same.to_ndarray().mean(axis=0, dtype=np.float32)
+            yield same.to_ndarray().T  # (channels, n)
 
 
-def _by_ffmpeg(path: Path, seconds: float) -> Audio | None:
+def _by_ffmpeg(path: Path, seconds: float) -> Decoded | None:
     program = shutil.which("ffmpeg")
     if program is None:
         return None
@@ -87,4 +100,6 @@ def _by_ffmpeg(path: Path, seconds: float) -> Audio | None:
             samples, rate = soundfile.read(wave, dtype="float32", always_2d=True)
         except (OSError, subprocess.SubprocessError, soundfile.SoundFileError):
             return None
-    return samples.mean(axis=1, dtype=np.float32), int(rate)
+    mix = Mix()
+    mix.add(samples)
+    return Decoded(mix.samples, int(rate), mix.cancels)

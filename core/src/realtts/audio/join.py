@@ -22,11 +22,12 @@ class Joiner:
         sample_rate: Hz.
         fade_s: Length of a fade in seconds, short enough not to be heard and long enough not to click; also how long
             the newest audio is held back.
+        alone: There is one piece only, which has no seam: nothing of it is held back.
     """
 
-    def __init__(self, sample_rate: int, fade_s: float = 0.005) -> None:
+    def __init__(self, sample_rate: int, fade_s: float = 0.005, *, alone: bool = False) -> None:
         self._rate = sample_rate
-        length = max(1, round(fade_s * sample_rate))
+        length = 0 if alone else max(1, round(fade_s * sample_rate))
         # Raised cosine, without the 0 and the 1 at its ends, which would only repeat what is beside them.
         ramp = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, length + 1) / (length + 1))
         self._rise: Samples = ramp.astype(np.float32)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import numpy as np
 import soundfile
 
 from realtts.audio.containers import read_by_others
+from realtts.audio.extent import extent_of
+from realtts.audio.mixing import OPPOSITE, OPPOSITE_FIX, Mix
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable
 
 if TYPE_CHECKING:
+    import os
+
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["read"]
@@ -20,6 +23,38 @@ __all__ = ["read"]
 _BLOCK = 1 << 16
 _FORMATS_FIX = "pass a WAV, FLAC, OGG or MP3 file, or for other formats install PyAV (pip install av) or ffmpeg"
 _UNKNOWN_FORMAT = 1  # libsndfile's number for it
+_MOST_FRAMES = 2**48  # more stand for an unknown length, in a FLAC file that was written to a pipe
+
+
+class _Forwards(soundfile.SoundFile):  # type: ignore[misc]  # soundfile is not typed
+    """A file that is read from beginning to end: soundfile seeks after every block, which fails without a length."""
+
+    def seekable(self) -> bool:
+        """Tell soundfile not to seek."""
+        return False
+
+
+class _Overlaid:
+    """An open file with other bytes at one place: libsndfile reads nothing of a file whose header has no length.
+
+    Args:
+        file: The file.
+        at: Where the other bytes stand.
+        content: These bytes.
+    """
+
+    def __init__(self, file: IO[bytes], at: int, content: bytes) -> None:
+        self._file, self._at, self._content = file, at, content
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, count: int = -1) -> bytes:
+        """Read as from a file."""
+        begin = self._file.tell()
+        block = bytearray(self._file.read(count))
+        for at, byte in enumerate(self._content, self._at - begin):
+            if 0 <= at < len(block):
+                block[at] = byte
+        return bytes(block)
 
 
 def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[np.float32], int]:
@@ -36,32 +71,29 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
     Raises:
         VoiceNotFound: No such file.
         VoiceUnreadable: A folder, empty, not audio, or cut short.
-        VoiceUnsuitable: Longer than ``max_seconds``.
+        VoiceUnsuitable: Longer than ``max_seconds``, or its channels cancel each other out.
     """
     place = Path(path)
     who = str(place)
     _check_place(place, who)
     try:
         with place.open("rb") as file:
-            missing = _missing_bytes(file)
+            extent = extent_of(file)
+            if extent is not None and extent.is_cut:
+                raise _cut_short(who)
             file.seek(0)
-            with soundfile.SoundFile(file) as audio:
-                samples = _read_all(audio, max_seconds, who)
-                rate = int(audio.samplerate)
-                expected = int(audio.frames)
-    except VoiceUnsuitable:
+            filled_in = extent.filled_in if extent is not None else None
+            samples, rate = _by_libsndfile(file, filled_in, max_seconds, who)
+    except (VoiceUnreadable, VoiceUnsuitable):
         raise
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
         decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
-        if decoded is not None:
-            if len(decoded[0]) > max_seconds * decoded[1]:
-                raise _too_long(max_seconds, who) from error
-            return decoded
-        raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
-    # An MP3 header only estimates the length, so a little less is no sign of damage.
-    if missing > 1 or len(samples) < 0.98 * expected:
-        raise VoiceUnreadable("the file is cut short", who=who, fix="copy or download it again")
+        if decoded is None:
+            raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
+        samples, rate = decoded.samples, decoded.rate
+        _check_length(len(samples) / rate, max_seconds, who)
+        _check_phase(decoded.cancels, who)
     if not len(samples):
         raise VoiceUnreadable("the file holds no audio", who=who, fix=_FORMATS_FIX)
     return samples, rate
@@ -84,43 +116,48 @@ def _check_place(place: Path, who: str) -> None:
         raise VoiceUnreadable("the file is empty", who=who, fix=_FORMATS_FIX)
 
 
+def _by_libsndfile(
+    file: IO[bytes], filled_in: tuple[int, bytes] | None, max_seconds: float, who: str
+) -> tuple[NDArray[np.float32], int]:
+    """Read an open file as mono, float32 of shape (n,), with its rate in Hz."""
+    with _Forwards(file if filled_in is None else _Overlaid(file, *filled_in)) as audio:
+        if not (unknown := audio.frames > _MOST_FRAMES):
+            _check_length(audio.frames / audio.samplerate, max_seconds, who)
+        samples = _read_all(audio, max_seconds, who)
+        # An MP3 header may only estimate the length, so a little less is no sign of damage.
+        if not unknown and len(samples) < (0.98 * audio.frames if audio.format == "MP3" else audio.frames):
+            raise _cut_short(who)
+        return samples, int(audio.samplerate)
+
+
 def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArray[np.float32]:
     """Read all frames, each averaged over its channels."""
-    if audio.frames > 2**48:  # a FLAC file that was written to a pipe; libsndfile fails to read on
-        raise ValueError("its header does not say how long it is")
-    seconds = audio.frames / audio.samplerate
-    if seconds > max_seconds:
-        raise _too_long(max_seconds, who, f": it has {seconds:.1f} s")
     # In blocks, so that many channels take no more memory than one.
-    parts = []
-    while len(block := audio.read(_BLOCK, dtype="float32", always_2d=True)):
-        parts.append(block.mean(axis=1, dtype=np.float32))
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    mix, read = Mix(), 0
+    try:
+        while count := mix.add(audio.read(_BLOCK, dtype="float32", always_2d=True)):
+            read += count
+            _check_length(read / audio.samplerate, max_seconds, who)
+    except soundfile.SoundFileError as error:
+        raise VoiceUnreadable(
+            f"the file is damaged or cut short ({error})", who=who, fix="copy or download it again"
+        ) from error
+    _check_phase(mix.cancels, who)
+    return mix.samples
 
 
-def _too_long(most: float, who: str, length: str = "") -> VoiceUnsuitable:
-    return VoiceUnsuitable(
-        f"the recording is longer than {most:g} s{length}", who=who, fix=f"cut it to at most {most:g} s"
-    )
+def _check_phase(cancels: bool, who: str) -> None:
+    if cancels:
+        raise VoiceUnsuitable(OPPOSITE, who=who, fix=OPPOSITE_FIX)
 
 
-def _missing_bytes(file: IO[bytes]) -> int:
-    """Return how much of a WAV file's data was cut off; libsndfile reads such a file without complaint.
+def _cut_short(who: str) -> VoiceUnreadable:
+    return VoiceUnreadable("the file is cut short", who=who, fix="copy or download it again")
 
-    0 for other formats, and for the lengths 0 and 0x7FFFFFFF and up, which programs that write to pipes leave
-    in the header.
-    """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    start = file.read(12)
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
-        return 0
-    at = 12
-    while at + 8 <= size:
-        file.seek(at)
-        head = file.read(8)
-        length = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return 0 if length >= 0x7FFFFF00 else max(0, at + 8 + length - size)
-        at += 8 + length + length % 2
-    return 0
+
+def _check_length(seconds: float, most: float, who: str) -> None:
+    if seconds > most:
+        raise VoiceUnsuitable(
+            f"the recording is longer than {most:g} s: it has {seconds:.1f} s", who=who,
+            fix=f"cut it to at most {most:g} s",
+        )  # fmt: skip

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from realtts.contract.voice_cache import VoiceCache
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
 from realtts.registry.extensions import Extensions
 from realtts.settings_sources import resolve_settings
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.session import Session, speak_whole
 from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.whole import speak_now
 from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Self
 
     from realtts.bench.workload import Text, Workload
@@ -73,12 +73,11 @@ class Subject:
 
     def whole(self, plans: Sequence[Plan]) -> list[Speech]:
         """Speak texts to their ends, together where the provider decodes batches."""
-        return speak_whole(plans, self.ladder, Extensions())
+        return speak_now(plans, self.ladder, Extensions())
 
-    def streamed(self, plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def streamed(self, plan: Plan) -> NDArray[np.float32]:
         """Speak a text live and return its samples."""
-        chunks = Session([plan], self.ladder, Extensions(), live=True).chunks()
-        return np.concatenate([chunk.samples for _, chunk in chunks])
+        return speak_now([plan], self.ladder, Extensions(), live=True)[0].samples
 
     def apply(self, function: Callable[..., Any], plan: Plan, *arguments: Any) -> Any:
         """Call a function of the plugin's testing module for a plan's first piece."""

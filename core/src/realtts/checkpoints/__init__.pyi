@@ -13,4 +13,5 @@ from realtts.checkpoints.listing import (
 from realtts.checkpoints.planning import (
     DownloadPlan as DownloadPlan,
     PlannedFile as PlannedFile,
+    folder_of as folder_of,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from realtts.errors import CheckpointMissing, enumeration
+from realtts.kit.shards import index_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,12 +45,15 @@ class Files(Mapping[str, "Path"]):
     def first(self, *names: str) -> Path:
         """Return the path of the first of these names that exists, for files with alternatives.
 
+        Of weights that are saved in parts it is the index of them, see `realtts.kit.shards`.
+
         Raises:
             CheckpointMissing: None of them is there.
         """
         for name in names:
-            if name in self._paths:
-                return self._paths[name]
+            for each in (name, index_of(name)):
+                if each in self._paths:
+                    return self._paths[each]
         raise CheckpointMissing(
             f"it has no {' or '.join(names)}", who=f"checkpoint {self.source!r}",
             fix=f"choose from its files: {enumeration(self._paths)}",
@@ -65,8 +69,18 @@ class Files(Mapping[str, "Path"]):
         """
         if self.revision is not None:
             return f"{self.source}@{self.revision}"
-        facts = [(name, self._paths[name].stat()) for name in names if name in self._paths]
+        wanted = {each for name in names for each in (name, *self._parts(name))}
+        facts = [(name, path.stat()) for name, path in self._paths.items() if name in wanted]
         return f"{self.source}?" + "&".join(f"{name}={fact.st_size}.{fact.st_mtime_ns}" for name, fact in facts)
+
+    def _parts(self, name: str) -> list[str]:
+        """Return the index of a file of weights, and the files beside it that its parts are among."""
+        if name in self._paths or index_of(name) not in self._paths:
+            return []
+        folder, _, file = name.rpartition("/")
+        suffix = file[file.rindex(".") :]
+        beside = [each for each in self._paths if each.rpartition("/")[0] == folder and each.endswith(suffix)]
+        return [index_of(name), *beside]
 
     def __repr__(self) -> str:
         return f"Files({self.source!r}, revision={self.revision!r}, names={list(self._paths)!r})"

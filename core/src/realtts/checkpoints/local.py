@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from realtts.checkpoints.files import Files
-from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, names_in_index
+from realtts.checkpoints.selection import choose, is_pattern, names_in_index
 from realtts.documents import LFS_POINTER, is_lfs_pointer
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, enumeration
+from realtts.kit.shards import INDEX_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from realtts.checkpoints import cache, records
 from realtts.checkpoints.hub import Listing, RemoteFile, is_commit, is_offline, list_files
 from realtts.checkpoints.local import names_in
-from realtts.checkpoints.selection import INDEX_SUFFIX, choose, is_pattern, is_safe, matching, names_in_index
+from realtts.checkpoints.selection import choose, is_pattern, is_safe, matching, names_in_index
 from realtts.checkpoints.transfer import Source, bring
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, DownloadFailed
+from realtts.kit.shards import INDEX_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from realtts.checkpoints.selection import Entry
     from realtts.contract.spec import Checkpoint
 
-__all__ = ["DownloadPlan", "PlannedFile", "cached_names", "make_plan", "repo_and_revision"]
+__all__ = ["DownloadPlan", "PlannedFile", "cached_names", "folder_of", "make_plan", "repo_and_revision"]
 
 _log = logging.getLogger("realtts")
 
@@ -151,6 +152,26 @@ def repo_and_revision(checkpoint: Checkpoint, who: str) -> tuple[str, str]:
             f"{checkpoint.source!r} at revision {revision!r} is no hub id", who=who, fix="give owner/name@revision"
         )
     return repo, revision
+
+
+def folder_of(checkpoint: Checkpoint) -> Path | None:
+    """Return where a checkpoint's files lie, as far as that can be told without the network; some may be missing.
+
+    Args:
+        checkpoint: A file or folder of the user's own, or a repository of the hub.
+
+    Returns:
+        The folder, for a repository that of the commit which its revision was when it was last looked up. None: none
+        of it was downloaded.
+    """
+    if checkpoint.path is not None:
+        return checkpoint.path.parent if checkpoint.path.is_file() else checkpoint.path
+    if not checkpoint.source:
+        return None
+    repo, revision = repo_and_revision(checkpoint, f"checkpoint {checkpoint.name!r}")
+    commit = cache.commit_of(repo, revision)
+    folder = cache.snapshot(repo, commit) if commit is not None else None
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def cached_names(repo: str, commit: str, entries: Sequence[Entry], *, loosely: bool = False) -> list[str] | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.documents import MALFORMED, read_json_table, reason_of
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, InvalidPlugin, enumeration
+from realtts.kit.shards import INDEX_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
     Entry = tuple[str | None, ...]
 
-__all__ = ["INDEX_SUFFIX", "choose", "is_pattern", "is_safe", "matching", "names_in_index", "parse"]
-
-INDEX_SUFFIX = ".index.json"
-"""A file so named lists the parts that big weights are cut into, and brings them with it."""
+__all__ = ["choose", "is_pattern", "is_safe", "matching", "names_in_index", "parse"]
 
 _MAGIC = re.compile(r"[*?\[]")
 _UNSAFE = re.compile(r'[\x00-\x1f\\:"<>|]')

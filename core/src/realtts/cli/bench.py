@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
-from realtts.cli.parsing import add_command
+from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +73,7 @@ def add_workload(parser: Parser) -> None:
     group.add_argument("--seed", type=int, default=0, metavar="N", help="of every request (default: 0)")
     group.add_argument("-O", "--option", action="append", default=[], metavar="NAME=VALUE", help="a provider's option")
     group = parser.add_argument_group("model")
-    group.add_argument("--model", help="checkpoint name, hub id or local folder")
+    add_model(group)
     group.add_argument("--random-weights", metavar="SIZE", help="tiny or full: random weights instead of a model")
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
 
@@ -100,20 +100,24 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return keywords for `RealProvider`, without those that were not given."""
-    values = {key: getattr(arguments, key, None) for key in ("model", "device", "dtype")}
+    values = {key: getattr(arguments, key, None) for key in ("model", "configuration", "device", "dtype")}
     return {key: value for key, value in values.items() if value is not None}
 
 
 def check_weights(arguments: argparse.Namespace) -> None:
-    """Check that at most one of --model and --random-weights is given.
+    """Check that random weights come without a model or a configuration.
 
     Raises:
-        InvalidOption: Both are.
+        InvalidOption: Both are given.
     """
     from realtts.errors import InvalidOption
 
-    if arguments.model is not None and arguments.random_weights is not None:
-        raise InvalidOption("--model and --random-weights are both given", who="realtts", fix="give one of the two")
+    if arguments.random_weights is None:
+        return
+    for name in ("model", "configuration"):
+        if getattr(arguments, name) is not None:
+            what = f"--{name} and --random-weights are both given"
+            raise InvalidOption(what, who="realtts", fix="give one of the two")
 
 
 def _bench(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """What the commands print: results to standard output, everything about them to standard error.
 
-Plain text in plain layouts: it reads the same in a terminal, in a pipe and in a log, and costs no import of rich.
+Plain text in plain layouts: it reads the same in a terminal, in a pipe and in a log. Of rich only the widths of
+characters are used, and imported where something is laid out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import os
 import shutil
 import sys
 import threading
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from realtts.exception_text import describe_error, format_traceback
@@ -32,6 +32,7 @@ __all__ = [
     "one_line",
     "out",
     "out_json",
+    "problem",
     "set_up_logging",
     "size",
     "table",
@@ -42,6 +43,8 @@ __all__ = [
 _WIDEST = 100
 _NARROWEST = 40
 _LEAST_COLUMN = 8
+_PROGRAMS = {"pip", "realtts", "uv"}
+"""What the commands that are advised begin with."""
 
 _line = threading.RLock()
 _line_is_open = False
@@ -109,10 +112,28 @@ def heading(text: str) -> None:
 
 def entry(label: str, text: str, *, indent: int = 2, label_width: int = 14) -> None:
     """Print a labelled text, wrapped to the terminal under its own beginning."""
+    from rich.cells import cell_len
+
     first = f"{' ' * indent}{label:<{label_width}} "
-    columns = _cells(first)
+    columns = cell_len(first)
     lines = _wrap(text, max(_NARROWEST, width()) - columns)
     out((first + f"\n{' ' * columns}".join(lines)).rstrip())
+
+
+def problem(what: str, fix: str) -> None:
+    """Print what is wrong, and under it what mends it, wrapped to the terminal.
+
+    A command that is too long for a line goes on behind a backslash, as a shell reads it.
+
+    Args:
+        what: A clause.
+        fix: A command or advice, or two with ", or " between them.
+    """
+    columns = max(_NARROWEST, width())
+    out("  - " + "\n    ".join(_wrap(what, columns - 4)))
+    for way in fix.replace(", or ", "\nor ").splitlines():
+        joint = " \\\n        " if way.removeprefix("or ").split()[0] in _PROGRAMS else "\n        "
+        out("      " + joint.join(_wrap(way, columns - 10)))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -121,8 +142,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Where that is wider than the terminal, the last column is cut at its edge; where even that does not help, the widest
     columns are narrowed, and their cells go on in further lines.
     """
+    from rich.cells import cell_len, set_cell_size
+
     cells = [[one_line(cell) for cell in row] for row in (header, *rows)]
-    wide = [max(_cells(row[column]) for row in cells) for column in range(len(header))]
+    wide = [max(cell_len(row[column]) for row in cells) for column in range(len(header))]
     room = width() - 2 * (len(header) - 1)
     left = room - sum(wide[:-1])
     fits = left >= min(wide[-1], 2 * _LEAST_COLUMN)
@@ -136,7 +159,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             parts[-1] = [_cut(row[-1], wide[-1])]
         for number in range(max(map(len, parts))):
             line = "  ".join(
-                _pad(part[number] if number < len(part) else "", columns)
+                set_cell_size(part[number] if number < len(part) else "", columns)
                 for part, columns in zip(parts, wide, strict=True)
             ).rstrip()
             heading(line) if index == 0 else out(line)
@@ -183,43 +206,23 @@ def width() -> int:
     return min(_WIDEST, shutil.get_terminal_size((80, 24)).columns)
 
 
-def _cells(text: str) -> int:
-    """Return the number of columns that a terminal needs for the text."""
-    return sum(map(_char_cells, text))
-
-
-def _char_cells(char: str) -> int:
-    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
-        return 0
-    return 2 if unicodedata.east_asian_width(char) in {"W", "F"} else 1
-
-
 def _wrap(text: str, columns: int) -> list[str]:
     """Return the text in lines of at most so many columns: cut at spaces, words that are too long anywhere."""
-    lines = [""]
+    from rich.cells import cell_len, chop_cells
+
+    lines: list[str] = []
     for word in text.split():
-        if lines[-1] and _cells(lines[-1]) + 1 + _cells(word) <= columns:
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= columns:
             lines[-1] += f" {word}"
-            continue
-        if lines[-1]:
-            lines.append("")
-        for char in word:
-            if _cells(lines[-1]) + _char_cells(char) > columns and lines[-1]:
-                lines.append("")
-            lines[-1] += char
-    return lines
-
-
-def _pad(text: str, columns: int) -> str:
-    return text + " " * max(0, columns - _cells(text))
+        else:
+            lines += chop_cells(word, columns)
+    return lines or [""]
 
 
 def _cut(text: str, columns: int) -> str:
-    if _cells(text) <= columns:
-        return text
-    while _cells(text) > columns - 3:
-        text = text[:-1]
-    return f"{text}..."
+    from rich.cells import cell_len, set_cell_size
+
+    return text if cell_len(text) <= columns else f"{set_cell_size(text, columns - 3)}..."
 
 
 def set_up_logging(*, debug: bool, quiet: bool) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import described
 from realtts.cli.places import ISOLATED, isolated_environments, isolation_of, place_of
+from realtts.exception_text import describe_error
 from realtts.folders import config_files
 from realtts.registry import providers as registry
 from realtts.registry.entry_points import entry_points, owner
@@ -131,5 +131,5 @@ def _fault(point: EntryPoint) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        return described(error)
+        return describe_error(error, origin=True)
     return None

@@ -264,6 +264,4 @@ def _show_problems(problems: list[dict[str, str]]) -> None:
         return
     console.heading("what is missing, and what mends it")
     for problem in problems:
-        # Each in one line, like every message: they are searched for, and what is a command must stay one.
-        console.out(f"  - {console.one_line(problem['what'])}")
-        console.out(f"      {problem['fix']}")
+        console.problem(problem["what"], problem["fix"])

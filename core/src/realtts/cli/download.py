@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
-from realtts.cli.parsing import add_command
+from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def add_parser(commands: Any) -> None:
         """,
     )
     parser.add_argument("name", metavar="NAME", help="provider")
-    parser.add_argument("--model", help="checkpoint name, or hub id owner/name[@revision]; default: the first one")
+    add_model(parser, "checkpoint name, or hub id owner/name[@revision]; default: the first one")
     parser.add_argument("--dry-run", action="store_true", help="show what would be fetched, and fetch nothing")
     parser.add_argument(
         "--verify", action="store_true", help="read what is in the cache again; replace what is damaged"
@@ -53,7 +53,7 @@ def _download(arguments: argparse.Namespace) -> None:
     from realtts.provider.choice import choose
     from realtts.synthesis.validate import resolve_checkpoint
 
-    checkpoint = resolve_checkpoint(arguments.model, choose(arguments.name, {}, None).spec)
+    checkpoint = resolve_checkpoint(arguments.model, choose(arguments.name, {}, None).spec, arguments.configuration)
     if checkpoint is None or not (checkpoint.source or checkpoint.path):
         _finish(
             arguments, {"provider": arguments.name, "files": {}}, "Nothing to download: the plugin has all it needs."

@@ -80,10 +80,10 @@ class Outputs:
         """Give standard output back. May be called again."""
         self._stack.close()
 
-    def begin_block(self, text: str) -> None:
+    def begin_block(self, text: str, *, markup: bool = False) -> None:
         """Begin a stretch of the text, to which the following audio belongs."""
         if self._captions is not None:
-            self._captions.begin_block(text, self.seconds)
+            self._captions.begin_block(text, self.seconds, markup=markup)
 
     def write(self, chunk: Chunk) -> None:
         """Write audio and timings.
@@ -200,13 +200,13 @@ class _Captions:
         self._target = Target(path, live=False)
         self._texts: list[str] = []
         self._chars = 0
-        self._start_s = 0.0
+        self._start_s, self._markup = 0.0, False
         self._marks: list[Mark] = []
 
-    def begin_block(self, text: str, start_s: float) -> None:
+    def begin_block(self, text: str, start_s: float, *, markup: bool) -> None:
         self._chars += len(self._texts[-1]) if self._texts else 0
         self._texts.append(text)
-        self._start_s = start_s
+        self._start_s, self._markup = start_s, markup
 
     def add(self, marks: tuple[Mark, ...]) -> None:
         for mark in marks:
@@ -224,7 +224,7 @@ class _Captions:
         """Write the file; False when there was nothing to write."""
         if not self._texts:
             return False
-        content = self._render(self._marks, "".join(self._texts))
+        content = self._render(self._marks, "".join(self._texts), markup=self._markup)
         self._target.open()
         try:
             self._target.sink.write(content.encode("utf-8"))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import NoReturn
 
-__all__ = ["Parser", "add_command", "commands_of", "describe"]
+__all__ = ["Parser", "add_command", "add_model", "commands_of", "describe"]
 
 _WIDEST = 100
 
@@ -111,3 +111,16 @@ def add_command(commands: Any, name: str, run: Callable[[argparse.Namespace], in
     parser: Parser = describe(commands.add_parser(name, help=first[:1].lower() + first[1:].rstrip(".")), text)
     parser.set_defaults(run=run)
     return parser
+
+
+def add_model(parser: argparse._ActionsContainer, what: str = "checkpoint name, hub id or local folder") -> None:
+    """Add ``--model`` and ``--configuration``, which every command has that looks at a provider's weights.
+
+    Args:
+        parser: A parser, or a group of one.
+        what: What ``--model`` can be.
+    """
+    parser.add_argument("--model", help=what)
+    parser.add_argument(
+        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command
+from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
     import argparse
@@ -34,6 +34,7 @@ def add_parser(commands: Any) -> None:
             realtts say "Guten Tag." -l de --play
             realtts say -f book.txt -o book.mp3 --captions book.srt
             realtts say "In your voice." -v me.wav -o me.flac -O exaggeration=0.7
+            realtts say "１０ ﬁles" --show-text
             echo "From a pipe." | realtts say - -o - --format mp3 > pipe.mp3
         """,
     )
@@ -68,25 +69,32 @@ def _add_outputs(parser: Parser) -> None:
         metavar="N",
         help="refuse a longer text before anything is spoken (default: 5,000,000)",
     )
+    group.add_argument(
+        "--show-text",
+        action="store_true",
+        help="speak nothing: show what becomes of the text step by step, and what of it is not said",
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="print errors only")
 
 
 def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker")
     group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
-    group.add_argument("--model", help="checkpoint name, hub id or local folder")
-    group.add_argument(
-        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
-    )
+    add_model(group)
     group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
     group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
-    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag, such as en or pt-br")
+    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
     group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
     group.add_argument(
         "--seed",
         type=int,
         metavar="N",
         help="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
+    )
+    group.add_argument(
+        "--normalize",
+        choices=("auto", "off"),
+        help="put numbers, dates and signs into words, or leave them to the model (default: as the provider has it)",
     )
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     group.add_argument(

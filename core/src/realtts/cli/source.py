@@ -65,10 +65,10 @@ class Source:
         if not speakable:
             check_text(blank, max_chars=max_chars, who=self.who)
 
-    def blocks(self, max_chars: int) -> Iterator[str]:
+    def blocks(self, max_chars: int, language: str | None = None) -> Iterator[str]:
         """Yield the text in blocks that are spoken one after the other."""
         with self.open() as stream:
-            yield from blocks(stream, max_chars)
+            yield from blocks(stream, max_chars, language)
 
     def _read(self, stream: TextIO) -> str:
         try:

@@ -21,13 +21,13 @@ from realtts.cli.outputs import Outputs
 from realtts.cli.progress import Progress
 from realtts.cli.source import find_source
 from realtts.errors import InvalidOption
-from realtts.synthesis.plan import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
-from realtts.synthesis.validate import check_options
-from realtts.text import is_speakable
+from realtts.synthesis.pauses import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.synthesis.validate import check_options, reads_markup
+from realtts.text import is_speakable, unread_warnings
 from realtts.voices.lookup import find_voice
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from realtts.cli.source import Source
     from realtts.contract.types import Chunk
@@ -61,6 +61,7 @@ class Job:
     language: str | None
     speed: float
     seed: int | None
+    normalize: str | None
     device: str | None
     options: Sequence[str]
     strict: bool
@@ -68,6 +69,7 @@ class Job:
     captions: Path | None
     max_chars: int
     quiet: bool
+    show_text: bool
 
 
 @dataclass
@@ -89,6 +91,9 @@ def speak(job: Job) -> bool:
     _check(job)
     source = find_source(job.text, job.file, job.max_chars)
     source.check(job.max_chars)
+    if job.show_text:
+        _show_text(job, source)
+        return True
     with Interrupts() as interrupts:
         tts = RealProvider(
             job.provider,
@@ -126,6 +131,16 @@ def speak(job: Job) -> bool:
         return True
 
 
+def _show_text(job: Job, source: Source) -> None:
+    """Print what becomes of the text, and load nothing."""
+    from realtts.cli.show_text import show_text
+
+    with RealProvider(job.provider, model=job.model, configuration=job.configuration, device=job.device) as tts:
+        arguments = _arguments(job, tts, parse_options(job.options, tts.spec), job.seed or 0)
+        with source.open() as stream:
+            show_text(tts, stream.read(), arguments, job.model)
+
+
 def _output(job: Job) -> Path | None:
     """Return where the audio is written to; with neither ``-o`` nor ``--play`` a file that does not exist yet."""
     if job.output is not None or job.play:
@@ -160,26 +175,21 @@ class _Run:
         self.tally = _Tally()
         self.seed = secrets.randbits(31) if job.seed is None else job.seed
         options = parse_options(job.options, tts.spec)
-        self._arguments: dict[str, Any] = {
-            # Read once: a recording that changes while a book is spoken must not change the voice.
-            "voice": find_voice(job.voice, reference_text=job.reference_text, spec=tts.spec, settings=tts.settings),
-            "language": job.language,
-            "speed": job.speed,
-            "seed": self.seed,
-            **options,
-        }
-        markup = getattr(check_options(options, tts.spec), "ssml", False)
+        self._arguments = _arguments(job, tts, options, self.seed)
+        own = check_options(options, tts.spec)
+        self._ssml = reads_markup(options, tts.spec)
+        markup = self._ssml or getattr(own, "ssml", False)
         # Markup is one document: cut into blocks it would be none.
         self._block_chars = source.chars if markup else min(BLOCK_CHARS, tts.settings.max_text_chars)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the audio of the whole text, with silence between blocks."""
         pause_s = 0.0
-        for block in self.source.blocks(self._block_chars):
+        for block in self.source.blocks(self._block_chars, self.job.language):
             speakable = is_speakable(block)
             if speakable and pause_s:
                 self.outputs.write_silence(pause_s / self.job.speed)
-            self.outputs.begin_block(block)
+            self.outputs.begin_block(block, markup=self._ssml)
             if speakable:
                 yield from self._block(block)
                 pause_s = 0.0
@@ -190,11 +200,32 @@ class _Run:
     def _block(self, block: str) -> Iterator[Chunk]:
         with self.tts.stream(block, **self._arguments) as stream:
             for chunk in stream:
-                self.tally.warnings.update(dict.fromkeys(chunk.warnings))
+                self.tally.warnings.update(dict.fromkeys(self._warnings(chunk, block)))
                 self.tally.chars_of_block = stream.spoken_chars
                 yield chunk
         stages = stream.metrics.stages
         self.tally.load_s += sum(seconds for stage, seconds in stages.items() if not stage.startswith("generate"))
+
+    def _warnings(self, chunk: Chunk, block: str) -> Iterator[str]:
+        """Yield the warnings of a chunk, with places in the whole text instead of the block."""
+        name = self.tts.spec.name
+        in_block = unread_warnings(name, block, chunk.unread)
+        in_text = unread_warnings(name, block, chunk.unread, offset=self.tally.chars)
+        moved = dict(zip(in_block, in_text, strict=True))
+        return (moved.get(warning, warning) for warning in chunk.warnings)
+
+
+def _arguments(job: Job, tts: RealProvider, options: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """Return the arguments of `RealProvider.stream` beside the text."""
+    return {
+        # Read once: a recording that changes while a book is spoken must not change the voice.
+        "voice": find_voice(job.voice, reference_text=job.reference_text, spec=tts.spec, settings=tts.settings),
+        "language": job.language,
+        "speed": job.speed,
+        "seed": seed,
+        "normalize": job.normalize,
+        **options,
+    }
 
 
 def _pause_after(block: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
-from realtts.cli.parsing import add_command
+from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
     import argparse
@@ -32,10 +32,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="provider; default: see 'realtts default'")
     parser.add_argument("--load", action="store_true", help="load the model first, and show which path works")
-    parser.add_argument("--model", help="checkpoint name, hub id or local folder")
-    parser.add_argument(
-        "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
-    )
+    add_model(parser)
     parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     parser.add_argument("--json", action="store_true", help="print JSON")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
-from realtts.cli.parsing import add_command, commands_of
+from realtts.cli.parsing import add_command, add_model, commands_of
 
 if TYPE_CHECKING:
     import argparse
@@ -78,6 +78,7 @@ def _add_list(commands: Any) -> None:
         """,
     )
     parser.add_argument("-p", "--provider", metavar="NAME", help="list every voice that this provider can use")
+    add_model(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -105,7 +106,7 @@ def _add(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     provider = arguments.provider
-    rows = _saved() if provider is None else _of_provider(provider)
+    rows = _saved() if provider is None else _of_provider(arguments)
     if arguments.json:
         console.out_json(rows)
     elif not rows:
@@ -169,11 +170,12 @@ def _saved_row(row: dict[str, Any]) -> list[str]:
     return [row["name"], f"{row['duration']:.2f}", str(row["sample_rate"]), console.one_line(row["text"] or "-")]
 
 
-def _of_provider(name: str) -> list[dict[str, Any]]:
+def _of_provider(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from realtts import RealProvider
     from realtts.cli.loading import Loading
 
-    with RealProvider(name) as tts, Loading(tts):
+    tts = RealProvider(arguments.provider, model=arguments.model, configuration=arguments.configuration)
+    with tts, Loading(tts):
         return [asdict(voice) for voice in tts.voices()]

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import numpy as np
 
-from realtts.contract.types import Chunk, FinishReason, Mark, VoiceInfo
+from realtts.contract.types import Chunk, FinishReason, Mark, Unread, VoiceInfo
 from realtts.errors import InvalidChunk, InvalidPlugin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
-__all__ = ["ChunkChecks", "check_chunk", "check_voices", "read_only"]
+__all__ = ["ChunkChecks", "check_chunk", "check_index", "check_voices", "read_only"]
 
 FINISH_REASONS: tuple[str, ...] = get_args(FinishReason)
 MARK_KINDS: tuple[str, ...] = get_args(get_type_hints(Mark)["kind"])
@@ -23,31 +21,38 @@ MOST_COUNTED = 2**63 - 1
 
 
 class ChunkChecks:
-    """Checks of everything that one call of `generate` or `generate_batch` yields.
+    """Checks of everything that a rung yields for the rows that it works on.
 
     Args:
         rates: The spec's sample rates.
         who: Provider and variant, for messages.
-        lengths: Lengths of the requests' texts, one per row.
     """
 
-    def __init__(self, rates: tuple[int, ...], who: str, lengths: Sequence[int]) -> None:
+    def __init__(self, rates: tuple[int, ...], who: str) -> None:
         self._rates = rates
         self._who = who
-        self._lengths = lengths
+        self._lengths: dict[int, int] = {}  # row -> length of its text
         self._rate_of: dict[int, int] = {}  # row -> the rate of its first chunk
 
-    def check_item(self, item: Any) -> tuple[int, Chunk]:
-        """Check what the hook has yielded: a chunk, or for several requests a pair of row and chunk.
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The rows that have begun and not ended."""
+        return tuple(self._lengths)
+
+    def begin(self, row: int, text: str) -> None:
+        """Expect chunks of a row."""
+        self._lengths[row] = len(text)
+
+    def end(self, row: Any) -> int:
+        """Expect no more chunks of a row, and return it as a plain number.
 
         Raises:
-            InvalidChunk: As `check`.
+            InvalidChunk: There is no such row, or it has ended before.
         """
-        if len(self._lengths) == 1:
-            return self.check(0, item)
-        if isinstance(item, tuple) and len(item) == 2:
-            return self.check(*item)
-        raise self._no_row(item)
+        number = self._row_of(row, row)
+        del self._lengths[number]
+        self._rate_of.pop(number, None)
+        return number
 
     def check(self, row: Any, chunk: Any) -> tuple[int, Chunk]:
         """Return the row and a read-only copy of its chunk.
@@ -55,17 +60,25 @@ class ChunkChecks:
         Raises:
             InvalidChunk: There is no such row, or the chunk does not keep the contract.
         """
-        rows = len(self._lengths)
-        if not _is_count(row) or row >= rows:
-            raise self._no_row((row, chunk))
-        row = int(row)
+        row = self._row_of(row, (row, chunk))
         checked = check_chunk(chunk, self._rates, self._rate_of.get(row), self._who, self._lengths[row])
         self._rate_of[row] = checked.sample_rate
         return row, checked
 
-    def _no_row(self, item: Any) -> InvalidChunk:
-        fix = f"yield (index from 0 to {len(self._lengths) - 1}, Chunk)"
-        return _fault(f"generate_batch yielded {_shown(item)}", self._who, fix)
+    def _row_of(self, row: Any, item: Any) -> int:
+        if not _is_count(row) or int(row) not in self._lengths:
+            raise self.no_row(item)
+        return int(row)
+
+    def no_row(self, item: Any) -> InvalidChunk:
+        """Make the error for an item that belongs to no row."""
+        rows = ", ".join(map(str, sorted(self._lengths)[:8])) or "none"
+        return _fault(f"it yielded {_shown(item)}", self._who, f"yield (row, Chunk) of a row that is spoken: {rows}")
+
+
+def check_index(value: Any, rows: int) -> int | None:
+    """Return a plain index of one of so many rows; None for everything else."""
+    return int(value) if _is_count(value) and value < rows else None
 
 
 def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, text_length: int) -> Chunk:
@@ -122,12 +135,16 @@ def _rest(chunk: Any, who: str, text_length: int) -> dict[str, Any]:
         raise _fault(f"finish_reason is {_shown(chunk.finish_reason)}", who, "yield None, 'stop' or 'length'")
     if not isinstance(warnings, tuple) or not all(isinstance(warning, str) for warning in warnings):
         raise _fault(f"warnings is {_shown(warnings)}", who, "yield a tuple of sentences")
+    unread: Any = chunk.unread
+    if not isinstance(unread, tuple) or not all(_is_unread(each, text_length) for each in unread):
+        raise _fault(f"unread is {_shown(unread)}", who, "yield a tuple of realtts.Unread inside the request's text")
     return {
         "marks": tuple(_copy_of(mark) for mark in marks),
         "tokens": int(chunk.tokens),
         "finish_reason": None if chunk.finish_reason is None else str.__str__(chunk.finish_reason),
         "warnings": tuple(str.__str__(warning) for warning in warnings),  # a subclass may be mutable
         "retries": int(chunk.retries),
+        "unread": tuple(Unread((int(each.span[0]), int(each.span[1])), str.__str__(each.instead)) for each in unread),
     }
 
 
@@ -148,22 +165,28 @@ def _is_seconds(value: Any) -> bool:
 def _is_mark(mark: Any, text_length: int) -> bool:
     if not isinstance(mark, Mark):
         return False
-    span: Any = mark.span
-    pair = isinstance(span, (tuple, list)) and len(span) == 2 and all(_is_count(place) for place in span)
     timed = _is_seconds(mark.start) and _is_seconds(mark.end)
-    return (
-        pair
-        and timed
-        and _is_one_of(mark.kind, MARK_KINDS)
-        and mark.start <= mark.end
-        and span[0] <= span[1] <= text_length
-    )
+    name: Any = mark.name
+    named = isinstance(name, str) and _is_one_of(mark.kind, MARK_KINDS)
+    return _is_span(mark.span, text_length) and timed and named and mark.start <= mark.end
+
+
+def _is_unread(each: Any, text_length: int) -> bool:
+    if not isinstance(each, Unread):
+        return False
+    instead: Any = each.instead
+    return isinstance(instead, str) and _is_span(each.span, text_length)
+
+
+def _is_span(span: Any, text_length: int) -> bool:
+    pair = isinstance(span, (tuple, list)) and len(span) == 2 and all(_is_count(place) for place in span)
+    return pair and bool(span[0] <= span[1] <= text_length)
 
 
 def _copy_of(mark: Mark) -> Mark:
     start, end = mark.span
     kind: Any = str.__str__(mark.kind)
-    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind)
+    return Mark(float(mark.start), float(mark.end), (int(start), int(end)), kind, str.__str__(mark.name))
 
 
 def _shown(value: Any) -> str:

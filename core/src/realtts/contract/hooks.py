@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context, Rung
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["STAGES", "ProviderHooks", "hookimpl", "hookspec"]
@@ -67,6 +68,17 @@ class ProviderHooks:
     @hookspec(firstresult=True)
     def generate_batch(self, context: Context, model: Any, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
         """Speak several requests as rows of one batch; the index says whose chunk it is. Optional."""
+
+    @hookspec(firstresult=True)
+    def generate_continuous(self, context: Context, model: Any, arrivals: Arrivals) -> Iterator[RowItem | None]:
+        """Speak requests that join and leave a running batch. Optional; used in place of `generate` where it is there.
+
+        Takes rows by ``arrivals.take`` whenever it has room, and yields ``(number, Chunk)``, ``(number, RowEnd())``,
+        ``(number, RowFailed(error))``, or None after a step that has made nothing: at least once per step, since
+        cancellations and new requests pass between two yields. Every row gets exactly one end, a cancelled one within
+        a step. Returns when it has no row and nothing arrives; it is called again for the next request, so whatever is
+        to last belongs to the model. Raises only when no row can go on: the rung is given up then.
+        """
 
     @hookspec(firstresult=True)
     def voices(self, context: Context, model: Any) -> Sequence[VoiceInfo]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["API_VERSION", "CAPABILITIES", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
+__all__ = ["API_VERSION", "CAPABILITIES", "TEXT_STEPS", "Checkpoint", "Environment", "ProviderSpec", "WantedFile"]
 
 API_VERSION = 1
 """The contract between core and plugins; a plugin that declares another is listed as broken."""
@@ -28,11 +28,25 @@ CAPABILITIES: dict[str, str] = {
     "voices": "has built-in voices",
     "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
     "marks": "yields word or sentence timings",
-    "ssml": "reads SSML when its option `ssml` is true",
+    "ssml": "reads SSML itself, by an option `ssml` of its own (otherwise the core does, for every provider)",
+    "pitch": "changes pitch and range of pitch itself where SSML asks for it",
+    "emphasis": "emphasises a text where SSML asks for it",
+    "spelling": "spells a text where SSML asks for it (otherwise the core writes its letters apart)",
+    "phonemes": "speaks phonemes that SSML gives in place of a text",
+    "gender": "speaks as a man or a woman where SSML asks for it, with whatever voice",
     "instruct": "follows a style instruction in words",
     "streaming": "yields audio before the whole text is spoken",
 }
 """What a provider may declare that it can do."""
+
+TEXT_STEPS: dict[str, str] = {
+    "compatibility": "letters and digits in other forms become plain ones: full-width, styled, circled, ligatures",
+    "invisible": "characters that only steer how a text is drawn are removed; joiners stay where a script needs them",
+    "composition": "letters and the marks on them become one character where there is one: Unicode's form NFC",
+    "spaces": "spaces of other widths, no-break spaces too, become spaces, so that they group digits",
+    "signs": "hyphens and signs that have several characters become the usual one, a minus before a number among them",
+}
+"""The steps of the text front end, in their order; a provider may decline some."""
 
 DEVICES = ("cuda", "mps", "cpu")
 """The types of device that a provider may name."""
@@ -61,6 +75,7 @@ class Checkpoint:
         path: Local folder, set by the core when the user gave one; never by a plugin.
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
+        sample_rate: Hz of its speech; None: the first of the spec's ``sample_rates``.
     """
 
     name: str
@@ -71,6 +86,7 @@ class Checkpoint:
     path: Path | None = None
     configuration: str = ""
     files: tuple[WantedFile, ...] = ()
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
@@ -114,7 +130,13 @@ class ProviderSpec:
         capabilities: Keys of `CAPABILITIES`.
         voices: Import path of a function ``(checkpoint: Checkpoint | None) -> Sequence[VoiceInfo] | None`` that lists
             the built-in voices without weights and without the network; None from it: only the model knows them.
+        unread: Import path of a function ``(checkpoint: Checkpoint | None, text: str, language: str | None) ->
+            Sequence[Unread] | None`` that names what of a text the provider cannot say, without weights and without
+            the network; None from it: only the model knows.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
+        language_names: The model's own names of languages that are no names elsewhere, as pairs: the name, and one of
+            ``languages``, or an empty text where it means that the model finds the language out. Codes and usual names
+            are known to the core (`realtts.kit.languages`).
         checkpoints: Weights that can be loaded, the default one first.
         configurations: Names that ``configuration=`` may have, for weights whose files do not tell what they are of.
         licence: SPDX expression of the plugin's code.
@@ -128,6 +150,9 @@ class ProviderSpec:
         max_seconds_per_char: Audio longer than ``5 s + this x len(text)`` is a runaway and is stopped.
         min_seconds_per_char: Audio shorter than ``this x letters and digits of the text`` ended too early and is
             spoken once more. 0: never.
+        declined_text_steps: Keys of `TEXT_STEPS` that the text must not pass, because the model reads what they change.
+        normalize: What happens to numbers, dates and signs where the call does not say: ``"off"``: nothing;
+            ``"auto"``: the core puts them into words; ``"own"``: the provider reads them itself, always.
         upstream_names: Arguments of the model's own package that are called otherwise here, as pairs: theirs, and the
             option, argument of `generate` or setting that it is; or, where there is none, an instruction. Those that
             many packages share are known to the core (`realtts.arguments`).
@@ -145,7 +170,9 @@ class ProviderSpec:
     options: type[Options] | str | None = None
     capabilities: frozenset[str] = frozenset()
     voices: str | None = None
+    unread: str | None = None
     languages: tuple[str, ...] = ()
+    language_names: tuple[tuple[str, str], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configurations: tuple[str, ...] = ()
     licence: str = ""
@@ -157,6 +184,8 @@ class ProviderSpec:
     reference_text: str = "unused"
     max_seconds_per_char: float = 1.0
     min_seconds_per_char: float = 0.0
+    declined_text_steps: tuple[str, ...] = ()
+    normalize: str = "off"
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
@@ -168,7 +197,7 @@ class ProviderSpec:
             value = getattr(self, f.name)
             if f.name == "capabilities" and isinstance(value, (list, tuple, set)):
                 object.__setattr__(self, f.name, frozenset(value))
-            elif f.name == "upstream_names" and isinstance(value, (list, tuple, Mapping)):
+            elif f.name in {"upstream_names", "language_names"} and isinstance(value, (list, tuple, Mapping)):
                 pairs: Any = value.items() if isinstance(value, Mapping) else value
                 object.__setattr__(self, f.name, tuple(tuple(x) if isinstance(x, list) else x for x in pairs))
             elif isinstance(value, list):
@@ -222,6 +251,10 @@ def _is_pair(value: Any) -> bool:
     return _is_tuple(value, _is_text) and len(value) == 2
 
 
+def _is_name(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and _is_text(value[0]) and isinstance(value[1], str)
+
+
 def _is_span(value: Any) -> bool:
     return _is_tuple(value, _is_number) and len(value) == 2 and value[0] < value[1]
 
@@ -248,13 +281,16 @@ _RULES = (
         f"a set of names from {', '.join(CAPABILITIES)}",
     ),
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
+    _Rule("unread", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
+    _Rule("language_names", lambda v: _is_tuple(v, _is_name), "pairs of a name and one of the languages"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
     _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),
     _Rule("licence", lambda v: isinstance(v, str), "an SPDX expression"),
     _Rule(
         "devices", lambda v: _is_tuple(v, DEVICES.__contains__, least=1), f"a tuple of names from {', '.join(DEVICES)}"
     ),
+    _Rule("normalize", lambda v: isinstance(v, str) and v in {"off", "auto", "own"}, '"off", "auto" or "own"'),
     _Rule("torch", lambda v: isinstance(v, bool), "True or False"),
     _Rule("max_chars", lambda v: v is None or (_is_int(v) and v >= 20), "None or a whole number of at least 20"),
     _Rule("batch_size", lambda v: _is_int(v) and v >= 1, "a whole number of at least 1"),
@@ -262,6 +298,11 @@ _RULES = (
     _Rule("reference_text", ("unused", "optional", "required").__contains__, "'unused', 'optional' or 'required'"),
     _Rule("max_seconds_per_char", _is_number, "a positive number"),
     _Rule("min_seconds_per_char", lambda v: v == 0 or _is_number(v), "a number of seconds, or 0"),
+    _Rule(
+        "declined_text_steps",
+        lambda v: _is_tuple(v, TEXT_STEPS.__contains__),
+        f"a tuple of names from {', '.join(TEXT_STEPS)}",
+    ),
     _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),

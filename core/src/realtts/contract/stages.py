@@ -1,10 +1,14 @@
-"""Inner stages of `generate`: the time that each took, and the work that the hardware had to do for it."""
+"""Inner stages of `generate`: the time that each took, and the work that the hardware had to do for it, per request."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Mapping
 
 __all__ = ["Cancelled", "StageLog", "StageWork", "Work", "never"]
 
@@ -52,12 +56,14 @@ class Work:
 
     Attributes:
         name: The stage's name.
+        rows: Numbers of the rows that it works for; None: all that are spoken.
     """
 
-    __slots__ = ("_bytes", "_dtype", "_flops", "_steps", "name", "seconds")
+    __slots__ = ("_bytes", "_dtype", "_flops", "_steps", "name", "rows", "seconds")
 
-    def __init__(self, name: str, dtype: str) -> None:
+    def __init__(self, name: str, dtype: str, rows: Collection[int] | None = None) -> None:
         self.name = name
+        self.rows = rows
         self.seconds = 0.0
         self._dtype = dtype
         self._steps = self._bytes = self._flops = 0
@@ -80,23 +86,47 @@ class Work:
 
 
 class StageLog:
-    """The inner stages of one request at a time.
+    """The inner stages of the requests that are being spoken.
 
     The rung tells it when the provider works and when a reader holds a chunk. Time goes to the stage that was entered
-    last and is still open, so stages never sum to more than the time that passed, however they are nested.
+    last and is still open, so the stages of a request never sum to more than the time that passed, however they are
+    nested. A stage that several requests share counts in full for each of them.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # a provider may decode in one thread and run its vocoder in another
-        self._open: list[Work] = []
-        self._done: dict[str, StageWork] = {}
+        self._open: list[tuple[Work, frozenset[Hashable]]] = []  # each with the requests that it works for
+        self._request_of: dict[int, Hashable] = {}  # row -> its request
+        self._done: dict[Hashable, dict[str, StageWork]] = {}
         self._generating = False
         self._since: float | None = None  # when the provider began to work, None while it does not
 
-    def reset(self) -> None:
-        """Forget everything: a new request begins."""
+    def begin(self, row: int, request: Hashable) -> None:
+        """Count the work for a row as a request's, until `end`."""
         with self._lock:
-            self._open, self._done, self._since, self._generating = [], {}, None, False
+            self._request_of[row] = request
+
+    def end(self, row: int) -> None:
+        """Count no more work for a row."""
+        with self._lock:
+            self._request_of.pop(row, None)
+
+    def totals(self, request: Hashable) -> dict[str, StageWork]:
+        """Return what the closed stages of a request did so far, by name."""
+        with self._lock:
+            return dict(self._done.get(request, {}))
+
+    def forget(self, request: Hashable) -> None:
+        """Drop what was counted for a request, which is over."""
+        with self._lock:
+            self._done.pop(request, None)
+
+    def share(self, rows: Collection[int], work: Mapping[str, StageWork]) -> None:
+        """Count work for rows that was measured elsewhere, such as in a worker."""
+        with self._lock:
+            for request in {self._request_of[row] for row in rows if row in self._request_of}:
+                for name, done in work.items():
+                    self._add(request, name, done)
 
     def resume(self) -> None:
         """Start the clock: the provider works from here on."""
@@ -110,38 +140,41 @@ class StageLog:
             self._flush()
             self._since = None
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Note that `generate` is over: what is timed from here on, such as a warm-up, is not a request's."""
         with self._lock:
             self._flush()
-            self._since, self._generating = None, False
+            self._since, self._generating, self._open = None, False, []
 
     def enter(self, work: Work) -> None:
         """Open a stage."""
         with self._lock:
             if self._generating:
                 self._flush()
-                self._open.append(work)
+                rows = self._request_of if work.rows is None else work.rows
+                requests = frozenset(self._request_of[row] for row in rows if row in self._request_of)
+                self._open.append((work, requests))
 
     def leave(self, work: Work) -> bool:
         """Close a stage; False when it was not a request's."""
         with self._lock:
-            if work not in self._open:
+            at = next((place for place, (each, _) in enumerate(self._open) if each is work), None)
+            if at is None:
                 return False
             self._flush()
-            self._open.remove(work)
-            self._done[work.name] = self._done.get(work.name, StageWork()) + work.total()
+            _, requests = self._open.pop(at)
+            for request in requests:
+                self._add(request, work.name, work.total())
             return True
 
-    def totals(self) -> dict[str, StageWork]:
-        """Return what the closed stages of this request did, by name."""
-        with self._lock:
-            return dict(self._done)
+    def _add(self, request: Hashable, name: str, work: StageWork) -> None:
+        done = self._done.setdefault(request, {})
+        done[name] = done.get(name, StageWork()) + work
 
     def _flush(self) -> None:
         """Add the time since the last change to the stage that it was spent in."""
         if self._since is not None:
             now = time.perf_counter()
             if self._open:
-                self._open[-1].seconds += now - self._since
+                self._open[-1][0].seconds += now - self._since
             self._since = now

@@ -18,7 +18,7 @@ from realtts.contract.events import Event
 from realtts.contract.stages import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from realtts.contract.context import Context
 
@@ -34,8 +34,9 @@ def timed(
     bytes: int = 0,  # noqa: A002 - the plain word
     flops: int = 0,
     dtype: str | None = None,
+    rows: Collection[int] | None = None,
 ) -> Iterator[Work]:
-    """Time an inner stage of `generate` or `generate_batch`.
+    """Time an inner stage of `generate`, `generate_batch` or `generate_continuous`.
 
     It appears as ``generate.<name>`` in the stages of the request's metrics, in their ``work``, and as an event
     ``generate.stage``. Outside of a request, as in a warm-up, nothing is recorded. A ``yield`` inside the block is
@@ -50,11 +51,12 @@ def timed(
         bytes: As ``steps``.
         flops: As ``steps``.
         dtype: Type that is computed in; default: the context's.
+        rows: Numbers of the rows that it works for, in a running batch; None: all that are spoken.
 
     Yields:
         Where to count work.
     """
-    work = Work(name, dtype or context.dtype)
+    work = Work(name, dtype or context.dtype, rows)
     work.add(steps=steps, bytes=bytes, flops=flops)
     context.stages.enter(work)
     try:

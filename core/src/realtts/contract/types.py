@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from realtts.contract.delivery import Delivery
 from realtts.contract.stages import never
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.options import Options
 
-__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Voice", "VoiceInfo"]
+__all__ = ["Chunk", "FinishReason", "Mark", "Request", "Unread", "Voice", "VoiceInfo"]
 
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -32,13 +33,28 @@ class Mark:
         start: Seconds from the start of the audio of the request or speech that carries the mark.
         end: Seconds, at least ``start``.
         span: Start and end character in that request's text; in a `Speech`, in the caller's original text.
-        kind: ``"word"`` or ``"sentence"``.
+        kind: ``"word"``, ``"sentence"``, or ``"mark"``: the place of a ``<mark>`` of SSML.
+        name: Of a ``<mark>``; else empty.
     """
 
     start: float
     end: float
     span: tuple[int, int]
-    kind: Literal["word", "sentence"] = "word"
+    kind: Literal["word", "sentence", "mark"] = "word"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A stretch of the text that the provider does not say as it stands.
+
+    Attributes:
+        span: Start and end character in the request's text.
+        instead: What it says in its place; empty: nothing.
+    """
+
+    span: tuple[int, int]
+    instead: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +73,8 @@ class Chunk:
         warnings: Sentences for the user that became known with this chunk.
         retries: Parts of the text that the provider itself spoke again since the previous chunk, because they ran
             away or ended too early (`realtts.kit.retries`). The core then does not speak the whole again.
+        unread: What of the request's text the provider does not say (`realtts.text.readable_text`), each stretch on
+            one chunk. The core warns of it, with its place in the caller's text.
     """
 
     samples: NDArray[np.float32]
@@ -66,6 +84,7 @@ class Chunk:
     finish_reason: FinishReason | None = None
     warnings: tuple[str, ...] = ()
     retries: int = 0
+    unread: tuple[Unread, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -149,6 +168,7 @@ class Request:
         cancelled: Returns True once the caller has lost interest; to be read at every step.
         streaming: The caller takes the audio as it comes. False: nobody hears it before its end, so that a provider
             whose streams take more work, or sound a little different, may speak it as a whole.
+        delivery: What SSML asks for beyond that, as far as the provider's capabilities name it.
     """
 
     text: str
@@ -159,3 +179,4 @@ class Request:
     options: Options | None = None
     cancelled: Callable[[], bool] = field(default=never)
     streaming: bool = False
+    delivery: Delivery = field(default_factory=Delivery)

@@ -12,7 +12,7 @@ from realtts.isolation.exits import exit_error, garbage_fix, unusable
 from realtts.isolation.outbox import Outbox
 from realtts.isolation.process import WorkerProcess
 from realtts.isolation.watchdog import Watchdog
-from realtts.ladder.rung import LoadAborted
+from realtts.ladder.failures import LoadAborted
 from realtts.wire.calls import Reply, Stop
 from realtts.wire.channel import ChannelClosed, ChannelFault, Kind, OtherProtocol
 from realtts.wire.inbox import Inbox, Spoken

@@ -11,15 +11,17 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from realtts.contract.continuous import RowEnd
+from realtts.contract.stages import StageLog
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import RealTTSError, WorkerDied
+from realtts.errors import ProviderClosed, RealTTSError, WorkerDied
 from realtts.exception_text import format_traceback
 from realtts.isolation.exits import Crashes, garbage_fix, repeated
-from realtts.isolation.remote_rung import RemoteRung, RemoteStages, chunk_checks
+from realtts.isolation.remote_rung import RemoteRung, chunk_checks
 from realtts.isolation.supervisor import Supervisor, lowest_level
+from realtts.ladder.failures import LoadAborted, StageError
 from realtts.ladder.ladder import closed_while_loading
-from realtts.ladder.rung import LoadAborted, StageError
-from realtts.wire.calls import Close, GiveUp, Load, Reply, Setup, Speak
+from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import RequestMessage
 
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from realtts.attempt import Attempt, State
+    from realtts.contract.continuous import Arrival, RowItem
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.types import VoiceInfo
     from realtts.isolation.client import Worker
     from realtts.isolation.environments import IsolatedEnvironment
     from realtts.settings import Layers
@@ -74,7 +77,7 @@ class RemoteLadder:
         self.state: State = "unloaded"
         self.attempts: tuple[Attempt, ...] = ()
         self.details: dict[str, Any] = {}
-        self.stages = RemoteStages()
+        self.stages = StageLog()
         self._sources = layers.sources
         self._forward = report
         self._log = logging.getLogger(f"realtts.{spec.name}")
@@ -84,21 +87,15 @@ class RemoteLadder:
         self._reported: StageError | None = None  # the last failure, which the worker still has
         self._closed: StageError | None = None  # a failure whose rung is given up already
         self._descents = 0  # rungs that were given up for this request
-        self._fresh = True  # nothing of this request was spoken yet
         self._cache: dict[str, int] | None = None
         self._device_memory: dict[str, int] = {}
 
     def begin(self) -> RemoteRung:
         """Return the live rung for a new request, in a worker that is alive. Raises as `ensure_loaded`."""
-        self._fresh = True
         self._descents = 0
-        worker = self._supervisor.worker
-        if worker is not None:
-            worker.new_request()
-            if worker.exited():  # while nobody used it: no request is lost
-                self._log.warning("the worker has ended while it was idle; a new one is started")
-                self._supervisor.on_exit(None)
-                self._reset("unloaded")
+        self._forget_exited()
+        if self._supervisor.worker is not None:
+            self._supervisor.worker.new_request()
         return self._loaded(begin=True)
 
     def ensure_loaded(self) -> RemoteRung:
@@ -108,6 +105,17 @@ class RemoteLadder:
             StageFailed, LadderExhausted: As in process. WorkerDied: the worker has. IsolationError: it cannot start.
         """
         return self._loaded(begin=False)
+
+    def voices_before_load(self) -> tuple[VoiceInfo, ...] | None:
+        """Return the built-in voices as far as the plugin can name them without the model; a worker is started.
+
+        Raises:
+            WorkerDied: The worker has. IsolationError: it cannot start.
+        """
+        if self.spec.voices is None or "voices" not in self.spec.capabilities:
+            return None
+        self._forget_exited()
+        return self.call(ListVoices(load=False), "listing its voices").voices
 
     def abort_load(self) -> None:
         """Let a worker that starts or loads end, and start none any more: the provider closes. From any thread."""
@@ -171,32 +179,32 @@ class RemoteLadder:
         self._check(reply)
         return reply
 
-    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Yield chunks of requests as the worker sends them; it works a few chunks ahead and no further.
+    def speak(self, rows: Sequence[Arrival]) -> Generator[RowItem, None, None]:
+        """Yield chunks of rows as the worker sends them, and their ends; it works a few chunks ahead and no further.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
         worker = self._running()
         self._crashes.enter(None if self.live is None else self.live.place)
+        requests = [row.request for row in rows]
         reply: Reply | None = None
         try:
             messages = tuple(map(RequestMessage.of, requests))
-            worker.speak(
-                Speak(messages, self._fresh, lowest_level(self._log), WINDOW),
-                requests,
-                chunk_checks(self.spec, requests),
-            )
-            self._fresh = False
+            worker.speak(Speak(messages, lowest_level(self._log), WINDOW), requests, chunk_checks(self.spec, requests))
             try:
                 while not isinstance(message := worker.receive(), Reply):
-                    yield message
+                    yield rows[message.row].number, message.chunk
                     worker.credit()
-                reply = message
+                    if all(request.cancelled() for request in requests):
+                        break
+                else:
+                    reply = message
             finally:
                 if reply is None and worker.usable:
                     reply = worker.finish()
                 if reply is not None:
+                    self._count(rows, reply)
                     self._apply(worker, reply)
         except WorkerDied as error:
             self._on_exit(error)
@@ -206,7 +214,14 @@ class RemoteLadder:
             raise self._closed from error
         self._supervisor.on_success()
         self._crashes.forget()
-        self._check(reply)
+        if reply is not None:
+            self._check(reply)
+        for row in rows:
+            yield row.number, RowEnd()
+
+    def _count(self, rows: Sequence[Arrival], reply: Reply) -> None:
+        """Count the work of a batch for each request that had rows in it, once."""
+        self.stages.share([row.number for row in rows], reply.work or {})
 
     def facts(self) -> dict[str, Any]:
         """Return the status of the process that holds the model: versions, memory, cache, isolation, worker."""
@@ -218,6 +233,14 @@ class RemoteLadder:
             "worker": self._supervisor.facts(),
         }
 
+    def _forget_exited(self) -> None:
+        """Forget a worker that has ended while nobody used it, so that another one is started and no request lost."""
+        worker = self._supervisor.worker
+        if worker is not None and worker.exited():
+            self._log.warning("the worker has ended while it was idle; a new one is started")
+            self._supervisor.on_exit(None)
+            self._reset("unloaded")
+
     def _loaded(self, *, begin: bool) -> RemoteRung:
         while self.live is None:
             self.state = "loading"
@@ -225,7 +248,7 @@ class RemoteLadder:
             try:
                 self._descend()
                 self._load(begin=begin)
-            except LoadAborted:
+            except (LoadAborted, ProviderClosed):
                 self._reset("unloaded")
                 raise closed_while_loading(self.spec) from None
             except BaseException:
@@ -269,9 +292,12 @@ class RemoteLadder:
         return False
 
     def _running(self) -> Worker:
-        """Return the worker, started if there is none. Raises IsolationError, WorkerDied, LoadAborted."""
+        """Return the worker, started if there is none. Raises IsolationError, WorkerDied, ProviderClosed."""
         try:
             return self._supervisor.running(self._setup)
+        except LoadAborted:
+            self._reset("unloaded")
+            raise closed_while_loading(self.spec) from None
         except WorkerDied:
             self._reset("failed")
             raise
@@ -289,8 +315,6 @@ class RemoteLadder:
         """
         if reply.cache is not None:
             self._cache, self._device_memory = reply.cache, reply.device_memory or {}
-        if reply.work is not None:
-            self.stages.update(reply.work)
         if reply.ladder is not None:
             self.attempts, self._given_up = reply.ladder.attempts, reply.ladder.given_up
             self.details = reply.ladder.details

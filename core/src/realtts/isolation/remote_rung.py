@@ -1,4 +1,4 @@
-"""The live rung of a worker and the timing of its stages, as the parent sees them."""
+"""The live rung of a worker, as the parent sees it."""
 
 from __future__ import annotations
 
@@ -7,37 +7,19 @@ from typing import TYPE_CHECKING, Protocol
 from realtts.contract.checks import ChunkChecks
 from realtts.isolation.exits import Place
 from realtts.ladder.facts import RungFacts
+from realtts.ladder.speaking import run_batches
 from realtts.wire.calls import ListVoices
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Sequence
 
+    from realtts.contract.continuous import Arrival, Arrivals, RowItem
     from realtts.contract.spec import ProviderSpec
-    from realtts.contract.stages import StageWork
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.types import Request, VoiceInfo
     from realtts.settings import Settings
     from realtts.wire.calls import Call, Reply, RungState
 
-__all__ = ["RemoteRung", "RemoteStages", "chunk_checks"]
-
-
-class RemoteStages:
-    """The inner stages of the request that is being spoken, as the worker timed them."""
-
-    def __init__(self) -> None:
-        self._totals: dict[str, StageWork] = {}
-
-    def reset(self) -> None:
-        """Forget everything: a new request begins."""
-        self._totals = {}
-
-    def update(self, work: Mapping[str, StageWork]) -> None:
-        """Take over the worker's figures."""
-        self._totals = dict(work)
-
-    def totals(self) -> dict[str, StageWork]:
-        """Return what the stages of this request did, by name."""
-        return dict(self._totals)
+__all__ = ["RemoteRung", "chunk_checks"]
 
 
 class Client(Protocol):
@@ -46,8 +28,8 @@ class Client(Protocol):
     def call(self, call: Call, activity: str) -> Reply:
         """Send a call to the worker and wait for its reply."""
 
-    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Speak requests in the worker."""
+    def speak(self, rows: Sequence[Arrival]) -> Generator[RowItem, None, None]:
+        """Speak rows together in the worker."""
 
 
 class RemoteRung:
@@ -82,25 +64,34 @@ class RemoteRung:
         """Where on the ladder it speaks; None on the last rung that is open, which is never given up."""
         return None if self._state.last else Place(self._state.variant, self._state.rung, "generate")
 
-    def supports_batch(self) -> bool:
-        """Tell whether it can decode several requests together."""
-        return self._state.batch
+    @property
+    def joins(self) -> bool:
+        """Whether rows may join while others are spoken."""
+        return False
+
+    @property
+    def places(self) -> int:
+        """Most rows that are spoken at a time."""
+        return self._state.places
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the built-in voices; the worker is asked once."""
         if self._voices is None:
-            self._voices = self._client.call(ListVoices(), "listing its voices").voices
+            self._voices = self._client.call(ListVoices(load=True), "listing its voices").voices or ()
         return self._voices
 
-    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Return an iterator over chunks, each with the index of its request.
+    def run(self, arrivals: Arrivals) -> Generator[RowItem | None, None, None]:
+        """Yield what comes of the rows that arrive, batch by batch.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
-        return self._client.speak(requests)
+        return run_batches(arrivals, self.places, self._client.speak)
 
 
 def chunk_checks(spec: ProviderSpec, requests: Sequence[Request]) -> ChunkChecks:
     """Return the checks of the chunks that a worker sends for requests: the same as in process."""
-    return ChunkChecks(spec.sample_rates, f"provider {spec.name!r} (worker)", [len(each.text) for each in requests])
+    checks = ChunkChecks(spec.sample_rates, f"provider {spec.name!r} (worker)")
+    for row, request in enumerate(requests):
+        checks.begin(row, request.text)
+    return checks

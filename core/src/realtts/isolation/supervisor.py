@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import importlib_metadata
 
-from realtts.errors import IsolationError, ProviderClosed, WorkerDied
+from realtts.errors import IsolationError, WorkerDied
 from realtts.isolation import environments
 from realtts.isolation.client import Worker
 from realtts.isolation.watchdog import Limits
+from realtts.ladder.failures import LoadAborted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,8 +63,7 @@ class Supervisor:
             setup: Makes the first call to a new one from its spec.
 
         Raises:
-            IsolationError: It cannot be started. WorkerDied: it ended while it started. LoadAborted,
-                ProviderClosed: see `abort_load`.
+            IsolationError: It cannot be started. WorkerDied: it ended while it started. LoadAborted: see `abort_load`.
         """
         if self.worker is not None:
             return self.worker
@@ -145,8 +145,7 @@ class Supervisor:
     def _start(self) -> Worker:
         with self._starting:
             if self._closing.is_set():
-                name = self.environment.name
-                raise ProviderClosed("it was closed", who=f"provider {name!r}", fix="make a new RealProvider")
+                raise LoadAborted
             self._starts += 1
             self._newest = Worker(self.environment, Limits.of(self._settings), self._report)
             return self._newest

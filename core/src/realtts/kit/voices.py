@@ -1,17 +1,18 @@
-"""Keys of what is computed from a recording, and the error for a built-in voice that does not exist."""
+"""Names of built-in voices, and keys of what is computed from a recording."""
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
 from realtts.errors import VoiceNotFound, closest, enumeration
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from realtts.contract.types import Voice
 
-__all__ = ["no_voice", "voice_key"]
+__all__ = ["matching_name", "no_voice", "voice_key"]
 
 
 def voice_key(voice: Voice, *parts: object) -> str:
@@ -22,6 +23,23 @@ def voice_key(voice: Voice, *parts: object) -> str:
         parts: All else that the value depends on: provider, kind of value, the weights' identity, options, dtype.
     """
     return "/".join([*map(str, parts), voice.sound_digest])
+
+
+def matching_name(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that is meant; None: there is none. Case, spaces, ``_`` and ``-`` do not matter.
+
+    Args:
+        name: What a caller wrote.
+        names: Those that there are; one that is written in the same way goes first.
+    """
+    names = list(names)
+    if name in names:
+        return name
+    return {_folded(each): each for each in reversed(names)}.get(_folded(name))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name.strip()).casefold().replace("_", "-").replace(" ", "-")
 
 
 def no_voice(name: str | None, voices: Collection[str], who: str, *, instead: str) -> VoiceNotFound:

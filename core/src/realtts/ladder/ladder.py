@@ -12,16 +12,18 @@ from realtts.contract.stages import StageLog
 from realtts.errors import LadderExhausted, ProviderClosed, StageFailed
 from realtts.exception_text import format_traceback
 from realtts.ladder.facts import local_facts
+from realtts.ladder.failures import LoadAborted, StageError
 from realtts.ladder.proposals import Proposals
 from realtts.ladder.records import attempt_of
-from realtts.ladder.rung import LoadAborted, StageError
 from realtts.machine import memory
+from realtts.registry.voices import voices_before_load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts.attempt import Attempt, State
     from realtts.contract.spec import ProviderSpec
+    from realtts.contract.types import VoiceInfo
     from realtts.ladder.proposals import LadderSetup, Proposal
     from realtts.ladder.rung import LiveRung
     from realtts.settings import Settings
@@ -90,6 +92,10 @@ class Ladder:
                 raise
             self.state = "ready"
         return self.live
+
+    def voices_before_load(self) -> tuple[VoiceInfo, ...] | None:
+        """Return the built-in voices as far as the plugin can name them without the model."""
+        return voices_before_load(self.spec, self.checkpoint)
 
     def abort_load(self) -> None:
         """Let a load end at its next stage, and begin none any more: the provider closes. From any thread."""

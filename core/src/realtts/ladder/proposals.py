@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.context import Context, Rung
 from realtts.errors import InvalidPlugin, SettingsError
-from realtts.ladder.rung import LiveRung, StageError, Unavailable
+from realtts.ladder.failures import StageError, Unavailable
+from realtts.ladder.rung import LiveRung
 from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
 

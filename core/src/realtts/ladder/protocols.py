@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 from realtts.registry.places import Place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping
 
     from realtts.attempt import Attempt, State
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
-    from realtts.contract.stages import StageWork
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.stages import StageLog
+    from realtts.contract.types import VoiceInfo
     from realtts.ladder.facts import RungFacts
-    from realtts.ladder.rung import StageError
+    from realtts.ladder.failures import StageError
     from realtts.settings import Layers, Settings
 
-__all__ = ["AnyLadder", "AnyRung", "AnyStages", "LadderPlace"]
+__all__ = ["AnyLadder", "AnyRung", "LadderPlace"]
 
 
 class AnyRung(Protocol):
@@ -32,24 +33,19 @@ class AnyRung(Protocol):
     def timings(self) -> Mapping[str, float]:
         """Seconds per stage of its load."""
 
-    def supports_batch(self) -> bool:
-        """Tell whether it can decode several requests together."""
+    @property
+    def joins(self) -> bool:
+        """Whether rows may join while others are spoken."""
+
+    @property
+    def places(self) -> int:
+        """Most rows that are spoken at a time."""
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the built-in voices."""
 
-    def speak(self, requests: Sequence[Request]) -> Generator[tuple[int, Chunk], None, None]:
-        """Yield checked chunks with the index of their request; several requests are rows of one batch."""
-
-
-class AnyStages(Protocol):
-    """The inner stages of one request; see `realtts.contract.stages.StageLog`."""
-
-    def reset(self) -> None:
-        """Forget everything: a new request begins."""
-
-    def totals(self) -> dict[str, StageWork]:
-        """Return what the closed stages of this request did, by name."""
+    def run(self, arrivals: Arrivals) -> Generator[RowItem | None, None, None]:
+        """Yield what comes of the rows that arrive; ends when no row is left and none arrives."""
 
 
 class AnyLadder(Protocol):
@@ -63,8 +59,8 @@ class AnyLadder(Protocol):
     details: dict[str, Any]
 
     @property
-    def stages(self) -> AnyStages:
-        """The inner stages of the request that is being spoken."""
+    def stages(self) -> StageLog:
+        """The inner stages of the requests that are being spoken."""
 
     @property
     def live(self) -> AnyRung | None:
@@ -75,6 +71,9 @@ class AnyLadder(Protocol):
 
     def ensure_loaded(self) -> AnyRung:
         """Return the live rung; when there is none, load the fastest one that works."""
+
+    def voices_before_load(self) -> tuple[VoiceInfo, ...] | None:
+        """Return the built-in voices as far as the plugin can name them without the model; None: only it can."""
 
     def give_up(self, failure: StageError) -> None:
         """Record a failure of the live rung, free it and forbid it."""

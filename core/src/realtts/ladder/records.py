@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from realtts.attempt import Attempt
 from realtts.errors import RealTTSError
 from realtts.exception_text import attribute_text, exception_message, exception_name, format_traceback
+from realtts.ladder.failures import Unavailable
 from realtts.ladder.remedies import Remedy, find_remedy
-from realtts.ladder.rung import Unavailable
 
 if TYPE_CHECKING:
-    from realtts.ladder.rung import StageError
+    from realtts.ladder.failures import StageError
 
 __all__ = ["attempt_of"]
 

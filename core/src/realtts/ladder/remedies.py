@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from realtts.exception_text import describe_error, linked
 
-__all__ = ["Remedy", "find_remedy"]
+__all__ = ["Remedy", "find_remedy", "is_out_of_memory"]
 
 
 class Remedy(NamedTuple):
@@ -35,6 +35,8 @@ def _known(pattern: str, sentence: str, *, retryable: bool = False, stages: str 
     return _Known(re.compile(pattern, re.IGNORECASE), Remedy(sentence, retryable), frozenset(stages.split()))
 
 
+_OUT_OF_MEMORY = r"out of memory|OutOfMemory|MemoryError|can't allocate memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED"
+
 # Matched in this order against "ExceptionType: message"; the first that fits is taken.
 _TABLE = (
     _known(
@@ -49,7 +51,7 @@ _TABLE = (
         "plugin's author.",
     ),
     _known(
-        r"out of memory|OutOfMemory|MemoryError|can't allocate memory|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED",
+        _OUT_OF_MEMORY,
         "Free memory or lower the demand: dtype='float16' or 'bfloat16', cpu_offload=True, compile=False, or shorter "
         "texts and smaller batches.",
         retryable=True,
@@ -135,6 +137,11 @@ def find_remedy(error: BaseException, stage: str, variant: str = "optimized") ->
     if variant == "plain" and stage != "load":
         return Remedy("Report the traceback to the plugin's author.", retryable=_may_pass(stage, variant))
     return Remedy(_BY_STAGE.get(stage, "Report the traceback to the plugin's author."))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception, or one of its causes, says that memory ran out."""
+    return any(re.search(_OUT_OF_MEMORY, describe_error(link), re.IGNORECASE) for link in linked(error))
 
 
 def _may_pass(stage: str, variant: str) -> bool:

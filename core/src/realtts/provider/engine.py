@@ -1,132 +1,60 @@
 """The thread that owns a provider's model, and the fair queue in front of it.
 
 Everything that touches the model runs here: iterators are created, advanced and closed in one thread, and thread-local
-state of libraries stays in one place. Callers wait on futures.
+state of libraries stays in one place. Callers wait on futures. Which rows are spoken when is the scheduler's part; the
+engine says whose turn it is, and calls functions while the model is at rest.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import deque
-from concurrent.futures import Future, InvalidStateError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from realtts.errors import Busy, ProviderClosed, WouldDeadlock
 from realtts.exception_text import format_traceback
 from realtts.machine import memory
+from realtts.provider.jobs import FunctionJob, SpeakingJob
+from realtts.provider.shares import Shares
 from realtts.provider.shutdown import close_at_exit, is_ending
+from realtts.synthesis.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["Engine", "Job"]
+    from realtts.ladder.protocols import AnyLadder
+    from realtts.provider.jobs import Job
+    from realtts.synthesis.session import Session
+
+__all__ = ["Engine"]
 
 LATE_S = 1.0
 """How long before the end of its time a closing engine is ended by force, where that is possible."""
 
 
-class Job(ABC):
-    """A piece of work for the engine.
-
-    Attributes:
-        future: Its result; done as soon as nobody will work on it any more.
-        started: Set when its turn has come, or will never come.
-        submitted: When it joined the queue, on the performance counter.
-        queued_s: Seconds that it waited for the turn.
-        speaks: Whether it generates audio, for the status.
-    """
-
-    speaks = False
-
-    def __init__(self) -> None:
-        self.future: Future[Any] = Future()
-        # Nobody may cancel it from outside: asyncio would, and the engine could not settle it any more.
-        self.future.set_running_or_notify_cancel()
-        self.started = threading.Event()
-        self.queued_s = 0.0
-        self.submitted = time.perf_counter()
-
-    @abstractmethod
-    def work(self) -> Any:
-        """Do the work, in the engine's thread."""
-
-    @abstractmethod
-    def cancel(self) -> None:
-        """Tell the work to end early; from any thread."""
-
-    def withdrawn(self) -> Any:
-        """Return the result of a job that was cancelled before its turn."""
-        return None
-
-    def run(self) -> None:
-        """Work, and settle the future either way."""
-        self.queued_s = time.perf_counter() - self.submitted
-        self.started.set()
-        self._settle(self.work)
-
-    def drop(self, error: BaseException | None = None) -> None:
-        """Settle the future without working."""
-        self.started.set()
-        if error is not None:
-            self.fail(error)
-        else:
-            self._settle(self.withdrawn)
-
-    def fail(self, error: BaseException) -> None:
-        """Settle the future with an error, unless it is settled; the work may go on, and what it returns is dropped."""
-        with contextlib.suppress(InvalidStateError):
-            self.future.set_exception(error)
-
-    def _settle(self, call: Callable[[], Any]) -> None:
-        try:
-            result = call()
-        except BaseException as error:
-            memory.clear_frames(error)  # whoever keeps the error must not keep texts, voices and models with it
-            self.fail(error)
-        else:
-            with contextlib.suppress(InvalidStateError):
-                self.future.set_result(result)
-
-
 class Engine:
-    """A thread with a bounded first-in-first-out queue. The thread starts with the first job.
+    """A thread with a bounded queue. The thread starts with the first job.
 
     Args:
-        name: Provider name, for messages and the thread's name.
-        capacity: Most jobs waiting.
-        idle_s: Call ``on_idle`` after this many seconds without a job; 0: never.
-        on_idle: What to do then, in the engine's thread.
-        on_stop: What to do as soon as it is closed, in the thread that closes it.
-        on_close: What to do at the end, in the engine's thread.
-        on_late: What to do when it does not end in time, in the thread that closes it.
+        ladder: Who speaks.
+        capacity: Most requests waiting.
+        idle_s: Unload the model after this many seconds without a job; 0: never.
     """
 
-    def __init__(
-        self,
-        name: str,
-        capacity: int,
-        idle_s: float,
-        on_idle: Callable[[], None],
-        *,
-        on_stop: Callable[[], None],
-        on_close: Callable[[], None],
-        on_late: Callable[[], None],
-    ) -> None:
-        self._name = name
+    def __init__(self, ladder: AnyLadder, capacity: int, idle_s: float) -> None:
+        self._name = ladder.spec.name
+        self._ladder = ladder
         self._capacity = capacity
         self._idle_s = idle_s
-        self._on_idle = on_idle
-        self._on_stop = on_stop
-        self._on_close = on_close
-        self._on_late = on_late
         self._condition = threading.Condition()
         self._waiting: deque[Job] = deque()
-        self._running: Job | None = None
+        self._shares = Shares()
+        self._scheduler = Scheduler(ladder, self)
+        self._calling: FunctionJob | None = None
+        self._woken = False
         self._thread: threading.Thread | None = None
         self._closed = False
         self._pid = os.getpid()
@@ -148,10 +76,11 @@ class Engine:
         if os.getpid() != self._pid:
             return {"waiting": 0, "running": 0, "speaking": 0, "served": 0, "capacity": self._capacity}
         with self._condition:
+            speaking = sum(1 for session in self._scheduler.sessions if session.running)
             return {
                 "waiting": len(self._waiting),
-                "running": int(self._running is not None),
-                "speaking": int(self._running is not None and self._running.speaks),
+                "running": speaking + int(self._calling is not None),
+                "speaking": speaking,
                 "served": self._served,
                 "capacity": self._capacity,
             }
@@ -176,17 +105,43 @@ class Engine:
         with self._condition:
             if self._closed or (self._thread is None and is_ending()):
                 raise self._closed_error()
-            if len(self._waiting) >= self._capacity and not urgent:
-                raise Busy(
-                    f"{len(self._waiting)} requests wait already",
-                    who=f"provider {self._name!r}",
-                    fix="try again later, raise queue_size, or use more processes",
-                )
+            refused = self._make_room(job) if len(self._waiting) >= self._capacity and not urgent else None
             job.submitted = time.perf_counter()
+            if isinstance(job, SpeakingJob):
+                job.tag = self._shares.tag(job.caller, job.cost)
             self._waiting.append(job)
             if self._thread is None:
                 self._start(job)
-            self._condition.notify_all()
+            self._wake()
+        if refused is not None:
+            refused.drop(self._busy())
+
+    def _make_room(self, job: Job) -> Job:
+        """Take the waiting job of the caller that was served most, if that is more than the new one's.
+
+        Raises:
+            Busy: There is none.
+        """
+        waiting = [each for each in self._waiting if isinstance(each, SpeakingJob)]
+        if not isinstance(job, SpeakingJob) or not waiting:
+            raise self._busy()
+        most = max(waiting, key=lambda each: self._shares.served(each.caller))
+        if self._shares.served(most.caller) <= self._shares.served(job.caller) + job.cost:
+            raise self._busy()
+        self._waiting.remove(most)
+        return most
+
+    def _busy(self) -> Busy:
+        cost = sum(job.cost for job in self._waiting if isinstance(job, SpeakingJob))
+        wait_s = self._shares.wait_s(cost)
+        about = "" if wait_s is None else f", about {max(1, round(wait_s))} s of work"
+        error = Busy(
+            f"{len(self._waiting)} requests wait already{about}",
+            who=f"provider {self._name!r}",
+            fix="try again later, raise queue_size, or use more processes",
+        )
+        error.wait_s = wait_s
+        return error
 
     def _start(self, job: Job) -> None:
         thread = threading.Thread(target=self._loop, name=f"realtts-{self._name}", daemon=True)
@@ -194,17 +149,22 @@ class Engine:
             thread.start()
         except RuntimeError as error:
             self._waiting.remove(job)
-            raise Busy(
-                f"the system gives it no thread: {error}",
-                who=f"provider {self._name!r}",
-                fix="end other threads, or raise the limit of processes",
-            ) from error
+            fix = "end other threads, or raise the limit of processes"
+            if "shutdown" in str(error):  # from Python 3.12 on, once the main thread has ended
+                fix = "use the provider once before the program's main thread ends"
+            raise Busy(f"it is given no thread: {error}", who=f"provider {self._name!r}", fix=fix) from error
         self._thread = thread
         close_at_exit(self)
+
+    def wake(self) -> None:
+        """Let the thread look again: something was cancelled, or a reader has made room."""
+        with self._condition:
+            self._wake()
 
     def withdraw(self, job: Job) -> bool:
         """Take a job out of the queue, its future unsettled; return False when its turn has come already."""
         with self._condition:
+            self._wake()
             try:
                 self._waiting.remove(job)
             except ValueError:
@@ -212,43 +172,45 @@ class Engine:
             return True
 
     def cancel_all(self) -> int:
-        """Cancel the running request and every waiting one, but no housekeeping; return their number."""
+        """Cancel the running requests and every waiting one, but no housekeeping; return their number."""
         self._check_process()
         with self._condition:
-            waiting = [job for job in self._waiting if job.speaks]
-            running = self._running if self._running is not None and self._running.speaks else None
-            self._waiting = deque(job for job in self._waiting if not job.speaks)
+            waiting = [job for job in self._waiting if isinstance(job, SpeakingJob)]
+            running = [session for session in self._scheduler.sessions if not session.over]
+            self._waiting = deque(job for job in self._waiting if not isinstance(job, SpeakingJob))
+            self._wake()
         for job in waiting:
             job.cancel()
             job.drop()
-        if running is not None:
-            running.cancel()
-        return len(waiting) + int(running is not None)
+        for session in running:
+            session.cancel()
+        self.wake()
+        return len(waiting) + len(running)
 
     def close(self, timeout_s: float | None = None) -> None:
-        """Refuse further jobs, cancel all, run ``on_close`` and end the thread. May be called again, by anyone.
+        """Refuse further jobs, cancel all, unload the model and end the thread. May be called again, by anyone.
 
         Args:
-            timeout_s: Longest wait for the running job; None: until it has ended.
+            timeout_s: Longest wait for what runs; None: until it has ended.
         """
         if os.getpid() != self._pid:
             return  # a forked child has no such thread, and may have inherited a held lock; the model is the parent's
         with self._condition:
             first, self._closed = not self._closed, True
-            thread, running = self._thread, self._running
+            thread, sessions = self._thread, list(self._scheduler.sessions)
             waiting = list(self._waiting)
             self._waiting.clear()
-            self._condition.notify_all()
+            self._wake()
         for job in waiting:
             job.cancel()
-            job.drop(None if job.speaks else self._closed_error())
-        if running is not None:
-            running.cancel()
+            job.drop(None if isinstance(job, SpeakingJob) else self._closed_error())
+        for session in sessions:
+            session.cancel()
         if first:
-            self._on_stop()
+            self._ladder.abort_load()
         if thread is None:
             if first:
-                self._guarded(self._on_close)
+                self._guarded(self._ladder.unload)
         elif thread is not threading.current_thread():
             self._join(thread, timeout_s)
 
@@ -260,45 +222,152 @@ class Engine:
         reserve = min(LATE_S, timeout_s / 4)
         thread.join(timeout_s - reserve)
         if thread.is_alive():
-            self._guarded(self._on_late)
+            self._guarded(self._ladder.abort)
             thread.join(reserve)
 
+    # -- the thread ---------------------------------------------------------------------------------------------------
+
     def _loop(self) -> None:
-        while (job := self._next()) is not None:
+        idle_since: float | None = time.monotonic()
+        while not self._closed:
+            if self._call_functions() or self._step():
+                idle_since = time.monotonic()
+            elif self._wait(idle_since):
+                self._guarded(self._unload_idle)
+                idle_since = None
+        self._guarded(self._scheduler.close)
+        self._guarded(self._ladder.unload)
+
+    def _step(self) -> bool:
+        """Speak a step; False when there is nothing to speak for now."""
+        if self._scheduler.lags and not self._others_wait():
+            return False
+        began = time.perf_counter()
+        sessions = list(self._scheduler.sessions)
+        worked = False
+        try:
+            worked = self._scheduler.step()
+        except BaseException as error:
+            self._log(error)
+            for session in list(self._scheduler.sessions):
+                session.fail(error)
+        self._note([session for session in sessions if session.over], time.perf_counter() - began)
+        return worked
+
+    def _wait(self, idle_since: float | None) -> bool:
+        """Wait until something comes; True when the model has been idle for long enough."""
+        with self._condition:
+            if self._woken or self._closed:
+                self._woken = False
+                return False
+            left = self._idle_left(idle_since)
+            self._condition.wait(left)
+            woken: bool = self._woken
+            self._woken = False
+            return left is not None and not woken
+
+    def _idle_left(self, idle_since: float | None) -> float | None:
+        """Return the seconds after which the model has been idle for long enough; None: never."""
+        if idle_since is None or self._scheduler.sessions or not self._idle_s:
+            return None
+        return max(0.0, idle_since + self._idle_s - time.monotonic())
+
+    def _unload_idle(self) -> None:
+        self._ladder.unload(forget=False)
+
+    def _note(self, over: Sequence[Session], seconds: float) -> None:
+        with self._condition:
+            self._served += len(over)
+            self._shares.worked(seconds, sum(_job_of(session).total_cost for session in over))
+        if over:
+            close_at_exit(self)
+
+    def _call_functions(self) -> bool:
+        """Call the functions whose turn has come; tell whether there was one."""
+        called = False
+        while (job := self._next_function()) is not None:
+            self._guarded(self._scheduler.rest)
             self._guarded(job.run)
             with self._condition:
-                self._running = None
+                self._calling = None
                 self._served += 1
-            del job  # its future holds the caller's audio
+            del job  # its future holds the caller's result
             close_at_exit(self)
-        self._guarded(self._on_close)
+            called = True
+        return called
 
-    def _guarded(self, call: Callable[[], None]) -> None:
+    def _next_function(self) -> FunctionJob | None:
+        with self._condition:
+            if self._closed or self._scheduler.running:
+                return None
+            first = self._waiting[0] if self._waiting else None
+            for job in self._waiting:
+                if isinstance(job, FunctionJob):
+                    if job.after_all and (job is not first or self._scheduler.sessions):
+                        return None
+                    self._waiting.remove(job)
+                    self._calling = job
+                    return job
+            return None
+
+    # -- turns: what the scheduler asks -------------------------------------------------------------------------------
+
+    def choose(self, sessions: Sequence[Session]) -> Session | None:
+        """Return the session whose next row is spoken next, see `realtts.synthesis.scheduler.Turns`."""
+        with self._condition:
+            job = min((_job_of(session) for session in sessions), key=_tag, default=None)
+            outside = min(self._before_barrier(), key=_tag, default=None)
+            if outside is not None and (job is None or outside.tag < job.tag):
+                self._waiting.remove(outside)
+                job = outside
+            if job is None or job.session is None:
+                return None
+            self._shares.serve(job.caller, job.tag, job.cost)
+            job.tag = self._shares.tag(job.caller, job.cost) if job.session.waiting > 1 else job.tag
+            return job.session
+
+    def quiet(self) -> bool:
+        """Tell whether no row may begin, because a function waits for the model to be at rest."""
+        with self._condition:
+            return any(isinstance(job, FunctionJob) and not job.after_all for job in self._waiting)
+
+    def _before_barrier(self) -> list[SpeakingJob]:
+        """Return the waiting requests, without those that came after a function that all before it is done for."""
+        jobs: list[SpeakingJob] = []
+        for job in self._waiting:
+            if isinstance(job, SpeakingJob):
+                jobs.append(job)
+            elif getattr(job, "after_all", False):
+                break
+        return jobs
+
+    def _others_wait(self) -> bool:
+        """Tell whether anybody is in the queue; streams that nobody reads are ended then."""
+        with self._condition:
+            if not self._waiting:
+                return False
+        for session in list(self._scheduler.sessions):
+            stalled = getattr(session.sink, "stalled", lambda: None)()
+            if stalled is not None:
+                session.fail(stalled)
+        return True
+
+    def _wake(self) -> None:
+        self._woken = True
+        self._condition.notify_all()
+
+    def _guarded(self, call: Callable[[], object]) -> None:
         """Call a function and log whatever it raises: an ended thread would leave later callers waiting for ever."""
         try:
             call()
         except BaseException as error:
-            # As text: a log handler may keep the exception, whose frames hold what was worked on.
-            log = logging.getLogger(f"realtts.{self._name}")
-            log.error("the provider's thread goes on after an error\n%s", format_traceback(error))
-            memory.clear_frames(error)
+            self._log(error)
 
-    def _next(self) -> Job | None:
-        """Return the next job, None when the engine is closed; call ``on_idle`` once per idle spell."""
-        idle_s: float | None = self._idle_s or None
-        while True:
-            with self._condition:
-                if not self._waiting and not self._closed:
-                    self._condition.wait(idle_s)
-                if self._closed:
-                    return None
-                if self._waiting:
-                    self._running = self._waiting.popleft()
-                    return self._running
-                if idle_s is None:
-                    continue
-            self._guarded(self._on_idle)
-            idle_s = None
+    def _log(self, error: BaseException) -> None:
+        # As text: a log handler may keep the exception, whose frames hold what was worked on.
+        log = logging.getLogger(f"realtts.{self._name}")
+        log.error("the provider's thread goes on after an error\n%s", format_traceback(error))
+        memory.clear_frames(error)
 
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
@@ -310,3 +379,12 @@ class Engine:
 
     def _closed_error(self) -> ProviderClosed:
         return ProviderClosed("it was closed", who=f"provider {self._name!r}", fix="make a new RealProvider")
+
+
+def _job_of(session: Session) -> SpeakingJob:
+    """Return the job of a session, which is its sink."""
+    return cast("SpeakingJob", session.sink)
+
+
+def _tag(job: SpeakingJob) -> float:
+    return job.tag

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
@@ -22,8 +22,7 @@ from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.session import Session
-from realtts.synthesis.speaker import Speaker
+from realtts.synthesis.preparing import list_voices
 from realtts.synthesis.validate import resolve_checkpoint
 from realtts.voices.lookup import builtin_voice, find_voice
 
@@ -51,8 +50,8 @@ __all__ = ["RealProvider"]
 class RealProvider:
     """One text-to-speech provider, run on the fastest path that works on this machine.
 
-    Nothing heavy happens before the first use or `load`. All methods may be called from any thread; requests are
-    served one at a time, in order of arrival.
+    Nothing heavy happens before the first use or `load`. All methods may be called from any thread. Requests share the
+    model: together where the provider can, else piece by piece, in fair turns.
 
     Args:
         provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else an embedded
@@ -90,15 +89,7 @@ class RealProvider:
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
-        self._engine = Engine(
-            self._spec.name,
-            capacity=self._settings.queue_size,
-            idle_s=self._settings.idle_unload_s,
-            on_idle=lambda: ladder.unload(forget=False),
-            on_stop=ladder.abort_load,
-            on_close=ladder.unload,
-            on_late=ladder.abort,
-        )
+        self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
         self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
@@ -124,6 +115,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Speech:
@@ -134,9 +126,11 @@ class RealProvider:
             voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
                 built-in voice's id; looked up in this order. None: the provider's default.
             reference_text: The words spoken in the reference audio, for providers that use them.
-            language: BCP 47 tag.
+            language: BCP 47 tag, code or name, such as ``"pt-br"`` or ``"German"``.
             seed: Repeats a speech; drawn when None, see ``Speech.seed``.
             speed: Speaking rate from 0.25 to 4; 1.0 is natural.
+            normalize: ``"auto"`` puts numbers, dates, amounts and signs into words, ``"off"`` leaves them to the model.
+                None: as the setting says, else as the provider has it.
             voice_path: Another name for ``voice``.
             **options: The provider's own options.
 
@@ -146,7 +140,7 @@ class RealProvider:
             Busy: The queue is full, or the turn did not come in time.
             RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
-        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize))
         return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
 
     @takes_text
@@ -159,6 +153,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> ChunkStream:
@@ -167,7 +162,7 @@ class RealProvider:
         Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
         stream cancels the rest.
         """
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
         return self._stream(self._plan(text, ask))
 
     @takes_text
@@ -180,6 +175,7 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> list[Speech]:
@@ -193,7 +189,7 @@ class RealProvider:
         if isinstance(texts, str) or not hasattr(texts, "__iter__"):
             what = "one string" if isinstance(texts, str) else type(texts).__name__
             raise InvalidOption(f"texts is {what}", who="generate_batch", fix="give a list of strings")
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options)
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
         plans: list[Plan] = []
         for index, text in enumerate(texts):
             try:
@@ -214,13 +210,16 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> Speech:
         """Speak a text as `generate` does, without blocking the event loop; cancelling the task cancels the request."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
-            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+            lambda: self._plan(
+                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            )
         )
         speeches = await self._turn.arun(self._speech_job([plan]))
         return speeches[0]  # type: ignore[no-any-return]
@@ -235,13 +234,16 @@ class RealProvider:
         language: str | None = None,
         seed: int | None = None,
         speed: float = 1.0,
+        normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         **options: Any,
     ) -> AsyncIterator[Chunk]:
         """Speak a text as `stream` does, for ``async for``; leaving the loop or cancelling the task cancels it."""
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         plan = await asyncio.to_thread(
-            lambda: self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options))
+            lambda: self._plan(
+                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            )
         )
         with self._stream(plan) as stream:
             while (chunk := await stream.anext()) is not None:
@@ -259,7 +261,7 @@ class RealProvider:
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
         if built_in is None:
-            built_in = self._turn.run(FunctionJob(Speaker(ladder).voices), urgent=True)
+            built_in = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:
@@ -278,7 +280,7 @@ class RealProvider:
         Every rung is opened again and the attempts are forgotten.
         """
         if not self._engine.closed:
-            self._turn.run(FunctionJob(self._ladder.unload), urgent=True)
+            self._turn.run(FunctionJob(self._ladder.unload, after_all=True), urgent=True)
 
     def cancel(self) -> int:
         """Cancel the running request and every waiting one; return their number.
@@ -331,6 +333,7 @@ class RealProvider:
         seed: int | None,
         speed: float,
         options: dict[str, Any],
+        normalize: str | None = None,
     ) -> Ask:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
@@ -338,7 +341,7 @@ class RealProvider:
         recording = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
         if isinstance(recording, str):
             recording = self._builtin_voice(recording)
-        return Ask(recording, language, seed, speed, options)
+        return Ask(recording, language, seed, speed, options, normalize)
 
     def _builtin_voice(self, name: str) -> str:
         """Return the id of a built-in voice, checked before any load where the plugin can name its voices."""
@@ -359,15 +362,7 @@ class RealProvider:
         return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
 
     def _stream(self, plan: Plan) -> ChunkStream:
-        ladder, extensions = self._ladder, self._extensions
-        job = StreamJob(
-            plan,
-            lambda queued_s: Session([plan], ladder, extensions, queued_s, live=True),
-            self._settings,
-            self._turn.others_wait,
-            self._spec,
-            self._deadline(),
-        )
+        job = StreamJob(plan, self._ladder, self._extensions, self._engine.wake, self._deadline())
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 

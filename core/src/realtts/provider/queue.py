@@ -8,22 +8,14 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realtts.errors import Busy, WouldDeadlock
+from realtts.provider.callers import current_caller
 
 if TYPE_CHECKING:
-    from realtts.provider.engine import Engine, Job
+    from realtts.provider.callers import Caller
+    from realtts.provider.engine import Engine
+    from realtts.provider.jobs import Job
 
-__all__ = ["Caller", "Turn", "current_caller"]
-
-Caller = object
-"""A thread or, inside an event loop, a task. The object itself: numbers of ended threads are given to new ones."""
-
-
-def current_caller() -> Caller:
-    """Return the calling task, or the calling thread."""
-    try:
-        return asyncio.current_task() or threading.current_thread()
-    except RuntimeError:
-        return threading.current_thread()
+__all__ = ["Turn"]
 
 
 class _Stream(Protocol):
@@ -127,10 +119,6 @@ class Turn:
         job.cancel()
         if self._engine.withdraw(job):
             job.drop()
-
-    def others_wait(self) -> bool:
-        """Tell whether anybody is in the queue."""
-        return self._engine.counts()["waiting"] > 0
 
     def _expire(self, job: Job) -> None:
         if self._engine.withdraw(job):

@@ -1,4 +1,4 @@
-"""A stream of chunks from the engine's thread to its reader, bounded and impossible to forget."""
+"""A stream of chunks from the engine's thread to its reader, that holds nobody up and cannot be forgotten."""
 
 from __future__ import annotations
 
@@ -15,83 +15,102 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
-from realtts.provider.jobs import TimedJob
-from realtts.provider.queue import current_caller
+from realtts.provider.callers import current_caller
+from realtts.provider.jobs import SpeakingJob
+from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.speech import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from typing_extensions import Self
 
-    from realtts.contract.spec import ProviderSpec
-    from realtts.provider.queue import Caller, Turn
-    from realtts.settings import Settings
+    from realtts.ladder.protocols import AnyLadder
+    from realtts.provider.callers import Caller
+    from realtts.provider.queue import Turn
+    from realtts.registry.extensions import Extensions
     from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan
-    from realtts.synthesis.session import Session
 
 __all__ = ["ChunkStream", "StreamJob"]
 
 
-class StreamJob(TimedJob):
-    """One plan, spoken live into a bounded buffer.
+class StreamJob(SpeakingJob):
+    """One plan, spoken live into a buffer. Nothing of it waits for the reader but its next piece.
 
     Args:
         plan: What to say.
-        speak: Makes the live session, given the seconds waited.
-        settings: ``stream_buffer`` chunks are generated ahead of the reader; after ``stream_stall_s`` of not being
-            read the stream is ended, if others wait.
-        others_wait: Whether they do.
-        spec: The provider.
+        ladder: Who says it.
+        extensions: Who sees the audio.
+        wake: Called when the reader has made room.
         deadline: The time for it, which rests while the reader is awaited; None: any.
     """
 
-    def __init__(  # noqa: PLR0917 - named by the caller
+    def __init__(
         self,
         plan: Plan,
-        speak: Callable[[float], Session],
-        settings: Settings,
-        others_wait: Callable[[], bool],
-        spec: ProviderSpec,
+        ladder: AnyLadder,
+        extensions: Extensions,
+        wake: Callable[[], None],
         deadline: Deadline | None = None,
     ) -> None:
-        super().__init__([plan], deadline)
+        super().__init__([plan], ladder, extensions, deadline, live=True)
         self.metrics = Metrics()
         self.spoken_chars = 0  # of what was read
         self._plan = plan
-        self._speak = speak
-        self._capacity = settings.stream_buffer
-        self._stall_s = settings.stream_stall_s
-        self._others_wait = others_wait
-        self._who = f"provider {spec.name!r}"
-        self._rate = spec.sample_rates[0]
+        self._engine_wake = wake
+        self._capacity = ladder.settings.stream_buffer
+        self._stall_s = ladder.settings.stream_stall_s
+        self._who = f"provider {ladder.spec.name!r}"
+        self._ladder = ladder
         self._buffer: deque[tuple[Chunk, int]] = deque()  # each with the characters spoken by its end
         self._changed = threading.Condition()
+        self._full_since: float | None = None
         self._abandoned = False
         self._notify: list[Callable[[], None]] = []
 
-    def work(self) -> None:
-        """Speak into the buffer until the end, the reader's leaving or its stalling."""
-        session = self._speak(self.queued_s)
-        chunks = session.chunks()
-        try:
-            for _, chunk in chunks:
-                if not self._put(chunk, session.spoken_chars):
-                    break
-        finally:
-            chunks.close()  # the generator ends in the thread that ran it
-            self.metrics = session.metrics[0]
+    def deliver(self, index: int, chunk: Chunk, spoken_chars: int) -> None:  # noqa: ARG002 - of the protocol
+        """Put a chunk into the buffer."""
+        with self._changed:
+            if self._abandoned or self.future.done():
+                return
+            self._buffer.append((chunk, spoken_chars))
+        self._wake()
 
-    def run(self) -> None:
-        """Work, settle the future and wake the reader."""
-        super().run()
+    def has_room(self) -> bool:
+        """Tell whether the reader has read enough; the deadline's clock rests while it has not."""
+        with self._changed:
+            room = len(self._buffer) < self._capacity or self._plan.cancelled.is_set()
+            if room:
+                self._full_since = None
+            elif self._full_since is None:
+                self._full_since = time.monotonic()
+        if self._deadline is not None:
+            self._deadline.resume() if room else self._deadline.rest()
+        return room
+
+    def stalled(self) -> StreamStalled | None:
+        """Return the error of a stream that nobody reads, while others wait."""
+        if self.has_room() or self._full_since is None or time.monotonic() - self._full_since < self._stall_s:
+            return None
+        return StreamStalled(
+            f"nobody read the stream for {self._stall_s:g} s while others waited",
+            who=self._who,
+            fix="read the stream to its end or close it; stream_stall_s sets the time",
+        )
+
+    def finished(self, metrics: Sequence[Metrics]) -> None:
+        """Settle the future and wake the reader."""
+        self.session = None
+        self.metrics = metrics[0]
+        self.settle(lambda: None)
         self._wake()
 
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
+        self.session = None
         if error is None and not self._abandoned:
-            cancelled = Chunk(read_only(np.zeros(0, np.float32)), self._rate, finish_reason="cancelled")
+            cancelled = Chunk(read_only(np.zeros(0, np.float32)), usual_rate(self._ladder), finish_reason="cancelled")
             self._buffer.append((cancelled, 0))
         super().drop(error)
         self._wake()
@@ -105,6 +124,7 @@ class StreamJob(TimedJob):
         """Tell the provider to stop; what is in the buffer can still be read."""
         self._plan.cancelled.set()
         self._wake()
+        self._engine_wake()
 
     def abandon(self) -> None:
         """Stop, and drop what the reader, who has left, did not read."""
@@ -124,10 +144,15 @@ class StreamJob(TimedJob):
         with self._changed:
             if self._buffer:
                 chunk, self.spoken_chars = self._buffer.popleft()
-                self._changed.notify_all()
-                return chunk
-        self.future.result()
-        return None
+                self._full_since = None
+                room = len(self._buffer) == self._capacity - 1
+            else:
+                chunk = None
+        if chunk is None:
+            self.future.result()
+        elif room:
+            self._engine_wake()
+        return chunk
 
     def is_ready(self, notify: Callable[[], None]) -> bool:
         """Tell whether `take_ready` has something; if not, another thread calls ``notify`` when it may have."""
@@ -136,36 +161,6 @@ class StreamJob(TimedJob):
                 return True
             self._notify.append(notify)
             return False
-
-    def _put(self, chunk: Chunk, spoken_chars: int) -> bool:
-        """Hand a chunk over, waiting for room; return False when the reader has left."""
-        with self._changed:
-            if not self._has_room():
-                self._wait_for_room()
-            if self._abandoned or self.future.done():
-                return False
-            self._buffer.append((chunk, spoken_chars))
-        self._wake()
-        return True
-
-    def _wait_for_room(self) -> None:
-        began = time.monotonic()
-        if self._deadline is not None:
-            self._deadline.rest()
-        # In slices, since someone may join the queue while the reader is away.
-        while not self._changed.wait_for(self._has_room, min(self._stall_s, 0.25)):
-            if time.monotonic() - began >= self._stall_s and self._others_wait():
-                self._plan.cancelled.set()
-                raise StreamStalled(
-                    f"nobody read the stream for {self._stall_s:g} s while others waited",
-                    who=self._who,
-                    fix="read the stream to its end or close it; stream_stall_s sets the time",
-                )
-        if self._deadline is not None:
-            self._deadline.resume()
-
-    def _has_room(self) -> bool:
-        return len(self._buffer) < self._capacity or self._plan.cancelled.is_set()
 
     def _wake(self) -> None:
         with self._changed:

@@ -7,11 +7,10 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from realtts.attempt import described
 from realtts.contract.checks import check_chunk
 from realtts.contract.types import Chunk
 from realtts.errors import ExtensionError, InvalidChunk, InvalidPlugin, RealTTSError
-from realtts.exception_text import format_traceback
+from realtts.exception_text import describe_error, format_traceback
 from realtts.registry.entry_points import entry_points
 from realtts.registry.variants import check_signature
 
@@ -161,7 +160,7 @@ def _call(name: str, method: str, extension: Any, expected: type[Any], *argument
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise _fault(name, method, f"it raised {described(error)}") from error
+        raise _fault(name, method, f"it raised {describe_error(error, origin=True)}") from error
     if not isinstance(result, expected):
         raise _fault(name, method, f"it returned {type(result).__name__} instead of {expected.__name__}")
     return result

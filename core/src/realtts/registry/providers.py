@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from realtts.attempt import described
 from realtts.contract.spec import API_VERSION, ProviderSpec
 from realtts.errors import BrokenProvider, DuplicateProvider, InvalidPlugin, NoProvider, UnknownProvider, nearest
+from realtts.exception_text import describe_error
+from realtts.kit.languages import language_tag, resolve_language
 from realtts.registry.entry_points import entry_points, owner
 from realtts.registry.offers import how_to_install, offers
 
@@ -150,7 +151,7 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
 
     Args:
         specs: Those that can be used, by name.
-        language: BCP 47 tag of the setting ``language``; an embedded voice that speaks it comes first.
+        language: The setting ``language``, a tag or name; an embedded voice that speaks it comes first.
 
     Raises:
         NoProvider: There is none, or several and none of them is embedded.
@@ -180,8 +181,9 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
 
 
 def _speaks(spec: ProviderSpec, language: str) -> bool:
-    primary = language.replace("_", "-").partition("-")[0].lower()
-    return primary in {tag.partition("-")[0].lower() for tag in spec.languages}
+    primary = language_tag(language).partition("-")[0]
+    meant = resolve_language(language, spec.languages, spec.language_names)
+    return meant is not None or primary in {tag.partition("-")[0].lower() for tag in spec.languages}
 
 
 def _by_name() -> dict[str, list[EntryPoint]]:
@@ -218,7 +220,7 @@ def _load(name: str, point: EntryPoint, distribution: str) -> ProviderSpec:
         raise
     except BaseException as error:  # of foreign code: panics of compiled modules are no `Exception`
         raise BrokenProvider(
-            f"{point.value!r} cannot be imported: {described(error)}",
+            f"{point.value!r} cannot be imported: {describe_error(error, origin=True)}",
             who=f"provider {name!r} of {distribution}",
             fix=f"reinstall or remove it: pip uninstall {distribution}",
         ) from error

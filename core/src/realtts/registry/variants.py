@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
-from realtts.attempt import described
 from realtts.contract.hooks import ProviderHooks, hookimpl
 from realtts.errors import BrokenProvider, InvalidPlugin, closest
+from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ class Variants:
             raise
         except BaseException as error:  # an instance that cannot be hashed or compared, for example
             raise InvalidPlugin(
-                f"its instance cannot be registered: {described(error)}",
+                f"its instance cannot be registered: {describe_error(error, origin=True)}",
                 who=f"{name}, {type(instance).__qualname__}",
                 fix="let instances be hashable, and hooks plain methods of the class",
             ) from error
@@ -105,7 +105,7 @@ def register(spec: ProviderSpec) -> Variants:
         raise
     except BaseException as error:
         raise BrokenProvider(
-            f"its plain variant {spec.plain!r} cannot be imported: {described(error)}",
+            f"its plain variant {spec.plain!r} cannot be imported: {describe_error(error, origin=True)}",
             who=f"provider {spec.name!r}",
             fix="reinstall the plugin, or run 'realtts doctor'",
         ) from error
@@ -249,7 +249,7 @@ def _construct(cls: Any, spec: ProviderSpec) -> object:
         raise
     except BaseException as error:
         raise InvalidPlugin(
-            f"{cls.__qualname__}() raises {described(error)}",
+            f"{cls.__qualname__}() raises {describe_error(error, origin=True)}",
             who=f"provider {spec.name!r}",
             fix="let the class be constructed without arguments and do the work in load",
         ) from error

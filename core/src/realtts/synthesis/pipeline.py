@@ -12,13 +12,16 @@ import numpy as np
 
 from realtts import audio
 from realtts.contract.checks import read_only
-from realtts.contract.types import Chunk, Mark
+from realtts.contract.types import Chunk
+from realtts.synthesis.timing import PieceTiming, mark_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from realtts.contract.types import Mark
     from realtts.registry.extensions import Extensions
-    from realtts.synthesis.plan import Piece, Plan
+    from realtts.synthesis.pieces import Piece
+    from realtts.synthesis.plan import Plan
 
 __all__ = ["Pipeline"]
 
@@ -28,7 +31,7 @@ class _Current:
     """The piece that is being fed."""
 
     piece: Piece
-    starts_at: float  # seconds of finished audio before it
+    timing: PieceTiming
     resampler: audio.Resampler | None
     stretcher: audio.Stretcher | None
 
@@ -36,14 +39,17 @@ class _Current:
         """Return what the next samples become, of shape (m,)."""
         for step in (self.resampler, self.stretcher):
             samples = samples if step is None else step.push(samples)
-        return samples
+        return self._amplified(samples)
 
     def finish(self) -> NDArray[np.float32]:
         """Return the samples that are still held back."""
         samples = _nothing() if self.resampler is None else self.resampler.finish()
-        if self.stretcher is None:
-            return samples
-        return np.concatenate([self.stretcher.push(samples), self.stretcher.finish()])
+        if self.stretcher is not None:
+            samples = np.concatenate([self.stretcher.push(samples), self.stretcher.finish()])
+        return self._amplified(samples)
+
+    def _amplified(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        return samples if self.piece.gain == 1.0 else samples * np.float32(self.piece.gain)
 
 
 class Pipeline:
@@ -63,19 +69,28 @@ class Pipeline:
         self._current: _Current | None = None
         self._shift = 0.0  # seconds that extensions have added so far
         self._clipped = 0
+        self._estimated: list[str] = []
+        self._complete = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the caller should know about the audio so far."""
-        if not self._clipped:
-            return ()
-        return (f"{self._clipped} samples were louder than full scale and were clipped",)
+        warnings: tuple[str, ...] = ()
+        if self._clipped:
+            warnings = (f"{self._clipped} samples were louder than full scale and were clipped",)
+        if self._estimated:
+            names = ", ".join(map(repr, self._estimated[:5])) + (", ..." if len(self._estimated) > 5 else "")
+            warnings += (f"SSML: there are no timings of words, so the place of {names} is estimated",)
+        return warnings
 
     def feed(self, piece: Piece, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a piece, None when nothing is."""
+        lead, marks = self._lead(chunk.sample_rate)
         current = self._enter(piece, chunk.sample_rate)
-        marks = tuple(self._placed(mark, current) for mark in chunk.marks)
-        return self._deliver(self._join(current.push(chunk.samples)), piece, replace(chunk, marks=marks))
+        marks += current.timing.feed(chunk.marks, self._shift)
+        ready = self._join(current.push(chunk.samples))
+        ready = np.concatenate([lead, ready]) if len(lead) else ready
+        return self._deliver(ready, piece, replace(chunk, marks=marks))
 
     def end_piece(self, piece: Piece) -> Chunk | None:
         """Return the audio that is ready once a piece is complete."""
@@ -83,42 +98,46 @@ class Pipeline:
         if current is None:
             return None
         ready = [self._join(current.finish())]
-        if self._joiner is not None and piece is not self._plan.pieces[-1]:
+        marks = current.timing.end(self._fed / self._rate + self._shift)
+        self._estimated += current.timing.estimated
+        self._complete = piece is self._plan.pieces[-1]
+        if self._joiner is not None and not self._complete:
             ready.append(self._joiner.end_piece(piece.pause_s))
             self._fed += round(piece.pause_s * self._rate)
-        return self._deliver(np.concatenate(ready), piece, None)
+        return self._deliver(np.concatenate(ready), piece, Chunk(_nothing(), self._rate, marks=marks))
 
     def finish(self) -> Chunk | None:
         """Return the rest of the audio."""
-        if self._joiner is None:
-            return None
-        return self._deliver(self._joiner.finish(), self._plan.pieces[-1], None)
+        last = self._plan.pieces[-1]
+        rest = _nothing() if self._joiner is None else self._joiner.finish()
+        if self._complete and last.pause_s:
+            rest = np.concatenate([rest, np.zeros(round(last.pause_s * self._rate), np.float32)])
+        return self._deliver(rest, last, None)
+
+    def _lead(self, rate: int) -> tuple[NDArray[np.float32], tuple[Mark, ...]]:
+        """Return the silence before the first piece, and the marks in it; nothing once that was done."""
+        if self._rate:
+            return _nothing(), ()
+        self._rate = rate
+        lead = np.zeros(round(self._plan.lead_s * rate), np.float32)
+        self._fed += len(lead)
+        return lead, tuple(mark_of(anchor, anchor.delay_s) for anchor in self._plan.anchors)
 
     def _enter(self, piece: Piece, rate: int) -> _Current:
-        self._rate = self._rate or rate
         if self._joiner is None and len(self._plan.pieces) > 1:
             self._joiner = audio.Joiner(self._rate)
         if self._current is None:
             # A lower rung may speak the next piece at another rate; the caller gets the first one's throughout.
             resampler = None if rate == self._rate else audio.Resampler(rate, self._rate)
-            stretcher = None if self._plan.stretch == 1.0 else audio.Stretcher(self._rate, self._plan.stretch)
-            self._current = _Current(piece, self._fed / self._rate, resampler, stretcher)
+            stretcher = None if piece.stretch == 1.0 else audio.Stretcher(self._rate, piece.stretch)
+            timing = PieceTiming(self._plan, piece, self._fed / self._rate)
+            self._current = _Current(piece, timing, resampler, stretcher)
         return self._current
 
     def _join(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         self._fed += len(samples)
         # A piece that stands alone has no seam: nothing of it is held back.
         return samples if self._joiner is None else self._joiner.push(samples)
-
-    def _placed(self, mark: Mark, current: _Current) -> Mark:
-        """Return a mark of a piece as a mark of the whole: in its time, and in the caller's own text."""
-        stretch, offset = self._plan.stretch, current.piece.start
-        return Mark(
-            start=max(0.0, current.starts_at + mark.start / stretch + self._shift),
-            end=max(0.0, current.starts_at + mark.end / stretch + self._shift),
-            span=self._plan.to_original((mark.span[0] + offset, mark.span[1] + offset)),
-            kind=mark.kind,
-        )
 
     def _deliver(self, samples: NDArray[np.float32], piece: Piece, about: Chunk | None) -> Chunk | None:
         """Make the caller's chunk of samples; None when there is nothing to hand over."""

@@ -8,25 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import text as texts
 from realtts.contract.types import Request
-from realtts.errors import InvalidOption, UnknownLanguage, UnspeakableText
+from realtts.errors import UnknownLanguage, UnspeakableText
 from realtts.kit.seeds import piece_seed
 from realtts.synthesis.cancellation import Cancellation
-from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed
+from realtts.synthesis.markup_pieces import Written, markup_pieces
+from realtts.synthesis.normalizing import Normalizer, check_normalize
+from realtts.synthesis.pauses import PARAGRAPH_PAUSE_S, SENTENCE_PAUSE_S
+from realtts.synthesis.pieces import Piece
+from realtts.synthesis.validate import check_language, check_options, check_seed, check_speed, reads_markup
+from realtts.text.edited import EditedText
+from realtts.text.frontend import prepare, steps_without
+from realtts.voices.lookup import named_voice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from realtts.contract.options import Options
     from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import Voice
     from realtts.registry.extensions import Extensions
     from realtts.settings import Settings
+    from realtts.synthesis.markup import Anchor
+    from realtts.text.frontend import Change
 
 __all__ = ["Ask", "Piece", "Plan", "make_plan"]
-
-SENTENCE_PAUSE_S = 0.15
-PARAGRAPH_PAUSE_S = 0.45
-"""Silence between pieces at natural rate; models end a piece with little silence of their own."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +42,7 @@ class Ask:
     seed: int | None
     speed: float
     options: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of the text that is spoken by one call of the provider.
-
-    Attributes:
-        request: The request for it.
-        start: Where its text begins in the prepared text.
-        pause_s: Silence after it, before the next piece.
-    """
-
-    request: Request
-    start: int = 0
-    pause_s: float = 0.0
+    normalize: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,20 +53,29 @@ class Plan:
         text: The caller's original text.
         pieces: What to speak, in order; at least one.
         seed: Seed of the first piece; the others' are derived from it.
-        stretch: Factor by which the audio is time-stretched; 1.0: not at all.
         to_original: Maps a span of the prepared text to a span of ``text``.
         limited: The caller set a length limit, so reaching it is no runaway.
-        markup: The text is SSML.
+        markup: The text is SSML that the provider reads itself.
+        lead_s: Silence before the first piece.
+        anchors: Marks of SSML in that silence.
+        ssml: The text is SSML that the core has read: words that stand for one stretch of it, such as an alias, get
+            one mark.
+        changes: What the steps of the text front end have made of the text.
+        warnings: What the caller should know about the text.
         cancelled: Set when the caller has lost interest or its time has run out.
     """
 
     text: str
     pieces: tuple[Piece, ...]
     seed: int
-    stretch: float
     to_original: Callable[[tuple[int, int]], tuple[int, int]]
     limited: bool
     markup: bool
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lead_s: float = 0.0
+    anchors: tuple[Anchor, ...] = ()
+    ssml: bool = False
     cancelled: Cancellation = field(default_factory=Cancellation)
 
 
@@ -91,17 +90,16 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     original = texts.check_text(text, max_chars=settings.max_text_chars, who=who)
     language = _language(ask.language, spec, settings)
     speed = check_speed(ask.speed, who)
+    markup = reads_markup(ask.options, spec)
     chosen = check_options(ask.options, spec)
+    own_markup = bool(getattr(chosen, "ssml", False)) and not markup
+    normalizer = Normalizer.of(check_normalize(ask.normalize, who), spec, settings)
+    told: dict[str, None] = {}
     cancelled = Cancellation()
-    markup = _markup(chosen, spec)
-    # An extension knows nothing of markup, and would break it.
-    prepared = original if markup else extensions.prepare_text(original, language)
-    if prepared != original:
-        prepared = texts.check_text(prepared, max_chars=settings.max_text_chars, who=f"{who}, text of the extensions")
     first_seed = secrets.randbits(31) if ask.seed is None else check_seed(ask.seed, who)
     own_speed = "speed" in spec.capabilities
     template = Request(
-        text=prepared,
+        text=original,
         voice=ask.voice,
         language=language,
         seed=first_seed,
@@ -109,16 +107,62 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         options=chosen,
         cancelled=cancelled.is_set,
     )
-    return Plan(
+
+    def write(text: str, language: str | None) -> Written:
+        rewritten = _rewritten(text, language, spec=spec, settings=settings, extensions=extensions)
+        prepared = prepare(EditedText(rewritten), language, steps_without(spec.declined_text_steps))
+        prepared, warnings = normalizer.apply(prepared, language)
+        told.update(dict.fromkeys(warnings))
+        aligned, exact = texts.align(text, rewritten), prepared.edited.to_original
+        return Written(prepared.edited.text, lambda span: aligned(exact(span)), prepared.changes)
+
+    def split(request: Request) -> tuple[Piece, ...]:
+        return _split(request, spec, speed, markup=own_markup)
+
+    plan = Plan(
         text=original,
-        pieces=_split(template, spec, speed, markup=markup),
+        pieces=(),
         seed=first_seed,
-        stretch=1.0 if own_speed else speed,
-        to_original=texts.align(original, prepared),
+        to_original=_same,
         limited=chosen.bounds_length(),
-        markup=markup,
+        markup=own_markup,
         cancelled=cancelled,
     )
+    if markup:
+        made = markup_pieces(
+            original, template, spec=spec, speed=speed, write=write, split=split,
+            voice=lambda name: named_voice(name, spec=spec, settings=settings),
+        )  # fmt: skip
+        return replace(
+            plan, pieces=tuple(made.pieces), to_original=made.to_original, changes=tuple(made.changes),
+            warnings=(*told, *made.warnings), lead_s=made.lead_s, anchors=made.anchors, ssml=True,
+        )  # fmt: skip
+    # Neither extensions nor the front end know anything of a provider's own markup, and would break it.
+    written = Written(original, _same) if own_markup else write(original, language)
+    pieces = split(replace(template, text=written.text))
+    stretch = 1.0 if own_speed else speed
+    return replace(
+        plan,
+        pieces=tuple(replace(piece, stretch=stretch) for piece in pieces),
+        to_original=written.to_original,
+        changes=written.changes,
+        warnings=tuple(told),
+    )
+
+
+def _same(span: tuple[int, int]) -> tuple[int, int]:
+    return span
+
+
+def _rewritten(
+    text: str, language: str | None, *, spec: ProviderSpec, settings: Settings, extensions: Extensions
+) -> str:
+    """Take a text through extensions."""
+    rewritten = extensions.prepare_text(text, language)
+    if rewritten != text:
+        who = f"provider {spec.name!r}, text of the extensions"
+        rewritten = texts.check_text(rewritten, max_chars=settings.max_text_chars, who=who)
+    return rewritten
 
 
 def _language(language: str | None, spec: ProviderSpec, settings: Settings) -> str | None:
@@ -129,15 +173,6 @@ def _language(language: str | None, spec: ProviderSpec, settings: Settings) -> s
         return check_language(settings.language, spec)
     except UnknownLanguage:
         return None
-
-
-def _markup(options: Options | None, spec: ProviderSpec) -> bool:
-    markup = bool(getattr(options, "ssml", False))
-    if markup and "ssml" not in spec.capabilities:
-        raise InvalidOption(
-            "ssml is true, but it reads plain text only", who=f"provider {spec.name!r}", fix="drop ssml"
-        )
-    return markup
 
 
 def _split(template: Request, spec: ProviderSpec, speed: float, *, markup: bool) -> tuple[Piece, ...]:

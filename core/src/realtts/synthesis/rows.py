@@ -6,11 +6,16 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from realtts import audio
+from realtts.contract.types import Chunk
 from realtts.kit.retries import excerpt, retry_seed
+from realtts.text.unread import unread_words
 
 if TYPE_CHECKING:
-    from realtts.contract.types import Chunk, FinishReason, Request
+    from realtts.contract.types import FinishReason, Request
+    from realtts.errors import UnspeakableText
     from realtts.synthesis.plan import Piece, Plan
 
 __all__ = ["Row"]
@@ -34,6 +39,12 @@ class Row:
         retries: Times that the piece, or a part of it by its provider, was begun again.
         first_at: When the first chunk came, on the performance counter.
         done: It may stand as it is.
+        running: It is being spoken, or about to be.
+        alone: It is spoken with no other beside it, because it was there when a batch failed.
+        late: It was cancelled, and what was on its way then was taken.
+        number: Its name in the running batch, once it has one.
+        overtaken: Times that another row has joined while this one did not fit.
+        unsaid: Why the provider could not say anything of it.
     """
 
     plan: Plan
@@ -46,6 +57,12 @@ class Row:
     retries: int = 0
     first_at: float | None = None
     done: bool = False
+    running: bool = False
+    alone: bool = False
+    late: bool = False
+    number: int | None = None
+    overtaken: int = 0
+    unsaid: UnspeakableText | None = None
     _stopped: bool = False
     _reseeded: bool = False
     _again_in_part: bool = False
@@ -53,14 +70,6 @@ class Row:
 
     def __post_init__(self) -> None:
         self.request = replace(self.piece.request, cancelled=self.cancelled)
-
-    def request_for(self, *, live: bool) -> Request:
-        """Return the request as the provider gets it.
-
-        Args:
-            live: Somebody hears the audio as it comes.
-        """
-        return replace(self.request, streaming=True) if live else self.request
 
     def cancelled(self) -> bool:
         """Tell whether the provider should stop: the caller has lost interest, or the piece ran away."""
@@ -86,6 +95,7 @@ class Row:
         """Forget the audio, so that the piece is spoken again with its own seed."""
         self.chunks, self.seconds, self.finish, self.first_at = [], 0.0, "stop", None
         self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
+        self.alone, self.late, self.number = False, False, None
         self._again_in_part = False
         self.request = replace(self.request, seed=self.piece.request.seed)
         self.retries += 1
@@ -98,6 +108,20 @@ class Row:
         self._reseeded = True
         self.request = replace(self.request, seed=retry_seed(self.request.seed))
         return True
+
+    def leave_unsaid(self, error: UnspeakableText, rate: int) -> Chunk:
+        """Let it stand without audio, because there is nothing in it that the provider can say.
+
+        Args:
+            error: What the provider raised.
+            rate: Hz, of the chunk.
+
+        Returns:
+            A chunk without samples that names all of its text.
+        """
+        chunk = Chunk(np.zeros(0, np.float32), rate, unread=unread_words(self.request.text))
+        self.unsaid, self.done, self.chunks = error, True, [chunk]
+        return chunk
 
     def is_silent(self) -> bool:
         """Tell whether all audio is silent."""

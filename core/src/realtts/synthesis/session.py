@@ -1,300 +1,297 @@
-"""Speaking plans: the one path from a plan's pieces to the caller's chunks, whole or live."""
+"""A call on its way from plans to the caller's chunks: its rows, what came of them, and what the caller has received.
+
+The scheduler speaks the rows, see `realtts.synthesis.scheduler`. Whole speech holds all chunks until every row was
+judged, so that any of them can be spoken again; live speech hands chunks on as they come, row after row.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import time
+import functools
+from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
-from realtts.contract.checks import read_only
 from realtts.contract.events import Event
-from realtts.contract.types import Chunk
 from realtts.exception_text import exception_message, exception_name
-from realtts.synthesis.pipeline import Pipeline
-from realtts.synthesis.rows import Row
-from realtts.synthesis.speaker import HOLD, Speaker
-from realtts.synthesis.speech import Metrics, Speech
+from realtts.ladder.failures import StageError
+from realtts.synthesis.clock import Clock
+from realtts.synthesis.judge import Judge
+from realtts.synthesis.piece_voices import settle_voices
+from realtts.synthesis.preparing import Loader
+from realtts.synthesis.rates import remember_rate, usual_rate
+from realtts.synthesis.utterance import Utterance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from realtts.contract.types import FinishReason
+    from realtts.contract.types import Chunk, FinishReason
+    from realtts.errors import UnspeakableText
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.plan import Plan
-    from realtts.synthesis.speaker import Release
+    from realtts.synthesis.rows import Row
+    from realtts.synthesis.speech import Metrics
 
-__all__ = ["Session", "speak_whole", "unspoken"]
+__all__ = ["RowsFailed", "Session", "Sink"]
+
+
+class RowsFailed(Exception):
+    """Audio that cannot be used: the rung has failed with these rows."""
+
+    def __init__(self, rows: Sequence[Row], failure: StageError) -> None:
+        super().__init__("rows failed")
+        self.rows = rows
+        self.failure = failure
+
+
+class Sink(Protocol):
+    """Where a session's audio goes. Nothing of it waits."""
+
+    def deliver(self, index: int, chunk: Chunk, spoken_chars: int) -> None:
+        """Take a chunk of a text. The last one of a text carries its finish reason.
+
+        Args:
+            index: Of the text.
+            chunk: The audio.
+            spoken_chars: Characters of the text of which there is audio by the end of the chunk.
+        """
+
+    def has_room(self) -> bool:
+        """Tell whether the next piece may be spoken: the reader does not lag."""
+
+    def begun(self) -> float:
+        """Note that the turn has come, and return the seconds that it took."""
+
+    def finished(self, metrics: Sequence[Metrics]) -> None:
+        """Note that all was delivered, and what each text has cost."""
+
+    def failed(self, error: BaseException) -> None:
+        """Take the error that ended the session."""
 
 
 class Session:
-    """Texts on their way from plans to chunks.
-
-    Whole speech holds all chunks until every piece was judged; the pieces of all texts then share batches where the
-    provider decodes batches. Live speech hands chunks on as they come.
+    """One call of the facade: one text or several, whole or live.
 
     Args:
         plans: What to say; one when live.
         ladder: Who says it.
         extensions: Who sees the audio.
-        queue_s: Seconds that the call has waited, for the metrics.
+        sink: Where the audio goes.
         live: Whether somebody hears the audio as it comes.
+
+    Attributes:
+        begun: Its turn has come.
+        over: It has finished or failed.
+        running: Rows that are being spoken, or are about to be.
+        loader: Loads rungs on its account.
+        sink: Where the audio goes.
     """
 
     def __init__(
-        self,
-        plans: Sequence[Plan],
-        ladder: AnyLadder,
-        extensions: Extensions,
-        queue_s: float = 0.0,
-        *,
-        live: bool = False,
+        self, plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, sink: Sink, *, live: bool = False
     ) -> None:
+        self.begun = self.over = False
+        self.running = 0
+        self.loader = Loader(ladder)
+        self._plans = plans
         self._ladder = ladder
-        self._speaker = Speaker(ladder)
-        self._clock = _Clock(time.perf_counter(), queue_s, self._speaker)
-        self._texts = [_Text(index, plan, extensions, ladder.spec.sample_rates[0]) for index, plan in enumerate(plans)]
-        self._release: Release = _Live(self._texts[0]) if live else HOLD
+        self.sink = sink
+        self._live = live
+        self._judge = Judge(ladder, live=live)
+        self._clock = Clock()
+        self._texts = [Utterance(plan, extensions, ladder) for plan in plans]
+        self._rows = [row for text in self._texts for row in text.rows]
+        self._queue = deque(self._rows)  # rows that are still to be spoken
+        self._index_of = {id(row): index for index, text in enumerate(self._texts) for row in text.rows}
 
     @property
-    def metrics(self) -> list[Metrics]:
-        """What each text has cost; complete once `chunks` is exhausted."""
-        return [text.metrics for text in self._texts]
+    def key(self) -> int:
+        """What its inner stages are counted under."""
+        return id(self)
 
     @property
-    def spoken_chars(self) -> int:
-        """Characters of the first text of which the audio was yielded: never fewer than before, all at the end."""
-        return self._texts[0].spoken_chars
+    def cancelled(self) -> bool:
+        """Whether nothing of it is wanted any more."""
+        return all(plan.cancelled.is_set() for plan in self._plans)
 
-    def chunks(self) -> Generator[tuple[int, Chunk], None, None]:
-        """Yield each chunk with the index of its plan.
+    @property
+    def waiting(self) -> int:
+        """Rows that are still to be spoken."""
+        while self._queue and self._queue[0].plan.cancelled.is_set():
+            self._queue.popleft()
+        return len(self._queue)
 
-        The last chunk of a plan carries finish reason and warnings, and may hold no samples.
+    def cancel(self) -> None:
+        """Want nothing of it any more."""
+        for plan in self._plans:
+            plan.cancelled.set()
+
+    def lags(self) -> bool:
+        """Tell whether its reader has more to read than is made ahead of one."""
+        return self._live and not self._has_room()
+
+    def begin(self) -> None:
+        """Report the request, load the model and find the built-in voices that are meant.
 
         Raises:
-            InputError, StageFailed, LadderExhausted, ExtensionError, RequestTimeout.
+            InputError, StageFailed, LadderExhausted, WorkerDied.
         """
-        rows = [row for text in self._texts for row in text.rows]
-        text_of = {id(row): text for text in self._texts for row in text.rows}
-        with _reported(self._ladder, len(self._texts), self._clock.queue_s) as finished:
-            self._prepare()
-            # Closed here whatever happens: the provider's iterator must end in this thread, at once.
-            with contextlib.closing(self._speaker.speak(rows, self._release)) as spoken:
-                for row, chunk in spoken:
-                    text = text_of[id(row)]
-                    ready = text.end_piece(row) if chunk is None else text.feed(row, chunk)
-                    if ready is not None:
-                        began = time.perf_counter()
-                        yield text.index, ready
-                        self._clock.pause(time.perf_counter() - began)  # the reader's time is not the provider's
-            for text in self._texts:
-                text.plan.cancelled.check()
-            closings = [(text.index, text.close(self._clock)) for text in self._texts]
-            for text in self._texts:
-                finished(text.finish, text.delivered_s, text.metrics)
-        yield from closings
+        self.begun = True
+        queue_s = self._clock.start(self.sink.begun())
+        if self.cancelled:
+            return
+        self._ladder.report(Event("request.started", data={"texts": len(self._texts), "queue_s": queue_s}))
+        names = dict.fromkeys(row.request.voice for row in self._rows if isinstance(row.request.voice, str))
+        ids = self.loader.begin(list(names))
+        settle_voices(self._rows, ids, functools.cache(self.loader.voices), self._ladder.spec)
 
-    def _prepare(self) -> None:
-        plans = [text.plan for text in self._texts]
-        if not all(plan.cancelled.is_set() for plan in plans):
-            voices = [plan.pieces[0].request.voice for plan in plans]
-            ids = self._speaker.prepare([voice for voice in voices if isinstance(voice, str)])
-            for row in (row for text in self._texts for row in text.rows):
-                voice = row.request.voice
-                if isinstance(voice, str) and ids.get(voice, voice) != voice:
-                    row.request = replace(row.request, voice=ids[voice])
+    def next_row(self) -> Row | None:
+        """Return the row that may be spoken next; None while there is none, or its reader has to read first."""
+        if self.over or not self.waiting or (self._live and (self.running or not self._has_room())):
+            return None
+        return self._queue[0]
 
+    def admit(self, row: Row) -> None:
+        """Note that a row is about to be spoken."""
+        self._queue.remove(row)  # the first one
+        row.running, self.running = True, self.running + 1
+        row.request = replace(row.request, streaming=self._live)
+        self._clock.resume()
 
-def speak_whole(plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, queue_s: float = 0.0) -> list[Speech]:
-    """Speak texts to their ends; arguments as of `Session`.
+    def release(self, row: Row) -> None:
+        """Put a row back that was admitted and not spoken."""
+        self._leave(row)
+        self._queue.appendleft(row)
 
-    Raises:
-        InputError, StageFailed, LadderExhausted, ExtensionError.
-    """
-    if all(plan.cancelled.is_set() for plan in plans):
-        return unspoken(plans, ladder, queue_s)
-    session = Session(plans, ladder, extensions, queue_s)
-    chunks: list[list[Chunk]] = [[] for _ in plans]
-    for index, chunk in session.chunks():
-        chunks[index].append(chunk)
-    return [
-        _speech(plan, spoken, metrics, ladder.spec.name)
-        for plan, spoken, metrics in zip(plans, chunks, session.metrics, strict=True)
-    ]
+    def let_go(self) -> None:
+        """Wait no longer for rows that are being spoken; what still comes of them is dropped."""
+        self.running = 0
 
+    def feed(self, row: Row, chunk: Chunk) -> None:
+        """Take a chunk of a row.
 
-def unspoken(plans: Sequence[Plan], ladder: AnyLadder, queue_s: float) -> list[Speech]:
-    """Return speeches without audio, for calls that were cancelled before their turn."""
-    return [
-        Speech(
-            samples=np.zeros(0, np.float32),
-            sample_rate=ladder.spec.sample_rates[0],
-            text=plan.text,
-            finish_reason="cancelled",
-            metrics=Metrics(queue_s=queue_s, pieces=len(plan.pieces)),
-            provider=ladder.spec.name,
-            seed=plan.seed,
-        )
-        for plan in plans
-    ]
+        Raises:
+            ExtensionError: An extension failed.
+        """
+        if self.over or row.late:
+            return
+        remember_rate(self._ladder, chunk.sample_rate)
+        row.late = row.cancelled()  # what was on its way when it was cancelled is taken, and no more
+        row.note(chunk, self._judge.limit_s(row))
+        if self._live:
+            self._deliver(row, self._texts[0].feed(row, chunk))
+        else:
+            row.chunks.append(chunk)
 
+    def end(self, row: Row, reason: FinishReason | None = None) -> None:
+        """Judge a row that was spoken to its end; the session finishes with its last one.
 
-class _Text:
-    """One plan, its rows, and what of it the caller has received.
+        Raises:
+            RowsFailed: There is no audio, or all of a text is silent: a failure of the rung.
+            ExtensionError: An extension failed. RequestTimeout: its time has run out.
+        """
+        if self.over:
+            return
+        self._leave(row)
+        if reason == "length":
+            row.finish = reason
+        try:
+            stands = self._judge.settle(row)
+        except StageError as failure:
+            raise RowsFailed([row], failure) from failure
+        if not stands:
+            self._queue.appendleft(row)
+        elif self._live:
+            self._deliver(row, self._texts[0].end_piece(row))
+        self.finish_if_done()
 
-    Attributes:
-        index: Of the plan in its session.
-        rows: The pieces on their way to audio.
-        spoken_chars: Characters of the caller's text of which there is audio.
-        delivered: Whether the caller has received a chunk of it.
-        delivered_s: Seconds of audio that the caller has received.
-        metrics: What it has cost, set by `close`.
-    """
+    def leave_unsaid(self, row: Row, error: UnspeakableText) -> None:
+        """Let a row stand without audio, because there is nothing in it that the provider can say. Raises as `end`.
 
-    def __init__(self, index: int, plan: Plan, extensions: Extensions, rate: int) -> None:
-        self.index = index
-        self.plan = plan
-        self.rows = [Row(plan, piece) for piece in plan.pieces]
-        self.spoken_chars = 0
-        self.delivered, self.delivered_s = False, 0.0
-        self.metrics = Metrics()
-        self._extensions = extensions
-        self._pipeline = Pipeline(plan, extensions)
-        self._rate = rate
-        self._tokens = 0
+        Raises:
+            UnspeakableText: There is no other row in its text that can be said, or there is audio of it already.
+        """
+        others = [other for other in self._rows if other.plan is row.plan and other is not row]
+        if row.seconds or all(other.unsaid for other in others):
+            raise error
+        self._leave(row)
+        chunk = row.leave_unsaid(error, usual_rate(self._ladder))
+        if self._live:
+            self._deliver(row, self._texts[0].feed(row, chunk))
+            self._deliver(row, self._texts[0].end_piece(row))
+        self.finish_if_done()
 
-    @property
-    def finish(self) -> FinishReason:
-        """How it ended."""
-        if self.plan.cancelled.is_set():
-            return "cancelled"
-        return "length" if any(row.finish == "length" for row in self.rows) else "stop"
-
-    def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
-        """Return the audio that is ready after a chunk of a row."""
-        ready = self._pipeline.feed(row.piece, chunk)
-        if ready is not None:
-            self._advance(max((mark.span[1] for mark in ready.marks), default=0))
-        return self._counted(ready)
-
-    def end_piece(self, row: Row) -> Chunk | None:
-        """Return the audio that is ready once a row is complete."""
-        end = row.piece.start + len(row.piece.request.text)
-        self._advance(self.plan.to_original((row.piece.start, end))[1])
-        return self._counted(self._pipeline.end_piece(row.piece))
-
-    def reset(self) -> None:
-        """Forget what was fed, none of which the caller has received."""
-        self._pipeline = Pipeline(self.plan, self._extensions)
-
-    def close(self, clock: _Clock) -> Chunk:
-        """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
-        rest = self._counted(self._pipeline.finish()) or Chunk(read_only(np.zeros(0, np.float32)), self._rate)
-        warnings = [warning for row in self.rows for warning in row.warnings]
-        if self.finish != "cancelled":
-            self._advance(len(self.plan.text))
-        self.metrics = clock.metrics(self.rows, self.delivered_s, self._tokens)
-        return replace(rest, finish_reason=self.finish, warnings=(*rest.warnings, *warnings, *self._pipeline.warnings))
-
-    def _advance(self, chars: int) -> None:
-        # Not every chunk has marks, and marks need not be in order: what was spoken stays spoken.
-        self.spoken_chars = max(self.spoken_chars, chars)
-
-    def _counted(self, chunk: Chunk | None) -> Chunk | None:
-        if chunk is not None:
-            self.delivered = True
-            self.delivered_s += chunk.duration
-            self._tokens += chunk.tokens
-            self._rate = chunk.sample_rate
-        return chunk
-
-
-class _Live:
-    """Release the chunks of one text as they come."""
-
-    live = True
-
-    def __init__(self, text: _Text) -> None:
-        self._text = text
+    def finish_if_done(self) -> None:
+        """Hand everything over if no row is left to be spoken. Raises as `end`."""
+        if self.over or self.running or self.waiting:
+            return
+        if not self._live:
+            if silent := self._judge.silent(self._rows):
+                raise RowsFailed(silent, self._judge.failure("the audio is silent"))
+            for row in self._rows:
+                text = self._texts[self._index_of[id(row)]]
+                for chunk in row.chunks:
+                    self._deliver(row, text.feed(row, chunk))
+                self._deliver(row, text.end_piece(row))
+        self._close()
 
     def may_restart(self, row: Row) -> bool:
-        # A later row cannot: the audio before it may still wait in the pipeline, and would be forgotten.
-        return row is self._text.rows[0] and not self._text.delivered
+        """Tell whether a row may begin again: the caller has received no audio of its text."""
+        # A later row of a stream cannot: audio before it may still wait in the pipeline, and would be forgotten.
+        return not self._live or (row is self._rows[0] and not self._texts[0].delivered)
 
-    def restarted(self, row: Row) -> None:  # noqa: ARG002 - of the protocol
-        self._text.reset()
+    def restart(self, row: Row) -> None:
+        """Let a row begin again with its own seed."""
+        if self._live:
+            self._texts[0].reset()
+        self._leave(row)
+        row.restart()
+        self._queue.appendleft(row)
 
-
-@contextlib.contextmanager
-def _reported(ladder: AnyLadder, texts: int, queue_s: float) -> Iterator[Callable[[str, float, Metrics], None]]:
-    """Tell extensions that a request started, and how it ended; yield what tells the ending of a text."""
-
-    def finished(reason: str, duration: float, metrics: Metrics) -> None:
-        about = {"finish_reason": reason, "duration": duration, **metrics.as_dict()}
-        ladder.report(Event("request.finished", data=about))
-
-    ladder.stages.reset()
-    ladder.report(Event("request.started", data={"texts": texts, "queue_s": queue_s}))
-    try:
-        yield finished
-    except GeneratorExit:
-        ladder.report(Event("request.finished", data={"finish_reason": "cancelled"}))
-        raise
-    except BaseException as error:
+    def fail(self, error: BaseException) -> None:
+        """End with an error; rows that are being spoken are cancelled."""
+        if self.over:
+            return
+        self.over = True
+        self.cancel()
         about = {"exception": exception_name(error, module=False), "message": exception_message(error)}
-        ladder.report(Event("request.failed", data=about))
-        raise
+        self._ladder.report(Event("request.failed", data=about))
+        self._ladder.stages.forget(self.key)
+        self.sink.failed(error)
 
+    def _leave(self, row: Row) -> None:
+        if row.running:
+            row.running, self.running = False, self.running - 1
 
-class _Clock:
-    """The clock of one call."""
+    def _has_room(self) -> bool:
+        """Tell whether the reader has read enough; the clock rests while it has not."""
+        room = self.sink.has_room()
+        if room:
+            self._clock.resume()
+        else:
+            self._clock.rest()
+        return room
 
-    def __init__(self, started: float, queue_s: float, speaker: Speaker) -> None:
-        self.queue_s = queue_s
-        self._started = started
-        self._speaker = speaker
-        self._paused = 0.0
+    def _deliver(self, row: Row, chunk: Chunk | None) -> None:
+        if chunk is not None:
+            index = self._index_of[id(row)]
+            self.sink.deliver(index, chunk, self._texts[index].spoken_chars)
 
-    def pause(self, seconds: float) -> None:
-        """Leave time out that the provider did not work in."""
-        self._paused += seconds
-
-    def metrics(self, rows: Sequence[Row], seconds: float, tokens: int) -> Metrics:
-        total = time.perf_counter() - self._started - self._paused
-        stages = self._speaker.stages
-        work = self._speaker.work()
-        first = min((row.first_at for row in rows if row.first_at is not None), default=self._started)
-        return Metrics(
-            first_audio_s=first - self._started,
-            total_s=total,
-            queue_s=self.queue_s,
-            rtf=total / seconds if seconds else None,
-            stages={
-                **stages,
-                "generate": max(0.0, total - sum(stages.values())),
-                **{f"generate.{name}": done.seconds for name, done in work.items()},
-            },
-            work=work,
-            tokens=tokens,
-            pieces=len(rows),
-            retries=sum(row.retries for row in rows),
-        )
-
-
-def _speech(plan: Plan, chunks: Sequence[Chunk], metrics: Metrics, provider: str) -> Speech:
-    """Return the speech of a text's chunks, the closing one last."""
-    closing = chunks[-1]
-    return Speech(
-        samples=np.concatenate([chunk.samples for chunk in chunks]),  # the caller's own copy, even of one chunk
-        sample_rate=closing.sample_rate,
-        text=plan.text,
-        marks=tuple(mark for chunk in chunks for mark in chunk.marks),
-        finish_reason=closing.finish_reason or "stop",
-        metrics=metrics,
-        warnings=tuple(dict.fromkeys(warning for chunk in chunks for warning in chunk.warnings)),
-        provider=provider,
-        seed=plan.seed,
-    )
+    def _close(self) -> None:
+        """Deliver the closing chunks, and what each text has cost."""
+        for text in self._texts:
+            text.plan.cancelled.check()
+        work = self._ladder.stages.totals(self.key)
+        closings = [text.close() for text in self._texts]
+        metrics = [
+            self._clock.metrics(text.rows, text.delivered_s, text.tokens, self.loader.seconds, work)
+            for text in self._texts
+        ]
+        self.over = True
+        for text, each in zip(self._texts, metrics, strict=True):
+            about = {"finish_reason": text.finish, "duration": text.delivered_s, **each.as_dict()}
+            self._ladder.report(Event("request.finished", data=about))
+        for index, closing in enumerate(closings):
+            self.sink.deliver(index, closing, self._texts[index].spoken_chars)
+        self._ladder.stages.forget(self.key)
+        self.sink.finished(metrics)

@@ -65,6 +65,7 @@ class Speech:
         warnings: Sentences for the user: clipping, retries, caps.
         provider: Name of the provider that spoke.
         seed: Seed that was used; passing it again repeats the speech.
+        markup: Whether ``text`` is SSML, so that subtitles show it without its tags.
     """
 
     samples: NDArray[np.float32]
@@ -76,6 +77,7 @@ class Speech:
     warnings: tuple[str, ...] = ()
     provider: str = ""
     seed: int = 0
+    markup: bool = False
 
     @property
     def duration(self) -> float:
@@ -142,7 +144,7 @@ class Speech:
         """
         from realtts.text import captions
 
-        return captions.to_srt(self.marks, self.text)
+        return captions.to_srt(self.marks, self.text, markup=self.markup)
 
     def vtt(self) -> str:
         """Return subtitles in WebVTT form, made of the marks.
@@ -152,7 +154,7 @@ class Speech:
         """
         from realtts.text import captions
 
-        return captions.to_vtt(self.marks, self.text)
+        return captions.to_vtt(self.marks, self.text, markup=self.markup)
 
     def _repr_html_(self) -> str:
         """Return a player for notebooks."""

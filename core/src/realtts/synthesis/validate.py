@@ -23,7 +23,7 @@ from realtts.errors import (
     closest,
 )
 from realtts.exception_text import describe_error
-from realtts.kit.languages import closest_language
+from realtts.kit.languages import closest_language, language_tag, resolve_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
 
@@ -38,11 +38,14 @@ __all__ = [
     "check_seed",
     "check_speed",
     "options_class",
+    "reads_markup",
     "resolve_checkpoint",
 ]
 
 SPEED_RANGE = (0.25, 4.0)
 MAX_SEED = 2**63 - 1
+MARKUP = "ssml"
+"""The option that every provider has: the core reads SSML for those that do not read it themselves."""
 
 
 def check_speed(speed: Any, who: str) -> float:
@@ -72,7 +75,9 @@ def check_seed(seed: Any, who: str) -> int:
 
 
 def check_language(language: Any, spec: ProviderSpec) -> str | None:
-    """Return the language tag as the spec spells it; case and ``_`` do not matter, an unknown region is dropped.
+    """Return the language as the spec spells it: given by tag, code or name, see `realtts.kit.languages`.
+
+    For a provider whose spec lists none, the tag of the language, or what was given where it has none.
 
     Raises:
         UnknownLanguage: The provider does not speak it.
@@ -82,19 +87,18 @@ def check_language(language: Any, spec: ProviderSpec) -> str | None:
     who = f"provider {spec.name!r}"
     if not isinstance(language, str) or not language.strip():
         raise UnknownLanguage(
-            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br'"
+            f"language is {_shown(language)}", who=who, fix="give a BCP 47 tag such as 'en' or 'pt-br', or a name"
         )
     if not spec.languages:
-        return language
-    tags = {listed.lower(): listed for listed in spec.languages}
-    tag = language.strip().lower().replace("_", "-")
-    while tag:
-        if tag in tags:
-            return tags[tag]
-        tag = tag.rpartition("-")[0]
+        return language_tag(language)
+    tag = resolve_language(language, spec.languages, spec.language_names)
+    if tag is not None:
+        return tag or None
     some = ", ".join(spec.languages[:12]) + (", ..." if len(spec.languages) > 12 else "")
     raise UnknownLanguage(
-        f"it does not speak {language!r}{closest_language(language, tags)}", who=who, fix=f"choose from {some}"
+        f"it does not speak {language!r}{closest_language(language, spec.languages, spec.language_names)}",
+        who=who,
+        fix=f"choose from {some}",
     )
 
 
@@ -133,6 +137,9 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
     """
     cls = options_class(spec)
     who = f"provider {spec.name!r}"
+    if MARKUP not in cls.model_fields:
+        reads_markup(options, spec)
+        options = {name: value for name, value in options.items() if name != MARKUP}
     for name in options:
         if name not in cls.model_fields:
             raise _unknown_option(name, cls.model_fields, spec)
@@ -156,6 +163,22 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
         ) from error
 
 
+def reads_markup(options: Mapping[str, Any], spec: ProviderSpec) -> bool:
+    """Tell whether the core has to read the text as SSML: it is asked to, and the provider does not do so itself.
+
+    Raises:
+        InvalidOption: The option ``ssml`` is neither True nor False.
+    """
+    if MARKUP not in options or MARKUP in options_class(spec).model_fields:
+        return False
+    value = options[MARKUP]
+    if not isinstance(value, bool):
+        raise InvalidOption(
+            f"option {MARKUP} is {_shown(value)}", who=f"provider {spec.name!r}", fix="give True where the text is SSML"
+        )
+    return value
+
+
 def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> UnknownOption:
     """Make the error for a name that is no option: it says where the name belongs, or names the nearest option."""
     who, fields = f"provider {spec.name!r}", Settings.model_fields
@@ -165,9 +188,9 @@ def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> 
         called = f": here it is {ours}=" if word and ours != name else ""
         return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=place_of(ours, fields, options))
     return UnknownOption(
-        f"it has no option {name!r}{closest(name, options)}",
+        f"it has no option {name!r}{closest(name, [*options, MARKUP])}",
         who=who,
-        fix=f"choose from {', '.join(options) or 'none: it has no options'}",
+        fix=f"choose from {', '.join(dict.fromkeys([*options, MARKUP])) if options else 'none: it has no options'}",
     )
 
 

@@ -4,6 +4,7 @@ from realtts.testing.conformance import (
     ProviderConformance as ProviderConformance,
 )
 from realtts.testing.fake import (
+    ContinuousFakeProvider as ContinuousFakeProvider,
     FakeOptions as FakeOptions,
     FakeProvider as FakeProvider,
     FastFakeProvider as FastFakeProvider,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
+from realtts.contract.continuous import RowEnd
 from realtts.contract.hooks import hookimpl
 from realtts.contract.options import Options
 from realtts.contract.spec import ProviderSpec
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.types import Request
 
-__all__ = ["FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"]
+__all__ = ["ContinuousFakeProvider", "FakeOptions", "FakeProvider", "FastFakeProvider", "fake_spec"]
 
 RATE = 16_000
 WORD_S = 0.1
@@ -115,6 +117,26 @@ class FastFakeProvider:
                 else:
                     yield row[0], chunk
             rows = [row for row in rows if row not in ended]
+
+
+class ContinuousFakeProvider(FastFakeProvider):
+    """An optimized variant whose requests join and leave while others are spoken: a word of each per step."""
+
+    @hookimpl
+    def generate_continuous(self, context: Context, model: FakeModel, arrivals: Arrivals) -> Iterator[RowItem | None]:
+        """Yield a word of every row in turn."""
+        rows: dict[int, Iterator[Chunk]] = {}
+        while True:
+            assert model.weights is not None, "used after unload"
+            for arrival in arrivals.take(context.spec.batch_size - len(rows)):
+                rows[arrival.number] = _tones(arrival.request)
+            if not rows:
+                return
+            for number, tones in list(rows.items()):
+                chunk = next(tones, None)
+                if chunk is None:
+                    del rows[number]
+                yield number, RowEnd() if chunk is None else chunk
 
 
 def fake_spec(**changes: Any) -> ProviderSpec:

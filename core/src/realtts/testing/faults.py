@@ -8,14 +8,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.hooks import hookimpl
+from realtts.contract.types import Chunk
 from realtts.registry.variants import import_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from realtts.contract.context import Context
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.spec import ProviderSpec
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.types import Request
 
 __all__ = ["InjectedFault", "faulty", "interrupted"]
 
@@ -44,7 +46,8 @@ def faulty(
         stage: A stage of `realtts.contract.hooks.STAGES`.
         variant: ``"optimized"`` or ``"plain"``.
         error: What to raise; default `InjectedFault`.
-        after: For ``generate``, and ``generate_batch`` with it: chunks of the real implementation before the failure.
+        after: For ``generate``, and the hooks for several requests with it: chunks of the real implementation
+            before the failure.
     """
     path = getattr(spec, variant)
     base: type = import_object(path) if path is not None else object
@@ -55,6 +58,8 @@ def faulty(
     members = {stage: hookimpl(function)}
     if stage == "generate" and hasattr(base, "generate_batch"):
         members["generate_batch"] = hookimpl(_failing_batch(raised, after, base.generate_batch))
+    if stage == "generate" and hasattr(base, "generate_continuous"):
+        members["generate_continuous"] = hookimpl(_failing_continuous(raised, after, base.generate_continuous))
     globals()[name] = type(name, (base,), members)
     made = f"{__name__}:{name}"
     return replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)
@@ -121,3 +126,15 @@ def _failing_batch(error: BaseException, after: int, real: Callable[..., Iterato
         raise error
 
     return generate_batch
+
+
+def _failing_continuous(error: BaseException, after: int, real: Callable[..., Iterator[RowItem | None]]) -> Any:
+    def generate_continuous(self: Any, context: Context, model: Any, arrivals: Arrivals) -> Iterator[RowItem | None]:
+        chunks = 0
+        for item in real(self, context, model, arrivals):
+            if chunks >= after:
+                raise error
+            chunks += item is not None and isinstance(item[1], Chunk)
+            yield item
+
+    return generate_continuous

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from realtts.errors import OutputError
 from realtts.text.sentence import sentences
+from realtts.text.ssml_readable import readable_marks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ class Cue:
     lines: tuple[str, ...]
 
 
-def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
+def cues(marks: Sequence[Mark], text: str, *, markup: bool = False) -> list[Cue]:
     """Group timings into subtitles of at most two lines of 42 characters and 7 seconds.
 
     A new one begins with a sentence and after a pause of more than 0.8 s. Where there are timings of words,
@@ -55,11 +56,15 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     Args:
         marks: Timings whose spans lie in ``text``.
         text: The caller's original text.
+        markup: Whether that is SSML: its tags are not shown.
 
     Raises:
         OutputError: There are no marks.
     """
-    words = [mark for mark in marks if mark.kind == "word"] or list(marks)
+    if markup:
+        marks, text = readable_marks(marks, text)
+    timed = [mark for mark in marks if mark.kind != "mark"]
+    words = [mark for mark in timed if mark.kind == "word"] or timed
     if not words:
         raise OutputError("the speech has no timings", who="captions", fix="use a provider with the capability 'marks'")
     first_chars = [start for start, _ in sentences(text)]
@@ -76,35 +81,37 @@ def cues(marks: Sequence[Mark], text: str) -> list[Cue]:
     return [replace(cue, end=min(cue.end, start)) for cue, start in zip(result, later, strict=False)]
 
 
-def to_srt(marks: Sequence[Mark], text: str) -> str:
+def to_srt(marks: Sequence[Mark], text: str, *, markup: bool = False) -> str:
     """Return the subtitles in SubRip form.
 
     Args:
         marks: Timings whose spans lie in ``text``.
         text: The caller's original text.
+        markup: Whether that is SSML.
 
     Raises:
         OutputError: There are no marks.
     """
     return "\n".join(
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n" + "".join(f"{line}\n" for line in cue.lines)
-        for number, cue in enumerate(cues(marks, text), 1)
+        for number, cue in enumerate(cues(marks, text, markup=markup), 1)
     )
 
 
-def to_vtt(marks: Sequence[Mark], text: str) -> str:
+def to_vtt(marks: Sequence[Mark], text: str, *, markup: bool = False) -> str:
     """Return the subtitles in WebVTT form; ``&``, ``<`` and ``>`` are escaped.
 
     Args:
         marks: Timings whose spans lie in ``text``.
         text: The caller's original text.
+        markup: Whether that is SSML.
 
     Raises:
         OutputError: There are no marks.
     """
     bodies = [
         f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n" + "".join(f"{_escaped(line)}\n" for line in cue.lines)
-        for cue in cues(marks, text)
+        for cue in cues(marks, text, markup=markup)
     ]
     return "\n".join(["WEBVTT\n", *bodies])
 

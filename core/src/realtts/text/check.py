@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from realtts.errors import BlankText, InvalidText, TextTooLong, UnspeakableText
+from realtts.text.compatibility import plain_form
 
 __all__ = ["check_text", "is_speakable"]
 
@@ -61,7 +62,9 @@ def _is_readable_symbol(char: str) -> bool:
         return True
     if char in _DRAWN or "\u2190" <= char <= "\u21ff":  # arrows
         return False
-    return unicodedata.category(char) in {"Sc", "Sm"}
+    if unicodedata.category(char) in {"Sc", "Sm"}:
+        return True
+    return bool(_ALPHANUMERIC.search(plain_form(char) or ""))
 
 
 def _check_characters(text: str, who: str) -> None:

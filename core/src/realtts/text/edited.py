@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,23 +14,6 @@ __all__ = ["Edit", "EditedText"]
 Span = tuple[int, int]
 Edit = tuple[int, int, str]
 """Start, end and replacement: the characters from start to end become the replacement."""
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Characters of the edited text that come from one stretch of the original.
-
-    Attributes:
-        start: First character in the edited text.
-        source: First character in the original.
-        length: Characters of the original.
-        copied: The characters stand there as they are, so that each maps to its own.
-    """
-
-    start: int
-    source: int
-    length: int
-    copied: bool
 
 
 class EditedText:
@@ -51,8 +33,10 @@ class EditedText:
     def __init__(self, original: str) -> None:
         self.original = original
         self.text = original
-        self._runs: tuple[_Run, ...] = (_Run(0, 0, len(original), copied=True),)
-        self._starts: tuple[int, ...] = (0,)
+        # Each text knows the one before it and where they differ, so that an edit costs the same in any text.
+        self._before: EditedText | None = None
+        self._starts: list[int] = []
+        self._replaced: list[tuple[int, int, int]] = []
 
     def replaced(self, edits: Iterable[Edit]) -> EditedText:
         """Return the text with stretches of ``text`` replaced.
@@ -63,25 +47,29 @@ class EditedText:
         Raises:
             ValueError: The edits are out of order or out of range.
         """
+        text = self.text
         parts: list[str] = []
-        runs: list[_Run] = []
+        starts: list[int] = []
+        replaced: list[tuple[int, int, int]] = []
         at = size = 0
         for start, end, replacement in edits:
-            if not at <= start <= end <= len(self.text):
-                raise ValueError(f"edit of {start} to {end} behind {at} in a text of {len(self.text)} characters")
-            if replacement == self.text[start:end]:
-                continue
-            size = self._copy(at, start, size, parts, runs)
-            source, source_end = self.to_original((start, end))
-            if replacement:
-                runs.append(_Run(size, source, source_end - source, copied=False))
+            if not at <= start <= end <= len(text):
+                raise ValueError(f"edit of {start} to {end} behind {at} in a text of {len(text)} characters")
+            if text[start:end] != replacement:
+                parts.append(text[at:start])
                 parts.append(replacement)
+                size += start - at
+                starts.append(size)
                 size += len(replacement)
-            at = end
-        if not at and not runs:
+                replaced.append((size, start, end))
+                at = end
+        if not starts:
             return self
-        self._copy(at, len(self.text), size, parts, runs)
-        return self._made("".join(parts), runs)
+        parts.append(text[at:])
+        edited = EditedText(self.original)
+        edited.text, edited._before = "".join(parts), self
+        edited._starts, edited._replaced = starts, replaced
+        return edited
 
     def substituted(self, pattern: re.Pattern[str], replacement: str | Callable[[re.Match[str]], str]) -> EditedText:
         """Return the text with every match of a pattern replaced, as `re.Pattern.sub` does.
@@ -98,43 +86,73 @@ class EditedText:
 
         An empty span maps to an empty one.
         """
+        edited, before = self, self._before
+        while before is not None:
+            span = edited._to_before(span, len(before.text))
+            edited, before = before, before._before
+        start, end = (min(place, len(self.original)) for place in span)
+        return start, max(start, end)
+
+    def _to_before(self, span: Span, length: int) -> Span:
+        """Return the span of the text before the last edits; ``length`` is that text's."""
         start, end = span
-        first = self._source(start)[0]
+        first = self._source(start, length)[0]
         if end <= start:
             return first, first
-        return first, max(first, self._source(end - 1)[1])
+        return first, max(first, self._source(end - 1, length)[1])
 
-    def _source(self, at: int) -> Span:
-        """Return the stretch of the original that one character came from; behind the last one, the end."""
-        if at >= len(self.text) or not self._runs:
-            return len(self.original), len(self.original)
-        run = self._runs[bisect.bisect_right(self._starts, at) - 1]
-        if not run.copied:
-            return run.source, run.source + run.length
-        place = run.source + at - run.start
-        return place, place + 1
-
-    def _copy(self, start: int, end: int, size: int, parts: list[str], runs: list[_Run]) -> int:
-        """Take over the characters from start to end with their sources; return the new size."""
-        if start >= end:
-            return size
-        parts.append(self.text[start:end])
-        at = start
-        index = bisect.bisect_right(self._starts, start) - 1
-        while at < end:
-            run = self._runs[index]
-            stop = self._starts[index + 1] if index + 1 < len(self._starts) else len(self.text)
-            taken = min(stop, end) - at
-            if run.copied:
-                runs.append(_Run(size, run.source + at - run.start, taken, copied=True))
+    def edits(self) -> list[Edit]:
+        """Return the edits that make ``text`` of the original in one step, in order."""
+        edits: list[Edit] = []
+        done = 0  # characters of the original that are accounted for
+        first = last = 0
+        put_in: list[str] = []  # for the original from first to last
+        spans = [self.to_original((at, at + 1)) for at in range(len(self.text))]
+        for at, (char, (start, end)) in enumerate(zip(self.text, spans, strict=True)):
+            if put_in and (start < last or (start, end) == (first, last)):
+                last = max(last, end)
+                put_in.append(char)
+                continue
+            if put_in:
+                edits.append((first, last, "".join(put_in)))
+                done, put_in = last, []
+            if start > done:
+                edits.append((done, start, ""))
+                done = start
+            if end - start == 1 and self.original[start] == char and (start, end) not in spans[at + 1 : at + 2]:
+                done = end
             else:
-                runs.append(_Run(size, run.source, run.length, copied=False))
-            size, at, index = size + taken, at + taken, index + 1
-        return size
+                first, last, put_in = start, end, [char]
+        if put_in:
+            edits.append((first, last, "".join(put_in)))
+            done = last
+        if done < len(self.original):
+            edits.append((done, len(self.original), ""))
+        return edits
 
-    def _made(self, text: str, runs: list[_Run]) -> EditedText:
-        edited = EditedText.__new__(EditedText)
-        edited.original, edited.text = self.original, text
-        edited._runs = tuple(runs)
-        edited._starts = tuple(run.start for run in runs)
-        return edited
+    def first_from(self, at: int) -> int:
+        """Return the first character of ``text`` that comes from a character of the original or from behind it.
+
+        What was put in where nothing stood does not count; without such a character, the length of ``text``.
+        """
+        low, high = 0, len(self.text)
+        while low < high:
+            middle = (low + high) // 2
+            if self.to_original((middle, middle + 1))[1] > at:
+                high = middle
+            else:
+                low = middle + 1
+        return low
+
+    def _source(self, at: int, length: int) -> Span:
+        """Return the stretch before the last edits that one character came from; behind the last one, the end."""
+        if at >= len(self.text):
+            return length, length
+        index = bisect.bisect_right(self._starts, at) - 1
+        if index < 0:
+            return at, at + 1
+        replaced_end, start, end = self._replaced[index]
+        if at < replaced_end:
+            return start, end
+        place = end + at - replaced_end
+        return place, place + 1

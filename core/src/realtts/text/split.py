@@ -134,7 +134,7 @@ def _lstrip(text: str, start: int, end: int) -> int:
     return match.end() if match else start
 
 
-def blocks(stream: Iterable[str] | TextIO, max_chars: int) -> Iterator[str]:
+def blocks(stream: Iterable[str] | TextIO, max_chars: int, language: str | None = None) -> Iterator[str]:
     """Cut a text of any length into blocks that fit into memory.
 
     No more is held than a block and what the stream hands over at a time. A block ends after a paragraph,
@@ -144,13 +144,14 @@ def blocks(stream: Iterable[str] | TextIO, max_chars: int) -> Iterator[str]:
     Args:
         stream: An open text file, or strings such as lines.
         max_chars: Longest block, at least 1.
+        language: BCP 47 tag, see `sentences`.
     """
     if max_chars < 1:
         raise ValueError(f"max_chars must be at least 1, not {max_chars}")
-    return _blocks(_strings(stream), max_chars)
+    return _blocks(_strings(stream), max_chars, language)
 
 
-def _blocks(strings: Iterable[str], max_chars: int) -> Iterator[str]:
+def _blocks(strings: Iterable[str], max_chars: int, language: str | None) -> Iterator[str]:
     held: list[str] = []
     size = 0
     for string in strings:
@@ -161,7 +162,7 @@ def _blocks(strings: Iterable[str], max_chars: int) -> Iterator[str]:
         text = "".join(held)
         at = 0
         while size > max_chars:
-            cut = _block_end(text[at : at + max_chars])
+            cut = _block_end(text[at : at + max_chars], language)
             yield text[at : at + cut]
             at += cut
             size -= cut
@@ -180,7 +181,7 @@ def _strings(stream: Iterable[str] | TextIO) -> Iterator[str]:
         yield part
 
 
-def _block_end(window: str) -> int:
+def _block_end(window: str, language: str | None) -> int:
     """Return the best place to end a block that begins like this and goes on."""
     at = len(window)
     line_end = 0
@@ -193,7 +194,7 @@ def _block_end(window: str) -> int:
         at -= len(line)
     if line_end:
         return line_end
-    last = sentences(window)[-1:]
+    last = sentences(window, language)[-1:]
     if last and last[0][0] > 0:
         return last[0][0]
     if words := _LAST_SPACE.match(window):  # a search would try every beginning where there is no white space

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest, enumeration
+from realtts.kit.voices import matching_name
 from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["builtin_voice", "find_voice", "saved_voices"]
+__all__ = ["builtin_voice", "find_voice", "named_voice", "saved_voices"]
 
 _AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".aif", ".aiff"}
 _MOST_WORDS = 10_000
@@ -69,6 +70,37 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
         raise VoiceUnsupported(
             "it cannot clone voices", who=who, fix=f"{_choices(spec)}, or use a provider that clones"
         )
+    return _recording(source, reference_text, spec, who)
+
+
+def named_voice(name: str, *, spec: ProviderSpec, settings: Settings) -> Voice | str:
+    """Return the saved or built-in voice of a name that stands in a text: never a file or an address.
+
+    Args:
+        name: The name.
+        spec: Who will use it.
+        settings: Where saved voices lie.
+
+    Returns:
+        A recording, or what is looked up among the built-in voices once the model is loaded.
+
+    Raises:
+        VoiceError: There is none, or this provider cannot use it.
+    """
+    who = f"provider {spec.name!r}"
+    store = _store(settings)
+    if "clone" in spec.capabilities and name in store.names():
+        return _recording(store.get(name), None, spec, who)
+    if "voices" in spec.capabilities:
+        return name
+    raise VoiceNotFound(
+        f"there is no saved voice {name!r:.100}{closest(name, store.names())}",
+        who=who,
+        fix="save it first: realtts voices add NAME FILE",
+    )
+
+
+def _recording(source: Any, reference_text: str | None, spec: ProviderSpec, who: str) -> Voice:
     loaded = reference.load(source, text=reference_text, seconds=spec.reference_seconds, who=who)
     if spec.reference_text == "required" and not (loaded.text or "").strip():
         raise VoiceUnsupported(
@@ -94,11 +126,10 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings:
     ids = [voice.id for voice in voices]
     if name in ids:
         return name
-    folded = _folded(name)
     for voice in voices:
-        if folded in map(_folded, (voice.id, voice.name, *voice.aliases)):
+        if matching_name(name, (voice.id, voice.name, *voice.aliases)) is not None:
             return voice.id
-    if not clones and name in _store(settings).names():
+    if not clones and matching_name(name, _store(settings).names()) is not None:
         raise VoiceUnsupported(
             f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
             fix=f"choose from {enumeration(ids)}, or use a provider that clones",
@@ -107,10 +138,6 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings:
         f"there is no file, saved voice or built-in voice {name!r:.100}{closest(name, ids)}", who=who,
         fix=f"choose from {enumeration(ids)}; RealProvider.voices() and 'realtts voices list -p NAME' list them",
     )  # fmt: skip
-
-
-def _folded(name: str) -> str:
-    return name.strip().casefold().replace("_", "-").replace(" ", "-")
 
 
 def saved_voices(settings: Settings) -> list[VoiceInfo]:
@@ -134,8 +161,8 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
     if _is(os.path.isfile, voice):
         return Path(voice)
     store = _store(settings)
-    if voice in store.names():
-        return store.get(voice)
+    if (saved := matching_name(voice, store.names())) is not None:
+        return store.get(saved)
     if "voices" in spec.capabilities and not _is(os.path.isdir, voice) and not _has_audio_suffix(voice):
         return _BuiltIn(voice)
     if os.sep in voice or _has_audio_suffix(voice) or _is(os.path.isdir, voice):
@@ -170,7 +197,7 @@ def _without_cloning(voice: str, spec: ProviderSpec, settings: Settings, who: st
     if _has_audio_suffix(voice) or (_is(os.path.isdir, voice) and (os.sep in voice or voice.startswith("."))):
         return _file(voice, who)
     if "voices" not in spec.capabilities:
-        if voice in _store(settings).names():
+        if matching_name(voice, _store(settings).names()) is not None:
             raise VoiceUnsupported(
                 f"{voice!r} is a saved recording, and this provider cannot clone voices", who=who,
                 fix="leave voice out, or use a provider that clones",

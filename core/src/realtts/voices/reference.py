@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 import numpy as np
 
 from realtts.audio.level import clipped_fraction, is_silent
+from realtts.audio.mixing import OPPOSITE, OPPOSITE_FIX, Mix
 from realtts.audio.reading import read
+from realtts.audio.speech_band import BAND, has_speech, other_sound_hz
 from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
 from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsuitable
@@ -22,7 +24,7 @@ __all__ = ["Source", "check", "load"]
 Source: TypeAlias = Union[str, "os.PathLike[str]", tuple[Any, int], Voice]
 """A path, a tuple of samples and sample rate in Hz, or a `Voice`."""
 
-_SILENT_DBFS = -50.0
+_SILENT_DBFS = -60.0
 _CLIPPED = 0.01
 
 _MOST_CHANNELS = 32
@@ -71,8 +73,8 @@ def check(voice: Voice, seconds: tuple[float, float], who: str) -> None:
         who: Provider or command concerned, for messages.
 
     Raises:
-        VoiceUnsuitable: Too short, too long, silent (no sample above -50 dBFS), or clipped (more than 1 % of
-            the samples at full scale).
+        VoiceUnsuitable: Too short, too long, silent (between 80 Hz and 8 kHz, where speech lies, no
+            quarter of a second above -60 dBFS), or clipped (more than 1 % of the samples at full scale).
     """
     shortest, longest = seconds
     if not shortest <= voice.duration <= longest:
@@ -82,10 +84,8 @@ def check(voice: Voice, seconds: tuple[float, float], who: str) -> None:
             who=who,
             fix=f"use one of {shortest:g} to {longest:g} s",
         )
-    if is_silent(voice.samples, _SILENT_DBFS):
-        raise VoiceUnsuitable(
-            f"the recording {voice.name!r} is silent", who=who, fix="record again, louder than -50 dBFS"
-        )
+    if not has_speech(voice.samples, voice.sample_rate, _SILENT_DBFS):
+        raise _without_speech(voice, who)
     clipped = clipped_fraction(voice.samples)
     if clipped > _CLIPPED:
         raise VoiceUnsuitable(
@@ -93,6 +93,21 @@ def check(voice: Voice, seconds: tuple[float, float], who: str) -> None:
             who=who,
             fix="record again with less gain",
         )
+
+
+def _without_speech(voice: Voice, who: str) -> VoiceUnsuitable:
+    """Return the error for a recording in which there is nothing where speech lies; it says what there is."""
+    level = float(voice.samples.mean())
+    hertz = other_sound_hz(voice.samples, voice.sample_rate, _SILENT_DBFS)
+    if is_silent(voice.samples - level, _SILENT_DBFS) and not is_silent(voice.samples, _SILENT_DBFS):
+        what = f"is silent: all its samples lie at {level:.3g}, a constant that nobody hears"
+        fix = "check the microphone and its cable, and record again"
+    elif hertz is not None:
+        what = f"holds no speech: its sound lies at about {hertz:.0f} Hz"
+        fix = f"record again; speech lies between {BAND[0]:g} and {BAND[1]:g} Hz"
+    else:
+        what, fix = "is silent", f"record again, louder than {_SILENT_DBFS:g} dBFS"
+    return VoiceUnsuitable(f"the recording {voice.name!r} {what}", who=who, fix=fix)
 
 
 def _from_samples(samples: Any, sample_rate: Any, text: str | None, name: str, who: str) -> Voice:
@@ -149,8 +164,12 @@ def _mono(array: NDArray[Any], name: str, who: str) -> NDArray[np.float32]:
     """Average the channels, whichever axis they are on."""
     if array.ndim == 2 and min(array.shape) <= _MOST_CHANNELS:
         # Recordings have far more samples than channels.
-        channels = 1 if array.shape[1] <= array.shape[0] else 0
-        array = array.mean(axis=channels) if array.size else np.zeros(0)
+        array = array if array.shape[1] <= array.shape[0] else array.T
+        mix = Mix()
+        mix.add(array if array.size else np.zeros((0, 1)))
+        if mix.cancels:
+            raise VoiceUnsuitable(f"of the samples of {name!r}: {OPPOSITE}", who=who, fix=OPPOSITE_FIX)
+        array = array.mean(axis=1) if array.size else np.zeros(0)
     if array.ndim != 1:
         raise VoiceUnsuitable(
             f"the samples of {name!r} have the shape {array.shape}",

@@ -85,8 +85,9 @@ class Close:
 
 @dataclass(frozen=True)
 class ListVoices:
-    """List the built-in voices."""
+    """List the built-in voices; without ``load`` only if the plugin can name them without the model."""
 
+    load: bool
     call: Literal["voices"] = "voices"
 
 
@@ -96,13 +97,11 @@ class Speak:
 
     Attributes:
         requests: One or several.
-        fresh: Whether a new request of the user begins, rather than a further piece of one.
         log_level: Lowest level of records to send.
         window: Chunks that may be sent before the parent asks for more.
     """
 
     requests: Annotated[tuple[RequestMessage, ...], Field(min_length=1)]
-    fresh: bool
     log_level: int
     window: Annotated[int, Field(ge=1)]
     call: Literal["speak"] = "speak"
@@ -133,7 +132,12 @@ def call_from_json(content: Mapping[str, Any]) -> Call:
 
 @dataclass(frozen=True)
 class RungState:
-    """The live rung of a worker's ladder; ``last``: no other rung is open, so this one cannot be closed."""
+    """The live rung of a worker's ladder.
+
+    Attributes:
+        places: Most rows that it speaks at a time.
+        last: No other rung is open, so this one cannot be closed.
+    """
 
     variant: Annotated[str, Field(pattern="^(optimized|plain)$")]
     rung: str
@@ -141,7 +145,7 @@ class RungState:
     dtype: str
     changes: dict[str, Any]
     timings: dict[str, float]
-    batch: bool
+    places: Annotated[int, Field(ge=1, le=65536)]
     last: bool
 
 
@@ -164,8 +168,8 @@ class Reply:
         failure: The failure of the rung.
         versions: After `Setup`: of the packages there.
         closed: After `Close`: whether the rung was given up; not, when it is the last one that is open.
-        voices: After `ListVoices`.
-        work: After `Speak`: what the inner stages of the request did so far.
+        voices: After `ListVoices`; None: only the model knows them.
+        work: After `Speak`: what the inner stages did.
         poisoned: Whether CUDA works no more in the worker.
         cache: Counters of the voice cache.
         device_memory: Bytes on the device; None while nothing is loaded on a GPU.
@@ -176,7 +180,7 @@ class Reply:
     failure: FailureMessage | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     closed: bool = False
-    voices: tuple[VoiceInfo, ...] = ()
+    voices: tuple[VoiceInfo, ...] | None = None
     work: dict[str, StageWork] | None = None
     poisoned: bool = False
     cache: dict[str, int] | None = None

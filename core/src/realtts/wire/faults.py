@@ -19,7 +19,7 @@ from realtts.exception_text import (
     format_traceback,
     linked,
 )
-from realtts.ladder.rung import StageError
+from realtts.ladder.failures import StageError
 
 __all__ = ["ErrorMessage", "FailureMessage", "ForeignError", "WorkerTraceback", "destroys_context"]
 

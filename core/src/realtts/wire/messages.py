@@ -6,14 +6,15 @@ Samples travel as raw bytes beside the JSON.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import numpy as np
 from pydantic import Field, TypeAdapter
 
+from realtts.contract.delivery import Delivery
 from realtts.contract.spec import HIGHEST_RATE, LOWEST_RATE
-from realtts.contract.types import Chunk, FinishReason, Mark, Request, Voice
+from realtts.contract.types import Chunk, FinishReason, Mark, Request, Unread, Voice
 from realtts.synthesis.validate import check_options
 from realtts.wire.strict import strict_validator
 
@@ -105,6 +106,7 @@ class RequestMessage:
     speed: Annotated[float, Field(gt=0)]
     options: dict[str, Any]
     streaming: bool
+    delivery: Delivery = field(default_factory=Delivery)
 
     @classmethod
     def of(cls, request: Request) -> RequestMessage:
@@ -170,16 +172,18 @@ class ChunkMessage:
     finish_reason: FinishReason | None = None
     warnings: tuple[str, ...] = ()
     retries: int = 0
+    unread: tuple[Unread, ...] = ()
 
     @classmethod
     def of(cls, row: int, chunk: Chunk) -> ChunkMessage:
         """Describe a chunk."""
         marks = tuple(
-            Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind)
+            Mark(float(mark.start), float(mark.end), (int(mark.span[0]), int(mark.span[1])), mark.kind, mark.name)
             for mark in chunk.marks
         )
         rate, tokens, retries = int(chunk.sample_rate), int(chunk.tokens), int(chunk.retries)
-        return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries)
+        unread = tuple(Unread((int(each.span[0]), int(each.span[1])), each.instead) for each in chunk.unread)
+        return cls(row, rate, marks, tokens, chunk.finish_reason, chunk.warnings, retries, unread)
 
     def chunk(self, data: bytearray) -> Chunk:
         """Make the chunk again, with its samples.

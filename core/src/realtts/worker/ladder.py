@@ -10,7 +10,7 @@ from realtts.wire.calls import LadderState, RungState
 from realtts.wire.faults import destroys_context
 
 if TYPE_CHECKING:
-    from realtts.ladder.rung import StageError
+    from realtts.ladder.failures import StageError
 
 __all__ = ["PoisonedContext", "WorkerLadder"]
 
@@ -76,6 +76,6 @@ class WorkerLadder(Ladder):
             dtype=facts.dtype,
             changes=dict(facts.changes),
             timings=live.timings,
-            batch=live.supports_batch(),
+            places=live.places,
             last=len(self.open_rungs()) < 2,
         )

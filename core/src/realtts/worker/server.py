@@ -14,13 +14,14 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.types import Voice
+from realtts.contract.continuous import Arrival, RowFailed
+from realtts.contract.types import Chunk, Voice
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import VoiceUnsuitable
 from realtts.exception_text import describe_error
 from realtts.ladder.facts import versions
+from realtts.ladder.failures import PASSED_ON, StageError
 from realtts.ladder.proposals import LadderSetup
-from realtts.ladder.rung import StageError
 from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
 from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
@@ -33,10 +34,10 @@ from realtts.wire.specs import spec_from_json
 from realtts.worker.ladder import PoisonedContext, WorkerLadder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from realtts.contract.events import Event
-    from realtts.contract.types import Chunk, Request
+    from realtts.contract.types import Request, VoiceInfo
     from realtts.wire.messages import RequestMessage
 
 __all__ = ["Server"]
@@ -72,6 +73,18 @@ class _Control:
             self._changed.wait_for(lambda: self._credit > 0 or self._ended)
             self._credit -= 1
             return not self._ended
+
+
+class _Batch:
+    """Requests that came together, and nothing after them."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._left = [Arrival(row, request) for row, request in enumerate(requests)]
+
+    def take(self, most: int, fits: Callable[[Arrival], bool] | None = None) -> list[Arrival]:
+        fitting = [arrival for arrival in self._left if fits is None or fits(arrival)][:most]
+        self._left = [arrival for arrival in self._left if arrival not in fitting]
+        return fitting
 
 
 class Server:
@@ -156,7 +169,7 @@ class Server:
             case Close():
                 return Reply(closed=self._ladder.close(call.variant, call.rung, call.failure.failure()))
             case ListVoices():
-                return Reply(voices=self._ladder.ensure_loaded().voices())
+                return Reply(voices=self._list_voices(load=call.load))
             case Speak():
                 return self._speak(call, control)
             case Stop():
@@ -181,6 +194,9 @@ class Server:
         else:
             self._ladder.ensure_loaded()
 
+    def _list_voices(self, *, load: bool) -> tuple[VoiceInfo, ...] | None:
+        return self._ladder.ensure_loaded().voices() if load else self._ladder.voices_before_load()
+
     def _give_up(self, call: GiveUp) -> None:
         failure, self._failure = self._failure, None
         if call.failure is not None:  # what the parent judged itself, such as silence
@@ -189,16 +205,29 @@ class Server:
         self._ladder.give_up(failure)
 
     def _speak(self, call: Speak, control: _Control) -> Reply:
-        if call.fresh:
-            logging.getLogger().setLevel(call.log_level)
-            self._ladder.stages.reset()
-        requests = [self._request(message, row, control) for row, message in enumerate(call.requests)]
-        with contextlib.closing(self._ladder.ensure_loaded().speak(requests)) as items:
-            for row, chunk in items:
-                if not control.may_send():
-                    break
-                self._send(row, chunk)
-        return Reply(work=self._ladder.stages.totals())
+        logging.getLogger().setLevel(call.log_level)
+        batch = _Batch([self._request(message, row, control) for row, message in enumerate(call.requests)])
+        stages = self._ladder.stages
+        for row in range(len(call.requests)):
+            stages.begin(row, id(call))
+        try:
+            with contextlib.closing(self._ladder.ensure_loaded().run(batch)) as items:
+                for row, content in filter(None, items):
+                    if isinstance(content, RowFailed):
+                        raise (
+                            content.error
+                            if isinstance(content.error, PASSED_ON)
+                            else StageError("generate", content.error)
+                        )
+                    if isinstance(content, Chunk):
+                        if not control.may_send():
+                            break
+                        self._send(row, content)
+            return Reply(work=stages.totals(id(call)))
+        finally:
+            for row in range(len(call.requests)):
+                stages.end(row)
+            stages.forget(id(call))
 
     def _send(self, row: int, chunk: Chunk) -> None:
         try:

@@ -1,7 +1,8 @@
 """Chatterbox as a provider of realtts: English, Multilingual (23 languages) and Turbo.
 
-- the request: `options`, `languages`; `text`: text to tokens; `frontend`: a request as an Ask, in the model's terms;
-  `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors that the networks read
+- the request: `options`, `languages`; `text`, `reading`: text to tokens; `frontend`: a request as an Ask, in the
+  model's terms; `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors that the
+  networks read
 - the checkpoint: `configurations`, `files`, `sizes`, `constants`, `weights`, `loading`: from its files to tensors,
   checked by name
 - plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself; `watermark`: for both variants
@@ -30,6 +31,7 @@ spec = ProviderSpec(
     plain="realtts_chatterbox.plain:Plain",
     optimized="realtts_chatterbox.optimized:Optimized",
     options="realtts_chatterbox.options:ChatterboxOptions",
+    unread="realtts_chatterbox.reading:unread_in",
     voices="realtts_chatterbox.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "streaming"}),
     languages=LANGUAGES,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder import Taps
+from realtts.accel.indexed import store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ class Alignment:
 
     def __init__(self, streams: int, *, rows: int, cap: int, device: torch.device, text_begin: int, stop: int) -> None:
         self.taps = Taps(HEADS, rows=rows, cap=cap, device=device)
-        self._streams, self._begin, self._stop = streams, text_begin, stop
+        self._begin, self._stop = text_begin, stop
         self._columns = torch.arange(cap - text_begin, device=device)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
@@ -81,54 +82,57 @@ class Alignment:
         self._length.copy_(torch.tensor(lengths))
         self._enabled.copy_(torch.tensor(enabled))
 
-    def follow(self, tokens: Tensor) -> None:
-        """Remember the last two tokens of each stream; called inside the step with int64 (streams,)."""
-        self._tokens.copy_(torch.stack([self._tokens[:, 1], tokens], 1))
+    def follow(self, tokens: Tensor, rows: Tensor) -> None:
+        """Remember the last two tokens of some streams; called inside the step with int64 (n,) each."""
+        store(self._tokens, rows, torch.stack([self._tokens[rows, 1], tokens], 1))
 
-    def __call__(self, scores: Tensor, step: Tensor) -> Tensor:
+    def __call__(self, scores: Tensor, step: Tensor, rows: Tensor) -> Tensor:
         """Hold the end back while text is left; force it when the model repeats itself or does not stop.
 
         Args:
-            scores: float32 (streams, vocabulary), after guidance.
-            step: int64 (streams,): tokens drawn so far.
+            scores: float32 (n, vocabulary), after guidance.
+            step: int64 (n,): tokens drawn so far.
+            rows: int64 (n,): the streams that are drawn.
         """
-        attention = self._attention()
-        current, too_long, repeats = self._update(attention)
-        stutters = (step >= 2) & (self._tokens[:, 0] == self._tokens[:, 1])
-        early = (current < self._length - 3) & (self._length > _LEAST_TEXT) & self._enabled
-        force = (too_long | repeats | stutters) & self._enabled
+        length, enabled, tokens = self._length[rows], self._enabled[rows], self._tokens[rows]
+        current, too_long, repeats = self._update(self._attention(length, rows), length, rows)
+        stutters = (step >= 2) & (tokens[:, 0] == tokens[:, 1])
+        early = (current < length - 3) & (length > _LEAST_TEXT) & enabled
+        force = (too_long | repeats | stutters) & enabled
         stop = torch.arange(scores.shape[1], device=scores.device) == self._stop
         scores = scores.masked_fill(early[:, None] & stop, _NEVER)
         return torch.where(force[:, None], torch.where(stop, _ALWAYS, _NEVER), scores)
 
-    def _attention(self) -> Tensor:
-        """Return the attention of the latest frame to each text token, averaged over the heads: (streams, columns).
+    def _attention(self, length: Tensor, rows: Tensor) -> Tensor:
+        """Return the attention of the latest frame to each text token, averaged over the heads: (n, columns).
 
         Upstream ignores text tokens beyond the number of frames. Of the first frame, that of the prompt, this leaves
         only the beginning of the text, so nothing depends on its attention, and the taps may be empty then.
         """
-        # Conditional rows come first, one per stream: (heads, rows, slots) -> (streams, columns).
-        attention = self.taps.step[:, : self._streams, self._begin :].mean(0)
-        text = self._columns < self._length[:, None]
-        return attention.masked_fill(~(text & (self._columns <= self._frame[:, None])), 0.0)
+        # Conditional rows come first, one per stream: (heads, rows, slots) -> (n, columns).
+        attention = self.taps.step[:, rows, self._begin :].mean(0)
+        text = self._columns < length[:, None]
+        return attention.masked_fill(~(text & (self._columns <= self._frame[rows, None])), 0.0)
 
-    def _update(self, attention: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _update(self, attention: Tensor, length: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Move on by a frame.
 
         Returns:
-            Each (streams,): the text token that is spoken, whether the end lasts too long, whether text is repeated.
+            Each (n,): the text token that is spoken, whether the end lasts too long, whether text is repeated.
         """
-        was_complete = self._complete.clone()
+        was_complete, position = self._complete[rows], self._position[rows]
         current = attention.argmax(1)
         # Attention that leaps far ahead or back is noise: the position stays.
-        ahead = current - self._position
-        self._position.copy_(torch.where((ahead > -4) & (ahead < 7), current, self._position))
-        self._complete.logical_or_(self._position >= self._length - 3)
-        from_end = self._length[:, None] - self._columns
-        for column in range(3):
-            at = (attention * (from_end == 3 - column)).sum(1)
-            self._tail[:, column].add_(at * was_complete)
-        back = attention.masked_fill(from_end <= 5, 0.0).amax(1)
-        self._again.add_(back * was_complete)
-        self._frame.add_(1)
-        return current, self._complete & (self._tail.amax(1) >= _TOO_LONG), self._complete & (self._again > _TOO_LONG)
+        ahead = current - position
+        position = torch.where((ahead > -4) & (ahead < 7), current, position)
+        complete = was_complete | (position >= length - 3)
+        from_end = length[:, None] - self._columns
+        ends = [(attention * (from_end == 3 - column)).sum(1) * was_complete for column in range(3)]
+        tail = self._tail[rows] + torch.stack(ends, 1)
+        again = self._again[rows] + attention.masked_fill(from_end <= 5, 0.0).amax(1) * was_complete
+        for tensor, value in (
+            (self._position, position), (self._complete, complete), (self._tail, tail), (self._again, again),
+            (self._frame, self._frame[rows] + 1),
+        ):  # fmt: skip
+            store(tensor, rows, value)
+        return current, complete & (tail.amax(1) >= _TOO_LONG), complete & (again > _TOO_LONG)

@@ -47,7 +47,7 @@ class Drawing:
     order: tuple[str, ...]
     next_embedding: Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
     begin: Callable[[Sequence[Utterance]], None]
-    processors: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    processors: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = field(default_factory=dict)
     max_top_k: int = 64
     history: tuple[int, ...] = ()
     row_state: Mapping[str, Tensor] | None = None

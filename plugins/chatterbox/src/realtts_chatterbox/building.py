@@ -15,6 +15,7 @@ import torch
 from realtts.accel.upstream.calls import quiet
 from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
+from realtts.kit.shards import INDEX_SUFFIX
 from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
@@ -64,9 +65,10 @@ def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
     In ``s3gen.safetensors`` any, because upstream loads it without ``strict``; of Turbo's T3 the embedding of its
     backbone, which upstream deletes.
     """
-    if path.name == "s3gen.safetensors":
+    name = path.name.removesuffix(INDEX_SUFFIX)
+    if name == "s3gen.safetensors":
         return names
-    return ("tfmr.wte.weight",) if path.name == T3_FILES["turbo"] else ()
+    return ("tfmr.wte.weight",) if name == T3_FILES["turbo"] else ()
 
 
 def t3_of(weights: Weights, device: str) -> Any:

@@ -128,12 +128,12 @@ class Codec:
             noises = [Noise(asks[i].seed) for i in group]
             ids = [torch.tensor(self._with_ending(tokens[i])) for i in group]
             pieces = [Piece(*parts) for parts in zip(ids, (voices[i] for i in group), noises, strict=True)]
-            cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
-            with timing.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), **cost):
+            flops, read = self.flow.flops(pieces, steps), self.flow.bytes_read(steps)
+            with timing.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), flops=flops, bytes=read):
                 mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
             for index, mel, noise in zip(group, mels, noises, strict=True):
-                cost = {"flops": self.vocoder.flops(mel.shape[1]), "bytes": self.vocoder.bytes_read}
-                with timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+                flops, read = self.vocoder.flops(mel.shape[1]), self.vocoder.bytes_read
+                with timing.timed(context, "vocoder", steps=1, dtype="float32", flops=flops, bytes=read):
                     samples = faded(self.vocoder.samples(mel, noise))
                 yield index, samples
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realtts.kit.shards import with_shards
+
 if TYPE_CHECKING:
     from realtts.contract.spec import WantedFile
 
@@ -25,7 +27,7 @@ VOICE_ENCODERS = ("ve.pt", "ve.safetensors")
 BUILTIN = "conds.pt"
 """The built-in voice."""
 
-FILES: dict[str, tuple[WantedFile, ...]] = {
+_WHOLE: dict[str, tuple[WantedFile, ...]] = {
     "english": (
         T3_FILES["english"], "s3gen.safetensors", "ve.safetensors", "tokenizer.json", (BUILTIN, None),
     ),
@@ -39,4 +41,6 @@ FILES: dict[str, tuple[WantedFile, ...]] = {
         "tokenizer_config.json", (BUILTIN, None),
     ),
 }  # fmt: skip
+
+FILES = {name: with_shards(files) for name, files in _WHOLE.items()}
 """Files that each model is read from, by upstream's names."""

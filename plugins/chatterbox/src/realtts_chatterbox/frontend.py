@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import TextTooLong, UnknownLanguage
+from realtts.kit.retries import excerpt
 from realtts.kit.steps import chosen_steps
 from realtts.text import most_seconds
 from realtts_chatterbox.constants import MOST_TEXT_TOKENS, MOST_TOKENS, TOKENS_PER_SECOND
@@ -14,7 +15,7 @@ from realtts_chatterbox.options import EMOTIONS, ChatterboxOptions
 
 if TYPE_CHECKING:
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, Unread
     from realtts_chatterbox.configurations import Defaults
     from realtts_chatterbox.weights import Weights
 
@@ -45,6 +46,7 @@ class Ask:
         chunk_tokens: New tokens in the first chunk of a stream.
         lookahead_tokens: Tokens that must be known beyond a chunk.
         warnings: Messages for the user.
+        unread: What of the text the vocabulary has no token for.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class Ask:
     chunk_tokens: int
     lookahead_tokens: int
     warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
@@ -78,18 +81,23 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
 
     Raises:
         UnknownLanguage: The model, or what is installed, does not speak the language.
+        UnspeakableText: The vocabulary has nothing of the text.
         TextTooLong: More tokens than the model has positions.
     """
     reader, default = weights.reader, weights.configuration.defaults
     kind = weights.configuration.name
     options = ChatterboxOptions.of(request)
     language = _language(kind, request.language)
-    ids = reader.ids(request.text, language)
+    readable = reader.readable(request.text, language)
+    ids = reader.ids(readable.text, language)
     if len(ids) > MOST_TEXT_TOKENS:
         raise TextTooLong(
             f"the text has {len(ids)} tokens, and the model takes {MOST_TEXT_TOKENS}", who="chatterbox",
             fix="split it into shorter sentences",
         )  # fmt: skip
+    # Some languages are prepared word by word, and a word may become what no character of it does.
+    whole = reader.reads_all(readable.text, language)
+    partly = () if whole else (f"chatterbox has no sound for a part of {excerpt(readable.text)}: left out",)
     forced = context.forced_tokens(request.text)
     least, most = (1, _cap(request.text, language, options)) if forced is None else (forced, forced)
     presets = {"fast": default.steps // 2, "full": default.steps}
@@ -113,7 +121,8 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         watermark=options.watermark,
         chunk_tokens=options.chunk_tokens,
         lookahead_tokens=options.lookahead_tokens,
-        warnings=(*warned, *_ignored(kind, options), *reader.warnings(language)),
+        warnings=(*warned, *_ignored(kind, options), *reader.warnings(language), *partly),
+        unread=readable.unread,
     )
 
 

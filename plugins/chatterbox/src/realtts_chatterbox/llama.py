@@ -87,9 +87,9 @@ class Llama:
                 streams, rows=rows, cap=cap, device=self._device, text_begin=self._voice_positions, stop=STOP
             )
 
-        def next_embedding(tokens: Tensor, step: Tensor, _: Mapping[str, Tensor]) -> Tensor:
+        def next_embedding(tokens: Tensor, step: Tensor, row_state: Mapping[str, Tensor]) -> Tensor:
             if alignment is not None:
-                alignment.follow(tokens)
+                alignment.follow(tokens, row_state["rows"])
             embedded = self._speech[tokens] + self._speech_positions[step]
             # Both rows of a stream read the same token: (streams, hidden) -> (2 * streams, hidden).
             return embedded.repeat(2, 1) if guided else embedded

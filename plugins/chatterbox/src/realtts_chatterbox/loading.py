@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.kit.reading import check_shapes, configuration_of
+from realtts.kit.shards import index_of, with_shards
 from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
 from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
@@ -58,7 +59,7 @@ def open_checkpoint(model_files: ModelFiles) -> Weights:
         MissingExtra: chatterbox-tts is not installed.
     """
     name, files = model_files.configuration.name, model_files.files
-    t3, s3gen, voice = files[T3_FILES[name]], files.first(*S3GENS), files.first(*VOICE_ENCODERS)
+    t3, s3gen, voice = files.first(T3_FILES[name]), files.first(*S3GENS), files.first(*VOICE_ENCODERS)
     reader = TextReader(files, name)
     builtin = read_builtin(files[BUILTIN]) if BUILTIN in files else None
     t3_shapes, s3gen_shapes, voice_shapes = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
@@ -93,5 +94,5 @@ def _network_shapes(build: Callable[..., Any], *arguments: object) -> Shapes:
 
 def _configuration_of(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:
     """Tell the model by its T3 file, which is fetched before the others."""
-    files = checkpoints.fetch(checkpoint, [tuple(T3_FILES.values())], report=report)
-    return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if file in files)]
+    files = checkpoints.fetch(checkpoint, with_shards([tuple(T3_FILES.values())]), report=report)
+    return CONFIGURATIONS[next(name for name, file in T3_FILES.items() if {file, index_of(file)} & {*files})]

@@ -183,8 +183,8 @@ class T3:
         forced = torch.zeros(streams, dtype=torch.bool, device=self._device)
         no_sound = torch.arange(head.out_features, device=self._device) >= START
 
-        def sounds(scores: Tensor, _: Tensor) -> Tensor:
-            return scores.masked_fill(forced[:, None] & no_sound, float("-inf"))
+        def sounds(scores: Tensor, _: Tensor, rows: Tensor) -> Tensor:
+            return scores.masked_fill(forced[rows, None] & no_sound, float("-inf"))
 
         recipe = SamplingRecipe(
             vocabulary=head.out_features,

@@ -104,7 +104,7 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
         return
     samples = marked(context, model.watermarker, ask, samples)
     reason: FinishReason = "stop" if not ask.forced and STOP in drawn else "length"
-    yield Chunk(samples, RATE, tokens=len(tokens), finish_reason=reason, warnings=ask.warnings)
+    yield Chunk(samples, RATE, tokens=len(tokens), finish_reason=reason, warnings=ask.warnings, unread=ask.unread)
 
 
 def _sound(  # noqa: PLR0917 - private, called in this file

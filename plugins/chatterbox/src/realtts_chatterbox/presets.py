@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realtts.checkpoints import folder_of
 from realtts.contract.types import VoiceInfo
 from realtts.kit.reading import configuration_of
 from realtts_chatterbox.configurations import CONFIGURATIONS
@@ -18,12 +19,14 @@ DEFAULT = VoiceInfo("default", name="Default", description="The voice that comes
 
 
 def voices_of(checkpoint: Checkpoint | None) -> list[VoiceInfo] | None:
-    """List the voice of a published model, or of a folder that has its file.
+    """List the voice of a published model, or of a folder or downloaded repository that has its file.
 
     Returns:
-        None: It is somebody else's repository, whose files must tell.
+        None: It is somebody else's repository, and the file is not here: only the hub can tell.
     """
-    if checkpoint is not None and checkpoint.path is not None:
-        folder = checkpoint.path.parent if checkpoint.path.is_file() else checkpoint.path
-        return [DEFAULT] if (folder / BUILTIN).is_file() else []
-    return None if configuration_of(checkpoint, CONFIGURATIONS) is None else [DEFAULT]
+    if checkpoint is None or configuration_of(checkpoint, CONFIGURATIONS) is not None:
+        return None if checkpoint is None else [DEFAULT]
+    folder = folder_of(checkpoint)
+    if folder is not None and (folder / BUILTIN).is_file():
+        return [DEFAULT]
+    return None if checkpoint.path is None else []

@@ -84,7 +84,8 @@ def _chunk(  # noqa: PLR0917 - private, called in this file
     tokens: int,
 ) -> Chunk:
     samples = marked(context, model.watermarker, ask, samples)
-    return Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=ask.warnings if reason else ())
+    warnings, unread = (ask.warnings, ask.unread) if reason else ((), ())
+    return Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=warnings, unread=unread)
 
 
 def _host(samples: Tensor) -> NDArray[np.float32]:

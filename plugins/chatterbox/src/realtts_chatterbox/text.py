@@ -7,18 +7,22 @@ of sounds, such as ``[laugh]``, are a feature of that model and stay.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from realtts.errors import CheckpointMissing, UnknownLanguage
 from realtts.kit.reading import read_list, unreadable
+from realtts.text import is_picture, readable_text
 from realtts_chatterbox.languages import LANGUAGES
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from realtts.text import ReadableText
 
 __all__ = ["TextReader", "punctuated"]
 
@@ -34,6 +38,9 @@ _NOT_OF_TURBO = {"...", " - ", ";"}
 _ENDS = {"english": ".!?-,", "turbo": ".!?-,", "multilingual": ".!?-,\u3001\uff0c\u3002\uff1f\uff01"}
 _NEEDS = {"zh": ("spacy_pkuseg", "spacy-pkuseg"), "ja": ("pykakasi", "pykakasi"), "he": ("dicta_onnx", "dicta-onnx")}
 """Languages whose script a package must prepare; without it upstream speaks nonsense, and raises nothing."""
+
+_REWRITTEN = frozenset({*_NEEDS, "ko"})
+"""Languages that upstream writes in other characters."""
 
 
 def punctuated(text: str, kind: str) -> str:
@@ -77,9 +84,43 @@ class TextReader:
         except Exception as error:
             raise unreadable(path, error) from error
         self._tokens = tuple(self._special())
+        self._reads = functools.lru_cache(maxsize=1 << 14)(self._has)
+
+    def readable(self, text: str, language: str | None = None) -> ReadableText:
+        """Return a text without what the vocabulary has no token for, which upstream speaks as a token of its own.
+
+        Args:
+            text: The user's text.
+            language: As of `ids`.
+
+        Raises:
+            UnspeakableText: Nothing of it is left.
+            UnknownLanguage: As `ids`.
+        """
+        language = language or LANGUAGES[0]
+        if self.kind == "multilingual":
+            self._require(language)
+        return readable_text(text, lambda char: self._reads(char, language), who="chatterbox")
+
+    @functools.cached_property
+    def _unknown(self) -> int | None:
+        return None if self.kind == "turbo" else self._upstream.tokenizer.token_to_id("[UNK]")
+
+    def _has(self, char: str, language: str) -> bool:
+        """Tell whether the vocabulary has a character, after upstream's preparation of it."""
+        if char.isspace():
+            return True
+        if self._unknown is None:  # the vocabulary has every byte, so that it says nothing of what can be read
+            return not is_picture(char)
+        plain = dict(_REPLACED).get(char, char).strip()
+        # Others are not written otherwise by upstream; the marks of stress in Russian are put on whole words.
+        about = {"language_id": language} if self.kind == "multilingual" and language in _REWRITTEN else {}
+        return self._unknown not in self._upstream.encode(plain, **about)
 
     def ids(self, text: str, language: str | None = None) -> tuple[int, ...]:
         """Return the ids of a text, START and STOP around them where the model has them.
+
+        What the vocabulary lacks is left out: upstream puts a token in its place, and the model speaks that.
 
         Args:
             text: The user's text.
@@ -88,6 +129,13 @@ class TextReader:
         Raises:
             UnknownLanguage: The package that prepares this language's script is not installed.
         """
+        return tuple(number for number in self._upstream_ids(text, language) if number != self._unknown)
+
+    def reads_all(self, text: str, language: str | None = None) -> bool:
+        """Tell whether the vocabulary has all of a text; arguments as of `ids`."""
+        return self._unknown is None or self._unknown not in self._upstream_ids(text, language)
+
+    def _upstream_ids(self, text: str, language: str | None) -> tuple[int, ...]:
         text = self._neutral(punctuated(text, self.kind))
         if self.kind == "turbo":
             return tuple(self._upstream(text, truncation=True).input_ids)

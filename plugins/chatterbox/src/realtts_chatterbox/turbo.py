@@ -124,9 +124,9 @@ class _StartPenalty:
         """Copy each stream's penalty to the device."""
         self._penalty.copy_(torch.tensor([[u.params.repetition_penalty] for u in utterances]))
 
-    def __call__(self, scores: Tensor, step: Tensor) -> Tensor:
+    def __call__(self, scores: Tensor, step: Tensor, rows: Tensor) -> Tensor:
         """Apply the penalty; a logits processor, see `SamplingRecipe.own`."""
-        return penalized(scores, (step == 0)[:, None] & self._is_start, self._penalty)
+        return penalized(scores, (step == 0)[:, None] & self._is_start, self._penalty[rows])
 
 
 def _config(sizes: T3Sizes) -> DecoderConfig:

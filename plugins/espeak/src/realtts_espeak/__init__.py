@@ -13,7 +13,10 @@ spec = ProviderSpec(
     sample_rates=(22050,),
     plain="realtts_espeak.plain:Plain",
     options="realtts_espeak.options:EspeakOptions",
-    capabilities=frozenset({"voices", "speed", "marks", "ssml", "streaming"}),
+    unread="realtts_espeak.reading:unread_in",
+    capabilities=frozenset(
+        {"voices", "speed", "marks", "streaming", "pitch", "emphasis", "spelling", "phonemes", "gender"}
+    ),
     languages=LANGUAGES,
     # No checkpoints: library and data come in the wheel of espeakng-loader, nothing is chosen or fetched.
     upstream_names=(
@@ -25,8 +28,9 @@ spec = ProviderSpec(
         ("wpm", "rate"),
         ("punct", "punctuation"),
     ),
+    normalize="own",
     licence="GPL-3.0-or-later",
     embedded=True,
-    # Nothing is sampled, so nothing runs away; while one SSML tag or the name of one emoji may last seconds.
+    # Nothing is sampled, so nothing runs away; while the name of one emoji may last seconds.
     max_seconds_per_char=3600.0,
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.types import VoiceInfo
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, closest
-from realtts.kit.languages import closest_language
+from realtts.kit.languages import closest_language, resolve_language
 from realtts_espeak.binding import VoiceRecord
 
 if TYPE_CHECKING:
@@ -105,17 +105,15 @@ class Catalogue:
         return match
 
     def speaker(self, language: str) -> BuiltinVoice:
-        """Return the voice for a language; a region that espeak lacks falls back to the language without it.
+        """Return the voice for a language, given by tag, code or name; a region that espeak lacks does not count.
 
         Raises:
             UnknownLanguage: No voice speaks it.
         """
-        tag = language
-        while tag:
-            speaker = self._speaking(tag)
-            if speaker is not None:
-                return speaker
-            tag = tag.rpartition("-")[0]
+        tag = resolve_language(language, self._by_language)
+        speaker = None if tag is None else self._speaking(tag)
+        if speaker is not None:
+            return speaker
         raise UnknownLanguage(
             f"no voice speaks {language!r}{closest_language(language, self._by_language)}",
             who="espeak",

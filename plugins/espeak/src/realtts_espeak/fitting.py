@@ -20,11 +20,11 @@ from realtts_espeak.translation import clauses, phoneme_count
 
 if TYPE_CHECKING:
     import ctypes
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from realtts_espeak.translation import Clause
 
-__all__ = ["cuts", "is_silent"]
+__all__ = ["cuts", "is_silent", "phoneme_names", "silent_among"]
 
 _IDEOGRAPHS = ("sit/cmn", "sit/yue", "sit/hak")
 
@@ -81,6 +81,19 @@ def is_silent(word: str, voice: str) -> bool:
     """Tell whether espeak has nothing to say for a word."""
     with _speaking(voice) as library:
         return phoneme_count(clauses(library, word, voice)) == 0
+
+
+def silent_among(words: Iterable[str], voice: str) -> frozenset[str]:
+    """Return the words for which espeak has nothing to say."""
+    with _speaking(voice) as library:
+        return frozenset(word for word in set(words) if phoneme_count(clauses(library, word, voice)) == 0)
+
+
+@functools.lru_cache(1024)
+def phoneme_names(text: str, voice: str) -> str:
+    """Return the names of the phonemes of a short text."""
+    with _speaking(voice) as library:
+        return _names(clauses(library, text, voice))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ its own (``isolation="always"``) helps.
 from __future__ import annotations
 
 import re
+import unicodedata
 
 __all__ = ["NAMED_PUNCTUATION", "harmless", "names_punctuation", "needs_another_first"]
 
@@ -26,6 +27,13 @@ _EMPTY = ("esx/kl",)
 
 _BOXED = ("ccs/ka", "dra/", "grk/el", "inc/", "sit/my")
 
+_LATIN_ONLY = ("aav/vi", "gmq/da")
+"""Voices for which letters and digits of other scripts have no sound."""
+
+_LATIN = re.compile("[0-9A-Za-z\xc0-\xd6\xd8-\xf6\xf8-\u024f\u1e00-\u1eff]")
+_TAGS = "(?:<[^>]*>)*"
+_HYPHEN = re.compile(rf"(?<=\S)-(?={_TAGS}[^\x00-@\[-`{{-\xbf])")
+
 _Rule = tuple[tuple[str, ...], re.Pattern[str], str]
 _RULES: tuple[_Rule, ...] = (
     # The names of these letters are too long in these languages.
@@ -37,10 +45,11 @@ _RULES: tuple[_Rule, ...] = (
     (("bnt/tn", "miz/mto", "sem/", "urj/fi"), re.compile("[\u2840-\u28ff]"), " "),  # Braille of more than 6 dots
     # A letter that this voice has a name for, but not the phonemes of that name.
     (("aav/vi-VN-x-central",), re.compile("ૠ"), " "),
-    # Where the first word of a clause follows a hyphen, espeak looks for its beginning before the start of a list.
-    (("",), re.compile(r"((?:^|[,;:.!?…]\s|[、。，！？；：।؟،؛…]|\n)[^\w\n]*[^\w\s])-(?=[^\x00-@\[-`{-\xbf])"), r"\1 "),
-    # The same read before a list's start, without the names of punctuation.
-    (("aav/vi", "gmq/da"), re.compile(r"`|(?<=[^\w\s])-(?=[^\W\d_])"), " "),
+    # The same read before a list's start, without the names of punctuation and without a hyphen.
+    (("aav/vi", "gmq/da"), re.compile("`"), " "),
+    (("gmq/da",), re.compile("(?<=[Óó])-"), " "),  # "óó" has no sound
+    # The whole rest of the clause is copied into a word where "A." and "D." are read as Spanish abbreviations.
+    (("roa/es",), re.compile(r"(?<=[AD])\.(?=(?:\s|<[^>]*>)*[-#$%&*+/=@\\^|~´′])"), " "),
     # The rules of Sinhala send a word that contains it round and round.
     (("inc/si",), re.compile("]"), ")"),
 )
@@ -56,7 +65,25 @@ def harmless(text: str, voices: str) -> str:
     for families, pattern, instead in _RULES:
         if any(family in voices for family in families):
             text = pattern.sub(instead, text)
-    return text
+    latin = any(family in voices for family in _LATIN_ONLY)
+    return _HYPHEN.sub(lambda hyphen: "-" if _follows_sound(text, hyphen.start(), latin=latin) else " ", text)
+
+
+def _follows_sound(text: str, at: int, *, latin: bool) -> bool:
+    """Tell whether what comes before a hyphen has a sound: a letter or digit, with or without combining marks.
+
+    espeak takes what follows the hyphen for a part of that word, and if there is none in the clause it looks for the
+    word's beginning before the start of a list. Two hyphens are a dash.
+    """
+    run = at
+    while run and text[run - 1] == "-":
+        run -= 1
+    if (at - run) % 2:
+        return True
+    at = run
+    while at and unicodedata.category(text[at - 1]).startswith("M"):
+        at -= 1
+    return at > 0 and (_LATIN.match(text[at - 1]) is not None if latin else text[at - 1].isalnum())
 
 
 def names_punctuation(voices: str) -> bool:

@@ -36,7 +36,7 @@ from realtts_espeak import binding, symbols
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["BUFFER_MS", "SAMPLE_RATE", "fresh_library", "select_voice"]
+__all__ = ["BUFFER_MS", "SAMPLE_RATE", "data_folder", "fresh_library", "select_voice"]
 
 SAMPLE_RATE = 22050
 BUFFER_MS = 100
@@ -173,7 +173,7 @@ class _Files:
     """
 
     def __init__(self) -> None:
-        library, data = Path(espeakng_loader.get_library_path()), _data_folder()
+        library, data = Path(espeakng_loader.get_library_path()), data_folder()
         if not library.is_file():
             raise _broken(f"the library of espeak-ng is missing: {library}")
         self._folder: str | None = None
@@ -240,7 +240,12 @@ def _files() -> _Files:
 _found: _Files | None = None
 
 
-def _data_folder() -> Path:
+def data_folder() -> Path:
+    """Return the folder with espeak's data.
+
+    Raises:
+        BrokenProvider: Files are missing in it.
+    """
     # Looked for here because get_data_path() raises a bare RuntimeError, and espeak itself prints and exits.
     data = Path(espeakng_loader.__file__).parent / "espeak-ng-data"
     missing = [name for name in ("phontab", "phonindex", "phondata", "intonations") if not (data / name).is_file()]

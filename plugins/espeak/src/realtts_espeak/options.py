@@ -25,6 +25,3 @@ class EspeakOptions(Options):
         max_length=40,
         description="Voice quality laid over the voice, such as 'f3', 'croak' or 'whisper'.",
     )
-    ssml: bool = Field(
-        False, description="The text is SSML, spoken in one go. Otherwise markup is read as the text it is."
-    )

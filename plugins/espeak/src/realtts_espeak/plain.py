@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.hooks import hookimpl
-from realtts.contract.types import Chunk, Voice
-from realtts.errors import UnspeakableText, VoiceUnsupported
+from realtts.contract.types import Chunk, Unread, Voice
+from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsupported
 from realtts.text import paragraphs, pieces, sentences
 from realtts_espeak.catalogue import DEFAULT_VOICE, BuiltinVoice, Catalogue, read_catalogue
+from realtts_espeak.delivery import VARIANTS, delivered, rate_factor
 from realtts_espeak.fitting import cuts, is_silent
 from realtts_espeak.hazards import names_punctuation
+from realtts_espeak.letters import readable
 from realtts_espeak.library import SAMPLE_RATE, fresh_library
 from realtts_espeak.marks import Onset, unheard, word_marks
+from realtts_espeak.minus import with_minus
+from realtts_espeak.numerals import number_edges, reading
 from realtts_espeak.options import EspeakOptions
-from realtts_espeak.ssml import read_ssml
-from realtts_espeak.ssml_fitting import fit_markup
-from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak
+from realtts_espeak.phonemes import mnemonics
+from realtts_espeak.runs import pronounced, spelled
+from realtts_espeak.synthesis import MAX_RATE, MIN_RATE, Manner, plain_text, speak, taken_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context
+    from realtts.contract.delivery import Delivery
     from realtts.contract.types import Mark, Request, VoiceInfo
-    from realtts_espeak.synthesis import Utterance
 
 __all__ = ["Espeak", "Plain"]
 
@@ -35,8 +39,6 @@ _MAX_CHARS = 1000
 """Longer sentences are cut: this bounds the memory of a call, and how long other threads wait."""
 
 _PAUSING = frozenset(",;:.!?…、，；：。！？؛،।")
-_MAX_SHOWN = 5
-"""Words that a warning names."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +74,26 @@ class Plain:
     def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:
         """Speak, one chunk per sentence, with the marks of its words.
 
-        SSML is one call, because an element may span sentences: its chunks are cut afterwards. The seed is
-        not needed, equal requests give equal samples.
+        The seed is not needed, equal requests give equal samples.
 
         Raises:
             VoiceNotFound: No such voice.
             VoiceUnsupported: A recording to clone was given.
             UnknownLanguage: No voice speaks the language.
             InvalidOption: No such variant.
-            InvalidText: The SSML is not well-formed.
             UnspeakableText: espeak finds no word in the text.
         """
         options = EspeakOptions.of(request)
         voice = _voice(model.catalogue, request)
-        manner, warnings = _manner(model.catalogue.named(voice, options.variant), options, request.speed)
+        name = _named(model.catalogue, voice, options, request.delivery)
+        speed = request.speed * rate_factor(request.delivery)
+        manner, warnings = _manner(name, options, speed)
+        manner, of_delivery = delivered(manner, request.delivery)
+        warnings += of_delivery
         audible = False
-        spoken = _ssml(model, request, manner) if options.ssml else _plain(request, voice.language, manner)
-        for chunk in spoken:
+        for chunk in _spoken(request, voice.language, manner):
             yield replace(chunk, warnings=(*warnings, *chunk.warnings))
-            audible, warnings = True, ()
+            audible, warnings = audible or len(chunk.samples) > 0, ()
         if not audible and not request.cancelled():
             raise UnspeakableText(
                 f"espeak-ng finds nothing to say in {request.text[:40]!r}",
@@ -115,6 +118,33 @@ def _voice(catalogue: Catalogue, request: Request) -> BuiltinVoice:
     return catalogue.speaker(request.language or DEFAULT_VOICE)
 
 
+def _named(catalogue: Catalogue, voice: BuiltinVoice, options: EspeakOptions, delivery: Delivery) -> str:
+    """Return what espeak calls the voice, with the variant of the option or else of the gender that is asked for."""
+    variant = VARIANTS.get(delivery.gender, "")
+    if options.variant or not variant:
+        return catalogue.named(voice, options.variant)
+    try:
+        return catalogue.named(voice, variant)
+    except InvalidOption:  # the names are too long together for espeak
+        return catalogue.named(voice, "")
+
+
+def _spoken(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
+    """Yield the chunks of a request: its phonemes, its letters or its text."""
+    delivery = request.delivery
+    if delivery.phonemes:
+        names = mnemonics(delivery.phonemes, delivery.alphabet, manner.voice)
+        if names is not None:
+            yield from pronounced(request.text, names, manner, request.cancelled)
+            return
+        unsaid = f"espeak-ng cannot speak {delivery.phonemes[:40]!r} ({delivery.alphabet[:20]}): it says the text"
+        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, warnings=(f"{unsaid}, {request.text[:40]!r}",))
+    if delivery.spelling:
+        yield from spelled(request.text, manner, request.cancelled)
+    else:
+        yield from _plain(request, language, manner)
+
+
 def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, tuple[str, ...]]:
     """Return how to speak, and what the user should know about it."""
     words_per_minute = round(options.rate * speed)
@@ -130,30 +160,35 @@ def _manner(voice: str, options: EspeakOptions, speed: float) -> tuple[Manner, t
 
 
 def _plain(request: Request, language: str, manner: Manner) -> Iterator[Chunk]:
-    text = plain_text(request.text)
+    edited = readable(with_minus(plain_text(request.text), manner.voice), manner)
+    text = edited.text
     spans = _spans(text, language)
     start, end = next(spans, (0, 0))
     offset = 0
-    warnings: tuple[str, ...] = ()
+    unread = tuple(map(Unread, taken_out(request.text)))
     while start < end:
         following, following_end = next(spans, (0, 0))
         last = following == following_end
         # With the white space behind it, which tells espeak where a paragraph ends: its pause is longer.
         for part in _parts(text, start, end if last else following, manner, last=last):
             piece = text[part.start : part.end]
-            utterance = speak(piece, manner, request.cancelled, end_pause=part.pause)
+            reader = reading(piece, manner)
+            utterance = speak(piece, reader, request.cancelled, end_pause=part.pause)
             if utterance.cancelled:
                 return
-            piece, unsaid = _without_silent(piece, part.start, utterance.words, manner)
-            warnings += unsaid
+            piece, unsaid = _without_silent(piece, utterance.words, reader)
+            places = ((part.start + left, part.start + right) for left, right in unsaid)
+            unread += tuple(Unread(edited.to_original(place)) for place in places)
             marks = word_marks(piece, utterance.words, utterance.samples, SAMPLE_RATE)
             if marks or utterance.samples.any():
-                yield Chunk(utterance.samples, SAMPLE_RATE, _moved(marks, offset, part.start), warnings=warnings)
+                placed = _moved(marks, offset, part.start)
+                placed = tuple(replace(mark, span=edited.to_original(mark.span)) for mark in placed)
+                yield Chunk(utterance.samples, SAMPLE_RATE, placed, unread=unread)
                 offset += len(utterance.samples)
-                warnings = ()
+                unread = ()
         start, end = following, following_end
-    if offset and warnings:
-        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, warnings=warnings)
+    if offset and unread:
+        yield Chunk(np.zeros(0, np.float32), SAMPLE_RATE, unread=unread)
 
 
 @dataclass(frozen=True)
@@ -167,24 +202,23 @@ class _Part:
 
 def _parts(text: str, start: int, end: int, manner: Manner, *, last: bool) -> Iterator[_Part]:
     """Yield a sentence whole, or in parts if espeak cannot hold it."""
-    ends = [start + cut for cut in cuts(text[start:end], manner.voice, named=manner.punctuation)]
-    for left, right in pairwise([start, *ends, end]):
+    stretch = text[start:end]
+    ends = {0, *cuts(stretch, manner.voice, named=manner.punctuation), *number_edges(stretch, manner), end - start}
+    for left, right in pairwise(start + place for place in sorted(ends)):
         # Cut at a mark, a part ends with its pause; cut elsewhere, the next one follows at once.
         pause = not last if right == end else text[left:right].rstrip()[-1:] in _PAUSING
         yield _Part(left, right, pause)
 
 
-def _without_silent(text: str, start: int, onsets: Sequence[Onset], manner: Manner) -> tuple[str, tuple[str, ...]]:
-    """Return a text with spaces for what espeak did not speak, and a warning that says what and where it is."""
+def _without_silent(text: str, onsets: Sequence[Onset], manner: Manner) -> tuple[str, list[tuple[int, int]]]:
+    """Return a text with spaces for what espeak did not speak, and where that is."""
     unsaid = [span for span in unheard(text, onsets) if is_silent(text[slice(*span)], manner.voice)]
     if not unsaid:
-        return text, ()
+        return text, []
     blanked = list(text)
     for left, right in unsaid:
         blanked[left:right] = " " * (right - left)
-    shown = ", ".join(f"{text[left:right][:20]!r} at {start + left}" for left, right in unsaid[:_MAX_SHOWN])
-    more = f" and {len(unsaid) - _MAX_SHOWN} more" if len(unsaid) > _MAX_SHOWN else ""
-    return "".join(blanked), (f"espeak-ng has no sound for {shown}{more}: left out",)
+    return "".join(blanked), unsaid
 
 
 def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
@@ -197,36 +231,6 @@ def _spans(text: str, language: str) -> Iterator[tuple[int, int]]:
             else:
                 for piece in pieces(text[start:end], _MAX_CHARS, language):
                     yield start + piece.start, start + piece.end
-
-
-def _ssml(model: Espeak, request: Request, manner: Manner) -> Iterator[Chunk]:
-    markup = read_ssml(request.text, model.catalogue)
-    markup = fit_markup(markup, manner.voice, named=manner.punctuation)
-    utterance = speak(markup.ssml, manner, request.cancelled, ssml=True)
-    if utterance.cancelled:
-        return
-    onsets = [Onset(markup.origin(word.index), word.sample) for word in utterance.words]
-    spoken, warnings = _without_silent(markup.spoken, 0, onsets, manner)
-    marks = word_marks(spoken, onsets, utterance.samples, SAMPLE_RATE)
-    if marks:
-        for chunk in _sentences(utterance, marks):
-            yield replace(chunk, warnings=warnings)
-            warnings = ()
-
-
-def _sentences(utterance: Utterance, marks: list[Mark]) -> Iterator[Chunk]:
-    """Yield the sound of one call, cut where espeak began a sentence; a pause alone is no chunk."""
-    samples = utterance.samples
-    cuts = [*sorted({cut for cut in utterance.sentences if 0 < cut < len(samples)}), len(samples)]
-    start = first_mark = 0
-    for cut in cuts:
-        mark = first_mark
-        while mark < len(marks) and (marks[mark].start * SAMPLE_RATE < cut or cut == len(samples)):
-            mark += 1
-        if mark == first_mark and cut < len(samples):
-            continue
-        yield Chunk(samples[start:cut], SAMPLE_RATE, tuple(marks[first_mark:mark]))
-        start, first_mark = cut, mark
 
 
 def _moved(marks: list[Mark], offset: int, start: int) -> tuple[Mark, ...]:

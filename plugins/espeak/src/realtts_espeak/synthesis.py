@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
+import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MAX_RATE", "MIN_RATE", "Manner", "Utterance", "plain_text", "speak"]
+__all__ = ["MAX_RATE", "MIN_RATE", "Manner", "Utterance", "plain_text", "speak", "taken_out"]
 
 MIN_RATE, MAX_RATE = 80, 2000
 """What espeak reaches, in words per minute: slower is spoken like 80, and from 450 on sonic squeezes it."""
@@ -64,13 +65,11 @@ class Utterance:
     Attributes:
         samples: float32 of shape (n,) in [-1, 1] at `SAMPLE_RATE`.
         words: Word events; indices into the text that was spoken.
-        sentences: First sample of each sentence that espeak found.
         cancelled: The call was aborted; the rest is what came before.
     """
 
     samples: NDArray[np.float32]
     words: tuple[Onset, ...]
-    sentences: tuple[int, ...]
     cancelled: bool
 
 
@@ -79,21 +78,28 @@ def plain_text(text: str) -> str:
     return _RESERVED.sub(" ", text)
 
 
+def taken_out(text: str) -> list[tuple[int, int]]:
+    """Return where `plain_text` puts spaces in place of characters that somebody may miss: all but controls."""
+    return [match.span() for match in _RESERVED.finditer(text) if unicodedata.category(match[0]) != "Cc"]
+
+
 def speak(
     text: str,
     manner: Manner,
     cancelled: Callable[[], bool],
     *,
     ssml: bool = False,
+    phonemes: bool = False,
     end_pause: bool = False,
 ) -> Utterance:
     """Speak a text in one call, in a freshly loaded library.
 
     Args:
-        text: What to say, free of reserved characters (`plain_text`) or SSML from `realtts_espeak.ssml`.
+        text: What to say, free of reserved characters (`plain_text`).
         manner: Voice and parameters.
         cancelled: Read at every buffer of 100 ms; True aborts.
-        ssml: Whether the text is SSML.
+        ssml: Whether the text is SSML, of our own making.
+        phonemes: Whether ``[[names]]`` in the text are phonemes.
         end_pause: Whether the pause after a sentence is wanted.
 
     Raises:
@@ -101,10 +107,10 @@ def speak(
         PluginError: espeak refused the voice or the text.
     """
     flags = binding.CHARS_UTF8 | (binding.SSML if ssml else 0) | (binding.END_PAUSE if end_pause else 0)
-    voices = f"{manner.voice} {text}" if ssml else manner.voice
-    if not names_punctuation(voices):
+    flags |= binding.PHONEMES if phonemes else 0
+    if not names_punctuation(manner.voice):
         manner = replace(manner, punctuation=False)
-    encoded = harmless(text, voices).encode()
+    encoded = harmless(text, manner.voice).encode()
     collector = _Collector(cancelled, squeezed=manner.rate >= _SONIC_RATE)
     # Both must outlive the call: espeak holds nothing but their addresses.
     on_audio = binding.SynthCallback(collector)
@@ -173,7 +179,6 @@ class _Collector:
     parts: list[bytes] = field(default_factory=list)
     length: int = 0
     words: list[Onset] = field(default_factory=list)
-    sentences: list[int] = field(default_factory=list)
     stopped: bool = False
     error: BaseException | None = None
 
@@ -196,8 +201,6 @@ class _Collector:
             index += 1
             if kind == binding.EVENT_WORD:
                 self.words.append(Onset(max(0, event.text_position - 1), self._sample(event.sample, count)))
-            elif kind == binding.EVENT_SENTENCE:
-                self.sentences.append(self._sample(event.sample, count))
 
     def _sample(self, sample: int, count: int) -> int:
         offset = max(0, sample - self.length)
@@ -208,4 +211,4 @@ class _Collector:
 
     def utterance(self) -> Utterance:
         pcm = np.frombuffer(b"".join(self.parts), np.int16).astype(np.float32)
-        return Utterance(pcm / np.float32(32768), tuple(self.words), tuple(self.sentences), cancelled=self.stopped)
+        return Utterance(pcm / np.float32(32768), tuple(self.words), cancelled=self.stopped)

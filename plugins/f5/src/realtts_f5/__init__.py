@@ -1,7 +1,7 @@
 """F5-TTS and E2-TTS as a provider of realtts.
 
-- the request: `options`; `text`; `frontend`, with `durations`, `opening`, `noise`; `presets`; `voices`, with
-  `transcribe`
+- the request: `options`; `text`, `reading`; `frontend`, with `durations`, `opening`, `noise`; `presets`; `voices`, with
+  `clips` and `transcribe`
 - the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `naming`, `states`
 - plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
 - optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,
@@ -25,6 +25,7 @@ spec = ProviderSpec(
     plain="realtts_f5.plain:Plain",
     optimized="realtts_f5.optimized:Optimized",
     options="realtts_f5.options:F5Options",
+    unread="realtts_f5.reading:unread_in",
     voices="realtts_f5.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "speed", "streaming"}),
     # The networks are told no language: a checkpoint speaks what it was trained on.

@@ -60,9 +60,13 @@ def check_pace(reference: Reference) -> None:
 
 
 def duration(reference: Reference, text: str, speed: float) -> int:
-    """Compute the frames of a text at the speaker's own pace; a short one is spoken slowly, as upstream does."""
+    """Compute the frames of a text at the speaker's own pace and the wanted speed.
+
+    A short one is spoken slowly, as upstream does, where the speed does not count.
+    """
     size = size_of(text)
-    return int(reference.hops / size_of(reference.text) * size / (_SHORT_SPEED if size < SHORT_BYTES else speed))
+    factor = _SHORT_SPEED * speed if size < SHORT_BYTES else speed
+    return int(reference.hops / size_of(reference.text) * size / factor)
 
 
 def longest_word(reference: Reference, speed: float, frames: int) -> int:

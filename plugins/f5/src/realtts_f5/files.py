@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.kit.reading import NOTE
+from realtts.kit.shards import with_shards
 
 if TYPE_CHECKING:
     from realtts.contract.spec import WantedFile
@@ -40,7 +41,7 @@ VOCODER = ("pytorch_model.bin", "model.safetensors")
 VOCODER_CONFIG = "config.yaml"
 """The vocoder's configuration, compared with the one that is supported."""
 
-VOCODER_FILES: tuple[WantedFile, ...] = (VOCODER, (VOCODER_CONFIG, None))
+VOCODER_FILES: tuple[WantedFile, ...] = with_shards((VOCODER, (VOCODER_CONFIG, None)))
 
 VOCODER_FOLDERS = ("vocos", "vocos-mel-24khz")
 """Folders beside the weights in which the vocoder may lie."""
@@ -49,6 +50,6 @@ VOCODER_FOLDERS = ("vocos", "vocos-mel-24khz")
 def files_of(configuration: Configuration | None) -> tuple[WantedFile, ...]:
     """List the files to fetch of a model's repository; None: one that the plugin does not know."""
     if configuration is None:
-        return (USUAL, *TELLING, (VOCABULARY, None))
+        return with_shards((USUAL, *TELLING, (VOCABULARY, None)))
     vocabulary = (configuration.vocabulary,)
     return (configuration.weights, (*vocabulary, None) if configuration.upstreams_vocabulary else vocabulary)

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.errors import InvalidOption, UnspeakableText, VoiceUnsuitable
+from realtts.errors import InvalidOption, VoiceUnsuitable
 from realtts.kit.seeds import shared
 from realtts.kit.steps import chosen_steps
+from realtts.text import readable_text
 from realtts_f5.constants import HOP, RATE
 from realtts_f5.durations import MOST_FRAMES, check_pace, duration, fixed, longest_word, pace, size_of
 from realtts_f5.opening import begun
 from realtts_f5.options import PRESETS, F5Options
 from realtts_f5.solver import total_frames
-from realtts_f5.text import chunks, divided, symbols, without
+from realtts_f5.text import chunks, divided, symbols
 from realtts_f5.voices import reference_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, Unread
+    from realtts.text import ReadableText
     from realtts_f5.loading import Weights
     from realtts_f5.text import Vocabulary
     from realtts_f5.voices import Reference, Voices
@@ -66,6 +68,7 @@ class Ask:
         remove_silence: Whether long silences are cut.
         half: Whether half precision is allowed.
         warnings: For the user.
+        unread: What of the text the vocabulary lacks.
     """
 
     chunks: tuple[ChunkPlan, ...]
@@ -78,6 +81,7 @@ class Ask:
     remove_silence: bool
     half: bool
     warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def prepare(context: Context, weights: Weights, request: Request, *, cache: Voices | None = None) -> Ask:
@@ -95,7 +99,8 @@ def prepare(context: Context, weights: Weights, request: Request, *, cache: Voic
         InvalidOption: ``fix_duration`` leaves no time for the speech, or is beyond what the networks take.
     """
     options, vocabulary = F5Options.of(request), weights.vocabulary
-    text, warnings = _speakable_text(vocabulary, request.text)
+    readable, warnings = _readable(vocabulary, request.text)
+    text = readable.text
     reference = reference_of(context.voice_cache if cache is None else cache, request, options)
     check_pace(reference)
     texts = _texts(reference, text, request.speed, limited=options.fix_duration is None)
@@ -121,21 +126,20 @@ def prepare(context: Context, weights: Weights, request: Request, *, cache: Voic
         cross_fade=options.cross_fade_duration,
         remove_silence=options.remove_silence,
         half=options.use_fp16,
-        warnings=(*step_warnings, *warnings),
+        warnings=(*reference.warnings, *step_warnings, *warnings),
+        unread=readable.unread,
     )
 
 
-def _speakable_text(vocabulary: Vocabulary, text: str) -> tuple[str, tuple[str, ...]]:
-    """Return the text without symbols that the model was not trained on, and a warning if there are any."""
-    if not _is_speakable(vocabulary, text):
-        raise UnspeakableText(
-            "the model's vocabulary has no letter or digit of it", who="f5",
-            fix="write it in the script of the language that the checkpoint speaks",
-        )  # fmt: skip
-    unknown = vocabulary.unknown(symbols(text))
-    if not unknown:
-        return text, ()
-    return without(text, unknown), (f"Not in the model's vocabulary, and left out: {' '.join(unknown[:20])}",)
+def _readable(vocabulary: Vocabulary, text: str) -> tuple[ReadableText, tuple[str, ...]]:
+    """Return the text without what the vocabulary lacks, and a warning if a word becomes what no character of it does.
+
+    Raises:
+        UnspeakableText: Nothing of it is left.
+    """
+    readable = readable_text(text, vocabulary.reads, who="f5")
+    unknown = vocabulary.unknown(symbols(readable.text))
+    return readable, (f"f5 has no sound for {' '.join(unknown[:20])}: left out",) if unknown else ()
 
 
 def _is_speakable(vocabulary: Vocabulary, text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.audio import Joiner
 from realtts.contract.stages import Cancelled
 from realtts.contract.types import Chunk
 from realtts_f5.constants import RATE
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from realtts.contract.types import FinishReason
     from realtts_f5.frontend import Ask, ChunkPlan
 
-__all__ = ["CrossFade", "spoken", "without_silence"]
+__all__ = ["CrossFade", "EndToEnd", "spoken", "without_silence"]
 
 
 class CrossFade:
@@ -56,6 +58,29 @@ class CrossFade:
         return np.asarray(withheld, np.float32)
 
 
+class EndToEnd:
+    """Joins chunks that do not overlap: each ends and begins with a fade too short to be heard, so that none clicks.
+
+    Args:
+        rate: Sample rate in Hz.
+        chunks: How many there are; one alone is left as it is.
+    """
+
+    def __init__(self, rate: int, chunks: int) -> None:
+        self._joiner = Joiner(rate, alone=chunks == 1)
+        self._begun = False
+
+    def push(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Add a chunk, and return the samples that no later chunk changes, float32 of shape (n,)."""
+        before = [self._joiner.end_piece()] if self._begun else []
+        self._begun = True
+        return np.concatenate([*before, self._joiner.push(samples)])
+
+    def finish(self) -> NDArray[np.float32]:
+        """Return the samples that were withheld."""
+        return self._joiner.finish()
+
+
 def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Iterator[Chunk]:
     """Join the chunks of a request, whoever makes their sound.
 
@@ -63,9 +88,10 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
         ask: Of the request.
         sound: Makes float32 samples of a chunk; may raise `Cancelled`, which ends the speech.
     """
-    joined = CrossFade(ask.cross_fade, RATE)
+    overlaps = int(ask.cross_fade * RATE) > 0
+    joined = CrossFade(ask.cross_fade, RATE) if overlaps else EndToEnd(RATE, len(ask.chunks))
     whole: list[NDArray[np.float32]] = []
-    tokens, warnings = 0, ask.warnings
+    tokens, warnings, unread = 0, ask.warnings, ask.unread
     for chunk in ask.chunks:
         try:
             samples = joined.push(sound(chunk))
@@ -77,12 +103,12 @@ def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Itera
         if ask.remove_silence:  # silences are only known in the whole
             whole.append(samples)
         elif len(samples):
-            last = chunk is ask.chunks[-1]
-            yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop" if last else None, warnings=warnings)
-            tokens, warnings = 0, ()
+            reason: FinishReason | None = "stop" if chunk is ask.chunks[-1] else None
+            yield Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=warnings, unread=unread)
+            tokens, warnings, unread = 0, (), ()
     if whole:
         samples = without_silence(np.concatenate(whole), RATE)
-        yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop", warnings=warnings)
+        yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop", warnings=warnings, unread=unread)
 
 
 def without_silence(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, enumeration
 from realtts.kit.entries import check_supported, reading_entries
 from realtts.kit.reading import configuration_of, mismatch, said_configuration
+from realtts.kit.shards import INDEX_SUFFIX, index_of, read_index
 from realtts_f5.configurations import CONFIGURATIONS, FIX, VOCODER_ID
 from realtts_f5.constants import FFT, HOP, MELS, RATE
 from realtts_f5.files import (
@@ -191,16 +192,19 @@ def _ask_repository(checkpoint: Checkpoint | None, report: Callable[[Event], Non
 def _vocoder(folder: Path, report: Callable[[Event], None] | None) -> Files:
     """Find the vocoder beside the weights, else on the hub."""
     for path in (folder / name for name in VOCODER_FOLDERS):
-        if any((path / file).is_file() for file in VOCODER):
+        if any((path / name).is_file() for file in VOCODER for name in (file, index_of(file))):
             return checkpoints.fetch(Checkpoint(path.name, path=path), VOCODER_FILES, report=report)
     published = Checkpoint(VOCODER_ID.rpartition("/")[2], source=VOCODER_ID, licence="MIT")
     return checkpoints.fetch(published, VOCODER_FILES, report=report)
 
 
 def _only_weights(folder: Path) -> Path:
-    """Find the file of weights of a folder; .safetensors goes first."""
+    """Find the file of weights of a folder, or the index of its parts; .safetensors goes first."""
+    indexes = sorted(folder.glob(f"*.safetensors{INDEX_SUFFIX}"))
+    parts = {part for index in indexes for part in read_index(index).values()}
     for suffix in (".safetensors", ".pt"):
-        paths = sorted(path for path in folder.glob(f"*{suffix}") if path.is_file())
+        paths = sorted(path for path in folder.glob(f"*{suffix}") if path.is_file() and path.name not in parts)
+        paths += indexes if suffix == ".safetensors" else []
         if len(paths) == 1:
             return paths[0]
         if paths:

@@ -142,8 +142,9 @@ def _sounds(
     for job, whole_mel in zip(jobs, mels, strict=True):
         reference = job.ask.reference
         speech = whole_mel[reference.hops :]
-        cost = {"flops": model.vocoder.flops(len(speech)), "bytes": model.vocoder.bytes_read}
-        with model.turns.use("vocoder"), timing.timed(context, "vocoder", steps=1, dtype="float32", **cost):
+        flops, read = model.vocoder.flops(len(speech)), model.vocoder.bytes_read
+        timed = timing.timed(context, "vocoder", steps=1, dtype="float32", flops=flops, bytes=read)
+        with model.turns.use("vocoder"), timed:
             samples = model.vocoder.samples(speech) * reference.gain
             sounds.append((job, samples.cpu().numpy()))
     return sounds

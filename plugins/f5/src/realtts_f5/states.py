@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.weights.tensorfile import TensorFile, Tensors, read_pickled
+from realtts.accel.weights.tensorfile import Tensors, read_pickled, read_state
 from realtts.kit.reading import unreadable
+from realtts.kit.shards import is_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +29,13 @@ def model_state(path: Path) -> Tensors:
     What upstream drops is dropped: counters of the training, and the mel spectrogram's filters in old files.
 
     Args:
-        path: ``.safetensors``, or ``.pt`` as upstream's trainer saves it, of which the averaged weights are taken, or
-            the last ones if it has no others.
+        path: ``.safetensors``, the index of its parts, or ``.pt`` as upstream's trainer saves it, of which the averaged
+            weights are taken, or the last ones if it has no others.
 
     Raises:
         CheckpointCorrupt: It cannot be read.
     """
-    state = TensorFile(path) if path.suffix == ".safetensors" else _trained(path)
+    state = read_state(path) if path.suffix == ".safetensors" or is_index(path) else _trained(path)
     names = {name.removeprefix(_PREFIX): name for name in state}
     weights = {name: there for name, there in names.items() if name not in _COUNTERS and not name.startswith(_MEL)}
     return Tensors(state, names=weights)

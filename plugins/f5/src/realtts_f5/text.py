@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Vocabulary", "chunks", "divided", "opened", "symbols", "without"]
+__all__ = ["Vocabulary", "chunks", "divided", "opened", "symbols"]
 
 _STANDARD = str.maketrans({";": ",", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _BEFORE_WORDS = " :'\""
@@ -61,6 +61,10 @@ class Vocabulary:
     def ids(self, symbols: Sequence[str]) -> tuple[int, ...]:
         """Look up the numbers of symbols; an unknown one is 0, a space, as upstream has it."""
         return tuple(self._ids.get(symbol, 0) for symbol in symbols)
+
+    def reads(self, character: str) -> bool:
+        """Tell whether it has all that a character becomes; white space is read by any model."""
+        return character.isspace() or all(symbol in self._ids for symbol in symbols(character))
 
     def unknown(self, symbols: Sequence[str]) -> tuple[str, ...]:
         """List the symbols that it lacks, each once, white space apart."""
@@ -108,26 +112,6 @@ def chunks(text: str, most: int) -> list[str]:
             parts += [current.strip()] if current else []
             current = ending
     return parts + ([current.strip()] if current else [])
-
-
-def without(text: str, unknown: Sequence[str]) -> str:
-    """Remove the characters from a text that become certain symbols.
-
-    Args:
-        text: What is to be said.
-        unknown: Of `Vocabulary.unknown`.
-    """
-    characters = [c for c in dict.fromkeys(text) if not set(symbols(c)).isdisjoint(unknown)]
-    if not characters:
-        return text
-    pattern = rf"(\s*)([{re.escape(''.join(characters))}]+)(\s*)(?=([,.;:!?\uff0c\u3002\uff01\uff1f])?)"
-
-    def replacement(match: re.Match[str]) -> str:
-        before, removed, behind, punctuation = match.groups()
-        # A sign between two words separates them; a letter in a word does not.
-        return "" if punctuation or not (before or behind or not removed.isalnum()) else " "
-
-    return re.sub(pattern, replacement, text).strip()
 
 
 def opened(text: str, *, least: int, longest: float, target: float) -> list[str]:

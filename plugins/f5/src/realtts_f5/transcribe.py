@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts import audio
 from realtts.errors import VoiceUnsuitable
+from realtts.kit.languages import language_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +53,7 @@ def transcribed(
             fix="give asr_model= a folder with a Whisper model, or give reference_text=",
         )  # fmt: skip
     wave = audio.resample(samples, rate, _RATE)
-    code = None if language is None else language.replace("_", "-").partition("-")[0].lower()
+    code = None if language is None else language_tag(language).partition("-")[0]
     is_fast = (place / "model.bin").is_file()
     package = _package("faster_whisper" if is_fast else "transformers", folder, who)
     try:

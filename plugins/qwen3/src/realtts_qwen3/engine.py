@@ -222,9 +222,10 @@ class Engine:
     def _samples(self, context: Context, rows: Sequence[_Row], frames: int) -> list[NDArray[np.float32]]:
         """Decode what waits in rows that have equally many frames."""
         codes = torch.stack([row.codes() for row in rows])  # (rows, frames, 16)
-        dtype = name_of(self.codec.dtype)
-        cost = {"flops": self.codec.flops(frames * len(rows)), "bytes": self.codec.bytes_read}
-        with self.turns.use("codec"), timing.timed(context, "codec", steps=frames * len(rows), dtype=dtype, **cost):
+        steps, dtype = frames * len(rows), name_of(self.codec.dtype)
+        flops, read = self.codec.flops(steps), self.codec.bytes_read
+        timed = timing.timed(context, "codec", steps=steps, dtype=dtype, flops=flops, bytes=read)
+        with self.turns.use("codec"), timed:
             state = rows[0].state if len(rows) == 1 else CodecState.stack([row.state for row in rows])
             samples = self.codec.push(state, codes)
             if len(rows) > 1:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from realtts.kit.shards import with_shards
+
 if TYPE_CHECKING:
     from realtts.contract.spec import WantedFile
 
@@ -17,8 +19,8 @@ CODEC = "speech_tokenizer/model.safetensors"
 
 CODEC_CONFIG = "speech_tokenizer/config.json"
 
-FILES: tuple[WantedFile, ...] = (
-    "config.json", "generation_config.json", "vocab.json", "merges.txt", WEIGHTS, CODEC_CONFIG, CODEC,
-)  # fmt: skip
+FILES: tuple[WantedFile, ...] = with_shards(
+    ("config.json", "generation_config.json", "vocab.json", "merges.txt", WEIGHTS, CODEC_CONFIG, CODEC)
+)
 """Upstream's names. Its other files (``tokenizer_config.json``, ``preprocessor_config.json``) are the same in every
 checkpoint."""

@@ -183,7 +183,7 @@ class FrameLoop:
 
     def _structure(self) -> Hashable:
         """Return what a captured frame depends on beside the loop's sampler."""
-        return self._draw.sampler.structure, tuple(tuple(noise.drawing) for noise in self._noises)
+        return self._draw.sampler.structure, tuple(noise.placed_drawing for noise in self._noises)
 
     def _new(self, block: Block) -> Frames:
         """Return the whole frames of a block."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceUnsupported
-from realtts.kit.voices import no_voice
+from realtts.kit.voices import matching_name, no_voice
 from realtts.text import most_seconds
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.languages import NAMES
 from realtts_qwen3.options import Qwen3Options
+from realtts_qwen3.reading import readable
 from realtts_qwen3.utterance import DEFAULTS, MAX_FRAMES, Utterance, params_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.sampling import SamplingParams
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, Unread
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.voices import VoicePrompt
@@ -49,6 +50,7 @@ class Ask:
         chunk_growth: How many times a chunk is the one before it.
         max_chunk_frames: Most frames of a chunk.
         warnings: For the user.
+        unread: Pictures in the text, which the vocabulary can write but nobody can read.
     """
 
     role: tuple[int, ...]
@@ -68,6 +70,7 @@ class Ask:
     chunk_growth: float
     max_chunk_frames: int
     warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
@@ -83,6 +86,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         VoiceUnsupported: A recording for a model that cannot clone, or none for one that can only clone.
         VoiceNotFound: The checkpoint has no such speaker.
         InvalidOption: An option that this kind of model does not have, or that contradicts the voice.
+        UnspeakableText: There are only pictures in the text.
     """
     options = Qwen3Options.of(request)
     sizes, reader = weights.sizes, weights.reader
@@ -91,10 +95,11 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     forced = context.forced_tokens(request.text)
     instruct, warnings = _instruct(sizes, options)
     words = "" if voice is None or options.x_vector_only_mode else (voice.text or "")
+    text = readable(request.text)
     talker, predictor = params_of(_sampling(weights.defaults, options))
     return Ask(
         role=reader.role,
-        text=reader.ids(request.text),
+        text=reader.ids(text.text),
         language=_language(sizes, request.language, name),
         speaker=None if name is None else sizes.speakers[name],
         voice=voice,
@@ -111,6 +116,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         chunk_growth=options.chunk_growth,
         max_chunk_frames=options.max_chunk_frames,
         warnings=warnings,
+        unread=text.unread,
     )
 
 
@@ -157,8 +163,8 @@ def _recording(sizes: Sizes, voice: Voice | str | None) -> Voice | None:
 
 def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> str | None:
     """Return the speaker's name in the checkpoint; the first one where none is given."""
-    named = voice.lower() if isinstance(voice, str) else None
-    name = speaker.strip().lower() if speaker else named
+    named = _speaker_name(sizes, voice) if isinstance(voice, str) else None
+    name = _speaker_name(sizes, speaker) if speaker else named
     if sizes.kind != "custom_voice":
         if name is not None:
             raise InvalidOption(
@@ -172,6 +178,10 @@ def _speaker(sizes: Sizes, voice: Voice | str | None, speaker: str | None) -> st
     if name not in sizes.speakers:
         raise no_voice(name, sizes.speakers, "qwen3", instead="clone a recording with model='0.6b-base'")
     return name
+
+
+def _speaker_name(sizes: Sizes, name: str) -> str:
+    return matching_name(name, sizes.speakers) or name
 
 
 def _language(sizes: Sizes, language: str | None, speaker: str | None) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["LANGUAGES", "NAMES"]
+__all__ = ["LANGUAGES", "NAMES", "OWN_NAMES"]
 
 NAMES = {
     "zh": "chinese",
@@ -22,3 +22,6 @@ NAMES = {
 
 LANGUAGES = tuple(NAMES)
 """Without a language the model recognizes it from the text, which upstream calls ``auto``."""
+
+OWN_NAMES = (("auto", ""), *((name, tag) for tag, name in NAMES.items() if "-x-" in tag))
+"""Upstream's names that are no usual names of languages, with their tags."""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.weights.tensorfile import TensorFile, Tensors
+from realtts.accel.weights.tensorfile import Tensors, read_state
 from realtts.kit.entries import reading_entries
 from realtts.kit.reading import check_shapes, read_json
 from realtts_qwen3.files import CODEC, CODEC_CONFIG, FILES, WEIGHTS
@@ -89,7 +89,7 @@ def open_checkpoint(files: Files) -> Weights:
     """
     sizes = read_sizes(read_json(files["config.json"]))
     codec = read_codec_sizes(read_json(files[CODEC_CONFIG]))
-    model_file, codec_file = TensorFile(files[WEIGHTS]), TensorFile(files[CODEC])
+    model_file, codec_file = read_state(files.first(WEIGHTS)), read_state(files.first(CODEC))
     with reading_entries("file 'config.json'"):
         model_expected = model_shapes(sizes)
     with reading_entries(f"file {CODEC_CONFIG!r}"):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
+from realtts.accel.sampling import PlacedGenerators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
     from torch import Generator, Tensor
 
 __all__ = ["SharedNoise"]
@@ -21,36 +22,47 @@ class SharedNoise:
     that its other sampler, which may draw, meets the same noise as in upstream's code and as alone.
 
     Args:
-        generators: One for each row.
+        source: The generators.
+        rows: Number of rows.
 
     Attributes:
-        generators: As given.
         state: Nothing but the generators has a state.
         drawing: Whether each row draws. A captured step depends on it.
     """
 
-    def __init__(self, generators: Sequence[Generator]) -> None:
-        self.generators = tuple(generators)
+    def __init__(self, source: PlacedGenerators, rows: int) -> None:
+        self._source = source
+        self._placed = list(range(rows))
         self.state: tuple[Tensor, ...] = ()
-        self.drawing = [True] * len(self.generators)
+        self.drawing = [True] * rows
 
     @classmethod
     def pair(cls, rows: int, device: torch.device) -> tuple[SharedNoise, SharedNoise]:
         """Make the noise of two samplers with so many rows."""
-        generators = [torch.Generator(device) for _ in range(rows)]
-        return cls(generators), cls(generators)
+        source = PlacedGenerators(rows, device)
+        return cls(source, rows), cls(source, rows)
+
+    @property
+    def generators(self) -> Sequence[Generator]:
+        """Generators of the places, the same in both samplers."""
+        return self._source.generators
+
+    @property
+    def placed_drawing(self) -> tuple[bool, ...]:
+        """Whether the row of each place draws."""
+        return tuple(self.drawing[row] for row in self._placed)
 
     def fill(self, buffer: Tensor) -> None:
         """Fill the rows that draw, each from its own generator; buffer (rows, vocabulary)."""
-        for row, generator, draws in zip(buffer, self.generators, self.drawing, strict=True):
+        for values, generator, draws in zip(buffer, self.generators, self.placed_drawing, strict=False):
             if draws:
-                row.exponential_(generator=generator)
+                values.exponential_(generator=generator)
 
     def reseed(self, row: int, seed: int) -> None:
         """Seed a row's generator, for all samplers that share it."""
-        self.generators[row].manual_seed(seed)
+        self._source.reseed(row, seed)
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop the other rows' generators from this sampler."""
-        self.generators = tuple(self.generators[row] for row in rows)
-        self.drawing = [self.drawing[row] for row in rows]
+    def place(self, rows: Sequence[int], index: Tensor) -> None:
+        """Draw for these rows, whose generators move for all samplers that share them."""
+        self._placed = list(rows)
+        self._source.place(rows)

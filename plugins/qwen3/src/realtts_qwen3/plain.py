@@ -73,7 +73,7 @@ class Plain:
         with timing.timed(context, "codec", steps=len(codes), dtype="float32"):
             samples = model.networks.samples(codes, utterance.codes)
         reason: FinishReason = "stop" if ended else "length"
-        yield Chunk(samples, RATE, tokens=len(codes), finish_reason=reason, warnings=ask.warnings)
+        yield Chunk(samples, RATE, tokens=len(codes), finish_reason=reason, warnings=ask.warnings, unread=ask.unread)
 
     @hookimpl
     def voices(self, context: Context, model: PlainModel) -> Sequence[VoiceInfo]:

@@ -72,4 +72,5 @@ def _job(
 
 
 def _chunk(ask: Ask, samples: NDArray[np.float32], frames: int, reason: FinishReason | None) -> Chunk:
-    return Chunk(samples, RATE, tokens=frames, finish_reason=reason, warnings=ask.warnings if reason else ())
+    warnings, unread = (ask.warnings, ask.unread) if reason else ((), ())
+    return Chunk(samples, RATE, tokens=frames, finish_reason=reason, warnings=warnings, unread=unread)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt
+from realtts.accel.decoder import Block, DecodeLoop, Decoder, Prompt, RowLoop
 from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.contract import timing
@@ -123,6 +123,18 @@ class LoopEngine:
                 work.add(steps=steps, bytes=steps * self._bytes(loop), flops=steps * going * 2 * self._weights)
                 going = block.finished[: len(asks)].count(False)
                 yield block
+
+    def rows(self, places: int) -> RowLoop:
+        """Make a loop for requests that come and go, up to so many at once; see `admit`."""
+        return RowLoop(
+            self._decoder, self._head, self._next, RECIPE, places=places, cap=POSITIONS, backend=self._backend
+        )
+
+    def admit(self, rows: RowLoop, number: int, ask: Ask) -> None:
+        """Give a request a place in a loop from `rows`."""
+        with torch.inference_mode():
+            prompt = Prompt(self._embedded(ask.ids)[None])  # (n, hidden) -> (1, n, hidden)
+        rows.admit(number, prompt, ask.params, seed=ask.seed, most=ask.most)
 
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
         """Return the logits that each of these tokens was drawn from, (n, vocabulary)."""

@@ -1,7 +1,8 @@
 """VieNeu-TTS as a provider of realtts: Vietnamese and English, v1, 0.3B and v2 on NeuCodec, and v3 Turbo.
 
-- the request: `options`; `text`, `prompt`: from text to phonemes, and from these to tokens; `frontend`, `utterance`: a
-  request as an Ask, in the model's terms; `presets`, `voices`: presets, saved codes, and codes of recordings
+- the request: `options`; `text`, with `written`, `sea`, `losses`, `reading`, and `prompt`: from text to phonemes, and
+  from these to tokens; `frontend`, `utterance`: a request as an Ask, in the model's terms; `presets`, `voices`:
+  presets, saved codes, and codes of recordings
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `codec_sizes`, `codec_names`, `constants`, `loading`:
   from its files to tensors, checked by name and shape
 - plain: `upstream`, `building`, `reference`, `plain`: transformers' own networks; `turbo`: v3 by upstream's package
@@ -15,7 +16,7 @@
 from __future__ import annotations
 
 from realtts.contract.spec import Checkpoint, Environment, ProviderSpec
-from realtts_vieneu.configurations import CONFIGURATIONS
+from realtts_vieneu.configurations import CONFIGURATIONS, TURBO
 from realtts_vieneu.constants import RATE, TURBO_RATE
 from realtts_vieneu.files import files_of
 
@@ -28,6 +29,7 @@ spec = ProviderSpec(
     plain="realtts_vieneu.plain:Plain",
     optimized="realtts_vieneu.optimized:Optimized",
     options="realtts_vieneu.options:VieNeuOptions",
+    unread="realtts_vieneu.reading:unread_in",
     voices="realtts_vieneu.presets:voices_of",
     capabilities=frozenset({"clone", "voices", "streaming"}),
     languages=("vi", "en"),
@@ -38,6 +40,7 @@ spec = ProviderSpec(
             size_bytes=configuration.size_bytes,
             licence=configuration.licence,
             files=files_of(configuration),
+            sample_rate=TURBO_RATE if configuration.name == TURBO else RATE,
         )
         for configuration in CONFIGURATIONS.values()
     ),
@@ -53,6 +56,7 @@ spec = ProviderSpec(
     # Each sentence has its own limit, by its phonemes. This one, of a whole text, has to allow for texts that are long
     # though nothing ran away: a digit may be a word or two, and a line of one digit is a second and a pause.
     max_seconds_per_char=3.0,
+    normalize="own",
     min_seconds_per_char=0.02,  # the fastest speakers need 0.04
     configurations=tuple(CONFIGURATIONS),
     upstream_names=(

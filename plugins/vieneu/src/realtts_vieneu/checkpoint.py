@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from realtts.kit.reading import NOTE
 from realtts.testing.weights import raise_logits, write_json
 from realtts_vieneu.configurations import CODES, codec_config, model_config
-from realtts_vieneu.files import CODEC, CODEC_FOLDERS, WEIGHTS
+from realtts_vieneu.files import CODEC, CODEC_FOLDERS, VOICES, WEIGHTS
 from realtts_vieneu.shapes import EMBEDDING, HEAD
 from realtts_vieneu.sizes import read_sizes
 from realtts_vieneu.upstream import module
@@ -67,7 +67,7 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
     write_json(path / "config.json", config)
     write_json(path / "generation_config.json", {"use_cache": True})
     write_json(path / NOTE, {"configuration": model})
-    _write_voices(path / "voices.json", _FRAMES[size], draw)
+    _write_voices(path / VOICES, _FRAMES[size], draw)
     sizes = read_sizes(config)
     shapes = {name: shape for name, shape in network_shapes(config).items() if name != HEAD}  # which is the embedding
     state = {name: _tensor(name, shape, sizes, draw).bfloat16() for name, shape in shapes.items()}

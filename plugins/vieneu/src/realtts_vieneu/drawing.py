@@ -148,7 +148,6 @@ class TokenLoop:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with some rows alone, in this order; the loop cannot be begun again then."""
         self.loop.keep(rows)
-        self._forcing.keep(rows)
 
     def warm_up(self, utterance: Utterance) -> None:
         """Capture prompts and steps of such an utterance; leaves no request behind."""
@@ -219,10 +218,6 @@ class _Forcing:
         self._any = any(forced)
         self._rows.copy_(torch.tensor(forced)[:, None])
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Drop all other rows."""
-        self._rows = self._rows[list(rows)]
-
     def recipe(self, outputs: Outputs) -> SamplingRecipe:
         """Return a head's recipe with this processor first; a head of codes and end alone does without."""
         recipe = outputs.recipe
@@ -234,8 +229,8 @@ class _Forcing:
         """Return what a captured step depends on."""
         return self._any
 
-    def __call__(self, scores: Tensor, _step: Tensor) -> Tensor:
-        return scores.masked_fill(self._rows & self._no_code, float("-inf")) if self._any else scores
+    def __call__(self, scores: Tensor, _step: Tensor, rows: Tensor) -> Tensor:
+        return scores.masked_fill(self._rows[rows] & self._no_code, float("-inf")) if self._any else scores
 
 
 def params_of(utterance: Utterance) -> SamplingParams:

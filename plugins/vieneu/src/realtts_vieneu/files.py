@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from realtts.kit.reading import NOTE
+from realtts.kit.shards import with_shards
 from realtts_vieneu.configurations import TURBO
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ __all__ = [
     "PACKED_CODEC",
     "TURBO_CODEC_FILES",
     "TURBO_FILES",
+    "TURBO_VOICES",
+    "VOICES",
     "WEIGHTS",
     "files_of",
 ]
@@ -28,9 +31,15 @@ __all__ = [
 WEIGHTS = "model.safetensors"
 """The language model."""
 
-FILES: tuple[WantedFile, ...] = (
-    "config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), ("voices.json", None), (NOTE, None),
-)  # fmt: skip
+VOICES = "voices.json"
+"""Voices that come with it, by name."""
+
+TURBO_VOICES = "voices_v3_turbo.json"
+"""Those of v3 Turbo, in its repository and in upstream's package."""
+
+FILES: tuple[WantedFile, ...] = with_shards(
+    ("config.json", "tokenizer.json", WEIGHTS, ("generation_config.json", None), (VOICES, None), (NOTE, None))
+)
 """Files of a language model, with upstream's names but for the last."""
 
 CODEC = "model.safetensors"
@@ -39,7 +48,7 @@ CODEC = "model.safetensors"
 PACKED_CODEC = "pytorch_model.bin"
 """The codec in the names of the package neucodec, of one size, without a configuration and without w2v-bert."""
 
-CODEC_FILES: tuple[WantedFile, ...] = ((CODEC, PACKED_CODEC), ("config.json", None))
+CODEC_FILES: tuple[WantedFile, ...] = with_shards(((CODEC, PACKED_CODEC), ("config.json", None)))
 
 CODEC_FOLDERS = ("codec", "neucodec")
 """Folders beside the weights in which the codec may lie."""
@@ -59,7 +68,7 @@ TURBO_FILES: tuple[WantedFile, ...] = (
     *(f"{GRAPHS}/{name}" for name in _GRAPH_FILES),
     "speaker_encoder.onnx",
     ("denoiser.onnx", None),
-    ("voices_v3_turbo.json", None),
+    (TURBO_VOICES, None),
     (NOTE, None),
 )
 """Files of v3 Turbo, as upstream's package reads them."""

@@ -11,7 +11,7 @@ from realtts.kit import seeds
 from realtts.machine.hardware import resolve_device
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import Sentence, is_spoken, left_out_of, sentences_of, spoken_length, words_of
+from realtts_vieneu.text import Sentence, is_spoken, sentences_of, spoken_length, unread_in, words_of
 from realtts_vieneu.utterance import LEAST, Utterance, shared
 from realtts_vieneu.voices import read_saved
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.sampling import SamplingParams
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, Unread
     from realtts_vieneu.loading import Weights
 
 __all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
@@ -60,6 +60,7 @@ class Ask:
         lookback: Tokens before them that are decoded again.
         look_ahead: Tokens behind them that are waited for.
         warnings: For the user.
+        unread: What of the text has no sound.
     """
 
     sentences: tuple[Sentence, ...]
@@ -80,6 +81,7 @@ class Ask:
     lookback: int
     look_ahead: int
     warnings: tuple[str, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 def prepare(context: Context, weights: Weights, request: Request) -> Ask:
@@ -124,7 +126,8 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         chunk_frames=options.chunk_frames,
         lookback=options.lookback,
         look_ahead=options.look_ahead,
-        warnings=_warnings(weights, options, request.text, form),
+        warnings=_warnings(weights, options, form),
+        unread=unread_in(request.text),
     )
 
 
@@ -248,11 +251,8 @@ def _limits(options: VieNeuOptions, sentences: Sequence[Sentence], forced: int |
     return tuple(tokens_for(sentence) if most is None else most for sentence in sentences)
 
 
-def _warnings(weights: Weights, options: VieNeuOptions, text: str, form: str) -> tuple[str, ...]:
-    warnings = []
-    if left_out := left_out_of(text):
-        warnings.append(left_out)
+def _warnings(weights: Weights, options: VieNeuOptions, form: str) -> tuple[str, ...]:
     chosen = "emotion" in options.model_fields_set
     if chosen and (form == "chat" or not weights.reader.has_emotion(options.emotion)):
-        warnings.append("This model was trained to read in one way: emotion was ignored.")
-    return tuple(warnings)
+        return ("This model was trained to read in one way: emotion was ignored.",)
+    return ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from realtts import checkpoints
-from realtts.accel.weights.tensorfile import TensorFile, read_state, shapes_of
+from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointMismatch, CheckpointMissing, InvalidOption
 from realtts.kit.reading import (
@@ -24,6 +24,7 @@ from realtts.kit.reading import (
     read_json,
     said_configuration,
 )
+from realtts.kit.shards import with_shards
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import CodecSizes, read_codec_sizes
 from realtts_vieneu.configurations import CODEC_ID, CONFIGURATIONS, SEMANTIC_ID, TURBO, TURBO_CODEC_ID
@@ -34,6 +35,7 @@ from realtts_vieneu.files import (
     MARK,
     PACKED_CODEC,
     TURBO_CODEC_FILES,
+    VOICES,
     WEIGHTS,
     files_of,
 )
@@ -120,7 +122,7 @@ class Weights:
         if "semantic_encoder" in parts or "acoustic_encoder" not in parts:
             return None
         checkpoint = Checkpoint(SEMANTIC_ID.rpartition("/")[2], source=SEMANTIC_ID, licence="MIT")
-        return read_state(checkpoints.fetch(checkpoint, [WEIGHTS])[WEIGHTS])
+        return read_state(checkpoints.fetch(checkpoint, with_shards([WEIGHTS])).first(WEIGHTS))
 
 
 def fetch(
@@ -171,11 +173,11 @@ def open_checkpoint(source: CheckpointFiles) -> Weights:
     """
     files, sound = source.model, source.codec
     sizes = read_sizes(read_json(files["config.json"]))
-    model = TensorFile(files[WEIGHTS])
+    model = read_state(files.first(WEIGHTS))
     check_shapes(model.shapes, model_shapes(sizes), f"file {WEIGHTS!r}", spare=(HEAD,))
     packed = sound.first(CODEC, PACKED_CODEC)
     codec_file, codec_state = f"{packed.parent.name}/{packed.name}", read_state(packed)
-    codec = read_codec_sizes(_codec_config(sound) if packed.name == CODEC else {})
+    codec = read_codec_sizes(_codec_config(sound) if packed.name.startswith(CODEC) else {})
     check_codec(codec, shapes_of(codec_state), f"file {codec_file!r}")
     return Weights(
         configuration=source.configuration,
@@ -186,7 +188,7 @@ def open_checkpoint(source: CheckpointFiles) -> Weights:
         codec_state=named(codec_state),
         codec_file=codec_file,
         reader=TokenReader(files["tokenizer.json"], sizes),
-        presets=read_presets(files["voices.json"]) if "voices.json" in files else Presets(),
+        presets=read_presets(files[VOICES]) if VOICES in files else Presets(),
         identity=sound.identity(CODEC, PACKED_CODEC),
     )
 

@@ -277,7 +277,7 @@ class SpeechLM:
 
     def cost(self, batch: Batch) -> tuple[int, int]:
         """Return operations and bytes of a batch's next step."""
-        return self.decoder.step_cost(self.head, batch.loop.cache)
+        return self.decoder.step_cost(self.head, batch.loop.cache, batch.loop.streams)
 
     # -- loops -------------------------------------------------------------------------------------------------------
 

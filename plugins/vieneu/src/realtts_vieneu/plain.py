@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.audio import Joiner
 from realtts.contract import timing
 from realtts.contract.hooks import hookimpl
 from realtts.contract.stages import Cancelled
@@ -65,7 +66,7 @@ class Plain:
 
     @hookimpl
     def generate(self, context: Context, model: PlainModel, request: Request) -> Iterator[Chunk]:
-        """Speak sentence by sentence, each in one chunk, with a pause before all but the first."""
+        """Speak sentence by sentence, each in one chunk, with a pause behind all but the last."""
         assert model.networks is not None, "used after unload"
         if isinstance(model.networks, Turbo):
             return model.networks.speak(context, request)
@@ -101,7 +102,7 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
     networks = model.networks
     assert isinstance(networks, Upstream)
     ask, utterances = asked(context, model, request)
-    pause = np.zeros(0, np.float32)
+    joiner = Joiner(RATE, alone=len(utterances) == 1)
     reason: FinishReason = "stop"
     for number, utterance in enumerate(utterances, 1):
         try:
@@ -112,11 +113,12 @@ def _spoken(context: Context, model: PlainModel, request: Request) -> Iterator[C
             samples = networks.samples(drawn.codes, ask.codec_device)
         reason = reason if drawn.ended else "length"
         last = number == len(utterances)
+        joined = [joiner.push(samples), joiner.finish() if last else joiner.end_piece(ask.silence)]
         yield Chunk(
-            np.concatenate([pause, samples]), RATE, tokens=drawn.tokens, finish_reason=reason if last else None,
+            np.concatenate(joined), RATE, tokens=drawn.tokens, finish_reason=reason if last else None,
             warnings=(*drawn.warnings, *(ask.warnings if last else ())), retries=len(drawn.warnings),
+            unread=ask.unread if last else (),
         )  # fmt: skip
-        pause = np.zeros(round(ask.silence * RATE), np.float32)
 
 
 @dataclass

@@ -6,11 +6,11 @@ wherever it stands. How a stream's sound differs from the whole's is said in `re
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from realtts.audio import Joiner
 from realtts.contract.types import Chunk
 from realtts_vieneu.constants import RATE
 from realtts_vieneu.engine import TOGETHER
@@ -99,8 +99,8 @@ def _played(
     context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]
 ) -> Iterator[tuple[NDArray[np.float32], bool]]:
     """Yield samples in the order in which they are heard, and whether they are the last."""
-    at, silence = 0, _silence(ask)
-    pause = silence[:0]
+    at, joiner = 0, Joiner(RATE, alone=len(lines) == 1)
+    pause = np.zeros(0, np.float32)
     for group in _growing(lines):
         windows = _windows(engine, ask)
         for _ in engine.draw(context, group):
@@ -109,15 +109,21 @@ def _played(
                 if line.fault:  # it is drawn again, and heard from its beginning
                     windows = _windows(engine, ask)
                     break
-                samples = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
-                line.heard = line.heard or len(samples) > 0
+                heard = engine.heard(context, windows, line.taken(), final=line.ended).numpy()
+                line.heard = line.heard or len(heard) > 0
+                samples = joiner.push(heard)
                 last = line.ended and at + 1 == len(lines)
+                if line.ended:
+                    # The pause waits for what follows, so that whoever stops listening here does not wait for it.
+                    rest = joiner.finish() if last else joiner.end_piece()
+                    samples = np.concatenate([samples, rest])
                 if len(samples) or last:
                     yield np.concatenate([pause, samples]), last
-                    pause = silence[:0]
+                    pause = pause[:0]
                 if not line.ended:
                     break
-                at, windows, pause = at + 1, _windows(engine, ask), np.concatenate([pause, silence])
+                at, windows = at + 1, _windows(engine, ask)
+                pause = np.concatenate([pause, np.zeros(round(ask.silence * RATE), np.float32)])
 
 
 def _windows(engine: Engine, ask: Ask) -> Windows:
@@ -158,13 +164,11 @@ def _joined(context: Context, engine: Engine, ask: Ask, lines: Sequence[Line]) -
     sounds = [samples.numpy() for samples in engine.sounds(context, codes, lines[0].cancelled)]
     if not sounds:
         return np.zeros(0, np.float32)
-    silence = _silence(ask)
-    between = [(silence, sound) for sound in sounds[1:]]
-    return np.concatenate([sounds[0], *itertools.chain.from_iterable(between)])
-
-
-def _silence(ask: Ask) -> NDArray[np.float32]:
-    return np.zeros(round(ask.silence * RATE), np.float32)
+    joiner = Joiner(RATE, alone=len(sounds) == 1)
+    parts = [joiner.push(sounds[0])]
+    for sound in sounds[1:]:
+        parts += [joiner.end_piece(ask.silence), joiner.push(sound)]
+    return np.concatenate([*parts, joiner.finish()])
 
 
 def _closing(ask: Ask, samples: NDArray[np.float32], tokens: int, lines: Sequence[Line]) -> Chunk:
@@ -172,7 +176,7 @@ def _closing(ask: Ask, samples: NDArray[np.float32], tokens: int, lines: Sequenc
     retried = tuple(line.warning for line in lines if line.warning)
     return Chunk(
         samples, RATE, tokens=tokens, finish_reason=_reason(lines), warnings=(*retried, *ask.warnings),
-        retries=len(retried),
+        retries=len(retried), unread=ask.unread,
     )  # fmt: skip
 
 

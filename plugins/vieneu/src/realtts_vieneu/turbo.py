@@ -17,15 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.contract.types import Chunk, Voice, VoiceInfo
+from realtts.audio import Joiner
+from realtts.contract.types import Chunk, Voice
 from realtts.errors import InvalidOption, UnspeakableText
 from realtts.kit.reading import MALFORMED, read_json, unreadable
 from realtts.kit.seeds import shared
 from realtts.kit.voices import no_voice, voice_key
 from realtts_vieneu.constants import TURBO_RATE
-from realtts_vieneu.files import MARK
+from realtts_vieneu.files import MARK, TURBO_VOICES
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import cut_words, is_spoken, left_out_of
+from realtts_vieneu.presets import infos
+from realtts_vieneu.text import is_spoken, prepared, unread_in
 from realtts_vieneu.upstream import TURBO_MODULES, module
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Request, VoiceInfo
     from realtts_vieneu.loading import CheckpointFiles
 
 __all__ = ["Turbo"]
@@ -60,7 +62,6 @@ _OTHERS_OPTIONS = (
     "lookback",
     "look_ahead",
 )
-_VOICES = "voices_v3_turbo.json"
 _CUE = "<|emotion_"
 
 
@@ -99,17 +100,14 @@ class Turbo:
             codec_dir=str(next(iter(files.codec.values())).parent), threads=threads if isinstance(threads, int) else 0,
         )  # fmt: skip
         self._identity = files.model.identity(MARK)
-        self._default, self._presets = self._read(importlib.resources.files("vieneu") / "assets" / _VOICES)
-        if _VOICES in files.model:
-            default, presets = self._read(files.model[_VOICES])
+        self._default, self._presets = self._read(importlib.resources.files("vieneu") / "assets" / TURBO_VOICES)
+        if TURBO_VOICES in files.model:
+            default, presets = self._read(files.model[TURBO_VOICES])
             self._default, self._presets = default or self._default, {**self._presets, **presets}
 
     def voices(self) -> list[VoiceInfo]:
         """List the voices of the package and of the checkpoint."""
-        return [
-            VoiceInfo(name, name=name, language="vi", description=voice.description)
-            for name, voice in self._presets.items()
-        ]
+        return infos({name: voice.description for name, voice in self._presets.items()}, None)
 
     def speak(self, context: Context, request: Request) -> Iterator[Chunk]:
         """Speak sentence by sentence, as frames come, with the package's pauses between two sentences.
@@ -138,23 +136,25 @@ class Turbo:
     ) -> Iterator[Chunk]:
         limits = self._limits(context, request, options, [phonemes for phonemes, _ in sentences])
         # A chunk is held back until the next one comes, because the last one brings the warnings.
-        dice, held, held_frames, cut = _Dice(request.seed), np.zeros(0, np.float32), 0, False
+        dice, joiner = _Dice(request.seed), Joiner(TURBO_RATE, alone=len(sentences) == 1)
+        held, newest, held_frames, cut = np.zeros(0, np.float32), np.zeros(0, np.float32), 0, False
         for (phonemes, gap), limit in zip(sentences, limits, strict=True):
             frames = 0
             for samples in self._frames(dice, options, phonemes, limit, voice):
                 if request.cancelled():
                     return
-                if len(held):
+                if held_frames and not frames:
+                    pause = self._sound.pause_pad_samples(newest, samples, TURBO_RATE, gap) if gap else 0
+                    held = np.concatenate([held, joiner.end_piece(pause / TURBO_RATE)])
+                if held_frames:
                     yield Chunk(held, TURBO_RATE, tokens=held_frames)
-                silent = self._sound.pause_pad_samples(held, samples, TURBO_RATE, gap) if gap and not frames else 0
-                held = np.concatenate([np.zeros(silent, np.float32), samples]).astype(np.float32)
-                held_frames = len(samples) // _FRAME
+                held, newest, held_frames = joiner.push(samples), samples, len(samples) // _FRAME
                 frames += held_frames
             cut = cut or frames >= limit
-        left_out = left_out_of(request.text)
+        held = np.concatenate([held, joiner.finish()])
         yield Chunk(
             held, TURBO_RATE, tokens=held_frames, finish_reason="length" if cut else "stop",
-            warnings=(left_out,) if left_out else (),
+            unread=unread_in(request.text),
         )  # fmt: skip
 
     def _frames(
@@ -177,7 +177,7 @@ class Turbo:
         """Return phonemes of the sentences that have any, and seconds of silence before each; none before the first."""
         # Text that looks like the engine's own tokens is read as text; its cues in brackets ("[cười]") are cues.
         chunks, gaps = self._text.normalize_to_chunks_v3_with_gaps(
-            cut_words(text.replace("<|", "< |")), max_chars=max_chars
+            prepared(text.replace("<|", "< |")), max_chars=max_chars
         )
         phonemes = [self._text.phonemize_text_with_emotions(chunk) for chunk in chunks]
         before = [0.0, *self._sound.gaps_to_silence(gaps)][: len(phonemes)]

@@ -12,7 +12,7 @@ import torch
 from realtts.accel.voices.values import owned
 from realtts.errors import CheckpointCorrupt, InvalidOption, VoiceUnsuitable
 from realtts.kit.reading import MALFORMED, read_json, reason_of, unreadable
-from realtts.kit.voices import no_voice, voice_key
+from realtts.kit.voices import matching_name, no_voice, voice_key
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.constants import ENCODER_RATE
 from realtts_vieneu.presets import infos
@@ -75,7 +75,7 @@ class Presets:
         Raises:
             VoiceNotFound: There is no such voice, or none at all.
         """
-        chosen = self.default if name is None else name
+        chosen = self.default if name is None else matching_name(name, self.voices) or name
         preset = self.voices.get(chosen or "")
         if preset is None:
             instead = "give voice= a recording and reference_text= its words, or voices_file= saved codes"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.indexed import select, store
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.config import DecoderConfig
+    from realtts.accel.decoder.places import Run
 
-__all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_step"]
+__all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_runs", "attend_step"]
 
 
 class Taps:
@@ -46,10 +48,6 @@ class Taps:
         self.prompt = self.step.new_zeros(len(self.heads), rows, n, attended)
         return self.prompt
 
-    def of_step(self, attended: int) -> Tensor:
-        """Return the view for the attention of a step, (pairs, rows, 1, attended)."""
-        return self.step[:, :, None, :attended]
-
     def check(self, config: DecoderConfig, cache: KVCache) -> None:
         """Check that the decoder has the heads, and that rows, slots and device are the cache's.
 
@@ -70,26 +68,50 @@ class Taps:
                 fix=f"give rows={cache.rows}, cap={cache.cap}, device={str(cache.slots.device)!r}",
             )
 
-    def write(
-        self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor, *, active: Tensor | None = None
-    ) -> None:
-        """Write the attention weights of one layer's heads.
+    def write_prompt(self, place: Tensor, layer: int, q: Tensor, keys: Tensor, mask: Tensor) -> None:
+        """Write the attention weights of one layer's heads to a prompt.
 
         Args:
-            place: From `of_prompt` or `of_step`; written to.
+            place: From `of_prompt`; written to.
             layer: Which one.
             q: (rows, n, heads, head_dim), rotated.
             keys: (rows, kv_heads, attended, head_dim).
             mask: Additive, broadcast to (rows, 1, n, attended).
-            active: bool (rows,): rows to write; None: all. A frozen row keeps where its last step looked.
         """
-        group = q.shape[2] // keys.shape[1]
-        for pair, (at, head) in enumerate(self.heads):
-            if at == layer:
-                # (rows, n, d) @ (rows, d, attended) -> (rows, n, attended)
-                scores = q[:, :, head].float() @ keys[:, head // group].float().transpose(-1, -2)
-                weights = (scores * q.shape[-1] ** -0.5 + mask[:, 0].float()).softmax(-1)
-                place[pair].copy_(weights if active is None else weights.where(active[:, None, None], place[pair]))
+        for pair, head, key_head in self._of(layer, q.shape[2] // keys.shape[1]):
+            place[pair].copy_(_weights(q[:, :, head], keys[:, key_head], mask[:, 0]))
+
+    def write_step(  # noqa: PLR0917 - called once per layer and step
+        self, layer: int, q: Tensor, keys: Tensor, mask: Tensor, active: Tensor, rows: Tensor | None
+    ) -> None:
+        """Write the attention weights of one layer's heads in a step; a frozen row keeps where its last one looked.
+
+        Args:
+            layer: Which one.
+            q: (n, heads, head_dim), rotated.
+            keys: Of all rows of the cache, (rows, kv_heads, cap + 1, head_dim).
+            mask: (n, 1, 1, attended), additive.
+            active: bool (n,): rows to write.
+            rows: Numbers of the rows, int64 (n,); None: all.
+        """
+        attended = mask.shape[-1]
+        for pair, head, key_head in self._of(layer, q.shape[1] // keys.shape[1]):
+            seen = select(keys[:, key_head, :attended], rows)
+            weights = _weights(q[:, None, head], seen, mask[:, 0])[:, 0]  # (n, attended)
+            place = self.step[pair, :, :attended]
+            store(place, rows, weights.where(active[:, None], select(place, rows)))
+
+    def _of(self, layer: int, group: int) -> list[tuple[int, int, int]]:
+        """Return number, head and head of the keys of the pairs of a layer."""
+        return [(pair, head, head // group) for pair, (at, head) in enumerate(self.heads) if at == layer]
+
+
+def _weights(q: Tensor, keys: Tensor, mask: Tensor) -> Tensor:
+    """Return one head's attention weights, float32 (rows, n, attended)."""
+    # (rows, n, d) @ (rows, d, attended) -> (rows, n, attended)
+    scores = q.float() @ keys.float().transpose(-1, -2)
+    weights: Tensor = (scores * q.shape[-1] ** -0.5 + mask.float()).softmax(-1)
+    return weights
 
 
 def allowed_keys(allowed: Tensor, dtype: torch.dtype) -> Tensor:
@@ -113,6 +135,25 @@ def attend_step(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
     grouped = torch.unflatten(q.to(kv.dtype), 1, (kv.shape[2], -1))
     # (rows, kv_heads, heads / kv_heads, d) -> (rows, heads, d)
     return functional.scaled_dot_product_attention(grouped, kv[0], kv[1], attn_mask=mask).flatten(1, 2)
+
+
+def attend_runs(q: Tensor, stored: Tensor, masks: Sequence[Tensor], runs: Sequence[Run]) -> Tensor:
+    """Compute the attention of one position of some rows, each where it lies and only as far as it needs.
+
+    Args:
+        q: (n, heads, head_dim).
+        stored: Keys and values of all rows, (2, rows, kv_heads, cap + 1, head_dim).
+        masks: For each run as `attend_step` takes it.
+        runs: The rows, in their order in ``q``.
+
+    Returns:
+        (n, heads, head_dim) in the cache's type.
+    """
+    parts = [
+        attend_step(q[at.begin : at.begin + at.count], stored[:, at.row : at.row + at.count, :, : at.attended], mask)
+        for at, mask in zip(runs, masks, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def attend_prompt(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.decoder.buckets import Buckets
     from realtts.accel.decoder.config import DecoderConfig
+    from realtts.accel.decoder.places import Places, Run
 
 __all__ = ["KVCache"]
 
@@ -90,11 +92,21 @@ class KVCache:
             self.active.fill_(True)
             self.used = [0] * self.rows
             return
-        indices = list(rows)
-        for row in indices:
+        for row in rows:  # one by one: a list of indices would be copied from the host, which waits for the device
             self.used[row] = 0
-        self.slots[indices], self.positions[indices] = 0, 0
-        self.valid[indices], self.active[indices] = False, True
+            self.slots[row], self.positions[row] = 0, 0
+            self.valid[row], self.active[row] = False, True
+
+    def rewind(self, row: int, length: int) -> None:
+        """Forget all of a row but its first slots, none of them padding at the end, and go on behind them."""
+        self.used[row] = length
+        self.slots[row], self.active[row] = length, True
+        self.valid[row, length:] = False
+        self.positions[row : row + 1].copy_(self.rotations[row, length - 1 : length] + 1)
+
+    def clean(self, row: int, begin: int = 0) -> None:
+        """Zero what a row has written from a slot on and may not be finite: a mask would not silence it later."""
+        self._kv[:, :, row, :, begin : self.used[row]].zero_()
 
     def reach(self, attended: int) -> None:
         """Zero the first slots that were never written. Called on the host before a step looks that far."""
@@ -102,23 +114,47 @@ class KVCache:
             self._kv[..., self._reached : attended, :].zero_()
             self._reached = attended
 
+    def advance(
+        self, buckets: Buckets, places: Places | None = None, rows: Sequence[int] | None = None
+    ) -> int | Sequence[Run]:
+        """Count one more slot in the rows of a step, on the host, and return how far it must look.
+
+        That is one bucket for all rows, or where they are looked at apart, one for each.
+
+        Args:
+            buckets: Attended lengths.
+            places: The rows of the step; None: all.
+            rows: Those of them that may write a slot, at least one; None: all.
+
+        Raises:
+            DecoderError: The cache is full.
+        """
+        if rows is None:
+            rows = range(self.rows) if places is None else places.numbers
+        filled = max(self.used[row] for row in rows)
+        if filled >= self.cap:
+            raise DecoderError(f"all {self.cap} slots are used", who="decoder", fix="make the cache larger")
+        for row in rows:
+            self.used[row] += 1
+        attended = buckets.holding(filled + 1)
+        self.reach(attended)
+        if places is None or not places.apart:
+            return attended
+        return places.runs([buckets.holding(self.used[row]) for row in places.numbers])
+
     def layer(self, index: int) -> Tensor:
         """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""
         return self._kv[index]
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep some rows, in this order, and forget the others. Not where a graph reads this cache."""
-        rows = list(rows)
-        self.used = [self.used[row] for row in rows]
-        old, shape = self._kv, list(self._kv.shape)
-        with torch.inference_mode(mode=False):
-            self._kv = torch.empty([*shape[:2], len(rows), *shape[3:]], dtype=self.dtype, device=self.device)
-        self._reached = min(self._reached, self.filled)
-        for place, row in enumerate(rows):  # row by row: indexing all at once would copy the unused slots, too
-            self._kv[:, :, place, :, : self._reached] = old[:, :, row, :, : self._reached]
-        self.rows = len(rows)
-        self.slots, self.positions, self.active = self.slots[rows], self.positions[rows], self.active[rows]
-        self.valid, self.rotations = self.valid[rows], self.rotations[rows]
+    def numbers(self, rows: Sequence[int] | Tensor | None) -> tuple[Tensor, slice | None]:
+        """Return numbers of rows as a tensor, (n,), and as a slice where they follow each other: a view, not a copy."""
+        if isinstance(rows, torch.Tensor):
+            return rows, None
+        first, count = (0, self.rows) if rows is None else (rows[0], len(rows))
+        if rows is None or list(rows) == list(range(first, first + count)):
+            # No copy from the host, which a graph could not hold.
+            return torch.arange(first, first + count, device=self.device), slice(first, first + count)
+        return torch.tensor(list(rows), device=self.device), None
 
     def copy_prefix(self, source: KVCache, row: int, rows: Sequence[int], length: int) -> None:
         """Copy the first slots of a row of a cache to rows of this one, which then continue from there.

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.padding import PaddedPrompts
 from realtts.accel.decoder.placement import count_prompt
-from realtts.accel.decoder.progress import Block, Progress, Snapshot, check_finite, read
+from realtts.accel.decoder.places import PlaceTable
+from realtts.accel.decoder.progress import Block, check_finite, read
 from realtts.accel.decoder.prompt import Prompt, check_kept, check_room, check_streams
-from realtts.accel.sampling import Sampler, SamplingParams
+from realtts.accel.decoder.stepping import Stepping
+from realtts.accel.sampling import SamplingParams
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder.attend import Taps
+    from realtts.accel.decoder.buckets import Buckets
     from realtts.accel.decoder.network import Decoder
+    from realtts.accel.decoder.places import Places
+    from realtts.accel.decoder.progress import Snapshot
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
 
@@ -81,32 +85,25 @@ class DecodeLoop:
         prompt_buckets: Buckets | None = None,
     ) -> None:
         self.decoder, self.streams, self.check_every = decoder, streams, check_every
-        self._head, self._next_embedding, self._taps = head, next_embedding, taps
-        self._per_stream = 2 if "guidance" in recipe.order else 1
-        self.cache = decoder.new_cache(streams * self._per_stream, cap)
-        self.sampler = Sampler(recipe, streams, decoder.device, noise=noise, skip_idle=backend is None)
-        self._buckets = buckets or Buckets(cap)
-        hidden = torch.zeros(
-            self.cache.rows, decoder.config.hidden_size, dtype=decoder.precision.activations, device=decoder.device
-        )
-        self._progress = Progress(streams, cap, decoder.device)
-        self.row_state: dict[str, Tensor] = {
-            **(row_state or {}), "hidden": hidden, "position": self.cache.positions, "live": self._progress.live
-        }  # fmt: skip
-        self._outputs = outputs
-        self._fixed = bool(backend or taps or row_state) or outputs is not None
-        taps_state = [] if taps is None else [taps.step]
-        state = [*self.cache.state, *self.sampler.state, *self._progress.state, *self.row_state.values(), *taps_state]
-        self._graphs = LoopGraphs(backend, state, self.sampler, structure, self._buckets)
+        self._steps = Stepping(
+            decoder, head, next_embedding, recipe, streams=streams, cap=cap, skip_idle=backend is None,
+            row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs,
+        )  # fmt: skip
+        self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, self._steps.row_state
+        self._progress, self._buckets = self._steps.progress, self._steps.buckets
+        # Every bucket in two structures of the sampler, steps and prompts, of which those after a prefix have two more;
+        # with fewer, a long request would evict its own graphs.
+        limit = max(64, 4 * len(self._buckets.all()))
+        self._graphs = LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
         self._padded = None
         if prompt_buckets is not None and backend is not None and taps is None:
-            self._padded = PaddedPrompts(prompt_buckets, like=hidden)
+            self._padded = PaddedPrompts(prompt_buckets, like=self._steps.hidden)
+        self._table = PlaceTable(decoder.device, streams, guided=self._steps.per_stream == 2)
+        self._places: Places | None = None
         self._waiting: deque[Snapshot] = deque()
-        self._drawn = self._most = self._read_to = 0
+        self._drawn = self._most = self._read_to = self._handed = 0
         if check_every < 1:
             raise DecoderError(f"check_every is {check_every}", who="decode loop", fix="give at least 1")
-        if taps is not None:
-            taps.check(decoder.config, self.cache)
 
     def begin(
         self,
@@ -132,6 +129,8 @@ class DecodeLoop:
             DecoderError: An argument does not fit; nothing was changed.
         """
         vocabulary = self.sampler.recipe.vocabulary
+        if self._places is not None:
+            raise DecoderError("some streams were left out", who="decode loop", fix="make another loop")
         check_streams(self.streams, params, seeds, max_new_tokens, history, vocabulary=vocabulary)
         check_room(self.decoder, self.cache, prompt, max(max_new_tokens), after_prefix=after_prefix)
         with torch.inference_mode():
@@ -140,10 +139,10 @@ class DecodeLoop:
             for stream in range(self.streams):
                 self.sampler.set(stream, params[stream], seeds[stream], history[stream] if history else ())
             self._progress.begin(max_new_tokens)
-            self._most, self._drawn, self._read_to = max(max_new_tokens), 1, 0
+            self._most, self._drawn, self._read_to, self._handed = max(max_new_tokens), 1, 0, 0
             self._waiting.clear()
-            if self._taps is not None:
-                self._taps.step.zero_()
+            if self._steps.taps is not None:
+                self._steps.taps.step.zero_()
             self._read(prompt, after_prefix=after_prefix)
 
     def run(self) -> Iterator[Block]:
@@ -171,33 +170,34 @@ class DecodeLoop:
 
     def stop(self, stream: int) -> None:
         """End one stream now, as its limit would; the others continue. Tokens of queued steps still come."""
+        if self._places is not None:
+            stream = self._places.streams[stream]
         with torch.inference_mode():
             self._progress.live[stream] = False
-            self.cache.active[stream :: self.streams] = False
+            self.cache.active[stream :: len(self._progress.live)] = False
 
     def keep(self, streams: Sequence[int]) -> None:
-        """Keep some streams, in this order, and drop the others, which have ended. The next blocks are of these alone.
+        """Go on with some streams, in this order, without the others, which have ended.
 
-        For work that grows with the rows, as on the CPU, where nothing is queued behind the host.
+        The next blocks are of these alone. For work that grows with the rows, as on the CPU, where nothing is queued
+        behind the host. The model's own code must then take what it holds of each stream by ``row_state["rows"]``. The
+        loop cannot be begun again.
 
         Args:
             streams: At least one, each once.
 
         Raises:
-            DecoderError: There is no such stream; or the loop captures graphs, has taps, ``row_state`` or ``outputs``
-                of its own, or runs on a device that computes behind the host.
+            DecoderError: There is no such stream; or the loop captures graphs, or runs on a device that computes behind
+                the host.
         """
         check_kept(streams, self.streams)
-        if self._fixed or self.decoder.device.type == "cuda":
+        if self._graphs.enabled or self.decoder.device.type == "cuda":
             raise DecoderError("the number of streams is fixed", who="decode loop", fix="let streams that ended stand")
+        numbers = range(self.streams) if self._places is None else self._places.streams
         with torch.inference_mode():
-            rows = [stream + part * self.streams for part in range(self._per_stream) for stream in streams]
-            self.cache.keep(rows)
-            self.sampler.keep(streams)
-            self._progress.keep(streams)
-            self.streams = len(streams)
-            hidden = self.row_state["hidden"][rows]
-            self.row_state |= {"hidden": hidden, "position": self.cache.positions, "live": self._progress.live}
+            self._places = self._table.of([numbers[stream] for stream in streams])
+            self._steps.place(self._places)
+        self.streams = len(streams)
 
     def warm_up(
         self, up_to: int, params: SamplingParams | None = None, *, prompt: int = 0, after_prefix: int = 0
@@ -225,7 +225,7 @@ class DecodeLoop:
             self.cache.reset()
             for attended in self._buckets.up_to(up_to):
                 self.cache.reach(attended)
-                self._graphs.run(attended, functools.partial(self._advance, attended))
+                self._graphs.run(attended, functools.partial(self._steps.advance, attended))
             for tensor, value in saved:
                 tensor.copy_(value)
             self.cache.reset()
@@ -249,7 +249,9 @@ class DecodeLoop:
             self._read_to = min(self._most, self._read_to + self.check_every)
             while self._drawn < self._read_to:  # `begin` drew the first
                 self.step()
-            return self._progress.snapshot(self._drawn, self.sampler.broken, self._outputs)
+            before, self._handed = self._handed, self._drawn
+            # The streams draw in step: what is new is as wide in all that go on.
+            return self._steps.snapshot(self._drawn - before, self._drawn - 1 - max(0, before - 1), self._places)
 
     def step(self) -> None:
         """Queue one step of all streams without reading its tokens, which `run` does.
@@ -260,21 +262,10 @@ class DecodeLoop:
             DecoderError: The cache is full.
             CaptureFailed: The step cannot be captured.
         """
-        attended = self.decoder.advance(self.cache, self._buckets)
-        self._graphs.run(attended, lambda: self._advance(attended))
+        attended = self.cache.advance(self._buckets, self._places)
+        key = attended if isinstance(attended, int) else None  # never captured
+        self._graphs.run(key, lambda: self._steps.advance(attended, self._places))
         self._drawn += 1
-
-    def _advance(self, attended: int) -> None:
-        """Run one step, all of it on the device; this is what a graph captures."""
-        x = self._next_embedding(self._progress.latest, self._progress.count, self.row_state)
-        self._draw(self.decoder.step(x, self.cache, attended=attended, taps=self._taps))
-
-    def _draw(self, hidden: Tensor) -> None:
-        self.row_state["hidden"].copy_(hidden)
-        tokens = self.sampler(self._head(hidden), self._progress.count)
-        self.sampler.observe(tokens, self._progress.live)
-        live = self._progress.add(tokens, self.sampler.is_stop(tokens))
-        self.cache.active.copy_(live.repeat(self._per_stream))  # (streams,) -> (rows,): with guidance twice
 
     def _read(self, prompt: Prompt, *, after_prefix: bool) -> None:
         """Read the prompts, which `begin` has checked, and draw the first tokens."""
@@ -286,13 +277,13 @@ class DecodeLoop:
         # With `attended` the decoder does not check the prompt again.
         hidden = self.decoder.prefill(
             prompt.embeddings, self.cache,
-            valid=prompt.valid, positions=prompt.positions, attended=attended, taps=self._taps,
+            valid=prompt.valid, positions=prompt.positions, attended=attended, taps=self._steps.taps,
         )  # fmt: skip
-        self._draw(hidden)
+        self._steps.draw(hidden)
 
     def _read_padded(self, x: Tensor, valid: Tensor, before: int) -> None:
         length = x.shape[1]
         attended = self._buckets.holding(min(before + length, self.cache.cap)) if before else length
         self.cache.reach(attended)
         work = functools.partial(self.decoder.prefill, x, self.cache, valid=valid, attended=attended)
-        self._graphs.run(("prompt", length, attended), lambda: self._draw(work()))
+        self._graphs.run(("prompt", length, attended), lambda: self._steps.draw(work()))

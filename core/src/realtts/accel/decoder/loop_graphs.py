@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.decoder.buckets import Buckets
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import Sampler
 
@@ -26,7 +25,7 @@ class LoopGraphs:
         state: Tensors that a step changes in place and that the next one builds on.
         sampler: Its structure is part of every key: a graph that was captured with another one draws otherwise.
         structure: Returns what else a graph depends on.
-        buckets: Attended lengths, each of which has graphs of its own.
+        limit: Most graphs; the least recently used goes first.
     """
 
     def __init__(
@@ -35,14 +34,12 @@ class LoopGraphs:
         state: Sequence[Tensor],
         sampler: Sampler,
         structure: Callable[[], Hashable],
-        buckets: Buckets,
+        *,
+        limit: int,
     ) -> None:
         self._sampler, self._structure = sampler, structure
         self._runner: GraphRunner | None = None
         if backend is not None:
-            # Every bucket in two structures of the sampler, steps and prompts, of which those after a prefix have two
-            # more; with fewer, a long request would evict its own graphs.
-            limit = max(64, 4 * len(buckets.all()))
             self._runner = GraphRunner(state, sampler.noise.generators, backend=backend, limit=limit)
 
     @property

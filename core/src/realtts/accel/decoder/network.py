@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_step
+from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_runs, attend_step
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.layers import LayerStack, packed, sample
@@ -14,6 +14,7 @@ from realtts.accel.decoder.placement import check_prompt, count_prompt, last_val
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
+from realtts.accel.indexed import select, store
 from realtts.accel.kernels import PackedLinear, choose_kernel
 from realtts.errors import DecoderError
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Rotation
+    from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
@@ -144,10 +146,11 @@ class Decoder:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
         return self._layers.bytes_read + cache.bytes_read(attended)
 
-    def step_cost(self, head: PackedLinear, cache: KVCache) -> tuple[int, int]:
-        """Return the floating-point operations of the next step of all rows, and the bytes that it reads at least."""
-        weights = self.config.parameters + head.in_features * head.out_features
-        return 2 * weights * cache.rows, self.bytes_read(cache, cache.filled) + head.bytes_read
+    def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
+        """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
+        weights, n = self.config.parameters + head.in_features * head.out_features, rows or cache.rows
+        seen = cache.bytes_read(cache.filled) * n // cache.rows
+        return 2 * weights * n, self._layers.bytes_read + seen + head.bytes_read
 
     def prefill(
         self,
@@ -156,7 +159,7 @@ class Decoder:
         *,
         valid: Tensor | None = None,
         positions: Tensor | None = None,
-        rows: Sequence[int] | None = None,
+        rows: Sequence[int] | Tensor | None = None,
         attended: int | None = None,
         every: bool = False,
         taps: Taps | None = None,
@@ -168,7 +171,7 @@ class Decoder:
             cache: Written to.
             valid: bool (rows, n): what is not padding; default: everything.
             positions: int64 (rows, n): positions that keys are rotated by; default: counted over the valid ones.
-            rows: Rows of the cache that are written; default: all.
+            rows: Rows of the cache that are written; default: all. For graphs int64 on the device, with ``attended``.
             attended: Slots to attend to, counted (`KVCache.used`) and zeroed (`KVCache.reach`) by the caller, who has
                 checked the prompt, too: for graphs. Default: as many as are used, counted and checked here.
             every: Return the hidden states of all positions.
@@ -182,10 +185,10 @@ class Decoder:
         """
         n = x.shape[1]
         if attended is None:
+            assert not isinstance(rows, torch.Tensor), "counted on the host"
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
-        # A list becomes a tensor by a copy from the host, which a graph cannot hold; all rows need none.
-        where = torch.arange(cache.rows, device=self.device) if rows is None else torch.tensor(rows, device=self.device)
+        where, part = cache.numbers(rows)
         slots, at, mask = place_prompt(n, cache, where, valid, positions, attended)
         rotation = self._rotation(at.flatten())
         place = None if taps is None else taps.of_prompt(len(x), n, attended)
@@ -194,10 +197,10 @@ class Decoder:
             stored = cache.layer(index)  # (2, rows of the cache, kv_heads, cap + 1, d)
             # (rows * n, 2, kv_heads, d) -> (rows, n, 2, kv_heads, d), the order of an assignment by two index tensors
             stored[:, where[:, None], :, slots] = torch.unflatten(kv, 0, (-1, n)).to(cache.dtype)
-            seen = (stored if rows is None else stored[:, where])[..., :attended, :]
+            seen = (stored[:, part] if part else stored.index_select(1, where))[..., :attended, :]
             q = torch.unflatten(q, 0, (-1, n))  # (rows * n, heads, d) -> (rows, n, heads, d)
             if taps is not None and place is not None:
-                taps.write(place, index, q, seen[0], mask)
+                taps.write_prompt(place, index, q, seen[0], mask)
             return attend_prompt(q, seen, mask)
 
         # Layers work on tokens, (rows, n, hidden) -> (rows * n, hidden) and back: only attention knows of rows.
@@ -206,56 +209,58 @@ class Decoder:
             return hidden
         return hidden[torch.arange(len(hidden), device=self.device), last_valid(valid, len(hidden), n, self.device)]
 
-    def step(self, x: Tensor, cache: KVCache, *, attended: int | None = None, taps: Taps | None = None) -> Tensor:
-        """Decode one position of every row; frozen rows change nothing that counts.
+    def step(
+        self,
+        x: Tensor,
+        cache: KVCache,
+        *,
+        attended: int | Sequence[Run] | None = None,
+        places: Places | None = None,
+        taps: Taps | None = None,
+    ) -> Tensor:
+        """Decode one position of every row, or of some; frozen rows change nothing that counts.
 
         Args:
-            x: Embeddings (rows, hidden).
+            x: Embeddings (n, hidden).
             cache: Written to.
-            attended: Slots to attend to, counted (`KVCache.used`) and zeroed (`KVCache.reach`) by the caller: for
-                graphs. Default: as many as are used, counted here.
+            attended: Slots to attend to, from `KVCache.advance`: for graphs. Default: as many as are used.
+            places: Which rows; default: all.
             taps: Attention to hand out, into `Taps.step`.
 
         Returns:
-            Hidden states after the last norm, (rows, hidden).
+            Hidden states after the last norm, (n, hidden).
 
         Raises:
             DecoderError: The cache is full.
         """
         if attended is None:
-            attended = self.advance(cache, Buckets(cache.cap))
-        row = torch.arange(cache.rows, device=self.device)
-        slots = torch.where(cache.active, cache.slots, cache.cap)  # frozen rows write behind the cap
-        cache.valid.scatter_(1, slots[:, None], cache.active[:, None])
-        cache.rotations.scatter_(1, slots[:, None], cache.positions[:, None])
-        mask = allowed_keys(cache.valid[:, :attended], cache.dtype)[:, None, None]
-        rotation = self._rotation(cache.positions)
+            attended = cache.advance(Buckets(cache.cap), places)
+        rows = None if places is None else places.rows
+        index = torch.arange(cache.rows, device=self.device) if rows is None else rows
+        active, following, positions = (select(t, rows) for t in (cache.active, cache.slots, cache.positions))
+        slots = torch.where(active, following, cache.cap)  # frozen rows write behind the cap
+        cache.valid.index_put_((index, slots), active)
+        cache.rotations.index_put_((index, slots), positions)
+        runs = None if isinstance(attended, int) else attended
+        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
+        mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
+        masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
+        rotation = self._rotation(positions)
 
-        def attend(index: int, q: Tensor, kv: Tensor) -> Tensor:
-            stored = cache.layer(index)  # (2, rows, kv_heads, cap + 1, d)
-            stored[:, row, :, slots] = kv.to(cache.dtype)  # kv is (rows, 2, kv_heads, d): indexed dimensions come first
-            seen = stored[..., :attended, :]
+        def attend(layer: int, q: Tensor, kv: Tensor) -> Tensor:
+            stored = cache.layer(layer)  # (2, rows, kv_heads, cap + 1, d)
+            stored[:, index, :, slots] = kv.to(cache.dtype)  # kv is (n, 2, kv_heads, d): indexed dimensions come first
             if taps is not None:
-                taps.write(taps.of_step(attended), index, q[:, None], seen[0], mask, active=cache.active)
-            return attend_step(q, seen, mask)
+                taps.write_step(layer, q, stored[0], mask, active, rows)
+            if runs is not None:
+                return attend_runs(q, stored, masks, runs)
+            seen = stored[..., :far, :]
+            return attend_step(q, seen if rows is None else seen.index_select(1, rows), mask)
 
         hidden = self._layers(x, rotation, attend, step=True)
-        cache.slots.add_(cache.active)
-        cache.positions.add_(cache.active)
+        store(cache.slots, rows, following + active)
+        store(cache.positions, rows, positions + active)
         return hidden
-
-    def advance(self, cache: KVCache, buckets: Buckets) -> int:
-        """Count one more slot in every row, on the host, and return the bucket that a step must attend to.
-
-        Raises:
-            DecoderError: The cache is full.
-        """
-        if cache.filled >= cache.cap:
-            raise DecoderError(f"all {cache.cap} slots are used", who="decoder", fix="make the cache larger")
-        cache.used = [n + 1 for n in cache.used]
-        attended = buckets.holding(cache.filled)
-        cache.reach(attended)
-        return attended
 
     def _rotation(self, positions: Tensor) -> Rotation:
         """Look up cosine and sine at some positions, where there is a rotation."""

@@ -34,7 +34,8 @@ def choose_kernel(
     With one candidate nothing is measured. With several, each is packed with a sample of the weights and timed for
     each number of rows and for a prefill. One kernel then serves every number of rows: with two, the same row would
     round differently beside more neighbours. The answer is kept in the cache folder, for every process of this machine
-    that asks the same.
+    that asks the same. In float32 only kernels are asked for which a row gives the same beside any number of others,
+    if there are any.
 
     Args:
         weights: Some weights of shape (out, in), on the device that will run them; `SAMPLE_BYTES` of them are used.
@@ -55,6 +56,10 @@ def choose_kernel(
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
+    # float32 promises the tokens of a row that is alone, and near ties are rare only where the rounding is the same.
+    steady = tuple(candidate for candidate in candidates if candidate.steady)
+    if precision == "fp32" and steady:
+        candidates = steady
     if len(candidates) == 1:
         return candidates[0]
     sample, numbers = _sample(weights), sorted(set(rows))

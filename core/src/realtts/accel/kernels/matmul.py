@@ -42,6 +42,7 @@ class Kernel:
         pack: Turn a weight of shape (out, in) and a bias of shape (out,) or None into the kernel's own form.
         run: Multiply: packed form and input of shape (rows, in) to output of shape (rows, out).
         usable: Whether the library that it needs may be used now.
+        steady: Whether a row gives the same, bit for bit, beside any number of other rows.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Kernel:
     pack: Callable[[Tensor, Tensor | None], Any]
     run: Callable[[Any, Tensor], Tensor]
     usable: Callable[[], bool] = _always
+    steady: bool = False
 
     def works(self) -> bool:
         """Whether this build of torch and this machine can run it: a small product is tried, once."""
@@ -91,12 +93,13 @@ def _dense(precision: str, device: str) -> Kernel:
 def _onednn(precision: str) -> Kernel:
     dtype = _DTYPES[precision]
     usable = functools.partial(onednn.usable, dtype, torch.device("cpu"))
-    return Kernel("onednn", precision, "cpu", functools.partial(_pack_onednn, dtype=dtype), Dense.__call__, usable)
+    pack = functools.partial(_pack_onednn, dtype=dtype)
+    return Kernel("onednn", precision, "cpu", pack, Dense.__call__, usable, steady=precision == "fp32")
 
 
 def _pack_onednn(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Dense:
     layer = Dense(weight, bias, dtype)
-    layer.pack()
+    layer.pack(steady=dtype == torch.float32)
     return layer
 
 
@@ -246,10 +249,10 @@ KERNELS = (
     _dense("bf16", "cpu"),
     _onednn("bf16"),
     _dense("fp16", "cpu"),
-    Kernel("int8_rows", "int8", "cpu", _pack_int8_rows, _run_int8_rows),
-    Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn, onednn.enabled),
-    Kernel("int8_weight_only", "int8", "cpu", _pack_int8_weight_only, _run_int8_weight_only),
-    Kernel("int4_weight_only", "int4", "cpu", _pack_int4_cpu, _run_int4_cpu),
+    Kernel("int8_rows", "int8", "cpu", _pack_int8_rows, _run_int8_rows, steady=True),
+    Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn, onednn.enabled, steady=True),
+    Kernel("int8_weight_only", "int8", "cpu", _pack_int8_weight_only, _run_int8_weight_only, steady=True),
+    Kernel("int4_weight_only", "int4", "cpu", _pack_int4_cpu, _run_int4_cpu, steady=True),
     _dense("fp32", "cuda"),
     _dense("bf16", "cuda"),
     _dense("fp16", "cuda"),

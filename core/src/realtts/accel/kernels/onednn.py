@@ -19,7 +19,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["bound_caches", "enabled", "packed", "product", "usable"]
+__all__ = ["alone_differs", "bound_caches", "enabled", "packed", "product", "usable"]
 
 _CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 """Where oneDNN and torch's layer over it keep what they prepare for each shape."""
@@ -56,6 +56,20 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, gelu: bool
     activation, algorithm = ("gelu", "tanh") if gelu else ("none", "")
     y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
     return y
+
+
+def alone_differs(weight: Tensor, inputs: int) -> bool:
+    """Whether a single row is summed in another order than one of several, which are all summed in the same.
+
+    oneDNN shares the inputs of a long row among its registers where there are few outputs to fill them.
+
+    Args:
+        weight: From `packed`, in float32.
+        inputs: Its number of inputs.
+    """
+    x = torch.linspace(-1, 1, inputs).mul_(1e4).sin_().expand(2, -1).contiguous()
+    with torch.inference_mode():
+        return not torch.equal(product(x[:1], weight), product(x, weight)[:1])
 
 
 def bound_caches() -> None:

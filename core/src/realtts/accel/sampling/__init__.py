@@ -4,7 +4,7 @@ A token is ``argmax(p / e)`` with exponential noise ``e``, which is what `torch.
 function itself synchronises and cannot be captured.
 """
 
-from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise, NoiseSource, RecordedNoise
+from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise, NoiseSource, PlacedGenerators, RecordedNoise
 from realtts.accel.sampling.params import SamplingParams, SamplingRecipe
 from realtts.accel.sampling.sampler import Sampler
 
@@ -12,6 +12,7 @@ __all__ = [
     "GeneratorNoise",
     "HashedNoise",
     "NoiseSource",
+    "PlacedGenerators",
     "RecordedNoise",
     "Sampler",
     "SamplingParams",

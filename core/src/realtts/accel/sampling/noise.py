@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
+from realtts.accel.indexed import select
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-__all__ = ["GeneratorNoise", "HashedNoise", "NoiseSource", "RecordedNoise"]
+__all__ = ["GeneratorNoise", "HashedNoise", "NoiseSource", "PlacedGenerators", "RecordedNoise"]
 
 _STEP, _TOKEN = 0x9E3779B97F4A7C15 - 2**64, 0xD1B54A32D192ED03 - 2**64
 _ROUNDS = ((30, 0xBF58476D1CE4E5B9 - 2**64), (27, 0x94D049BB133111EB - 2**64))
@@ -29,8 +30,13 @@ class NoiseSource(Protocol):
     def reseed(self, row: int, seed: int) -> None:
         """Start a row anew."""
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep some rows, in this order, and forget the others."""
+    def place(self, rows: Sequence[int], index: Tensor) -> None:
+        """Fill for these rows from now on, in this order.
+
+        Args:
+            rows: Their numbers. One that comes twice fills up a step; what it draws does not count.
+            index: The same, int64 (n,) on the device. A graph may hold it: for so many rows it is always this tensor.
+        """
 
     @property
     def generators(self) -> Sequence[Generator]:
@@ -41,30 +47,77 @@ class NoiseSource(Protocol):
         """Tensors that move on with each draw, beside the generators."""
 
 
+class PlacedGenerators:
+    """One generator for each place of a step, with the states of all rows, of which some have a place.
+
+    A graph holds the generators of the places that it was captured with, so a row does not take its generator with
+    it: its state is moved. That happens on the host, and only when a row comes, goes or changes its place.
+
+    Args:
+        rows: Number of rows, and of places.
+        device: Device of the generators.
+
+    Attributes:
+        generators: Of the places. At first every row has the place of its number.
+    """
+
+    def __init__(self, rows: int, device: torch.device) -> None:
+        self.generators: tuple[Generator, ...] = tuple(torch.Generator(device) for _ in range(rows))
+        self._placed = list(range(rows))
+        self._waiting: dict[int, Tensor] = {}
+        self._scratch = torch.Generator(device)
+
+    def place(self, rows: Sequence[int]) -> None:
+        """Give the first places to these rows, in this order; the others wait."""
+        if list(rows) == self._placed:
+            return
+        for place, row in enumerate(self._placed):
+            if place >= len(rows) or rows[place] != row:
+                self._waiting[row] = self.generators[place].get_state()
+        for place, row in enumerate(rows):
+            moved = place >= len(self._placed) or self._placed[place] != row
+            if moved and row in self._waiting:  # a row that only fills up may stand in two places, and never wait
+                self.generators[place].set_state(self._waiting[row])
+        self._placed = list(rows)
+
+    def reseed(self, row: int, seed: int) -> None:
+        """Seed a row's generator."""
+        if row in self._placed:
+            self.generators[self._placed.index(row)].manual_seed(seed)
+        else:
+            self._waiting[row] = self._scratch.manual_seed(seed).get_state()
+
+
 class GeneratorNoise:
     """One generator per row, so that a row draws the same whatever stands beside it.
 
     Args:
         rows: Number of rows.
         device: Device of the buffer.
+        source: The generators, where several samplers draw from the same; default: its own.
     """
 
-    def __init__(self, rows: int, device: torch.device) -> None:
-        self.generators: tuple[Generator, ...] = tuple(torch.Generator(device) for _ in range(rows))
+    def __init__(self, rows: int, device: torch.device, *, source: PlacedGenerators | None = None) -> None:
+        self._source = source or PlacedGenerators(rows, device)
         self.state: tuple[Tensor, ...] = ()
+
+    @property
+    def generators(self) -> Sequence[Generator]:
+        """Generators of the places."""
+        return self._source.generators
 
     def fill(self, buffer: Tensor) -> None:
         """Fill each row from its own generator."""
-        for row, generator in zip(buffer, self.generators, strict=True):
+        for row, generator in zip(buffer, self.generators, strict=False):
             row.exponential_(generator=generator)
 
     def reseed(self, row: int, seed: int) -> None:
         """Seed a row's generator."""
-        self.generators[row].manual_seed(seed)
+        self._source.reseed(row, seed)
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep the generators of some rows."""
-        self.generators = tuple(self.generators[row] for row in rows)
+    def place(self, rows: Sequence[int], index: Tensor) -> None:  # noqa: ARG002 - the signature of NoiseSource
+        """Move the generators' states to the places of these rows."""
+        self._source.place(rows)
 
 
 class RecordedNoise:
@@ -76,30 +129,31 @@ class RecordedNoise:
 
     def __init__(self, values: Tensor) -> None:
         self._values = values
-        self._next = torch.zeros(1, dtype=torch.int64, device=values.device)
+        self._next = torch.zeros(values.shape[1], dtype=torch.int64, device=values.device)
+        self._index = torch.arange(values.shape[1], device=values.device)
         self.generators: tuple[Generator, ...] = ()
         self.state: tuple[Tensor, ...] = (self._next,)
 
     def fill(self, buffer: Tensor) -> None:
-        """Copy the next slice.
+        """Copy each row's next slice.
 
         Raises:
             InvalidOption: It has another shape than the buffer.
         """
-        if self._values.shape[1:] != buffer.shape:
-            raise InvalidOption(
-                f"slices of {tuple(self._values.shape[1:])}", who="recorded noise", fix=f"give {tuple(buffer.shape)}"
-            )
-        buffer.copy_(self._values.index_select(0, self._next)[0])
-        self._next.add_(1).clamp_(max=self._values.shape[0] - 1)
+        shape = (len(self._index), self._values.shape[2])
+        if shape != buffer.shape:
+            raise InvalidOption(f"slices of {shape}", who="recorded noise", fix=f"give {tuple(buffer.shape)}")
+        draw = self._next.index_select(0, self._index)
+        buffer.copy_(self._values[draw, self._index])
+        self._next.index_copy_(0, self._index, (draw + 1).clamp_(max=self._values.shape[0] - 1))
 
     def reseed(self, row: int, seed: int) -> None:  # noqa: ARG002 - the signature of NoiseSource
-        """Start from the first slice again, for all rows."""
-        self._next.zero_()
+        """Start a row from its first slice again."""
+        self._next[row] = 0
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep some rows of all slices."""
-        self._values = self._values[:, list(rows)]
+    def place(self, rows: Sequence[int], index: Tensor) -> None:  # noqa: ARG002 - the signature of NoiseSource
+        """Copy the slices of these rows."""
+        self._index = index
 
 
 class HashedNoise:
@@ -115,6 +169,7 @@ class HashedNoise:
 
     def __init__(self, rows: int, device: torch.device) -> None:
         self._seeds = torch.zeros(rows, 1, dtype=torch.int64, device=device)
+        self._index: Tensor | None = None
         self._double = torch.float32 if device.type == "mps" else torch.float64
         self.generators: tuple[Generator, ...] = ()
         self.state: tuple[Tensor, ...] = ()
@@ -129,7 +184,7 @@ class HashedNoise:
         Returns:
             float32 (rows, n).
         """
-        mixed = _mixed(_mixed(self._seeds + step[:, None] * _STEP) + tokens * _TOKEN)
+        mixed = _mixed(_mixed(select(self._seeds, self._index) + step[:, None] * _STEP) + tokens * _TOKEN)
         # The middle of 53-bit steps, so that it is neither 0 nor 1, whose logarithms no draw survives.
         uniform = (_right(mixed, 11).to(self._double) + 0.5) * 2.0**-53
         noise: Tensor = torch.log1p(-uniform).neg_().float()
@@ -139,9 +194,9 @@ class HashedNoise:
         """Start a row anew."""
         self._seeds[row] = seed
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep the seeds of some rows."""
-        self._seeds = self._seeds[list(rows)]
+    def place(self, rows: Sequence[int], index: Tensor) -> None:  # noqa: ARG002 - the signature of NoiseSource
+        """Compute for these rows."""
+        self._index = index
 
 
 def _mixed(x: Tensor) -> Tensor:

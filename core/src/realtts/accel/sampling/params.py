@@ -57,6 +57,7 @@ class SamplingParams:
         guidance: Weight of classifier-free guidance.
         min_new_tokens: Stop tokens cannot be drawn before this many tokens.
         greedy: Take the most probable token instead of drawing.
+        stop_tokens: Tokens that end the row; None: those of the recipe.
 
     Raises:
         InvalidOption: A value out of range.
@@ -70,6 +71,7 @@ class SamplingParams:
     guidance: float = 0.0
     min_new_tokens: int = 0
     greedy: bool = False
+    stop_tokens: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         for name, allowed in _RANGES.items():
@@ -96,8 +98,9 @@ class SamplingRecipe:
         max_top_k: Largest ``top_k`` that needs no new graph.
         narrow: After ``"top_k"``, go on with the kept candidates only; exact up to rounding of the normalisation, and
             much faster for a large vocabulary. Rows without ``top_k`` are drawn from all tokens.
-        own: The model's own processors by name: they take scores (rows, vocabulary) and the step (rows,), and return
-            scores. They run inside the captured step: fixed shapes, no host values.
+        own: The model's own processors by name: they take scores (n, vocabulary), the step (n,) and the numbers of the
+            rows that are drawn, int64 (n,), for what they hold of each row; they return scores. They run inside the
+            captured step: fixed shapes, no host values.
     """
 
     vocabulary: int
@@ -110,7 +113,7 @@ class SamplingRecipe:
     noise_ids: tuple[int, ...] | None = None
     max_top_k: int = 64
     narrow: bool = False
-    own: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = field(default_factory=dict)
+    own: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "own", MappingProxyType(dict(self.own)))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.indexed import select, store
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from torch import Tensor
 
@@ -85,13 +87,6 @@ class History:
         """Tensors that `add` changes."""
         return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep some rows, in this order, and forget the others."""
-        rows = list(rows)
-        self._seen = self._seen[rows]
-        if self._ring is not None:
-            self._ring, self._at = self._ring[rows], self._at[rows]
-
     def begin(self, row: int, tokens: Iterable[int]) -> None:
         """Forget a row and start it with these tokens."""
         tokens = list(tokens)
@@ -100,21 +95,45 @@ class History:
             size = self._ring.shape[1]
             tokens = tokens[-size:]
             self._ring[row] = self._nothing
-            self._ring[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.int64, device=self._ring.device)
             self._at[row] = len(tokens) % size
-        self._seen[row, tokens] = True
+        # One by one: a list of indices would be copied from the host, which waits for the device.
+        for place, token in enumerate(tokens):
+            self._seen[row, token] = True
+            if self._ring is not None:
+                self._ring[row, place] = token
 
-    def add(self, tokens: Tensor, active: Tensor) -> None:
-        """Add one token to each active row, in place and without a branch on the host."""
+    def add(self, tokens: Tensor, active: Tensor, rows: Tensor | None = None) -> None:
+        """Add one token to each active row, in place and without a branch on the host.
+
+        Args:
+            tokens: int64 (n,).
+            active: bool (n,).
+            rows: Which rows these are, int64 (n,); None: all.
+        """
         added = torch.where(active, tokens, self._nothing)[:, None]
         if self._ring is not None:
-            oldest = self._ring.gather(1, self._at)
-            self._ring.scatter_(1, self._at, torch.where(active[:, None], added, oldest))
-            self._at.add_(active[:, None]).remainder_(self._ring.shape[1])
-            self._seen.zero_()  # the token that left the window may still stand elsewhere in it: marked anew
-            added = self._ring
-        self._seen.scatter_(1, added, True)
+            ring, at = select(self._ring, rows), select(self._at, rows)
+            oldest = ring.gather(1, at)
+            ring = ring.scatter(1, at, torch.where(active[:, None], added, oldest))
+            store(self._ring, rows, ring)
+            store(self._at, rows, (at + active[:, None]).remainder_(ring.shape[1]))
+            # The token that left the window may still stand elsewhere in it: the row is marked anew.
+            store(self._seen, rows, torch.zeros_like(select(self._seen, rows)).scatter_(1, ring, True))
+        elif rows is None:
+            self._seen.scatter_(1, added, True)
+        else:
+            self._seen.index_put_((rows, added[:, 0]), torch.ones_like(active))
 
-    def mask(self, ids: Tensor | None) -> Tensor:
-        """Return which tokens are in it: bool of shape (rows, vocabulary), or of the shape of the candidates' ids."""
-        return self._seen[:, :-1] if ids is None else self._seen.gather(1, ids)
+    def mask(self, ids: Tensor | None, rows: Tensor | None = None) -> Tensor:
+        """Return which tokens are in it.
+
+        Args:
+            ids: Candidates, int64 (n, candidates); None: all tokens.
+            rows: Which rows, int64 (n,); None: all.
+
+        Returns:
+            bool (n, vocabulary), or of the shape of the candidates.
+        """
+        if ids is None:
+            return select(self._seen, rows)[:, :-1]
+        return self._seen.gather(1, ids) if rows is None else self._seen[rows[:, None], ids]

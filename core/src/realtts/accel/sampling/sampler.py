@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
-from realtts.accel.sampling.params import SamplingParams
+from realtts.accel.sampling.row_values import IDLE, RowValues, token_mask
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -17,15 +18,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.sampling.noise import NoiseSource
-    from realtts.accel.sampling.params import SamplingRecipe
+    from realtts.accel.sampling.params import SamplingParams, SamplingRecipe
 
     _Processor = Callable[["Sampler", Tensor, Tensor, Tensor | None], Tensor]
     """Of scores (rows, candidates), step (rows,) and the candidates' ids, where not all tokens are left; new scores."""
 
 __all__ = ["Sampler"]
-
-_IDLE = {"repetition_penalty": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
-"""Values that do nothing."""
 
 _TIES = 8
 """Candidates kept beyond ``top_k`` when the vocabulary is narrowed, for tokens that tie with the last one."""
@@ -57,14 +55,9 @@ class Sampler:
         self.rows = rows
         self.skip_idle = skip_idle
         self.noise: NoiseSource | HashedNoise = noise if noise is not None else GeneratorNoise(rows, device)
-        self._params = [SamplingParams()] * rows
-        self._values = {
-            name: torch.zeros(
-                rows, 1, dtype=torch.int64 if name in {"top_k", "min_new_tokens"} else None, device=device
-            )
-            for name in (*_IDLE, "guidance", "min_new_tokens")
-        }
-        self._greedy = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._values = RowValues(recipe, rows, device)
+        self._index: Tensor | None = None
+        self._counted = rows
         self._history = processors.History(rows, recipe.vocabulary, recipe.penalty_window, device)
         width = 0 if isinstance(self.noise, HashedNoise) else recipe.noise_width or recipe.vocabulary
         self._buffer = torch.empty(rows, width, device=device)
@@ -72,15 +65,12 @@ class Sampler:
         self._noise_ids = (
             torch.arange(recipe.vocabulary, device=device) if ids is None else torch.tensor(ids).to(device)
         )
-        self._suppressed = _mask(recipe.suppressed, recipe.vocabulary, device)
-        self._stops = _mask(recipe.stop_tokens, recipe.vocabulary, device)
+        self._suppressed = token_mask(recipe.suppressed, recipe.vocabulary, device)
         self.broken = torch.zeros(rows, dtype=torch.bool, device=device)
         """True for rows whose logits were not finite at some step since `set`."""
         self._ties = _TIES if recipe.narrow else 0
         self._bound = recipe.max_top_k + self._ties
         self._processors = tuple((name, _processor(recipe, name)) for name in recipe.order)
-        for row in range(rows):
-            self._write(row, SamplingParams())
         self._plan()
 
     # -- between steps, on the host ------------------------------------------------------------------------------
@@ -95,34 +85,40 @@ class Sampler:
             history: Tokens that the repetition penalty counts from the start, oldest first.
 
         Raises:
-            InvalidOption: The history holds an id that is no token; nothing was changed.
+            InvalidOption: The history or the stop tokens hold an id that is no token; nothing was changed.
         """
         tokens = list(history)
+        self._values.check(params)
         if any(not 0 <= token < self.recipe.vocabulary for token in tokens):
             raise InvalidOption(
                 "the history holds ids that are no tokens",
                 who="sampler",
                 fix=f"give ids below {self.recipe.vocabulary}",
             )
-        self._params[row] = params
-        self._write(row, params)
+        self._values.set(row, params)
         self._history.begin(row, tokens)
         self.broken[row] = False
         self.noise.reseed(row, seed)
-        largest = max(p.top_k for p in self._params) + self._ties
+        largest = max(p.top_k for p in self._values.params) + self._ties
         while self._bound < min(largest, self.recipe.vocabulary):
             self._bound *= 2  # doubled, so that few graphs serve all values
         self._plan()
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Keep some rows, in this order, and forget the others. Not for captured steps."""
-        rows = list(rows)
-        self.rows, self._params = len(rows), [self._params[row] for row in rows]
-        self._values = {name: tensor[rows] for name, tensor in self._values.items()}
-        self._greedy, self.broken = self._greedy[rows], self.broken[rows]
-        self._buffer = self._buffer[: len(rows)]
-        self._history.keep(rows)
-        self.noise.keep(rows)
+    def check(self, params: SamplingParams) -> None:
+        """Raise InvalidOption if a row cannot be drawn with these parameters; changes nothing."""
+        self._values.check(params)
+
+    def place(self, rows: Sequence[int], index: Tensor, *, counted: int | None = None) -> None:
+        """Draw these rows from now on, in this order; the others keep what they are.
+
+        Args:
+            rows: Their numbers.
+            index: The same, int64 (n,) on the device. A graph holds it, so for so many rows it is always this tensor.
+            counted: How many of the first ones count; the others fill up a step. None: all.
+        """
+        self._values.place(rows, index)
+        self.noise.place(rows, index)
+        self._index, self._counted = index, len(rows) if counted is None else counted
         self._plan()
 
     @property
@@ -135,27 +131,32 @@ class Sampler:
         """Tensors that a step changes; a graph's warm-up restores them."""
         return [*self._history.state, self.broken, *self.noise.state]
 
-    def _write(self, row: int, params: SamplingParams) -> None:
-        for name, tensor in self._values.items():
-            value = getattr(params, name)
-            tensor[row] = 1 - value if name == "top_p" else value
-        self._greedy[row] = params.greedy
-
     def _plan(self) -> None:
         """Decide on the host what a step does, whenever parameters or rows change, so that a step decides nothing."""
+        params = [self._values.params[row] for row in self._values.placed[: self._counted]]
         # Of the vocabulary, the tokens that the selection of the top k looks at.
         self._candidates = min(self._bound, self.recipe.vocabulary)
-        self._narrows = self.recipe.narrow and all(params.top_k > 0 for params in self._params)
+        # A row with a top k is always narrowed and one without never, whatever stands beside it.
+        self._narrows = self.recipe.narrow and any(p.top_k > 0 for p in params)
+        self._widens = not self._narrows or any(p.top_k == 0 for p in params)
+        self._may_stop = bool(self.recipe.stop_tokens) or any(p.stop_tokens for p in params)
         idle, self._only_greedy = frozenset[str](), False
         if self.skip_idle:
-            idle = frozenset(n for n, off in _IDLE.items() if all(getattr(p, n) == off for p in self._params))
-            self._only_greedy = all(params.greedy for params in self._params)
-        split = self.recipe.order.index("top_k") if self._narrows else len(self._processors)
-        self._first = tuple(process for name, process in self._processors[:split] if name not in idle)
-        self._then = tuple(process for name, process in self._processors[split + 1 :] if name not in idle)
-        rows = self.rows * (2 if "guidance" in self.recipe.order else 1)
-        self._shape = (rows, self.recipe.vocabulary)
-        self._structure = (self._candidates, self._narrows, self.skip_idle and (idle, self._only_greedy))
+            idle = frozenset(n for n, off in IDLE.items() if all(getattr(p, n) == off for p in params))
+            self._only_greedy = all(p.greedy for p in params)
+        order = [(name, process) for name, process in self._processors if name not in idle]
+        split = next((at for at, (name, _) in enumerate(order) if name == "top_k"), None)
+        if not self._narrows or split is None:
+            split = len(order)
+        self._first = tuple(process for _, process in order[:split])
+        self._then = tuple(process for _, process in order[split + 1 :])
+        n = len(self._values.placed)
+        self._shape = (n * (2 if "guidance" in self.recipe.order else 1), self.recipe.vocabulary)
+        self._noise_rows = self._buffer[:n]
+        self._structure = (
+            self._candidates, self._narrows, self._widens, self._may_stop,
+            self.skip_idle and (idle, self._only_greedy),
+        )  # fmt: skip
 
     # -- inside the step, on the device --------------------------------------------------------------------------
 
@@ -172,74 +173,87 @@ class Sampler:
         Raises:
             InvalidOption: The logits have another shape.
         """
-        scores, ids = self._processed(logits, step)
+        parts = self._processed(logits, step)
         # Added up on the device: whoever wants to know reads it together with the tokens.
-        self.broken.logical_or_(~scores.amax(-1).isfinite())
+        broken = self._merged([~scores.amax(-1).isfinite() for scores, _ in parts])
+        store(self.broken, self._index, select(self.broken, self._index) | broken)
         if self._only_greedy:
-            return _looked_up(scores.argmax(-1), ids)
+            return self._merged([_looked_up(scores.argmax(-1), ids) for scores, ids in parts])
+        if not isinstance(self.noise, HashedNoise):
+            self.noise.fill(self._noise_rows)
+        return self._merged([self._drawn(scores, ids, step) for scores, ids in parts])
+
+    def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
-        return _looked_up(torch.where(self._greedy, scores.argmax(-1), drawn), ids)
+        return _looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
         """Return the candidates' noise, (rows, candidates), looked up for them alone in a far larger vocabulary."""
         if isinstance(self.noise, HashedNoise):
             return self.noise.at(step, self._noise_ids if ids is None else self._noise_ids[ids])
-        self.noise.fill(self._buffer)
         if ids is not None:
-            return self._buffer.gather(1, self._noise_ids[ids])
-        return self._buffer if self.recipe.noise_ids is None else self._buffer[:, self._noise_ids]
+            return self._noise_rows.gather(1, self._noise_ids[ids])
+        return self._noise_rows if self.recipe.noise_ids is None else self._noise_rows[:, self._noise_ids]
+
+    def _merged(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return of what was computed for narrowed rows and for the others, where both were, what each row is."""
+        if len(parts) == 1:
+            return parts[0]
+        narrow = self._values["top_k"] > 0  # (rows, 1)
+        return torch.where(narrow if parts[0].dim() > 1 else narrow[:, 0], parts[0], parts[1])
 
     def observe(self, tokens: Tensor, active: Tensor) -> None:
-        """Add tokens to the penalty's history.
-
-        Args:
-            tokens: int64 of shape (rows,).
-            active: bool of shape (rows,): rows that count.
-        """
+        """Add tokens to the penalty's history; those of rows that are not active do not count. Both (rows,)."""
         if "repetition_penalty" in self.recipe.order:
-            self._history.add(tokens, active)
+            self._history.add(tokens, active, self._index)
 
     def is_stop(self, tokens: Tensor) -> Tensor:
-        """Return which tokens end their row, bool of shape (rows,).
-
-        Args:
-            tokens: int64 of shape (rows,).
-        """
-        return self._stops[tokens]
+        """Return which tokens, int64 (rows,), end their row: bool (rows,)."""
+        return self._values["stops"].gather(1, tokens[:, None])[:, 0]
 
     def probabilities(self, logits: Tensor, step: Tensor) -> Tensor:
         """Return the distribution that `__call__` draws from, float32 of shape (rows, vocabulary); changes nothing."""
-        scores, ids = self._processed(logits, step)
-        p = torch.softmax(scores, -1)
+        return self._merged([self._spread(scores.softmax(-1), ids) for scores, ids in self._processed(logits, step)])
+
+    def _spread(self, p: Tensor, ids: Tensor | None) -> Tensor:
         if ids is None:
             return p
-        return torch.zeros(self.rows, self.recipe.vocabulary, device=p.device).scatter_(1, ids, p)
+        return torch.zeros(len(p), self.recipe.vocabulary, device=p.device).scatter_(1, ids, p)
 
-    def _processed(self, logits: Tensor, step: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the candidates' scores, (rows, candidates), and their ids when not all tokens are left."""
+    def _processed(self, logits: Tensor, step: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+        """Return candidates' scores, (rows, candidates), and their ids when not all tokens are left.
+
+        Of narrowed rows and of the others, in this order, where a step has both; each computed for all rows.
+        """
         if logits.shape != self._shape:
             fix = f"give {self._shape}"
             raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
-        scores, ids = logits.float(), None
-        if self.recipe.stop_tokens and "guidance" not in self.recipe.order:
+        scores = logits.float()
+        if self._may_stop and "guidance" not in self.recipe.order:
             scores = self._without_early_stop(scores, step)
         for process in self._first:
             scores = process(self, scores, step, None)
+        parts: list[tuple[Tensor, Tensor | None]] = []
         if self._narrows:
-            scores, ids = processors.narrowed(scores, self._values["top_k"], self._candidates)
-            for process in self._then:
-                scores = process(self, scores, step, ids)
-        return scores, ids
+            parts.append(processors.narrowed(scores, self._values["top_k"], self._candidates))
+        if self._widens:
+            parts.append((scores, None))
+        return [(self._continued(scores, step, ids), ids) for scores, ids in parts]
+
+    def _continued(self, scores: Tensor, step: Tensor, ids: Tensor | None) -> Tensor:
+        for process in self._then:
+            scores = process(self, scores, step, ids)
+        return scores
 
     def _without_early_stop(self, scores: Tensor, step: Tensor) -> Tensor:
         early = step[:, None] < self._values["min_new_tokens"]  # (rows, 1)
-        return scores.masked_fill(early & self._stops, float("-inf"))
+        return scores.masked_fill(early & self._values["stops"], float("-inf"))
 
     # -- the processors, by their names in the recipe ------------------------------------------------------------
 
     def _guided(self, scores: Tensor, step: Tensor, _ids: Tensor | None) -> Tensor:
-        conditional, unconditional = scores[: self.rows], scores[self.rows :]  # (2 * rows, vocabulary) -> two halves
+        conditional, unconditional = scores.chunk(2)  # (2 * rows, vocabulary) -> two halves
         base = conditional if self.recipe.guidance == "conditional" else unconditional
         return self._without_early_stop(base + self._values["guidance"] * (conditional - unconditional), step)
 
@@ -247,7 +261,7 @@ class Sampler:
         return scores.masked_fill(self._suppressed if ids is None else self._suppressed[ids], float("-inf"))
 
     def _penalize(self, scores: Tensor, _step: Tensor, ids: Tensor | None) -> Tensor:
-        return processors.penalized(scores, self._history.mask(ids), self._values["repetition_penalty"])
+        return processors.penalized(scores, self._history.mask(ids, self._index), self._values["repetition_penalty"])
 
     def _temper(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
         return scores / self._values["temperature"]
@@ -277,13 +291,7 @@ def _processor(recipe: SamplingRecipe, name: str) -> _Processor:
     if name not in recipe.own:
         return Sampler._PROCESSORS[name]
     process = recipe.own[name]
-    return lambda _sampler, scores, step, _ids: process(scores, step)
-
-
-def _mask(ids: Sequence[int], width: int, device: torch.device) -> Tensor:
-    mask = torch.zeros(width, dtype=torch.bool, device=device)
-    mask[list(ids)] = True
-    return mask
+    return lambda sampler, scores, step, _ids: process(scores, step, sampler._values.index)
 
 
 def _looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from realtts.accel.weights.shards import Shards
 from realtts.documents import DEEPEST, MALFORMED, DocumentError, parse_json
 from realtts.kit.reading import unreadable
+from realtts.kit.shards import is_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -147,7 +149,7 @@ class Tensors(Mapping[str, "Tensor"]):
     def __getitem__(self, name: str) -> Tensor:
         tensor = self._state[self._names[name]]
         # A tensor of a mapped file would change with the file.
-        return tensor if isinstance(self._state, (TensorFile, Tensors)) else tensor.clone()
+        return tensor if isinstance(self._state, _LAZY) else tensor.clone()
 
     def __contains__(self, name: object) -> bool:
         return name in self._names  # the mapping's own would read the tensor
@@ -160,17 +162,23 @@ class Tensors(Mapping[str, "Tensor"]):
 
     def rows(self, name: str, numbers: Sequence[int]) -> Tensor:
         """Read some rows of a tensor, as `TensorFile.rows`."""
-        if isinstance(self._state, (TensorFile, Tensors)):
+        if isinstance(self._state, _LAZY):
             return self._state.rows(self._names[name], numbers)
         return self._state[self._names[name]][list(numbers)]
 
 
-def read_state(path: Path) -> TensorFile | Tensors:
-    """Open the tensors of a ``.safetensors`` file, or of a ``.pt`` file that holds nothing else.
+_LAZY = (TensorFile, Tensors, Shards)
+"""Mappings that read a tensor into memory of its own, and know the shapes before."""
+
+
+def read_state(path: Path) -> TensorFile | Tensors | Shards:
+    """Open the tensors of a ``.safetensors`` file, of a ``.pt`` file that holds nothing else, or of an index's parts.
 
     Raises:
         CheckpointCorrupt: It cannot be read, or holds anything else.
     """
+    if is_index(path):
+        return Shards(path, read_state)
     if path.suffix == ".safetensors":
         return TensorFile(path)
     content = read_pickled(path)
@@ -207,7 +215,7 @@ def _unpickled(path: Path) -> Any:
 
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     """Return the shape of every tensor, without reading a file's."""
-    if isinstance(state, (TensorFile, Tensors)):
+    if isinstance(state, _LAZY):
         return dict(state.shapes)
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 

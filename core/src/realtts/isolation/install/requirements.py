@@ -6,14 +6,15 @@ string that others wrote reaches it as it came: each is parsed, and what was und
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from packaging.requirements import Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from realtts.contract.spec import Environment
 from realtts.errors import InstallFailed
@@ -80,11 +81,7 @@ def checked_name(text: object) -> str:
     Raises:
         ValueError: It is none.
     """
-    _check_text(text)
-    try:
-        return canonicalize_name(str(text), validate=True)
-    except InvalidName:
-        raise ValueError("it is no name of a distribution") from None
+    return _anew(text, functools.partial(canonicalize_name, validate=True), "name of a distribution")
 
 
 def checked_version(text: object) -> str:
@@ -93,11 +90,7 @@ def checked_version(text: object) -> str:
     Raises:
         ValueError: It is none.
     """
-    _check_text(text)
-    try:
-        return str(Version(str(text)))
-    except InvalidVersion:
-        raise ValueError("it is no version") from None
+    return _anew(text, Version, "version")
 
 
 def checked_specifier(text: object) -> str:
@@ -106,11 +99,7 @@ def checked_specifier(text: object) -> str:
     Raises:
         ValueError: It is none.
     """
-    _check_text(text)
-    try:
-        return str(SpecifierSet(str(text)))
-    except InvalidSpecifier:
-        raise ValueError("it is no range of versions") from None
+    return _anew(text, SpecifierSet, "range of versions")
 
 
 def checked_argument(text: object) -> str:
@@ -188,6 +177,15 @@ def read_lock(text: str) -> list[Pin]:
             raise ValueError(f"the line {_shown(content)} is refused: {reason}") from error
         pins.append(pin)
     return pins
+
+
+def _anew(text: object, parse: Callable[[str], object], what: str) -> str:
+    """Return what a class of `packaging` makes of a text; its errors are kinds of ValueError."""
+    _check_text(text)
+    try:
+        return str(parse(str(text)))
+    except ValueError:
+        raise ValueError(f"it is no {what}") from None
 
 
 def _checked_hash(text: str) -> str:

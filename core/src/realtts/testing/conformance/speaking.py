@@ -19,12 +19,31 @@ if TYPE_CHECKING:
 
 __all__ = ["SpeakingTests", "assert_same"]
 
+LOUDEST_EDGE = 0.05
+"""Sample beside a pause that is not heard as a click, of full scale 1; espeak's own sentences end at up to 0.03."""
+
 
 def assert_same(left: NDArray[np.float32], right: NDArray[np.float32], tolerance: float) -> None:
     """Assert that both have the same length and differ by no more than the tolerance."""
     assert left.shape == right.shape
     if len(left):
         assert float(np.abs(left - right).max()) <= tolerance
+
+
+def _pauses(samples: NDArray[np.float32], least: int) -> list[tuple[int, int]]:
+    """Return where stretches of zeros inside the sound begin and end.
+
+    Args:
+        samples: Of shape (n,).
+        least: Samples of the shortest stretch that counts.
+    """
+    silent = np.concatenate([[0], samples == 0, [0]]).astype(np.int8)
+    starts, ends = np.flatnonzero(np.diff(silent) == 1), np.flatnonzero(np.diff(silent) == -1)
+    return [
+        (int(start), int(end))
+        for start, end in zip(starts, ends, strict=True)
+        if end - start >= least and start and end < len(samples)
+    ]
 
 
 class SpeakingTests:
@@ -82,6 +101,13 @@ class SpeakingTests:
             assert 0 <= mark.span[0] < mark.span[1] <= len(long_text)
             assert long_text[slice(*mark.span)].strip()
             previous = mark.start
+
+    def test_joins_do_not_click(self, provider: RealProvider, long_text: str, options: dict[str, Any]) -> None:
+        """Beside a pause of digital silence the sound has faded out, and begins to fade in."""
+        speech = provider.generate(long_text, seed=7, **options)
+        for start, end in _pauses(speech.samples, least=speech.sample_rate // 20):
+            assert abs(float(speech.samples[start - 1])) < LOUDEST_EDGE
+            assert abs(float(speech.samples[end])) < LOUDEST_EDGE
 
     def test_speed_changes_the_length(self, provider: RealProvider, long_text: str, options: dict[str, Any]) -> None:
         """Twice the speed takes about half the time."""

@@ -1,0 +1,299 @@
+"""The decode loop of rows that come and go while it runs: continuous batching.
+
+A row has one of a fixed number of places in the cache, the sampler and all that a step reads and writes. A step works
+on the rows that are there, by their numbers; whoever joins or leaves moves nobody. What a row draws is its own: its
+prompt is read in chunks whose borders depend on the prompt alone, it looks at its own keys alone, and its noise is its
+own. See `docs/explanation/continuous-batching.md`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.loop_graphs import LoopGraphs
+from realtts.accel.decoder.loop_pool import sync_interval
+from realtts.accel.decoder.places import PlaceTable
+from realtts.accel.decoder.reading_rows import ChunkReader
+from realtts.accel.decoder.rows import Row, begin_row, check_row, check_state, rewind_row
+from realtts.accel.decoder.step_queue import StepQueue, row_counts
+from realtts.accel.decoder.stepping import Stepping
+from realtts.accel.sampling import SamplingParams
+from realtts.errors import DecoderError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.decoder.attend import Taps
+    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.network import Decoder
+    from realtts.accel.decoder.prompt import Prompt
+    from realtts.accel.decoder.rows import RowBlock
+    from realtts.accel.decoder.stepping import NextEmbedding
+    from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
+
+__all__ = ["RowLoop"]
+
+_MOST_STEP_GRAPHS = 24
+"""Numbers of rows times attended lengths; each costs warm-up time and memory."""
+_WHO = "row loop"
+
+
+class RowLoop:
+    """Decodes rows that are admitted and released while it runs.
+
+    Args:
+        decoder: The network.
+        head: Hidden states (n, hidden) to logits (n, vocabulary).
+        next_embedding: As `DecodeLoop` takes it, for the n rows of a step: tokens and counts are (n,), and so are
+            ``"live"`` and ``"rows"`` of `row_state`; ``"hidden"`` is (n, hidden) and ``"position"`` (n,), with guidance
+            both (2 n, ...). What the model holds of each row it takes by ``row_state["rows"]``, int64 (n,).
+        recipe: How logits become tokens. Its own processors get the numbers of the rows, too.
+        places: Most rows at once.
+        cap: Slots of a row: prompt and new tokens together.
+        row_state: The model's own tensors, each (places + 1, ...): the last row is the spare one, which fills up
+            captured steps. A row's part is zeroed when a row is admitted to its place.
+        taps: Attention to hand out, with ``rows`` for places + 1 streams.
+        backend: Captures steps and chunks as graphs of this backend; None runs eagerly.
+        buckets: Attended lengths; default: steps of 64 slots, with graphs a few growing ones.
+        check_every: Steps of a call of `step`; default: one on the CPU, else eight.
+        chunk: Positions of a prompt that are read between two steps.
+        noise: Source of noise for places + 1 rows; default: one generator per row.
+        outputs: A tensor (places + 1, cap or more, ...) that ``next_embedding`` fills, column ``step - 1`` of the live
+            rows; what is new comes with each `RowBlock`.
+        structure: Returns what else a captured step depends on.
+
+    Attributes:
+        queue: Counts the steps, and the rows in them; keys of their graphs.
+
+    Raises:
+        DecoderError: An argument does not fit.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        head: Callable[[Tensor], Tensor],
+        next_embedding: NextEmbedding,
+        recipe: SamplingRecipe,
+        *,
+        places: int = 8,
+        cap: int = 1024,
+        row_state: Mapping[str, Tensor] | None = None,
+        taps: Taps | None = None,
+        backend: GraphBackend | None = None,
+        buckets: Buckets | None = None,
+        check_every: int | None = None,
+        chunk: int = 64,
+        noise: NoiseSource | HashedNoise | None = None,
+        outputs: Tensor | None = None,
+        structure: Callable[[], Hashable] = lambda: None,
+    ) -> None:
+        check_every = sync_interval(decoder.device) if check_every is None else check_every
+        if min(places, check_every, chunk) < 1:
+            what = f"{places} places, {check_every} steps at a time, chunks of {chunk}"
+            raise DecoderError(what, who=_WHO, fix="give at least 1 of each")
+        sizes = row_counts(places) if backend is not None else None
+        if buckets is None and sizes is not None:
+            buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
+        self.decoder, self.places = decoder, places
+        self._steps = Stepping(
+            decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
+            row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs,
+        )  # fmt: skip
+        self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, dict(row_state or {})
+        table = PlaceTable(decoder.device, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
+        # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
+        self._graphs, joins = (
+            LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
+            for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
+        )
+        self._reader = ChunkReader(self._steps, table, joins, chunk)
+        self.queue = StepQueue(self._steps, table, self._graphs, check_every)
+        self._rows: dict[int, Row] = {}
+        self._free = list(range(places))
+        self._empty()
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    @property
+    def free(self) -> int:
+        """Places that are left."""
+        return len(self._free)
+
+    @property
+    def numbers(self) -> list[int]:
+        """Numbers of the rows that have a place."""
+        return list(self._rows)
+
+    @torch.inference_mode()
+    def admit(
+        self,
+        number: int,
+        prompt: Prompt,
+        params: SamplingParams,
+        *,
+        seed: int,
+        most: int,
+        history: Sequence[int] = (),
+        prefix: tuple[KVCache, int] | None = None,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> int:
+        """Give a row a place. Its prompt is read by the next calls of `step`; nobody else is touched.
+
+        Args:
+            number: The caller's number of the row, unlike that of any other row that has a place.
+            prompt: One row, or with guidance the conditional and the unconditional one; without padding.
+            params: Its sampling.
+            seed: Seed of its noise.
+            most: Most tokens.
+            history: Tokens that the repetition penalty counts from the start.
+            prefix: A cache and a length: its first slots are copied and the prompt stands behind them. Row 0 is copied
+                to all rows of this one; of a cache with two rows and guidance, each to its own.
+            state: The row's part of tensors in `row_state`, by name.
+
+        Returns:
+            Its place, for what the model holds of each row elsewhere.
+
+        Raises:
+            DecoderError: There is no place, or an argument does not fit; nothing was changed.
+            InvalidOption: The stop tokens hold one that is not in the vocabulary; nothing was changed.
+        """
+        if number in self._rows:
+            raise DecoderError(f"row {number} has a place already", who=_WHO, fix="release it, or give another number")
+        if not self._free:
+            raise DecoderError(f"all {self.places} places are taken", who=_WHO, fix="release a row first")
+        before = 0 if prefix is None else prefix[1]
+        row = Row(number, self._free[0], prompt, before, params, seed, most, tuple(history))
+        check_row(self.decoder, self._steps, row)
+        check_state(self.row_state, state)
+        self.cache.reset(self._steps.rows_of(row.stream))
+        if prefix is not None:
+            for part, target in enumerate(self._steps.rows_of(row.stream)):
+                self.cache.copy_prefix(prefix[0], min(part, prefix[0].rows - 1), [target], before)
+        begin_row(self._steps, row, self.row_state, state)
+        del self._free[0]
+        self._rows[number] = row
+        return row.stream
+
+    @torch.inference_mode()
+    def redraw(
+        self,
+        number: int,
+        *,
+        seed: int,
+        params: SamplingParams | None = None,
+        most: int | None = None,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Draw a row anew behind its prompt, which is not read again; what was drawn before is forgotten.
+
+        Args:
+            number: A row that has a place, whether it has ended or not.
+            seed: Seed of its noise.
+            params: Its sampling; None: as before.
+            most: Most tokens; None: as before.
+            state: As for `admit`.
+
+        Raises:
+            DecoderError: There is no such row, or an argument does not fit; nothing was changed.
+        """
+        old = self._row(number)
+        params, most = params or old.params, old.most if most is None else most
+        row = replace(old, params=params, seed=seed, most=most, drawn=0, ended=False, broken=False)
+        check_row(self.decoder, self._steps, row)
+        check_state(self.row_state, state)
+        old.gone = True
+        rewind_row(self._steps, row, broken=old.broken)
+        begin_row(self._steps, row, self.row_state, state)
+        self._rows[number] = row
+
+    @torch.inference_mode()
+    def release(self, number: int) -> None:
+        """Take a row's place away, whether it has ended or not; nothing more comes of it. The others go on.
+
+        Raises:
+            DecoderError: There is no such row.
+        """
+        row = self._row(number)
+        # On CUDA it may have broken without that anybody has read it.
+        if row.broken or self.decoder.device.type == "cuda":
+            for part in self._steps.rows_of(row.stream):
+                self.cache.clean(part)
+        row.gone = True
+        del self._rows[number]
+        self._free = sorted([*self._free, row.stream])
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def step(self) -> list[RowBlock]:
+        """Read the next chunk of the oldest prompt that is not read yet, decode, and return what is new.
+
+        On CUDA the next steps are queued before the last ones are read, so that what it returns is what the call before
+        drew. A row that ends is in one block with its end; it keeps its place until it is released or drawn anew.
+
+        Returns:
+            A block for each row that has drawn; none while only prompts are read.
+
+        Raises:
+            CaptureFailed: A step cannot be captured.
+        """
+        lag = 1 if self.decoder.device.type == "cuda" else 0
+        rows = list(self._rows.values())
+        with torch.inference_mode():
+            queued = self.queue.put(rows, joined=self._reader.next(rows))
+        return [] if not self.queue or (queued and len(self.queue) <= lag) else self.queue.pop()
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has anything to do."""
+        return bool(self.queue) or any(not row.ended for row in self._rows.values())
+
+    @torch.inference_mode()
+    def warm_up(self, params: SamplingParams | None = None, *, up_to: int | None = None) -> None:
+        """Capture the steps of every number of rows and every length, and the chunks; nothing without graphs.
+
+        Args:
+            params: Sampling of the rows to come, where their recipe has more than one structure.
+            up_to: Slots of the longest row to be prepared for; default: the cap.
+
+        Raises:
+            DecoderError: A row has a place.
+            CaptureFailed: A step cannot be captured.
+        """
+        if not self._graphs.enabled:
+            return
+        if self._rows:
+            raise DecoderError("rows have places", who=_WHO, fix="warm up before the first one is admitted")
+        saved = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
+        for stream in range(self.places):
+            self.sampler.set(stream, params or SamplingParams(), 0)
+        for attended in self._steps.buckets.up_to(up_to or self.cache.cap):
+            self.cache.reach(attended)
+            self.queue.capture(attended, self.places)
+            self._reader.warm_up(attended)
+        for tensor, value in saved:
+            tensor.copy_(value)
+        self._empty()
+
+    # -- one row ---------------------------------------------------------------------------------------------------
+
+    def _row(self, number: int) -> Row:
+        if number not in self._rows:
+            raise DecoderError(f"there is no row {number}", who=_WHO, fix=f"there are {self.numbers}")
+        return self._rows[number]
+
+    def _empty(self) -> None:
+        """Leave every place without a row. The spare row, and one that is only filled up, looks at a slot of zeros."""
+        self.cache.reset()
+        self.cache.reach(1)
+        self.cache.valid[:, 0] = True
+        self.cache.active.fill_(False)
+        self._steps.progress.live.fill_(False)
+        self.sampler.broken.fill_(False)

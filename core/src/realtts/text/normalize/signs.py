@@ -1,0 +1,80 @@
+"""Signs between and before what is said, and abbreviations."""
+
+from __future__ import annotations
+
+import re
+
+from realtts.text.normalize import roman
+from realtts.text.normalize.abbreviations import abbreviations
+from realtts.text.normalize.kind import Kind, Rule, fixed, rule
+
+__all__ = ["Abbreviations", "Romans", "Signs"]
+
+
+class Signs(Kind):
+    """Signs of arithmetic, sections and addresses."""
+
+    def rules(self) -> list[Rule]:
+        """Return the rules in the order in which they are applied."""
+        return [
+            fixed(r"§§?\s?", self.words.section, "§"),
+            fixed(r"(?:№|#)\s?(?=\d)", self.words.number, "№#"),
+            fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus, "+"),
+            rule(
+                r"(?<=[\w)\]])\s?([+=×÷*<>≈±≤≥≠\u2212]|(?<=\d)\s-\s(?=\d))\s?(?=[\w(\[.,+-])",
+                self.sign,
+                "+=×÷*<>≈±≤≥≠\u2212-",
+            ),
+            rule(r"[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
+            fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word, "&"),
+            fixed(r"@(?=\w)", self.words.at, "@"),
+        ]
+
+    def named(self) -> dict[str, str]:
+        """Return the words of signs."""
+        words = self.words
+        return {
+            "+": words.plus, "=": words.equals, "×": words.multiplied, "*": words.multiplied, "÷": words.divided,
+            "<": words.less, ">": words.greater, "≈": words.about, "~": words.about, "±": words.plus_minus,
+            "≤": f"{words.less} {words.equals}", "≥": f"{words.greater} {words.equals}",
+            "≠": f"{words.minus} {words.equals}", "-": words.minus, "\u2212": words.minus,
+        }  # fmt: skip
+
+    def sign(self, match: re.Match[str]) -> str:
+        """Return a sign between two terms."""
+        said = self.named()[match[1].strip()]
+        return f" {said} " if self.language.space else said
+
+    def sign_before(self, match: re.Match[str]) -> str:
+        """Return a sign before a number."""
+        return f" {self.named()[match[0]]} "
+
+
+class Abbreviations(Kind):
+    """Abbreviations."""
+
+    def rules(self) -> list[Rule]:
+        """Return the rules in the order in which they are applied."""
+        short = abbreviations(self.language.name)
+        return [Rule(short[0], self.abbreviation)] if short else []
+
+    def abbreviation(self, match: re.Match[str]) -> str:
+        """Return the words of an abbreviation; its point ends the sentence where nothing follows."""
+        short = abbreviations(self.language.name)
+        assert short is not None
+        said = short[1][match[0]]
+        rest = match.string[match.end() :]
+        if self.is_("ru") and match[0] == "г." and re.match(r"\s?[А-ЯЁ]", rest):
+            said = "город"
+        if self.is_("en") and match[0] == "St.":
+            said = "Saint" if re.match(r"\s[A-Z]", rest) else "Street"
+        ends = match[0].endswith(".") and not rest.lstrip(" ").strip("\r\n\"'”»)")[:1]
+        return f"{said}{'.' if ends else ''}"
+
+
+class Romans(Kind):
+    """Roman numbers."""
+
+    def rules(self) -> list[Rule]:
+        """Return the rules in the order in which they are applied."""
+        return [rule(roman.PATTERN, lambda match: roman.words(match, self.language), "IVXLC")]
