@@ -34,7 +34,7 @@ PYTEST += ["--durations=12", "--durations-min=3"]  # what the tiers' budgets in 
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 # Modules are compiled once in each environment, not again in each process of it, which takes a fifth of all time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-SHORT, REST, ALL = "not slow and not full", "full and not slow", "not slow"
+SHORT, REST = "not slow and not full", "full and not slow"
 
 
 # -- the short tier --------------------------------------------------------------------------------------------------
@@ -138,19 +138,14 @@ def coverage(session: nox.Session) -> None:
 # -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
 
 
-@nox.session(python=PYTHONS[1:], tags=["full"], default=False)
+@nox.session(python=[DEFAULT, NEWEST], tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where `core` ran the others, and all of them elsewhere; `lowest` has the oldest Python."""
+    """The long tests where `core` ran the others, the others on the default Python; `lowest` has the oldest."""
+    _install_core(session, *ESPEAK)
     if session.python == NEWEST:
-        _install_core(session, *ESPEAK)
         _test_rest(session, *CORE_TESTS, "tests/isolation")
-    elif session.python == DEFAULT:
-        _install_core(session, *ESPEAK)
-        _test(session, ALL, "tests/core", measured=False)
-        _test(session, SHORT, ESPEAK_TESTS, "tests/isolation", measured=False)
     else:
-        _install_core(session)  # alone, as an application without any plugin has it
-        _test(session, ALL, "tests/core", measured=False)
+        _test(session, SHORT, "tests/core", ESPEAK_TESTS, measured=False)
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
@@ -158,8 +153,7 @@ def lowest(session: nox.Session) -> None:
     """The oldest Python with the oldest dependencies that are allowed."""
     session.env["UV_RESOLUTION"] = "lowest-direct"
     session.install(*CORE, *ESPEAK, *TEST_TOOLS)
-    _test(session, ALL, "tests/core", measured=False)
-    _test(session, SHORT, "tests/conformance", ESPEAK_TESTS, measured=False)
+    _test(session, SHORT, *CORE_TESTS, measured=False)
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)

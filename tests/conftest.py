@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+if importlib.util.find_spec("hypothesis"):
+    # A change is judged by the same inputs each time. HYPOTHESIS_PROFILE=default draws new ones.
+    from hypothesis import settings
+
+    settings.register_profile("steady", derandomize=True, deadline=None)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

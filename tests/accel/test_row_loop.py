@@ -84,7 +84,7 @@ def request_of(number, *, per_stream=1, device="cpu"):
         guidance=0.5 if per_stream == 2 else 0.0,
         min_new_tokens=draw.choice([0, 5, 20]),
         greedy=draw.random() < 0.2,
-        stop_tokens=draw.choice([None, None, (3, 9), ()]),
+        stop_tokens=draw.choice([None, (3, 9), tuple(range(0, VOCABULARY, 6)), ()]),
     )
     history = [draw.randrange(VOCABULARY) for _ in range(draw.randint(0, 3))]
     return Prompt(x), params, {"seed": 1000 + number, "most": draw.randint(1, 35), "history": history}

@@ -13,7 +13,7 @@ import pytest
 
 from realtts import Chunk, RealProvider, errors, hookimpl
 from realtts.contract.continuous import RowEnd, RowFailed
-from realtts.testing import ContinuousFakeProvider, fake_spec, faulty
+from realtts.testing import ContinuousFakeProvider, FastFakeProvider, fake_spec, faulty
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu"
 LONG = " ".join(f"word{n}" for n in range(300))
@@ -367,3 +367,44 @@ def test_model_is_at_rest_for_functions(make):
             tts.load()
         stop.set()
         assert all(future.result(60) > 0 for future in futures)
+
+
+class Batches(FastFakeProvider):
+    """Notes what was spoken together by `generate_batch`."""
+
+    together: ClassVar[list[list[tuple[str, bool]]]] = []
+
+    @hookimpl
+    def generate_batch(self, context, model, requests):
+        """Yield the rows' words in turn."""
+        Batches.together.append([(request.text, request.streaming) for request in requests])
+        return super().generate_batch(context, model, requests)
+
+
+@pytest.mark.parametrize(("dtype", "shared"), [("float32", True), ("bfloat16", False), ("float16", False)])
+def test_calls_share_batches_in_float32_alone(make, dtype, shared):
+    """In lower precision a row's tokens may depend on its neighbours, and a seed must repeat its speech."""
+    Batches.together = []
+    tts = make(spec_of(Batches), dtype=dtype).load()
+    results = together(tts, LONG, "one two", "three four", "five six", delay_s=0.001)
+    assert all(each.duration > 0 for each in results)
+    assert any(len(rows) > 1 for rows in Batches.together) == shared
+    assert tts.generate_batch(["a b", "c d", "e f"], seed=1)
+    assert [text for text, _ in Batches.together[-1]] == ["a b", "c d", "e f"]
+
+
+def test_streams_are_in_no_batch(make):
+    """Their first audio would come late: they take turns with the batches, piece by piece."""
+    Batches.together = []
+    tts = make(spec_of(Batches, max_chars=20)).load()
+    book = " ".join(f"Sentence number {n}." for n in range(12))
+
+    def ask(number):
+        if number % 2:
+            return sum(chunk.duration for chunk in tts.stream(book, seed=number))
+        return tts.generate(book, seed=number).duration
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(ask, range(6), timeout=60))
+    assert not any(streaming for rows in Batches.together for _, streaming in rows)
+    assert any(len(rows) > 1 for rows in Batches.together)

@@ -98,7 +98,7 @@ def mine(tts):
 def test_kept_error_keeps_no_stream(make, reason):
     """The stream goes with its last reference, and the next request is served at once."""
     tts = make(queue_size=1 if reason is full else 8, queue_timeout_s=0.2 if reason is late else 60, stream_buffer=2)
-    stream = tts.stream(LONG)
+    stream = tts.stream(LONG, delay_s=0.02)
     next(stream)
     kept, waiting = reason(tts)
     gone = weakref.ref(stream)
@@ -114,7 +114,7 @@ def test_kept_error_keeps_no_stream(make, reason):
 def test_kept_by_whoever_keeps_it(make):
     """In a cause, in a group's place, in a log record: it makes no difference."""
     tts = make(queue_size=8, queue_timeout_s=0.1, stream_buffer=2)
-    stream = tts.stream(LONG)
+    stream = tts.stream(LONG, delay_s=0.02)
     next(stream)
     kept = []
 
@@ -148,7 +148,7 @@ def test_reader_that_holds_its_stream(make):
 
         def __init__(self):
             super().__init__()
-            self.stream = tts.stream(LONG)
+            self.stream = tts.stream(LONG, delay_s=0.02)
 
         def run(self):
             """Read one chunk."""
@@ -162,7 +162,7 @@ def test_reader_that_holds_its_stream(make):
     assert gone() is None
 
     async def read():
-        holder = {"stream": tts.stream(LONG)}
+        holder = {"stream": tts.stream(LONG, delay_s=0.02)}
         await holder["stream"].anext()
         asyncio.current_task().holder = holder
         return weakref.ref(holder["stream"])

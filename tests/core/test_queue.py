@@ -84,7 +84,7 @@ def test_requests_are_served_in_order(make, monkeypatch):
 
     monkeypatch.setattr(facade, "discover_extensions", lambda: Extensions({"watch": Watch()}))
     tts = make()
-    stream = tts.stream(LONG, seed=99)
+    stream = tts.stream(LONG, seed=99, delay_s=0.02)  # goes on while others wait
     next(stream)
     threads = [threading.Thread(target=tts.generate, args=("Hello",), kwargs={"seed": n}) for n in range(8)]
     for number, thread in enumerate(threads):
@@ -206,7 +206,7 @@ def test_bad_input_of_a_stream_is_raised_at_once(make):
 def test_stream_that_nobody_reads_is_ended_when_others_wait(make):
     """The others get their turn; the reader gets what was ready and then the reason."""
     tts = make(stream_buffer=2, stream_stall_s=0.1)
-    stream = tts.stream(LONG)
+    stream = tts.stream(LONG, delay_s=0.01)
     next(stream)
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(tts.generate, "Hello").result(timeout=20).duration > 0

@@ -79,10 +79,11 @@ model = plain.load(None)
 for case, (voice, text, options) in eval(sys.argv[1]).items():
     print(case, flush=True)
     for _ in range(3):
-        if options.pop("ssml", False):
-            RealProvider("espeak").generate(text, voice=voice, ssml=True)
+        markup = options.pop("ssml", False)
         request = Request(text, voice, None, 0, 1.0, EspeakOptions(**options), lambda: False)
         try:
+            if markup:
+                RealProvider("espeak").generate(text, voice=voice, ssml=True)
             list(plain.generate(None, model, request))
         except UnspeakableText:
             pass

@@ -26,7 +26,7 @@ class Plain(ProviderConformance):
         In a folder of their own, because cut recordings are kept on disk, where other tests would find them.
         """
         monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path))
-        monkeypatch.setattr("realtts_f5.voices._MOST_MS", 2000)
+        monkeypatch.setattr("realtts_f5.clips._MOST_MS", 2000)
         monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 8)
 
     @pytest.fixture

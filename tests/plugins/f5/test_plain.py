@@ -165,7 +165,8 @@ ODD = {
 @pytest.mark.parametrize("case", ODD)
 def test_odd_recordings_speak(plain, recording, case) -> None:
     """Long, of two channels, slow, in whole numbers."""
-    speech = plain().generate(TEXT, voice=ODD[case](*recording), reference_text=WORDS, nfe_step=4)
+    words = " ".join([WORDS] * 8) if case == "40 s" else WORDS
+    speech = plain().generate(TEXT, voice=ODD[case](*recording), reference_text=words, nfe_step=4)
     assert np.isfinite(speech.samples).all()
     assert speech.duration > 1
 

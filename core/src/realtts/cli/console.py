@@ -112,10 +112,8 @@ def heading(text: str) -> None:
 
 def entry(label: str, text: str, *, indent: int = 2, label_width: int = 14) -> None:
     """Print a labelled text, wrapped to the terminal under its own beginning."""
-    from rich.cells import cell_len
-
     first = f"{' ' * indent}{label:<{label_width}} "
-    columns = cell_len(first)
+    columns = _cells(first)
     lines = _wrap(text, max(_NARROWEST, width()) - columns)
     out((first + f"\n{' ' * columns}".join(lines)).rstrip())
 
@@ -142,10 +140,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Where that is wider than the terminal, the last column is cut at its edge; where even that does not help, the widest
     columns are narrowed, and their cells go on in further lines.
     """
-    from rich.cells import cell_len, set_cell_size
-
     cells = [[one_line(cell) for cell in row] for row in (header, *rows)]
-    wide = [max(cell_len(row[column]) for row in cells) for column in range(len(header))]
+    wide = [max(_cells(row[column]) for row in cells) for column in range(len(header))]
     room = width() - 2 * (len(header) - 1)
     left = room - sum(wide[:-1])
     fits = left >= min(wide[-1], 2 * _LEAST_COLUMN)
@@ -159,7 +155,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             parts[-1] = [_cut(row[-1], wide[-1])]
         for number in range(max(map(len, parts))):
             line = "  ".join(
-                set_cell_size(part[number] if number < len(part) else "", columns)
+                _padded(part[number] if number < len(part) else "", columns)
                 for part, columns in zip(parts, wide, strict=True)
             ).rstrip()
             heading(line) if index == 0 else out(line)
@@ -208,21 +204,44 @@ def width() -> int:
 
 def _wrap(text: str, columns: int) -> list[str]:
     """Return the text in lines of at most so many columns: cut at spaces, words that are too long anywhere."""
-    from rich.cells import cell_len, chop_cells
-
     lines: list[str] = []
     for word in text.split():
-        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= columns:
+        if lines and _cells(lines[-1]) + 1 + _cells(word) <= columns:
             lines[-1] += f" {word}"
         else:
-            lines += chop_cells(word, columns)
+            lines += _chopped(word, columns)
     return lines or [""]
 
 
-def _cut(text: str, columns: int) -> str:
-    from rich.cells import cell_len, set_cell_size
+def _cells(text: str) -> int:
+    """Return how many columns a text fills."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # only where it is needed: listing providers imports nothing heavy
 
-    return text if cell_len(text) <= columns else f"{set_cell_size(text, columns - 3)}..."
+    return cell_len(text)
+
+
+def _padded(text: str, columns: int) -> str:
+    """Return the text with spaces behind it, or cut, to so many columns."""
+    if text.isascii():
+        return text[:columns].ljust(columns)
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, columns)
+
+
+def _chopped(word: str, columns: int) -> list[str]:
+    """Return a word in parts of at most so many columns."""
+    if word.isascii():
+        return [word[at : at + columns] for at in range(0, len(word), columns)]
+    from rich.cells import chop_cells
+
+    return chop_cells(word, columns)
+
+
+def _cut(text: str, columns: int) -> str:
+    return text if _cells(text) <= columns else f"{_padded(text, columns - 3)}..."
 
 
 def set_up_logging(*, debug: bool, quiet: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.checks import check_voices
@@ -129,7 +128,7 @@ class LiveRung:
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all.
         """
-        run = RowRun(self.context, partial(self._call, model=self._model), self._scope, self.who)
+        run = RowRun(self.context, self._call_with_model, self._scope, self.who)
         if self.joins:
             return run.continuous(arrivals)
         return run_batches(arrivals, self.places, run.batch)
@@ -157,6 +156,10 @@ class LiveRung:
                 self._call(stage, model=self._model)
         self.timings[stage] = time.perf_counter() - started
         context.report(Event("stage.finished", data={**about, "seconds": self.timings[stage]}))
+
+    def _call_with_model(self, hook: str, **arguments: Any) -> Any:
+        # Looked up at the call: who keeps the run, such as a traceback, must not keep the model.
+        return self._call(hook, model=self._model, **arguments)
 
     def _call(self, hook: str, **arguments: Any) -> Any:
         return self._variants.call(self.context.variant, hook, context=self.context, **arguments)

@@ -312,11 +312,11 @@ class Engine:
 
     # -- turns: what the scheduler asks -------------------------------------------------------------------------------
 
-    def choose(self, sessions: Sequence[Session]) -> Session | None:
+    def choose(self, sessions: Sequence[Session], fits: Callable[[Session], bool]) -> Session | None:
         """Return the session whose next row is spoken next, see `realtts.synthesis.scheduler.Turns`."""
         with self._condition:
             job = min((_job_of(session) for session in sessions), key=_tag, default=None)
-            outside = min(self._before_barrier(), key=_tag, default=None)
+            outside = min((each for each in self._before_barrier() if _fits(each, fits)), key=_tag, default=None)
             if outside is not None and (job is None or outside.tag < job.tag):
                 self._waiting.remove(outside)
                 job = outside
@@ -384,6 +384,11 @@ class Engine:
 def _job_of(session: Session) -> SpeakingJob:
     """Return the job of a session, which is its sink."""
     return cast("SpeakingJob", session.sink)
+
+
+def _fits(job: SpeakingJob, fits: Callable[[Session], bool]) -> bool:
+    session = job.session  # None once it was withdrawn
+    return session is not None and fits(session)
 
 
 def _tag(job: SpeakingJob) -> float:

@@ -44,14 +44,7 @@ class Written:
 
     def first_from(self, at: int) -> int:
         """Return the first character of ``text`` that comes from a character of its source or from behind it."""
-        low, high = 0, len(self.text)
-        while low < high:
-            middle = (low + high) // 2
-            if self.to_original((middle, middle + 1))[1] > at:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        return bisect.bisect_right(range(len(self.text)), at, key=lambda place: self.to_original((place, place + 1))[1])
 
 
 @dataclass

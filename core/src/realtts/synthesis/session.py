@@ -81,6 +81,7 @@ class Session:
 
     Attributes:
         begun: Its turn has come.
+        live: Whether somebody hears the audio as it comes.
         over: It has finished or failed.
         running: Rows that are being spoken, or are about to be.
         loader: Loads rungs on its account.
@@ -96,7 +97,7 @@ class Session:
         self._plans = plans
         self._ladder = ladder
         self.sink = sink
-        self._live = live
+        self.live = live
         self._judge = Judge(ladder, live=live)
         self._clock = Clock()
         self._texts = [Utterance(plan, extensions, ladder) for plan in plans]
@@ -128,7 +129,7 @@ class Session:
 
     def lags(self) -> bool:
         """Tell whether its reader has more to read than is made ahead of one."""
-        return self._live and not self._has_room()
+        return self.live and not self._has_room()
 
     def begin(self) -> None:
         """Report the request, load the model and find the built-in voices that are meant.
@@ -147,7 +148,7 @@ class Session:
 
     def next_row(self) -> Row | None:
         """Return the row that may be spoken next; None while there is none, or its reader has to read first."""
-        if self.over or not self.waiting or (self._live and (self.running or not self._has_room())):
+        if self.over or not self.waiting or (self.live and (self.running or not self._has_room())):
             return None
         return self._queue[0]
 
@@ -155,7 +156,7 @@ class Session:
         """Note that a row is about to be spoken."""
         self._queue.remove(row)  # the first one
         row.running, self.running = True, self.running + 1
-        row.request = replace(row.request, streaming=self._live)
+        row.request = replace(row.request, streaming=self.live)
         self._clock.resume()
 
     def release(self, row: Row) -> None:
@@ -178,7 +179,7 @@ class Session:
         remember_rate(self._ladder, chunk.sample_rate)
         row.late = row.cancelled()  # what was on its way when it was cancelled is taken, and no more
         row.note(chunk, self._judge.limit_s(row))
-        if self._live:
+        if self.live:
             self._deliver(row, self._texts[0].feed(row, chunk))
         else:
             row.chunks.append(chunk)
@@ -201,7 +202,7 @@ class Session:
             raise RowsFailed([row], failure) from failure
         if not stands:
             self._queue.appendleft(row)
-        elif self._live:
+        elif self.live:
             self._deliver(row, self._texts[0].end_piece(row))
         self.finish_if_done()
 
@@ -216,7 +217,7 @@ class Session:
             raise error
         self._leave(row)
         chunk = row.leave_unsaid(error, usual_rate(self._ladder))
-        if self._live:
+        if self.live:
             self._deliver(row, self._texts[0].feed(row, chunk))
             self._deliver(row, self._texts[0].end_piece(row))
         self.finish_if_done()
@@ -225,7 +226,7 @@ class Session:
         """Hand everything over if no row is left to be spoken. Raises as `end`."""
         if self.over or self.running or self.waiting:
             return
-        if not self._live:
+        if not self.live:
             if silent := self._judge.silent(self._rows):
                 raise RowsFailed(silent, self._judge.failure("the audio is silent"))
             for row in self._rows:
@@ -238,11 +239,11 @@ class Session:
     def may_restart(self, row: Row) -> bool:
         """Tell whether a row may begin again: the caller has received no audio of its text."""
         # A later row of a stream cannot: audio before it may still wait in the pipeline, and would be forgotten.
-        return not self._live or (row is self._rows[0] and not self._texts[0].delivered)
+        return not self.live or (row is self._rows[0] and not self._texts[0].delivered)
 
     def restart(self, row: Row) -> None:
         """Let a row begin again with its own seed."""
-        if self._live:
+        if self.live:
             self._texts[0].reset()
         self._leave(row)
         row.restart()

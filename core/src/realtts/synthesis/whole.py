@@ -12,7 +12,7 @@ from realtts.synthesis.session import Session
 from realtts.synthesis.speech import Metrics, Speech
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from realtts.contract.types import Chunk
     from realtts.ladder.protocols import AnyLadder
@@ -73,8 +73,10 @@ class _InOrder:
     def __init__(self, sessions: Sequence[Session]) -> None:
         self._outside = list(sessions)
 
-    def choose(self, sessions: Sequence[Session]) -> Session | None:
-        return sessions[0] if sessions else self._outside.pop(0) if self._outside else None
+    def choose(self, sessions: Sequence[Session], fits: Callable[[Session], bool]) -> Session | None:
+        if sessions:
+            return sessions[0]
+        return self._outside.pop(0) if self._outside and fits(self._outside[0]) else None
 
     def quiet(self) -> bool:
         return False

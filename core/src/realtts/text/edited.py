@@ -135,14 +135,7 @@ class EditedText:
 
         What was put in where nothing stood does not count; without such a character, the length of ``text``.
         """
-        low, high = 0, len(self.text)
-        while low < high:
-            middle = (low + high) // 2
-            if self.to_original((middle, middle + 1))[1] > at:
-                high = middle
-            else:
-                low = middle + 1
-        return low
+        return bisect.bisect_right(range(len(self.text)), at, key=lambda place: self.to_original((place, place + 1))[1])
 
     def _source(self, at: int, length: int) -> Span:
         """Return the stretch before the last edits that one character came from; behind the last one, the end."""

@@ -110,13 +110,13 @@ class LifeTests:
             provider.generate(text, **options)
         assert provider.get_provider_status()["state"] == "closed"
 
-    def test_eight_threads(self, provider: RealProvider, text: str, options: dict[str, Any]) -> None:
-        """Requests from eight threads give what they give alone."""
+    def test_eight_threads(self, provider: RealProvider, text: str, options: dict[str, Any], tolerance: float) -> None:
+        """Requests from eight threads give what they give alone, though they may share a batch."""
         alone = [provider.generate(text, seed=seed, **options).samples for seed in range(4)]
         with ThreadPoolExecutor(8) as pool:
             together = list(pool.map(lambda n: provider.generate(text, seed=n % 4, **options).samples, range(16)))
         for n, samples in enumerate(together):
-            assert_same(samples, alone[n % 4], 0.0)
+            assert_same(samples, alone[n % 4], tolerance)
 
     def test_leaves_no_global_state(
         self, spec: ProviderSpec, make: Callable[..., RealProvider], text: str, options: dict[str, Any]

@@ -89,7 +89,7 @@ class Language(Figures):
         if self.name == "zh" and symbol in {"%", "‰"}:
             return self.join({"%": "百分之", "‰": "千分之"}[symbol], self.number(text))
         value = self.value(text)
-        written = str(self._units.format_unit(value, UNITS[symbol], "long", locale=self._locale))
+        written = self._with_unit(value, UNITS[symbol])
         figure = str(self._numbers.format_decimal(value, locale=self._locale))
         if figure not in written:  # a dual, whose word says the number
             return tidy(written)
@@ -101,7 +101,7 @@ class Language(Figures):
 
     def unit_name(self, symbol: str) -> str:
         """Return the name of one unit."""
-        written = str(self._units.format_unit(1, UNITS[symbol], "long", locale=self._locale))
+        written = self._with_unit(1, UNITS[symbol])
         return self._signs(re.sub(r"\d", "", written))
 
     def money(self, text: str, code: str, *, short: bool, scale: str = "") -> str:
@@ -213,8 +213,15 @@ class Language(Figures):
             text = text.replace(sign, word)
         return tidy(text.replace("/", f" {self.words.per} "))
 
+    def _with_unit(self, value: Decimal | int, unit: str) -> str:
+        """Return a number in figures with its unit's word."""
+        written = str(self._units.format_unit(value, unit, "long", locale=self._locale))
+        if unit in written:  # some versions of the data have the word in the short form alone
+            written = str(self._units.format_unit(value, unit, "short", locale=self._locale))
+        return written
+
     def _gender(self, unit: str) -> str:
-        written = str(self._units.format_unit(1, unit, "long", locale=self._locale))
+        written = self._with_unit(1, unit)
         return self._gender_of(re.sub(r"[\d\s]+", " ", written).strip())
 
     def _gender_of(self, noun: str) -> str:
