@@ -111,6 +111,11 @@ class StageLog:
         with self._lock:
             self._request_of.pop(row, None)
 
+    def request_of(self, row: int) -> Hashable:
+        """Return the request that the work for a row counts for; None: no row of that number is spoken."""
+        with self._lock:
+            return self._request_of.get(row)
+
     def totals(self, request: Hashable) -> dict[str, StageWork]:
         """Return what the closed stages of a request did so far, by name."""
         with self._lock:
