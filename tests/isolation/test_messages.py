@@ -212,7 +212,19 @@ def serve(monkeypatch):
         Outgoing(Kind.CALL, {}).frame(1, text=b"\xff\xff"),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
-    ids=["window", "kind", "credit", "rows", "voice", "reply", "row of no call", "row twice", "deep", "encoding", "http"],
+    ids=[
+        "window",
+        "kind",
+        "credit",
+        "rows",
+        "voice",
+        "reply",
+        "row of no call",
+        "row twice",
+        "deep",
+        "encoding",
+        "http",
+    ],
 )
 def test_worker_leaves_a_parent_that_it_cannot_understand(serve, frame, capsys):
     """At once, with a line that says why; it never works on half of a call."""

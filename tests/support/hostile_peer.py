@@ -23,8 +23,7 @@ from realtts.wire.rows import RowOutcome
 HEADER = struct.Struct("!4sBBHII")
 GREETING, SETUP, LOAD, VOICES, STOP = "greeting", "setup", "load", "voices", "stop"
 CHUNK, OUTCOME, REPLY = "chunk", "outcome", "reply"
-"""Where a worker may misbehave: in its greeting, in its answers, in a chunk, in the end of a row, and in the reply behind
-the rows."""
+"""Where a worker may misbehave: in its greeting, its answers, a chunk, the end of a row, the reply behind the rows."""
 
 
 @dataclass

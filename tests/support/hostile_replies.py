@@ -18,8 +18,12 @@ from realtts.wire.rows import RowOutcome
 
 PLACES = (p.GREETING, p.SETUP, p.LOAD, p.VOICES, p.CHUNK, p.OUTCOME, p.REPLY)
 FORMS = {
-    **{Kind.HELLO: Hello, Kind.REPLY: Reply, Kind.CHUNK: ChunkMessage, Kind.OUTCOME: RowOutcome},
-    **{Kind.EVENT: Event, Kind.LOG: LogMessage},
+    Kind.HELLO: Hello,
+    Kind.REPLY: Reply,
+    Kind.CHUNK: ChunkMessage,
+    Kind.OUTCOME: RowOutcome,
+    Kind.EVENT: Event,
+    Kind.LOG: LogMessage,
 }
 NAMES = ("StopIteration", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "UnicodeDecodeError", "OSError", "x.Y")
 KINDS = (None, "StageFailed", "LadderExhausted", "WorkerDied", "InstallFailed", "InputError", "Busy", "closest", "")
