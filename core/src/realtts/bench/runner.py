@@ -20,11 +20,12 @@ from realtts.provider.facade import RealProvider
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from realtts.bench.peak import PeakMemory
     from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["VARIANTS", "run_bench"]
+__all__ = ["VARIANTS", "check_variants", "described", "fits_beside", "run_bench"]
 
 VARIANTS = ("plain", "optimized")
 
@@ -62,7 +63,7 @@ def run_bench(
         InvalidOption: An unknown variant.
         RealTTSError: No rung of a variant works, or something is wrong with the request.
     """
-    _check_variants(variants)
+    check_variants(variants)
     tell = tell or _silent
     asked = dict(settings or {})
     with RealProvider(provider, **asked) as unloaded:  # never loaded
@@ -114,7 +115,7 @@ def _bench(
         "date": now(),
         "provider": spec.name,
         "isolated": False,
-        "workload": {**_described(workload), "random_weights": random_weights, "interleaved": interleaved},
+        "workload": {**described(workload), "random_weights": random_weights, "interleaved": interleaved},
         "machine": machine_facts(base, status["versions"]),
         "floor": rates,
         "variants": results,
@@ -125,7 +126,12 @@ def _bench(
     return result
 
 
-def _check_variants(variants: Sequence[str]) -> None:
+def check_variants(variants: Sequence[str]) -> None:
+    """Check names of variants.
+
+    Raises:
+        InvalidOption: There is no such variant.
+    """
     for variant in variants:
         if variant not in VARIANTS:
             raise InvalidOption(f"variant is {variant!r}", who="bench", fix=f"choose from {', '.join(VARIANTS)}")
@@ -138,7 +144,7 @@ def _run(contenders: Sequence[Contender], workload: Workload, tell: Callable[[st
     if not rest:
         _time([head], workload, tell)
         return False
-    if _fits_beside(head):
+    if fits_beside(head.peak):
         _start(rest[0], tell)
         _time(contenders, workload, tell)
         return True
@@ -168,19 +174,20 @@ def _orders(contenders: Sequence[Contender], repeats: int) -> Iterator[Sequence[
         yield contenders if repeat % 2 == 0 else contenders[::-1]
 
 
-def _fits_beside(head: Contender) -> bool:
-    """Tell whether there is room for a second model of that size, with a fifth to spare."""
+def fits_beside(peak: PeakMemory) -> bool:
+    """Tell whether there is room for a second model like one that has grown so much, with a fifth to spare."""
     import psutil
 
-    if psutil.virtual_memory().available < 1.2 * head.peak.rss_growth:
+    if psutil.virtual_memory().available < 1.2 * peak.rss_growth:
         return False
     torch = sys.modules.get("torch")
-    if head.peak.device_peak and torch is not None:
-        return bool(torch.cuda.mem_get_info()[0] >= 1.2 * head.peak.device_peak)
+    if peak.device_peak and torch is not None:
+        return bool(torch.cuda.mem_get_info()[0] >= 1.2 * peak.device_peak)
     return True
 
 
-def _described(workload: Workload) -> dict[str, Any]:
+def described(workload: Workload) -> dict[str, Any]:
+    """Return the workload for a record."""
     return {
         "text_set": workload.name,
         "texts": len(workload.texts),
