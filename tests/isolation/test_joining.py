@@ -11,11 +11,13 @@ import pytest
 from thread_worker import ThreadWorker
 
 from realtts import RealProvider, errors, hookimpl
+from realtts.bench import Load, Text, Workload, run_load
 from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.contract.timing import timed
 from realtts.isolation.row_clocks import RowClocks
 from realtts.testing import ContinuousFakeProvider, FastFakeProvider, fake_spec
-from realtts.wire.calls import Load, Setup, Speak
+from realtts.wire import calls
+from realtts.wire.calls import Setup, Speak
 from realtts.wire.channel import Kind
 from realtts.wire.messages import RequestMessage, to_json
 from realtts.wire.rows import RowMessage
@@ -362,9 +364,26 @@ def test_work_is_counted_for_each_request_once(make, stepping):
     tts = make(spec_of(stepping, batch_size=8, max_chars=40))
     speech = tts.generate("alpha beta gamma. " * 6, seed=1)
     assert speech.metrics.pieces > 2
-    assert speech.metrics.work["decode"].steps == len(stepping.steps)
+    work = speech.metrics.work["decode"]
+    assert work.steps == work.own_steps == len(stepping.steps)
+    assert work.row_steps == sum(map(len, stepping.steps)) > 2 * work.steps
     other = tts.generate("alpha", seed=1)
     assert other.metrics.work["decode"].steps == 2
+
+
+def test_load_on_a_worker(make, tmp_path, install):
+    """The figures of both contenders come over the wire: rows per step, waits, the worker's memory."""
+    spec = spec_of(Stepping)
+    settings = {"data_dir": install(spec), "isolation": "always"}
+    Stepping.gate.set()
+    workload = Workload((Text("alpha beta gamma."), Text("delta.")), options={"delay_s": 0.002})
+    record = run_load("fake", workload, Load(concurrency=4, duration_s=0.4), settings=settings)
+    assert record["isolated"]
+    together, alone = record["variants"]["together"], record["variants"]["alone"]
+    assert together["failed"] == alone["failed"] == {}
+    assert 1.0 < together["rows_per_step"] <= 4.0
+    assert alone["rows_per_step"] == pytest.approx(1.0)
+    assert together["memory"]["rss_peak"] == 1 << 20
 
 
 def test_voices_are_found_while_others_are_spoken(make):
@@ -423,11 +442,11 @@ def talk():
     """A worker that has loaded the continuous fake provider, seen from its parent's end of the channel."""
     worker = ThreadWorker()
     channel = worker.channel
-    calls = [
+    first = [
         Setup(spec_to_json(spec_of(ContinuousFakeProvider)), {}, {}, None, (), {}, 30),
-        Load(begin=True, log_level=30),
+        calls.Load(begin=True, log_level=30),
     ]
-    for call in calls:
+    for call in first:
         channel.send(Kind.CALL, to_json(call))
         assert heard(channel, Kind.REPLY, Kind.HELLO)
     yield channel

@@ -18,8 +18,11 @@ __all__ = ["Load", "Mix", "Order"]
 
 DEFAULT_CONCURRENCY = 8
 MOST_REQUESTS = 20_000
+_LONG = 300
+"""Characters above which a text is asked for by itself."""
+
 _SENTENCES = (1, 1, 1, 2, 2, 4)
-"""Texts that a request has, each number as likely as it stands here often: half of the requests have one."""
+"""Numbers of texts that a request joins; half of the requests have one."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,8 @@ class Mix:
         """Return a request of a round; it depends on nothing but the numbers."""
         draw = random.Random(f"{self._seed}|{part}|{number}")  # noqa: S311 - no secret
         first = draw.choice(self._texts)
-        others = [text for text in self._texts if text.language == first.language]
-        wanted = draw.choice(_SENTENCES) if len(others) > 1 else 1
+        others = [text for text in self._texts if text.language == first.language and len(text.text) <= _LONG]
+        wanted = draw.choice(_SENTENCES) if first in others and len(others) > 1 else 1
         texts = [first, *(draw.choice(others) for _ in range(wanted - 1))]
         voice = draw.choice(self._voices)
         return Order(number, " ".join(text.text for text in texts), first.language, voice, draw.randrange(2**31))
