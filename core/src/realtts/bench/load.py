@@ -15,10 +15,10 @@ from realtts.bench.load_drive import Round, drive
 from realtts.bench.load_results import figures_of, load_ratios, load_warnings
 from realtts.bench.load_source import MOST_REQUESTS, Mix
 from realtts.bench.load_target import ProviderTarget
-from realtts.bench.peak import PeakMemory
+from realtts.bench.peak import PeakMemory, fits_beside
 from realtts.bench.remote import environment_of, run_there
 from realtts.bench.results import LOAD_KIND, SCHEMA, rounded
-from realtts.bench.runner import check_variants, described, fits_beside
+from realtts.bench.runner import check_variants, described
 from realtts.bench.tools import weights
 from realtts.errors import InvalidOption
 from realtts.provider.facade import RealProvider

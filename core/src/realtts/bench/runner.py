@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench.contender import Contender
 from realtts.bench.facts import machine_facts, now
 from realtts.bench.floor import measure_floor
+from realtts.bench.peak import fits_beside
 from realtts.bench.remote import environment_of, run_there
 from realtts.bench.results import SCHEMA, ratios, rounded, summary, warnings_of
 from realtts.bench.tools import weights
@@ -20,12 +20,11 @@ from realtts.provider.facade import RealProvider
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from realtts.bench.peak import PeakMemory
     from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["VARIANTS", "check_variants", "described", "fits_beside", "run_bench"]
+__all__ = ["VARIANTS", "check_variants", "described", "run_bench"]
 
 VARIANTS = ("plain", "optimized")
 
@@ -144,7 +143,7 @@ def _run(contenders: Sequence[Contender], workload: Workload, tell: Callable[[st
     if not rest:
         _time([head], workload, tell)
         return False
-    if fits_beside(head.peak):
+    if _fits_beside(head):
         _start(rest[0], tell)
         _time(contenders, workload, tell)
         return True
@@ -174,16 +173,9 @@ def _orders(contenders: Sequence[Contender], repeats: int) -> Iterator[Sequence[
         yield contenders if repeat % 2 == 0 else contenders[::-1]
 
 
-def fits_beside(peak: PeakMemory) -> bool:
-    """Tell whether there is room for a second model like one that has grown so much, with a fifth to spare."""
-    import psutil
-
-    if psutil.virtual_memory().available < 1.2 * peak.rss_growth:
-        return False
-    torch = sys.modules.get("torch")
-    if peak.device_peak and torch is not None:
-        return bool(torch.cuda.mem_get_info()[0] >= 1.2 * peak.device_peak)
-    return True
+def _fits_beside(head: Contender) -> bool:
+    """Tell whether there is room for a second model of that size."""
+    return fits_beside(head.peak)
 
 
 def described(workload: Workload) -> dict[str, Any]:
