@@ -307,8 +307,10 @@ class Worker:
 
     def _send_cancellations(self) -> None:
         for row in self._outbox.send_cancellations():
-            if self._joins:  # a batch that nobody can join goes on with the rows that are wanted
+            if self._joins:
                 self._watchdog.rows.cancel(row)
+            else:  # a batch goes on with the rows that are wanted
+                self._inbox.release(row)
 
     def _look(self, now: float) -> None:
         """Find a worker that is gone though its channel is open, because a process that it started has inherited it."""

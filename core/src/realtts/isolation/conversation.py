@@ -54,18 +54,22 @@ class Conversation:
         """
         for row in rows:
             self._send(row)
-        while self._worker.rows:
+        ends: dict[int, RowItem] = {}  # they count when the worker's reply is good
+        while len(ends) < len(rows):
             item = self._received(None)
             if item is None:
-                return  # the reply has come instead
-            yield item
-            self._allow(item)
+                break  # the reply has come instead
+            if isinstance(item[1], Chunk):
+                yield item
+                self._allow(item)
+            else:
+                ends[item[0]] = item
             if all(row.request.cancelled() for row in rows):
                 break
-        left = [row.number for row in rows if row.number in self._worker.rows]
-        self.conclude()
-        for number in left:
-            yield number, RowEnd()
+        reply = self.conclude()
+        if reply is not None and reply.error is None and reply.failure is None:
+            for row in rows:  # those that nobody wants have no end of their own
+                yield ends.get(row.number, (row.number, RowEnd()))
 
     def joining(
         self, first: Sequence[Arrival], arrivals: Arrivals, places: int

@@ -67,6 +67,7 @@ class Inbox:
         self._checks: ChunkChecks | None = None
         self._credit: dict[int, int] = {}  # row -> chunks that it may send
         self._finishing = False  # no more is wanted, so that rows need no end
+        self._released: set[int] = set()  # rows that need none
         self._partial_since: float | None = None
 
     def open(self, call: Call, checks: ChunkChecks | None = None) -> None:
@@ -77,7 +78,7 @@ class Inbox:
             checks: Of the chunks that it asks for.
         """
         self._call, self._checks = call, checks
-        self._credit, self._finishing = {}, False
+        self._credit, self._finishing, self._released = {}, False, set()
 
     def expect(self, row: int, text: str) -> None:
         """Expect chunks and the end of a row of the open call, which is sent next."""
@@ -92,6 +93,10 @@ class Inbox:
             return False
         self._credit[row] += 1
         return True
+
+    def release(self, row: int) -> None:
+        """Need no end of a row, whose cancellation was sent."""
+        self._released.add(row)
 
     def finish(self) -> None:
         """Expect no more ends of rows: nobody wants them."""
@@ -169,8 +174,8 @@ class Inbox:
         """Check that nothing is missing when a call to speak is over without an error."""
         if self._finishing:
             return
-        if self._credit:
-            rows = ", ".join(map(str, sorted(self._credit)[:8]))
+        if left := self._credit.keys() - self._released:
+            rows = ", ".join(map(str, sorted(left)[:8]))
             raise ChannelFault(f"a reply without an end of the rows {rows}")
         if call.joins:
             raise ChannelFault("a reply while rows could still join")
