@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import InputError, InvalidOption
+from realtts.errors import InputError, InvalidOption, UnknownLanguage
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
 from realtts.provider.arguments import takes_text
-from realtts.provider.choice import choose
+from realtts.provider.choice import choose, name_speaker
 from realtts.provider.engine import Engine
 from realtts.provider.jobs import FunctionJob, SpeechJob
 from realtts.provider.queue import Turn
@@ -352,7 +352,11 @@ class RealProvider:
         return builtin_voice(name, voices, who=who, settings=self._settings, clones=clones)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
-        return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        try:
+            return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        except UnknownLanguage as error:
+            name_speaker(error, ask.language, self._spec, self._settings)
+            raise
 
     def _speech_job(self, plans: Sequence[Plan]) -> SpeechJob:
         return SpeechJob(plans, self._ladder, self._extensions, self._deadline())
