@@ -6,7 +6,7 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
-from realtts.errors import BrokenProvider, CheckpointCorrupt, CheckpointMissing
+from realtts.errors import CheckpointCorrupt, CheckpointMissing
 
 __all__ = ["check_digest", "read_asset"]
 
@@ -42,8 +42,7 @@ def read_asset(name: str) -> bytes:
         name: Its name in the folder ``assets``.
 
     Raises:
-        BrokenProvider: The package is not installed.
-        CheckpointMissing: The file is not there, or cannot be read.
+        CheckpointMissing: The package is not installed, or the file is not there, or cannot be read.
         CheckpointCorrupt: It is not the file of version 0.2.1.
     """
     path = _folder() / name
@@ -74,7 +73,7 @@ def _folder() -> Path:
         found = None
     places = found.submodule_search_locations if found is not None else None
     if not places:
-        raise BrokenProvider(
+        raise CheckpointMissing(
             "its package hibari-tts is not installed any more",
             who=_WHO,
             fix=f"pip install {_REQUIREMENT}, or {_ISOLATED}, or let another provider speak",

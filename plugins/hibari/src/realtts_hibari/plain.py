@@ -50,8 +50,7 @@ class Plain:
         """Read and check every file, and open the graphs.
 
         Raises:
-            BrokenProvider: The package hibari-tts is not installed.
-            CheckpointError: A file is missing or damaged, or cannot be fetched.
+            CheckpointError: The package hibari-tts or a file is missing or damaged, or cannot be fetched.
             MissingExtra: ONNX Runtime is not installed.
         """
         voice, content = _voice_and_content(context)

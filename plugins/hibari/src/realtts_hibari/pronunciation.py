@@ -39,8 +39,7 @@ class Pronunciation:
         british: British English.
 
     Raises:
-        BrokenProvider: The package is not installed.
-        CheckpointError: A file of it is missing or damaged.
+        CheckpointError: The package, or a file of it, is missing or damaged.
     """
 
     def __init__(self, context: Context, *, british: bool) -> None:

@@ -26,7 +26,7 @@ LETTERS = frozenset(
 MARKS = frozenset(';:,.!?—…"()“”')
 """Punctuation that the graph has symbols for."""
 
-_READ = LETTERS | MARKS | frozenset("'’- \t\n\r")
+_READ = LETTERS | MARKS | frozenset("'- \t\n\r")
 
 
 @dataclass(frozen=True)

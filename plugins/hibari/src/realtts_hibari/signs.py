@@ -35,9 +35,12 @@ _MINUS = re.compile(r"(?<![\w)\]%°])[-\u2013](?=[.,]?\d)")
 _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d*\.?\d+")
 _ENDED = re.compile(r"(?<![\w.,])(\d+)(st|nd|rd|th|'?s)\b")
 _SINGLE_NUMBER = re.compile("[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2189\u2460-\u249b]")
+_ABOUT = re.compile(r"(?<!\S)~(?=\s*\w)")
 _SIGN = re.compile(f"[{re.escape(''.join(_SIGNS))}]")
 _DASH = re.compile(r"\s[-\u2013]+\s|\s*(?:\u2014|--+)\s*|(?<=\w)\u2013(?=\w)")
 _APART = re.compile(r"[_\u2022\u00b7]|(?<=\w)\u2026(?=\w)")
+
+_TOO_MUCH_SPACE = re.compile(r"[ \t]+(?=[,.;:!?)\u2026])|(?<=\()[ \t]+|\A[ \t]+")
 
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -60,8 +63,10 @@ def in_words(text: EditedText) -> EditedText:
     text = text.substituted(_ENDED, lambda match: _ended(match[1], match[2]))
     text = text.substituted(_NUMBER, lambda match: f" {_number(match[0])} ")
     text = text.substituted(_SINGLE_NUMBER, _single)
+    text = text.substituted(_ABOUT, " about ")
     text = text.substituted(_SIGN, lambda match: f" {_SIGNS[match[0]]} ")
-    return text.substituted(_DASH, " \u2014 ").substituted(_APART, " ")
+    text = text.substituted(_DASH, " \u2014 ").substituted(_APART, " ")
+    return text.substituted(_TOO_MUCH_SPACE, "")
 
 
 def _number(written: str) -> str:
