@@ -183,11 +183,8 @@ def test_spec_is_light() -> None:
     import subprocess
     import sys
 
-    code = (
-        "import sys, realtts_hibari;"
-        "print([m for m in ('numpy', 'pydantic', 'onnxruntime', 'hibari', 'torch', 'realtts_espeak') if m in sys.modules])"
-    )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
-    )
+    heavy = ("numpy", "pydantic", "onnxruntime", "hibari", "torch", "realtts_espeak")
+    code = f"import sys, realtts_hibari; print([name for name in {heavy} if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
     assert isinstance(spec, ProviderSpec)
