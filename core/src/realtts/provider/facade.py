@@ -55,7 +55,7 @@ class RealProvider:
 
     Args:
         provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else an embedded
-            voice (by the setting ``language``), else the only one that is installed.
+            voice (by the setting ``language``, else for English), else the only one that is installed.
         model: Checkpoint name, hub id or local folder; None: the provider's first checkpoint.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         isolation: ``"auto"``, ``"always"`` or ``"never"``.
