@@ -10,7 +10,7 @@ import pytest
 from realtts import RealProvider
 from realtts.machine.memory import trim
 
-WORDS = "the lamp beside the old harbour was never lit again after that long and windy night of the storm".split()
+TEXT = "the lamp beside the old harbour was never lit again after that long and windy night of the storm"
 
 
 def resident() -> int:
@@ -23,7 +23,8 @@ def resident() -> int:
 @pytest.mark.full
 def test_memory_is_level(tts: RealProvider) -> None:
     """A hundred requests of all lengths add nothing to what the longest one needs."""
-    texts = [" ".join(WORDS[: 1 + length]) + "." for length in range(len(WORDS))]
+    words = TEXT.split()
+    texts = [" ".join(words[: 1 + length]) + "." for length in range(len(words))]
     for text in texts:
         tts.generate(text, seed=1)
     before = resident()

@@ -80,5 +80,6 @@ class Network:
             speed: Durations are divided by it.
         """
         found = self._graph.run({"ids": symbols, "speed": np.asarray([speed], np.float32)})
-        parts = [part[0] for part in found[:6]]
-        return Spectrum(*parts, found[6].reshape(-1) if self.tells_durations else None)
+        harmonics, phase, noise, rest, rest_phase, pitch = (part[0] for part in found[:6])
+        durations = found[6].reshape(-1) if self.tells_durations else None
+        return Spectrum(harmonics, phase, noise, rest, rest_phase, pitch, durations)
