@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from realtts import RealProvider
 from realtts_vieneu import spec
+from realtts_vieneu.drawing import Drawn
 from realtts_vieneu.line import Line
 from realtts_vieneu.testing import write_random_checkpoint
 from realtts_vieneu.utterance import Utterance
@@ -121,16 +124,22 @@ def test_ending_too_early_is_a_fault_too(make, optimize):
     assert "ended too early (1.00 s) and was spoken again" in again_of(speech)[0]
 
 
+def drawn(count, codes, **ends):
+    """Tokens of which some are codes."""
+    return Drawn(0, tuple(range(count)), torch.arange(codes), **{"ended": False, "stopped": False, **ends})
+
+
 @pytest.mark.parametrize("instead", ["it is", "it ended", "it was heard", "nobody waits", "no second try is wanted"])
 def test_only_a_fault_is_drawn_again(instead):
     """Once, with another seed, and nothing of the first try is left; never what nobody waits for any more."""
     utterance = Utterance(ids=(1,), most=60, seed=3, text="Xin chào.", retry=instead != "no second try is wanted")
-    line = Line(utterance, lambda: instead == "nobody waits", heard=instead == "it was heard")
+    line = Line(utterance, lambda: instead == "nobody waits", first=30 if instead == "it was heard" else None)
     for tries in (1, 2):
-        line.add(torch.arange(50), 55, ended=False, stopped=False)
+        line.add(drawn(55, 50))
         assert not line.restart()
-        line.add(torch.arange(5), 5, ended=True, stopped=instead == "it ended")
+        line.add(drawn(5, 5, ended=True, stopped=instead == "it ended"))
         assert (line.frames, line.tokens) == (55, 60)
+        assert line.ended == (instead != "it is" or tries == 2)
         assert line.restart() == (instead == "it is" and tries == 1)
         if instead != "it is":
             assert (line.utterance, line.warning) == (utterance, "")
@@ -138,3 +147,36 @@ def test_only_a_fault_is_drawn_again(instead):
     assert line.utterance.seed != utterance.seed
     assert "ran into its length cap and was spoken again" in line.warning
     assert len(line.taken()) == line.frames
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [
+        ((40, 60, 60), {2}),  # the second outgrows the first and is heard before it ends; the third does not
+        ((30, 40, 50), set()),
+        ((60, 40, 70), {1, 2}),
+        ((60, 60, 20), {1, 2}),
+        ((20, 60, 70), {0, 1, 2}),
+        ((60, 30, 45), {1, 2}),
+    ],
+)
+def test_what_a_stream_draws_again_does_not_depend_on_the_order(lengths, expected):
+    """Of sentences that run away, drawn in step or in any other order; none that may be heard already."""
+    in_step = [n for at in range(max(lengths)) for n in range(3) if at < lengths[n]]
+    orders = [[n for n in order for _ in range(lengths[n])] for order in itertools.permutations(range(3))]
+    for order in (in_step, *orders):
+        lines = []
+        for seed in range(3):
+            utterance = Utterance(ids=(1,), most=60, seed=seed, text="Xin chào.", retry=True)
+            lines.append(Line(utterance, lambda: False, first=30, before=lines[-1] if lines else None))
+        heard = set()
+        for n in order:
+            lines[n].add(drawn(1, 1, ended=lines[n].tokens + 1 == lengths[n]))
+            for number, line in enumerate(lines):
+                if line.restart():
+                    assert number not in heard
+                    line.add(drawn(1, 1, ended=True))
+                elif line.settled:
+                    heard.add(number)
+        assert {number for number, line in enumerate(lines) if line.warning} == expected
+        assert all(line.ended for line in lines)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Request, Unread
     from realtts_vieneu.loading import Weights
 
-__all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
+__all__ = ["Ask", "needs_of", "prepare", "tokens_for", "utterances_of"]
 
 _SLACK = 100
 _MOST_PER_PHONEME = 5
@@ -129,6 +129,16 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         warnings=_warnings(weights, options, form),
         unread=unread_in(request.text),
     )
+
+
+def needs_of(request: Request) -> tuple[bool | None, str | None]:
+    """Return what of a request's options decides which weights are in memory: ``speech_only`` and ``codec_device``.
+
+    Raises:
+        InvalidOption: This machine has no such device.
+    """
+    options = VieNeuOptions.of(request)
+    return options.speech_only, _codec_device(options)
 
 
 def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utterance]:

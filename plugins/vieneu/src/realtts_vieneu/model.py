@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.loading import Weights
 
-__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "report", "usual"]
+__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "most_of", "report", "usual"]
 
 _LONGEST = " và ".join(["tôi thích nghe những câu chuyện cổ tích trước khi đi ngủ"] * 4)
 """One sentence of nearly 256 characters, upstream's ``max_chars``."""
@@ -53,6 +53,12 @@ def head_of(context: Context, speech_only: bool | None) -> HeadKind:
     if speech_only is None:
         speech_only = precision_of(context).weights != "fp32"
     return "speech" if speech_only else "full"
+
+
+def most_of(context: Context) -> int:
+    """Return the most requests that are spoken at once."""
+    limit = context.settings.max_batch
+    return context.spec.batch_size if limit is None else min(limit, context.spec.batch_size)
 
 
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, list[Utterance]]:

@@ -1,0 +1,308 @@
+"""Requests that join and leave while others are spoken: each sounds as if it were alone, whatever befalls others."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from realtts import RealProvider
+from realtts.contract.continuous import Arrival, RowEnd, RowFailed
+from realtts.contract.spec import Checkpoint
+from realtts.contract.types import Chunk, Request
+from realtts.errors import NotFinite, VoiceNotFound
+from realtts.testing import make_context
+from realtts.testing.recording import RecordingGraphs
+from realtts_vieneu import model as model_module, optimized, spec
+from realtts_vieneu.drawing import TokenRows
+from realtts_vieneu.optimized import Optimized
+from realtts_vieneu.options import VieNeuOptions
+from realtts_vieneu.testing import write_random_checkpoint
+
+EXACT = {"dtype": "float32", "quantization": "none"}
+TEXTS = (
+    "Chào.",
+    "Xin chào các bạn. Hôm nay trời nắng đẹp! Chúng ta cùng đi dạo nhé?",
+    "Trời ơi!",
+    "Cảm ơn bạn. Hẹn gặp lại.",
+    "Một. Hai. Ba. Bốn. Năm. Sáu.",
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A checkpoint that ends some sentences before their limit."""
+    path = tmp_path_factory.mktemp("ending")
+    write_random_checkpoint(path, eos_bias=4.0, cloning=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def hooks(folder):
+    """The optimized variant in float32, through all stages: hooks, context and model."""
+    return loaded(folder)
+
+
+def loaded(folder, **settings):
+    """A model that has passed all stages."""
+    context = make_context(spec, checkpoint=Checkpoint("test", path=folder), **{**EXACT, **settings})
+    hooks = Optimized()
+    model = hooks.load(context)
+    for stage in (hooks.convert_precision, hooks.compile, hooks.warmup):
+        stage(context, model)
+    return hooks, context, model
+
+
+def request_of(number):
+    """One of many: text, voice, seed and options by its number, every second one as a stream."""
+    draw = random.Random(number)
+    options = {"max_chars": 20, "silence": draw.choice([0.0, 0.15]), "chunk_frames": draw.choice([5, 25])}
+    options |= draw.choice([{}, {"temperature": 0.7}, {"top_k": 5}, {"do_sample": False}, {"top_k": 0}])
+    if draw.random() < 0.5:
+        options["max_new_tokens"] = draw.randint(5, 70)
+    return Request(
+        TEXTS[number % len(TEXTS)], voice=draw.choice([None, "Lan", "Minh"]), seed=number,
+        options=VieNeuOptions(**options), streaming=number % 2 == 1,
+    )  # fmt: skip
+
+
+@dataclass
+class Load:
+    """Requests that come at random times; those to be cancelled are so after some turns.
+
+    Attributes:
+        waiting: Those that have not come.
+        cancelled: Those that nobody waits for any more.
+        sounds: What came of each.
+        ends: How each ended.
+        most: Most that were spoken at once.
+    """
+
+    waiting: dict[int, Request]
+    leaving: dict[int, int] = field(default_factory=dict)
+    cancelled: set[int] = field(default_factory=set)
+    sounds: dict[int, list[Chunk]] = field(default_factory=dict)
+    ends: dict[int, RowEnd | RowFailed] = field(default_factory=dict)
+    most: int = 0
+    _draw: random.Random = field(default_factory=lambda: random.Random(1))
+
+    def take(self, most, fits=None):
+        """Hand over some of those that have come."""
+        taken = []
+        for number in list(self.waiting)[: min(most, self._draw.choice([0, 0, 1, 2]))]:
+            arrival = Arrival(number, self._cancellable(number))
+            if fits is None or fits(arrival):
+                taken.append(arrival)
+                del self.waiting[number]
+                self.sounds[number] = []
+        return taken
+
+    def _cancellable(self, number):
+        told = vars(self.waiting[number]) | {"cancelled": lambda: number in self.cancelled}
+        return Request(**told)
+
+    def serve(self, hooks, each=lambda: None):
+        """Speak all; the generator may end whenever nobody is there."""
+        plugin, context, model = hooks
+        while self.waiting:
+            for item in plugin.generate_continuous(context, model, self):
+                each()
+                running = self.sounds.keys() - self.ends.keys()
+                self.most = max(self.most, len(running))
+                for number in running & self.leaving.keys():
+                    self.leaving[number] -= 1
+                    if self.leaving[number] == 0:
+                        self.cancelled.add(number)
+                if item is None:
+                    continue
+                number, what = item
+                assert number in running, "each ends once, and nothing comes behind it"
+                if isinstance(what, Chunk):
+                    self.sounds[number].append(what)
+                else:
+                    self.ends[number] = what
+            assert self.sounds.keys() == self.ends.keys()
+        return self
+
+
+def said(chunks):
+    """All samples, and what the last chunk says."""
+    last = chunks[-1]
+    tokens = sum(chunk.tokens for chunk in chunks)
+    return np.concatenate([chunk.samples for chunk in chunks]), tokens, last.finish_reason, last.warnings
+
+
+def alone(hooks, request):
+    """What comes of a request when nobody else is there."""
+    plugin, context, model = hooks
+    return list(plugin.generate(context, model, request))
+
+
+def assert_same(found, expected):
+    """To the bit: codes, and so samples, chunks of streams, and what is told of them."""
+    for one, other in zip(said(found), said(expected), strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [12, pytest.param(60, marks=pytest.mark.full)])
+def test_each_is_as_if_it_were_alone(hooks, count):
+    """Streams and wholes that come, go, are cancelled, have no such voice, break or are drawn again."""
+    requests = {number: request_of(number) for number in range(count)}
+    bad = {number for number in requests if number % 20 == 7}
+    mixed = {n: Request("Chào.", voice="Nobody") if n in bad else request for n, request in requests.items()}
+    leaving = {number: 6 + number for number in requests if number % 6 == 5}
+    load = Load(dict(mixed), leaving=dict(leaving)).serve(hooks)
+    assert load.ends.keys() == requests.keys()
+    assert load.most > 3
+    retried = 0
+    for number, request in requests.items():
+        end, chunks = load.ends[number], load.sounds[number]
+        if number in bad:
+            assert isinstance(end, RowFailed)
+            assert isinstance(end.error, VoiceNotFound)
+        elif number in load.cancelled:
+            assert end == RowEnd("cancelled")
+            whole = alone(hooks, request)
+            for one, other in zip(chunks, whole[: len(chunks)], strict=True):
+                assert np.array_equal(one.samples, other.samples)
+        else:
+            assert end == RowEnd()
+            expected = alone(hooks, request)
+            assert_same(chunks, expected)
+            retried += expected[-1].retries
+    assert load.cancelled
+    assert retried
+
+
+def test_a_row_that_breaks_fails_alone(hooks):
+    """Its logits are not finite; the others are spoken as alone, and so is who comes into its place."""
+    _, _, model = hooks
+    rows = model.engine.lm._network.embedding
+    prompt, broken = type(rows).prompt, []
+
+    def breaking(self, ids):
+        x = prompt(self, ids)
+        if not broken:
+            broken.append(x.fill_(float("nan")))
+        return x
+
+    requests = {number: request_of(number) for number in range(4)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(rows), "prompt", breaking)
+        load = Load(dict(requests)).serve(hooks)
+    failed = [number for number, end in load.ends.items() if isinstance(end, RowFailed)]
+    assert failed == [0]
+    assert isinstance(load.ends[0].error, NotFinite)
+    for number in (1, 2, 3):
+        assert_same(load.sounds[number], alone(hooks, requests[number]))
+    assert_same(alone(hooks, requests[0]), alone(hooks, requests[0]))
+
+
+def test_weights_that_differ_wait_for_each_other(hooks):
+    """Another head is read when nobody speaks any more; each is drawn with its own."""
+    _, _, model = hooks
+    requests = {
+        number: Request("Chào.", seed=number, options=VieNeuOptions(max_new_tokens=20, speech_only=number % 2 == 0))
+        for number in range(4)
+    }
+    kinds = []
+    load = Load(dict(requests)).serve(hooks, each=lambda: kinds.append(model.engine.lm.outputs.kind))
+    assert {"full", "speech"} == set(kinds)
+    for number, request in requests.items():
+        assert_same(load.sounds[number], alone(hooks, request))
+
+
+def test_who_comes_later_is_heard_before_a_long_text_has_ended(hooks):
+    """The last places are for those that have none."""
+    book = Request(" ".join(f"Số {n} là số đẹp." for n in range(40)), options=VieNeuOptions(max_chars=20), seed=1)
+    short = Request("Chào.", seed=2, streaming=True, options=VieNeuOptions(max_new_tokens=40))
+    turns, ended = 0, {}
+    plugin, context, model = hooks
+
+    class Coming:
+        def take(self, most, fits=None):
+            if turns == 0:
+                return [Arrival(0, book)]
+            return [Arrival(turns, short)] if turns in {10, 11, 12} else []
+
+    for item in plugin.generate_continuous(context, model, Coming()):
+        turns += 1
+        assert model.engine.lm.rows.loop.free >= 0
+        if item is not None and isinstance(item[1], RowEnd):
+            ended[item[0]] = turns
+            if len(ended) == 3:
+                break
+    assert ended.keys() == {10, 11, 12}
+    assert max(ended.values()) < 120
+    assert model.engine.lm.rows.loop.free == model.engine.lm.rows.loop.places, "whoever stops leaves no row behind"
+
+
+@pytest.mark.parametrize("max_batch", [1, 3, None])
+def test_places_follow_the_setting(folder, max_batch):
+    """So does the memory of the cache; on the CPU it is let go of at the end."""
+    hooks = loaded(folder, max_batch=max_batch)
+    most, engine, places = max_batch or spec.batch_size, hooks[2].engine, set()
+    requests = {n: Request("Chào.", seed=n, options=VieNeuOptions(max_new_tokens=3)) for n in range(2 * most)}
+    load = Load(requests).serve(hooks, each=lambda: places.add(engine.lm.rows.loop.places))
+    assert places == {2 * most}
+    assert load.most <= most
+    assert engine.lm._rows is None
+
+
+def test_nothing_is_captured_while_rows_come_and_go(folder, monkeypatch):
+    """With graphs, after the stages of a load: neither a step nor a prompt, and the state stays where it is."""
+    backend = RecordingGraphs()
+    for module in (optimized, model_module):
+        monkeypatch.setattr(module, "graphs_of", lambda _: backend)
+    hooks = loaded(folder)
+    engine, lm = hooks[2].engine, hooks[2].engine.lm
+    requests = {n: request_of(n) for n in range(8)}
+    for request in requests.values():  # none without top_k, which draws in another way
+        object.__setattr__(request, "options", request.options.model_copy(update={"top_k": None}))
+    state = [tensor.data_ptr() for tensor in lm.rows.loop._steps.state]
+    graphs = list(lm.rows.loop.queue.graphs)
+    eager = loaded(folder)[2]
+    captures = backend.captures
+    codec = []
+    monkeypatch.setattr(engine.codec, "_graphed", None)  # whose graphs are captured by length
+    load = Load(dict(requests)).serve(hooks, each=lambda: codec.append(backend.captures))
+    assert set(codec) == {captures}
+    assert list(lm.rows.loop.queue.graphs) == graphs
+    assert [tensor.data_ptr() for tensor in lm.rows.loop._steps.state] == state
+    assert {number: said(chunks)[1] for number, chunks in load.sounds.items()} == {
+        number: said(alone((Optimized(), hooks[1], eager), request))[1] for number, request in requests.items()
+    }
+
+
+@pytest.mark.parametrize("again", [1, pytest.param(100, marks=pytest.mark.full)])
+def test_a_rung_that_fails_in_the_middle(folder, tmp_path, monkeypatch, again):
+    """With many callers on it: each is spoken again, alone, and says the same; on the next rung if that fails."""
+    given = {"device": "cpu", "threads": 1, "data_dir": str(tmp_path), **EXACT}
+    told = [
+        {"text": TEXTS[n % 5], "seed": n, "max_new_tokens": 20, "max_chars": 20, "voice": ["Lan", "Minh"][n % 2]}
+        for n in range(6)
+    ]
+    step, steps, found = TokenRows.step, [], {}
+
+    def failing(self, work=None):
+        steps.append(len(self.loop.numbers))
+        if len(steps) > 12 and len(steps) <= 12 + again:
+            raise RuntimeError("a step was told to fail")
+        return step(self, work)
+
+    with RealProvider(spec, model=folder, **given) as tts:
+        expected = [tts.generate(**each) for each in told]
+        monkeypatch.setattr(TokenRows, "step", failing)
+        threads = [threading.Thread(target=lambda n=n: found.update({n: tts.generate(**told[n])})) for n in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert tts.get_provider_status()["variant"] == ("optimized" if again == 1 else "plain")
+    assert max(steps[:13]) > 1
+    for number, speech in enumerate(expected):
+        assert found[number].metrics.tokens == speech.metrics.tokens
+        assert np.abs(found[number].samples - speech.samples).max() < 1e-4
