@@ -164,7 +164,8 @@ class _Speaking:
         """Draw, unless so much waits to be decoded that it would come late; yields what has failed."""
         failed: dict[int, BaseException] = {}
         # Where the weights take turns on the device, those of the language model come back when nothing is due.
-        if self.passages and self._due <= (0 if self._engine.turns.offloaded else _MOST_DUE):
+        most_due = 0 if self._engine.turns.offloaded else _MOST_DUE
+        if self._due <= most_due and (self._lines or self._next() is not None):
             with self._engine.turns.use("lm"):
                 work = self._opened_stage()
                 failed |= self._admit(work)
