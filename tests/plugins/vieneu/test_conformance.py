@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import OptimizedConformance, ProviderConformance
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance
 from realtts_vieneu import spec as own
 from realtts_vieneu.testing import write_random_checkpoint
 
@@ -61,7 +61,7 @@ class TestPlain(Plain):
     """The plain variant."""
 
 
-class TestOptimized(OptimizedConformance, Plain):
+class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The same of the optimized variant."""
 
     full = frozenset({

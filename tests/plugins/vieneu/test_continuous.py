@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import random
-import threading
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from realtts import RealProvider
 from realtts.contract.continuous import Arrival, RowEnd, RowFailed
 from realtts.contract.spec import Checkpoint
 from realtts.contract.types import Chunk, Request
 from realtts.errors import NotFinite, VoiceNotFound
 from realtts.testing import make_context
+from realtts.testing.load import mixed_load
 from realtts.testing.recording import RecordingGraphs
-from realtts_vieneu import model as model_module, optimized, speaking, spec
+from realtts_vieneu import model as model_module, optimized, spec
 from realtts_vieneu.optimized import Optimized
 from realtts_vieneu.options import VieNeuOptions
 from realtts_vieneu.testing import write_random_checkpoint
@@ -280,33 +279,17 @@ def test_nothing_is_captured_while_rows_come_and_go(hooks, folder, monkeypatch):
         assert np.abs(said(load.sounds[number])[0] - expected[0]).max() < 1e-4
 
 
-@pytest.mark.parametrize("again", [1, pytest.param(100, marks=pytest.mark.full)])
-def test_a_rung_that_fails_in_the_middle(folder, tmp_path, monkeypatch, again):
-    """With many callers on it: each is spoken again, alone, and says the same; on the next rung if that fails."""
-    given = {"device": "cpu", "threads": 1, "data_dir": str(tmp_path), **EXACT}
-    told = [
-        {"text": TEXTS[n % 5], "seed": n, "max_new_tokens": 8, "max_chars": 20, "voice": ["Lan", "Minh"][n % 2]}
-        for n in range(6)
-    ]
-    turn, turns, found = speaking._Speaking.turn, [], {}
-
-    def failing(self):
-        if len(self.passages) > 1 or (turns and again > 1):
-            turns.append(len(self.passages))
-            if 5 <= len(turns) < 5 + again:
-                raise RuntimeError("a turn was told to fail")
-        yield from turn(self)
-
-    with RealProvider(spec, model=folder, **given) as tts:
-        expected = [tts.generate(**each) for each in told]
-        monkeypatch.setattr(speaking._Speaking, "turn", failing)
-        threads = [threading.Thread(target=lambda n=n: found.update({n: tts.generate(**told[n])})) for n in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert tts.get_provider_status()["variant"] == ("optimized" if again == 1 else "plain")
-    assert len(turns) >= 5
-    for number, speech in enumerate(expected):
-        assert found[number].metrics.tokens == speech.metrics.tokens
-        assert np.abs(found[number].samples - speech.samples).max() < 1e-4
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [("rung", 12), *(pytest.param(fault, 40, marks=pytest.mark.full) for fault in ("none", "rows", "rung"))],
+)
+def test_callers_hear_what_they_hear_alone(folder, tmp_path, fault, requests):
+    """From many threads; streams are left, rows fail, or the rung fails with several of them on it."""
+    settings = {"model": folder, "device": "cpu", "threads": 1, "data_dir": str(tmp_path), **EXACT}
+    few = {"max_chars": 20, "max_new_tokens": 8, "chunk_frames": 3, "lookback": 4, "look_ahead": 1}
+    options = [few, {**few, "temperature": 0.7, "silence": 0.0}, {**few, "do_sample": False}]
+    load = mixed_load(
+        spec, settings, texts=TEXTS, voices=(None, "Lan", "Minh"), options=options, requests=requests, fault=fault
+    )
+    assert load.most_rows > 2
+    assert load.cancelled

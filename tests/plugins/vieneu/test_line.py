@@ -136,11 +136,11 @@ def test_only_a_fault_is_drawn_again(instead):
     line = Line(utterance, lambda: instead == "nobody waits", first=30 if instead == "it was heard" else None)
     for tries in (1, 2):
         line.add(drawn(55, 50))
-        assert not line.restart()
+        assert not line.settle()
         line.add(drawn(5, 5, ended=True, stopped=instead == "it ended"))
         assert (line.frames, line.tokens) == (55, 60)
+        assert line.settle() == (instead == "it is" and tries == 1)
         assert line.ended == (instead != "it is" or tries == 2)
-        assert line.restart() == (instead == "it is" and tries == 1)
         if instead != "it is":
             assert (line.utterance, line.warning) == (utterance, "")
             return
@@ -173,10 +173,11 @@ def test_what_a_stream_draws_again_does_not_depend_on_the_order(lengths, expecte
         for n in order:
             lines[n].add(drawn(1, 1, ended=lines[n].tokens + 1 == lengths[n]))
             for number, line in enumerate(lines):
-                if line.restart():
+                if line.settle():
                     assert number not in heard
                     line.add(drawn(1, 1, ended=True))
                 elif line.settled:
                     heard.add(number)
         assert {number for number, line in enumerate(lines) if line.warning} == expected
+        assert not any(line.settle() for line in lines)
         assert all(line.ended for line in lines)

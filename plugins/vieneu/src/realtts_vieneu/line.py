@@ -41,6 +41,7 @@ class Line:
         tokens: Number of tokens that were drawn; some of them may be no code, and are not heard.
         first_try: Number of tokens of its first try, so far.
         drawn: Whether no more tokens come, unless it is drawn again.
+        ended: Whether it is not drawn again either.
         stopped: Whether the model ended it; False with ``drawn``: it reached its limit.
         warning: Says that it was drawn again, and why.
     """
@@ -54,6 +55,7 @@ class Line:
     tokens: int = 0
     first_try: int = 0
     drawn: bool = False
+    ended: bool = False
     stopped: bool = False
     warning: str = ""
 
@@ -73,36 +75,29 @@ class Line:
         return codes
 
     @property
-    def ended(self) -> bool:
-        """Whether no more tokens come, and it is not drawn again."""
-        return self.drawn and (not self.fault or self._was_heard() is True)
-
-    @property
     def settled(self) -> bool:
         """Whether what was drawn stays, so that it can be heard."""
-        if self.drawn:
-            return self.ended
-        return not self.utterance.retry or self._was_heard() is True
+        return self.ended or (not self.drawn and (not self.utterance.retry or self._was_heard() is True))
 
-    @property
-    def fault(self) -> str:
-        """What is wrong with all that was drawn; empty if nothing is, or if nobody waits for it any more."""
-        if not self.drawn or self.cancelled():
-            return ""
-        return fault_of(self.utterance, self.frames / TOKENS_PER_SECOND, stopped=self.stopped)
+    def settle(self) -> bool:
+        """Decide, once all tokens have come, whether they stay; returns whether the second try has begun instead.
 
-    def restart(self) -> bool:
-        """Drop what was drawn if it has a fault and was not heard, and begin the second try; returns whether it was so.
-
-        Of a stream that may be open until more of the sentence before is drawn.
+        That is so where they have a fault, somebody waits for them, and nobody has heard any of them. Of a stream that
+        may be open until more of the sentence before is drawn.
         """
-        # Read once: a request may be cancelled at any time, and then there is no fault any more.
-        if not (fault := self.fault) or self._was_heard() is not False:
+        if not self.drawn or self.ended:
             return False
-        self.warning = retry_warning(self.utterance.text, fault)
-        self.utterance = again(self.utterance)
-        self.codes, self.frames, self.tokens, self.drawn, self.stopped = [], 0, 0, False, False
-        return True
+        fault = fault_of(self.utterance, self.frames / TOKENS_PER_SECOND, stopped=self.stopped)
+        heard = self._was_heard()
+        if fault and heard is not True and not self.cancelled():
+            if heard is None:
+                return False
+            self.warning = retry_warning(self.utterance.text, fault)
+            self.utterance = again(self.utterance)
+            self.codes, self.frames, self.tokens, self.drawn, self.stopped = [], 0, 0, False, False
+            return True
+        self.ended = True
+        return False
 
     def _was_heard(self) -> bool | None:
         """Tell whether its beginning is heard before it ends, where both it and the one before are drawn in step.

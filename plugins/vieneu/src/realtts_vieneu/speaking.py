@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from realtts.contract import timing
 from realtts.contract.continuous import Arrival, RowEnd, RowFailed
 from realtts.contract.types import Chunk
-from realtts.errors import InputError
 from realtts_vieneu.frontend import needs_of
 from realtts_vieneu.model import asked, engine_for, head_of, most_of
 from realtts_vieneu.passage import passage_of
@@ -108,6 +107,9 @@ class _Speaking:
             self._needs = None
         for arrival in arrivals.take(self._most - len(self.passages), self._fits):
             self._close_stage()
+            if arrival.request.cancelled():
+                yield arrival.number, RowEnd("cancelled")
+                continue
             try:
                 self.passages[arrival.number] = self._begun(arrival)
             except Exception as error:  # whatever it is, it is this request's alone
@@ -117,7 +119,7 @@ class _Speaking:
         """Tell whether a request needs the weights that the others need."""
         try:
             speech_only, codec_device = needs_of(arrival.request)
-        except InputError:  # which is raised again where it can be reported
+        except Exception:  # which comes again where it can be reported
             return True
         needs = head_of(self._context, speech_only), codec_device or self._context.device
         self._needs = self._needs or needs
@@ -203,12 +205,12 @@ class _Speaking:
     def _settle(self) -> None:
         """Take their places from sentences that have ended, and draw those with a fault again."""
         for number, (passage, line) in list(self._lines.items()):
-            if line.drawn and line.ended:
+            if line.settle():
+                self._rows.again(number, line.utterance)
+            elif line.ended:
                 del self._lines[number]
                 self._rows.end(number)
                 passage.end()
-            elif line.drawn and line.restart():
-                self._rows.again(number, line.utterance)
 
     def _decoded(self) -> Iterator[RowItem]:
         """Decode what is due, streams first, and of these what nobody has heard of."""
