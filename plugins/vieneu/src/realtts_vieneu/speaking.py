@@ -12,31 +12,39 @@ import itertools
 from typing import TYPE_CHECKING
 
 from realtts.contract import timing
-from realtts.contract.continuous import Arrival, RowEnd, RowFailed
+from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.contract.types import Chunk
 from realtts_vieneu.frontend import needs_of
-from realtts_vieneu.model import asked, engine_for, head_of, most_of
+from realtts_vieneu.given import Given
+from realtts_vieneu.model import asking, engine_for, head_of, most_of
 from realtts_vieneu.passage import passage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from torch import Tensor
 
     from realtts.contract.context import Context
-    from realtts.contract.continuous import Arrivals, RowItem
+    from realtts.contract.continuous import Arrival, Arrivals, RowItem
     from realtts.contract.stages import Work
     from realtts.contract.types import Request
     from realtts_vieneu.drawing import TokenRows
     from realtts_vieneu.engine import Engine
+    from realtts_vieneu.frontend import Ask
     from realtts_vieneu.line import Line
     from realtts_vieneu.model import OptimizedModel
     from realtts_vieneu.passage import Passage
+    from realtts_vieneu.utterance import Utterance
+
+    _Read = tuple[Ask, list[Utterance]]
 
 __all__ = ["speak", "speak_given"]
 
 _MOST_DUE = 4
 """Windows of streams that may wait while tokens are drawn."""
+
+_READ = 4
+"""Sentences of a text that are read at a time; each takes two milliseconds."""
 
 
 def speak(context: Context, model: OptimizedModel, arrivals: Arrivals) -> Iterator[RowItem | None]:
@@ -44,8 +52,8 @@ def speak(context: Context, model: OptimizedModel, arrivals: Arrivals) -> Iterat
     speaking = _Speaking(context, model)
     try:
         while True:
-            yield from speaking.join(arrivals)
-            if not speaking.passages:
+            speaking.join(arrivals)
+            if speaking.idle:
                 return
             yield from speaking.turn()
     finally:
@@ -54,27 +62,11 @@ def speak(context: Context, model: OptimizedModel, arrivals: Arrivals) -> Iterat
 
 def speak_given(context: Context, model: OptimizedModel, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
     """Speak requests that are all there, each beside the others; yields their chunks by their place in the list."""
-    for item in speak(context, model, _Given(requests)):
+    for item in speak(context, model, Given(requests)):
         if item is not None and isinstance(item[1], RowFailed):
             raise item[1].error
         if item is not None and isinstance(item[1], Chunk):
             yield item[0], item[1]
-
-
-class _Given:
-    """Requests that have all come."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._waiting = [Arrival(number, request) for number, request in enumerate(requests)]
-
-    def take(self, most: int, fits: Callable[[Arrival], bool] | None = None) -> list[Arrival]:
-        """Return those that fit, in order."""
-        taken: list[Arrival] = []
-        for arrival in self._waiting:
-            if len(taken) < most and (fits is None or fits(arrival)):
-                taken.append(arrival)
-        self._waiting = [arrival for arrival in self._waiting if arrival not in taken]
-        return taken
 
 
 class _Speaking:
@@ -91,6 +83,7 @@ class _Speaking:
     def __init__(self, context: Context, model: OptimizedModel) -> None:
         self.passages: dict[int, Passage] = {}
         self._context, self._model = context, model
+        self._joining: dict[int, tuple[Arrival, Generator[None, None, _Read]]] = {}  # whose texts are being read
         self._most = most_of(context)
         self._lines: dict[int, tuple[Passage, Line]] = {}  # those that have a place, by the numbers of their rows
         self._numbers = itertools.count()
@@ -101,19 +94,35 @@ class _Speaking:
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
-    def join(self, arrivals: Arrivals) -> Iterator[RowItem]:
-        """Take requests that have come, as many as there is room for; yields those that cannot be spoken."""
-        if not self.passages:
+    @property
+    def idle(self) -> bool:
+        """Whether there is no request."""
+        return not (self.passages or self._joining)
+
+    def join(self, arrivals: Arrivals) -> None:
+        """Take requests that have come, as many as there is room for."""
+        if self.idle:
             self._needs = None
-        for arrival in arrivals.take(self._most - len(self.passages), self._fits):
+        for arrival in arrivals.take(self._most - len(self.passages) - len(self._joining), self._fits):
+            self._joining[arrival.number] = arrival, asking(self._context, self._model, arrival.request)
+
+    def _joined(self) -> Iterator[RowItem]:
+        """Read on in the texts of those that join; yields those that cannot be spoken."""
+        for number, (arrival, steps) in list(self._joining.items()):
             self._close_stage()
-            if arrival.request.cancelled():
-                yield arrival.number, RowEnd("cancelled")
-                continue
+            outcome: RowEnd | RowFailed | None = None
             try:
-                self.passages[arrival.number] = self._begun(arrival)
+                if arrival.request.cancelled():
+                    outcome = RowEnd("cancelled")
+                elif passage := self._begun(arrival, steps):
+                    self.passages[number] = passage
+                else:
+                    continue
             except Exception as error:  # whatever it is, it is this request's alone
-                yield arrival.number, RowFailed(error)
+                outcome = RowFailed(error)
+            del self._joining[number]
+            if outcome is not None:
+                yield number, outcome
 
     def _fits(self, arrival: Arrival) -> bool:
         """Tell whether a request needs the weights that the others need."""
@@ -125,8 +134,15 @@ class _Speaking:
         self._needs = self._needs or needs
         return needs == self._needs
 
-    def _begun(self, arrival: Arrival) -> Passage:
-        ask, utterances = asked(self._context, self._model, arrival.request)
+    def _begun(self, arrival: Arrival, steps: Generator[None, None, _Read]) -> Passage | None:
+        """Read some sentences of a request that joins; returns it when the last one was read."""
+        try:
+            for _ in range(_READ):
+                next(steps)
+        except StopIteration as end:
+            ask, utterances = end.value
+        else:
+            return None
         engine = engine_for(self._context, self._model, ask)
         return passage_of(arrival.number, arrival.request, ask, utterances, engine.codec.samples_per_frame)
 
@@ -151,7 +167,8 @@ class _Speaking:
     def turn(self) -> Iterator[RowItem | None]:
         """Draw a token of each sentence that has a place, and decode what is due; yields once at least."""
         silent = True
-        for item in itertools.chain(self._without_cancelled(), self._drawn(), self._decoded()):
+        steps = (self._joined(), self._without_cancelled(), self._drawn(), self._decoded())
+        for item in itertools.chain.from_iterable(steps):
             silent = False
             yield item
         if silent:
