@@ -20,7 +20,7 @@ from realtts_vieneu.model import asking, engine_for, head_of, most_of
 from realtts_vieneu.passage import passage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from torch import Tensor
 
