@@ -184,7 +184,7 @@ class _Speaking:
         failed: dict[int, BaseException] = {}
         # Where the weights take turns on the device, those of the language model come back when nothing is due.
         most_due = 0 if self._engine.turns.offloaded else _MOST_DUE
-        if self._due <= most_due and (self._lines or self._next() is not None):
+        if self.passages and self._due <= most_due and (self._lines or self._next() is not None):
             with self._engine.turns.use("lm"):
                 work = self._opened_stage()
                 failed |= self._admit(work)
@@ -230,10 +230,9 @@ class _Speaking:
                 passage.end()
 
     def _decoded(self) -> Iterator[RowItem]:
-        """Decode what is due, streams first, and of these what nobody has heard of."""
-        due = sorted(
-            (each for each in self.passages.values() if each.is_ready()), key=lambda each: (not each.live, each.heard)
-        )
+        """Decode what is due: first streams that nobody has heard of, then who was not served for the longest time."""
+        ready = [passage for passage in self.passages.values() if passage.is_ready()]
+        due = sorted(ready, key=lambda each: each.heard or not each.live)
         chosen = self._chosen(due)
         self._due = sum(each.live for each in due) - sum(passage.live for passage, _ in chosen)
         if not chosen:
