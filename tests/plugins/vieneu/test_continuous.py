@@ -34,7 +34,7 @@ TEXTS = (
 def folder(tmp_path_factory):
     """A checkpoint that ends some sentences before their limit."""
     path = tmp_path_factory.mktemp("ending")
-    write_random_checkpoint(path, eos_bias=2.5, cloning=False)
+    write_random_checkpoint(path, eos_bias=1.5, cloning=False)
     return path
 
 
@@ -60,7 +60,7 @@ def request_of(number):
     options = {"max_chars": 20, "silence": draw.choice([0.0, 0.15]), "lookback": 8, "look_ahead": 2}
     options |= draw.choice([{}, {"temperature": 0.7}, {"top_k": 5}, {"do_sample": False}, {"top_k": 0}])
     text = TEXTS[number % len(TEXTS)]
-    if number % 5 in {0, 3}:  # a text of one sentence, or of two
+    if number % 9 in {0, 3}:
         options["chunk_frames"] = 40
     else:
         options |= {"chunk_frames": 5, "max_new_tokens": draw.randint(4, 16)}
