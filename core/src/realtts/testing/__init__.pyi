@@ -4,6 +4,7 @@ from realtts.testing.builders import (
     make_request as make_request,
 )
 from realtts.testing.conformance import (
+    ContinuousConformance as ContinuousConformance,
     OptimizedConformance as OptimizedConformance,
     ProviderConformance as ProviderConformance,
 )
