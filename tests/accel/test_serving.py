@@ -346,3 +346,12 @@ def test_stages_belong_to_the_rows_that_they_work_for(engine, context):
     assert first["prefill"].steps == second["prefill"].steps == 1
     assert first["decode"].flops > second["decode"].flops > 0
     assert first["decode"].bytes > 0
+
+
+def test_the_longest_wait_is_reported(engine):
+    """At the end of a run: for a step, and for a unit."""
+    events = []
+    served(engine, make_context(spec, report=events.append), [request_of(text) for text in TEXTS])
+    (longest,) = [event.data for event in events if event.name == "generate.longest"]
+    assert longest["step_s"] > 0
+    assert longest["unit_s"] > 0

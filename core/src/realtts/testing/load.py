@@ -181,15 +181,20 @@ class _Disturbance:
     def strikes(self, arrival: Arrival) -> bool:
         """Tell whether a row is made to fail: one in twenty, none twice, since a second time gives up the rung."""
         key = (arrival.request.text, arrival.request.seed)
-        self.seen += 1
+        self.seen += self.active
         if not self.active or self.fault != "rows" or self.seen % _ONE_IN != 3 or key in self.struck:
             return False
         self.struck.add(key)
         return True
 
+    @property
+    def collapse_to_come(self) -> bool:
+        """Whether the hook is to raise and has not."""
+        return self.active and self.fault == "rung" and not self.faults
+
     def collapses(self, rows: Mapping[int, Arrival]) -> bool:
         """Tell whether the hook raises now: once, with whole speeches of several callers in it."""
-        if not self.active or self.fault != "rung" or self.faults or self.seen < 8:
+        if not self.collapse_to_come or self.seen < 4:
             return False
         return sum(not arrival.request.streaming for arrival in rows.values()) >= 2
 
@@ -205,7 +210,7 @@ class _Joining:
     def take(self, most: int, fits: Callable[[Arrival], bool] | None = None) -> list[Arrival]:
         """Return one or all or none of those that have come."""
         disturbance = self._disturbance
-        if disturbance.active and self.rows:
+        if disturbance.active and self.rows and not disturbance.collapse_to_come:
             if disturbance.draw.random() < 0.6:
                 return []
             most = min(most, disturbance.draw.choice([1, 1, 2, 8]))

@@ -5,7 +5,7 @@
 - the checkpoint: `configurations`, `files`, `sizes`, `constants`; `loading`, with `naming`, `states`
 - plain: `upstream`, `building`, `reference`, `plain`, with `join` for both variants
 - optimized: `model`; `network`, with `layout`, `embedding`, `attention`, `dit`, `unet`; `solver`, with `schedule`,
-  `euler`, `solver_graphs`; `mel`, `vocoder`; `speaking`, `optimized`
+  `euler`, `solver_graphs`; `mel`, `vocoder`; `speaking`, with `groups`; `optimized`
 - for tools: `testing`, `checkpoint`
 """
 

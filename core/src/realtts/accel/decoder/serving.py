@@ -184,7 +184,7 @@ class _Service:
             # Whatever fails here must not hide why it ended.
             with contextlib.suppress(Exception):
                 self._leave(speech, RowEnd("cancelled"))
-        self.clock.flush()
+        self.clock.close()
 
     # -- joining -----------------------------------------------------------------------------------------------------
 
@@ -246,7 +246,8 @@ class _Service:
             self._leave(speech, RowEnd("cancelled"))
             return idle
         try:
-            made = speech.advance()
+            with self.clock.unit():
+                made = speech.advance()
         except Exception as error:
             self._leave(speech, _end_of(error))
             return idle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from realtts.contract.events import Event
 from realtts.contract.stages import StageWork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from realtts.accel.decoder.drawings import Drawings
     from realtts.accel.decoder.row_loop import RowLoop
@@ -40,6 +41,7 @@ class StepClock:
         self._dtype = loop.decoder.precision.products
         self._rows: frozenset[int] = frozenset()
         self._done: dict[tuple[str, frozenset[int]], StageWork] = {}
+        self._longest_step = self._longest_unit = 0.0
 
     def step(self, drawings: Drawings) -> list[RowBlock]:
         """Make a step of the rows that have a place."""
@@ -51,6 +53,7 @@ class StepClock:
         steps, row_steps, positions, reading = queue.steps, queue.row_steps, reader.positions, reader.seconds
         blocks = self._loop.step()
         seconds, reading = time.perf_counter() - began, reader.seconds - reading
+        self._longest_step = max(self._longest_step, seconds)
         if reading:
             read = drawings.of(reader.latest)
             of = rows if read is None else frozenset({read.row.number})
@@ -59,6 +62,21 @@ class StepClock:
             drawn = self._drawn(queue.steps - steps, queue.row_steps - row_steps)
             self._add((self._decode, rows), seconds - reading, drawn)
         return blocks
+
+    @contextlib.contextmanager
+    def unit(self) -> Iterator[None]:
+        """Time a unit of a request's speaker; its stages are the speaker's own."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._longest_unit = max(self._longest_unit, time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Hand over what was counted, and report how long the others had to wait for one step or unit at most."""
+        self.flush()
+        longest = {"step_s": self._longest_step, "unit_s": self._longest_unit}
+        self._context.report(Event("generate.longest", data=longest))
 
     def flush(self) -> None:
         """Hand over what was counted since the last time."""
