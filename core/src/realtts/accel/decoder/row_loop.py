@@ -1,8 +1,7 @@
 """The decode loop of rows that come and go while it runs: continuous batching.
 
-A row has one of a fixed number of places in all that a step reads and writes. A step works on the rows that are there,
-by their numbers; whoever joins or leaves moves nobody. What a row draws is its own: see
-`docs/explanation/continuous-batching.md`.
+A step works on the rows that have a place, by their numbers; whoever joins or leaves moves nobody, and what a row draws
+is its own. See `docs/explanation/continuous-batching.md`.
 """
 
 from __future__ import annotations
@@ -67,8 +66,7 @@ class RowLoop:
         outputs: A tensor (places + 1, cap or more, ...) that ``next_embedding`` fills, column ``step - 1`` of the live
             rows; what is new comes with each `RowBlock`.
         structure: Returns what else a captured step depends on.
-        samplers: Others that ``next_embedding`` draws with, for places + 1 rows. The caller sets their parameters
-            behind `admit`.
+        samplers: Others that ``next_embedding`` draws with, places + 1 rows each; set by the caller behind `admit`.
 
     Attributes:
         queue: Counts the steps, and the rows in them; keys of their graphs; ``check_every``, which may be changed.
@@ -113,9 +111,8 @@ class RowLoop:
         self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, dict(row_state or {})
         table = PlaceTable(decoder.device, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
         # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
-        about = lambda: (structure(), self._steps.structures)  # noqa: E731
         self._graphs, joins = (
-            LoopGraphs(backend, self._steps.state, self.sampler, about, limit=limit)
+            LoopGraphs(backend, self._steps.state, self.sampler, self._steps.structure_with(structure), limit=limit)
             for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
         )
         self.reader = ChunkReader(self._steps, table, joins, chunk)

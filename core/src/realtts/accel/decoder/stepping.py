@@ -16,7 +16,7 @@ from realtts.accel.indexed import select, store
 from realtts.accel.sampling import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -106,10 +106,9 @@ class Stepping:
         drawing = [tensor for sampler in self._samplers for tensor in sampler.state]
         return [*self.cache.state, *drawing, *self.progress.state, *own, *taps]
 
-    @property
-    def structures(self) -> tuple[object, ...]:
-        """What a captured step depends on in the samplers of the model's own step."""
-        return tuple(sampler.structure for sampler in self._samplers[1:])
+    def structure_with(self, other: Callable[[], Hashable]) -> Callable[[], Hashable]:
+        """Return what returns all that a captured step depends on: the other samplers, and what the caller adds."""
+        return lambda: (other(), *(sampler.structure for sampler in self._samplers[1:]))
 
     def rows_of(self, stream: int) -> list[int]:
         """Return the cache's rows of a stream: two with guidance."""
