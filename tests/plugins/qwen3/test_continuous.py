@@ -74,11 +74,22 @@ def test_clones_share_what_their_voice_begins_with(make, recording, monkeypatch)
 
 def test_one_that_needs_longer_rows_waits_for_them(make, monkeypatch):
     """Others go first; then the rows are made anew, and all is said."""
-    monkeypatch.setattr(network, "_SLOTS", 64)
+    monkeypatch.setattr(network, "_SLOTS", 32)
+    monkeypatch.setattr(network, "_ROUND", 8)
+    made = []
+
+    class Noted(network.FrameRows):
+        def __init__(self, *networks, **sizes):
+            made.append(sizes["cap"])
+            super().__init__(*networks, **sizes)
+
+    monkeypatch.setattr(network, "FrameRows", Noted)
     tts = make(force_tokens_per_char=1.0, dtype="float32", quantization="none", strict=True)
-    texts = ["test.", "test " * 30, "hello.", "hello there, the test is long."]
+    texts = ["so.", "test the test, hello.", "test."]
     for text, speech in zip(texts, tts.generate_batch(texts, seed=1), strict=True):
-        assert len(speech.samples) == 1920 * len(text.strip())
+        assert len(speech.samples) == 1920 * len(text)
+    assert len(made) >= 2
+    assert made == sorted(set(made))
 
 
 @pytest.fixture(scope="module")
