@@ -16,7 +16,7 @@ from graph_backends import BACKENDS  # noqa: E402
 from realtts import DecoderError, InvalidOption, NotFinite  # noqa: E402
 from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, RowLoop, Taps, fit_chunk  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
-from realtts.accel.sampling import HashedNoise, SamplingParams, SamplingRecipe  # noqa: E402
+from realtts.accel.sampling import GeneratorNoise, HashedNoise, Sampler, SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 STOPS, CAP = (7, 20, 33, 46, 59), 160
@@ -308,6 +308,63 @@ def test_the_models_own_state_goes_by_row(qwen3, backend):
         own, own_frames = run(single, [number])
         assert (tokens[number], frames[number]) == (own[number], own_frames[number])
         assert own_frames[number] == [[token, n + 1] for n, token in enumerate(own[number])][: len(own_frames[number])]
+
+
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+def test_the_models_own_sampler_follows_the_rows(qwen3, backend):
+    """A model that draws a second token in each step, with noise and parameters of each row."""
+
+    def build_loop(places):
+        recipe = SamplingRecipe(VOCABULARY, order=PLAIN[1:])
+        own, seconds = (
+            Sampler(recipe, places + 1, skip_idle=backend is None),
+            torch.zeros(places + 1, CAP + 1, 1).long(),
+        )
+
+        def embedding(tokens, step, state):
+            drawn = own(loop.decoder_head(state["hidden"]), step)
+            seconds.index_put_((state["rows"], torch.where(state["live"], step - 1, CAP)), drawn[:, None])
+            return qwen3.embed[tokens] + 0.1 * qwen3.embed[drawn]
+
+        loop = make_loop(
+            qwen3, places=places, backend=backend, embedding=embedding, samplers=[own], outputs=seconds,
+            noise=GeneratorNoise(places + 1, torch.device("cpu")),
+        )  # fmt: skip
+        loop.decoder_head = loop.decoder.pack(qwen3.head)
+        return loop, own
+
+    def run(loop, own, numbers):
+        waiting, drawn = list(numbers), {number: [] for number in numbers}
+        while waiting or loop.busy:
+            while waiting and loop.free:
+                number = waiting.pop(0)
+                prompt, params, options = request_of(number)
+                place = loop.admit(number, prompt, replace(params, stop_tokens=()), **options)
+                own.set(place, SamplingParams(0.5 + number / 10, top_k=3 * number), 77 + number)
+            for block in loop.step():
+                drawn[block.number] += [*block.tokens, *block.outputs.flatten().tolist()]
+                if block.end:
+                    loop.release(block.number)
+        return drawn
+
+    together, (single, own) = run(*build_loop(3), range(7)), build_loop(1)
+    for number in range(7):
+        assert together[number] == run(single, own, [number])[number], number
+
+
+def test_a_row_that_nobody_has_is_not_written(qwen3, monkeypatch):
+    """On the CPU keys and values take memory where a row was spoken, and as far as it went."""
+    monkeypatch.setattr("realtts.accel.decoder.cache._SMALL", 0)  # up to which all are zeroed at once
+    loop = make_loop(qwen3, places=3)
+    loop.cache._kv.fill_(1.0)
+    serve(loop, range(4), seed=1)
+    spoken = [bool((loop.cache._kv[:, :, row, :, 130:CAP] == 1.0).all()) for row in range(4)]
+    assert spoken == [True] * 4, "no row went as far as that"
+    assert bool((loop.cache._kv[:, :, 3, :, 1:CAP] == 1.0).all()), "the spare row"
+    loop = make_loop(qwen3, places=3)
+    loop.cache._kv.fill_(1.0)
+    assert alone(loop, 1) == alone(make_loop(qwen3), 1)
+    assert bool((loop.cache._kv[:, :, 1:, :, 1:CAP] == 1.0).all())
 
 
 def test_a_broken_row_fails_alone(qwen3):

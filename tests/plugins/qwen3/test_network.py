@@ -46,7 +46,9 @@ def talker_of(weights_of):
         key = (model, precision, *options)
         if key not in made:
             weights = weights_of(model)
-            made[key] = Talker.from_state_dict(weights.sizes, weights.states.talker, precision=precision, **options)
+            made[key] = Talker.from_state_dict(
+                weights.sizes, weights.states.talker, precision=precision, places=5, **options
+            )
         return made[key]
 
     return make
@@ -110,14 +112,13 @@ def text_of(number):
     return " ".join(WORDS[: 1 + number])
 
 
-def ours(talker, utterances, **options):
+def ours(talker, utterances):
     """Codes of each utterance, and whether the model ended it."""
-    rows, stopped = [[] for _ in utterances], ()
-    for frames in talker.decode(utterances, **options):
-        for row, codes in zip(rows, frames.codes, strict=True):
-            row.append(codes)
-        stopped = frames.stopped
-    return [torch.cat(row) for row in rows], stopped
+    rows, stopped = [[] for _ in utterances], [False] * len(utterances)
+    for block in talker.decode(utterances):
+        rows[block.number].append(block.outputs)
+        stopped[block.number] = block.end == "stop"
+    return [torch.cat(row) for row in rows], tuple(stopped)
 
 
 def upstreams(wrapper, utterance, way, number):
@@ -246,7 +247,8 @@ def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
     """Texts, options and lengths of different kinds side by side, however often the device is looked at."""
     talker = talker_of(MODELS[way])
     utterances = [utterance_of(way, n, max_frames=2 + n) for n in range(5)]
-    together, _ = ours(talker, utterances, check_every=3)
+    talker.rows_for(1).loop.queue.check_every = 3
+    together, _ = ours(talker, utterances)
     for utterance, codes in zip(utterances, together, strict=True):
         (alone,), _ = ours(talker, [utterance])
         assert len(codes) == utterance.max_frames
@@ -259,7 +261,7 @@ def test_a_batch_speaks_what_each_speaks_alone(talker_of, utterance_of, way):
 def test_graphs_give_the_same(weights_of, talker_of, utterance_of, numbers, frames):
     """A whole frame recorded once per bucket and replayed, sampling of both networks and the cache's reset with it."""
     backend, weights, eager = RecordingGraphs(), weights_of(CLONE), talker_of(CLONE)
-    graphed = Talker.from_state_dict(weights.sizes, weights.states.talker, backend=backend)
+    graphed = Talker.from_state_dict(weights.sizes, weights.states.talker, places=2, backend=backend)
     utterances = [utterance_of("reference", n, max_frames=frames) for n in numbers]
     for utterance in utterances:
         assert torch.equal(ours(graphed, [utterance])[0][0], ours(eager, [utterance])[0][0])
@@ -269,7 +271,8 @@ def test_graphs_give_the_same(weights_of, talker_of, utterance_of, numbers, fram
         ours(graphed, [replace(utterance, seed=7)])
     assert backend.captures == captures
     batch = [replace(utterance, max_frames=4) for utterance in utterances[:2]]
-    for utterance, codes in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
+    graphed.rows_for(1).loop.queue.check_every = 2
+    for utterance, codes in zip(batch, ours(graphed, batch)[0], strict=True):
         assert_same(eager, utterance, codes, ours(eager, [utterance])[0][0])
 
 
@@ -360,14 +363,17 @@ def test_one_of_a_batch_is_stopped(talker_of, utterance_of):
     """It ends, and the others draw what they would have drawn."""
     talker = talker_of(DESIGN)
     utterances = [utterance_of("design", n, max_frames=10) for n in (1, 2)]
-    loop, rows = talker.begin(utterances), [[], []]
-    for count, frames in enumerate(loop.run()):
-        if count == 2:
-            loop.stop(0)
-        for row in range(2):
-            rows[row].append(frames.codes[row])
-    assert len(torch.cat(rows[0])) < 10
-    assert_same(talker, utterances[1], torch.cat(rows[1]), ours(talker, utterances[1:])[0][0])
+    served, codes = talker.rows_for(1), [[], []]
+    for number, utterance in enumerate(utterances):
+        served.admit(number, talker.admission(talker.laid_out(utterance), utterance))
+    while served.loop.busy:
+        for block in served.loop.step():
+            codes[block.number].append(block.outputs)
+            if block.number == 0 and len(codes[0]) == 3:
+                served.loop.release(0)
+    served.clear()
+    assert len(torch.cat(codes[0])) < 10
+    assert_same(talker, utterances[1], torch.cat(codes[1]), ours(talker, utterances[1:])[0][0])
 
 
 @pytest.mark.parametrize("name", ["codec_head.weight", "code_predictor.lm_head.7.weight"])
@@ -383,7 +389,7 @@ def test_what_is_not_finite_is_refused(weights_of, utterance_of, name):
 def test_too_long_a_request_is_refused(talker_of, utterance_of):
     """By name, before anything is drawn."""
     with pytest.raises(DecoderError, match="16384 positions"):
-        talker_of(CUSTOM).begin([utterance_of("speaker", 0, max_frames=20_000)])
+        ours(talker_of(CUSTOM), [utterance_of("speaker", 0, max_frames=20_000)])
 
 
 @pytest.mark.parametrize(

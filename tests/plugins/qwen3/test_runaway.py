@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import torch
 
 from realtts_qwen3 import runaway
 from realtts_qwen3.codec import CodecDecoder
-from realtts_qwen3.frames import FrameLoop
 from realtts_qwen3.runaway import MAX_REPEATED, MAX_SILENCE, SILENCE, RunawayDetector
 
 TEXT = "hello there, this is the test, and hello again, this is the test."
@@ -86,7 +84,7 @@ def drawn_again(monkeypatch, name):
         return self.judges and (getattr(real, name)(self, new) or True)
 
     setattr(Once, name, rule)
-    monkeypatch.setattr("realtts_qwen3.engine.RunawayDetector", Once)
+    monkeypatch.setattr("realtts_qwen3.speaking.RunawayDetector", Once)
     return made
 
 
@@ -102,7 +100,7 @@ def test_a_runaway_is_spoken_again(make, monkeypatch, name):
 
 def test_repetition_ends_a_request(make, monkeypatch):
     """Long before its cap; the same frames end neither a benchmark's speech nor what repeats less."""
-    monkeypatch.setattr("realtts_qwen3.frames.FrameLoop._new", repeating())
+    monkeypatch.setattr("realtts_qwen3.speaking.frames_of", repeating)
     speech = make(retry_runaway=False).generate(TEXT, seed=3, do_sample=False)
     assert speech.finish_reason == "length"
     assert len(speech.samples) == (MAX_REPEATED + 1) * FRAME
@@ -110,16 +108,9 @@ def test_repetition_ends_a_request(make, monkeypatch):
     assert len(forced.samples) == len(TEXT) * FRAME
 
 
-def repeating():
-    """As the loop reads its frames, but all first codes are the same."""
-    real = FrameLoop._new
-
-    def new(self, block):
-        frames = real(self, block)
-        codes = tuple(torch.cat([torch.full_like(row[:, :1], 5), row[:, 1:]], 1) for row in frames.codes)
-        return replace(frames, codes=codes)
-
-    return new
+def repeating(block):
+    """The new frames of a row, but all first codes are the same."""
+    return torch.cat([torch.full_like(block.outputs[:, :1], 5), block.outputs[:, 1:]], 1)
 
 
 def fading():

@@ -104,7 +104,7 @@ def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None
     """Those of a request as long as the warm-up; speaking it captures no more."""
     backend = RecordingGraphs()
     monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
-    monkeypatch.setattr(optimized, "_GRAPHED_FRAMES", 4)
+    monkeypatch.setattr(optimized, "_GRAPHED_SLOTS", 24)
     monkeypatch.setattr(engine, "LARGEST", 4)
     context, events = context_of(cuda_graphs=True)
     hooks = optimized.Optimized()

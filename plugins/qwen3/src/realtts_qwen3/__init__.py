@@ -5,11 +5,11 @@
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `constants`, `loading`: from its files to tensors,
   checked by name
 - plain: `upstream`, `building`, `reference`: qwen-tts itself; `ported`: our networks without it; `plain`: the hooks
-- optimized: `model`; `network`, `assembly`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the talker and its
-  code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`, `codec_state`,
-  `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker encoder;
-  `engine`, `runaway`: all of them, for requests that are spoken together; `speaking`, `optimized`: requests to chunks,
-  and the hooks
+- optimized: `model`; `network`, `assembly`, `prompt`, `prefixes`, `embedding`, `frames`, `predictor`, `noise`: the
+  talker and its code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`,
+  `codec_state`, `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker
+  encoder; `engine`: all of them; `speaking`, `runaway`, `codec_rows`: one request of a running batch, from its frames
+  to its chunks; `batch`, `optimized`: the running batch, and the hooks
 - for tools: `testing`, `replay`: frames, logits and scores; `checkpoint`, `vocabulary`: random weights in upstream's
   files
 """

@@ -18,13 +18,15 @@ from realtts_qwen3.sizes import read_codec_sizes, read_sizes
 from realtts_qwen3.vocabulary import write_vocabulary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any
 
     from torch import Tensor
 
     from realtts_qwen3.sizes import Sizes
 
-__all__ = ["write_checkpoint"]
+__all__ = ["random_codec", "write_checkpoint"]
 
 _CONSTANT = 3.0
 """Value of the residual stream's first channel, see `_raise_end`."""
@@ -59,8 +61,19 @@ def write_checkpoint(path: Path, size: str, seed: int, *, model: str, eos_bias: 
         state[name] = (_tensor(name, shape, draw) * _spread(name, layers)).bfloat16()
     _raise_end(state, sizes, eos_bias)
     save_file(state, path / WEIGHTS, metadata={"format": "pt"})
-    state = {name: _codec_tensor(name, shape, draw) for name, shape in codec_shapes(read_codec_sizes(codec)).items()}
-    save_file(state, path / CODEC, metadata={"format": "pt"})
+    save_file(_codec_state(codec, draw), path / CODEC, metadata={"format": "pt"})
+
+
+def random_codec(size: str, seed: int) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return configuration and random weights of the codec's decoder, as `CodecDecoder.read` takes them."""
+    config = codec_config(size)
+    state = _codec_state(config, torch.Generator().manual_seed(seed))
+    decoder = {name.removeprefix("decoder."): value for name, value in state.items() if name.startswith("decoder.")}
+    return config["decoder_config"], decoder
+
+
+def _codec_state(config: Mapping[str, Any], draw: torch.Generator) -> dict[str, Tensor]:
+    return {name: _codec_tensor(name, shape, draw) for name, shape in codec_shapes(read_codec_sizes(config)).items()}
 
 
 def _raise_end(state: dict[str, Tensor], sizes: Sizes, eos_bias: float) -> None:

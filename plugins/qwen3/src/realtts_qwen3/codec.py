@@ -109,12 +109,16 @@ class CodecDecoder:
         buffer = torch.zeros(rows, self._body.layout.size, dtype=self.dtype, device=self.device)
         return CodecState(buffer, torch.zeros(rows, dtype=torch.int64, device=self.device))
 
-    def capture(self, most: int) -> None:
-        """Capture the graphs of one stream's pieces of 1, 2, 4 and so on up to so many frames."""
-        frames = 1
-        while frames <= most:
-            self.samples(torch.zeros(frames, self.quantizers, dtype=torch.int64))
-            frames *= 2
+    @property
+    def graphed(self) -> bool:
+        """Whether pieces are captured, of numbers of rows that are powers of two."""
+        return self._graphed is not None
+
+    def capture(self, most: int, *, rows: int = 1) -> None:
+        """Capture the graphs of pieces of 1, 2, 4 and so on up to so many frames, of as many rows likewise."""
+        for count in (1 << power for power in range(rows.bit_length())):
+            for frames in (1 << power for power in range(most.bit_length())):
+                self.samples(torch.zeros(count, frames, self.quantizers, dtype=torch.int64))
 
     @torch.inference_mode()
     def samples(self, codes: Tensor) -> Tensor:

@@ -1,66 +1,58 @@
-"""The loop over frames: talker step, first code, fifteen others, and the talker's next input, all on the device.
+"""The rows that draw frames: talker step, first code, fifteen others, and the talker's next input, all on the device.
 
-The code predictor runs inside the decode loop's step, so that a whole frame is one CUDA graph where graphs are on, and
-the host reads only every few frames what was drawn.
+The code predictor runs inside the row loop's step, so that a whole frame of all rows is one CUDA graph where graphs are
+on, and the host reads only every few frames what was drawn.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt
-from realtts_qwen3.noise import SharedNoise
+from realtts.accel.decoder import Admission, Prompt, RowLoop
+from realtts.accel.indexed import select, store
+from realtts_qwen3.noise import FrameNoise
 from realtts_qwen3.predictor import Drawing
-from realtts_qwen3.prompt import padded
 from realtts_qwen3.utterance import predictor_params, talker_params
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Block, Decoder
+    from realtts.accel.decoder import Decoder, KVCache, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import SamplingRecipe
     from realtts_qwen3.predictor import CodePredictor
     from realtts_qwen3.prompt import Layout
     from realtts_qwen3.utterance import Utterance
 
-__all__ = ["FrameLoop", "Frames"]
+__all__ = ["CHUNK", "FrameRows", "frames_of"]
+
+CHUNK = 64
+"""Positions of a prompt that are read between two frames. A frame is the talker's step and fifteen of the predictor's,
+which on a CPU take about as long as half of them."""
 
 
-@dataclass(frozen=True)
-class Frames:
-    """The frames that are new since the last synchronization.
-
-    Attributes:
-        codes: For each stream its new frames, int64 (n, 16) on the host.
-        finished: For each stream whether it has ended.
-        stopped: For each stream whether the model ended it; False with ``finished``: it reached its limit.
-    """
-
-    codes: tuple[Tensor, ...]
-    finished: tuple[bool, ...]
-    stopped: tuple[bool, ...]
-
-
-class FrameLoop:
-    """The loop of a fixed number of streams. What it captures has not run on a GPU yet.
+class FrameRows:
+    """Rows that draw frames, and come and go. What it captures has not run on a GPU yet.
 
     Args:
         talker: The talker's layers.
         head: Its head.
         predictor: Draws the other codes of a frame.
         recipe: How the talker's logits become codes.
-        streams: Number of streams.
-        cap: Slots of the talker's cache: prompt and frames together.
+        pad: Embedding that is added to a frame when its row's text has ended, (hidden,).
+        places: Most rows at once.
+        cap: Slots of a row: prompt and frames together.
         backend: Captures each frame as a graph; None runs eagerly.
 
     Attributes:
-        loop: The talker's decode loop, whose step draws a whole frame.
+        most: Most rows that were there at once.
+        loop: The talker's loop, whose step draws a whole frame of all rows. A block's outputs are a row's new frames,
+            int64 (n, 16): a frame is whole when the first code of the next one is drawn, which may be the end.
     """
 
     def __init__(
@@ -70,127 +62,121 @@ class FrameLoop:
         predictor: CodePredictor,
         recipe: SamplingRecipe,
         *,
-        streams: int,
+        pad: Tensor,
+        places: int,
         cap: int,
         backend: GraphBackend | None,
     ) -> None:
-        device, width = talker.device, talker.config.hidden_size
-        noises = SharedNoise.pair(streams, device)
-        self._noises = noises
-        self._draw = Drawing(predictor, streams, noise=noises[1], skip_idle=backend is None)
+        device, dtype, rows = talker.device, talker.precision.activations, places + 1
+        widths, graphed = (recipe.vocabulary, predictor.recipe.vocabulary), backend is not None
         with torch.inference_mode(mode=False):  # or they could not be changed outside of it
-            # One column more than frames, which frozen streams write to.
-            self._codes = torch.zeros(streams, cap + 1, len(predictor.heads) + 1, dtype=torch.int64, device=device)
-            self._words = torch.zeros(streams, cap, width, dtype=talker.precision.activations, device=device)
-        self._max_frames: list[int] = []
-        self._drawn: list[int] = []  # first codes of each stream so far
-        self._read = 0  # columns of the outputs that were read
-        self.loop = DecodeLoop(
+            self._noise = FrameNoise(rows, widths, device, graphed=graphed)
+            # One column more than frames, which rows that have ended write to.
+            self._codes = torch.zeros(rows, cap + 1, len(predictor.heads) + 1, dtype=torch.int64, device=device)
+            # Empty, because few texts are as long as that, and memory that is never written costs nothing.
+            self._words = torch.empty(rows, cap, talker.config.hidden_size, dtype=dtype, device=device)
+            self._texts = torch.zeros(rows, dtype=torch.int64, device=device)
+            self._pad = pad.to(dtype, copy=True)
+        self._draw = Drawing(predictor, rows, noise=self._noise.predictor, skip_idle=not graphed)
+        self.most = 0
+        self.loop = RowLoop(
             talker,
             head,
             self._next,
             recipe,
-            streams=streams,
+            places=places,
             cap=cap,
-            row_state={"predictor broken": self._draw.sampler.broken},
             backend=backend,
-            noise=noises[0],
+            chunk=CHUNK,
+            noise=self._noise.talker,
             outputs=self._codes,
-            structure=self._structure,
-            prompt_buckets=Buckets(cap),
+            samplers=[self._draw.sampler],
         )
+
+    @staticmethod
+    def slots(layout: Layout, utterance: Utterance) -> int:
+        """Return the slots that a row needs."""
+        return len(layout.prompt) + utterance.max_frames
 
     @torch.inference_mode()
-    def begin(self, layouts: Sequence[Layout], pad: Tensor, utterances: Sequence[Utterance]) -> None:
-        """Read the prompts and draw the first codes.
+    def admission(self, layout: Layout, utterance: Utterance, prefix: tuple[KVCache, int] | None) -> Admission:
+        """Return what a place is given for.
 
         Args:
-            layouts: Prompt and text of each stream.
-            pad: Embedding that is added to a frame when its text has ended, (hidden,).
-            utterances: Sampling of each stream.
+            layout: Prompt and text of the row.
+            utterance: How its codes are drawn.
+            prefix: Keys and values of the first positions of the prompt, and how many these are.
 
         Raises:
-            DecoderError: Prompt and frames do not fit the cache.
+            InvalidOption: Its codes cannot be drawn like that.
         """
-        words = [padded(layout.trailing, pad, self._words.shape[1]) for layout in layouts]
-        self._words.copy_(torch.stack(words))
-        for row, utterance in enumerate(utterances):
-            # Seeded here, and again by the loop before it draws: both samplers share the generator.
-            self._set(row, utterance)
-        self._max_frames, self._drawn, self._read = [u.max_frames for u in utterances], [0] * len(utterances), 0
-        self.loop.begin(
-            Prompt.padded([layout.prompt for layout in layouts]),
-            [talker_params(u) for u in utterances],
-            [u.seed for u in utterances],
-            # The code that would begin the frame after the last one is drawn, too: it may be the end.
-            [u.max_frames + 1 for u in utterances],
-        )
+        self._draw.sampler.check(predictor_params(utterance))
+        prompt = Prompt(layout.prompt[None, 0 if prefix is None else prefix[1] :])  # (n, hidden) -> (1, n, hidden)
+        # The code that would begin the frame after the last one is drawn, too: it may be the end.
+        most = utterance.max_frames + 1
+        placed = functools.partial(self._placed, words=layout.trailing[: utterance.max_frames], utterance=utterance)
+        return Admission(prompt, talker_params(utterance), utterance.seed, most, prefix=prefix, placed=placed)
 
-    def run(self) -> Iterator[Frames]:
-        """Draw until every stream has ended; drawing stops when the iterator is closed.
+    def admit(self, number: int, admission: Admission) -> None:
+        """Give a row a place.
 
         Raises:
-            NotFinite: The logits of a stream were not finite.
+            DecoderError: There is no place, or it does not fit; nothing was changed.
         """
-        for block in self.loop.run():
-            frames = self._new(block)
-            if all(block.finished) or any(len(codes) for codes in frames.codes):
-                yield frames
+        now = admission
+        row = self.loop.admit(number, now.prompt, now.params, seed=now.seed, most=now.most, prefix=now.prefix)
+        if now.placed is not None:
+            now.placed(row)
 
-    def stop(self, stream: int) -> None:
-        """End one stream now; the others go on."""
-        self.loop.stop(stream)
+    def clear(self) -> None:
+        """Take all places away."""
+        for number in self.loop.numbers:
+            self.loop.release(number)
 
-    def warm_up(self, up_to: int, utterance: Utterance, *, prompt: int) -> None:
-        """Capture prompts of up to so many slots and the frames behind them; nothing without graphs.
-
-        Args:
-            up_to: Slots of prompt and frames.
-            utterance: Sampling to prepare for.
-            prompt: Slots of the prompt.
-        """
-        for row in range(self.loop.streams):
+    @torch.inference_mode()
+    def warm_up(self, utterance: Utterance, *, up_to: int) -> None:
+        """Capture all numbers of rows and all lengths up to so many slots; nothing without graphs."""
+        for row in range(self.loop.places):
             self._set(row, utterance)
-        self.loop.warm_up(up_to, talker_params(utterance), prompt=prompt)
+        self.loop.warm_up(talker_params(utterance), up_to=min(up_to, self.loop.cache.cap))
 
-    # -- inside the step, on the device ------------------------------------------------------------------------------
-
-    def _next(self, first: Tensor, step: Tensor, state: Mapping[str, Tensor]) -> Tensor:
-        """Draw the rest of the frame, store it, and return the talker's next input, (streams, hidden).
-
-        Args:
-            first: First codes, int64 (streams,).
-            step: Codes that each stream has so far, the first of this frame included, int64 (streams,).
-            state: The loop's row state.
-        """
-        at = (step - 1).clamp(min=0)  # number of this frame
-        drawn = self._draw(state["hidden"], first, at)
-        self.loop.sampler.broken.logical_or_(self._draw.sampler.broken & state["live"])
-        # Scatter and gather, because an index read by the host could not be captured: (streams, cap + 1, 16).
-        column = torch.where(state["live"], at, self._codes.shape[1] - 1)[:, None, None]
-        self._codes.scatter_(1, column.expand(-1, 1, self._codes.shape[2]), drawn.codes[:, None])
-        column = at.clamp(max=self._words.shape[1] - 1)[:, None, None]
-        words = self._words.gather(1, column.expand(-1, 1, self._words.shape[2]))[:, 0]  # (streams, hidden)
-        return drawn.embedded.sum(1) + words
-
-    # -- on the host -------------------------------------------------------------------------------------------------
+    @torch.inference_mode()
+    def _placed(self, row: int, *, words: Tensor, utterance: Utterance) -> None:
+        """Write what is held of a row that has a place now."""
+        self.most = max(self.most, len(self.loop.numbers))
+        self._words[row, : len(words)] = words
+        self._texts[row] = len(words)
+        self._set(row, utterance)
 
     def _set(self, row: int, utterance: Utterance) -> None:
-        """Set which networks of one stream draw noise, and the sampling of its later codes."""
-        for noise, params in zip(self._noises, (utterance.talker, utterance.predictor), strict=True):
-            noise.drawing[row] = not params.greedy
+        """Set which networks of a row draw noise, and the sampling of its later codes."""
+        self._noise.set(row, talker=not utterance.talker.greedy, predictor=not utterance.predictor.greedy)
+        # Seeded here, and by the loop before it: both samplers share the generators.
         self._draw.sampler.set(row, predictor_params(utterance), utterance.seed)
 
-    def _structure(self) -> Hashable:
-        """Return what a captured frame depends on beside the loop's sampler."""
-        return self._draw.sampler.structure, tuple(noise.placed_drawing for noise in self._noises)
+    def _next(self, first: Tensor, step: Tensor, state: Mapping[str, Tensor]) -> Tensor:
+        """Draw the rest of the frames of a step, store them, and return the talker's next input, (n, hidden).
 
-    def _new(self, block: Block) -> Frames:
-        """Return the whole frames of a block."""
-        assert block.outputs is not None, "the loop was given a tensor for its outputs"
-        begin, self._read = self._read, self._read + block.outputs.shape[1]
-        self._drawn = [drawn + len(tokens) for drawn, tokens in zip(self._drawn, block.tokens, strict=True)]
-        # A frame is whole when the next one's first code is drawn; that of the limit never becomes one.
-        ends = [min(drawn, limit) - begin for drawn, limit in zip(self._drawn, self._max_frames, strict=True)]
-        codes = tuple(columns[: max(0, end)] for columns, end in zip(block.outputs, ends, strict=True))
-        return Frames(codes, block.finished, block.stopped)
+        It runs on the device alone.
+
+        Args:
+            first: First codes, int64 (n,).
+            step: Codes that each row has so far, the first of this frame included, int64 (n,).
+            state: The loop's row state.
+        """
+        rows, live = state["rows"], state["live"]
+        at = (step - 1).clamp(min=0)  # number of this frame
+        drawn = self._draw(state["hidden"], first, at)
+        broken = self.loop.sampler.broken
+        store(broken, rows, select(broken, rows) | (select(self._draw.sampler.broken, rows) & live))
+        column = torch.where(live, at, self._codes.shape[1] - 1)
+        self._codes.index_put_((rows, column), drawn.codes)
+        spoken = self._words[rows, at.clamp(max=self._words.shape[1] - 1)]  # (n, hidden)
+        words = torch.where((at < select(self._texts, rows))[:, None], spoken, self._pad)
+        return drawn.embedded.sum(1) + words
+
+
+def frames_of(block: RowBlock) -> Tensor:
+    """Return the new frames of a row, int64 (n, 16)."""
+    assert block.outputs is not None, "the loop was given a tensor for its outputs"
+    return block.outputs

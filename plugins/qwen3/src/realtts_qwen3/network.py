@@ -1,4 +1,4 @@
-"""The talker and its code predictor on the toolkit's decoder: from a prompt to frames of sixteen codes.
+"""The talker and its code predictor on the toolkit's decoder: from prompts to frames of sixteen codes.
 
 The talker, 28 layers of Qwen3's kind, draws the first code of each 80 ms; the predictor, 5 layers, draws the fifteen
 behind it. Source: ``core/models/modeling_qwen3_tts.py`` of github.com/QwenLM/Qwen3-TTS.
@@ -10,39 +10,39 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from realtts.accel.decoder import LoopPool, sync_interval
 from realtts.accel.sampling import SamplingRecipe
 from realtts_qwen3.assembly import pack_networks, read_prompts
-from realtts_qwen3.frames import FrameLoop, Frames
-from realtts_qwen3.utterance import idle, predictor_params, talker_params
+from realtts_qwen3.frames import CHUNK, FrameRows
+from realtts_qwen3.prefixes import Prefixes
+from realtts_qwen3.utterance import predictor_params, talker_params
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Precision
+    from realtts.accel.decoder import Admission, Precision, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import SamplingParams
     from realtts_qwen3.assembly import Networks
-    from realtts_qwen3.prompt import Prompts
+    from realtts_qwen3.prompt import Layout, Prompts
     from realtts_qwen3.sizes import Sizes
     from realtts_qwen3.utterance import Utterance
 
-__all__ = ["STREAMS", "SYNC_INTERVAL", "Frames", "Logits", "Talker"]
+__all__ = ["Logits", "Talker"]
 
-STREAMS = (1, 2, 4, 8)
-"""Numbers of utterances that there is a loop for; a batch takes the next larger one."""
-
-SYNC_INTERVAL = 4
-"""Frames between two synchronizations with a device that computes behind the host."""
+_ROWS = (1, 2, 4, 8)
+"""Numbers of rows that kernels are chosen for."""
 
 _SPECIAL = 1024
 """The last ids of the talker's vocabulary steer it and are never drawn, but for the end."""
 
-_GRAPHED_SLOTS = 1536
-"""Least slots of a cache with graphs, because a longer cache needs new ones: what 400 characters may take, and a cloned
-recording before them. In bfloat16 176 MB for each stream."""
+_SLOTS = 1536
+"""Least slots of a row, because a longer one needs a new cache, for which all rows must end first: what 400 characters
+may take, and a cloned recording before them. In bfloat16 176 MB a row; on the CPU only what is written counts."""
+
+_ROUND = 128
+"""Slots are a multiple of this."""
 
 _ORDER = ("repetition_penalty", "suppress", "temperature", "top_k", "top_p")
 
@@ -60,27 +60,36 @@ class Logits(NamedTuple):
 
 
 class Talker:
-    """Draws the frames of up to eight utterances at once; made by `pack` or `from_state_dict`.
+    """Draws the frames of several utterances at once; made by `pack` or `from_state_dict`.
 
     Args:
         sizes: Sizes of the checkpoint.
         prompts: Lays out utterances.
         networks: The packed networks.
+        places: Most utterances at once.
         backend: Captures frames as graphs; None runs them eagerly.
 
     Attributes:
         decoder: The talker's layers.
         predictor: The code predictor.
         prompts: As given.
+        places: As given.
     """
 
     def __init__(
-        self, sizes: Sizes, prompts: Prompts, networks: Networks, *, backend: GraphBackend | None = None
+        self,
+        sizes: Sizes,
+        prompts: Prompts,
+        networks: Networks,
+        *,
+        places: int = 1,
+        backend: GraphBackend | None = None,
     ) -> None:
         self.decoder, self._head, self.predictor = networks
-        self.prompts, self._codes = prompts, prompts.codes
+        self.prompts, self._codes, self.places = prompts, prompts.codes, places
         self._backend = backend
-        self._loops: LoopPool[int, FrameLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._prefixes = Prefixes(self.decoder, CHUNK)
+        self._rows: FrameRows | None = None
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
             vocabulary=vocabulary,
@@ -98,6 +107,7 @@ class Talker:
         *,
         precision: Precision | str = "fp32",
         predictor_precision: Precision | str | None = None,
+        places: int = 1,
         backend: GraphBackend | None = None,
     ) -> Talker:
         """Pack a checkpoint's weights around prompts that were read before.
@@ -109,6 +119,7 @@ class Talker:
             prompts: Lays out utterances; its device is the talker's.
             precision: Precision of the talker.
             predictor_precision: Precision of the code predictor; None: the talker's.
+            places: Most utterances at once.
             backend: Captures frames as graphs; None runs them eagerly.
 
         Raises:
@@ -116,8 +127,8 @@ class Talker:
             QuantizationUnavailable: Nothing of that precision works here.
         """
         others = predictor_precision or precision
-        networks = pack_networks(sizes, state, prompts.codes, precision, others, rows=STREAMS)
-        return cls(sizes, prompts, networks, backend=backend)
+        networks = pack_networks(sizes, state, prompts.codes, precision, others, rows=_ROWS)
+        return cls(sizes, prompts, networks, places=places, backend=backend)
 
     @classmethod
     def from_state_dict(
@@ -128,57 +139,86 @@ class Talker:
         device: torch.device | str = "cpu",
         precision: Precision | str = "fp32",
         predictor_precision: Precision | str | None = None,
+        places: int = 1,
         backend: GraphBackend | None = None,
     ) -> Talker:
         """Read and pack a checkpoint's weights; arguments and errors as for `pack`, and the device that it runs on."""
         prompts = read_prompts(sizes, state, torch.device(device))
         return cls.pack(
-            sizes, state, prompts, precision=precision, predictor_precision=predictor_precision, backend=backend
-        )
+            sizes, state, prompts,
+            precision=precision, predictor_precision=predictor_precision, places=places, backend=backend,
+        )  # fmt: skip
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def begin(self, utterances: Sequence[Utterance], *, check_every: int | None = None) -> FrameLoop:
-        """Read the prompts and draw the first codes; go on with `FrameLoop.run`.
+    def laid_out(self, utterance: Utterance) -> Layout:
+        """Lay out an utterance."""
+        return self.prompts(utterance)
 
-        The loop has as many streams as the next of `STREAMS`: the first ones are the utterances'.
+    def rows_for(self, slots: int) -> FrameRows:
+        """Return the rows, made anew where each of them needs more slots; then none may have a place.
+
+        Raises:
+            DecoderError: More slots than there are positions.
+        """
+        if self._rows is None or self._rows.loop.cache.cap < slots:
+            self._rows = None  # or its cache would be in memory beside the new one
+            with torch.inference_mode():
+                pad = self.prompts.pad
+            self._rows = FrameRows(
+                self.decoder, self._head, self.predictor, self._recipe, pad=pad, places=self.places,
+                cap=-(-max(slots, _SLOTS) // _ROUND) * _ROUND, backend=self._backend,
+            )  # fmt: skip
+        return self._rows
+
+    def admission(self, layout: Layout, utterance: Utterance) -> Admission:
+        """Return what a place in `rows_for` is given for; what a voice begins with is read once."""
+        assert self._rows is not None
+        return self._rows.admission(layout, utterance, self._prefixes.of(layout.prompt, layout.shared))
+
+    def decode(self, utterances: Sequence[Utterance]) -> Generator[RowBlock, None, None]:
+        """Draw utterances that begin together, and yield what is new of each, until all have ended.
 
         Args:
-            utterances: At least one, at most eight.
-            check_every: Frames between two synchronizations; None: every frame where they cost nothing (CPU), else
-                every few.
-        """
-        layouts = [self.prompts(u) for u in utterances]
-        slots = max(len(layout.prompt) for layout in layouts) + max(u.max_frames for u in utterances) + 1
-        frame_loop = self._loop(len(utterances), slots)
-        spare = frame_loop.loop.streams - len(utterances)
-        rows = [*utterances, *[idle(utterances[0])] * spare]
-        frame_loop.loop.check_every = check_every or sync_interval(self.decoder.device, SYNC_INTERVAL)
-        frame_loop.begin([*layouts, *[layouts[0]] * spare], self.prompts.pad, rows)
-        return frame_loop
+            utterances: Not more than there are places; their numbers are 0, 1 and so on.
 
-    def decode(self, utterances: Sequence[Utterance], *, check_every: int | None = None) -> Generator[Frames]:
-        """Draw the utterances, yielding some frames at a time, until all have ended."""
+        Raises:
+            NotFinite: The logits of one were not finite.
+        """
+        layouts = [self.laid_out(utterance) for utterance in utterances]
+        needed = max(FrameRows.slots(*pair) for pair in zip(layouts, utterances, strict=True))
+        rows = self.rows_for(needed)
         try:
-            for frames in self.begin(utterances, check_every=check_every).run():
-                n = len(utterances)
-                yield Frames(frames.codes[:n], frames.finished[:n], frames.stopped[:n])
+            for number, pair in enumerate(zip(layouts, utterances, strict=True)):
+                rows.admit(number, self.admission(*pair))
+            while rows.loop.busy:
+                for block in rows.loop.step():
+                    if block.error is not None:
+                        raise block.error
+                    yield block
+                    if block.end is not None:
+                        rows.loop.release(block.number)
         finally:
+            rows.clear()
             self.release()
 
     def release(self) -> None:
-        """Drop the caches of batches, which a single utterance does not use; graphs need theirs."""
-        self._loops.release()
+        """Give the memory of rows back that several utterances have used; graphs need theirs."""
+        if self._backend is None and self._rows is not None and self._rows.most > 1:
+            self._rows = None
 
-    def prepare(self, utterance: Utterance) -> FrameLoop:
-        """Make the loop of one stream for such an utterance, and with graphs capture every frame of it."""
-        with torch.inference_mode():
-            prompt = len(self.prompts(utterance).prompt)
-        slots = prompt + utterance.max_frames + 1
-        frame_loop = self._loop(1, slots)
-        frame_loop.warm_up(slots, utterance, prompt=prompt)
-        return frame_loop
+    def prepare(self, utterance: Utterance, *, slots: int | None = None) -> FrameRows:
+        """Make the rows for such an utterance, and with graphs capture all numbers of rows.
+
+        Args:
+            utterance: What to prepare for.
+            slots: Slots of the longest row to capture for; None: those of the utterance.
+        """
+        needed = FrameRows.slots(self.laid_out(utterance), utterance)
+        rows = self.rows_for(needed)
+        rows.warm_up(utterance, up_to=slots or needed)
+        return rows
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, codes: Tensor) -> Logits:
@@ -207,19 +247,8 @@ class Talker:
         """Return the sampling parameters of an utterance's first codes, and of the others."""
         return talker_params(utterance), predictor_params(utterance)
 
-    def cost(self, loop: FrameLoop) -> tuple[int, int]:
-        """Count the operations and the bytes read of the loop's next frame."""
-        flops, read = self.decoder.step_cost(self._head, loop.loop.cache)
-        return flops + 2 * self.predictor.weights * loop.loop.streams, read + self.predictor.bytes_read
-
-    # -- loops -------------------------------------------------------------------------------------------------------
-
-    def _loop(self, utterances: int, slots: int) -> FrameLoop:
-        """Return the loop of the next larger number of streams, with so many slots or more."""
-        return self._loops.of(next(n for n in STREAMS if n >= utterances), slots, self._new_loop)
-
-    def _new_loop(self, streams: int, cap: int) -> FrameLoop:
-        return FrameLoop(
-            self.decoder, self._head, self.predictor, self._recipe,
-            streams=streams, cap=cap, backend=self._backend,
-        )  # fmt: skip
+    def cost(self, rows: int) -> tuple[int, int]:
+        """Count the operations and the bytes read of the next frame of so many rows."""
+        assert self._rows is not None
+        flops, read = self.decoder.step_cost(self._head, self._rows.loop.cache, rows)
+        return flops + 2 * self.predictor.weights * rows, read + self.predictor.bytes_read

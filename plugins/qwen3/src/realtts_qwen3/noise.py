@@ -1,68 +1,99 @@
-"""The randomness of a request: one generator for both networks, so that it is drawn in upstream's order."""
+"""The randomness of a row: one generator for both networks, so that it is drawn in upstream's order."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
+from realtts.accel.indexed import select
 from realtts.accel.sampling import PlacedGenerators
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
     from torch import Generator, Tensor
 
-__all__ = ["SharedNoise"]
+__all__ = ["FrameNoise", "NetworkNoise"]
 
 
-class SharedNoise:
-    """The noise of one of several samplers that draw from the same generators; a `NoiseSource`.
+class FrameNoise:
+    """The noise of rows whose frames are drawn by two samplers.
 
-    Upstream draws nothing where it takes the most probable code. A row that is greedy leaves its generator alone, so
-    that its other sampler, which may draw, meets the same noise as in upstream's code and as alone.
+    Upstream draws nothing where it takes the most probable code. So a network that is greedy in a row must leave the
+    generator alone that the other one draws from. On the host that is a branch. A graph has none: it draws from a
+    generator that both share, and from one for each network alone, and takes what the row needs. All of them begin with
+    the row's seed.
 
     Args:
-        source: The generators.
         rows: Number of rows.
+        widths: Width of the noise of the talker and of the code predictor.
+        device: Where it is drawn.
+        graphed: Whether draws are captured.
 
     Attributes:
-        state: Nothing but the generators has a state.
-        drawing: Whether each row draws. A captured step depends on it.
+        talker: Noise of the first codes.
+        predictor: Noise of the others.
     """
 
-    def __init__(self, source: PlacedGenerators, rows: int) -> None:
-        self._source = source
-        self._placed = list(range(rows))
+    def __init__(self, rows: int, widths: tuple[int, int], device: torch.device, *, graphed: bool) -> None:
+        sources = [PlacedGenerators(rows, device) for _ in range(3 if graphed else 1)]
+        self._both = torch.ones(rows, 1, dtype=torch.bool, device=device)
+        self.talker, self.predictor = (
+            NetworkNoise(sources, at if graphed else 0, self._both, torch.empty(rows, width * graphed, device=device))
+            for at, width in enumerate(widths, start=1)
+        )
+
+    def set(self, row: int, *, talker: bool, predictor: bool) -> None:
+        """Say which networks draw in a row."""
+        self.talker.drawing[row], self.predictor.drawing[row] = talker, predictor
+        self._both[row] = talker and predictor
+
+
+class NetworkNoise:
+    """The noise of one of the two samplers; a `NoiseSource`.
+
+    Args:
+        sources: All generators; the first ones are those of rows in which both networks draw.
+        alone: Which are those of rows in which only this one draws: the first ones too, unless draws are captured.
+        both: bool (rows, 1): rows in which both draw.
+        spare: (rows, width), where draws are captured: what the generators draw that a row does not need.
+
+    Attributes:
+        drawing: Whether each row draws.
+        generators: Of all sources.
+        state: Nothing but the generators has a state.
+    """
+
+    def __init__(self, sources: Sequence[PlacedGenerators], alone: int, both: Tensor, spare: Tensor) -> None:
+        self._sources, self._alone, self._both, self._spare = sources, sources[alone], both, spare
+        self._placed = list(range(len(both)))
+        self._index: Tensor | None = None
+        self.drawing = [True] * len(both)
+        self.generators: Sequence[Generator] = [one for source in sources for one in source.generators]
         self.state: tuple[Tensor, ...] = ()
-        self.drawing = [True] * rows
-
-    @classmethod
-    def pair(cls, rows: int, device: torch.device) -> tuple[SharedNoise, SharedNoise]:
-        """Make the noise of two samplers with so many rows."""
-        source = PlacedGenerators(rows, device)
-        return cls(source, rows), cls(source, rows)
-
-    @property
-    def generators(self) -> Sequence[Generator]:
-        """Generators of the places, the same in both samplers."""
-        return self._source.generators
-
-    @property
-    def placed_drawing(self) -> tuple[bool, ...]:
-        """Whether the row of each place draws."""
-        return tuple(self.drawing[row] for row in self._placed)
 
     def fill(self, buffer: Tensor) -> None:
-        """Fill the rows that draw, each from its own generator; buffer (rows, vocabulary)."""
-        for values, generator, draws in zip(buffer, self.generators, self.placed_drawing, strict=False):
-            if draws:
+        """Fill the noise of the placed rows, (n, width), each from its own generator."""
+        shared = self._sources[0]
+        if self._alone is shared:
+            for row, values, generator in zip(self._placed, buffer, shared.generators, strict=False):
+                if self.drawing[row]:
+                    values.exponential_(generator=generator)
+            return
+        spare = self._spare[: len(buffer)]
+        for source, target in ((shared, buffer), (self._alone, spare)):
+            for values, generator in zip(target, source.generators, strict=False):
                 values.exponential_(generator=generator)
+        buffer.copy_(torch.where(select(self._both, self._index), buffer, spare))
 
     def reseed(self, row: int, seed: int) -> None:
-        """Seed a row's generator, for all samplers that share it."""
-        self._source.reseed(row, seed)
+        """Seed all generators of a row, for both samplers."""
+        for source in self._sources:
+            source.reseed(row, seed)
 
     def place(self, rows: Sequence[int], index: Tensor) -> None:
-        """Draw for these rows, whose generators move for all samplers that share them."""
-        self._placed = list(rows)
-        self._source.place(rows)
+        """Draw for these rows, whose generators move for both samplers."""
+        self._placed, self._index = list(rows), index
+        for source in self._sources:
+            source.place(rows)

@@ -17,28 +17,31 @@ from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts_qwen3.assembly import read_prompts
+from realtts_qwen3.batch import serve
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.engine import Engine
 from realtts_qwen3.files import CODEC, WEIGHTS
 from realtts_qwen3.loading import fetch, open_checkpoint
 from realtts_qwen3.model import OptimizedModel
-from realtts_qwen3.speaking import live, whole
 from realtts_qwen3.utterance import Utterance
 from realtts_qwen3.voices import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from realtts.contract.context import Context, Rung
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.continuous import Arrivals, RowItem
+    from realtts.contract.types import VoiceInfo
     from realtts_qwen3.text import TextReader
 
 __all__ = ["Optimized"]
 
 _WARM_TEXT = "Warm up."
 
-_GRAPHED_FRAMES = 125
-"""Frames whose graphs are captured while loading, 10 s; those of longer speech are when they are first needed."""
+_WARM_FRAMES = 2
+
+_GRAPHED_SLOTS = 1536
+"""Slots of the longest row whose graphs are captured while loading: all that rows have until a longer one comes."""
 
 
 class Optimized:
@@ -83,33 +86,27 @@ class Optimized:
             precision=precision_of(context),
             backend=graphs_of(context),
             turns=device_sharing(context),
+            places=min(context.spec.batch_size, context.settings.max_batch or context.spec.batch_size),
         )
         attention = attention_of(context, model.engine.talker.decoder).details()
-        model.engine.prepare(_warm_utterance(context, model.weights.reader))
+        model.engine.prepare(_warm_utterance(model.weights.reader), slots=_GRAPHED_SLOTS)
         context.report(Event("optimization.details", data={**model.engine.details, **attention}))
 
     @hookimpl
     def warmup(self, context: Context, model: OptimizedModel) -> None:
-        """Speak two frames, or as many as have graphs, and check that nothing is NaN."""
+        """Speak two frames, and check that nothing is NaN."""
         assert model.engine is not None
         exact = is_exact(context)
         with blaming(WEIGHTS, exact=exact):
-            samples = model.engine.warm_up(_warm_utterance(context, model.weights.reader))
+            samples = model.engine.warm_up(_warm_utterance(model.weights.reader))
         check_output(samples, "qwen3", file=CODEC, exact=exact)
 
     @hookimpl
-    def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """Speak a stream in pieces that grow, and other requests in one chunk."""
-        if request.streaming:
-            return live(context, model, request)
-        return (chunk for _, chunk in whole(context, model, [request]))
-
-    @hookimpl
-    def generate_batch(
-        self, context: Context, model: OptimizedModel, requests: Sequence[Request]
-    ) -> Iterator[tuple[int, Chunk]]:
-        """Decode requests together."""
-        return whole(context, model, requests)
+    def generate_continuous(
+        self, context: Context, model: OptimizedModel, arrivals: Arrivals
+    ) -> Generator[RowItem | None, None, None]:
+        """Speak requests that join and leave while others are spoken: streams in chunks that grow, others in one."""
+        return serve(context, model, arrivals)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
@@ -122,7 +119,6 @@ class Optimized:
         model.prompts = model.codec = model.engine = None
 
 
-def _warm_utterance(context: Context, reader: TextReader) -> Utterance:
-    """Return the utterance that is captured and spoken while loading."""
-    frames = _GRAPHED_FRAMES if context.settings.cuda_graphs is True else 2
-    return Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), max_frames=frames, forced=True)
+def _warm_utterance(reader: TextReader) -> Utterance:
+    """Return the utterance that is spoken while loading."""
+    return Utterance(role=reader.role, text=reader.ids(_WARM_TEXT), max_frames=_WARM_FRAMES, forced=True)

@@ -9,6 +9,7 @@ import torch
 from realtts.contract.stages import Cancelled
 from realtts_qwen3.codec import CodecDecoder
 from realtts_qwen3.encoder import CodecEncoder
+from realtts_qwen3.frames import frames_of
 from realtts_qwen3.network import Talker
 from realtts_qwen3.speaker import SpeakerEncoder
 
@@ -81,11 +82,11 @@ class PortedNetworks:
     def draw(self, utterance: Utterance, cancelled: Callable[[], bool]) -> tuple[Tensor, bool]:
         """Draw frames as `Upstream.draw` does."""
         codes, ended = [torch.zeros(0, self._decoder.quantizers, dtype=torch.int64)], False
-        for frames in self.talker.decode([utterance]):
+        for block in self.talker.decode([utterance]):
             if cancelled():
                 raise Cancelled
-            codes.append(frames.codes[0])
-            ended = frames.stopped[0]
+            codes.append(frames_of(block))
+            ended = block.end == "stop"
         return torch.cat(codes), ended
 
     def samples(self, codes: Tensor, before: Tensor | None) -> NDArray[np.float32]:

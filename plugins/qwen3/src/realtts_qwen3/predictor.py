@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Decoder
+    from realtts.accel.decoder import Decoder, KVCache
     from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import NoiseSource
     from realtts_qwen3.embedding import CodeEmbedding
@@ -89,11 +89,11 @@ class CodePredictor:
 
 
 class Drawn(NamedTuple):
-    """A frame of every row.
+    """A frame of every row of a step.
 
     Attributes:
-        codes: int64 (rows, groups).
-        embedded: (rows, groups, width): their embeddings, which the talker reads next.
+        codes: int64 (n, groups).
+        embedded: (n, groups, width): their embeddings, which the talker reads next.
     """
 
     codes: Tensor
@@ -101,7 +101,10 @@ class Drawn(NamedTuple):
 
 
 class Drawing:
-    """Draws frames for a fixed number of rows. A call may be captured: it does not synchronize with the host.
+    """Draws frames of some of a fixed number of rows. A call may be captured: it does not synchronize with the host.
+
+    Nothing of a frame is kept for the next one but the rows' noise, so it does not matter which rows a step has: for
+    each number of them there is one small cache.
 
     Args:
         predictor: The network.
@@ -110,28 +113,35 @@ class Drawing:
         skip_idle: As for `Sampler`.
 
     Attributes:
-        sampler: Draws the codes.
+        sampler: Draws the codes; it is placed with the rows of each step.
     """
 
     def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
         self._predictor = predictor
         self.sampler = Sampler(predictor.recipe, rows, predictor.decoder.device, noise=noise, skip_idle=skip_idle)
-        self._cache = predictor.decoder.new_cache(rows, len(predictor.heads) + 1)
-        self._cache.reach(self._cache.cap)
+        self._caches: dict[int, KVCache] = {}
+
+    def _cache(self, rows: int) -> KVCache:
+        """Return the cache of steps of so many rows, made when the first of them is run, before it is captured."""
+        if rows not in self._caches:
+            cache = self._predictor.decoder.new_cache(rows, len(self._predictor.heads) + 1)
+            cache.reach(cache.cap)
+            self._caches[rows] = cache
+        return self._caches[rows]
 
     def __call__(self, hidden: Tensor, first: Tensor, step: Tensor) -> Drawn:
         """Draw the codes of a frame behind the first.
 
         Args:
-            hidden: The talker's hidden states that the first codes were drawn from, (rows, width).
-            first: The first codes, int64 (rows,).
-            step: int64 (rows,): frames before this one.
+            hidden: The talker's hidden states that the first codes were drawn from, (n, width).
+            first: The first codes, int64 (n,).
+            step: int64 (n,): frames before this one.
         """
-        net, cache = self._predictor, self._cache
+        net, cache = self._predictor, self._cache(len(first))
         cache.reset()
         codes, embedded = [first], [net.embedding.first[first].to(hidden.dtype)]
-        x = torch.stack([hidden, embedded[0]], 1)  # (rows, 2, width)
-        x = net.projected(x.flatten(0, 1)).view(len(hidden), 2, -1)  # -> (rows, 2, hidden)
+        x = torch.stack([hidden, embedded[0]], 1)  # (n, 2, width)
+        x = net.projected(x.flatten(0, 1)).view(len(hidden), 2, -1)  # -> (n, 2, hidden)
         state = net.decoder.prefill(x, cache, attended=2)
         for group, head in enumerate(net.heads):
             codes.append(self.sampler(head(state), step))

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from realtts_qwen3.sizes import Ids
     from realtts_qwen3.utterance import Utterance
 
-__all__ = ["Layout", "Prompts", "padded"]
+__all__ = ["Layout", "Prompts"]
 
 
 class Layout(NamedTuple):
@@ -31,10 +30,12 @@ class Layout(NamedTuple):
         prompt: float32 (n, hidden).
         trailing: float32 (m, hidden): text that is added to the first frames, one token each; to the later frames
             `Prompts.pad` is added.
+        shared: First positions of the prompt that are the same for every text in this voice.
     """
 
     prompt: Tensor
     trailing: Tensor
+    shared: int
 
 
 class Prompts:
@@ -61,14 +62,17 @@ class Prompts:
         """Lay out an utterance."""
         parts = [self._text(utterance.instruct)] if utterance.instruct else []
         parts += [self._text(utterance.role), self._steering(utterance)]
+        shared = sum(map(len, parts))
         if utterance.codes is not None:
             spoken, trailing = self._cloned(utterance)
+            # The recording's words come first; without streaming they stand alone, else beside its frames.
+            shared += min(len(utterance.reference), len(spoken) - 1)
         elif utterance.non_streaming:
             spoken, trailing = self._whole(utterance.text), self._nothing
         else:
             words, begin = self._with_end(utterance.text), self.codes.steering([self._ids.codec_bos])
             spoken, trailing = words[:1] + begin, words[1:]
-        return Layout(torch.cat([*parts, spoken]), trailing)
+        return Layout(torch.cat([*parts, spoken]), trailing, shared)
 
     @property
     def _nothing(self) -> Tensor:
@@ -112,12 +116,3 @@ class Prompts:
         if missing:
             beside = torch.cat([beside, self.pad.expand(missing, -1)])
         return beside + frames, trailing
-
-
-def padded(trailing: Tensor, pad: Tensor, length: int) -> Tensor:
-    """Cut a text to exactly so many frames, or fill it up with the embedding of no text: (length, hidden)."""
-    if len(trailing) >= length:
-        return trailing[:length]
-    filled = functional.pad(trailing, (0, 0, 0, length - len(trailing)))
-    filled[len(trailing) :] = pad
-    return filled

@@ -11,6 +11,7 @@ import torch
 from realtts.testing.weights import new_checkpoint
 from realtts_qwen3.checkpoint import write_checkpoint
 from realtts_qwen3.configurations import CONFIGURATIONS
+from realtts_qwen3.frames import frames_of
 from realtts_qwen3.model import asked as asked_optimized
 from realtts_qwen3.network import Talker
 from realtts_qwen3.plain import PlainModel, asked
@@ -65,8 +66,8 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
         assert model.networks is not None
         drawn = model.networks.draw(utterance, request.cancelled)[0]
     else:
-        frames = model.engine.talker.decode([utterance])
-        drawn = torch.cat([new.codes[0] for new in model.engine.turns.each("talker", frames)])
+        blocks = model.engine.talker.decode([utterance])
+        drawn = torch.cat([frames_of(block) for block in model.engine.turns.each("talker", blocks)])
     codes: NDArray[np.int64] = drawn.cpu().numpy()
     return codes
 

@@ -1,4 +1,4 @@
-"""What one stream of the talker is to speak, and how its codes are drawn."""
+"""What one row of the talker is to speak, and how its codes are drawn."""
 
 from __future__ import annotations
 
@@ -12,16 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = [
-    "DEFAULTS",
-    "MAX_FRAMES",
-    "MIN_FRAMES",
-    "Utterance",
-    "idle",
-    "params_of",
-    "predictor_params",
-    "talker_params",
-]
+__all__ = ["DEFAULTS", "MAX_FRAMES", "MIN_FRAMES", "Utterance", "params_of", "predictor_params", "talker_params"]
 
 DEFAULTS: Mapping[str, Any] = {
     "do_sample": True, "temperature": 0.9, "top_k": 50, "top_p": 1.0, "repetition_penalty": 1.05,
@@ -54,7 +45,7 @@ _TALKER, _PREDICTOR = params_of(DEFAULTS)
 
 @dataclass(frozen=True)
 class Utterance:
-    """The input of one stream. Which of the three ways it speaks in follows from what is set.
+    """The input of one row. Which of the three ways it speaks in follows from what is set.
 
     Attributes:
         role: Text tokens before the text, upstream's first three.
@@ -87,12 +78,6 @@ class Utterance:
     seed: int = 0
     max_frames: int = 2048
     forced: bool = False
-
-
-def idle(utterance: Utterance) -> Utterance:
-    """Return what a stream without a request decodes: one greedy frame, so that it draws no noise."""
-    greedy = SamplingParams(greedy=True)
-    return replace(utterance, talker=greedy, predictor=greedy, seed=0, max_frames=1, forced=False)
 
 
 def talker_params(utterance: Utterance) -> SamplingParams:

@@ -1,9 +1,7 @@
 """The decode loop of rows that come and go while it runs: continuous batching.
 
-A row has one of a fixed number of places in the cache, the sampler and all that a step reads and writes. A step works
-on the rows that are there, by their numbers; whoever joins or leaves moves nobody. What a row draws is its own: its
-prompt is read in chunks whose borders depend on the prompt alone, it looks at its own keys alone, and its noise is its
-own. See `docs/explanation/continuous-batching.md`.
+A step works on the rows that have a place, by their numbers; whoever joins or leaves moves nobody, and what a row draws
+is its own. See `docs/explanation/continuous-batching.md`.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.rows import RowBlock
     from realtts.accel.decoder.stepping import NextEmbedding
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts.accel.sampling import HashedNoise, NoiseSource, SamplingRecipe
+    from realtts.accel.sampling import HashedNoise, NoiseSource, Sampler, SamplingRecipe
 
 __all__ = ["RowLoop"]
 
@@ -68,9 +66,10 @@ class RowLoop:
         outputs: A tensor (places + 1, cap or more, ...) that ``next_embedding`` fills, column ``step - 1`` of the live
             rows; what is new comes with each `RowBlock`.
         structure: Returns what else a captured step depends on.
+        samplers: Others that ``next_embedding`` draws with, places + 1 rows each; set by the caller behind `admit`.
 
     Attributes:
-        queue: Counts the steps, and the rows in them; keys of their graphs.
+        queue: Counts the steps, and the rows in them; keys of their graphs; ``check_every``, which may be changed.
         reader: Counts the positions of prompts.
 
     Raises:
@@ -95,6 +94,7 @@ class RowLoop:
         noise: NoiseSource | HashedNoise | None = None,
         outputs: Tensor | None = None,
         structure: Callable[[], Hashable] = lambda: None,
+        samplers: Sequence[Sampler] = (),
     ) -> None:
         check_every = sync_interval(decoder.device) if check_every is None else check_every
         if min(places, check_every, chunk) < 1:
@@ -106,13 +106,13 @@ class RowLoop:
         self.decoder, self.places = decoder, places
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
-            row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs,
+            row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs, samplers=samplers,
         )  # fmt: skip
         self.cache, self.sampler, self.row_state = self._steps.cache, self._steps.sampler, dict(row_state or {})
         table = PlaceTable(decoder.device, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
         # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
         self._graphs, joins = (
-            LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
+            LoopGraphs(backend, self._steps.state, self.sampler, self._steps.structure_with(structure), limit=limit)
             for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
         )
         self.reader = ChunkReader(self._steps, table, joins, chunk)
@@ -240,7 +240,7 @@ class RowLoop:
         drew. A row that ends is in one block with its end; it keeps its place until it is released or drawn anew.
 
         Returns:
-            A block for each row that has drawn; none while only prompts are read.
+            A block for each row that has drawn.
 
         Raises:
             CaptureFailed: A step cannot be captured.

@@ -30,12 +30,13 @@ class StepQueue:
         check_every: Most steps queued at once.
 
     Attributes:
+        check_every: As given.
         steps: Steps so far.
         row_steps: Rows in all of them together.
     """
 
     def __init__(self, steps: Stepping, table: PlaceTable, graphs: LoopGraphs, check_every: int) -> None:
-        self._stepping, self._table, self._graphs, self._check_every = steps, table, graphs, check_every
+        self._stepping, self._table, self._graphs, self.check_every = steps, table, graphs, check_every
         self._waiting: deque[tuple[list[Row], Snapshot]] = deque()
         self.steps = self.row_steps = 0
 
@@ -63,7 +64,7 @@ class StepQueue:
             return False
         places = self._table.of([row.stream for row in running])
         self._stepping.place(places)
-        steps = min(self._check_every, left)
+        steps = min(self.check_every, left)
         for _ in range(steps):
             self._step(running, places)
         # A row that has joined has drawn one token more.

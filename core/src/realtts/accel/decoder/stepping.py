@@ -16,7 +16,7 @@ from realtts.accel.indexed import select, store
 from realtts.accel.sampling import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -47,6 +47,7 @@ class Stepping:
         buckets: Attended lengths.
         noise: Source of noise.
         outputs: What the model's own step writes.
+        samplers: Others that ``next_embedding`` draws the same rows with.
 
     Attributes:
         per_stream: Rows of a stream: two with guidance.
@@ -72,12 +73,14 @@ class Stepping:
         buckets: Buckets | None,
         noise: NoiseSource | HashedNoise | None,
         outputs: Tensor | None,
+        samplers: Sequence[Sampler] = (),
     ) -> None:
         self.decoder, self.taps, self.outputs = decoder, taps, outputs
         self._head, self._next_embedding = head, next_embedding
         self.per_stream = 2 if "guidance" in recipe.order else 1
         self.cache = decoder.new_cache(streams * self.per_stream, cap)
         self.sampler = Sampler(recipe, streams, decoder.device, noise=noise, skip_idle=skip_idle)
+        self._samplers = (self.sampler, *samplers)
         self.buckets = buckets or Buckets(cap)
         self.progress = Progress(streams, cap, decoder.device)
         self.hidden = torch.zeros(
@@ -100,7 +103,12 @@ class Stepping:
         """Tensors that a step changes and that the next one builds on."""
         taps = [] if self.taps is None else [self.taps.step]
         own = [*self._own.values(), self.hidden]
-        return [*self.cache.state, *self.sampler.state, *self.progress.state, *own, *taps]
+        drawing = [tensor for sampler in self._samplers for tensor in sampler.state]
+        return [*self.cache.state, *drawing, *self.progress.state, *own, *taps]
+
+    def structure_with(self, other: Callable[[], Hashable]) -> Callable[[], Hashable]:
+        """Return what returns all that a captured step depends on: the other samplers, and what the caller adds."""
+        return lambda: (other(), *(sampler.structure for sampler in self._samplers[1:]))
 
     def rows_of(self, stream: int) -> list[int]:
         """Return the cache's rows of a stream: two with guidance."""
@@ -111,7 +119,8 @@ class Stepping:
         if places.streams == self._placed:
             return
         self._placed = places.streams
-        self.sampler.place(places.streams, places.index, counted=places.counted)
+        for sampler in self._samplers:
+            sampler.place(places.streams, places.index, counted=places.counted)
 
     def advance(self, attended: int | Sequence[Run], places: Places | None = None) -> None:
         """Run one step, all of it on the device; this is what a graph captures.
