@@ -5,20 +5,25 @@ Not run on a GPU yet: the rungs with CUDA graphs are tested with `realtts.testin
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder import serve_rows
 from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
+from realtts.contract.types import Chunk
 from realtts_chatterbox.codec import Codec
+from realtts_chatterbox.desk import Desk
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
-from realtts_chatterbox.speaking import live, whole
+from realtts_chatterbox.speaking import RowSpeaker
 from realtts_chatterbox.upstream import load_upstream
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
@@ -29,7 +34,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.contract.context import Context, Rung
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.continuous import Arrivals, RowItem
+    from realtts.contract.types import VoiceInfo
 
 __all__ = ["Optimized"]
 
@@ -54,7 +60,9 @@ class Optimized:
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
-        engine = Engine(weights, device=context.device)
+        size, limit = context.spec.batch_size, context.settings.max_batch
+        places = size if limit is None else min(size, limit)
+        engine = Engine(weights, device=context.device, places=places)
         codec = Codec(
             weights.s3gen_state,
             device=context.device,
@@ -98,25 +106,36 @@ class Optimized:
         t3_file, exact = model.weights.t3_file.name, is_exact(context)
         with model.turns.use("t3"), blaming(t3_file, exact=exact):
             blocks = model.engine.t3.decode([utterance_of(ask, voice)])
-            tokens = [token for block in blocks for token in block.tokens[0]]
+            tokens = [token for block in blocks for token in block.tokens]
         with model.turns.use("codec"):
             for samples in model.codec.spoken(context, tokens, ask, voice):
                 self._check(context, model, samples)
         model.watermarker.warm_up()
 
     @hookimpl
-    def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """Speak one request: in one chunk where nobody listens yet, else in pieces as they can be computed."""
-        if request.streaming:
-            return live(context, model, request)
-        return (chunk for _, chunk in whole(context, model, [request]))
-
-    @hookimpl
-    def generate_batch(
-        self, context: Context, model: OptimizedModel, requests: Sequence[Request]
-    ) -> Iterator[tuple[int, Chunk]]:
-        """Speak several requests, decoded together."""
-        return whole(context, model, requests)
+    def generate_continuous(
+        self, context: Context, model: OptimizedModel, arrivals: Arrivals
+    ) -> Iterator[RowItem | None]:
+        """Speak requests that come and go: in one chunk where nobody listens yet, else in pieces as they are made."""
+        assert model.engine is not None, "used after unload"
+        t3, desk = model.engine.t3, Desk[RowSpeaker]()
+        served = serve_rows(
+            context,
+            arrivals,
+            t3.rows,
+            functools.partial(RowSpeaker, context, model, desk),
+            fits=lambda _: not t3.rows.waits,
+            using=lambda: model.turns.use("t3"),
+            stages=("t3", "t3"),
+            cost=t3.cost,
+        )
+        with contextlib.closing(served):
+            for item in served:
+                if item is not None and not isinstance(item[1], Chunk):
+                    desk.leave(item[0])
+                    t3.rows.give_up(item[0])
+                yield item
+        t3.rows.trim()
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:

@@ -63,7 +63,7 @@ class KVCache:
         self._kv = torch.empty(
             config.layers, 2, rows, config.kv_heads, cap + 1, config.head_dim, dtype=dtype, device=device
         )
-        self._reached = 0
+        self._reached = [0] * rows
         if self.bytes <= _SMALL:
             self.reach(cap)
         self.slots = torch.zeros(rows, dtype=torch.int64, device=device)
@@ -108,11 +108,22 @@ class KVCache:
         """Zero what a row has written from a slot on and may not be finite: a mask would not silence it later."""
         self._kv[:, :, row, :, begin : self.used[row]].zero_()
 
-    def reach(self, attended: int) -> None:
-        """Zero the first slots that were never written. Called on the host before a step looks that far."""
-        if attended > self._reached:
-            self._kv[..., self._reached : attended, :].zero_()
-            self._reached = attended
+    def reach(self, attended: int, rows: Sequence[int] | None = None) -> None:
+        """Zero the first slots that were never written, of some rows or all, before a step looks that far.
+
+        Called on the host. Rows that nobody looks at cost no memory.
+        """
+        behind: dict[int, list[int]] = {}
+        for row in range(self.rows) if rows is None else rows:
+            if self._reached[row] < attended:
+                behind.setdefault(self._reached[row], []).append(row)
+                self._reached[row] = attended
+        for begin, reaching in behind.items():
+            if len(reaching) == self.rows:
+                self._kv[..., begin:attended, :].zero_()
+                continue
+            for row in reaching:
+                self._kv[:, :, row, :, begin:attended].zero_()
 
     def advance(
         self, buckets: Buckets, places: Places | None = None, rows: Sequence[int] | None = None
@@ -137,10 +148,12 @@ class KVCache:
         for row in rows:
             self.used[row] += 1
         attended = buckets.holding(filled + 1)
-        self.reach(attended)
         if places is None or not places.apart:
+            self.reach(attended)
             return attended
-        return places.runs([buckets.holding(self.used[row]) for row in places.numbers])
+        each = [buckets.holding(self.used[row]) for row in places.numbers]
+        self.reach(max(each), places.numbers)  # taps look at all rows of a step equally far
+        return places.runs(each)
 
     def layer(self, index: int) -> Tensor:
         """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""
@@ -169,7 +182,7 @@ class KVCache:
             DecoderError: The prefix does not fit.
         """
         self._check_prefix(source, row, rows, length)
-        self.reach(length)
+        self.reach(length, rows)
         valid = source.valid[row, :length]
         last = (valid * torch.arange(length, device=self.device)).argmax(0, keepdim=True)
         # Selected by an index of one dimension: for one of none torch asks the device for the number, and waits.
