@@ -49,7 +49,7 @@ class Llama:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
-    history = (START,)
+    history: tuple[int, ...] = (START,)
     has_guidance = True
     most_positions = _POSITIONS
     decoder: Decoder

@@ -49,7 +49,7 @@ class Turbo:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
-    history = ()
+    history: tuple[int, ...] = ()
     has_guidance = False
     decoder: Decoder
     head: PackedLinear
