@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors.torch")
 
 from realtts.accel.decoder import serve_rows  # noqa: E402
-from realtts.contract.continuous import Arrival, RowEnd, RowFailed  # noqa: E402
+from realtts.contract.continuous import RowEnd, RowFailed  # noqa: E402
 from realtts.contract.stages import Cancelled  # noqa: E402
 from realtts.contract.types import Chunk  # noqa: E402
 from realtts.errors import UnspeakableText  # noqa: E402
-from realtts.testing import make_context, make_request  # noqa: E402
+from realtts.testing import make_arrivals, make_context, make_request  # noqa: E402
 from realtts_toylm import spec, testing as tools  # noqa: E402
 from realtts_toylm.frontend import prepare  # noqa: E402
 from realtts_toylm.loading import CONFIG, WEIGHTS, read_network  # noqa: E402
@@ -41,18 +41,15 @@ def context():
 
 
 class Queue:
-    """Arrivals that a test hands over."""
+    """Arrivals that note how many were asked for."""
 
     def __init__(self, *requests):
-        self.waiting = [Arrival(number, request) for number, request in enumerate(requests)]
-        self.asked = []  # how many were asked for
+        self.arrivals, self.asked = make_arrivals(requests), []
 
     def take(self, most, fits=None):
         """Those that fit, in order."""
         self.asked.append(most)
-        taken = [each for each in self.waiting if fits is None or fits(each)][:most]
-        self.waiting = [each for each in self.waiting if each not in taken]
-        return taken
+        return self.arrivals.take(most, fits)
 
 
 def request_of(text, *, most=12, seed=3, cancelled=None):
