@@ -129,13 +129,15 @@ class Optimized:
             stages=("t3", "t3"),
             cost=t3.cost,
         )
-        with contextlib.closing(served):
-            for item in served:
-                if item is not None and not isinstance(item[1], Chunk):
-                    desk.leave(item[0])
-                    t3.rows.give_up(item[0])
-                yield item
-        t3.rows.trim()
+        try:
+            with contextlib.closing(served):
+                for item in served:
+                    if item is not None and not isinstance(item[1], Chunk):
+                        desk.leave(item[0])
+                        t3.rows.give_up(item[0])
+                    yield item
+        finally:
+            t3.rows.trim()
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:
