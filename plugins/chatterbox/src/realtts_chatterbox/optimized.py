@@ -5,25 +5,20 @@ Not run on a GPU yet: the rungs with CUDA graphs are tested with `realtts.testin
 
 from __future__ import annotations
 
-import contextlib
-import functools
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import serve_rows
 from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
-from realtts.contract.types import Chunk
 from realtts_chatterbox.codec import Codec
-from realtts_chatterbox.desk import Desk
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
-from realtts_chatterbox.speaking import RowSpeaker
+from realtts_chatterbox.speaking import speak
 from realtts_chatterbox.upstream import load_upstream
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
@@ -117,27 +112,7 @@ class Optimized:
         self, context: Context, model: OptimizedModel, arrivals: Arrivals
     ) -> Iterator[RowItem | None]:
         """Speak requests that come and go: in one chunk where nobody listens yet, else in pieces as they are made."""
-        assert model.engine is not None, "used after unload"
-        t3, desk = model.engine.t3, Desk[RowSpeaker]()
-        served = serve_rows(
-            context,
-            arrivals,
-            t3.rows,
-            functools.partial(RowSpeaker, context, model, desk),
-            fits=lambda _: not t3.rows.waits,
-            using=lambda: model.turns.use("t3"),
-            stages=("t3", "t3"),
-            cost=t3.cost,
-        )
-        try:
-            with contextlib.closing(served):
-                for item in served:
-                    if item is not None and not isinstance(item[1], Chunk):
-                        desk.leave(item[0])
-                        t3.rows.give_up(item[0])
-                    yield item
-        finally:
-            t3.rows.trim()
+        return speak(context, model, arrivals)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:

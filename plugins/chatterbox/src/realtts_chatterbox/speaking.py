@@ -1,13 +1,17 @@
-"""A request of the optimized variant in the running batch: from its tokens to its chunks."""
+"""Requests of the optimized variant that come and go: from their tokens to their chunks."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.accel.decoder import serve_rows
 from realtts.contract.types import Chunk
 from realtts_chatterbox.constants import RATE
+from realtts_chatterbox.desk import Desk
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.model import asked
 from realtts_chatterbox.noise import Noise
@@ -22,20 +26,45 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import RowBlock, ServedRow
     from realtts.contract.context import Context
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.types import FinishReason
     from realtts_chatterbox.codec import Codec
     from realtts_chatterbox.conditionals import Conditionals
-    from realtts_chatterbox.desk import Desk
     from realtts_chatterbox.engine import Engine
     from realtts_chatterbox.flow import Piece
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.model import OptimizedModel
     from realtts_chatterbox.streaming import SpeechStream
 
-__all__ = ["RowSpeaker"]
+__all__ = ["RowSpeaker", "speak"]
 
 _DONE: Any = object()
 """What an exhausted iterator gives."""
+
+
+def speak(context: Context, model: OptimizedModel, arrivals: Arrivals) -> Iterator[RowItem | None]:
+    """Speak requests that join and leave while others are spoken; see the hook `generate_continuous`."""
+    assert model.engine is not None, "used after unload"
+    t3, desk = model.engine.t3, Desk[RowSpeaker]()
+    served = serve_rows(
+        context,
+        arrivals,
+        t3.rows,
+        functools.partial(RowSpeaker, context, model, desk),
+        fits=lambda _: not t3.rows.waits,
+        using=lambda: model.turns.use("t3"),
+        stages=("t3", "t3"),
+        cost=t3.cost,
+    )
+    try:
+        with contextlib.closing(served):
+            for item in served:
+                if item is not None and not isinstance(item[1], Chunk):
+                    desk.leave(item[0])
+                    t3.rows.give_up(item[0])
+                yield item
+    finally:
+        t3.rows.trim()
 
 
 class RowSpeaker:
