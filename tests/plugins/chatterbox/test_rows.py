@@ -151,13 +151,15 @@ def test_a_longer_row_waits_for_an_empty_loop(t3_of, weights_of, monkeypatch):
     t3.rows.release(0)
     assert t3.reserve(1, long)
     assert not t3.rows.waits
-    assert t3.rows.loop(guides=True).cache.cap == 384
-    assert t3.reserve(2, replace(short, most=100)) is not t3.rows.waits
-    t3.rows.give_up(2)
+    assert t3.rows.loop(guides=True).cache.cap == 256
+    t3.rows.admit(2, now.prompt, now.params, seed=0, most=now.most, history=now.history, state=now.state)
+    assert not t3.reserve(3, replace(short, most=400))
+    t3.rows.give_up(3)
     assert not t3.rows.waits
+    t3.rows.release(2)
     endless = t3.admission(replace(short, most=20_000))
     with pytest.raises(DecoderError, match="slots"):
-        t3.rows.admit(3, endless.prompt, endless.params, seed=0, most=20_000)
+        t3.rows.admit(4, endless.prompt, endless.params, seed=0, most=20_000)
     assert t3.rows.free == 8
 
 
