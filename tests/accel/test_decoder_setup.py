@@ -284,6 +284,23 @@ def test_memory_that_is_never_reached_is_never_written():
     assert psutil.Process().memory_info().rss - before < 2**27
 
 
+def test_a_row_costs_the_memory_that_it_reaches():
+    """Whatever the other rows reach; and what a row has reached is zero, of all rows at once as of one."""
+    import psutil
+
+    config = DecoderConfig(layers=4, hidden_size=64, heads=8, kv_heads=8, head_dim=64, mlp_size=64)
+    before = psutil.Process().memory_info().rss
+    cache = KVCache(config, 16, 4096, dtype=torch.float32, device="cpu")
+    cache.reach(4096, [3])
+    cache.reach(64, [0, 5])
+    cache.reach(32, [3])
+    assert cache.bytes > 2**30
+    assert psutil.Process().memory_info().rss - before < cache.bytes / 8
+    cache.reach(128)
+    assert not cache._kv[:, :, :, :, :128].any()
+    assert not cache._kv[:, :, 3, :, :4096].any()
+
+
 @pytest.mark.parametrize(
     ("weights", "expected"),
     [("fp32", "float32"), ("bf16", "bfloat16"), ("fp16", "float16"), ("int8", "int8"), ("int4", "bfloat16")],

@@ -37,12 +37,14 @@ def upstreams(length, rows, tokens, logits):
     return torch.stack(found)
 
 
-def ours(length, rows, tokens, logits, *, enabled=True, streams=2, row=1):
-    """The same from `Alignment`, in the second of two streams; the first one looks elsewhere."""
-    watch = Alignment(
-        streams, rows=2 * streams, cap=BEGIN + length + 60, device=torch.device("cpu"), text_begin=BEGIN, stop=STOP
-    )
-    watch.begin([6] * row + [length], [True] * row + [enabled])
+def ours(length, rows, tokens, logits, *, watched=True, streams=2, row=1):
+    """The same from `Alignment`, in the second of two rows; the first one looks elsewhere."""
+    cpu, cap = torch.device("cpu"), BEGIN + length + 60
+    watch = Alignment(streams, cache_rows=2 * streams, cap=cap, device=cpu, text_begin=BEGIN, stop=STOP)
+    for each in range(streams):
+        beginning = watch.beginning(length, watched=watched) if each == row else watch.beginning(6, watched=True)
+        for name, value in beginning.items():
+            watch.state[name][each] = value
     both, found = torch.arange(streams), []
     for frame, attention in enumerate(rows):
         if frame:
@@ -105,7 +107,7 @@ def test_a_text_of_almost_nothing():
 def test_it_can_be_left_alone():
     """A forced number of tokens is not ended by it."""
     rows, tokens, logits = speech("stays at the end", 9)
-    torch.testing.assert_close(ours(9, rows, tokens, logits, enabled=False), logits)
+    torch.testing.assert_close(ours(9, rows, tokens, logits, watched=False), logits)
 
 
 def test_the_heads_are_upstreams():

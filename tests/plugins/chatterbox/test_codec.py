@@ -48,7 +48,7 @@ def test_no_length_is_captured_anew(captured):
     assert len(lengths) < 24
     before = backend.captures
     for length in (*range(1, most - 15, 25), most - 15):
-        for _ in codec.whole(CONTEXT, [[1] * length], [ask], [voice], lambda: False):
+        for _ in codec.spoken(CONTEXT, [1] * length, ask, voice):
             pass
     assert backend.captures == before
 

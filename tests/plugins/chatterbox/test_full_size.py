@@ -57,9 +57,9 @@ def test_tokens_are_upstreams(full, kind):
     ours = T3.from_state_dict(weights.t3_state, kind=kind)
     for ask, wanted in zip(asks, expected, strict=True):
         blocks = list(ours.decode([utterance_of(ask, voice)]))
-        found = [token for block in blocks for token in block.tokens[0]]
+        found = [token for block in blocks for token in block.tokens]
         assert found == [token for token in wanted if token != STOP]
-        assert blocks[-1].stopped[0] == (len(wanted) < ask.most or wanted[-1] == STOP)
+        assert (blocks[-1].end == "stop") == (len(wanted) < ask.most or wanted[-1] == STOP)
 
 
 def test_memory_comes_back(full):

@@ -74,9 +74,8 @@ def ours(t3, asks, voice):
     """Tokens of each request, the end included."""
     found = [[] for _ in asks]
     for block in t3.decode([utterance_of(ask, voice) for ask in asks]):
-        for row, tokens in enumerate(found):
-            tokens.extend(block.tokens[row])
-    return [tokens + [STOP] * block.stopped[row] for row, tokens in enumerate(found)]
+        found[block.number].extend([*block.tokens, *[STOP] * (block.end == "stop")])
+    return found
 
 
 @pytest.fixture

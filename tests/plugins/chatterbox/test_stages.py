@@ -16,7 +16,7 @@ from realtts.contract.hooks import STAGES
 from realtts.registry.extensions import Extensions
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
-from realtts_chatterbox import codec, network, optimized, weights
+from realtts_chatterbox import codec, optimized, rows, weights
 from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.model import short
 
@@ -57,7 +57,7 @@ def graphs(monkeypatch):
     backend = RecordingGraphs()
     monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
     monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 10)
-    monkeypatch.setattr(network, "_GRAPHED_SLOTS", 128)
+    monkeypatch.setattr(rows, "SLOTS", 128)
     return backend
 
 

@@ -139,8 +139,9 @@ def test_work_is_bounded(flow, vocoder, voice, monkeypatch):
     """Frames through the flow and the vocoder, for 250 tokens behind a prompt of 200."""
     seen = {"flow": 0, "vocoder": 0}
 
-    def pieces(asked, **_):
+    def solving(asked, **_):
         (piece,) = asked
+        yield
         seen["flow"] += 2 * (200 + len(piece.tokens))
         return [torch.zeros(80, 2 * (len(piece.tokens) - (0 if piece.final else 3)))]
 
@@ -149,7 +150,7 @@ def test_work_is_bounded(flow, vocoder, voice, monkeypatch):
         seen["vocoder"] += mel.shape[1]
         return source
 
-    monkeypatch.setattr(flow, "pieces", pieces)
+    monkeypatch.setattr(flow, "solving", solving)
     monkeypatch.setattr(vocoder, "decoded", decoded)
     samples = pushed(stream_of(flow, vocoder, voice, Noise(4)), [1] * 250)
     assert sum(map(len, samples)) == 960 * 250

@@ -97,8 +97,7 @@ def ours(t3, asks, voices):
     """Tokens of each request, without the end."""
     found = [[] for _ in asks]
     for block in t3.decode([utterance_of(ask, voice) for ask, voice in zip(asks, voices, strict=True)]):
-        for row, tokens in enumerate(found):
-            tokens.extend(block.tokens[row])
+        found[block.number].extend(block.tokens)
     return found
 
 

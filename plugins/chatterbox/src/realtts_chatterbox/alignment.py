@@ -15,8 +15,6 @@ from realtts.accel.decoder import Taps
 from realtts.accel.indexed import store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 __all__ = ["HEADS", "Alignment"]
@@ -37,31 +35,35 @@ class Alignment:
     """A logits processor for `SamplingRecipe.own`, with its state and the attention taps that it reads.
 
     Args:
-        streams: Number of streams.
-        rows: Rows of the decoder: one or two per stream, conditional ones first.
-        cap: Slots of its cache.
+        rows: Number of rows.
+        cache_rows: Rows of the decoder's cache: one or two for each row, conditional ones first.
+        cap: Slots of the cache.
         device: Where it lies.
         text_begin: Slot of the first text token, the same in every row.
         stop: The token that ends speech.
+
+    Attributes:
+        state: What a row has of its own, by name, (rows, ...) each, for `RowLoop.row_state`. A row begins with zeros
+            beside what `beginning` returns.
     """
 
-    def __init__(self, streams: int, *, rows: int, cap: int, device: torch.device, text_begin: int, stop: int) -> None:
-        self.taps = Taps(HEADS, rows=rows, cap=cap, device=device)
+    def __init__(
+        self, rows: int, *, cache_rows: int, cap: int, device: torch.device, text_begin: int, stop: int
+    ) -> None:
+        self.taps = Taps(HEADS, rows=cache_rows, cap=cap, device=device)
         self._begin, self._stop = text_begin, stop
         self._columns = torch.arange(cap - text_begin, device=device)
 
         def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
-            return torch.zeros(streams, *shape, dtype=dtype, device=device)
+            return torch.zeros(rows, *shape, dtype=dtype, device=device)
 
         self._length, self._frame, self._position = zeros(), zeros(), zeros()
-        self._complete, self._enabled = zeros(dtype=torch.bool), zeros(dtype=torch.bool)
+        self._complete, self._watched = zeros(dtype=torch.bool), zeros(dtype=torch.bool)
         self._tail, self._again = zeros(3, dtype=torch.float32), zeros(dtype=torch.float32)
         self._tokens = zeros(2)
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        """Tensors that a step changes, by name, for `DecodeLoop.row_state`."""
-        return {
+        self.state = {
+            "alignment.length": self._length,
+            "alignment.watched": self._watched,
             "alignment.frame": self._frame,
             "alignment.position": self._position,
             "alignment.complete": self._complete,
@@ -70,20 +72,18 @@ class Alignment:
             "alignment.tokens": self._tokens,
         }
 
-    def begin(self, lengths: Sequence[int], enabled: Sequence[bool]) -> None:
-        """Start a request.
+    @staticmethod
+    def beginning(length: int, *, watched: bool) -> dict[str, Tensor]:
+        """Return how a row begins, where it does not begin with zeros.
 
         Args:
-            lengths: Number of text tokens of each stream, begin and end included.
-            enabled: Which streams are watched; the others end whenever their end token is drawn.
+            length: Its number of text tokens, begin and end included.
+            watched: Whether it is watched; if not it ends whenever its end token is drawn.
         """
-        for tensor in self.state.values():
-            tensor.zero_()
-        self._length.copy_(torch.tensor(lengths))
-        self._enabled.copy_(torch.tensor(enabled))
+        return {"alignment.length": torch.tensor(length), "alignment.watched": torch.tensor(watched)}
 
     def follow(self, tokens: Tensor, rows: Tensor) -> None:
-        """Remember the last two tokens of some streams; called inside the step with int64 (n,) each."""
+        """Remember the last two tokens of some rows; called inside the step with int64 (n,) each."""
         store(self._tokens, rows, torch.stack([self._tokens[rows, 1], tokens], 1))
 
     def __call__(self, scores: Tensor, step: Tensor, rows: Tensor) -> Tensor:
@@ -92,13 +92,13 @@ class Alignment:
         Args:
             scores: float32 (n, vocabulary), after guidance.
             step: int64 (n,): tokens drawn so far.
-            rows: int64 (n,): the streams that are drawn.
+            rows: int64 (n,): those that are drawn.
         """
-        length, enabled, tokens = self._length[rows], self._enabled[rows], self._tokens[rows]
+        length, watched, tokens = self._length[rows], self._watched[rows], self._tokens[rows]
         current, too_long, repeats = self._update(self._attention(length, rows), length, rows)
         stutters = (step >= 2) & (tokens[:, 0] == tokens[:, 1])
-        early = (current < length - 3) & (length > _LEAST_TEXT) & enabled
-        force = (too_long | repeats | stutters) & enabled
+        early = (current < length - 3) & (length > _LEAST_TEXT) & watched
+        force = (too_long | repeats | stutters) & watched
         stop = torch.arange(scores.shape[1], device=scores.device) == self._stop
         scores = scores.masked_fill(early[:, None] & stop, _NEVER)
         return torch.where(force[:, None], torch.where(stop, _ALWAYS, _NEVER), scores)
@@ -109,7 +109,7 @@ class Alignment:
         Upstream ignores text tokens beyond the number of frames. Of the first frame, that of the prompt, this leaves
         only the beginning of the text, so nothing depends on its attention, and the taps may be empty then.
         """
-        # Conditional rows come first, one per stream: (heads, rows, slots) -> (n, columns).
+        # The cache's conditional rows come first, one for each row: (heads, rows, slots) -> (n, columns).
         attention = self.taps.step[:, rows, self._begin :].mean(0)
         text = self._columns < length[:, None]
         return attention.masked_fill(~(text & (self._columns <= self._frame[rows, None])), 0.0)

@@ -10,7 +10,7 @@ import torch
 from realtts.kit.reading import check_names, mismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
     from torch import Tensor
 
@@ -31,26 +31,22 @@ HEAD = "speech_head.weight"
 
 @dataclass(frozen=True)
 class Drawing:
-    """How one decode loop of a body draws tokens.
+    """How the rows of one loop of a body draw tokens.
 
     Attributes:
         order: Names of the logits processors, without guidance.
-        next_embedding: As `realtts.accel.decoder.DecodeLoop` takes it.
-        begin: Called with the utterances, one per stream, before each request.
+        next_embedding: As `realtts.accel.decoder.RowLoop` takes it.
         processors: The body's own logits processors by name.
         max_top_k: The largest ``top_k`` of usual requests.
-        history: Tokens that the repetition penalty counts from the start.
-        row_state: Tensors that a step changes.
+        row_state: What each row has of its own: (rows, ...) each.
         taps: Attention weights that a processor reads.
     """
 
     order: tuple[str, ...]
     next_embedding: Callable[[Tensor, Tensor, Mapping[str, Tensor]], Tensor]
-    begin: Callable[[Sequence[Utterance]], None]
     processors: Mapping[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = field(default_factory=dict)
     max_top_k: int = 64
-    history: tuple[int, ...] = ()
-    row_state: Mapping[str, Tensor] | None = None
+    row_state: Mapping[str, Tensor] = field(default_factory=dict)
     taps: Taps | None = None
 
 
@@ -62,12 +58,18 @@ class Body(Protocol):
     Attributes:
         decoder: The transformer; there after `pack`.
         head: Hidden states to logits; there after `pack`.
-        has_guidance: Whether classifier-free guidance is possible: a second row per stream, without text.
+        history: Tokens that the repetition penalty counts from the start.
+        has_guidance: Whether classifier-free guidance is possible: a second row of the cache, without text.
     """
 
     decoder: Decoder
     head: PackedLinear
+    history: tuple[int, ...]
     has_guidance: bool
+
+    @property
+    def most_positions(self) -> int:
+        """Most positions of prompt and speech together; known after `pack`."""
 
     def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
         """Read the decoder and the head layer by layer, and pack them for the precision."""
@@ -75,11 +77,17 @@ class Body(Protocol):
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
         """Return voice, text and start: float32 (n, hidden); with ``text=False`` the prompt of the second row."""
 
+    def positions(self, utterance: Utterance) -> int:
+        """Return the number of positions of an utterance's prompt."""
+
     def spoken(self, tokens: Tensor, begin: int) -> Tensor:
         """Embed drawn tokens (n,) that follow a prompt of ``begin`` positions: float32 (n, hidden)."""
 
-    def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
-        """Describe the loop of so many streams and cache slots."""
+    def beginning(self, utterance: Utterance) -> dict[str, Tensor]:
+        """Return an utterance's part of `Drawing.row_state` where it does not begin with 0, by name."""
+
+    def drawing(self, rows: int, *, guided: bool, cap: int) -> Drawing:
+        """Describe a loop of so many rows, each of so many slots; with guidance the cache has twice as many rows."""
 
 
 def read_beside(

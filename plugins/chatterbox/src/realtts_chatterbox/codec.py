@@ -1,8 +1,7 @@
-"""From speech tokens to samples: the flow and the vocoder, for whole requests, batches and streams."""
+"""From speech tokens to samples: the flow and the vocoder, for whole requests and streams."""
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,15 +11,15 @@ from realtts.accel.weights.tensorfile import Tensors
 from realtts.contract import timing
 from realtts.contract.stages import never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN
-from realtts_chatterbox.flow import Flow, Piece
+from realtts_chatterbox.flow import Flow, Piece, finished
 from realtts_chatterbox.layout import bucket
 from realtts_chatterbox.noise import Noise
-from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream
+from realtts_chatterbox.streaming import MelStream, SampleStream, SpeechStream, timed_units
 from realtts_chatterbox.utterance import SILENCE
 from realtts_chatterbox.vocoder import Vocoder, faded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from torch import Tensor
@@ -30,11 +29,12 @@ if TYPE_CHECKING:
     from realtts.contract.stages import Work
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
+    from realtts_chatterbox.streaming import Timed
 
-__all__ = ["TOGETHER", "Codec"]
+__all__ = ["Codec"]
 
-TOGETHER = 2
-"""Requests whose flow is solved at once on the CPU, where more gain nothing."""
+_TOGETHER = 8
+"""Most requests in one graph of the solver."""
 
 _GRAPHED_TOKENS = 240
 """Lengths up to this have their graphs after `Codec.capture`, 9.6 s; by default the third piece of a stream is one of
@@ -95,8 +95,10 @@ class Codec:
 
     def spoken(self, context: Context, tokens: Sequence[int], ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak given tokens, without a request: for warming up. At most one item, float32 (n,)."""
-        for _, samples in self.whole(context, [tokens], [ask], [voice], never):
-            yield samples
+        if tokens:
+            noise = Noise(ask.seed)
+            (mel,) = finished(self.mels(context, [self.piece(tokens, voice, noise)], ask.steps))
+            yield self.samples(context, mel, noise)
 
     def _lengths(self, voice: Conditionals) -> list[int]:
         """Return numbers of tokens that together need every graph up to the longest."""
@@ -107,35 +109,48 @@ class Codec:
             by_buckets.setdefault(buckets, length)
         return list(by_buckets.values())
 
-    def whole(
+    @property
+    def together(self) -> int:
+        """Most whole requests whose flow is solved at once: one on the CPU, where more gain nothing."""
+        return 1 if self._device.type == "cpu" else _TOGETHER
+
+    def piece(self, tokens: Sequence[int], voice: Conditionals, noise: Noise) -> Piece:
+        """Return a request whose tokens are all known as the flow takes it."""
+        return Piece(torch.tensor(self._with_ending(tokens)), voice, noise)
+
+    def mels(
         self,
         context: Context,
-        tokens: Sequence[Sequence[int]],
-        asks: Sequence[Ask],
-        voices: Sequence[Conditionals],
-        cancelled: Callable[[], bool],
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Speak requests whose tokens are all known; yield index and samples, float32 (n,), as they are ready.
+        pieces: Sequence[Piece],
+        steps: int,
+        *,
+        rows: Sequence[int] | None = None,
+        cancelled: Callable[[], bool] = never,
+    ) -> Generator[None, None, list[Tensor]]:
+        """Compute the mels of pieces; yield between two steps of the solver, where others may compute.
+
+        Args:
+            context: Of the hook.
+            pieces: The pieces.
+            steps: Of the solver.
+            rows: Numbers of the rows that they belong to, for the metrics; None: all that are spoken.
+            cancelled: Asked before each step.
+
+        Returns:
+            float32 (80, 2 n) each.
 
         Raises:
-            realtts.contract.stages.Cancelled: All of them were cancelled.
+            realtts.contract.stages.Cancelled: If ``cancelled`` says so.
         """
-        # Batches of similar length with the same number of steps: a batch is as slow as its longest.
-        order = sorted((i for i in range(len(tokens)) if tokens[i]), key=lambda i: (asks[i].steps, len(tokens[i])))
-        together = TOGETHER if self._device.type == "cpu" else len(order)
-        for group in _groups(order, together, lambda i: asks[i].steps):
-            steps = asks[group[0]].steps
-            noises = [Noise(asks[i].seed) for i in group]
-            ids = [torch.tensor(self._with_ending(tokens[i])) for i in group]
-            pieces = [Piece(*parts) for parts in zip(ids, (voices[i] for i in group), noises, strict=True)]
-            flops, read = self.flow.flops(pieces, steps), self.flow.bytes_read(steps)
-            with timing.timed(context, "flow", steps=steps, dtype=name_of(self.dtype), flops=flops, bytes=read):
-                mels = self.flow.pieces(pieces, steps=steps, cancelled=cancelled)
-            for index, mel, noise in zip(group, mels, noises, strict=True):
-                flops, read = self.vocoder.flops(mel.shape[1]), self.vocoder.bytes_read
-                with timing.timed(context, "vocoder", steps=1, dtype="float32", flops=flops, bytes=read):
-                    samples = faded(self.vocoder.samples(mel, noise))
-                yield index, samples
+        cost = {"flops": self.flow.flops(pieces, steps), "bytes": self.flow.bytes_read(steps)}
+        work = self.flow.solving(pieces, steps=steps, cancelled=cancelled)
+        return (yield from timed_units(work, self._timed(context, rows), steps, cost))
+
+    def samples(self, context: Context, mel: Tensor, noise: Noise, *, rows: Sequence[int] | None = None) -> Tensor:
+        """Compute the samples of a whole request, float32 (n,); arguments as of `mels`."""
+        with self._timed(context, rows)("vocoder", 1) as work:
+            work.add(flops=self.vocoder.flops(mel.shape[1]), bytes=self.vocoder.bytes_read)
+            return faded(self.vocoder.samples(mel, noise))
 
     def stream(
         self,
@@ -143,7 +158,8 @@ class Codec:
         ask: Ask,
         voice: Conditionals,
         cancelled: Callable[[], bool],
-        turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+        *,
+        rows: Sequence[int] | None = None,
     ) -> SpeechStream:
         """Return the stream of one request whose tokens are still drawn.
 
@@ -152,16 +168,9 @@ class Codec:
             ask: The request.
             voice: Who speaks.
             cancelled: Called before each step.
-            turn: Entered whenever flow or vocoder compute: their weights may have to come to the device.
+            rows: As of `mels`.
         """
-
-        @contextlib.contextmanager
-        def timed(stage: str, steps: int) -> Iterator[Work]:
-            dtype = name_of(self.dtype) if stage == "flow" else "float32"
-            with timing.timed(context, stage, steps=steps, dtype=dtype) as work, turn():
-                yield work
-
-        noise = Noise(ask.seed)
+        timed, noise = self._timed(context, rows), Noise(ask.seed)
         mel = MelStream(
             self.flow,
             voice,
@@ -174,21 +183,16 @@ class Codec:
         )
         return SpeechStream(mel, SampleStream(self.vocoder, noise, timed), cancelled)
 
+    def _timed(self, context: Context, rows: Sequence[int] | None) -> Timed:
+        def timed(stage: str, steps: int) -> AbstractContextManager[Work]:
+            dtype = name_of(self.dtype) if stage == "flow" else "float32"
+            return timing.timed(context, stage, steps=steps, dtype=dtype, rows=rows)
+
+        return timed
+
     def ending(self) -> tuple[int, ...]:
         """Return the tokens that are appended to every request's."""
         return SILENCE if self._turbo else ()
 
     def _with_ending(self, tokens: Sequence[int]) -> list[int]:
         return [*tokens, *self.ending()]
-
-
-def _groups(order: Sequence[int], most: int, kind: Callable[[int], int]) -> Iterator[list[int]]:
-    """Cut the order into runs of one kind, each at most so long."""
-    group: list[int] = []
-    for index in order:
-        if group and (len(group) == most or kind(group[0]) != kind(index)):
-            yield group
-            group = []
-        group.append(index)
-    if group:
-        yield group

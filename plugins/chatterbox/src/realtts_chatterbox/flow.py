@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch.nn import functional
@@ -22,16 +22,18 @@ from realtts_chatterbox.estimator import Estimator
 from realtts_chatterbox.solver import EagerSolver, GraphedSolver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from torch import Tensor
 
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.noise import Noise
-    from realtts_chatterbox.solver import Solver
+    from realtts_chatterbox.solver import Solved, Solver
 
-__all__ = ["LOOKAHEAD", "Flow", "Piece"]
+__all__ = ["LOOKAHEAD", "Flow", "Piece", "finished"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -177,11 +179,17 @@ class Flow:
         pieces = [Piece(*parts) for parts in zip(tokens, voices, noises, strict=True)]
         return self.pieces(pieces, steps=steps, cancelled=cancelled)
 
-    @torch.inference_mode()
     def pieces(
         self, pieces: Sequence[Piece], *, steps: int | None = None, cancelled: Callable[[], bool] = never
     ) -> list[Tensor]:
         """Compute requests or stretches, as `mel`: float32 (80, 2 n) each, 6 frames fewer for one that is not final."""
+        return finished(self.solving(pieces, steps=steps, cancelled=cancelled))
+
+    @torch.inference_mode()
+    def solving(
+        self, pieces: Sequence[Piece], *, steps: int | None = None, cancelled: Callable[[], bool] = never
+    ) -> Solved:
+        """Compute what `pieces` returns; yield between two steps of the solver, where others may compute."""
         assert self._solver is not None, "used before convert"
         features = []
         for piece in pieces:
@@ -191,9 +199,9 @@ class Flow:
         conditioning = [self._conditioning(piece, mu) for piece, mu in zip(pieces, features, strict=True)]
         starts = [self._start(piece, len(mu)) for piece, mu in zip(pieces, features, strict=True)]
         times = self._times(steps or self.default_steps)
-        solved = zip(self._solver(conditioning, starts, times, cancelled), pieces, strict=True)
+        solved = yield from self._solver(conditioning, starts, times, cancelled)
         # The voice's prompt comes first and is no speech: (prompt + frames, 80) -> (80, frames).
-        return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in solved]
+        return [x[piece.voice.mel.shape[1] :].T.contiguous() for x, piece in zip(solved, pieces, strict=True)]
 
     def flops(self, pieces: Sequence[Piece], steps: int) -> int:
         """Return the estimator's floating-point operations for some pieces; the encoder's, far fewer, are left out."""
@@ -228,6 +236,16 @@ class Flow:
         """Return the solver's times, float32 (steps + 1,): upstream's cosine schedule, Turbo's even one."""
         times = torch.linspace(0, 1, steps + 1, device=self.device)
         return times if self.meanflow else 1 - torch.cos(times * 0.5 * math.pi)
+
+
+def finished(work: Generator[object, None, _Result]) -> _Result:
+    """Do some work in one go, and return what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            result: _Result = done.value
+            return result
 
 
 def _pair(state: Mapping[str, Tensor], name: str, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START, STOP
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Llama"]
 
 _ROPE = Rope(500_000.0, Llama3Scaling(8.0, 1.0, 4.0, 8192))
+_POSITIONS = 8192
 _NORM_EPS = 1e-5
 _PERCEIVER = "cond_enc.perceiver."
 _PERCEIVER_HEADS = 4
@@ -48,7 +49,9 @@ class Llama:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
+    history: tuple[int, ...] = (START,)
     has_guidance = True
+    most_positions = _POSITIONS
     decoder: Decoder
     head: PackedLinear
 
@@ -70,7 +73,7 @@ class Llama:
             device=self._device,
             precision=precision,
             rows=(1, 2, 8),
-            max_positions=8192,
+            max_positions=_POSITIONS,
         )
         self.head = self.decoder.pack(read_tensor(state, HEAD, self._shapes[HEAD], self._device))
 
@@ -78,40 +81,48 @@ class Llama:
         """Embed drawn tokens, as `Body.spoken`; positions of speech count from the start token, wherever it stands."""
         return self._speech[tokens] + self._speech_positions[1 : len(tokens) + 1]  # (n, hidden)
 
-    def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
+    def beginning(self, utterance: Utterance) -> dict[str, Tensor]:
+        """Return how a row begins, as `Body.beginning`."""
+        length, watched = len(utterance.ids), not utterance.forced
+        return Alignment.beginning(length, watched=watched) if self._multilingual else {}
+
+    def drawing(self, rows: int, *, guided: bool, cap: int) -> Drawing:
         """Describe a loop, as `Body.drawing`; Multilingual's has the alignment among its processors."""
         alignment = None
         if self._multilingual:
-            rows = streams * (2 if guided else 1)
             alignment = Alignment(
-                streams, rows=rows, cap=cap, device=self._device, text_begin=self._voice_positions, stop=STOP
+                rows,
+                cache_rows=rows * (2 if guided else 1),
+                cap=cap,
+                device=self._device,
+                text_begin=self._voice_positions,
+                stop=STOP,
             )
 
         def next_embedding(tokens: Tensor, step: Tensor, row_state: Mapping[str, Tensor]) -> Tensor:
             if alignment is not None:
                 alignment.follow(tokens, row_state["rows"])
             embedded = self._speech[tokens] + self._speech_positions[step]
-            # Both rows of a stream read the same token: (streams, hidden) -> (2 * streams, hidden).
+            # Both rows of the cache read the same token: (n, hidden) -> (2 n, hidden).
             return embedded.repeat(2, 1) if guided else embedded
-
-        def begin(utterances: Sequence[Utterance]) -> None:
-            if alignment is not None:
-                alignment.begin([len(u.ids) for u in utterances], [not u.forced for u in utterances])
 
         return Drawing(
             order=_ORDER if alignment is None else ("alignment", *_ORDER),
             next_embedding=next_embedding,
-            begin=begin,
             processors={} if alignment is None else {"alignment": alignment},
-            history=(START,),
-            row_state=alignment.state if alignment else None,
-            taps=alignment.taps if alignment else None,
+            row_state={} if alignment is None else alignment.state,
+            taps=None if alignment is None else alignment.taps,
         )
 
     @property
     def _voice_positions(self) -> int:
         """Positions of the prompt that the voice takes: speaker, resampled recording, expression."""
         return self._weights[f"{_PERCEIVER}pre_attention_query"].shape[1] + 2
+
+    def positions(self, utterance: Utterance) -> int:
+        """Return the number of positions of a prompt, as `Body.positions`."""
+        recorded = utterance.voice.t3_tokens is not None
+        return (self._voice_positions if recorded else 2) + len(utterance.ids) + 2
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:

@@ -1,45 +1,44 @@
 """T3, the speech language model of Chatterbox, on the toolkit's decoder.
 
-It reads the voice, the text and a start token, and draws 25 speech tokens for a second. With guidance there are two
-rows per stream; the second one has no text. English and Multilingual are a `Llama`, Turbo is a GPT-2 (`Turbo`). Source:
-``models/t3/t3.py`` of github.com/resemble-ai/chatterbox.
+It reads the voice, the text and a start token, and draws 25 speech tokens for a second. Utterances come and go as rows
+of a loop; with guidance a row has two rows of the cache, the second one without text. English and Multilingual are a
+`Llama`, Turbo is a GPT-2 (`Turbo`). Source: ``models/t3/t3.py`` of github.com/resemble-ai/chatterbox.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, LoopPool, Prompt, sync_interval
+from realtts.accel.decoder import Admission, Prompt, RowLoop
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
+from realtts_chatterbox.rows import Rows
 from realtts_chatterbox.turbo import Turbo
-from realtts_chatterbox.utterance import START, STOP, silent
+from realtts_chatterbox.utterance import START, STOP
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Block, Decoder, Precision
+    from realtts.accel.decoder import Decoder, Precision, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts_chatterbox.body import Body, Drawing
+    from realtts_chatterbox.body import Body
     from realtts_chatterbox.utterance import Utterance
 
-__all__ = ["STREAMS", "T3"]
+__all__ = ["PLACES", "T3"]
 
-STREAMS = (1, 2, 4, 8)
-"""Numbers of utterances that there is a loop for; a batch takes the next larger one."""
+PLACES = 8
+"""Most utterances at once."""
 
-_GRAPHED_SLOTS = 1024
-"""Least cache slots of a single stream's loop with graphs: what a sentence of 150 characters may take. A longer request
-needs a longer loop, and the graphs of the shorter one go with it. In bfloat16 252 MB for the two rows of guidance."""
+_CHUNK = 64
+"""Positions of a prompt that are read between two steps, those of both rows of guidance together."""
 
 
 class T3:
-    """Draws the speech tokens of up to eight utterances at once.
+    """Draws the speech tokens of utterances that come and go.
 
     The constructor reads what stays float32 (embeddings, positions, the resampler of the voice's prompt); `pack` reads
     the rest, and only then can it draw.
@@ -48,12 +47,15 @@ class T3:
         state: Upstream's tensors by name. A mapping that reads a tensor when it is asked for keeps the peak low.
         kind: ``"english"``, ``"multilingual"`` or ``"turbo"``.
         device: Where it runs.
+        places: Most utterances at once.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], *, kind: str, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, state: Mapping[str, Tensor], *, kind: str, device: torch.device | str = "cpu", places: int = PLACES
+    ) -> None:
         self._device = torch.device(device)
         self._body: Body = (
             Turbo(state, device=self._device)
@@ -61,7 +63,8 @@ class T3:
             else Llama(state, multilingual=kind == "multilingual", device=self._device)
         )
         self._backend: GraphBackend | None = None
-        self._loops: LoopPool[tuple[int, bool], _Loop] = LoopPool()
+        self._places = places
+        self._rows: Rows | None = None
 
     @classmethod
     def from_state_dict(
@@ -72,9 +75,10 @@ class T3:
         device: torch.device | str = "cpu",
         precision: Precision | str = "fp32",
         backend: GraphBackend | None = None,
+        places: int = PLACES,
     ) -> T3:
         """Read and pack everything at once; arguments as of the class and of `pack`."""
-        t3 = cls(state, kind=kind, device=device)
+        t3 = cls(state, kind=kind, device=device, places=places)
         t3.pack(state, precision, backend)
         return t3
 
@@ -93,53 +97,73 @@ class T3:
             QuantizationUnavailable: Nothing of that precision works here.
         """
         self._body.pack(state, precision)
-        self._backend, self._loops = backend, LoopPool(graphed=backend is not None)
+        self._backend = backend
+        self._rows = Rows(
+            self.decoder,
+            self._new_loop,
+            places=self._places,
+            most_slots=self._body.most_positions,
+            captures=backend is not None,
+        )
 
     @property
     def decoder(self) -> Decoder:
         """The transformer; there after `pack`."""
         return self._body.decoder
 
-    def cost(self, loop: DecodeLoop) -> tuple[int, int]:
-        """Return the floating-point operations and bytes of the loop's next step."""
-        return self.decoder.step_cost(self._body.head, loop.cache)
+    @property
+    def rows(self) -> Rows:
+        """The utterances that are drawn; there after `pack`."""
+        assert self._rows is not None, "used before pack"
+        return self._rows
 
-    def begin(self, utterances: Sequence[Utterance]) -> DecodeLoop:
-        """Read the prompts and draw the first tokens; go on with `DecodeLoop.run`.
+    def cost(self, rows: int) -> tuple[int, int]:
+        """Return the floating-point operations and the bytes, at least, of a step of so many utterances."""
+        return self.rows.cost(self._body.head, rows)
 
-        If one of the utterances has guidance, all take two rows; those without weigh the second row by 0.
-        """
-        guided = any(self._guidance(u) != 0 for u in utterances)
-        prompts = [self._body.prompt(u) for u in utterances]
-        slots = max(len(p) for p in prompts) + max(u.most for u in utterances)
-        entry = self._loop(len(utterances), guided=guided, slots=slots)
-        # A loop has a fixed number of streams; those that no utterance is left for stop after one token.
-        idle = entry.loop.streams - len(utterances)
-        rows = [*utterances, *[silent(utterances[0])] * idle]
-        prompts += [prompts[0]] * idle
-        if guided:  # all first rows, then all second rows, as the sampler pairs them
-            prompts += [self._body.prompt(u, text=False) for u in rows]
-        entry.drawing.begin(rows)
-        entry.forced.copy_(torch.tensor([u.forced for u in rows]))
-        entry.loop.begin(
-            Prompt.padded(prompts),
-            [u.params for u in rows],
-            [u.seed for u in rows],
-            [u.most for u in rows],
-            history=[entry.drawing.history] * len(rows),
+    def reserve(self, number: int, utterance: Utterance) -> bool:
+        """Make sure that an utterance's place is long enough, as `Rows.reserve`."""
+        slots = self._body.positions(utterance) + utterance.most
+        return self.rows.reserve(number, slots, guides=self._guides(utterance))
+
+    @torch.inference_mode()
+    def admission(self, utterance: Utterance) -> Admission:
+        """Return what an utterance is admitted to `rows` with."""
+        guides = self._guides(utterance)
+        prompts = [self._body.prompt(utterance)]
+        if guides:  # as the sampler pairs them
+            prompts.append(self._body.prompt(utterance, text=False))
+        return Admission(
+            Prompt(torch.stack(prompts)),  # rows of (n, hidden) -> (1 or 2, n, hidden)
+            utterance.params,
+            seed=utterance.seed,
+            most=utterance.most,
+            history=self._body.history,
+            state={"forced": torch.tensor(utterance.forced), **self._body.beginning(utterance)},
         )
-        return entry.loop
 
-    def decode(self, utterances: Sequence[Utterance]) -> Generator[Block, None, None]:
-        """Draw the tokens of the utterances, some steps at a time, until all have ended; the end token is left out."""
+    def decode(self, utterances: Sequence[Utterance]) -> Iterator[RowBlock]:
+        """Draw the tokens of utterances that come at once, as many as there are places: for tests and warm-ups.
+
+        Yields:
+            What is new of each; its number is its index.
+        """
+        for number, utterance in enumerate(utterances):
+            assert self.reserve(number, utterance), "longer than one before it"
+            now = self.admission(utterance)
+            self.rows.admit(
+                number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, state=now.state
+            )
         try:
-            yield from self.begin(utterances).run()
+            while self.rows.busy:
+                for block in self.rows.step():
+                    if block.error is not None:
+                        raise block.error
+                    yield block
         finally:
-            self.release()
-
-    def release(self) -> None:
-        """Free the caches of batches, which a single utterance has no use for; loops with graphs keep theirs."""
-        self._loops.release()
+            for number in range(len(utterances)):
+                self.rows.release(number)
+            self.rows.trim()
 
     @torch.inference_mode()
     def logits(self, utterance: Utterance, tokens: Sequence[int]) -> Tensor:
@@ -155,63 +179,46 @@ class T3:
         return rows[0] + weight * (rows[0] - rows[1]) if weight else rows[0]
 
     def capture(self, utterance: Utterance) -> bool:
-        """Capture the steps of a single stream as graphs, for this utterance's guidance and for texts of a sentence.
+        """Capture steps and prompts as graphs, for this utterance's guidance.
 
         Returns:
             Whether there are graphs now; without a backend there is nothing to capture.
         """
-        slots = len(self._body.prompt(utterance)) + utterance.most
-        loop = self._loop(1, guided=self._guidance(utterance) != 0, slots=slots).loop
-        loop.warm_up(loop.cache.cap, utterance.params)
-        return bool(loop.graphs)
+        loop = self.rows.loop(guides=self._guides(utterance))
+        loop.warm_up(utterance.params)
+        return bool(loop.queue.graphs)
 
     def _guidance(self, utterance: Utterance) -> float:
         return utterance.params.guidance if self._body.has_guidance else 0.0
 
-    # -- loops -------------------------------------------------------------------------------------------------------
+    def _guides(self, utterance: Utterance) -> bool:
+        return self._guidance(utterance) != 0
 
-    def _loop(self, utterances: int, *, guided: bool, slots: int) -> _Loop:
-        """Return the loop for so many utterances and cache slots, made when it is first needed."""
-        streams = next(n for n in STREAMS if n >= utterances)
-        if self._backend is not None and streams == 1:
-            slots = max(slots, _GRAPHED_SLOTS)
-        return self._loops.of((streams, guided), slots, self._new_loop)
-
-    def _new_loop(self, key: tuple[int, bool], cap: int) -> _Loop:
-        (streams, guided), head = key, self._body.head
-        drawing = self._body.drawing(streams, guided=guided, cap=cap)
-        forced = torch.zeros(streams, dtype=torch.bool, device=self._device)
+    def _new_loop(self, guides: bool, cap: int) -> RowLoop:
+        head, rows = self._body.head, self._places + 1
+        drawing = self._body.drawing(rows, guided=guides, cap=cap)
+        forced = torch.zeros(rows, dtype=torch.bool, device=self._device)
         no_sound = torch.arange(head.out_features, device=self._device) >= START
 
-        def sounds(scores: Tensor, _: Tensor, rows: Tensor) -> Tensor:
-            return scores.masked_fill(forced[rows, None] & no_sound, float("-inf"))
+        def sounds(scores: Tensor, _: Tensor, at: Tensor) -> Tensor:
+            return scores.masked_fill(forced[at, None] & no_sound, float("-inf"))
 
         recipe = SamplingRecipe(
             vocabulary=head.out_features,
-            order=(*(("guidance",) if guided else ()), "sounds", *drawing.order),
+            order=(*(("guidance",) if guides else ()), "sounds", *drawing.order),
             stop_tokens=(STOP,),
             max_top_k=drawing.max_top_k,
             own={"sounds": sounds, **drawing.processors},
         )
-        loop = DecodeLoop(
+        return RowLoop(
             self.decoder,
             head,
             drawing.next_embedding,
             recipe,
-            streams=streams,
+            places=self._places,
             cap=cap,
-            row_state=drawing.row_state,
+            row_state={"forced": forced, **drawing.row_state},
             taps=drawing.taps,
             backend=self._backend,
-            check_every=sync_interval(self._device),
+            chunk=_CHUNK // 2 if guides else _CHUNK,
         )
-        return _Loop(loop, drawing, forced)
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """A decode loop with the tensors that a request fills before it begins."""
-
-    loop: DecodeLoop
-    drawing: Drawing
-    forced: Tensor

@@ -18,7 +18,7 @@ from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
-from realtts_chatterbox.speaking import live, whole
+from realtts_chatterbox.speaking import speak
 from realtts_chatterbox.upstream import load_upstream
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.contract.context import Context, Rung
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.continuous import Arrivals, RowItem
+    from realtts.contract.types import VoiceInfo
 
 __all__ = ["Optimized"]
 
@@ -54,7 +55,9 @@ class Optimized:
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
-        engine = Engine(weights, device=context.device)
+        size, limit = context.spec.batch_size, context.settings.max_batch
+        places = size if limit is None else min(size, limit)
+        engine = Engine(weights, device=context.device, places=places)
         codec = Codec(
             weights.s3gen_state,
             device=context.device,
@@ -98,25 +101,18 @@ class Optimized:
         t3_file, exact = model.weights.t3_file.name, is_exact(context)
         with model.turns.use("t3"), blaming(t3_file, exact=exact):
             blocks = model.engine.t3.decode([utterance_of(ask, voice)])
-            tokens = [token for block in blocks for token in block.tokens[0]]
+            tokens = [token for block in blocks for token in block.tokens]
         with model.turns.use("codec"):
             for samples in model.codec.spoken(context, tokens, ask, voice):
                 self._check(context, model, samples)
         model.watermarker.warm_up()
 
     @hookimpl
-    def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """Speak one request: in one chunk where nobody listens yet, else in pieces as they can be computed."""
-        if request.streaming:
-            return live(context, model, request)
-        return (chunk for _, chunk in whole(context, model, [request]))
-
-    @hookimpl
-    def generate_batch(
-        self, context: Context, model: OptimizedModel, requests: Sequence[Request]
-    ) -> Iterator[tuple[int, Chunk]]:
-        """Speak several requests, decoded together."""
-        return whole(context, model, requests)
+    def generate_continuous(
+        self, context: Context, model: OptimizedModel, arrivals: Arrivals
+    ) -> Iterator[RowItem | None]:
+        """Speak requests that come and go: in one chunk where nobody listens yet, else in pieces as they are made."""
+        return speak(context, model, arrivals)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:

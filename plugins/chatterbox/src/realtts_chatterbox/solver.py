@@ -10,10 +10,12 @@ The graphs have not been run on a GPU yet. Kill switch: ``cuda_graphs=False``.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+from torch import Tensor
 
 from realtts.accel.graphs.cuda_graph import GraphRunner, powers_of_two
 from realtts.accel.graphs.lru import LRUCache
@@ -22,8 +24,6 @@ from realtts_chatterbox.layout import Layout, Packing, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from torch import Tensor
 
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_chatterbox.estimator import Estimator, Prepared
@@ -37,12 +37,16 @@ _TOGETHER = 8
 """Most requests in one graph."""
 
 
+Solved = Generator[None, None, list[Tensor]]
+"""Yields between two steps, where others may compute; returns the solution."""
+
+
 class Solver(Protocol):
     """Solves the flow of several requests."""
 
     def __call__(
         self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
-    ) -> list[Tensor]:
+    ) -> Solved:
         """Move each start along the flow.
 
         Args:
@@ -71,13 +75,15 @@ class EagerSolver:
 
     def __call__(
         self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
-    ) -> list[Tensor]:
+    ) -> Solved:
         """As `Solver`."""
         single = Packing(tuple(len(start) for start in starts))
         layout = Layout.of(_rows(single, self._estimator), self._estimator.device)
         prepared = self._estimator.prepared(layout, single.packed(conditioning), times)
         x, gaps = single.packed(starts), single.gaps(self._estimator.device)
         for step in range(len(times) - 1):
+            if step:
+                yield
             if cancelled():
                 raise Cancelled
             direction = _direction(self._estimator, x, step, prepared)
@@ -100,8 +106,9 @@ class GraphedSolver:
 
     def __call__(
         self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
-    ) -> list[Tensor]:
-        """As `Solver`."""
+    ) -> Solved:
+        """As `Solver`; all steps in one go, because another request would use the same tensors between two of them."""
+        yield from ()
         solved: dict[int, Tensor] = {}
         # The longest first: requests that share a graph are padded to the longest of them.
         order = sorted(range(len(starts)), key=lambda i: -len(starts[i]))

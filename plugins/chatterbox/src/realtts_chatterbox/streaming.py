@@ -9,17 +9,17 @@ receptive field is finite, and its stretches equal the whole's.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from realtts.contract.stages import Cancelled, Work, never
 from realtts_chatterbox.constants import FRAMES_PER_TOKEN, SAMPLES_PER_FRAME
-from realtts_chatterbox.flow import LOOKAHEAD, Piece
+from realtts_chatterbox.flow import LOOKAHEAD, Piece, finished
 from realtts_chatterbox.vocoder import CONTEXT, PITCH_CONTEXT, faded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -31,12 +31,38 @@ if TYPE_CHECKING:
     Timed = Callable[[str, int], contextlib.AbstractContextManager[Work]]
     """Times a stage, ``flow`` or ``vocoder``, of so many steps, and yields the `Work` in which it is counted."""
 
-__all__ = ["MelStream", "SampleStream", "SpeechStream"]
+__all__ = ["MelStream", "SampleStream", "SpeechStream", "timed_units", "untimed"]
+
+_Result = TypeVar("_Result")
 
 
 def untimed(stage: str, _steps: int) -> contextlib.AbstractContextManager[Work]:
     """Time nothing: for calls outside of a request."""
     return contextlib.nullcontext(Work(stage, "float32"))
+
+
+def timed_units(
+    work: Generator[None, None, _Result], timed: Timed, steps: int, cost: Mapping[str, int]
+) -> Generator[None, None, _Result]:
+    """Do some work of the flow, each unit timed by itself: others compute between two of them.
+
+    Args:
+        work: The units.
+        timed: Times one.
+        steps: Of all units together, counted with the first one.
+        cost: Operations and bytes, as `Work.add` takes them, likewise.
+    """
+    count, now = steps, cost
+    while True:
+        with timed("flow", count) as work_of_unit:
+            work_of_unit.add(**now)
+            try:
+                next(work)
+            except StopIteration as done:
+                result: _Result = done.value
+                return result
+        count, now = 0, {}
+        yield
 
 
 class SpeechStream:
@@ -65,10 +91,33 @@ class SpeechStream:
         Raises:
             Cancelled: If ``cancelled`` says so. The stream is of no use then.
         """
-        mel = self._mel.push(tokens, final=final)
-        if self._cancelled():
-            raise Cancelled
-        return self._samples.push(mel, final=final)
+        self.take(tokens)
+        parts = [part for part in self.units(final=final) if part is not None]
+        return torch.cat(parts) if parts else torch.empty(0)
+
+    def take(self, tokens: Sequence[int]) -> None:
+        """Take tokens that follow."""
+        self._mel.take(tokens)
+
+    def ready(self, *, final: bool) -> bool:
+        """Tell whether there are tokens enough for a piece; ``final``: no more will come."""
+        return self._mel.ready(final=final) is not None
+
+    @property
+    def waiting(self) -> int:
+        """Tokens of which no piece was made."""
+        return self._mel.waiting
+
+    def units(self, *, final: bool) -> Iterator[Tensor | None]:
+        """Do what `push` does in units: yield the samples of each piece, and None between two steps of the solver.
+
+        What a piece is depends on the tokens alone, however they come.
+        """
+        while (size := self._mel.ready(final=final)) is not None:
+            mel = yield from self._mel.piece(size)
+            if self._cancelled():
+                raise Cancelled
+            yield self._samples.push(mel, final=final and not self._mel.waiting)
 
 
 class MelStream:
@@ -118,34 +167,53 @@ class MelStream:
 
     def push(self, tokens: Sequence[int], *, final: bool) -> Tensor:
         """Return the mel that can be computed now, float32 (80, frames), perhaps of no frames."""
-        self._tokens += tokens
+        self.take(tokens)
         pieces = []
-        while self._waiting >= int(self._size) + self._ahead:
-            pieces.append(self._piece(int(self._size)))
-            self._size *= self._growth
-        if final and self._waiting:
-            pieces.append(self._piece(None))
+        while (size := self.ready(final=final)) is not None:
+            pieces.append(finished(self.piece(size)))
         return torch.cat([torch.empty(self._flow.bins, 0, device=self._flow.device), *pieces], 1)
 
+    def take(self, tokens: Sequence[int]) -> None:
+        """Take tokens that follow."""
+        self._tokens += tokens
+
+    def ready(self, *, final: bool) -> int | None:
+        """Return how many tokens the next piece has; None while there are too few.
+
+        Args:
+            final: Whether no tokens follow.
+        """
+        if self.waiting >= int(self._size) + self._ahead:
+            return int(self._size)
+        return self.waiting if final and self.waiting else None
+
     @property
-    def _waiting(self) -> int:
+    def waiting(self) -> int:
+        """Tokens whose mel was not computed yet."""
         return self._begin + len(self._tokens) - self._done
 
-    def _piece(self, size: int | None) -> Tensor:
-        """Compute the mel of the next tokens, of all that are left if ``size`` is None: float32 (80, frames)."""
+    def piece(self, count: int) -> Generator[None, None, Tensor]:
+        """Compute the mel of so many tokens, as many as `ready` says; yield between two steps of the solver.
+
+        Returns:
+            float32 (80, frames).
+        """
         left = self._done - self._begin
-        count = len(self._tokens) - left if size is None else size
-        end = None if size is None else left + size + self._ahead
+        # Behind the last tokens there is nothing to look at.
+        final = count == self.waiting
+        end = None if final else left + count + self._ahead
+        if not final:
+            self._size *= self._growth
         piece = Piece(
             torch.tensor(self._tokens[:end], dtype=torch.int64),
             self._voice,
             self._noise,
             begin=FRAMES_PER_TOKEN * self._begin,
-            final=size is None,
+            final=final,
         )
-        with self._timed("flow", self._steps) as work:
-            work.add(flops=self._flow.flops([piece], self._steps), bytes=self._flow.bytes_read(self._steps))
-            mel = self._flow.pieces([piece], steps=self._steps, cancelled=self._cancelled)[0]
+        cost = {"flops": self._flow.flops([piece], self._steps), "bytes": self._flow.bytes_read(self._steps)}
+        work = self._flow.solving([piece], steps=self._steps, cancelled=self._cancelled)
+        mel = (yield from timed_units(work, self._timed, self._steps, cost))[0]
         # The context before the piece and the look-ahead behind it are cut off.
         mel = mel[:, FRAMES_PER_TOKEN * left : FRAMES_PER_TOKEN * (left + count)]
         self._done += count

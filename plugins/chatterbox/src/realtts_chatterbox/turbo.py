@@ -19,7 +19,7 @@ from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
 from realtts_chatterbox.utterance import START
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from torch import Tensor
 
@@ -49,6 +49,7 @@ class Turbo:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
     """
 
+    history: tuple[int, ...] = ()
     has_guidance = False
     decoder: Decoder
     head: PackedLinear
@@ -69,11 +70,21 @@ class Turbo:
             device=self._device,
             precision=precision,
             rows=(1, 2, 8),
-            # A row that has filled its last slot stands one behind it, and its position is looked up all the same.
-            max_positions=len(self._positions) - 1,
+            max_positions=self.most_positions,
         )
         head = (read_tensor(state, name, self._shapes[name], self._device) for name in (HEAD, _HEAD_BIAS))
         self.head = self.decoder.pack(*head)
+
+    @property
+    def most_positions(self) -> int:
+        """Most positions, as `Body.most_positions`."""
+        # A row that has filled its last slot stands one behind it, and its position is looked up all the same.
+        return len(self._positions) - 1
+
+    def positions(self, utterance: Utterance) -> int:
+        """Return the number of positions of a prompt, as `Body.positions`."""
+        voice = utterance.voice.t3_tokens
+        return 2 + (0 if voice is None else voice.shape[1]) + len(utterance.ids)
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
@@ -91,42 +102,29 @@ class Turbo:
         """Embed drawn tokens, as `Body.spoken`; positions go on from the prompt's."""
         return self._speech[tokens] + self._positions[begin : begin + len(tokens)]
 
-    def drawing(self, streams: int, *, guided: bool, cap: int) -> Drawing:
+    def beginning(self, utterance: Utterance) -> dict[str, Tensor]:
+        """Return how a row begins, as `Body.beginning`."""
+        return {"penalty": torch.tensor([utterance.params.repetition_penalty])}
+
+    def drawing(self, rows: int, *, guided: bool, cap: int) -> Drawing:
         """Describe a loop, as `Body.drawing`: temperature and both filters first, the penalty on what they leave."""
-        start = _StartPenalty(streams, len(self._speech), self._device)
+        penalty = torch.ones(rows, 1, device=self._device)
+        is_start = torch.arange(len(self._speech), device=self._device) == START
 
         def next_embedding(tokens: Tensor, _: Tensor, row_state: Mapping[str, Tensor]) -> Tensor:
             return self._speech[tokens] + self._positions[row_state["position"]]
 
+        def start_penalty(scores: Tensor, step: Tensor, at: Tensor) -> Tensor:
+            # On the start token at the first draw alone: upstream drops that token from its history then.
+            return penalized(scores, (step == 0)[:, None] & is_start, penalty[at])
+
         return Drawing(
             order=_ORDER,
             next_embedding=next_embedding,
-            begin=start.begin,
-            processors={"start_penalty": start},
+            processors={"start_penalty": start_penalty},
             max_top_k=min(_TOP_K, len(self._speech)),
+            row_state={"penalty": penalty},
         )
-
-
-class _StartPenalty:
-    """Repetition penalty on the start token at the first draw; upstream drops that token from its history then.
-
-    Args:
-        streams: Number of streams.
-        vocabulary: Number of tokens.
-        device: Where it lies.
-    """
-
-    def __init__(self, streams: int, vocabulary: int, device: torch.device) -> None:
-        self._penalty = torch.ones(streams, 1, device=device)
-        self._is_start = torch.arange(vocabulary, device=device) == START
-
-    def begin(self, utterances: Sequence[Utterance]) -> None:
-        """Copy each stream's penalty to the device."""
-        self._penalty.copy_(torch.tensor([[u.params.repetition_penalty] for u in utterances]))
-
-    def __call__(self, scores: Tensor, step: Tensor, rows: Tensor) -> Tensor:
-        """Apply the penalty; a logits processor, see `SamplingRecipe.own`."""
-        return penalized(scores, (step == 0)[:, None] & self._is_start, self._penalty[rows])
 
 
 def _config(sizes: T3Sizes) -> DecoderConfig:

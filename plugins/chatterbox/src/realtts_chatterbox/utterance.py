@@ -1,18 +1,17 @@
-"""An utterance: the input of one stream of T3."""
+"""An utterance: the input of one row of T3."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from realtts.accel.sampling import SamplingParams
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from realtts.accel.sampling import SamplingParams
     from realtts_chatterbox.conditionals import Conditionals
 
-__all__ = ["SILENCE", "START", "STOP", "Utterance", "heard", "silent"]
+__all__ = ["SILENCE", "START", "STOP", "Utterance", "heard"]
 
 START, STOP = 6561, 6562
 """Speech tokens that begin and end an utterance; all tokens below them are sound."""
@@ -23,13 +22,13 @@ SILENCE = (4299, 4299, 4299)
 
 @dataclass(frozen=True)
 class Utterance:
-    """The input of one stream.
+    """The input of one row.
 
     Attributes:
         ids: Text tokens, begin and end included where the model has them.
         voice: Conditionals of the speaker.
         exaggeration: Strength of the emotion; Turbo ignores it.
-        params: Sampling parameters; with a ``guidance`` of 0 there is no second row.
+        params: Sampling parameters; with a ``guidance`` of 0 there is no second row of the cache.
         seed: Seed of the sampling noise.
         most: Most tokens.
         forced: Draw exactly ``most`` tokens, all of them sound, whatever the alignment says: for benchmarks.
@@ -42,11 +41,6 @@ class Utterance:
     seed: int
     most: int
     forced: bool = False
-
-
-def silent(utterance: Utterance) -> Utterance:
-    """Return a filler for a stream that no utterance is left for: it ends after one token."""
-    return Utterance(utterance.ids, utterance.voice, 0.5, SamplingParams(greedy=True), seed=0, most=1)
 
 
 def heard(drawn: Sequence[int]) -> list[int]:

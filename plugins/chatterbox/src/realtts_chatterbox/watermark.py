@@ -14,6 +14,8 @@ from realtts_chatterbox.constants import RATE
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
     from realtts.contract.context import Context
@@ -67,11 +69,24 @@ class Watermarker:
 
 
 def marked(
-    context: Context, watermarker: Watermarker | None, ask: Ask, samples: NDArray[np.float32]
+    context: Context,
+    watermarker: Watermarker | None,
+    ask: Ask,
+    samples: NDArray[np.float32],
+    *,
+    rows: Collection[int] | None = None,
 ) -> NDArray[np.float32]:
-    """Return the samples, with the mark if the request has the option on and there are any."""
+    """Return the samples, with the mark if the request has the option on and there are any.
+
+    Args:
+        context: Of the hook.
+        watermarker: The model's.
+        ask: The request.
+        samples: Of the request.
+        rows: Number of its row, for the metrics; None: all that are spoken.
+    """
     if not ask.watermark or not len(samples):
         return samples
     assert watermarker is not None, "used after unload"
-    with timing.timed(context, "watermark", dtype="float32"):
+    with timing.timed(context, "watermark", dtype="float32", rows=rows):
         return watermarker(samples, RATE)

@@ -15,6 +15,7 @@ from realtts.accel.decoder.loop_pool import LoopPool, counted, sync_interval
 from realtts.accel.decoder.network import Decoder, Precision, Taps
 from realtts.accel.decoder.row_loop import RowLoop
 from realtts.accel.decoder.rows import RowBlock
+from realtts.accel.decoder.served import ServedLoop
 from realtts.accel.decoder.serving import Speaker, serve_rows
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Rope",
     "RowBlock",
     "RowLoop",
+    "ServedLoop",
     "ServedRow",
     "Speaker",
     "Taps",

@@ -109,14 +109,21 @@ class KVCache:
         self._kv[:, :, row, :, begin : self.used[row]].zero_()
 
     def reach(self, attended: int, rows: Sequence[int] | None = None) -> None:
-        """Zero the first slots that were never written of some rows (default: all), so that others take no memory.
+        """Zero the first slots that were never written, of some rows or all, before a step looks that far.
 
-        Called on the host before a step looks that far.
+        Called on the host. Rows that nobody looks at cost no memory.
         """
+        behind: dict[int, list[int]] = {}
         for row in range(self.rows) if rows is None else rows:
-            if attended > self._reached[row]:
-                self._kv[:, :, row, :, self._reached[row] : attended].zero_()
+            if self._reached[row] < attended:
+                behind.setdefault(self._reached[row], []).append(row)
                 self._reached[row] = attended
+        for begin, reaching in behind.items():
+            if len(reaching) == self.rows:
+                self._kv[..., begin:attended, :].zero_()
+                continue
+            for row in reaching:
+                self._kv[:, :, row, :, begin:attended].zero_()
 
     def advance(
         self, buckets: Buckets, places: Places | None = None, rows: Sequence[int] | None = None
@@ -140,14 +147,13 @@ class KVCache:
             raise DecoderError(f"all {self.cap} slots are used", who="decoder", fix="make the cache larger")
         for row in rows:
             self.used[row] += 1
+        attended = buckets.holding(filled + 1)
         if places is None or not places.apart:
-            attended = buckets.holding(filled + 1)
             self.reach(attended)
             return attended
-        ends = [buckets.holding(self.used[row]) for row in places.numbers]
-        for row, end in zip(places.numbers, ends, strict=True):
-            self.reach(end, [row])
-        return places.runs(ends)
+        each = [buckets.holding(self.used[row]) for row in places.numbers]
+        self.reach(max(each), places.numbers)  # taps look at all rows of a step equally far
+        return places.runs(each)
 
     def layer(self, index: int) -> Tensor:
         """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""

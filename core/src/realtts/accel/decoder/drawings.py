@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.prompt import Prompt
-    from realtts.accel.decoder.row_loop import RowLoop
     from realtts.accel.decoder.rows import RowBlock
+    from realtts.accel.decoder.served import ServedLoop
     from realtts.accel.sampling import SamplingParams
     from realtts.contract.continuous import Arrival
     from realtts.contract.types import Request
@@ -124,7 +124,7 @@ class Drawings:
         loop: The loop, without a row.
     """
 
-    def __init__(self, loop: RowLoop) -> None:
+    def __init__(self, loop: ServedLoop) -> None:
         self._loop = loop
         self._numbers = itertools.count()
         self._placed: dict[int, Drawing] = {}

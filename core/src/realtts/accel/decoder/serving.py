@@ -22,7 +22,7 @@ from realtts.contract.stages import Cancelled
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from realtts.accel.decoder.row_loop import RowLoop
+    from realtts.accel.decoder.served import ServedLoop
     from realtts.accel.decoder.step_clock import Cost
     from realtts.contract.context import Context
     from realtts.contract.continuous import Arrival, Arrivals, RowItem
@@ -52,7 +52,7 @@ class Speaker(Protocol):
 def serve_rows(
     context: Context,
     arrivals: Arrivals,
-    loop: RowLoop,
+    loop: ServedLoop,
     begin: Begin,
     *,
     fits: Callable[[Arrival], bool] | None = None,
@@ -70,7 +70,7 @@ def serve_rows(
     Args:
         context: Of the hook.
         arrivals: Of the hook.
-        loop: The model's row loop, without a row.
+        loop: The model's row loop, or several as one, without a row.
         begin: Prepares a request (its prompt, its voice), calls `ServedRow.decode`, now or later, and returns what
             speaks it. It is not called for one that was cancelled meanwhile.
         fits: Tells whether a request may join those that are there; not asked when there is none.
@@ -138,7 +138,7 @@ class _Service:
     """The requests of one running batch."""
 
     arrivals: Arrivals
-    loop: RowLoop
+    loop: ServedLoop
     begin: Begin
     clock: StepClock
     using: Callable[[], contextlib.AbstractContextManager[object]]

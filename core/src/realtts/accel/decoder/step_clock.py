@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from realtts.accel.decoder.drawings import Drawings
-    from realtts.accel.decoder.row_loop import RowLoop
     from realtts.accel.decoder.rows import RowBlock
+    from realtts.accel.decoder.served import ServedLoop
     from realtts.contract.context import Context
 
     Cost = Callable[[int], tuple[int, int]]
@@ -35,7 +35,7 @@ class StepClock:
         cost: Operations and bytes of a step of so many rows.
     """
 
-    def __init__(self, context: Context, stages: tuple[str, str], loop: RowLoop, cost: Cost | None) -> None:
+    def __init__(self, context: Context, stages: tuple[str, str], loop: ServedLoop, cost: Cost | None) -> None:
         self._context, self._loop, self._cost = context, loop, cost
         self._prefill, self._decode = stages
         self._dtype = loop.decoder.precision.products
