@@ -20,8 +20,9 @@ from realtts_http.served import ServedModels
 from realtts_http.server_state import ServerState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
+    from realtts import ProviderSpec
     from starlette.responses import Response
 
 __all__ = ["create_app"]
@@ -33,11 +34,12 @@ Fields that begin their description with *realtts* are ours. Errors are `{"error
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
-def create_app(config: ServeConfig | None = None, **settings: Any) -> FastAPI:
+def create_app(config: ServeConfig | None = None, specs: Sequence[ProviderSpec] = (), **settings: Any) -> FastAPI:
     """Make the application.
 
     Args:
         config: How it runs; None: the defaults, which serve an embedded voice.
+        specs: Providers of the application's own, beside those that are installed.
         **settings: Settings of every provider, as for `realtts.RealProvider`.
 
     Returns:
@@ -48,7 +50,7 @@ def create_app(config: ServeConfig | None = None, **settings: Any) -> FastAPI:
     """
     config = config or ServeConfig()
     keys = read_keys(config.api_key_file)
-    models = ServedModels(config, **settings)
+    models = ServedModels(config, specs, **settings)
     state = ServerState(config, models, ServerMetrics(models), Gate())
 
     @contextlib.asynccontextmanager

@@ -62,7 +62,6 @@ async def make_call(models: ServedModels, config: ServeConfig, model: str, text:
 
     Raises:
         ProblemError: A field is wrong, or there is no such model.
-        RealTTSError: The recording cannot be used.
     """
     served = models.find(model)
     if len(text) > config.max_input_chars:
@@ -142,7 +141,7 @@ def read_recording(content: bytes, served: Served, config: ServeConfig, *, field
         field: Where the request has it, for messages.
 
     Raises:
-        RealTTSError: It is no audio, too short, too long, silent and so on.
+        ProblemError: It is no audio, too short, too long, silent and so on.
     """
     shortest, longest = served.provider.spec.reference_seconds
     with tempfile.TemporaryDirectory() as folder:
@@ -151,8 +150,7 @@ def read_recording(content: bytes, served: Served, config: ServeConfig, *, field
         try:
             return load(path, seconds=(shortest, min(longest, config.max_reference_s)), who=field)
         except RealTTSError as error:
-            error.who = field
-            raise
+            raise ProblemError(400, "invalid_recording", f"{field}: {error.what}. Fix: {error.fix}.", field=field) from None
 
 
 def store_of(served: Served) -> VoiceStore:

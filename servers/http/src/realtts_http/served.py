@@ -18,9 +18,9 @@ from realtts_http.config import OPENAI_MODELS
 from realtts_http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from realtts import VoiceInfo
+    from realtts import ProviderSpec, VoiceInfo
     from realtts_http.config import ServeConfig
 
 __all__ = ["Served", "ServedModels"]
@@ -67,13 +67,14 @@ class ServedModels:
 
     Args:
         config: Names, checkpoints and limits.
-        settings: Further settings of every provider.
+        specs: Providers that are not installed, or are to be served in another form.
+        **settings: Further settings of every provider.
 
     Raises:
         RealTTSError: A provider is not installed, or a setting is wrong.
     """
 
-    def __init__(self, config: ServeConfig, **settings: Any) -> None:
+    def __init__(self, config: ServeConfig, specs: Sequence[ProviderSpec] = (), **settings: Any) -> None:
         self._config = config
         self._models: dict[str, Served] = {}
         self._room = asyncio.Condition()
@@ -82,9 +83,11 @@ class ServedModels:
                 what = f"a model is given for {owner!r}, which is not served"
                 raise NoProvider(f"{what}{closest(owner, config.providers)}", who="realtts serve", fix="serve it too")
         try:
-            names: tuple[str | None, ...] = config.providers or (None,)
+            own = {spec.name: spec for spec in specs}
+            names: Sequence[str | None] = config.providers or tuple(own) or (None,)
             for name in names:
-                provider = RealProvider(name, model=config.models.get(name or ""), **settings)
+                chosen = own.get(name, name) if name is not None else None
+                provider = RealProvider(chosen, model=config.models.get(name or ""), **settings)
                 self._models[provider.spec.name] = Served(provider.spec.name, provider)
         except BaseException:
             self.close()

@@ -87,8 +87,7 @@ def _save(  # noqa: PLR0917 - the fields of the form
         if matching_name(name, store.names()) is not None:
             fix = "delete it first, or choose another name"
             raise ProblemError(409, "voice_exists", f"There is a voice {name!r}. Fix: {fix}.", field="name") from None
-        error.who = "name"
-        raise
+        raise ProblemError(400, "invalid_name", f"{error.what}. Fix: {error.fix}.", field="name") from None
     if consent is not None:
         handle = os.open(saved.folder / _CONSENT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
