@@ -23,6 +23,7 @@ from realtts.bench.subject import Subject  # noqa: E402
 from realtts.cli.app import run  # noqa: E402
 from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
+from realtts.testing.load import mixed_load  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 from realtts_toylm import (  # noqa: E402
     frontend,
@@ -31,7 +32,6 @@ from realtts_toylm import (  # noqa: E402
 )
 from realtts_toylm.codec import SAMPLES_PER_TOKEN, Codec  # noqa: E402
 from realtts_toylm.loading import FILES, empty_network, read_network  # noqa: E402
-from realtts_toylm.model import speak  # noqa: E402
 from realtts_toylm.optimized import LoopEngine  # noqa: E402
 
 EXACT = {"dtype": "float32", "quantization": "none"}
@@ -87,12 +87,8 @@ def inside(tiny, own_folders):
 
 
 def decoded(engine, context, requests):
-    """The tokens of each request."""
-    rows = [[] for _ in requests]
-    for block in engine.decode(context, requests):
-        for row, tokens in zip(rows, block.tokens, strict=True):
-            row.extend(tokens)
-    return rows
+    """The tokens of each request, one after the other."""
+    return [[token for block in engine.decode(context, request) for token in block.tokens] for request in requests]
 
 
 @pytest.mark.parametrize("text", [*TEXTS, "Five."])
@@ -279,6 +275,16 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
     inside(check)
 
 
+@pytest.mark.parametrize("fault", ["none", "rows", "rung"])
+@pytest.mark.parametrize("requests", [40, pytest.param(200, marks=pytest.mark.full)])
+def test_every_request_is_what_it_is_alone(tiny, own_folders, fault, requests):
+    """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
+    settings = {"model": tiny, "device": "cpu", "threads": 1, **EXACT}
+    options = [{}, {"temperature": 1.5, "top_k": 0}, {"max_new_tokens": 5}, {"top_k": 1, "max_new_tokens": 40}]
+    load = mixed_load(spec, settings, texts=TEXTS, options=options, requests=requests, fault=fault)
+    assert load.most_rows == spec.batch_size
+
+
 # -- the ladder -----------------------------------------------------------------------------------------------------
 
 
@@ -395,26 +401,6 @@ def test_no_length_is_more_than_there_is_room_for(make, settings):
     """A forced count ends where the cache does."""
     endless = make(**settings, force_tokens_per_char=1000).generate("Hm.")
     assert endless.metrics.tokens == frontend.MOST_TOKENS
-
-
-def test_rows_that_nobody_waits_for(inside):
-    """A cancelled request of a batch gets no chunk more; when all are cancelled, decoding ends."""
-
-    def check(context, model, requests):
-        heard = {0: 0, 1: 0}
-        stopped = set()
-        pair = [
-            replace(requests[2], options=spec_options(max_new_tokens=60), cancelled=lambda row=row: row in stopped)
-            for row in (0, 1)
-        ]
-        for row, _ in speak(context, model, pair):
-            heard[row] += 1
-            stopped.add(0)
-            if heard[1] == 2:
-                stopped.add(1)
-        assert heard == {0: 1, 1: 2}
-
-    inside(check, **EXACT)
 
 
 def test_stages_are_timed(make):

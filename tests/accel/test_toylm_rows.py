@@ -10,11 +10,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors.torch")
 
-from realtts.accel.decoder import Precision  # noqa: E402
+from realtts.accel.decoder import DecodeLoop, Precision  # noqa: E402
 from realtts.accel.sampling import SamplingParams  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 from realtts_toylm import testing as tools  # noqa: E402
-from realtts_toylm.frontend import START, STOP, VOCABULARY, Ask  # noqa: E402
+from realtts_toylm.frontend import POSITIONS, RECIPE, START, STOP, VOCABULARY, Ask  # noqa: E402
 from realtts_toylm.loading import CONFIG, WEIGHTS, read_network  # noqa: E402
 from realtts_toylm.optimized import LoopEngine  # noqa: E402
 from realtts_toylm.plain import probabilities  # noqa: E402
@@ -52,17 +52,18 @@ def asks_of(count):
     return asks
 
 
-def serve(engine, asks, *, places=8, seed=0):
+def serve(engine, asks, *, seed=0):
     """Let requests come at random times; one in eight leaves early, one in ten is drawn anew. Tokens and ends."""
     draw, waiting = random.Random(seed), list(range(len(asks)))
-    loop = engine.rows(places)
+    loop = engine.loop
     leaves = {n: draw.randint(0, 20) for n in waiting if draw.random() < 1 / 8}
     again = {n for n in waiting if draw.random() < 1 / 10}
     found, ends = {n: [] for n in waiting}, {}
     while waiting or loop.busy:
         while waiting and loop.free and draw.random() < 0.3:
             number = waiting.pop(draw.randrange(len(waiting)))
-            engine.admit(loop, number, asks[number])
+            one = engine.admission(asks[number])
+            loop.admit(number, one.prompt, one.params, seed=one.seed, most=one.most)
         for block in loop.step():
             number = block.number
             found[number].extend(block.tokens)
@@ -77,9 +78,9 @@ def serve(engine, asks, *, places=8, seed=0):
 
 
 def alone(engine, ask):
-    """Tokens and end of one request, by the loop whose streams begin together, which speaks single requests."""
-    loop = engine._loop(1)
-    loop.begin(engine._prompt([ask]), [ask.params], [ask.seed], [ask.most])
+    """Tokens and end of one request, by the loop whose streams begin together, which reads prompts as a whole."""
+    loop = DecodeLoop(engine.loop.decoder, engine._head, engine._next, RECIPE, streams=1, cap=POSITIONS)
+    loop.begin(engine.admission(ask).prompt, [ask.params], [ask.seed], [ask.most])
     tokens = []
     for block in loop.run():
         tokens.extend(block.tokens[0])
@@ -124,11 +125,10 @@ def test_every_request_speaks_the_tokens_that_it_speaks_alone(checkpoint, capsys
 
 def test_nobody_else_changes_a_bit(checkpoint):
     """The same request beside none, one, or many others gives the very same tokens, without a tie."""
-    engine = engine_of(checkpoint)
     asks = asks_of(12)
-    together, ends, _ = serve(engine, asks, places=8, seed=3)
+    together, ends, _ = serve(engine_of(checkpoint), asks, seed=3)
     for places, seed in ((1, 0), (2, 1), (5, 2)):
-        found, other_ends, _ = serve(engine, asks, places=places, seed=seed)
+        found, other_ends, _ = serve(engine_of(checkpoint, places=places), asks, seed=seed)
         for number in range(len(asks)):
             whole = "cancelled" not in {ends[number], other_ends[number]}
             n = None if whole else min(len(together[number]), len(found[number]))

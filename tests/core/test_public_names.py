@@ -109,7 +109,7 @@ def test_names_of_the_package():
 def test_names_for_plugin_authors():
     """The testing package."""
     assert sorted(realtts.testing.__all__) == [
-        "ContinuousFakeProvider", "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault",
+        "ContinuousConformance", "ContinuousFakeProvider", "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault",
         "OptimizedConformance",
         "ProviderConformance", "fake_spec", "faulty", "make_context", "make_request", "voice_like",
     ]  # fmt: skip

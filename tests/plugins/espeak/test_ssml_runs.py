@@ -227,6 +227,7 @@ def test_a_woman_speaks(say) -> None:
         ("es", "ˈkasa", "casa"),
         ("it", "ˈkaːsa", "casa"),
         ("ru", "ˈdom", "дом"),
+        ("kl", "ˈnuna", "nuna"),  # in a fresh library it has no phonemes
     ],
 )
 def test_phonemes(say, language: str, phonemes: str, like: str) -> None:

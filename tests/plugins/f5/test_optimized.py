@@ -10,12 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from realtts import RealProvider
+from realtts import Chunk, RealProvider
 from realtts.bench.subject import Subject
 from realtts.bench.workload import Text, Workload
+from realtts.contract.types import Voice
 from realtts.errors import CheckpointCorrupt, RealTTSError
-from realtts_f5 import spec
-from realtts_f5.speaking import whole
+from realtts.testing import make_arrivals, make_request
+from realtts.testing.load import mixed_load
+from realtts_f5 import speaking, spec
+from realtts_f5.options import F5Options
+from realtts_f5.speaking import speak as speak_rows
 
 TEXT = "Hello there, my dear friend, how are you?"
 TEXTS = {
@@ -83,6 +87,53 @@ def test_a_batch_speaks_what_each_speaks_alone(make, say):
     for index, text in enumerate(texts):
         alone = tts.generate(text, **{**say, "seed": together[index].seed})
         assert np.abs(alone.samples - together[index].samples).max() < 1e-4
+
+
+@pytest.mark.parametrize("fault", ["none", "rows", pytest.param("rung", marks=pytest.mark.full)])
+@pytest.mark.parametrize("requests", [12, pytest.param(200, marks=pytest.mark.full)])
+def test_every_request_is_what_it_is_alone(folders, recording, fault, requests):
+    """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
+    samples, rate = recording
+    voices = [Voice(samples[: seconds * rate // 2], rate, HALF) for seconds in (4, 5)]
+    options = [{"nfe_step": 4, "cfg_strength": 0.0}, {"nfe_step": 5}]
+    settings = {"model": folders("f5-v1-base"), "device": "cpu", "threads": 1, **EXACT, **SHORT}
+    texts = [TEXT, "One more.", TEXTS["Chinese"], LONG[:180]]
+    load = mixed_load(spec, settings, texts=texts, voices=voices, options=options, requests=requests, fault=fault)
+    assert load.most_rows > 2
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_rows_take_turns_between_steps(folders, recording, monkeypatch, device):
+    """First chunks come first, a long text is not forgotten, and who is cancelled leaves at the next step."""
+    samples, rate = recording
+    voice = Voice(samples[: 2 * rate], rate, HALF)
+    monkeypatch.setitem(speaking._TOGETHER, "cpu", {"cpu": 1, "cuda": 16}[device])
+    gone = []
+    requests = [
+        make_request(text, voice=voice, seed=3, streaming=True, options=F5Options(nfe_step=4, cfg_strength=0.0))
+        for text in (LONG, "One more.", TEXT, "The last one.")
+    ]
+    requests.append(replace(requests[0], cancelled=lambda: bool(gone)))
+    settings = {"model": folders("f5-v1-base"), "device": "cpu", "threads": 1, **EXACT}
+
+    def speak(context, model, _):
+        order, ends = [], {}
+        for item in speak_rows(context, model, make_arrivals(requests)):
+            if item is not None:
+                order.append(item[0])
+                if not isinstance(item[1], Chunk):
+                    ends[item[0]] = (item[1], len(order))
+            if len(order) == 4 and not gone:
+                gone.append(len(order))
+        return order, ends
+
+    with Subject(spec, settings) as subject:
+        order, ends = subject.load().apply(speak, requests[0])
+    assert ends[4][0].reason == "cancelled"
+    assert ends[4][1] <= gone[0] + 2
+    assert set(ends) == set(range(5))
+    firsts = [order.index(number) for number in range(4)]
+    assert max(firsts) < order.index(0, order.index(0) + 1), "nobody waits for the second chunk of another"
 
 
 def test_a_stream_is_the_whole_of_the_same_chunks(make, say):
@@ -160,7 +211,8 @@ def test_a_cancelled_whole_keeps_its_beginning(folders):
                 questions.append(1)
                 return len(questions) > patience
 
-            chunks = [chunk for _, chunk in whole(context, model, [replace(request, cancelled=cancelled)])]
+            items = speak_rows(context, model, make_arrivals([replace(request, cancelled=cancelled)]))
+            chunks = [item[1] for item in items if item is not None and isinstance(item[1], Chunk)]
             return np.concatenate([np.zeros(0, np.float32), *(chunk.samples for chunk in chunks)]), len(questions)
 
         ask = subject.plan(workload.texts[0], workload)
@@ -195,7 +247,7 @@ def test_upstream_is_not_imported(folders, tmp_path, recording):
     code = f"""
 import sys
 import numpy as np
-from realtts import RealProvider
+from realtts import Chunk, RealProvider
 samples = np.load({str(tmp_path / "ref.npy")!r})
 tts = RealProvider("f5", model={str(folders("f5-v1-base"))!r}, device="cpu", threads=1, strict=True)
 tts.generate("Hello there.", voice=(samples, 24000), reference_text="{WORDS}", nfe_step=4)

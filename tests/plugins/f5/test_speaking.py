@@ -10,8 +10,8 @@ import torch
 
 from realtts.accel.upstream.calls import quiet
 from realtts.bench.subject import Subject
-from realtts.contract.types import Voice
-from realtts.testing import make_context, make_request
+from realtts.contract.types import Chunk, Voice
+from realtts.testing import make_arrivals, make_context, make_request
 from realtts_f5 import speaking, spec
 from realtts_f5.frontend import prepare
 from realtts_f5.options import F5Options
@@ -67,6 +67,12 @@ def upstream_of(model, ask):
     return mel[0].numpy(), wave[0].numpy() * ask.reference.gain
 
 
+def spoken(context, model, requests):
+    """The chunk of each request, of those that are spoken at once."""
+    items = speaking.speak(context, model, make_arrivals(requests))
+    return {item[0]: item[1] for item in items if item is not None and isinstance(item[1], Chunk)}
+
+
 @pytest.fixture(scope="module", params=MODELS)
 def both(request, loaded, folders, recording, tmp_path_factory):
     """What upstream makes of every text, and the optimized variant of the same checkpoint."""
@@ -111,7 +117,7 @@ def test_single_chunks_are_upstreams(both, name) -> None:
     ours = apply(lambda context, model: speaking.mel(context, model, requests[name])).numpy()
     assert ours.shape == mel.shape
     assert np.abs(ours - mel).max() < 1e-4
-    (chunk,) = [c for _, c in apply(lambda context, model: list(speaking.whole(context, model, [requests[name]])))]
+    (chunk,) = apply(lambda context, model: spoken(context, model, [requests[name]])).values()
     assert len(chunk.samples) == len(samples)
     assert np.abs(chunk.samples - samples).max() < 1e-3
     assert np.abs(samples).max() > 0.01
@@ -125,7 +131,7 @@ def test_batched_chunks_are_upstreams(both, monkeypatch, names, lengths) -> None
     requests, expected, apply = both
     monkeypatch.setitem(speaking._TOGETHER, "cpu", 8)
     batch = [requests[name] for name in names]
-    chunks = dict(apply(lambda context, model: list(speaking.whole(context, model, batch))))
+    chunks = apply(lambda context, model: spoken(context, model, batch))
     assert sorted(chunks) == list(range(len(names)))
     assert len({len(expected(name)[1]) for name in names}) >= lengths
     for index, name in enumerate(names):

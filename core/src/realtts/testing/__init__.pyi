@@ -1,5 +1,10 @@
-from realtts.testing.builders import make_context as make_context, make_request as make_request
+from realtts.testing.builders import (
+    make_arrivals as make_arrivals,
+    make_context as make_context,
+    make_request as make_request,
+)
 from realtts.testing.conformance import (
+    ContinuousConformance as ContinuousConformance,
     OptimizedConformance as OptimizedConformance,
     ProviderConformance as ProviderConformance,
 )
@@ -16,6 +21,10 @@ from realtts.testing.faults import (
 )
 from realtts.testing.hub import (
     FakeHub as FakeHub,
+)
+from realtts.testing.load import (
+    LoadReport as LoadReport,
+    mixed_load as mixed_load,
 )
 from realtts.testing.sounds import (
     voice_like as voice_like,

@@ -6,18 +6,20 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from realtts.contract.context import Context, Rung
+from realtts.contract.continuous import Arrival
 from realtts.contract.spec import ProviderSpec
 from realtts.contract.types import Request
 from realtts.contract.voice_cache import VoiceCache
 from realtts.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from realtts.contract.continuous import Arrivals
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint
 
-__all__ = ["make_context", "make_request"]
+__all__ = ["make_arrivals", "make_context", "make_request"]
 
 
 def make_context(
@@ -72,3 +74,21 @@ def make_request(text: str = "Hello there.", **fields: Any) -> Request:
         TypeError: A request has no such field.
     """
     return Request(text, **fields)
+
+
+class _Listed:
+    """Arrivals that are there from the beginning."""
+
+    def __init__(self, requests: Sequence[Request]) -> None:
+        self._waiting = [Arrival(number, request) for number, request in enumerate(requests)]
+
+    def take(self, most: int, fits: Callable[[Arrival], bool] | None = None) -> list[Arrival]:
+        """Return the first ones that fit."""
+        taken = [each for each in self._waiting if fits is None or fits(each)][: max(0, most)]
+        self._waiting = [each for each in self._waiting if each not in taken]
+        return taken
+
+
+def make_arrivals(requests: Sequence[Request]) -> Arrivals:
+    """Make the arrivals that `generate_continuous` takes rows from: requests that have come, numbered from 0."""
+    return _Listed(requests)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import Field
 
-from realtts.contract.continuous import RowEnd
+from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.contract.hooks import hookimpl
 from realtts.contract.options import Options
 from realtts.contract.spec import ProviderSpec
@@ -133,10 +133,18 @@ class ContinuousFakeProvider(FastFakeProvider):
             if not rows:
                 return
             for number, tones in list(rows.items()):
-                chunk = next(tones, None)
-                if chunk is None:
+                item = _next_of_row(tones)
+                if not isinstance(item, Chunk):
                     del rows[number]
-                yield number, RowEnd() if chunk is None else chunk
+                yield number, item
+
+
+def _next_of_row(tones: Iterator[Chunk]) -> Chunk | RowEnd | RowFailed:
+    """Return a row's next word or its end; what it raises is its own failure and nobody else's."""
+    try:
+        return next(tones, None) or RowEnd()
+    except Exception as error:
+        return RowFailed(error)
 
 
 def fake_spec(**changes: Any) -> ProviderSpec:

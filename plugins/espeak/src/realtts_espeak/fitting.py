@@ -13,7 +13,6 @@ import re
 from typing import TYPE_CHECKING
 
 from realtts.text.grapheme import safe_cut
-from realtts_espeak.hazards import needs_another_first
 from realtts_espeak.library import fresh_library, select_voice
 from realtts_espeak.limits import CHAIN, best_cut, overflows, units
 from realtts_espeak.translation import clauses, phoneme_count
@@ -99,8 +98,6 @@ def phoneme_names(text: str, voice: str) -> str:
 @contextlib.contextmanager
 def _speaking(voice: str) -> Iterator[ctypes.CDLL]:
     with fresh_library() as library:
-        if needs_another_first(voice):
-            library.espeak_SetVoiceByName(b"en")
         select_voice(library, voice)
         yield library
 

@@ -32,6 +32,7 @@ import espeakng_loader
 
 from realtts.errors import BrokenProvider
 from realtts_espeak import binding, symbols
+from realtts_espeak.hazards import needs_another_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,8 +82,8 @@ def fresh_library() -> Iterator[ctypes.CDLL]:
             _restore_ctype(ctype)
 
 
-def select_voice(library: ctypes.CDLL, voice: str) -> int:
-    """Select a voice, the quick way where there is one; for plain text.
+def select_voice(library: ctypes.CDLL, voice: str, *, ssml: bool = False) -> int:
+    """Select a voice, the quick way where there is one, behind another one where it could not speak first.
 
     espeak looks for a file of that name in lower case, and where that is none ("gmw/en-US", the default) it reads
     all voice files first, which takes 3 ms. So it gets a name of the file that has no capitals. SSML needs the voice's
@@ -91,10 +92,15 @@ def select_voice(library: ctypes.CDLL, voice: str) -> int:
     Args:
         library: From `fresh_library`.
         voice: espeak's identifier, with ``+variant``.
+        ssml: Whether SSML comes.
 
     Returns:
         espeak's status, 0 for success.
     """
+    if needs_another_first(voice):
+        library.espeak_SetVoiceByName(b"en")
+    if ssml:
+        return int(library.espeak_SetVoiceByName(voice.encode()))
     identifier, plus, variant = voice.partition("+")
     if identifier != identifier.lower():
         with contextlib.suppress(OSError):

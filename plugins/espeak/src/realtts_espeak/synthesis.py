@@ -13,7 +13,7 @@ import numpy as np
 
 from realtts.errors import PluginError
 from realtts_espeak import binding
-from realtts_espeak.hazards import NAMED_PUNCTUATION, harmless, names_punctuation, needs_another_first
+from realtts_espeak.hazards import NAMED_PUNCTUATION, harmless, names_punctuation
 from realtts_espeak.library import BUFFER_MS, SAMPLE_RATE, fresh_library, select_voice
 from realtts_espeak.marks import Onset
 
@@ -118,10 +118,7 @@ def speak(
     with fresh_library() as library:
         library.espeak_SetSynthCallback(on_audio)
         library.espeak_SetUriCallback(on_uri)
-        if needs_another_first(manner.voice):
-            library.espeak_SetVoiceByName(b"en")
-        selected = library.espeak_SetVoiceByName(manner.voice.encode()) if ssml else select_voice(library, manner.voice)
-        _require(selected, f"the voice {manner.voice!r}")
+        _require(select_voice(library, manner.voice, ssml=ssml), f"the voice {manner.voice!r}")
         _set(library, manner)
         status = library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, flags, None, None)
     if collector.error is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import FinishReason
     from realtts_f5.frontend import Ask, ChunkPlan
 
-__all__ = ["CrossFade", "EndToEnd", "spoken", "without_silence"]
+__all__ = ["CrossFade", "EndToEnd", "Speech", "spoken", "without_silence"]
 
 
 class CrossFade:
@@ -81,34 +81,54 @@ class EndToEnd:
         return self._joiner.finish()
 
 
+class Speech:
+    """The chunks of a request, joined as they come in order.
+
+    Args:
+        ask: Of the request.
+    """
+
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        overlaps = int(ask.cross_fade * RATE) > 0
+        self._joined = CrossFade(ask.cross_fade, RATE) if overlaps else EndToEnd(RATE, len(ask.chunks))
+        self._whole: list[NDArray[np.float32]] = []
+        self._tokens, self._warnings, self._unread = 0, ask.warnings, ask.unread
+
+    def push(self, chunk: ChunkPlan, samples: NDArray[np.float32]) -> Chunk | None:
+        """Add a chunk's samples, float32 of shape (n,), and return what can be heard now, if anything."""
+        last = chunk is self._ask.chunks[-1]
+        samples = self._joined.push(samples)
+        self._tokens += chunk.frames - self._ask.reference.hops
+        if last:
+            samples = np.concatenate([samples, self._joined.finish()])
+        if self._ask.remove_silence:  # silences are only known in the whole
+            self._whole.append(samples)
+            return self._heard(without_silence(np.concatenate(self._whole), RATE), last=True) if last else None
+        return self._heard(samples, last=last) if len(samples) else None
+
+    def _heard(self, samples: NDArray[np.float32], *, last: bool) -> Chunk:
+        reason: FinishReason | None = "stop" if last else None
+        tokens, warnings, unread = self._tokens, self._warnings, self._unread
+        self._tokens, self._warnings, self._unread = 0, (), ()
+        return Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=warnings, unread=unread)
+
+
 def spoken(ask: Ask, sound: Callable[[ChunkPlan], NDArray[np.float32]]) -> Iterator[Chunk]:
-    """Join the chunks of a request, whoever makes their sound.
+    """Join the chunks of a request, one after the other.
 
     Args:
         ask: Of the request.
         sound: Makes float32 samples of a chunk; may raise `Cancelled`, which ends the speech.
     """
-    overlaps = int(ask.cross_fade * RATE) > 0
-    joined = CrossFade(ask.cross_fade, RATE) if overlaps else EndToEnd(RATE, len(ask.chunks))
-    whole: list[NDArray[np.float32]] = []
-    tokens, warnings, unread = 0, ask.warnings, ask.unread
+    speech = Speech(ask)
     for chunk in ask.chunks:
         try:
-            samples = joined.push(sound(chunk))
+            made = speech.push(chunk, sound(chunk))
         except Cancelled:
             return
-        tokens += chunk.frames - ask.reference.hops
-        if chunk is ask.chunks[-1]:
-            samples = np.concatenate([samples, joined.finish()])
-        if ask.remove_silence:  # silences are only known in the whole
-            whole.append(samples)
-        elif len(samples):
-            reason: FinishReason | None = "stop" if chunk is ask.chunks[-1] else None
-            yield Chunk(samples, RATE, tokens=tokens, finish_reason=reason, warnings=warnings, unread=unread)
-            tokens, warnings, unread = 0, (), ()
-    if whole:
-        samples = without_silence(np.concatenate(whole), RATE)
-        yield Chunk(samples, RATE, tokens=tokens, finish_reason="stop", warnings=warnings, unread=unread)
+        if made is not None:
+            yield made
 
 
 def without_silence(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from realtts_f5.network import Item
 from realtts_f5.schedule import times
 from realtts_f5.solver import solve
 from realtts_f5.solver_graphs import USUAL_FRAMES
-from realtts_f5.speaking import live, whole
+from realtts_f5.speaking import speak
 from realtts_f5.vocoder import Vocoder
 from realtts_f5.voices import listed
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context, Rung
-    from realtts.contract.types import Chunk, Request, VoiceInfo
+    from realtts.contract.continuous import Arrivals, RowItem
+    from realtts.contract.types import VoiceInfo
 
 __all__ = ["Optimized"]
 
@@ -97,18 +98,11 @@ class Optimized:
         report_compiled(context, model)
 
     @hookimpl
-    def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
-        """Speak chunks of the text together where nobody listens yet, else one after the other."""
-        if request.streaming:
-            return live(context, model, request)
-        return (chunk for _, chunk in whole(context, model, [request]))
-
-    @hookimpl
-    def generate_batch(
-        self, context: Context, model: OptimizedModel, requests: Sequence[Request]
-    ) -> Iterator[tuple[int, Chunk]]:
-        """Speak chunks of all texts together."""
-        return whole(context, model, requests)
+    def generate_continuous(
+        self, context: Context, model: OptimizedModel, arrivals: Arrivals
+    ) -> Iterator[RowItem | None]:
+        """Speak requests that join and leave between two steps of the solver."""
+        return speak(context, model, arrivals)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:

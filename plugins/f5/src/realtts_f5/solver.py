@@ -31,7 +31,61 @@ def total_frames(reference: int, characters: int, length: int) -> int:
     return max(reference + 1, characters + 1, length)
 
 
-@torch.inference_mode()
+class Solution:
+    """Spectrograms of some chunks on their way from noise, step by step.
+
+    Args:
+        network: Of the checkpoint.
+        items: One or more.
+        times: As `realtts_f5.schedule.times` gives them, float32 (steps + 1,).
+        guidance: How far the direction is moved away from the unconditional one; 0: not at all.
+        graphs: Of this network, to run each step as one; they pad chunks to a common length, and their memory holds one
+            solution at a time.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self,
+        network: Network,
+        items: Sequence[Item],
+        *,
+        times: Tensor,
+        guidance: float,
+        graphs: Graphs | None = None,
+    ) -> None:
+        self._network, self._items, self._guidance = network, items, guidance
+        rows = 1 if guidance < _LEAST_GUIDANCE else 2
+        times = times.cpu()
+        self._steps = list(zip(network.steps(times), (times[1:] - times[:-1]).tolist(), strict=True))
+        self._run = None if graphs is None else graphs.begin(items, rows)
+        if self._run is None:
+            self._conditioning = network.condition(items, rows)
+            self._x = torch.cat([item.noise.to(network.device, torch.float32) for item in items])
+
+    @property
+    def left(self) -> int:
+        """Steps that are left."""
+        return len(self._steps)
+
+    @torch.inference_mode()
+    def advance(self) -> None:
+        """Take the next step."""
+        step, delta = self._steps.pop(0)
+        if self._run is not None:
+            self._run.advance(step, delta, self._guidance)
+        else:
+            advance(self._network, self._x, step, self._conditioning, delta=delta, guidance=self._guidance)
+
+    @torch.inference_mode()
+    def mels(self) -> list[Tensor]:
+        """Return what the last step has given: float32 (frames, 100) each, the reference as it was given."""
+        if self._run is not None:
+            states: Sequence[Tensor] = self._run.states()
+        else:
+            states = self._x.split([item.frames for item in self._items])
+        return [_with_reference(item, state) for item, state in zip(self._items, states, strict=True)]
+
+
 def solve(
     network: Network,
     items: Sequence[Item],
@@ -41,40 +95,25 @@ def solve(
     cancelled: Callable[[], bool] = never,
     graphs: Graphs | None = None,
 ) -> list[Tensor]:
-    """Compute the spectrograms of some chunks.
+    """Compute the spectrograms of some chunks at once, as `Solution` does step by step; arguments as there.
 
     Args:
         network: Of the checkpoint.
         items: One or more.
-        times: As `realtts_f5.schedule.times` gives them, float32 (steps + 1,).
-        guidance: How far the direction is moved away from the unconditional one; 0: not at all.
+        times: Of the steps.
+        guidance: Of the solver.
         cancelled: Asked before each step.
-        graphs: Of this network, to run each step as one; they pad chunks to a common length.
-
-    Returns:
-        float32 (frames, 100) each, the reference at the beginning as it was given.
+        graphs: Of this network.
 
     Raises:
         Cancelled: If ``cancelled`` says so.
     """
-    rows = 1 if guidance < _LEAST_GUIDANCE else 2
-    times = times.cpu()
-    steps = network.steps(times)
-    deltas = (times[1:] - times[:-1]).tolist()
-    if graphs is not None:
-        run = graphs.begin(items, rows)
-    else:
-        conditioning = network.condition(items, rows)
-        x = torch.cat([item.noise.to(network.device, torch.float32) for item in items])
-    for step, delta in zip(steps, deltas, strict=True):
+    solution = Solution(network, items, times=times, guidance=guidance, graphs=graphs)
+    while solution.left:
         if cancelled():
             raise Cancelled
-        if graphs is not None:
-            run.advance(step, delta, guidance)
-        else:
-            advance(network, x, step, conditioning, delta=delta, guidance=guidance)
-    states = run.states() if graphs is not None else x.split([item.frames for item in items])
-    return [_with_reference(item, state) for item, state in zip(items, states, strict=True)]
+        solution.advance()
+    return solution.mels()
 
 
 def _with_reference(item: Item, state: Tensor) -> Tensor:

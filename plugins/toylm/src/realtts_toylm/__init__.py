@@ -11,6 +11,7 @@ writes them. The files are those of every model plugin:
 - `model`: what both variants share
 - `plain`: the reference, one request, eagerly
 - `optimized`: the same model on `realtts.accel.decoder`
+- `speaking`: a request of it in a running batch
 - `options`, `testing`: the provider's own options; what `realtts bench` and `realtts verify` ask for
 """
 

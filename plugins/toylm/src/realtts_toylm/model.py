@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,23 +10,25 @@ from realtts.contract.types import Chunk
 from realtts_toylm.codec import RATE, Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Block
+    from realtts.accel.decoder import RowBlock
     from realtts.contract.context import Context
     from realtts.contract.types import FinishReason, Request
     from realtts_toylm.network import Network
 
-__all__ = ["Engine", "Model", "speak"]
+__all__ = ["TOKENS_PER_CHUNK", "Engine", "Model", "chunk_of"]
+
+TOKENS_PER_CHUNK = 8
 
 
 class Engine(Protocol):
     """A source of tokens. Each variant has one; everything else is common to them."""
 
-    def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
-        """Yield tokens of the requests, some at a time, until all have ended."""
+    def decode(self, context: Context, request: Request) -> Iterator[RowBlock]:
+        """Yield tokens of one request, some at a time, until it has ended."""
 
     def logits(self, text: str, tokens: Sequence[int]) -> Tensor:
         """Return the logits that each of these tokens was drawn from, given those before it, (n, vocabulary)."""
@@ -46,30 +47,19 @@ class Model:
     engine: Engine | None
 
 
-def speak(context: Context, model: Model, requests: Sequence[Request]) -> Iterator[tuple[int, Chunk]]:
-    """Yield chunks of requests that are decoded together, each with the index of its request."""
-    assert model.engine is not None, "used after unload"
-    codecs = [Codec() for _ in requests]
-    going = set(range(len(requests)))
-    with contextlib.closing(model.engine.decode(context, requests)) as blocks:
-        for block in blocks:
-            for row in sorted(going):
-                if requests[row].cancelled():
-                    going.discard(row)
-                    continue
-                chunk = _chunk(context, codecs[row], block, row)
-                if chunk.finish_reason is not None:
-                    going.discard(row)
-                yield row, chunk
-            if not going:
-                return
+def chunk_of(
+    context: Context, codec: Codec, tokens: Sequence[int], end: str | None, *, row: int | None = None
+) -> Chunk:
+    """Return the next chunk of a request.
 
-
-def _chunk(context: Context, codec: Codec, block: Block, row: int) -> Chunk:
-    tokens = block.tokens[row]
-    reason: FinishReason | None = None
-    if block.finished[row]:
-        reason = "stop" if block.stopped[row] else "length"
-    with timing.timed(context, "codec", steps=len(tokens), dtype="float32"):
+    Args:
+        context: Of the hook.
+        codec: The request's.
+        tokens: Those that are new.
+        end: How the request ended; None: it goes on.
+        row: Its number in a running batch.
+    """
+    reasons: dict[str | None, FinishReason] = {"stop": "stop", "length": "length"}
+    with timing.timed(context, "codec", steps=len(tokens), dtype="float32", rows=None if row is None else [row]):
         samples = codec.decode(tokens)
-    return Chunk(samples, RATE, tokens=len(tokens), finish_reason=reason)
+    return Chunk(samples, RATE, tokens=len(tokens), finish_reason=reasons.get(end))

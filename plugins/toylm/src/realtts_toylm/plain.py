@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from realtts import checkpoints
-from realtts.accel.decoder import Block
+from realtts.accel.decoder import RowBlock
 from realtts.contract import timing
 from realtts.contract.hooks import hookimpl
+from realtts_toylm.codec import Codec
 from realtts_toylm.frontend import START, STOP, prepare
 from realtts_toylm.loading import FILES, read_network
-from realtts_toylm.model import Model, speak
+from realtts_toylm.model import TOKENS_PER_CHUNK, Model, chunk_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from torch import Tensor
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     Past = list[tuple[Tensor, Tensor]]
 
 __all__ = ["EagerEngine", "Plain", "probabilities"]
-
-TOKENS_PER_CHUNK = 8
 
 
 class Plain:
@@ -43,7 +42,12 @@ class Plain:
     @hookimpl
     def generate(self, context: Context, model: Model, request: Request) -> Iterator[Chunk]:
         """Yield a chunk for every few tokens, with whichever engine the model has."""
-        return (chunk for _, chunk in speak(context, model, [request]))
+        assert model.engine is not None, "used after unload"
+        codec = Codec()
+        for block in model.engine.decode(context, request):
+            if request.cancelled():
+                return
+            yield chunk_of(context, codec, block.tokens, block.end)
 
     @hookimpl
     def unload(self, context: Context, model: Model) -> None:
@@ -63,9 +67,8 @@ class EagerEngine:
         read = [*network.model.layers.parameters(), *network.lm_head.parameters()]
         self._weights = sum(weight.numel() for weight in read)
 
-    def decode(self, context: Context, requests: Sequence[Request]) -> Generator[Block, None, None]:
-        """Yield tokens of the one request."""
-        (request,) = requests
+    def decode(self, context: Context, request: Request) -> Iterator[RowBlock]:
+        """Yield tokens of a request."""
         ask = prepare(context, request)
         noise = torch.Generator(self._network.device).manual_seed(ask.seed)
         past: Past = []
@@ -80,7 +83,8 @@ class EagerEngine:
                 drawn += [] if token == STOP else [token]
                 ended = token == STOP or len(drawn) == ask.most
                 if ended or len(drawn) - handed == TOKENS_PER_CHUNK:
-                    yield Block((tuple(drawn[handed:]),), (ended,), (token == STOP,))
+                    end: Literal["stop", "length"] | None = ("stop" if token == STOP else "length") if ended else None
+                    yield RowBlock(0, tuple(drawn[handed:]), end)
                     handed = len(drawn)
                 if ended:
                     return

@@ -69,7 +69,7 @@ def write_random_checkpoint(path: Path, size: str = "tiny", seed: int = 0, *, st
 def tokens(context: Context, model: Model, request: Request) -> NDArray[np.int64]:
     """Return the tokens that `generate` would decode, shape (n,)."""
     assert model.engine is not None
-    return np.array([token for block in model.engine.decode(context, [request]) for token in block.tokens[0]], np.int64)
+    return np.array([token for block in model.engine.decode(context, request) for token in block.tokens], np.int64)
 
 
 def teacher_forced(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -31,10 +32,16 @@ class ChunkReader:
         table: Tensors with row numbers.
         graphs: Runs chunks and first draws.
         chunk: Positions of a chunk.
+
+    Attributes:
+        positions: Positions that were read so far.
+        seconds: Time that reading them took the host, the first draws included.
+        latest: Number of the row that was read last.
     """
 
     def __init__(self, steps: Stepping, table: PlaceTable, graphs: LoopGraphs, chunk: int) -> None:
         self._steps, self._table, self._graphs, self._chunk = steps, table, graphs, chunk
+        self.positions, self.seconds, self.latest = 0, 0.0, -1
         with torch.inference_mode(mode=False):  # or they could not be changed outside of it
             self._x = steps.hidden.new_zeros(steps.per_stream, chunk, steps.hidden.shape[1])
             self._valid = torch.ones(steps.per_stream, chunk, dtype=torch.bool, device=self._x.device)
@@ -49,6 +56,12 @@ class ChunkReader:
         row = next((row for row in rows if not row.drawn), None)
         if row is None:
             return False
+        began = time.perf_counter()
+        done = self._read_on(row)
+        self.latest, self.seconds = row.number, self.seconds + time.perf_counter() - began
+        return done
+
+    def _read_on(self, row: Row) -> bool:
         places = self._table.of([row.stream])
         if row.read < row.length:
             self._read_chunk(row, places)
@@ -71,6 +84,7 @@ class ChunkReader:
         x = row.prompt.embeddings[:, row.read : row.read + self._chunk]
         n, cache = x.shape[1], self._steps.cache
         row.read += n
+        self.positions += n
         if not self._graphs.enabled:
             hidden = self._steps.decoder.prefill(x, cache, rows=places.numbers)
             self._read.index_copy_(0, places.rows, hidden)

@@ -71,6 +71,7 @@ class RowLoop:
 
     Attributes:
         queue: Counts the steps, and the rows in them; keys of their graphs.
+        reader: Counts the positions of prompts.
 
     Raises:
         DecoderError: An argument does not fit.
@@ -114,7 +115,7 @@ class RowLoop:
             LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit)
             for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
         )
-        self._reader = ChunkReader(self._steps, table, joins, chunk)
+        self.reader = ChunkReader(self._steps, table, joins, chunk)
         self.queue = StepQueue(self._steps, table, self._graphs, check_every)
         self._rows: dict[int, Row] = {}
         self._free = list(range(places))
@@ -247,7 +248,7 @@ class RowLoop:
         lag = 1 if self.decoder.device.type == "cuda" else 0
         rows = list(self._rows.values())
         with torch.inference_mode():
-            queued = self.queue.put(rows, joined=self._reader.next(rows))
+            queued = self.queue.put(rows, joined=self.reader.next(rows))
         return [] if not self.queue or (queued and len(self.queue) <= lag) else self.queue.pop()
 
     @property
@@ -277,7 +278,7 @@ class RowLoop:
         for attended in self._steps.buckets.up_to(up_to or self.cache.cap):
             self.cache.reach(attended)
             self.queue.capture(attended, self.places)
-            self._reader.warm_up(attended)
+            self.reader.warm_up(attended)
         for tensor, value in saved:
             tensor.copy_(value)
         self._empty()

@@ -8,9 +8,13 @@ import pytest
 
 # Before the test modules are imported, so that a failing assert shows its values in a plugin's run too.
 pytest.register_assert_rewrite(
-    *(f"{__name__}.{name}" for name in ("fallback", "fixtures", "inputs", "life", "optimized", "speaking"))
+    *(
+        f"{__name__}.{name}"
+        for name in ("continuous", "fallback", "fixtures", "inputs", "life", "optimized", "running", "speaking")
+    )
 )
 
+from realtts.testing.conformance.continuous import ContinuousConformance  # noqa: E402
 from realtts.testing.conformance.fallback import FallbackTests  # noqa: E402
 from realtts.testing.conformance.fixtures import ConformanceFixtures  # noqa: E402
 from realtts.testing.conformance.inputs import InputTests  # noqa: E402
@@ -18,7 +22,7 @@ from realtts.testing.conformance.life import LifeTests  # noqa: E402
 from realtts.testing.conformance.optimized import OptimizedConformance  # noqa: E402
 from realtts.testing.conformance.speaking import SpeakingTests  # noqa: E402
 
-__all__ = ["OptimizedConformance", "ProviderConformance"]
+__all__ = ["ContinuousConformance", "OptimizedConformance", "ProviderConformance"]
 
 
 class ProviderConformance(SpeakingTests, InputTests, FallbackTests, LifeTests, ConformanceFixtures):

@@ -1,0 +1,227 @@
+"""The prompts that a running batch draws tokens for, and the places of the row loop that they have."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor
+
+    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.prompt import Prompt
+    from realtts.accel.decoder.row_loop import RowLoop
+    from realtts.accel.decoder.rows import RowBlock
+    from realtts.accel.sampling import SamplingParams
+    from realtts.contract.continuous import Arrival
+    from realtts.contract.types import Request
+
+    Take = Callable[[RowBlock], None]
+
+__all__ = ["Admission", "Drawing", "Drawings", "ServedRow"]
+
+
+@dataclass(frozen=True)
+class Admission:
+    """What a place in a row loop is given for; see `realtts.accel.decoder.RowLoop.admit`.
+
+    Attributes:
+        prompt: One row, or with guidance the conditional and the unconditional one.
+        params: Its sampling.
+        seed: Of its noise.
+        most: Most tokens.
+        history: Tokens that the repetition penalty counts from the start.
+        prefix: A cache and a length: the prompt stands behind a copy of its first slots.
+        state: Its part of the loop's ``row_state``.
+        placed: Called with its place when it has one, before its first step: for what the model holds of each place
+            elsewhere.
+    """
+
+    prompt: Prompt
+    params: SamplingParams
+    seed: int
+    most: int
+    history: Sequence[int] = ()
+    prefix: tuple[KVCache, int] | None = None
+    state: Mapping[str, Tensor] | None = None
+    placed: Callable[[int], None] | None = None
+
+
+class ServedRow:
+    """A request in a running batch.
+
+    Attributes:
+        number: Its number in what `generate_continuous` yields.
+        request: What to speak.
+    """
+
+    def __init__(self, arrival: Arrival, drawings: Drawings) -> None:
+        self.number = arrival.number
+        self.request: Request = arrival.request
+        self._drawings = drawings
+
+    def decode(self, admission: Admission, take: Take) -> Drawing:
+        """Draw tokens of a prompt, beside those that are drawn for the request already.
+
+        The first one has its place at once. Further ones get a place when no other request waits for one, and as long
+        as the request has less than half of them.
+
+        Args:
+            admission: The prompt, and how it is drawn.
+            take: Called with each block of its tokens, between two steps. The place is free behind the block with the
+                end, unless it is drawn anew from there.
+
+        Returns:
+            The drawing, to draw it anew or to stop it.
+        """
+        return self._drawings.add(Drawing(self, admission, take, self._drawings))
+
+
+class Drawing:
+    """One prompt whose tokens are drawn.
+
+    Attributes:
+        row: Whose it is.
+        admission: The prompt, and how it is drawn.
+        take: Called with each block of its tokens.
+        number: Its number in the row loop; None while it has no place.
+        ended: Whether its last block has come, or it was stopped.
+    """
+
+    def __init__(self, row: ServedRow, admission: Admission, take: Take, drawings: Drawings) -> None:
+        self.row, self.admission, self.take = row, admission, take
+        self.number: int | None = None
+        self.ended = False
+        self._drawings = drawings
+
+    def stop(self) -> None:
+        """Draw no more of it; nothing comes of it any more."""
+        self.ended = True
+        self._drawings.remove(self)
+
+    def redraw(
+        self,
+        *,
+        seed: int,
+        params: SamplingParams | None = None,
+        most: int | None = None,
+        state: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Draw it anew, also after its end; arguments as of `realtts.accel.decoder.RowLoop.redraw`.
+
+        The prompt is read again only where its place was free already.
+        """
+        self._drawings.redraw(self, seed=seed, params=params, most=most, state=state)
+
+
+class Drawings:
+    """All drawings of a row loop that have a place or wait for one.
+
+    Args:
+        loop: The loop, without a row.
+    """
+
+    def __init__(self, loop: RowLoop) -> None:
+        self._loop = loop
+        self._numbers = itertools.count()
+        self._placed: dict[int, Drawing] = {}
+        self._waiting: list[Drawing] = []
+
+    def add(self, drawing: Drawing) -> Drawing:
+        """Let a drawing wait for a place."""
+        self._waiting.append(drawing)
+        return drawing
+
+    def remove(self, drawing: Drawing) -> None:
+        """Free a drawing's place, or let it wait no longer."""
+        number, drawing.number = drawing.number, None
+        if drawing in self._waiting:
+            self._waiting.remove(drawing)
+        if number is not None:
+            del self._placed[number]
+            self._loop.release(number)
+
+    def redraw(
+        self,
+        drawing: Drawing,
+        *,
+        seed: int,
+        params: SamplingParams | None,
+        most: int | None,
+        state: Mapping[str, Tensor] | None,
+    ) -> None:
+        """Draw anew what has a place, or else let it wait for one."""
+        old = drawing.admission
+        drawing.admission = Admission(
+            old.prompt, params or old.params, seed, old.most if most is None else most, old.history, old.prefix,
+            old.state if state is None else state, old.placed,
+        )  # fmt: skip
+        drawing.ended = False
+        if drawing.number is not None:
+            now = drawing.admission
+            self._loop.redraw(drawing.number, seed=seed, params=now.params, most=now.most, state=now.state)
+        elif drawing not in self._waiting:
+            self._waiting.append(drawing)
+
+    def of(self, number: int) -> Drawing | None:
+        """Return the drawing that has a number in the loop."""
+        return self._placed.get(number)
+
+    def has(self, row: ServedRow) -> bool:
+        """Tell whether anything is drawn for a request, or waits to be."""
+        return any(drawing.row is row for drawing in (*self._placed.values(), *self._waiting))
+
+    def drop(self, row: ServedRow) -> None:
+        """Stop all drawings of a request."""
+        for drawing in [each for each in (*self._placed.values(), *self._waiting) if each.row is row]:
+            drawing.stop()
+
+    def rows(self) -> frozenset[int]:
+        """Return the numbers of the requests that have a place."""
+        return frozenset(drawing.row.number for drawing in self._placed.values())
+
+    def next(self, *, further: bool) -> Drawing | None:
+        """Return the drawing that gets the next free place.
+
+        Args:
+            further: Whether it may be one of a request that has a place already.
+        """
+        if not self._loop.free:
+            return None
+        held = [drawing.row.number for drawing in self._placed.values()]
+        share = max(1, self._loop.places // 2) if further else 1
+        fitting = [drawing for drawing in self._waiting if held.count(drawing.row.number) < share]
+        return min(fitting, key=lambda drawing: held.count(drawing.row.number), default=None)
+
+    @property
+    def starved(self) -> int:
+        """Requests that have no place and wait for one."""
+        placed = self.rows()
+        return len({each.row.number for each in self._waiting if each.row.number not in placed})
+
+    def place(self, drawing: Drawing) -> None:
+        """Give a drawing a place.
+
+        Raises:
+            RealTTSError: As `realtts.accel.decoder.RowLoop.admit`; it waits no longer then.
+        """
+        self._waiting.remove(drawing)
+        number, now = next(self._numbers), drawing.admission
+        place = self._loop.admit(
+            number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, prefix=now.prefix,
+            state=now.state,
+        )  # fmt: skip
+        drawing.number = number
+        self._placed[number] = drawing
+        if now.placed is not None:
+            now.placed(place)
+
+    def hand(self, drawing: Drawing, block: RowBlock) -> None:
+        """Give a drawing a block of its tokens, and free its place behind the last one."""
+        drawing.ended = block.end is not None
+        drawing.take(block)
+        if drawing.ended:
+            self.remove(drawing)
