@@ -200,8 +200,9 @@ def test_the_request_as_code(open_page, tab):
 def test_nothing_is_wider_than_the_page(open_page, width):
     """On a phone and on a desktop."""
     page = open_page(width=width)
-    page.click("#more summary")
-    speak(page)
+    for part in ("more", "cloning", "code"):
+        page.click(f"#{part} summary")
+    speak(page, "A text that is longer than a phone is wide, " * 5)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
