@@ -81,7 +81,7 @@ export class Take {
     if (Number.isFinite(rtf)) facts.push(`RTF ${rtf.toPrecision(2)}`, `${this.player.duration.toFixed(2)} s`);
     if (rung) facts.push(`rung ${rung}`);
     if (this.body) facts.push(`seed ${this.body.seed}`);
-    if (this.gaps) facts.push(`${this.gaps} gaps`);
+    if (this.gaps) facts.push(this.gaps === 1 ? "1 gap" : `${this.gaps} gaps`);
     this.find(".facts").textContent = facts.join(" · ");
   }
 
