@@ -64,7 +64,9 @@ def test_pages_of_other_hosts_do_not_reach_a_local_server(client, host):
     assert client.get("/v1/models", headers={"host": host}).status_code == 403
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:1234", "127.0.0.1:8000", "[::1]:80", "192.168.1.4", "tts.lan"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:1234", "127.0.0.1:8000", "[::1]:80", "192.168.1.4", "tts.lan"]
+)
 def test_hosts_that_are_meant(make_client, host):
     """This machine by name or address, and what the configuration allows."""
     assert make_client(allowed_hosts=("tts.lan",)).get("/v1/models", headers={"host": host}).status_code == 200

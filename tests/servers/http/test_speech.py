@@ -111,9 +111,7 @@ def test_timestamps_come_beside_the_audio(client, kind):
 def test_the_seed_repeats_a_speech(client):
     """Given, or taken from the header of the first."""
     first = client.post("/v1/audio/speech", json=body(response_format="wav"))
-    again = client.post(
-        "/v1/audio/speech", json=body(response_format="wav", seed=int(first.headers["x-realtts-seed"]))
-    )
+    again = client.post("/v1/audio/speech", json=body(response_format="wav", seed=int(first.headers["x-realtts-seed"])))
     assert first.content == again.content
 
 

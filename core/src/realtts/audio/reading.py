@@ -90,7 +90,9 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
         decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
         if decoded is None:
-            raise VoiceUnreadable(f"the file cannot be read as audio ({_reason(error)})", who=who, fix=_FORMATS_FIX) from error
+            raise VoiceUnreadable(
+                f"the file cannot be read as audio ({_reason(error)})", who=who, fix=_FORMATS_FIX
+            ) from error
         samples, rate = decoded.samples, decoded.rate
         _check_length(len(samples) / rate, max_seconds, who)
         _check_phase(decoded.cancels, who)

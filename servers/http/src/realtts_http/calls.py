@@ -150,7 +150,9 @@ def read_recording(content: bytes, served: Served, config: ServeConfig, *, field
         try:
             return load(path, seconds=(shortest, min(longest, config.max_reference_s)), who=field)
         except RealTTSError as error:
-            raise ProblemError(400, "invalid_recording", f"{field}: {error.what}. Fix: {error.fix}.", field=field) from None
+            raise ProblemError(
+                400, "invalid_recording", f"{field}: {error.what}. Fix: {error.fix}.", field=field
+            ) from None
 
 
 def store_of(served: Served) -> VoiceStore:
