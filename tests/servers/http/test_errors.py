@@ -6,11 +6,10 @@ import base64
 
 import pytest
 
-from realtts.errors import Busy, StageFailed
+from realtts.errors import Busy, RealTTSError, StageFailed
 from realtts.testing import ContinuousFakeProvider, fake_spec, faulty
 from realtts.wire.answers import answer_to
 from realtts_http import ServeConfig, create_app
-from realtts.errors import RealTTSError
 
 GOOD = {"model": "fake", "voice": "low", "input": "alpha beta"}
 

@@ -147,8 +147,11 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
         return _file(path, who)
     if isinstance(voice, VoiceInfo):
         return _named(voice.id, spec, settings, who)
-    if not isinstance(voice, str):
-        return voice
+    return _by_text(voice, spec, settings, who) if isinstance(voice, str) else voice
+
+
+def _by_text(voice: str, spec: ProviderSpec, settings: Settings, who: str) -> Any:
+    """Return the file, the saved or the built-in voice that a text means; looked up in this order."""
     if "\0" in voice or len(voice) > _LONGEST_NAME:
         raise VoiceNotFound(f"{voice!r:.60} is no name", who=who, fix="give a file, a saved voice or a built-in voice")
     if "clone" not in spec.capabilities:

@@ -22,8 +22,9 @@ from realtts_http.server_state import ServerState
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from realtts import ProviderSpec
     from starlette.responses import Response
+
+    from realtts import ProviderSpec
 
 __all__ = ["create_app"]
 
