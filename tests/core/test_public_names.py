@@ -109,9 +109,9 @@ def test_names_of_the_package():
 def test_names_for_plugin_authors():
     """The testing package."""
     assert sorted(realtts.testing.__all__) == [
-        "ContinuousConformance", "ContinuousFakeProvider", "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider", "InjectedFault",
-        "OptimizedConformance",
-        "ProviderConformance", "fake_spec", "faulty", "make_context", "make_request", "voice_like",
+        "ContinuousConformance", "ContinuousFakeProvider", "FakeHub", "FakeOptions", "FakeProvider", "FastFakeProvider",
+        "InjectedFault", "LoadReport", "OptimizedConformance", "ProviderConformance", "fake_spec", "faulty",
+        "make_arrivals", "make_context", "make_request", "mixed_load", "voice_like",
     ]  # fmt: skip
     for name in realtts.testing.__all__:
         assert getattr(realtts.testing, name) is not None

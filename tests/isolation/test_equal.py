@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -53,6 +54,29 @@ def test_long_text_is_equal(install):
     spec = fake_spec(max_chars=40)
     with RealProvider("fake", data_dir=install(spec)) as there, RealProvider(spec) as here:
         same(there.generate(TEXT * 3, seed=5), here.generate(TEXT * 3, seed=5))
+
+
+def test_text_that_is_being_written_is_equal(fake, here):
+    """Its sentences go to the worker one by one; the next is written when the one before it was heard."""
+
+    def written(heard):
+        for word in TEXT.split():
+            yield f"{word} "
+            if word == "another":
+                assert heard.wait(30)
+
+    def speak(tts):
+        heard = threading.Event()
+        with tts.stream(written(heard), seed=7) as stream:
+            first = next(stream)
+            heard.set()
+            return [first, *stream]
+
+    one, other = speak(fake), speak(here)
+    np.testing.assert_array_equal(*(np.concatenate([chunk.samples for chunk in each]) for each in (one, other)))
+    marks = [[mark for chunk in each for mark in chunk.marks] for each in (one, other)]
+    assert marks[0] == marks[1]
+    assert [TEXT[slice(*mark.span)] for mark in marks[0]] == TEXT.split()
 
 
 def test_runaway_is_equal(fake, here):

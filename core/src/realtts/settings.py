@@ -116,6 +116,13 @@ class Settings(BaseModel):
         description="Longest work on one request, in seconds from when it begins to run, loading included; 0: any.",
     )
     stream_buffer: int = Field(8, ge=1, le=10_000, description="Chunks generated ahead of a stream's reader.")
+    stream_lookahead: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Characters to which sentences of a text that is still being written are joined; 0: each is spoken"
+        " at once.",
+    )
     stream_stall_s: float = Field(60.0, gt=0, le=LONGEST_S, description="A stream not read for this long is ended.")
     idle_unload_s: float = Field(0.0, ge=0, le=LONGEST_S, description="Unload after this many idle seconds; 0: never.")
     max_text_chars: int = Field(200_000, ge=1, description="Longest text of one call, in characters.")

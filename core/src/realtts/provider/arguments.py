@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, get_args
 
 from realtts.arguments import counterpart
 from realtts.errors import InvalidOption, PluginError, SettingsError, UnknownOption
+from realtts.provider.shares import Priority
 from realtts.registry import providers
 from realtts.settings import Settings, unknown_setting
 from realtts.synthesis.validate import options_class
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["check_keywords", "takes_text"]
+__all__ = ["check_keywords", "check_priority", "takes_text"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +65,17 @@ def check_keywords(names: Iterable[str], provider: str | ProviderSpec) -> None:
                 fix=f"give it to generate() as {name}=",
             )  # fmt: skip
         raise unknown_setting(name, f"keyword {name}=")
+
+
+def check_priority(priority: object) -> Priority:
+    """Return a priority that there is.
+
+    Raises:
+        InvalidOption: It is another one.
+    """
+    if priority not in get_args(Priority):
+        raise InvalidOption(f"it is {priority!r}", who="priority", fix="give 'interactive' or 'bulk'")
+    return cast("Priority", priority)
 
 
 def _check_call(name: str, parameter: str, args: tuple[object, ...], keywords: Mapping[str, object]) -> None:

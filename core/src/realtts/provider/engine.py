@@ -105,7 +105,7 @@ class Engine:
         with self._condition:
             if self._closed or (self._thread is None and is_ending()):
                 raise self._closed_error()
-            refused = self._make_room(job) if len(self._waiting) >= self._capacity and not urgent else None
+            refused = None if urgent or len(self._of_priority(job)) < self._capacity else self._make_room(job)
             job.submitted = time.perf_counter()
             if isinstance(job, SpeakingJob):
                 job.tag = self._shares.tag(job.caller, job.cost)
@@ -114,7 +114,12 @@ class Engine:
                 self._start(job)
             self._wake()
         if refused is not None:
-            refused.drop(self._busy())
+            refused.drop(self._busy(refused))
+
+    def _of_priority(self, job: Job) -> list[Job]:
+        """Return the jobs that wait in the same queue as one: each priority has its own bound."""
+        priority = getattr(job, "priority", "interactive")
+        return [each for each in self._waiting if getattr(each, "priority", "interactive") == priority]
 
     def _make_room(self, job: Job) -> Job:
         """Take the waiting job of the caller that was served most, if that is more than the new one's.
@@ -122,21 +127,24 @@ class Engine:
         Raises:
             Busy: There is none.
         """
-        waiting = [each for each in self._waiting if isinstance(each, SpeakingJob)]
+        waiting = [each for each in self._of_priority(job) if isinstance(each, SpeakingJob)]
         if not isinstance(job, SpeakingJob) or not waiting:
-            raise self._busy()
+            raise self._busy(job)
         most = max(waiting, key=lambda each: self._shares.served(each.caller))
         if self._shares.served(most.caller) <= self._shares.served(job.caller) + job.cost:
-            raise self._busy()
+            raise self._busy(job)
         self._waiting.remove(most)
         return most
 
-    def _busy(self) -> Busy:
-        cost = sum(job.cost for job in self._waiting if isinstance(job, SpeakingJob))
+    def _busy(self, job: Job) -> Busy:
+        """Make the error of a full queue; bulk requests wait for everybody, interactive ones for each other."""
+        bulk = getattr(job, "priority", "interactive") == "bulk"
+        before = self._waiting if bulk else self._of_priority(job)
+        cost = sum(each.cost for each in before if isinstance(each, SpeakingJob))
         wait_s = self._shares.wait_s(cost)
         about = "" if wait_s is None else f", about {max(1, round(wait_s))} s of work"
         error = Busy(
-            f"{len(self._waiting)} requests wait already{about}",
+            f"{len(self._of_priority(job))} {'bulk ' if bulk else ''}requests wait already{about}",
             who=f"provider {self._name!r}",
             fix="try again later, raise queue_size, or use more processes",
         )
@@ -315,16 +323,27 @@ class Engine:
     def choose(self, sessions: Sequence[Session], fits: Callable[[Session], bool]) -> Session | None:
         """Return the session whose next row is spoken next, see `realtts.synthesis.scheduler.Turns`."""
         with self._condition:
-            job = min((_job_of(session) for session in sessions), key=_tag, default=None)
-            outside = min((each for each in self._before_barrier() if _fits(each, fits)), key=_tag, default=None)
-            if outside is not None and (job is None or outside.tag < job.tag):
-                self._waiting.remove(outside)
-                job = outside
+            begun = [_job_of(session) for session in sessions]
+            job = self._first([*begun, *(each for each in self._before_barrier() if _fits(each, fits))])
             if job is None or job.session is None:
                 return None
+            if not job.session.begun:
+                self._waiting.remove(job)
             self._shares.serve(job.caller, job.tag, job.cost)
-            job.tag = self._shares.tag(job.caller, job.cost) if job.session.waiting > 1 else job.tag
+            if job.session.waiting > 1 or job.session.growing:
+                job.tag = self._shares.tag(job.caller, job.cost)
             return job.session
+
+    def _first(self, jobs: Sequence[SpeakingJob]) -> SpeakingJob | None:
+        """Return the job that gets a free place: the smallest tag of the interactive ones, now and then a bulk one."""
+        interactive = [job for job in jobs if job.priority == "interactive"]
+        bulk = [job for job in jobs if job.priority == "bulk"]
+        chosen = bulk if bulk and (not interactive or self._shares.bulk_is_next()) else interactive
+        if not chosen:
+            return None
+        job = min(chosen, key=_tag)
+        self._shares.place(job.priority, bulk_waits=bool(bulk))
+        return job
 
     def quiet(self) -> bool:
         """Tell whether no row may begin, because a function waits for the model to be at rest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import AsyncIterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,9 +12,10 @@ from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import InputError, InvalidOption
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
-from realtts.provider.arguments import takes_text
+from realtts.provider.arguments import check_priority, takes_text
 from realtts.provider.choice import choose
 from realtts.provider.engine import Engine
+from realtts.provider.feeding import TaskFeeder, ThreadFeeder, is_written_later
 from realtts.provider.jobs import FunctionJob, SpeechJob
 from realtts.provider.queue import Turn
 from realtts.provider.status import build_status
@@ -21,6 +23,7 @@ from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
+from realtts.synthesis.growing import grow_plan
 from realtts.synthesis.plan import Ask, make_plan
 from realtts.synthesis.preparing import list_voices
 from realtts.synthesis.validate import resolve_checkpoint
@@ -28,7 +31,7 @@ from realtts.voices.lookup import builtin_voice, find_voice
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from types import TracebackType
 
     from numpy.typing import ArrayLike
@@ -38,7 +41,10 @@ if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.contract.types import Chunk, Voice, VoiceInfo
     from realtts.ladder.protocols import AnyLadder, LadderPlace
+    from realtts.provider.feeding import Feeder
+    from realtts.provider.shares import Priority
     from realtts.settings import Layers, Settings
+    from realtts.synthesis.growing import Growth
     from realtts.synthesis.plan import Plan
     from realtts.synthesis.speech import Speech
 
@@ -117,6 +123,7 @@ class RealProvider:
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
+        priority: Priority = "interactive",
         **options: Any,
     ) -> Speech:
         """Speak a text and return the whole audio.
@@ -133,6 +140,8 @@ class RealProvider:
             normalize: ``"auto"`` puts numbers, dates, amounts and signs into words, ``"off"`` leaves them to the model.
                 None: as the setting says, else as the provider has it.
             voice_path: Another name for ``voice``.
+            priority: ``"bulk"`` for work that nobody waits for: it is spoken when no interactive request waits, and
+                in one of eight free places.
             **options: The provider's own options.
 
         Raises:
@@ -142,12 +151,12 @@ class RealProvider:
             RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
         plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize))
-        return self._turn.run(self._speech_job([plan]))[0]  # type: ignore[no-any-return]
+        return self._turn.run(self._speech_job([plan], priority))[0]  # type: ignore[no-any-return]
 
     @takes_text
     def stream(
         self,
-        text: str,
+        text: str | Iterable[str],
         *,
         voice: VoiceLike = None,
         reference_text: str | None = None,
@@ -156,15 +165,24 @@ class RealProvider:
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
+        priority: Priority = "interactive",
         **options: Any,
     ) -> ChunkStream:
         """Speak a text and hand out audio as it comes. Arguments and errors as `generate`.
 
         Input errors are raised here; the request joins the queue when the first chunk is asked for. Closing the
         stream cancels the rest.
+
+        An iterable of strings is a text that is still being written. It is read in a thread of its own, from the first
+        chunk on, and each sentence is spoken as soon as its end is certain. What is wrong with it, or what it raises,
+        is raised once the audio of what came before was read.
         """
+        priority = check_priority(priority)
         ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
-        return self._stream(self._plan(text, ask))
+        if not is_written_later(text):
+            return self._stream(self._plan(text, ask), priority)
+        growth = self._grow(ask)
+        return self._stream(growth.plan, priority, ThreadFeeder(growth, text))
 
     @takes_text
     def generate_batch(
@@ -178,6 +196,7 @@ class RealProvider:
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
+        priority: Priority = "interactive",
         **options: Any,
     ) -> list[Speech]:
         """Speak several texts in one turn, decoded together where the provider can. Arguments as `generate`.
@@ -199,7 +218,7 @@ class RealProvider:
                 error.who = f"texts[{index}], {error.who}"
                 raise
             ask = replace(ask, seed=plans[0].seed)
-        return self._turn.run(self._speech_job(plans)) if plans else []
+        return self._turn.run(self._speech_job(plans, priority)) if plans else []
 
     @takes_text
     async def agenerate(
@@ -213,6 +232,7 @@ class RealProvider:
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
+        priority: Priority = "interactive",
         **options: Any,
     ) -> Speech:
         """Speak a text as `generate` does, without blocking the event loop; cancelling the task cancels the request."""
@@ -222,13 +242,13 @@ class RealProvider:
                 text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
             )
         )
-        speeches = await self._turn.arun(self._speech_job([plan]))
+        speeches = await self._turn.arun(self._speech_job([plan], priority))
         return speeches[0]  # type: ignore[no-any-return]
 
     @takes_text
     async def astream(
         self,
-        text: str,
+        text: str | Iterable[str] | AsyncIterable[str],
         *,
         voice: VoiceLike = None,
         reference_text: str | None = None,
@@ -237,18 +257,34 @@ class RealProvider:
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
+        priority: Priority = "interactive",
         **options: Any,
     ) -> AsyncIterator[Chunk]:
-        """Speak a text as `stream` does, for ``async for``; leaving the loop or cancelling the task cancels it."""
+        """Speak a text as `stream` does, for ``async for``; leaving the loop or cancelling the task cancels it.
+
+        An asynchronous iterable is read in a task of the running event loop, and closed at the end.
+        """
+        priority = check_priority(priority)
+
+        def begin() -> tuple[Plan, TaskFeeder | ThreadFeeder | None]:
+            ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            if isinstance(text, AsyncIterable):
+                growth = self._grow(ask)
+                return growth.plan, TaskFeeder(growth, text)
+            if is_written_later(text):
+                growth = self._grow(ask)
+                return growth.plan, ThreadFeeder(growth, text)
+            return self._plan(text, ask), None
+
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
-        plan = await asyncio.to_thread(
-            lambda: self._plan(
-                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
-            )
-        )
-        with self._stream(plan) as stream:
-            while (chunk := await stream.anext()) is not None:
-                yield chunk
+        plan, feeder = await asyncio.to_thread(begin)
+        try:
+            with self._stream(plan, priority, feeder) as stream:
+                while (chunk := await stream.anext()) is not None:
+                    yield chunk
+        finally:
+            if isinstance(feeder, TaskFeeder):
+                await feeder.aclose()
 
     def voices(self) -> list[VoiceInfo]:
         """Return the built-in voices, and the saved ones where the provider can clone.
@@ -355,15 +391,20 @@ class RealProvider:
     def _plan(self, text: object, ask: Ask) -> Plan:
         return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
 
-    def _speech_job(self, plans: Sequence[Plan]) -> SpeechJob:
-        return SpeechJob(plans, self._ladder, self._extensions, self._deadline())
+    def _speech_job(self, plans: Sequence[Plan], priority: Priority = "interactive") -> SpeechJob:
+        return SpeechJob(plans, self._ladder, self._extensions, self._deadline(), priority=check_priority(priority))
 
     def _deadline(self) -> Deadline | None:
         seconds = self._settings.request_timeout_s
         return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
 
-    def _stream(self, plan: Plan) -> ChunkStream:
-        job = StreamJob(plan, self._ladder, self._extensions, self._engine.wake, self._deadline())
+    def _grow(self, ask: Ask) -> Growth:
+        return grow_plan(ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+
+    def _stream(self, plan: Plan, priority: Priority, feeder: Feeder | None = None) -> ChunkStream:
+        job = StreamJob(
+            plan, self._ladder, self._extensions, self._engine.wake, self._deadline(), feeder=feeder, priority=priority
+        )
         return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Chunk
     from realtts.ladder.protocols import AnyLadder
     from realtts.provider.callers import Caller
+    from realtts.provider.shares import Priority
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["FunctionJob", "Job", "SpeakingJob", "SpeechJob"]
 
 _SHORTEST_WAIT_S = 0.01
+
+TYPICAL_CHARS = 100
+"""What a row of a text that nobody has written yet is taken for, in characters."""
 
 
 class Job:
@@ -111,12 +115,12 @@ class SpeakingJob(Job):
         extensions: Who sees the audio.
         deadline: Their time; None: any.
         live: Whether somebody hears the audio as it comes.
+        priority: Whether it waits until no interactive request does.
 
     Attributes:
         session: What the scheduler speaks; None once it is over.
         tag: When it is next, see `realtts.provider.shares`.
         cost: Of one of its rows, in characters.
-        total_cost: Of all its rows.
     """
 
     def __init__(
@@ -127,13 +131,13 @@ class SpeakingJob(Job):
         deadline: Deadline | None,
         *,
         live: bool = False,
+        priority: Priority = "interactive",
     ) -> None:
         super().__init__()
+        self.priority: Priority = priority
         self.session: Session | None = Session(plans, ladder, extensions, self, live=live)
         self.tag = 0.0
-        rows = sum(len(plan.pieces) for plan in plans)
-        self.cost = sum(len(plan.text) for plan in plans) / rows + ROW_COST
-        self.total_cost = self.cost * rows
+        self.cost = self._chars(plans) / max(1, self._rows(plans)) + ROW_COST
         self.queued_s = 0.0
         self._plans = plans
         self._deadline = deadline
@@ -141,6 +145,19 @@ class SpeakingJob(Job):
         if deadline is not None:
             for plan in plans:
                 plan.cancelled.limit(deadline)
+
+    @staticmethod
+    def _rows(plans: Sequence[Plan]) -> int:
+        return sum(len(plan.pieces) for plan in plans)
+
+    @staticmethod
+    def _chars(plans: Sequence[Plan]) -> int:
+        return sum(len(plan.text) for plan in plans) or TYPICAL_CHARS
+
+    @property
+    def total_cost(self) -> float:
+        """The cost of all its rows; of a text that is still being written, of those so far."""
+        return self._chars(self._plans) + self._rows(self._plans) * ROW_COST
 
     @property
     def caller(self) -> Caller:
@@ -196,9 +213,15 @@ class SpeechJob(SpeakingJob):
     """Texts to be spoken to their ends; the result is a list of speeches. Arguments as of `SpeakingJob`."""
 
     def __init__(
-        self, plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, deadline: Deadline | None = None
+        self,
+        plans: Sequence[Plan],
+        ladder: AnyLadder,
+        extensions: Extensions,
+        deadline: Deadline | None = None,
+        *,
+        priority: Priority = "interactive",
     ) -> None:
-        super().__init__(plans, ladder, extensions, deadline)
+        super().__init__(plans, ladder, extensions, deadline, priority=priority)
         self._ladder = ladder
         self._collector = Collector(plans, ladder.spec.name)
 

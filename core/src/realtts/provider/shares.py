@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import time
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from realtts.provider.callers import Caller
 
-__all__ = ["ROW_COST", "Shares"]
+__all__ = ["BULK_SHARE", "ROW_COST", "Priority", "Shares"]
+
+Priority = Literal["interactive", "bulk"]
+
+BULK_SHARE = 8
+"""One free place in so many goes to a bulk request that waits, however many interactive ones there are."""
 
 ROW_COST = 20
 """What a row costs beside its characters, in characters: prompts and the start of a batch."""
@@ -32,6 +37,15 @@ class Shares:
         self._served: weakref.WeakKeyDictionary[Caller, tuple[float, float]] = weakref.WeakKeyDictionary()
         self._busy_s = 0.0
         self._done = 0.0  # cost of what was spoken in that time
+        self._passed = 0  # places that bulk requests have left to interactive ones since they had one
+
+    def bulk_is_next(self) -> bool:
+        """Tell whether a bulk request that waits has left enough places to interactive ones."""
+        return self._passed >= BULK_SHARE - 1
+
+    def place(self, priority: Priority, *, bulk_waits: bool) -> None:
+        """Note who gets a free place."""
+        self._passed = self._passed + 1 if priority == "interactive" and bulk_waits else 0
 
     def tag(self, caller: Caller, cost: float) -> float:
         """Return the tag of a caller's next row."""

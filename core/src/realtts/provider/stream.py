@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
 import weakref
@@ -15,7 +14,7 @@ import numpy as np
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
 from realtts.errors import StreamStalled
-from realtts.provider.callers import current_caller
+from realtts.provider.callers import current_caller, waker
 from realtts.provider.jobs import SpeakingJob
 from realtts.synthesis.rates import usual_rate
 from realtts.synthesis.speech import Metrics
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
 
     from realtts.ladder.protocols import AnyLadder
     from realtts.provider.callers import Caller
+    from realtts.provider.feeding import Feeder
     from realtts.provider.queue import Turn
+    from realtts.provider.shares import Priority
     from realtts.registry.extensions import Extensions
     from realtts.synthesis.cancellation import Deadline
     from realtts.synthesis.plan import Plan
@@ -42,8 +43,10 @@ class StreamJob(SpeakingJob):
         plan: What to say.
         ladder: Who says it.
         extensions: Who sees the audio.
-        wake: Called when the reader has made room.
-        deadline: The time for it, which rests while the reader is awaited; None: any.
+        wake: Called when the reader has made room, or more text was written.
+        deadline: The time for it, which rests while the reader or the text is awaited; None: any.
+        feeder: Who writes the text, where it is still being written.
+        priority: See `SpeakingJob`.
     """
 
     def __init__(
@@ -53,8 +56,11 @@ class StreamJob(SpeakingJob):
         extensions: Extensions,
         wake: Callable[[], None],
         deadline: Deadline | None = None,
+        *,
+        feeder: Feeder | None = None,
+        priority: Priority = "interactive",
     ) -> None:
-        super().__init__([plan], ladder, extensions, deadline, live=True)
+        super().__init__([plan], ladder, extensions, deadline, live=True, priority=priority)
         self.metrics = Metrics()
         self.spoken_chars = 0  # of what was read
         self._plan = plan
@@ -68,6 +74,18 @@ class StreamJob(SpeakingJob):
         self._full_since: float | None = None
         self._abandoned = False
         self._notify: list[Callable[[], None]] = []
+        self._feeder = feeder
+        if plan.growth is not None:
+            plan.growth.listen(wake)
+
+    def feed(self) -> None:
+        """Begin to read a text that is still being written, when the job waits for its turn."""
+        if self._feeder is not None:
+            self._feeder.start()
+
+    def _stop_feeding(self) -> None:
+        if self._plan.growth is not None:
+            self._plan.growth.stop()
 
     def deliver(self, index: int, chunk: Chunk, spoken_chars: int) -> None:  # noqa: ARG002 - of the protocol
         """Put a chunk into the buffer."""
@@ -86,7 +104,8 @@ class StreamJob(SpeakingJob):
             elif self._full_since is None:
                 self._full_since = time.monotonic()
         if self._deadline is not None:
-            self._deadline.resume() if room else self._deadline.rest()
+            works = room and not (self.session is not None and self.session.awaits_text)
+            self._deadline.resume() if works else self._deadline.rest()
         return room
 
     def stalled(self) -> StreamStalled | None:
@@ -102,6 +121,7 @@ class StreamJob(SpeakingJob):
     def finished(self, metrics: Sequence[Metrics]) -> None:
         """Settle the future and wake the reader."""
         self.session = None
+        self._stop_feeding()
         self.metrics = metrics[0]
         self.settle(lambda: None)
         self._wake()
@@ -109,6 +129,7 @@ class StreamJob(SpeakingJob):
     def drop(self, error: BaseException | None = None) -> None:
         """Settle the future without working and wake the reader."""
         self.session = None
+        self._stop_feeding()
         if error is None and not self._abandoned:
             cancelled = Chunk(read_only(np.zeros(0, np.float32)), usual_rate(self._ladder), finish_reason="cancelled")
             self._buffer.append((cancelled, 0))
@@ -118,11 +139,13 @@ class StreamJob(SpeakingJob):
     def fail(self, error: BaseException) -> None:
         """Settle the future with an error and wake the reader."""
         super().fail(error)
+        self._stop_feeding()
         self._wake()
 
     def cancel(self) -> None:
         """Tell the provider to stop; what is in the buffer can still be read."""
         self._plan.cancelled.set()
+        self._stop_feeding()
         self._wake()
         self._engine_wake()
 
@@ -250,7 +273,7 @@ class ChunkStream:
         loop = asyncio.get_running_loop()
         timer = self._turn.watch(self._job, loop)
         try:
-            while not self._job.is_ready(_waker(loop, ready := asyncio.Event())):
+            while not self._job.is_ready(waker(loop, ready := asyncio.Event())):
                 await ready.wait()
             chunk = self._job.take_ready()
         except BaseException:
@@ -271,19 +294,10 @@ class ChunkStream:
                 self._begun = True
                 try:
                     self._turn.take(self._job)
+                    self._job.feed()
                 except BaseException:
                     # An interrupt may come when the job is in the queue already.
                     self._ended = True
                     self._job.abandon()
                     raise
             self._reader = weakref.ref(current_caller())
-
-
-def _waker(loop: asyncio.AbstractEventLoop, ready: asyncio.Event) -> Callable[[], None]:
-    """Return a function that sets the event of another thread's loop."""
-
-    def wake() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed, nobody waits any more
-            loop.call_soon_threadsafe(ready.set)
-
-    return wake

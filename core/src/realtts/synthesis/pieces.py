@@ -20,6 +20,7 @@ class Piece:
         request: The request for it.
         start: Where its text begins in the prepared text.
         pause_s: Silence after it.
+        gap_s: Silence between it and the piece before it, in a text that is still being written.
         stretch: Factor by which its audio is time-stretched; 1.0: not at all.
         gain: Factor of its samples.
         anchors: Marks of SSML, by characters of its text, and in the silence after it.
@@ -29,6 +30,7 @@ class Piece:
     request: Request
     start: int = 0
     pause_s: float = 0.0
+    gap_s: float = 0.0
     stretch: float = 1.0
     gain: float = 1.0
     anchors: tuple[Anchor, ...] = ()

@@ -71,6 +71,8 @@ class Pipeline:
         self._clipped = 0
         self._estimated: list[str] = []
         self._complete = False
+        self._last: Piece | None = None  # of a text that is still being written
+        self._seam = False  # whether a piece has ended whose seam waits for the one that follows
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -86,6 +88,7 @@ class Pipeline:
     def feed(self, piece: Piece, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a piece, None when nothing is."""
         lead, marks = self._lead(chunk.sample_rate)
+        lead = self._close_seam(piece) if self._seam else lead
         current = self._enter(piece, chunk.sample_rate)
         marks += current.timing.feed(chunk.marks, self._shift)
         ready = self._join(current.push(chunk.samples))
@@ -100,15 +103,20 @@ class Pipeline:
         ready = [self._join(current.finish())]
         marks = current.timing.end(self._fed / self._rate + self._shift)
         self._estimated += current.timing.estimated
-        self._complete = piece is self._plan.pieces[-1]
-        if self._joiner is not None and not self._complete:
+        self._seam = self._plan.growth is not None
+        self._complete = not self._seam and piece is self._plan.pieces[-1]
+        if self._seam:
+            self._last = piece
+        elif self._joiner is not None and not self._complete:
             ready.append(self._joiner.end_piece(piece.pause_s))
             self._fed += round(piece.pause_s * self._rate)
         return self._deliver(np.concatenate(ready), piece, Chunk(_nothing(), self._rate, marks=marks))
 
     def finish(self) -> Chunk | None:
         """Return the rest of the audio."""
-        last = self._plan.pieces[-1]
+        if not self._rate and self._plan.growth is not None:
+            return None  # nothing was written yet
+        last = self._last or self._plan.pieces[-1]
         rest = _nothing() if self._joiner is None else self._joiner.finish()
         if self._complete and last.pause_s:
             rest = np.concatenate([rest, np.zeros(round(last.pause_s * self._rate), np.float32)])
@@ -123,8 +131,16 @@ class Pipeline:
         self._fed += len(lead)
         return lead, tuple(mark_of(anchor, anchor.delay_s) for anchor in self._plan.anchors)
 
+    def _close_seam(self, piece: Piece) -> NDArray[np.float32]:
+        """Return the end of the piece before this one, and the silence between them."""
+        self._seam = False
+        if self._joiner is None:
+            return _nothing()
+        self._fed += round(piece.gap_s * self._rate)
+        return self._joiner.end_piece(piece.gap_s)
+
     def _enter(self, piece: Piece, rate: int) -> _Current:
-        if self._joiner is None and len(self._plan.pieces) > 1:
+        if self._joiner is None and (self._plan.growth is not None or len(self._plan.pieces) > 1):
             self._joiner = audio.Joiner(self._rate)
         if self._current is None:
             # A lower rung may speak the next piece at another rate; the caller gets the first one's throughout.

@@ -21,16 +21,17 @@ from realtts.text.frontend import prepare, steps_without
 from realtts.voices.lookup import named_voice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from realtts.contract.spec import ProviderSpec
     from realtts.contract.types import Voice
     from realtts.registry.extensions import Extensions
     from realtts.settings import Settings
     from realtts.synthesis.markup import Anchor
+    from realtts.synthesis.piece_queue import PieceQueue
     from realtts.text.frontend import Change
 
-__all__ = ["Ask", "Piece", "Plan", "make_plan"]
+__all__ = ["Ask", "Outline", "Piece", "Plan", "make_outline", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,13 @@ class Ask:
     normalize: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Plan:
-    """A whole text, ready to be spoken.
+    """A whole text, ready to be spoken, or one that is still being written.
 
     Attributes:
         text: The caller's original text.
-        pieces: What to speak, in order; at least one.
+        pieces: What to speak, in order; at least one, except while the text is being written.
         seed: Seed of the first piece; the others' are derived from it.
         to_original: Maps a span of the prepared text to a span of ``text``.
         limited: The caller set a length limit, so reaching it is no runaway.
@@ -63,10 +64,11 @@ class Plan:
         changes: What the steps of the text front end have made of the text.
         warnings: What the caller should know about the text.
         cancelled: Set when the caller has lost interest or its time has run out.
+        growth: Where further pieces come from; None: there are no others.
     """
 
     text: str
-    pieces: tuple[Piece, ...]
+    pieces: Sequence[Piece]
     seed: int
     to_original: Callable[[tuple[int, int]], tuple[int, int]]
     limited: bool
@@ -77,6 +79,34 @@ class Plan:
     anchors: tuple[Anchor, ...] = ()
     ssml: bool = False
     cancelled: Cancellation = field(default_factory=Cancellation)
+    growth: PieceQueue | None = None
+
+
+@dataclass(frozen=True)
+class Outline:
+    """The checked arguments of a call beside its text.
+
+    Attributes:
+        who: The provider, for messages.
+        template: What the requests of pieces are made from.
+        stretch: Factor by which audio is time-stretched.
+        speed: As the caller gave it.
+        markup: The text is SSML that the core reads.
+        own_markup: The text is SSML that the provider reads itself.
+        write: Takes a text through extensions, front end and normalization.
+        warnings: What that has to tell, as keys.
+        plan: A plan without text and pieces.
+    """
+
+    who: str
+    template: Request
+    stretch: float
+    speed: float
+    markup: bool
+    own_markup: bool
+    write: Callable[[str, str | None], Written]
+    warnings: dict[str, None]
+    plan: Plan
 
 
 def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions: Extensions) -> Plan:
@@ -86,8 +116,37 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         InputError: The text, language, seed, speed or an option is wrong.
         ExtensionError: An extension failed.
     """
+    original = texts.check_text(text, max_chars=settings.max_text_chars, who=f"provider {spec.name!r}")
+    outline = make_outline(ask, spec=spec, settings=settings, extensions=extensions)
+    plan, template = replace(outline.plan, text=original), replace(outline.template, text=original)
+
+    def split(request: Request) -> tuple[Piece, ...]:
+        return _split(request, spec, outline.speed, markup=outline.own_markup)
+
+    if outline.markup:
+        made = markup_pieces(
+            original, template, spec=spec, speed=outline.speed, write=outline.write, split=split,
+            voice=lambda name: named_voice(name, spec=spec, settings=settings),
+        )  # fmt: skip
+        return replace(
+            plan, pieces=tuple(made.pieces), to_original=made.to_original, changes=tuple(made.changes),
+            warnings=(*outline.warnings, *made.warnings), lead_s=made.lead_s, anchors=made.anchors, ssml=True,
+        )  # fmt: skip
+    # Neither extensions nor the front end know anything of a provider's own markup, and would break it.
+    written = Written(original, _same) if outline.own_markup else outline.write(original, template.language)
+    pieces = split(replace(template, text=written.text))
+    return replace(
+        plan,
+        pieces=tuple(replace(piece, stretch=outline.stretch) for piece in pieces),
+        to_original=written.to_original,
+        changes=written.changes,
+        warnings=tuple(outline.warnings),
+    )
+
+
+def make_outline(ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions: Extensions) -> Outline:
+    """Check all arguments of a call but its text. Raises as `make_plan`."""
     who = f"provider {spec.name!r}"
-    original = texts.check_text(text, max_chars=settings.max_text_chars, who=who)
     language = _language(ask.language, spec, settings)
     speed = check_speed(ask.speed, who)
     markup = reads_markup(ask.options, spec)
@@ -99,7 +158,7 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
     first_seed = secrets.randbits(31) if ask.seed is None else check_seed(ask.seed, who)
     own_speed = "speed" in spec.capabilities
     template = Request(
-        text=original,
+        text="",
         voice=ask.voice,
         language=language,
         seed=first_seed,
@@ -116,11 +175,8 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         aligned, exact = texts.align(text, rewritten), prepared.edited.to_original
         return Written(prepared.edited.text, lambda span: aligned(exact(span)), prepared.changes)
 
-    def split(request: Request) -> tuple[Piece, ...]:
-        return _split(request, spec, speed, markup=own_markup)
-
     plan = Plan(
-        text=original,
+        text="",
         pieces=(),
         seed=first_seed,
         to_original=_same,
@@ -128,26 +184,8 @@ def make_plan(text: object, ask: Ask, *, spec: ProviderSpec, settings: Settings,
         markup=own_markup,
         cancelled=cancelled,
     )
-    if markup:
-        made = markup_pieces(
-            original, template, spec=spec, speed=speed, write=write, split=split,
-            voice=lambda name: named_voice(name, spec=spec, settings=settings),
-        )  # fmt: skip
-        return replace(
-            plan, pieces=tuple(made.pieces), to_original=made.to_original, changes=tuple(made.changes),
-            warnings=(*told, *made.warnings), lead_s=made.lead_s, anchors=made.anchors, ssml=True,
-        )  # fmt: skip
-    # Neither extensions nor the front end know anything of a provider's own markup, and would break it.
-    written = Written(original, _same) if own_markup else write(original, language)
-    pieces = split(replace(template, text=written.text))
     stretch = 1.0 if own_speed else speed
-    return replace(
-        plan,
-        pieces=tuple(replace(piece, stretch=stretch) for piece in pieces),
-        to_original=written.to_original,
-        changes=written.changes,
-        warnings=tuple(told),
-    )
+    return Outline(who, template, stretch, speed, markup, own_markup, write, told, plan)
 
 
 def _same(span: tuple[int, int]) -> tuple[int, int]:

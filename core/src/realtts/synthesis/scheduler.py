@@ -215,7 +215,7 @@ class Scheduler:
 
     def _settle_cancelled(self) -> None:
         """End the sessions that nobody wants any more, as far as the provider lets go of them."""
-        for session in [each for each in self.sessions if each.cancelled or each.over]:
+        for session in [each for each in self.sessions if each.cancelled or each.over or each.exhausted]:
             for spoken in [each for each in (*self._ready, *self._recovery.alone) if each.session is session]:
                 (self._ready if spoken in self._ready else self._recovery.alone).remove(spoken)
                 session.release(spoken.row)

@@ -103,6 +103,8 @@ class Session:
         self._texts = [Utterance(plan, extensions, ladder) for plan in plans]
         self._rows = [row for text in self._texts for row in text.rows]
         self._queue = deque(self._rows)  # rows that are still to be spoken
+        self._growth = plans[0].growth  # of a text that is still being written
+        self._voices: dict[str, str] = {}  # ids of the built-in voices that are meant
         self._index_of = {id(row): index for index, text in enumerate(self._texts) for row in text.rows}
 
     @property
@@ -120,7 +122,24 @@ class Session:
         """Rows that are still to be spoken."""
         while self._queue and self._queue[0].plan.cancelled.is_set():
             self._queue.popleft()
+        if not self._queue and self.growing:
+            self._take_written()
         return len(self._queue)
+
+    @property
+    def growing(self) -> bool:
+        """Whether more of its text may come, and is wanted."""
+        return self._growth is not None and not (self._growth.over or self.cancelled)
+
+    @property
+    def awaits_text(self) -> bool:
+        """Whether it can do nothing until more of its text was written."""
+        return self.growing and not (self.running or self._queue)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether its text was still being written, and all of it was spoken."""
+        return self._growth is not None and not (self.growing or self.running or self._queue)
 
     def cancel(self) -> None:
         """Want nothing of it any more."""
@@ -142,12 +161,15 @@ class Session:
         if self.cancelled:
             return
         self._ladder.report(Event("request.started", data={"texts": len(self._texts), "queue_s": queue_s}))
-        names = dict.fromkeys(row.request.voice for row in self._rows if isinstance(row.request.voice, str))
-        ids = self.loader.begin(list(names))
-        settle_voices(self._rows, ids, functools.cache(self.loader.voices), self._ladder.spec)
+        voices = [row.request.voice for row in self._rows] if self._growth is None else [self._growth.voice]
+        self._voices = self.loader.begin(list(dict.fromkeys(name for name in voices if isinstance(name, str))))
+        self._settle_voices(self._rows)
 
     def next_row(self) -> Row | None:
         """Return the row that may be spoken next; None while there is none, or its reader has to read first."""
+        if self.awaits_text and not self.waiting:
+            self._has_room()  # the clock rests meanwhile
+            return None
         if self.over or not self.waiting or (self.live and (self.running or not self._has_room())):
             return None
         return self._queue[0]
@@ -213,7 +235,7 @@ class Session:
             UnspeakableText: There is no other row in its text that can be said, or there is audio of it already.
         """
         others = [other for other in self._rows if other.plan is row.plan and other is not row]
-        if row.seconds or all(other.unsaid for other in others):
+        if row.seconds or (not self.growing and all(other.unsaid for other in others)):
             raise error
         self._leave(row)
         chunk = row.leave_unsaid(error, usual_rate(self._ladder))
@@ -224,8 +246,9 @@ class Session:
 
     def finish_if_done(self) -> None:
         """Hand everything over if no row is left to be spoken. Raises as `end`."""
-        if self.over or self.running or self.waiting:
+        if self.over or self.running or self.waiting or self.growing:
             return
+        self._check_text()
         if not self.live:
             if silent := self._judge.silent(self._rows):
                 raise RowsFailed(silent, self._judge.failure("the audio is silent"))
@@ -260,6 +283,36 @@ class Session:
         self._ladder.stages.forget(self.key)
         self.sink.failed(error)
 
+    def _take_written(self) -> None:
+        """Queue the piece that was written next, if there is one."""
+        piece = self._growth.take() if self._growth is not None else None
+        if piece is None:
+            return
+        row = self._texts[0].add(piece)
+        self._rows.append(row)
+        self._index_of[id(row)] = 0
+        if self.begun:
+            self._settle_voices([row])
+        self._queue.append(row)
+
+    def _settle_voices(self, rows: Sequence[Row]) -> None:
+        settle_voices(rows, self._voices, functools.cache(self.loader.voices), self._ladder.spec)
+
+    def _check_text(self) -> None:
+        """Raise the error of a text that was still being written, once what came before it was spoken."""
+        growth, error = self._growth, None
+        if growth is None or self.cancelled:
+            return
+        if growth.error is not None:
+            error = growth.error
+        elif all(row.unsaid for row in self._rows):
+            error = self._rows[-1].unsaid
+        if error is not None:
+            rest = self._texts[0].rest()
+            if rest is not None:
+                self.sink.deliver(0, rest, self._texts[0].spoken_chars)
+            raise error
+
     def _leave(self, row: Row) -> None:
         if row.running:
             row.running, self.running = False, self.running - 1
@@ -267,7 +320,7 @@ class Session:
     def _has_room(self) -> bool:
         """Tell whether the reader has read enough; the clock rests while it has not."""
         room = self.sink.has_room()
-        if room:
+        if room and not self.awaits_text:
             self._clock.resume()
         else:
             self._clock.rest()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import FinishReason, Unread
     from realtts.ladder.protocols import AnyLadder
     from realtts.registry.extensions import Extensions
+    from realtts.synthesis.pieces import Piece
     from realtts.synthesis.plan import Plan
 
 __all__ = ["Utterance"]
@@ -41,7 +42,7 @@ class Utterance:
 
     def __init__(self, plan: Plan, extensions: Extensions, ladder: AnyLadder) -> None:
         self.plan = plan
-        self.rows = [Row(plan, piece) for piece in plan.pieces]
+        self.rows = [] if plan.growth else [Row(plan, piece) for piece in plan.pieces]
         self.spoken_chars = 0
         self.delivered, self.delivered_s = False, 0.0
         self.tokens = 0
@@ -57,6 +58,16 @@ class Utterance:
         if self.plan.cancelled.is_set():
             return "cancelled"
         return "length" if any(row.finish == "length" for row in self.rows) else "stop"
+
+    def add(self, piece: Piece) -> Row:
+        """Return the row of a piece that was written since."""
+        row = Row(self.plan, piece)
+        self.rows.append(row)
+        return row
+
+    def rest(self) -> Chunk | None:
+        """Return the samples that were held back for what would follow, and does not."""
+        return self._counted(self._pipeline.finish())
 
     def feed(self, row: Row, chunk: Chunk) -> Chunk | None:
         """Return the audio that is ready after a chunk of a row."""
@@ -84,7 +95,7 @@ class Utterance:
 
     def close(self) -> Chunk:
         """Return the chunk that ends it: the last samples, if any were held back, how it ended and what to know."""
-        rest = self._counted(self._pipeline.finish()) or Chunk(read_only(np.zeros(0, np.float32)), self._rate)
+        rest = self.rest() or Chunk(read_only(np.zeros(0, np.float32)), self._rate)
         warnings = [warning for row in self.rows for warning in row.warnings]
         if self.finish != "cancelled":
             self._advance(len(self.plan.text))

@@ -8,7 +8,7 @@ import unicodedata
 from realtts.errors import BlankText, InvalidText, TextTooLong, UnspeakableText
 from realtts.text.compatibility import plain_form
 
-__all__ = ["check_text", "is_speakable"]
+__all__ = ["check_characters", "check_text", "is_speakable"]
 
 # Hangul fillers and the blank braille pattern: Unicode calls them letters and symbols, yet nothing is there.
 _BLANKS = "\u115f\u1160\u3164\uffa0\u2800"
@@ -34,9 +34,7 @@ def check_text(text: object, *, max_chars: int, who: str) -> str:
         UnspeakableText: No letter, number or symbol that can be read.
     """
     if not isinstance(text, str):
-        several = hasattr(text, "__iter__") and not isinstance(text, (bytes, bytearray))
-        fix = "call generate_batch(texts) for several texts, or pass one string" if several else "pass one string"
-        raise InvalidText(f"the text is a {type(text).__name__}, not a str", who=who, fix=fix)
+        raise InvalidText(f"the text is a {type(text).__name__}, not a str", who=who, fix=_instead(text))
     # The length comes before everything that reads the text: a book pasted by mistake is refused at once.
     if len(text) > max_chars:
         raise TextTooLong(
@@ -44,7 +42,7 @@ def check_text(text: object, *, max_chars: int, who: str) -> str:
             who=who,
             fix="raise the setting max_text_chars, or speak the text in parts",
         )
-    _check_characters(text, who)
+    check_characters(text, who)
     if not is_speakable(text):
         _refuse(text, who)
     return text
@@ -57,6 +55,16 @@ def is_speakable(text: str) -> bool:
     return any(map(_is_readable_symbol, text))
 
 
+def _instead(text: object) -> str:
+    """Return what to do with something that is no string."""
+    if hasattr(text, "__aiter__"):
+        return "call astream(text) for a text that is still being written, or pass one string"
+    if hasattr(text, "__next__"):
+        return "call stream(text) for a text that is still being written, or pass one string"
+    several = hasattr(text, "__iter__") and not isinstance(text, (bytes, bytearray, memoryview))
+    return "call generate_batch(texts) for several texts, or pass one string" if several else "pass one string"
+
+
 def _is_readable_symbol(char: str) -> bool:
     if char in _READABLE:
         return True
@@ -67,15 +75,25 @@ def _is_readable_symbol(char: str) -> bool:
     return bool(_ALPHANUMERIC.search(plain_form(char) or ""))
 
 
-def _check_characters(text: str, who: str) -> None:
+def check_characters(text: str, who: str, start: int = 0) -> None:
+    """Check that a text, or a part of one, can be written as UTF-8 and holds no NUL.
+
+    Args:
+        text: What the caller passed.
+        who: Provider that was asked, for the message.
+        start: Where the part begins in the whole.
+
+    Raises:
+        InvalidText: It holds a NUL or a lone surrogate.
+    """
     at = text.find("\x00")
     if at >= 0:
-        raise InvalidText(f"the text holds a NUL at character {at}", who=who, fix="remove it")
+        raise InvalidText(f"the text holds a NUL at character {start + at}", who=who, fix="remove it")
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidText(
-            f"the text holds a lone surrogate (U+{ord(text[error.start]):04X}) at character {error.start}",
+            f"the text holds a lone surrogate (U+{ord(text[error.start]):04X}) at character {start + error.start}",
             who=who,
             fix="decode the bytes that it came from as UTF-8 (or UTF-16) again",
         ) from None

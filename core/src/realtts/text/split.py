@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TextIO
 
-__all__ = ["Piece", "blocks", "pieces"]
+__all__ = ["Piece", "blocks", "long_cut", "pieces"]
 
 # Clause punctuation with its closing quotes. Latin marks count only before white space: "1,000" and "12:30"
 # are words.
@@ -89,13 +89,13 @@ def _units(text: str, start: int, end: int, max_chars: int, code: str) -> Iterat
     for left, right in paragraph_sentences(text, start, end, code):
         at = left
         while right - at > max_chars:
-            cut = _cut(text, at, right, max_chars)
+            cut = long_cut(text, at, right, max_chars)
             yield Piece(at, _rstrip(text, at, cut), paragraph_end=False, sentence_end=False)
             at = _lstrip(text, cut, right)
         yield Piece(at, right, paragraph_end=False, sentence_end=True)
 
 
-def _cut(text: str, start: int, end: int, max_chars: int) -> int:
+def long_cut(text: str, start: int, end: int, max_chars: int) -> int:
     """Return where to cut a sentence that is too long: after ``start``, at most ``max_chars`` behind it."""
     # A quarter stays behind, so that the rest is never a single word that would be spoken without its
     # context.
