@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from realtts.errors import RealTTSError
-from realtts_http import models_api, operation_api, speech_api, studio, tts_api, voices_api
+from realtts_http import live_api, models_api, operation_api, speech_api, studio, tts_api, voices_api
 from realtts_http.config import ServeConfig
 from realtts_http.guard import Gate, Guard, read_keys
 from realtts_http.metrics import ServerMetrics
@@ -66,7 +66,7 @@ def create_app(config: ServeConfig | None = None, specs: Sequence[ProviderSpec] 
         title="realtts", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, openapi_url="/openapi.json"
     )
     app.state.server = state
-    for part in (speech_api, models_api, voices_api, tts_api, operation_api):
+    for part in (speech_api, live_api, models_api, voices_api, tts_api, operation_api):
         app.include_router(part.router)
     if config.studio:
         studio.mount(app)

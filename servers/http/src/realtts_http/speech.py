@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from realtts import Chunk
+    from realtts import Chunk, Mark
     from realtts.provider.stream import ChunkStream
     from realtts_http.calls import Call
     from realtts_http.encoding import StreamEncoder
     from realtts_http.metrics import ServerMetrics
     from realtts_http.served import ServedModels
 
-__all__ = ["SpeechResponse", "chunks_of", "marks_of"]
+__all__ = ["SpeechResponse", "chunk_message", "log_fault", "mark_message"]
 
 _log = logging.getLogger("realtts.http")
 
@@ -43,18 +43,31 @@ async def chunks_of(call: Call, models: ServedModels) -> AsyncIterator[ChunkStre
             yield stream
 
 
-def marks_of(chunk: Chunk, text: str) -> list[dict[str, Any]]:
-    """Return the timings that a chunk brings, as JSON has them."""
-    return [
-        {
-            "start": round(mark.start, 4),
-            "end": round(mark.end, 4),
-            "span": list(mark.span),
-            "kind": mark.kind,
-            "text": mark.name or text[slice(*mark.span)],
-        }
-        for mark in chunk.marks
-    ]
+def chunk_message(chunk: Chunk, text: str, before: int = 0) -> dict[str, Any]:
+    """Return the timings and warnings that a chunk brings, as JSON has them; empty where it brings none.
+
+    Args:
+        chunk: From a stream.
+        text: What its marks point into.
+        before: Characters of the client's text before that.
+    """
+    message: dict[str, Any] = {}
+    if chunk.marks:
+        message["timestamps"] = [mark_message(mark, text, before) for mark in chunk.marks]
+    if chunk.warnings:
+        message["warnings"] = list(chunk.warnings)
+    return message
+
+
+def mark_message(mark: Mark, text: str, before: int = 0) -> dict[str, Any]:
+    """Return a timing as JSON has it."""
+    return {
+        "start": round(mark.start, 4),
+        "end": round(mark.end, 4),
+        "span": [mark.span[0] + before, mark.span[1] + before],
+        "kind": mark.kind,
+        "text": mark.name or text[slice(*mark.span)],
+    }
 
 
 class SpeechResponse(Response):
@@ -110,7 +123,7 @@ class SpeechResponse(Response):
                 await self._send_chunks(stream, send)
         except Exception as error:
             if not self._started:
-                _log_fault(error)
+                log_fault(error)
                 await problem_response(error)(scope, receive, send)
                 return
             await self._fail(error, send)
@@ -159,15 +172,10 @@ class SpeechResponse(Response):
         """Return a part of the audio as it is sent."""
         if not self._events:
             return data
-        marks = marks_of(chunk, self._call.text) if chunk is not None else []
-        warnings = list(chunk.warnings) if chunk is not None else []
-        if not (data or marks or warnings):
+        more = chunk_message(chunk, self._call.text) if chunk is not None else {}
+        if not (data or more):
             return b""
-        message: dict[str, Any] = {"type": "speech.audio.delta", "audio": base64.b64encode(data).decode()}
-        if marks:
-            message["timestamps"] = marks
-        if warnings:
-            message["warnings"] = warnings
+        message = {"type": "speech.audio.delta", "audio": base64.b64encode(data).decode(), **more}
         return _event(message)
 
     def _done(self, stream: ChunkStream) -> dict[str, Any]:
@@ -178,7 +186,7 @@ class SpeechResponse(Response):
     async def _fail(self, error: Exception, send: Send) -> None:
         """Tell of an error after the first audio: as an event, else by an end that no client takes for a whole one."""
         self._metrics.failed.labels(self._call.model.name).inc()
-        _log_fault(error)
+        log_fault(error)
         if not self._events:
             raise BrokenSpeechError from error
         body = problem_body(answer_to(error))
@@ -204,6 +212,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _log_fault(error: Exception) -> None:
+def log_fault(error: Exception) -> None:
+    """Write the whole of an error that is not the client's to the log."""
     if not (hasattr(error, "answer") or answer_to(error).status < 500):
         _log.error("a request failed", exc_info=error)

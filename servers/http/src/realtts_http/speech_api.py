@@ -17,7 +17,7 @@ from realtts_http.calls import make_call
 from realtts_http.encoding import CONTENT_TYPES, PCM_RATE, open_encoder
 from realtts_http.problems import ProblemError, problem_body
 from realtts_http.server_state import Server, ServerState
-from realtts_http.speech import SpeechResponse
+from realtts_http.speech import SpeechResponse, mark_message
 
 if TYPE_CHECKING:
     from realtts import Speech
@@ -116,15 +116,6 @@ def _with_timings(speech: Speech, call: Call, format: str, kind: str) -> dict[st
     elif kind == "vtt":
         timings = to_vtt(speech.marks, speech.text, markup=speech.markup)
     else:
-        timings = [
-            {
-                "start": round(mark.start, 4),
-                "end": round(mark.end, 4),
-                "span": list(mark.span),
-                "kind": mark.kind,
-                "text": mark.name or speech.text[slice(*mark.span)],
-            }
-            for mark in speech.marks
-        ]
+        timings = [mark_message(mark, speech.text) for mark in speech.marks]
     facts = _facts(speech, _encoded(speech, format), format)
     return {**facts, "model": call.model.name, "timestamps": timings}
