@@ -20,7 +20,6 @@ The last line is JSON.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import random
 import time
@@ -30,16 +29,14 @@ from typing import TYPE_CHECKING
 import babel
 import numpy as np
 
-import realtts_espeak.fitting
-import realtts_espeak.synthesis
+from espeak_library import keep_loaded
 from realtts.contract.types import Request
 from realtts.errors import RealTTSError
-from realtts_espeak.library import SAMPLE_RATE, fresh_library
+from realtts_espeak.library import SAMPLE_RATE
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Espeak, Plain
 
 if TYPE_CHECKING:
-    import ctypes
     from collections.abc import Iterator
 
     from realtts_espeak.catalogue import BuiltinVoice
@@ -70,21 +67,6 @@ SENTENCES = {
     "he": "אתמול הלכתי עם חבר שלי לתחנה וחזרתי הביתה. ",
 }
 """A sentence per script, for ``--texts``; with and without its marks."""
-
-
-_OPENED = contextlib.ExitStack()
-"""Holds what would be unloaded when nothing refers to it."""
-
-
-def _keep_loaded() -> None:
-    """Load the library once: to load it anew for each word takes longer than the rest."""
-    library = _OPENED.enter_context(fresh_library())
-
-    def loaded() -> contextlib.AbstractContextManager[ctypes.CDLL]:
-        return contextlib.nullcontext(library)
-
-    for module in (realtts_espeak.fitting, realtts_espeak.synthesis):
-        setattr(module, "fresh_library", loaded)  # noqa: B010 - a name that it does not export
 
 
 def names(language: str) -> list[str]:
@@ -167,7 +149,7 @@ def main() -> None:
     parser.add_argument("--texts", action="store_true", help="double texts instead")
     arguments = parser.parse_args()
     model = Plain().load(None)  # type: ignore[arg-type]
-    _keep_loaded()
+    keep_loaded()
     began = time.perf_counter()
     if arguments.texts:
         worst = 0.0

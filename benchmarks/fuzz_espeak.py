@@ -18,7 +18,6 @@ The last line is JSON.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -29,24 +28,19 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import espeakng_loader
 
-import realtts_espeak.fitting
-import realtts_espeak.synthesis
+from espeak_library import keep_loaded
 from realtts.contract.types import Request
 from realtts.errors import RealTTSError
 from realtts.registry.extensions import Extensions
 from realtts.settings import Settings
 from realtts.synthesis.plan import Ask, make_plan
 from realtts_espeak import spec
-from realtts_espeak.library import fresh_library
 from realtts_espeak.options import EspeakOptions
 from realtts_espeak.plain import Plain
-
-if TYPE_CHECKING:
-    import ctypes
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzéßñøABCXYZ"
 SCRIPTS = (
@@ -152,26 +146,11 @@ def case(number: int, voices: list[str], longest: int) -> Case:
     return Case(voice, plain(draw, longest), {"punctuation": draw.random() < 0.05})
 
 
-_OPENED = contextlib.ExitStack()
-"""Holds what would be unloaded when nothing refers to it."""
-
-
-def _keep_loaded() -> None:
-    """Load the library once per process: to load it anew for each sentence takes longer than the rest."""
-    library = _OPENED.enter_context(fresh_library())
-
-    def loaded() -> contextlib.AbstractContextManager[ctypes.CDLL]:
-        return contextlib.nullcontext(library)
-
-    for module in (realtts_espeak.fitting, realtts_espeak.synthesis):
-        setattr(module, "fresh_library", loaded)  # noqa: B010 - a name that it does not export
-
-
 def speak_all(first: int, count: int, voices: list[str], tell: int, *, keep: bool, longest: int) -> None:
     """Speak cases in this process, and write the number of each before it is spoken."""
     model = Plain().load(None)  # type: ignore[arg-type]
     if keep:
-        _keep_loaded()
+        keep_loaded()
     for number in range(first, first + count):
         os.write(tell, f"{number}\n".encode())
         for request in requests(case(number, voices, longest)):

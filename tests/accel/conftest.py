@@ -33,6 +33,14 @@ def _global_state():
 
 
 @pytest.fixture
+def graph_backend(request):
+    """Class of the backend that a test is parametrized with, None without graphs; skipped where it needs a device."""
+    if request.param is not None and request.param.__name__ == "CudaGraphs" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return request.param
+
+
+@pytest.fixture
 def unchanged():
     """Fail if global torch state is not the same after the test as before."""
     before = _global_state()

@@ -46,7 +46,7 @@ X = torch.linspace(-1, 1, 24).reshape(3, 8).clone()
 
 
 @needs_compiler
-@pytest.mark.parametrize("mode", ["default", "reduce-overhead"])
+@pytest.mark.parametrize("mode", ["default", pytest.param("reduce-overhead", marks=pytest.mark.full)])
 def test_it_really_compiles(mode, own_folders):
     """Machine code lies in the folder of the user's cache; the result is the module's."""
     module = net(5 + len(mode))  # no two tests alike: torch also keeps code in memory

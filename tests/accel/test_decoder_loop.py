@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
+from graph_backends import BACKENDS, GRAPHS  # noqa: E402
 
 from realtts import DecoderError, NotFinite  # noqa: E402
 from realtts.accel.decoder import Buckets, DecodeLoop, LoopPool, Prompt, Taps, counted, sync_interval  # noqa: E402
@@ -24,25 +25,12 @@ KERNELS = {"fp32": "dense", "bf16": "dense", "int8": "int8_weight_only"}
 """Named where two decoders are compared by tokens, whichever is the fastest on this machine."""
 GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 SPEECH = SamplingParams(temperature=0.9, min_p=0.02, repetition_penalty=1.2, guidance=0.5)
-BACKENDS = [
-    pytest.param(None, id="eager"),
-    pytest.param(RecordingGraphs, id="recorded"),
-    pytest.param(CudaGraphs, id="cuda", marks=pytest.mark.gpu),
-]
 
 
 @pytest.fixture(scope="module")
 def family():
     """The family with most features."""
     return build("qwen3")
-
-
-@pytest.fixture
-def backend_of(request):
-    """Backend and device of a parametrized test."""
-    if request.param is CudaGraphs and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return request.param
 
 
 def noise_of(rows, n, seed):
@@ -82,13 +70,13 @@ def pair(seed):
     return noise_of(1, 10, seed), noise_of(1, 10, seed + 100)
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
-def test_a_stream_is_the_same_alone_and_in_a_batch(family, backend_of):
+@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+def test_a_stream_is_the_same_alone_and_in_a_batch(family, graph_backend):
     """In float32: same tokens, whatever the neighbours do and whenever they end."""
     prompts, seeds, limits = [pair(1), pair(2), pair(3)], [5, 6, 7], [90, 20, 60]
-    together, _ = speak(make_loop(family, 3, backend=backend_of), prompts, seeds, limits)
+    together, _ = speak(make_loop(family, 3, backend=graph_backend), prompts, seeds, limits)
     alone = [
-        speak(make_loop(family, 1, backend=backend_of), [p], [s], [n])[0][0]
+        speak(make_loop(family, 1, backend=graph_backend), [p], [s], [n])[0][0]
         for p, s, n in zip(prompts, seeds, limits, strict=True)
     ]
     assert together == alone
@@ -112,13 +100,13 @@ def test_neighbours_do_not_matter_at_any_precision(family, precision):
         torch.testing.assert_close(other, found[0], atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_graphs_give_what_eager_decoding_gives(family, precision, backend_of):
+def test_graphs_give_what_eager_decoding_gives(family, precision, graph_backend):
     """Over bucket boundaries, two requests with other parameters in a row, each bucket captured once."""
-    kernel = None if backend_of is CudaGraphs else KERNELS.get(precision)
+    kernel = None if graph_backend is CudaGraphs else KERNELS.get(precision)
     eager = make_loop(family, 2, precision=precision, kernel=kernel)
-    graphed = make_loop(family, 2, precision=precision, kernel=kernel, backend=backend_of)
+    graphed = make_loop(family, 2, precision=precision, kernel=kernel, backend=graph_backend)
     for seed, params in ((1, SPEECH), (2, SamplingParams(temperature=1.3, top_p=0.9, guidance=0.1))):
         request = ([pair(seed), pair(seed + 10)], [seed, seed + 1], [120, 80], params)
         assert speak(graphed, *request)[0] == speak(eager, *request)[0]
@@ -138,11 +126,11 @@ def test_warm_up_captures_what_a_request_needs(family):
     assert warm.graphs == []
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
-def test_prompts_in_buckets_are_captured(family, backend_of):
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
+def test_prompts_in_buckets_are_captured(family, graph_backend):
     """They are read as without, padded or not, and after a warm-up nothing is captured for them."""
-    eager = make_loop(family, 2, backend=backend_of)
-    padded = make_loop(family, 2, backend=backend_of, prompt_buckets=Buckets(160, 16))
+    eager = make_loop(family, 2, backend=graph_backend)
+    padded = make_loop(family, 2, backend=graph_backend, prompt_buckets=Buckets(160, 16))
     padded.warm_up(64, prompt=30)
     captured = padded.graphs
     assert [what[1] for what, _ in captured if isinstance(what, tuple)] == [16, 32]
@@ -158,10 +146,10 @@ def test_prompts_in_buckets_are_captured(family, backend_of):
     assert sorted(padded.graphs, key=str) == sorted(captured, key=str)
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
-def test_what_a_step_writes_comes_with_the_tokens(family, backend_of):
+@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+def test_what_a_step_writes_comes_with_the_tokens(family, graph_backend):
     """Column by column, of streams that end at different times, and what they wrote after their ends stays behind."""
-    device = "cuda" if backend_of is CudaGraphs else "cpu"
+    device = "cuda" if graph_backend is CudaGraphs else "cpu"
     written = torch.zeros(2, 161, 3, dtype=torch.int64, device=device)
     embed = family.embed.to(device)
 
@@ -170,7 +158,7 @@ def test_what_a_step_writes_comes_with_the_tokens(family, backend_of):
         written.scatter_(1, column, torch.stack([tokens, tokens + 1, step], 1)[:, None])
         return embed[tokens].repeat(2, 1)
 
-    loop = make_loop(family, 2, backend=backend_of, embedding=embedding, outputs=written, check_every=7)
+    loop = make_loop(family, 2, backend=graph_backend, embedding=embedding, outputs=written, check_every=7)
     x = torch.cat([noise_of(2, 10, 1), noise_of(2, 10, 2)]).to(device)
     loop.begin(Prompt(x), [SPEECH] * 2, [3, 4], [25, 60])
     blocks = list(loop.run())
@@ -202,7 +190,7 @@ def test_the_end(family):
     loop = make_loop(family, 2, order=("temperature",))
     x = noise_of(2, 10, 1)
     seen = None
-    for seed in range(40):
+    for seed in range(8):
         loop.begin(Prompt(x), [SamplingParams()] * 2, [seed, seed + 1], [100, 3])
         blocks = list(loop.run())
         lengths = [sum(len(block.tokens[stream]) for block in blocks) for stream in (0, 1)]
@@ -251,11 +239,11 @@ def test_a_prefix_read_once_serves_many_rows(family):
     assert [b.tokens for b in loop.run()] == expected
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS[1:], indirect=True)
-def test_prompts_after_a_prefix_are_captured_too(family, backend_of):
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
+def test_prompts_after_a_prefix_are_captured_too(family, graph_backend):
     """Rows may begin with different ones, and the padding may reach beyond the cap; they go on as without graphs."""
     eager, graphed = (make_loop(family, 2, order=("temperature",), **how) for how in (
-        {}, {"backend": backend_of, "prompt_buckets": Buckets(160, 16)},
+        {}, {"backend": graph_backend, "prompt_buckets": Buckets(160, 16)},
     ))  # fmt: skip
     graphed.warm_up(64, prompt=16, after_prefix=20)
     captured = graphed.graphs
@@ -416,10 +404,10 @@ def test_looks_at_a_device_are_far_apart():
     assert [sync_interval("cpu"), sync_interval(torch.device("cuda", 1)), sync_interval("cuda", 4)] == [1, 8, 4]
 
 
-@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
-def test_a_second_decoder_inside_the_step(family, backend_of):
+@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+def test_a_second_decoder_inside_the_step(family, graph_backend):
     """A code predictor: its cache is reset for every frame, within the same graph, and it sees the hidden state."""
-    device = "cuda" if backend_of is CudaGraphs else "cpu"
+    device = "cuda" if graph_backend is CudaGraphs else "cpu"
     small = build("qwen2", seed=4).decoder(rows=(1,), device=device)
     codes = torch.linspace(-1, 1, VOCABULARY * HIDDEN).sin().view(VOCABULARY, HIDDEN).to(device)
 
@@ -439,7 +427,7 @@ def test_a_second_decoder_inside_the_step(family, backend_of):
         loop.begin(Prompt(noise_of(1, 5, 1).to(device)), [SamplingParams()], [3], [50])
         return [token for block in loop.run() for token in block.tokens[0]]
 
-    assert run(backend_of) == run(None)
+    assert run(graph_backend) == run(None)
 
 
 def test_row_state_moves_on_inside_the_graph(family):

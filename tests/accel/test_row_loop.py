@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
+from graph_backends import BACKENDS  # noqa: E402
 
 from realtts import DecoderError, InvalidOption, NotFinite  # noqa: E402
 from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, RowLoop, Taps, fit_chunk  # noqa: E402
@@ -21,11 +22,6 @@ from realtts.testing.recording import RecordingGraphs  # noqa: E402
 STOPS, CAP = (7, 20, 33, 46, 59), 160
 PLAIN = ("repetition_penalty", "temperature", "top_k", "top_p")
 GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
-BACKENDS = [
-    pytest.param(None, id="eager"),
-    pytest.param(RecordingGraphs, id="recorded"),
-    pytest.param(CudaGraphs, id="cuda", marks=pytest.mark.gpu),
-]
 
 
 @pytest.fixture(scope="module", params=["qwen3", pytest.param("gpt2", marks=pytest.mark.full)])
@@ -38,14 +34,6 @@ def family(request):
 def qwen3():
     """The family with most features."""
     return build("qwen3")
-
-
-@pytest.fixture
-def backend_of(request):
-    """Backend of a parametrized test."""
-    if request.param is CudaGraphs and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return request.param
 
 
 def make_loop(family, *, order=PLAIN, backend=None, kind=RowLoop, recipe=None, embedding=None, **options):
@@ -128,13 +116,13 @@ def alone(loop, number, *, per_stream=1):
 
 
 @pytest.mark.parametrize("order", [PLAIN, GUIDED], ids=["plain", "guided"])
-@pytest.mark.parametrize("backend_of", BACKENDS, indirect=True)
-def test_a_row_is_what_it_is_alone(family, order, backend_of):
+@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+def test_a_row_is_what_it_is_alone(family, order, graph_backend):
     """Whoever is there, whenever it comes, in whichever place; also those that are cancelled or drawn anew."""
     per_stream = 2 if order is GUIDED else 1
     numbers, cancel, again = range(14), {3, 11}, {5, 6}
-    loop = make_loop(family, order=order, backend=backend_of)
-    single = make_loop(family, order=order, backend=backend_of, places=1)
+    loop = make_loop(family, order=order, backend=graph_backend)
+    single = make_loop(family, order=order, backend=graph_backend, places=1)
     found, ends = serve(loop, numbers, cancel=cancel, again=again, per_stream=per_stream)
     for number in numbers:
         tokens, end = alone(single, number, per_stream=per_stream)
@@ -350,7 +338,7 @@ def test_a_broken_row_fails_alone(qwen3):
 # -- graphs ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("places", [1, 3, 8, pytest.param(16, marks=pytest.mark.full)])
+@pytest.mark.parametrize("places", [3, *(pytest.param(places, marks=pytest.mark.full) for places in (1, 8, 16))])
 def test_few_graphs_serve_all(qwen3, places):
     """At most 24 for steps; after the warm-up none is captured while rows come and go, and no tensor is made anew."""
     recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, max_top_k=VOCABULARY)

@@ -5,6 +5,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from graph_backends import GRAPHS  # noqa: E402
 from tests.accel.samplers import (  # noqa: E402
     EVERYTHING,
     V,
@@ -18,6 +19,7 @@ from realtts.accel.sampling import Sampler, SamplingParams, SamplingRecipe  # no
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
+DEVICES = {RecordingGraphs: "cpu", CudaGraphs: "cuda"}
 
 
 class Captured:
@@ -63,27 +65,15 @@ REQUESTS = [
     SamplingParams(greedy=True, repetition_penalty=2.0),
     SamplingParams(min_p=0.2, top_k=1),
 ]
-GRAPHS = [
-    pytest.param("cpu", id="recorded"),
-    pytest.param(
-        "cuda",
-        id="cuda",
-        marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")],
-    ),
-]
 
 
-def backend_of(device):
-    """The recording stand-in, or the real one."""
-    return RecordingGraphs() if device == "cpu" else CudaGraphs()
-
-
-@pytest.mark.parametrize("device", GRAPHS)
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
 @pytest.mark.parametrize("window", [None, 4])
-def test_new_parameters_need_no_new_graph(device, window):
+def test_new_parameters_need_no_new_graph(graph_backend, window):
     """Requests one after the other, each with other parameters and seeds: one capture, and the tokens of eager runs."""
     recipe = SamplingRecipe(V, stop_tokens=(3,), penalty_window=window)
-    captured = Captured(recipe, 2, backend_of(device), device)
+    device = DEVICES[graph_backend]
+    captured = Captured(recipe, 2, graph_backend(), device)
     for number, params in enumerate(REQUESTS):
         captured.step.zero_()
         captured.sampler.set(0, params, seed=number)
@@ -96,11 +86,12 @@ def test_new_parameters_need_no_new_graph(device, window):
 
 
 @pytest.mark.parametrize("narrow", [False, True])
-@pytest.mark.parametrize("device", GRAPHS)
-def test_a_larger_top_k_than_the_bound_needs_one(device, narrow):
+@pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
+def test_a_larger_top_k_than_the_bound_needs_one(graph_backend, narrow):
     """Up to the bound none; above it one, which then serves all that are smaller."""
     recipe = SamplingRecipe(1000, max_top_k=32, narrow=narrow)
-    captured = Captured(recipe, 1, backend_of(device), device)
+    device = DEVICES[graph_backend]
+    captured = Captured(recipe, 1, graph_backend(), device)
     captures = []
     for k in (1, 32, 33, 2, 60):
         captured.step.zero_()

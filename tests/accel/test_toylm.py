@@ -214,7 +214,7 @@ def test_tokens_of_both_variants_are_equal(make, options):
         assert np.array_equal(found.samples, expected.samples)
 
 
-@pytest.mark.parametrize("rows", [2, 3, 8])
+@pytest.mark.parametrize("rows", [3, *(pytest.param(rows, marks=pytest.mark.full) for rows in (2, 8))])
 def test_a_batch_is_its_texts(make, rows):
     """In float32: other lengths beside a text, before and behind, change nothing of it."""
     provider = make(**EXACT)

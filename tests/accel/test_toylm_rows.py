@@ -101,7 +101,13 @@ def tied(engine, ask, tokens, other):
 
 
 @pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.full)])
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(None, marks=pytest.mark.full, id="eager"),  # by default: test_nobody_else_changes_a_bit
+        pytest.param(RecordingGraphs, id="recorded"),
+    ],
+)
 def test_every_request_speaks_the_tokens_that_it_speaks_alone(checkpoint, capsys, count, backend):
     """In float32, token for token; where they part, the two candidates are as good as equal, and that is counted."""
     engine = engine_of(checkpoint, backend=backend and backend())

@@ -38,6 +38,36 @@ def unfilled():
         return Network()
 
 
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: torch.nn.Conv1d(4, 6, 3),
+        lambda: torch.nn.Embedding(5, 3, padding_idx=0),
+        lambda: torch.nn.LayerNorm(4),
+        lambda: torch.nn.LSTM(3, 4, 2),
+        lambda: torch.nn.MultiheadAttention(8, 2),
+        lambda: torch.nn.utils.parametrizations.weight_norm(torch.nn.Conv1d(4, 4, 3)),
+    ],
+)
+def test_networks_have_their_shapes_without_memory(build) -> None:
+    """Filling their weights at random is left out."""
+    with Unfilled():
+        network = build()
+    expected = {name: tensor.shape for name, tensor in build().state_dict().items()}
+    assert {name: tensor.shape for name, tensor in network.state_dict().items()} == expected
+    assert all(tensor.is_meta for tensor in network.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    ("fill_in", "value"), [("zero_", ()), ("fill_", (7.0,)), ("uniform_", (7, 8)), ("normal_", ())]
+)
+def test_what_has_memory_is_filled(fill_in, value) -> None:
+    """Constructors that compute with such operations get their numbers."""
+    with Unfilled():
+        tensor = getattr(torch.full((4,), 100.0), fill_in)(*value)
+    assert float(tensor.max()) < 50
+
+
 def test_a_network_is_filled_by_name() -> None:
     """In float32, frozen, in evaluation mode; what was computed stays, and what is not used is left."""
     network = unfilled()

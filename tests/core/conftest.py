@@ -58,12 +58,26 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make_provider(monkeypatch):
+def open_provider():
+    """Open providers of a spec: ``open_provider(spec, **settings)``; what they still do is cancelled at the end."""
+    opened = []
+
+    def open_provider(spec, **settings):
+        opened.append(RealProvider(spec, **settings))
+        return opened[-1]
+
+    yield open_provider
+    for provider in opened:
+        provider.cancel()
+        provider.close()
+
+
+@pytest.fixture
+def make_provider(monkeypatch, open_provider):
     """Make providers from classes: ``make_provider(plain, optimized, {field: value}, **settings)``; closed at the end.
 
     ``optimized`` may be an import path too.
     """
-    made = []
 
     def make_provider(plain, optimized=None, spec=None, **settings):
         monkeypatch.setattr(faults, "Plain", plain, raising=False)
@@ -76,12 +90,9 @@ def make_provider(monkeypatch):
             "plain": f"{faults.__name__}:Plain",
             "optimized": path,
         }
-        made.append(RealProvider(ProviderSpec(**{**fields, **(spec or {})}), **settings))
-        return made[-1]
+        return open_provider(ProviderSpec(**{**fields, **(spec or {})}), **settings)
 
-    yield make_provider
-    for provider in made:
-        provider.close()
+    return make_provider
 
 
 @pytest.fixture

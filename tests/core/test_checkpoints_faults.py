@@ -9,9 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+from waiting import until
 
 import realtts
 from realtts import (
@@ -68,15 +68,6 @@ def start():
     for process in running:
         process.kill()
         process.communicate()
-
-
-def wait_until(condition):
-    """Until something has happened elsewhere."""
-    for _ in range(6000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it never happened")
 
 
 def fetch():
@@ -291,7 +282,7 @@ def test_two_processes_share_one_download(hub, start):
     """The second waits for the first, and both have the file."""
     gate = hub.hold("model.safetensors")
     first = start()
-    wait_until(lambda: hub.downloads("model.safetensors"))
+    until(lambda: hub.downloads("model.safetensors"))
     second = start()
     told = [json.loads(second.stdout.readline()) for _ in range(2)]
     assert told == ["download.started", "download.waiting"]
@@ -305,7 +296,7 @@ def test_a_killed_download_is_resumed_by_another_process(hub, start, begun):
     """What a process had written is used by the next one, whose lock is free."""
     gate = hub.hold("model.safetensors")
     first = start()
-    wait_until(lambda: begun(hub.blobs))
+    until(lambda: begun(hub.blobs))
     first.kill()
     first.wait()
     gate.set()
@@ -318,9 +309,9 @@ def test_an_interrupt_leaves_what_arrived(hub, start, begun):
     """Ctrl-C in the middle: the partial file stays, and the lock is free."""
     gate = hub.hold("model.safetensors")
     process = start()
-    wait_until(lambda: begun(hub.blobs))
+    until(lambda: begun(hub.blobs))
     os.kill(process.pid, signal.SIGINT)
-    wait_until(lambda: process.poll() is not None)
+    until(lambda: process.poll() is not None)
     gate.set()
     assert list(hub.blobs.glob("*.incomplete"))
     assert fetch() == WEIGHTS

@@ -10,8 +10,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from waiting import until
 
-from realtts import Chunk, RealProvider, errors, hookimpl
+from realtts import Chunk, errors, hookimpl
 from realtts.contract.continuous import RowEnd, RowFailed
 from realtts.testing import ContinuousFakeProvider, FastFakeProvider, fake_spec, faulty
 
@@ -25,19 +26,13 @@ def spec_of(variant, **changes):
 
 
 @pytest.fixture
-def make():
-    """Makes providers that are closed at the end."""
-    made = []
+def make(open_provider):
+    """Makes providers, of the fake with rows if no spec is given."""
 
     def make(spec=None, **settings):
-        provider = RealProvider(spec or spec_of(ContinuousFakeProvider), **settings)
-        made.append(provider)
-        return provider
+        return open_provider(spec or spec_of(ContinuousFakeProvider), **settings)
 
-    yield make
-    for provider in made:
-        provider.cancel()
-        provider.close()
+    return make
 
 
 def text_of(number):
@@ -124,14 +119,6 @@ def test_places_are_bounded(make, steps, batch_size, max_batch, most):
     with ThreadPoolExecutor(10) as pool:
         wait([pool.submit(tts.generate, text_of(11), seed=n) for n in range(10)], 60)
     assert max(steps.rows) <= most
-
-
-def until(condition, seconds=20.0):
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.002)
 
 
 def test_book_leaves_half_of_the_places(make, steps):

@@ -1,6 +1,7 @@
 """One model, many callers: fairness, limits, cancellation, streams that nobody reads, and no deadlock."""
 
 import asyncio
+import functools
 import gc
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import psutil
 import pytest
+from waiting import until
 
 from realtts import RealProvider, errors
 from realtts.provider import facade
@@ -23,27 +25,9 @@ LONG = " ".join(f"word{n}" for n in range(400))
 
 
 @pytest.fixture
-def make():
-    """Makes providers that are closed at the end."""
-    made = []
-
-    def make(**settings):
-        provider = RealProvider(fake_spec(), **settings)
-        made.append(provider)
-        return provider
-
-    yield make
-    for provider in made:
-        provider.cancel()
-        provider.close()
-
-
-def until(condition, seconds=20.0):
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.002)
+def make(open_provider):
+    """Makes fake providers."""
+    return functools.partial(open_provider, fake_spec())
 
 
 def state(tts):

@@ -26,7 +26,7 @@ NAMES = {
     "plain": {"Plain", "PlainModel", "asked"},
     "model": {"OptimizedModel", "asked"},
     "network": set(),
-    "speaking": {"live", "whole"},
+    "speaking": set(),
     "optimized": {"Optimized"},
     "testing": {"write_random_checkpoint"},
     "checkpoint": {"write_checkpoint"},

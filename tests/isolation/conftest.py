@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import sys
-import time
 import venv
 import zipfile
 from pathlib import Path
 
 import psutil
 import pytest
+import waiting
 
 import realtts
 from realtts import RealProvider
@@ -25,6 +25,11 @@ from realtts.testing import fake_spec
 from realtts.wire.specs import spec_to_json
 
 HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processes_are_not_measured():
+    """Let lines be counted in workers."""
 
 
 @pytest.fixture(scope="session")
@@ -117,14 +122,7 @@ def here(tmp_path):
 @pytest.fixture
 def until():
     """Wait until something holds: ``until(condition)``."""
-
-    def until(condition, seconds=20):
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, "it never came"
-            time.sleep(0.01)
-
-    return until
+    return waiting.until
 
 
 @pytest.fixture(autouse=True)

@@ -41,6 +41,21 @@ def test_bench_from_the_command_line(staged, capsys, tmp_path):
     assert record["workload"]["tokens"] is not None
 
 
+@pytest.mark.full
+def test_load_from_the_command_line(staged, capsys, tmp_path):
+    """The workers are asked from here; random weights are written by the plugin, which only the environment has."""
+    command = ["bench", staged, "--load", "--random-weights", "tiny", "--text", "one two", "--duration", "0.3"]
+    assert run([*command, "--concurrency", "2", "--json", "load.json"]) == 0
+    assert "2 callers" in capsys.readouterr().out
+    record = json.loads((tmp_path / "load.json").read_text(encoding="utf-8"))
+    assert record["isolated"]
+    assert record["workload"]["random_weights"] == "tiny"
+    for result in record["variants"].values():
+        assert (result["failed"], result["checkpoint"]) == ({}, "random, tiny")
+        assert result["rows_per_step"] >= 1.0
+        assert result["tokens_per_step"] > 0
+
+
 def test_verify_from_the_command_line(staged, capsys):
     """The table and the exit code; tokens and outputs are compared, so the testing module was there."""
     assert run(["verify", staged, "--random-weights", "tiny", "--text", "Hello there."]) == 0

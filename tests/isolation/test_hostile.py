@@ -2,6 +2,7 @@
 
 import json
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 
 from realtts import RealProvider, errors
+from realtts.contract.checks import ChunkChecks
 from realtts.testing import fake_spec
 from realtts.testing.fake import RATE
-from realtts.wire.channel import Kind
+from realtts.wire.calls import Reply, Speak
+from realtts.wire.channel import Channel, ChannelFault, Kind
+from realtts.wire.inbox import Inbox
 
 LONGEST_S = 30
 
@@ -33,11 +37,11 @@ def provider(monkeypatch, data):
     monkeypatch.setattr("realtts.isolation.client.STOP_GRACE_S", 0.5)
     made, peers = [], []
 
-    def provider(*misbehaving, **settings):
+    def provider(*misbehaving, joins=False, **settings):
         left = list(misbehaving)
 
         def start(environment):
-            peers.append(p.Peer(left.pop(0) if left else None))
+            peers.append(p.Peer(left.pop(0) if left else None, joins=joins))
             return peers[-1]
 
         monkeypatch.setattr("realtts.isolation.client.WorkerProcess", start)
@@ -96,7 +100,11 @@ def attacked(provider, seed):
     rng = random.Random(seed)
     misbehave, what = hostile_replies.attack(rng)
     spoken = ["batch", "generate", "stream"]
-    how = "voices" if p.VOICES in what else rng.choice(spoken if p.CHUNK in what or p.REPLY in what else sorted(ASKING))
+    how = (
+        "voices"
+        if p.VOICES in what
+        else rng.choice(spoken if {p.CHUNK, p.OUTCOME, p.REPLY} & set(what.split()) else sorted(ASKING))
+    )
     # A worker that says nothing is taken to work, up to this limit.
     with provider(misbehave, worker_silence_s=3.0) as tts:
         first = timely(lambda: ASKING[how](tts))
@@ -272,14 +280,9 @@ def test_rate_may_not_change(provider, monkeypatch, install):
     refused(provider, p.CHUNK, act, "the sample rate changed")
 
 
-def two_rates(spec, requests):
+def two_rates(spec):
     """Checks that allow two rates."""
-    from realtts.contract.checks import ChunkChecks
-
-    checks = ChunkChecks((RATE, RATE // 2), "test")
-    for row, request in enumerate(requests):
-        checks.begin(row, request.text)
-    return checks
+    return ChunkChecks((RATE, RATE // 2), "test")
 
 
 STATE = p.reply(ladder=p.ladder())["ladder"]
@@ -305,7 +308,6 @@ ODD_LOADS = {
     "its own end": {"error": {"kind": "WorkerDied", "name": "x", "message": "no", "fields": FIELDS}},
     "voices of numbers": {"voices": [{"id": 1}]},
     "cache of texts": {"cache": {"entries": "many"}},
-    "work of texts": {"work": {"decode": "slow"}},
 }
 
 
@@ -371,6 +373,108 @@ def test_good_messages_at_a_wrong_moment(provider, case):
     refused(provider, place, act)
 
 
+def frames(*messages):
+    """Send messages in place of a frame, each a kind and what it holds."""
+
+    def act(peer, out):
+        for kind, content in messages:
+            data = np.full(400, 0.1, np.float32).tobytes() if kind is Kind.CHUNK else b""
+            peer.sock.sendall(p.Outgoing(kind, content, data).frame(peer.call))
+        peer.killed.wait(10)
+
+    return act
+
+
+CHUNK_0, END_0 = (Kind.CHUNK, {"row": 0, "sample_rate": RATE}), (Kind.OUTCOME, {"row": 0})
+WRONG_ROWS = {
+    "a chunk of a number that was never sent": frames((Kind.CHUNK, {"row": 5, "sample_rate": RATE})),
+    "a chunk after its end": frames(CHUNK_0, END_0, CHUNK_0),
+    "two ends": frames(CHUNK_0, END_0, END_0),
+    "an end of a number that was never sent": frames((Kind.OUTCOME, {"row": 3})),
+    "an end of a row below zero": frames((Kind.OUTCOME, {"row": -1})),
+    "an end of a text": frames((Kind.OUTCOME, {"row": "0"})),
+    "an end of true": frames((Kind.OUTCOME, {"row": True})),
+    "an end of nothing": frames((Kind.OUTCOME, {})),
+    "an end for no reason of ours": frames((Kind.OUTCOME, {"row": 0, "reason": "eos"})),
+    "an end with work of texts": frames((Kind.OUTCOME, {"row": 0, "work": {"decode": "slow"}})),
+    "an end with a list as error": frames((Kind.OUTCOME, {"row": 0, "error": []})),
+    "the news of its own end": frames(
+        (Kind.OUTCOME, {"row": 0, "error": {"kind": "WorkerDied", "name": "x", "message": "no", "fields": {}}})
+    ),
+    "a reply before the end of its row": frames((Kind.REPLY, p.reply())),
+    "a poisoned reply before the end of its row": frames((Kind.REPLY, p.reply(poisoned=True))),
+    "a row": frames((Kind.ROW, {"row": 0})),
+}
+
+
+@pytest.mark.parametrize("joins", [False, True], ids=["batch", "joining"])
+@pytest.mark.parametrize("case", WRONG_ROWS, ids=str)
+def test_rows_that_are_not_as_they_should_be(provider, case, joins):
+    """Each row has its own number, chunks before its end, and one end."""
+    tts = provider(p.once(p.CHUNK, WRONG_ROWS[case]), joins=joins)
+    # Two ends are found in this request or, when it is complete before, ahead of the next one.
+    first = timely(lambda: tts.generate("Hello."))
+    assert isinstance(first, errors.WorkerDied) or "end" in case
+    if isinstance(first, errors.WorkerDied):
+        assert "sent garbage" in str(first)
+    assert timely(lambda: tts.generate("And on.")).duration > 0
+    assert provider.peers[0].killed.is_set()
+    assert (worker_of(tts)["starts"], worker_of(tts)["deaths"]) == (2, 1)
+
+
+@pytest.fixture
+def inbox():
+    """The parent's end of a channel whose worker has greeted, with a call of two rows; and a function to send."""
+    ours, theirs = socket.socketpair()
+    inbox = Inbox(Channel(ours), lambda event: None, lambda record: None)
+    theirs.sendall(p.Outgoing(Kind.HELLO, {"realtts": "1", "python": "3"}).frame(0))
+    inbox.take(1.0)
+
+    def open_call(*, joins=True, window=2):
+        inbox.open(Speak(2, joins, 20, window), ChunkChecks((RATE,), "test"))
+        inbox.expect(0, "Hello.")
+        inbox.expect(1, "There.")
+
+    inbox.open_call, inbox.send = open_call, theirs.sendall
+    yield inbox
+    ours.close()
+    theirs.close()
+
+
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_window_of_a_row(inbox, window):
+    """More chunks than were allowed are refused, whatever other rows may send."""
+    inbox.open_call(window=window)
+    inbox.send(chunk(0, window + 1))
+    assert [inbox.take(1.0).row for _ in range(window)] == [0] * window
+    with pytest.raises(ChannelFault, match="more chunks of row 0 than it was allowed"):
+        inbox.take(1.0)
+    assert inbox.allow_chunk(0)
+    inbox.send(chunk(0))
+    assert inbox.take(1.0).row == 0
+
+
+@pytest.mark.parametrize("joins", [False, True], ids=["batch", "joining"])
+@pytest.mark.parametrize("ended", [(), (0,), (1, 0)], ids=["none", "one", "both"])
+def test_reply_comes_when_all_is_said(inbox, joins, ended):
+    """After the ends of all rows, and of a call that rows may join after the parent's word; then it may come early."""
+    good = len(ended) == 2 and not joins
+    for finished in (False, True):
+        inbox.open_call(joins=joins)
+        for row in ended:
+            inbox.send(p.Outgoing(Kind.OUTCOME, {"row": row}).frame(0))
+            inbox.take(1.0)
+            assert not inbox.allow_chunk(row)
+        if finished:
+            inbox.finish()
+        inbox.send(answer(0))
+        if finished or good:
+            assert isinstance(inbox.take(1.0), Reply)
+        else:
+            with pytest.raises(ChannelFault, match="a reply w"):
+                inbox.take(1.0)
+
+
 BEHIND_THE_END = {
     "the reply twice": answer,
     "a hundred replies": lambda call: answer(call, 100),
@@ -424,25 +528,26 @@ def flooding(case, begun):
     return act
 
 
-def ended(request, case):
-    """Check that a request got `WorkerDied`; of many replies the first one is good."""
-    if case == "replies":
+def ended(request, case, *, joins=False):
+    """Check that a request got `WorkerDied`; of many replies the first one is good, unless rows may still join."""
+    if case == "replies" and not joins:
         assert request.result(LONGEST_S).finish_reason == "cancelled"
     else:
         with pytest.raises(errors.WorkerDied):
             request.result(LONGEST_S)
 
 
+@pytest.mark.parametrize("joins", [False, True], ids=["batch", "joining"])
 @pytest.mark.parametrize("case", FLOODS, ids=str)
-def test_flood_after_cancelling(provider, case):
+def test_flood_after_cancelling(provider, case, joins):
     """The worker is killed, whether its flood is valid or not, and when it just does not stop."""
     begun = threading.Event()
-    tts = provider(p.once(p.CHUNK, flooding(case, begun)))
+    tts = provider(p.once(p.CHUNK, flooding(case, begun)), joins=joins)
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(tts.generate, "Hello.")
         assert begun.wait(10)
         tts.cancel()
-        ended(request, case)
+        ended(request, case, joins=joins)
     assert timely(lambda: tts.generate("And on.")).duration > 0
     assert worker_of(tts)["starts"] == 2
 

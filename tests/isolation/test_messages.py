@@ -1,5 +1,6 @@
 """What a parent sends is checked in the worker as strictly as the other way round."""
 
+import contextlib
 import json
 import logging
 import socket
@@ -14,10 +15,11 @@ from realtts import Attempt, Event
 from realtts.contract.stages import StageWork
 from realtts.testing import fake_spec
 from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
-from realtts.wire.channel import Channel, ChannelFault, Frame, Kind
+from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Frame, Kind
 from realtts.wire.faults import ErrorMessage, FailureMessage
 from realtts.wire.messages import LogMessage, RequestMessage, VoiceMessage, to_json
 from realtts.wire.reading import Cancel, Credit, End, outgoing, read_from_parent, read_from_worker
+from realtts.wire.rows import RowMessage, RowOutcome
 from realtts.wire.specs import spec_to_json
 from realtts.worker import server
 from realtts.worker.server import Server
@@ -34,10 +36,11 @@ CALLS = [
     Close("plain", "plain", FAILURE),
     ListVoices(load=True),
     ListVoices(load=False),
-    Speak((REQUEST, REQUEST), log_level=20, window=2),
+    Speak(2, joins=False, log_level=20, window=2),
     Stop(forget=True),
 ]
 SPEAK = to_json(CALLS[7])
+ROW = RowMessage(3, 1, REQUEST)
 VOICE = to_json(VoiceMessage(16_000, None, "samples"))
 SAMPLES = np.full(100, 0.1, np.float32).tobytes()
 
@@ -54,8 +57,8 @@ def test_calls_arrive_as_they_were_sent(call):
 
 
 def request(**fields):
-    """A call to speak one request with fields replaced."""
-    return {**SPEAK, "requests": [{**to_json(REQUEST), **fields}]}
+    """A row with fields of its request replaced."""
+    return {**to_json(ROW), "request": {**to_json(REQUEST), **fields}}
 
 
 BAD_CALLS = {
@@ -65,21 +68,13 @@ BAD_CALLS = {
     "begin a text": {"call": "load", "begin": "yes", "log_level": 20},
     "begin a number": {"call": "load", "begin": 1, "log_level": 20},
     "level a text": {"call": "load", "begin": True, "log_level": "20"},
-    "nothing to speak": {**SPEAK, "requests": []},
-    "requests of texts": {**SPEAK, "requests": ["Hello."]},
+    "nothing to speak": {**SPEAK, "rows": 0},
+    "rows half": {**SPEAK, "rows": 1.5},
+    "rows huge": {**SPEAK, "rows": 2**40},
+    "joins a text": {**SPEAK, "joins": "yes"},
     "no window": {**SPEAK, "window": 0},
     "window half": {**SPEAK, "window": 1.5},
     "window huge": {**SPEAK, "window": 2**64},
-    "no text": request(text=""),
-    "text of numbers": request(text=5),
-    "seed below zero": request(seed=-1),
-    "seed too large": request(seed=2**63),
-    "speed zero": request(speed=0.0),
-    "speed not a number": request(speed=float("nan")),
-    "speed infinite": request(speed=float("inf")),
-    "options a list": request(options=[1]),
-    "options deep": request(options={"a": deep(200)}),
-    "streaming a number": request(streaming=0),
     "failure a text": {"call": "give_up", "failure": "no"},
     "failure without an error": {"call": "give_up", "failure": {"stage": "load"}},
     "rungs by name": {**to_json(SETUP), "given_up": {"plain": True}},
@@ -95,11 +90,42 @@ def test_calls_are_checked(case):
         read_from_parent(arrived(Kind.CALL, BAD_CALLS[case]))
 
 
+BAD_ROWS = {
+    "of no number": {"caller": 1, "request": to_json(REQUEST)},
+    "number below zero": {**to_json(ROW), "row": -1},
+    "number a text": {**to_json(ROW), "row": "3"},
+    "number true": {**to_json(ROW), "row": True},
+    "number huge": {**to_json(ROW), "row": 2**64},
+    "of nobody": {**to_json(ROW), "caller": None},
+    "without a request": {"row": 3, "caller": 1},
+    "request a text": {**to_json(ROW), "request": "Hello."},
+    "no text": request(text=""),
+    "text of numbers": request(text=5),
+    "seed below zero": request(seed=-1),
+    "seed too large": request(seed=2**63),
+    "speed zero": request(speed=0.0),
+    "speed not a number": request(speed=float("nan")),
+    "speed infinite": request(speed=float("inf")),
+    "options a list": request(options=[1]),
+    "options deep": request(options={"a": deep(200)}),
+    "streaming a number": request(streaming=0),
+}
+
+
+@pytest.mark.parametrize("case", BAD_ROWS, ids=str)
+def test_rows_are_checked(case):
+    """As calls are."""
+    with pytest.raises(ChannelFault, match="a ROW that is none"):
+        read_from_parent(arrived(Kind.ROW, BAD_ROWS[case]))
+
+
 BAD_OTHERS = {
     "credit of nothing": (Kind.CREDIT, {}, b""),
-    "credit below zero": (Kind.CREDIT, {"chunks": -1}, b""),
-    "credit a text": (Kind.CREDIT, {"chunks": "1"}, b""),
-    "credit true": (Kind.CREDIT, {"chunks": True}, b""),
+    "credit below zero": (Kind.CREDIT, {"row": 0, "chunks": -1}, b""),
+    "credit a text": (Kind.CREDIT, {"row": 0, "chunks": "1"}, b""),
+    "credit true": (Kind.CREDIT, {"row": 0, "chunks": True}, b""),
+    "credit of no row": (Kind.CREDIT, {"chunks": 1}, b""),
+    "credit of a row below zero": (Kind.CREDIT, {"row": -1, "chunks": 1}, b""),
     "rows a number": (Kind.CANCEL, {"rows": 1}, b""),
     "rows below zero": (Kind.CANCEL, {"rows": [-1]}, b""),
     "rows of texts": (Kind.CANCEL, {"rows": ["0"]}, b""),
@@ -112,6 +138,8 @@ BAD_OTHERS = {
     "voice without a name": (Kind.VOICE, {**VOICE, "name": None}, SAMPLES),
     "a reply": (Kind.REPLY, {}, b""),
     "a chunk": (Kind.CHUNK, {"row": 0, "sample_rate": 16_000}, SAMPLES),
+    "an end of a row": (Kind.OUTCOME, {"row": 0}, b""),
+    "a row with bytes": (Kind.ROW, to_json(ROW), SAMPLES),
     "a greeting": (Kind.HELLO, {"realtts": "1", "python": "3"}, b""),
     "a log record": (Kind.LOG, {}, b""),
 }
@@ -126,14 +154,15 @@ def test_other_messages_of_a_parent_are_checked(case):
 
 def test_good_messages_of_a_parent():
     """Each becomes its type."""
-    assert read_from_parent(arrived(Kind.CREDIT, {"chunks": 2, "newer": 1})) == Credit(2)
+    assert read_from_parent(arrived(Kind.CREDIT, {"row": 5, "chunks": 2, "newer": 1})) == Credit(5, 2)
+    assert read_from_parent(arrived(Kind.ROW, to_json(ROW))) == ROW
     assert read_from_parent(arrived(Kind.CANCEL, {"rows": [0, 3]})) == Cancel((0, 3))
     assert read_from_parent(arrived(Kind.END, {})) == End()
     voice = read_from_parent(arrived(Kind.VOICE, VOICE, SAMPLES))
     assert (len(voice.samples), voice.sample_rate) == (100, 16_000)
 
 
-@pytest.mark.parametrize("kind", [Kind.CALL, Kind.CREDIT, Kind.CANCEL, Kind.END, Kind.VOICE])
+@pytest.mark.parametrize("kind", [Kind.CALL, Kind.ROW, Kind.CREDIT, Kind.CANCEL, Kind.END, Kind.VOICE])
 def test_worker_may_not_send_what_a_parent_sends(kind):
     """Whatever it holds."""
     with pytest.raises(ChannelFault, match="which it may not send"):
@@ -152,7 +181,12 @@ def serve(monkeypatch):
     monkeypatch.setattr(server, "leave", leave)
     ours, sock = socket.socketpair()
     parent = Channel(ours)
-    working = threading.Thread(target=Server(Channel(sock), lambda event: None).serve, daemon=True)
+
+    def work():
+        with contextlib.suppress(ChannelClosed):  # as the program does
+            Server(Channel(sock), lambda event: None).serve()
+
+    working = threading.Thread(target=work, daemon=True)
     working.start()
     parent.left = left
     yield parent
@@ -172,11 +206,25 @@ def serve(monkeypatch):
         Outgoing(Kind.CANCEL, {}).frame(1),
         Outgoing(Kind.VOICE, VOICE, b"abc").frame(1),
         Outgoing(Kind.REPLY, {}).frame(1),
+        Outgoing(Kind.ROW, to_json(ROW)).frame(1),
+        Outgoing(Kind.CALL, SPEAK).frame(1) + Outgoing(Kind.ROW, to_json(ROW)).frame(1) * 2,
         Outgoing(Kind.CALL, {}).frame(1, text=b"[" * 100_000),
         Outgoing(Kind.CALL, {}).frame(1, text=b"\xff\xff"),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
-    ids=["window", "kind", "credit", "rows", "voice", "reply", "deep", "encoding", "http"],
+    ids=[
+        "window",
+        "kind",
+        "credit",
+        "rows",
+        "voice",
+        "reply",
+        "row of no call",
+        "row twice",
+        "deep",
+        "encoding",
+        "http",
+    ],
 )
 def test_worker_leaves_a_parent_that_it_cannot_understand(serve, frame, capsys):
     """At once, with a line that says why; it never works on half of a call."""
@@ -199,8 +247,8 @@ SENT_BY_PLUGINS = {
     "an event at no time": Event("e", at=float("nan")),
     "an event that is deep": Event("e", data={"a": deep(100)}),
     "an event of a provider that is a list": Event("e", provider=["x"]),
-    "counts of numpy": Reply(work={"decode": StageWork(steps=np.int64(3))}),
-    "counts of texts": Reply(work={"decode": StageWork(seconds="1")}),
+    "counts of numpy": RowOutcome(0, work={"decode": StageWork(steps=np.int64(3))}),
+    "counts of texts": RowOutcome(0, work={"decode": StageWork(seconds="1")}),
     "versions of numbers": Reply(versions={"torch": 2.5}),
 }
 

@@ -62,7 +62,7 @@ class Environment:
 def wheels(tmp_path_factory):
     """The wheel of each distribution, by its name."""
     out = tmp_path_factory.mktemp("wheels")
-    for source in ("core", "plugins/espeak"):
+    for source in ("core", "plugins/espeak", "plugins/hibari"):
         run("uv", "build", "-q", "--wheel", "--out-dir", out, ROOT / source)
     return {wheel.name.split("-")[0].replace("_", "-"): wheel for wheel in out.glob("*.whl")}
 

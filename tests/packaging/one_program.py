@@ -42,6 +42,7 @@ class Model(NamedTuple):
 
 MODELS = {
     "espeak": Model(),
+    "hibari": Model(),
     "chatterbox": Model({"f0_bias": 120.0}, {"n_cfm_timesteps": 1, "max_new_tokens": 40}, clones=True),
     "f5": Model({}, {"nfe_step": 4}, clones=True),
     "qwen3": Model({}, {"max_new_tokens": 8}),

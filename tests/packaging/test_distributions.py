@@ -38,10 +38,18 @@ def test_wheels_are_complete(wheels):
     templates = {name for name in core if name.startswith("realtts/cli/template/")}
     assert any("pyproject" in name for name in templates)
     assert any("test_conformance" in name for name in templates)
-    espeak = zipfile.ZipFile(wheels["realtts-espeak"]).namelist()
-    assert "realtts_espeak/py.typed" in espeak
-    assert any(name.endswith("licenses/LICENSE") for name in espeak)
-    assert not any("conftest" in name or name.startswith("tests/") for name in (*core, *espeak))
+    for plugin in ("espeak", "hibari"):
+        voice = zipfile.ZipFile(wheels[f"realtts-{plugin}"]).namelist()
+        assert f"realtts_{plugin}/py.typed" in voice
+        assert any(name.endswith("licenses/LICENSE") for name in voice)
+        assert not any("conftest" in name or name.startswith("tests/") for name in (*core, *voice))
+
+
+def test_hibari_needs_neither_torch_nor_espeak():
+    """The natural voice is free of the GPL."""
+    project = tomllib.loads(PROJECTS["hibari"].read_text(encoding="utf-8"))["project"]
+    assert project["license"] == "Apache-2.0"
+    assert not any(name in " ".join(project["dependencies"]) for name in ("torch", "espeak"))
 
 
 def test_core_needs_neither_torch_nor_a_plugin(environment, wheels):

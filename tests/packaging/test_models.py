@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("one_program.py")
-NAMES = ("espeak", "chatterbox", "f5", "qwen3", "vieneu")
+NAMES = ("espeak", "hibari", "chatterbox", "f5", "qwen3", "vieneu")
 
 
 @pytest.fixture

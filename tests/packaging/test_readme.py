@@ -31,7 +31,7 @@ def test_first_command_speaks(checkout, run):
     """It leaves a WAV of the right length and level."""
     run("bash", "-euo", "pipefail", "-c", command("first sound"), cwd=checkout)
     with wave.open(str(checkout / "hello.wav")) as file:
-        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 22050)
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 24000)
         seconds = file.getnframes() / file.getframerate()
         samples = array.array("h", file.readframes(file.getnframes()))
     assert 1.5 < seconds < 5

@@ -11,16 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from realtts.attempt import Attempt
+from realtts.contract.stages import StageWork
 from realtts.contract.types import VoiceInfo
 from realtts.testing.fake import RATE
 from realtts.wire.calls import LadderState, Reply, RungState
 from realtts.wire.channel import MAGIC, PROTOCOL, Channel, ChannelClosed, ChannelFault, Kind
 from realtts.wire.messages import ChunkMessage, samples_to_bytes, to_json
 from realtts.wire.reading import Hello
+from realtts.wire.rows import RowOutcome
 
 HEADER = struct.Struct("!4sBBHII")
-GREETING, SETUP, LOAD, VOICES, CHUNK, REPLY, STOP = "greeting", "setup", "load", "voices", "chunk", "reply", "stop"
-"""Where a worker may misbehave: in its greeting, in its answers, in a chunk, and in the reply behind the chunks."""
+GREETING, SETUP, LOAD, VOICES, STOP = "greeting", "setup", "load", "voices", "stop"
+CHUNK, OUTCOME, REPLY = "chunk", "outcome", "reply"
+"""Where a worker may misbehave: in its greeting, its answers, a chunk, the end of a row, the reply behind the rows."""
 
 
 @dataclass
@@ -45,14 +48,14 @@ def reply(**fields):
     return to_json(Reply(**fields))
 
 
-def ladder(given_up=0):
+def ladder(given_up=0, *, joins=False):
     """The fake provider's ladder, some of its rungs given up."""
     rungs = ("optimized", "plain")
     attempts = tuple(
         Attempt(rung, rung, "generate", "ValueError", "no", "", "Try again.", 0.1, True) for rung in rungs[:given_up]
     )
     name = rungs[min(given_up, 1)]
-    live = RungState(name, name, "cpu", "float32", {}, {"load": 0.1}, 8, given_up > 0)
+    live = RungState(name, name, "cpu", "float32", {}, {"load": 0.1}, 8, joins, given_up > 0)
     return LadderState(attempts, dict.fromkeys(range(given_up), True), {"compile": False}, live)
 
 
@@ -62,9 +65,11 @@ class Peer:
     Args:
         misbehave: Called as ``misbehave(peer, place, outgoing)`` before each frame; True: it has sent what it likes
             instead, or nothing.
+        joins: Whether rows may join while others are spoken.
     """
 
-    def __init__(self, misbehave=None):
+    def __init__(self, misbehave=None, *, joins=False):
+        self.joins = joins
         ours, theirs = socket.socketpair()
         self.pid = 0
         self.channel = Channel(ours)
@@ -129,7 +134,7 @@ class Peer:
             case "setup":
                 self._reply(SETUP, versions={"python": "3"})
             case "load":
-                self._reply(LOAD, ladder=ladder(self._given_up))
+                self._reply(LOAD, ladder=ladder(self._given_up, joins=self.joins))
             case "voices":
                 self._reply(VOICES, voices=(VoiceInfo("high"), VoiceInfo("low")))
             case "give_up":
@@ -137,14 +142,27 @@ class Peer:
                 state = ladder(self._given_up)
                 self._reply("give_up", ladder=LadderState(state.attempts, state.given_up, {}, None))
             case "speak":
-                for row, request in enumerate(call["requests"]):
-                    message = ChunkMessage(row, RATE, (), 1, None, ())
-                    samples = np.full(400 * max(1, len(request["text"])), 0.1, np.float32)
-                    self.send(CHUNK, Kind.CHUNK, to_json(message), samples_to_bytes(samples))
-                self._reply(REPLY, work={})
+                for row in [self._next(Kind.ROW) for _ in range(call["rows"])]:
+                    self._speak(row)
+                while call["joins"] and (row := self._next(Kind.ROW, Kind.END)) is not None:
+                    self._speak(row)
+                self._reply(REPLY)
             case "stop":
                 self._reply(STOP)
                 self._over.set()
+
+    def _next(self, *kinds):
+        """The content of the next frame of these kinds; None for an end."""
+        while (frame := self._theirs.receive(None)).kind not in kinds:
+            pass
+        return None if frame.kind is Kind.END else frame.content
+
+    def _speak(self, content):
+        """A chunk of a row, and its end."""
+        row = content["row"]
+        samples = np.full(400 * max(1, len(content["request"]["text"])), 0.1, np.float32)
+        self.send(CHUNK, Kind.CHUNK, to_json(ChunkMessage(row, RATE, (), 1, None, ())), samples_to_bytes(samples))
+        self.send(OUTCOME, Kind.OUTCOME, to_json(RowOutcome(row, work={"decode": StageWork(0.1, 3)})))
 
     def _reply(self, place, **fields):
         fields.setdefault("cache", {"entries": 0})

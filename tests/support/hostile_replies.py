@@ -14,9 +14,17 @@ from realtts.wire.calls import Reply
 from realtts.wire.channel import MOST_BYTES, MOST_JSON, PROTOCOL, Kind
 from realtts.wire.messages import ChunkMessage, LogMessage
 from realtts.wire.reading import Hello
+from realtts.wire.rows import RowOutcome
 
-PLACES = (p.GREETING, p.SETUP, p.LOAD, p.VOICES, p.CHUNK, p.REPLY)
-FORMS = {Kind.HELLO: Hello, Kind.REPLY: Reply, Kind.CHUNK: ChunkMessage, Kind.EVENT: Event, Kind.LOG: LogMessage}
+PLACES = (p.GREETING, p.SETUP, p.LOAD, p.VOICES, p.CHUNK, p.OUTCOME, p.REPLY)
+FORMS = {
+    Kind.HELLO: Hello,
+    Kind.REPLY: Reply,
+    Kind.CHUNK: ChunkMessage,
+    Kind.OUTCOME: RowOutcome,
+    Kind.EVENT: Event,
+    Kind.LOG: LogMessage,
+}
 NAMES = ("StopIteration", "SystemExit", "KeyboardInterrupt", "GeneratorExit", "UnicodeDecodeError", "OSError", "x.Y")
 KINDS = (None, "StageFailed", "LadderExhausted", "WorkerDied", "InstallFailed", "InputError", "Busy", "closest", "")
 WORDS = ("", "stop", "optimized", "plain", "load", "é\udc80\0", "%s %d", "x" * 5000, "what", "../..", *NAMES)
@@ -106,8 +114,10 @@ def of_other_types(rng, peer, out):
     """A message of any kind that a worker may send, its fields anything of their types."""
     kind = rng.choice([out.kind, out.kind, *FORMS])
     content = instance(rng, FORMS[kind])
+    if kind in {Kind.CHUNK, Kind.OUTCOME} and rng.random() < 0.7:
+        content.update(row=rng.choice((0, 0, 1, 99)))
     if kind is Kind.CHUNK and rng.random() < 0.7:
-        content.update(row=rng.choice((0, 0, 1, 99)), sample_rate=rng.choice((RATE, RATE, 0, 8000)))
+        content.update(sample_rate=rng.choice((RATE, RATE, 0, 8000)))
     data = samples(rng) if kind is Kind.CHUNK else b""
     peer.sock.sendall(p.Outgoing(kind, content, data).frame(peer.call))
     if kind is not out.kind:
@@ -133,7 +143,7 @@ def wrong_bytes(rng, peer, out):
     choices = [
         lambda: out.frame(call, magic=b"GET "),
         lambda: out.frame(call, version=rng.choice((0, PROTOCOL + 1, 255))),
-        lambda: out.frame(call, kind=rng.choice((0, 2, 5, 6, 7, 10, 11, 255))),
+        lambda: out.frame(call, kind=rng.choice((0, 2, 5, 6, 7, 10, 11, 13, 255))),
         lambda: out.frame(call, sizes=(MOST_JSON + 1, 0)),
         lambda: out.frame(call, sizes=(len(text), MOST_BYTES + 1)),
         lambda: out.frame(call, sizes=(2**32 - 1, 2**32 - 1)),
@@ -156,12 +166,16 @@ def wrong_moment(rng, peer, out):
     """Good frames where nobody asked for them: twice, of another call, of another kind, or without an end."""
     call, good = peer.call, out.frame(peer.call)
     chunk = p.Outgoing(Kind.CHUNK, {"row": 0, "sample_rate": RATE}, np.full(160, 0.1, np.float32).tobytes())
+    end = p.Outgoing(Kind.OUTCOME, {"row": 0})
     answer, hello = p.Outgoing(Kind.REPLY, p.reply()), p.Outgoing(Kind.HELLO, {"realtts": "1", "python": "3"})
     event = p.Outgoing(Kind.EVENT, {"name": "e", "provider": "", "data": {}, "at": 1.0})
     choices = [
         lambda: peer.sock.sendall(good + good),
         lambda: peer.sock.sendall(good + answer.frame(call)),
         lambda: peer.sock.sendall(good + chunk.frame(call) * rng.choice((1, 5, 50))),
+        lambda: peer.sock.sendall(good + end.frame(call) * rng.choice((1, 2))),
+        lambda: peer.sock.sendall(end.frame(call) + good),
+        lambda: p.flood(peer, end.frame(call)),
         lambda: peer.sock.sendall(out.frame((call + rng.choice((1, 7))) % 65536)),
         lambda: peer.sock.sendall(answer.frame(max(0, call - 1)) + good),
         lambda: peer.sock.sendall(hello.frame(call) + good),

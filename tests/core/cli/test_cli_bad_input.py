@@ -148,9 +148,11 @@ def test_unwritable_output(cli, work):
     assert "cannot be written" in result.err
 
 
-@pytest.mark.parametrize("case", ["surrogate", "10-MB", "voice-text", "provider"])
+@pytest.mark.parametrize(
+    "case", ["surrogate", *(pytest.param(case, marks=pytest.mark.full) for case in ("10-MB", "voice-text", "provider"))]
+)
 def test_is_refused_by_the_real_command(process, work, case):
-    """In a process of its own: the same."""
+    """In a process of its own: the same; `test_is_refused` has all cases in this one."""
     make_files()
     arguments, message = CASES[case]
     result = process(*arguments)

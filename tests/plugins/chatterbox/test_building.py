@@ -15,6 +15,12 @@ from realtts_chatterbox.upstream import load_upstream
 DEFAULT_KINDS = ("english", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("multilingual", "turbo")))
 """One of each architecture; Multilingual's networks are English's, of other sizes."""
 
+SETTINGS = (
+    "meanflow", "in_channels", "out_channels", "causal", "static_chunk_size", "normalize_before", "output_size",
+    "vocab_size", "token_mel_ratio", "pre_lookahead_len", "t_scheduler", "inference_cfg_rate", "output_level",
+    "sampling_rate", "nb_harmonics", "istft_params", "lrelu_slope", "audio_limit", "num_kernels", "num_upsamples",
+)  # fmt: skip
+
 
 @pytest.mark.parametrize("kind", DEFAULT_KINDS)
 def test_networks_are_whole(networks_of, kind) -> None:
@@ -52,9 +58,12 @@ def test_what_constructors_compute_is_computed(networks_of) -> None:
     assert torch.equal(ours.s3gen.tokenizer._mel_filters, s3gen.tokenizer._mel_filters)
     assert torch.equal(ours.s3gen.tokenizer.window, s3gen.tokenizer.window)
     assert torch.equal(ours.s3gen.tokenizer.encoder.freqs_cis, s3gen.tokenizer.encoder.freqs_cis)
+    full = empty_s3gen("english", S3GenSizes())  # positions are as wide as the network
     for name in ("embed", "up_embed"):
-        theirs = getattr(s3gen.flow.encoder, name).pos_enc.pe
-        assert torch.equal(getattr(ours.s3gen.flow.encoder, name).pos_enc.pe, theirs)
+        positions = getattr(s3gen.flow.encoder, name).pos_enc
+        assert torch.equal(getattr(full.flow.encoder, name).pos_enc.pe, positions.pe)
+        narrow = getattr(ours.s3gen.flow.encoder, name).pos_enc
+        assert torch.equal(narrow.pe, type(positions)(narrow.d_model, 0.0).pe)
     assert torch.equal(ours.t3.tfmr.rotary_emb.inv_freq, t3.tfmr.rotary_emb.inv_freq)
 
 
@@ -66,6 +75,24 @@ def test_full_size_is_upstreams(tmp_path) -> None:
         upstream = S3Gen().state_dict()
     ours = empty_s3gen("english", S3GenSizes()).state_dict()
     assert {name: tensor.shape for name, tensor in ours.items()} == {n: t.shape for n, t in upstream.items()}
+
+
+@pytest.mark.parametrize("turbo", [False, True])
+def test_other_sizes_are_upstreams_networks_too(weights_of, turbo) -> None:
+    """Every part of a small checkpoint's S3Gen is upstream's class, with the settings that do not depend on widths."""
+    from chatterbox.models.s3gen import S3Gen
+
+    kind = "turbo" if turbo else "english"
+    with quiet(), torch.device("meta"):
+        upstream = S3Gen(meanflow=turbo)
+    ours = empty_s3gen(kind, weights_of(kind).s3gen_sizes)
+    for place in ("speaker_encoder", "flow", "flow.encoder", "flow.decoder", "flow.decoder.estimator", "mel2wav"):
+        expected, small = upstream.get_submodule(place), ours.get_submodule(place)
+        assert type(small) is type(expected), place
+        for name in SETTINGS:
+            assert vars(small).get(name) == vars(expected).get(name), (place, name)
+    expected, small = (set(network.state_dict()) for network in (upstream, ours))
+    assert small < expected
 
 
 def test_encoders_by_themselves(weights_of, networks_of) -> None:

@@ -95,6 +95,29 @@ def test_wrong_tensors_are_refused_by_name(copied, model, file, name, fault) -> 
     assert name in str(caught.value) or fault == "misshapen"
 
 
+ENCODER, SPEAKER = "flow.encoder.encoders.0.", "speaker_encoder.xvector."
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        (ENCODER + "self_attn.pos_bias_u", (3, 32)),  # heads that do not divide the width
+        (ENCODER + "self_attn.pos_bias_u", (0, 32)),
+        (ENCODER + "feed_forward.w_1.weight", (0, 64)),
+        ("flow.input_embedding.weight", (6561, 0)),
+        ("flow.decoder.estimator.down_blocks.0.1.0.attn1.to_q.weight", (100, 64)),
+        ("flow.decoder.estimator.final_proj.weight", (80, 64)),
+        ("mel2wav.f0_predictor.classifier.weight", (1, 64)),
+        (SPEAKER + "tdnn.linear.weight", (64, 320, 5)),
+        (SPEAKER + "block1.tdnnd1.cam_layer.linear_local.weight", (0, 32, 3)),
+    ],
+)
+def test_sizes_that_no_network_has_are_refused(copied, name, shape) -> None:
+    """Where a size is read off a tensor, by the file's name."""
+    with pytest.raises(CheckpointMismatch, match=r"s3gen\.safetensors"):
+        read(copied("english", "s3gen.safetensors", lambda state: state.update({name: torch.zeros(shape)})))
+
+
 def test_other_weights_are_another_identity(weights_of, copied) -> None:
     """What is cached of voices belongs to the weights that read them: the identity is part of each key."""
     folder = copied("english", "ve.safetensors", lambda state: {n: t + 1 for n, t in state.items()})

@@ -20,8 +20,8 @@ DEFAULT_KINDS = ("english", pytest.param("multilingual", marks=pytest.mark.full)
 
 NEAR = {"english": 1e-4, "multilingual": 3e-4, "turbo": 1e-4}
 """Largest difference of samples in float32. The vocoder adds up the pitch of all frames to a phase, nine-fold for the
-highest overtone, so that rounding of the mel grows with time; found were 3e-5, 1.3e-4 and 3e-5. These Multilingual
-weights are five times as loud, and upstream's own vocoder moves by 1e-4 in 80 frames and by 4e-4 in 500 if its mel is
+highest overtone, so that rounding of the mel grows with time, and with the loudness. Multilingual's was found with
+weights five times as loud: upstream's own vocoder then moves by 1e-4 in 80 frames and by 4e-4 in 500 if its mel is
 changed by half of float32's last bit."""
 
 

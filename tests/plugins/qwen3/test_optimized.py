@@ -41,7 +41,7 @@ def arguments_of(way, recording):
     ("way", "texts"),
     [
         ("speaker", SHORT),
-        ("design", SHORT),
+        pytest.param("design", SHORT, marks=pytest.mark.full),  # the speaker's networks
         ("clone", SHORT),
         *(pytest.param(way, LONG, marks=pytest.mark.full, id=f"{way}-long") for way in WAYS),
     ],

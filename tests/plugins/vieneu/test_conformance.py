@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import OptimizedConformance, ProviderConformance
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance
 from realtts_vieneu import spec as own
 from realtts_vieneu.testing import write_random_checkpoint
 
@@ -61,13 +61,28 @@ class TestPlain(Plain):
     """The plain variant."""
 
 
-class TestOptimized(OptimizedConformance, Plain):
+class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The same of the optimized variant."""
 
     full = frozenset({
         "test_fault_falls_back_to_plain",  # by default: test_fallback_says_the_same_as_plain
         "test_unload_frees_everything",  # by default: test_optimized.test_unload_leaves_no_tensor
+        # By default: test_continuous.
+        "test_a_row_joins_while_another_is_spoken",
+        "test_a_row_is_what_it_is_alone",
+        "test_a_row_that_nobody_wants_any_more_is_not_spoken",
+        "test_every_row_gets_one_end",
     })  # fmt: skip
+
+    @pytest.fixture
+    def short_text(self) -> str:
+        """A token for each letter is drawn."""
+        return "Chào."
+
+    @pytest.fixture
+    def row_text(self) -> str:
+        """Of two sentences."""
+        return "Xin chào. Trời nắng đẹp!"
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:

@@ -68,8 +68,7 @@ def ours(weights, utterances, **options):
     )
     found = [[] for _ in utterances]
     for drawn in network.decode(utterances):
-        for row, tokens in zip(found, drawn.tokens, strict=True):
-            row.extend(tokens)
+        found[drawn.number].extend(drawn.tokens)
     return found, network
 
 

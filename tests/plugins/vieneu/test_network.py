@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import weakref
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ import torch
 from realtts.accel.sampling import Sampler, SamplingParams
 from realtts.errors import CheckpointMismatch, DecoderError, NotFinite
 from realtts.testing.recording import RecordingGraphs
+from realtts_vieneu.drawing import TokenRows
 from realtts_vieneu.network import SpeechLM
 from realtts_vieneu.reference import Upstream
 from realtts_vieneu.replay import scores_at
@@ -120,12 +122,12 @@ def utterance_of(number, **changes):
 
 
 def ours(model, utterances, **options):
-    """Tokens of each utterance, and whether the model ended it."""
-    found, stopped = [[] for _ in utterances], ()
-    for drawn in model.decode(utterances, **options):
-        for row, tokens in zip(found, drawn.tokens, strict=True):
-            row.extend(tokens)
-        stopped = drawn.stopped
+    """Tokens of each utterance, and whether the model ended it; with options, of rows of their own."""
+    rows = TokenRows(model._network, places=16, cap=2048, **options) if options else None
+    found, stopped = [[] for _ in utterances], [False] * len(utterances)
+    for drawn in model.decode(utterances) if rows is None else rows.run(utterances):
+        found[drawn.number].extend(drawn.tokens)
+        stopped[drawn.number] = drawn.stopped
     return found, stopped
 
 
@@ -179,7 +181,7 @@ def test_tokens_are_upstreams(model_of, upstream_of, family):
     ],
 )
 def test_vietnamese_texts_are_upstreams(weights_of, twenty_texts, model, form, drawing):
-    """Twenty texts in upstream's forms, all in one batch, and what they begin with read once."""
+    """Twenty texts in upstream's forms, sixteen at a time, and what they begin with read once."""
     weights = weights_of(model)
     reader, words = weights.reader, words_of("Xin chào các bạn, hôm nay trời đẹp quá.")
     opening = reader.opening(form, words, emotion="natural")
@@ -195,7 +197,7 @@ def test_vietnamese_texts_are_upstreams(weights_of, twenty_texts, model, form, d
                 forced=number % 4 == 0,
             )
         )  # fmt: skip
-    found = [tokens for part in (utterances[:12], utterances[12:]) for tokens in ours(ours_of, part)[0]]
+    found, _ = ours(ours_of, utterances)
     assert ours_of.prefixes.read == 1
     for utterance, tokens in zip(utterances, found, strict=True):
         expected, _ = networks.draw(utterance, lambda: False)
@@ -223,8 +225,8 @@ def test_codes_are_the_speech_among_the_tokens(model_of):
     """Of the whole vocabulary other tokens are drawn, too: they stay in what is read and are no sound."""
     codes, tokens = [], []
     for drawn in model_of("llama").decode([utterance_of(5, most=80, least=80)]):
-        codes += drawn.codes[0].tolist()
-        tokens += drawn.tokens[0]
+        codes += drawn.codes.tolist()
+        tokens += drawn.tokens
     assert codes == [SPEECH.codes.index(token) for token in tokens if token in SPEECH.codes]
     assert 0 < len(codes) < len(tokens) == 80
 
@@ -281,21 +283,25 @@ def test_graphs_give_the_same(model_of, upstream_of, head):
         ours(graphed, [replace(utterance, seed=7)])
     assert backend.captures == captures
     batch = [replace(utterance, most=6, forced=n == 1) for n, utterance in enumerate(utterances[:3])]
-    for utterance, found in zip(batch, ours(graphed, batch, check_every=2)[0], strict=True):
+    recorded = ours(graphed, batch, check_every=2, backend=backend)[0]
+    for utterance, found in zip(batch, recorded, strict=True):
         assert_same(eager, utterance, found, ours(eager, [utterance])[0][0])
 
 
 def test_what_is_warm_needs_no_capture(upstream_of):
-    """After a capture with an utterance, those of at most its size replay only: one, or a few together."""
+    """After a capture with an utterance others replay only and allocate nothing, however many come and go."""
     backend = RecordingGraphs()
     model = made(upstream_of("llama"), backend=backend)
     usual = {"params": OPTIONS["as upstream"]}
     model.capture(utterance_of(10, most=12, **usual))
     model.warm_up(utterance_of(10, most=12, **usual))
     captures = backend.captures
-    for count in (1, 2, 3, 4):
-        ours(model, [utterance_of(5 + n, most=10, seed=n, **usual) for n in range(count)])
+    state = [tensor.data_ptr() for tensor in model.rows.loop._steps.state]
+    for count in (1, 3, 4, 16, 20):
+        ours(model, [utterance_of(5 + n % 6, most=2 + n, seed=n, **usual) for n in range(count)])
     assert backend.captures == captures
+    assert [tensor.data_ptr() for tensor in model.rows.loop._steps.state] == state
+    assert len(model.rows.loop.queue.graphs) <= 24
 
 
 def test_graphs_read_a_prefix_once_too(model_of, upstream_of):
@@ -436,36 +442,44 @@ def test_rows_of_the_embedding_are_enough(upstream_of, model_of, family):
     assert ours(model, [utterance_of(6)]) == ours(model_of(family, "speech"), [utterance_of(6)])
 
 
-def test_one_of_a_batch_is_stopped(model_of):
-    """It ends, and the others draw what they would have drawn."""
+def test_a_row_leaves_and_another_joins(model_of):
+    """In the middle; and one is drawn anew with another seed. The others draw what they would have drawn."""
     model = model_of("llama", "speech")
-    utterances = [utterance_of(n, most=30, forced=True) for n in (1, 2)]
-    loop, found = model.begin(utterances), [[], []]
-    for count, drawn in enumerate(loop.run()):
-        if count == 2:
-            loop.stop(0)
-        for row in range(2):
-            found[row].extend(drawn.tokens[row])
-    assert len(found[0]) < 30
-    assert_same(model, utterances[1], found[1], ours(model, utterances[1:])[0][0])
+    utterances = [utterance_of(n, most=30, forced=True) for n in (1, 2, 4, 3)]
+    rows, found = TokenRows(model._network, places=3, cap=2048), {n: [] for n in range(4)}
+    waiting = [0, 1, 2]
+    for turn in itertools.count():
+        while waiting and rows.begin(waiting[0], utterances[waiting[0]]):
+            del waiting[0]
+        if not (waiting or rows.loop.busy):
+            break
+        for drawn in rows.step():
+            found[drawn.number].extend(drawn.tokens)
+        if turn == 12:
+            rows.end(0)
+            waiting.append(3)
+        if turn == 20:
+            found[1].clear()
+            rows.again(1, replace(utterances[1], seed=77))
+    assert 0 < len(found[0]) < 30
+    expected = [utterances[0], replace(utterances[1], seed=77), *utterances[2:]]
+    for number, utterance in enumerate(expected):
+        (alone,), _ = ours(model, [utterance])
+        assert_same(model, utterance, found[number], alone[: len(found[number])])
+    assert [len(found[number]) for number in (1, 2, 3)] == [30, 30, 30]
 
 
-def test_rows_that_ended_cost_no_more(model_of):
-    """They are left out, and the others draw what they would have drawn; the next batch is a whole one again."""
+def test_rows_that_ended_cost_nothing(model_of):
+    """A step has the rows that go on."""
     model = model_of("llama", "speech")
     utterances = [utterance_of(n, most=4 + 9 * n, forced=True) for n in (5, 0, 3, 1, 4, 2)]
-    for _ in range(2):
-        batch, found, rows = model.begin(utterances), [[] for _ in utterances], []
-        for drawn in batch.run():
-            rows.append(batch.loop.streams)
-            for row, tokens in zip(found, drawn.tokens, strict=True):
-                row.extend(tokens)
-        assert rows == sorted(rows, reverse=True)
-        assert (rows[0], rows[-1]) == (6, 1)
-        assert len(rows) == 49
-        for utterance, tokens in zip(utterances, found, strict=True):
-            assert_same(model, utterance, tokens, ours(model, [utterance])[0][0])
-        model.release()
+    rows = TokenRows(model._network, places=6, cap=2048)
+    lengths = dict.fromkeys(range(6), 0)
+    for drawn in rows.run(utterances):
+        lengths[drawn.number] += len(drawn.tokens)
+    assert list(lengths.values()) == [utterance.most for utterance in utterances]
+    # The first token of each is drawn from its prompt.
+    assert rows.loop.queue.row_steps == sum(lengths.values()) - 6
 
 
 def test_lower_precision_draws_with_noise_of_its_own(model_of):
@@ -476,25 +490,6 @@ def test_lower_precision_draws_with_noise_of_its_own(model_of):
     assert ours(model, [replace(utterance, seed=3)])[0] != [tokens]
     best = [int(scores_at(model, utterance, tokens, step).argmax()) for step in range(40)]
     assert sum(one == other for one, other in zip(best, tokens, strict=True)) >= 38
-
-
-def test_what_is_not_wanted_is_not_read(model_of):
-    """Of a batch whose prompts take seconds; the others are spoken as alone."""
-    model, asked = model_of("llama", "speech"), []
-    utterances = [utterance_of(n, most=12, forced=True) for n in (3, 1, 2)]
-
-    def wanted(row):
-        asked.append(row)
-        return row != 0
-
-    found = [[], [], []]
-    for drawn in model.begin(utterances, still_wanted=wanted).run():
-        for row, tokens in zip(found, drawn.tokens, strict=True):
-            row.extend(tokens)
-    assert asked == [0, 1, 2]
-    assert len(found[0]) <= 1
-    for utterance, tokens in zip(utterances[1:], found[1:], strict=True):
-        assert_same(model, utterance, tokens, ours(model, [utterance])[0][0])
 
 
 @pytest.mark.parametrize("name", ["lm_head.weight", "model.layers.1.mlp.down_proj.weight"])
@@ -508,8 +503,8 @@ def test_what_is_not_finite_is_refused(upstream_of, name):
 
 def test_too_long_a_request_is_refused(model_of):
     """By name, before anything is drawn."""
-    with pytest.raises(DecoderError, match="6144 positions"):
-        model_of("llama").begin([utterance_of(0, most=7000)])
+    with pytest.raises(DecoderError, match="2048 slots"):
+        ours(model_of("llama"), [utterance_of(0, most=7000)])
 
 
 @pytest.mark.parametrize(

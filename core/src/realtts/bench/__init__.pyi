@@ -2,6 +2,12 @@ from realtts.bench.compare import (
     compare_records as compare_records,
     load_record as load_record,
 )
+from realtts.bench.load import (
+    run_load as run_load,
+)
+from realtts.bench.load_source import (
+    Load as Load,
+)
 from realtts.bench.runner import (
     run_bench as run_bench,
 )

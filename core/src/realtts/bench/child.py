@@ -10,6 +10,7 @@ from realtts.bench.facts import lacking_extras
 from realtts.bench.profiling import write_profiles
 from realtts.bench.remote import install_into, workload_from_json
 from realtts.bench.runner import run_bench
+from realtts.bench.tools import write_random_weights
 from realtts.bench.verify import run_verify
 from realtts.errors import MissingExtra, RealTTSError
 from realtts.wire.child import serve
@@ -44,6 +45,8 @@ def _run(job: Mapping[str, Any], tell: Callable[[str], None]) -> Any:
     if job["what"] == "verify":
         return run_verify(provider, workload, settings=settings, **keywords)
     folder = Path(keywords.pop("folder"))
+    if job["what"] == "weights":
+        return write_random_weights(provider, folder, **keywords)
     return [str(path) for path in write_profiles(provider, workload, folder, settings=settings, **keywords)]
 
 

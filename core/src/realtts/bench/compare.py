@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from realtts.bench.results import SCHEMA
+from realtts.bench.results import LOAD_KIND, SCHEMA
 from realtts.documents import MALFORMED, DocumentError, read_json, reason_of
 from realtts.errors import InvalidOption
 
@@ -25,10 +25,22 @@ _FIGURES = (
     ("rss_growth", ("memory", "rss_growth")),
     ("device_peak", ("memory", "device_peak")),
 )
+_LOAD_FIGURES = (
+    *((name, (name,)) for name in ("audio_s_per_s", "requests_per_s")),
+    *((f"{name}_{share}", (name, share)) for name in ("first_audio_s", "total_s", "queue_s", "rtf")
+      for share in ("p50", "p95", "p99")),
+    ("underruns", ("underruns", "share")),
+    ("tokens_per_s", ("tokens_per_s",)),
+    ("tokens_per_step", ("tokens_per_step",)),
+    ("rows_per_step", ("rows_per_step",)),
+    ("rss_peak", ("memory", "rss_peak")),
+    ("device_peak", ("memory", "device_peak")),
+)  # fmt: skip
+_LOAD = ("rate", "concurrency", "duration_s", "rounds", "seed")
 _MACHINE = ("cpu", "physical_cores", "memory_bytes", "gpus", "threads", "system")
 _WORKLOAD = (
     "text_set", "text", "texts", "languages", "chars", "batch", "stream", "tokens", "random_weights", "voice",
-    "options",
+    "options", "voices",
 )  # fmt: skip
 _VARIANT = ("variant", "rung", "checkpoint")
 
@@ -47,7 +59,7 @@ def load_record(path: Path) -> dict[str, Any]:
         record = read_json(path)
     except DocumentError as error:
         raise InvalidOption(f"it cannot be read: {error}", who=str(path), fix=fix) from None
-    if not isinstance(record, dict) or record.get("kind") != "realtts.bench":
+    if not isinstance(record, dict) or record.get("kind") not in {"realtts.bench", LOAD_KIND}:
         raise InvalidOption("it holds no benchmark record", who=str(path), fix=fix)
     if record.get("schema") != SCHEMA:
         what = f"its schema is {record.get('schema')!r}, this version reads {SCHEMA}"
@@ -63,8 +75,12 @@ def compare_records(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comp
         mean something else than they seem to.
 
     Raises:
-        InvalidOption: A record lacks something, or holds something else.
+        InvalidOption: A record lacks something, or holds something else; one is of a load and the other is not.
     """
+    if first.get("kind") != second.get("kind"):
+        raise InvalidOption(
+            "one record is of a load, the other is not", who="bench --compare", fix="compare two of the same kind"
+        )
     try:
         return _comparison(first, second)
     except MALFORMED as error:
@@ -89,11 +105,11 @@ def _comparison(first: Mapping[str, Any], second: Mapping[str, Any]) -> Comparis
 
 def _rows(variant: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> list[list[Any]]:
     rows = []
-    for name, keys in _FIGURES:
+    for name, keys in _FIGURES if "warm" in first else _LOAD_FIGURES:
         a, b = _at(first, keys), _at(second, keys)
         if a is not None and b is not None:
             rows.append([variant, name, a, b, a / b if b else None])
-    for stage in first["stages"].keys() & second["stages"].keys():
+    for stage in first["stages"].keys() & second["stages"].keys() if "warm" in first else ():
         a, b = (record["stages"][stage]["seconds"] for record in (first, second))
         rows.append([variant, f"stage {stage}", a, b, a / b if b else None])
     return rows
@@ -110,6 +126,10 @@ def _differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[st
         f"the workloads differ: {_unlike(key, first['workload'], second['workload'])}"
         for key in _WORKLOAD
         if first["workload"].get(key) != second["workload"].get(key)
+    ]
+    loads = [record.get("load", {}) for record in (first, second)]
+    differences += [
+        f"the loads differ: {_unlike(key, *loads)}" for key in _LOAD if loads[0].get(key) != loads[1].get(key)
     ]
     versions = [record["machine"]["versions"] for record in (first, second)]
     differences += [

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["PeakMemory"]
+__all__ = ["PeakMemory", "fits_beside"]
 
 _INTERVAL_S = 0.01
 
@@ -69,6 +69,18 @@ class PeakMemory:
             if self._end.wait(_INTERVAL_S):
                 self.rss_peak = max(self.rss_peak, _rss())
                 return
+
+
+def fits_beside(peak: PeakMemory) -> bool:
+    """Tell whether there is room for a second model like one that has grown so much, with a fifth to spare."""
+    import psutil
+
+    if psutil.virtual_memory().available < 1.2 * peak.rss_growth:
+        return False
+    torch = sys.modules.get("torch")
+    if peak.device_peak and torch is not None:
+        return bool(torch.cuda.mem_get_info()[0] >= 1.2 * peak.device_peak)
+    return True
 
 
 def _rss() -> int:

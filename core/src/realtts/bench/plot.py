@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from realtts.bench.load_plot import draw_loads
+from realtts.bench.results import LOAD_KIND
 from realtts.errors import MissingExtra, OutputError
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ def plot_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draw records into a picture.
 
     Args:
-        records: One or more of `realtts.bench.run_bench`.
+        records: One or more of `realtts.bench.run_bench`, or of `realtts.bench.run_load`.
         path: A .png, .svg or .pdf file.
 
     Raises:
@@ -48,17 +50,25 @@ def plot_records(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     check_plot(path)
     from matplotlib.figure import Figure
 
-    bars = [(_name(record, name, len(records)), variant) for record in records
-            for name, variant in record["variants"].items()]  # fmt: skip
-    figure = Figure(figsize=(10, 1.9 + 0.55 * len(bars)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    _draw_rtf(left, bars)
-    _draw_shares(right, bars)
+    figure = Figure(layout="constrained")
+    if records[0].get("kind") == LOAD_KIND:
+        draw_loads(figure, records)
+    else:
+        _draw(figure, records)
     figure.suptitle(_title(records), fontsize=11)
     try:
         figure.savefig(path, dpi=150)
     except OSError as error:
         raise OutputError(str(error), who=str(path), fix="give a file that can be written") from error
+
+
+def _draw(figure: Any, records: Sequence[Mapping[str, Any]]) -> None:
+    bars = [(_name(record, name, len(records)), variant) for record in records
+            for name, variant in record["variants"].items()]  # fmt: skip
+    figure.set_size_inches(10, 1.9 + 0.55 * len(bars))
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_rtf(left, bars)
+    _draw_shares(right, bars)
 
 
 def _draw_rtf(axes: Any, bars: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

@@ -51,7 +51,7 @@ def run_there(
 
     Args:
         environment: The provider's.
-        what: ``"bench"``, ``"verify"`` or ``"profile"``.
+        what: ``"bench"``, ``"verify"``, ``"profile"`` or ``"weights"``.
         workload: What is spoken; recordings are named by their files.
         settings: Keywords of `RealProvider`.
         tell: Receives lines of progress.

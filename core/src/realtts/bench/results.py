@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from realtts.bench.measure import Sample
     from realtts.bench.workload import Workload
 
-__all__ = ["SCHEMA", "ratios", "rounded", "summary", "warnings_of"]
+__all__ = ["LOAD_KIND", "SCHEMA", "ratios", "rounded", "summary", "warnings_of"]
 
 SCHEMA = 1
 """Version of the record's keys; raised when one of them changes its meaning or goes away."""
+
+LOAD_KIND = "realtts.bench.load"
+"""What ``kind`` is in the record of a load."""
 
 _INNER = "generate."
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench.contender import Contender
 from realtts.bench.facts import machine_facts, now
 from realtts.bench.floor import measure_floor
+from realtts.bench.peak import fits_beside
 from realtts.bench.remote import environment_of, run_there
 from realtts.bench.results import SCHEMA, ratios, rounded, summary, warnings_of
 from realtts.bench.tools import weights
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realtts.contract.spec import ProviderSpec
     from realtts.settings import Settings
 
-__all__ = ["VARIANTS", "run_bench"]
+__all__ = ["VARIANTS", "check_variants", "described", "run_bench"]
 
 VARIANTS = ("plain", "optimized")
 
@@ -62,7 +62,7 @@ def run_bench(
         InvalidOption: An unknown variant.
         RealTTSError: No rung of a variant works, or something is wrong with the request.
     """
-    _check_variants(variants)
+    check_variants(variants)
     tell = tell or _silent
     asked = dict(settings or {})
     with RealProvider(provider, **asked) as unloaded:  # never loaded
@@ -114,7 +114,7 @@ def _bench(
         "date": now(),
         "provider": spec.name,
         "isolated": False,
-        "workload": {**_described(workload), "random_weights": random_weights, "interleaved": interleaved},
+        "workload": {**described(workload), "random_weights": random_weights, "interleaved": interleaved},
         "machine": machine_facts(base, status["versions"]),
         "floor": rates,
         "variants": results,
@@ -125,7 +125,12 @@ def _bench(
     return result
 
 
-def _check_variants(variants: Sequence[str]) -> None:
+def check_variants(variants: Sequence[str]) -> None:
+    """Check names of variants.
+
+    Raises:
+        InvalidOption: There is no such variant.
+    """
     for variant in variants:
         if variant not in VARIANTS:
             raise InvalidOption(f"variant is {variant!r}", who="bench", fix=f"choose from {', '.join(VARIANTS)}")
@@ -169,18 +174,12 @@ def _orders(contenders: Sequence[Contender], repeats: int) -> Iterator[Sequence[
 
 
 def _fits_beside(head: Contender) -> bool:
-    """Tell whether there is room for a second model of that size, with a fifth to spare."""
-    import psutil
-
-    if psutil.virtual_memory().available < 1.2 * head.peak.rss_growth:
-        return False
-    torch = sys.modules.get("torch")
-    if head.peak.device_peak and torch is not None:
-        return bool(torch.cuda.mem_get_info()[0] >= 1.2 * head.peak.device_peak)
-    return True
+    """Tell whether there is room for a second model of that size."""
+    return fits_beside(head.peak)
 
 
-def _described(workload: Workload) -> dict[str, Any]:
+def described(workload: Workload) -> dict[str, Any]:
+    """Return the workload for a record."""
     return {
         "text_set": workload.name,
         "texts": len(workload.texts),

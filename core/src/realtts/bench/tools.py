@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from realtts.bench.workload import Workload
     from realtts.contract.spec import ProviderSpec
 
-__all__ = ["SIZES", "PluginTools", "find_tools", "random_checkpoint", "weights"]
+__all__ = ["SIZES", "PluginTools", "find_tools", "random_checkpoint", "weights", "write_random_weights"]
 
 SIZES = ("tiny", "full")
 """Sizes of random checkpoints: for tests, and for timing."""
@@ -113,18 +113,31 @@ def random_checkpoint(spec: ProviderSpec, size: str, seed: int = 0) -> Iterator[
     Raises:
         InvalidOption: An unknown size, or the plugin cannot write random weights.
     """
+    with tempfile.TemporaryDirectory(prefix="realtts-random-") as folder:
+        write_random_weights(spec, Path(folder), size, seed)
+        yield Path(folder)
+
+
+def write_random_weights(spec: ProviderSpec, folder: Path, size: str, seed: int = 0) -> float:
+    """Write random weights for a provider into a folder that exists.
+
+    Returns:
+        The tokens per character that its plugin forces with them.
+
+    Raises:
+        InvalidOption: An unknown size, or the plugin cannot write random weights.
+    """
     if size not in SIZES:
         raise InvalidOption(f"size is {size!r}", who="--random-weights", fix=f"choose from {', '.join(SIZES)}")
-    write = find_tools(spec).write_random_checkpoint
-    if write is None:
+    tools = find_tools(spec)
+    if tools.write_random_checkpoint is None:
         raise InvalidOption(
             "its plugin has no testing module with write_random_checkpoint",
             who=f"provider {spec.name!r}",
             fix="leave --random-weights out, or give --model",
         )
-    with tempfile.TemporaryDirectory(prefix="realtts-random-") as folder:
-        write(Path(folder), size=size, seed=seed)
-        yield Path(folder)
+    tools.write_random_checkpoint(folder, size=size, seed=seed)
+    return tools.TOKENS_PER_CHAR
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
+from realtts.cli.bench_load import add_load, check_load_arguments, read_load, with_long_texts
 from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def add_parser(commands: Any) -> None:
             realtts bench espeak
             realtts bench chatterbox --random-weights full --tokens 200 --json a.json
             realtts bench qwen3 --text-set multilingual --repeats 10 --plot qwen3.png
+            realtts bench espeak --load --rate 5 --duration 20
             realtts bench --compare a.json b.json
         """,
     )
@@ -50,6 +52,7 @@ def add_parser(commands: Any) -> None:
     group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
     group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
     group.add_argument("--batch", type=int, default=1, metavar="N", help="speak each text N times in one batch")
+    add_load(parser)
     group = parser.add_argument_group("output")
     group.add_argument("--label", default="", help="a name for the record")
     group.add_argument(
@@ -124,6 +127,10 @@ def _bench(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         _compare(arguments)
         return
+    check_load_arguments(arguments)
+    if arguments.load:
+        _load(arguments)
+        return
     from realtts.bench import run_bench
 
     spec = find_spec(arguments)
@@ -152,6 +159,30 @@ def _bench(arguments: argparse.Namespace) -> None:
             console.err(f"wrote {path}")
 
 
+def _load(arguments: argparse.Namespace) -> None:
+    from realtts.bench import run_load
+
+    load = read_load(arguments)
+    spec = find_spec(arguments)
+    workload = read_workload(arguments, spec)
+    if arguments.text is None and arguments.text_set is None:
+        workload = with_long_texts(workload)
+    _check_outputs(arguments, spec)
+    check_weights(arguments)
+    record = run_load(
+        spec.name,
+        workload,
+        load,
+        voices=arguments.voices or (),
+        variant="optimized" if arguments.variant == "both" else arguments.variant,
+        settings=read_settings(arguments),
+        label=arguments.label,
+        random_weights=arguments.random_weights,
+        tell=console.err,
+    )
+    _put_out(record, arguments)
+
+
 def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:
     """Check, before the first model is loaded, that every output can be written."""
     from realtts.bench.plot import check_plot
@@ -167,11 +198,12 @@ def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:
 
 def _put_out(record: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     from realtts.cli.bench_tables import show_record
+    from realtts.cli.load_tables import show_load
 
     if arguments.json == "-":
         _print_line(record)
     else:
-        show_record(record)
+        (show_load if "load" in record else show_record)(record)
     if arguments.json not in {None, "-"}:
         _write_line(record, Path(arguments.json))
     if arguments.plot:

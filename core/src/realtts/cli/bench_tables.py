@@ -9,7 +9,7 @@ from realtts.cli import console
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["show_comparison", "show_record"]
+__all__ = ["machine_line", "seconds_text", "show_comparison", "show_record"]
 
 _BYTES = ("rss_growth", "device_peak")
 _SECONDS = ("total_s", "first_audio_s", "cold_total_s")
@@ -21,7 +21,7 @@ def show_record(record: Mapping[str, Any]) -> None:
     name = f"{record['provider']} ({record['label']})" if record["label"] else record["provider"]
     console.heading(name)
     console.entry("texts", _texts(work))
-    console.entry("machine", _machine(record["machine"]))
+    console.entry("machine", machine_line(record["machine"]))
     for variant, result in variants.items():
         console.entry(variant, _path(result))
     console.out()
@@ -52,7 +52,8 @@ def _texts(work: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """Return the machine of a record in one line."""
     gpus = [f"{gpu['name']} (driver {gpu['driver']})" for gpu in machine["gpus"]]
     cpu = f"{machine['cpu']}, {machine['threads']} threads, {console.size(machine['memory_bytes'])}"
     return ", ".join([cpu, *gpus])
@@ -93,11 +94,11 @@ def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
         [
             name,
             variant,
-            _seconds(stage["seconds"]),
+            seconds_text(stage["seconds"]),
             f"{100 * stage['share']:.0f} %",
             str(stage.get("steps") or ""),
-            _seconds(stage.get("seconds_per_step")),
-            _seconds(stage.get("floor_s")),
+            seconds_text(stage.get("seconds_per_step")),
+            seconds_text(stage.get("floor_s")),
             f"{stage['distance']:.2f}x" if stage.get("distance") else "",
         ]
         for variant, result in variants.items()
@@ -112,7 +113,7 @@ def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:
 
 
 def _cold(key: str) -> Any:
-    return lambda result: _seconds(result["cold"].get(key))
+    return lambda result: seconds_text(result["cold"].get(key))
 
 
 def _memory(key: str) -> Any:
@@ -136,11 +137,12 @@ def _shown(figure: str, value: float) -> str:
     if figure in _BYTES:
         return console.size(int(value))
     if figure in _SECONDS or figure.startswith("stage "):
-        return _seconds(value)
+        return seconds_text(value)
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds_text(value: float | None) -> str:
+    """Return a time in the unit in which it reads best; empty for None."""
     if value is None:
         return ""
     if value >= 3600:

@@ -24,8 +24,9 @@ def add_parser(commands: Any) -> None:
         _default,
         """Show or choose the provider that speaks when none is named.
 
-        Without a choice it is an embedded voice, whatever models are installed. NAME is written into the user's
-        realtts.toml; a realtts.toml in the working folder and REALTTS_PROVIDER come before that.
+        Without a choice it is an embedded voice, whatever models are installed: hibari for English, espeak for the
+        rest. NAME is written into the user's realtts.toml; a realtts.toml in the working folder and REALTTS_PROVIDER
+        come before that.
 
         Examples:
 

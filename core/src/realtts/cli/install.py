@@ -122,25 +122,36 @@ def _installed(order: InstallRequest, *, debug: bool, quiet: bool) -> dict[str, 
     from realtts.isolation.install import install
     from realtts.settings_sources import resolve_settings
 
+    before = _default_name()
     with _progress(order.name, debug=debug) as tell:
         environment, made = install(order, settings=resolve_settings(order.name).settings, tell=tell)
     about = ", ".join(f"{name} {version}" for name, version in environment.versions.items())
     if not quiet:
         words = "is installed" if made else "is installed already; --upgrade makes it anew"
         console.out(f"{order.name} {words}: {about}")
-        console.out(_how_to_use(order.name))
+        console.out(_how_to_use(order.name, before))
     versions = dict(environment.versions)
     return {"name": order.name, "made": made, "python": str(environment.python), "versions": versions}
 
 
-def _how_to_use(name: str) -> str:
-    """Return how a provider is used: installing it makes it no default."""
+def _how_to_use(name: str, before: str | None) -> str:
+    """Return how a provider is used: only an embedded voice that comes first becomes the default by its install.
+
+    Args:
+        name: The provider.
+        before: The default before it was installed.
+    """
+    if _default_name() == name:
+        instead = f" for English now, in place of {before}" if before not in {None, name} else ""
+        return f"{name} is the default: 'realtts say TEXT' uses it{instead}."
+    return f"Use it with 'realtts say TEXT -p {name}'; 'realtts default {name}' makes it the default."
+
+
+def _default_name() -> str | None:
     from realtts.cli.discovery import find_default
 
     default, _ = find_default()
-    if default is not None and default.name == name:
-        return f"{name} is the default: 'realtts say TEXT' uses it."
-    return f"Use it with 'realtts say TEXT -p {name}'; 'realtts default {name}' makes it the default."
+    return default.name if default is not None else None
 
 
 def _wanted(arguments: argparse.Namespace) -> list[InstallRequest]:

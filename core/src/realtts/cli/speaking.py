@@ -101,6 +101,7 @@ def speak(job: Job) -> bool:
             configuration=job.configuration,
             device=job.device,
             strict=job.strict or None,
+            **_language(job),
         )
         outputs = None
         try:
@@ -131,11 +132,18 @@ def speak(job: Job) -> bool:
         return True
 
 
+def _language(job: Job) -> dict[str, Any]:
+    """Return the setting ``language``, by which an embedded voice is chosen: that of the text, where it is named."""
+    return {} if job.language is None else {"language": job.language}
+
+
 def _show_text(job: Job, source: Source) -> None:
     """Print what becomes of the text, and load nothing."""
     from realtts.cli.show_text import show_text
 
-    with RealProvider(job.provider, model=job.model, configuration=job.configuration, device=job.device) as tts:
+    with RealProvider(
+        job.provider, model=job.model, configuration=job.configuration, device=job.device, **_language(job)
+    ) as tts:
         arguments = _arguments(job, tts, parse_options(job.options, tts.spec), job.seed or 0)
         with source.open() as stream:
             show_text(tts, stream.read(), arguments, job.model)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class StageWork:
         bytes: Bytes that had to be read from memory, at least.
         flops: Floating-point operations that were needed, a multiplication and an addition counting two.
         dtype: Type that they were computed in.
+        row_steps: Steps, each times the rows of the request that it worked for.
+        own_steps: Steps, each divided by the number of requests that it worked for: over all requests these are the
+            steps that were made, and the sum of ``row_steps`` over them is the mean number of rows of a step.
     """
 
     seconds: float = 0.0
@@ -40,6 +44,8 @@ class StageWork:
     bytes: int = 0
     flops: int = 0
     dtype: str = "float32"
+    row_steps: int = 0
+    own_steps: float = 0.0
 
     def __add__(self, other: StageWork) -> StageWork:
         return StageWork(
@@ -48,6 +54,8 @@ class StageWork:
             self.bytes + other.bytes,
             self.flops + other.flops,
             other.dtype,
+            self.row_steps + other.row_steps,
+            self.own_steps + other.own_steps,
         )
 
 
@@ -95,7 +103,7 @@ class StageLog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # a provider may decode in one thread and run its vocoder in another
-        self._open: list[tuple[Work, frozenset[Hashable]]] = []  # each with the requests that it works for
+        self._open: list[tuple[Work, Counter[Hashable]]] = []  # each with the requests that it works for, by their rows
         self._request_of: dict[int, Hashable] = {}  # row -> its request
         self._done: dict[Hashable, dict[str, StageWork]] = {}
         self._generating = False
@@ -110,6 +118,11 @@ class StageLog:
         """Count no more work for a row."""
         with self._lock:
             self._request_of.pop(row, None)
+
+    def request_of(self, row: int) -> Hashable:
+        """Return the request that the work for a row counts for; None: no row of that number is spoken."""
+        with self._lock:
+            return self._request_of.get(row)
 
     def totals(self, request: Hashable) -> dict[str, StageWork]:
         """Return what the closed stages of a request did so far, by name."""
@@ -152,7 +165,7 @@ class StageLog:
             if self._generating:
                 self._flush()
                 rows = self._request_of if work.rows is None else work.rows
-                requests = frozenset(self._request_of[row] for row in rows if row in self._request_of)
+                requests = Counter(self._request_of[row] for row in rows if row in self._request_of)
                 self._open.append((work, requests))
 
     def leave(self, work: Work) -> bool:
@@ -163,8 +176,10 @@ class StageLog:
                 return False
             self._flush()
             _, requests = self._open.pop(at)
-            for request in requests:
-                self._add(request, work.name, work.total())
+            total = work.total()
+            for request, rows in requests.items():
+                own = replace(total, row_steps=rows * total.steps, own_steps=total.steps / len(requests))
+                self._add(request, work.name, own)
             return True
 
     def _add(self, request: Hashable, name: str, work: StageWork) -> None:

@@ -16,11 +16,12 @@ from realtts.ladder.failures import LoadAborted
 from realtts.wire.calls import Reply, Stop
 from realtts.wire.channel import ChannelClosed, ChannelFault, Kind, OtherProtocol
 from realtts.wire.inbox import Inbox, Spoken
-from realtts.wire.messages import to_json
+from realtts.wire.messages import RequestMessage, to_json
 from realtts.wire.reading import Credit, End, Hello
+from realtts.wire.rows import RowMessage, RowOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from realtts.contract.checks import ChunkChecks
     from realtts.contract.events import Event
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 T = TypeVar("T")
+
+_ANSWERS = (Hello, Reply, Spoken, RowOutcome)
+"""What a parent waits for; events and log records are handed on meanwhile."""
 
 SLICE_S = 0.02
 """How often a waiting parent looks for cancellations, limits, and whether the worker is alive."""
@@ -56,6 +60,7 @@ class Worker:
 
     Attributes:
         usable: Whether it was not ended yet.
+        rows: Those of the open call that have not ended.
         crashed: Whether it ended by itself or sent garbage, rather than reached a limit.
 
     Raises:
@@ -71,8 +76,10 @@ class Worker:
         self._inbox = Inbox(self._process.channel, report, lambda message: message.handle(pid))
         self._watchdog = Watchdog(limits, self._process.memory)
         self._checked_at = self._looked_at = time.monotonic()
+        self._left_at = self._checked_at  # when it was last waited for
         self._activity = "starting"
-        self._aborted = False
+        self._aborted = self._joins = False
+        self.rows: set[int] = set()
         self.usable = True
         self.crashed = False
 
@@ -131,42 +138,61 @@ class Worker:
             self.reject("something else than a reply")
         return reply
 
-    def speak(self, call: Speak, requests: Sequence[Request], checks: ChunkChecks) -> None:
-        """Ask for audio; `receive` returns it chunk by chunk, and the reply at its end.
+    def speak(self, call: Speak, checks: ChunkChecks) -> None:
+        """Ask for audio of the rows that are sent next; `receive` returns it chunk by chunk, and the reply at its end.
 
         Args:
-            call: Its requests are these.
-            requests: Their ``cancelled`` is watched while waiting; their recordings are sent unless they were before.
+            call: What is asked.
             checks: Of the chunks that come.
         """
-        self._begin(call, "generating", requests, checks)
-        with contextlib.suppress(ChannelClosed):  # sending the call finds it gone as well
-            for request in requests:
-                if isinstance(request.voice, Voice):
-                    self._outbox.send_voice(request.voice)
+        self._begin(call, "generating", checks)
+        self._joins = call.joins
         self._send(Kind.CALL, call)
 
-    def receive(self) -> Spoken | Reply:
-        """Return the next chunk, or the reply that ends them.
+    def add(self, row: int, caller: int, request: Request) -> None:
+        """Send a row of the open call, and its recording unless it was sent before; its ``cancelled`` is watched.
+
+        Args:
+            row: Its number.
+            caller: Number of the request that it is a piece of.
+            request: What to speak.
+        """
+        self.rows.add(row)
+        self._outbox.watch(row, request)
+        self._watchdog.rows.begin(row, caller, self._watchdog.spent)
+        self._watchdog.unwanted = False
+        self._inbox.expect(row, request.text)
+        with contextlib.suppress(ChannelClosed):  # sending the row finds it gone as well
+            if isinstance(request.voice, Voice):
+                self._outbox.send_voice(request.voice)
+        self._send(Kind.ROW, RowMessage(row, caller, RequestMessage.of(request)))
+
+    def receive(self, timeout_s: float | None = None) -> Spoken | RowOutcome | Reply | None:
+        """Return the next chunk or end of a row, or the reply that ends them.
+
+        Args:
+            timeout_s: Longest wait; None: until something comes, and then it is not None.
 
         Raises:
             WorkerDied: It ended, sent something else, or was ended because it reached a limit.
         """
-        message = self._next()
+        message = self._next(timeout_s=timeout_s)
         if isinstance(message, Hello):
             self.reject("a greeting instead of audio")
         return message
 
-    def credit(self) -> None:
-        """Let it send one chunk more. If it has ended, what it sent before is read first."""
-        self._inbox.allow_chunk()
-        with contextlib.suppress(ChannelClosed):
-            self._outbox.send(Kind.CREDIT, Credit(1))
+    def credit(self, row: int) -> None:
+        """Let it send one chunk more of a row. If it has ended, what it sent before is read first."""
+        if self._inbox.allow_chunk(row):
+            with contextlib.suppress(ChannelClosed):
+                self._outbox.send(Kind.CREDIT, Credit(row, 1))
 
     def finish(self) -> Reply:
-        """Ask for no more audio, and wait for the reply; it may send what it was allowed before, and no more."""
-        self._watchdog.unwanted = True
-        self._send(Kind.END, End())
+        """Ask for no more, and wait for the reply; it may send what it was allowed before, and no more."""
+        if self.rows or self._joins:
+            self._watchdog.unwanted = True
+            self._inbox.finish()
+            self._send(Kind.END, End())
         while not isinstance(message := self.receive(), Reply):
             pass
         return message
@@ -212,50 +238,79 @@ class Worker:
     def kill(self) -> int:
         """End it now, and return its exit code."""
         self.usable = False
-        self._outbox.open(())
+        self._forget_rows()
         return self._process.end()
 
-    def _begin(
-        self, call: Call, activity: str, requests: Sequence[Request] = (), checks: ChunkChecks | None = None
-    ) -> None:
-        self._activity = activity
+    def _begin(self, call: Call, activity: str, checks: ChunkChecks | None = None) -> None:
+        self._activity, self._joins = activity, False
         self._watchdog.unwanted = False
-        self._outbox.open(requests)
+        self._watchdog.sign = self._left_at = time.monotonic()
+        self._forget_rows()
         self._inbox.open(call, checks)
 
-    def _next(self, *, greeting: bool = False) -> Hello | Reply | Spoken:
+    def _forget_rows(self) -> None:
+        """Let go of the rows, which hold texts, recordings and audio."""
+        self.rows.clear()
+        self._outbox.clear()
+        self._watchdog.rows.clear()
+
+    def _next(
+        self, *, greeting: bool = False, timeout_s: float | None = None
+    ) -> Hello | Reply | Spoken | RowOutcome | None:
         """Return the next message that is not an event or a log record; check limits and cancellations meanwhile.
 
         Args:
             greeting: It is the first one.
+            timeout_s: Longest wait, after which it is None; None: until something comes.
 
         Raises:
             WorkerDied: It ended, sent what it may not, or was ended because it reached a limit. OtherProtocol: its
                 greeting is of another version.
         """
-        began = self._watchdog.sign = time.monotonic()
+        began = time.monotonic()
+        self._watchdog.sign += began - self._left_at  # the parent was busy itself, or its readers were
+        self._left_at = began
         message: Any = None
         try:
-            while not isinstance(message, (Hello, Reply, Spoken)):
-                message = self._inbox.take(SLICE_S)
-                now = time.monotonic()
-                if message is not None:
-                    self._watchdog.sign = now
-                elif now - self._looked_at >= LOOK_EVERY_S:
-                    self._look(now)
-                if now - self._checked_at >= SLICE_S:
-                    self._outbox.send_cancellations()
-                    self._check(now - began)
+            while not isinstance(message, _ANSWERS):
+                waited = self._left_at - began
+                if timeout_s is not None and waited >= timeout_s:
+                    return None
+                message = self._inbox.take(SLICE_S if timeout_s is None else min(SLICE_S, timeout_s - waited))
+                self._note(message)
         except ChannelClosed:
             self._died("ended")
         except ChannelFault as error:
             if greeting and isinstance(error, OtherProtocol):
                 raise
             self.reject(str(error), error.__cause__)
-        self._watchdog.spent += time.monotonic() - began
         if isinstance(message, Reply):
-            self._outbox.open(())  # the requests are over: they hold texts, recordings and audio
+            self._forget_rows()
+        elif isinstance(message, RowOutcome):
+            self.rows.discard(message.row)
+            self._outbox.forget(message.row)
+            self._watchdog.rows.end(message.row)
         return message
+
+    def _note(self, message: object) -> None:
+        """Count the time of a wait that has brought a message, or None; look for what else there is to do."""
+        now = time.monotonic()
+        self._watchdog.advance(now - self._left_at)
+        self._left_at = now
+        if message is not None:
+            self._watchdog.sign = now
+        elif now - self._looked_at >= LOOK_EVERY_S:
+            self._look(now)
+        if now - self._checked_at >= SLICE_S:
+            self._send_cancellations()
+            self._check(0.0)
+
+    def _send_cancellations(self) -> None:
+        for row in self._outbox.send_cancellations():
+            if self._joins:
+                self._watchdog.rows.cancel(row)
+            else:  # a batch goes on with the rows that are wanted
+                self._inbox.release(row)
 
     def _look(self, now: float) -> None:
         """Find a worker that is gone though its channel is open, because a process that it started has inherited it."""

@@ -11,7 +11,7 @@ from realtts.wire.messages import VOICES_KEPT, VoiceMessage, samples_to_bytes, t
 from realtts.wire.reading import Cancel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from realtts.contract.types import Request, Voice
     from realtts.wire.channel import Channel
@@ -31,12 +31,22 @@ class Outbox:
         self._channel = channel
         self._waiting = waiting
         self._sent_voices: dict[str, None] = {}
-        self._requests: Sequence[Request] = ()
+        self._rows: dict[int, Callable[[], bool]] = {}  # row that is spoken -> whether it is cancelled
         self._cancelled: set[int] = set()  # rows whose cancellation was sent
 
-    def open(self, requests: Sequence[Request]) -> None:
-        """Watch the requests of the next call."""
-        self._requests, self._cancelled = requests, set()
+    def watch(self, row: int, request: Request) -> None:
+        """Watch whether a row is cancelled."""
+        self._rows[row] = request.cancelled
+
+    def forget(self, row: int) -> None:
+        """Watch a row no more."""
+        self._rows.pop(row, None)
+        self._cancelled.discard(row)
+
+    def clear(self) -> None:
+        """Watch nothing."""
+        self._rows.clear()
+        self._cancelled.clear()
 
     def send(self, kind: Kind, message: Any, data: memoryview | bytes = b"") -> None:
         """Send a message.
@@ -57,15 +67,15 @@ class Outbox:
         if not sent:
             self.send(Kind.VOICE, VoiceMessage.of(voice), samples_to_bytes(voice.samples))
 
-    def send_cancellations(self) -> None:
-        """Tell the worker of rows that were cancelled meanwhile. Raises what ``waiting`` does."""
-        requests = enumerate(self._requests)
-        rows = tuple(row for row, request in requests if row not in self._cancelled and request.cancelled())
+    def send_cancellations(self) -> tuple[int, ...]:
+        """Tell the worker of rows that were cancelled meanwhile, and return them. Raises what ``waiting`` does."""
+        rows = tuple(row for row, cancelled in self._rows.items() if row not in self._cancelled and cancelled())
         if rows:
             self._cancelled.update(rows)
             with contextlib.suppress(ChannelClosed):  # what it sent before it ended is read first
                 self.send(Kind.CANCEL, Cancel(rows))
+        return rows
 
     def is_unwanted(self) -> bool:
         """Tell whether everything that the worker works on was cancelled."""
-        return bool(self._requests) and all(request.cancelled() for request in self._requests)
+        return bool(self._rows) and all(cancelled() for cancelled in self._rows.values())

@@ -11,11 +11,11 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.continuous import RowEnd
 from realtts.contract.stages import StageLog
 from realtts.contract.voice_cache import VoiceCache
 from realtts.errors import ProviderClosed, RealTTSError, WorkerDied
 from realtts.exception_text import format_traceback
+from realtts.isolation.conversation import Conversation
 from realtts.isolation.exits import Crashes, garbage_fix, repeated
 from realtts.isolation.remote_rung import RemoteRung, chunk_checks
 from realtts.isolation.supervisor import Supervisor, lowest_level
@@ -23,13 +23,12 @@ from realtts.ladder.failures import LoadAborted, StageError
 from realtts.ladder.ladder import closed_while_loading
 from realtts.wire.calls import Close, GiveUp, ListVoices, Load, Reply, Setup, Speak
 from realtts.wire.faults import ErrorMessage, FailureMessage
-from realtts.wire.messages import RequestMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from realtts.attempt import Attempt, State
-    from realtts.contract.continuous import Arrival, RowItem
+    from realtts.contract.continuous import Arrival, Arrivals, RowItem
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.contract.types import VoiceInfo
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["RemoteLadder"]
 
 WINDOW = 2
-"""Chunks that a worker may send ahead of the parent: one is played while the next is made."""
+"""Chunks of a row that a worker may send ahead of the parent: one is played while the next is made."""
 
 MOST_RUNGS = 32
 """Rungs that may be loaded for one request: far more than any ladder has, so that no worker descends for ever."""
@@ -86,6 +85,7 @@ class RemoteLadder:
         self._given_up: dict[int, bool] = {}
         self._reported: StageError | None = None  # the last failure, which the worker still has
         self._closed: StageError | None = None  # a failure whose rung is given up already
+        self._talk: Conversation | None = None  # the call to speak that is open
         self._descents = 0  # rungs that were given up for this request
         self._cache: dict[str, int] | None = None
         self._device_memory: dict[str, int] = {}
@@ -93,6 +93,8 @@ class RemoteLadder:
     def begin(self) -> RemoteRung:
         """Return the live rung for a new request, in a worker that is alive. Raises as `ensure_loaded`."""
         self._descents = 0
+        if self._talk is not None and self.live is not None:
+            return self.live  # others are being spoken
         self._forget_exited()
         if self._supervisor.worker is not None:
             self._supervisor.worker.new_request()
@@ -130,6 +132,7 @@ class RemoteLadder:
         if failure is self._closed:
             self._closed = None
             return
+        self._interrupt(failure)
         reported, self._reported = failure is self._reported, None
         self.call(GiveUp(None if reported else FailureMessage.of(failure)), "stepping down")
 
@@ -180,31 +183,41 @@ class RemoteLadder:
         return reply
 
     def speak(self, rows: Sequence[Arrival]) -> Generator[RowItem, None, None]:
-        """Yield chunks of rows as the worker sends them, and their ends; it works a few chunks ahead and no further.
+        """Yield chunks of rows that nobody joins as the worker sends them, and their ends.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
+        with self._conversing(len(rows), joins=False) as talk:
+            yield from talk.batch(rows)
+
+    def speak_joining(self, arrivals: Arrivals) -> Generator[RowItem | None, None, None]:
+        """Yield chunks and ends of rows that join while others are spoken, until none is left. Raises as `speak`."""
+        live = self.live
+        assert live is not None, "rows are spoken on a rung"
+        rows = arrivals.take(live.places)
+        if not rows:
+            return
+        if "voices" in self.spec.capabilities:
+            live.ask_voices()  # the worker cannot be asked while it speaks
+        with self._conversing(len(rows), joins=True) as talk:
+            yield from talk.joining(rows, arrivals, live.places)
+
+    @contextlib.contextmanager
+    def _conversing(self, rows: int, *, joins: bool) -> Iterator[Conversation]:
+        """Open a call to speak, and end it; it ends as its rows, its worker and its reply do."""
         worker = self._running()
         self._crashes.enter(None if self.live is None else self.live.place)
-        requests = [row.request for row in rows]
-        reply: Reply | None = None
+        talk = self._talk = Conversation(worker, self.stages, self._on_spoken)
         try:
-            messages = tuple(map(RequestMessage.of, requests))
-            worker.speak(Speak(messages, lowest_level(self._log), WINDOW), requests, chunk_checks(self.spec, requests))
+            call = Speak(rows, joins, lowest_level(self._log), WINDOW)
+            worker.speak(call, chunk_checks(self.spec))
             try:
-                while not isinstance(message := worker.receive(), Reply):
-                    yield rows[message.row].number, message.chunk
-                    worker.credit()
-                    if all(request.cancelled() for request in requests):
-                        break
-                else:
-                    reply = message
+                yield talk
             finally:
-                if reply is None and worker.usable:
-                    reply = worker.finish()
-                if reply is not None:
-                    self._count(rows, reply)
+                reply = talk.conclude()
+                self._talk = None
+                if reply is not None and talk.broken is None:
                     self._apply(worker, reply)
         except WorkerDied as error:
             self._on_exit(error)
@@ -212,16 +225,23 @@ class RemoteLadder:
                 raise
             self._closed = StageError("generate", error)
             raise self._closed from error
-        self._supervisor.on_success()
-        self._crashes.forget()
+        finally:
+            self._talk = None
+        self._on_spoken()
         if reply is not None:
             self._check(reply)
-        for row in rows:
-            yield row.number, RowEnd()
 
-    def _count(self, rows: Sequence[Arrival], reply: Reply) -> None:
-        """Count the work of a batch for each request that had rows in it, once."""
-        self.stages.share([row.number for row in rows], reply.work or {})
+    def _on_spoken(self) -> None:
+        """Note that the worker has spoken something to its end."""
+        self._supervisor.on_success()
+        self._crashes.forget()
+
+    def _interrupt(self, failure: StageError) -> None:
+        """End the call to speak that is open, because the rung fails with something else; its rows fall with it."""
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            talk.conclude()
+            self._closed = talk.broken = StageError("generate", failure.error)
 
     def facts(self) -> dict[str, Any]:
         """Return the status of the process that holds the model: versions, memory, cache, isolation, worker."""

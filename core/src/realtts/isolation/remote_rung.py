@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from realtts.contract.checks import ChunkChecks
 from realtts.isolation.exits import Place
 from realtts.ladder.facts import RungFacts
+from realtts.ladder.failures import StageError
 from realtts.ladder.speaking import run_batches
 from realtts.wire.calls import ListVoices
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.continuous import Arrival, Arrivals, RowItem
     from realtts.contract.spec import ProviderSpec
-    from realtts.contract.types import Request, VoiceInfo
+    from realtts.contract.types import VoiceInfo
     from realtts.settings import Settings
     from realtts.wire.calls import Call, Reply, RungState
 
@@ -30,6 +31,9 @@ class Client(Protocol):
 
     def speak(self, rows: Sequence[Arrival]) -> Generator[RowItem, None, None]:
         """Speak rows together in the worker."""
+
+    def speak_joining(self, arrivals: Arrivals) -> Generator[RowItem | None, None, None]:
+        """Speak rows in the worker that join while others are spoken."""
 
 
 class RemoteRung:
@@ -57,7 +61,7 @@ class RemoteRung:
         self.timings = state.timings
         self._state = state
         self._client = client
-        self._voices: tuple[VoiceInfo, ...] | None = None
+        self._voices: tuple[VoiceInfo, ...] | StageError | None = None
 
     @property
     def place(self) -> Place | None:
@@ -67,7 +71,7 @@ class RemoteRung:
     @property
     def joins(self) -> bool:
         """Whether rows may join while others are spoken."""
-        return False
+        return self._state.joins
 
     @property
     def places(self) -> int:
@@ -75,23 +79,36 @@ class RemoteRung:
         return self._state.places
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        """Return the built-in voices; the worker is asked once."""
-        if self._voices is None:
+        """Return the built-in voices; the worker is asked once.
+
+        Raises:
+            StageError: The hook failed.
+        """
+        self.ask_voices()
+        if isinstance(self._voices, StageError):
+            raise self._voices
+        return self._voices or ()
+
+    def ask_voices(self) -> None:
+        """Ask the worker for the built-in voices, once; `voices` raises what is wrong with the hook."""
+        if self._voices is not None:
+            return
+        try:
             self._voices = self._client.call(ListVoices(load=True), "listing its voices").voices or ()
-        return self._voices
+        except StageError as failure:
+            self._voices = failure
 
     def run(self, arrivals: Arrivals) -> Generator[RowItem | None, None, None]:
-        """Yield what comes of the rows that arrive, batch by batch.
+        """Yield what comes of the rows that arrive: batch by batch, or as they join.
 
         Raises:
             StageError: The rung failed. InputError: a request is wrong after all. WorkerDied.
         """
+        if self.joins:
+            return self._client.speak_joining(arrivals)
         return run_batches(arrivals, self.places, self._client.speak)
 
 
-def chunk_checks(spec: ProviderSpec, requests: Sequence[Request]) -> ChunkChecks:
-    """Return the checks of the chunks that a worker sends for requests: the same as in process."""
-    checks = ChunkChecks(spec.sample_rates, f"provider {spec.name!r} (worker)")
-    for row, request in enumerate(requests):
-        checks.begin(row, request.text)
-    return checks
+def chunk_checks(spec: ProviderSpec) -> ChunkChecks:
+    """Return the checks of the chunks that a worker sends: the same as in process."""
+    return ChunkChecks(spec.sample_rates, f"provider {spec.name!r} (worker)")

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.isolation.row_clocks import RowClocks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,13 +51,15 @@ class Watchdog:
         memory: Returns the worker's resident bytes.
 
     Attributes:
-        spent: Seconds that it has worked on this request, without the current wait.
+        spent: Seconds that it has worked since the last request began, without the current wait.
+        rows: Clocks of the rows that it speaks.
         sign: When the last message came from it or went to it; of `time.monotonic`.
         closing: Whether the provider closes.
     """
 
     def __init__(self, limits: Limits, memory: Callable[[], int]) -> None:
         self.spent = 0.0
+        self.rows = RowClocks()
         self.sign = self._memory_read_at = time.monotonic()
         self.closing = False
         self._unwanted_since: float | None = None
@@ -65,6 +69,11 @@ class Watchdog:
     def new_request(self) -> None:
         """Start the clock of another request."""
         self.spent = 0.0
+
+    def advance(self, seconds: float) -> None:
+        """Count seconds that it has worked."""
+        self.spent += seconds
+        self.rows.advance(seconds)
 
     @property
     def unwanted(self) -> bool:
@@ -85,9 +94,10 @@ class Watchdog:
         """
         limits, silent = self._limits, now - self.sign
         grace = CLOSE_GRACE_S if self.closing else CANCEL_GRACE_S
-        if self._unwanted_since is not None and now - self._unwanted_since > grace:
+        since = self._unwanted_since
+        if (since is not None and now - since > grace) or self.rows.longest_cancelled() > grace:
             return f"heeded no cancellation for {grace:g} s", "nothing, if it was meant to stop"
-        if limits.request_s and self.spent + waited > limits.request_s:
+        if limits.request_s and self._longest() + waited > limits.request_s:
             return f"took longer than worker_deadline_s={limits.request_s:g}", "raise worker_deadline_s"
         if limits.silence_s and silent > limits.silence_s:
             return f"gave no sign for worker_silence_s={limits.silence_s:g}", "raise worker_silence_s"
@@ -97,3 +107,7 @@ class Watchdog:
                 what = f"took {used >> 20} MiB of memory, worker_memory_mb={limits.memory >> 20}"
                 return what, "raise worker_memory_mb, or send shorter texts and smaller batches"
         return None
+
+    def _longest(self) -> float:
+        """Return the most seconds that it has worked on a request: one that it speaks, or the one that it loads for."""
+        return self.rows.longest() if self.rows.any else self.spent

@@ -11,6 +11,7 @@ from realtts.errors import (
     IsolationError,
     PluginError,
     SettingsError,
+    UnknownLanguage,
     UnknownProvider,
 )
 from realtts.provider.arguments import check_keywords
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from realtts.registry.providers import Default
     from realtts.settings import Layers, Settings
 
-__all__ = ["Choice", "choose", "default"]
+__all__ = ["Choice", "choose", "default", "name_speaker"]
 
 
 class Choice(NamedTuple):
@@ -95,13 +96,36 @@ def default(general: Layers) -> Default:
     settings = general.settings
     if settings.provider is not None:
         return providers.Default(settings.provider, f"chosen by {general.sources.get('provider', 'settings=')}")
+    return providers.default_provider(_usable(settings), settings.language)
+
+
+def name_speaker(error: UnknownLanguage, language: object, spec: ProviderSpec, settings: Settings) -> None:
+    """Let the error of a provider that does not speak a language name one that does, an embedded voice first.
+
+    Args:
+        error: Its fix is extended.
+        language: What the call asked for.
+        spec: The provider that does not speak it.
+        settings: Where providers are looked for.
+    """
+    if not isinstance(language, str) or not language.strip():
+        return
+    others = [each for name, each in _usable(settings).items() if name != spec.name and each.languages]
+    speaking = [each for each in others if providers.speaks(each, language)]
+    if speaking:
+        best = min(speaking, key=lambda each: (not each.embedded, each.name))
+        error.fix = f"{error.fix}; {best.name} speaks it: RealProvider({best.name!r}), or '-p {best.name}'"
+
+
+def _usable(settings: Settings) -> dict[str, ProviderSpec]:
+    """Return the specs of what can be used, in other places and here, by name."""
     specs: dict[str, ProviderSpec] = {}
     if settings.isolation != "never":
         for place in places():
             specs.update(place.specs(settings))
     if settings.isolation != "always":
         specs.update((entry.name, entry.spec) for entry in providers.installed() if entry.spec is not None)
-    return providers.default_provider(specs, settings.language)
+    return specs
 
 
 def _chosen(general: Layers, keywords: Mapping[str, Any], settings: Settings | None) -> Choice:

@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import InputError, InvalidOption
+from realtts.errors import InputError, InvalidOption, UnknownLanguage
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
 from realtts.provider.arguments import check_priority, takes_text
-from realtts.provider.choice import choose
+from realtts.provider.choice import choose, name_speaker
 from realtts.provider.engine import Engine
 from realtts.provider.feeding import TaskFeeder, ThreadFeeder, is_written_later
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -61,7 +61,7 @@ class RealProvider:
 
     Args:
         provider: Name of an installed provider, or a `ProviderSpec`. None: the setting ``provider``, else an embedded
-            voice (by the setting ``language``), else the only one that is installed.
+            voice (by the setting ``language``, else for English), else the only one that is installed.
         model: Checkpoint name, hub id or local folder; None: the provider's first checkpoint.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``.
         isolation: ``"auto"``, ``"always"`` or ``"never"``.
@@ -389,7 +389,11 @@ class RealProvider:
         return builtin_voice(name, voices, who=who, settings=self._settings, clones=clones)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
-        return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        try:
+            return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        except UnknownLanguage as error:
+            name_speaker(error, ask.language, self._spec, self._settings)
+            raise
 
     def _speech_job(self, plans: Sequence[Plan], priority: Priority = "interactive") -> SpeechJob:
         return SpeechJob(plans, self._ladder, self._extensions, self._deadline(), priority=check_priority(priority))

@@ -25,6 +25,7 @@ __all__ = [
     "default_provider",
     "get_spec",
     "installed",
+    "speaks",
     "unknown_provider",
 ]
 
@@ -33,8 +34,11 @@ GROUP = "realtts.providers"
 MODELS = ("chatterbox", "qwen3", "f5", "vieneu")
 """The project's own providers of models."""
 
-EMBEDDED = ("espeak",)
+EMBEDDED = ("hibari", "espeak")
 """The project's own embedded voices, in the order in which they are chosen; those of third parties come behind them."""
+
+_LANGUAGE = "en"
+"""In which an embedded voice speaks where no language is set."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,8 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
 
     Args:
         specs: Those that can be used, by name.
-        language: The setting ``language``, a tag or name; an embedded voice that speaks it comes first.
+        language: The setting ``language``, a tag or name, or None: English. An embedded voice that speaks it comes
+            first.
 
     Raises:
         NoProvider: There is none, or several and none of them is embedded.
@@ -165,9 +170,9 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
     embedded = [specs[name] for name in (*EMBEDDED, *sorted({*specs} - {*EMBEDDED})) if name in specs]
     # Ours are known by name too: an older environment's spec does not say it.
     embedded = [spec for spec in embedded if spec.embedded or spec.name in EMBEDDED]
-    speaking = [spec for spec in embedded if language is None or _speaks(spec, language)]
+    speaking = [spec for spec in embedded if speaks(spec, language or _LANGUAGE)]
     if speaking:
-        for_language = f" for the setting language={language!r}" if language is not None and len(embedded) > 1 else ""
+        for_language = f" for {f'the setting {language=}' if language else 'English'}" if len(embedded) > 1 else ""
         return Default(speaking[0].name, f"the embedded voice{for_language}; nothing else was chosen")
     if embedded:
         return Default(embedded[0].name, "the embedded voice; nothing else was chosen")
@@ -180,7 +185,8 @@ def default_provider(specs: Mapping[str, ProviderSpec], language: str | None = N
     )
 
 
-def _speaks(spec: ProviderSpec, language: str) -> bool:
+def speaks(spec: ProviderSpec, language: str) -> bool:
+    """Tell whether a provider speaks a language, given by tag, code or name; regions do not count."""
     primary = language_tag(language).partition("-")[0]
     meant = resolve_language(language, spec.languages, spec.language_names)
     return meant is not None or primary in {tag.partition("-")[0].lower() for tag in spec.languages}

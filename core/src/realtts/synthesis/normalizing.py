@@ -83,11 +83,20 @@ class Normalizer:
         if after.text == text.edited.text:
             return text, ()
         told: tuple[str, ...] = ()
-        if language is None and len(self.spec.languages) != 1:
+        if language is None and len(_primaries(self.spec)) != 1:
             told = (f"Numbers and signs were read in the language {spoken!r}, for none was named: give language=.",)
         return PreparedText(after, (*text.changes, Change(STEP, after.text))), told
 
     def _language(self, text: str) -> str:
+        """Return the language of the script, if the provider speaks it: a few foreign letters change no number."""
         guessed = guess_language(text)
         first = next(iter(self.spec.languages), "en")
+        spoken = _primaries(self.spec)
+        if spoken and guessed not in spoken:
+            return first
         return first if guessed == "en" and first.partition("-")[0] in _LATIN else guessed
+
+
+def _primaries(spec: ProviderSpec) -> set[str]:
+    """Return the languages that a provider speaks, without regions and scripts."""
+    return {tag.partition("-")[0].lower() for tag in spec.languages}

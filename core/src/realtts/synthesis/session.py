@@ -7,6 +7,7 @@ judged, so that any of them can be spoken again; live speech hands chunks on as 
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from realtts.synthesis.speech import Metrics
 
 __all__ = ["RowsFailed", "Session", "Sink"]
+
+_KEYS = itertools.count()
 
 
 class RowsFailed(Exception):
@@ -80,6 +83,7 @@ class Session:
         live: Whether somebody hears the audio as it comes.
 
     Attributes:
+        key: A number that no other session has; its inner stages are counted under it.
         begun: Its turn has come.
         live: Whether somebody hears the audio as it comes.
         over: It has finished or failed.
@@ -91,6 +95,7 @@ class Session:
     def __init__(
         self, plans: Sequence[Plan], ladder: AnyLadder, extensions: Extensions, sink: Sink, *, live: bool = False
     ) -> None:
+        self.key = next(_KEYS)
         self.begun = self.over = False
         self.running = 0
         self.loader = Loader(ladder)
@@ -106,11 +111,6 @@ class Session:
         self._growth = plans[0].growth  # of a text that is still being written
         self._voices: dict[str, str] = {}  # ids of the built-in voices that are meant
         self._index_of = {id(row): index for index, text in enumerate(self._texts) for row in text.rows}
-
-    @property
-    def key(self) -> int:
-        """What its inner stages are counted under."""
-        return id(self)
 
     @property
     def cancelled(self) -> bool:

@@ -9,10 +9,8 @@ from pydantic import Field
 
 from realtts.attempt import Attempt  # noqa: TC001 - pydantic reads the fields' types, here and below
 from realtts.contract.spec import Checkpoint  # noqa: TC001
-from realtts.contract.stages import StageWork  # noqa: TC001
 from realtts.contract.types import VoiceInfo  # noqa: TC001
 from realtts.wire.faults import ErrorMessage, FailureMessage  # noqa: TC001
-from realtts.wire.messages import RequestMessage  # noqa: TC001
 from realtts.wire.strict import strict_validator
 
 if TYPE_CHECKING:
@@ -93,15 +91,18 @@ class ListVoices:
 
 @dataclass(frozen=True)
 class Speak:
-    """Speak requests as rows of one batch.
+    """Speak the rows that follow, each in a message of its own.
 
     Attributes:
-        requests: One or several.
+        rows: Rows to wait for before the first one is spoken.
+        joins: Whether further rows may join until the parent says that no more come; the reply follows then. Else it
+            follows the end of the last row.
         log_level: Lowest level of records to send.
-        window: Chunks that may be sent before the parent asks for more.
+        window: Chunks of a row that may be sent before the parent asks for more of it.
     """
 
-    requests: Annotated[tuple[RequestMessage, ...], Field(min_length=1)]
+    rows: Annotated[int, Field(ge=1, le=65536)]
+    joins: bool
     log_level: int
     window: Annotated[int, Field(ge=1)]
     call: Literal["speak"] = "speak"
@@ -136,6 +137,7 @@ class RungState:
 
     Attributes:
         places: Most rows that it speaks at a time.
+        joins: Whether rows may join while others are spoken.
         last: No other rung is open, so this one cannot be closed.
     """
 
@@ -146,6 +148,7 @@ class RungState:
     changes: dict[str, Any]
     timings: dict[str, float]
     places: Annotated[int, Field(ge=1, le=65536)]
+    joins: bool
     last: bool
 
 
@@ -169,7 +172,6 @@ class Reply:
         versions: After `Setup`: of the packages there.
         closed: After `Close`: whether the rung was given up; not, when it is the last one that is open.
         voices: After `ListVoices`; None: only the model knows them.
-        work: After `Speak`: what the inner stages did.
         poisoned: Whether CUDA works no more in the worker.
         cache: Counters of the voice cache.
         device_memory: Bytes on the device; None while nothing is loaded on a GPU.
@@ -181,7 +183,6 @@ class Reply:
     versions: dict[str, str | None] = field(default_factory=dict)
     closed: bool = False
     voices: tuple[VoiceInfo, ...] | None = None
-    work: dict[str, StageWork] | None = None
     poisoned: bool = False
     cache: dict[str, int] | None = None
     device_memory: dict[str, int] | None = None

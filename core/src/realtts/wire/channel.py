@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["PROTOCOL", "Channel", "ChannelClosed", "ChannelFault", "Frame", "Kind", "OtherProtocol"]
 
 MAGIC = b"rtts"
-PROTOCOL = 3
+PROTOCOL = 4
 """Version of the messages; a change that an older side would misread raises it."""
 
 MOST_JSON = 16 << 20
@@ -40,12 +40,14 @@ class Kind(IntEnum):
     CALL = 2  # parent: one of `realtts.wire.calls`
     REPLY = 3  # worker: a `Reply`
     CHUNK = 4  # worker: a `ChunkMessage` of the running call, and its samples
-    CREDIT = 5  # parent: that many more chunks may be sent
+    CREDIT = 5  # parent: that many more chunks of a row may be sent
     CANCEL = 6  # parent: these rows of the running call are cancelled
-    END = 7  # parent: no more chunks of the running call
+    END = 7  # parent: no more rows and no more chunks of the running call
     EVENT = 8  # worker: an `Event`
     LOG = 9  # worker: a `LogMessage`
-    VOICE = 10  # parent: a `VoiceMessage` and its samples; calls then name the recording by its digest
+    VOICE = 10  # parent: a `VoiceMessage` and its samples; rows then name the recording by its digest
+    ROW = 11  # parent: a `RowMessage`: a row joins the running call
+    OUTCOME = 12  # worker: a `RowOutcome`: the end of a row
 
 
 class Frame(NamedTuple):

@@ -1,7 +1,8 @@
 """The parent's end of what a worker sends: nothing leaves it that was not checked.
 
 `realtts.wire.reading` checks each message for itself; here it is checked that the worker may say it now: after its
-greeting, to the call that is open, no more chunks than it was allowed, and chunks that keep the contract of plugins.
+greeting, to the call that is open, of the rows that are spoken, no more chunks of a row than it was allowed, one end of
+each, and chunks that keep the contract of plugins.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from realtts.wire.calls import ListVoices, Reply, Speak
 from realtts.wire.channel import ChannelFault, Frame
 from realtts.wire.messages import ChunkMessage, LogMessage
 from realtts.wire.reading import Hello, read_from_worker
+from realtts.wire.rows import RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Chunk
     from realtts.wire.calls import Call
     from realtts.wire.channel import Channel
+    from realtts.wire.faults import ErrorMessage
 
 __all__ = ["Inbox", "Spoken"]
 
@@ -34,7 +37,7 @@ MOST_UNASKED = 1000
 
 
 class Spoken(NamedTuple):
-    """A chunk that was checked, and the row of the batch that it belongs to."""
+    """A chunk that was checked, and the row that it belongs to."""
 
     row: int
     chunk: Chunk
@@ -62,7 +65,9 @@ class Inbox:
         self._greeted = False
         self._call: Call | None = None  # the one that is not answered yet
         self._checks: ChunkChecks | None = None
-        self._credit = 0
+        self._credit: dict[int, int] = {}  # row -> chunks that it may send
+        self._finishing = False  # no more is wanted, so that rows need no end
+        self._released: set[int] = set()  # rows that need none
         self._partial_since: float | None = None
 
     def open(self, call: Call, checks: ChunkChecks | None = None) -> None:
@@ -73,13 +78,31 @@ class Inbox:
             checks: Of the chunks that it asks for.
         """
         self._call, self._checks = call, checks
-        self._credit = call.window if isinstance(call, Speak) else 0
+        self._credit, self._finishing, self._released = {}, False, set()
 
-    def allow_chunk(self) -> None:
-        """Let the worker send one chunk more."""
-        self._credit += 1
+    def expect(self, row: int, text: str) -> None:
+        """Expect chunks and the end of a row of the open call, which is sent next."""
+        assert isinstance(self._call, Speak), "a row without a call to speak"
+        assert self._checks is not None, "a call to speak without checks"
+        self._checks.begin(row, text)
+        self._credit[row] = self._call.window
 
-    def take(self, timeout_s: float) -> Hello | Reply | Spoken | Event | LogMessage | None:
+    def allow_chunk(self, row: int) -> bool:
+        """Let the worker send one chunk more of a row; False when the row is over."""
+        if row not in self._credit:
+            return False
+        self._credit[row] += 1
+        return True
+
+    def release(self, row: int) -> None:
+        """Need no end of a row, whose cancellation was sent."""
+        self._released.add(row)
+
+    def finish(self) -> None:
+        """Expect no more ends of rows: nobody wants them."""
+        self._finishing = True
+
+    def take(self, timeout_s: float) -> Hello | Reply | Spoken | RowOutcome | Event | LogMessage | None:
         """Return the next message, None when none is complete in time. Events and log records are handed on before.
 
         Raises:
@@ -103,6 +126,8 @@ class Inbox:
                 self._answer(frame, message)
             case ChunkMessage():
                 return self._chunk(frame, message)
+            case RowOutcome():
+                self._end(frame, message)
         return message
 
     def check_idle(self) -> None:
@@ -136,20 +161,39 @@ class Inbox:
         call = self._check_asked(frame)
         if reply.failure is not None and not isinstance(call, (Speak, ListVoices)):
             raise ChannelFault(f"a failure of the rung in answer to {call.call!r}")
-        errors = [reply.error, reply.failure.error if reply.failure is not None else None]
-        if any(error is not None and error.kind == WorkerDied.__name__ for error in errors):
-            raise ChannelFault("the news of its own end")
+        _check_alive(reply.error, reply.failure.error if reply.failure is not None else None)
         if reply.error is not None and not reply.error.ours:
             raise ChannelFault(f"an error of its own: {reply.error.name}: {reply.error.message:.200}") from (
                 reply.error.error()
             )
-        self._call, self._credit = None, 0
+        if isinstance(call, Speak) and reply.error is None and reply.failure is None:
+            self._check_complete(call)
+        self._call, self._credit = None, {}
+
+    def _check_complete(self, call: Speak) -> None:
+        """Check that nothing is missing when a call to speak is over without an error."""
+        if self._finishing:
+            return
+        if left := self._credit.keys() - self._released:
+            rows = ", ".join(map(str, sorted(left)[:8]))
+            raise ChannelFault(f"a reply without an end of the rows {rows}")
+        if call.joins:
+            raise ChannelFault("a reply while rows could still join")
+
+    def _end(self, frame: Frame, outcome: RowOutcome) -> None:
+        self._check_asked(frame)
+        if outcome.row not in self._credit or self._checks is None:
+            raise ChannelFault(f"an end of row {outcome.row}, which is not spoken")
+        _check_alive(outcome.error)
+        del self._credit[self._checks.end(outcome.row)]
 
     def _chunk(self, frame: Frame, message: ChunkMessage) -> Spoken:
         self._check_asked(frame)
-        if self._checks is None or self._credit < 1:
-            raise ChannelFault("more chunks than it was allowed")
-        self._credit -= 1
+        if self._checks is None or message.row not in self._credit:
+            raise ChannelFault(f"a chunk of row {message.row}, which is not spoken")
+        if self._credit[message.row] < 1:
+            raise ChannelFault(f"more chunks of row {message.row} than it was allowed")
+        self._credit[message.row] -= 1
         try:
             return Spoken(*self._checks.check(message.row, message.chunk(frame.data)))
         except (InvalidChunk, ValueError) as error:
@@ -163,3 +207,9 @@ class Inbox:
         if self._call is None or frame.call != self._channel.call:
             raise ChannelFault(f"a {frame.kind.name} that nobody has asked for")
         return self._call
+
+
+def _check_alive(*errors: ErrorMessage | None) -> None:
+    """Check that no error tells of the worker's own end, which only its parent can see."""
+    if any(error is not None and error.kind == WorkerDied.__name__ for error in errors):
+        raise ChannelFault("the news of its own end")

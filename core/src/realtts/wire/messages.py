@@ -163,7 +163,7 @@ class VoiceMessage:
 
 @dataclass(frozen=True)
 class ChunkMessage:
-    """A chunk without its samples, and the row of the batch that it belongs to."""
+    """A chunk without its samples, and the row that it belongs to."""
 
     row: int
     sample_rate: int

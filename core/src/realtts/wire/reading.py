@@ -15,6 +15,7 @@ from realtts.wire.calls import Call, Reply, call_from_json
 from realtts.wire.channel import ChannelFault, Frame, Kind
 from realtts.wire.faults import ErrorMessage  # noqa: TC001 - pydantic reads the fields' types
 from realtts.wire.messages import ChunkMessage, LogMessage, VoiceMessage, from_json, to_json
+from realtts.wire.rows import RowMessage, RowOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +46,9 @@ class Hello:
 
 @dataclass(frozen=True)
 class Credit:
-    """So many more chunks of the running call may be sent."""
+    """So many more chunks of a row of the running call may be sent."""
 
+    row: Annotated[int, Field(ge=0)]
     chunks: Annotated[int, Field(ge=1)]
 
 
@@ -59,7 +61,7 @@ class Cancel:
 
 @dataclass(frozen=True)
 class End:
-    """No more chunks of the running call are wanted."""
+    """No more rows of the running call come, and no more chunks are wanted."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +84,14 @@ _BESIDE_BYTES = frozenset({Kind.CHUNK, Kind.VOICE})
 """Frames with raw bytes; all others must have none."""
 
 
-def read_from_worker(frame: Frame) -> Hello | Reply | ChunkMessage | Event | LogMessage:
+def read_from_worker(frame: Frame) -> Hello | Reply | ChunkMessage | RowOutcome | Event | LogMessage:
     """Return what a worker says. The samples of a chunk are still the frame's; see `realtts.wire.inbox`.
 
     Raises:
         ChannelFault: A worker may not send such a frame, or its content is no such message.
     """
-    return _read_form(frame, {Kind.REPLY: Reply, Kind.CHUNK: ChunkMessage})  # type: ignore[no-any-return]
+    forms = {Kind.REPLY: Reply, Kind.CHUNK: ChunkMessage, Kind.OUTCOME: RowOutcome}
+    return _read_form(frame, forms)  # type: ignore[no-any-return]
 
 
 def read_from_program(frame: Frame) -> Hello | Answer | Event | LogMessage:
@@ -96,7 +99,7 @@ def read_from_program(frame: Frame) -> Hello | Answer | Event | LogMessage:
     return _read_form(frame, {Kind.REPLY: Answer})  # type: ignore[no-any-return]
 
 
-def read_from_parent(frame: Frame) -> Call | Credit | Cancel | End | Voice:
+def read_from_parent(frame: Frame) -> Call | RowMessage | Credit | Cancel | End | Voice:
     """Return what a parent says; a recording comes with its samples.
 
     Raises:
@@ -104,6 +107,7 @@ def read_from_parent(frame: Frame) -> Call | Credit | Cancel | End | Voice:
     """
     readers: dict[Kind, Callable[[], Any]] = {
         Kind.CALL: lambda: call_from_json(frame.content),
+        Kind.ROW: lambda: from_json(RowMessage, frame.content),
         Kind.CREDIT: lambda: from_json(Credit, frame.content),
         Kind.CANCEL: lambda: from_json(Cancel, frame.content),
         Kind.END: lambda: from_json(End, frame.content),

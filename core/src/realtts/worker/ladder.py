@@ -77,5 +77,6 @@ class WorkerLadder(Ladder):
             changes=dict(facts.changes),
             timings=live.timings,
             places=live.places,
+            joins=live.joins,
             last=len(self.open_rungs()) < 2,
         )

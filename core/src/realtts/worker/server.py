@@ -6,85 +6,38 @@ worker at once, whatever it is doing.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from realtts.contract.continuous import Arrival, RowFailed
-from realtts.contract.types import Chunk, Voice
+from realtts.contract.types import Voice
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import VoiceUnsuitable
 from realtts.exception_text import describe_error
 from realtts.ladder.facts import versions
-from realtts.ladder.failures import PASSED_ON, StageError
+from realtts.ladder.failures import StageError
 from realtts.ladder.proposals import LadderSetup
 from realtts.machine.memory import memory_report
 from realtts.settings import Layers, Settings
 from realtts.wire.calls import Call, Close, GiveUp, ListVoices, Load, Reply, Setup, Speak, Stop
-from realtts.wire.channel import Channel, ChannelClosed, ChannelFault, Kind
+from realtts.wire.channel import Channel, ChannelClosed, Kind
 from realtts.wire.child import leave
 from realtts.wire.faults import ErrorMessage, FailureMessage
-from realtts.wire.messages import VOICES_KEPT, ChunkMessage, samples_to_bytes, to_json
 from realtts.wire.reading import Cancel, Credit, End, outgoing, read_from_parent
+from realtts.wire.rows import RowMessage
 from realtts.wire.specs import spec_from_json
+from realtts.worker.inflow import Inflow, Recordings, RowControl
 from realtts.worker.ladder import PoisonedContext, WorkerLadder
+from realtts.worker.speaking import Speaking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from realtts.contract.events import Event
-    from realtts.contract.types import Request, VoiceInfo
-    from realtts.wire.messages import RequestMessage
+    from realtts.contract.types import VoiceInfo
 
 __all__ = ["Server"]
-
-
-class _Control:
-    """What the parent says of a call while it runs: rows that are cancelled, chunks that may be sent."""
-
-    def __init__(self, window: int) -> None:
-        self._changed = threading.Condition()
-        self._credit = window
-        self._cancelled: set[int] = set()
-        self._ended = False
-
-    def is_cancelled(self, row: int) -> bool:
-        return self._ended or row in self._cancelled
-
-    def apply(self, message: Credit | Cancel | End) -> None:
-        """Take over what the parent says."""
-        with self._changed:
-            match message:
-                case Credit():
-                    self._credit += message.chunks
-                case Cancel():
-                    self._cancelled.update(message.rows)
-                case End():
-                    self._ended = True
-            self._changed.notify_all()
-
-    def may_send(self) -> bool:
-        """Wait until the parent takes a chunk; False when it wants no more."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._credit > 0 or self._ended)
-            self._credit -= 1
-            return not self._ended
-
-
-class _Batch:
-    """Requests that came together, and nothing after them."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._left = [Arrival(row, request) for row, request in enumerate(requests)]
-
-    def take(self, most: int, fits: Callable[[Arrival], bool] | None = None) -> list[Arrival]:
-        fitting = [arrival for arrival in self._left if fits is None or fits(arrival)][:most]
-        self._left = [arrival for arrival in self._left if arrival not in fitting]
-        return fitting
 
 
 class Server:
@@ -98,8 +51,8 @@ class Server:
     def __init__(self, channel: Channel, report: Callable[[Event], None]) -> None:
         self._channel = channel
         self._report = report
-        self._messages: queue.SimpleQueue[tuple[Call | Voice, _Control]] = queue.SimpleQueue()
-        self._voices: dict[str, Voice] = {}
+        self._inflow = Inflow()
+        self._recordings = Recordings()
         self._failure: StageError | None = None
         self._sent_state: Any = None  # live rung, attempts and details as the parent has them
         self._created: WorkerLadder | None = None
@@ -112,16 +65,18 @@ class Server:
         """
         threading.Thread(target=self._read, name="realtts-channel", daemon=True).start()
         while True:
-            message, control = self._messages.get()
+            message, control = self._inflow.take()
             if isinstance(message, Voice):
-                self._keep(message)
+                self._recordings.keep(message)
                 continue
+            if isinstance(message, RowMessage):
+                continue  # it was on its way when its call failed
             self._answer(message, control)
             if isinstance(message, Stop):
                 return
 
     def _read(self) -> None:
-        control = _Control(0)
+        control = RowControl(self._inflow.changed)
         try:
             while True:
                 frame = self._channel.receive(None)
@@ -130,16 +85,18 @@ class Server:
                 if isinstance(message, (Credit, Cancel, End)):
                     control.apply(message)
                     continue
-                if not isinstance(message, Voice):
-                    control = _Control(message.window if isinstance(message, Speak) else 0)
-                self._messages.put((message, control))
+                if isinstance(message, RowMessage):
+                    control.begin(message.row)
+                elif not isinstance(message, Voice):
+                    control = RowControl(self._inflow.changed, message if isinstance(message, Speak) else None)
+                self._inflow.put(message, control)
         except ChannelClosed:
             leave()
         except BaseException as error:  # whatever it is, the parent cannot be understood any more
             sys.stderr.write(f"the channel is broken: {describe_error(error)}\n")
             leave()
 
-    def _answer(self, call: Call, control: _Control) -> None:
+    def _answer(self, call: Call, control: RowControl) -> None:
         reply = Reply()
         try:
             reply = self._reply(call, control)
@@ -158,7 +115,7 @@ class Server:
             content = outgoing(Reply(error=ErrorMessage.of(error)))
         self._channel.send(Kind.REPLY, content)
 
-    def _reply(self, call: Call, control: _Control) -> Reply:
+    def _reply(self, call: Call, control: RowControl) -> Reply:
         match call:
             case Setup():
                 return self._setup(call)
@@ -171,7 +128,7 @@ class Server:
             case ListVoices():
                 return Reply(voices=self._list_voices(load=call.load))
             case Speak():
-                return self._speak(call, control)
+                self._speak(call, control)
             case Stop():
                 if self._created is not None:
                     self._created.unload(forget=call.forget)
@@ -204,51 +161,11 @@ class Server:
         assert failure is not None, "there was no failure"
         self._ladder.give_up(failure)
 
-    def _speak(self, call: Speak, control: _Control) -> Reply:
+    def _speak(self, call: Speak, control: RowControl) -> None:
         logging.getLogger().setLevel(call.log_level)
-        batch = _Batch([self._request(message, row, control) for row, message in enumerate(call.requests)])
-        stages = self._ladder.stages
-        for row in range(len(call.requests)):
-            stages.begin(row, id(call))
-        try:
-            with contextlib.closing(self._ladder.ensure_loaded().run(batch)) as items:
-                for row, content in filter(None, items):
-                    if isinstance(content, RowFailed):
-                        raise (
-                            content.error
-                            if isinstance(content.error, PASSED_ON)
-                            else StageError("generate", content.error)
-                        )
-                    if isinstance(content, Chunk):
-                        if not control.may_send():
-                            break
-                        self._send(row, content)
-            return Reply(work=stages.totals(id(call)))
-        finally:
-            for row in range(len(call.requests)):
-                stages.end(row)
-            stages.forget(id(call))
-
-    def _send(self, row: int, chunk: Chunk) -> None:
-        try:
-            self._channel.send(Kind.CHUNK, to_json(ChunkMessage.of(row, chunk)), samples_to_bytes(chunk.samples))
-        except ChannelFault as error:
-            raise StageError("generate", error) from error
-
-    def _request(self, message: RequestMessage, row: int, control: _Control) -> Request:
-        voice = None
-        if message.recording is not None:
-            voice = self._voices.get(message.recording)
-            if voice is None:
-                raise VoiceUnsuitable("the worker has not got the recording", who="voice", fix="report this")
-            self._keep(voice)
-        return message.request(self._ladder.spec, voice, lambda: control.is_cancelled(row))
-
-    def _keep(self, voice: Voice) -> None:
-        self._voices.pop(voice.digest, None)
-        self._voices[voice.digest] = voice
-        if len(self._voices) > VOICES_KEPT:
-            del self._voices[next(iter(self._voices))]
+        Speaking(
+            call, control, self._inflow, channel=self._channel, ladder=self._ladder, recordings=self._recordings
+        ).run()
 
     @property
     def _ladder(self) -> WorkerLadder:

@@ -16,6 +16,7 @@ from realtts.accel.upstream.calls import quiet
 from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
 from realtts.kit.shards import INDEX_SUFFIX
+from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
 from realtts_chatterbox.upstream import module
@@ -116,15 +117,8 @@ def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
     """Build upstream's S3Gen without weights: speech tokenizer, speaker encoder, flow and vocoder."""
     with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
         s3gen = module("chatterbox.models.s3gen").S3Gen(meanflow=kind == "turbo")
-        _resize_tokenizer(s3gen.tokenizer, sizes)
-        encoder, estimator = s3gen.flow.encoder, s3gen.flow.decoder.estimator
-        encoder.encoders = encoder.encoders[: sizes.encoder_layers]
-        encoder.up_encoders = encoder.up_encoders[: sizes.up_layers]
-        estimator.mid_blocks = estimator.mid_blocks[: sizes.mid_blocks]
-        for block in (*estimator.down_blocks, *estimator.mid_blocks, *estimator.up_blocks):
-            block[1] = block[1][: sizes.blocks]
-        if sizes.vocoder_width != S3GenSizes.vocoder_width:
-            s3gen.mel2wav = _vocoder(s3gen.mel2wav, sizes.vocoder_width)
+        if sizes != S3GenSizes():
+            _resize(s3gen, sizes)
     return s3gen
 
 
@@ -164,23 +158,68 @@ def _t3_config(kind: str, sizes: T3Sizes) -> Any:
     return config
 
 
-def _resize_tokenizer(tokenizer: Any, sizes: S3GenSizes) -> None:
-    if (sizes.tokenizer_layers, sizes.tokenizer_width) == (S3GenSizes.tokenizer_layers, S3GenSizes.tokenizer_width):
-        return
+def _resize(s3gen: Any, sizes: S3GenSizes) -> None:
+    """Replace the networks that upstream's constructor made by upstream's networks of other sizes."""
     v2, width = module("s3tokenizer.model_v2"), sizes.tokenizer_width
-    mels, heads = tokenizer.config.n_mels, max(1, width // HEAD_SIZE)
-    tokenizer.encoder = v2.AudioEncoderV2(mels, width, heads, sizes.tokenizer_layers, 2, use_sdpa=False)
+    tokenizer, heads = s3gen.tokenizer, max(1, width // HEAD_SIZE)
+    layers = sizes.tokenizer_layers
+    tokenizer.encoder = v2.AudioEncoderV2(tokenizer.config.n_mels, width, heads, layers, 2, use_sdpa=False)
     tokenizer.quantizer = v2.FSQVectorQuantization(width, tokenizer.config.n_codebook_size)
+    s3gen.speaker_encoder = module("chatterbox.models.s3gen.xvector").CAMPPlus(
+        init_channels=sizes.speaker_width, growth_rate=sizes.speaker_growth, memory_efficient=False
+    )
+    encoder, estimator = _encoder(sizes), _estimator(s3gen.meanflow, sizes)
+    flow = module("chatterbox.models.s3gen.flow").CausalMaskedDiffWithXvec
+    s3gen.flow.decoder.estimator = estimator
+    s3gen.flow = flow(input_size=sizes.encoder_width, encoder=encoder, decoder=s3gen.flow.decoder)
+    s3gen.mel2wav = _vocoder(s3gen.mel2wav.sampling_rate, sizes)
 
 
-def _vocoder(full: Any, width: int) -> Any:
-    """Build a vocoder of another width; the rest is upstream's configuration."""
+def _encoder(sizes: S3GenSizes) -> Any:
+    """Build the flow's encoder as S3Gen's constructor does, and the layers whose width its own constructor fixes."""
+    upsample, width = module("chatterbox.models.s3gen.transformer.upsample_encoder"), sizes.encoder_width
+    encoder = upsample.UpsampleConformerEncoder(
+        input_size=width,
+        output_size=width,
+        attention_heads=sizes.encoder_heads,
+        linear_units=sizes.encoder_inner,
+        num_blocks=sizes.encoder_layers,
+        input_layer="linear",
+        pos_enc_layer_type="rel_pos_espnet",
+        selfattention_layer_type="rel_selfattn",
+        use_cnn_module=False,
+        macaron_style=False,
+    )
+    encoder.pre_lookahead_layer = upsample.PreLookaheadLayer(channels=width, pre_lookahead_len=3)
+    encoder.up_layer = upsample.Upsample1D(channels=width, out_channels=width, stride=2)
+    encoder.up_encoders = encoder.up_encoders[: sizes.up_layers]
+    return encoder
+
+
+def _estimator(meanflow: bool, sizes: S3GenSizes) -> Any:
+    return module("chatterbox.models.s3gen.decoder").ConditionalDecoder(
+        in_channels=4 * MELS,
+        out_channels=MELS,
+        causal=True,
+        channels=[sizes.estimator_width],
+        attention_head_dim=HEAD_SIZE,
+        n_blocks=sizes.blocks,
+        num_mid_blocks=sizes.mid_blocks,
+        num_heads=sizes.estimator_heads,
+        act_fn="gelu",
+        meanflow=meanflow,
+    )
+
+
+def _vocoder(rate: int, sizes: S3GenSizes) -> Any:
+    """Build a vocoder of other widths; the rest is S3Gen's configuration."""
+    pitch = module("chatterbox.models.s3gen.f0_predictor").ConvRNNF0Predictor(cond_channels=sizes.pitch_width)
     return module("chatterbox.models.s3gen.hifigan").HiFTGenerator(
-        base_channels=width,
-        sampling_rate=full.sampling_rate,
+        base_channels=sizes.vocoder_width,
+        sampling_rate=rate,
         upsample_rates=[8, 5, 3],
         upsample_kernel_sizes=[16, 11, 7],
         source_resblock_kernel_sizes=[7, 7, 11],
         source_resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5], [1, 3, 5]],
-        f0_predictor=full.f0_predictor,
+        f0_predictor=pitch,
     )

@@ -39,7 +39,21 @@ _T3_SIZES = {
 _S3GEN_SIZES = {
     "full": S3GenSizes(),
     "tiny": S3GenSizes(
-        tokenizer_layers=2, tokenizer_width=128, encoder_layers=2, up_layers=1, mid_blocks=2, blocks=1, vocoder_width=64
+        tokenizer_layers=2,
+        tokenizer_width=128,
+        encoder_layers=2,
+        up_layers=1,
+        mid_blocks=2,
+        blocks=1,
+        vocoder_width=64,
+        encoder_width=64,
+        encoder_heads=2,
+        encoder_inner=128,
+        estimator_width=64,
+        estimator_heads=2,
+        pitch_width=32,
+        speaker_width=32,
+        speaker_growth=8,
     ),
 }
 
@@ -100,7 +114,10 @@ def _raise_end(state: dict[str, Tensor], eos_bias: float) -> None:
 
 def _shape_vocoder(state: dict[str, Tensor], f0_bias: float) -> None:
     """Give the vocoder an ordinary loudness, and a pitch of about ``f0_bias`` Hz."""
-    state["mel2wav.conv_post.bias"][:9] = -2.0
+    # Magnitudes are the exponential of these channels: with the spread of the other weights some come out forty times
+    # as loud as their mean in one checkpoint and twice in the next, and every rounding with them.
+    state["mel2wav.conv_post.bias"][:9] = -1.5
+    state["mel2wav.conv_post.parametrizations.weight.original0"][:9] *= 0.5
     weight = state["mel2wav.f0_predictor.classifier.weight"]
     weight *= _PITCH_SPREAD if f0_bias else 1.0
     state["mel2wav.f0_predictor.classifier.bias"][:] = f0_bias

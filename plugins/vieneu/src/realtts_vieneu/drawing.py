@@ -1,54 +1,60 @@
-"""The loop over tokens: read some prompts, then draw one token of each at a time."""
+"""Rows of the language model that come and go: each reads a prompt and then draws a token at each step."""
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt
+from realtts.accel.decoder import Prompt, RowLoop
 from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams
-from realtts_vieneu.prefixes import copied
-from realtts_vieneu.utterance import silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.decoder import Block, Decoder
+    from realtts.accel.decoder import Decoder, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import SamplingRecipe
+    from realtts.contract.stages import Work
+    from realtts.errors import NotFinite
     from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.head import Outputs
     from realtts_vieneu.prefixes import Prefixes
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["Drawn", "Network", "TokenLoop", "params_of"]
+__all__ = ["Drawn", "Network", "TokenRows", "params_of"]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """Tokens drawn since the host last synchronised with the device.
+    """What a row has drawn since the host last synchronised with the device.
 
     Attributes:
-        tokens: For each row its new tokens of the checkpoint's vocabulary, without the end.
-        codes: For each row the codes among them, int64 (n,) on the host.
-        finished: For each row whether it has ended.
-        stopped: For each row whether the model ended it; False with ``finished``: it reached its limit.
+        number: Of the row.
+        tokens: New tokens of the checkpoint's vocabulary, without the end.
+        codes: The codes among them, int64 (n,) on the host.
+        ended: Whether no more come.
+        stopped: Whether the model ended it; False with ``ended``: it reached its limit.
+        error: Why it cannot go on.
     """
 
-    tokens: tuple[tuple[int, ...], ...]
-    codes: tuple[Tensor, ...]
-    finished: tuple[bool, ...]
-    stopped: tuple[bool, ...]
+    number: int
+    tokens: tuple[int, ...]
+    codes: Tensor
+    ended: bool
+    stopped: bool
+    error: NotFinite | None = None
 
 
 @dataclass(frozen=True)
 class Network:
-    """The parts that all loops share.
+    """The parts that all rows share.
 
     Attributes:
         decoder: The layers.
@@ -56,6 +62,7 @@ class Network:
         outputs: Tokens that the logits stand for.
         embedding: Of tokens.
         prefixes: Keys and values of what prompts begin with.
+        chunk: Tokens of a prompt that are read between two steps.
     """
 
     decoder: Decoder
@@ -63,6 +70,7 @@ class Network:
     outputs: Outputs
     embedding: TokenEmbedding
     prefixes: Prefixes
+    chunk: int
 
     def noise(self, rows: int) -> GeneratorNoise | HashedNoise:
         """Return torch's own noise in float32, for upstream's tokens, and a hash's below it, which costs nothing.
@@ -74,129 +82,169 @@ class Network:
         return HashedNoise(rows, self.decoder.device)
 
 
-class TokenLoop:
-    """Draws the tokens of a fixed number of rows. What it captures has not run on a GPU yet.
+class TokenRows:
+    """Draws the tokens of rows that come and go. What it captures has not run on a GPU yet.
 
     Args:
         network: Draws.
-        streams: Number of rows.
-        cap: Slots of the cache: prompt and tokens together.
-        backend: Captures prompts and steps as graphs; None runs them eagerly.
+        places: Most rows at once.
+        cap: Slots of a row: prompt and tokens together.
+        backend: Captures chunks of prompts and steps as graphs; None runs them eagerly.
+        check_every: Tokens between two synchronisations with the device; None: every token where that costs nothing
+            (CPU), else every eight.
 
     Attributes:
         loop: The toolkit's loop.
     """
 
-    def __init__(self, network: Network, *, streams: int, cap: int, backend: GraphBackend | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        places: int,
+        cap: int,
+        backend: GraphBackend | None = None,
+        check_every: int | None = None,
+    ) -> None:
         self._network, self._captures = network, backend is not None
-        self._forcing = _Forcing(streams, (network.outputs.codes < 0).to(network.decoder.device))
-        self.loop = DecodeLoop(
+        self._place_of: dict[int, int] = {}
+        self._forcing = _Forcing(places + 1, (network.outputs.codes < 0).to(network.decoder.device))
+        self.loop = RowLoop(
             network.decoder,
             network.head,
             lambda outputs, _step, _state: network.embedding(outputs),
             self._forcing.recipe(network.outputs),
-            streams=streams,
+            places=places,
             cap=cap,
             backend=backend,
-            noise=network.noise(streams),
+            check_every=check_every,
+            chunk=network.chunk,
+            noise=network.noise(places + 1),
             structure=self._forcing.structure,
-            prompt_buckets=Buckets(cap),
         )
 
     @torch.inference_mode()
-    def begin(self, utterances: Sequence[Utterance], still_wanted: Callable[[int], bool] = lambda _: True) -> None:
-        """Read the prompts and draw the first tokens.
+    def begin(self, number: int, utterance: Utterance, work: Work | None = None) -> bool:
+        """Give an utterance a place, once its prefix is read.
 
         Args:
-            utterances: One for each row.
-            still_wanted: Called with a row before its prompt is read; False: it ends after a token or two.
+            number: Of the row, unlike that of any other that has a place.
+            utterance: What it speaks.
+            work: Counts what is read.
+
+        Returns:
+            False: a chunk of its prefix was read, and it has no place yet.
 
         Raises:
-            DecoderError: Prompt and tokens do not fit the cache.
+            DecoderError: There is no place, or prompt and tokens do not fit.
         """
-        self.loop.cache.reset()
-        rows, prompt = self._together(utterances) if self._captures else self._apart(utterances, still_wanted)
-        self._forcing.begin([u.forced for u in rows])
-        outputs = self._network.outputs
-        self.loop.begin(
-            prompt,
-            [params_of(u) for u in rows],
-            [u.seed for u in rows],
-            [u.most for u in rows],
-            history=[outputs.of_tokens(u.ids) for u in rows] if outputs.penalized else None,
-            after_prefix=True,
+        network = self._network
+        if count := network.prefixes.read_on(utterance):
+            self._count(work, reads=1, positions=count)
+            return False
+        prefix = network.prefixes.of(utterance)
+        rest = utterance.ids[0 if prefix is None else prefix[1] :]
+        place = self.loop.admit(
+            number,
+            Prompt(network.embedding.prompt(rest)[None]),  # (n, hidden) -> (1, n, hidden)
+            self._params(utterance),
+            seed=utterance.seed,
+            most=utterance.most,
+            history=network.outputs.of_tokens(utterance.ids) if network.outputs.penalized else (),
+            prefix=prefix,
         )
+        self._place_of[number] = place
+        self._forcing.put(number, place, forced=utterance.forced)
+        self._count(work, reads=-(-len(rest) // network.chunk), positions=len(rest))
+        return True
 
-    def run(self) -> Iterator[Drawn]:
-        """Draw until every row has ended; whoever stops reading stops the drawing.
+    def again(self, number: int, utterance: Utterance) -> None:
+        """Draw a row anew behind its prompt, with the seed of this utterance, its second try."""
+        self.loop.redraw(number, seed=utterance.seed)
+
+    def end(self, number: int) -> None:
+        """Take a row's place away, whether it has ended or not."""
+        self.loop.release(number)
+        del self._place_of[number]
+        self._forcing.drop(number)
+
+    def clear(self) -> None:
+        """Take all places away."""
+        for number in self.loop.numbers:
+            self.end(number)
+
+    def step(self, work: Work | None = None) -> list[Drawn]:
+        """Read the next chunk of a prompt, draw a token of each row that has read its own, and return what is new.
+
+        A row whose logits were not finite has ended with an error; the others go on.
+
+        Args:
+            work: Counts the steps.
+        """
+        steps, rows = self.loop.queue.steps, self.loop.queue.row_steps
+        blocks = self.loop.step()
+        if (steps := self.loop.queue.steps - steps) and work is not None:
+            rows, cache = self.loop.queue.row_steps - rows, self.loop.cache
+            seen = sum(cache.used[self._place_of[block.number]] for block in blocks)
+            self._count(work, steps=steps, reads=steps, positions=rows, drawing=rows)
+            work.add(bytes=steps * cache.bytes_read(seen) // cache.rows)
+        return [self._named(block) for block in blocks]
+
+    def run(self, utterances: Sequence[Utterance]) -> Iterator[Drawn]:
+        """Yield what utterances draw, by their number in the list, until all have ended; more than fit wait.
+
+        No other row may have a place.
 
         Raises:
-            NotFinite: The logits of a row were not finite.
+            NotFinite: The logits of one were not finite.
+            DecoderError: One does not fit.
         """
-        return map(self._named, self.loop.run())
-
-    def stop(self, row: int) -> None:
-        """End one row now; the others go on."""
-        self.loop.stop(row)
-
-    @property
-    def shrinks(self) -> bool:
-        """Whether ended rows can be left out. On a GPU they cost nothing, and graphs have a fixed number of rows."""
-        return not self._captures and self._network.decoder.device.type == "cpu"
-
-    @torch.inference_mode()
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with some rows alone, in this order; the loop cannot be begun again then."""
-        self.loop.keep(rows)
+        waiting = deque(enumerate(utterances))
+        try:
+            while waiting or self.loop.busy:
+                while waiting and self.loop.free and self.begin(*waiting[0]):
+                    waiting.popleft()
+                for drawn in self.step():
+                    if drawn.error is not None:
+                        raise drawn.error
+                    if drawn.ended:
+                        self.end(drawn.number)
+                    yield drawn
+        finally:
+            self.clear()
 
     def warm_up(self, utterance: Utterance) -> None:
-        """Capture prompts and steps of such an utterance; leaves no request behind."""
-        length, before = len(utterance.ids), copied(utterance)
-        self._forcing.begin([utterance.forced] * self.loop.streams)
-        self.loop.warm_up(
-            length + utterance.most, params_of(utterance), prompt=length - before, after_prefix=before
-        )  # fmt: skip
+        """Capture all that rows like this one need; leaves no row behind, and does nothing without graphs."""
+        with self._forcing.as_if(forced=utterance.forced):
+            self.loop.warm_up(self._params(utterance))
 
-    # -- prompts -----------------------------------------------------------------------------------------------------
+    def _params(self, utterance: Utterance) -> SamplingParams:
+        """Return how a row is drawn; greedy ones, with graphs, among the likeliest, so that one graph serves all."""
+        params = params_of(utterance)
+        return replace(params, top_k=utterance.params.top_k) if self._captures and params.greedy else params
 
-    def _together(self, utterances: Sequence[Utterance]) -> tuple[list[Utterance], Prompt]:
-        """Embed all prompts for one graph; what each shares with others is copied into the cache."""
-        network, cache = self._network, self.loop.cache
-        lengths = [network.prefixes.put(utterance, cache, row) for row, utterance in enumerate(utterances)]
-        rests = [network.embedding.prompt(u.ids[length:]) for u, length in zip(utterances, lengths, strict=True)]
-        return list(utterances), Prompt.padded(rests)
+    def _count(self, work: Work | None, *, steps: int = 0, reads: int, positions: int, drawing: int = 0) -> None:
+        """Count some positions, for which the weights were read so many times, and the head's products of some."""
+        if work is None:
+            return
+        decoder, head = self._network.decoder, self._network.head
+        work.add(
+            steps=steps,
+            flops=2 * (decoder.config.parameters * positions + head.in_features * head.out_features * drawing),
+            bytes=reads * (decoder.bytes_read(self.loop.cache, 0) + (head.bytes_read if drawing else 0)),
+        )
 
-    def _apart(
-        self, utterances: Sequence[Utterance], still_wanted: Callable[[int], bool]
-    ) -> tuple[list[Utterance], Prompt]:
-        """Read one row after the other, behind what it shares with others, up to its last token, which `begin` reads.
-
-        So no row is padded to the longest, only one prompt's activations are in memory, and a row is read as if it were
-        alone.
-        """
-        decoder, embedding, cache = self._network.decoder, self._network.embedding, self.loop.cache
-        rows, rests = [], []
-        for row, utterance in enumerate(utterances):
-            spoken = utterance if still_wanted(row) else silent(utterance)
-            length = self._network.prefixes.put(spoken, cache, row)
-            rest = embedding.prompt(spoken.ids[length:])  # (n, hidden)
-            if len(utterances) > 1:
-                if len(rest) > 1:
-                    decoder.prefill(rest[None, :-1], cache, rows=[row])
-                rest = rest[-1:]
-            rows.append(spoken)
-            rests.append(rest)
-        return rows, Prompt(torch.stack(rests))  # each (n, hidden) -> (rows, n, hidden)
-
-    def _named(self, block: Block) -> Drawn:
+    def _named(self, block: RowBlock) -> Drawn:
         """Translate outputs of the head to tokens and codes."""
         outputs = self._network.outputs
-        codes = [outputs.codes[torch.tensor(new, dtype=torch.int64)] for new in block.tokens]
+        codes = outputs.codes[torch.tensor(block.tokens, dtype=torch.int64)]
         return Drawn(
-            tuple(tuple(outputs.ids[output] for output in new) for new in block.tokens),
-            tuple(row[row >= 0] for row in codes),
-            block.finished,
-            block.stopped,
+            block.number,
+            tuple(outputs.ids[output] for output in block.tokens),
+            codes[codes >= 0],
+            ended=block.end is not None,
+            stopped=block.end == "stop",
+            error=block.error,
         )
 
 
@@ -209,14 +257,30 @@ class _Forcing:
     """
 
     def __init__(self, rows: int, no_code: Tensor) -> None:
-        self._no_code, self._any = no_code, False
+        self._no_code = no_code
+        self._forced: set[int] = set()
         with torch.inference_mode(mode=False):  # a tensor made inside could not be changed outside of it
             self._rows = torch.zeros(rows, 1, dtype=torch.bool, device=no_code.device)
 
-    def begin(self, forced: Sequence[bool]) -> None:
-        """Set which rows are forced."""
-        self._any = any(forced)
-        self._rows.copy_(torch.tensor(forced)[:, None])
+    def put(self, number: int, place: int, *, forced: bool) -> None:
+        """Note whether the row that has a place now is forced."""
+        self._rows[place] = forced
+        if forced:
+            self._forced.add(number)
+
+    def drop(self, number: int) -> None:
+        """Forget a row."""
+        self._forced.discard(number)
+
+    @contextlib.contextmanager
+    def as_if(self, *, forced: bool) -> Iterator[None]:
+        """Behave, inside the block, as if there were a forced row."""
+        if forced:
+            self._forced.add(-1)
+        try:
+            yield
+        finally:
+            self._forced.discard(-1)
 
     def recipe(self, outputs: Outputs) -> SamplingRecipe:
         """Return a head's recipe with this processor first; a head of codes and end alone does without."""
@@ -227,10 +291,10 @@ class _Forcing:
 
     def structure(self) -> Hashable:
         """Return what a captured step depends on."""
-        return self._any
+        return bool(self._forced)
 
     def __call__(self, scores: Tensor, _step: Tensor, rows: Tensor) -> Tensor:
-        return scores.masked_fill(self._rows[rows] & self._no_code, float("-inf")) if self._any else scores
+        return scores.masked_fill(self._rows[rows] & self._no_code, float("-inf")) if self._forced else scores
 
 
 def params_of(utterance: Utterance) -> SamplingParams:

@@ -1,46 +1,38 @@
-"""Draws the codes of sentences, many at once, and decodes them to sound."""
+"""The networks that speak: the language model, and the codec's decoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from realtts.accel.decoder import counted
 from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
 from realtts.contract import timing
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
-from realtts_vieneu.network import ROWS, SpeechLM
-from realtts_vieneu.prefixes import copied
-from realtts_vieneu.windows import Windows
+from realtts_vieneu.network import SpeechLM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Collection, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.offload.sharing import DeviceSharing
     from realtts.contract.context import Context
-    from realtts.contract.stages import Work
-    from realtts_vieneu.batch import Batch
     from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.head import HeadKind
-    from realtts_vieneu.line import Line
     from realtts_vieneu.loading import Weights
     from realtts_vieneu.utterance import Utterance
 
-__all__ = ["TOGETHER", "Engine"]
-
-TOGETHER = ROWS[-1]
-"""Most sentences that are drawn at once."""
+__all__ = ["Engine"]
 
 _SOUNDS = 8
-"""Sentences that are decoded between two checks for a cancelled request, on a device that takes them together."""
+"""Sentences or windows that are decoded at once on a device that takes them together."""
 
 
 class Engine:
@@ -57,6 +49,7 @@ class Engine:
         backend: Captures steps and windows as graphs; None runs them eagerly.
         turns: Decides whether ``"lm"`` or ``"codec"`` has the device.
         head: Which tokens can be drawn at first; `choose` changes it.
+        places: Most sentences that are drawn at once.
 
     Attributes:
         device: As given.
@@ -74,8 +67,9 @@ class Engine:
         backend: GraphBackend | None,
         turns: DeviceSharing,
         head: HeadKind,
+        places: int,
     ) -> None:
-        self.device, self.turns = device, turns
+        self.device, self.turns, self._places = device, turns, places
         self._weights, self._precision, self._dtype, self._backend = weights, precision, dtype, backend
         # Either is None before its stage, or where reading another one has failed; then the next request reads it.
         self._lm: SpeechLM | None = None
@@ -138,6 +132,11 @@ class Engine:
             self.turns.add("codec", self._codec)
         return changed
 
+    def release(self) -> None:
+        """Release what is only needed while something is spoken."""
+        if self._lm is not None:
+            self._lm.release()
+
     @property
     def lm(self) -> SpeechLM:
         """Draws tokens."""
@@ -157,88 +156,30 @@ class Engine:
         with self.turns.use("codec"):
             return self.codec.samples(torch.zeros(4, dtype=torch.int64))
 
-    # -- tokens ------------------------------------------------------------------------------------------------------
+    # -- sound -------------------------------------------------------------------------------------------------------
 
-    def draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
-        """Draw the codes of sentences together; yields whenever there are new ones.
+    @property
+    def sounds_at_once(self) -> int:
+        """Sentences or windows that one call of `sounds` should be given: one where they would be decoded in turn."""
+        return 1 if self._place == "cpu" else _SOUNDS
 
-        A sentence ends by itself, at its limit, or when its request is cancelled. Those that ran away, or ended too
-        early, and were not heard yet, are then drawn again together.
+    def sounds(self, context: Context, codes: Sequence[Tensor], rows: Collection[int]) -> list[NDArray[np.float32]]:
+        """Decode sentences or windows, each as if it were alone, to float32 (480 * frames,).
 
         Args:
             context: Of the stage.
-            lines: At most `TOGETHER`; their codes are put into them.
+            codes: int64 (frames,) each, perhaps none.
+            rows: Numbers of the requests that they are of.
         """
-        yield from self._draw(context, lines)
-        if faulty := [line for line in lines if line.restart()]:
-            yield from self._draw(context, faulty)
-
-    def _draw(self, context: Context, lines: Sequence[Line]) -> Iterator[None]:
-        try:
-            with timing.timed(context, "lm", dtype=self.lm.decoder.precision.products) as work:
-                loop = self._begin(lines, work)
-                drawn = counted(loop.run(), loop.loop, work, lambda: self.lm.cost(loop))
-                for new in self.turns.each("lm", drawn):
-                    for row, line in enumerate(lines):
-                        line.add(
-                            new.codes[row], len(new.tokens[row]), ended=new.finished[row], stopped=new.stopped[row],
-                        )  # fmt: skip
-                        if not line.ended and line.cancelled():
-                            loop.stop(row)
-                    yield
-        finally:
-            self.lm.release()
-
-    def _begin(self, lines: Sequence[Line], work: Work) -> Batch:
-        with self.turns.use("lm"):
-            loop = self.lm.begin(
-                [line.utterance for line in lines], still_wanted=lambda row: not lines[row].cancelled()
-            )
-        positions = sum(len(line.utterance.ids) - copied(line.utterance) for line in lines)
-        work.add(flops=2 * self.lm.decoder.config.parameters * positions, bytes=self.lm.cost(loop)[1])
-        return loop
-
-    # -- sound -------------------------------------------------------------------------------------------------------
-
-    def sounds(self, context: Context, codes: Sequence[Tensor], cancelled: Callable[[], bool]) -> list[Tensor]:
-        """Decode sentences as wholes, to float32 (480 * frames,) each, on the host; fewer once cancelled."""
-        sounds: list[Tensor] = []
-        together = 1 if self._place == "cpu" else _SOUNDS
-        for begin in range(0, len(codes), together):
-            if cancelled():
-                break
-            sounds += self._sounds(context, codes[begin : begin + together])
-        return sounds
-
-    def _sounds(self, context: Context, codes: Sequence[Tensor]) -> list[Tensor]:
-        with self.turns.use("codec"), self._timed(context, [len(row) for row in codes]):
-            return [samples.float().cpu() for samples in self.codec.batch(codes)]
-
-    def windows(self, *, new: int, back: int, ahead: int) -> Windows:
-        """Make the windows of a sentence that is decoded while its codes are drawn.
-
-        Args:
-            new: Codes of each window that are new.
-            back: Codes before them.
-            ahead: Codes behind them.
-        """
-        return Windows(self.codec.samples_per_frame, new=new, back=back, ahead=ahead)
-
-    def heard(self, context: Context, windows: Windows, codes: Tensor, *, final: bool) -> Tensor:
-        """Decode the windows that a sentence's next codes complete, to float32 (n,) on the host, perhaps empty."""
-        windows.add(codes)
-        samples = [torch.zeros(0)]
-        while (window := windows.window(final=final)) is not None:
-            with self.turns.use("codec"), self._timed(context, [len(window)]):
-                samples.append(windows.joined(self.codec.samples(window)).float().cpu())
-        return torch.cat(samples)
-
-    def _timed(self, context: Context, frames: Sequence[int]) -> AbstractContextManager[Work]:
-        codec = self.codec
+        frames, codec = [len(row) for row in codes], self.codec
+        if not any(frames):
+            return [np.zeros(0, np.float32) for _ in codes]
         flops = sum(codec.flops(count) for count in frames)
-        return timing.timed(
-            context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=name_of(codec.dtype)
-        )
+        with self.turns.use("codec"), timing.timed(
+            context, "codec", steps=sum(frames), flops=flops, bytes=codec.bytes_read, dtype=name_of(codec.dtype),
+            rows=rows,
+        ):  # fmt: skip
+            return [samples.float().cpu().numpy() for samples in codec.batch(codes)]
 
     # -- weights -----------------------------------------------------------------------------------------------------
 
@@ -253,7 +194,7 @@ class Engine:
         weights = self._weights
         return SpeechLM.pack(
             weights.sizes, weights.model_state, embedding,
-            device=self.device, precision=self._precision, backend=self._backend,
+            device=self.device, precision=self._precision, places=self._places, backend=self._backend,
         )  # fmt: skip
 
     def _read_codec(self, device: str) -> CodecDecoder:

@@ -11,19 +11,19 @@ from realtts.kit import seeds
 from realtts.machine.hardware import resolve_device
 from realtts_vieneu import spec
 from realtts_vieneu.options import VieNeuOptions
-from realtts_vieneu.text import Sentence, is_spoken, sentences_of, spoken_length, unread_in, words_of
+from realtts_vieneu.text import Sentence, finished, is_spoken, reading_sentences, spoken_length, unread_in, words_of
 from realtts_vieneu.utterance import LEAST, Utterance, shared
 from realtts_vieneu.voices import read_saved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from realtts.accel.sampling import SamplingParams
     from realtts.contract.context import Context
     from realtts.contract.types import Request, Unread
     from realtts_vieneu.loading import Weights
 
-__all__ = ["Ask", "prepare", "tokens_for", "utterances_of"]
+__all__ = ["Ask", "making_utterances", "needs_of", "prepare", "preparing", "tokens_for", "utterances_of"]
 
 _SLACK = 100
 _MOST_PER_PHONEME = 5
@@ -98,6 +98,11 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
         InvalidOption: An option that this model does not have, a device that this machine does not have, or a file of
             saved codes that cannot be read; or nothing says in which form the model was trained to read prompts.
     """
+    return finished(preparing(context, weights, request))
+
+
+def preparing(context: Context, weights: Weights, request: Request) -> Generator[None, None, Ask]:
+    """Return what `prepare` does; yields after each sentence."""
     options = VieNeuOptions.of(request)
     _refuse(options)
     form = _form(weights, options)
@@ -105,7 +110,7 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     codes, words = _voice(weights, request.voice, options)
     codec_device = _codec_device(options)
     # The text is normalised and phonemized last, because that takes longest.
-    sentences = sentences_of(request.text, options.max_chars)
+    sentences = yield from reading_sentences(request.text, options.max_chars)
     forced = context.forced_tokens(request.text)
     return Ask(
         sentences=tuple(sentences),
@@ -131,6 +136,16 @@ def prepare(context: Context, weights: Weights, request: Request) -> Ask:
     )
 
 
+def needs_of(request: Request) -> tuple[bool | None, str | None]:
+    """Return what of a request's options decides which weights are in memory: ``speech_only`` and ``codec_device``.
+
+    Raises:
+        InvalidOption: This machine has no such device.
+    """
+    options = VieNeuOptions.of(request)
+    return options.speech_only, _codec_device(options)
+
+
 def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utterance]:
     """Return a request's sentences as the language model takes them.
 
@@ -142,10 +157,15 @@ def utterances_of(weights: Weights, ask: Ask, codes: Sequence[int]) -> list[Utte
     Raises:
         VoiceUnsuitable: With the recording a prompt leaves too little room for the speech.
     """
-    prompts = [
-        weights.reader.prompt(ask.form, ask.words, sentence.phonemes, codes, emotion=ask.emotion)
-        for sentence in ask.sentences
-    ]
+    return finished(making_utterances(weights, ask, codes))
+
+
+def making_utterances(weights: Weights, ask: Ask, codes: Sequence[int]) -> Generator[None, None, list[Utterance]]:
+    """Return what `utterances_of` does; yields after each sentence."""
+    prompts: list[tuple[int, ...]] = []
+    for sentence in ask.sentences:
+        prompts.append(weights.reader.prompt(ask.form, ask.words, sentence.phonemes, codes, emotion=ask.emotion))
+        yield
     context = weights.sizes.context
     for prompt, sentence, limit in zip(prompts, ask.sentences, ask.limits, strict=True):
         needed = max(LEAST, min(limit, round(_USUAL_PER_PHONEME * spoken_length(sentence.phonemes))))

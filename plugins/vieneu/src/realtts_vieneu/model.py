@@ -10,13 +10,14 @@ from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts.errors import InputError
 from realtts_vieneu.encoder import Encoder
-from realtts_vieneu.frontend import prepare, utterances_of
+from realtts_vieneu.frontend import making_utterances, preparing
 from realtts_vieneu.network import WARM_TOKENS
+from realtts_vieneu.text import finished
 from realtts_vieneu.utterance import Utterance
 from realtts_vieneu.voices import codes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from torch import Tensor
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.loading import Weights
 
-__all__ = ["OptimizedModel", "asked", "engine_for", "head_of", "report", "usual"]
+__all__ = ["OptimizedModel", "asked", "asking", "engine_for", "head_of", "most_of", "report", "usual"]
 
 _LONGEST = " và ".join(["tôi thích nghe những câu chuyện cổ tích trước khi đi ngủ"] * 4)
 """One sentence of nearly 256 characters, upstream's ``max_chars``."""
@@ -55,14 +56,28 @@ def head_of(context: Context, speech_only: bool | None) -> HeadKind:
     return "speech" if speech_only else "full"
 
 
+def most_of(context: Context) -> int:
+    """Return the most requests that are spoken at once."""
+    limit = context.settings.max_batch
+    return context.spec.batch_size if limit is None else min(limit, context.spec.batch_size)
+
+
 def asked(context: Context, model: OptimizedModel, request: Request) -> tuple[Ask, list[Utterance]]:
     """Return a request in the model's terms, its voice encoded."""
-    ask = prepare(context, model.weights, request)
+    return finished(asking(context, model, request))
+
+
+def asking(
+    context: Context, model: OptimizedModel, request: Request
+) -> Generator[None, None, tuple[Ask, list[Utterance]]]:
+    """Return what `asked` does; yields after each sentence."""
+    ask = yield from preparing(context, model.weights, request)
     codes: Sequence[int] = ask.codes
     if ask.voice is not None:
         weights = model.weights.identity
         codes = codes_of(context, ask.voice, _Encoder(context, model), weights=weights, cache=model.voices).tolist()
-    return ask, utterances_of(model.weights, ask, codes)
+    utterances = yield from making_utterances(model.weights, ask, codes)
+    return ask, utterances
 
 
 def usual(context: Context, model: OptimizedModel) -> Utterance:

@@ -12,23 +12,22 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, LoopPool, Precision, sync_interval
+from realtts.accel.decoder import Decoder, DecoderConfig, Precision
 from realtts.accel.decoder.layers import sample
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.kernels import PackedLinear, choose_kernel
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import check_shapes
-from realtts_vieneu.batch import Batch
-from realtts_vieneu.drawing import Drawn, Network, TokenLoop, params_of
+from realtts_vieneu.drawing import Drawn, Network, TokenRows, params_of
 from realtts_vieneu.embedding import TokenEmbedding, output_rows
 from realtts_vieneu.head import Outputs
-from realtts_vieneu.prefixes import Prefixes, copied
+from realtts_vieneu.prefixes import Prefixes
 from realtts_vieneu.shapes import EMBEDDING, HEAD, PREFIX, model_shapes
-from realtts_vieneu.utterance import DEFAULTS, SpeechIds, Utterance, silent
+from realtts_vieneu.utterance import DEFAULTS, SpeechIds, Utterance
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -38,41 +37,38 @@ if TYPE_CHECKING:
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes
 
-__all__ = ["ROWS", "WARM_ROWS", "WARM_TOKENS", "Drawn", "SpeechLM", "Utterance"]
+__all__ = ["PLACES", "WARM_TOKENS", "Drawn", "SpeechLM", "Utterance"]
 
 ROWS = (1, 2, 4, 8, 16)
-"""Numbers of utterances that have graphs; a batch takes the next larger one. Without graphs a batch of any number up to
-the last is decoded as it is."""
+"""Numbers of rows that products are laid out for."""
 
-WARM_ROWS = ROWS[:3]
-"""Numbers that are captured beforehand: a text of up to four sentences needs no others, nor does a stream of up to
-seven. Those for more have a cache of their own, which is large."""
+PLACES = ROWS[-1]
+"""Utterances that are drawn at once, unless another number is asked for."""
+
+_CHUNK = 64
+"""Tokens of a prompt that are read between two steps, so that those that are drawn do not wait for the whole."""
 
 WARM_TOKENS = 4
 """Tokens that are drawn to warm up."""
 
-_GRAPHED_SLOTS = 2048
-"""The cache's least cap with graphs, which a longer one would throw away: upstream's longest prompt with its codes."""
-
-_POSITIONS = 6144
-"""Longest prefix, prompt behind it and codes, each of another utterance, and each within upstream's 2048."""
-
 
 class SpeechLM:
-    """Draws the codes of up to sixteen utterances at once; made by `embed` and `pack`, or by `from_state_dict`.
+    """Draws the codes of utterances that come and go; made by `embed` and `pack`, or by `from_state_dict`.
 
     Args:
         network: Layers, head and embedding.
+        cap: Most tokens of a prompt and its codes together.
+        places: Most utterances at once.
         backend: Captures prompts and steps as graphs; None runs them eagerly.
 
     Attributes:
         graphed: Whether prompts and steps run as graphs.
     """
 
-    def __init__(self, network: Network, *, backend: GraphBackend | None = None) -> None:
+    def __init__(self, network: Network, *, cap: int, places: int, backend: GraphBackend | None = None) -> None:
         self.graphed = backend is not None
-        self._network, self._backend = network, backend
-        self._loops: LoopPool[int, TokenLoop] = LoopPool(graphed=backend is not None, least=_GRAPHED_SLOTS)
+        self._network, self._backend, self._cap, self._places = network, backend, cap, places
+        self._rows: TokenRows | None = None
 
     @classmethod
     def from_state_dict(
@@ -85,6 +81,7 @@ class SpeechLM:
         precision: Precision | str = "fp32",
         head: HeadKind = "speech",
         drawing: SamplingParams = DEFAULTS,
+        places: int = PLACES,
         backend: GraphBackend | None = None,
     ) -> SpeechLM:
         """Read and pack a checkpoint's weights.
@@ -97,6 +94,7 @@ class SpeechLM:
             precision: Of layers and head.
             head: As of `embed`.
             drawing: As of `embed`.
+            places: Most utterances at once.
             backend: Captures prompts and steps as graphs; None runs them eagerly.
 
         Raises:
@@ -105,7 +103,7 @@ class SpeechLM:
         """
         check_shapes(shapes_of(state), model_shapes(sizes), "language model", spare=(HEAD,))
         embedding = cls.embed(sizes, speech, state, device=device, head=head, drawing=drawing)
-        return cls.pack(sizes, state, embedding, device=device, precision=precision, backend=backend)
+        return cls.pack(sizes, state, embedding, device=device, precision=precision, places=places, backend=backend)
 
     @staticmethod
     def embed(
@@ -140,6 +138,7 @@ class SpeechLM:
         *,
         device: torch.device | str = "cpu",
         precision: Precision | str = "fp32",
+        places: int = PLACES,
         backend: GraphBackend | None = None,
     ) -> SpeechLM:
         """Read layers and head and pack them, one after the other.
@@ -151,6 +150,7 @@ class SpeechLM:
             embedding: From `embed`, of the same state.
             device: Where it runs.
             precision: Of layers and head.
+            places: Most utterances at once.
             backend: Captures prompts and steps as graphs; None runs them eagerly.
 
         Raises:
@@ -171,54 +171,40 @@ class SpeechLM:
         del rows
         decoder = Decoder(
             config, itertools.chain(_taken(first), layers), norm,
-            precision=precision, rows=ROWS, max_positions=_POSITIONS, kernel=kernel.name,
+            precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name,
         )  # fmt: skip
-        return cls(Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding)), backend=backend)
+        network = Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding, chunk=_CHUNK), _CHUNK)
+        return cls(network, cap=sizes.context, places=places, backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
-    def begin(
-        self,
-        utterances: Sequence[Utterance],
-        *,
-        check_every: int | None = None,
-        still_wanted: Callable[[int], bool] = lambda _: True,
-    ) -> Batch:
-        """Read the prompts and draw the first tokens; go on with `Batch.run`.
+    @property
+    def rows(self) -> TokenRows:
+        """Where utterances are drawn; made when it is first asked for, and again after `release`."""
+        if self._rows is None:
+            self._rows = TokenRows(self._network, places=self._places, cap=self._cap, backend=self._backend)
+        return self._rows
 
-        Args:
-            utterances: At least one, at most sixteen.
-            check_every: Tokens between two synchronisations with the device; None: every token where that costs nothing
-                (CPU), else every eight.
-            still_wanted: Called with an utterance's number before its prompt is read; False leaves it out.
+    def decode(self, utterances: Sequence[Utterance]) -> Iterator[Drawn]:
+        """Yield what utterances draw, by their number in the list, until all have ended; more than fit wait.
 
         Raises:
-            DecoderError: Prompt and tokens are too long.
+            NotFinite: The logits of one were not finite.
         """
-        # What is left of the prompts is read together, each behind its own prefix.
-        rests = [len(u.ids) - copied(u) for u in utterances]
-        need = max(map(copied, utterances)) + max(rests) + max(u.most for u in utterances)
-        tokens = self._loops.of(self._streams(len(utterances)), need, self._new_loop)
-        idle = tokens.loop.streams - len(utterances)
-        tokens.loop.check_every = check_every or sync_interval(self.decoder.device)
-        tokens.begin([*utterances, *[silent(utterances[0])] * idle], still_wanted)
-        return Batch(tokens, len(utterances), self.release)
-
-    def decode(self, utterances: Sequence[Utterance], *, check_every: int | None = None) -> Generator[Drawn]:
-        """Yield tokens of the utterances, some at a time, until all have ended."""
         try:
-            yield from self.begin(utterances, check_every=check_every).run()
+            yield from self.rows.run(utterances)
         finally:
             self.release()
 
     def release(self) -> None:
-        """Release the caches of batches, which a single utterance has no use for; graphs keep theirs."""
-        self._loops.release()
+        """Release the cache, whose size is that of many utterances; graphs keep theirs."""
+        if not self.graphed:
+            self._rows = None
 
     def capture(self, utterance: Utterance) -> None:
-        """Capture prompts and steps of such utterances, one alone and a few together; does nothing without graphs."""
-        for streams in WARM_ROWS if self.graphed else ():
-            self._loops.of(streams, len(utterance.ids) + utterance.most, self._new_loop).warm_up(utterance)
+        """Capture what utterances like this one need, any number of them; does nothing without graphs."""
+        if self.graphed:
+            self.rows.warm_up(utterance)
 
     def warm_up(self, utterance: Utterance) -> None:
         """Draw some tokens of an utterance."""
@@ -274,19 +260,6 @@ class SpeechLM:
     def params(utterance: Utterance) -> SamplingParams:
         """Return how an utterance's tokens are drawn."""
         return params_of(utterance)
-
-    def cost(self, batch: Batch) -> tuple[int, int]:
-        """Return operations and bytes of a batch's next step."""
-        return self.decoder.step_cost(self.head, batch.loop.cache, batch.loop.streams)
-
-    # -- loops -------------------------------------------------------------------------------------------------------
-
-    def _streams(self, utterances: int) -> int:
-        """Return the rows of the loop for so many utterances."""
-        return utterances if self._backend is None else next(n for n in ROWS if n >= utterances)
-
-    def _new_loop(self, streams: int, cap: int) -> TokenLoop:
-        return TokenLoop(self._network, streams=streams, cap=cap, backend=self._backend)
 
 
 def _taken(layers: deque[LayerWeights]) -> Iterator[LayerWeights]:

@@ -19,17 +19,21 @@ from realtts.errors import AccelError
 from realtts_vieneu.engine import Engine
 from realtts_vieneu.files import WEIGHTS
 from realtts_vieneu.loading import NO_TURBO, fetch, open_checkpoint, why_turbo
-from realtts_vieneu.model import OptimizedModel, head_of, report, usual
-from realtts_vieneu.speaking import live, whole
+from realtts_vieneu.model import OptimizedModel, head_of, most_of, report, usual
+from realtts_vieneu.speaking import speak, speak_given
 from realtts_vieneu.voices import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from realtts.contract.context import Context, Rung
+    from realtts.contract.continuous import Arrivals, RowItem
     from realtts.contract.types import Chunk, Request, VoiceInfo
 
 __all__ = ["Optimized"]
+
+PLACES_EACH = 2
+"""Sentences that are drawn at once for each request that may be spoken at once: a text has several."""
 
 
 class Optimized:
@@ -57,6 +61,7 @@ class Optimized:
             backend=graphs_of(context),
             turns=device_sharing(context),
             head=head_of(context, None),
+            places=PLACES_EACH * most_of(context),
         )
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), engine)
 
@@ -91,16 +96,21 @@ class Optimized:
     @hookimpl
     def generate(self, context: Context, model: OptimizedModel, request: Request) -> Iterator[Chunk]:
         """Speak a request in one chunk, or in windows of its sentences, one after the other, where it is streamed."""
-        if request.streaming:
-            return live(context, model, request)
-        return (chunk for _, chunk in whole(context, model, [request]))
+        return (chunk for _, chunk in speak_given(context, model, [request]))
 
     @hookimpl
     def generate_batch(
         self, context: Context, model: OptimizedModel, requests: Sequence[Request]
     ) -> Iterator[tuple[int, Chunk]]:
         """Speak the sentences of all requests together."""
-        return whole(context, model, requests)
+        return speak_given(context, model, requests)
+
+    @hookimpl
+    def generate_continuous(
+        self, context: Context, model: OptimizedModel, arrivals: Arrivals
+    ) -> Iterator[RowItem | None]:
+        """Speak requests that join and leave: their sentences are rows of one loop."""
+        return speak(context, model, arrivals)
 
     @hookimpl
     def voices(self, context: Context, model: OptimizedModel) -> Sequence[VoiceInfo]:

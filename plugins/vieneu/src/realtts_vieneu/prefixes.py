@@ -1,4 +1,4 @@
-"""Prefixes of prompts, read once: wrapper, emotion and the reference's text stand before every sentence.
+"""Prefixes of prompts, read once: wrapper, emotion and the reference's text stand before every sentence of a voice.
 
 The reference's codes stand behind the sentence and cannot be shared. Whether a prompt is read in two parts depends on
 the prompt alone, not on what was read before it, so that its result is always the same. Where 100 of 300 tokens are
@@ -8,6 +8,8 @@ shared, reading the prompts of twelve sentences took 4.6 s instead of 6.2 (int8,
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import torch
 
 from realtts.accel.graphs.lru import LRUCache
 
@@ -37,28 +39,40 @@ class Prefixes:
     Args:
         decoder: Reads them.
         embedding: Of tokens.
+        chunk: Tokens that are read at a time, while others wait.
 
     Attributes:
         read: Number of prefixes that were read, not copied.
     """
 
-    def __init__(self, decoder: Decoder, embedding: TokenEmbedding) -> None:
-        self._decoder, self._embedding = decoder, embedding
+    def __init__(self, decoder: Decoder, embedding: TokenEmbedding, *, chunk: int) -> None:
+        self._decoder, self._embedding, self._chunk = decoder, embedding, chunk
         self._caches: LRUCache[tuple[int, ...], KVCache] = LRUCache(_CACHED)
         self.read = 0
 
-    def put(self, utterance: Utterance, cache: KVCache, row: int) -> int:
-        """Copy an utterance's prefix into an empty row; returns its number of tokens."""
+    @torch.inference_mode()
+    def read_on(self, utterance: Utterance) -> int:
+        """Read the next chunk of an utterance's prefix; returns its number of tokens, 0 where all is read."""
+        ids = utterance.ids[: copied(utterance)]
+        if not ids:
+            return 0
+        cache = self._of(ids)
+        begin = cache.used[0]
+        if begin == len(ids):
+            return 0
+        part = ids[begin : begin + self._chunk]
+        try:
+            self._decoder.prefill(self._embedding.prompt(part)[None], cache)  # (n, hidden) -> (1, n, hidden)
+        except BaseException:
+            self._caches.clear()  # how much of it was read is not certain
+            raise
+        self.read += begin + len(part) == len(ids)
+        return len(part)
+
+    def of(self, utterance: Utterance) -> tuple[KVCache, int] | None:
+        """Return an utterance's prefix, which `read_on` has read, and its number of tokens; None: it has none."""
         length = copied(utterance)
-        if length:
-            cache.copy_prefix(self._of(utterance.ids[:length]), 0, [row], length)
-        return length
+        return (self._of(utterance.ids[:length]), length) if length else None
 
     def _of(self, ids: tuple[int, ...]) -> KVCache:
-        return self._caches.get(ids, lambda: self._read(ids))
-
-    def _read(self, ids: tuple[int, ...]) -> KVCache:
-        cache = self._decoder.new_cache(1, len(ids))
-        self._decoder.prefill(self._embedding.prompt(ids)[None], cache)  # (n, hidden) -> (1, n, hidden)
-        self.read += 1
-        return cache
+        return self._caches.get(ids, lambda: self._decoder.new_cache(1, len(ids)))

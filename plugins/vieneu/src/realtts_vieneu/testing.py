@@ -152,8 +152,8 @@ def _drawn(model: Any, utterance: Utterance, request: Request) -> tuple[list[int
     drawn: list[int] = []
     stopped = False
     for new in model.engine.turns.each("lm", model.engine.lm.decode([utterance])):
-        drawn += new.tokens[0]
-        stopped = new.stopped[0]
+        drawn += new.tokens
+        stopped = new.stopped
     return drawn, stopped
 
 

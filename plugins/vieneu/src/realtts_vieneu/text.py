@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from realtts import text as texts
 from realtts.errors import UnspeakableText
@@ -17,23 +17,27 @@ from realtts_vieneu.losses import left_out_of, unread, unread_in
 from realtts_vieneu.sea import LONGEST_WORD, cut_words, ended, normalised, phonemes_of, prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 __all__ = [
     "LONGEST_WORD",
     "Sentence",
     "cut_words",
+    "finished",
     "is_spoken",
     "left_out_of",
     "normalised",
     "phonemes_of",
     "prepared",
+    "reading_sentences",
     "sentences_of",
     "spoken_length",
     "unread",
     "unread_in",
     "words_of",
 ]
+
+_T = TypeVar("_T")
 
 _SHORT = 20
 """Characters of a sentence that goes with the one before it, though both are a little too long then: alone, a word or
@@ -75,17 +79,40 @@ def sentences_of(text: str, max_chars: int) -> list[Sentence]:
     Raises:
         UnspeakableText: Nothing of it has a sound in Vietnamese or English.
     """
+    return finished(reading_sentences(text, max_chars))
+
+
+def reading_sentences(text: str, max_chars: int) -> Generator[None, None, list[Sentence]]:
+    """Return what `sentences_of` does; yields after each sentence, since a book takes seconds and others may wait."""
     stretches: list[str] = []
     for line in _LINES.split(prepared(text)):  # as upstream: lines, such as those of a list, are spoken apart
-        stretches += _packed(list(_normalised(line)), max_chars)
-    closed = [ended(sentence) for sentence in stretches]
-    spoken = [Sentence(sentence, phonemes) for sentence in closed if is_spoken(phonemes := phonemes_of(sentence))]
+        sentences: list[str] = []
+        for sentence in _normalised(line):
+            sentences.append(sentence)
+            yield
+        stretches += _packed(sentences, max_chars)
+    spoken: list[Sentence] = []
+    for stretch in stretches:
+        closed = ended(stretch)
+        if is_spoken(phonemes := phonemes_of(closed)):
+            spoken.append(Sentence(closed, phonemes))
+        yield
     if not spoken:
         raise UnspeakableText(
             "there is nothing in it that is said in Vietnamese or English", who="vieneu",
             fix="write it in Latin letters or digits",
         )  # fmt: skip
     return spoken
+
+
+def finished(steps: Generator[None, None, _T]) -> _T:
+    """Return what work in steps returns, done at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: _T = end.value
+            return value
 
 
 def words_of(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from realtts.contract.types import FinishReason
 
-__all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "again", "fault_of", "shared", "silent"]
+__all__ = ["DEFAULTS", "LEAST", "SpeechIds", "Utterance", "again", "fault_of", "shared"]
 
 DEFAULTS = SamplingParams(temperature=1.0, top_k=50)
 """Upstream's."""
@@ -92,11 +92,3 @@ def fault_of(utterance: Utterance, seconds: float, *, stopped: bool) -> str:
 def again(utterance: Utterance) -> Utterance:
     """Return an utterance's second and last try."""
     return replace(utterance, seed=retry_seed(utterance.seed), retry=False)
-
-
-def silent(utterance: Utterance) -> Utterance:
-    """Return what a row without an utterance speaks: one token, with the same parameters.
-
-    Other parameters would need another graph of a step.
-    """
-    return replace(utterance, ids=utterance.ids[-1:], most=1, prefix=0, seed=0, least=0, forced=False)

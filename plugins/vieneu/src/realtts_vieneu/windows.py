@@ -49,6 +49,11 @@ class Windows:
         """Append the codes that follow, int64 (frames,)."""
         self._codes = torch.cat([self._codes, codes.to(self._codes)])
 
+    @property
+    def waiting(self) -> int:
+        """Codes that no window has had as its new ones."""
+        return len(self._codes) - self._done
+
     def window(self, *, final: bool) -> Tensor | None:
         """Return the codes that are to be decoded next.
 
@@ -58,7 +63,7 @@ class Windows:
         Returns:
             int64 (frames,), whose samples must be given to `joined` next; None: there are too few codes yet.
         """
-        waiting = len(self._codes) - self._done
+        waiting = self.waiting
         if final and 0 < waiting <= self._new + self._ahead:
             self._count = waiting
         elif waiting and waiting >= self._new + self._ahead:

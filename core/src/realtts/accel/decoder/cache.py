@@ -63,7 +63,7 @@ class KVCache:
         self._kv = torch.empty(
             config.layers, 2, rows, config.kv_heads, cap + 1, config.head_dim, dtype=dtype, device=device
         )
-        self._reached = 0
+        self._reached = [0] * rows
         if self.bytes <= _SMALL:
             self.reach(cap)
         self.slots = torch.zeros(rows, dtype=torch.int64, device=device)
@@ -108,11 +108,15 @@ class KVCache:
         """Zero what a row has written from a slot on and may not be finite: a mask would not silence it later."""
         self._kv[:, :, row, :, begin : self.used[row]].zero_()
 
-    def reach(self, attended: int) -> None:
-        """Zero the first slots that were never written. Called on the host before a step looks that far."""
-        if attended > self._reached:
-            self._kv[..., self._reached : attended, :].zero_()
-            self._reached = attended
+    def reach(self, attended: int, rows: Sequence[int] | None = None) -> None:
+        """Zero the first slots that were never written of some rows (default: all), so that others take no memory.
+
+        Called on the host before a step looks that far.
+        """
+        for row in range(self.rows) if rows is None else rows:
+            if attended > self._reached[row]:
+                self._kv[:, :, row, :, self._reached[row] : attended].zero_()
+                self._reached[row] = attended
 
     def advance(
         self, buckets: Buckets, places: Places | None = None, rows: Sequence[int] | None = None
@@ -136,11 +140,14 @@ class KVCache:
             raise DecoderError(f"all {self.cap} slots are used", who="decoder", fix="make the cache larger")
         for row in rows:
             self.used[row] += 1
-        attended = buckets.holding(filled + 1)
-        self.reach(attended)
         if places is None or not places.apart:
+            attended = buckets.holding(filled + 1)
+            self.reach(attended)
             return attended
-        return places.runs([buckets.holding(self.used[row]) for row in places.numbers])
+        ends = [buckets.holding(self.used[row]) for row in places.numbers]
+        for row, end in zip(places.numbers, ends, strict=True):
+            self.reach(end, [row])
+        return places.runs(ends)
 
     def layer(self, index: int) -> Tensor:
         """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""
@@ -169,7 +176,7 @@ class KVCache:
             DecoderError: The prefix does not fit.
         """
         self._check_prefix(source, row, rows, length)
-        self.reach(length)
+        self.reach(length, rows)
         valid = source.valid[row, :length]
         last = (valid * torch.arange(length, device=self.device)).argmax(0, keepdim=True)
         # Selected by an index of one dimension: for one of none torch asks the device for the number, and waits.

@@ -39,7 +39,7 @@ def count_prompt(cache: KVCache, n: int, rows: Sequence[int] | None) -> int:
     for row in indices:
         cache.used[row] += n
     attended = max(cache.used[row] for row in indices)
-    cache.reach(attended)
+    cache.reach(attended, indices)
     return attended
 
 

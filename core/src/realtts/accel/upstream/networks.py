@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["Unfilled", "fill", "put_tensor"]
 
 
+_FILLS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.fill_, torch.Tensor.zero_})
+
+
 class Unfilled(TorchFunctionMode):
     """A mode in which uninitialised memory is of the device "meta", so that filling it at random costs nothing.
 
@@ -34,6 +37,12 @@ class Unfilled(TorchFunctionMode):
     ) -> Any:
         """Run one operation of torch, with `torch.empty` on the device "meta"."""
         kwargs = kwargs or {}
+        if args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+            # Without these torch works out each shape in Python, for milliseconds.
+            if func in _FILLS:
+                return args[0]
+            if func is torch._weight_norm:
+                return torch.empty_like(args[0])
         if func is torch.empty:
             return func(*args, **{**kwargs, "device": "meta"})
         if getattr(func, "__name__", "") == "__set__" and len(args) == 2 and args[0].is_meta and not args[1].is_meta:

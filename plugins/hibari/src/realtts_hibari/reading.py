@@ -1,0 +1,79 @@
+"""What of a text hibari reads, and what is named as unread: without weights and without the package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from realtts.contract.types import Unread
+from realtts.text import readable_text
+from realtts.text.edited import EditedText
+from realtts_hibari.signs import in_words
+
+if TYPE_CHECKING:
+    from realtts.contract.spec import Checkpoint
+
+__all__ = ["LETTERS", "MARKS", "Reading", "read", "unread_in"]
+
+# fmt: off
+LETTERS = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzÀÁÂÃÄÅÆÇÉÊÌÍÎÏÑÒÓÔÕÖØÚÜÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿĀāĂăąĆćČč"
+    "ĎďĐđĒēĕĖėęěĝĞğġģīĭİıķļĽľŁłńņňŋŌōŏőŒœŘřŚśŞşŠšţťūŭŮůŰűųŵŹźŻżŽžșț"
+)
+# fmt: on
+"""Those that the networks for unknown words have learnt; all others of Latin are read without their marks."""
+
+MARKS = frozenset(';:,.!?—…"()“”')
+"""Punctuation that the graph has symbols for."""
+
+_READ = LETTERS | MARKS | frozenset("'- \t\n\r")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as the lexicon can read it: letters of its alphabet, marks and white space.
+
+    Attributes:
+        words: Numbers and signs in words, and where they came from.
+        readable: The same without what cannot be read, and where in ``words`` it came from.
+        unread: What is not said as it stands, by its place in the original.
+    """
+
+    words: EditedText
+    readable: EditedText
+    unread: tuple[Unread, ...]
+
+    @property
+    def text(self) -> str:
+        """The text to be spoken."""
+        return self.readable.text
+
+    def to_original(self, span: tuple[int, int]) -> tuple[int, int]:
+        """Return the span of the original that a span of `text` came from."""
+        return self.words.to_original(self.readable.to_original(span))
+
+
+def read(text: str) -> Reading:
+    """Return what of a text can be spoken.
+
+    Raises:
+        UnspeakableText: Nothing of it.
+    """
+    words = in_words(EditedText(text))
+    readable = readable_text(
+        words.text,
+        _READ.__contains__,
+        who="hibari",
+        nothing="hibari speaks English, in Latin letters, and none is in it",
+    )
+    unread = tuple(Unread(words.to_original(each.span), each.instead) for each in readable.unread)
+    return Reading(words, readable.edited, unread)
+
+
+def unread_in(checkpoint: Checkpoint | None, text: str, language: str | None) -> tuple[Unread, ...]:  # noqa: ARG001
+    """Return the characters of a text that are not said as they stand.
+
+    Raises:
+        UnspeakableText: Nothing of it can be said.
+    """
+    return read(text).unread

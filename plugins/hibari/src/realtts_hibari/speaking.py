@@ -1,0 +1,161 @@
+"""A request as chunks: sentence after sentence, each in blocks, with the marks of its words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from realtts.contract.timing import timed
+from realtts.contract.types import Chunk, Mark, Unread
+from realtts.errors import UnspeakableText
+from realtts_hibari.network import FRAMES_PER_UNIT
+from realtts_hibari.vocoder import HOP, RATE, samples_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from realtts.contract.context import Context
+    from realtts.contract.types import Request
+    from realtts_hibari.network import Network
+    from realtts_hibari.phrases import Phrase, Phrases
+    from realtts_hibari.reading import Reading
+
+__all__ = ["Speaker"]
+
+_SILENCE = 10 ** (-60 / 20)
+_LEAD_S, _TAIL_S = 0.05, 0.1
+"""Silence that is left before the first sound of each sentence and behind the last one of a request: the graph makes
+0.3 s and 0.5 s of it."""
+
+_PARAGRAPH_PAUSE_S = 0.3
+"""Beyond the pause behind each sentence."""
+
+_SLOWEST, _FASTEST = 0.5, 2.0
+_UNIT = FRAMES_PER_UNIT * HOP
+
+
+class Speaker:
+    """Speaks one request.
+
+    Args:
+        context: For the times of its stages.
+        request: What is asked for.
+        reading: Of its text.
+    """
+
+    def __init__(self, context: Context, request: Request, reading: Reading) -> None:
+        self._context, self._request, self._reading = context, request, reading
+        self._random = np.random.default_rng(request.seed)
+        self._spoken = 0  # samples
+        self._unread: tuple[Unread, ...] = reading.unread
+        self._warnings = _speed_warning(request.speed)
+
+    def chunks(self, phrases: Phrases, network: Network) -> Iterator[Chunk]:
+        """Yield the chunks; between two of them, and around the graph, the request may be cancelled.
+
+        Raises:
+            UnspeakableText: No word of the text has a sound.
+        """
+        coming = phrases.of(self._reading.text)
+        phrase = self._next(coming)
+        while phrase is not None and not self._request.cancelled():
+            following = self._next(coming)
+            for chunk in self._sentence(phrase, network, last=following is None):
+                yield self._told(chunk)
+                if self._request.cancelled():
+                    return
+            phrase = following
+        if self._request.cancelled():
+            return
+        if not self._spoken:
+            raise UnspeakableText(
+                f"hibari finds nothing to say in {self._request.text[:40]!r}",
+                who="provider 'hibari'",
+                fix="give it English words",
+            )
+        if self._unread:
+            yield self._told(Chunk(np.zeros(0, np.float32), RATE))
+
+    def _next(self, coming: Iterator[Phrase]) -> Phrase | None:
+        """Return the next phrase with a sound; what the ones before it lose is noted."""
+        for phrase in coming:
+            places = (self._reading.to_original(each.span) for each in phrase.unread)
+            self._unread += tuple(Unread(place) for place in places)
+            if phrase.words:
+                return phrase
+        return None
+
+    def _told(self, chunk: Chunk) -> Chunk:
+        told = replace(chunk, unread=self._unread, warnings=self._warnings)
+        self._unread, self._warnings = (), ()
+        return told
+
+    def _sentence(self, phrase: Phrase, network: Network, *, last: bool) -> Iterator[Chunk]:
+        with timed(self._context, "network"):
+            spectrum = network(phrase.symbols, self._request.speed)
+        if self._request.cancelled():
+            return
+        done, frames = 0, len(spectrum.pitch)
+        marks: list[Mark] = []
+        with timed(self._context, "vocoder"):
+            for block in samples_of(spectrum, self._random):
+                first, done = not done, done + len(block)
+                samples = block
+                if first:
+                    cut = _leading(block)
+                    samples = block[cut:]
+                    marks = self._marks(phrase, spectrum.durations, self._spoken - cut)
+                final = done == frames * HOP
+                if final and last:
+                    samples = samples[: len(samples) - _trailing(samples)]
+                elif final and phrase.paragraph_end:
+                    pause = np.zeros(round(_PARAGRAPH_PAUSE_S / self._request.speed * RATE), np.float32)
+                    samples = np.concatenate([samples, pause])
+                self._spoken += len(samples)
+                seconds = self._spoken / RATE
+                due = [mark for mark in marks if final or mark.end <= seconds]
+                marks = marks[len(due) :]
+                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(_within(mark, seconds) for mark in due))
+
+    def _marks(self, phrase: Phrase, durations: NDArray[np.int64] | None, offset: int) -> list[Mark]:
+        """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
+        if durations is None:
+            return []
+        ends = [0, *np.cumsum(durations).tolist()]
+        marks: list[Mark] = []
+        for word in phrase.words:
+            span = self._reading.to_original(word.span)
+            start = max(0, offset + ends[word.first] * _UNIT) / RATE
+            end = max(start, (offset + ends[word.last] * _UNIT) / RATE)
+            if marks and span[0] < marks[-1].span[1]:
+                before = marks.pop()
+                start, span = before.start, (before.span[0], max(before.span[1], span[1]))
+            marks.append(Mark(start, end, span))
+        return marks
+
+
+def _within(mark: Mark, seconds: float) -> Mark:
+    return replace(mark, start=min(mark.start, seconds), end=min(mark.end, seconds))
+
+
+def _leading(samples: NDArray[np.float32]) -> int:
+    """Return how many samples of silence to take off the beginning."""
+    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
+    return max(0, int(loud[0]) - round(_LEAD_S * RATE)) if loud.size else 0
+
+
+def _trailing(samples: NDArray[np.float32]) -> int:
+    """Return how many samples of silence to take off the end."""
+    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
+    silent = len(samples) - int(loud[-1]) - 1 if loud.size else len(samples)
+    return max(0, silent - round(_TAIL_S * RATE))
+
+
+def _speed_warning(speed: float) -> tuple[str, ...]:
+    if _SLOWEST <= speed <= _FASTEST:
+        return ()
+    return (f"hibari has learnt speeds from {_SLOWEST} to {_FASTEST:g}: at {speed:g} it may sound odd, or last longer",)
