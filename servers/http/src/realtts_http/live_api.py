@@ -20,6 +20,7 @@ router = APIRouter()
 _MOST_UTTERANCES = 16
 """On one connection at a time."""
 _PROTOCOL = "realtts"
+_UNSUPPORTED = 1003
 
 
 @router.websocket("/v1/audio/speech/stream")
@@ -29,10 +30,11 @@ async def stream_speech(socket: WebSocket) -> None:
     await socket.accept(_PROTOCOL if _PROTOCOL in offered else None)
     conversation = _Conversation(socket, socket.app.state.server)
     try:
-        while True:
-            await conversation.take(await socket.receive_text())
-    except (WebSocketDisconnect, KeyError):  # KeyError: of a message of bytes, which ends the connection
-        pass
+        while (message := await socket.receive())["type"] == "websocket.receive":
+            if message.get("text") is None:  # bytes mean nothing here
+                await socket.close(_UNSUPPORTED, "send text")
+                break
+            await conversation.take(message["text"])
     finally:
         await conversation.close()
 
