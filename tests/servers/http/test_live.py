@@ -123,7 +123,7 @@ def test_several_utterances_on_one_connection(client):
     with client.websocket_connect(PATH) as socket:
         for name in "abc":
             say(socket, "alpha beta", name=name, seed=ord(name))
-        ends, audio = set(), {name: b"" for name in "abc"}
+        ends, audio = set(), dict.fromkeys("abc", b"")
         while len(ends) < 3:
             message = socket.receive_json()
             if message["type"] == "speech.done":
