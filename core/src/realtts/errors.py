@@ -160,7 +160,17 @@ class TextTooLong(TextError):
 
 
 class OptionError(InputError):
-    """An option of the request is wrong."""
+    """An option of the request is wrong.
+
+    Attributes:
+        argument: The argument or option at fault; empty: none in particular.
+    """
+
+    argument: str = ""
+
+    def __init__(self, what: str, *, who: str = "realtts", fix: str = "", argument: str = "") -> None:
+        super().__init__(what, who=who, fix=fix)
+        self.argument = argument
 
 
 class UnknownOption(OptionError):

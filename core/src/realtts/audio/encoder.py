@@ -9,6 +9,7 @@ import soundfile
 
 from realtts.audio.aac import AacFile, open_aac
 from realtts.audio.formats import file_rate
+from realtts.audio.sink import PipeSink
 from realtts.errors import OutputError
 from realtts.resample import Resampler
 
@@ -25,6 +26,9 @@ _WAV_BYTES = 2**32 - 2**16
 _SAMPLE_BYTES = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 # libsndfile puts a whole Vorbis or Opus write on the stack; long ones crash.
 _BLOCK = 1 << 15
+# A pipe cannot be given the table of an MP3 of variable rate afterwards, without which players guess its length wrong.
+# Half of the range is 80 kbit/s at 24 kHz.
+_PIPED_MP3 = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
 
 
 class Encoder:
@@ -58,8 +62,9 @@ class Encoder:
             return
         try:
             self._file = soundfile.SoundFile(
-                sink, "w", samplerate=rate, channels=1, format=file_format.name, subtype=subtype
-            )
+                sink, "w", samplerate=rate, channels=1, format=file_format.name, subtype=subtype,
+                **(_PIPED_MP3 if subtype == "MPEG_LAYER_III" and isinstance(sink, PipeSink) else {}),
+            )  # fmt: skip
         except (soundfile.SoundFileError, TypeError, ValueError) as error:
             self._check_sink()
             raise OutputError(

@@ -90,7 +90,9 @@ def read(path: str | os.PathLike[str], *, max_seconds: float) -> tuple[NDArray[n
         unknown = getattr(error, "code", None) == _UNKNOWN_FORMAT
         decoded = read_by_others(place, max_seconds=max_seconds) if unknown else None
         if decoded is None:
-            raise VoiceUnreadable(f"the file cannot be read as audio ({error})", who=who, fix=_FORMATS_FIX) from error
+            raise VoiceUnreadable(
+                f"the file cannot be read as audio ({_reason(error)})", who=who, fix=_FORMATS_FIX
+            ) from error
         samples, rate = decoded.samples, decoded.rate
         _check_length(len(samples) / rate, max_seconds, who)
         _check_phase(decoded.cancels, who)
@@ -140,7 +142,7 @@ def _read_all(audio: soundfile.SoundFile, max_seconds: float, who: str) -> NDArr
             _check_length(read / audio.samplerate, max_seconds, who)
     except soundfile.SoundFileError as error:
         raise VoiceUnreadable(
-            f"the file is damaged or cut short ({error})", who=who, fix="copy or download it again"
+            f"the file is damaged or cut short ({_reason(error)})", who=who, fix="copy or download it again"
         ) from error
     _check_phase(mix.cancels, who)
     return mix.samples
@@ -161,3 +163,8 @@ def _check_length(seconds: float, most: float, who: str) -> None:
             f"the recording is longer than {most:g} s: it has {seconds:.1f} s", who=who,
             fix=f"cut it to at most {most:g} s",
         )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    """Return what libsndfile says, without the file that it names before it, which may be an open one."""
+    return str(getattr(error, "error_string", error)).rstrip(".")

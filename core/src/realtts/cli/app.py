@@ -28,8 +28,9 @@ from realtts.cli import (
     verify,
     voices,
 )
+from realtts.cli.extra_commands import add_extra_commands, where_to_get
 from realtts.cli.parsing import Parser, commands_of, describe
-from realtts.errors import RealTTSError, StageFailed
+from realtts.errors import RealTTSError, StageFailed, closest
 from realtts.exception_text import describe_error, exception_message
 
 if TYPE_CHECKING:
@@ -43,8 +44,12 @@ EXIT_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-def make_parser() -> Parser:
-    """Make the parser of the whole command line."""
+def make_parser(argv: Sequence[str] = ()) -> Parser:
+    """Make the parser of the whole command line.
+
+    Args:
+        argv: What it will parse, which may hold a command of another distribution.
+    """
     from realtts import __version__
 
     parser = describe(
@@ -78,6 +83,10 @@ def make_parser() -> Parser:
         new_plugin,
     ):
         module.add_parser(commands)
+    word = next((argument for argument in argv if not argument.startswith("-")), None)
+    add_extra_commands(commands, word)
+    if word is not None and word not in commands.choices:
+        parser.error(f"unknown command: {word:.80}{closest(word, commands.choices) or where_to_get(word)}")
     return parser
 
 
@@ -91,8 +100,8 @@ def run(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 1 (something is missing, or an internal error), 2 (the input is wrong), 130 (interrupted).
     """
     _make_streams_tolerant()
-    parser = make_parser()
     try:
+        parser = make_parser(sys.argv[1:] if argv is None else argv)
         arguments = parser.parse_args(argv)
     except SystemExit as ended:  # after --help, --version or a usage error
         return ended.code if isinstance(ended.code, int) else EXIT_INPUT

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from realtts.synthesis.plan import Plan
     from realtts.synthesis.speech import Speech
 
-    VoiceLike = str | os.PathLike[str] | Voice | tuple[ArrayLike, int] | None
+    VoiceLike = str | os.PathLike[str] | Voice | VoiceInfo | tuple[ArrayLike, int] | None
 
 __all__ = ["RealProvider"]
 
@@ -131,7 +131,8 @@ class RealProvider:
         Args:
             text: What to say, of any length up to the setting ``max_text_chars``.
             voice: Samples as ``(array, sample_rate)`` or `Voice`, an audio file, the name of a saved voice, or a
-                built-in voice's id; looked up in this order. None: the provider's default.
+                built-in voice's id; looked up in this order. A `VoiceInfo`, such as `voices` returns, is never a file.
+                None: the provider's default.
             reference_text: The words spoken in the reference audio, for providers that use them.
             language: BCP 47 tag, code or name, such as ``"pt-br"`` or ``"German"``.
             seed: Repeats a speech; drawn when None, see ``Speech.seed``.

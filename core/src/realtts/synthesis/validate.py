@@ -58,7 +58,10 @@ def check_speed(speed: Any, who: str) -> float:
     # numbers.Real: numpy's scalars are numbers too, but bool is not meant.
     if isinstance(speed, bool) or not isinstance(speed, numbers.Real) or not _within(speed, low, high):
         raise InvalidOption(
-            f"speed is {_shown(speed)}", who=who, fix=f"give a number from {low} to {high:g}; 1.0 is natural"
+            f"speed is {_shown(speed)}",
+            who=who,
+            fix=f"give a number from {low} to {high:g}; 1.0 is natural",
+            argument="speed",
         )
     return float(speed)
 
@@ -70,7 +73,9 @@ def check_seed(seed: Any, who: str) -> int:
         InvalidOption: Not a whole number, or out of range.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) <= MAX_SEED:
-        raise InvalidOption(f"seed is {_shown(seed)}", who=who, fix="give a whole number from 0 to 2**63 - 1, or None")
+        raise InvalidOption(
+            f"seed is {_shown(seed)}", who=who, fix="give a whole number from 0 to 2**63 - 1, or None", argument="seed"
+        )
     return int(seed)
 
 
@@ -156,6 +161,7 @@ def check_options(options: Mapping[str, Any], spec: ProviderSpec) -> Options:
             f"option {where} is {_shown(options.get(name))}: {first['msg'][:1].lower()}{first['msg'][1:]}",
             who=who,
             fix=f"{name}: {field.description.rstrip('.')}" if field and field.description else "correct the value",
+            argument=name,
         ) from None
     except BaseException as error:  # of a validator of the plugin's
         raise InvalidPlugin(
@@ -174,8 +180,9 @@ def reads_markup(options: Mapping[str, Any], spec: ProviderSpec) -> bool:
     value = options[MARKUP]
     if not isinstance(value, bool):
         raise InvalidOption(
-            f"option {MARKUP} is {_shown(value)}", who=f"provider {spec.name!r}", fix="give True where the text is SSML"
-        )
+            f"option {MARKUP} is {_shown(value)}", who=f"provider {spec.name!r}",
+            fix="give True where the text is SSML", argument=MARKUP,
+        )  # fmt: skip
     return value
 
 
@@ -186,11 +193,13 @@ def _unknown_option(name: str, options: Collection[str], spec: ProviderSpec) -> 
     if ours is not None:
         word = ours.isidentifier()
         called = f": here it is {ours}=" if word and ours != name else ""
-        return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=place_of(ours, fields, options))
+        fix = place_of(ours, fields, options)
+        return UnknownOption(f"it has no option {name!r}{called}", who=who, fix=fix, argument=name)
     return UnknownOption(
         f"it has no option {name!r}{closest(name, [*options, MARKUP])}",
         who=who,
         fix=f"choose from {', '.join(dict.fromkeys([*options, MARKUP])) if options else 'none: it has no options'}",
+        argument=name,
     )
 
 

@@ -39,7 +39,8 @@ def find_voice(voice: Any, *, reference_text: str | None, spec: ProviderSpec, se
     A provider that cannot clone looks among its built-in voices only, so that a file of the same name is no obstacle.
 
     Args:
-        voice: None, ``(samples, sample_rate)``, a `Voice`, a path, a saved voice's name or a built-in voice's id.
+        voice: None, ``(samples, sample_rate)``, a `Voice`, a path, a saved voice's name, a built-in voice's id, or an
+            entry of `RealProvider.voices`, which is never a file.
         reference_text: Words of the recording; given here they win over the saved ones.
         spec: Who will use it.
         settings: Where saved voices lie.
@@ -88,16 +89,8 @@ def named_voice(name: str, *, spec: ProviderSpec, settings: Settings) -> Voice |
         VoiceError: There is none, or this provider cannot use it.
     """
     who = f"provider {spec.name!r}"
-    store = _store(settings)
-    if "clone" in spec.capabilities and name in store.names():
-        return _recording(store.get(name), None, spec, who)
-    if "voices" in spec.capabilities:
-        return name
-    raise VoiceNotFound(
-        f"there is no saved voice {name!r:.100}{closest(name, store.names())}",
-        who=who,
-        fix="save it first: realtts voices add NAME FILE",
-    )
+    source = _named(name, spec, settings, who)
+    return source.id if isinstance(source, _BuiltIn) else _recording(source, None, spec, who)
 
 
 def _recording(source: Any, reference_text: str | None, spec: ProviderSpec, who: str) -> Voice:
@@ -152,8 +145,13 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
         if not isinstance(path, str):
             raise VoiceUnsuitable(f"the path is {type(path).__name__}", who=who, fix="give a str or pathlib.Path")
         return _file(path, who)
-    if not isinstance(voice, str):
-        return voice
+    if isinstance(voice, VoiceInfo):
+        return _named(voice.id, spec, settings, who)
+    return _by_text(voice, spec, settings, who) if isinstance(voice, str) else voice
+
+
+def _by_text(voice: str, spec: ProviderSpec, settings: Settings, who: str) -> Any:
+    """Return the file, the saved or the built-in voice that a text means; looked up in this order."""
     if "\0" in voice or len(voice) > _LONGEST_NAME:
         raise VoiceNotFound(f"{voice!r:.60} is no name", who=who, fix="give a file, a saved voice or a built-in voice")
     if "clone" not in spec.capabilities:
@@ -171,6 +169,23 @@ def _source(voice: Any, spec: ProviderSpec, settings: Settings, who: str) -> Any
         f"there is no file or saved voice {voice!r:.100}{closest(voice, store.names())}",
         who=who,
         fix="give an audio file, or save it first: realtts voices add NAME FILE",
+    )
+
+
+def _named(name: str, spec: ProviderSpec, settings: Settings, who: str) -> Voice | _BuiltIn:
+    """Return the saved or built-in voice of a name that comes from outside: never a file."""
+    store = _store(settings)
+    saved = matching_name(name, store.names())
+    if "clone" in spec.capabilities and saved is not None:
+        return store.get(saved)
+    if "voices" in spec.capabilities:
+        return _BuiltIn(name)
+    if saved is not None:
+        _without_cloning(saved, spec, settings, who)
+    raise VoiceNotFound(
+        f"there is no saved voice {name!r:.100}{closest(name, store.names())}",
+        who=who,
+        fix="save it first: realtts voices add NAME FILE",
     )
 
 

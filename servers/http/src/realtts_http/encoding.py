@@ -1,0 +1,114 @@
+"""Audio as the bytes of a format, chunk by chunk while it is spoken."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+from realtts.audio import Resampler, open_writer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from realtts import Chunk
+    from realtts.audio import Writer
+
+__all__ = ["CONTENT_TYPES", "PCM_RATE", "StreamEncoder", "open_encoder"]
+
+PCM_RATE = 24_000
+"""Hz of ``pcm``, which carries no header: clients assume it."""
+
+CONTENT_TYPES = {
+    "mp3": "audio/mpeg",
+    "opus": "audio/opus",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "wav": "audio/wav",
+    "pcm": "audio/pcm",
+}
+
+
+class StreamEncoder(Protocol):
+    """Encodes a stream of chunks."""
+
+    def encode(self, chunk: Chunk) -> bytes:
+        """Return the bytes that are ready with this chunk; may be none."""
+
+    def finish(self) -> bytes:
+        """Return the last bytes."""
+
+
+def open_encoder(format: str) -> StreamEncoder:  # noqa: A002 - the word users know
+    """Return an encoder.
+
+    Args:
+        format: A key of `CONTENT_TYPES`.
+
+    Raises:
+        OutputError: It cannot be written here: AAC without PyAV or ffmpeg.
+    """
+    return _Pcm() if format == "pcm" else _File(format)
+
+
+class _Pcm:
+    """Signed 16 bit little-endian samples at `PCM_RATE`."""
+
+    def __init__(self) -> None:
+        self._resampler: Resampler | None = None
+
+    def encode(self, chunk: Chunk) -> bytes:
+        if self._resampler is None:
+            self._resampler = Resampler(chunk.sample_rate, PCM_RATE)
+        return _int16(self._resampler.push(chunk.samples))
+
+    def finish(self) -> bytes:
+        return _int16(self._resampler.finish()) if self._resampler is not None else b""
+
+
+class _File:
+    """A file of a format whose header says that its length is not known."""
+
+    def __init__(self, format: str) -> None:  # noqa: A002 - the word users know
+        self._pipe = _Pipe()
+        self._writer: Writer = open_writer(cast("IO[bytes]", self._pipe), format=format, live=True)
+        self._rate: int | None = None
+
+    def encode(self, chunk: Chunk) -> bytes:
+        self._rate = chunk.sample_rate
+        self._writer.write(chunk.samples, chunk.sample_rate)
+        return self._pipe.drain()
+
+    def finish(self) -> bytes:
+        if self._rate is None:
+            self._writer.write(np.zeros(0, np.float32), PCM_RATE)
+        self._writer.close()
+        return self._pipe.drain()
+
+
+class _Pipe(io.RawIOBase):
+    """A file that cannot be read again: what was written is handed on."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # all that the writer gives are bytes
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def drain(self) -> bytes:
+        """Return what was written since the last call."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def _int16(samples: NDArray[np.float32]) -> bytes:
+    scaled: NDArray[np.int16] = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2")
+    return scaled.tobytes()

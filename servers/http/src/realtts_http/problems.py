@@ -1,0 +1,78 @@
+"""Errors as OpenAI's clients read them: ``{"error": {"message", "type", "param", "code"}}``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import JSONResponse
+
+from realtts.wire.answers import Answer, answer_to
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["ProblemError", "invalid_body", "problem_body", "problem_response"]
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "invalid_request_error",
+    409: "invalid_request_error",
+    413: "invalid_request_error",
+    429: "rate_limit_error",
+}
+_CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field", "misspelt_field": "unknown_field"}
+
+
+class ProblemError(Exception):
+    """An answer that ends a request.
+
+    Args:
+        status: Of HTTP.
+        code: A word for programs.
+        message: What is wrong and what can be done.
+        field: The part of the request at fault.
+        retry_after_s: When to try again.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, field: str | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message)
+        retry = status in {429, 503}
+        self.answer = Answer(status, code, message, field, retry_after_s, retry)
+
+
+def problem_body(answer: Answer) -> dict[str, Any]:
+    """Return the JSON of an answer."""
+    kind = _TYPES.get(answer.status, "invalid_request_error" if answer.is_callers else "server_error")
+    return {"error": {"message": answer.message, "type": kind, "param": answer.field, "code": answer.code}}
+
+
+def problem_response(error: BaseException) -> JSONResponse:
+    """Return the whole answer to an error.
+
+    OpenAI's clients try every 409, 429 and 5xx again by themselves unless a header says whether it is worth it.
+    """
+    answer = error.answer if isinstance(error, ProblemError) else answer_to(error)
+    headers = {"x-should-retry": "true" if answer.retry else "false"}
+    if answer.retry_after_s is not None:
+        headers["retry-after"] = str(answer.retry_after_s)
+    if answer.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse(problem_body(answer), answer.status, headers)
+
+
+def invalid_body(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
+    """Return the answer to a body that does not have its form: the first fault, with the field that has it."""
+    first: Mapping[str, Any] = errors[0] if errors else {"loc": (), "msg": "is not what this endpoint takes"}
+    if first.get("type") == "json_invalid":
+        return ProblemError(400, "invalid_json", "The body is no JSON. Fix: send an object as application/json.")
+    path = [str(part) for part in first["loc"] if part not in {"body", "query", "path"}]
+    field = ".".join(path) or None
+    if first.get("type") == "misspelt_field":
+        field = ".".join([*path, str(first["ctx"]["name"])[:80]])
+    code = _CODES.get(str(first.get("type")), "invalid_value")
+    message = str(first["msg"]).rstrip(".")
+    what = f"{field}: {message[:1].lower()}{message[1:]}" if field else message
+    return ProblemError(400, code, f"{what}. Fix: see /docs for what this endpoint takes.", field=field)

@@ -1,0 +1,218 @@
+"""Speech as an answer: bytes of a format or server-sent events, sent while it is spoken."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from fastapi.responses import Response
+
+from realtts.wire.answers import answer_to
+from realtts_http.encoding import CONTENT_TYPES, open_encoder
+from realtts_http.problems import problem_body, problem_response
+from realtts_http.timing import SpeechClock
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from realtts import Chunk, Mark
+    from realtts.provider.stream import ChunkStream
+    from realtts_http.calls import Call
+    from realtts_http.encoding import StreamEncoder
+    from realtts_http.metrics import ServerMetrics
+    from realtts_http.served import ServedModels
+
+__all__ = ["SpeechResponse", "chunk_message", "log_fault", "mark_message"]
+
+_log = logging.getLogger("realtts.http")
+
+
+@contextlib.asynccontextmanager
+async def chunks_of(call: Call, models: ServedModels) -> AsyncIterator[ChunkStream]:
+    """Open the stream of a call; leaving it stops the model within a step."""
+    async with models.speaking(call.model) as provider:
+        # In a thread: a long text is cut, and a recording may be read.
+        stream = await asyncio.to_thread(provider.stream, call.text, **call.arguments)
+        with stream:
+            yield stream
+
+
+def chunk_message(chunk: Chunk, text: str, before: int = 0) -> dict[str, Any]:
+    """Return the timings and warnings that a chunk brings, as JSON has them; empty where it brings none.
+
+    Args:
+        chunk: From a stream.
+        text: What its marks point into.
+        before: Characters of the client's text before that.
+    """
+    message: dict[str, Any] = {}
+    if chunk.marks:
+        message["timestamps"] = [mark_message(mark, text, before) for mark in chunk.marks]
+    if chunk.warnings:
+        message["warnings"] = list(chunk.warnings)
+    return message
+
+
+def mark_message(mark: Mark, text: str, before: int = 0) -> dict[str, Any]:
+    """Return a timing as JSON has it."""
+    return {
+        "start": round(mark.start, 4),
+        "end": round(mark.end, 4),
+        "span": [mark.span[0] + before, mark.span[1] + before],
+        "kind": mark.kind,
+        "text": mark.name or text[slice(*mark.span)],
+    }
+
+
+class SpeechResponse(Response):
+    """Speaks, encodes and sends; an error before the first audio is an answer of its own.
+
+    Args:
+        call: What to speak.
+        models: Who speaks.
+        metrics: Where it is counted.
+        format: A key of `CONTENT_TYPES`.
+        events: Send server-sent events instead of the bytes alone.
+        arrived: When the request came, on the clock of `time.perf_counter`.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        models: ServedModels,
+        metrics: ServerMetrics,
+        *,
+        format: str,  # noqa: A002 - the word users know
+        events: bool,
+        arrived: float,
+    ) -> None:
+        super().__init__(media_type="text/event-stream" if events else CONTENT_TYPES[format])
+        self._call, self._models, self._metrics = call, models, metrics
+        self._encoder: StreamEncoder = open_encoder(format)
+        self._events = events
+        self._clock = SpeechClock(arrived)
+        self._started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer; a client that goes away stops the model."""
+        speaking = asyncio.create_task(self._answer(scope, receive, send))
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({speaking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not speaking.done():
+                self._metrics.aborted.labels(self._call.model.name).inc()
+                speaking.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await speaking
+                return
+            speaking.result()
+        finally:
+            for task in (speaking, leaving):
+                task.cancel()
+            await asyncio.gather(speaking, leaving, return_exceptions=True)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with chunks_of(self._call, self._models) as stream:
+                await self._send_chunks(stream, send)
+        except Exception as error:
+            if not self._started:
+                log_fault(error)
+                await problem_response(error)(scope, receive, send)
+                return
+            await self._fail(error, send)
+
+    async def _send_chunks(self, stream: ChunkStream, send: Send) -> None:
+        while (chunk := await stream.anext()) is not None:
+            self._clock.heard(chunk.duration)
+            if not self._started:
+                await self._start(send)
+            await self._send(self._delta(chunk, await self._encode(chunk)), send)
+        if not self._started:
+            await self._start(send)
+        last = await asyncio.to_thread(self._encoder.finish)
+        await self._send(self._delta(None, last), send)
+        if self._events:
+            await self._send(_event(self._done(stream)), send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        self._clock.report(self._metrics, self._call.model.name, stream.metrics)
+
+    async def _encode(self, chunk: Chunk) -> bytes:
+        # Short chunks are encoded in less time than a thread takes to be woken.
+        if chunk.duration < 1.0:
+            return self._encoder.encode(chunk)
+        return await asyncio.to_thread(self._encoder.encode, chunk)
+
+    async def _start(self, send: Send) -> None:
+        self._started = True
+        call = self._call
+        headers = {
+            "content-type": self.media_type or "",
+            "cache-control": "no-store",
+            "x-realtts-model": call.model.name,
+            "x-realtts-seed": str(call.seed),
+            "x-realtts-rung": str(call.model.provider.get_provider_status()["rung"] or ""),
+        }
+        if call.ignored:
+            headers["x-realtts-ignored"] = ", ".join(call.ignored)
+        encoded = [(name.encode(), _latin(value)) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+
+    async def _send(self, data: bytes, send: Send) -> None:
+        if data:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _delta(self, chunk: Chunk | None, data: bytes) -> bytes:
+        """Return a part of the audio as it is sent."""
+        if not self._events:
+            return data
+        more = chunk_message(chunk, self._call.text) if chunk is not None else {}
+        if not (data or more):
+            return b""
+        message = {"type": "speech.audio.delta", "audio": base64.b64encode(data).decode(), **more}
+        return _event(message)
+
+    def _done(self, stream: ChunkStream) -> dict[str, Any]:
+        characters, tokens = len(self._call.text), stream.metrics.tokens
+        usage = {"input_tokens": characters, "output_tokens": tokens, "total_tokens": characters + tokens}
+        return {"type": "speech.audio.done", "usage": usage, "seed": self._call.seed}
+
+    async def _fail(self, error: Exception, send: Send) -> None:
+        """Tell of an error after the first audio: as an event, else by an end that no client takes for a whole one."""
+        self._metrics.failed.labels(self._call.model.name).inc()
+        log_fault(error)
+        if not self._events:
+            raise BrokenSpeechError from error
+        body = problem_body(answer_to(error))
+        await self._send(_event({"type": "speech.audio.error", **body}), send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class BrokenSpeechError(ConnectionError):
+    """The speech ended half-way; the connection is cut, so that the client sees it."""
+
+
+def _event(message: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(message, separators=(',', ':'))}\n\n".encode()
+
+
+def _latin(value: str) -> bytes:
+    return value.encode("latin-1", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+async def _gone(receive: Receive) -> None:
+    """Wait until the client goes away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def log_fault(error: Exception) -> None:
+    """Write the whole of an error that is not the client's to the log."""
+    if not (hasattr(error, "answer") or answer_to(error).status < 500):
+        _log.error("a request failed", exc_info=error)

@@ -1,0 +1,121 @@
+"""``POST /v1/audio/speech``, and several texts at once."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from realtts.audio import encode
+from realtts.text.captions import to_srt, to_vtt
+from realtts.wire.answers import answer_to
+from realtts_http.bodies import Batch, BatchInput, SpeechBody
+from realtts_http.calls import make_call
+from realtts_http.encoding import CONTENT_TYPES, PCM_RATE, open_encoder
+from realtts_http.problems import ProblemError, problem_body
+from realtts_http.server_state import Server, ServerState
+from realtts_http.speech import SpeechResponse, mark_message
+
+if TYPE_CHECKING:
+    from realtts import Speech
+    from realtts_http.calls import Call
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["speech"])
+
+_AUDIO: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The audio, sent while it is spoken; or events, or JSON with timings.",
+        "content": {
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in CONTENT_TYPES.values()},
+            "text/event-stream": {"schema": {"type": "string"}},
+            "application/json": {"schema": {"type": "object"}},
+        },
+    }
+}
+
+
+@router.post("/v1/audio/speech", summary="Speak a text", responses=_AUDIO, response_class=Response)
+async def speak(body: SpeechBody, request: Request, server: Server) -> Response:
+    """Speak a text and send the audio as it comes."""
+    call = await make_call(server.models, server.config, body.model, body.input, body)
+    if body.timestamps is not None:
+        speech = await _whole(call, server)
+        return JSONResponse(await asyncio.to_thread(_with_timings, speech, call, body.response_format, body.timestamps))
+    return SpeechResponse(
+        call,
+        server.models,
+        server.metrics,
+        format=body.response_format,
+        events=body.stream_format == "sse",
+        arrived=request.state.arrived,
+    )
+
+
+@router.post("/v1/audio/speech/batch", summary="Speak several texts (realtts)", responses={200: {"content": {}}})
+async def speak_batch(body: Batch, server: Server) -> JSONResponse:
+    """Speak texts together where the model can; each has its audio or its own error, in the order of the inputs."""
+    if len(body.inputs) > server.config.max_batch_inputs:
+        message = f"There are {len(body.inputs)} inputs; {server.config.max_batch_inputs} are the most."
+        raise ProblemError(400, "too_many_inputs", f"{message} Fix: send several batches.", field="inputs")
+    results = await asyncio.gather(*(_one(index, each, body, server) for index, each in enumerate(body.inputs)))
+    return JSONResponse({"object": "list", "data": results})
+
+
+async def _one(index: int, entry: str | BatchInput, batch: Batch, server: ServerState) -> dict[str, Any]:
+    """Speak one input of a batch."""
+    own = {"input": entry} if isinstance(entry, str) else entry.model_dump(exclude_unset=True)
+    shared = batch.model_dump(exclude_unset=True, exclude={"model", "inputs", "response_format"})
+    fields = BatchInput(**{**shared, **own})
+    try:
+        call = await make_call(server.models, server.config, batch.model, fields.input, fields)
+        speech = await _whole(call, server)
+        encoded = await asyncio.to_thread(_encoded, speech, batch.response_format)
+    except ProblemError as error:
+        return {"index": index, **problem_body(error.answer)}
+    except Exception as error:
+        return {"index": index, **problem_body(answer_to(error))}
+    return {"index": index, **_facts(speech, encoded, batch.response_format)}
+
+
+async def _whole(call: Call, server: ServerState) -> Speech:
+    async with server.models.speaking(call.model) as provider:
+        return await provider.agenerate(call.text, **call.arguments)
+
+
+def _encoded(speech: Speech, format: str) -> bytes:  # noqa: A002 - the word users know
+    if format != "pcm":
+        return encode(speech.samples, speech.sample_rate, format)
+    encoder = open_encoder(format)
+    from realtts import Chunk
+
+    return encoder.encode(Chunk(speech.samples, speech.sample_rate)) + encoder.finish()
+
+
+def _facts(speech: Speech, encoded: bytes, format: str) -> dict[str, Any]:  # noqa: A002 - the word users know
+    return {
+        "audio": base64.b64encode(encoded).decode(),
+        "format": format,
+        "sample_rate": PCM_RATE if format == "pcm" else speech.sample_rate,
+        "duration": round(speech.duration, 4),
+        "finish_reason": speech.finish_reason,
+        "seed": speech.seed,
+        "warnings": list(speech.warnings),
+        "metrics": {"first_audio_s": speech.metrics.first_audio_s, "rtf": speech.metrics.rtf},
+    }
+
+
+def _with_timings(speech: Speech, call: Call, format: str, kind: str) -> dict[str, Any]:  # noqa: A002
+    """Return a speech with its timings, as a list or as the text of a file of subtitles."""
+    if kind == "srt":
+        timings: Any = to_srt(speech.marks, speech.text, markup=speech.markup)
+    elif kind == "vtt":
+        timings = to_vtt(speech.marks, speech.text, markup=speech.markup)
+    else:
+        timings = [mark_message(mark, speech.text) for mark in speech.marks]
+    facts = _facts(speech, _encoded(speech, format), format)
+    return {**facts, "model": call.model.name, "timestamps": timings}
