@@ -23,6 +23,7 @@ DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
+SERVERS = ["-e", "./servers/http"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
@@ -45,12 +46,12 @@ SHORT, REST = "not slow and not full", "full and not slow"
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox")
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *SERVERS)
     session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    plugins = sorted(map(str, Path().glob("plugins/*/src")))
-    session.run("mypy", "--num-workers=auto", "core/src", *plugins, "benchmarks", "tests/typing")
+    sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
+    session.run("mypy", "--num-workers=auto", "core/src", *sources, "benchmarks", "tests/typing")
 
 
 @nox.session(python=DEFAULT)
@@ -89,6 +90,13 @@ def hibari(session: nox.Session) -> None:
     """The embedded voice for English against upstream's own package: no torch."""
     session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
     _test(session, SHORT, "tests/plugins/hibari")
+
+
+@nox.session(python=DEFAULT)
+def http(session: nox.Session) -> None:
+    """The HTTP server, with OpenAI's own client: no torch, no model."""
+    _install_http(session)
+    _test(session, SHORT, "tests/servers/http")
 
 
 @nox.session(python=DEFAULT)
@@ -165,6 +173,14 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
+def http_full(session: nox.Session) -> None:
+    """The server's page in a browser, where the machine has Chromium."""
+    _install_http(session)
+    session.install("playwright>=1.50", "axe-playwright-python>=0.1.4")
+    _test_rest(session, "tests/servers/http")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
 def packaging_full(session: nox.Session) -> None:
     """The long tests of packaging."""
     session.install("pytest>=8", "pytest-xdist>=3.6", "uv", "build", "hatchling>=1.27")
@@ -229,6 +245,10 @@ def isolated(session: nox.Session) -> None:
 def _install_core(session: nox.Session, *more: str) -> None:
     # PyAV writes AAC.
     session.install("-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS)
+
+
+def _install_http(session: nox.Session) -> None:
+    session.install("-e", "./core[testing]", *ESPEAK, *SERVERS, *TEST_TOOLS, "av>=14", "httpx>=0.28", "openai>=1.100")
 
 
 def _install_accel(session: nox.Session) -> None:

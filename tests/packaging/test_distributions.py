@@ -13,7 +13,14 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
-PROJECTS = {path.parent.name: path for path in (ROOT / "core/pyproject.toml", *ROOT.glob("plugins/*/pyproject.toml"))}
+PROJECTS = {
+    path.parent.name: path
+    for path in (
+        ROOT / "core/pyproject.toml",
+        *ROOT.glob("plugins/*/pyproject.toml"),
+        *ROOT.glob("servers/*/pyproject.toml"),
+    )
+}
 
 
 @pytest.mark.parametrize("name", PROJECTS, ids=str)
