@@ -26,6 +26,7 @@ class LoopGraphs:
         sampler: Its structure is part of every key: a graph that was captured with another one draws otherwise.
         structure: Returns what else a graph depends on.
         limit: Most graphs; the least recently used goes first.
+        others: Samplers of the model's own step, whose structures and generators count, too.
     """
 
     def __init__(
@@ -36,11 +37,14 @@ class LoopGraphs:
         structure: Callable[[], Hashable],
         *,
         limit: int,
+        others: Sequence[Sampler] = (),
     ) -> None:
+        self._others = tuple(others)
         self._sampler, self._structure = sampler, structure
         self._runner: GraphRunner | None = None
         if backend is not None:
-            self._runner = GraphRunner(state, sampler.noise.generators, backend=backend, limit=limit)
+            drawing = [generator for each in (sampler, *others) for generator in each.noise.generators]
+            self._runner = GraphRunner(state, list(dict.fromkeys(drawing)), backend=backend, limit=limit)
 
     @property
     def enabled(self) -> bool:
@@ -65,7 +69,8 @@ class LoopGraphs:
         if self._runner is None:
             work()
         else:
-            self._runner.run((what, (self._sampler.structure, self._structure())), work)
+            others = tuple(sampler.structure for sampler in self._others)
+            self._runner.run((what, (self._sampler.structure, self._structure(), others)), work)
 
     def invalidate(self) -> None:
         """Drop all graphs."""

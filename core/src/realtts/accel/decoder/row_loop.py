@@ -112,7 +112,7 @@ class RowLoop:
         table = PlaceTable(decoder.device, places + 1, guided=self._steps.per_stream == 2, sizes=sizes)
         # Chunks have graphs of their own, one for each length, beside those of steps; and there is one for first draws.
         self._graphs, joins = (
-            LoopGraphs(backend, self._steps.state, self.sampler, self._steps.structure_with(structure), limit=limit)
+            LoopGraphs(backend, self._steps.state, self.sampler, structure, limit=limit, others=samplers)
             for limit in (_MOST_STEP_GRAPHS, len(self._steps.buckets.all()) + 2)
         )
         self.reader = ChunkReader(self._steps, table, joins, chunk)

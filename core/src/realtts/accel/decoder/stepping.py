@@ -16,7 +16,7 @@ from realtts.accel.indexed import select, store
 from realtts.accel.sampling import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -105,10 +105,6 @@ class Stepping:
         own = [*self._own.values(), self.hidden]
         drawing = [tensor for sampler in self._samplers for tensor in sampler.state]
         return [*self.cache.state, *drawing, *self.progress.state, *own, *taps]
-
-    def structure_with(self, other: Callable[[], Hashable]) -> Callable[[], Hashable]:
-        """Return what returns all that a captured step depends on: the other samplers, and what the caller adds."""
-        return lambda: (other(), *(sampler.structure for sampler in self._samplers[1:]))
 
     def rows_of(self, stream: int) -> list[int]:
         """Return the cache's rows of a stream: two with guidance."""
