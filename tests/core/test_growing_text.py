@@ -172,7 +172,7 @@ def test_extensions_see_sentences(make, monkeypatch):
     assert [chunk for chunk in chunks if chunk.warnings] == []
 
 
-@pytest.mark.parametrize("bad", [None, 3, b"bytes", ["list"], object()], ids=str)
+@pytest.mark.parametrize("bad", [None, 3, b"bytes", ["list"], object()], ids=lambda bad: type(bad).__name__)
 @pytest.mark.parametrize("before", [[], ["Hello there. This is"]], ids=["first", "later"])
 def test_an_item_that_is_no_string(make, bad, before):
     """A typed error that names its place; what was complete before it is heard first."""
