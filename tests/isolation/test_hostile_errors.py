@@ -75,4 +75,4 @@ def test_finished_request_is_let_go(tts):
     tts.generate("a b")
     worker = tts._ladder._supervisor.worker
     assert psutil.pid_exists(worker.pid)
-    assert worker._outbox._requests == ()
+    assert worker._outbox._rows == {}

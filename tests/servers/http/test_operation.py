@@ -6,10 +6,10 @@ import json
 import logging
 import socket
 import threading
-import time
 
 import httpx
 import pytest
+from waiting import until
 
 from realtts.errors import SettingsError
 from realtts.testing import fake_spec
@@ -17,14 +17,6 @@ from realtts_http.config import ServeConfig, resolve_config
 
 GOOD = {"model": "fake", "voice": "low", "input": "alpha beta"}
 SLOW = {**GOOD, "input": "word " * 400, "options": {"delay_s": 0.05}}
-
-
-def until(condition, seconds=10):
-    """Wait until it holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.01)
 
 
 # -- who comes in ------------------------------------------------------------------------------------------------------

@@ -86,6 +86,8 @@ class Server:
                     control.apply(message)
                     continue
                 if isinstance(message, RowMessage):
+                    if control.ended:  # its call is over for the parent, and so is the row
+                        continue
                     control.begin(message.row)
                 elif not isinstance(message, Voice):
                     control = RowControl(self._inflow.changed, message if isinstance(message, Speak) else None)
