@@ -17,6 +17,8 @@ from realtts.accel.decoder import (  # noqa: E402
     Precision,
     Prompt,
     Rope,
+    affordable_places,
+    budget,
 )
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 
@@ -473,3 +475,20 @@ def test_a_request_checks_its_prompt_once(family, monkeypatch):
     monkeypatch.setattr(decoder, "check_prompt", lambda *args, **options: calls.append(1) or check(*args, **options))
     loop.begin(Prompt(torch.randn(1, 3, HIDDEN)), [SamplingParams(greedy=True)], [1], [4])
     assert (len(calls), loop.cache.used) == (1, [3])
+
+
+@pytest.mark.parametrize(
+    ("room", "per_place", "places"), [(10**9, 1, 8), (5.5, 1, 4), (5.5, 2, 1), (0, 1, 1), (9.01, 1, 8), (8.99, 1, 7)]
+)
+def test_places_are_as_many_as_the_memory_holds(family, monkeypatch, room, per_place, places):
+    """With the spare one; one at least, which the allocation then refuses by its own error."""
+    decoder = family.decoder(precision="fp32")
+    one = KVCache(decoder.config, 1, 100, dtype=decoder.kv_dtype, device="cpu").bytes
+    monkeypatch.setattr(budget, "cache_room", lambda _: int(room * one))
+    assert affordable_places(decoder, 8, slots=100, per_place=per_place) == places
+
+
+def test_room_for_keys_and_values():
+    """Half of the memory of the machine."""
+    psutil = pytest.importorskip("psutil")
+    assert budget.cache_room(torch.device("cpu")) == psutil.virtual_memory().total // 2

@@ -334,7 +334,9 @@ def test_whole_speech_names_the_call_that_is_meant(make, ask, text, name):
     assert name in caught.value.fix
 
 
-@pytest.mark.parametrize("text", [b"bytes", bytearray(b"x"), 7, None, later(["a"])], ids=lambda text: type(text).__name__)
+@pytest.mark.parametrize(
+    "text", [b"bytes", bytearray(b"x"), 7, None, later(["a"])], ids=lambda text: type(text).__name__
+)
 def test_what_is_no_text_is_refused_at_once(make, text):
     """Before any reading."""
     with pytest.raises(errors.InvalidText):

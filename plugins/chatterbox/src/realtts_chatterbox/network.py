@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Prompt, RowLoop
+from realtts.accel.decoder import Admission, Prompt, RowLoop, affordable_places
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
-from realtts_chatterbox.rows import Rows
+from realtts_chatterbox.rows import SLOTS, Rows
 from realtts_chatterbox.turbo import Turbo
 from realtts_chatterbox.utterance import START, STOP
 
@@ -98,6 +98,8 @@ class T3:
         """
         self._body.pack(state, precision)
         self._backend = backend
+        guided = 1 if isinstance(self._body, Turbo) else 2
+        self._places = affordable_places(self.decoder, self._places, slots=SLOTS, per_place=guided)
         self._rows = Rows(
             self.decoder,
             self._new_loop,

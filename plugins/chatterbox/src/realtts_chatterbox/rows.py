@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import SamplingParams
 
-__all__ = ["Rows"]
+__all__ = ["SLOTS", "Rows"]
 
 SLOTS = 2048
 """Cache slots of a place: what 300 characters, the longest piece, may take where a character is said in a fifth of a

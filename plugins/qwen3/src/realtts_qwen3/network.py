@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from realtts.accel.decoder import affordable_places
 from realtts.accel.sampling import SamplingRecipe
 from realtts_qwen3.assembly import pack_networks, read_prompts
 from realtts_qwen3.frames import CHUNK, FrameRows
@@ -73,7 +74,7 @@ class Talker:
         decoder: The talker's layers.
         predictor: The code predictor.
         prompts: As given.
-        places: As given.
+        places: As given, or as many as the memory holds.
     """
 
     def __init__(
@@ -86,7 +87,8 @@ class Talker:
         backend: GraphBackend | None = None,
     ) -> None:
         self.decoder, self._head, self.predictor = networks
-        self.prompts, self._codes, self.places = prompts, prompts.codes, places
+        self.prompts, self._codes = prompts, prompts.codes
+        self.places = affordable_places(self.decoder, places, slots=_SLOTS)
         self._backend = backend
         self._prefixes = Prefixes(self.decoder, CHUNK)
         self._rows: FrameRows | None = None

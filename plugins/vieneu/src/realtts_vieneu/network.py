@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Decoder, DecoderConfig, Precision
+from realtts.accel.decoder import Decoder, DecoderConfig, Precision, affordable_places
 from realtts.accel.decoder.layers import sample
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.kernels import PackedLinear, choose_kernel
@@ -67,7 +67,8 @@ class SpeechLM:
 
     def __init__(self, network: Network, *, cap: int, places: int, backend: GraphBackend | None = None) -> None:
         self.graphed = backend is not None
-        self._network, self._backend, self._cap, self._places = network, backend, cap, places
+        self._network, self._backend, self._cap = network, backend, cap
+        self._places = affordable_places(network.decoder, places, slots=cap)
         self._rows: TokenRows | None = None
 
     @classmethod

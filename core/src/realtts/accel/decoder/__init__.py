@@ -6,6 +6,7 @@ that come and go while it runs, and `serve_rows` is the hook `generate_continuou
 """
 
 from realtts.accel.decoder.buckets import Buckets
+from realtts.accel.decoder.budget import affordable_places
 from realtts.accel.decoder.cache import KVCache
 from realtts.accel.decoder.chunks import fit_chunk
 from realtts.accel.decoder.config import DecoderConfig, Llama3Scaling, Rope
@@ -38,6 +39,7 @@ __all__ = [
     "ServedRow",
     "Speaker",
     "Taps",
+    "affordable_places",
     "counted",
     "fit_chunk",
     "serve_rows",
