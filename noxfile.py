@@ -73,7 +73,7 @@ def conformance(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """The core and the embedded voice: no torch, no model."""
     # On the newest Python, whose lines are counted at next to no cost (sys.monitoring). Models and wheels run on the
-    # default one by default, and `core_full` runs these tests on all others.
+    # default one, and `lowest` runs these tests on the oldest.
     _install_core(session, *ESPEAK)
     _test(session, SHORT, *CORE_TESTS)
 
@@ -154,14 +154,11 @@ def coverage(session: nox.Session) -> None:
 # -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
 
 
-@nox.session(python=[DEFAULT, NEWEST], tags=["full"], default=False)
+@nox.session(python=NEWEST, tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests where `core` ran the others, the others on the default Python; `lowest` has the oldest."""
+    """The long tests of the core, where `core` ran the others; `lowest` runs those on the oldest Python."""
     _install_core(session, *ESPEAK)
-    if session.python == NEWEST:
-        _test_rest(session, *CORE_TESTS, "tests/isolation")
-    else:
-        _test(session, SHORT, "tests/core", ESPEAK_TESTS, measured=False)
+    _test_rest(session, *CORE_TESTS, "tests/isolation")
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
