@@ -69,7 +69,9 @@ def test_the_quick_way_is_the_same_voice(say, monkeypatch, variant: str) -> None
     voices = [voice for voice in say.model.catalogue.voices if voice.identifier != voice.identifier.lower()]
     assert len(voices) > 10
     quick = [say(TEXT, voice=voice.id, variant=variant).samples for voice in voices]
-    monkeypatch.setattr(synthesis, "select_voice", lambda library, voice, ssml: library.espeak_SetVoiceByName(voice.encode()))
+    monkeypatch.setattr(
+        synthesis, "select_voice", lambda library, voice, ssml: library.espeak_SetVoiceByName(voice.encode())
+    )
     for voice, samples in zip(voices, quick, strict=True):
         assert np.array_equal(say(TEXT, voice=voice.id, variant=variant).samples, samples), voice.id
 

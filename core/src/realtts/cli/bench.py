@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from realtts.bench import Workload
+    from realtts.bench import Load, Workload
     from realtts.cli.parsing import Parser
     from realtts.contract.spec import ProviderSpec
 
@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
             realtts bench chatterbox --random-weights full --tokens 200 --json a.json
             realtts bench qwen3 --text-set multilingual --repeats 10 --plot qwen3.png
             realtts bench espeak --load --rate 5 --duration 20
+            realtts bench --url http://127.0.0.1:8000/v1 --model tts-1 --label ours
             realtts bench --compare a.json b.json
         """,
     )
@@ -163,6 +164,9 @@ def _load(arguments: argparse.Namespace) -> None:
     from realtts.bench import run_load
 
     load = read_load(arguments)
+    if arguments.url is not None:
+        _put_out(_server_load(arguments, load), arguments)
+        return
     spec = find_spec(arguments)
     workload = read_workload(arguments, spec)
     if arguments.text is None and arguments.text_set is None:
@@ -181,6 +185,26 @@ def _load(arguments: argparse.Namespace) -> None:
         tell=console.err,
     )
     _put_out(record, arguments)
+
+
+def _server_load(arguments: argparse.Namespace, load: Load) -> dict[str, Any]:
+    """Put a load on a server."""
+    from realtts.bench import Text, Workload
+    from realtts.bench.load_server import run_server_load
+    from realtts.bench.plot import check_plot
+
+    if arguments.text is not None:
+        workload = Workload((Text(arguments.text, arguments.language),))
+    else:
+        workload = Workload.of_set(arguments.text_set or "short")
+    if arguments.json not in {None, "-"}:
+        _check_json(Path(arguments.json))
+    if arguments.plot:
+        check_plot(arguments.plot)
+    voices = arguments.voices or ([arguments.voice] if arguments.voice else [])
+    return run_server_load(
+        arguments.url, arguments.model, workload, load, voices=voices, label=arguments.label, tell=console.err
+    )
 
 
 def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:

@@ -29,6 +29,9 @@ def add_load(parser: Parser) -> None:
         metavar="SECONDS",
         help="time in which requests begin, for each of the two (default: 30)",
     )
+    group.add_argument(
+        "--url", metavar="URL", help="put it on a server that OpenAI's clients speak with, such as http://host:port/v1"
+    )
     group.add_argument("--voices", nargs="+", metavar="VOICE", help="voices of the requests (default: built-in ones)")
 
 
@@ -40,6 +43,17 @@ def check_load_arguments(arguments: argparse.Namespace) -> None:
     """
     from realtts.errors import InvalidOption
 
+    if arguments.url is not None:
+        given = ("name", "configuration", "device", "random_weights", "dtype", "tokens")
+        wrong = [f"--{name.replace('_', '-')}" for name in given if getattr(arguments, name) is not None]
+        wrong += ["--option"] if arguments.option else []
+        if wrong:
+            what, fix = f"{', '.join(wrong)} is given with --url", "leave it out: the server has its own"
+            raise InvalidOption(what, who="realtts bench", fix=fix)
+        if arguments.model is None:
+            fix = "name the model as the server calls it: --model tts-1"
+            raise InvalidOption("--url is given without --model", who="realtts bench", fix=fix)
+        arguments.load = True
     if arguments.load:
         wrong = [name for name, given in (("--batch", arguments.batch != 1), ("--stream", arguments.stream),
                                           ("--profile", arguments.profile), ("--repeats", arguments.repeats != 5))

@@ -39,7 +39,7 @@ def show_load(record: Mapping[str, Any]) -> None:
         _row("tokens/s", results, lambda result: _number(result["tokens_per_s"])),
         _row("tokens per step", results, lambda result: _number(result["tokens_per_step"])),
         _row("rows per step", results, lambda result: _number(result["rows_per_step"])),
-        _row("memory", results, lambda result: console.size(result["memory"]["rss_peak"])),
+        _row("memory", results, _memory),
     ]  # fmt: skip
     shown = [row for row in rows if any(cell not in {"-", ""} for cell in row[1:])]
     console.table(["figure", *results, "ratio"], shown)
@@ -54,6 +54,11 @@ def _load(record: Mapping[str, Any]) -> str:
 
 def _row(label: str, results: Mapping[str, Any], shown: Any, ratio: float | None = None) -> list[str]:
     return [label, *(shown(result) for result in results.values()), f"{ratio:.2f}x" if ratio else ""]
+
+
+def _memory(result: Mapping[str, Any]) -> str:
+    peak = result["memory"]["rss_peak"]
+    return "-" if peak is None else console.size(peak)
 
 
 def _percentile(name: str, share: str, shown: Any) -> Any:
