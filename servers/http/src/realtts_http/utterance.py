@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from typing import TYPE_CHECKING, Any
 
 from realtts.wire.answers import answer_to
@@ -16,7 +17,6 @@ from realtts_http.timing import SpeechClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from realtts import RealProvider
     from realtts_http.calls import Call
     from realtts_http.encoding import StreamEncoder
     from realtts_http.live_messages import Start
@@ -105,24 +105,24 @@ class Utterance:
         if call.ignored:
             started["ignored"] = list(call.ignored)
         await self._send("speech.started", **started)
-        async with self._server.models.speaking(call.model) as provider:
-            more = True
-            while more:
-                more = await self._speak_part(call, provider, encoder)
+        while await self._speak_part(call, encoder):
+            pass
         await self._audio(encoder.finish())
         usage = {"input_tokens": self._characters, "output_tokens": self._tokens}
         await self._send("speech.done", usage={**usage, "total_tokens": self._characters + self._tokens})
 
-    async def _speak_part(self, call: Call, provider: RealProvider, encoder: StreamEncoder) -> bool:
+    async def _speak_part(self, call: Call, encoder: StreamEncoder) -> bool:
         """Speak the text up to a flush or the end; tell whether more may come."""
         part = _Part(self._parts)
         if not await part.begins():
             return not part.was_last
-        clock = SpeechClock(asyncio.get_running_loop().time())
-        async for chunk in provider.astream(part.texts(), **call.arguments):
-            clock.heard(chunk.duration)
-            self._tokens += chunk.tokens
-            await self._audio(encoder.encode(chunk), **chunk_message(chunk, part.text, self._characters))
+        clock = SpeechClock(time.perf_counter())
+        # Held from the first text on: a client who has said nothing yet keeps no other model out of the memory.
+        async with self._server.models.speaking(call.model) as provider:
+            async for chunk in provider.astream(part.texts(), **call.arguments):
+                clock.heard(chunk.duration)
+                self._tokens += chunk.tokens
+                await self._audio(encoder.encode(chunk), **chunk_message(chunk, part.text, self._characters))
         self._server.metrics.audio.labels(call.model.name).inc(clock.audio_s)
         self._characters += len(part.text)
         return not part.was_last
