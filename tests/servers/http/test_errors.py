@@ -79,6 +79,16 @@ def test_a_wrong_method(client):
     answer = client.get("/v1/audio/speech")
     assert answer.status_code == 405
     assert answer.json()["error"]["code"] == "method_not_allowed"
+    assert answer.headers["allow"] == "POST"
+    assert client.put("/v1/audio/voices").headers["allow"] == "GET, POST"
+
+
+def test_names_that_no_header_can_carry(client):
+    """They are named as well as they can be."""
+    for path, text in (("/v1/audio/speech", "input"), ("/tts", "gen_text")):
+        answer = client.post(path, json={text: "alpha", "größe\r\nx: y": 1})
+        assert answer.status_code == 200
+        assert answer.headers["x-realtts-ignored"] == "gr??e??x: y"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("/root/secret.bin is broken"), OSError("disk /dev/sda1")])

@@ -9,13 +9,14 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
 
 from realtts.errors import RealTTSError
 from realtts_http import live_api, models_api, operation_api, speech_api, studio, tts_api, voices_api
 from realtts_http.config import ServeConfig
 from realtts_http.guard import Gate, Guard, read_keys
 from realtts_http.metrics import ServerMetrics
-from realtts_http.problems import ProblemError, invalid_body, problem_response
+from realtts_http.problems import ERRORS, ProblemError, invalid_body, problem_response
 from realtts_http.served import ServedModels
 from realtts_http.server_state import ServerState
 
@@ -32,6 +33,7 @@ _DESCRIPTION = """Text to speech with open models, as OpenAI's clients know it.
 
 Fields that begin their description with *realtts* are ours. Errors are `{"error": {message, type, param, code}}`.
 """
+_ROUTERS = tuple(part.router for part in (speech_api, live_api, models_api, voices_api, tts_api, operation_api))
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 
 
@@ -62,12 +64,10 @@ def create_app(config: ServeConfig | None = None, specs: Sequence[ProviderSpec] 
         finally:
             await state.end()
 
-    app = FastAPI(
-        title="realtts", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, openapi_url="/openapi.json"
-    )
+    app = FastAPI(title="realtts", version="0.1.0", description=_DESCRIPTION, lifespan=lifespan, responses=ERRORS)
     app.state.server = state
-    for part in (speech_api, live_api, models_api, voices_api, tts_api, operation_api):
-        app.include_router(part.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     if config.studio:
         studio.mount(app)
     _answer_errors(app)
@@ -99,10 +99,20 @@ def _answer_errors(app: FastAPI) -> None:
             return problem_response(error.__cause__)
         code = _CODES.get(error.status_code, "invalid_request")
         message = f"{request.method} {request.url.path}: {error.detail}. Fix: see /docs for what there is."
-        return problem_response(ProblemError(error.status_code, code, message))
+        response = problem_response(ProblemError(error.status_code, code, message))
+        if error.status_code == 405:
+            response.headers["allow"] = ", ".join(sorted(_methods(request)))
+        return response
 
     app.add_exception_handler(ProblemError, answer)
     app.add_exception_handler(RealTTSError, answer)
     app.add_exception_handler(RequestValidationError, answer_invalid)
     app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(Exception, answer)
+
+
+def _methods(request: Request) -> set[str]:
+    """Return the methods of all endpoints at the path of a request."""
+    routes = (route for router in _ROUTERS for route in router.routes)
+    matching = (route for route in routes if route.matches(request.scope)[0] != Match.NONE)
+    return {method for route in matching for method in getattr(route, "methods", None) or ()}

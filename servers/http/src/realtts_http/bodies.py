@@ -59,7 +59,7 @@ class SpeechFields(_Body):
     )
     speed: float = Field(1.0, ge=0.25, le=4.0, description="Speaking rate; 1 is natural.")
     language: str | None = Field(None, max_length=100, description="realtts: language tag, code or name.")
-    seed: int | None = Field(None, ge=0, le=MAX_SEED, description="realtts: repeats a speech.")
+    seed: int | None = Field(None, ge=0, le=MAX_SEED, strict=True, description="realtts: repeats a speech.")
     reference_text: str | None = Field(
         None, max_length=10_000, description="realtts: the words that are spoken in the recording to clone."
     )

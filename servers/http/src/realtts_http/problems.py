@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 
 from realtts.wire.answers import Answer, answer_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ProblemError", "invalid_body", "problem_body", "problem_response"]
+__all__ = ["ERRORS", "ProblemError", "header_value", "invalid_body", "problem_body", "problem_response"]
 
 _TYPES = {
     401: "authentication_error",
@@ -22,6 +23,28 @@ _TYPES = {
     429: "rate_limit_error",
 }
 _CODES = {"missing": "missing_field", "extra_forbidden": "unknown_field", "misspelt_field": "unknown_field"}
+
+
+class _Fault(BaseModel):
+    """What is wrong."""
+
+    message: str = Field(description="What is wrong and what can be done.")
+    type: str = Field(description="invalid_request_error, authentication_error, rate_limit_error or server_error.")
+    param: str | None = Field(description="The field at fault.")
+    code: str | None = Field(description="A word for programs.")
+
+
+class Problem(BaseModel):
+    """The answer to a request that failed."""
+
+    error: _Fault
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "The request is wrong, or too much."},
+    "5XX": {"model": Problem, "description": "The model or the server failed."},
+}
+"""For the description of every endpoint."""
 
 
 class ProblemError(Exception):
@@ -76,3 +99,9 @@ def invalid_body(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     message = str(first["msg"]).rstrip(".")
     what = f"{field}: {message[:1].lower()}{message[1:]}" if field else message
     return ProblemError(400, code, f"{what}. Fix: see /docs for what this endpoint takes.", field=field)
+
+
+def header_value(*values: str) -> str:
+    """Return values as a header can carry them, separated by commas: printable ASCII, the rest as question marks."""
+    joined = ", ".join(values)
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in joined).strip()

@@ -13,7 +13,7 @@ from fastapi.responses import Response
 
 from realtts.wire.answers import answer_to
 from realtts_http.encoding import CONTENT_TYPES, open_encoder
-from realtts_http.problems import problem_body, problem_response
+from realtts_http.problems import header_value, problem_body, problem_response
 from realtts_http.timing import SpeechClock
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class SpeechResponse(Response):
         }
         if call.ignored:
             headers["x-realtts-ignored"] = ", ".join(call.ignored)
-        encoded = [(name.encode(), _latin(value)) for name, value in headers.items()]
+        encoded = [(name.encode(), header_value(value).encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
 
     async def _send(self, data: bytes, send: Send) -> None:
@@ -200,10 +200,6 @@ class BrokenSpeechError(ConnectionError):
 
 def _event(message: dict[str, Any]) -> bytes:
     return f"data: {json.dumps(message, separators=(',', ':'))}\n\n".encode()
-
-
-def _latin(value: str) -> bytes:
-    return value.encode("latin-1", "replace").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 async def _gone(receive: Receive) -> None:

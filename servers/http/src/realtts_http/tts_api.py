@@ -14,6 +14,7 @@ from realtts.synthesis.validate import options_class
 from realtts_http.bodies import SpeechFields
 from realtts_http.calls import make_call
 from realtts_http.encoding import CONTENT_TYPES
+from realtts_http.problems import header_value
 from realtts_http.server_state import Server
 
 __all__ = ["router"]
@@ -67,7 +68,7 @@ async def tts(body: TtsBody, server: Server) -> Response:
     data = await asyncio.to_thread(encode, speech.samples, speech.sample_rate, "wav")
     headers = {"x-realtts-model": served.name, "x-realtts-seed": str(call.seed)}
     if ignored:
-        headers["x-realtts-ignored"] = ", ".join(ignored)
+        headers["x-realtts-ignored"] = header_value(*ignored)
     return Response(data, media_type=CONTENT_TYPES["wav"], headers=headers)
 
 
