@@ -71,7 +71,8 @@ class TestPorted(Plain):
 class TestOptimized(Plain):
     """The same of the optimized variant."""
 
-    full = frozenset({"test_fault_falls_back_to_plain"})  # by default: test_fallback_says_the_same_as_plain
+    # By default: test_fallback_says_the_same_as_plain, and the recorded rows of test_network and test_continuous.
+    full = frozenset({"test_fault_falls_back_to_plain", "test_graphs_sound_the_same"})
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
