@@ -191,7 +191,8 @@ class OptimizedConformance(ConformanceFixtures):
         speaker.say()
         before = _live_tensors_at_rest()
         speaker.together(0.5, 1, 0.3)
-        assert _live_tensors_at_rest() == before
+        after = _live_tensors_at_rest()
+        assert all(now <= then for now, then in zip(after, before, strict=True)), f"{before} became {after}"
 
     def test_unload_frees_everything(self, fast: Callable[..., _Speaker]) -> None:
         """No tensor of the provider outlives it, and a hundred requests leave neither tensors nor memory behind."""
