@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 
 import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
+from waiting import until
 
 from realtts import RealProvider
 from realtts.testing import fake_spec
@@ -97,10 +97,8 @@ def test_cancelling_stops_the_model(client):
         say(socket, "word " * 400, options={"delay_s": 0.05})
         while socket.receive_json()["type"] != "speech.audio.delta":
             pass
-        began = time.monotonic()
         socket.send_json({"type": "speech.cancel", "id": "a"})
-        assert until_end(socket)[-1]["type"] == "speech.cancelled"
-        assert time.monotonic() - began < 10  # of 20 s of speech; no measurement
+        assert until_end(socket)[-1]["type"] == "speech.cancelled"  # rather than done
         say(socket, "alpha", name="b")
         assert until_end(socket, "b")[-1]["type"] == "speech.done"
 
@@ -112,10 +110,7 @@ def test_a_connection_that_ends_stops_its_utterances(client):
         say(socket, "word " * 400, options={"delay_s": 0.05})
         while socket.receive_json()["type"] != "speech.audio.delta":
             pass
-    end = time.monotonic() + 10
-    while model.users or model.provider.get_provider_status()["queue"]["running"]:
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    until(lambda: not (model.users or model.provider.get_provider_status()["queue"]["running"]))
 
 
 def test_several_utterances_on_one_connection(client):
