@@ -26,7 +26,7 @@ HIBARI = ["-e", "./plugins/hibari"]
 SERVERS = ["-e", "./servers/http"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
-TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "coverage>=7.10"]
+TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
 ESPEAK_TESTS = "tests/plugins/espeak"
 CORE_TESTS = ["tests/core", "tests/conformance", ESPEAK_TESTS]
 TORCH_TESTS = ("tests/accel", *(f"tests/plugins/{name}" for name in MODEL_NAMES))

@@ -176,16 +176,24 @@ class _Disturbance:
     most_rows: int = 0
     faults: int = 0
     seen: int = 0
+    owed: int = 0
     struck: set[tuple[str, int]] = field(default_factory=set)
 
     def strikes(self, arrival: Arrival) -> bool:
         """Tell whether a row is made to fail: one in twenty, none twice, since a second time gives up the rung."""
         key = (arrival.request.text, arrival.request.seed)
         self.seen += self.active
-        if not self.active or self.fault != "rows" or self.seen % _ONE_IN != 3 or key in self.struck:
+        self.owed += self.active and self.fault == "rows" and self.seen % _ONE_IN == 3
+        if not self.owed or key in self.struck:
             return False
+        self.owed -= 1
         self.struck.add(key)
         return True
+
+    def spared(self, arrival: Arrival) -> None:
+        """Let another row fail in place of one that was to."""
+        self.owed += 1
+        self.struck.discard((arrival.request.text, arrival.request.seed))
 
     @property
     def collapse_to_come(self) -> bool:
@@ -233,6 +241,10 @@ class _Joining:
         if number not in self.rows:  # what comes of it after its failure
             return None
         if number in self.stopped and isinstance(content, Chunk):
+            if len(self.rows) == 1:  # the failure of a row that is alone would give up the rung
+                self.stopped.remove(number)
+                self._disturbance.spared(self.rows[number])
+                return item
             self._disturbance.faults += 1
             del self.rows[number]
             return number, RowFailed(InjectedFault("this row was told to fail"))
