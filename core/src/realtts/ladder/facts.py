@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import sys
 from dataclasses import dataclass
@@ -43,16 +44,19 @@ class RungFacts:
     changes: Mapping[str, Any]
 
 
-def local_facts(spec: ProviderSpec, device: str, voice_cache: VoiceCache) -> dict[str, Any]:
+def local_facts(
+    spec: ProviderSpec, device: str, voice_cache: VoiceCache, distribution: tuple[str, str]
+) -> dict[str, Any]:
     """Return what belongs to the process that holds the model, when it is this one.
 
     Args:
         spec: The provider.
         device: Where the live rung runs; ``"cpu"`` while nothing is loaded.
         voice_cache: The ladder's.
+        distribution: Name and version of what brings the provider.
     """
     return {
-        "versions": versions(spec),
+        "versions": versions(spec, distribution),
         "memory": memory_report(device),
         "cache": voice_cache.stats(),
         "isolation": "in-process",
@@ -60,22 +64,28 @@ def local_facts(spec: ProviderSpec, device: str, voice_cache: VoiceCache) -> dic
     }
 
 
-def versions(spec: ProviderSpec) -> dict[str, str | None]:
-    """Return the versions of Python and of the distributions that matter, as this process has them."""
-    distribution, version = providers.distribution_of(spec.name)
+def versions(spec: ProviderSpec, distribution: tuple[str, str] | None = None) -> dict[str, str | None]:
+    """Return the versions of Python and of the distributions that matter, as this process has them.
+
+    Args:
+        spec: The provider.
+        distribution: Name and version of what brings it; None: they are looked up, which takes milliseconds.
+    """
+    name, version = distribution or providers.distribution_of(spec.name)
     installed: dict[str, str | None] = {
         "python": platform.python_version(),
         "realtts": _version("realtts"),
         "numpy": _version("numpy"),
     }
-    if distribution:
-        installed[distribution] = version
+    if name:
+        installed[name] = version
     if spec.torch:
         torch = sys.modules.get("torch")
         installed["torch"] = str(torch.__version__) if torch is not None else _version("torch")
     return installed
 
 
+@functools.cache  # what is imported stays, whatever is installed meanwhile
 def _version(distribution: str) -> str | None:
     try:
         return importlib_metadata.version(distribution)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from dataclasses import replace
@@ -16,6 +17,7 @@ from realtts.ladder.failures import LoadAborted, StageError
 from realtts.ladder.proposals import Proposals
 from realtts.ladder.records import attempt_of
 from realtts.machine import memory
+from realtts.registry.providers import distribution_of
 from realtts.registry.voices import voices_before_load
 
 if TYPE_CHECKING:
@@ -178,7 +180,12 @@ class Ladder:
     def facts(self) -> dict[str, Any]:
         """Return the status of the process that holds the model: versions, memory, cache."""
         live = self.live
-        return local_facts(self.spec, live.facts.device if live else "cpu", self.voice_cache)
+        device = live.facts.device if live else "cpu"
+        return local_facts(self.spec, device, self.voice_cache, self._distribution)
+
+    @functools.cached_property
+    def _distribution(self) -> tuple[str, str]:
+        return distribution_of(self.spec.name)
 
     def report(self, event: Event) -> None:
         """Hand an event on, with the provider's name; never raises."""
