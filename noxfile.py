@@ -152,6 +152,14 @@ def coverage(session: nox.Session) -> None:
 
 
 # -- what it leaves out: nox -t full ---------------------------------------------------------------------------------
+# The longest first, so that none is alone at the end.
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def chatterbox_full(session: nox.Session) -> None:
+    """Chatterbox: the other checkpoints and the long tests."""
+    _install_model(session, "chatterbox")
+    _test_rest(session, "tests/plugins/chatterbox")
 
 
 @nox.session(python=NEWEST, tags=["full"], default=False)
@@ -210,13 +218,6 @@ def vieneu_full(session: nox.Session) -> None:
     """VieNeu-TTS: the other checkpoints and the long tests."""
     _install_vieneu(session)
     _test_rest(session, "tests/plugins/vieneu")
-
-
-@nox.session(python=DEFAULT, tags=["full"], default=False)
-def chatterbox_full(session: nox.Session) -> None:
-    """Chatterbox: the other checkpoints and the long tests."""
-    _install_model(session, "chatterbox")
-    _test_rest(session, "tests/plugins/chatterbox")
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
