@@ -276,7 +276,7 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
 
 
 @pytest.mark.parametrize("fault", ["none", "rows", "rung"])
-@pytest.mark.parametrize("requests", [40, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize("requests", [40, pytest.param(200, marks=pytest.mark.slow)])
 def test_every_request_is_what_it_is_alone(tiny, own_folders, fault, requests):
     """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
     settings = {"model": tiny, "device": "cpu", "threads": 1, **EXACT}

@@ -11,7 +11,7 @@ import pytest
 from realtts import errors
 
 
-@pytest.mark.parametrize("requests", [14, pytest.param(500, marks=pytest.mark.full)])
+@pytest.mark.parametrize("requests", [14, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
 def test_random_kills(rogue, requests):
     """Every request is answered, or fails with the typed error, and nothing is left behind."""

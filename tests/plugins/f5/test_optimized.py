@@ -90,7 +90,9 @@ def test_a_batch_speaks_what_each_speaks_alone(make, say):
 
 
 @pytest.mark.parametrize("fault", ["none", "rows", pytest.param("rung", marks=pytest.mark.full)])
-@pytest.mark.parametrize("requests", [12, pytest.param(200, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "requests", [12, pytest.param(60, marks=pytest.mark.full), pytest.param(200, marks=pytest.mark.slow)]
+)
 def test_every_request_is_what_it_is_alone(folders, recording, fault, requests):
     """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
     samples, rate = recording

@@ -148,7 +148,9 @@ def assert_same(found, expected):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("count", [9, pytest.param(60, marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "count", [9, pytest.param(30, marks=pytest.mark.full), pytest.param(60, marks=pytest.mark.slow)]
+)
 def test_each_is_as_if_it_were_alone(hooks, count):
     """Streams and wholes that come, go, are cancelled, have no such voice, break or are drawn again."""
     requests = {number: request_of(number) for number in range(count)}
