@@ -37,9 +37,10 @@ KINDS = ("english", *(pytest.param(kind, marks=pytest.mark.full) for kind in ("m
 
 
 @pytest.mark.parametrize("fault", ["none", "rows", "rung"])
-@pytest.mark.parametrize(("kind", "requests"), [("english", 14), *(
-    pytest.param(kind, 60, marks=pytest.mark.full) for kind in OPTIONS
-)])  # fmt: skip
+@pytest.mark.parametrize(("kind", "requests"), [
+    ("english", 14), *(pytest.param(kind, 14, marks=pytest.mark.full) for kind in ("multilingual", "turbo")),
+    *(pytest.param(kind, 60, marks=pytest.mark.slow) for kind in OPTIONS),
+])  # fmt: skip
 def test_every_request_is_what_it_is_alone(plugin, folders, tmp_path, kind, requests, fault):  # noqa: PLR0917
     """Whole, streamed and left; also while one row in twenty fails, or the rung does. To the last bit."""
     settings = {**EXACT, "model": folders(kind), "data_dir": tmp_path}

@@ -42,7 +42,7 @@ KINDS = [
 
 @pytest.mark.parametrize(
     ("fault", "requests"),
-    [("rows", 20), ("rung", 12), *(pytest.param(f, 60, marks=pytest.mark.full) for f in ("none", "rows", "rung"))],
+    [("rows", 20), ("rung", 12), *(pytest.param(f, 60, marks=pytest.mark.slow) for f in ("none", "rows", "rung"))],
 )
 def test_each_is_what_it_is_alone(folders, fault, requests):
     """Wholes, streams and streams that are left; beside rows that fail, and when the rung falls in the middle."""
