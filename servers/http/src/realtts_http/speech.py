@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from realtts import Chunk, Mark
+    from realtts import Chunk, Mark, Speech
     from realtts.provider.stream import ChunkStream
     from realtts_http.calls import Call
     from realtts_http.encoding import StreamEncoder
     from realtts_http.metrics import ServerMetrics
     from realtts_http.served import ServedModels
 
-__all__ = ["SpeechResponse", "chunk_message", "log_fault", "mark_message"]
+__all__ = ["SpeechResponse", "chunk_message", "log_fault", "mark_message", "speech_of"]
 
 _log = logging.getLogger("realtts.http")
 
@@ -41,6 +41,12 @@ async def chunks_of(call: Call, models: ServedModels) -> AsyncIterator[ChunkStre
         stream = await asyncio.to_thread(provider.stream, call.text, **call.arguments)
         with stream:
             yield stream
+
+
+async def speech_of(call: Call, models: ServedModels) -> Speech:
+    """Speak the whole of a call; cancelling the task stops the model within a step."""
+    async with models.speaking(call.model) as provider:
+        return await provider.agenerate(call.text, **call.arguments)
 
 
 def chunk_message(chunk: Chunk, text: str, before: int = 0) -> dict[str, Any]:

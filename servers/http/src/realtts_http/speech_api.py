@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from realtts import Chunk
 from realtts.audio import encode
 from realtts.text.captions import to_srt, to_vtt
 from realtts.wire.answers import answer_to
@@ -17,7 +18,7 @@ from realtts_http.calls import make_call
 from realtts_http.encoding import CONTENT_TYPES, PCM_RATE, open_encoder
 from realtts_http.problems import ProblemError, problem_body
 from realtts_http.server_state import Server, ServerState
-from realtts_http.speech import SpeechResponse, mark_message
+from realtts_http.speech import SpeechResponse, mark_message, speech_of
 
 if TYPE_CHECKING:
     from realtts import Speech
@@ -44,7 +45,7 @@ async def speak(body: SpeechBody, request: Request, server: Server) -> Response:
     """Speak a text and send the audio as it comes."""
     call = await make_call(server.models, server.config, body.model, body.input, body)
     if body.timestamps is not None:
-        speech = await _whole(call, server)
+        speech = await speech_of(call, server.models)
         return JSONResponse(await asyncio.to_thread(_with_timings, speech, call, body.response_format, body.timestamps))
     return SpeechResponse(
         call,
@@ -73,7 +74,7 @@ async def _one(index: int, entry: str | BatchInput, batch: Batch, server: Server
     fields = BatchInput(**{**shared, **own})
     try:
         call = await make_call(server.models, server.config, batch.model, fields.input, fields)
-        speech = await _whole(call, server)
+        speech = await speech_of(call, server.models)
         encoded = await asyncio.to_thread(_encoded, speech, batch.response_format)
     except ProblemError as error:
         return {"index": index, **problem_body(error.answer)}
@@ -82,17 +83,10 @@ async def _one(index: int, entry: str | BatchInput, batch: Batch, server: Server
     return {"index": index, **_facts(speech, encoded, batch.response_format)}
 
 
-async def _whole(call: Call, server: ServerState) -> Speech:
-    async with server.models.speaking(call.model) as provider:
-        return await provider.agenerate(call.text, **call.arguments)
-
-
 def _encoded(speech: Speech, format: str) -> bytes:  # noqa: A002 - the word users know
     if format != "pcm":
         return encode(speech.samples, speech.sample_rate, format)
     encoder = open_encoder(format)
-    from realtts import Chunk
-
     return encoder.encode(Chunk(speech.samples, speech.sample_rate)) + encoder.finish()
 
 

@@ -16,12 +16,11 @@ from realtts_http.calls import make_call
 from realtts_http.encoding import CONTENT_TYPES
 from realtts_http.problems import header_value
 from realtts_http.server_state import Server
+from realtts_http.speech import speech_of
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["speech"])
-
-_OWN = {"gen_text", "ref_text", "ref_audio", "model", "voice", "speed", "seed", "language"}
 
 
 class TtsBody(BaseModel):
@@ -63,8 +62,7 @@ async def tts(body: TtsBody, server: Server) -> Response:
         options=options,
     )
     call = await make_call(server.models, server.config, body.model, body.gen_text, fields)
-    async with server.models.speaking(served) as provider:
-        speech = await provider.agenerate(call.text, **call.arguments)
+    speech = await speech_of(call, server.models)
     data = await asyncio.to_thread(encode, speech.samples, speech.sample_rate, "wav")
     headers = {"x-realtts-model": served.name, "x-realtts-seed": str(call.seed)}
     if ignored:
