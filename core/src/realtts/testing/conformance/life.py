@@ -122,7 +122,9 @@ class LifeTests:
         self, spec: ProviderSpec, make: Callable[..., RealProvider], text: str, options: dict[str, Any]
     ) -> None:
         """Loading, speaking and closing leave the process as a first use left it."""
-        make(spec).generate(text, **options)  # a first use may import modules and start libraries' own threads
+        first = make(spec)
+        first.generate(text, **options)  # a first use may import modules and start libraries' own threads
+        first.close()  # a caller has its speech before the provider's thread has restored torch's settings
         before = _process_state()
         provider = make(spec)
         provider.generate(text, **options)
