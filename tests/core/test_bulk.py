@@ -323,11 +323,11 @@ def epub(path, pages, **more):
 
 def test_chapters_of_an_epub(tmp_path):
     """Pages in the order of the spine, with their words and without what is not read."""
+    first_page = "<body><h1>First</h1><p>A &amp; <em>b</em>.</p><script>no</script></body>"
     epub(
         tmp_path / "a.epub",
         [
-            "<html><head><title>no</title></head><body><h1>First</h1><p>A &amp; <em>b</em>.</p><script>no</script>"
-            "</body></html>",
+            f"<html><head><title>no</title></head>{first_page}</html>",
             "<html><body><nav>no</nav><p>Two<br/>lines</p><img alt='A cat'/></body></html>",
             "<html><body> </body></html>",
         ],

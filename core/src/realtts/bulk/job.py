@@ -208,6 +208,6 @@ def _remove_if_empty(folder: Path, *, made: bool) -> None:
             folder.rmdir()
 
 
-def _check_count(value: int, name: str) -> None:
+def _check_count(value: object, name: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_WORKERS:
         raise InvalidOption(f"it is {value!r:.40}", who=name, fix=f"give a whole number from 1 to {_MOST_WORKERS}")

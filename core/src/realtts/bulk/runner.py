@@ -95,24 +95,23 @@ def run_job(job: BulkJob, show: Callable[[Progress], Any] = lambda _: None) -> S
     total = _measure(job)
     with make_provider(job) as tts:
         _check_captions(job, tts)
-        with open_folder(job) as (folder, seed):
-            return _Run(job, tts, folder, seed, total, show).run()
+        with open_folder(job) as place:
+            return _Run(job, tts, place, total, show).run()
 
 
 class _Run:
     """A job that is running."""
 
     def __init__(
-        self, job: BulkJob, tts: RealProvider, folder: Path, seed: int, total: Progress, show: Callable[[Progress], Any]
+        self, job: BulkJob, tts: RealProvider, place: tuple[Path, int], total: Progress, show: Callable[[Progress], Any]
     ) -> None:
-        self._job, self._tts, self._folder, self._seed = job, tts, folder, seed
+        self._job, self._tts, (self._folder, self._seed) = job, tts, place
         self._show = show
         self._progress = total
         self._earlier = 0
         self._results: dict[int, RowResult] = {}
-        self._manifest = Manifest(folder)
-        what = [tts.spec.name, job.model, sorted(job.settings.items()), job.format, job.captions]
-        self._speaker = repr(what)
+        self._manifest = Manifest(self._folder)
+        self._speaker = repr([tts.spec.name, job.model, sorted(job.settings.items()), job.format, job.captions])
 
     def run(self) -> Summary:
         """Work on every row that is not done yet."""
