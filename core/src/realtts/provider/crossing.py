@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from realtts.attempt import Attempt
 from realtts.errors import RealTTSError
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from realtts.contract.spec import ProviderSpec
     from realtts.errors import LadderExhausted
-    from realtts.provider.facade import RealProvider
     from realtts.settings import Settings
     from realtts.synthesis.plan import Ask
     from realtts.synthesis.speech import Speech
@@ -22,6 +21,25 @@ if TYPE_CHECKING:
 __all__ = ["Crossing"]
 
 T = TypeVar("T")
+
+
+class Other(Protocol):
+    """A `RealProvider`, as far as crossing over goes."""
+
+    def generate_batch(self, texts: Sequence[str], **arguments: Any) -> list[Speech]:
+        """Speak several texts."""
+
+    def stream(self, text: Any, **arguments: Any) -> Any:
+        """Speak a text, chunk by chunk."""
+
+    def unload(self) -> None:
+        """Free the model."""
+
+    def cancel(self) -> int:
+        """Cancel all requests."""
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """End for good."""
 
 
 class Crossing:
@@ -36,12 +54,12 @@ class Crossing:
         PluginError: One of the providers is unknown or broken.
     """
 
-    def __init__(self, spec: ProviderSpec, settings: Settings, make: Callable[[str], RealProvider]) -> None:
+    def __init__(self, spec: ProviderSpec, settings: Settings, make: Callable[[str], Other]) -> None:
         self._own = spec.name
         self._names = [name for name in dict.fromkeys(settings.fallback) if name != spec.name]
         self._strict = settings.strict
         self._lock = threading.Lock()
-        self._providers: dict[str, RealProvider] = {}
+        self._providers: dict[str, Other] = {}
         self.attempt: Attempt | None = None
         for name in self._names:
             try:
@@ -54,7 +72,7 @@ class Crossing:
         """Tell whether another provider may speak: not with a voice or options, which are this provider's own."""
         return bool(self._names) and not self._strict and ask.voice is None and not ask.options
 
-    def over(self, error: LadderExhausted, ask: Ask, act: Callable[[RealProvider], T]) -> tuple[T, str]:
+    def over(self, error: LadderExhausted, ask: Ask, act: Callable[[Other], T]) -> tuple[T, str]:
         """Let the first provider act that can; return what it returns, with the warning that says so.
 
         Args:
