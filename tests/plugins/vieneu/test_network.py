@@ -192,7 +192,7 @@ def test_vietnamese_texts_are_upstreams(weights_of, twenty_texts, model, form, d
         ids = reader.prompt(form, words, sentence.phonemes, codes, emotion="natural")
         utterances.append(
             Utterance(
-                ids, most=8, prefix=shared(ids, opening), params=OPTIONS[drawing], seed=number, least=4,
+                ids, most=6, prefix=shared(ids, opening), params=OPTIONS[drawing], seed=number, least=4,
                 forced=number % 4 == 0,
             )
         )  # fmt: skip
