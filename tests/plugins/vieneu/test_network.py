@@ -42,6 +42,8 @@ FAMILIES = {
     "qwen2 tied": ("Qwen2", {"num_key_value_heads": 2, "tie_word_embeddings": True}),
     "llama": ("Llama", {"num_key_value_heads": 4, "head_dim": 32, "tie_word_embeddings": False}),
 }
+HEADS = ("speech", pytest.param("full", marks=pytest.mark.full))
+"""Of which one is enough by default, where the head is not what is tested."""
 OPTIONS = {
     "as upstream": SamplingParams(temperature=1.0, top_k=50),
     "greedy": SamplingParams(greedy=True),
@@ -208,7 +210,7 @@ def speech_model(weights, **options):
     return SpeechLM.from_state_dict(weights.sizes, weights.reader.speech, weights.model_state, **options)
 
 
-@pytest.mark.parametrize("head", ["full", "speech"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_batch_speaks_what_each_speaks_alone(model_of, family, head):
     """Prompts, prefixes, options and lengths of different kinds side by side, however often the device is looked at."""
@@ -269,7 +271,7 @@ def test_the_head_for_speech_meets_the_same_noise(model_of, upstream_of):
     assert_same(whole, utterance, ours(whole, [utterance])[0][0], expected)
 
 
-@pytest.mark.parametrize("head", ["full", "speech"])
+@pytest.mark.parametrize("head", HEADS)
 def test_graphs_give_the_same(model_of, upstream_of, head):
     """Prompts and steps recorded once per length and replayed, for batches as well; the largest ``top_k`` first."""
     backend, eager = RecordingGraphs(), model_of("qwen2 tied", head)
@@ -329,7 +331,7 @@ def test_rows_of_the_embedding_are_read_once(upstream_of):
     assert sorted(asked) == sorted(set(utterance_of(1).ids) | set(utterance_of(2).ids))
 
 
-@pytest.mark.parametrize("head", ["full", "speech"])
+@pytest.mark.parametrize("head", HEADS)
 def test_forced_tokens(model_of, head):
     """A benchmark's: exactly so many, and all of them codes; whoever stands beside is not forced."""
     utterances = [utterance_of(7, most=60, forced=True), utterance_of(2, most=60)]

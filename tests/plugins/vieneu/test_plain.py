@@ -21,7 +21,7 @@ DRAWN = [
     ("v1", {}),
     ("v2", {}),
     ("v2", {"do_sample": False}),
-    ("v2", {"temperature": 0.7, "top_k": 5}),
+    pytest.param("v2", {"temperature": 0.7, "top_k": 5}, marks=pytest.mark.full),
     ("v2", {"temperature": 1.5, "top_k": 0}),
 ]
 LONG = "Hôm nay trời đẹp, chúng tôi đi chơi. Ngày mai có mưa, chúng tôi ở nhà."
