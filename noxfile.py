@@ -61,7 +61,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
-    session.run("mypy", "--num-workers=auto", "core/src", *sources, "benchmarks", "tests/typing")
+    session.run("mypy", "core/src", *sources, "benchmarks", "tests/typing")
 
 
 @nox.session(python=DEFAULT)
