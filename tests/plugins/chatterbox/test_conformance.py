@@ -12,12 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance, voice_like
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance
 from realtts.testing.conformance.fixtures import ConformanceFixtures
 from realtts.testing.conformance.life import LifeTests
 from realtts.testing.conformance.speaking import SpeakingTests
@@ -45,6 +43,11 @@ class English(ConformanceFixtures):
     def model(self, ending: Path) -> Path:
         """English, which ends by itself after some tokens."""
         return ending
+
+    @pytest.fixture
+    def text(self) -> str:
+        """No longer than a stream of two chunks needs."""
+        return "Hello there, my friend."
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
@@ -93,7 +96,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConform
     @pytest.fixture
     def row_text(self) -> str:
         """More tokens than a stream's first chunk takes."""
-        return "Hello there, my dear old friend."
+        return "Hello, my old friend."
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -113,7 +116,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConform
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """The same without the watermark, of whose work nothing is known."""
-        return {"n_cfm_timesteps": 1, "max_new_tokens": 40, "watermark": False}
+        return {"n_cfm_timesteps": 1, "max_new_tokens": 40, "chunk_tokens": 15, "watermark": False}
 
     @pytest.fixture
     def encoder(self) -> str:
@@ -133,7 +136,6 @@ class TestTurbo(OptimizedConformance):
     spec = TestOptimized.spec
     settings = TestOptimized.settings
     tolerance = TestOptimized.tolerance
-    encoder = TestOptimized.encoder
 
     @pytest.fixture
     def model(self, folders: Callable[[str], Path]) -> Path:
@@ -143,9 +145,6 @@ class TestTurbo(OptimizedConformance):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """It has two steps."""
-        return {"watermark": False}
+        return {"chunk_tokens": 15, "watermark": False}
 
-    @pytest.fixture
-    def reference(self) -> tuple[NDArray[np.float32], int]:
-        """It wants more than five seconds."""
-        return voice_like(6)
+    text = English.text
