@@ -9,6 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled
 from realtts_chatterbox.building import empty_s3gen, encoders_of
 from realtts_chatterbox.sizes import S3GenSizes
 from realtts_chatterbox.upstream import load_upstream
@@ -94,7 +95,7 @@ def test_other_sizes_are_upstreams_networks_too(weights_of, turbo) -> None:
     from chatterbox.models.s3gen import S3Gen
 
     kind = "turbo" if turbo else "english"
-    with quiet(), torch.device("meta"):
+    with quiet(), Unfilled():
         upstream = S3Gen(meanflow=turbo)
     ours = empty_s3gen(kind, weights_of(kind).s3gen_sizes)
     for place in ("speaker_encoder", "flow", "flow.encoder", "flow.decoder", "flow.decoder.estimator", "mel2wav"):
