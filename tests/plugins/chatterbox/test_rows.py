@@ -24,7 +24,7 @@ from realtts_chatterbox.options import ChatterboxOptions
 
 EXACT = {"device": "cpu", "threads": 1, "dtype": "float32", "quantization": "none"}
 TEXTS = ("Hm.", "A word or two.", "The sea is calm tonight, and far away a ship goes by.")
-FEW = {"watermark": False, "n_cfm_timesteps": 1, "max_new_tokens": 40, "chunk_tokens": 15}
+FEW = {"watermark": False, "n_cfm_timesteps": 1, "max_new_tokens": 28, "chunk_tokens": 15}
 OPTIONS = {
     "english": ({}, {"temperature": 1.2}, {"cfg_weight": 0.0}, {"cfg_weight": 0.8, "exaggeration": 1.0}),
     "multilingual": ({}, {"temperature": 1.2}, {"cfg_weight": 0.0}, {"repetition_penalty": 1.2}),
@@ -57,12 +57,12 @@ def test_a_retry_is_a_row(make, kind):
     """Several run into their cap at once; each is drawn anew, as it is when it is alone."""
     tts = make(kind, dtype="float32", quantization="none", force_tokens_per_char=None)
     given = {"watermark": False, "n_cfm_timesteps": 1}
-    together = tts.generate_batch(["Hm.", "Oh.", "Ah."], seed=3, **given)
-    for text, speech in zip(["Hm.", "Oh.", "Ah."], together, strict=True):
+    first, second = tts.generate_batch(["Hm.", "Oh."], seed=3, **given)
+    for speech in (first, second):
         assert any("spoken again" in warning for warning in speech.warnings)
-        alone = tts.generate(text, seed=speech.seed, **given)
-        assert alone.metrics.retries == speech.metrics.retries == 1
-        np.testing.assert_array_equal(alone.samples, speech.samples)
+    alone = tts.generate("Oh.", seed=second.seed, **given)
+    assert alone.metrics.retries == second.metrics.retries == 1
+    np.testing.assert_array_equal(alone.samples, second.samples)
 
 
 # -- T3 -------------------------------------------------------------------------------------------------------------
