@@ -143,7 +143,7 @@ def test_ends_are_upstreams(biased, networks, voice, options):
     """With an end token that is likely, utterances of many lengths, one of them a single token."""
     t3 = biased({STOP: 4.5})
     lengths = set()
-    for number in range(20):
+    for number in range(12):
         ask = ask_for(number, most=40, **options)
         found = alone(t3, ask, voice)
         assert found == upstreams(networks, ask, voice)
@@ -156,7 +156,7 @@ def test_the_first_draw_alone_knows_the_start(biased, networks, voice):
     """Upstream's penalty sees the start token before the first token and never again, unless it was drawn."""
     t3 = biased({START: 5.5})
     drawn = []
-    for number in range(20):
+    for number in range(12):
         ask = ask_for(number, most=12, repetition_penalty=2.0)
         drawn.append(alone(t3, ask, voice))
         assert drawn[-1] == upstreams(networks, ask, voice)
