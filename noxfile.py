@@ -34,8 +34,8 @@ TORCH_TESTS = ("tests/accel", *(f"tests/plugins/{name}" for name in MODEL_NAMES)
 PYTEST = ["pytest", "-q", "--dist=worksteal"]
 PYTEST += ["--durations=12", "--durations-min=3"]  # what the tiers' budgets in CONTRIBUTING are spent on
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
-# On the Python that models run on, counting lines costs a quarter of a session's time (sys.monitoring came with 3.12), so
-# what needs torch is counted on request: MEASURE=all nox
+# On the Python that models run on, counting lines costs a quarter of a session's time (sys.monitoring came with 3.12),
+# so what needs torch is counted on request: MEASURE=all nox
 MEASURE_ALL = os.environ.get("MEASURE") == "all"
 NEEDS_TORCH = ["core/src/realtts/accel/*", *(f"plugins/{name}/*" for name in MODEL_NAMES)]
 # Modules are compiled once in each environment, not again in each process of it, which takes a fifth of all time.
