@@ -14,6 +14,7 @@ from realtts_f5.configurations import CONFIGURATIONS
 from realtts_f5.options import PRESETS, F5Options
 
 HEAVY = ("wandb", "accelerate", "ema_pytorch", "datasets", "gradio", "matplotlib", "librosa", "transformers", "hydra")
+SOLVERS = "scipy.integrate"
 
 
 def run(code):
@@ -44,10 +45,14 @@ print([name for name in ("f5_tts.model", "vocos", "torchdiffeq", "x_transformers
 from realtts_f5.upstream import load_upstream
 load_upstream()
 import f5_tts.model
-print([name for name in {HEAVY} if name in sys.modules])
+print([name for name in {(*HEAVY, SOLVERS)} if name in sys.modules])
 print("f5_tts.model.trainer" in sys.modules, hasattr(f5_tts.model, "CFM"))
+import torch
+from torchdiffeq import odeint
+solved = odeint(lambda t, y: -y, torch.ones(1), torch.tensor([0.0, 1.0]), method="scipy_solver")
+print(round(float(solved[-1]), 2), {SOLVERS!r} in sys.modules)
 """
-    assert run(code).splitlines() == ["[]", "[]", "False True"]
+    assert run(code).splitlines() == ["[]", "[]", "False True", "0.37 True"]
 
 
 def test_checkpoints() -> None:
