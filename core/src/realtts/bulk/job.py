@@ -41,6 +41,9 @@ class BulkJob:
         format: Of the audio files.
         captions: ``"srt"`` or ``"vtt"`` files beside the audio; None: none.
         workers: Processes with a model each, which speak a row at a time; 1: this process alone.
+        ray: Address of a Ray cluster whose workers speak, ``"auto"`` for the one that this machine belongs to,
+            ``"local"`` for one that is begun here; None: this machine speaks. Needs realtts-ray.
+        worker_gpus: GPUs of each worker of a cluster.
         concurrency: Rows that the model of this process is given at a time; None: the setting ``max_batch``, else 8.
         resume: Go on with what the folder holds.
         chapters: The source is a book, and each row one of its chapters, see `read_chapters`. Where PyAV is installed,
@@ -57,6 +60,8 @@ class BulkJob:
     format: str = "wav"
     captions: str | None = None
     workers: int = 1
+    ray: str | None = None
+    worker_gpus: float = 0.0
     concurrency: int | None = None
     resume: bool = False
     chapters: bool = False
@@ -71,9 +76,12 @@ class BulkJob:
         _check_count(self.workers, "workers")
         if self.concurrency is not None:
             _check_count(self.concurrency, "concurrency")
-            if self.workers > 1:
+            if self.workers > 1 and self.ray is None:
                 what = "it holds for one process, and workers are given too"
                 raise InvalidOption(what, who="concurrency", fix="leave one of them out")
+        if self.worker_gpus and self.ray is None:
+            fix = "give the address of a cluster too (ray), or leave it out"
+            raise InvalidOption("it holds for the workers of a cluster alone", who="worker_gpus", fix=fix)
         if self.captions not in (None, *CAPTIONS):
             fix = f"choose one of {', '.join(CAPTIONS)}"
             raise InvalidOption(f"{self.captions!r:.40} is no kind of captions", who="captions", fix=fix)

@@ -7,10 +7,11 @@ from collections import deque
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from realtts.bulk.audiobook import can_write, write_audiobook
 from realtts.bulk.book import chapter_rows, read_chapters
+from realtts.bulk.hands import hire_others
 from realtts.bulk.job import Summary, open_folder
 from realtts.bulk.manifest import Manifest
 from realtts.bulk.result import failed
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
+    from realtts.bulk.hands import Hands
     from realtts.bulk.job import BulkJob
     from realtts.bulk.result import RowResult
     from realtts.bulk.rows import SpeechRow
@@ -57,20 +59,6 @@ class Progress:
     spoken_chars: int = 0
     failed: int = 0
     audio_s: float = 0.0
-
-
-class Hands(Protocol):
-    """Who works on rows: threads of this process, or processes."""
-
-    @property
-    def places(self) -> int:
-        """Rows that are worked on at a time."""
-
-    def submit(self, task: Task) -> Future[Done]:
-        """Begin to work on a row."""
-
-    def close(self, *, at_once: bool) -> None:
-        """End; at once: give up what is being spoken."""
 
 
 def run_job(job: BulkJob, show: Callable[[Progress], Any] = lambda _: None) -> Summary:
@@ -168,6 +156,8 @@ class _Run:
             hands.close(at_once=not done)
 
     def _hire(self) -> Hands:
+        if self._job.ray is not None:
+            return hire_others("ray", self._job, self._folder, self._seed, _places(self._job, self._tts))
         self._tts.load()  # a model that cannot be loaded is no fault of the first rows
         if self._job.workers > 1:
             self._tts.unload()  # each of the processes has its own
@@ -218,7 +208,7 @@ class _Threads:
     """Threads of this process, which share one model."""
 
     def __init__(self, job: BulkJob, tts: RealProvider, folder: Path, seed: int) -> None:
-        self.places = job.concurrency or tts.settings.max_batch or _ROWS
+        self.places = _places(job, tts)
         self._tts = tts
         self._arguments = (tts, job, folder, seed)
         self._pool = ThreadPoolExecutor(self.places, thread_name_prefix="realtts-batch")
@@ -231,6 +221,11 @@ class _Threads:
         if at_once:
             self._tts.close(timeout_s=3.0)
             self._pool.shutdown(wait=True)
+
+
+def _places(job: BulkJob, tts: RealProvider) -> int:
+    """Return how many rows one model is given at a time."""
+    return job.concurrency or tts.settings.max_batch or _ROWS
 
 
 def _rows(job: BulkJob) -> Iterable[SpeechRow | BadRow]:

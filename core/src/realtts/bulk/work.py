@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from realtts.bulk.rows import SpeechRow
     from realtts.provider.facade import RealProvider
 
-__all__ = ["Done", "Task", "make_provider", "work_on"]
+__all__ = ["Done", "Spoken", "Task", "make_provider", "speak_task", "store", "work_on"]
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,35 @@ def make_provider(job: BulkJob) -> RealProvider:
     return RealProvider(job.provider, model=job.model, **job.settings)
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """A row that was worked on, with what is to be written; nothing after an error.
+
+    Attributes:
+        done: What became of it.
+        content: Of the audio file.
+        captions: Of the subtitle file; None: there is none.
+    """
+
+    done: Done
+    content: bytes = b""
+    captions: str | None = None
+
+
 def work_on(task: Task, tts: RealProvider, job: BulkJob, folder: Path, seed: int) -> Done:
     """Speak a row and write its audio under its temporary name.
 
     Raises:
         OutputError: The audio cannot be written.
+        ProviderClosed: The job is being ended.
+    """
+    return store(speak_task(task, tts, job, seed), folder)
+
+
+def speak_task(task: Task, tts: RealProvider, job: BulkJob, seed: int) -> Spoken:
+    """Speak a row; nothing is written.
+
+    Raises:
         ProviderClosed: The job is being ended.
     """
     started = time.perf_counter()
@@ -81,15 +105,28 @@ def work_on(task: Task, tts: RealProvider, job: BulkJob, folder: Path, seed: int
     except ProviderClosed:
         raise
     except RealTTSError as error:
-        return Done(failed(task.row, error), time.perf_counter() - started)
+        return Spoken(Done(failed(task.row, error), time.perf_counter() - started))
     content = speech.encode(job.format)
     files: dict[str, Any] = {"file": task.file, "fingerprint": task.fingerprint}
     if captions is not None:
         files["captions"] = f"{task.file.rpartition('.')[0]}.{job.captions}"
-        _write_captions(folder / files["captions"], captions)
-    write_synced(folder / task.file, content)
     files["sha256"] = hashlib.sha256(content).hexdigest()
-    return Done(spoken(task.row, speech, **files), time.perf_counter() - started, speech.metrics.rtf)
+    done = Done(spoken(task.row, speech, **files), time.perf_counter() - started, speech.metrics.rtf)
+    return Spoken(done, content, captions)
+
+
+def store(row: Spoken, folder: Path) -> Done:
+    """Write what was spoken into the job's folder, the audio under its temporary name.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    result = row.done.result
+    if result.file:
+        if row.captions is not None:
+            _write_captions(folder / result.captions, row.captions)
+        write_synced(folder / result.file, row.content)
+    return row.done
 
 
 def _write_captions(path: Path, content: str) -> None:

@@ -39,6 +39,7 @@ def add_parser(commands: Any) -> None:
             realtts batch texts.csv -o speech/ -p espeak --workers 2 --format flac
             realtts batch texts.jsonl -o speech/ --resume
             realtts batch book.epub -o book/ --chapters --captions srt
+            realtts batch texts.jsonl -o speech/ --ray --workers 8 --worker-gpus 0.5
         """,
     )
     parser.add_argument("table", type=Path, metavar="TABLE", help="a .jsonl, .csv, .tsv or .parquet file, or a book")
@@ -61,6 +62,14 @@ def _add_work(parser: Parser) -> None:
     group.add_argument(
         "--concurrency", type=int, metavar="N", help="rows that one model is given at a time (default: 8)"
     )
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="auto",
+        metavar="ADDRESS",
+        help="let workers of a Ray cluster speak (default: the one of this machine)",
+    )
+    group.add_argument("--worker-gpus", type=float, default=0.0, metavar="N", help="GPUs of each worker of a cluster")
 
 
 def _add_speaker(parser: Parser) -> None:
@@ -152,6 +161,8 @@ def _job(arguments: argparse.Namespace) -> BulkJob:
         format=arguments.format.lower().removeprefix("."),
         captions=arguments.captions,
         workers=arguments.workers,
+        ray=arguments.ray,
+        worker_gpus=arguments.worker_gpus,
         concurrency=arguments.concurrency,
         resume=arguments.resume,
         chapters=arguments.chapters,

@@ -1,0 +1,200 @@
+"""Speaking the rows of a Ray dataset: audio, timings, metrics or an error for each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import ray.data
+
+from realtts import RealProvider
+from realtts.bulk import BadRow, Defaults, make_row, speak_row
+from realtts.exception_text import exception_message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts import ProviderSpec, Speech
+    from realtts.bulk import SpeechRow
+
+__all__ = ["SpeechMapper", "speak_dataset"]
+
+_ROWS = 8
+"""Rows that a model is given at a time; one that speaks them one by one lets the others wait."""
+
+_MARK = pa.struct(
+    [
+        ("kind", pa.string()),
+        ("name", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("span", pa.list_(pa.int64(), 2)),
+    ]
+)
+_RESULT = pa.schema(
+    [
+        ("id", pa.string()),
+        ("audio", pa.binary()),
+        ("sample_rate", pa.int64()),
+        ("duration_s", pa.float64()),
+        ("seed", pa.int64()),
+        ("provider", pa.string()),
+        ("finish_reason", pa.string()),
+        ("warnings", pa.list_(pa.string())),
+        ("marks", pa.list_(_MARK)),
+        ("metrics", pa.string()),
+        ("error", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+class SpeechMapper:
+    """A callable for `ray.data.Dataset.map_batches` that speaks every row of a batch.
+
+    Columns that mean something are those of ``realtts batch``: text, id, voice, reference_text, language, speed, seed,
+    normalize, options and ``options.NAME``. Columns stay, and these come: ``audio`` (bytes of a file), ``sample_rate``
+    in Hz, ``duration_s``, ``seed`` and ``provider`` that it was spoken with, ``finish_reason``, ``warnings``, ``marks``
+    (timings in seconds with their place in the text), ``metrics`` as JSON, and after an error ``error``, its class, and
+    ``message``. A row that cannot be spoken harms no other.
+
+    A row that has no ``id`` is given one that follows from its text. With the same seed and ids, audio is that of
+    ``realtts batch``, whatever batches the rows come in.
+
+    Args:
+        provider: Name of the provider, or its spec; None: the default one.
+        model: Checkpoint name, hub id or local folder.
+        seed: From which the rows' seeds are derived, together with their ids.
+        defaults: What holds for rows that do not say otherwise.
+        format: Of the audio.
+        concurrency: Rows that the model is given at a time; None: the setting ``max_batch``, else 8.
+        settings: Further settings of the provider.
+
+    Raises:
+        RealTTSError: The provider cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        provider: str | ProviderSpec | None = None,
+        *,
+        model: str | None = None,
+        seed: int = 0,
+        defaults: Defaults | None = None,
+        format: str = "wav",  # noqa: A002 - the word users know
+        concurrency: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._tts = RealProvider(provider, model=model, **(settings or {}))
+        self._tts.load()
+        self._seed, self._defaults, self._format = seed, defaults or Defaults(), format
+        places = concurrency or self._tts.settings.max_batch or _ROWS
+        self._pool = ThreadPoolExecutor(places, thread_name_prefix="realtts-ray")
+
+    def __call__(self, batch: pa.Table | Mapping[str, Any]) -> pa.Table:
+        """Speak a batch.
+
+        Args:
+            batch: A table of Arrow, or arrays by column.
+
+        Returns:
+            Its rows in their order, with the columns that come.
+        """
+        table = batch if isinstance(batch, pa.Table) else pa.table({name: _list(batch[name]) for name in batch})
+        results = list(self._pool.map(self._speak, table.to_pylist()))
+        kept = [name for name in table.column_names if name not in _RESULT.names]
+        columns = {name: table.column(name) for name in kept}
+        for field in _RESULT:
+            columns[field.name] = pa.array([result.get(field.name) for result in results], field.type)
+        return pa.table(columns)
+
+    def _speak(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns that come for a row."""
+        row = make_row(1, values if values.get("id") not in (None, "") else {**values, "id": _id(values)})
+        if isinstance(row, BadRow):
+            return _failed(row, row.error)
+        try:
+            speech = speak_row(self._tts, row, self._defaults, self._seed)
+            return {"id": row.id, **_columns(speech, speech.encode(self._format))}
+        except Exception as error:  # one row that fails must not stop the others
+            return _failed(row, error)
+
+
+def speak_dataset(
+    dataset: ray.data.Dataset,
+    provider: str | ProviderSpec | None = None,
+    *,
+    actors: int | tuple[int, int] = 1,
+    num_cpus: float = 1.0,
+    num_gpus: float = 0.0,
+    batch_size: int = 32,
+    spoken: str | None = None,
+    **arguments: Any,
+) -> ray.data.Dataset:
+    """Speak a dataset with a pool of actors, which have a model each; Ray replaces those that die.
+
+    Args:
+        dataset: Its rows are as `SpeechMapper` takes them.
+        provider: Name of the provider, or its spec; None: the default one.
+        actors: How many, or the fewest and the most.
+        num_cpus: CPU cores of each.
+        num_gpus: GPUs of each.
+        batch_size: Rows of a batch. What an actor had not finished when it died is spoken again.
+        spoken: Folder of Parquet files that an earlier run of the same job wrote: rows whose ids stand there without an
+            error are left out. Needs a column ``id``.
+        **arguments: Further arguments of `SpeechMapper`.
+
+    Returns:
+        The dataset that speaks when it is read or written.
+    """
+    if spoken is not None:
+        dataset = _without(dataset, spoken)
+    smallest, largest = (actors, actors) if isinstance(actors, int) else actors
+    return dataset.map_batches(
+        SpeechMapper,
+        fn_constructor_args=(provider,),
+        fn_constructor_kwargs=arguments,
+        batch_format="pyarrow",
+        batch_size=batch_size,
+        compute=ray.data.ActorPoolStrategy(min_size=smallest, max_size=largest),
+        num_cpus=num_cpus,
+        num_gpus=num_gpus,
+    )
+
+
+def _without(dataset: ray.data.Dataset, folder: str) -> ray.data.Dataset:
+    """Return the rows that were not spoken yet."""
+    earlier = ray.data.read_parquet(folder, columns=["id", "error"])
+    done = ray.put({row["id"] for row in earlier.iter_rows() if not row["error"]})
+    return dataset.filter(lambda row: str(row["id"]) not in ray.get(done))
+
+
+def _list(column: Any) -> list[Any]:
+    return list(column.tolist() if hasattr(column, "tolist") else column)
+
+
+def _id(values: Mapping[str, Any]) -> str:
+    """Return an id that follows from a row's text: its place in the whole dataset is not known here."""
+    return hashlib.sha256(repr(values.get("text")).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _columns(speech: Speech, audio: bytes) -> dict[str, Any]:
+    return {
+        "audio": audio,
+        "sample_rate": speech.sample_rate,
+        "duration_s": speech.duration,
+        "seed": speech.seed,
+        "provider": speech.provider,
+        "finish_reason": speech.finish_reason,
+        "warnings": list(speech.warnings),
+        "marks": [{**asdict(mark), "span": list(mark.span)} for mark in speech.marks],
+        "metrics": json.dumps(speech.metrics.as_dict(), default=str),
+    }
+
+
+def _failed(row: SpeechRow | BadRow, error: BaseException) -> dict[str, Any]:
+    return {"id": row.id, "error": type(error).__name__, "message": exception_message(error)}
