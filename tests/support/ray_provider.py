@@ -9,7 +9,7 @@ from realtts import hookimpl
 from realtts.testing import fake_spec
 from realtts.testing.fake import FakeProvider
 
-DIARY = "REALTTS_TEST_DIARY"
+DIARY = "TEST_DIARY"
 """Environment variable with the file that every process appends to."""
 
 

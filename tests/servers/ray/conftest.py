@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+import warnings
 from pathlib import Path
 
 import pytest
-import ray
-from ray import serve
-from ray.cluster_utils import Cluster
 from ray_provider import DIARY
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Ray's own, while it is imported
+    import ray
+    from ray import serve
+    from ray.cluster_utils import Cluster
+
+    import realtts_ray  # noqa: F401
 
 SUPPORT = str(Path(__file__).parents[2] / "support")
 MB = 2**20
