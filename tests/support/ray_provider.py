@@ -1,8 +1,9 @@
-"""The fake provider with a diary: which process spoke what, and texts that end the process once, or always."""
+"""The fake provider with a diary: which process spoke what, and texts that end the process, or wait for a file."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from realtts import hookimpl
@@ -18,7 +19,7 @@ class DiaryProvider(FakeProvider):
 
     @hookimpl
     def generate(self, context, model, request):
-        """Write down who speaks what; end the process where the text says so."""
+        """Write down who speaks what; end the process or wait where the text says so."""
         path = Path(os.environ[DIARY])
         with path.open("a") as diary:
             diary.write(f"{os.getpid()} {request.text}\n")
@@ -31,7 +32,13 @@ class DiaryProvider(FakeProvider):
                 pass
             else:
                 os._exit(1)
-        yield from FakeProvider.generate(self, context, model, request)
+        chunks = FakeProvider.generate(self, context, model, request)
+        if request.text.startswith("Wait"):
+            yield next(chunks)
+            gate = path.with_name(f"{path.name}.{request.text.split()[1]}.open")
+            while not (gate.exists() or request.cancelled()):
+                time.sleep(0.01)
+        yield from chunks
 
 
 def diary_spec():

@@ -111,17 +111,20 @@ class RayHands:
     def __init__(self, job: BulkJob, folder: Path, seed: int, rows: int) -> None:
         self.places = job.workers * rows
         self._job, self._folder, self._seed = job, folder, seed
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._rows: dict[ActorHandle, int] = {}  # of the workers that have loaded the model
+        self._all: set[ActorHandle] = set()
+        self._fault: BaseException | None = None
         self._closing = False
+        self._recordings: dict[str, ObjectRef[Any]] = {}
         self._own = _connect(job.ray or "auto")
         self._class = ray.remote(num_cpus=1, num_gpus=job.worker_gpus, max_concurrency=rows)(_Worker)
-        self._recordings: dict[str, ObjectRef[Any]] = {}
         self._pool = ThreadPoolExecutor(self.places, thread_name_prefix="realtts-ray")
-        self._rows: dict[ActorHandle, int] = {}
         try:
-            for _ in range(job.workers):
-                self._start()
-            _get(next(iter(self._rows)).load.remote())  # a model that cannot be loaded is no fault of the first rows
+            with self._changed:
+                for _ in range(job.workers):
+                    self._start()
+                self._wait()  # a model that cannot be loaded is no fault of the first rows
         except BaseException:
             self.close(at_once=True)
             raise
@@ -132,11 +135,12 @@ class RayHands:
 
     def close(self, *, at_once: bool) -> None:
         """End the workers; at once: give up what is being spoken."""
-        self._closing = at_once
         if not at_once:
             self._pool.shutdown(wait=True)
-        with self._lock:
-            workers, self._rows = list(self._rows), {}
+        with self._changed:
+            self._closing = True
+            workers, self._all, self._rows = self._all, set(), {}
+            self._changed.notify_all()
         for worker in workers:
             ray.kill(worker)
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -159,26 +163,52 @@ class RayHands:
         return Done(failed(task.row, fault), 0.0)
 
     def _borrow(self, task: Task) -> ActorHandle:
-        """Return the worker that has the fewest rows."""
-        with self._lock:
-            if self._closing or not self._rows:
+        """Return the worker that has the fewest rows, as soon as there is one."""
+        with self._changed:
+            self._wait()
+            if self._closing:
                 raise ProviderClosed("the job is being ended", who=f"row {task.row.number}")
             worker = min(self._rows, key=lambda each: self._rows[each])
             self._rows[worker] += 1
             return worker
 
     def _give_back(self, worker: ActorHandle) -> None:
-        with self._lock:
+        with self._changed:
             if worker in self._rows:
                 self._rows[worker] -= 1
 
     def _replace(self, worker: ActorHandle) -> None:
-        with self._lock:
-            if self._rows.pop(worker, None) is not None and not self._closing:
+        with self._changed:
+            self._rows.pop(worker, None)
+            if worker in self._all and not self._closing:
+                self._all.remove(worker)
                 self._start()
 
+    def _wait(self) -> None:
+        """Wait until a worker has loaded the model; others come when the cluster has room for them."""
+        self._changed.wait_for(lambda: self._rows or self._closing or self._fault)
+        if self._fault is not None and not self._rows:
+            raise self._fault
+
     def _start(self) -> None:
-        self._rows[self._class.remote(self._job, self._seed)] = 0
+        worker = self._class.remote(self._job, self._seed)
+        self._all.add(worker)
+        threading.Thread(target=self._load, args=(worker,), daemon=True, name="realtts-ray-load").start()
+
+    def _load(self, worker: ActorHandle) -> None:
+        """Take a worker in when it has loaded the model."""
+        try:
+            _get(worker.load.remote())
+        except BaseException as error:
+            with self._changed:
+                self._all.discard(worker)
+                self._fault = error
+                self._changed.notify_all()
+            return
+        with self._changed:
+            if worker in self._all:
+                self._rows[worker] = 0
+                self._changed.notify_all()
 
     def _recording(self, task: Task) -> ObjectRef[Any] | None:
         """Return the recording that a row clones and that lies on this machine, as the cluster's workers get it."""
@@ -189,7 +219,7 @@ class RayHands:
         if path is None:
             return None
         key = f"{path}\0{text}"
-        with self._lock:
+        with self._changed:
             if key not in self._recordings:
                 content = path.read_bytes()
                 name = f"{hashlib.sha256(content).hexdigest()}{path.suffix}"

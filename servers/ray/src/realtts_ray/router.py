@@ -46,15 +46,7 @@ class Router:
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return the application that Serve gives the requests to."""
-        return self._take
-
-    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _live(receive, send)
-        elif scope["type"] == "websocket":
-            await self.converse(scope, receive, send)
-        else:
-            await self.answer(scope, receive, send)
+        return _Application(self)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer an HTTP request."""
@@ -134,6 +126,21 @@ class Router:
         if "default" in merged:
             merged["default"] = self._config.default
         await sender.send_json(merged)
+
+
+class _Application:
+    """The router as an ASGI application; Serve takes no bound method for one, and no `__call__` of a deployment."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "websocket":
+            await self._router.converse(scope, receive, send)
+        else:
+            await self._router.answer(scope, receive, send)
 
 
 class _Sender:

@@ -1,0 +1,82 @@
+"""Datasets and jobs on a cluster of two nodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import ray
+
+from realtts.bulk import BulkJob, run_job
+from realtts_ray import SpeechMapper, speak_dataset
+from ray_provider import diary_spec
+
+pytestmark = pytest.mark.full
+
+BAD = {
+    3: {"text": ""},
+    20: {"voice": "nobody-here"},
+    41: {"language": "tlh"},
+    66: {"options": '{"warmth": 1}'},
+    99: {"options": "{"},
+}
+
+
+def rows(word, count=100):
+    """Rows of which five are bad, and one ends the process that speaks it, once."""
+    made = [{"id": f"r{n}", "text": f"Row {n} {word}.", "voice": None, "language": None, "options": None} for n in range(count)]
+    made[50]["text"] = f"Die once {word}."
+    return [{**row, **BAD.get(number, {})} for number, row in enumerate(made)]
+
+
+def test_a_dataset_with_bad_rows_and_a_lost_actor(cluster, diary, word, tmp_path):
+    """Every row comes out once: 95 with the audio of one machine, five with their errors. What is done is left out."""
+    source = rows(word)
+    dataset = ray.data.from_items(source, override_num_blocks=10)
+    spoken = speak_dataset(dataset, diary_spec(), actors=2, num_cpus=0.5, batch_size=10, seed=3)
+    results = {row["id"]: row for row in spoken.take_all()}
+    assert len(results) == 100
+    assert len(diary.lines(f"Die once {word}")) == 2
+    errors = {name: row["error"] for name, row in results.items() if row["error"]}
+    assert errors == {
+        "r3": "BlankText",
+        "r20": "VoiceNotFound",
+        "r41": "UnknownLanguage",
+        "r66": "UnknownOption",
+        "r99": "InvalidOption",
+    }
+    alone = SpeechMapper(diary_spec(), seed=3)
+    for row in alone({name: [each[name] for each in source[:100:9]] for name in source[0]}).to_pylist():
+        assert results[row["id"]]["audio"] == row["audio"]
+
+
+def test_what_was_spoken_is_left_out(cluster, tmp_path):
+    """A second run of a dataset speaks the rows that failed or were not there."""
+    folder = str(tmp_path / "spoken")
+    first = [{"id": "a", "text": "One."}, {"id": "b", "text": ""}]
+    speak_dataset(ray.data.from_items(first), "espeak", num_cpus=0.5).write_parquet(folder)
+    second = [*first, {"id": "c", "text": "Three."}]
+    left = speak_dataset(ray.data.from_items(second), "espeak", num_cpus=0.5, spoken=folder).take_all()
+    assert sorted((row["id"], bool(row["audio"])) for row in left) == [("b", False), ("c", True)]
+
+
+def files(folder):
+    """All files of a job by name, without the times."""
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.name != "log.jsonl"}
+
+
+def test_a_job_of_a_cluster_is_that_of_one_machine(cluster, tmp_path):
+    """Every file byte for byte, with recordings and captions; it goes on where it was."""
+    source = tmp_path / "texts.jsonl"
+    lines = [{"text": f"Number {number}."} for number in range(12)] + [{"text": ""}, {"text": "Hi.", "voice": "nobody"}]
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    job = {"provider": "espeak", "seed": 4}
+    run_job(BulkJob(source, tmp_path / "here", **job))
+    summary = run_job(BulkJob(source, tmp_path / "there", ray="auto", **job))
+    assert (summary.rows, summary.spoken, summary.failed) == (14, 12, 2)
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+    (tmp_path / "there" / "3.wav").unlink()
+    again = run_job(BulkJob(source, tmp_path / "there", ray="auto", resume=True, **job))
+    assert (again.spoken, again.earlier) == (12, 11)
+    assert files(tmp_path / "there") == files(tmp_path / "here")
