@@ -25,6 +25,7 @@ CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
 SERVERS = ["-e", "./servers/http"]
+RAY = ["-e", "./servers/ray"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -57,7 +58,7 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *SERVERS)
-    session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
+    session.install("--no-deps", *MODELS, *HIBARI, *RAY)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
@@ -192,6 +193,14 @@ def http_full(session: nox.Session) -> None:
     _install_http(session)
     session.install("playwright>=1.50", "axe-playwright-python>=0.1.4")
     _test(session, REST, "tests/servers/http", measured=False)
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def ray(session: nox.Session) -> None:
+    """The server, datasets and jobs on a cluster of two nodes that is made for it: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *SERVERS, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
+    # One process: the cluster is begun once, and its nodes want the cores.
+    session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
 
 
 @nox.session(venv_backend="none", tags=["full"], default=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import ray
+from ray_provider import diary_spec
 
 from realtts.bulk import BulkJob, run_job
 from realtts_ray import SpeechMapper, speak_dataset
-from ray_provider import diary_spec
 
 pytestmark = pytest.mark.full
 
@@ -25,7 +25,10 @@ BAD = {
 
 def rows(word, count=100):
     """Rows of which five are bad, and one ends the process that speaks it, once."""
-    made = [{"id": f"r{n}", "text": f"Row {n} {word}.", "voice": None, "language": None, "options": None} for n in range(count)]
+    made = [
+        {"id": f"r{n}", "text": f"Row {n} {word}.", "voice": None, "language": None, "options": None}
+        for n in range(count)
+    ]
     made[50]["text"] = f"Die once {word}."
     return [{**row, **BAD.get(number, {})} for number, row in enumerate(made)]
 

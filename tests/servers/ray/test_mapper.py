@@ -55,7 +55,7 @@ def test_a_bad_row_is_a_row_with_an_error(mapper, row, error):
     assert [each["error"] for each in rows] == [None, error, None]
     assert rows[1]["audio"] is None
     assert rows[1]["message"]
-    assert rows[0]["audio"] and rows[2]["audio"]
+    assert all(rows[number]["audio"] for number in (0, 2))
     assert result.schema.field("seed").type == pa.int64()
 
 
@@ -64,7 +64,8 @@ def test_batches_of_numpy(mapper):
     batch = {"id": np.array(["a", "b"]), "text": np.array(["One.", "Two."], object), "seed": np.array([3.0, np.nan])}
     first, second = mapper(batch).to_pylist()
     assert first["seed"] == 3
-    assert second["audio"] and second["seed"] != 3
+    assert second["audio"]
+    assert second["seed"] != 3
 
 
 def test_ids_follow_from_texts(mapper):

@@ -56,7 +56,12 @@ def test_the_model_that_a_request_means(request_scope, body, model):
 
 @pytest.mark.parametrize(
     ("fields", "recording"),
-    [({"voice": "anna"}, "anna"), ({"ref_audio": "QUJD", "voice": "anna"}, "QUJD"), ({"voice": {"id": 1}}, ""), ({}, "")],
+    [
+        ({"voice": "anna"}, "anna"),
+        ({"ref_audio": "QUJD", "voice": "anna"}, "QUJD"),
+        ({"voice": {"id": 1}}, ""),
+        ({}, ""),
+    ],
 )
 def test_the_voice_of_a_request(fields, recording):
     """A recording rather than a name."""
@@ -75,6 +80,7 @@ def receiver(*messages):
 
 
 def part(body, more):
+    """A part of a request's body."""
     return {"type": "http.request", "body": body, "more_body": more}
 
 
@@ -126,10 +132,12 @@ def test_only_plain_values_of_a_scope_are_sent():
 
 
 def start(status=200):
+    """The begin of an answer."""
     return {"type": "http.response.start", "status": status, "headers": []}
 
 
 def body(content, more=False):
+    """A part of an answer's body."""
     return {"type": "http.response.body", "body": content, "more_body": more}
 
 

@@ -16,8 +16,10 @@ __all__ = ["exchange", "plain_scope"]
 
 _log = logging.getLogger("realtts.ray")
 
-_SENT = ("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path")
-_SENT += ("headers", "client", "server", "subprotocols")
+_SENT = (
+    *("type", "asgi", "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path"),
+    *("headers", "client", "server", "subprotocols"),
+)
 _AHEAD = 16
 """Messages that wait for the reader."""
 

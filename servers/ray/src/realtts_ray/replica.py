@@ -68,7 +68,8 @@ class SpeechReplica:
         Yields:
             The messages of the answer, as ASGI has them, each as soon as it is there.
         """
-        await self._note_voice()
+        if voice := serve.get_multiplexed_model_id():
+            await _note_voice(voice)
         async for message in exchange(self._app, scope, _Whole(body)):
             yield message
 
@@ -109,15 +110,13 @@ class SpeechReplica:
         if models is not None:
             await asyncio.to_thread(models.close)
 
-    async def _note_voice(self) -> None:
-        """Let Serve know that this replica has a voice, so that further requests with it come here."""
-        if serve.get_multiplexed_model_id():
-            await self._remember(serve.get_multiplexed_model_id())
 
-    async def _hold(self, voice: str) -> str:
-        return voice  # the provider keeps what it learned of a voice by itself
+async def _hold(voice: str) -> str:
+    return voice  # the provider keeps what it learned of a voice by itself
 
-    _remember = serve.multiplexed(_hold, max_num_models_per_replica=_VOICES)
+
+_note_voice = serve.multiplexed(_hold, max_num_models_per_replica=_VOICES)
+"""Lets Serve know that this replica has had a voice, so that further requests with it come here."""
 
 
 class _Whole:

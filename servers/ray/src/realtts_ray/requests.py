@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from starlette.requests import HTTPConnection, Request
-from starlette.routing import get_route_path
 
 from realtts.documents import parse_json
 from realtts_http import ServeConfig
@@ -70,7 +69,7 @@ async def read_body(receive: Receive, http: Mapping[str, Any]) -> bytes:
 async def read_request(scope: Scope, body: bytes) -> Asked:
     """Read what a request asks for. What is wrong with it otherwise is for the replica to say."""
     connection = HTTPConnection(scope)
-    path = get_route_path(scope)
+    path = str(scope["path"]).removeprefix(str(scope.get("root_path", ""))) or "/"
     fields: Mapping[str, Any] = connection.query_params
     kind = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     if path.startswith(_MODELS):
