@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import ray
 from ray_provider import diary_spec
@@ -56,11 +58,11 @@ def test_a_dataset_with_bad_rows_and_a_lost_actor(cluster, diary, word, tmp_path
 
 def test_what_was_spoken_is_left_out(cluster, tmp_path):
     """A second run of a dataset speaks the rows that failed or were not there."""
-    folder = str(tmp_path / "spoken")
-    first = [{"id": "a", "text": "One."}, {"id": "b", "text": ""}]
-    speak_dataset(ray.data.from_items(first), "espeak", num_cpus=0.5).write_parquet(folder)
-    second = [*first, {"id": "c", "text": "Three."}]
-    left = speak_dataset(ray.data.from_items(second), "espeak", num_cpus=0.5, spoken=folder).take_all()
+    folder = tmp_path / "spoken"
+    rows = [{"id": "a", "text": "One."}, {"id": "b", "text": ""}, {"id": "c", "text": "Three."}]
+    folder.mkdir()
+    pyarrow.parquet.write_table(SpeechMapper("espeak")(pa.Table.from_pylist(rows[:2])), folder / "1.parquet")
+    left = speak_dataset(ray.data.from_items(rows), "espeak", num_cpus=0.5, spoken=str(folder)).take_all()
     assert sorted((row["id"], bool(row["audio"])) for row in left) == [("b", False), ("c", True)]
 
 

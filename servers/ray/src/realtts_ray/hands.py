@@ -114,7 +114,7 @@ class RayHands:
         self._changed = threading.Condition()
         self._rows: dict[ActorHandle, int] = {}  # of the workers that have loaded the model
         self._all: set[ActorHandle] = set()
-        self._fault: BaseException | None = None
+        self._fault: Exception | None = None
         self._closing = False
         self._recordings: dict[str, ObjectRef[Any]] = {}
         self._own = _connect(job.ray or "auto")
@@ -199,10 +199,10 @@ class RayHands:
         """Take a worker in when it has loaded the model."""
         try:
             _get(worker.load.remote())
-        except BaseException as error:
+        except Exception as error:
             with self._changed:
                 self._all.discard(worker)
-                self._fault = error
+                self._fault = _load_error(error)
                 self._changed.notify_all()
             return
         with self._changed:
@@ -225,6 +225,12 @@ class RayHands:
                 name = f"{hashlib.sha256(content).hexdigest()}{path.suffix}"
                 self._recordings[key] = ray.put(_Recording(name, content, text))
             return self._recordings[key]
+
+
+def _load_error(error: Exception) -> Exception:
+    if isinstance(error, RayActorError):
+        return WorkerDied("a worker died while it loaded the model", who=_WHO, fix="read Ray's logs of the worker")
+    return error
 
 
 def _file(voice: str | None, folder: str | None) -> Path | None:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.dataset
 import ray.data
 
 from realtts import RealProvider
@@ -104,7 +105,7 @@ class SpeechMapper:
         Returns:
             Its rows in their order, with the columns that come.
         """
-        table = batch if isinstance(batch, pa.Table) else pa.table({name: _list(batch[name]) for name in batch})
+        table = _table(batch)
         results = list(self._pool.map(self._speak, table.to_pylist()))
         kept = [name for name in table.column_names if name not in _RESULT.names]
         columns = {name: table.column(name) for name in kept}
@@ -145,18 +146,17 @@ def speak_dataset(
         num_gpus: GPUs of each.
         batch_size: Rows of a batch. What an actor had not finished when it died is spoken again.
         spoken: Folder of Parquet files that an earlier run of the same job wrote: rows whose ids stand there without an
-            error are left out. Needs a column ``id``.
+            error are left out. Needs a column ``id``; a folder that is not there holds none.
         **arguments: Further arguments of `SpeechMapper`.
 
     Returns:
         The dataset that speaks when it is read or written.
     """
-    if spoken is not None:
-        dataset = _without(dataset, spoken)
+    done = _done(spoken) if spoken is not None else None
     smallest, largest = (actors, actors) if isinstance(actors, int) else actors
     return dataset.map_batches(
-        SpeechMapper,
-        fn_constructor_args=(provider,),
+        SpeechMapper if done is None else _RestMapper,
+        fn_constructor_args=(provider,) if done is None else (ray.put(done), provider),
         fn_constructor_kwargs=arguments,
         batch_format="pyarrow",
         batch_size=batch_size,
@@ -166,11 +166,36 @@ def speak_dataset(
     )
 
 
-def _without(dataset: ray.data.Dataset, folder: str) -> ray.data.Dataset:
-    """Return the rows that were not spoken yet."""
-    earlier = ray.data.read_parquet(folder, columns=["id", "error"])
-    done = ray.put({row["id"] for row in earlier.iter_rows() if not row["error"]})
-    return dataset.filter(lambda row: str(row["id"]) not in ray.get(done))
+class _RestMapper(SpeechMapper):
+    """A mapper that leaves out rows that were spoken before.
+
+    Args:
+        done: Their ids, in Ray's store.
+        *arguments: Of the mapper.
+        **settings: Of the mapper.
+    """
+
+    def __init__(self, done: ray.ObjectRef[frozenset[str]], *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self._done: frozenset[str] = ray.get(done)
+
+    def __call__(self, batch: pa.Table | Mapping[str, Any]) -> pa.Table:
+        """Speak what is left of a batch."""
+        table = _table(batch)
+        return super().__call__(table.filter([str(name) not in self._done for name in table.column("id").to_pylist()]))
+
+
+def _done(folder: str) -> frozenset[str]:
+    """Return the ids of the rows that an earlier run spoke."""
+    try:
+        table = pyarrow.dataset.dataset(folder, format="parquet").to_table(columns=["id", "error"])
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(row["id"] for row in table.to_pylist() if not row["error"])
+
+
+def _table(batch: pa.Table | Mapping[str, Any]) -> pa.Table:
+    return batch if isinstance(batch, pa.Table) else pa.table({name: _list(batch[name]) for name in batch})
 
 
 def _list(column: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.errors import closest, enumeration
 from realtts_http.config import OPENAI_MODELS
-from realtts_http.problems import ProblemError, problem_response
+from realtts_http.problems import ProblemError, problem_body, problem_response
 from realtts_ray.config import ClusterConfig
 from realtts_ray.exchange import plain_scope
 from realtts_ray.inbox import Inbox
@@ -65,9 +65,13 @@ class Router:
                 async for message in self._messages(name, scope, body, self._voice_id(asked)):
                     await sender(message)
         except Exception as error:
-            if sender.begun:  # the client sees that it is not complete
+            problem = problem_of(error)
+            if sender.has_events:
+                await sender.end_events({"type": "speech.audio.error", **problem_body(problem.answer)})
+            elif sender.begun:  # the client sees that it is not complete
                 raise
-            await problem_response(problem_of(error))(scope, receive, send)
+            else:
+                await problem_response(problem)(scope, receive, send)
 
     async def converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the messages of a WebSocket back and forth between its client and a replica."""
@@ -148,15 +152,22 @@ class _Sender:
 
     Attributes:
         begun: Whether anything was sent.
+        has_events: Whether what was sent is a stream of events, which can say how it ends.
     """
 
     def __init__(self, send: Send) -> None:
-        self.begun = False
+        self.begun = self.has_events = False
         self._send = send
 
     async def __call__(self, message: Message) -> None:
         self.begun = True
+        if message["type"] == "http.response.start":
+            headers = dict(message["headers"])
+            self.has_events = headers.get(b"content-type", b"").startswith(b"text/event-stream")
         await self._send(message)
+
+    async def end_events(self, event: dict[str, Any]) -> None:
+        await self({"type": "http.response.body", "body": f"data: {json.dumps(event)}\n\n".encode()})
 
     async def send_json(self, value: Any) -> None:
         body = json.dumps(value).encode()
