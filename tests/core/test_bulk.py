@@ -4,12 +4,14 @@ import hashlib
 import json
 import random
 import zipfile
+from concurrent.futures import Future
 
 import pytest
 
 from realtts import RealProvider, errors
 from realtts.audio import read
 from realtts.bulk import BadRow, BulkJob, Defaults, SpeechRow, make_row, read_chapters, read_rows, row_seed, run_job
+from realtts.bulk.work import make_provider, speak_task, store
 
 
 @pytest.fixture
@@ -383,3 +385,57 @@ def test_what_tables_have_for_nothing(values):
     row = make_row(3, values)
     assert isinstance(row, SpeechRow)
     assert (row.id, row.speed, row.voice) == ("3", None, None)
+
+
+class _Point:
+    """An entry point of hands that speak in this process."""
+
+    name = "ray"
+
+    def __init__(self, calls):
+        self.calls = calls
+
+    def load(self):
+        def hire(job, folder, seed, rows):
+            self.calls.append((job.workers, seed, rows))
+            return _Hands(job, folder, seed)
+
+        return hire
+
+
+class _Hands:
+    """Speaks each row when it is submitted."""
+
+    places = 2
+
+    def __init__(self, job, folder, seed):
+        self.tts, self.arguments = make_provider(job), (job, folder, seed)
+
+    def submit(self, task):
+        job, folder, seed = self.arguments
+        future = Future()
+        future.set_result(store(speak_task(task, self.tts, job, seed), folder))
+        return future
+
+    def close(self, *, at_once):
+        self.tts.close()
+
+
+def test_hands_of_another_distribution_work_on_a_job(table, tmp_path, monkeypatch):
+    """The folder is that of threads of this process."""
+    calls = []
+    monkeypatch.setattr("realtts.bulk.hands.entry_points", lambda group: [_Point(calls)])
+    source = table(*({"text": f"Number {number}."} for number in range(5)), {"text": ""})
+    speak(source, tmp_path / "here")
+    summary = speak(source, tmp_path / "there", ray="auto", workers=3, concurrency=2)
+    assert (summary.spoken, summary.failed, calls) == (5, 1, [(3, 7, 2)])
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+
+
+def test_hands_that_are_not_installed(table, tmp_path, monkeypatch):
+    """The error says what to install; GPUs of workers need a cluster."""
+    monkeypatch.setattr("realtts.bulk.hands.entry_points", lambda group: [])
+    with pytest.raises(errors.MissingExtra, match="pip install realtts-ray"):
+        speak(table({"text": "One."}), tmp_path / "out", ray="auto")
+    with pytest.raises(errors.InvalidOption, match="cluster"):
+        speak(table({"text": "One."}), tmp_path / "out", worker_gpus=1.0)
