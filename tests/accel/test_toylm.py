@@ -21,7 +21,7 @@ from realtts.accel.decoder import Precision  # noqa: E402
 from realtts.bench import Text, Workload, run_verify  # noqa: E402
 from realtts.bench.subject import Subject  # noqa: E402
 from realtts.cli.app import run  # noqa: E402
-from realtts.testing import OptimizedConformance, ProviderConformance  # noqa: E402
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance  # noqa: E402
 from realtts.testing.device import live_tensors  # noqa: E402
 from realtts.testing.load import mixed_load  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
@@ -102,7 +102,7 @@ def test_a_named_float32_is_float32_to_the_bit(make, monkeypatch, text):
     assert (details["quantization"], details["dtype"], details["kv_dtype"]) == ("none", "float32", "float32")
 
 
-class TestConformance(OptimizedConformance, ProviderConformance):
+class TestConformance(ContinuousConformance, OptimizedConformance, ProviderConformance):
     """In float32, where a batch equals its texts alone."""
 
     # it moves no weights, has no choice of kernels, does not count its codec's work, keeps a loop for each batch size
@@ -129,6 +129,16 @@ class TestConformance(OptimizedConformance, ProviderConformance):
     def long_text(self):
         """Six sentences that are soon spoken."""
         return " ".join(f"This is sentence {n}." for n in range(1, 7))
+
+    @pytest.fixture
+    def short_text(self):
+        """Of a few steps: a token for each letter is drawn."""
+        return "Hm, no."
+
+    @pytest.fixture
+    def row_text(self):
+        """Of some more."""
+        return "Hello there, once more."
 
 
 # -- the model ------------------------------------------------------------------------------------------------------

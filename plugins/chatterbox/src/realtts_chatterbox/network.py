@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Prompt, RowLoop, affordable_places
+from realtts.accel.decoder import Admission, RowLoop, affordable_places
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.rows import SLOTS, Rows
@@ -136,7 +136,7 @@ class T3:
         if guides:  # as the sampler pairs them
             prompts.append(self._body.prompt(utterance, text=False))
         return Admission(
-            Prompt(torch.stack(prompts)),  # rows of (n, hidden) -> (1 or 2, n, hidden)
+            torch.stack(prompts),  # rows of (n, hidden) -> (1 or 2, n, hidden)
             utterance.params,
             seed=utterance.seed,
             most=utterance.most,
@@ -152,10 +152,7 @@ class T3:
         """
         for number, utterance in enumerate(utterances):
             assert self.reserve(number, utterance), "longer than one before it"
-            now = self.admission(utterance)
-            self.rows.admit(
-                number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, state=now.state
-            )
+            self.rows.admit(number, self.admission(utterance))
         try:
             while self.rows.busy:
                 for block in self.rows.step():
