@@ -234,12 +234,12 @@ def test_tokens_of_both_variants_are_equal(make):
         assert np.array_equal(found.samples, expected.samples)
 
 
-@pytest.mark.parametrize("rows", [3, *(pytest.param(rows, marks=pytest.mark.full) for rows in (2, 8))])
+@pytest.mark.parametrize("rows", [3, pytest.param(8, marks=pytest.mark.full)])
 def test_a_batch_is_its_texts(make, rows):
     """In float32: other lengths beside a text, before and behind, change nothing of it."""
     provider = make(**EXACT)
     texts = (TEXTS * 2)[:rows]
-    for seed in range(3):
+    for seed in range(2):
         together = provider.generate_batch(texts, seed=seed)
         for text, speech in zip(texts, together, strict=True):
             alone = provider.generate(text, seed=seed)
@@ -266,7 +266,7 @@ def test_a_stream_is_the_whole(inside, tiny, precision):
             chosen = logits.gather(1, torch.tensor(best)[:, None])[:, 0]
             assert (logits.amax(-1) - chosen).max() < (1e-4 if precision == "fp32" else 0.2)
 
-    inside(check)
+    inside(check, TEXTS if precision == "fp32" else TEXTS[:2])
 
 
 def spec_options(**values):
@@ -295,9 +295,16 @@ def test_graphs_say_what_eager_steps_say(inside, tiny):
     inside(check)
 
 
-@pytest.mark.parametrize("fault", ["none", "rows", "rung"])
-@pytest.mark.parametrize("requests", [20, pytest.param(200, marks=pytest.mark.slow)])
-def test_every_request_is_what_it_is_alone(tiny, fault, requests):
+@pytest.mark.parametrize(
+    ("requests", "fault"),
+    [
+        (20, "rows"),
+        (20, "rung"),
+        # Without a fault ContinuousConformance compares rows, and both of these do.
+        *(pytest.param(200, fault, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
+    ],
+)
+def test_every_request_is_what_it_is_alone(tiny, requests, fault):
     """Whoever is there, whenever it joins and leaves; also while one row in twenty fails, or the rung does."""
     settings = {"model": tiny, "device": "cpu", "threads": 1, **EXACT}
     options = [{}, {"temperature": 1.5, "top_k": 0}, {"max_new_tokens": 5}, {"top_k": 1, "max_new_tokens": 40}]
