@@ -449,7 +449,7 @@ def test_requests_leave_nothing_behind(make, rounds, each):
 
     def speak_some(first):
         for n in range(first, first + each, 3):
-            text = "la " * (1 + 5 * n % 37)
+            text = "la " * (1 + 5 * n % 11)
             provider.generate(text, seed=n, top_k=n % 5 * 10)
             list(provider.stream(f"{text} la", seed=n))
             provider.generate_batch([text, "Hm."], seed=n)
