@@ -120,6 +120,9 @@ class TestConformance(ContinuousConformance, OptimizedConformance, ProviderConfo
     test_offloading_sounds_the_same = test_offloading_on_a_gpu = test_every_stage_has_a_floor = None
     test_the_status_names_the_kernel_of_attention = test_a_strict_provider_takes_no_other_kernel = None
 
+    # By default: test_requests_leave_nothing_behind; and that unloading leaves no tensor, VieNeu's of this name.
+    full = frozenset({"test_unload_frees_everything"})
+
     @pytest.fixture
     def spec(self):
         """The provider."""
@@ -391,6 +394,16 @@ def test_logits_that_are_not_finite_step_down(make, tiny, tmp_path):
 
 
 # -- limits, cancellation, memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("settings", "places"), [({}, 8), ({"max_batch": 3}, 3), ({"max_batch": 100}, 8)], ids=str)
+def test_places_are_those_of_spec_and_setting(inside, settings, places):
+    """The smaller of both."""
+    inside(lambda _context, model, _requests: _assert_places(model, places), ["Hm."], **EXACT, **settings)
+
+
+def _assert_places(model, places):
+    assert model.engine.loop.places == places
 
 
 def test_a_model_that_never_ends(make, tmp_path):
