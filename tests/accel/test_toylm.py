@@ -120,7 +120,7 @@ class TestConformance(ContinuousConformance, OptimizedConformance, ProviderConfo
     test_offloading_sounds_the_same = test_offloading_on_a_gpu = test_every_stage_has_a_floor = None
     test_the_status_names_the_kernel_of_attention = test_a_strict_provider_takes_no_other_kernel = None
 
-    # By default: test_requests_leave_nothing_behind; and that unloading leaves no tensor, VieNeu's of this name.
+    # By default: test_requests_leave_nothing_behind.
     full = frozenset({"test_unload_frees_everything"})
 
     @pytest.fixture
