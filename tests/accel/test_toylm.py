@@ -120,8 +120,11 @@ class TestConformance(ContinuousConformance, OptimizedConformance, ProviderConfo
     test_offloading_sounds_the_same = test_offloading_on_a_gpu = test_every_stage_has_a_floor = None
     test_the_status_names_the_kernel_of_attention = test_a_strict_provider_takes_no_other_kernel = None
 
-    # By default: test_requests_leave_nothing_behind.
-    full = frozenset({"test_unload_frees_everything"})
+    full = frozenset({
+        "test_eight_threads",  # by default: test_every_request_is_what_it_is_alone, from sixteen
+        "test_graphs_sound_the_same",  # by default: test_graphs_say_what_eager_steps_say
+        "test_unload_frees_everything",  # by default: test_requests_leave_nothing_behind
+    })  # fmt: skip
 
     @pytest.fixture
     def spec(self):
@@ -237,7 +240,8 @@ def test_tokens_of_both_variants_are_equal(make):
         assert np.array_equal(found.samples, expected.samples)
 
 
-@pytest.mark.parametrize("rows", [3, pytest.param(8, marks=pytest.mark.full)])
+@pytest.mark.full  # by default: test_batch_equals_single
+@pytest.mark.parametrize("rows", [3, 8])
 def test_a_batch_is_its_texts(make, rows):
     """In float32: other lengths beside a text, before and behind, change nothing of it."""
     provider = make(**EXACT)
@@ -473,6 +477,7 @@ def test_requests_leave_nothing_behind(make, rounds, each):
 # -- bench and verify ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full  # by default: test_verify_by_name
 def test_everything_holds(tiny):
     """Tokens, logits at every precision, audio, streams, batches."""
     workload = Workload((Text("Hello there, this is a test."), Text("Hm, one more.")), tokens=60)
