@@ -154,7 +154,7 @@ def serve(talker, requests, *, seed=0, cancelled=(), redrawn=()):
     while waiting or rows.loop.busy:
         while waiting and rows.loop.free and draw.random() < 0.5:
             number, utterance = waiting.pop(0)
-            rows.admit(number, talker.admission(talker.laid_out(utterance), utterance))
+            rows.loop.admit(number, talker.admission(talker.laid_out(utterance), utterance))
         for block in rows.loop.step():
             number = block.number
             codes[number].append(block.outputs)

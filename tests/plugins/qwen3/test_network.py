@@ -365,7 +365,7 @@ def test_one_of_a_batch_is_stopped(talker_of, utterance_of):
     utterances = [utterance_of("design", n, max_frames=10) for n in (1, 2)]
     served, codes = talker.rows_for(1), [[], []]
     for number, utterance in enumerate(utterances):
-        served.admit(number, talker.admission(talker.laid_out(utterance), utterance))
+        served.loop.admit(number, talker.admission(talker.laid_out(utterance), utterance))
     while served.loop.busy:
         for block in served.loop.step():
             codes[block.number].append(block.outputs)
