@@ -30,7 +30,7 @@ WINGS = (
     ("synthesis",),
     ("provider",),
     ("wire",),
-    ("worker", "isolation"),
+    ("worker", "isolation", "serving"),
     ("bench", "testing"),
     ("cli",),
     ("__main__",),
