@@ -52,7 +52,8 @@ def resolve(
             layers.add({field: _parsed(kind, field, text.strip())}, f"environment ({name})")
     given = {name: value for name, value in overrides.items() if value is not None}
     layers.add(given, f"realtts {table}")
-    return layers.checked()
+    checked: _Settings = layers.checked()
+    return checked
 
 
 def name_pairs(entries: list[str], option: str, who: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ LINE_LIMIT = 2**16
 """Longest line of JSON before an event's data, in bytes: the limit of the stream that is read from."""
 
 
-class Refusal(Exception):  # noqa: N818 - not a fault of the server: an answer that ends the connection
+class Refusal(Exception):
     """An answer that ends a connection.
 
     Args:
@@ -103,8 +103,9 @@ async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | N
         if bounded.ended:
             return None
         raise bounded.refusal()
+    kind: Any = event.type
     data: Any = event.data
-    if not isinstance(event.type, str) or not (data is None or isinstance(data, dict)):
+    if not isinstance(kind, str) or not (data is None or isinstance(data, dict)):
         raise bounded.refusal()
     event.data = data or {}
     return event
@@ -132,12 +133,12 @@ class _BoundedReader:
         self.ended = not line.endswith(b"\n")
         return b"" if self.ended else line
 
-    async def readexactly(self, size: int) -> bytes:
+    async def readexactly(self, size: Any) -> bytes:
         """Return so many bytes."""
         if not isinstance(size, int) or size > self._most:
             self._fault = f"an event announces more than {self._most:,} bytes"
             raise ValueError(self._fault)
-        return await self._reader.readexactly(size)
+        return await self._reader.readexactly(int(size))
 
     def refusal(self) -> Refusal:
         """Return the answer to what was read."""

@@ -65,7 +65,7 @@ class Peer:
         """
         with contextlib.suppress(PeerGoneError):
             await self.send(Ping().event())
-            while not (self._writer.is_closing() or self._is_reset()):
+            while not (self._writer.is_closing() or self._is_reset()):  # noqa: ASYNC110 - no event tells of a reset
                 await asyncio.sleep(_LOOK_S)
 
     async def close(self) -> None:
@@ -73,14 +73,16 @@ class Peer:
 
         A socket that is closed while there is something to read is reset, and the client would lose the last event.
         """
-        if self._writer.can_write_eof() and not self._writer.is_closing():
-            with contextlib.suppress(OSError, asyncio.TimeoutError):
-                self._writer.write_eof()
-                await asyncio.wait_for(self._drop(), _LINGER_S)
-        self._writer.close()
-        with contextlib.suppress(Exception):  # whatever the connection ends with
-            await asyncio.wait_for(self._writer.wait_closed(), self._timeout_s)
-        self.abort()
+        try:
+            if self._writer.can_write_eof() and not self._writer.is_closing():
+                with contextlib.suppress(OSError, asyncio.TimeoutError):
+                    self._writer.write_eof()
+                    await asyncio.wait_for(self._drop(), _LINGER_S)
+            self._writer.close()
+            with contextlib.suppress(Exception):  # whatever the connection ends with
+                await asyncio.wait_for(self._writer.wait_closed(), self._timeout_s)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection at once."""

@@ -19,8 +19,9 @@ from realtts_wyoming.voices import VoiceList
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from realtts import ProviderSpec
     from typing_extensions import Self
+
+    from realtts import ProviderSpec
 
 __all__ = ["WyomingServer"]
 
@@ -117,7 +118,7 @@ class WyomingServer:
         await self.state.close()
         if self._address.path:
             with contextlib.suppress(OSError):
-                Path(self._address.path).unlink()
+                await asyncio.to_thread(Path(self._address.path).unlink, missing_ok=True)
 
     async def __aenter__(self) -> Self:
         try:

@@ -7,20 +7,22 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from realtts import VoiceInfo
-from realtts.errors import BlankText
-from realtts.serving.pcm import int16_bytes
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.tts import SynthesizeStopped
 
+from realtts import VoiceInfo
+from realtts.errors import BlankText
+from realtts.serving.pcm import int16_bytes
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from wyoming.event import Event
 
     from realtts import Chunk
     from realtts_wyoming.state import ServerState
     from realtts_wyoming.utterance import Utterance
     from realtts_wyoming.voices import VoiceChoice
-    from wyoming.event import Event
 
     Send = Callable[[Event], Awaitable[None]]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
+
 from realtts.errors import UnknownLanguage, VoiceNotFound, closest
 from realtts.kit.languages import resolve_language
 from realtts.kit.voices import matching_name
-from wyoming.info import Attribution, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
