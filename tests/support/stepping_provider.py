@@ -10,6 +10,8 @@ from realtts import Chunk, VoiceInfo, hookimpl
 from realtts.testing import fake_spec
 
 RATE = 16_000
+WORD_S, LONG_S = 0.1, 10.0
+"""How long a word lasts, and the word "long"."""
 
 
 class Steps:
@@ -18,6 +20,7 @@ class Steps:
     Attributes:
         spoken: Words whose audio was made.
         loads: How often it was loaded.
+        waiting: Set when the model waits for a permit.
         stopped: Set when a request was seen to be cancelled.
         allowed: A permit for each word; `free` gives any number.
     """
@@ -28,20 +31,20 @@ class Steps:
     def reset(self):
         """Forget everything, and let nothing be spoken."""
         self.spoken, self.loads = [], 0
-        self.stopped = threading.Event()
+        self.waiting, self.stopped = threading.Event(), threading.Event()
         self.allowed = threading.Semaphore(0)
-        self.seconds = 0.1
         self._free = threading.Event()
 
-    def free(self, *, seconds=0.1):
+    def free(self):
         """Let everything be spoken."""
-        self.seconds = seconds
         self._free.set()
 
     def wait(self, cancelled):
         """Wait for a permit; False when the request was cancelled."""
         while not cancelled():
+            self.waiting.set()
             if self._free.is_set() or self.allowed.acquire(timeout=0.005):
+                self.waiting.clear()
                 return True
         self.stopped.set()
         return False
@@ -68,7 +71,8 @@ class Stepping:
             if word == "fail":
                 raise RuntimeError("out of order")
             STEPS.spoken.append(word)
-            yield Chunk(np.full(round(RATE * STEPS.seconds), 0.1, np.float32), RATE)
+            seconds = LONG_S if word == "long" else WORD_S
+            yield Chunk(np.full(round(RATE * seconds), 0.1, np.float32), RATE)
 
 
 def voices_of(checkpoint):
@@ -82,5 +86,5 @@ def voices_of(checkpoint):
 
 def stepping_spec(**changes):
     """The spec, with any field changed."""
-    fields = {"name": "stepping", "plain": f"{__name__}:Stepping", "optimized": None, "voices": f"{__name__}:voices_of"}
+    fields = {"name": "stepping", "plain": f"{__name__}:Stepping", "optimized": None, "max_seconds_per_char": LONG_S, "voices": f"{__name__}:voices_of"}
     return fake_spec(**{**fields, "capabilities": frozenset({"voices", "streaming", "clone"}), **changes})

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
 
 from realtts_wyoming import WyomingConfig, WyomingServer
 
-LONGEST_S = 60
+LONGEST_S = 15
 
 
 def pytest_pyfunc_call(pyfuncitem):

@@ -56,16 +56,17 @@ async def test_a_client_that_leaves_stops_the_model(serve, steps, words, streame
     """Within a step: before the first audio, and behind some of it; no word is spoken that nobody asked for."""
     async with serve() as server:
         async with Client(server) as client:
-            text = "word " * 50
-            messages = [SynthesizeStart(), SynthesizeChunk(text + ". More")] if streamed else [Synthesize(text)]
+            text = "word " * 50 + "word. And more "
+            messages = [SynthesizeStart(), SynthesizeChunk(text)] if streamed else [Synthesize(text)]
             await client.send(*messages)
             for _ in range(words):
                 steps.allowed.release()
             for _ in range(words):
                 assert (await client.until("audio-chunk"))[-1].type == "audio-chunk"
-            while not server.state.models.all[0].users:
+            while len(steps.spoken) < words or not steps.waiting.is_set():
                 await asyncio.sleep(0.001)
-        assert await asyncio.to_thread(steps.stopped.wait, 30) or not words
+        while not steps.stopped.is_set():
+            await asyncio.sleep(0.001)
         await free_again(server)
         assert len(steps.spoken) == words
         steps.free()
@@ -112,33 +113,30 @@ async def test_a_half_closed_connection_is_answered(serve, steps, messages):
 
 async def test_a_client_that_reads_nothing(serve, steps):
     """It is dropped after the time for an event, and holds nobody up meanwhile."""
-    steps.free(seconds=10.0)
-    async with serve(send_timeout_s=0.3) as server:
-        slow = socket.socket()
-        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        with slow:
-            slow.connect(("127.0.0.1", server.port))
-            text = "word " * 60
-            slow.sendall(line(type="synthesize", data={"text": text}))
-            while not server.state.gate.running:
+    steps.free()
+    async with serve(send_timeout_s=0.5) as server:
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", server.port))
+            deaf.sendall(line(type="synthesize", data={"text": "long " * 100}))
+            while "long" not in steps.spoken:
                 await asyncio.sleep(0.001)
-            steps.seconds = 0.1
             await healthy(server)
-            steps.seconds = 10.0
             await free_again(server)
-        assert len(steps.spoken) < 60 + 2
+        assert steps.spoken.count("long") < 100
+        await healthy(server)
 
 
 async def test_a_client_that_reads_slowly_gets_everything(serve, steps):
     """As long as it reads at all."""
-    steps.free(seconds=2.0)
-    async with serve(send_timeout_s=5.0) as server, Client(server) as client:
-        await client.send(Synthesize("word " * 8))
-        events = []
-        while not events or events[-1].type != "audio-stop":
-            events.append(await client.read_event())
-            await asyncio.sleep(0)
-        assert len(audio_of(events)) == 8 * 2 * 2 * 16_000
+    steps.free()
+    async with serve() as server, Client(server) as client:
+        await client.send(Synthesize("long " * 4))
+        client._writer.transport.pause_reading()
+        while steps.spoken.count("long") < 4:
+            await asyncio.sleep(0.001)
+        client._writer.transport.resume_reading()
+        assert len(audio_of(await client.until("audio-stop"))) == 4 * 100 * WORD_BYTES
 
 
 async def test_text_that_never_comes(serve, steps):
@@ -174,7 +172,7 @@ async def test_text_that_never_comes(serve, steps):
         line(type="synthesize", data="text"),
         line(type="describe", data_length="5"),
         line(type="describe", data_length=5) + b"hello",
-        line(type="describe", data_length=2) + b"[]",
+        line(type="describe", data_length=3) + b"[1]",
         line(type="describe", data_length=10**12),
         line(type="describe", payload_length=10**18),
         line(type="describe", payload_length=1e300),
@@ -278,7 +276,7 @@ async def test_unknown_events_are_passed_over(serve, steps):
 async def test_a_new_text_takes_the_place_of_an_unfinished_one(serve, steps):
     """Barge-in on one connection: the model stops within a step, the audio ends, the new text is spoken whole."""
     async with serve() as server, Client(server) as client:
-        await client.send(SynthesizeStart(), SynthesizeChunk("one two three four. And more"))
+        await client.send(SynthesizeStart(), SynthesizeChunk("one two three four. And more "))
         steps.allowed.release()
         await client.until("audio-chunk")
         await client.send(SynthesizeStart(), SynthesizeChunk("five six"), SynthesizeStop())

@@ -122,7 +122,7 @@ async def test_a_saved_voice_speaks(serve, steps, tmp_path):
         ({"name": "bare", "language": "xx"}, ("bare", None, None)),
         ({"language": "de"}, ("stepping", None, "de")),
         ({"language": "German"}, ("stepping", None, "de")),
-        ({"language": "pt_PT"}, ("stepping", None, "pt-br")),
+        ({"language": "pt_BR"}, ("stepping", None, "pt-br")),
         ({"language": "fi"}, ("nordic", None, "fi")),
         ({"name": "alloy"}, ("stepping", "anna", "de")),
     ],

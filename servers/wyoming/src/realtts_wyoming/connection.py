@@ -40,6 +40,7 @@ class Connection:
 
     Attributes:
         used: When an event last came, on the monotonic clock.
+        is_leaving: Whether it was told to end.
     """
 
     def __init__(self, state: ServerState, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,6 +54,7 @@ class Connection:
         self._current: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.used = time.monotonic()
+        self.is_leaving = False
 
     @property
     def is_idle(self) -> bool:
@@ -93,6 +95,7 @@ class Connection:
 
     def stop(self) -> None:
         """End the connection; what is spoken stops within a step."""
+        self.is_leaving = True
         if self._task is not None:
             self._task.cancel()
 
@@ -101,6 +104,7 @@ class Connection:
         self._end_open()
         self._texts.put_nowait(None)
         if self.is_idle:
+            await speaking
             return
         gone = asyncio.create_task(self._peer.gone())
         try:

@@ -156,9 +156,10 @@ class WyomingServer:
 
     def _make_room(self) -> bool:
         """End the connection that was idle for the longest time, if there are as many as there may be."""
-        if len(self._connections) < self._config.max_connections:
+        staying = [each for each in self._connections.values() if not each.is_leaving]
+        if len(staying) < self._config.max_connections:
             return True
-        idle = [each for each in self._connections.values() if each.is_idle]
+        idle = [each for each in staying if each.is_idle]
         if not idle:
             return False
         min(idle, key=lambda each: each.used).stop()
