@@ -71,7 +71,7 @@ class Stepping:
             if word == "fail":
                 raise RuntimeError("out of order")
             STEPS.spoken.append(word)
-            seconds = LONG_S if word == "long" else WORD_S
+            seconds = LONG_S if word.startswith("long") else WORD_S
             yield Chunk(np.full(round(RATE * seconds), 0.1, np.float32), RATE)
 
 

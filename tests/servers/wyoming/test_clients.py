@@ -118,12 +118,12 @@ async def test_a_client_that_reads_nothing(serve, steps):
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.connect(("127.0.0.1", server.port))
-            deaf.sendall(line(type="synthesize", data={"text": "long " * 100}))
-            while "long" not in steps.spoken:
+            deaf.sendall(line(type="synthesize", data={"text": "long. " * 300}))
+            while "long." not in steps.spoken:
                 await asyncio.sleep(0.001)
             await healthy(server)
             await free_again(server)
-        assert steps.spoken.count("long") < 100
+        assert steps.spoken.count("long.") < 300
         await healthy(server)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from realtts.errors import UnknownProvider
+from realtts.errors import Busy, UnknownProvider
 from realtts.serving import models
 from realtts.serving.models import Served, memory_mb
 from realtts_http.config import OPENAI_MODELS
 from realtts_http.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from realtts import ProviderSpec
+    from realtts import ProviderSpec, RealProvider
     from realtts_http.config import ServeConfig
 
 __all__ = ["Served", "ServedModels", "memory_mb"]
@@ -56,6 +57,21 @@ class ServedModels(models.ServedModels):
         except UnknownProvider as error:
             message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
             raise ProblemError(404, "model_not_found", message, field="model") from None
+
+    @contextlib.asynccontextmanager
+    async def speaking(self, model: Served) -> AsyncIterator[RealProvider]:
+        """Hold a model while a request speaks with it: it is not unloaded meanwhile.
+
+        Raises:
+            ProblemError: Other models speak, and there is no room for this one.
+        """
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                provider = await held.enter_async_context(super().speaking(model))
+            except Busy as error:
+                message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
+                raise ProblemError(503, "no_memory", message, field="model", retry_after_s=5) from None
+            yield provider
 
     def voice(self, name: str | None) -> str | None:
         """Return the voice that a name of a request means; None: the default one."""
