@@ -86,5 +86,11 @@ def voices_of(checkpoint):
 
 def stepping_spec(**changes):
     """The spec, with any field changed."""
-    fields = {"name": "stepping", "plain": f"{__name__}:Stepping", "optimized": None, "max_seconds_per_char": LONG_S, "voices": f"{__name__}:voices_of"}
+    fields = {
+        "name": "stepping",
+        "plain": f"{__name__}:Stepping",
+        "optimized": None,
+        "max_seconds_per_char": LONG_S,
+        "voices": f"{__name__}:voices_of",
+    }
     return fake_spec(**{**fields, "capabilities": frozenset({"voices", "streaming", "clone"}), **changes})

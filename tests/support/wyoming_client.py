@@ -1,5 +1,7 @@
 """A client of the real library, with what the tests of the Wyoming server ask again and again."""
 
+import asyncio
+
 from wyoming.audio import AudioChunk, AudioStart
 from wyoming.client import AsyncTcpClient
 from wyoming.info import Describe, Info
@@ -53,3 +55,9 @@ def audio_of(events):
     form = (start.rate, start.width, start.channels)
     assert all((chunk.rate, chunk.width, chunk.channels) == form for chunk in chunks)
     return b"".join(chunk.audio for chunk in chunks)
+
+
+async def reached(condition):
+    """Return once a condition holds; the event loop goes on meanwhile."""
+    while not condition():  # noqa: ASYNC110 - of another thread
+        await asyncio.sleep(0.001)

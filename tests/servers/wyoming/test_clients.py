@@ -11,7 +11,7 @@ from stepping_provider import stepping_spec
 from wyoming.event import Event
 from wyoming.ping import Ping
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop
-from wyoming_client import Client, audio_of, kinds_of
+from wyoming_client import Client, audio_of, kinds_of, reached
 
 WORD_BYTES = 3200  # of the stepping provider
 
@@ -26,8 +26,7 @@ async def healthy(server):
 
 async def free_again(server):
     """Nothing is spoken or waits any more."""
-    while server.state.gate.running or any(model.users for model in server.state.models.all):
-        await asyncio.sleep(0.001)
+    await reached(lambda: not (server.state.gate.running or any(model.users for model in server.state.models.all)))
 
 
 async def raw(server, data, *, half_close=True):
@@ -63,10 +62,8 @@ async def test_a_client_that_leaves_stops_the_model(serve, steps, words, streame
                 steps.allowed.release()
             for _ in range(words):
                 assert (await client.until("audio-chunk"))[-1].type == "audio-chunk"
-            while len(steps.spoken) < words or not steps.waiting.is_set():
-                await asyncio.sleep(0.001)
-        while not steps.stopped.is_set():
-            await asyncio.sleep(0.001)
+            await reached(lambda: len(steps.spoken) == words and steps.waiting.is_set())
+        await reached(steps.stopped.is_set)
         await free_again(server)
         assert len(steps.spoken) == words
         steps.free()
@@ -119,8 +116,7 @@ async def test_a_client_that_reads_nothing(serve, steps):
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             deaf.connect(("127.0.0.1", server.port))
             deaf.sendall(line(type="synthesize", data={"text": "long. " * 300}))
-            while "long." not in steps.spoken:
-                await asyncio.sleep(0.001)
+            await reached(lambda: "long." in steps.spoken)
             await healthy(server)
             await free_again(server)
         assert steps.spoken.count("long.") < 300
@@ -133,8 +129,7 @@ async def test_a_client_that_reads_slowly_gets_everything(serve, steps):
     async with serve() as server, Client(server) as client:
         await client.send(Synthesize("long " * 4))
         client._writer.transport.pause_reading()
-        while steps.spoken.count("long") < 4:
-            await asyncio.sleep(0.001)
+        await reached(lambda: steps.spoken.count("long") == 4)
         client._writer.transport.resume_reading()
         assert len(audio_of(await client.until("audio-stop"))) == 4 * 100 * WORD_BYTES
 
@@ -296,8 +291,7 @@ async def test_idle_connections_make_room(serve, steps):
         working = Client(server)
         await working.connect()
         await working.send(Synthesize("one two"))
-        while not server.state.gate.running:
-            await asyncio.sleep(0.001)
+        await reached(lambda: server.state.gate.running)
         idle = [Client(server) for _ in range(6)]
         for client in idle:
             await client.connect()
@@ -317,8 +311,7 @@ async def test_a_full_server_says_so(serve, steps):
         for client in clients:
             await client.connect()
             await client.send(Synthesize("one"))
-        while server.state.gate.running < 2:
-            await asyncio.sleep(0.001)
+        await reached(lambda: server.state.gate.running == 2)
         async with Client(server) as late:
             assert (await late.error())[0] == "busy"
         await clients[0].send(Synthesize("two"))
@@ -341,8 +334,7 @@ async def test_one_client_cannot_take_all_places(serve, steps):
 
 async def free_of(server, left):
     """Wait until so many texts are left."""
-    while server.state.gate.running > left:
-        await asyncio.sleep(0.001)
+    await reached(lambda: server.state.gate.running <= left)
 
 
 async def test_a_fault_of_the_model_names_no_folder(serve, steps, tmp_path):

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from stepping_provider import stepping_spec
 from wyoming.tts import Synthesize, SynthesizeVoice
-from wyoming_client import Client
+from wyoming_client import Client, reached
 
 from realtts.errors import UnknownLanguage, VoiceNotFound
 from realtts.testing import fake_spec, voice_like
@@ -174,8 +174,7 @@ async def test_a_models_own_voices_are_listed_once_it_has_spoken(serve):
         assert not model.is_loaded
         await client.send(Synthesize("alpha", SynthesizeVoice("fake/low")))
         await client.until("audio-stop")
-        while model.users:  # it is asked beside the requests
-            await asyncio.sleep(0.001)
+        await reached(lambda: not model.users)  # it is asked beside the requests
         await asyncio.to_thread(model.provider.unload)
         names = {voice.name for voice in (await client.info()).tts[0].voices}
         assert {"fake/low", "fake/high"} <= names

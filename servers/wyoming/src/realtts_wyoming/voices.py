@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ class VoiceList:
         for model in self._models.all:
             spec = model.provider.spec
             tag = resolve_language(language, spec.languages, spec.language_names) if spec.languages else language
-            if tag is not None:
+            if tag is not None:  # empty: the model finds the language out
                 return VoiceChoice(model, None, tag or None)
         raise UnknownLanguage(
             f"no model speaks {language!r:.100}", who=_WHO, fix="choose one of the languages in the answer to describe"
@@ -202,7 +203,12 @@ def _languages(model: Served) -> tuple[str, ...]:
 def _own_language(model: Served, voice: VoiceInfo) -> str | None:
     """Return a voice's language as its provider takes it: a German voice reads numbers in German."""
     spec = model.provider.spec
-    return (resolve_language(voice.language, spec.languages, spec.language_names) if voice.language else None) or None
+    return _resolved(voice.language, spec.languages, spec.language_names) if voice.language else None
+
+
+@functools.lru_cache(4096)  # a model may have a hundred voices, each looked up among a hundred languages
+def _resolved(language: str, tags: tuple[str, ...], names: tuple[tuple[str, str], ...]) -> str | None:
+    return resolve_language(language, tags, names) or None
 
 
 def _canonical(tag: str) -> str:
