@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -286,3 +287,9 @@ def test_arguments():
         ["wyoming", "--uri", "tcp://0.0.0.0:10200", "--zeroconf", "espeak", "piper", "--model", "piper=x"]
     )
     assert (parsed.providers, parsed.uri, parsed.zeroconf) == (["espeak", "piper"], "tcp://0.0.0.0:10200", True)
+
+
+def test_the_help_imports_no_server():
+    """The command line loads the command to show its help, and nothing behind it."""
+    code = "import realtts_wyoming.command, sys; print({'asyncio', 'pydantic', 'numpy', 'wyoming'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

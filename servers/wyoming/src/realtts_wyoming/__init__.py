@@ -6,8 +6,8 @@
 and no plugin.
 """
 
-from realtts_wyoming.config import WyomingConfig
-from realtts_wyoming.server import WyomingServer
+from realtts.lazy import public_names
 
 __version__ = "0.1.0"
-__all__ = ["WyomingConfig", "WyomingServer", "__version__"]
+# On demand, because the command line imports the package for the command's help.
+__getattr__, __dir__, __all__ = public_names(__name__, "__version__")

@@ -112,7 +112,7 @@ class Connection:
             if not speaking.done():
                 raise PeerGoneError
         finally:
-            gone.cancel()
+            await _stop(gone)
 
     # -- what the client sends -----------------------------------------------------------------------------------------
 
