@@ -340,6 +340,6 @@ async def test_a_fault_of_the_model_names_no_folder(serve, steps, tmp_path):
     async with serve(stepping_spec()) as server, Client(server) as client:
         await client.send(Synthesize("fail"))
         code, text = await client.error()
-        assert code == "stage_failed"
+        assert code == "ladder_exhausted"
         assert "log" in text
         assert str(tmp_path) not in text
