@@ -158,8 +158,10 @@ class Phrases:
         for span, place in zip(spans, place_words(phonemes, alone), strict=True):
             if place is None:
                 continue
-            first, last = places[place[0]][0], places[place[1] - 1][1]
-            if any(places[at][0] < places[at][1] for at in range(*place) if is_sound(phonemes[at])):
+            first, last = places[place[0]][0], places[max(place[0], place[1] - 1)][1]
+            if place[0] == place[1]:
+                words.append(Word(span, first, first))
+            elif any(places[at][0] < places[at][1] for at in range(*place) if is_sound(phonemes[at])):
                 words.append(Word(span, first, last))
             else:
                 lost.append(Unread(span))

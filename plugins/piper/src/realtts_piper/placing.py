@@ -26,6 +26,8 @@ def is_sound(phoneme: str) -> bool:
 def place_words(phonemes: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[int, int] | None]:
     """Return where each word begins in a sentence's phonemes and one past where it ends; None where it has no sound.
 
+    A word that has a sound, and none of its own in the sentence ("o" in Portuguese), gets an empty place.
+
     Args:
         phonemes: Of the sentence, with spaces between some of its words.
         words: The phonemes of each word read alone.
@@ -42,6 +44,10 @@ def place_words(phonemes: Sequence[str], words: Sequence[Sequence[str]]) -> list
         if owner is not None:
             first = places[owner]
             places[owner] = (at if first is None else first[0], at + 1)
+    end = sounds[0]
+    for index in audible:
+        place = places[index] = places[index] or (end, end)
+        end = place[1]
     return places
 
 

@@ -93,9 +93,13 @@ class Speaker:
                 return
             said = f"{delivery.phonemes[:40]!r} ({delivery.alphabet[:20]})"
             self._warnings += (f"the voice cannot speak {said}: it says the text, {self._request.text[:40]!r}",)
-        with timed(self._context, "phonemes"):
-            coming = phrases.of(self._request.text)
-        yield from coming
+        coming = phrases.of(self._request.text)
+        while True:
+            with timed(self._context, "phonemes"):
+                phrase = next(coming, None)
+            if phrase is None:
+                return
+            yield phrase
 
     def _note(self, phrase: Phrase) -> None:
         self._unread += phrase.unread

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from realtts.errors import InvalidOption, MissingExtra
 if TYPE_CHECKING:
     import os
 
-__all__ = ["write_random_checkpoint"]
+    from realtts.contract.spec import Checkpoint
+    from realtts_piper.phrases import Phrases
+
+__all__ = ["lost_characters", "write_random_checkpoint"]
 
 _SIZES = {"tiny": (8, 256), "full": (192, 256)}
 """Channels and samples per frame."""
@@ -57,6 +61,34 @@ def write_random_checkpoint(
     (folder / f"{name}.onnx.json").write_text(json.dumps({**_configuration(speakers, size), **configuration}), "utf-8")
     (folder / "MODEL_CARD").write_text("# Model card\n\n## Dataset\n\n* License: none, random weights\n", "utf-8")
     return folder
+
+
+def lost_characters(text: str, phrases: Phrases, checkpoint: Checkpoint, *, normalize: str = "auto") -> list[str]:
+    """Return the characters of a text that are neither in a word with a sound, nor silent, nor named as unread.
+
+    Args:
+        text: As a caller gives it; it passes the core's front end.
+        phrases: Of the voice.
+        checkpoint: The voice, whose files are at hand.
+        normalize: ``"auto"`` or ``"off"``, as of a call.
+
+    Raises:
+        UnspeakableText: Nothing of it can be said.
+    """
+    from realtts.registry.languages import with_languages
+    from realtts.testing.texts import account_of
+    from realtts_piper import spec
+
+    account = account_of(replace(with_languages(spec, checkpoint), normalize=normalize), checkpoint, text, None)
+    if account is None:
+        return list(text)
+    lost = [text[at] for at in account.lost]
+    for given in account.given:
+        spoken: set[int] = set()
+        for phrase in phrases.of(given):
+            spoken.update(at for each in (*phrase.words, *phrase.unread) for at in range(*each.span))
+        lost += [char for at, char in enumerate(given) if char.isalnum() and at not in spoken]
+    return lost
 
 
 def _configuration(speakers: int, size: str) -> dict[str, Any]:
