@@ -54,7 +54,7 @@ def test_seeds(say) -> None:
     assert np.array_equal(*still)
 
 
-@pytest.mark.parametrize("speed", [0.5, 0.8, 1.25, 2.0, 4.0])
+@pytest.mark.parametrize("speed", [0.5, 0.8, 0.9, 1.25, 2.0])
 def test_speed(say, speed) -> None:
     """Sounds last as long as asked for, to a frame each."""
     seconds = [len(say.samples(TEXTS[3], seed=1, speed=each)) / RATE for each in (1.0, speed)]
@@ -139,7 +139,6 @@ def test_a_graph_without_lengths_speaks_without_marks(tmp_path) -> None:
     """One that was exported otherwise; its noise has no seed, which is said."""
     folder = write_random_checkpoint(tmp_path)
     path = folder / "en_US-random-medium.onnx"
-    path.write_bytes(path.read_bytes().replace(b"\x04Ceil", b"\x05Floor"[:1] + b"Floor", 0) or path.read_bytes())
     import onnx
 
     model = onnx.load(path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from piper import PiperVoice as Upstream
-from piper import SynthesisConfig
+from piper import PiperVoice as Upstream, SynthesisConfig
 
 from realtts.contract.types import Request
 from realtts.kit.onnx import OnnxGraph, expose_output
@@ -79,13 +78,9 @@ def test_scales_are_upstreams(joe, upstream, monkeypatch) -> None:
     """Options that upstream has too."""
     session = Recording(upstream.session)
     monkeypatch.setattr(upstream, "session", session)
-    config = SynthesisConfig(
-        length_scale=1.2, noise_scale=0.4, noise_w_scale=0.1, volume=0.5, normalize_audio=False
-    )
+    config = SynthesisConfig(length_scale=1.2, noise_scale=0.4, noise_w_scale=0.1, volume=0.5, normalize_audio=False)
     (theirs,) = upstream.synthesize(SENTENCES[1], config)
-    options = PiperOptions(
-        length_scale=1.5, noise_scale=0.4, noise_w_scale=0.1, volume=0.5, normalize_audio=False
-    )
+    options = PiperOptions(length_scale=1.5, noise_scale=0.4, noise_w_scale=0.1, volume=0.5, normalize_audio=False)
     speaker = Speaker(joe.context, Request(SENTENCES[1], speed=1.25, options=options), joe.model.voice, None)
     speaker._random = Drawn(session.noise)
     chunks = list(speaker.chunks(joe.model.phrases, joe.model.network))

@@ -52,6 +52,9 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 _DAMAGED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "ModelLoaded", "NoSuchFile")
 """ONNX Runtime's exceptions for a file that is no graph; all others concern the machine."""
 
+_DAMAGED_ON_CPU = (*_DAMAGED, "InvalidArgument")
+"""A GPU may refuse its own settings so; of the CPU's there are none."""
+
 ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 """Numbers of element types, as ONNX has them."""
 
@@ -231,7 +234,7 @@ def _options(runtime: Any, context: Context, threads: int | None) -> Any:
 
 def _open_error(error: Exception, name: str, kind: str, context: Context) -> Exception:
     who, what = f"provider {context.spec.name!r}", describe_error(error)
-    if type(error).__name__ in _DAMAGED:
+    if type(error).__name__ in (_DAMAGED_ON_CPU if kind == "cpu" else _DAMAGED):
         return CheckpointCorrupt(
             f"{name} cannot be read as a graph: {what}", who=who, fix="get the file again: what lies there is damaged"
         )

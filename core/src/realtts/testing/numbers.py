@@ -27,7 +27,7 @@ _FRAMES = (
 
 def number_sentences(count: int, seed: int = 0) -> Iterator[str]:
     """Yield sentences with numbers in many shapes: signs before, units behind, joints between, letters beside them."""
-    dice = random.Random(seed)  # noqa: S311 - the same texts each time
+    dice = random.Random(seed)
     for _ in range(count):
         frame = dice.choice(_FRAMES)
         yield frame.format(*(_number(dice) for _ in range(frame.count("{}"))))

@@ -1,4 +1,4 @@
-"""The voices of the hub's repository by name: ``en_US-joe-medium``. Imports nothing heavy, because the spec reads it."""
+"""The voices of the hub's repository by name: ``en_US-joe-medium``. Imports nothing heavy: the spec reads it."""
 
 from __future__ import annotations
 

@@ -122,15 +122,13 @@ class Network:
         self._noise = self._width_noise = self._shape = self._lengths = self._latent = ""
         self.seeded = self.windowed = False
         if not self._cut(file, windows=windows):
-            self._stages = [self._open(content)]
+            self._stages = [_Stage(self._open(content))]
             self.seeded = not any(node.op.startswith("Random") for node in file.nodes)
             self._lengths = file.outputs[1] if len(file.outputs) > 1 else ""
         self._output = file.outputs[0]
         self._takes_speaker = _SPEAKER in file.inputs
 
-    def __call__(
-        self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator
-    ) -> Sound:
+    def __call__(self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator) -> Sound:
         """Begin a phrase.
 
         Args:

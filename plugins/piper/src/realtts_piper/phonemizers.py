@@ -46,9 +46,7 @@ class Phonemizer:
         vowelled: Returns a text with vowels that its script leaves out, word by word.
     """
 
-    def __init__(
-        self, read: Callable[[str], list[list[str]]], vowelled: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, read: Callable[[str], list[list[str]]], vowelled: Callable[[str], str] | None = None) -> None:
         self._read, self._vowelled = read, vowelled
         self.word = functools.lru_cache(_REMEMBERED)(self._word)
 

@@ -170,7 +170,7 @@ class Phrases:
 
 
 def _share(phonemes: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
-    """Return how many of the coming words are in this sentence of espeak-ng's, which ends sentences by its own rules."""
+    """Return how many of the coming words are in this sentence: espeak-ng ends sentences by rules of its own."""
     left = sum(map(is_sound, phonemes))
     count = 0
     for word in alone:

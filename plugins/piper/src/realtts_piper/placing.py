@@ -64,9 +64,11 @@ def _owners(phonemes: Sequence[str], sounds: Sequence[int], alone: Sequence[tupl
 def _tokens(phonemes: Sequence[str], sounds: Sequence[int]) -> list[tuple[int, int]]:
     """Return the stretches of sounds between spaces."""
     starts = [0]
-    for at in range(1, len(sounds)):
-        if any(phoneme.isspace() for phoneme in phonemes[sounds[at - 1] : sounds[at]]):
-            starts.append(at)
+    starts += [
+        at
+        for at in range(1, len(sounds))
+        if any(phoneme.isspace() for phoneme in phonemes[sounds[at - 1] : sounds[at]])
+    ]
     return list(zip(starts, [*starts[1:], len(sounds)], strict=True))
 
 

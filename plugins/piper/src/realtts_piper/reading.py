@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -17,11 +16,11 @@ if TYPE_CHECKING:
     from realtts_piper.phonemizers import Phonemizer
     from realtts_piper.voice import PiperVoice
 
-__all__ = ["Reader"]
+__all__ = ["Reader", "apart"]
 
 _SPOKEN_PUNCTUATION = frozenset("%‰‱&@#§¶/\\")
 _NUMBERS = frozenset({"Nd", "Nl", "No"})
-_NAMELESS = ("\ua763", "\u1e9d", "\u2c76")
+_NAMELESS = ("\u1e9d", "\u2c76")
 """Letters that no language has: espeak-ng spells their codes behind the word for "letter"."""
 
 _NEIGHBOURS = (-3, -2, -1, 1, 2, 3)
@@ -42,7 +41,7 @@ class Reader:
     def __init__(self, voice: PiperVoice, phonemizer: Phonemizer) -> None:
         self._voice, self._phonemizer = voice, phonemizer
         self.reads: Callable[[str], bool] = functools.lru_cache(8192)(self._reads)
-        self._letter = os.path.commonprefix([self._alone(char) for char in _NAMELESS])
+        self._letter = _beginning(*(self._alone(char) for char in _NAMELESS))
 
     def read(self, text: str) -> ReadableText:
         """Return a text without what the voice cannot read.
@@ -61,15 +60,15 @@ class Reader:
         if category[0] in "MZC" or (category[0] == "P" and char not in _SPOKEN_PUNCTUATION):
             return True
         alone = self._alone(char)
-        if category[0] == "L":
-            return not self._is_nameless(char, alone)
-        return bool(alone) and not self._is_nameless(char, alone)
+        # Some letters are silent alone, and so are ASCII's in some voices.
+        heard = alone or char.isascii() or (category[0] == "L" and self._alone(char * 2))
+        return bool(heard) and not self._is_nameless(char, alone)
 
     def _is_nameless(self, char: str, alone: str) -> bool:
         """Tell whether a character is read as "letter" with its code, or as any other of its script."""
         if char.isascii():
             return False
-        if len(self._letter) >= _LEAST_COMMON and alone.startswith(self._letter):
+        if len(self._letter) >= _LEAST_COMMON and self._letter in alone:
             return True
         if not alone or unicodedata.category(char) in _NUMBERS:
             return False
@@ -79,6 +78,12 @@ class Reader:
 
     def _alone(self, char: str) -> str:
         return "".join(phoneme for phoneme in self._phonemizer.word(char) if not phoneme.isspace() and phoneme != ".")
+
+
+def _beginning(one: str, other: str) -> str:
+    """Return what two texts begin with."""
+    end = next((at for at, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), None)
+    return one[:end] if end is not None else min(one, other, key=len)
 
 
 def apart(text: str) -> list[tuple[int, int, str]]:

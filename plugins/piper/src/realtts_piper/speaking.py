@@ -136,7 +136,8 @@ class Speaker:
             return next(blocks, None)
 
     def _scaled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.clip(samples * np.float32(self._options.volume), -1, 1).astype(np.float32, copy=False)
+        scaled: NDArray[np.float32] = np.clip(samples * np.float32(self._options.volume), -1, 1).astype(np.float32)
+        return scaled
 
     def _due(self, samples: NDArray[np.float32], marks: list[Mark]) -> Iterator[Chunk]:
         """Yield samples with the marks that end in them, which are taken out of the list."""

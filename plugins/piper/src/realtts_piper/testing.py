@@ -86,7 +86,8 @@ def lost_characters(text: str, phrases: Phrases, checkpoint: Checkpoint, *, norm
     for given in account.given:
         spoken: set[int] = set()
         for phrase in phrases.of(given):
-            spoken.update(at for each in (*phrase.words, *phrase.unread) for at in range(*each.span))
+            spans = [word.span for word in phrase.words] + [each.span for each in phrase.unread]
+            spoken.update(at for span in spans for at in range(*span))
         lost += [char for at, char in enumerate(given) if char.isalnum() and at not in spoken]
     return lost
 
@@ -148,9 +149,7 @@ def _graph(channels: int, hop: int, seed: int, speakers: int) -> bytes:
     made = _Builder(seed)
     helper, types = made.onnx.helper, made.onnx.TensorProto
     ints = [made.weight(np.asarray([number], np.int64)) for number in (0, 1, 2)]
-    noise, length, width = (
-        made.add("Gather", "scales", made.weight(np.int64(number)), axis=0) for number in (0, 1, 2)
-    )
+    noise, length, width = (made.add("Gather", "scales", made.weight(np.int64(number)), axis=0) for number in (0, 1, 2))
     text = made.add("Transpose", made.add("Gather", made.normal(256, channels), "input"), perm=[0, 2, 1])
     if speakers > 1:
         who = made.add("Gather", made.normal(speakers, channels), "sid")

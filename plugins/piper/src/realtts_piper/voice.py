@@ -111,7 +111,9 @@ class PiperVoice(_Part):
         """
         about = ", ".join(filter(None, (self.audio.quality, f"licence: {licence or 'not stated'}")))
         if self.num_speakers <= 1:
-            return [VoiceInfo(name, self.dataset or name, self.tags[0], "", about, (self.dataset,) if self.dataset else ())]
+            return [
+                VoiceInfo(name, self.dataset or name, self.tags[0], "", about, (self.dataset,) if self.dataset else ())
+            ]
         return [
             VoiceInfo(speaker, speaker, self.tags[0], "", about, (str(number),) if speaker != str(number) else ())
             for speaker, number in self.speakers.items()
