@@ -49,7 +49,7 @@ def make_context(checkpoint: Checkpoint | None = None) -> Any:
     """What `load` reads of a context."""
     settings = SimpleNamespace(threads=1, device="auto")
     given = {"spec": spec, "settings": settings, "rung": None, "report": lambda _: None, "stages": StageLog()}
-    return SimpleNamespace(checkpoint=checkpoint, dtype="float32", **given)
+    return SimpleNamespace(checkpoint=checkpoint, device="cpu", dtype="float32", **given)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,7 @@ class _Stage:
     def __init__(self, graph: OnnxGraph) -> None:
         self._graph = graph
         self.outputs = graph.outputs
+        self.execution_provider = graph.provider
         self.types = {each.name: _TYPES[each.type] for each in graph.session.get_outputs() if each.type in _TYPES}
 
     def __call__(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -101,6 +102,7 @@ class Network:
     Attributes:
         seeded: Whether a seed repeats its noise.
         windowed: Whether it becomes sound window by window.
+        execution_provider: ONNX Runtime's name of what it runs on.
 
     Raises:
         CheckpointCorrupt: It is no graph.
@@ -126,6 +128,7 @@ class Network:
             self.seeded = not any(node.op.startswith("Random") for node in file.nodes)
             self._lengths = file.outputs[1] if len(file.outputs) > 1 else ""
         self._output = file.outputs[0]
+        self.execution_provider = self._stages[0].execution_provider
         self._takes_speaker = _SPEAKER in file.inputs
 
     def __call__(self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator) -> Sound:

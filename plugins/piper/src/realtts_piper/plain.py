@@ -107,9 +107,23 @@ def load_piper(context: Context, *, windows: bool) -> Piper:
         ) from error  # fmt: skip
     network = Network(content, voice, context, name=files.graph.name, windows=windows)
     licence = files.licence() or (context.checkpoint.licence if context.checkpoint is not None else "")
-    details = {"voice_licence": licence or "not stated", "windows": network.windowed, "seeded": network.seeded}
-    context.report(Event("optimization.details", data={**details, "compile": False, "package": files.package}))
+    _report(context, network, licence or "not stated", files.package)
     return Piper(files, licence, voice, phrases, network)
+
+
+def _report(context: Context, network: Network, licence: str, package: str) -> None:
+    """Tell what was done, for the status."""
+    on_cpu = network.execution_provider.startswith("CPU")
+    details = {
+        "device": "cpu" if on_cpu else context.device,
+        "execution_provider": network.execution_provider,
+        "compile": False,
+        "windows": network.windowed,
+        "seeded": network.seeded,
+        "voice_licence": licence,
+        "package": package,
+    }
+    context.report(Event("optimization.details", data=details))
 
 
 def _check_language(language: str | None, tags: Sequence[str]) -> None:
