@@ -33,16 +33,15 @@ def test_windows_sound_like_the_whole(say, voices, text, monkeypatch) -> None:
     whole = Speaker(context, Plain().load(context)).samples(text, seed=4, voice="speaker_1")
     assert not load_piper(context, windows=False).network.windowed
     for first, size in ((40, 200), (7, 13), (1, 50), (10_000, 10_000), (3, 3)):
-        monkeypatch.setattr(network, "_FIRST_WINDOW", first)
-        monkeypatch.setattr(network, "_WINDOW", size)
+        monkeypatch.setattr(network, "_LATER", (first, size))
         assert np.abs(say.samples(text, seed=4, voice="speaker_1") - whole).max() < 1e-5
 
 
 def test_windows_of_a_real_vocoder(joe, monkeypatch) -> None:
     """It sees far enough to both sides."""
-    cut = joe.samples(TEXTS[3], seed=4)
-    monkeypatch.setattr(network, "_FIRST_WINDOW", 10_000)
-    assert np.abs(cut - joe.samples(TEXTS[3], seed=4)).max() < 1e-5
+    whole = joe.samples(TEXTS[3], seed=4)
+    monkeypatch.setattr(network, "_LATER", (40, 100))
+    assert np.abs(whole - joe.samples(TEXTS[3], seed=4)).max() < 1e-5
 
 
 def test_seeds(say) -> None:
@@ -111,7 +110,7 @@ def test_cancelling_inside_a_sentence(say, options) -> None:
     for asked in range(5):
         answers = iter([False] * asked)
         stream = say.stream(TEXTS[3], seed=1, cancelled=lambda answers=answers: next(answers, True), **options)
-        assert sum(len(chunk.samples) for chunk in stream) < total or asked >= 4
+        assert sum(len(chunk.samples) for chunk in stream) < total or asked >= 3
 
 
 def test_eight_threads_on_one_graph(say) -> None:

@@ -39,8 +39,9 @@ _TYPES = {
 _CONTEXT = 16
 """Frames that the vocoder sees on each side of a window. Sound depends on 10 (medium) to 13 (high) of them."""
 
-_FIRST_WINDOW, _WINDOW = 40, 200
-"""Frames of 256 samples: about half a second, then over two."""
+_SOON, _LATER = (40, 200), (400, 400)
+"""Frames of the first window and of the others, where its samples are heard at once, and where they wait for the whole:
+then longer ones take less work. A frame is 256 samples, 40 are half a second."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ class Network:
         self.execution_provider = self._stages[0].execution_provider
         self._takes_speaker = _SPEAKER in file.inputs
 
-    def __call__(self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator) -> Sound:
+    def __call__(
+        self, ids: Sequence[int], scales: Scales, speaker: int | None, random: np.random.Generator, *, soon: bool
+    ) -> Sound:
         """Begin a phrase.
 
         Args:
@@ -139,6 +142,7 @@ class Network:
             scales: Of the request.
             speaker: Number; None where there is one only.
             random: Draws the noise, of lengths first.
+            soon: Whether its first samples are heard before the rest.
         """
         tensors: dict[str, NDArray[Any]] = {
             "input": np.asarray([ids], np.int64),
@@ -154,27 +158,27 @@ class Network:
             tensors[self._noise] = random.standard_normal(tensors[self._shape].shape, np.float32)
         for stage in self._stages[1:-1] if self.windowed else self._stages[1:]:
             tensors |= stage(tensors)
-        return Sound(self._frames(tensors, len(ids)), self._blocks(tensors))
+        return Sound(self._frames(tensors, len(ids)), self._blocks(tensors, _SOON if soon else _LATER))
 
     def _frames(self, tensors: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.int64] | None:
         frames = tensors.get(self._lengths)
         return frames.reshape(-1).astype(np.int64) if frames is not None and frames.size == count else None
 
-    def _blocks(self, tensors: Mapping[str, NDArray[Any]]) -> Iterator[NDArray[np.float32]]:
+    def _blocks(self, tensors: Mapping[str, NDArray[Any]], windows: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
         if not self.windowed:
             yield _flat(tensors[self._output])
             return
         latent, vocoder = tensors[self._latent], self._stages[-1]
         count, hop = latent.shape[-1], self._voice.hop_length
-        start, size = 0, _FIRST_WINDOW
+        start, size = 0, windows[0]
         while start < count:
-            end = start + size if count - start - size >= _FIRST_WINDOW else count
+            end = start + size if count - start - size >= windows[0] // 2 else count
             left, right = max(0, start - _CONTEXT), min(count, end + _CONTEXT)
             samples = _flat(vocoder({**tensors, self._latent: latent[..., left:right]})[self._output])
             if len(samples) != (right - left) * hop:
                 raise self._mismatch(f"a frame is {len(samples) / (right - left):g} samples, and hop_length is {hop}")
             yield samples[(start - left) * hop : (end - left) * hop]
-            start, size = end, _WINDOW
+            start, size = end, windows[1]
 
     def _cut(self, file: OnnxFile, *, windows: bool) -> bool:
         """Open the graph in parts; tell whether it is one of the kind that can be cut."""

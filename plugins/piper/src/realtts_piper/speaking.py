@@ -111,7 +111,8 @@ class Speaker:
 
     def _phrase(self, phrase: Phrase, network: Network) -> Iterator[Chunk]:
         with timed(self._context, "network"):
-            sound = network(phrase.ids, self._scales, self._speaker, self._random)
+            soon = not self._options.normalize_audio
+            sound = network(phrase.ids, self._scales, self._speaker, self._random, soon=soon)
         if self._request.cancelled():
             return
         marks = self._marks(phrase, sound.frames)

@@ -2,7 +2,7 @@
 
 Run it from the root of the repository, where realtts-piper and a voice are installed::
 
-    python benchmarks/piper.py --model en_US-joe-medium --threads 2 --repeats 5
+    python benchmarks/piper_speed.py --model en_US-joe-medium --threads 2 --repeats 5
 
 Each runs once before it is measured. ``rtf`` is wall seconds per second of audio, ``first_audio_s`` the seconds to the
 first samples of a stream, ``memory_mb`` the resident memory of this process at the end. The last line is JSON.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnxruntime
 import psutil
-from piper import PiperVoice
+from piper.voice import PiperVoice
 
 from realtts import RealProvider
 from realtts.synthesis.validate import resolve_checkpoint
@@ -45,16 +45,18 @@ def main() -> None:
     results = {"piper-tts": _measured(_upstream(arguments.model, arguments.threads), arguments)}
     for name, optimize in (("plain", False), ("optimized", True)):
         with RealProvider("piper", model=arguments.model, threads=arguments.threads, optimize=optimize) as tts:
-            results[name] = _measured(lambda text, tts=tts: _ours(tts, text), arguments)
-            streaming = _measured(lambda text, tts=tts: _ours(tts, text, normalize_audio=False), arguments)
-            results[f"{name}, inside sentences"] = streaming
+            results[name] = _measured(_ours(tts), arguments)
+            results[f"{name}, inside sentences"] = _measured(_ours(tts, normalize_audio=False), arguments)
     memory = psutil.Process().memory_info().rss / (1 << 20)
     about = {"model": arguments.model, "threads": arguments.threads, "repeats": arguments.repeats}
     print(json.dumps({**about, "results": results, "memory_mb": round(memory)}))
 
 
-def _ours(tts: RealProvider, text: str, **options: Any) -> Iterator[float]:
-    yield from (chunk.duration for chunk in tts.stream(text, seed=1, **options) if len(chunk.samples))
+def _ours(tts: RealProvider, **options: Any) -> Callable[[str], Iterator[float]]:
+    def speak(text: str) -> Iterator[float]:
+        yield from (chunk.duration for chunk in tts.stream(text, seed=1, **options) if len(chunk.samples))
+
+    return speak
 
 
 def _upstream(model: str, threads: int) -> Callable[[str], Iterator[float]]:
