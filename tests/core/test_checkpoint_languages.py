@@ -10,6 +10,7 @@ from realtts.registry.languages import with_languages
 from realtts.settings import Settings
 from realtts.synthesis.plan import Ask, make_plan
 from realtts.testing import fake_spec
+from realtts.wire.specs import spec_from_json, spec_to_json
 
 ALL = ("en-us", "en", "de-de", "de", "vi")
 
@@ -68,6 +69,13 @@ def test_folders(tmp_path, function) -> None:
     (tmp_path / "german").touch()
     with RealProvider(spec_of(function), model=tmp_path) as tts:
         assert tts.spec.languages == (("de-de", "de") if function == "german" else ALL)
+
+
+def test_they_travel_with_the_spec() -> None:
+    """To programs that do not have the plugin."""
+    again = spec_from_json(spec_to_json(spec_of(None)))
+    assert [each.languages for each in again.checkpoints] == [("de-de", "de"), ()]
+    assert with_languages(again, again.checkpoints[0]).languages == ("de-de", "de")
 
 
 @pytest.mark.parametrize("value", ["", "function", "module:", 7])

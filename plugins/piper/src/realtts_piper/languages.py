@@ -19,10 +19,11 @@ def languages_of(checkpoint: Checkpoint) -> tuple[str, ...] | None:
     Raises:
         CheckpointError: It cannot be read.
     """
-    from realtts_piper.voice import read_voice
+    from realtts_piper.voice import UNTOLD, read_voice
 
     files = files_at_hand(checkpoint)
-    return None if files is None else read_voice(files).tags
+    tags = (UNTOLD,) if files is None else read_voice(files).tags
+    return None if tags == (UNTOLD,) else tags
 
 
 def voices_of(checkpoint: Checkpoint | None) -> list[VoiceInfo] | None:

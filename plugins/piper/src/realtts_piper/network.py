@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.errors import CheckpointCorrupt, CheckpointMismatch
+from realtts.errors import AccelError, CheckpointCorrupt, CheckpointMismatch
 from realtts.kit.onnx import OnnxGraph
 from realtts.kit.onnx_cut import OnnxFile
 
@@ -161,8 +161,12 @@ class Network:
         return Sound(self._frames(tensors, len(ids)), self._blocks(tensors, _SOON if soon else _LATER))
 
     def _frames(self, tensors: Mapping[str, NDArray[Any]], count: int) -> NDArray[np.int64] | None:
-        frames = tensors.get(self._lengths)
-        return frames.reshape(-1).astype(np.int64) if frames is not None and frames.size == count else None
+        lengths, whole = tensors.get(self._lengths), tensors.get(self._output)
+        if lengths is None or lengths.size != count:
+            return None
+        frames = lengths.reshape(-1).astype(np.int64)
+        # With another hop_length than the graph's, marks would be somewhere else.
+        return frames if whole is None or int(frames.sum()) * self._voice.hop_length == whole.size else None
 
     def _blocks(self, tensors: Mapping[str, NDArray[Any]], windows: tuple[int, int]) -> Iterator[NDArray[np.float32]]:
         if not self.windowed:
@@ -176,7 +180,11 @@ class Network:
             left, right = max(0, start - _CONTEXT), min(count, end + _CONTEXT)
             samples = _flat(vocoder({**tensors, self._latent: latent[..., left:right]})[self._output])
             if len(samples) != (right - left) * hop:
-                raise self._mismatch(f"a frame is {len(samples) / (right - left):g} samples, and hop_length is {hop}")
+                # Whole, it can be spoken: the plain variant does.
+                raise AccelError(
+                    f"a frame is {len(samples) / (right - left):g} samples, and hop_length is {hop}", who=_WHO,
+                    fix=f"correct hop_length in {self._name}.json",
+                )  # fmt: skip
             yield samples[(start - left) * hop : (end - left) * hop]
             start, size = end, windows[1]
 

@@ -14,7 +14,7 @@ from realtts_piper.files import VoiceFiles, find_files
 from realtts_piper.network import Network
 from realtts_piper.phrases import Phrases
 from realtts_piper.speaking import Speaker
-from realtts_piper.voice import PiperVoice, read_voice
+from realtts_piper.voice import UNTOLD, PiperVoice, read_voice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ def _report(context: Context, network: Network, licence: str, package: str) -> N
 
 
 def _check_language(language: str | None, tags: Sequence[str]) -> None:
-    if language is None or resolve_language(language, tags) is not None:
+    if language is None or tags == (UNTOLD,) or resolve_language(language, tags) is not None:
         return
     raise UnknownLanguage(
         f"this voice speaks {tags[0]}, not {language!r}", who=_WHO,

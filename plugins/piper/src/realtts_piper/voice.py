@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from realtts.contract.types import VoiceInfo
 from realtts.documents import MALFORMED, read_json_table, reason_of
 from realtts.errors import CheckpointCorrupt, VoiceNotFound
+from realtts.kit.languages import language_tag
 from realtts.kit.voices import matching_name, no_voice
 from realtts_piper.catalogue import RATES, language_tags
 
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
     from realtts_piper.files import VoiceFiles
 
-__all__ = ["BEGIN", "END", "PAD", "PiperVoice", "read_voice"]
+__all__ = ["BEGIN", "END", "PAD", "UNTOLD", "PiperVoice", "read_voice"]
 
 PAD, BEGIN, END = "_", "^", "$"
 """Symbols that no text has: between phonemes, before the first and behind the last one."""
+
+UNTOLD = "und"
+"""The tag of a language that nobody has told."""
 
 _WHO = "provider 'piper'"
 _Id = Annotated[int, Field(ge=0, lt=1 << 20)]
@@ -38,7 +41,7 @@ class _Audio(_Part):
 
 
 class _Espeak(_Part):
-    voice: str = Field("", max_length=60)
+    voice: str = Field("", max_length=60, pattern=r"^[\w+/-]*$")  # espeak-ng looks for a file of that name
 
 
 class _Language(_Part):
@@ -91,8 +94,9 @@ class PiperVoice(_Part):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """BCP 47 tags of the one language that it speaks, with its region first."""
-        return language_tags(self.language.code or self.espeak.voice)
+        """BCP 47 tags of the one language that it speaks, with its region first; ``und`` where it is not told."""
+        code = (self.language.code or self.espeak.voice).strip()
+        return language_tags(language_tag(code)) if code else (UNTOLD,)
 
     @property
     def speakers(self) -> dict[str, int]:
@@ -197,8 +201,6 @@ def _check(voice: PiperVoice, path: Path) -> None:
     wrong = [name for name, number in voice.speaker_id_map.items() if number >= speakers and voice.num_speakers > 1]
     if wrong or voice.default_speaker_id >= speakers:
         raise _faulty(path, f"it names speakers beyond the {speakers} that it has")
-    if any(unicodedata.category(char)[0] == "C" for char in voice.espeak.voice):
-        raise _faulty(path, "espeak.voice is no name")
 
 
 def _faulty(path: Path, what: str) -> CheckpointCorrupt:
