@@ -42,7 +42,11 @@ KINDS = [
 
 @pytest.mark.parametrize(
     ("fault", "requests"),
-    [("rows", 20), ("rung", 12), *(pytest.param(f, 60, marks=pytest.mark.slow) for f in ("none", "rows", "rung"))],
+    [
+        ("rung", 12),
+        pytest.param("rows", 20, marks=pytest.mark.full),  # by default: the suite's test_a_row_that_fails_fails_alone
+        *(pytest.param(fault, 60, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
+    ],
 )
 def test_each_is_what_it_is_alone(folders, fault, requests):
     """Wholes, streams and streams that are left; beside rows that fail, and when the rung falls in the middle."""
@@ -174,8 +178,8 @@ def test_rows_draw_what_they_draw_alone(weights_of, backend):
 
     With graphs nothing is captured and no tensor is made anew once all is warm.
     """
-    weights, count = weights_of(DESIGN), 8 if backend else 15
-    requests, cancelled, redrawn = utterances(weights, count), {3, 11}, {2, 5, 6}
+    weights = weights_of(DESIGN)
+    requests, cancelled, redrawn = utterances(weights, 8), {3, 7}, {2, 5, 6}
     recorder = backend and backend()
     talker = Talker.from_state_dict(weights.sizes, weights.states.talker, places=3, backend=recorder)
     rows = talker.prepare(requests[0], slots=64)
@@ -216,8 +220,7 @@ def test_a_row_that_nobody_has_takes_no_memory(weights_of, monkeypatch):
 # -- windows of the codec -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
-@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize(("backend", "count"), [(None, 3), *((RecordingGraphs, count) for count in (1, 3, 5))], ids=str)
 def test_windows_of_several_rows_are_decoded_together(weights_of, backend, count):
     """Each as if it were alone, wherever it stands; captured ones in numbers of rows that there are graphs for."""
     weights, recorder = weights_of(CUSTOM), backend and backend()
