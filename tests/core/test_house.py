@@ -31,7 +31,7 @@ WINGS = (
     ("provider",),
     ("wire",),
     ("worker", "isolation"),
-    ("bench", "testing"),
+    ("bench", "testing", "bulk"),
     ("cli",),
     ("__main__",),
 )
