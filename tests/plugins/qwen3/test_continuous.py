@@ -220,7 +220,11 @@ def test_a_row_that_nobody_has_takes_no_memory(weights_of, monkeypatch):
 # -- windows of the codec -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("backend", "count"), [(None, 3), *((RecordingGraphs, count) for count in (1, 3, 5))], ids=str)
+@pytest.mark.parametrize(
+    ("backend", "count"),
+    [(None, 3), (RecordingGraphs, 1), (RecordingGraphs, 3), (RecordingGraphs, 5)],
+    ids=["eager-3", "recorded-1", "recorded-3", "recorded-5"],
+)
 def test_windows_of_several_rows_are_decoded_together(weights_of, backend, count):
     """Each as if it were alone, wherever it stands; captured ones in numbers of rows that there are graphs for."""
     weights, recorder = weights_of(CUSTOM), backend and backend()
