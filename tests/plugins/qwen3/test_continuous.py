@@ -59,21 +59,21 @@ def test_each_is_what_it_is_alone(folders, fault, requests):
 
 def test_clones_share_what_their_voice_begins_with(make, recording, monkeypatch):
     """A recording's words are read once, and each request says what it says alone."""
-    monkeypatch.setattr("realtts_qwen3.prefixes._LEAST", 6)
-    read = []
-    real = network.Prefixes._read
-    monkeypatch.setattr(network.Prefixes, "_read", lambda self, begin: read.append(len(begin)) or real(self, begin))
+    monkeypatch.setattr("realtts.accel.decoder.prefixes.LEAST", 6)
+    seen = []
+    real = network.Prefixes.read_on
+    monkeypatch.setattr(network.Prefixes, "read_on", lambda self, *begin: seen.append(self) or real(self, *begin))
     tts = make(CLONE, force_tokens_per_char=0.5, dtype="float32", quantization="none", strict=True)
     tts.load()
-    read.clear()  # what the warm-up begins with
+    before = seen[-1].read if seen else 0  # what the warm-up begins with
     arguments = {"voice": recording, "reference_text": "hello the hello", "seed": 4}
     together = tts.generate_batch(TEXTS[:4], **arguments)
-    assert len(read) == 1
-    monkeypatch.setattr("realtts_qwen3.prefixes._LEAST", 10_000)
+    assert seen[-1].read == before + 1
+    monkeypatch.setattr("realtts.accel.decoder.prefixes.LEAST", 10_000)
     for text, speech in zip(TEXTS, together, strict=False):
         alone = tts.generate(text, **{**arguments, "seed": speech.seed})
         assert np.abs(alone.samples - speech.samples).max() < 1e-4
-    assert len(read) == 1
+    assert seen[-1].read == before + 1
 
 
 def test_one_that_needs_longer_rows_waits_for_them(make, monkeypatch):

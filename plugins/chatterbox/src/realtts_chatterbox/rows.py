@@ -92,7 +92,8 @@ class Rows:
     ) -> int:
         """Give a row a place, as `RowLoop.admit`; it is guided if its prompt has two rows."""
         guides = len(prompt.embeddings) == 2
-        self._fit(prompt.embeddings.shape[1] + most, guides=guides)
+        before = 0 if prefix is None else prefix[1]
+        self._fit(before + prompt.embeddings.shape[1] + most, guides=guides)
         place = self._loops[guides].admit(
             number, prompt, params, seed=seed, most=most, history=history, prefix=prefix, state=state
         )
