@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,10 +42,21 @@ def _processes_are_not_measured() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collected_modules_stay() -> Iterator[None]:
-    """Leave what was imported to collect the tests out of the collections that every unload makes."""
-    gc.collect()
-    gc.freeze()
-    yield
+_FROZEN = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave modules out of the collections that every unload makes: at the first test, and when one has imported many.
+
+    It is done before the test's fixtures, so that the collector still frees what they make.
+    """
+    if len(sys.modules) > item.config.stash.get(_FROZEN, 0) + 20:
+        item.config.stash[_FROZEN] = len(sys.modules)
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Let the end of the process free everything."""
     gc.unfreeze()

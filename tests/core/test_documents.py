@@ -146,10 +146,10 @@ def test_a_git_lfs_pointer_is_named_as_such(tmp_path, name):
     assert "weights_only" not in str(caught.value)
 
 
-@pytest.mark.parametrize("shards", [1, 2, 1000, 200_000])
+@pytest.mark.parametrize("shards", [1, 2, 1000, 40_000])
 def test_an_index_of_many_names_is_read_quickly_and_told_shortly(tmp_path, shards):
     """A message lists a few of the missing parts, and says how many there are."""
-    table = {f"layers.{n}.weight": f"model-{n % shards:06d}.safetensors" for n in range(200_000)}
+    table = {f"layers.{n}.weight": f"model-{n % shards:06d}.safetensors" for n in range(40_000)}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}), encoding="utf-8")
     with pytest.raises(CheckpointMissing) as caught:
         fetch(Checkpoint("own", path=tmp_path), ["model.safetensors.index.json"])

@@ -30,8 +30,8 @@ WINGS = (
     ("synthesis",),
     ("provider",),
     ("wire",),
-    ("worker", "isolation"),
-    ("bench", "testing"),
+    ("worker", "isolation", "serving"),
+    ("bench", "testing", "bulk"),
     ("cli",),
     ("__main__",),
 )

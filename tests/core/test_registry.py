@@ -1,5 +1,8 @@
 """Discovery: names without importing, broken plugins beside working ones, and two that claim one name."""
 
+import itertools
+import os
+import shutil
 import subprocess
 import sys
 
@@ -30,6 +33,26 @@ def test_names_are_read_without_importing_others(install, empty):
     other = install("beta", FAKE.format(name="beta"))
     registry.get_spec("alpha")
     assert other not in sys.modules
+
+
+def test_what_comes_and_goes_is_seen_at_once(install, empty, tmp_path):
+    """Also after a listing: in a program that runs on, plugins are installed, replaced and removed."""
+    seconds = itertools.count(1)
+
+    def names():
+        os.utime(tmp_path, (next(seconds),) * 2)  # two changes may come within one tick of the file system's clock
+        return [each.name for each in registry.installed()]
+
+    install("alpha", FAKE.format(name="alpha"))
+    assert names() == ["alpha"]
+    install("beta", FAKE.format(name="beta"))
+    assert names() == ["alpha", "beta"]
+    shutil.rmtree(tmp_path / "realtts_alpha-1.0.dist-info")
+    assert names() == ["beta"]
+    (tmp_path / "realtts_beta-1.0.dist-info").rename(tmp_path / "realtts_gamma-1.0.dist-info")
+    points = tmp_path / "realtts_gamma-1.0.dist-info" / "entry_points.txt"
+    points.write_text(points.read_text(encoding="utf-8").replace("beta =", "gamma ="), encoding="utf-8")
+    assert names() == ["gamma"]
 
 
 BROKEN = {

@@ -266,6 +266,7 @@ def test_unload_ends_the_worker(fresh):
     assert fake.get_provider_status()["worker"]["starts"] == 2
 
 
+@pytest.mark.full  # `tests/core/test_lifecycle.py` has it in process by default
 def test_idle_unload_keeps_what_was_given_up(install, until):
     """After an idle unload the next worker begins on the rung that worked."""
     data = install(fake_spec(optimized="realtts.testing.fake:Nothing"))

@@ -179,6 +179,7 @@ def test_rung_that_no_worker_survives_while_it_loads(rogue, monkeypatch):
     assert [(attempt["rung"], attempt["stage"]) for attempt in status["attempts"]] == [("optimized", "warmup")]
 
 
+@pytest.mark.full  # `test_rung_that_no_worker_survives` has the rung above it by default
 def test_last_rung_is_never_given_up(rogue):
     """However often workers die on it: each request gets its error, and one that is harmless is spoken."""
     tts = rogue()

@@ -83,7 +83,7 @@ def files_of(environment):
 @pytest.mark.parametrize(
     ("phase", "words"),
     [
-        ("stage", 1),
+        pytest.param("stage", 1, marks=pytest.mark.full),
         pytest.param("stage", 2, marks=pytest.mark.full),
         pytest.param("create", 2, marks=pytest.mark.full),
         pytest.param("resolve", 2, marks=pytest.mark.full),
@@ -116,6 +116,7 @@ def test_killed_in_each_phase(phase, words, old, folder, settings, plugin_wheel)
     assert len(list((environments.folder(settings) / "tone/builds").iterdir())) == 1
 
 
+@pytest.mark.full  # `test_killed_in_each_phase` has what is left beside an older one
 def test_killed_first_install_leaves_nothing(folder, tmp_path, plugin_wheel):
     """There is no environment, and the next install makes it."""
     source = str(plugin_wheel(folder, "2.0"))
@@ -148,7 +149,9 @@ BROKEN = {
 
 
 @pytest.mark.usefixtures("unchanged")
-@pytest.mark.parametrize("how", ["import", "silent", pytest.param("exits", marks=pytest.mark.full), "crashes"])
+@pytest.mark.parametrize(
+    "how", ["import", "crashes", *(pytest.param(how, marks=pytest.mark.full) for how in ("silent", "exits"))]
+)
 def test_plugin_that_does_not_work(how, folder, settings, plugin_wheel):
     """It is not used; the error has its words."""
     code, words, phase = BROKEN[how]

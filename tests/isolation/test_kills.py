@@ -11,6 +11,7 @@ import pytest
 from realtts import errors
 
 
+@pytest.mark.full  # `test_faults` kills a worker in each of its states by default
 @pytest.mark.parametrize("requests", [14, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
 def test_random_kills(rogue, requests):

@@ -1,12 +1,14 @@
 """One program in an environment with the core alone: it installs every model, speaks with all, and imports no torch.
 
 ``one_program.py PLUGINS WORK NAME...`` installs and speaks through the environments. ``one_program.py --here WORK
-NAME`` is what the interpreter of such an environment runs, to speak the same in its own process.
+NAME`` is what the interpreter of such an environment runs, to write the model's checkpoint and speak in its own
+process: one for both, since importing torch and a model takes longer than speaking.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import json
 import subprocess
@@ -49,35 +51,39 @@ MODELS = {
     "vieneu": Model({}, {"max_new_tokens": 20}),
 }
 
-WRITE = "from realtts_{name}.testing import write_random_checkpoint as write; write({path!r}, **{how})"
-
 
 def main(arguments: list[str]) -> None:
     """Install, speak with every provider while all workers live, and speak the same in their own environments."""
     if arguments[0] == "--here":
+        write_checkpoint(arguments[2], Path(arguments[1]))
         with provider(arguments[2], Path(arguments[1]), "never") as tts:
             speak(tts, arguments[2], Path(arguments[1]))
         return
     plugins, work, names = Path(arguments[0]), Path(arguments[1]), arguments[2:]
     with ThreadPoolExecutor(2) as pool:
-        pythons = dict(zip(names, pool.map(lambda name: installed(name, plugins, work), names), strict=True))
+        pythons = dict(zip(names, pool.map(lambda name: installed(name, plugins), names), strict=True))
+    with provider("espeak", work, "always") as tts:
+        tts.generate(f"{WORDS} {WORDS}", seed=7).save(work / RECORDING)
+    for name, python in pythons.items():
+        subprocess.run([python, "-I", __file__, "--here", work, name], check=True)
     with contextlib.ExitStack() as open_together:
         for name in names:
             speak(open_together.enter_context(provider(name, work, "always")), name, work)
     found = sorted({"torch", *(f"realtts_{name}" for name in names)} & set(sys.modules))
     tell({"imported": found, "torch": importlib.util.find_spec("torch") is not None})
-    for name, python in pythons.items():
-        subprocess.run([python, "-I", __file__, "--here", work, name], check=True)
 
 
-def installed(name: str, plugins: Path, work: Path) -> Path:
-    """The interpreter of a new environment, which has written the checkpoint."""
-    began = time.monotonic()
-    environment, made = install(InstallRequest(name, source=str(plugins / name)))
+def write_checkpoint(name: str, work: Path) -> None:
+    """Random weights, where the model needs some."""
     random = MODELS[name].random
     if random is not None:
-        code = WRITE.format(name=name, path=str(work / name), how=random)
-        subprocess.run([environment.python, "-I", "-c", code], check=True)
+        importlib.import_module(f"realtts_{name}.testing").write_random_checkpoint(work / name, **random)
+
+
+def installed(name: str, plugins: Path) -> Path:
+    """The interpreter of a new environment."""
+    began = time.monotonic()
+    environment, made = install(InstallRequest(name, source=str(plugins / name)))
     tell({"installed": name, "made": made, "seconds": round(time.monotonic() - began)})
     return environment.python
 
@@ -95,8 +101,6 @@ def speak(tts: RealProvider, name: str, work: Path) -> None:
     speech = tts.generate(TEXT, seed=7, **cloned, **MODELS[name].options)
     status = tts.get_provider_status()
     np.save(work / f"{name}.{status['isolation']}.npy", speech.samples)
-    if name == "espeak" and status["isolation"] == "isolated":
-        tts.generate(f"{WORDS} {WORDS}", seed=7).save(work / RECORDING)
     details = status["optimization_details"]
     tell({
         "provider": name, "place": status["isolation"], "rung": status["rung"], "dtype": details.get("dtype"),

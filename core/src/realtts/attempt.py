@@ -18,7 +18,8 @@ class Attempt:
         rung: The rung's name.
         variant: ``"optimized"`` or ``"plain"``.
         stage: ``"rungs"``, ``"probe"``, ``"load"``, ``"convert_precision"``, ``"compile"``, ``"warmup"``,
-            ``"generate"``, ``"close"`` (of the iterator, the audio was complete) or ``"voices"``.
+            ``"generate"``, ``"close"`` (of the iterator, the audio was complete), ``"voices"``, or ``"fallback"``: no
+            rung was left, and a provider of the setting ``fallback`` spoke instead.
         exception: Type of the exception, with its module when it is not a builtin; ``"Unavailable"`` for a probe.
         message: The exception's message.
         traceback: The formatted traceback, empty for a probe.

@@ -35,6 +35,11 @@ def _plain_dtype(value: Any) -> Any:
     return _DTYPE_ALIASES.get(name, name)
 
 
+def _names(value: Any) -> Any:
+    """Accept names in one string, as the environment has them: ``"hibari, espeak"``."""
+    return tuple(name for name in map(str.strip, value.split(",")) if name) if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
     """Settings of a provider. Immutable; unknown names are rejected.
 
@@ -50,6 +55,10 @@ class Settings(BaseModel):
     language: str | None = Field(
         None,
         description="Tag or name of the language of texts whose call names none; it chooses embedded voices too.",
+    )
+    fallback: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (),
+        description="Providers that speak when this one has no rung left, never with a voice, options or strict.",
     )
     normalize: Literal["auto", "off"] | None = Field(
         None, description="Put numbers, dates and signs into words; none given: as the provider has it."

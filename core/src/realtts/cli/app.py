@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from realtts.cli import (
+    batch,
     bench,
     console,
     default,
@@ -69,6 +70,7 @@ def make_parser(argv: Sequence[str] = ()) -> Parser:
     commands = commands_of(parser)
     for module in (
         say,
+        batch,
         providers,
         default,
         status,

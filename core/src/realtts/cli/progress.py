@@ -42,13 +42,20 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def update(self, chars: int, seconds: float) -> None:
-        """Show how many characters were spoken, and the seconds of audio that they made."""
+    def update(self, chars: int, seconds: float, note: str = "") -> None:
+        """Show how many characters were spoken, and the seconds of audio that they made.
+
+        Args:
+            chars: Characters so far.
+            seconds: Of audio.
+            note: What else is to be known.
+        """
+        audio = ", ".join(part for part in (f"{console.clock(seconds)} of audio", note) if part)
         if self._bar is not None:
-            self._bar.update(self._task, completed=chars, audio=console.clock(seconds))
+            self._bar.update(self._task, completed=chars, audio=audio)
         elif self._wanted and time.monotonic() - self._last_line >= _LINE_S:
             self._last_line = time.monotonic()
-            console.err(f"{_percent(chars, self._chars)}: {console.clock(seconds)} of audio")
+            console.err(f"{_percent(chars, self._chars)}: {audio}")
 
     def _show(self) -> None:
         from rich import progress
@@ -58,12 +65,12 @@ class Progress:
             progress.BarColumn(bar_width=20),  # the ^C that a terminal shows must still fit into the line
             progress.TaskProgressColumn(),
             progress.TextColumn("{task.completed:,.0f}/{task.total:,.0f} chars"),
-            progress.TextColumn("{task.fields[audio]} of audio"),
+            progress.TextColumn("{task.fields[audio]}"),
             progress.TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
         )
-        self._task = self._bar.add_task("", total=self._chars, audio=console.clock(0.0))
+        self._task = self._bar.add_task("", total=self._chars, audio="")
         self._stack.enter_context(self._bar)
 
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from realtts.contract.voice_cache import VoiceCache
-from realtts.errors import InputError, InvalidOption, UnknownLanguage
+from realtts.errors import InputError, InvalidOption, LadderExhausted, UnknownLanguage
 from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
 from realtts.provider.arguments import check_priority, takes_text
 from realtts.provider.choice import choose, name_speaker
+from realtts.provider.crossing import Crossing, arguments
 from realtts.provider.engine import Engine
 from realtts.provider.feeding import TaskFeeder, ThreadFeeder, is_written_later
 from realtts.provider.jobs import FunctionJob, SpeechJob
@@ -21,6 +22,7 @@ from realtts.provider.queue import Turn
 from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
+from realtts.registry.languages import with_languages
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.growing import grow_plan
@@ -93,10 +95,16 @@ class RealProvider:
         self._settings = layers.settings
         model = model if model is not None else self._settings.model
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
+        self._spec = with_languages(self._spec, checkpoint)
+        self._models_voices: Sequence[VoiceInfo] = ()  # of a plugin that cannot name them without the model
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
         self._turn = Turn(self._engine, self._spec.name, self._settings.queue_timeout_s)
+        folder = self._settings.data_dir
+        self._crossing = Crossing(
+            self._spec, self._settings, lambda name: RealProvider(name, fallback=(), data_dir=folder)
+        )
         # The engine knows nothing of this object, so that dropping the last reference ends the thread.
         self._finalizer = weakref.finalize(self, self._engine.close, 3.0)
         self._finalizer.atexit = False  # then all are closed together, see `realtts.provider.shutdown`
@@ -150,8 +158,8 @@ class RealProvider:
             Busy: The queue is full, or the turn did not come in time.
             RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
-        plan = self._plan(text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize))
-        return self._turn.run(self._speech_job([plan], priority))[0]  # type: ignore[no-any-return]
+        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+        return self._speak([self._plan(text, ask)], ask, priority)[0]
 
     @takes_text
     def stream(
@@ -180,9 +188,9 @@ class RealProvider:
         priority = check_priority(priority)
         ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
         if not is_written_later(text):
-            return self._stream(self._plan(text, ask), priority)
+            return self._stream(self._plan(text, ask), ask, priority)
         growth = self._grow(ask)
-        return self._stream(growth.plan, priority, ThreadFeeder(growth, text))
+        return self._stream(growth.plan, ask, priority, ThreadFeeder(growth, text))
 
     @takes_text
     def generate_batch(
@@ -218,7 +226,7 @@ class RealProvider:
                 error.who = f"texts[{index}], {error.who}"
                 raise
             ask = replace(ask, seed=plans[0].seed)
-        return self._turn.run(self._speech_job(plans, priority)) if plans else []
+        return self._speak(plans, ask, priority) if plans else []
 
     @takes_text
     async def agenerate(
@@ -236,13 +244,18 @@ class RealProvider:
         **options: Any,
     ) -> Speech:
         """Speak a text as `generate` does, without blocking the event loop; cancelling the task cancels the request."""
+
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
-        plan = await asyncio.to_thread(
-            lambda: self._plan(
-                text, self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
-            )
-        )
-        speeches = await self._turn.arun(self._speech_job([plan], priority))
+        def prepare() -> tuple[Ask, Plan]:
+            ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            return ask, self._plan(text, ask)
+
+        ask, plan = await asyncio.to_thread(prepare)
+        try:
+            speeches = await self._turn.arun(self._speech_job([plan], priority))
+        except LadderExhausted as error:
+            fault = error  # the name of an exception is gone behind its block
+            speeches = await asyncio.to_thread(lambda: self._cross([plan], ask, priority, fault))
         return speeches[0]  # type: ignore[no-any-return]
 
     @takes_text
@@ -266,30 +279,32 @@ class RealProvider:
         """
         priority = check_priority(priority)
 
-        def begin() -> tuple[Plan, TaskFeeder | ThreadFeeder | None]:
+        def begin() -> tuple[Ask, Plan, TaskFeeder | ThreadFeeder | None]:
             ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
             if isinstance(text, AsyncIterable):
                 growth = self._grow(ask)
-                return growth.plan, TaskFeeder(growth, text)
+                return ask, growth.plan, TaskFeeder(growth, text)
             if is_written_later(text):
                 growth = self._grow(ask)
-                return growth.plan, ThreadFeeder(growth, text)
-            return self._plan(text, ask), None
+                return ask, growth.plan, ThreadFeeder(growth, text)
+            return ask, self._plan(text, ask), None
 
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
-        plan, feeder = await asyncio.to_thread(begin)
+        ask, plan, feeder = await asyncio.to_thread(begin)
         try:
-            with self._stream(plan, priority, feeder) as stream:
+            with self._stream(plan, ask, priority, feeder) as stream:
                 while (chunk := await stream.anext()) is not None:
                     yield chunk
         finally:
             if isinstance(feeder, TaskFeeder):
                 await feeder.aclose()
 
-    def voices(self) -> list[VoiceInfo]:
+    def voices(self, *, load: bool = True) -> list[VoiceInfo]:
         """Return the built-in voices, and the saved ones where the provider can clone.
 
-        The model is loaded only where the plugin cannot name its voices without.
+        Args:
+            load: Load the model where the plugin cannot name its voices without. False: neither load nor wait for it;
+                the built-in voices are left out then, unless an earlier call has asked the model.
         """
         from realtts.voices.lookup import saved_voices
 
@@ -297,8 +312,10 @@ class RealProvider:
         built_in: Sequence[VoiceInfo] | None = ()
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
-        if built_in is None:
-            built_in = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
+        if built_in is None and load:
+            built_in = self._models_voices = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
+        elif built_in is None:
+            built_in = self._models_voices
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:
@@ -318,13 +335,14 @@ class RealProvider:
         """
         if not self._engine.closed:
             self._turn.run(FunctionJob(self._ladder.unload, after_all=True), urgent=True)
+            self._crossing.forget()
 
     def cancel(self) -> int:
         """Cancel the running request and every waiting one; return their number.
 
         Their callers get what was spoken so far, with the finish reason ``"cancelled"``.
         """
-        return self._engine.cancel_all()
+        return self._engine.cancel_all() + self._crossing.cancel()
 
     def close(self, timeout_s: float | None = None) -> None:
         """Cancel everything, free the model and end the provider's thread. May be called again.
@@ -335,13 +353,14 @@ class RealProvider:
                 killed before.
         """
         self._engine.close(timeout_s)
+        self._crossing.close(timeout_s)
 
     def get_provider_status(self) -> dict[str, Any]:
         """Return what runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
 
         The keys are described in the status reference.
         """
-        return build_status(self._spec, self._ladder, self._engine)
+        return build_status(self._spec, self._ladder, self._engine, self._crossing.attempt)
 
     def add_listener(self, listener: Callable[[Event], None]) -> None:
         """Call a function with every event of this provider: stages of a load, downloads, requests.
@@ -398,6 +417,15 @@ class RealProvider:
     def _speech_job(self, plans: Sequence[Plan], priority: Priority = "interactive") -> SpeechJob:
         return SpeechJob(plans, self._ladder, self._extensions, self._deadline(), priority=check_priority(priority))
 
+    def _speak(self, plans: Sequence[Plan], ask: Ask, priority: Priority) -> list[Speech]:
+        try:
+            return self._turn.run(self._speech_job(plans, priority))  # type: ignore[no-any-return]
+        except LadderExhausted as error:
+            return self._cross(plans, ask, priority, error)
+
+    def _cross(self, plans: Sequence[Plan], ask: Ask, priority: Priority, error: LadderExhausted) -> list[Speech]:
+        return self._crossing.speak(error, ask, [plan.text for plan in plans], plans[0].seed, priority)
+
     def _deadline(self) -> Deadline | None:
         seconds = self._settings.request_timeout_s
         return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
@@ -405,11 +433,18 @@ class RealProvider:
     def _grow(self, ask: Ask) -> Growth:
         return grow_plan(ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
 
-    def _stream(self, plan: Plan, priority: Priority, feeder: Feeder | None = None) -> ChunkStream:
+    def _stream(self, plan: Plan, ask: Ask, priority: Priority, feeder: Feeder | None = None) -> ChunkStream:
+        def cross(error: LadderExhausted) -> tuple[ChunkStream, str]:
+            return self._crossing.over(
+                error, ask, lambda other: other.stream(plan.text, priority=priority, **arguments(ask, plan.seed))
+            )
+
         job = StreamJob(
             plan, self._ladder, self._extensions, self._engine.wake, self._deadline(), feeder=feeder, priority=priority
         )
-        return self._turn.add(ChunkStream(job, self._turn, keep_alive=self))
+        # What was read of a text that is still being written cannot be read again by somebody else.
+        may_cross = feeder is None and self._crossing.allows(ask)
+        return self._turn.add(ChunkStream(job, self._turn, keep_alive=self, cross=cross if may_cross else None))
 
 
 def _ladder(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from realtts.attempt import Attempt
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.ladder.facts import RungFacts
     from realtts.ladder.protocols import AnyLadder
@@ -15,8 +16,17 @@ __all__ = ["build_status"]
 _UNREPORTED = {"compile": False, "cuda_graphs": False, "attention": None, "quantization": "none", "offload": False}
 
 
-def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[str, Any]:
-    """Return a snapshot; loads nothing and waits for nothing."""
+def build_status(
+    spec: ProviderSpec, ladder: AnyLadder, engine: Engine, crossing: Attempt | None = None
+) -> dict[str, Any]:
+    """Return a snapshot; loads nothing and waits for nothing.
+
+    Args:
+        spec: The provider.
+        ladder: Its rungs.
+        engine: Its queue.
+        crossing: That another provider spoke instead; None: none had to.
+    """
     live = ladder.live  # read once: the engine's thread may replace it
     queue = engine.counts()
     state = "closed" if engine.closed else "generating" if queue["speaking"] and live else ladder.state
@@ -30,7 +40,7 @@ def build_status(spec: ProviderSpec, ladder: AnyLadder, engine: Engine) -> dict[
         # Before a load nobody knows which one it will be.
         "optimization_enabled": variant == "optimized" if variant else None,
         "optimization_details": {**_details(facts), **(ladder.details if live else {})},
-        "attempts": [attempt.as_dict() for attempt in ladder.attempts],
+        "attempts": [attempt.as_dict() for attempt in (*ladder.attempts, *((crossing,) if crossing else ()))],
         "checkpoint": _checkpoint(ladder.checkpoint),
         "timings": dict(live.timings) if live else {},
         "queue": queue,

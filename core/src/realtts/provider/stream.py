@@ -7,13 +7,14 @@ import threading
 import time
 import weakref
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from realtts.contract.checks import read_only
 from realtts.contract.types import Chunk
-from realtts.errors import StreamStalled
+from realtts.errors import LadderExhausted, StreamStalled
 from realtts.provider.callers import current_caller, waker
 from realtts.provider.jobs import SpeakingJob
 from realtts.synthesis.rates import usual_rate
@@ -200,9 +201,17 @@ class ChunkStream:
     warnings, and may hold no samples. Closing the stream, or dropping it, cancels the request.
     """
 
-    def __init__(self, job: StreamJob, turn: Turn, keep_alive: object = None) -> None:
+    def __init__(
+        self,
+        job: StreamJob,
+        turn: Turn,
+        keep_alive: object = None,
+        cross: Callable[[LadderExhausted], tuple[ChunkStream, str]] | None = None,
+    ) -> None:
         self._job = job
         self._turn = turn
+        self._cross = cross  # gives the stream of another provider, while nothing was heard
+        self._warning = ""  # that it spoke, for its first chunk
         self._keep_alive = keep_alive  # the provider, which ends its thread when nobody refers to it
         self._begun = False
         self._ended = False
@@ -240,14 +249,19 @@ class ChunkStream:
         try:
             self._turn.wait(self._job)
             chunk = self._job.take()
+        except LadderExhausted as error:
+            if self._cross is None:
+                self.close()
+                raise
+            self._go_over(*self._crossed(self._cross, error))
+            return next(self)
         except BaseException:
             self.close()
             raise
         if chunk is None:
             self._ended = True
             raise StopIteration
-        self._last_read = chunk.finish_reason is not None
-        return chunk
+        return self._noted(chunk)
 
     def __enter__(self) -> Self:
         return self
@@ -276,6 +290,12 @@ class ChunkStream:
             while not self._job.is_ready(waker(loop, ready := asyncio.Event())):
                 await ready.wait()
             chunk = self._job.take_ready()
+        except LadderExhausted as error:
+            if self._cross is None:
+                self.close()
+                raise
+            self._go_over(*await asyncio.to_thread(self._crossed, self._cross, error))
+            return await self.anext()
         except BaseException:
             self.close()
             raise
@@ -283,9 +303,33 @@ class ChunkStream:
             timer.cancel()
         if chunk is None:
             self._ended = True
-        else:
-            self._last_read = chunk.finish_reason is not None
+            return None
+        return self._noted(chunk)
+
+    def _noted(self, chunk: Chunk) -> Chunk:
+        """Return a chunk that is handed out, the first one of another provider with the warning that says so."""
+        self._last_read = chunk.finish_reason is not None
+        if len(chunk.samples):
+            self._cross = None  # what was heard cannot be taken back
+        if self._warning:
+            chunk, self._warning = replace(chunk, warnings=(self._warning, *chunk.warnings)), ""
         return chunk
+
+    def _crossed(
+        self, cross: Callable[[LadderExhausted], tuple[ChunkStream, str]], error: LadderExhausted
+    ) -> tuple[ChunkStream, str]:
+        """Return the stream of another provider; when there is none, this one has ended."""
+        try:
+            return cross(error)
+        except BaseException:
+            self.close()
+            raise
+
+    def _go_over(self, other: ChunkStream, warning: str) -> None:
+        """Read what another provider speaks from now on."""
+        self._job, self._turn, self._keep_alive = other._job, other._turn, (self._keep_alive, other._keep_alive)
+        self._cross, self._warning, self._begun, self._reader = None, warning, False, None
+        self._turn.add(self)
 
     def _begin(self) -> None:
         """Join the queue, once, and note who reads."""

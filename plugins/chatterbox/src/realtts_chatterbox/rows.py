@@ -78,7 +78,8 @@ class Rows:
     def admit(self, number: int, admission: Admission) -> int:
         """Give a row a place, as `RowLoop.admit`; it is guided if its prompt has two rows."""
         guides = len(admission.prompt) == 2
-        self._fit(admission.prompt.shape[1] + admission.most, guides=guides)
+        before = 0 if admission.prefix is None else admission.prefix[1]
+        self._fit(before + admission.prompt.shape[1] + admission.most, guides=guides)
         place = self._loops[guides].admit(number, admission)
         self._crowded = self._crowded or len(self.numbers) > 1
         return place

@@ -1,0 +1,116 @@
+"""Speaking one row of a job on a provider."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from realtts.kit.seeds import derive_seed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from realtts.bulk.rows import SpeechRow
+    from realtts.provider.facade import RealProvider
+    from realtts.synthesis.speech import Speech
+
+__all__ = ["Defaults", "fingerprint", "row_seed", "speak_row"]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What holds for rows that do not say otherwise.
+
+    Attributes:
+        voice: Built-in voice, saved voice or audio file.
+        reference_text: Words of the audio file.
+        language: BCP 47 tag or name.
+        speed: Speaking rate.
+        normalize: ``"auto"`` or ``"off"``.
+        options: The provider's own.
+        folder: Where audio files of rows lie, beside the working folder.
+    """
+
+    voice: str | None = None
+    reference_text: str | None = None
+    language: str | None = None
+    speed: float = 1.0
+    normalize: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folder: str | None = None
+
+
+def row_seed(row: SpeechRow, seed: int) -> int:
+    """Return the seed that a row is spoken with: its own, or one derived from the job's seed and the row's id."""
+    return derive_seed(seed, "row", row.id) if row.seed is None else row.seed
+
+
+def speak_row(tts: RealProvider, row: SpeechRow, defaults: Defaults, seed: int) -> Speech:
+    """Speak a row.
+
+    Args:
+        tts: Who speaks.
+        row: The text, and what differs from the defaults.
+        defaults: What holds otherwise.
+        seed: The job's.
+
+    Raises:
+        RealTTSError: As `RealProvider.generate`.
+    """
+    arguments = _arguments(row, defaults)
+    return tts.generate(row.text, seed=row_seed(row, seed), priority="bulk", **arguments)
+
+
+def fingerprint(row: SpeechRow, defaults: Defaults, seed: int, speaker: str) -> str:
+    """Return what tells whether a row was spoken like this before: 16 hexadecimal digits.
+
+    Args:
+        row: The row.
+        defaults: The job's.
+        seed: The job's.
+        speaker: Provider, model and format.
+    """
+    arguments = _arguments(row, defaults)
+    recording = _file_digest(arguments["voice"]) if arguments["voice"] else None
+    what = [speaker, row.text, row_seed(row, seed), arguments, recording]
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def _arguments(row: SpeechRow, defaults: Defaults) -> dict[str, Any]:
+    """Return the arguments of `RealProvider.generate` beside text and seed."""
+    own = row.voice is not None
+    voice = row.voice if own else defaults.voice
+    return {
+        "voice": _resolved(voice, defaults.folder if own else None),
+        "reference_text": row.reference_text or (None if own else defaults.reference_text),
+        "language": row.language or defaults.language,
+        "speed": defaults.speed if row.speed is None else row.speed,
+        "normalize": row.normalize or defaults.normalize,
+        **defaults.options,
+        **row.options,
+    }
+
+
+def _resolved(voice: str | None, folder: str | None) -> str | None:
+    """Return the path of an audio file that lies beside the table; any other voice as it is."""
+    if voice and folder and "://" not in voice and "\0" not in voice:
+        beside = Path(folder, voice)
+        try:
+            if beside.is_file():
+                return str(beside)
+        except OSError:  # a name that is too long for a path
+            pass
+    return voice
+
+
+@lru_cache(maxsize=1024)
+def _file_digest(voice: str) -> str | None:
+    """Return the digest of a recording's bytes; None for a voice that is no file."""
+    try:
+        return hashlib.sha256(Path(voice).read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return None
