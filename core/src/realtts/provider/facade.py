@@ -22,6 +22,7 @@ from realtts.provider.queue import Turn
 from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
+from realtts.registry.languages import with_languages
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.growing import grow_plan
@@ -94,6 +95,7 @@ class RealProvider:
         self._settings = layers.settings
         model = model if model is not None else self._settings.model
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
+        self._spec = with_languages(self._spec, checkpoint)
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
