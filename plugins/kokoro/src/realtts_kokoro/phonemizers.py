@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, Protocol
 
 from realtts.errors import InvalidOption, MissingExtra
@@ -199,7 +199,9 @@ def _chinese() -> Callable[[str], str]:
 
 def _module(name: str, language: str, extra: str) -> Any:
     try:
-        return importlib.import_module(name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old code that Python compiles at its first import
+            return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(
             f"what reads {language} is not installed: {describe_error(error)}", who=_WHO,

@@ -83,12 +83,8 @@ class Plain:
         options = KokoroOptions.of(request)
         phonemizer = model.phonemizers.of(language, options.phonemizer)
         styles = model.voices.styles(voice)
-        warnings = () if request.language or language.letter in "ab" else (_UNTOLD.format(language.tag),)
-        speaker = Speaker(context, request, language, styles, warnings)
+        speaker = Speaker(context, request, language, styles)
         yield from speaker.chunks(phonemizer, model.network, clauses=options.split == "clause")
-
-
-_UNTOLD = "no language is given: the text is read as {0!r}, the voice's; language={0!r} has numbers read so as well"
 
 
 def load_kokoro(context: Context) -> Kokoro:

@@ -42,7 +42,6 @@ class Speaker:
         request: What is asked for.
         language: In which it is read.
         styles: Of the voice, float32 of shape (n, 256).
-        warnings: What is to be said at the first chunk.
     """
 
     def __init__(
@@ -51,12 +50,11 @@ class Speaker:
         request: Request,
         language: Language,
         styles: NDArray[np.float32],
-        warnings: tuple[str, ...] = (),
     ) -> None:
         self._context, self._request, self._language, self._styles = context, request, language, styles
         self._spoken = 0  # samples
         self._unread: tuple[Unread, ...] = ()
-        self._warnings = warnings
+        self._warnings: tuple[str, ...] = ()
         self._missing: set[str] = set()
 
     def chunks(self, phonemizer: Phonemizer, network: Network, *, clauses: bool) -> Iterator[Chunk]:

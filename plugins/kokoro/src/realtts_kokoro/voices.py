@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from realtts.errors import CheckpointCorrupt
+from realtts.errors import CheckpointCorrupt, VoiceNotFound, enumeration
 from realtts.kit.voices import blend_parts, no_voice
 from realtts_kokoro.catalogue import VOICES, language_of, voice_info
 from realtts_kokoro.files import files_at_hand
@@ -65,7 +65,10 @@ class Voices:
         for name in self.names:
             if voice_info(name).language and name[0] == letter:
                 return name
-        raise no_voice(language, self.names, _WHO, instead="get the voices of that language")
+        raise VoiceNotFound(
+            f"none of the voices here speaks {language!r} by itself", who=_WHO,
+            fix=f"name one of {enumeration(self.names, 12)}, or get the voices of that language",
+        )  # fmt: skip
 
     def _styles(self, name: str) -> NDArray[np.float32]:
         """Return the styles of a voice or a blend, float32 of shape (n, 256): the one of k phonemes at k - 1.
