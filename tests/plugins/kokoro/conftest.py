@@ -74,6 +74,12 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def english(tmp_path_factory) -> Path:
+    """A random model with English voices."""
+    return write_random_checkpoint(tmp_path_factory.mktemp("english"), voices=("af_heart", "af_sky", "bm_lewis"))
+
+
+@pytest.fixture(scope="session")
 def say(folder) -> Speaker:
     """Speaks a text with random weights."""
     context = make_context(Checkpoint("random", path=folder))

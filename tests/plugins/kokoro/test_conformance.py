@@ -9,7 +9,6 @@ import pytest
 import realtts_kokoro
 from realtts.contract.spec import ProviderSpec
 from realtts.testing import ProviderConformance
-from realtts_kokoro.testing import write_random_checkpoint
 
 
 class TestKokoro(ProviderConformance):
@@ -20,10 +19,10 @@ class TestKokoro(ProviderConformance):
         """The plugin's own."""
         return realtts_kokoro.spec
 
-    @pytest.fixture(scope="class")
-    def model(self, tmp_path_factory) -> Path:
+    @pytest.fixture
+    def model(self, english) -> Path:
         """A random one with English voices, which need nothing beyond the plugin."""
-        return write_random_checkpoint(tmp_path_factory.mktemp("english"), voices=("af_heart", "af_sky", "bm_lewis"))
+        return english
 
     @pytest.fixture
     def tolerance(self) -> float:
