@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from realtts.contract.spec import Checkpoint
 from realtts.contract.stages import StageLog
 from realtts.contract.types import Chunk, Request
 from realtts.errors import CheckpointMissing
+from realtts.kit.english import Pronunciation
 from realtts_kokoro import spec
 from realtts_kokoro.files import files_at_hand
 from realtts_kokoro.options import KokoroOptions
@@ -84,6 +86,20 @@ def say(folder) -> Speaker:
     """Speaks a text with random weights."""
     context = make_context(Checkpoint("random", path=folder))
     return Speaker(context, load_kokoro(context))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_are_read_once() -> Iterator[None]:
+    """Lexicons never change, and reading them is most of a load."""
+    from realtts_kokoro import phonemizers
+
+    @functools.cache
+    def pronunciation(*, british: bool) -> Pronunciation:
+        return Pronunciation(make_context(), british=british)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phonemizers, "Pronunciation", lambda _, *, british: pronunciation(british=british))
+        yield
 
 
 @pytest.fixture(scope="session")
