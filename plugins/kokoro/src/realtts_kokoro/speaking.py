@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
+from realtts.kit.marks import joined_marks
 from realtts.kit.onnx import RunCancelled
 from realtts_kokoro.network import FRAME, RATE
 from realtts_kokoro.phrases import phrases_of, raw_phrase
@@ -138,15 +138,11 @@ class Speaker:
         if frames is None:
             return ()
         ends = np.cumsum(frames).tolist()  # of the pad, then of each symbol
-        marks: list[Mark] = []
+        marks = []
         for word in phrase.words:
             start, last = (min(max(0, offset + ends[at] * FRAME), end) / RATE for at in (word.first, word.last))
-            span = word.span
-            if marks and span[0] < marks[-1].span[1]:
-                before = marks.pop()
-                start, span = before.start, (before.span[0], max(before.span[1], span[1]))
-            marks.append(Mark(start, last, span))
-        return tuple(replace(mark, end=max(mark.start, mark.end)) for mark in marks)
+            marks.append(Mark(start, last, word.span))
+        return tuple(joined_marks(marks))
 
 
 def _leading(samples: NDArray[np.float32]) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
 from realtts.errors import UnspeakableText
+from realtts.kit.marks import bare_span
 from realtts.kit.placing import is_sound, place_words
 from realtts.text import EditedText, paragraphs, pieces, sentences
 from realtts_piper.phonemizers import phonemizer_of
@@ -133,7 +134,7 @@ class Phrases:
         if len(words) != len(places):  # what writes vowels has joined or parted words
             said, words = text, [text[slice(*place)] for place in places]
         alone = [self._phonemizer.word(word) for word in words]
-        spans = [edited.to_original(_bare(edited.text, start + left, start + right)) for left, right in places]
+        spans = [edited.to_original(bare_span(edited.text, (start + left, start + right))) for left, right in places]
         silent = [index for index, word in enumerate(words) if _is_said(word) and not any(map(is_sound, alone[index]))]
         unread = tuple(Unread(spans[index]) for index in silent)
         at = 0
@@ -184,9 +185,3 @@ def _share(phonemes: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
 
 def _is_said(word: str) -> bool:
     return any(char.isalnum() for char in word)
-
-
-def _bare(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the place of a word without the punctuation around it, unless it is nothing else."""
-    letters = [at for at in range(start, end) if text[at].isalnum()]
-    return (letters[0], letters[-1] + 1) if letters else (start, end)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
+from realtts.kit.marks import joined_marks, mark_within
 from realtts_piper.network import Scales
 from realtts_piper.options import PiperOptions
 
@@ -130,7 +130,7 @@ class Speaker:
             loudest = float(np.abs(samples).max(initial=0.0))
             yield from self._due(self._scaled(samples / loudest if loudest >= _SILENT else 0 * samples), marks)
         for mark in marks:  # behind the last sample by a rounding
-            yield self._chunk(np.zeros(0, np.float32), (self._within(mark),))
+            yield self._chunk(np.zeros(0, np.float32), (mark_within(mark, self._spoken / self._voice.rate),))
 
     def _next(self, blocks: Iterator[NDArray[np.float32]]) -> NDArray[np.float32] | None:
         with timed(self._context, "vocoder"):
@@ -157,19 +157,6 @@ class Speaker:
         """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
         if frames is None:
             return []
-        ends = [0, *np.cumsum(frames).tolist()]
-        marks: list[Mark] = []
-        for word in phrase.words:
-            start, end = (
-                (self._spoken + ends[at] * self._voice.hop_length) / self._voice.rate for at in (word.first, word.last)
-            )
-            span = word.span
-            if marks and span[0] < marks[-1].span[1]:
-                before = marks.pop()
-                start, span = before.start, (before.span[0], max(before.span[1], span[1]))
-            marks.append(Mark(start, end, span))
-        return marks
-
-    def _within(self, mark: Mark) -> Mark:
-        seconds = self._spoken / self._voice.rate
-        return replace(mark, start=min(mark.start, seconds), end=min(mark.end, seconds))
+        seconds = self._voice.hop_length / self._voice.rate
+        ends = [self._spoken / self._voice.rate + at * seconds for at in (0, *np.cumsum(frames).tolist())]
+        return joined_marks(Mark(ends[word.first], ends[word.last], word.span) for word in phrase.words)
