@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from realtts import errors
-from realtts.kit.onnx import RunCancelled
+from realtts.kit.onnx import OnnxGraph, RunCancelled
 from realtts_kokoro.network import RATE
 
 SENTENCES = (
@@ -116,6 +117,29 @@ def test_cancelling_inside_a_sentence(say, monkeypatch) -> None:
     monkeypatch.setattr(type(say.model.network._graph), "run", run)
     assert list(say.stream(SENTENCES[-1])) == []
     assert asked.is_set()
+
+
+class EndlessSession:
+    """A session of ONNX Runtime whose run ends only when it is told to."""
+
+    def io_binding(self):
+        """Return what binds nothing."""
+        return self
+
+    def run_with_iobinding(self, _, options=None) -> None:
+        """Run until the end is asked for."""
+        while not options.terminate:
+            time.sleep(0.001)
+        raise RuntimeError("Exiting due to terminate flag")
+
+
+def test_a_run_is_told_to_end() -> None:
+    """By another thread, once the request is cancelled; any other error of the run stays what it is."""
+    asked = iter([False, False])
+    with pytest.raises(RunCancelled):
+        OnnxGraph(EndlessSession(), (), (), "CPU").run({}, cancelled=lambda: next(asked, True))
+    with pytest.raises(AttributeError):
+        OnnxGraph(object(), (), (), "CPU").run({}, cancelled=lambda: True)
 
 
 def test_eight_threads_at_once(say) -> None:

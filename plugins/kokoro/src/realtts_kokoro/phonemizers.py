@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from realtts.contract.context import Context
     from realtts_kokoro.catalogue import Language
 
-__all__ = ["Phonemizer", "Phonemizers", "core_of"]
+__all__ = ["Phonemizer", "Phonemizers"]
 
 _WHO = "provider 'kokoro'"
 _REMEMBERED = 8192
@@ -106,13 +106,13 @@ class _Espeak:
         group: list[str] = []
         for number, word in enumerate(words, start=1):
             group.append(word)
-            if number == len(words) or core_of(word)[1] < len(word):
+            if number == len(words) or _core_of(word)[1] < len(word):
                 said += self._group(group)
                 group = []
         return said
 
     def _group(self, words: Sequence[str]) -> list[str]:
-        places = [core_of(word) for word in words]
+        places = [_core_of(word) for word in words]
         cores = [word[slice(*place)] for word, place in zip(words, places, strict=True)]
         parts = self._parts([core for core in cores if core])
         said = []
@@ -152,7 +152,7 @@ class _Clauses:
     def __call__(self, words: Sequence[str]) -> list[str]:
         said = []
         for word in words:
-            start, end = core_of(word)
+            start, end = _core_of(word)
             with _lock:
                 phonemes = self._read(word[start:end]) if end > start else ""
             kept = " ".join("".join(char for char in phonemes if char in NUMBERS).split())
@@ -160,7 +160,7 @@ class _Clauses:
         return said
 
 
-def core_of(word: str) -> tuple[int, int]:
+def _core_of(word: str) -> tuple[int, int]:
     """Return the place of a word in it without the punctuation around it; an empty one where it is nothing else."""
     said = [at for at, char in enumerate(word) if char.isalnum() or not _is_mark(char)]
     return (said[0], said[-1] + 1) if said else (0, 0)

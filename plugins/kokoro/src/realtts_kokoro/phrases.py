@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
+from realtts.kit.marks import bare_span
 from realtts.text import paragraphs, sentences
 from realtts_kokoro.network import MOST_SYMBOLS
-from realtts_kokoro.phonemizers import core_of
 from realtts_kokoro.reading import read
 from realtts_kokoro.vocabulary import CLAUSE_END, NUMBERS, is_sound
 
@@ -96,7 +96,7 @@ def phrases_of(text: str, language: Language, phonemizer: Phonemizer, *, clauses
             spoken = phonemizer([reading.text[slice(*place)] for place in places])
             said, lost, missing = [], [], set[str]()
             for place, phonemes in zip(places, spoken, strict=True):
-                span = reading.to_original(_bare(reading.text, place))
+                span = reading.to_original(bare_span(reading.text, place))
                 kept = "".join(char for char in phonemes if char in NUMBERS)
                 missing.update(char for char in phonemes if char not in NUMBERS and not char.isspace())
                 if kept:
@@ -164,9 +164,3 @@ def _pieces(word: _Said) -> Iterator[_Said]:
 
 def _is_said(word: str) -> bool:
     return any(char.isalnum() for char in word)
-
-
-def _bare(text: str, place: tuple[int, int]) -> tuple[int, int]:
-    """Return the place of a word without the punctuation around it, unless it is nothing else."""
-    start, end = core_of(text[slice(*place)])
-    return (place[0] + start, place[0] + end) if end > start else place
