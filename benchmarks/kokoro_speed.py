@@ -1,7 +1,7 @@
 """Speaks a text with Kokoro through realtts, plain and optimized, and with kokoro-onnx itself, side by side.
 
-Run it from the root of the repository, where realtts-kokoro and kokoro-onnx are installed, with weights of a folder or of
-packages::
+Run it from the root of the repository, where realtts-kokoro and kokoro-onnx are installed, with weights of a folder or
+of packages::
 
     python benchmarks/kokoro_speed.py --model packages --voice jf_alpha --threads 2 --repeats 5
 
