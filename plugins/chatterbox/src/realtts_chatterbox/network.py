@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Prompt, RowLoop, affordable_places
+from realtts.accel.decoder import Admission, RowLoop, affordable_places
 from realtts.accel.decoder.prefixes import Prefixes
 from realtts.accel.sampling import SamplingRecipe
 from realtts_chatterbox.flow import finished
@@ -157,7 +157,7 @@ class T3:
         prefix = self.prefixes.of(prompts[0], shared)
         begin = 0 if prefix is None else prefix[1]
         return Admission(
-            Prompt(torch.stack(prompts)[:, begin:]),  # rows of (n, hidden) -> (1 or 2, n, hidden)
+            torch.stack(prompts)[:, begin:],  # rows of (n, hidden) -> (1 or 2, n - begin, hidden)
             utterance.params,
             seed=utterance.seed,
             most=utterance.most,
@@ -174,11 +174,7 @@ class T3:
         """
         for number, utterance in enumerate(utterances):
             assert self.reserve(number, utterance), "longer than one before it"
-            now = self.admission(utterance)
-            self.rows.admit(
-                number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, prefix=now.prefix,
-                state=now.state,
-            )  # fmt: skip
+            self.rows.admit(number, self.admission(utterance))
         try:
             while self.rows.busy:
                 for block in self.rows.step():

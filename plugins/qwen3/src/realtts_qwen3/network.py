@@ -193,7 +193,7 @@ class Talker:
         rows = self.rows_for(needed)
         try:
             for number, pair in enumerate(zip(layouts, utterances, strict=True)):
-                rows.admit(number, self.admission(*pair))
+                rows.loop.admit(number, self.admission(*pair))
             while rows.loop.busy:
                 for block in rows.loop.step():
                     if block.error is not None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Decoder, Prompt, RowLoop, serve_rows
+from realtts.accel.decoder import Admission, Decoder, RowLoop, serve_rows
 from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
-from realtts_toylm import spec
 from realtts_toylm.frontend import POSITIONS, RECIPE, START, Ask, prepare
 from realtts_toylm.speaking import RowSpeaker
 
@@ -53,7 +52,9 @@ class Optimized:
     def compile(self, context: Context, model: Model) -> None:
         """Pack the weights, forget those that were read, and capture a step of every length."""
         assert model.network is not None
-        engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context))
+        size, limit = context.spec.batch_size, context.settings.max_batch
+        places = size if limit is None else min(size, limit)
+        engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context), places=places)
         model.network, model.engine = None, engine
         engine.capture()
         context.report(Event("optimization.details", data=engine.details))
@@ -95,7 +96,7 @@ class LoopEngine:
         precision: Precision | str,
         *,
         backend: GraphBackend | None = None,
-        places: int = spec.batch_size,
+        places: int = 8,
     ) -> None:
         self._decoder = Decoder.from_state_dict(
             network.config,
@@ -121,7 +122,7 @@ class LoopEngine:
     @torch.inference_mode()
     def admission(self, ask: Ask) -> Admission:
         """Return what a place in the loop is given for."""
-        prompt = Prompt(self._embedded(ask.ids)[None])  # (n, hidden) -> (1, n, hidden)
+        prompt = self._embedded(ask.ids)[None]  # (n, hidden) -> (1, n, hidden)
         return Admission(prompt, ask.params, ask.seed, ask.most)
 
     def decode(self, context: Context, request: Request) -> Iterator[RowBlock]:
@@ -129,8 +130,7 @@ class LoopEngine:
         return self._decode(prepare(context, request))
 
     def _decode(self, ask: Ask) -> Iterator[RowBlock]:
-        one = self.admission(ask)
-        self.loop.admit(0, one.prompt, one.params, seed=one.seed, most=one.most)
+        self.loop.admit(0, self.admission(ask))
         try:
             while self.loop.busy:
                 yield from self.loop.step()
