@@ -15,7 +15,7 @@ PACKAGES = {
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = {
-    *("realtts.providers", "realtts.extensions", "realtts.places"),  # groups of entry points
+    *("realtts.providers", "realtts.extensions", "realtts.places", "realtts.hands"),  # groups of entry points
     *("realtts.toml", "realtts.json"),  # files
     "realtts.NAME.worker",  # a logger
 }

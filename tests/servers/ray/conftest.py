@@ -17,7 +17,8 @@ with warnings.catch_warnings():
     from ray import serve
     from ray.cluster_utils import Cluster
 
-    import realtts_ray  # noqa: F401
+    import realtts_ray.mapper
+    import realtts_ray.serving  # noqa: F401
 
 SUPPORT = str(Path(__file__).parents[2] / "support")
 MB = 2**20

@@ -6,9 +6,8 @@
 `realtts.RealProvider`, `realtts.bulk` and the endpoints of realtts-http.
 """
 
-from realtts_ray.config import ClusterConfig, ReplicaConfig
-from realtts_ray.mapper import SpeechMapper, speak_dataset
-from realtts_ray.serving import app, build
+from realtts.lazy import public_names
 
 __version__ = "0.1.0"
-__all__ = ["ClusterConfig", "ReplicaConfig", "SpeechMapper", "__version__", "app", "build", "speak_dataset"]
+# On demand: a job's workers need neither Serve nor Arrow.
+__getattr__, __dir__, __all__ = public_names(__name__, "__version__")
