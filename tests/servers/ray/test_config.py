@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
 
 from realtts.errors import SettingsError
 from realtts_ray import ClusterConfig, ReplicaConfig, app
@@ -48,6 +49,7 @@ def test_several_providers_from_yaml():
         ({"provider": "espeak", "num_gpus": -1}, "num_gpus"),
         ({"provider": "espeak", "num_gpus": float("nan")}, "num_gpus"),
         ({"provider": "espeak", "rows": 0}, "rows"),
+        ({"provider": "espeak", "max_queued": 0}, "max_queued"),
         ({"providers": {}}, "providers"),
         ({"providers": {"espeak": {"modle": "x"}}}, "did you mean 'model'"),
         ({"providers": ["espeak"]}, "providers"),
@@ -62,3 +64,21 @@ def test_what_is_wrong_is_named(arguments, words):
     with pytest.raises(SettingsError, match="Fix: ") as caught:
         app(arguments)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("own", "ongoing", "queued"),
+    [
+        ({}, 9, 8),
+        ({"rows": 3, "max_replicas": 4}, 4, 12),
+        ({"settings.max_batch": 2}, 3, 2),
+        ({"max_queued": 1}, 9, 1),
+        ({"provider": "not-installed-here"}, 9, 8),
+    ],
+)
+def test_requests_at_a_time_follow_from_the_provider(own, ongoing, queued):
+    """Its rows, and one that waits for a place; Serve takes the application as `serve run` makes it."""
+    application = call_user_app_builder_with_args_if_necessary(app, {"provider": "espeak", **own})
+    (replicas,) = application._bound_deployment.init_args[0].values()
+    deployment = replicas._bound_deployment
+    assert (deployment.max_ongoing_requests, deployment.max_queued_requests) == (ongoing, queued)

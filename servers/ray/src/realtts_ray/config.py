@@ -47,7 +47,7 @@ class ReplicaConfig(_Frozen):
         None, ge=1, le=10_000, description="Requests that a replica is given at a time; None: what the provider speaks."
     )
     max_queued: int | None = Field(
-        None, ge=0, le=1_000_000, description="Requests that wait for a replica; None: as many as all of them speak."
+        None, ge=1, le=1_000_000, description="Requests that wait for a replica; None: as many as all of them speak."
     )
     autoscaling: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of Serve's autoscaling_config, such as downscale_delay_s."
