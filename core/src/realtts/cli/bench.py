@@ -38,6 +38,7 @@ def add_parser(commands: Any) -> None:
             realtts bench qwen3 --text-set multilingual --repeats 10 --plot qwen3.png
             realtts bench espeak --load --rate 5 --duration 20
             realtts bench --url http://127.0.0.1:8000/v1 --model tts-1 --label ours
+            realtts bench hibari --quality
             realtts bench --compare a.json b.json
         """,
     )
@@ -52,6 +53,9 @@ def add_parser(commands: Any) -> None:
     )
     group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
     group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
+    group.add_argument(
+        "--quality", action="store_true", help="listen to both variants afterwards: word errors beside the times"
+    )
     group.add_argument("--batch", type=int, default=1, metavar="N", help="speak each text N times in one batch")
     add_load(parser)
     group = parser.add_argument_group("output")
@@ -124,6 +128,24 @@ def check_weights(arguments: argparse.Namespace) -> None:
             raise InvalidOption(what, who="realtts", fix="give one of the two")
 
 
+def check_quality(arguments: argparse.Namespace) -> None:
+    """Check, before anything is timed, that what is timed can be listened to.
+
+    Raises:
+        InvalidOption: Random weights are to be timed. MissingExtra, CheckpointError: There is no recognizer.
+    """
+    if not arguments.quality:
+        return
+    from realtts.errors import InvalidOption
+    from realtts.listening import find_recognizer
+    from realtts.settings_sources import resolve_settings
+
+    if arguments.random_weights is not None:
+        what = "--quality and --random-weights are both given: random weights say no words"
+        raise InvalidOption(what, who="realtts bench", fix="give one of the two")
+    find_recognizer(resolve_settings().settings.recognizer)
+
+
 def _bench(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         _compare(arguments)
@@ -140,6 +162,7 @@ def _bench(arguments: argparse.Namespace) -> None:
     check_weights(arguments)
     variants = ("plain", "optimized") if arguments.variant == "both" else (arguments.variant,)
     settings, random_weights = read_settings(arguments), arguments.random_weights
+    check_quality(arguments)
     record = run_bench(
         spec.name,
         workload,
@@ -149,6 +172,13 @@ def _bench(arguments: argparse.Namespace) -> None:
         random_weights=random_weights,
         tell=console.err,
     )
+    if arguments.quality:
+        from realtts.bench import add_quality
+
+        add_quality(
+            record, spec.name, workload.spoken_by(spec)[0].texts, settings=settings, voice=workload.voice,
+            seed=workload.seed, options=workload.options, tell=console.err,
+        )  # fmt: skip
     _put_out(record, arguments)  # before the profile, which may fail
     if arguments.profile:
         from realtts.bench.profiling import write_profiles

@@ -26,6 +26,8 @@ SAME = 0.85
 """Likeness of letters from which a run of words counts as the same, however it is divided into words."""
 
 _MOST_PAIRS = 4096
+_OPENING = " \t\n([{\"'“‘„«»"
+_CLOSING = " \t\n.,;:!?)]}\"'”’»…。！？、，"
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,13 @@ def account_of(text: str, heard: Heard, language: str | None, readings: Sequence
         MissingExtra: A library of ``realtts[listen]`` is not installed.
     """
     check_libraries()
-    places = _places(heard, language)
+    places = _places(heard, language, bracketed=any(bracket in text for bracket in "([{<"))
     accounts = [_account(text, reading, heard, places, language) for reading in dict.fromkeys((text, *readings))]
     return min(accounts, key=lambda account: (account.rate, len(account.missing)))
 
 
 def _account(text: str, reading: str, heard: Heard, places: Sequence[_Place], language: str | None) -> WordAccount:
-    said = normal_words(reading, language, written=True)
+    said = normal_words(reading, language, brackets_are_said=True)
     left = without_loops([place.text for place in places], [word.text for word in said])
     counted = [places[index] for index in left]
     errors, blocks = _compared([word.text for word in said], [place.text for place in counted])
@@ -161,14 +163,17 @@ def _account(text: str, reading: str, heard: Heard, places: Sequence[_Place], la
     )  # fmt: skip
 
 
-def _places(heard: Heard, language: str | None) -> list[_Place]:
-    """Return the heard words, normalized, each with the time of what it stands for."""
+def _places(heard: Heard, language: str | None, *, bracketed: bool) -> list[_Place]:
+    """Return the heard words, normalized, each with the time of what it stands for.
+
+    What stands in brackets is noise, unless the text has some as well.
+    """
     spans, at = [], 0
     for word in heard.words:
         spans.append((at, at + len(word.text.strip())))
         at = spans[-1][1] + 1
     places, first = [], 0
-    for normal in normal_words(heard.text, language, written=False):
+    for normal in normal_words(heard.text, language, brackets_are_said=bracketed):
         start, end = normal.span
         while first < len(spans) - 1 and spans[first][1] <= start:
             first += 1
@@ -268,7 +273,14 @@ class _Comparison:
         self.pairs.append(Pair(self._span(index), heard.start, heard.end))
 
     def _span(self, index: int) -> tuple[int, int]:
-        return self._to_text(self._said[index].span)
+        """Return the stretch of the text that a word stands for, without the punctuation around it."""
+        start, end = self._to_text(self._said[index].span)
+        stretch = self._text[start:end]
+        word = stretch.rstrip(_CLOSING).lstrip(_OPENING)
+        if not word:
+            return start, end
+        start += len(stretch) - len(stretch.lstrip(_OPENING))
+        return start, start + len(word)
 
 
 def _joined_alike(said: Sequence[str], heard: Sequence[str]) -> bool:

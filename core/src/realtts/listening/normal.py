@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,16 +36,16 @@ class NormalWord:
     span: tuple[int, int]
 
 
-def normal_words(text: str, language: str | None, *, written: bool) -> tuple[NormalWord, ...]:
+def normal_words(text: str, language: str | None, *, brackets_are_said: bool) -> tuple[NormalWord, ...]:
     """Return the words of a text, normalized.
 
     Args:
         text: Any.
         language: BCP 47 tag; None counts as English.
-        written: It is a text to be said, whose brackets are said as well; a recognizer puts noises into brackets.
+        brackets_are_said: What stands in brackets counts; a recognizer puts noises there.
     """
     source = "".join(char.lower() if len(char.lower()) == 1 else char for char in text)
-    source = source.translate(_BRACKETS) if written else source
+    source = source.translate(_BRACKETS) if brackets_are_said else source
     # The normalizer knows "minus twelve" as -12, and drops the sign of "-12".
     primary = (language or "en").partition("-")[0].lower()
     normal = _normalizer(primary)(_MINUS.sub(" minus ", source))
@@ -65,8 +66,10 @@ def _letters(source: str, letters: Sequence[str]) -> Iterator[NormalWord]:
 
 @functools.lru_cache(maxsize=8)
 def _normalizer(language: str) -> Callable[[str], str]:
-    from whisper_normalizer.basic import BasicTextNormalizer
-    from whisper_normalizer.english import EnglishTextNormalizer
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in its sources, when they are compiled for the first time
+        from whisper_normalizer.basic import BasicTextNormalizer
+        from whisper_normalizer.english import EnglishTextNormalizer
 
     if language == "en":
         english: Callable[[str], str] = EnglishTextNormalizer()
