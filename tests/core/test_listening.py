@@ -182,7 +182,9 @@ def test_every_word_gets_a_timing(text, said, language):
 @installed
 def test_a_word_between_two_shares_their_time():
     """In proportion to its letters."""
-    result = account_of("Cats missingword dogs", Heard((HeardWord("Cats", 0.0, 1.0), HeardWord("dogs", 3.0, 4.0))), "en")
+    result = account_of(
+        "Cats missingword dogs", Heard((HeardWord("Cats", 0.0, 1.0), HeardWord("dogs", 3.0, 4.0))), "en"
+    )
     assert [(mark.start, mark.end) for mark in word_marks(result, 4.0)] == [(0.0, 1.0), (1.0, 3.0), (3.0, 4.0)]
 
 

@@ -96,3 +96,6 @@ def talker_spec(**changes):
         "options": TalkerOptions, "capabilities": frozenset({"streaming"}), "languages": ("en",),
     }  # fmt: skip
     return ProviderSpec(**{**fields, **changes})
+
+
+spec = talker_spec()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from realtts.bench.results import rounded
-from realtts.bench.workload import load_texts
+from realtts.bench.workload import TEXT_SETS, load_texts
 from realtts.contract.types import Voice
 from realtts.errors import InvalidOption, UnknownLanguage
 from realtts.listening import STRATA, find_recognizer, listen, listening_texts, rate
@@ -64,6 +64,9 @@ def spoken_texts(name: str) -> tuple[SpokenText, ...]:
     Raises:
         InvalidOption: There is no set of that name.
     """
+    if name not in {*TEXT_SETS, FROZEN_SET}:
+        sets = ", ".join((*TEXT_SETS, FROZEN_SET))
+        raise InvalidOption(f"there is no text set {name!r}", who="check", fix=f"choose from {sets}")
     if name != FROZEN_SET:
         return tuple(SpokenText(item.text, item.language) for item in load_texts(name))
     by_kind = [[item for item in listening_texts() if item.stratum == stratum] for stratum in STRATA]
