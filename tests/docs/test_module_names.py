@@ -11,9 +11,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {"realtts": ROOT / "core/src/realtts", "realtts_toylm": ROOT / "plugins/toylm/src/realtts_toylm"}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = {
-    *("realtts.providers", "realtts.extensions", "realtts.places"),  # groups of entry points
+    *("realtts.providers", "realtts.extensions", "realtts.places", "realtts.recognizers"),  # groups of entry points
     *("realtts.toml", "realtts.json"),  # files
     "realtts.NAME.worker",  # a logger
+    "realtts.check",  # a kind of record
 }
 """Names that look like modules."""
 

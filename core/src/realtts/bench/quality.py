@@ -173,10 +173,9 @@ def add_quality(
     spoken = [SpokenText(item.text, item.language) for item in texts]
     for variant, result in record["variants"].items():
         keywords = {**settings, "optimize": variant == "optimized"}
-        heard = check_speech(
-            provider, spoken, settings=keywords, voice=voice, seed=seed, options=options,
-            tell=None if tell is None else lambda line, variant=variant: tell(f"{variant}, listening: {line}"),
-        )  # fmt: skip
+        if tell is not None:
+            tell(f"{variant}: listening to {len(spoken)} texts")
+        heard = check_speech(provider, spoken, settings=keywords, voice=voice, seed=seed, options=options)
         keys = ("recognizer", "words", "errors", "wer", "missing", "ratings")
         result["quality"] = {key: heard[key] for key in keys}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
 from realtts.cli.bench_load import add_load, check_load_arguments, read_load, with_long_texts
+from realtts.cli.bench_quality import check_quality, listen_if_asked
 from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
@@ -128,24 +129,6 @@ def check_weights(arguments: argparse.Namespace) -> None:
             raise InvalidOption(what, who="realtts", fix="give one of the two")
 
 
-def check_quality(arguments: argparse.Namespace) -> None:
-    """Check, before anything is timed, that what is timed can be listened to.
-
-    Raises:
-        InvalidOption: Random weights are to be timed. MissingExtra, CheckpointError: There is no recognizer.
-    """
-    if not arguments.quality:
-        return
-    from realtts.errors import InvalidOption
-    from realtts.listening import find_recognizer
-    from realtts.settings_sources import resolve_settings
-
-    if arguments.random_weights is not None:
-        what = "--quality and --random-weights are both given: random weights say no words"
-        raise InvalidOption(what, who="realtts bench", fix="give one of the two")
-    find_recognizer(resolve_settings().settings.recognizer)
-
-
 def _bench(arguments: argparse.Namespace) -> None:
     if arguments.compare:
         _compare(arguments)
@@ -172,13 +155,7 @@ def _bench(arguments: argparse.Namespace) -> None:
         random_weights=random_weights,
         tell=console.err,
     )
-    if arguments.quality:
-        from realtts.bench import add_quality
-
-        add_quality(
-            record, spec.name, workload.spoken_by(spec)[0].texts, settings=settings, voice=workload.voice,
-            seed=workload.seed, options=workload.options, tell=console.err,
-        )  # fmt: skip
+    listen_if_asked(record, spec, workload, settings, asked=arguments.quality)
     _put_out(record, arguments)  # before the profile, which may fail
     if arguments.profile:
         from realtts.bench.profiling import write_profiles

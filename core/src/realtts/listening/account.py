@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from realtts.listening.libraries import check_libraries
+from realtts.listening.likeness import joined_alike, matches
 from realtts.listening.loops import without_loops
 from realtts.listening.normal import normal_words
 from realtts.text.align import align
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from realtts.listening.heard import Heard
     from realtts.listening.normal import NormalWord
 
 __all__ = ["Added", "Changed", "Missing", "Pair", "WordAccount", "account_of"]
 
-ALIKE = 0.5
-"""Likeness of letters from which a word counts as heard, if written otherwise: recognizers misspell names."""
-
-SAME = 0.85
-"""Likeness of letters from which a run of words counts as the same, however it is divided into words."""
-
-_MOST_PAIRS = 4096
 _OPENING = " \t\n([{\"'“‘„«»"
 _CLOSING = " \t\n.,;:!?)]}\"'”’»…。！？、，"
 
@@ -230,7 +223,7 @@ class _Comparison:
         if block.equal:
             for index, place in zip(block.said, block.heard, strict=True):
                 self._pair(index, place)
-        elif _joined_alike([self._said[i].text for i in block.said], [self._heard[i].text for i in block.heard]):
+        elif joined_alike([self._said[i].text for i in block.said], [self._heard[i].text for i in block.heard]):
             self._change(block.said, block.heard)
         else:
             self._take_apart(block)
@@ -239,16 +232,16 @@ class _Comparison:
         """Match words that are alike one by one; the others are missing or added."""
         said, heard = [self._said[i].text for i in block.said], [self._heard[i].text for i in block.heard]
         instead = " ".join(heard)
-        matches = dict(_matches(said, heard))
-        replaced = " ".join(word for index, word in enumerate(heard) if index not in matches.values())
+        matched = dict(matches(said, heard))
+        replaced = " ".join(word for index, word in enumerate(heard) if index not in matched.values())
         for index in range(len(said)):
-            if index in matches:
-                at = block.heard.start + matches[index]
+            if index in matched:
+                at = block.heard.start + matched[index]
                 self._change(range(block.said[index], block.said[index] + 1), range(at, at + 1))
             else:
-                self._miss(block.said[index], replaced if matches else instead)
-        if replaced and len(said) == len(matches):
-            self._add(block, [block.heard[i] for i in range(len(heard)) if i not in matches.values()])
+                self._miss(block.said[index], replaced if matched else instead)
+        if replaced and len(said) == len(matched):
+            self._add(block, [block.heard[i] for i in range(len(heard)) if i not in matched.values()])
 
     def _add(self, block: _Block, indices: Sequence[int]) -> None:
         before = self._span(block.said.start - 1)[1] if block.said.start else 0
@@ -281,38 +274,3 @@ class _Comparison:
             return start, end
         start += len(stretch) - len(stretch.lstrip(_OPENING))
         return start, start + len(word)
-
-
-def _joined_alike(said: Sequence[str], heard: Sequence[str]) -> bool:
-    """Tell whether two runs of words are the same but for where words end, or how one is spelled."""
-    return bool(said and heard) and _likeness("".join(said), "".join(heard)) >= SAME
-
-
-def _likeness(said: str, heard: str) -> float:
-    """Return how alike two words are, from 0 to 1; numbers are equal or not alike at all."""
-    digits = "".join(filter(str.isdigit, said)), "".join(filter(str.isdigit, heard))
-    if any(digits):
-        signs = said.startswith("-") == heard.startswith("-")
-        return float(digits[0] == digits[1] and signs)
-    return difflib.SequenceMatcher(None, said, heard, autojunk=False).ratio()
-
-
-def _matches(said: Sequence[str], heard: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield pairs of words that are alike, in order: those with the greatest sum of likenesses."""
-    if not 0 < len(said) * len(heard) <= _MOST_PAIRS:
-        return
-    best = [[0.0] * (len(heard) + 1) for _ in range(len(said) + 1)]
-    alike = [[_likeness(a, b) for b in heard] for a in said]
-    for i in reversed(range(len(said))):
-        for j in reversed(range(len(heard))):
-            match = alike[i][j] + best[i + 1][j + 1] if alike[i][j] >= ALIKE else 0.0
-            best[i][j] = max(best[i + 1][j], best[i][j + 1], match)
-    i = j = 0
-    while i < len(said) and j < len(heard):
-        if alike[i][j] >= ALIKE and best[i][j] == alike[i][j] + best[i + 1][j + 1]:
-            yield i, j
-            i, j = i + 1, j + 1
-        elif best[i][j] == best[i + 1][j]:
-            i += 1
-        else:
-            j += 1
