@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, Decoder, DecoderConfig, Prompt
+from realtts.accel.decoder import Admission, Decoder, DecoderConfig, RowLoop
 from realtts.accel.precision import name_of
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
 from realtts.bench.facts import machine_facts, now
@@ -144,27 +144,29 @@ def _compared(
         "transformers_s": median["reference"],
         "ratio": median["reference"] / median["ours"],
         "ratio_per_row": (median["single"] / 2) / (median["ours"] / rows),
-        "bytes": decoder.bytes_read(loop.cache, positions) + packed.bytes_read,
+        "bytes": decoder.step_cost(packed, loop.cache, rows)[1],
     }
 
 
-def _loop(
-    decoder: Decoder, packed: PackedLinear, head: Tensor, *, rows: int, positions: int, repeats: int
-) -> DecodeLoop:
+def _loop(decoder: Decoder, packed: PackedLinear, head: Tensor, *, rows: int, positions: int, repeats: int) -> RowLoop:
     """Make a loop in the middle of a request that will not end."""
     streams = rows // 2
     vocabulary, width = head.shape
     embedding = torch.randn(vocabulary, width, generator=torch.Generator().manual_seed(2)) * 0.02
-    loop = DecodeLoop(
+    loop = RowLoop(
         decoder,
         packed,
         lambda tokens, _step, _state: embedding[tokens].repeat(2, 1),
         SamplingRecipe(vocabulary, order=_ORDER),
-        streams=streams,
-        cap=positions + repeats + 64,
+        places=streams,
+        cap=positions + repeats + 64 + streams,
+        check_every=1,
+        chunk=positions,
     )
-    prompt = torch.randn(rows, positions, width, generator=torch.Generator().manual_seed(3)) * 0.02
-    loop.begin(Prompt(prompt), [_SAMPLING] * streams, list(range(streams)), [repeats + 8] * streams)
+    prompts = torch.randn(streams, 2, positions, width, generator=torch.Generator().manual_seed(3)) * 0.02
+    for stream, prompt in enumerate(prompts):
+        loop.admit(stream, Admission(prompt, _SAMPLING, seed=stream, most=repeats + 8 + streams))
+        loop.step()  # reads the whole prompt
     return loop
 
 

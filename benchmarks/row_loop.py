@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.decoder import DecodeLoop, Decoder, DecoderConfig, Prompt, RowLoop
+from realtts.accel.decoder import Admission, Decoder, DecoderConfig, RowLoop
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
 from realtts.bench.facts import machine_facts, now
 from realtts.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record["entries"] += entries
         for entry in entries:
             sys.stdout.write(
-                f"{precision:<5} {entry['loop']:<5} {entry['rows']:>3} rows: {entry['step_s'] * 1e3:8.2f} ms a step, "
+                f"{precision:<5} {entry['rows']:>3} rows: {entry['step_s'] * 1e3:8.2f} ms a step, "
                 f"{entry['rows'] / entry['step_s']:7.1f} tokens/s, joining {entry['join_s'] * 1e3:8.2f} ms\n"
             )
     sys.stdout.write(json.dumps(record) + "\n")
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(
     config: DecoderConfig, precision: str, rows: Sequence[int], *, prompt: int = 100, steps: int = 20
 ) -> list[dict[str, Any]]:
-    """Measure a single row of the loop whose streams begin together, and the row loop with each number of rows.
+    """Measure the row loop with each number of rows.
 
     Args:
         config: Shape of the decoder.
@@ -69,7 +69,7 @@ def measure(
         steps: Steps that are timed.
 
     Returns:
-        JSON-able entries: loop, precision, kernel, rows, median seconds of a step, seconds of a prompt.
+        JSON-able entries: precision, kernel, rows, median seconds of a step, seconds of a prompt.
     """
     vocabulary, draw = 3072, torch.Generator().manual_seed(0)
     decoder = Decoder.from_state_dict(config, _state(config, draw), precision=precision, rows=(1, 8))
@@ -82,23 +82,16 @@ def measure(
     def next_embedding(tokens: Tensor, _step: Tensor, _state: object) -> Tensor:
         return embedding[tokens]
 
-    def entry(loop: str, count: int, step: Callable[[], object], join: float) -> dict[str, Any]:
-        times = sorted(_timed(step) for _ in range(steps))
-        facts = {"loop": loop, "precision": precision, "kernel": decoder.kernel.name, "rows": count}
-        return {**facts, "step_s": statistics.median(times), "join_s": join}
-
-    fixed = DecodeLoop(decoder, head, next_embedding, recipe, cap=cap, check_every=1)
-    join = _timed(lambda: fixed.begin(Prompt(x), [_PARAMS], [0], [cap - prompt]))
-    blocks: Iterator[object] = fixed.run()
-    next(blocks)
-    entries = [entry("fixed", 1, lambda: next(blocks), join)]
+    entries = []
     for count in rows:
         loop = RowLoop(decoder, head, next_embedding, recipe, places=count, cap=cap)
         joins = []
         for number in range(count):
-            loop.admit(number, Prompt(x), _PARAMS, seed=number, most=cap - prompt)
+            loop.admit(number, Admission(x, _PARAMS, seed=number, most=cap - prompt))
             joins.append(_timed(functools.partial(_joined, loop, number)))
-        entries.append(entry("rows", count, loop.step, joins[0]))
+        times = [_timed(loop.step) for _ in range(steps)]
+        facts = {"precision": precision, "kernel": decoder.kernel.name, "rows": count}
+        entries.append({**facts, "step_s": statistics.median(times), "join_s": joins[0]})
     return entries
 
 

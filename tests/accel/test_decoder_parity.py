@@ -7,15 +7,12 @@ pytest.importorskip("transformers")
 
 from families import FAMILIES, HIDDEN, VOCABULARY, build  # noqa: E402
 
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, Taps  # noqa: E402
+from realtts.accel.decoder import Admission, RowLoop, Taps  # noqa: E402
 from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
-STEPS = 200
-BACKENDS = [
-    pytest.param(lambda: None, id="eager"),
-    pytest.param(RecordingGraphs, id="recorded"),
-]
+STEPS = 100
+"""Over the border of a bucket of the attended length."""
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -51,94 +48,63 @@ def padded(family, prompts, side):
     for row, prompt in enumerate(prompts):
         place = slice(longest - len(prompt), None) if side == "left" else slice(0, len(prompt))
         x[row, place], valid[row, place] = family.embedded(prompt), True
-    return Prompt(x, valid)
+    return x, valid
 
 
-def greedy_loop(family, rows, **options):
-    """A loop that keeps every step's logits; buckets are small, so that many boundaries are crossed."""
-    decoder = family.decoder(rows=(rows,))
-    head, seen = decoder.pack(family.head), []
-
-    def recorded(hidden):
-        logits = head(hidden)
-        seen.append(logits)
-        return logits
-
-    return seen, DecodeLoop(
-        decoder,
-        recorded,
-        family.next_embedding,
-        SamplingRecipe(VOCABULARY, order=()),
-        streams=rows,
-        cap=300,
-        buckets=Buckets(300, 32),
-        **options,
-    )
+def greedy(family, x, valid, steps):
+    """Tokens (rows, steps) and logits (rows, steps, vocabulary) of our decoder, fed with the likeliest token."""
+    decoder = family.decoder(rows=(len(x),))
+    head, cache, tokens, logits = decoder.pack(family.head), decoder.new_cache(len(x), 300), [], []
+    with torch.inference_mode():
+        hidden = decoder.prefill(x, cache, valid=valid)
+        for _ in range(steps):
+            logits.append(head(hidden))
+            tokens.append(logits[-1].argmax(-1))
+            hidden = decoder.step(family.embedded(tokens[-1], cache.positions), cache)
+    return torch.stack(tokens, 1).tolist(), torch.stack(logits, 1)
 
 
-def spoken(loop):
-    """All tokens of each stream."""
-    found = [[] for _ in range(loop.streams)]
-    for block in loop.run():
-        for stream, tokens in zip(found, block.tokens, strict=True):
-            stream.extend(tokens)
-    return found
-
-
-GREEDY = SamplingParams(greedy=True)
-
-
-@pytest.mark.parametrize("rows", [1, 2, 8])
+@pytest.mark.parametrize("rows", [1, 8])
 def test_greedy_decoding_is_transformers(family, rows):
-    """Prefill and 200 steps, over bucket boundaries; rows of one length."""
+    """Prefill and a hundred steps; rows of one length."""
     prompts = prompts_of([40] * rows)
-    seen, loop = greedy_loop(family, rows)
-    loop.begin(Prompt(family.embedded(torch.stack(prompts))), [GREEDY] * rows, [0] * rows, [STEPS] * rows)
-    tokens = spoken(loop)
-    assert [len(row) for row in tokens] == [STEPS] * rows
+    tokens, found = greedy(family, family.embedded(torch.stack(prompts)), None, STEPS)
     expected, logits = greedy_reference(family, prompts, tokens)
     assert tokens == expected
-    assert (torch.stack(seen, 1) - logits).abs().max() < 1e-4
+    assert (found - logits).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_changes_nothing(family, side):
     """Different prompts per row, padded on either side, each as if it stood alone."""
     prompts = prompts_of([5, 40, 17])
-    seen, loop = greedy_loop(family, 3)
-    loop.begin(padded(family, prompts, side), [GREEDY] * 3, [0] * 3, [60] * 3)
-    tokens = spoken(loop)
-    assert [len(row) for row in tokens] == [60] * 3
+    tokens, found = greedy(family, *padded(family, prompts, side), 30)
     expected, logits = greedy_reference(family, prompts, tokens)
     assert tokens == expected
-    assert (torch.stack(seen, 1) - logits).abs().max() < 1e-4
+    assert (found - logits).abs().max() < 1e-4
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
 def test_sampled_tokens_are_those_of_torch_multinomial(family, backend):
     """Per row: transformers' logits, softmax, and torch.multinomial from a generator with the row's seed."""
-    prompts = prompts_of([12, 12], seed=5)
-    seeds, expected = [11, 12], []
-    for prompt, seed in zip(prompts, seeds, strict=True):
-        generator = torch.Generator().manual_seed(seed)
-        row = list(prompt)
-        with torch.inference_mode():
-            for _ in range(40):
-                p = family.reference(input_ids=torch.stack(row)[None]).logits[:, -1].div(0.8).softmax(-1)
-                row.append(torch.multinomial(p, 1, generator=generator)[0, 0])
-        expected.append([int(token) for token in row[len(prompt) :]])
+    prompts, seeds, count = prompts_of([12, 12], seed=5), [11, 12], 20
     decoder = family.decoder()
-    loop = DecodeLoop(
-        decoder,
-        decoder.pack(family.head),
-        family.next_embedding,
-        SamplingRecipe(VOCABULARY, order=("temperature",)),
-        streams=2,
-        cap=64,
-        backend=backend(),
-    )
-    loop.begin(Prompt(family.embedded(torch.stack(prompts))), [SamplingParams(temperature=0.8)] * 2, seeds, [40, 40])
-    assert spoken(loop) == expected
+    loop = RowLoop(
+        decoder, decoder.pack(family.head), family.next_embedding, SamplingRecipe(VOCABULARY, order=("temperature",)),
+        places=2, cap=64, backend=backend and backend(),
+    )  # fmt: skip
+    for row, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        loop.admit(row, Admission(family.embedded(prompt)[None], SamplingParams(temperature=0.8), seed, count))
+    tokens = [[], []]
+    while loop.busy:
+        for block in loop.step():
+            tokens[block.number] += block.tokens
+    _, logits = greedy_reference(family, prompts, tokens)
+    for row, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        p = logits[row].div(0.8).softmax(-1)
+        assert [int(torch.multinomial(each, 1, generator=generator)) for each in p] == tokens[row]
+        assert len(tokens[row]) == count
 
 
 def test_taps_are_the_attention_of_transformers(family):

@@ -10,17 +10,14 @@ from families import HIDDEN, build  # noqa: E402
 from realtts import CheckpointMismatch, DecoderError, QuantizationUnavailable  # noqa: E402
 from realtts.accel.decoder import (  # noqa: E402
     Buckets,
-    DecodeLoop,
     Decoder,
     DecoderConfig,
     KVCache,
     Precision,
-    Prompt,
     Rope,
     affordable_places,
     budget,
 )
-from realtts.accel.sampling import SamplingParams, SamplingRecipe  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -464,17 +461,23 @@ def test_masks_on_a_device_are_not_read(family):
         decoder.check_prompt(x, cache, valid=valid[:, 1:], positions=positions)
 
 
-def test_a_request_checks_its_prompt_once(family, monkeypatch):
-    """Not again where the loop hands the prompt to the decoder."""
-    decoder, calls = family.decoder(rows=(1,)), []
-    loop = DecodeLoop(
-        decoder, lambda hidden: hidden, lambda tokens, _step, _state: torch.zeros(len(tokens), HIDDEN),
-        SamplingRecipe(HIDDEN, ()), cap=16,
-    )  # fmt: skip
-    check = decoder.check_prompt
-    monkeypatch.setattr(decoder, "check_prompt", lambda *args, **options: calls.append(1) or check(*args, **options))
-    loop.begin(Prompt(torch.randn(1, 3, HIDDEN)), [SamplingParams(greedy=True)], [1], [4])
-    assert (len(calls), loop.cache.used) == (1, [3])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
+def test_neighbours_do_not_matter_at_any_precision(family, precision):
+    """A row's hidden state is the same beside quiet, loud and absent neighbours, up to float32 noise."""
+    decoder, found = family.decoder(precision=precision, rows=(4,)), []
+
+    def noise(rows, n, seed):
+        return torch.randn(rows, n, HIDDEN, generator=torch.Generator().manual_seed(seed))
+
+    with torch.inference_mode():
+        for seed, loudness in ((1, 1.0), (2, 1.0), (3, 100.0), (4, 0.0)):
+            x, step = noise(4, 12, seed) * loudness, noise(4, 1, seed + 50)[:, 0] * loudness
+            x[2], step[2] = noise(1, 12, 77)[0], noise(1, 1, 78)[0, 0]
+            cache = decoder.new_cache(4, 32)
+            decoder.prefill(x, cache)
+            found.append(decoder.step(step, cache)[2])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

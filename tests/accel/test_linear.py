@@ -53,12 +53,22 @@ def kernel(request):
     return request.param
 
 
-def product(kernel, weight, bias, x):
-    """By the kernel, as float32 on the CPU."""
+def packed_product(kernel, weight, bias=None):
+    """A function that multiplies by the kernel, as float32 on the CPU."""
     device = kernel.device
+
+    def multiply(x):
+        with torch.inference_mode():
+            return kernel.run(packed, x.to(device)).float().cpu()
+
     with torch.inference_mode():
         packed = kernel.pack(weight.to(device), None if bias is None else bias.to(device))
-        return kernel.run(packed, x.to(device)).float().cpu()
+    return multiply
+
+
+def product(kernel, weight, bias, x):
+    """By the kernel, as float32 on the CPU."""
+    return packed_product(kernel, weight, bias)(x)
 
 
 # -- kernels ---------------------------------------------------------------------------------------------------------
@@ -72,20 +82,20 @@ def test_every_precision_is_served_on_the_cpu(precision):
     assert all((kernel.precision, kernel.device) == (precision, "cpu") for kernel in found)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 16, 130])
 @pytest.mark.parametrize(("outputs", "inputs"), SIZES)
-def test_products_are_within_the_precision(kernel, outputs, inputs, rows):
+def test_products_are_within_the_precision(kernel, outputs, inputs):
     """Sizes of real layers and odd ones: outputs no multiple of 16, with a bias that the error must not hide."""
     weight, bias = normal(outputs, inputs) / inputs**0.5, normal(outputs, seed=1)
-    x = normal(rows, inputs, seed=2)
-    plain = product(kernel, weight, None, x)
-    expected = linear(x.double(), weight.double())
-    assert plain.shape == (rows, outputs)
-    # One product of few numbers scatters around what many show.
-    limit = WITHIN[kernel.precision] * (1 if rows * outputs > 500 else 2)
-    assert (plain - expected).norm() / expected.norm() < limit
-    biased = product(kernel, weight, bias, x)
-    assert (biased - (plain + bias)).abs().max() <= 0.02 * biased.abs().max()
+    without, with_bias = packed_product(kernel, weight), packed_product(kernel, weight, bias)
+    for rows in (1, 2, 3, 16, 130):
+        x = normal(rows, inputs, seed=2)
+        plain, expected = without(x), linear(x.double(), weight.double())
+        assert plain.shape == (rows, outputs)
+        # One product of few numbers scatters around what many show.
+        limit = WITHIN[kernel.precision] * (1 if rows * outputs > 500 else 2)
+        assert (plain - expected).norm() / expected.norm() < limit, rows
+        biased = with_bias(x)
+        assert (biased - (plain + bias)).abs().max() <= 0.02 * biased.abs().max(), rows
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), [(1, 1), (17, 33), (5, 31), (3, 100)])
@@ -100,25 +110,27 @@ def test_odd_inputs_work_or_are_refused(kernel, outputs, inputs):
 
 
 @pytest.mark.parametrize("rows", [2, 3, 16])
-@pytest.mark.parametrize("neighbours", [8.0, 1e4, 0.0, float("inf"), float("nan")])
-def test_a_row_does_not_depend_on_what_its_neighbours_hold(kernel, rows, neighbours):
+def test_a_row_does_not_depend_on_what_its_neighbours_hold(kernel, rows):
     """Bit for bit: eight times louder, deafening, silent, or broken."""
-    weight, x = normal(97, 160), normal(rows, 160, seed=2)
-    among = x.clone()
-    among[1:] *= neighbours
-    assert torch.equal(product(kernel, weight, None, among)[0], product(kernel, weight, None, x)[0])
-    last = x.clone()
-    last[:-1] *= neighbours
-    assert torch.equal(product(kernel, weight, None, last)[-1], product(kernel, weight, None, x)[-1])
+    multiply, x = packed_product(kernel, normal(97, 160)), normal(rows, 160, seed=2)
+    expected = multiply(x)
+    for neighbours in (8.0, 1e4, 0.0, float("inf"), float("nan")):
+        among = x.clone()
+        among[1:] *= neighbours
+        assert torch.equal(multiply(among)[0], expected[0]), neighbours
+        last = x.clone()
+        last[:-1] *= neighbours
+        assert torch.equal(multiply(last)[-1], expected[-1]), neighbours
 
 
-@pytest.mark.parametrize("rows", [2, 16, 130])
-def test_a_row_among_many_is_a_row_alone(kernel, rows):
+def test_a_row_among_many_is_a_row_alone(kernel):
     """Up to the order of summation, which a product of another size may change: one rounding of the kernel's type."""
-    weight, x = normal(256, 1024) / 32, normal(rows, 1024, seed=2)
-    alone, among = product(kernel, weight, None, x[:1])[0], product(kernel, weight, None, x)[0]
+    multiply = packed_product(kernel, normal(256, 1024) / 32)
     exact = {"fp32": 1e-6, "bf16": 2e-3, "fp16": 5e-4, "int8": 2e-3, "int4": 2e-3}[kernel.precision]
-    assert (among - alone).norm() <= exact * alone.norm()
+    for rows in (2, 16, 130):
+        x = normal(rows, 1024, seed=2)
+        alone, among = multiply(x[:1])[0], multiply(x)[0]
+        assert (among - alone).norm() <= exact * alone.norm(), rows
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)

@@ -1,8 +1,8 @@
 """The loop of rows that come and go: each row as if it were alone, graphs that serve all, and nothing that grows."""
 
+import functools
 import gc
 import itertools
-import random
 from dataclasses import replace
 
 import pytest
@@ -11,17 +11,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from families import HIDDEN, VOCABULARY, build  # noqa: E402
-from graph_backends import BACKENDS  # noqa: E402
+from row_loops import CAP, GUIDED, PLAIN, STOPS, alone, make_loop, request_of, serve  # noqa: E402
 
 from realtts import DecoderError, InvalidOption, NotFinite  # noqa: E402
-from realtts.accel.decoder import Buckets, DecodeLoop, Prompt, RowLoop, Taps, fit_chunk  # noqa: E402
+from realtts.accel.decoder import Admission, Buckets, Taps, fit_chunk  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.accel.sampling import GeneratorNoise, HashedNoise, Sampler, SamplingParams, SamplingRecipe  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
-
-STOPS, CAP = (7, 20, 33, 46, 59), 160
-PLAIN = ("repetition_penalty", "temperature", "top_k", "top_p")
-GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 
 
 @pytest.fixture(scope="module", params=["qwen3", pytest.param("gpt2", marks=pytest.mark.full)])
@@ -36,87 +32,23 @@ def qwen3():
     return build("qwen3")
 
 
-def make_loop(family, *, order=PLAIN, backend=None, kind=RowLoop, recipe=None, embedding=None, **options):
-    """A loop of four places, or another kind of loop over the same decoder."""
-    device = "cuda" if backend is CudaGraphs else "cpu"
-    decoder = family.decoder(rows=(2,), device=device)
-    per_stream = 2 if "guidance" in order else 1
-    embed = family.embed.to(device)
-    places = None if family.places is None else family.places.to(device)
-
-    def next_embedding(tokens, _step, state):
-        x = embed[tokens].repeat(per_stream, 1)
-        return x if places is None else x + places[state["position"]]
-
-    sizes = {"places": 4, "chunk": 8} if kind is RowLoop else {}
-    return kind(
-        decoder,
-        decoder.pack(family.head),
-        embedding or next_embedding,
-        recipe or SamplingRecipe(VOCABULARY, order=order, stop_tokens=STOPS),
-        **{"cap": CAP, "backend": backend and backend(), **sizes, **options},
-    )
-
-
-def request_of(number, *, per_stream=1, device="cpu"):
-    """Prompt, sampling, seed and limit of a request: all of them its own."""
-    draw = random.Random(number)
-    noise = torch.Generator().manual_seed(number)
-    x = torch.randn(per_stream, draw.randint(1, 30), HIDDEN, generator=noise).to(device)
-    params = SamplingParams(
-        temperature=draw.choice([0.5, 0.9, 1.4]),
-        top_k=draw.choice([0, 0, 5, 90]),
-        top_p=draw.choice([1.0, 0.9]),
-        min_p=draw.choice([0.0, 0.03]),
-        repetition_penalty=draw.choice([1.0, 1.3]),
-        guidance=0.5 if per_stream == 2 else 0.0,
-        min_new_tokens=draw.choice([0, 5, 20]),
-        greedy=draw.random() < 0.2,
-        stop_tokens=draw.choice([None, (3, 9), tuple(range(0, VOCABULARY, 6)), ()]),
-    )
-    history = [draw.randrange(VOCABULARY) for _ in range(draw.randint(0, 3))]
-    return Prompt(x), params, {"seed": 1000 + number, "most": draw.randint(1, 35), "history": history}
-
-
-def serve(loop, numbers, *, seed=0, cancel=(), again=(), per_stream=1, each=lambda _loop: None):
-    """Admit requests at random times, cancel some and draw some anew, each after some tokens; their tokens and ends."""
-    draw, waiting = random.Random(seed), deque_of(numbers)
-    found, ends, redrawn = {number: [] for number in numbers}, {}, set()
-    while waiting or loop.busy:
-        while waiting and loop.free and draw.random() < 0.6:
-            number = waiting.pop(0)
-            prompt, params, options = request_of(number, per_stream=per_stream, device=loop.decoder.device)
-            loop.admit(number, prompt, params, **options)
-        for block in loop.step():
-            found[block.number].extend(block.tokens)
-            count = len(found[block.number])
-            if block.number in again and block.number not in redrawn and (count >= 4 or block.end):
-                redrawn.add(block.number)
-                found[block.number].clear()
-                loop.redraw(block.number, seed=1000 + block.number)
-            elif block.end or (block.number in cancel and count >= 3):
-                ends[block.number] = block.end or "cancelled"
-                loop.release(block.number)
-        each(loop)
-    return found, ends
-
-
-def deque_of(numbers):
-    """A list of its own to be emptied."""
-    return list(numbers)
-
-
-def alone(loop, number, *, per_stream=1):
-    """Tokens and end of a request when nobody else is there."""
-    found, ends = serve(loop, [number], per_stream=per_stream)
-    return found[number], ends[number]
-
-
 # -- each as if it were alone ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [PLAIN, GUIDED], ids=["plain", "guided"])
-@pytest.mark.parametrize("graph_backend", BACKENDS, indirect=True)
+@pytest.mark.parametrize(
+    ("graph_backend", "order"),
+    [
+        pytest.param(None, PLAIN, id="eager-plain"),
+        pytest.param(RecordingGraphs, GUIDED, id="recorded-guided"),
+        *(pytest.param(*each, id=name, marks=pytest.mark.full) for name, *each in (
+            ("eager-guided", None, GUIDED), ("recorded-plain", RecordingGraphs, PLAIN),
+        )),
+        *(pytest.param(CudaGraphs, each, id=f"cuda-{name}", marks=pytest.mark.gpu) for name, each in (
+            ("plain", PLAIN), ("guided", GUIDED),
+        )),
+    ],
+    indirect=["graph_backend"],
+)  # fmt: skip
 def test_a_row_is_what_it_is_alone(family, order, graph_backend):
     """Whoever is there, whenever it comes, in whichever place; also those that are cancelled or drawn anew."""
     per_stream = 2 if order is GUIDED else 1
@@ -134,26 +66,13 @@ def test_a_row_is_what_it_is_alone(family, order, graph_backend):
     assert loop.queue.row_steps > 2 * loop.queue.steps, "rows ran beside each other"
 
 
-@pytest.mark.parametrize("order", [PLAIN, GUIDED], ids=["plain", "guided"])
-def test_a_row_draws_what_the_fixed_loop_draws(family, order):
-    """The loop whose streams begin together reads prompts as a whole; the tokens are the same."""
-    per_stream = 2 if order is GUIDED else 1
-    found, _ = serve(make_loop(family, order=order), range(12), per_stream=per_stream)
-    fixed = make_loop(family, order=order, kind=DecodeLoop)
-    for number in range(12):
-        prompt, params, options = request_of(number, per_stream=per_stream)
-        fixed.begin(prompt, [params], [options["seed"]], [options["most"]], history=[options["history"]])
-        assert [token for block in fixed.run() for token in block.tokens[0]] == found[number], number
-
-
 def test_graphs_give_what_eager_decoding_gives(qwen3):
     """Over all numbers of rows and all lengths, with the same requests in the same order."""
     requests = {"numbers": range(10), "cancel": {2}, "again": {4}}
     assert serve(make_loop(qwen3, backend=RecordingGraphs), **requests) == serve(make_loop(qwen3), **requests)
 
 
-@pytest.mark.parametrize("every", [1, 3, 8])
-@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+@pytest.mark.parametrize(("backend", "every"), [(None, 3), (RecordingGraphs, 8)], ids=["eager", "recorded"])
 def test_any_number_of_steps_at_a_time_gives_the_same(qwen3, backend, every):
     """A row may end in the middle of them, and at its last slot."""
     expected, ends = serve(make_loop(qwen3), range(6))
@@ -182,9 +101,10 @@ def test_a_narrowed_vocabulary(qwen3):
     assert found == {number: alone(single, number)[0] for number in range(10)}
 
 
-def test_a_prefix_serves_many_rows(qwen3):
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
+def test_a_prefix_serves_many_rows(qwen3, backend):
     """A row behind a copied prefix draws what it draws when it reads the whole prompt."""
-    loop = make_loop(qwen3)
+    loop = make_loop(qwen3, backend=backend)
     shared = torch.randn(1, 24, HIDDEN, generator=torch.Generator().manual_seed(1))
     prefix = loop.decoder.new_cache(1, 32)
     with torch.inference_mode():
@@ -192,12 +112,11 @@ def test_a_prefix_serves_many_rows(qwen3):
     found = {}
     for attempt in range(2):
         for number in range(4):
-            prompt, params, options = request_of(number)
+            own = request_of(number)
             if attempt == 0:
-                loop.admit(number, prompt, params, **options, prefix=(prefix, 24))
+                loop.admit(number, replace(own, prefix=(prefix, 24)))
             else:
-                whole = Prompt(torch.cat([shared, prompt.embeddings], 1))
-                loop.admit(number, whole, params, **options)
+                loop.admit(number, replace(own, prompt=torch.cat([shared, own.prompt], 1)))
         found[attempt] = {number: [] for number in range(4)}
         while loop.busy:
             for block in loop.step():
@@ -220,7 +139,7 @@ def test_chunks_have_the_borders_of_the_prompt(qwen3, monkeypatch):
     lengths = (20, 8, 3, 17)
     for number, length in enumerate(lengths):
         x = torch.randn(1, length, HIDDEN, generator=torch.Generator().manual_seed(number))
-        loop.admit(number, Prompt(x), SamplingParams(stop_tokens=()), seed=number, most=20)
+        loop.admit(number, Admission(x, SamplingParams(stop_tokens=()), seed=number, most=20))
     counts = []
     while loop.busy:
         before = len(chunks)
@@ -290,9 +209,8 @@ def test_the_models_own_state_goes_by_row(qwen3, backend):
         while waiting or loop.busy:
             if waiting and loop.free:
                 number = waiting.pop(0)
-                prompt, params, options = request_of(number)
                 text = torch.randn(12, HIDDEN, generator=torch.Generator().manual_seed(number))
-                loop.admit(number, prompt, params, **options, state={"text": text})
+                loop.admit(number, replace(request_of(number), state={"text": text}))
             for block in loop.step():
                 tokens[block.number].extend(block.tokens)
                 frames[block.number].extend(block.outputs.tolist())
@@ -338,9 +256,9 @@ def test_the_models_own_sampler_follows_the_rows(qwen3, backend):
         while waiting or loop.busy:
             while waiting and loop.free:
                 number = waiting.pop(0)
-                prompt, params, options = request_of(number)
-                place = loop.admit(number, prompt, replace(params, stop_tokens=()), **options)
-                own.set(place, SamplingParams(0.5 + number / 10, top_k=3 * number), 77 + number)
+                request, own_params = request_of(number), SamplingParams(0.5 + number / 10, top_k=3 * number)
+                placed = functools.partial(own.set, params=own_params, seed=77 + number)
+                loop.admit(number, replace(request, params=replace(request.params, stop_tokens=()), placed=placed))
             for block in loop.step():
                 drawn[block.number] += [*block.tokens, *block.outputs.flatten().tolist()]
                 if block.end:
@@ -371,9 +289,9 @@ def test_a_broken_row_fails_alone(qwen3):
     """Its logits are not finite; the others go on, and the next row in its place finds nothing of it."""
     loop = make_loop(qwen3, places=2)
     expected = {number: alone(make_loop(qwen3, places=1), number) for number in (1, 2)}
-    bad, params, options = request_of(0)
-    bad.embeddings[0, 0, 3] = float("nan")
-    loop.admit(0, bad, params, **options)
+    bad = request_of(0)
+    bad.prompt[0, 0, 3] = float("nan")
+    loop.admit(0, bad)
     for number in (1, 2):
         if number == 2:
             while 0 in loop.numbers:
@@ -381,9 +299,9 @@ def test_a_broken_row_fails_alone(qwen3):
                 if 0 in blocks:
                     assert blocks[0].end == "broken"
                     assert isinstance(blocks[0].error, NotFinite)
+                    assert "its weights are to blame" in str(blocks[0].error), "in float32 no switch would help"
                     loop.release(0)
-        prompt, params, options = request_of(number)
-        loop.admit(number, prompt, params, **{**options, "most": 60})
+        loop.admit(number, replace(request_of(number), most=60))
     found = {1: [], 2: []}
     while loop.busy:
         for block in loop.step():
@@ -407,9 +325,12 @@ def test_few_graphs_serve_all(qwen3, places):
     state = [tensor.data_ptr() for tensor in loop._steps.state]
     tensors = []
 
+    steps = itertools.count()
+
     def count(_loop):
-        gc.collect(0)
-        tensors.append(sum(type(o) is torch.Tensor for o in gc.get_objects()))
+        if next(steps) % 6 == 0:  # a look at all objects takes longer than a step
+            gc.collect(0)
+            tensors.append(sum(type(o) is torch.Tensor for o in gc.get_objects()))
 
     serve(loop, range(8), cancel={3}, again={5}, each=count if places == 3 else lambda _loop: None)
     assert backend.captures == captures
@@ -440,31 +361,45 @@ def test_buckets_that_grow():
     ("change", "error", "message"),
     [
         ({"number": 1}, DecoderError, "row 1 has a place already"),
-        ({"most": 0}, DecoderError, "max_new_tokens"),
+        ({"most": 0}, DecoderError, "most is 0"),
         ({"most": 200}, DecoderError, "160 slots"),
-        ({"seed": -1}, DecoderError, "seeds"),
+        ({"seed": -1}, DecoderError, "the seed is -1"),
+        ({"seed": 2**64}, DecoderError, "the seed is 1844"),
         ({"history": [VOCABULARY]}, DecoderError, "history"),
-        ({"prompt": Prompt(torch.zeros(1, 0, HIDDEN))}, DecoderError, "shape"),
-        ({"prompt": Prompt(torch.zeros(2, 4, HIDDEN))}, DecoderError, "shape"),
-        ({"prompt": Prompt(torch.zeros(1, 4, HIDDEN + 1))}, DecoderError, "shape"),
-        ({"prompt": Prompt(torch.zeros(1, 4, HIDDEN), torch.ones(1, 4, dtype=torch.bool))}, DecoderError, "padding"),
+        ({"prompt": torch.zeros(1, 0, HIDDEN)}, DecoderError, "shape"),
+        ({"prompt": torch.zeros(2, 4, HIDDEN)}, DecoderError, "shape"),
+        ({"prompt": torch.zeros(1, 4, HIDDEN + 1)}, DecoderError, "shape"),
+        ({"prompt": torch.zeros(HIDDEN)}, DecoderError, "shape"),
         ({"params": SamplingParams(stop_tokens=(VOCABULARY,))}, InvalidOption, "stop_tokens"),
         ({"state": {"nothing": torch.zeros(1)}}, DecoderError, "state 'nothing'"),
     ],
-    ids=["number", "nothing", "too long", "seed", "history", "empty", "rows", "width", "padding", "stop", "state"],
+    ids=[
+        "number",
+        "nothing",
+        "too long",
+        "seed",
+        "large",
+        "history",
+        "empty",
+        "rows",
+        "width",
+        "shape",
+        "stop",
+        "state",
+    ],
 )
 def test_a_refused_row_disturbs_nobody(qwen3, change, error, message):
     """It is refused by name before anything is changed."""
     loop = make_loop(qwen3, places=2)
     expected = alone(make_loop(qwen3, places=1), 1)[0]
-    prompt, params, options = request_of(1)
-    loop.admit(1, prompt, params, **options)
+    loop.admit(1, request_of(1))
     found = [token for block in loop.step() for token in block.tokens]
-    other, other_params, other_options = request_of(2)
-    given = {"number": 2, "prompt": other, "params": other_params, **other_options, **change}
+    changed = replace(request_of(2), **{name: value for name, value in change.items() if name != "number"})
     with pytest.raises(error, match=message):
-        loop.admit(given.pop("number"), given.pop("prompt"), given.pop("params"), **given)
+        loop.admit(change.get("number", 2), changed)
     assert loop.free == 1
+    with pytest.raises(DecoderError, match="seed"):
+        loop.redraw(1, seed=-1)
     while loop.busy:
         found += [token for block in loop.step() for token in block.tokens]
     assert found == expected
@@ -473,37 +408,50 @@ def test_a_refused_row_disturbs_nobody(qwen3, change, error, message):
 def test_no_place_is_left(qwen3):
     """One more than there are places, and rows that are not there."""
     loop = make_loop(qwen3, places=1)
-    prompt, params, options = request_of(1)
-    loop.admit(1, prompt, params, **options)
+    loop.admit(1, request_of(1))
     with pytest.raises(DecoderError, match="all 1 places"):
-        loop.admit(2, prompt, params, **options)
+        loop.admit(2, request_of(1))
     for call in (loop.release, lambda number: loop.redraw(number, seed=1)):
         with pytest.raises(DecoderError, match="there is no row 5"):
             call(5)
-    with pytest.raises(DecoderError, match="at least 1"):
-        make_loop(qwen3, places=0)
+    for size in ("places", "check_every", "chunk"):
+        with pytest.raises(DecoderError, match="at least 1"):
+            make_loop(qwen3, **{size: 0})
+
+
+def test_a_place_that_the_model_refuses_stays_free(qwen3):
+    """What ``placed`` raises is raised, and the next one has the place."""
+
+    def placed(place):
+        raise ValueError(place)
+
+    loop = make_loop(qwen3, places=1)
+    with pytest.raises(ValueError, match="0"):
+        loop.admit(1, replace(request_of(1), placed=placed))
+    assert (loop.free, loop.busy) == (1, False)
+    assert alone(loop, 1) == alone(make_loop(qwen3, places=1), 1)
 
 
 # -- nothing grows --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_nothing_grows(count, unchanged):
     """Neither tensors nor graphs nor bytes, however many rows come and go; one in ten is cancelled, one in ten anew."""
     family = build("qwen3")
     loop = make_loop(family, places=8, cap=64)
 
     def some(numbers):
-        numbers = list(numbers)
-        waiting = list(numbers)
+        waiting, again = list(numbers), set()
         while waiting or loop.busy:
             while waiting and loop.free:
                 number = waiting.pop()
-                prompt = Prompt(torch.zeros(1, 1 + number % 9, HIDDEN))
-                loop.admit(number, prompt, SamplingParams(), seed=number, most=1 + number % 3)
+                prompt = torch.zeros(1, 1 + number % 9, HIDDEN)
+                loop.admit(number, Admission(prompt, SamplingParams(), seed=number, most=1 + number % 3))
             for block in loop.step():
-                if block.end is None and block.number % 10 == 3:
-                    loop.redraw(block.number, seed=0, most=1)
+                if block.number % 10 == 3 and block.number not in again:
+                    again.add(block.number)
+                    loop.redraw(block.number, seed=0)
                 elif block.end or block.number % 10 == 1:
                     loop.release(block.number)
         gc.collect()

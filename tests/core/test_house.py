@@ -31,7 +31,7 @@ WINGS = (
     ("synthesis",),
     ("provider",),
     ("wire",),
-    ("worker", "isolation"),
+    ("worker", "isolation", "serving"),
     ("bench", "testing", "bulk"),
     ("cli",),
     ("__main__",),
@@ -199,7 +199,7 @@ def test_rooms_stand_on_few_floors():
     [
         ("accel.attention", "from realtts.accel.decoder import Decoder"),
         ("accel.weights.tensorfile", "def f():\n    from realtts.accel.upstream.networks import fill"),
-        ("accel.sampling.noise", "if TYPE_CHECKING:\n    from realtts.accel.decoder.loop import DecodeLoop"),
+        ("accel.sampling.noise", "if TYPE_CHECKING:\n    from realtts.accel.decoder.row_loop import RowLoop"),
     ],
 )
 def test_a_circle_of_rooms_is_seen(importer, line):

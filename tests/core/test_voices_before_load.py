@@ -143,3 +143,20 @@ def test_saved_voices_go_by_any_spelling(tmp_path, name):
         VoiceStore(tmp_path / "voices").add(saved, (wave, 24_000))
     with RealProvider(fake_spec(), data_dir=tmp_path) as tts:
         assert len(tts.generate("Hello", voice=name).samples)
+
+
+@pytest.mark.parametrize(
+    ("voices", "before"), [("listed", ["low", "high"]), ("nothing", []), ("broken", []), (None, [])], ids=str
+)
+def test_a_list_without_a_load(make, voices, before):
+    """What is known without the model; the model's own voices are remembered once it was asked."""
+    tts = make(voices)
+    VoiceStore(tts.settings.data_dir / "voices").add("anna", noise(3.0))
+    assert [voice.id for voice in tts.voices(load=False)] == [*before, "anna"]
+    assert not is_loaded(tts)
+    whole = [voice.id for voice in tts.voices()]
+    assert whole == ["low", "high", "anna"]
+    assert [voice.id for voice in tts.voices(load=False)] == whole
+    tts.unload()
+    assert [voice.id for voice in tts.voices(load=False)] == whole
+    assert not is_loaded(tts)

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"realtts": ROOT / "core/src/realtts", "realtts_toylm": ROOT / "plugins/toylm/src/realtts_toylm"}
+PACKAGES = {
+    "realtts": ROOT / "core/src/realtts",
+    "realtts_toylm": ROOT / "plugins/toylm/src/realtts_toylm",
+    **{path.parent.name: path.parent for path in ROOT.glob("servers/*/src/*/__init__.py")},
+}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = {
     *("realtts.providers", "realtts.extensions", "realtts.places", "realtts.recognizers"),  # groups of entry points

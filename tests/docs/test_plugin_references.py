@@ -8,7 +8,7 @@ import pytest
 
 from realtts.synthesis.validate import options_class
 
-PLUGINS = ("espeak", "hibari", "chatterbox", "f5", "qwen3", "vieneu")
+PLUGINS = ("espeak", "hibari", "piper", "chatterbox", "f5", "qwen3", "vieneu")
 ENDS = ("minimum", "maximum", "exclusiveMinimum", "maxLength")
 
 

@@ -20,9 +20,10 @@ from realtts_chatterbox.files import BUILTIN
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.reference import Upstream
 from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.watermark import Watermarker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from realtts.contract.spec import ProviderSpec
@@ -33,6 +34,14 @@ if TYPE_CHECKING:
 def imported() -> None:
     """Upstream's package."""
     load_upstream()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _watermarker_stays(imported: None) -> Iterator[None]:
+    """Keep one, whose network those of all providers share, so that it is read once."""
+    kept = Watermarker()
+    yield
+    del kept
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """The conformance suite on both variants.
 
-What the optimized variant shows of the ladder and of both variants alike need not be shown of the plain one again by
-default, nor of Turbo what is the same code: these run with ``nox -t full``.
+The optimized one has the whole of it. Of the plain one what it speaks and how it lives is shown with ``nox -t full``:
+bad input does not get as far as a variant, and the ladder falls back to it in the suite of the other. Turbo, with
+``nox -t full`` too, has what its network changes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import OptimizedConformance, ProviderConformance, voice_like
-from realtts_chatterbox import codec, spec as own
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance, voice_like
+from realtts.testing.conformance.fixtures import ConformanceFixtures
+from realtts.testing.conformance.life import LifeTests
+from realtts.testing.conformance.speaking import SpeakingTests
+from realtts_chatterbox import codec, rows, spec as own
 from realtts_chatterbox.testing import write_random_checkpoint
 
 
@@ -29,8 +33,8 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Plain(ProviderConformance):
-    """Everything that a provider must do, of the variant around upstream's networks."""
+class English(ConformanceFixtures):
+    """The fixtures of the variant around upstream's networks."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -41,6 +45,16 @@ class Plain(ProviderConformance):
     def model(self, ending: Path) -> Path:
         """English, which ends by itself after some tokens."""
         return ending
+
+    @pytest.fixture
+    def text(self) -> str:
+        """No longer than a stream of two chunks needs."""
+        return "Hello there, my friend."
+
+    @pytest.fixture
+    def reference(self) -> tuple[NDArray[np.float32], int]:
+        """Shorter than the suite's, which takes longer to read than the speech."""
+        return voice_like(2)
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
@@ -54,23 +68,43 @@ class Plain(ProviderConformance):
 
 
 @pytest.mark.full  # by default test_plain compares this variant with upstream
-class TestPlain(Plain):
+class TestPlain(SpeakingTests, LifeTests, English):
     """The plain variant."""
 
+    # The core speaks one request after another with this variant.
+    test_eight_threads = None
 
-class TestOptimized(OptimizedConformance, Plain):
-    """The same of the optimized variant."""
+
+class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConformance, English):
+    """Everything that a provider must do, of the optimized variant."""
 
     full = frozenset({
         "test_fault_falls_back_to_plain",  # by default: test_fallback_says_the_same_as_plain
+        "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_facts
+        "test_graphs_sound_the_same",  # by default: those of test_codec, test_network, test_solver and test_stages
         "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_facts
-        "test_unload_frees_everything",  # by default: test_optimized.test_unload_leaves_no_tensor
     })  # fmt: skip
+
+    @pytest.mark.slow
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """A hundred requests; by default: test_optimized.test_unload_leaves_no_tensor."""
+        super().test_unload_frees_everything(fast)
 
     @pytest.fixture(autouse=True)
     def _few_graphs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Capture those of a second of speech; the others are captured when they are first needed."""
         monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 25)
+        monkeypatch.setattr(rows, "SLOTS", 128)
+
+    @pytest.fixture
+    def short_text(self) -> str:
+        """A token for each letter where lengths are forced."""
+        return "Hm."
+
+    @pytest.fixture
+    def row_text(self) -> str:
+        """More tokens than a stream's first chunk takes."""
+        return "Hello, my old friend."
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -90,7 +124,7 @@ class TestOptimized(OptimizedConformance, Plain):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """The same without the watermark, of whose work nothing is known."""
-        return {"n_cfm_timesteps": 1, "max_new_tokens": 40, "watermark": False}
+        return {"n_cfm_timesteps": 1, "max_new_tokens": 40, "chunk_tokens": 15, "watermark": False}
 
     @pytest.fixture
     def encoder(self) -> str:
@@ -102,10 +136,14 @@ class TestOptimized(OptimizedConformance, Plain):
 class TestTurbo(OptimizedConformance):
     """What is peculiar to the optimized variant, of the other network."""
 
+    # They see nothing of the network.
+    test_a_strict_provider_takes_no_other_kernel = test_the_status_names_the_kernel_of_attention = None
+    test_a_voice_is_computed_once_for_every_process = test_unload_frees_everything = None
+
+    _few_graphs = TestOptimized._few_graphs
     spec = TestOptimized.spec
     settings = TestOptimized.settings
     tolerance = TestOptimized.tolerance
-    encoder = TestOptimized.encoder
 
     @pytest.fixture
     def model(self, folders: Callable[[str], Path]) -> Path:
@@ -115,9 +153,6 @@ class TestTurbo(OptimizedConformance):
     @pytest.fixture
     def options(self) -> dict[str, Any]:
         """It has two steps."""
-        return {"watermark": False}
+        return {"chunk_tokens": 15, "watermark": False}
 
-    @pytest.fixture
-    def reference(self) -> tuple[NDArray[np.float32], int]:
-        """It wants more than five seconds."""
-        return voice_like(6)
+    text = English.text

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from realtts.contract.spec import Checkpoint
 from realtts.errors import CheckpointCorrupt, CheckpointMismatch, CheckpointMissing, MissingExtra
 from realtts.testing import make_context
+from realtts_chatterbox.building import s3gen_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.optimized import Optimized
 from realtts_chatterbox.plain import Plain
-from realtts_chatterbox.reference import Upstream
 
 
 def read(folder):
@@ -133,7 +133,7 @@ def test_an_unknown_tensor_is_refused(copied) -> None:
 def test_english_s3gen_may_have_more_than_is_used(copied) -> None:
     """Upstream does not mind, and published files may rely on it."""
     folder = copied("english", "s3gen.safetensors", lambda state: state.update(extra=torch.zeros(1)))
-    assert Upstream(read(folder), "cpu").s3gen is not None
+    assert s3gen_of(read(folder), "cpu") is not None
 
 
 def test_computed_tensors_may_be_left_out(copied) -> None:
@@ -143,7 +143,7 @@ def test_computed_tensors_may_be_left_out(copied) -> None:
         return {n: t for n, t in state.items() if n not in {"tokenizer._mel_filters", "tokenizer.window"}}
 
     weights = read(copied("english", "s3gen.safetensors", change))
-    assert Upstream(weights, "cpu").s3gen.tokenizer._mel_filters.abs().sum() > 0
+    assert s3gen_of(weights, "cpu").tokenizer._mel_filters.abs().sum() > 0
 
 
 @pytest.mark.parametrize(

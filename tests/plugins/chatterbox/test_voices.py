@@ -95,7 +95,8 @@ def test_upstreams_form_is_a_copy(weights_of) -> None:
 def test_a_voice_is_made_once(plain, recording) -> None:
     """The second request with the same recording takes it from the cache."""
     provider = plain("english", force_tokens_per_char=1.0)
+    samples, rate = recording
     for seed in (1, 2):
-        provider.generate("Hello.", voice=recording, seed=seed, n_cfm_timesteps=1)
+        provider.generate("Hello.", voice=(samples[: 2 * rate], rate), seed=seed, n_cfm_timesteps=1)
     cache = provider.get_provider_status()["cache"]
     assert (cache["hits"], cache["misses"]) == (1, 1)

@@ -7,8 +7,10 @@ import pytest
 
 from realtts import RealProvider, errors
 from realtts.contract.types import Voice
+from realtts.settings import Settings
+from realtts.voices.lookup import builtin_voice
 from realtts_espeak import spec, synthesis
-from realtts_espeak.catalogue import read_catalogue
+from realtts_espeak.catalogue import read_catalogue, voices_of
 from realtts_espeak.library import fresh_library
 
 TEXT = "Hello, one two three."
@@ -51,6 +53,24 @@ def test_every_variant_speaks_and_repeats(say) -> None:
 def test_names_of_one_voice(say, name: str) -> None:
     """Our id, espeak's identifier and its name, in any case."""
     assert np.array_equal(say(TEXT, voice=name).samples, say(TEXT, language="de").samples)
+
+
+@pytest.mark.parametrize("change", [str, str.upper], ids=["as it is", "capitals"])
+def test_names_before_load_mean_the_same_voice(say, change) -> None:
+    """Every id, name, identifier and tag leads to the voice that espeak itself takes for it, without a load."""
+    catalogue = say.model.catalogue
+    names = {name for voice in catalogue.voices for name in (voice.id, voice.name, voice.identifier)}
+    names |= {tag for voice in catalogue.voices for tag, _ in voice.languages}
+    for name in map(change, names):
+        chosen = builtin_voice(name, voices_of(None), who="espeak", settings=Settings(), clones=False)
+        assert chosen == catalogue.voice(name).id, name
+
+
+def test_a_list_needs_no_load() -> None:
+    """The voices are known before."""
+    with RealProvider("espeak") as tts:
+        assert len(tts.voices(load=False)) > 100
+        assert tts.get_provider_status()["state"] == "unloaded"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The conformance suite on both variants: by default short and without guidance, with `full` as it comes."""
+"""The conformance suite on both variants, short and without guidance; test_plain and test_optimized have guidance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import OptimizedConformance, ProviderConformance
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance
+from realtts.testing.device import live_tensors
 from realtts_f5 import spec as f5
 
 if TYPE_CHECKING:
@@ -21,13 +22,13 @@ class Plain(ProviderConformance):
 
     @pytest.fixture(autouse=True)
     def _short(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """Recordings of two seconds and chunks of eight: most of a request's work is its recording's frames.
+        """Recordings of two seconds and chunks of six: most of a request's work is its recording's frames.
 
         In a folder of their own, because cut recordings are kept on disk, where other tests would find them.
         """
         monkeypatch.setenv("REALTTS_DATA_DIR", str(tmp_path))
         monkeypatch.setattr("realtts_f5.clips._MOST_MS", 2000)
-        monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 8)
+        monkeypatch.setattr("realtts_f5.frontend._ALTOGETHER_S", 6)
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -51,8 +52,8 @@ class Plain(ProviderConformance):
 
     @pytest.fixture
     def long_text(self) -> str:
-        """Eight short sentences: two chunks."""
-        return " ".join(f"Here comes sentence number {n}." for n in range(1, 9))
+        """Eight short sentences: three chunks."""
+        return " ".join(f"This is number {n}." for n in range(1, 9))
 
 
 @pytest.mark.full  # by default test_plain compares this variant with upstream
@@ -60,10 +61,11 @@ class TestPlain(Plain):
     """The plain variant."""
 
 
-class TestOptimized(OptimizedConformance, Plain):
+class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The variant that is used by default."""
 
-    full = frozenset({"test_fault_falls_back_to_plain"})  # by default: test_fallback_says_the_same_as_plain
+    # By default: test_fallback_says_the_same_as_plain, and test_a_few_requests_leave_nothing.
+    full = frozenset({"test_fault_falls_back_to_plain", "test_unload_frees_everything"})
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -75,27 +77,13 @@ class TestOptimized(OptimizedConformance, Plain):
         """What cuts its silences off."""
         return "realtts_f5.voices.clipped"
 
-
-class Guided(ProviderConformance):
-    """The suite's long text, in more chunks of the usual length, and guidance as it is by default."""
-
-    @pytest.fixture(autouse=True)
-    def _short(self) -> None:
-        """Nothing is made shorter."""
-
-    @pytest.fixture
-    def options(self) -> dict[str, Any]:
-        """Few steps, and in a stream the chunks of the whole."""
-        return {"nfe_step": 4, "short_first_chunk": False}
-
-    long_text = ProviderConformance.long_text
-
-
-@pytest.mark.full
-class TestPlainGuided(Guided, Plain):
-    """Both rows of every step."""
-
-
-@pytest.mark.full
-class TestOptimizedGuided(Guided, TestOptimized):
-    """Both rows of every step."""
+    def test_a_few_requests_leave_nothing(self, fast: Callable[..., Any]) -> None:
+        """No tensor of the provider or of what it said outlives it."""
+        speaker = fast()
+        speaker.say(0.5)
+        speaker.provider.unload()  # the first use fills caches that stay
+        before = live_tensors()
+        speaker.say(0.5)
+        speaker.live(0.25)
+        speaker.provider.unload()
+        assert live_tensors() == before

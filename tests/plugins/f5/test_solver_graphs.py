@@ -59,7 +59,7 @@ def item_of(frames, seed=0):
     return Item(mel, torch.randint(0, SYMBOLS, (frames // 2,), generator=drawn), frames, noise)
 
 
-def assert_same(network, graphs, items, *, steps=5, sway=-1.0, guidance=2.0):
+def assert_same(network, graphs, items, *, steps=2, sway=-1.0, guidance=2.0):
     """What graphs give, compared with packed chunks."""
     schedule = times(steps, sway)
     expected = solve(network, items, times=schedule, guidance=guidance)
@@ -68,7 +68,7 @@ def assert_same(network, graphs, items, *, steps=5, sway=-1.0, guidance=2.0):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("lengths", [(50,), (64,), (70, 33), (20, 90, 128)])
+@pytest.mark.parametrize("lengths", [(50,), (64,), (20, 90, 128)])
 def test_padded_chunks_are_as_good_as_packed_ones(network, lengths):
     """Whatever lies beyond a chunk's end, and whatever lay there before."""
     graphs = Graphs(network, backend=RecordingGraphs())
@@ -79,10 +79,10 @@ def test_padded_chunks_are_as_good_as_packed_ones(network, lengths):
 
 
 def test_captures_are_few(network):
-    """Fifteen lengths need as many captures as they have buckets, and another schedule or guidance none."""
+    """Eight lengths need as many captures as they have buckets, and another schedule or guidance none."""
     backend = RecordingGraphs()
     graphs = Graphs(network, backend=backend)
-    lengths = range(30, 330, 20)
+    lengths = range(30, 330, 40)
     for frames in lengths:
         solve(network, [item_of(frames)], times=times(1, None), guidance=2.0, graphs=graphs)
     assert graphs.captures == backend.captures == len({bucket_of(frames) for frames in lengths}) == 5
@@ -148,6 +148,7 @@ def test_neighbours_of_equal_length_are_one_group():
     assert second.flatten().tolist() == [16, 17, 18, 19]
 
 
+@pytest.mark.full  # by default: test_stages.test_the_status_tells_what_was_done
 def test_compiled_blocks_are_compiled_once(network):
     """Two functions for all blocks, compiled again for a second length and never more; the result stays."""
     made = []

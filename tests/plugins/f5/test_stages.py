@@ -19,6 +19,7 @@ from realtts.accel.offload.tensors import walk_tensors
 from realtts.accel.weights.tensorfile import Tensors
 from realtts.bench import subject as subject_module
 from realtts.bench.subject import Subject
+from realtts.testing import voice_like
 from realtts.testing.device import HostDevice
 from realtts.testing.recording import RecordingGraphs
 from realtts_f5 import spec
@@ -182,7 +183,7 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     monkeypatch.setattr(functional, "scaled_dot_product_attention", counted)
 
     tts = make(**settings)
-    tts.generate("Hello there.", nfe_step=4)
+    tts.generate("Hello there.", voice=voice_like(2), reference_text="These are the words.", nfe_step=4)
     status = tts.get_provider_status()
     details, model = status["optimization_details"], models[-1]
     parts = ("_backbone._blocks", "_backbone._products")  # the blocks' dense layers are met in either

@@ -53,7 +53,7 @@ def test_features_are_upstreams(extractor, samples) -> None:
     assert expected["input_features_mask"].all()  # so that none is given
 
 
-@pytest.mark.parametrize("samples", [320, 1919, 5000, 48_123])
+@pytest.mark.parametrize("samples", [320, 1919, 24_123])
 def test_codes_are_upstreams(extractor, upstream, codec_parts, samples) -> None:
     """At any length; 50 a second."""
     wave = recording_of(samples, samples)
@@ -98,7 +98,7 @@ def test_networks_are_released(codec_parts, monkeypatch) -> None:
     assert not left
 
 
-@pytest.mark.parametrize("samples", [0, 1, 319])
+@pytest.mark.parametrize("samples", [0, 319])
 def test_less_than_a_frame_has_no_codes(codec_parts, samples) -> None:
     """Nobody speaks in 20 ms."""
     assert Encoder(*codec_parts).codes(torch.zeros(samples)).shape == (0,)

@@ -15,7 +15,7 @@ from realtts_vieneu.line import Line
 from realtts_vieneu.testing import write_random_checkpoint
 from realtts_vieneu.utterance import Utterance
 
-TEXT = "Xin chào các bạn. Hôm nay trời nắng đẹp! Chúng ta cùng đi dạo nhé?"
+TEXT = "Xin chào các bạn. Hôm nay trời nắng đẹp!"
 APART = {"max_chars": 30}
 EXACT = {"dtype": "float32", "quantization": "none"}
 WHOLE = {"chunk_frames": 500, "lookback": 1000, "look_ahead": 500}
@@ -57,24 +57,29 @@ def again_of(speech):
 
 
 def test_the_sentence_alone_is_drawn_again(make):
-    """The others are kept as they were; it is told and counted, and both variants draw the same."""
+    """The other is kept as it was; it is told and counted."""
     once = make(retry_runaway=False).generate(TEXT, seed=1, **APART)
     found = make().generate(TEXT, seed=1, **APART)
-    plain = make(optimize=False).generate(TEXT, seed=1, **APART)
     assert (once.finish_reason, once.metrics.retries) == ("length", 0)
     assert (found.finish_reason, found.metrics.retries) == ("stop", 1)
     assert found.warnings == ("'xin chào các bạn.' ran into its length cap and was spoken again with another seed",)
-    assert np.array_equal(found.samples[-2 * SECOND :], once.samples[-2 * SECOND :])
+    assert np.array_equal(found.samples[-SECOND:], once.samples[-SECOND:])
     assert not np.array_equal(found.samples[:SECOND], once.samples[:SECOND])
+
+
+@pytest.mark.full  # by default: test_only_a_fault_is_drawn_again
+def test_both_variants_draw_it_again(make):
+    """And draw the same."""
+    found, plain = (make(optimize=optimize).generate(TEXT, seed=1, **APART) for optimize in (True, False))
     assert (plain.metrics.retries, plain.metrics.tokens, plain.warnings) == (1, found.metrics.tokens, found.warnings)
     assert np.abs(found.samples - plain.samples).max() < 1e-4
 
 
 def test_twice_is_enough(make):
     """What runs away again is cut; the core does not speak the whole again, and says so."""
-    speech = make(bias=0.0).generate(TEXT, seed=5, **APART)
-    assert (speech.finish_reason, speech.metrics.retries) == ("length", 3)
-    assert len(again_of(speech)) == 3
+    speech = make(bias=0.0).generate("Chào.", seed=5)
+    assert (speech.finish_reason, speech.metrics.retries) == ("length", 1)
+    assert len(again_of(speech)) == 1
     assert speech.warnings[-1].endswith("ran into its length cap and was cut")
 
 
@@ -95,14 +100,13 @@ def test_of_a_batch_each_request_has_its_own(make):
 def test_a_stream_draws_again_what_was_not_heard(make):
     """With windows that wait for the end of a sentence it is the whole; what was heard cannot be taken back."""
     tts = make()
-    for seed in (0, 1, 2):
-        whole = tts.generate(TEXT, seed=seed, **APART)
-        with tts.stream(TEXT, seed=seed, **APART, **WHOLE) as stream:
-            chunks = list(stream)
-        assert np.abs(np.concatenate([chunk.samples for chunk in chunks]) - whole.samples).max() < 1e-5
-        assert sum(chunk.tokens for chunk in chunks) == whole.metrics.tokens
-        assert stream.metrics.retries == whole.metrics.retries >= 1
-        assert [warning for chunk in chunks for warning in again_of(chunk)] == again_of(whole)
+    whole = tts.generate(TEXT, seed=1, **APART)
+    with tts.stream(TEXT, seed=1, **APART, **WHOLE) as stream:
+        chunks = list(stream)
+    assert np.abs(np.concatenate([chunk.samples for chunk in chunks]) - whole.samples).max() < 1e-5
+    assert sum(chunk.tokens for chunk in chunks) == whole.metrics.tokens
+    assert stream.metrics.retries == whole.metrics.retries >= 1
+    assert [warning for chunk in chunks for warning in again_of(chunk)] == again_of(whole)
     with tts.stream(TEXT, seed=1, **APART) as stream:
         *_, last = stream
     assert (last.finish_reason, stream.metrics.retries, again_of(last)) == ("length", 0, [])
@@ -111,7 +115,7 @@ def test_a_stream_draws_again_what_was_not_heard(make):
 @pytest.mark.parametrize("told", [{"max_new_tokens": 60}, {}])
 def test_what_was_asked_for_is_no_fault(make, told):
     """A limit of the caller's, or no second tries wanted."""
-    speech = make(bias=0.0, retry_runaway=bool(told)).generate("Xin chào.", seed=5, **APART, **told)
+    speech = make(bias=0.0, retry_runaway=bool(told)).generate("Chào.", seed=5, **told)
     assert (speech.finish_reason, speech.metrics.retries, again_of(speech)) == ("length", 0, [])
 
 

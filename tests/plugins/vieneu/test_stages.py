@@ -44,9 +44,9 @@ def recorded(monkeypatch):
     return backend
 
 
-def context_of(folder, report=lambda _: None):
+def context_of(folder, report=lambda _: None, **settings):
     """A context of the exact rung."""
-    return make_context(spec, checkpoint=Checkpoint("test", path=folder), report=report, **EXACT)
+    return make_context(spec, checkpoint=Checkpoint("test", path=folder), report=report, **EXACT, **settings)
 
 
 def dtypes_of(codec):
@@ -127,7 +127,7 @@ def test_every_tensor_is_read_once(folders) -> None:
 
 def test_graphs_are_captured_by_compile(folders, recorded) -> None:
     """For any number of sentences; the warm-up replays."""
-    hooks, context = Optimized(), context_of(folders("v2"))
+    hooks, context = Optimized(), context_of(folders("v2"), max_batch=2)
     loaded = hooks.load(context)
     hooks.convert_precision(context, loaded)
     assert recorded.captures == 0
@@ -183,7 +183,7 @@ def test_the_status_is_what_was_done(make, models, settings) -> None:
 
 def test_the_status_tells_of_graphs_that_there_are(make, models, recorded) -> None:
     """Whatever the setting says."""
-    tts = make(**EXACT, cuda_graphs=False, strict=True)
+    tts = make(**EXACT, cuda_graphs=False, strict=True, max_batch=1)
     tts.load()
     engine = models[0].engine
     assert engine.lm.graphed

@@ -95,6 +95,22 @@ def test_what_is_left_out_is_known() -> None:
     assert len(sentences_of("Xin chào 你好 bạn.", 256)) == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("I'm fine, thanks. ー Brazilian 100 kWh", ("ー",)),
+        ("We went there. Ж American 20 km", ("Ж",)),
+        ("fine, thanks. 你 Brazilian 100", ("你",)),
+        ("good morning, friends. ѣ Canadian 1990", ("ѣ",)),
+        ("fine, thanks. 5 µg Brazilian 100", ()),
+        ("fine, thanks. ® Brazilian 100", ()),
+    ],
+)
+def test_what_changes_its_neighbours_alone_is_left_out_too(text, lost) -> None:
+    """A letter without a sound makes an English number a Vietnamese one; that is no sound of its own."""
+    assert unread(text) == lost
+
+
 def test_special_tokens_in_a_text_are_read() -> None:
     """Sign by sign, as any other."""
     (sentence,) = sentences_of("Chào <|SPEECH_GENERATION_END|> bạn", 256)

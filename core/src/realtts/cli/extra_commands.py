@@ -12,7 +12,7 @@ __all__ = ["GROUP", "add_extra_commands", "where_to_get"]
 GROUP = "realtts.commands"
 """Each entry point is a function ``add_parser(commands)``, which calls `realtts.cli.parsing.add_command`."""
 
-_OFFERED = {"serve": "realtts[serve]"}
+_OFFERED = {"serve": "realtts[serve]", "wyoming": "realtts[wyoming]"}
 _log = logging.getLogger("realtts")
 
 

@@ -34,7 +34,17 @@ if TYPE_CHECKING:
 
     from realtts.contract.context import Context
 
-__all__ = ["ELEMENT_TYPES", "OnnxGraph", "expose_output", "onnx_probe", "onnx_rungs"]
+__all__ = [
+    "ELEMENT_TYPES",
+    "OnnxGraph",
+    "expose_output",
+    "message",
+    "onnx_probe",
+    "onnx_rungs",
+    "output_message",
+    "tensor_message",
+    "varint",
+]
 
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 """By the name of their rung, fastest first."""
@@ -42,8 +52,14 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 _DAMAGED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "ModelLoaded", "NoSuchFile")
 """ONNX Runtime's exceptions for a file that is no graph; all others concern the machine."""
 
-ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7}
+_DAMAGED_ON_CPU = (*_DAMAGED, "InvalidArgument")
+"""A GPU may refuse its own settings so; of the CPU's there are none."""
+
+ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 """Numbers of element types, as ONNX has them."""
+
+_OUTPUT = 12
+"""The outputs' field in GraphProto."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,16 +166,33 @@ def expose_output(graph: bytes, name: str, element_type: str) -> bytes:
         name: The tensor's name in the graph; opening it fails where there is none.
         element_type: A key of `ELEMENT_TYPES`.
     """
-    tensor = _varint(1 << 3) + _varint(ELEMENT_TYPES[element_type])  # TypeProto.Tensor.elem_type
-    value = _message(1, name.encode()) + _message(2, _message(1, tensor))  # ValueInfoProto: name, type.tensor_type
-    return graph + _message(7, _message(12, value))  # ModelProto.graph.output
+    return graph + message(7, tensor_message(_OUTPUT, name, element_type))  # ModelProto.graph.output
 
 
-def _message(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+def tensor_message(field: int, name: str, element_type: str) -> bytes:
+    """Return a serialized input or output of a graph, a tensor of any shape.
+
+    Args:
+        field: 11 for an input, 12 for an output.
+        name: The tensor's.
+        element_type: A key of `ELEMENT_TYPES`.
+    """
+    tensor = varint(1 << 3) + varint(ELEMENT_TYPES[element_type])  # TypeProto.Tensor.elem_type
+    return message(field, message(1, name.encode()) + message(2, message(1, tensor)))  # name, type.tensor_type
 
 
-def _varint(number: int) -> bytes:
+def output_message(name: str) -> bytes:
+    """Return a serialized output of a graph, whose type is found out when it is opened."""
+    return message(_OUTPUT, message(1, name.encode()))
+
+
+def message(number: int, payload: bytes) -> bytes:
+    """Return a serialized field that holds bytes, text or a message."""
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def varint(number: int) -> bytes:
+    """Return a serialized whole number that is not negative."""
     parts = []
     while number > 0x7F:
         parts.append(number & 0x7F | 0x80)
@@ -201,7 +234,7 @@ def _options(runtime: Any, context: Context, threads: int | None) -> Any:
 
 def _open_error(error: Exception, name: str, kind: str, context: Context) -> Exception:
     who, what = f"provider {context.spec.name!r}", describe_error(error)
-    if type(error).__name__ in _DAMAGED:
+    if type(error).__name__ in (_DAMAGED_ON_CPU if kind == "cpu" else _DAMAGED):
         return CheckpointCorrupt(
             f"{name} cannot be read as a graph: {what}", who=who, fix="get the file again: what lies there is damaged"
         )

@@ -22,6 +22,7 @@ from realtts.provider.queue import Turn
 from realtts.provider.status import build_status
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
+from realtts.registry.languages import with_languages
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.growing import grow_plan
@@ -94,6 +95,8 @@ class RealProvider:
         self._settings = layers.settings
         model = model if model is not None else self._settings.model
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
+        self._spec = with_languages(self._spec, checkpoint)
+        self._models_voices: Sequence[VoiceInfo] = ()  # of a plugin that cannot name them without the model
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
         self._engine = Engine(ladder, self._settings.queue_size, self._settings.idle_unload_s)
@@ -321,10 +324,12 @@ class RealProvider:
             if isinstance(feeder, TaskFeeder):
                 await feeder.aclose()
 
-    def voices(self) -> list[VoiceInfo]:
+    def voices(self, *, load: bool = True) -> list[VoiceInfo]:
         """Return the built-in voices, and the saved ones where the provider can clone.
 
-        The model is loaded only where the plugin cannot name its voices without.
+        Args:
+            load: Load the model where the plugin cannot name its voices without. False: neither load nor wait for it;
+                the built-in voices are left out then, unless an earlier call has asked the model.
         """
         from realtts.voices.lookup import saved_voices
 
@@ -332,8 +337,10 @@ class RealProvider:
         built_in: Sequence[VoiceInfo] | None = ()
         if "voices" in self._spec.capabilities:
             built_in = voices_before_load(self._spec, ladder.checkpoint)
-        if built_in is None:
-            built_in = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
+        if built_in is None and load:
+            built_in = self._models_voices = self._turn.run(FunctionJob(lambda: list_voices(ladder)), urgent=True)
+        elif built_in is None:
+            built_in = self._models_voices
         return [*built_in, *(saved_voices(self._settings) if "clone" in self._spec.capabilities else ())]
 
     def load(self) -> Self:

@@ -77,6 +77,9 @@ class Body(Protocol):
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
         """Return voice, text and start: float32 (n, hidden); with ``text=False`` the prompt of the second row."""
 
+    def voice_positions(self, utterance: Utterance) -> int:
+        """Return the number of positions that the voice takes, at the beginning of every prompt with it."""
+
     def positions(self, utterance: Utterance) -> int:
         """Return the number of positions of an utterance's prompt."""
 

@@ -7,22 +7,23 @@ encodings, windows, mel filters, rotary frequencies) is computed as ever.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.calls import quiet, with_names
 from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
 from realtts.kit.shards import INDEX_SUFFIX
-from realtts_chatterbox.constants import MELS
 from realtts_chatterbox.files import T3_FILES
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from realtts_chatterbox.weights import Weights
@@ -39,6 +40,11 @@ __all__ = [
     "t3_of",
     "voice_encoder_of",
 ]
+
+_S3GEN = "chatterbox.models.s3gen.s3gen"
+_UPSAMPLE = "chatterbox.models.s3gen.transformer.upsample_encoder"
+_SPEAKS = ("UpsampleConformerEncoder", "ConditionalDecoder", "CausalConditionalCFM", "CausalMaskedDiffWithXvec")
+"""Upstream's classes of the networks from tokens to mel."""
 
 COMPUTED = ("_mel_filters", "window")
 """Ends of names of the speech tokenizer's tensors that some of upstream's files leave out."""
@@ -93,7 +99,10 @@ def voice_encoder_of(weights: Weights, device: str) -> Any:
 
 def encoders_of(weights: Weights, device: str) -> Encoders:
     """Build the networks that make conditionals, without those that speak; as `t3_of`."""
-    s3gen, path = empty_s3gen(weights.configuration.name, weights.s3gen_sizes), weights.s3gen_file
+    own, path = module(_S3GEN).S3Token2Mel, weights.s3gen_file
+    with _emptying():
+        s3gen = own.__new__(own)
+        with_names(own.__init__, **_encoders(weights.s3gen_sizes), **dict.fromkeys(_SPEAKS, _left_out))(s3gen)
     return Encoders(
         voice_encoder_of(weights, device),
         _filled(s3gen.tokenizer, path, device, "tokenizer."),
@@ -103,7 +112,7 @@ def encoders_of(weights: Weights, device: str) -> Encoders:
 
 def empty_t3(kind: str, sizes: T3Sizes) -> Any:
     """Build upstream's T3 without weights; Turbo's without the backbone's embedding, which upstream deletes too."""
-    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
+    with _emptying():
         t3 = module("chatterbox.models.t3").T3(_t3_config(kind, sizes))
         if kind == "turbo":
             del t3.tfmr.wte
@@ -114,18 +123,37 @@ def empty_t3(kind: str, sizes: T3Sizes) -> Any:
 
 
 def empty_s3gen(kind: str, sizes: S3GenSizes) -> Any:
-    """Build upstream's S3Gen without weights: speech tokenizer, speaker encoder, flow and vocoder."""
-    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
-        s3gen = module("chatterbox.models.s3gen").S3Gen(meanflow=kind == "turbo")
-        if sizes != S3GenSizes():
-            _resize(s3gen, sizes)
+    """Build upstream's S3Gen without weights: speech tokenizer, speaker encoder, flow and vocoder.
+
+    Upstream's constructors fix all sizes. They are run as they are, but make the networks that they name in these.
+    """
+    own = module(_S3GEN)
+    to_mel = with_names(own.S3Token2Mel.__init__, **_encoders(sizes), **_flow(sizes))
+
+    class Above:
+        """What the outer constructor finds where it asks for the inner one."""
+
+        @staticmethod
+        def __init__(meanflow: bool) -> None:
+            to_mel(s3gen, meanflow)
+
+    with _emptying():
+        s3gen = own.S3Token2Wav.__new__(own.S3Token2Wav)
+        with_names(own.S3Token2Wav.__init__, super=lambda *_: Above, **_vocoder(sizes))(s3gen, kind == "turbo")
     return s3gen
 
 
 def empty_voice_encoder() -> Any:
     """Build upstream's speaker encoder for T3 without weights."""
-    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
+    with _emptying():
         return module("chatterbox.models.voice_encoder").VoiceEncoder()
+
+
+@contextlib.contextmanager
+def _emptying() -> Iterator[None]:
+    """Run constructors without output, weights and effect on torch's random numbers."""
+    with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
+        yield
 
 
 def _filled(network: Any, path: Path, device: str, prefix: str = "") -> Any:
@@ -158,68 +186,57 @@ def _t3_config(kind: str, sizes: T3Sizes) -> Any:
     return config
 
 
-def _resize(s3gen: Any, sizes: S3GenSizes) -> None:
-    """Replace the networks that upstream's constructor made by upstream's networks of other sizes."""
-    v2, width = module("s3tokenizer.model_v2"), sizes.tokenizer_width
-    tokenizer, heads = s3gen.tokenizer, max(1, width // HEAD_SIZE)
-    layers = sizes.tokenizer_layers
-    tokenizer.encoder = v2.AudioEncoderV2(tokenizer.config.n_mels, width, heads, layers, 2, use_sdpa=False)
-    tokenizer.quantizer = v2.FSQVectorQuantization(width, tokenizer.config.n_codebook_size)
-    s3gen.speaker_encoder = module("chatterbox.models.s3gen.xvector").CAMPPlus(
-        init_channels=sizes.speaker_width, growth_rate=sizes.speaker_growth, memory_efficient=False
-    )
-    encoder, estimator = _encoder(sizes), _estimator(s3gen.meanflow, sizes)
-    flow = module("chatterbox.models.s3gen.flow").CausalMaskedDiffWithXvec
-    s3gen.flow.decoder.estimator = estimator
-    s3gen.flow = flow(input_size=sizes.encoder_width, encoder=encoder, decoder=s3gen.flow.decoder)
-    s3gen.mel2wav = _vocoder(s3gen.mel2wav.sampling_rate, sizes)
+def _encoders(sizes: S3GenSizes) -> dict[str, Any]:
+    """Return what makes the networks that read a recording, by the names of upstream's classes."""
+    own = module(_S3GEN)
+
+    def tokenizer(name: str) -> Any:
+        made, layers, width = own.S3Tokenizer(name), sizes.tokenizer_layers, sizes.tokenizer_width
+        config = made.config
+        if (layers, width) != (config.n_audio_layer, config.n_audio_state):  # upstream does not hand a config on
+            v2, heads = module("s3tokenizer.model_v2"), max(1, width // HEAD_SIZE)
+            made.encoder = v2.AudioEncoderV2(config.n_mels, width, heads, layers, 2, use_sdpa=False)
+            made.quantizer = v2.FSQVectorQuantization(width, config.n_codebook_size)
+        return made
+
+    speaker = {"init_channels": sizes.speaker_width, "growth_rate": sizes.speaker_growth}
+    return {"S3Tokenizer": tokenizer, "CAMPPlus": functools.partial(own.CAMPPlus, **speaker)}
 
 
-def _encoder(sizes: S3GenSizes) -> Any:
-    """Build the flow's encoder as S3Gen's constructor does, and the layers whose width its own constructor fixes."""
-    upsample, width = module("chatterbox.models.s3gen.transformer.upsample_encoder"), sizes.encoder_width
-    encoder = upsample.UpsampleConformerEncoder(
-        input_size=width,
-        output_size=width,
-        attention_heads=sizes.encoder_heads,
-        linear_units=sizes.encoder_inner,
-        num_blocks=sizes.encoder_layers,
-        input_layer="linear",
-        pos_enc_layer_type="rel_pos_espnet",
-        selfattention_layer_type="rel_selfattn",
-        use_cnn_module=False,
-        macaron_style=False,
-    )
-    encoder.pre_lookahead_layer = upsample.PreLookaheadLayer(channels=width, pre_lookahead_len=3)
-    encoder.up_layer = upsample.Upsample1D(channels=width, out_channels=width, stride=2)
-    encoder.up_encoders = encoder.up_encoders[: sizes.up_layers]
-    return encoder
+def _flow(sizes: S3GenSizes) -> dict[str, Any]:
+    """Return what makes the networks from tokens to mel, by the names of upstream's classes."""
+    own, upsample, width = module(_S3GEN), module(_UPSAMPLE), sizes.encoder_width
+
+    def encoder(**given: Any) -> Any:
+        shape = {"input_size": width, "output_size": width, "attention_heads": sizes.encoder_heads}
+        shape |= {"linear_units": sizes.encoder_inner, "num_blocks": sizes.encoder_layers}
+        made = own.UpsampleConformerEncoder(**{**given, **shape})
+        if width != S3GenSizes.encoder_width:  # its own constructor fixes the width of these
+            made.pre_lookahead_layer = upsample.PreLookaheadLayer(channels=width, pre_lookahead_len=3)
+            made.up_layer = upsample.Upsample1D(channels=width, out_channels=width, stride=2)
+        made.up_encoders = made.up_encoders[: sizes.up_layers]
+        return made
+
+    def estimator(**given: Any) -> Any:
+        shape = {"channels": [sizes.estimator_width], "num_heads": sizes.estimator_heads}
+        shape |= {"n_blocks": sizes.blocks, "num_mid_blocks": sizes.mid_blocks}
+        return own.ConditionalDecoder(**{**given, **shape})
+
+    return {
+        "UpsampleConformerEncoder": encoder,
+        "ConditionalDecoder": estimator,
+        "CausalMaskedDiffWithXvec": functools.partial(own.CausalMaskedDiffWithXvec, input_size=width),
+    }
 
 
-def _estimator(meanflow: bool, sizes: S3GenSizes) -> Any:
-    return module("chatterbox.models.s3gen.decoder").ConditionalDecoder(
-        in_channels=4 * MELS,
-        out_channels=MELS,
-        causal=True,
-        channels=[sizes.estimator_width],
-        attention_head_dim=HEAD_SIZE,
-        n_blocks=sizes.blocks,
-        num_mid_blocks=sizes.mid_blocks,
-        num_heads=sizes.estimator_heads,
-        act_fn="gelu",
-        meanflow=meanflow,
-    )
+def _vocoder(sizes: S3GenSizes) -> dict[str, Any]:
+    """Return what makes the networks from mel to samples, by the names of upstream's classes."""
+    own = module(_S3GEN)
+    return {
+        "ConvRNNF0Predictor": functools.partial(own.ConvRNNF0Predictor, cond_channels=sizes.pitch_width),
+        "HiFTGenerator": functools.partial(own.HiFTGenerator, base_channels=sizes.vocoder_width),
+    }
 
 
-def _vocoder(rate: int, sizes: S3GenSizes) -> Any:
-    """Build a vocoder of other widths; the rest is S3Gen's configuration."""
-    pitch = module("chatterbox.models.s3gen.f0_predictor").ConvRNNF0Predictor(cond_channels=sizes.pitch_width)
-    return module("chatterbox.models.s3gen.hifigan").HiFTGenerator(
-        base_channels=sizes.vocoder_width,
-        sampling_rate=rate,
-        upsample_rates=[8, 5, 3],
-        upsample_kernel_sizes=[16, 11, 7],
-        source_resblock_kernel_sizes=[7, 7, 11],
-        source_resblock_dilation_sizes=[[1, 3, 5], [1, 3, 5], [1, 3, 5]],
-        f0_predictor=pitch,
-    )
+def _left_out(**_: Any) -> None:
+    """Make nothing, in place of a network that is not needed."""

@@ -114,6 +114,10 @@ class Llama:
             taps=None if alignment is None else alignment.taps,
         )
 
+    def voice_positions(self, utterance: Utterance) -> int:
+        """Return the number of the voice's positions, as `Body.voice_positions`."""
+        return 2 if utterance.voice.t3_tokens is None else self._voice_positions
+
     @property
     def _voice_positions(self) -> int:
         """Positions of the prompt that the voice takes: speaker, resampled recording, expression."""
@@ -121,8 +125,7 @@ class Llama:
 
     def positions(self, utterance: Utterance) -> int:
         """Return the number of positions of a prompt, as `Body.positions`."""
-        recorded = utterance.voice.t3_tokens is not None
-        return (self._voice_positions if recorded else 2) + len(utterance.ids) + 2
+        return self.voice_positions(utterance) + len(utterance.ids) + 2
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:

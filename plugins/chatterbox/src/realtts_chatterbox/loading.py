@@ -86,7 +86,7 @@ def _check(path: Path, shapes: Shapes, expected: Shapes) -> None:
     check_shapes(shapes, expected, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, shapes))
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def _network_shapes(build: Callable[..., Any], *arguments: object) -> Shapes:
     """Return the shapes of an upstream network's tensors; cached, because each rung that is tried opens the files."""
     return shapes_of(build(*arguments).state_dict())

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Prompt, RowLoop, affordable_places
+from realtts.accel.decoder import Admission, RowLoop, affordable_places
+from realtts.accel.decoder.prefixes import Prefixes
 from realtts.accel.sampling import SamplingRecipe
+from realtts_chatterbox.flow import finished
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.rows import SLOTS, Rows
 from realtts_chatterbox.turbo import Turbo
 from realtts_chatterbox.utterance import START, STOP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -35,6 +37,10 @@ PLACES = 8
 
 _CHUNK = 64
 """Positions of a prompt that are read between two steps, those of both rows of guidance together."""
+
+_PREFIX = 384
+"""Positions of a voice that are read once: all of Turbo's 376. Of two such voices, or of 22 of the others, the keys and
+values are kept, up to 190 MB in float32."""
 
 
 class T3:
@@ -65,6 +71,7 @@ class T3:
         self._backend: GraphBackend | None = None
         self._places = places
         self._rows: Rows | None = None
+        self._prefixes: Prefixes | None = None
 
     @classmethod
     def from_state_dict(
@@ -100,6 +107,7 @@ class T3:
         self._backend = backend
         guided = 1 if isinstance(self._body, Turbo) else 2
         self._places = affordable_places(self.decoder, self._places, slots=SLOTS, per_place=guided)
+        self._prefixes = Prefixes(self.decoder, _CHUNK, longest=_PREFIX, most=2 * _PREFIX)
         self._rows = Rows(
             self.decoder,
             self._new_loop,
@@ -119,6 +127,12 @@ class T3:
         assert self._rows is not None, "used before pack"
         return self._rows
 
+    @property
+    def prefixes(self) -> Prefixes:
+        """What the prompts of voices begin with; there after `pack`."""
+        assert self._prefixes is not None, "used before pack"
+        return self._prefixes
+
     def cost(self, rows: int) -> tuple[int, int]:
         """Return the floating-point operations and the bytes, at least, of a step of so many utterances."""
         return self.rows.cost(self._body.head, rows)
@@ -128,19 +142,27 @@ class T3:
         slots = self._body.positions(utterance) + utterance.most
         return self.rows.reserve(number, slots, guides=self._guides(utterance))
 
-    @torch.inference_mode()
     def admission(self, utterance: Utterance) -> Admission:
         """Return what an utterance is admitted to `rows` with."""
-        guides = self._guides(utterance)
-        prompts = [self._body.prompt(utterance)]
-        if guides:  # as the sampler pairs them
+        return finished(self.joining(utterance))
+
+    @torch.inference_mode()
+    def joining(self, utterance: Utterance) -> Generator[None, None, Admission]:
+        """Do the same; what prompts with this voice begin with is read once, and others may step between two chunks."""
+        prompts, shared = [self._body.prompt(utterance)], self._body.voice_positions(utterance)
+        if self._guides(utterance):  # as the sampler pairs them
             prompts.append(self._body.prompt(utterance, text=False))
+        while self.prefixes.read_on(prompts[0], shared):
+            yield
+        prefix = self.prefixes.of(prompts[0], shared)
+        begin = 0 if prefix is None else prefix[1]
         return Admission(
-            Prompt(torch.stack(prompts)),  # rows of (n, hidden) -> (1 or 2, n, hidden)
+            torch.stack(prompts)[:, begin:],  # rows of (n, hidden) -> (1 or 2, n - begin, hidden)
             utterance.params,
             seed=utterance.seed,
             most=utterance.most,
             history=self._body.history,
+            prefix=prefix,
             state={"forced": torch.tensor(utterance.forced), **self._body.beginning(utterance)},
         )
 
@@ -152,10 +174,7 @@ class T3:
         """
         for number, utterance in enumerate(utterances):
             assert self.reserve(number, utterance), "longer than one before it"
-            now = self.admission(utterance)
-            self.rows.admit(
-                number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, state=now.state
-            )
+            self.rows.admit(number, self.admission(utterance))
         try:
             while self.rows.busy:
                 for block in self.rows.step():

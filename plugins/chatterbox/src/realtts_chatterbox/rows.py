@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from torch import Tensor
-
-    from realtts.accel.decoder import Decoder, KVCache, Prompt, RowBlock, RowLoop
+    from realtts.accel.decoder import Admission, Decoder, RowBlock, RowLoop
     from realtts.accel.kernels import PackedLinear
-    from realtts.accel.sampling import SamplingParams
 
 __all__ = ["SLOTS", "Rows"]
 
@@ -78,38 +75,18 @@ class Rows:
         """Whether `step` has anything to do."""
         return any(loop.busy for loop in self._loops.values())
 
-    def admit(
-        self,
-        number: int,
-        prompt: Prompt,
-        params: SamplingParams,
-        *,
-        seed: int,
-        most: int,
-        history: Sequence[int] = (),
-        prefix: tuple[KVCache, int] | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> int:
+    def admit(self, number: int, admission: Admission) -> int:
         """Give a row a place, as `RowLoop.admit`; it is guided if its prompt has two rows."""
-        guides = len(prompt.embeddings) == 2
-        self._fit(prompt.embeddings.shape[1] + most, guides=guides)
-        place = self._loops[guides].admit(
-            number, prompt, params, seed=seed, most=most, history=history, prefix=prefix, state=state
-        )
+        guides = len(admission.prompt) == 2
+        before = 0 if admission.prefix is None else admission.prefix[1]
+        self._fit(before + admission.prompt.shape[1] + admission.most, guides=guides)
+        place = self._loops[guides].admit(number, admission)
         self._crowded = self._crowded or len(self.numbers) > 1
         return place
 
-    def redraw(
-        self,
-        number: int,
-        *,
-        seed: int,
-        params: SamplingParams | None = None,
-        most: int | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def redraw(self, number: int, *, seed: int) -> None:
         """Draw a row anew, as `RowLoop.redraw`."""
-        self._of(number).redraw(number, seed=seed, params=params, most=most, state=state)
+        self._of(number).redraw(number, seed=seed)
 
     def release(self, number: int) -> None:
         """Take a row's place away, as `RowLoop.release`."""

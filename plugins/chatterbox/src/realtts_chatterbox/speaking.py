@@ -124,9 +124,15 @@ class RowSpeaker:
         utterance = utterance_of(ask, voice)
         while not self._engine.t3.reserve(self._row.number, utterance):
             yield None
-        with self._model.turns.use("t3"):
-            admission = self._engine.t3.admission(utterance)
-        self._row.decode(admission, self._take)
+        joining = self._engine.t3.joining(utterance)
+        while True:
+            with self._model.turns.use("t3"):
+                try:
+                    next(joining)
+                except StopIteration as joined:
+                    self._row.decode(joined.value, self._take)
+                    return
+            yield None
 
     def _take(self, block: RowBlock) -> None:
         self._new += block.tokens

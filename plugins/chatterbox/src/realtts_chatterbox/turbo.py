@@ -81,10 +81,14 @@ class Turbo:
         # A row that has filled its last slot stands one behind it, and its position is looked up all the same.
         return len(self._positions) - 1
 
+    def voice_positions(self, utterance: Utterance) -> int:
+        """Return the number of the voice's positions, as `Body.voice_positions`: its speaker and its tokens."""
+        voice = utterance.voice.t3_tokens
+        return 1 + (0 if voice is None else voice.shape[1])
+
     def positions(self, utterance: Utterance) -> int:
         """Return the number of positions of a prompt, as `Body.positions`."""
-        voice = utterance.voice.t3_tokens
-        return 2 + (0 if voice is None else voice.shape[1]) + len(utterance.ids)
+        return self.voice_positions(utterance) + len(utterance.ids) + 1
 
     @torch.inference_mode()
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:

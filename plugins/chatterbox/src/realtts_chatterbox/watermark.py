@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from realtts.accel.upstream.calls import quiet, with_names
+from realtts.accel.upstream.calls import quiet
+from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.contract import timing
 from realtts.errors import MissingExtra
 from realtts_chatterbox.constants import RATE
@@ -24,11 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["Watermarker", "marked"]
 
 
+_networks: weakref.WeakValueDictionary[str, torch.nn.Module] = weakref.WeakValueDictionary()
+_reading = threading.Lock()
+
+
 class Watermarker:
     """Marks audio as generated, with the network of resemble-perth, on the CPU.
 
     Upstream uses ``perth.PerthImplicitWatermarker``, which is None, without an error, where one of its imports fails.
-    Here the module behind it is imported, so that the failure is raised.
+    Here the module behind it is imported, so that the failure is raised. All that are there share one network.
 
     Raises:
         MissingExtra: resemble-perth, or something that it needs, is not installed.
@@ -42,13 +49,7 @@ class Watermarker:
                 f"upstream's watermark cannot be made: {error.what}", who="chatterbox",
                 fix="install resemble-perth>=1.0.1",
             ) from error  # fmt: skip
-        net = module("perth.perth_net.perth_net_implicit.model.perth_net")
-        folder = module("perth.perth_net").PREPACKAGED_MODELS_DIR
-        with quiet(), torch.random.fork_rng(devices=[]):
-            # Loading prints a line, and draws random numbers for weights that the file then replaces.
-            load = with_names(net.PerthNet.from_cm, print=lambda *_: None)
-            network = load(net.CheckpointManager(folder, "implicit")).requires_grad_(requires_grad=False).eval()
-            self._perth: Any = perth.PerthImplicitWatermarker(run_name=None, perth_net=network)
+        self._perth: Any = perth.PerthImplicitWatermarker(run_name=None, perth_net=_network())
 
     def warm_up(self) -> None:
         """Mark a second of silence: the first call compiles code, which takes seconds."""
@@ -66,6 +67,20 @@ class Watermarker:
         """Return the confidence that the mark is in the samples, 0 to 1."""
         with quiet():
             return float(np.mean(self._perth.get_watermark(samples, sample_rate=sample_rate)))
+
+
+def _network() -> Any:
+    """Return upstream's network, read where no watermarker has it yet."""
+    with _reading:
+        network = _networks.get("implicit")
+        if network is None:
+            net = module("perth.perth_net.perth_net_implicit.model.perth_net")
+            with quiet(), torch.random.fork_rng(devices=[]), Unfilled():
+                manager = net.CheckpointManager(module("perth.perth_net").PREPACKAGED_MODELS_DIR, "implicit")
+                network = net.PerthNet(manager.hp)
+            fill(network, manager.load_latest()["model"], "cpu", "resemble-perth's network")
+            _networks["implicit"] = network
+    return network
 
 
 def marked(

@@ -13,6 +13,7 @@ spec = ProviderSpec(
     sample_rates=(22050,),
     plain="realtts_espeak.plain:Plain",
     options="realtts_espeak.options:EspeakOptions",
+    voices="realtts_espeak.catalogue:voices_of",
     unread="realtts_espeak.reading:unread_in",
     capabilities=frozenset(
         {"voices", "speed", "marks", "streaming", "pitch", "emphasis", "spelling", "phonemes", "gender"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,14 @@ from realtts.contract.types import VoiceInfo
 from realtts.errors import InvalidOption, UnknownLanguage, VoiceNotFound, closest
 from realtts.kit.languages import closest_language, resolve_language
 from realtts_espeak.binding import VoiceRecord
+from realtts_espeak.library import fresh_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DEFAULT_VOICE", "BuiltinVoice", "Catalogue", "read_catalogue"]
+    from realtts.contract.spec import Checkpoint
+
+__all__ = ["DEFAULT_VOICE", "BuiltinVoice", "Catalogue", "read_catalogue", "voices_of"]
 
 DEFAULT_VOICE = "en-us"
 
@@ -55,16 +59,14 @@ class BuiltinVoice:
         """The voice's own language."""
         return self.languages[0][0]
 
-    def info(self) -> VoiceInfo:
-        """Return the voice as users see it."""
-        return VoiceInfo(
-            self.id,
-            self.name,
-            self.language,
-            self.gender,
-            f"espeak-ng {self.identifier}; takes any variant",
-            (self.identifier, *(tag for tag, _ in self.languages)),
-        )
+    def info(self, tags: tuple[str, ...]) -> VoiceInfo:
+        """Return the voice as users see it.
+
+        Args:
+            tags: Those of its languages that mean this voice and no other.
+        """
+        about = f"espeak-ng {self.identifier}; takes any variant"
+        return VoiceInfo(self.id, self.name, self.language, self.gender, about, (self.identifier, *tags))
 
 
 class Catalogue:
@@ -87,6 +89,12 @@ class Catalogue:
                 best = self._by_language.get(tag.lower())
                 if best is None or priority < best[0]:
                     self._by_language[tag.lower()] = (priority, voice)
+
+    def infos(self) -> tuple[VoiceInfo, ...]:
+        """Return all voices as users see them: what may be passed as a voice leads to the one that `voice` returns."""
+        return tuple(
+            voice.info(tuple(tag for tag, _ in voice.languages if self.voice(tag) is voice)) for voice in self.voices
+        )
 
     def voice(self, name: str) -> BuiltinVoice:
         """Return the voice of an id, an espeak identifier or name, or a language tag; case does not count.
@@ -148,6 +156,13 @@ class Catalogue:
                 fix="choose another variant for this voice",
             )
         return name
+
+
+@functools.cache
+def voices_of(checkpoint: Checkpoint | None) -> tuple[VoiceInfo, ...]:  # noqa: ARG001 - the voices come with the library
+    """Return all voices, before a model is loaded; the library is asked once."""
+    with fresh_library() as library:
+        return read_catalogue(library).infos()
 
 
 def read_catalogue(library: ctypes.CDLL) -> Catalogue:

@@ -68,7 +68,7 @@ class Plain:
     @hookimpl
     def voices(self, context: Context, model: Espeak) -> Sequence[VoiceInfo]:
         """Return all voices; variants are an option."""
-        return [voice.info() for voice in model.catalogue.voices]
+        return model.catalogue.infos()
 
     @hookimpl
     def generate(self, context: Context, model: Espeak, request: Request) -> Iterator[Chunk]:

@@ -3,6 +3,7 @@
 - ``f5_tts.model`` imports its trainer, and with it wandb, accelerate, ema_pytorch and datasets. A stand-in answers
   while it is imported; whoever wants the trainer later gets the real one.
 - ``f5_tts.model.modules`` imports librosa for the filters of another vocoder's mel spectrogram, which is not used here.
+- torchdiffeq imports scipy.integrate, for a second, for a solver of that package; who chooses it still gets it.
 - pydub warns of ffmpeg, which nothing here needs.
 - torchaudio beside another torch than it was built for: `realtts.accel.upstream.torchaudio_import`.
 - ``f5_tts.infer.utils_infer`` (matplotlib, transformers, changes of the environment and of ``sys.path``) is not
@@ -23,8 +24,19 @@ if TYPE_CHECKING:
 
 __all__ = ["load_upstream", "module"]
 
+
+def _solve_ivp(*arguments: Any, **named: Any) -> Any:
+    """Solve as ``scipy.integrate.solve_ivp``, which is imported now."""
+    return importlib.import_module("scipy.integrate").solve_ivp(*arguments, **named)
+
+
 _TRAINER = "f5_tts.model.trainer"
-_STAND_INS = {_TRAINER: {"Trainer": None}, "librosa": {}, "librosa.filters": {"mel": None}}
+_STAND_INS: dict[str, dict[str, Any]] = {
+    _TRAINER: {"Trainer": None},
+    "librosa": {},
+    "librosa.filters": {"mel": None},
+    "scipy.integrate": {"solve_ivp": _solve_ivp},
+}
 """Modules that speaking does not need, and the names in them that are imported."""
 
 

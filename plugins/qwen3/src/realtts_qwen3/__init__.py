@@ -5,7 +5,7 @@
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `constants`, `loading`: from its files to tensors,
   checked by name
 - plain: `upstream`, `building`, `reference`: qwen-tts itself; `ported`: our networks without it; `plain`: the hooks
-- optimized: `model`; `network`, `assembly`, `prompt`, `prefixes`, `embedding`, `frames`, `predictor`, `noise`: the
+- optimized: `model`; `network`, `assembly`, `prompt`, `embedding`, `frames`, `predictor`, `noise`: the
   talker and its code predictor on the toolkit; `codec`, `codec_body`, `codec_layers`, `codec_transformer`,
   `codec_state`, `codec_graphs`, `codec_work`, `encoder`, `encoder_transformer`, `speaker`: the codec and the speaker
   encoder; `engine`: all of them; `speaking`, `runaway`, `codec_rows`: one request of a running batch, from its frames

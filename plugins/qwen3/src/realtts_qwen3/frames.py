@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Prompt, RowLoop
+from realtts.accel.decoder import Admission, RowLoop
 from realtts.accel.indexed import select, store
 from realtts_qwen3.noise import FrameNoise
 from realtts_qwen3.predictor import Drawing
@@ -111,22 +111,11 @@ class FrameRows:
             InvalidOption: Its codes cannot be drawn like that.
         """
         self._draw.sampler.check(predictor_params(utterance))
-        prompt = Prompt(layout.prompt[None, 0 if prefix is None else prefix[1] :])  # (n, hidden) -> (1, n, hidden)
+        prompt = layout.prompt[None, 0 if prefix is None else prefix[1] :]  # (n, hidden) -> (1, n, hidden)
         # The code that would begin the frame after the last one is drawn, too: it may be the end.
         most = utterance.max_frames + 1
         placed = functools.partial(self._placed, words=layout.trailing[: utterance.max_frames], utterance=utterance)
         return Admission(prompt, talker_params(utterance), utterance.seed, most, prefix=prefix, placed=placed)
-
-    def admit(self, number: int, admission: Admission) -> None:
-        """Give a row a place.
-
-        Raises:
-            DecoderError: There is no place, or it does not fit; nothing was changed.
-        """
-        now = admission
-        row = self.loop.admit(number, now.prompt, now.params, seed=now.seed, most=now.most, prefix=now.prefix)
-        if now.placed is not None:
-            now.placed(row)
 
     def clear(self) -> None:
         """Take all places away."""
@@ -142,8 +131,8 @@ class FrameRows:
 
     @torch.inference_mode()
     def _placed(self, row: int, *, words: Tensor, utterance: Utterance) -> None:
-        """Write what is held of a row that has a place now."""
-        self.most = max(self.most, len(self.loop.numbers))
+        """Write what is held of a row that gets a place."""
+        self.most = max(self.most, len(self.loop.numbers) + 1)
         self._words[row, : len(words)] = words
         self._texts[row] = len(words)
         self._set(row, utterance)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts.accel.decoder import affordable_places
+from realtts.accel.decoder.prefixes import Prefixes
 from realtts.accel.sampling import SamplingRecipe
 from realtts_qwen3.assembly import pack_networks, read_prompts
 from realtts_qwen3.frames import CHUNK, FrameRows
-from realtts_qwen3.prefixes import Prefixes
 from realtts_qwen3.utterance import predictor_params, talker_params
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Talker:
         rows = self.rows_for(needed)
         try:
             for number, pair in enumerate(zip(layouts, utterances, strict=True)):
-                rows.admit(number, self.admission(*pair))
+                rows.loop.admit(number, self.admission(*pair))
             while rows.loop.busy:
                 for block in rows.loop.step():
                     if block.error is not None:

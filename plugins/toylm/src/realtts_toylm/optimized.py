@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Admission, Decoder, Prompt, RowLoop, serve_rows
+from realtts.accel.decoder import Admission, Decoder, RowLoop, serve_rows
 from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
 from realtts.accel.sampling import SamplingParams
 from realtts.contract.events import Event
@@ -121,7 +121,7 @@ class LoopEngine:
     @torch.inference_mode()
     def admission(self, ask: Ask) -> Admission:
         """Return what a place in the loop is given for."""
-        prompt = Prompt(self._embedded(ask.ids)[None])  # (n, hidden) -> (1, n, hidden)
+        prompt = self._embedded(ask.ids)[None]  # (n, hidden) -> (1, n, hidden)
         return Admission(prompt, ask.params, ask.seed, ask.most)
 
     def decode(self, context: Context, request: Request) -> Iterator[RowBlock]:
@@ -129,8 +129,7 @@ class LoopEngine:
         return self._decode(prepare(context, request))
 
     def _decode(self, ask: Ask) -> Iterator[RowBlock]:
-        one = self.admission(ask)
-        self.loop.admit(0, one.prompt, one.params, seed=one.seed, most=one.most)
+        self.loop.admit(0, self.admission(ask))
         try:
             while self.loop.busy:
                 yield from self.loop.step()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder import Prompt, RowLoop
+from realtts.accel.decoder import Admission, RowLoop
 from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams
 
 if TYPE_CHECKING:
@@ -144,15 +144,15 @@ class TokenRows:
             return False
         prefix = network.prefixes.of(utterance)
         rest = utterance.ids[0 if prefix is None else prefix[1] :]
-        place = self.loop.admit(
-            number,
-            Prompt(network.embedding.prompt(rest)[None]),  # (n, hidden) -> (1, n, hidden)
+        admission = Admission(
+            network.embedding.prompt(rest)[None],  # (n, hidden) -> (1, n, hidden)
             self._params(utterance),
             seed=utterance.seed,
             most=utterance.most,
             history=network.outputs.of_tokens(utterance.ids) if network.outputs.penalized else (),
             prefix=prefix,
         )
+        place = self.loop.admit(number, admission)
         self._place_of[number] = place
         self._forcing.put(number, place, forced=utterance.forced)
         self._count(work, reads=-(-len(rest) // network.chunk), positions=len(rest))

@@ -25,6 +25,9 @@ _SILENT = frozenset("|<>~^`´¨¸ˆ˜˘˙˚«»‹›•·©®™|_\u20e3\ufe0e\
 _MINUS = re.compile(r"(?<![\w\s)\]%])[-\u2010-\u2015](?=\d)")
 """A dash that can only be a sign of the number behind it."""
 
+_SOUNDLESS = "\u041f"
+"""A letter that is dropped wherever it stands."""
+
 _AROUND = re.compile(r"\S+")
 _NEIGHBOURS = 2
 """Words on each side that a character is tried with."""
@@ -80,6 +83,13 @@ def _is_read_alone(char: str) -> bool:
 
 @functools.lru_cache(4096)
 def _is_dropped(around: str, at: int) -> bool:
-    """Tell whether a text sounds alike without one of its characters."""
-    without = f"{around[:at]} {around[at + 1 :]}"
-    return normalised(around) in {normalised(without), normalised(without.replace(" ", ""))}
+    """Tell whether a text sounds alike without one of its characters, or with one in its place that has no sound.
+
+    A letter without a sound may change how its neighbours are read: beside it a number is no longer an English one.
+    """
+    before, behind = around[:at], around[at + 1 :]
+    others = {f"{before} {behind}", f"{before}{behind}".replace(" ", "")}
+    if around[at].isalpha():
+        others.add(f"{before}{_SOUNDLESS}{behind}")
+    said = normalised(around)
+    return any(normalised(other) == said for other in others)

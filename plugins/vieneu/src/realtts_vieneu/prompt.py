@@ -10,13 +10,16 @@ Phonemes and text that look like a special token become the tokens of their char
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
 from realtts.errors import CheckpointCorrupt
-from realtts.kit.reading import mismatch, read_json, reason_of
+from realtts.kit.reading import mismatch, read_json, read_text, reason_of
 from realtts_vieneu.configurations import CODES
 from realtts_vieneu.utterance import SpeechIds
 
@@ -56,24 +59,11 @@ class TokenReader:
     """
 
     def __init__(self, path: Path, sizes: Sizes) -> None:
-        content = read_json(path)
-        try:
-            added = {str(token["content"]): int(token["id"]) for token in content["added_tokens"]}
-            self._tokenizer = _without(content)
-        except Exception as error:  # the library raises nothing more precise
-            raise CheckpointCorrupt(
-                f"it cannot be read: {reason_of(error)}", who=_WHO, fix="remove the file and fetch it again"
-            ) from error
-        self._special = {**self._tokenizer.get_vocab(with_added_tokens=False), **added}
-        names = [*_MARKS, *(f"<|speech_{code}|>" for code in range(CODES))]
-        if missing := [name for name in names if name not in self._special]:
-            raise mismatch(f"{len(missing)} tokens are missing, the first is {missing[0]}", _WHO)
-        if max(self._special.values()) >= sizes.vocabulary:
-            raise mismatch(
-                f"it has a token {max(self._special.values())}, and the model {sizes.vocabulary} tokens", _WHO
-            )
-        self._start, self._end, self._speak, stop = (self._special[name] for name in _MARKS)
-        self.speech = SpeechIds(tuple(self._special[name] for name in names[len(_MARKS) :]), stop)
+        vocabulary = _read(path)
+        if vocabulary.largest >= sizes.vocabulary:
+            raise mismatch(f"it has a token {vocabulary.largest}, and the model {sizes.vocabulary} tokens", _WHO)
+        self._tokenizer, self._special, self.speech = vocabulary.tokenizer, vocabulary.special, vocabulary.speech
+        self._start, self._end, self._speak, _ = (self._special[name] for name in _MARKS)
 
     def has_emotion(self, emotion: str) -> bool:
         """Return whether the model was trained with an emotion's token; true for an emotion that needs none."""
@@ -113,7 +103,60 @@ class TokenReader:
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
 
+@dataclass(frozen=True)
+class _Vocabulary:
+    """What a tokenizer's file says.
+
+    Attributes:
+        tokenizer: Without added tokens, so that none of them is recognised in a text.
+        special: Ids of the tokens of prompts; perhaps not of all emotions.
+        speech: Which tokens are speech.
+        largest: The largest id.
+    """
+
+    tokenizer: Tokenizer
+    special: dict[str, int]
+    speech: SpeechIds
+    largest: int
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, equal to any other of the same content."""
+
+    path: Path = field(compare=False)
+    digest: bytes
+
+
+def _read(path: Path) -> _Vocabulary:
+    """Read a tokenizer's file; of a content that was read before nothing is parsed again.
+
+    The 65,536 tokens of speech take longer to parse than a small model's weights to read, and every rung of the ladder
+    begins with a fresh load.
+    """
+    return _parsed(_File(path, hashlib.sha256(read_text(path).encode()).digest()))
+
+
+@functools.lru_cache(maxsize=4)
+def _parsed(file: _File) -> _Vocabulary:
+    content = read_json(file.path)
+    try:
+        added = {str(token["content"]): int(token["id"]) for token in content["added_tokens"]}
+        tokenizer = _without(content)
+    except Exception as error:  # the library raises nothing more precise
+        raise CheckpointCorrupt(
+            f"it cannot be read: {reason_of(error)}", who=_WHO, fix="remove the file and fetch it again"
+        ) from error
+    ids = {**tokenizer.get_vocab(with_added_tokens=False), **added}
+    codes = [f"<|speech_{code}|>" for code in range(CODES)]
+    if missing := [name for name in (*_MARKS, *codes) if name not in ids]:
+        raise mismatch(f"{len(missing)} tokens are missing, the first is {missing[0]}", _WHO)
+    special = {name: ids[name] for name in (*_MARKS, *EMOTIONS.values()) if name is not None and name in ids}
+    speech = SpeechIds(tuple(ids[name] for name in codes), ids[_MARKS[-1]])
+    return _Vocabulary(tokenizer, special, speech, max(ids.values()))
+
+
 def _without(content: dict[str, Any]) -> Tokenizer:
-    """Return the tokenizer without added tokens, so that none of them is recognised in a text."""
+    """Return the tokenizer without added tokens."""
     bare = {**content, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
     return Tokenizer.from_str(json.dumps(bare))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import functools
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenizers import pre_tokenizers
 
@@ -39,6 +41,27 @@ def write_vocabulary(path: Path, words: int | None = None) -> tuple[int, dict[st
     Returns:
         Number of tokens, rounded up as the embedding is; and ids of the special tokens.
     """
+    tokenizer = _tokenizer(words)
+    (path / "tokenizer.json").write_text(tokenizer.content, encoding="utf-8")
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": "<|endoftext|>",
+        "pad_token": "<|endoftext|>",
+        "model_max_length": 2048,
+        "clean_up_tokenization_spaces": False,
+    }
+    write_json(path / "tokenizer_config.json", config)
+    return tokenizer.tokens, dict(tokenizer.special)
+
+
+class _Tokenizer(NamedTuple):
+    content: str
+    tokens: int
+    special: dict[str, int]
+
+
+@functools.lru_cache(maxsize=1)  # many checkpoints are written by tests, and its speech tokens take most of the time
+def _tokenizer(words: int | None) -> _Tokenizer:
     pieces = (*map(_as_bytes, _SOUNDS), *_WORDS)
     vocabulary, merges = byte_pairs(pre_tokenizers.ByteLevel.alphabet(), pieces, words or 0)
     names = [*_SPECIAL, *(f"<|speech_{code}|>" for code in range(CODES))]
@@ -53,17 +76,9 @@ def write_vocabulary(path: Path, words: int | None = None) -> tuple[int, dict[st
             "merges": merges,
         },
     }  # fmt: skip
-    write_json(path / "tokenizer.json", content, indent=None)
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": "<|endoftext|>",
-        "pad_token": "<|endoftext|>",
-        "model_max_length": 2048,
-        "clean_up_tokenization_spaces": False,
-    }
-    write_json(path / "tokenizer_config.json", config)
-    ids = {name: len(vocabulary) + number for number, name in enumerate(_SPECIAL)}
-    return -(-(len(vocabulary) + len(added)) // 128) * 128, ids
+    special = {name: len(vocabulary) + number for number, name in enumerate(_SPECIAL)}
+    tokens = -(-(len(vocabulary) + len(added)) // 128) * 128
+    return _Tokenizer(json.dumps(content, ensure_ascii=False), tokens, special)
 
 
 def _added(number: int, name: str) -> dict[str, Any]:

@@ -6,8 +6,8 @@
 `realtts.RealProvider` alone: it touches no ladder and no plugin.
 """
 
-from realtts_http.app import create_app
-from realtts_http.config import ServeConfig
+from realtts.lazy import public_names
 
 __version__ = "0.1.0"
-__all__ = ["ServeConfig", "__version__", "create_app"]
+# On demand, because the command line imports the package for the command's help.
+__getattr__, __dir__, __all__ = public_names(__name__, "__version__")

@@ -12,9 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 
 from realtts.errors import RealTTSError
+from realtts.serving.gate import Gate
 from realtts_http import live_api, models_api, operation_api, speech_api, studio, tts_api, voices_api
 from realtts_http.config import ServeConfig
-from realtts_http.guard import Gate, Guard, read_keys
+from realtts_http.guard import Guard, read_keys
 from realtts_http.metrics import ServerMetrics
 from realtts_http.problems import ERRORS, ProblemError, invalid_body, problem_response
 from realtts_http.served import ServedModels

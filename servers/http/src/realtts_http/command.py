@@ -53,12 +53,13 @@ def add_parser(commands: Any) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from realtts.serving.configuration import name_pairs
     from realtts_http.config import resolve_config
     from realtts_http.serving import serve
 
     overrides = {
         "providers": tuple(arguments.providers) or None,
-        "models": _pairs(arguments.model) or None,
+        "models": name_pairs(arguments.model, "--model", "realtts serve") or None,
         "allowed_hosts": tuple(arguments.allowed_host) if arguments.allowed_host else None,
         "cors_origins": tuple(arguments.cors_origin) if arguments.cors_origin else None,
         "studio": False if arguments.no_studio else None,
@@ -68,15 +69,3 @@ def _serve(arguments: argparse.Namespace) -> int:
         },
     }
     return serve(resolve_config(overrides), **({"device": arguments.device} if arguments.device else {}))
-
-
-def _pairs(entries: list[str]) -> dict[str, str]:
-    from realtts.errors import SettingsError
-
-    pairs = {}
-    for entry in entries:
-        name, mark, model = entry.partition("=")
-        if not (name and mark and model):
-            raise SettingsError(f"--model is {entry!r:.100}", who="realtts serve", fix="write PROVIDER=MODEL")
-        pairs[name] = model
-    return pairs

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from realtts.documents import DocumentError, read_toml
-from realtts.errors import SettingsError, closest
-from realtts.folders import config_files
+from realtts.errors import SettingsError
+from realtts.serving.configuration import ServerSettings, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +25,8 @@ OPENAI_VOICES = (
 )
 """Voices that clients send by default; here they mean a provider's default voice, where it has none of that name."""
 
-_PREFIX = "REALTTS_SERVE_"
 
-
-class ServeConfig(BaseModel):
+class ServeConfig(ServerSettings):
     """Settings of the server. Immutable; unknown names are rejected.
 
     In ``realtts.toml`` they stand in the table ``[serve]``, in the environment as ``REALTTS_SERVE_HOST`` and so on.
@@ -38,8 +34,6 @@ class ServeConfig(BaseModel):
     Raises:
         SettingsError: From `resolve_config`: an unknown name or a wrong value.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     providers: tuple[str, ...] = Field((), description="Providers to serve, the default one first.")
     models: dict[str, str] = Field(default_factory=dict, description="Checkpoint, hub id or folder by provider.")
@@ -88,17 +82,7 @@ def resolve_config(overrides: Mapping[str, Any], *, environ: Mapping[str, str] |
         SettingsError: An unknown name or a wrong value; says where it stands. Or an address that others reach,
             without a key.
     """
-    environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
-    for path in config_files(environ):
-        _add(values, sources, _from_file(path), f"{path} [serve]")
-    for name, text in environ.items():
-        if name.startswith(_PREFIX) and text.strip():
-            field = name.removeprefix(_PREFIX).lower()
-            _add(values, sources, {field: _parsed(field, text.strip())}, f"environment ({name})")
-    _add(values, sources, {name: value for name, value in overrides.items() if value is not None}, "realtts serve")
-    config = _checked(values, sources)
+    config = resolve(ServeConfig, "serve", overrides, environ=environ)
     if not (config.is_local or config.api_key_file or config.no_key):
         raise SettingsError(
             f"others reach {config.host}, and no API key is asked for",
@@ -106,49 +90,3 @@ def resolve_config(overrides: Mapping[str, Any], *, environ: Mapping[str, str] |
             fix="give --api-key-file FILE, or --no-key where everybody may speak",
         )
     return config
-
-
-def _add(values: dict[str, Any], sources: dict[str, str], more: Mapping[str, Any], source: str) -> None:
-    for name, value in more.items():
-        if name not in ServeConfig.model_fields:
-            fix = "see the server's reference for the names, or remove it"
-            raise SettingsError(
-                f"unknown setting {name!r:.80}{closest(name, ServeConfig.model_fields)}", who=source, fix=fix
-            )
-        values[name], sources[name] = value, source
-
-
-def _from_file(path: Path) -> Mapping[str, Any]:
-    try:
-        table = read_toml(path).get("serve", {})
-    except DocumentError as error:
-        raise SettingsError(f"cannot be read: {error}", who=str(path), fix="correct the file or remove it") from None
-    if not isinstance(table, dict):
-        raise SettingsError("serve must be a table", who=str(path), fix="write [serve]")
-    return table
-
-
-def _parsed(field: str, text: str) -> Any:
-    """Return an environment variable as the field has it: lists are separated by commas, tables are NAME=VALUE."""
-    known = ServeConfig.model_fields.get(field)
-    kind = str(known.annotation) if known is not None else ""
-    if kind.startswith("tuple"):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if kind.startswith("dict"):
-        pairs = (part.partition("=") for part in text.split(","))
-        return {name.strip(): value.strip() for name, _, value in pairs}
-    return text
-
-
-def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> ServeConfig:
-    try:
-        return ServeConfig(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        description = ServeConfig.model_fields[name].description or ""
-        raise SettingsError(
-            f"{name} is {values[name]!r:.100}: {first['msg'][:1].lower()}{first['msg'][1:]}",
-            who=sources[name],
-            fix=f"{name}: {description.rstrip('.')}",
-        ) from None

@@ -8,10 +8,9 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from realtts.audio import Resampler, open_writer
+from realtts.serving.pcm import int16_bytes
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from realtts import Chunk
     from realtts.audio import Writer
 
@@ -61,10 +60,10 @@ class _Pcm:
     def encode(self, chunk: Chunk) -> bytes:
         if self._resampler is None:
             self._resampler = Resampler(chunk.sample_rate, PCM_RATE)
-        return _int16(self._resampler.push(chunk.samples))
+        return int16_bytes(self._resampler.push(chunk.samples))
 
     def finish(self) -> bytes:
-        return _int16(self._resampler.finish()) if self._resampler is not None else b""
+        return int16_bytes(self._resampler.finish()) if self._resampler is not None else b""
 
 
 class _File:
@@ -107,8 +106,3 @@ class _Pipe(io.RawIOBase):
         """Return what was written since the last call."""
         parts, self._parts = self._parts, []
         return b"".join(parts)
-
-
-def _int16(samples: NDArray[np.float32]) -> bytes:
-    scaled: NDArray[np.int16] = (np.clip(samples, -1.0, 1.0) * 32767.0).round().astype("<i2")
-    return scaled.tobytes()

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from realtts.serving.gate import Gate
     from realtts_http.config import ServeConfig
     from realtts_http.metrics import ServerMetrics
 
-__all__ = ["Gate", "Guard", "read_keys"]
+__all__ = ["Guard", "read_keys"]
 
 _OPEN = frozenset({"/health", "/ready"})
 _KEY_PROTOCOL = "realtts-key."
@@ -45,40 +46,6 @@ def read_keys(path: Path | None) -> tuple[bytes, ...]:
     if not keys:
         raise SettingsError("there is no API key in it", who=str(path), fix="write one key a line")
     return keys
-
-
-class Gate:
-    """Whether requests are taken, and how many are being answered.
-
-    Attributes:
-        draining: No new ones are taken.
-        running: Requests that are being answered.
-    """
-
-    def __init__(self) -> None:
-        self.draining = False
-        self.running = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-
-    def enter(self) -> None:
-        """Count a request."""
-        self.running += 1
-        self._empty.clear()
-
-    def leave(self) -> None:
-        """Count the end of one."""
-        self.running -= 1
-        if not self.running:
-            self._empty.set()
-
-    async def drain(self, seconds: float) -> None:
-        """Take no more requests, and wait until the running ones have ended, at most this long."""
-        self.draining = True
-        try:
-            await asyncio.wait_for(self._empty.wait(), seconds)
-        except asyncio.TimeoutError:
-            logging.getLogger("realtts.http").warning("%d requests are cut off", self.running)
 
 
 class Guard:

@@ -13,8 +13,8 @@ from fastapi import Depends, Request
 from realtts.errors import RealTTSError
 
 if TYPE_CHECKING:
+    from realtts.serving.gate import Gate
     from realtts_http.config import ServeConfig
-    from realtts_http.guard import Gate
     from realtts_http.metrics import ServerMetrics
     from realtts_http.served import ServedModels
 

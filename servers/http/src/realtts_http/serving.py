@@ -97,7 +97,8 @@ class DrainingServer(uvicorn.Server):
     async def _drain(self) -> None:
         seconds = self._state.config.drain_s
         logging.getLogger("realtts.http").info("draining for at most %g s", seconds)
-        await self._state.gate.drain(seconds)
+        if not await self._state.gate.drain(seconds):
+            logging.getLogger("realtts.http").warning("%d requests are cut off", self._state.gate.running)
         self.should_exit = True
         self.force_exit = bool(self._state.gate.running)
 

@@ -31,7 +31,7 @@ _CONSENT = "consent.txt"
 async def list_voices(server: Server, model: str | None = None) -> dict[str, Any]:
     """Return the voices of a model, or of all models.
 
-    Of all models, those that have to be loaded to name their voices are left out until they are.
+    Of all models, the voices that only a loaded model can name are left out until it has spoken.
     """
     if model is not None:
         served = server.models.find(model)

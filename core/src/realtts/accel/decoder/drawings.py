@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
-    from torch import Tensor
-
-    from realtts.accel.decoder.cache import KVCache
-    from realtts.accel.decoder.prompt import Prompt
+    from realtts.accel.decoder.admission import Admission
     from realtts.accel.decoder.rows import RowBlock
     from realtts.accel.decoder.served import ServedLoop
-    from realtts.accel.sampling import SamplingParams
     from realtts.contract.continuous import Arrival
     from realtts.contract.types import Request
 
     Take = Callable[[RowBlock], None]
 
-__all__ = ["Admission", "Drawing", "Drawings", "ServedRow"]
-
-
-@dataclass(frozen=True)
-class Admission:
-    """What a place in a row loop is given for; see `realtts.accel.decoder.RowLoop.admit`.
-
-    Attributes:
-        prompt: One row, or with guidance the conditional and the unconditional one.
-        params: Its sampling.
-        seed: Of its noise.
-        most: Most tokens.
-        history: Tokens that the repetition penalty counts from the start.
-        prefix: A cache and a length: the prompt stands behind a copy of its first slots.
-        state: Its part of the loop's ``row_state``.
-        placed: Called with its place when it has one, before its first step: for what the model holds of each place
-            elsewhere.
-    """
-
-    prompt: Prompt
-    params: SamplingParams
-    seed: int
-    most: int
-    history: Sequence[int] = ()
-    prefix: tuple[KVCache, int] | None = None
-    state: Mapping[str, Tensor] | None = None
-    placed: Callable[[int], None] | None = None
+__all__ = ["Drawing", "Drawings", "ServedRow"]
 
 
 class ServedRow:
@@ -102,19 +72,12 @@ class Drawing:
         self.ended = True
         self._drawings.remove(self)
 
-    def redraw(
-        self,
-        *,
-        seed: int,
-        params: SamplingParams | None = None,
-        most: int | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        """Draw it anew, also after its end; arguments as of `realtts.accel.decoder.RowLoop.redraw`.
+    def redraw(self, *, seed: int) -> None:
+        """Draw it anew with another seed, also after its end.
 
         The prompt is read again only where its place was free already.
         """
-        self._drawings.redraw(self, seed=seed, params=params, most=most, state=state)
+        self._drawings.redraw(self, seed=seed)
 
 
 class Drawings:
@@ -144,25 +107,12 @@ class Drawings:
             del self._placed[number]
             self._loop.release(number)
 
-    def redraw(
-        self,
-        drawing: Drawing,
-        *,
-        seed: int,
-        params: SamplingParams | None,
-        most: int | None,
-        state: Mapping[str, Tensor] | None,
-    ) -> None:
+    def redraw(self, drawing: Drawing, *, seed: int) -> None:
         """Draw anew what has a place, or else let it wait for one."""
-        old = drawing.admission
-        drawing.admission = Admission(
-            old.prompt, params or old.params, seed, old.most if most is None else most, old.history, old.prefix,
-            old.state if state is None else state, old.placed,
-        )  # fmt: skip
+        drawing.admission = replace(drawing.admission, seed=seed)
         drawing.ended = False
         if drawing.number is not None:
-            now = drawing.admission
-            self._loop.redraw(drawing.number, seed=seed, params=now.params, most=now.most, state=now.state)
+            self._loop.redraw(drawing.number, seed=seed)
         elif drawing not in self._waiting:
             self._waiting.append(drawing)
 
@@ -209,15 +159,10 @@ class Drawings:
             RealTTSError: As `realtts.accel.decoder.RowLoop.admit`; it waits no longer then.
         """
         self._waiting.remove(drawing)
-        number, now = next(self._numbers), drawing.admission
-        place = self._loop.admit(
-            number, now.prompt, now.params, seed=now.seed, most=now.most, history=now.history, prefix=now.prefix,
-            state=now.state,
-        )  # fmt: skip
+        number = next(self._numbers)
+        self._loop.admit(number, drawing.admission)
         drawing.number = number
         self._placed[number] = drawing
-        if now.placed is not None:
-            now.placed(place)
 
     def hand(self, drawing: Drawing, block: RowBlock) -> None:
         """Give a drawing a block of its tokens, and free its place behind the last one."""

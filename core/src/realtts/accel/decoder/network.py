@@ -274,21 +274,19 @@ class Decoder:
         valid: Tensor | None = None,
         positions: Tensor | None = None,
         rows: Sequence[int] | None = None,
-        fresh: bool = False,
     ) -> None:
         """Check that `prefill` can read a prompt; changes nothing.
 
         What masks and positions hold is checked where they lie on the host; elsewhere that would wait for the device.
 
         Args:
-            x: As for `prefill`, like all but the last.
+            x: As for `prefill`.
             cache: Not written to.
             valid: As for `prefill`.
             positions: As for `prefill`.
             rows: As for `prefill`.
-            fresh: Check as if the rows were empty.
 
         Raises:
             DecoderError: The prompt does not fit; says what does.
         """
-        check_prompt(x, cache, self.config.hidden_size, self._positions, valid, positions, rows, fresh=fresh)
+        check_prompt(x, cache, self.config.hidden_size, self._positions, valid, positions, rows)

@@ -83,8 +83,6 @@ def check_prompt(  # noqa: PLR0917 - called in one place
     valid: Tensor | None,
     positions: Tensor | None,
     rows: Sequence[int] | None,
-    *,
-    fresh: bool,
 ) -> None:
     """Check that a decoder of this width and so many positions can read a prompt; changes nothing.
 
@@ -109,7 +107,7 @@ def check_prompt(  # noqa: PLR0917 - called in one place
         least, most = (int(end) for end in torch.aminmax(positions))
         if not 0 <= least <= most < limit:
             raise _unfit(f"positions reach {most}", f"give 0 to {limit - 1}")
-    used = 0 if fresh else max(cache.used[row] for row in indices)
+    used = max(cache.used[row] for row in indices)
     if used + n > cache.cap:
         raise _unfit(
             f"a prompt of {n} positions after {used}, but the cache has {cache.cap} slots",

@@ -81,7 +81,7 @@ class ChunkReader:
         self._graphs.run("draw", functools.partial(self._draw, places))
 
     def _read_chunk(self, row: Row, places: Places) -> None:
-        x = row.prompt.embeddings[:, row.read : row.read + self._chunk]
+        x = row.admission.prompt[:, row.read : row.read + self._chunk]
         n, cache = x.shape[1], self._steps.cache
         row.read += n
         self.positions += n

@@ -1,4 +1,4 @@
-"""The decode loop of rows that come and go while it runs: continuous batching.
+"""The decode loop, whose rows come and go while it runs: continuous batching.
 
 A step works on the rows that have a place, by their numbers; whoever joins or leaves moves nobody, and what a row draws
 is its own. See `docs/explanation/continuous-batching.md`.
@@ -13,11 +13,10 @@ import torch
 
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.loop_graphs import LoopGraphs
-from realtts.accel.decoder.loop_pool import sync_interval
 from realtts.accel.decoder.places import PlaceTable
 from realtts.accel.decoder.reading_rows import ChunkReader
-from realtts.accel.decoder.rows import Row, begin_row, check_row, check_state, rewind_row
-from realtts.accel.decoder.step_queue import StepQueue, row_counts
+from realtts.accel.decoder.rows import Row, begin_row, check_admission, check_seed, rewind_row
+from realtts.accel.decoder.step_queue import StepQueue, row_counts, sync_interval
 from realtts.accel.decoder.stepping import Stepping
 from realtts.accel.sampling import SamplingParams
 from realtts.errors import DecoderError
@@ -27,10 +26,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.decoder.admission import Admission
     from realtts.accel.decoder.attend import Taps
-    from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.network import Decoder
-    from realtts.accel.decoder.prompt import Prompt
     from realtts.accel.decoder.rows import RowBlock
     from realtts.accel.decoder.stepping import NextEmbedding
     from realtts.accel.graphs.cuda_graph import GraphBackend
@@ -49,14 +47,19 @@ class RowLoop:
     Args:
         decoder: The network.
         head: Hidden states (n, hidden) to logits (n, vocabulary).
-        next_embedding: As `DecodeLoop` takes it, for the n rows of a step: tokens and counts are (n,), and so are
-            ``"live"`` and ``"rows"`` of `row_state`; ``"hidden"`` is (n, hidden) and ``"position"`` (n,), with guidance
-            both (2 n, ...). What the model holds of each row it takes by ``row_state["rows"]``, int64 (n,).
+        next_embedding: Makes the next input of the n rows of a step: ``next_embedding(tokens, step, row_state)`` with
+            the latest tokens, int64 (n,), how many tokens each row has so far, int64 (n,), and `row_state`; returns
+            (n, hidden), with guidance (2 n, hidden). It runs inside the captured step: fixed shapes, no host values; it
+            may change `row_state` in place.
         recipe: How logits become tokens. Its own processors get the numbers of the rows, too.
         places: Most rows at once.
         cap: Slots of a row: prompt and new tokens together.
         row_state: The model's own tensors, each (places + 1, ...): the last row is the spare one, which fills up
-            captured steps. A row's part is zeroed when a row is admitted to its place.
+            captured steps. A row's part is zeroed when a row is admitted to its place. A step adds ``"rows"``, int64
+            (n,): its rows' places, by which the model takes what it holds of each; ``"live"``, bool (n,): rows that go
+            on; ``"hidden"``, (n, hidden): the states that the latest tokens were drawn from; and ``"position"``, int64
+            (n,): where the next input will stand, for learned positions, of a row that has ended perhaps one beyond the
+            cap's last. With guidance the last two have 2 n rows.
         taps: Attention to hand out, with ``rows`` for places + 1 streams.
         backend: Captures steps and chunks as graphs of this backend; None runs eagerly.
         buckets: Attended lengths; default: steps of 64 slots, with graphs a few growing ones.
@@ -134,85 +137,56 @@ class RowLoop:
         return list(self._rows)
 
     @torch.inference_mode()
-    def admit(
-        self,
-        number: int,
-        prompt: Prompt,
-        params: SamplingParams,
-        *,
-        seed: int,
-        most: int,
-        history: Sequence[int] = (),
-        prefix: tuple[KVCache, int] | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> int:
+    def admit(self, number: int, admission: Admission) -> int:
         """Give a row a place. Its prompt is read by the next calls of `step`; nobody else is touched.
 
         Args:
             number: The caller's number of the row, unlike that of any other row that has a place.
-            prompt: One row, or with guidance the conditional and the unconditional one; without padding.
-            params: Its sampling.
-            seed: Seed of its noise.
-            most: Most tokens.
-            history: Tokens that the repetition penalty counts from the start.
-            prefix: A cache and a length: its first slots are copied and the prompt stands behind them. Row 0 is copied
-                to all rows of this one; of a cache with two rows and guidance, each to its own.
-            state: The row's part of tensors in `row_state`, by name.
+            admission: Its prompt, and how it is drawn.
 
         Returns:
-            Its place, for what the model holds of each row elsewhere.
+            Its place, with which ``placed`` of the admission was called.
 
         Raises:
-            DecoderError: There is no place, or an argument does not fit; nothing was changed.
+            DecoderError: There is no place, or the admission does not fit; nothing was changed.
             InvalidOption: The stop tokens hold one that is not in the vocabulary; nothing was changed.
         """
         if number in self._rows:
             raise DecoderError(f"row {number} has a place already", who=_WHO, fix="release it, or give another number")
         if not self._free:
             raise DecoderError(f"all {self.places} places are taken", who=_WHO, fix="release a row first")
-        before = 0 if prefix is None else prefix[1]
-        row = Row(number, self._free[0], prompt, before, params, seed, most, tuple(history))
-        check_row(self.decoder, self._steps, row)
-        check_state(self.row_state, state)
-        self.cache.reset(self._steps.rows_of(row.stream))
-        if prefix is not None:
-            for part, target in enumerate(self._steps.rows_of(row.stream)):
-                self.cache.copy_prefix(prefix[0], min(part, prefix[0].rows - 1), [target], before)
-        begin_row(self._steps, row, self.row_state, state)
+        check_admission(self.decoder, self._steps, self.row_state, admission)
+        row = Row(number, self._free[0], admission)
+        parts = self._steps.rows_of(row.stream)
+        self.cache.reset(parts)
+        if admission.prefix is not None:
+            source, length = admission.prefix
+            for part, target in enumerate(parts):
+                self.cache.copy_prefix(source, min(part, source.rows - 1), [target], length)
+        begin_row(self._steps, row, self.row_state)
+        if admission.placed is not None:
+            admission.placed(row.stream)
         del self._free[0]
         self._rows[number] = row
         return row.stream
 
     @torch.inference_mode()
-    def redraw(
-        self,
-        number: int,
-        *,
-        seed: int,
-        params: SamplingParams | None = None,
-        most: int | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def redraw(self, number: int, *, seed: int) -> None:
         """Draw a row anew behind its prompt, which is not read again; what was drawn before is forgotten.
 
         Args:
             number: A row that has a place, whether it has ended or not.
-            seed: Seed of its noise.
-            params: Its sampling; None: as before.
-            most: Most tokens; None: as before.
-            state: As for `admit`.
+            seed: Seed of its noise; all else is as it was admitted.
 
         Raises:
-            DecoderError: There is no such row, or an argument does not fit; nothing was changed.
+            DecoderError: There is no such row, or the seed is out of range; nothing was changed.
         """
         old = self._row(number)
-        params, most = params or old.params, old.most if most is None else most
-        row = replace(old, params=params, seed=seed, most=most, drawn=0, ended=False, broken=False)
-        check_row(self.decoder, self._steps, row)
-        check_state(self.row_state, state)
+        check_seed(seed)
+        row = replace(old, admission=replace(old.admission, seed=seed), drawn=0, ended=False, broken=False)
         old.gone = True
         rewind_row(self._steps, row, broken=old.broken)
-        begin_row(self._steps, row, self.row_state, state)
+        begin_row(self._steps, row, self.row_state)
         self._rows[number] = row
 
     @torch.inference_mode()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from realtts.accel.decoder.progress import not_finite
-from realtts.accel.decoder.prompt import check_streams
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -14,16 +13,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.decoder.admission import Admission
     from realtts.accel.decoder.network import Decoder
     from realtts.accel.decoder.progress import Snapshot
-    from realtts.accel.decoder.prompt import Prompt
     from realtts.accel.decoder.stepping import Stepping
-    from realtts.accel.sampling import SamplingParams
     from realtts.errors import NotFinite
 
     End = Literal["stop", "length", "broken"]
 
-__all__ = ["Row", "RowBlock", "begin_row", "check_row", "check_state", "rewind_row", "row_blocks"]
+__all__ = ["Row", "RowBlock", "begin_row", "check_admission", "check_seed", "rewind_row", "row_blocks"]
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,7 @@ class Row:
     Attributes:
         number: The caller's.
         stream: Its place in all tensors.
-        prompt: What is read, behind the prefix.
-        before: Slots of the prefix.
-        params: Its sampling.
-        seed: Of its noise.
-        most: Most tokens.
-        history: Tokens that the repetition penalty counts from the start.
+        admission: What it was admitted with; drawn anew, with another seed.
         read: Positions of the prompt that were read.
         drawn: Draws that were queued.
         ended: Whether its end was handed out.
@@ -68,12 +61,7 @@ class Row:
 
     number: int
     stream: int
-    prompt: Prompt
-    before: int
-    params: SamplingParams
-    seed: int
-    most: int
-    history: tuple[int, ...]
+    admission: Admission
     read: int = 0
     drawn: int = 0
     ended: bool = False
@@ -83,7 +71,12 @@ class Row:
     @property
     def length(self) -> int:
         """Positions of the prompt, without the prefix."""
-        return int(self.prompt.embeddings.shape[1])
+        return int(self.admission.prompt.shape[1])
+
+    @property
+    def before(self) -> int:
+        """Slots of the prefix."""
+        return 0 if self.admission.prefix is None else self.admission.prefix[1]
 
     @property
     def runs(self) -> bool:
@@ -91,46 +84,51 @@ class Row:
         return self.drawn > 0 and not self.ended
 
 
-def check_row(decoder: Decoder, steps: Stepping, row: Row) -> None:
+def check_admission(decoder: Decoder, steps: Stepping, own: Mapping[str, Tensor], admission: Admission) -> None:
     """Check what a row is admitted with.
 
     Raises:
         DecoderError: Something does not fit; says what.
         InvalidOption: The stop tokens hold one that is not in the vocabulary.
     """
-    vocabulary = steps.sampler.recipe.vocabulary
-    check_streams(1, [row.params], [row.seed], [row.most], [row.history], vocabulary=vocabulary)
-    steps.sampler.check(row.params)
-    prompt, x, width = row.prompt, row.prompt.embeddings, decoder.config.hidden_size
-    if x.dim() != 3 or x.shape[0] != steps.per_stream or x.shape[1] < 1 or x.shape[2] != width:
-        expected = f"({steps.per_stream}, n, {width}), n at least 1"
-        raise _unfit(f"embeddings have the shape {tuple(x.shape)}", f"give {expected}")
-    if prompt.valid is not None or prompt.positions is not None:
-        raise _unfit("a prompt with padding or positions", "give the row's own positions alone, in order")
-    used = row.before + x.shape[1]
-    if used + row.most - 1 > steps.cache.cap:
+    x, most, vocabulary = admission.prompt, admission.most, steps.sampler.recipe.vocabulary
+    check_seed(admission.seed)
+    if most < 1:
+        raise _unfit(f"most is {most}", "give at least 1")
+    if any(not 0 <= token < vocabulary for token in admission.history):
+        raise _unfit("a token of the history is not in the vocabulary", "leave it out")
+    steps.sampler.check(admission.params)
+    expected = (steps.per_stream, decoder.config.hidden_size)
+    if x.dim() != 3 or x.shape[::2] != expected or x.shape[1] < 1:
+        fix = f"give ({expected[0]}, n, {expected[1]}), n at least 1"
+        raise _unfit(f"the prompt has the shape {tuple(x.shape)}", fix)
+    used = x.shape[1] + (0 if admission.prefix is None else admission.prefix[1])
+    if used + most - 1 > steps.cache.cap:
         raise _unfit(
-            f"{used} prompt positions and {row.most} tokens, but {steps.cache.cap} slots",
+            f"{used} prompt positions and {most} tokens, but {steps.cache.cap} slots",
             "ask for fewer tokens, shorten the prompt, or make the cache larger",
         )
-
-
-def check_state(own: Mapping[str, Tensor], state: Mapping[str, Tensor] | None) -> None:
-    """Raise DecoderError unless a row's part of the model's own tensors has their names and shapes."""
-    for name, value in (state or {}).items():
+    for name, value in (admission.state or {}).items():
         if name not in own or value.shape != own[name].shape[1:]:
             shapes = {own_name: tuple(tensor.shape[1:]) for own_name, tensor in own.items()}
             raise _unfit(f"state {name!r} of {tuple(value.shape)}", f"give some of {shapes}")
 
 
-def begin_row(steps: Stepping, row: Row, own: Mapping[str, Tensor], state: Mapping[str, Tensor] | None) -> None:
+def check_seed(seed: int) -> None:
+    """Raise DecoderError unless a generator takes this seed."""
+    if not 0 <= seed < 2**63:
+        raise _unfit(f"the seed is {seed}", "give a number from 0 to 2**63 - 1")
+
+
+def begin_row(steps: Stepping, row: Row, own: Mapping[str, Tensor]) -> None:
     """Start a row on the device: sampling, noise, count, its part of the model's own tensors, taps."""
-    steps.sampler.set(row.stream, row.params, row.seed, row.history)
-    steps.progress.start(row.stream, row.most)
+    now = row.admission
+    steps.sampler.set(row.stream, now.params, now.seed, now.history)
+    steps.progress.start(row.stream, now.most)
     for name, tensor in own.items():
         tensor[row.stream] = 0
-        if state is not None and name in state:
-            tensor[row.stream].copy_(state[name])
+        if now.state is not None and name in now.state:
+            tensor[row.stream].copy_(now.state[name])
     if steps.taps is not None:
         for part in steps.rows_of(row.stream):
             steps.taps.step[:, part].zero_()

@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from torch import Tensor
-
-    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.admission import Admission
     from realtts.accel.decoder.network import Decoder
-    from realtts.accel.decoder.prompt import Prompt
     from realtts.accel.decoder.rows import RowBlock
-    from realtts.accel.sampling import SamplingParams
 
 __all__ = ["ServedLoop"]
 
@@ -69,29 +63,10 @@ class ServedLoop(Protocol):
     def busy(self) -> bool:
         """Whether `step` has anything to do."""
 
-    def admit(
-        self,
-        number: int,
-        prompt: Prompt,
-        params: SamplingParams,
-        *,
-        seed: int,
-        most: int,
-        history: Sequence[int] = (),
-        prefix: tuple[KVCache, int] | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> int:
+    def admit(self, number: int, admission: Admission) -> int:
         """Give a row a place and return it."""
 
-    def redraw(
-        self,
-        number: int,
-        *,
-        seed: int,
-        params: SamplingParams | None = None,
-        most: int | None = None,
-        state: Mapping[str, Tensor] | None = None,
-    ) -> None:
+    def redraw(self, number: int, *, seed: int) -> None:
         """Draw a row anew."""
 
     def release(self, number: int) -> None:

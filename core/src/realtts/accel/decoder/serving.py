@@ -192,7 +192,8 @@ class _Service:
         """Give free places to requests that have none, to those that have come, and then to further drawings."""
         with self.using():
             self._place(further=False)
-            room = self.loop.free - self.drawings.starved
+            # A request is there until its last sound, and may draw later or have drawn already.
+            room = min(self.loop.free - self.drawings.starved, self.loop.places - len(self.speeches))
             if room > 0:
                 for arrival in self.arrivals.take(room, self.fits if self.speeches else None):
                     self._begin(arrival)

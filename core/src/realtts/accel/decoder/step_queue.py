@@ -6,6 +6,8 @@ import functools
 from collections import deque
 from typing import TYPE_CHECKING
 
+import torch
+
 from realtts.accel.decoder.rows import row_blocks
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.rows import Row, RowBlock
     from realtts.accel.decoder.stepping import Stepping
 
-__all__ = ["StepQueue", "row_counts"]
+__all__ = ["StepQueue", "row_counts", "sync_interval"]
 
 
 class StepQueue:
@@ -59,7 +61,7 @@ class StepQueue:
             Whether there is something new to be read.
         """
         running = sorted((row for row in rows if row.runs), key=lambda row: row.stream)
-        left = max((row.most - row.drawn for row in running), default=0)
+        left = max((row.admission.most - row.drawn for row in running), default=0)
         if not running or (left <= 0 and not joined):
             return False
         places = self._table.of([row.stream for row in running])
@@ -91,7 +93,7 @@ class StepQueue:
             self._run(attended, at)
 
     def _step(self, running: Sequence[Row], places: Places) -> None:
-        going = [row for row in running if row.drawn < row.most]
+        going = [row for row in running if row.drawn < row.admission.most]
         slots = [number for row in going for number in self._stepping.rows_of(row.stream)]
         attended = self._stepping.cache.advance(self._stepping.buckets, places, slots)
         if isinstance(attended, int):
@@ -111,3 +113,8 @@ class StepQueue:
 def row_counts(places: int) -> list[int]:
     """Return the numbers of rows that there are graphs for: powers of two, and all places."""
     return sorted({min(places, 1 << n) for n in range(places.bit_length() + 1)})
+
+
+def sync_interval(device: torch.device | str, steps: int = 8) -> int:
+    """Return the steps between two synchronisations: one on the CPU, where they are free; else ``steps``."""
+    return 1 if torch.device(device).type == "cpu" else steps

@@ -1,8 +1,4 @@
-"""One decode step of all rows or of some: embed, decode, sample, and freeze rows that have ended.
-
-Both loops are built on it: `realtts.accel.decoder.DecodeLoop`, whose streams begin together, and
-`realtts.accel.decoder.RowLoop`, whose rows come and go.
-"""
+"""One decode step of some rows: embed, decode, sample, and freeze rows that have ended."""
 
 from __future__ import annotations
 
@@ -12,7 +8,6 @@ import torch
 
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.progress import Progress
-from realtts.accel.indexed import select, store
 from realtts.accel.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -36,7 +31,7 @@ class Stepping:
 
     Args:
         decoder: The network.
-        head: As `realtts.accel.decoder.DecodeLoop` takes it, like all that follows.
+        head: As `realtts.accel.decoder.RowLoop` takes it, like all that follows.
         next_embedding: Makes the next input.
         recipe: How logits become tokens.
         streams: Number of streams.
@@ -54,7 +49,6 @@ class Stepping:
         cache: Keys and values.
         sampler: Draws the tokens.
         progress: Tokens so far.
-        row_state: What ``next_embedding`` is given in a step of all rows.
         buckets: Attended lengths.
     """
 
@@ -88,13 +82,6 @@ class Stepping:
         )
         self._placed: tuple[int, ...] = ()
         self._own = dict(row_state or {})
-        self.row_state: dict[str, Tensor] = {
-            **self._own,
-            "hidden": self.hidden,
-            "position": self.cache.positions,
-            "live": self.progress.live,
-            "rows": torch.arange(streams, device=decoder.device),
-        }
         if taps is not None:
             taps.check(decoder.config, self.cache)
 
@@ -118,39 +105,34 @@ class Stepping:
         for sampler in self._samplers:
             sampler.place(places.streams, places.index, counted=places.counted)
 
-    def advance(self, attended: int | Sequence[Run], places: Places | None = None) -> None:
+    def advance(self, attended: int | Sequence[Run], places: Places) -> None:
         """Run one step, all of it on the device; this is what a graph captures.
 
         Args:
             attended: From `KVCache.advance`.
-            places: The rows, which the sampler draws; None: all.
+            places: The rows, which the sampler draws.
         """
-        index = None if places is None else places.index
-        latest, count = select(self.progress.latest, index), select(self.progress.count, index)
-        x = self._next_embedding(latest, count, self._state_of(places))
+        progress, index = self.progress, places.index
+        state = {
+            **self._own,
+            "hidden": self.hidden.index_select(0, places.rows),
+            "position": self.cache.positions.index_select(0, places.rows),
+            "live": progress.live.index_select(0, index),
+            "rows": index,
+        }
+        x = self._next_embedding(progress.latest.index_select(0, index), progress.count.index_select(0, index), state)
         self.draw(self.decoder.step(x, self.cache, attended=attended, places=places, taps=self.taps), places)
 
-    def draw(self, hidden: Tensor, places: Places | None = None) -> None:
+    def draw(self, hidden: Tensor, places: Places) -> None:
         """Draw a token of each row from hidden states (n rows, hidden)."""
-        rows, index = (None, None) if places is None else (places.rows, places.index)
-        store(self.hidden, rows, hidden)
-        tokens = self.sampler(self._head(hidden), select(self.progress.count, index))
-        self.sampler.observe(tokens, select(self.progress.live, index))
-        live = self.progress.add(tokens, self.sampler.is_stop(tokens), index)
-        store(self.cache.active, rows, live.repeat(self.per_stream))  # (n,) -> (n rows,): with guidance twice
+        progress, index = self.progress, places.index
+        self.hidden.index_copy_(0, places.rows, hidden)
+        tokens = self.sampler(self._head(hidden), progress.count.index_select(0, index))
+        self.sampler.observe(tokens, progress.live.index_select(0, index))
+        live = progress.add(tokens, self.sampler.is_stop(tokens), index)
+        # (n,) -> (n rows,): with guidance twice
+        self.cache.active.index_copy_(0, places.rows, live.repeat(self.per_stream))
 
-    def snapshot(self, width: int, wrote: int, places: Places | None = None) -> Snapshot:
+    def snapshot(self, width: int, wrote: int, places: Places) -> Snapshot:
         """Start copying what is new to the host; arguments as of `Progress.snapshot`."""
-        index = None if places is None else places.index
-        return self.progress.snapshot(width, self.sampler.broken, self.outputs, rows=index, wrote=wrote)
-
-    def _state_of(self, places: Places | None) -> Mapping[str, Tensor]:
-        if places is None:
-            return self.row_state
-        return {
-            **self._own,
-            "hidden": select(self.hidden, places.rows),
-            "position": select(self.cache.positions, places.rows),
-            "live": select(self.progress.live, places.index),
-            "rows": places.index,
-        }
+        return self.progress.snapshot(places.index, width, self.sampler.broken, self.outputs, wrote)

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["Unfilled", "fill", "put_tensor"]
 
 
-_FILLS = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.fill_, torch.Tensor.zero_})
+_FILLS = frozenset(
+    {
+        torch.Tensor.normal_,
+        torch.Tensor.uniform_,
+        torch.Tensor.fill_,
+        torch.Tensor.zero_,
+        torch.nn.init.normal_,
+        torch.nn.init.uniform_,
+        torch.nn.init.constant_,
+        torch.nn.init.kaiming_uniform_,
+    }
+)
 
 
 class Unfilled(TorchFunctionMode):
@@ -37,17 +48,26 @@ class Unfilled(TorchFunctionMode):
     ) -> Any:
         """Run one operation of torch, with `torch.empty` on the device "meta"."""
         kwargs = kwargs or {}
-        if args and isinstance(args[0], torch.Tensor) and args[0].is_meta:
+        tensor = args[0] if args else kwargs.get("tensor")  # torch hands its initialisers on by keyword
+        if isinstance(tensor, torch.Tensor) and tensor.is_meta:
             # Without these torch works out each shape in Python, for milliseconds.
             if func in _FILLS:
-                return args[0]
+                return tensor
             if func is torch._weight_norm:
-                return torch.empty_like(args[0])
+                return torch.empty_like(tensor)
+            if func is torch.norm_except_dim:
+                return _norms(tensor, args[2] if len(args) > 2 else kwargs.get("dim", 0))
         if func is torch.empty:
             return func(*args, **{**kwargs, "device": "meta"})
         if getattr(func, "__name__", "") == "__set__" and len(args) == 2 and args[0].is_meta and not args[1].is_meta:
             return func(args[0], args[1].to("meta"))
         return func(*args, **kwargs)
+
+
+def _norms(tensor: Tensor, dim: int) -> Tensor:
+    """Return what `torch.norm_except_dim` returns of a tensor without values: one norm for each index, or for all."""
+    shape = [size if axis == dim else 1 for axis, size in enumerate(tensor.shape)]
+    return tensor.new_empty(() if dim == -1 else shape)
 
 
 def put_tensor(network: nn.Module, name: str, tensor: Tensor) -> None:
