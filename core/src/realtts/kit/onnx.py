@@ -18,7 +18,9 @@ in its place.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from realtts.errors import AccelError, CheckpointCorrupt, MissingExtra
 from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ELEMENT_TYPES",
     "OnnxGraph",
+    "RunCancelled",
     "expose_output",
     "message",
     "onnx_probe",
@@ -60,6 +63,14 @@ ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10,
 
 _OUTPUT = 12
 """The outputs' field in GraphProto."""
+
+
+_POLL_S = 0.02
+"""How often a run asks whether it is cancelled."""
+
+
+class RunCancelled(Exception):
+    """A run of a graph that was cancelled before its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,24 +124,62 @@ class OnnxGraph:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         return cls(session, tuple(each.name for each in inputs), tuple(each.name for each in outputs), used)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+    def run(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str] | None = None,
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[NDArray[Any]]:
         """Run the graph once; inputs and outputs are bound, so that the CPU copies neither.
 
         Args:
             inputs: Contiguous arrays of the graph's own types, by name.
             outputs: Names of what is wanted; None: all.
+            cancelled: Asked from another thread while the graph runs; the run ends behind the node that is at work.
 
         Returns:
             One array per name, in that order.
+
+        Raises:
+            RunCancelled: ``cancelled`` has said so.
         """
         binding = self.session.io_binding()
         for name, array in inputs.items():
             binding.bind_cpu_input(name, array)
         for name in self.outputs if outputs is None else outputs:
             binding.bind_output(name, "cpu")
-        self.session.run_with_iobinding(binding)
+        if cancelled is None:
+            self.session.run_with_iobinding(binding)
+        else:
+            with _stoppable(cancelled) as options:
+                self.session.run_with_iobinding(binding, options)
         arrays: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
         return arrays
+
+
+@contextlib.contextmanager
+def _stoppable(cancelled: Callable[[], bool]) -> Iterator[Any]:
+    """Give options of a run that ends early once ``cancelled`` says so."""
+    options, over = _runtime().RunOptions(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_S):
+            if cancelled():
+                options.terminate = True
+                return
+
+    watcher = threading.Thread(target=watch, name="realtts-onnx-cancel", daemon=True)
+    watcher.start()
+    try:
+        yield options
+    except Exception as error:
+        if not options.terminate:
+            raise
+        raise RunCancelled from error
+    finally:
+        over.set()
+        watcher.join()
 
 
 def onnx_rungs(context: Context) -> tuple[Rung, ...]:

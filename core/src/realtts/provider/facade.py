@@ -431,8 +431,7 @@ class RealProvider:
         voices = voices_before_load(self._spec, self._ladder.checkpoint)
         if voices is None:
             return name
-        clones, who = "clone" in self._spec.capabilities, f"provider {self._spec.name!r}"
-        return builtin_voice(name, voices, who=who, settings=self._settings, clones=clones)
+        return builtin_voice(name, voices, spec=self._spec, settings=self._settings)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
         try:

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.types import Unread
+from realtts.kit.english import SOUNDS, read_asset
 from realtts.kit.marks import bare_span
 from realtts.text import paragraphs, sentences
-from realtts_hibari.package import read_asset
-from realtts_hibari.pronunciation import SOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from realtts_hibari.pronunciation import Pronunciation
+    from realtts.kit.english import Pronunciation
 
 __all__ = ["Phrase", "Phrases", "Word"]
 
@@ -80,7 +79,7 @@ class Phrases:
 
     def __init__(self, pronunciation: Pronunciation) -> None:
         self._pronunciation = pronunciation
-        self._numbers: dict[str, int] = json.loads(read_asset("vocab.json"))
+        self._numbers: dict[str, int] = json.loads(read_asset("vocab.json", "hibari"))
 
     def of(self, text: str) -> Iterator[Phrase]:
         """Yield the phrases of a text, sentence by sentence.

@@ -18,8 +18,8 @@ __all__ = ["load_phrases", "lost_digits"]
 
 def load_phrases() -> Phrases:
     """Load what reads texts in American English, without the graph of a voice."""
+    from realtts.kit.english import Pronunciation
     from realtts_hibari.phrases import Phrases
-    from realtts_hibari.pronunciation import Pronunciation
 
     context: Any = SimpleNamespace(spec=spec, settings=SimpleNamespace(threads=1), rung=None)
     return Phrases(Pronunciation(context, british=False))

@@ -7,7 +7,6 @@
 - `options`: the options of a request
 - `phonemizers`: piper-tts' own phonemizers, one at a time
 - `reading`: what of a text a voice reads, and what is named as unread
-- `placing`: phonemes of a sentence laid beside its words
 - `phrases`: a text as sentences of phonemes, with the place of each word
 - `network`: the graph, whole or in parts, with the noise of a seed
 - `speaking`: a request as chunks

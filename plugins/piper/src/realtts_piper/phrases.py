@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from realtts.contract.types import Unread
 from realtts.errors import UnspeakableText
 from realtts.kit.marks import bare_span
+from realtts.kit.placing import is_sound, place_words
 from realtts.text import EditedText, paragraphs, pieces, sentences
 from realtts_piper.phonemizers import phonemizer_of
-from realtts_piper.placing import is_sound, place_words
 from realtts_piper.reading import Reader, apart
 
 if TYPE_CHECKING:
