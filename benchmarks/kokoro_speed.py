@@ -73,17 +73,21 @@ def _upstream(arguments: argparse.Namespace, folder: Path) -> Callable[[str], It
     files = find_files(resolve_checkpoint(arguments.model, spec))
     graph, voices = folder / "model.onnx", folder / "voices.npz"
     graph.write_bytes(files.content())
-    np.savez(voices, **{arguments.voice: Voices(files.voices).styles(arguments.voice)[:, None]})
+    arrays: dict[str, Any] = {arguments.voice: Voices(files.voices).styles(arguments.voice)[:, None]}
+    np.savez(voices, **arrays)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     session = onnxruntime.InferenceSession(str(graph), options, ["CPUExecutionProvider"])
     kokoro = kokoro_onnx.Kokoro.from_session(session, str(voices))
 
     def speak(text: str) -> Iterator[float]:
-        with asyncio.Runner() as runner:
+        loop = asyncio.new_event_loop()
+        try:
             stream = kokoro.create_stream(text, arguments.voice, lang="en-us", trim=False)
-            while (item := runner.run(_next(stream))) is not None:
+            while (item := loop.run_until_complete(_next(stream))) is not None:
                 yield len(item[0]) / item[1]
+        finally:
+            loop.close()
 
     return speak
 
