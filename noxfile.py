@@ -202,6 +202,15 @@ def http_full(session: nox.Session) -> None:
     _test(session, REST, "tests/servers/http", measured=False)
 
 
+@nox.session(python="3.12", tags=["full"], default=False)
+def http_clients(session: nox.Session) -> None:
+    """Other projects' clients of the HTTP server, unchanged."""
+    _install_http(session)  # wyoming-openai asks for Python 3.12
+    session.install("livekit-plugins-openai>=1.8", "pipecat-ai[openai]>=1.14", "wyoming-openai>=0.8")
+    paths = [f"tests/servers/http/test_{name}.py" for name in ("livekit", "pipecat", "wyoming_openai")]
+    _test(session, REST, *paths, measured=False)
+
+
 @nox.session(venv_backend="none", tags=["full"], default=False)
 def packaging_full(session: nox.Session) -> None:
     """The long tests of packaging."""

@@ -75,7 +75,7 @@ class Running:
 
 @pytest.fixture(scope="module")
 def espeak_server(tmp_path_factory):
-    """espeak on a socket, as `realtts serve espeak` serves it; one for all tests of a file."""
+    """A server on a socket as `realtts serve espeak` makes it, one for all tests of a file."""
     folder = tmp_path_factory.mktemp("espeak")
     (folder / "realtts.toml").touch()
     with pytest.MonkeyPatch.context() as patch:

@@ -11,7 +11,7 @@ from realtts import RealProvider
 
 pytest.importorskip("pipecat")
 
-pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("default")]  # the client's own are not ours to mend
+pytestmark = [pytest.mark.full, pytest.mark.filterwarnings("ignore")]  # the client's own are not ours to mend
 
 TEXT = "The train leaves at seven."
 
@@ -54,7 +54,13 @@ def names_of(frames):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"voice": "nova"}, {"model": "espeak", "voice": "alloy"}, {"model": "tts-1"}, {"instructions": "Speak calmly."}],
+    [
+        {},
+        {"voice": "nova"},
+        {"model": "espeak", "voice": "alloy"},
+        {"model": "tts-1"},
+        {"instructions": "Speak calmly."},
+    ],
     ids=str,
 )
 def test_a_pipeline_hears_the_whole_speech(espeak_server, settings):
