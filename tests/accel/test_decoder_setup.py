@@ -322,7 +322,8 @@ def test_bytes_of_a_step(family):
         assert read == decoder.bytes_read(cache, cache.filled) + head.bytes_read
 
 
-@pytest.mark.parametrize("name", ["qwen2", pytest.param("gpt2", marks=pytest.mark.full)])
+@pytest.mark.full  # by default: test_compile.test_it_really_compiles
+@pytest.mark.parametrize("name", ["qwen2", "gpt2"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch's own, while it imports its compiler
 def test_compiled_steps_are_eager_steps(request, name):
     """Same hidden states, and one graph for each function, however many steps and slots there are."""

@@ -1,7 +1,5 @@
 """What runs inside a row loop's step: as graphs at every precision, with the model's own networks and taps."""
 
-import itertools
-
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -171,8 +169,9 @@ def test_a_second_decoder_inside_the_step(family, graph_backend):
         x = small.prefill(torch.stack([state["hidden"], codes[tokens]], 1), cache, attended=8)
         total = codes[tokens]
         for _ in range(3):
-            x = small.step(x, cache, attended=8)
-            total = total + x
+            code = codes[(x @ codes.T).argmax(-1)]
+            total = total + code
+            x = small.step(code, cache, attended=8)
         return total
 
     graphed, eager = (
@@ -209,9 +208,8 @@ def test_taps_that_do_not_fit_are_refused(family, heads, options, message):
         make_loop(family, places=1, taps=Taps(heads, **{"rows": 2, "cap": CAP, **options}))
 
 
-@pytest.mark.parametrize(("places", "check_every"), list(itertools.product([2], [1, 5])))
-def test_loops_end_empty(family, places, check_every):
+def test_a_loop_ends_empty(family):
     """All places are free, and the next requests are served like the first ones."""
-    loop = make_loop(family, order=PLAIN, places=places, check_every=check_every)
-    assert serve(loop, range(5)) == serve(loop, range(5))
-    assert (loop.free, loop.busy, loop.numbers) == (places, False, [])
+    loop = make_loop(family, order=PLAIN, places=2, check_every=5)
+    assert serve(loop, range(4)) == serve(loop, range(4))
+    assert (loop.free, loop.busy, loop.numbers) == (2, False, [])

@@ -52,7 +52,7 @@ def qwen3():
 def test_a_row_is_what_it_is_alone(family, order, graph_backend):
     """Whoever is there, whenever it comes, in whichever place; also those that are cancelled or drawn anew."""
     per_stream = 2 if order is GUIDED else 1
-    numbers, cancel, again = range(14), {3, 11}, {5, 6}
+    numbers, cancel, again = range(10), {3, 8}, {5, 6}
     loop = make_loop(family, order=order, backend=graph_backend)
     single = make_loop(family, order=order, backend=graph_backend, places=1)
     found, ends = serve(loop, numbers, cancel=cancel, again=again, per_stream=per_stream)
@@ -89,16 +89,17 @@ def test_noise_is_the_rows_own(qwen3, noise):
         hashed = HashedNoise(places + 1, torch.device("cpu")) if noise == "hashed" else None
         return make_loop(qwen3, places=places, noise=hashed)
 
-    found, _ = serve(loop(3), range(8))
-    assert found == {number: alone(loop(1), number)[0] for number in range(8)}
+    found, _ = serve(loop(3), range(5))
+    single = loop(1)
+    assert found == {number: alone(single, number)[0] for number in range(5)}
 
 
 def test_a_narrowed_vocabulary(qwen3):
     """Rows with a top k beside rows without."""
     recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, narrow=True, max_top_k=100)
-    found, _ = serve(make_loop(qwen3, recipe=recipe), range(10))
+    found, _ = serve(make_loop(qwen3, recipe=recipe), range(7))
     single = make_loop(qwen3, recipe=recipe, places=1)
-    assert found == {number: alone(single, number)[0] for number in range(10)}
+    assert found == {number: alone(single, number)[0] for number in range(7)}
 
 
 @pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["eager", "recorded"])
@@ -357,49 +358,36 @@ def test_buckets_that_grow():
 # -- what does not fit ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"number": 1}, DecoderError, "row 1 has a place already"),
-        ({"most": 0}, DecoderError, "most is 0"),
-        ({"most": 200}, DecoderError, "160 slots"),
-        ({"seed": -1}, DecoderError, "the seed is -1"),
-        ({"seed": 2**64}, DecoderError, "the seed is 1844"),
-        ({"history": [VOCABULARY]}, DecoderError, "history"),
-        ({"prompt": torch.zeros(1, 0, HIDDEN)}, DecoderError, "shape"),
-        ({"prompt": torch.zeros(2, 4, HIDDEN)}, DecoderError, "shape"),
-        ({"prompt": torch.zeros(1, 4, HIDDEN + 1)}, DecoderError, "shape"),
-        ({"prompt": torch.zeros(HIDDEN)}, DecoderError, "shape"),
-        ({"params": SamplingParams(stop_tokens=(VOCABULARY,))}, InvalidOption, "stop_tokens"),
-        ({"state": {"nothing": torch.zeros(1)}}, DecoderError, "state 'nothing'"),
-    ],
-    ids=[
-        "number",
-        "nothing",
-        "too long",
-        "seed",
-        "large",
-        "history",
-        "empty",
-        "rows",
-        "width",
-        "shape",
-        "stop",
-        "state",
-    ],
-)
-def test_a_refused_row_disturbs_nobody(qwen3, change, error, message):
+REFUSED = [
+    ({"most": 0}, DecoderError, "most is 0"),
+    ({"most": 200}, DecoderError, "160 slots"),
+    ({"seed": -1}, DecoderError, "the seed is -1"),
+    ({"seed": 2**64}, DecoderError, "the seed is 1844"),
+    ({"history": [VOCABULARY]}, DecoderError, "history"),
+    ({"prompt": torch.zeros(1, 0, HIDDEN)}, DecoderError, "shape"),
+    ({"prompt": torch.zeros(2, 4, HIDDEN)}, DecoderError, "shape"),
+    ({"prompt": torch.zeros(1, 4, HIDDEN + 1)}, DecoderError, "shape"),
+    ({"prompt": torch.zeros(HIDDEN)}, DecoderError, "shape"),
+    ({"params": SamplingParams(stop_tokens=(VOCABULARY,))}, InvalidOption, "stop_tokens"),
+    ({"state": {"nothing": torch.zeros(1)}}, DecoderError, "state 'nothing'"),
+]
+
+
+def test_a_refused_row_disturbs_nobody(qwen3):
     """It is refused by name before anything is changed."""
     loop = make_loop(qwen3, places=2)
     expected = alone(make_loop(qwen3, places=1), 1)[0]
     loop.admit(1, request_of(1))
     found = [token for block in loop.step() for token in block.tokens]
-    changed = replace(request_of(2), **{name: value for name, value in change.items() if name != "number"})
-    with pytest.raises(error, match=message):
-        loop.admit(change.get("number", 2), changed)
-    assert loop.free == 1
-    with pytest.raises(DecoderError, match="seed"):
+    with pytest.raises(DecoderError, match="row 1 has a place already"):
+        loop.admit(1, request_of(2))
+    with pytest.raises(DecoderError, match="the seed is -1"):
         loop.redraw(1, seed=-1)
+    for change, error, message in REFUSED:
+        with pytest.raises(error, match=message):
+            loop.admit(2, replace(request_of(2), **change))
+        assert loop.free == 1
+        found += [token for block in loop.step() for token in block.tokens]
     while loop.busy:
         found += [token for block in loop.step() for token in block.tokens]
     assert found == expected

@@ -120,6 +120,12 @@ class TestConformance(ContinuousConformance, OptimizedConformance, ProviderConfo
     test_offloading_sounds_the_same = test_offloading_on_a_gpu = test_every_stage_has_a_floor = None
     test_the_status_names_the_kernel_of_attention = test_a_strict_provider_takes_no_other_kernel = None
 
+    full = frozenset({
+        "test_eight_threads",  # by default: test_every_request_is_what_it_is_alone, from sixteen
+        "test_graphs_sound_the_same",  # by default: test_graphs_say_what_eager_steps_say
+        "test_unload_frees_everything",  # by default: test_requests_leave_nothing_behind
+    })  # fmt: skip
+
     @pytest.fixture
     def spec(self):
         """The provider."""
@@ -234,7 +240,8 @@ def test_tokens_of_both_variants_are_equal(make):
         assert np.array_equal(found.samples, expected.samples)
 
 
-@pytest.mark.parametrize("rows", [3, pytest.param(8, marks=pytest.mark.full)])
+@pytest.mark.full  # by default: test_batch_equals_single
+@pytest.mark.parametrize("rows", [3, 8])
 def test_a_batch_is_its_texts(make, rows):
     """In float32: other lengths beside a text, before and behind, change nothing of it."""
     provider = make(**EXACT)
@@ -393,6 +400,16 @@ def test_logits_that_are_not_finite_step_down(make, tiny, tmp_path):
 # -- limits, cancellation, memory -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("settings", "places"), [({}, 8), ({"max_batch": 3}, 3), ({"max_batch": 100}, 8)], ids=str)
+def test_places_are_those_of_spec_and_setting(inside, settings, places):
+    """The smaller of both."""
+    inside(lambda _context, model, _requests: _assert_places(model, places), ["Hm."], **EXACT, **settings)
+
+
+def _assert_places(model, places):
+    assert model.engine.loop.places == places
+
+
 def test_a_model_that_never_ends(make, tmp_path):
     """It is stopped at its cap, tried again with another seed, and reported; both variants agree."""
     tools.write_random_checkpoint(tmp_path, stop_bias=-100.0)
@@ -460,6 +477,7 @@ def test_requests_leave_nothing_behind(make, rounds, each):
 # -- bench and verify ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.full  # by default: test_verify_by_name
 def test_everything_holds(tiny):
     """Tokens, logits at every precision, audio, streams, batches."""
     workload = Workload((Text("Hello there, this is a test."), Text("Hm, one more.")), tokens=60)

@@ -26,6 +26,7 @@ WINGS = (
     ("text", "audio"),
     ("registry", "machine"),
     ("accel", "checkpoints", "voices"),
+    ("listening",),
     ("ladder",),
     ("synthesis",),
     ("provider",),

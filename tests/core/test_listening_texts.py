@@ -6,14 +6,14 @@ from importlib import resources
 
 import pytest
 
-from realtts.bench.listening import STRATA, listening_texts
+from realtts.listening import STRATA, listening_texts
 
 FROZEN = "b34ad64f1a14917efcf4b37d307aef4d9303bd9621c4a3186f31840e32f53cdd"
 
 
 def test_frozen():
     """The list is the one that was committed before any voice was tuned; a change makes old records worthless."""
-    data = (resources.files("realtts.bench") / "data" / "listening.tsv").read_bytes()
+    data = (resources.files("realtts.listening") / "data" / "listening.tsv").read_bytes()
     assert hashlib.sha256(data).hexdigest() == FROZEN
 
 

@@ -75,7 +75,7 @@ def test_wheels_offer_their_neighbours(empty, wheels):
     assert f"pip install {wheels}/realtts_qwen3-0.1.0-py3-none-any.whl" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["kokoro", "piper", "voice", "speed", "speaker.wav", "", "loudness"])
+@pytest.mark.parametrize("name", ["styletts", "parler", "voice", "speed", "speaker.wav", "", "loudness"])
 def test_what_does_not_exist_is_not_offered(install, empty, name):
     """Neither to be installed nor as what was meant, though the names of options look like names of providers."""
     install("alpha", FAKE.format(name="alpha"))
@@ -87,7 +87,7 @@ def test_what_does_not_exist_is_not_offered(install, empty, name):
     assert "alpha" in caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["chatterbox", "qwen3", "f5", "vieneu", "espeak"])
+@pytest.mark.parametrize("name", ["chatterbox", "qwen3", "f5", "vieneu", "espeak", "kokoro", "piper"])
 def test_the_index_offers_ours(empty, name):
     """A core from the index has its plugins there; the hint never repeats the name."""
     with pytest.raises(UnknownProvider) as caught:

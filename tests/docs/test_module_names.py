@@ -15,9 +15,10 @@ PACKAGES = {
 }
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = {
-    *("realtts.providers", "realtts.extensions", "realtts.places"),  # groups of entry points
+    *("realtts.providers", "realtts.extensions", "realtts.places", "realtts.recognizers"),  # groups of entry points
     *("realtts.toml", "realtts.json"),  # files
     "realtts.NAME.worker",  # a logger
+    "realtts.check",  # a kind of record
 }
 """Names that look like modules."""
 

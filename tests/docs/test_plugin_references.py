@@ -8,7 +8,7 @@ import pytest
 
 from realtts.synthesis.validate import options_class
 
-PLUGINS = ("espeak", "hibari", "chatterbox", "f5", "qwen3", "vieneu")
+PLUGINS = ("espeak", "hibari", "kokoro", "piper", "chatterbox", "f5", "qwen3", "vieneu")
 ENDS = ("minimum", "maximum", "exclusiveMinimum", "maxLength")
 
 
@@ -55,7 +55,7 @@ def test_facts_of_the_spec_are_right(page, spec):
     assert spec.licence in page
 
 
-@pytest.mark.parametrize("name", ["hibari", "qwen3", "vieneu"], indirect=True)
+@pytest.mark.parametrize("name", ["hibari", "kokoro", "qwen3", "vieneu"], indirect=True)
 def test_languages_are_named(page, spec):
     """Where they are few."""
     assert all(f"`{language}`" in page for language in spec.languages)

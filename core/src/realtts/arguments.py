@@ -13,7 +13,18 @@ if TYPE_CHECKING:
 
 __all__ = ["REQUEST", "counterpart", "place_of"]
 
-REQUEST = ("text", "texts", "voice", "reference_text", "language", "seed", "speed", "normalize")
+REQUEST = (
+    "text",
+    "texts",
+    "voice",
+    "reference_text",
+    "language",
+    "seed",
+    "speed",
+    "normalize",
+    "check_words",
+    "timestamps",
+)
 """Arguments of `generate` and its kin that every provider takes."""
 
 _BY_OURS = {

@@ -63,6 +63,11 @@ class Settings(BaseModel):
     normalize: Literal["auto", "off"] | None = Field(
         None, description="Put numbers, dates and signs into words; none given: as the provider has it."
     )
+    recognizer: str | None = Field(
+        None,
+        description="Who listens for check_words, timestamps and 'realtts check': a folder, hub id or package; none"
+        " given: an installed package.",
+    )
     model: str | None = Field(None, description="Checkpoint name, hub id or local folder.")
     configuration: str | None = Field(
         None, description="What the weights given by model are of, where their files do not tell it."

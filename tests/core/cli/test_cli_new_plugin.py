@@ -18,6 +18,13 @@ def project(cli, work):
     return work / "realtts-my-hum"
 
 
+@pytest.fixture(params=["", "--onnx"], ids=["plain", "onnx"])
+def any_project(request, cli, work):
+    """One of each kind."""
+    assert cli("new-plugin", "my-hum", *filter(None, [request.param])).code == 0
+    return work / "realtts-my-hum"
+
+
 def run_module(project, *command):
     """A tool in a process of its own, with the project as if it were installed."""
     paths = [str(project / "src"), os.environ["PYTHONPATH"]]
@@ -84,6 +91,23 @@ def test_a_failure_leaves_nothing(cli, work, monkeypatch):
     assert not any(work.iterdir())
 
 
+def test_one_for_onnx_runtime(cli, work):
+    """It has the modules that such a plugin has, and asks for ONNX Runtime."""
+    assert cli("new-plugin", "my-hum", "--onnx").code == 0
+    project = work / "realtts-my-hum"
+    assert {path.stem for path in (project / "src/realtts_my_hum").glob("*.py")} == {
+        "__init__",
+        "graph",
+        "network",
+        "optimized",
+        "options",
+        "plain",
+    }
+    files = [path for path in project.rglob("*") if path.is_file()]
+    assert not any("$" in path.read_text(encoding="utf-8") for path in files)
+    assert "realtts[onnx]" in (project / "pyproject.toml").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_it_speaks_and_conforms(project):
     """The generated plugin passes its own tests: the conformance suite."""
@@ -92,19 +116,19 @@ def test_it_speaks_and_conforms(project):
     assert " passed" in done.stdout
 
 
-def test_it_is_typed(project):
+def test_it_is_typed(any_project):
     """A strict mypy finds nothing."""
     pytest.importorskip("mypy")
-    done = run_module(project, "mypy", "--strict", "src", "tests")
+    done = run_module(any_project, "mypy", "--strict", "src", "tests")
     assert done.returncode == 0, done.stdout
 
 
-def test_it_is_tidy(project):
+def test_it_is_tidy(any_project):
     """Ruff's default rules and its formatter find nothing."""
     if importlib.util.find_spec("ruff") is None:
         pytest.skip("ruff is not installed")
     for command in (["check", "--isolated", "."], ["format", "--isolated", "--check", "."]):
-        done = run_module(project, "ruff", *command)
+        done = run_module(any_project, "ruff", *command)
         assert done.returncode == 0, done.stdout
 
 

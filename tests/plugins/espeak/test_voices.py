@@ -62,7 +62,7 @@ def test_names_before_load_mean_the_same_voice(say, change) -> None:
     names = {name for voice in catalogue.voices for name in (voice.id, voice.name, voice.identifier)}
     names |= {tag for voice in catalogue.voices for tag, _ in voice.languages}
     for name in map(change, names):
-        chosen = builtin_voice(name, voices_of(None), who="espeak", settings=Settings(), clones=False)
+        chosen = builtin_voice(name, voices_of(None), spec=spec, settings=Settings())
         assert chosen == catalogue.voice(name).id, name
 
 

@@ -14,10 +14,10 @@ import pytest
 from realtts import RealProvider
 from realtts.contract.stages import StageLog
 from realtts.contract.types import Chunk, Request
+from realtts.kit.english import Pronunciation
 from realtts_hibari import spec
 from realtts_hibari.network import Network
 from realtts_hibari.plain import Hibari, Plain
-from realtts_hibari.pronunciation import Pronunciation
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import pytest
 
 from realtts import RealProvider, errors
 from realtts.contract.spec import Checkpoint
-from realtts_hibari import package, plain, spec
+from realtts.kit.english import Pronunciation, assets as package_assets
+from realtts_hibari import plain, spec
 from realtts_hibari.catalogue import CHECKPOINTS, VOICES, voices_of
 from realtts_hibari.network import Network
-from realtts_hibari.pronunciation import Pronunciation
 
 ASSETS = Path(next(iter(importlib.util.find_spec("hibari").submodule_search_locations))) / "assets"
 
@@ -25,14 +25,14 @@ def assets(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(plain, "Network", Network)
     copy = tmp_path / "assets"
     shutil.copytree(ASSETS, copy)
-    monkeypatch.setattr(package, "_folder", lambda: copy)
+    monkeypatch.setattr(package_assets, "_folder", lambda _: copy)
     return copy
 
 
 def test_every_file_is_checked(assets) -> None:
     """All that the package has for American and British English, but for the list of voices, which is ours."""
     for name in {path.name for path in ASSETS.iterdir()} - {"voices.json"}:
-        assert package.read_asset(name)
+        assert package_assets.read_asset(name, "hibari")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hibari import Hibari as Upstream
 
-from realtts_hibari.package import read_asset
+from realtts.kit.english import read_asset
 from realtts_hibari.reading import read
 from realtts_hibari.vocoder import RATE, samples_of
 
@@ -128,7 +128,7 @@ def test_graphs_without_durations_speak_without_marks(say, context, monkeypatch)
     from realtts_hibari import network
 
     monkeypatch.setattr(network, "_DURATIONS", "/Not_in_the_graph")
-    bare = network.Network(read_asset("hibari.onnx"), context(), name="hibari.onnx")
+    bare = network.Network(read_asset("hibari.onnx", "hibari"), context(), name="hibari.onnx")
     assert not bare.tells_durations
     model = type(say.model)(say.model.voice, bare, say.model.phrases)
     chunks = list(type(say)(say.context, model).stream("Hello there."))

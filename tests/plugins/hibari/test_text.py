@@ -6,12 +6,14 @@ import pytest
 
 from realtts import errors
 from realtts.contract.spec import ProviderSpec
+from realtts.kit.english import LETTERS, MARKS
+from realtts.testing.numbers import number_sentences
 from realtts.testing.texts import PLAIN, account_of, texts_of
 from realtts.text import EditedText
+from realtts.text.english_signs import in_words
 from realtts_hibari import spec
-from realtts_hibari.reading import LETTERS, MARKS, read, unread_in
-from realtts_hibari.signs import in_words
-from realtts_hibari.testing import lost_digits, number_sentences
+from realtts_hibari.reading import read, unread_in
+from realtts_hibari.testing import lost_digits
 
 
 def words(text: str) -> list[str]:

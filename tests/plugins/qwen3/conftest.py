@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ pytest.importorskip("realtts_qwen3")
 
 from realtts.contract.spec import Checkpoint
 from realtts_qwen3 import loading, spec
+from realtts_qwen3.ported import PortedNetworks
+from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import load_upstream, why_not
 
 if TYPE_CHECKING:
@@ -45,6 +48,20 @@ def weights_of(folders: Callable[[str], Path]) -> Callable[[str], loading.Weight
         return opened[model]
 
     return weights
+
+
+@pytest.fixture(scope="session")
+def networks_of(weights_of: Callable[[str], loading.Weights]) -> Callable[[str], Upstream]:
+    """The same checkpoints in upstream's networks as the plain variant has them; not to be changed."""
+    if why_not() is not None:
+        pytest.skip(str(why_not()))
+    return functools.cache(lambda model: Upstream(weights_of(model), "cpu"))
+
+
+@pytest.fixture(scope="session")
+def ported_of(weights_of: Callable[[str], loading.Weights]) -> Callable[[str], PortedNetworks]:
+    """The same in our networks; not to be changed."""
+    return functools.cache(lambda model: PortedNetworks(weights_of(model), "cpu"))
 
 
 @pytest.fixture(scope="session")

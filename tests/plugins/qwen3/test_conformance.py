@@ -12,8 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from realtts.contract.spec import ProviderSpec
-from realtts.testing import OptimizedConformance, ProviderConformance
+from realtts.testing import ContinuousConformance, OptimizedConformance, ProviderConformance, voice_like
 from realtts.testing.conformance.fixtures import ConformanceFixtures
+from realtts.testing.conformance.life import LifeTests
 from realtts.testing.conformance.speaking import SpeakingTests
 from realtts.testing.device import live_tensors
 from realtts_qwen3 import plain, spec as qwen3
@@ -29,8 +30,16 @@ def ending(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Plain(ProviderConformance):
-    """Everything that a provider must do."""
+@pytest.fixture(scope="module")
+def cloning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that clones, and ends by itself after some frames."""
+    folder = tmp_path_factory.mktemp("clones")
+    write_random_checkpoint(folder, model="0.6b-base", eos_bias=3.0)
+    return folder
+
+
+class Speakers(ConformanceFixtures):
+    """The fixtures of a model with speakers."""
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -55,24 +64,39 @@ class Plain(ProviderConformance):
 
 @pytest.mark.full
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-class TestUpstream(Plain):
-    """The plain variant around qwen-tts itself, whose frames take long; in the default set `test_plain` has it."""
+class TestUpstream(SpeakingTests, LifeTests, Speakers):
+    """What a request sees of the plain variant around qwen-tts itself; in the default set `test_plain` has it.
+
+    Bad input and faults do not get as far as the variant, or are those of the optimized one, which falls back to this.
+    """
+
+    # The core speaks one request after another with this variant.
+    test_eight_threads = None
 
 
 @pytest.mark.full  # by default test_plain and test_ported compare this variant with upstream
-class TestPorted(Plain):
-    """The plain variant without qwen-tts."""
+class TestPorted(SpeakingTests, Speakers):
+    """The plain variant without qwen-tts: what it says."""
 
     @pytest.fixture(autouse=True)
     def _not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(plain, "why_not", lambda: "it takes too long here")
 
 
-class TestOptimized(Plain):
-    """The same of the optimized variant."""
+class TestOptimized(ContinuousConformance, ProviderConformance, Speakers):
+    """Everything that a provider must do, of the optimized variant."""
 
-    # By default: test_fallback_says_the_same_as_plain, and the recorded rows of test_network and test_continuous.
-    full = frozenset({"test_fault_falls_back_to_plain", "test_graphs_sound_the_same"})
+    full = frozenset({"test_fault_falls_back_to_plain"})  # by default: test_fallback_says_the_same_as_plain
+
+    @pytest.fixture
+    def short_text(self) -> str:
+        """A frame for each letter."""
+        return "So."
+
+    @pytest.fixture
+    def row_text(self) -> str:
+        """Several steps of frames, and several chunks of a stream."""
+        return "Hello you."
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:
@@ -89,13 +113,17 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
     """What a model that speaks only with the voice of a recording can show of the suite: its parts about speech."""
 
     test_clones = None  # every test here clones
+    # What they see does not depend on the voice; `TestOptimized` has them.
+    test_joins_do_not_click = test_speed_changes_the_length = None
+    test_the_status_names_the_kernel_of_attention = None  # `test_optimized` has more of them
+    full = frozenset({"test_graphs_sound_the_same"})  # by default: recorded rows of test_network and test_continuous
 
     @pytest.fixture
     def text(self) -> str:
         """Shorter than the suite's: every character is a frame where lengths are forced."""
         return "Hello you."
 
-    @pytest.mark.full
+    @pytest.mark.slow
     def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
         """More than a hundred requests."""
         super().test_unload_frees_everything(fast)
@@ -124,11 +152,14 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
         return replace(qwen3, capabilities=qwen3.capabilities - {"voices"})
 
     @pytest.fixture
-    def model(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        """It clones, and ends by itself after some frames."""
-        folder = tmp_path_factory.mktemp("clones")
-        write_random_checkpoint(folder, model="0.6b-base", eos_bias=3.0)
-        return folder
+    def model(self, cloning: Path) -> Path:
+        """It speaks with recordings alone."""
+        return cloning
+
+    @pytest.fixture
+    def reference(self) -> tuple[NDArray[np.float32], int]:
+        """Shorter than the suite's: its frames stand before every speech."""
+        return voice_like(1.0)
 
     @pytest.fixture
     def settings(self, tmp_path: Path) -> dict[str, Any]:

@@ -58,10 +58,6 @@ def test_what_a_checkpoint_is(weights_of, model) -> None:
         *((model, "tiny") for model in CONFIGURATIONS),
         ("0.6b-base", "full"),
         ("1.7b-voice-design", "full"),
-        *(
-            pytest.param(model, "full", marks=pytest.mark.full)
-            for model in ("0.6b-custom-voice", "1.7b-base", "1.7b-custom-voice")
-        ),
     ],
 )
 def test_shapes_are_upstreams(model, size) -> None:

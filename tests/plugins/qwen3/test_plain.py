@@ -14,7 +14,6 @@ from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsupported
 from realtts_qwen3.frontend import prepare, utterance_of
 from realtts_qwen3.options import Qwen3Options
-from realtts_qwen3.reference import Upstream
 from realtts_qwen3.upstream import why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -29,37 +28,17 @@ WAYS = [
     ("1.7b-custom-voice", {"speaker": "eric", "instruct": "Sadly, please."}, None),
     ("1.7b-voice-design", {"instruct": "A deep voice."}, "fr"),
 ]
-SHORT = {(0, 0), (0, 1), (2, 2)}
-"""Of ways and options: every option, and a model of each architecture (1.7B has a projection before its predictor)."""
 SPEECH = [
-    pytest.param(*way, options, marks=() if (i, j) in SHORT else pytest.mark.full, id=f"{way[0]}-{j}")
-    for i, way in enumerate(WAYS)
-    for j, options in enumerate(DRAWN)
+    pytest.param(*WAYS[way], DRAWN[options], marks=marks, id=f"{WAYS[way][0]}-{options}")
+    # Every option, and a model of each architecture (1.7B has a projection before its predictor).
+    for way, options, marks in ((0, 0, ()), (0, 1, ()), (2, 2, ()), (1, 0, pytest.mark.full))
 ]
 CLONING = [
     ("0.6b-base", "hello the test", False),
     ("0.6b-base", None, True),
-    pytest.param("0.6b-base", "hello the test", True, marks=pytest.mark.full),
-    pytest.param("0.6b-base", None, False, marks=pytest.mark.full),
-    *(
-        pytest.param("1.7b-base", words, non_streaming, marks=pytest.mark.full)
-        for words in (None, "hello the test")
-        for non_streaming in (False, True)
-    ),
+    pytest.param("1.7b-base", "hello the test", True, marks=pytest.mark.full),
+    pytest.param("1.7b-base", None, False, marks=pytest.mark.full),
 ]
-
-
-@pytest.fixture(scope="module")
-def networks_of(weights_of):
-    """Upstream's networks as the plain variant has them."""
-    made = {}
-
-    def networks(model):
-        if model not in made:
-            made[model] = Upstream(weights_of(model), "cpu")
-        return made[model]
-
-    return networks
 
 
 def ask_of(weights, text=TEXT, *, forced=None, language=None, voice=None, seed=SEED, **options):

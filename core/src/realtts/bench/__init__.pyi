@@ -8,6 +8,13 @@ from realtts.bench.load import (
 from realtts.bench.load_source import (
     Load as Load,
 )
+from realtts.bench.quality import (
+    SpokenText as SpokenText,
+    add_quality as add_quality,
+    check_recording as check_recording,
+    check_speech as check_speech,
+    spoken_texts as spoken_texts,
+)
 from realtts.bench.runner import (
     run_bench as run_bench,
 )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from realtts.cli import (
     batch,
     bench,
+    check,
     console,
     default,
     doctor,
@@ -79,6 +80,7 @@ def make_parser(argv: Sequence[str] = ()) -> Parser:
         envs,
         bench,
         verify,
+        check,
         voices,
         download,
         models,

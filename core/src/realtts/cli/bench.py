@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
 from realtts.cli.bench_load import add_load, check_load_arguments, read_load, with_long_texts
+from realtts.cli.bench_quality import check_quality, listen_if_asked
 from realtts.cli.parsing import add_command, add_model
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
             realtts bench qwen3 --text-set multilingual --repeats 10 --plot qwen3.png
             realtts bench espeak --load --rate 5 --duration 20
             realtts bench --url http://127.0.0.1:8000/v1 --model tts-1 --label ours
+            realtts bench hibari --quality
             realtts bench --compare a.json b.json
         """,
     )
@@ -52,6 +54,9 @@ def add_parser(commands: Any) -> None:
     )
     group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
     group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
+    group.add_argument(
+        "--quality", action="store_true", help="listen to both variants afterwards: word errors beside the times"
+    )
     group.add_argument("--batch", type=int, default=1, metavar="N", help="speak each text N times in one batch")
     add_load(parser)
     group = parser.add_argument_group("output")
@@ -140,6 +145,7 @@ def _bench(arguments: argparse.Namespace) -> None:
     check_weights(arguments)
     variants = ("plain", "optimized") if arguments.variant == "both" else (arguments.variant,)
     settings, random_weights = read_settings(arguments), arguments.random_weights
+    check_quality(arguments)
     record = run_bench(
         spec.name,
         workload,
@@ -149,6 +155,7 @@ def _bench(arguments: argparse.Namespace) -> None:
         random_weights=random_weights,
         tell=console.err,
     )
+    listen_if_asked(record, spec, workload, settings, asked=arguments.quality)
     _put_out(record, arguments)  # before the profile, which may fail
     if arguments.profile:
         from realtts.bench.profiling import write_profiles

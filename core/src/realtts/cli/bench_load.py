@@ -56,7 +56,8 @@ def check_load_arguments(arguments: argparse.Namespace) -> None:
         arguments.load = True
     if arguments.load:
         wrong = [name for name, given in (("--batch", arguments.batch != 1), ("--stream", arguments.stream),
-                                          ("--profile", arguments.profile), ("--repeats", arguments.repeats != 5))
+                                          ("--profile", arguments.profile), ("--repeats", arguments.repeats != 5),
+                                          ("--quality", arguments.quality))
                  if given]  # fmt: skip
         if arguments.voice is not None and arguments.voices:
             wrong.append("--voice beside --voices")

@@ -85,7 +85,24 @@ def _figures(variants: Mapping[str, Any], ratios: Mapping[str, float | None]) ->
         if any(shown):
             ratio = ratios.get(key)
             rows.append([label, *(text or "-" for text in shown), f"{ratio:.2f}x" if ratio else ""])
+    rows += _quality(variants)
     console.table(["figure", *variants, "ratio" if ratios else ""], rows)
+
+
+def _quality(variants: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of what was heard, where anybody has listened."""
+    heard = [result.get("quality") for result in variants.values()]
+    if not all(heard):
+        return []
+    rows = [
+        ["word error rate", *(f"{100 * each['wer']:.1f} %" for each in heard), ""],
+        ["missing words", *(str(each["missing"]) for each in heard), ""],
+    ]
+    for name in dict.fromkeys(name for each in heard for name in each["ratings"]):
+        means = [each["ratings"].get(name, {}).get("mean") for each in heard]
+        if any(mean is not None for mean in means):
+            rows.append([name, *("-" if mean is None else f"{mean:.2f}" for mean in means), ""])
+    return rows
 
 
 def _stages(variants: Mapping[str, Any], floor: Mapping[str, Any]) -> None:

@@ -36,17 +36,19 @@ def add_parser(commands: Any) -> None:
 
             realtts new-plugin hum
             realtts new-plugin my-model --output ~/code/my-model --author "Ada Lovelace"
+            realtts new-plugin my-voice --onnx
         """,
     )
     parser.add_argument("name", metavar="NAME", help="lower case letters, digits, - and _")
     parser.add_argument("--output", type=Path, metavar="DIR", help="the folder to write; default: realtts-NAME")
     parser.add_argument("--author", default="Your Name", help="for pyproject.toml")
+    parser.add_argument("--onnx", action="store_true", help="for a graph on ONNX Runtime, without torch")
 
 
 def _new_plugin(arguments: argparse.Namespace) -> None:
     name: str = arguments.name
     folder: Path = arguments.output or Path(_PREFIX + name)
-    write_plugin(name, folder, author=arguments.author)
+    write_plugin(name, folder, author=arguments.author, onnx=arguments.onnx)
     import shlex
 
     shown = str(folder) if folder.is_absolute() else f"./{folder}"
@@ -56,13 +58,14 @@ def _new_plugin(arguments: argparse.Namespace) -> None:
     console.out(f"  pytest {shlex.quote(shown)}")
 
 
-def write_plugin(name: str, folder: Path, *, author: str) -> None:
+def write_plugin(name: str, folder: Path, *, author: str, onnx: bool = False) -> None:
     """Write the project of a new plugin.
 
     Args:
         name: Provider name.
         folder: Where; it must not exist, or be empty.
         author: For ``pyproject.toml``.
+        onnx: Whether it speaks by a graph on ONNX Runtime.
 
     Raises:
         InvalidOption: The name cannot be used or is taken.
@@ -86,7 +89,7 @@ def write_plugin(name: str, folder: Path, *, author: str) -> None:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise OutputError("there is something already", who=str(folder), fix="choose another --output")
-        _write(working, values)
+        _write(working, values, onnx=onnx)
         if folder.exists():
             folder.rmdir()  # not every system renames over an empty folder
         working.rename(folder)
@@ -113,21 +116,22 @@ def _check_name(name: str) -> None:
         raise InvalidOption(what, who=_WHO, fix=fix)
 
 
-def _write(folder: Path, values: dict[str, str]) -> None:
+def _write(folder: Path, values: dict[str, str], *, onnx: bool) -> None:
     from string import Template
 
-    for parts, content in _template():
+    files = {**dict(_template("template")), **(dict(_template("template_onnx")) if onnx else {})}
+    for parts, content in files.items():
         places = ["src", values["package"], *parts[1:]] if parts[0] == "package" else list(parts)
         path = folder.joinpath(*places)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(Template(content).substitute(values), encoding="utf-8")
 
 
-def _template() -> Iterator[tuple[tuple[str, ...], str]]:
+def _template(name: str) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield the template's files: path without the suffix that hides them from Python's tools, and content."""
     from importlib.resources import files
 
-    waiting: list[tuple[tuple[str, ...], Any]] = [((), files("realtts.cli") / "template")]
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), files("realtts.cli") / name)]
     while waiting:
         parts, place = waiting.pop()
         if place.is_dir():

@@ -37,6 +37,7 @@ class Outputs:
         live: Write it at its final path.
         play: Feed a player too.
         captions: Subtitle file, or None.
+        timed: The speech has timings, whatever its provider gives.
         spec: Who will speak: subtitles need its timings.
 
     Attributes:
@@ -58,6 +59,7 @@ class Outputs:
         live: bool,
         play: bool,
         captions: Path | None,
+        timed: bool,
         spec: ProviderSpec,
     ) -> None:
         self.name = "" if path is None else NAME if is_stdout(path) else str(path)
@@ -66,7 +68,7 @@ class Outputs:
         self.others: list[Path] = []
         self._interrupts = interrupts
         self._rate = spec.sample_rates[0]
-        self._captions = _Captions(captions, spec) if captions is not None else None
+        self._captions = _Captions(captions, spec, timed=timed) if captions is not None else None
         self._playback = Playback(find_player()) if play else None
         self._stack = contextlib.ExitStack()
         self._writer: Writer | None = None
@@ -181,7 +183,7 @@ class Outputs:
 class _Captions:
     """Subtitles of a text that comes in blocks; timings are kept, audio is not."""
 
-    def __init__(self, path: Path, spec: ProviderSpec) -> None:
+    def __init__(self, path: Path, spec: ProviderSpec, *, timed: bool) -> None:
         self.path = path
         writers = {".srt": subtitles.to_srt, ".vtt": subtitles.to_vtt}
         if path.suffix.lower() not in writers:
@@ -190,11 +192,12 @@ class _Captions:
                 who=str(path),
                 fix=f"choose one of {', '.join(writers)}",
             )
-        if "marks" not in spec.capabilities:
+        if not timed and "marks" not in spec.capabilities:
             raise OutputError(
                 f"provider {spec.name!r} gives no timings",
                 who=str(path),
-                fix="leave --captions out, or use a provider with the capability 'marks' (see 'realtts providers')",
+                fix="give --timestamps align, leave --captions out, or use a provider with the capability 'marks' (see"
+                " 'realtts providers')",
             )
         self._render = writers[path.suffix.lower()]
         self._target = Target(path, live=False)

@@ -96,6 +96,16 @@ def _add_speaker(parser: Parser) -> None:
         choices=("auto", "off"),
         help="put numbers, dates and signs into words, or leave them to the model (default: as the provider has it)",
     )
+    group.add_argument(
+        "--check-words",
+        action="store_true",
+        help="listen to every piece, and speak one again whose words are not all there (needs realtts[listen])",
+    )
+    group.add_argument(
+        "--timestamps",
+        choices=("align",),
+        help="align: find the times of words by listening, for captions of a provider that gives none",
+    )
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
     group.add_argument(
         "--option",

@@ -41,7 +41,8 @@ def show_text(tts: RealProvider, text: str, arguments: Mapping[str, Any], model:
         InputError: Something is wrong with it.
     """
     asked = {name: arguments[name] for name in ("voice", "language", "speed", "seed", "normalize")}
-    options = {name: value for name, value in arguments.items() if name not in asked}
+    # Nobody listens: nothing is spoken.
+    options = {name: value for name, value in arguments.items() if name not in {*asked, "check_words", "timestamps"}}
     ask = Ask(**asked, options=options)
     plan = make_plan(text, ask, spec=tts.spec, settings=tts.settings, extensions=discover_extensions())
     checkpoint = resolve_checkpoint(model or tts.settings.model, tts.spec, tts.settings.configuration)

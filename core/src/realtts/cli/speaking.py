@@ -62,6 +62,8 @@ class Job:
     speed: float
     seed: int | None
     normalize: str | None
+    check_words: bool
+    timestamps: str | None
     device: str | None
     options: Sequence[str]
     strict: bool
@@ -112,6 +114,7 @@ def speak(job: Job) -> bool:
                 live=job.stream,
                 play=job.play,
                 captions=job.captions,
+                timed=job.timestamps is not None,
                 spec=tts.spec,
             )
             with Loading(tts, wanted=not job.quiet):
@@ -232,6 +235,8 @@ def _arguments(job: Job, tts: RealProvider, options: Mapping[str, Any], seed: in
         "speed": job.speed,
         "seed": seed,
         "normalize": job.normalize,
+        "check_words": job.check_words,
+        "timestamps": job.timestamps,
         **options,
     }
 

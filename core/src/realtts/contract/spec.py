@@ -26,6 +26,7 @@ API_VERSION = 1
 CAPABILITIES: dict[str, str] = {
     "clone": "speaks with the voice of a reference recording",
     "voices": "has built-in voices",
+    "blends": "mixes its built-in voices: `one:0.6,other:0.4`",
     "speed": "changes its speaking rate itself (otherwise the audio is time-stretched)",
     "marks": "yields word or sentence timings",
     "ssml": "reads SSML itself, by an option `ssml` of its own (otherwise the core does, for every provider)",
@@ -76,6 +77,7 @@ class Checkpoint:
         files: What is used of it, see `realtts.checkpoints.fetch`: names, patterns, or tuples of alternatives such as
             ``("model.safetensors", "model.pt")``, best first; None as the last alternative lets the file be missing.
         sample_rate: Hz of its speech; None: the first of the spec's ``sample_rates``.
+        languages: Those of the spec's ``languages`` that it speaks, its default first; empty: all.
     """
 
     name: str
@@ -87,9 +89,11 @@ class Checkpoint:
     configuration: str = ""
     files: tuple[WantedFile, ...] = ()
     sample_rate: int | None = None
+    languages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Lists are accepted and frozen, as in the spec: a checkpoint may be used as a key.
+        object.__setattr__(self, "languages", tuple(self.languages))
         entries: Any = self.files
         if not isinstance(entries, str):  # a string is told by `realtts.checkpoints`, which checks the entries
             files = tuple(tuple(item) if isinstance(item, list) else item for item in entries)
@@ -134,6 +138,9 @@ class ProviderSpec:
             Sequence[Unread] | None`` that names what of a text the provider cannot say, without weights and without
             the network; None from it: only the model knows.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
+        checkpoint_languages: Import path of a function ``(checkpoint: Checkpoint) -> Sequence[str] | None`` that names
+            which of ``languages`` a checkpoint of the user's own speaks, its default first, without weights and without
+            the network; None from it: all.
         language_names: The model's own names of languages that are no names elsewhere, as pairs: the name, and one of
             ``languages``, or an empty text where it means that the model finds the language out. Codes and usual names
             are known to the core (`realtts.kit.languages`).
@@ -172,6 +179,7 @@ class ProviderSpec:
     voices: str | None = None
     unread: str | None = None
     languages: tuple[str, ...] = ()
+    checkpoint_languages: str | None = None
     language_names: tuple[tuple[str, str], ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     configurations: tuple[str, ...] = ()
@@ -283,6 +291,11 @@ _RULES = (
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("unread", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
+    _Rule(
+        "checkpoint_languages",
+        lambda v: v is None or _is_import_path(v),
+        'an import path such as "package.module:function"',
+    ),
     _Rule("language_names", lambda v: _is_tuple(v, _is_name), "pairs of a name and one of the languages"),
     _Rule("checkpoints", lambda v: _is_tuple(v, lambda c: isinstance(c, Checkpoint)), "a tuple of realtts.Checkpoint"),
     _Rule("configurations", lambda v: _is_tuple(v, _is_text), "a tuple of names"),

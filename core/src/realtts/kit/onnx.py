@@ -18,7 +18,9 @@ in its place.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,14 +29,25 @@ from realtts.errors import AccelError, CheckpointCorrupt, MissingExtra
 from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from realtts.contract.context import Context
 
-__all__ = ["ELEMENT_TYPES", "OnnxGraph", "expose_output", "onnx_probe", "onnx_rungs"]
+__all__ = [
+    "ELEMENT_TYPES",
+    "OnnxGraph",
+    "RunCancelled",
+    "expose_output",
+    "message",
+    "onnx_probe",
+    "onnx_rungs",
+    "output_message",
+    "tensor_message",
+    "varint",
+]
 
 _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 """By the name of their rung, fastest first."""
@@ -42,8 +55,22 @@ _PROVIDERS = {"cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 _DAMAGED = ("InvalidProtobuf", "InvalidGraph", "NoModel", "ModelLoaded", "NoSuchFile")
 """ONNX Runtime's exceptions for a file that is no graph; all others concern the machine."""
 
-ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7}
+_DAMAGED_ON_CPU = (*_DAMAGED, "InvalidArgument")
+"""A GPU may refuse its own settings so; of the CPU's there are none."""
+
+ELEMENT_TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9, "float16": 10, "float64": 11}
 """Numbers of element types, as ONNX has them."""
+
+_OUTPUT = 12
+"""The outputs' field in GraphProto."""
+
+
+_POLL_S = 0.02
+"""How often a run asks whether it is cancelled."""
+
+
+class RunCancelled(Exception):
+    """A run of a graph that was cancelled before its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,24 +124,62 @@ class OnnxGraph:
         inputs, outputs = session.get_inputs(), session.get_outputs()
         return cls(session, tuple(each.name for each in inputs), tuple(each.name for each in outputs), used)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]], outputs: Sequence[str] | None = None) -> list[NDArray[Any]]:
+    def run(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str] | None = None,
+        *,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> list[NDArray[Any]]:
         """Run the graph once; inputs and outputs are bound, so that the CPU copies neither.
 
         Args:
             inputs: Contiguous arrays of the graph's own types, by name.
             outputs: Names of what is wanted; None: all.
+            cancelled: Asked from another thread while the graph runs; the run ends behind the node that is at work.
 
         Returns:
             One array per name, in that order.
+
+        Raises:
+            RunCancelled: ``cancelled`` has said so.
         """
         binding = self.session.io_binding()
         for name, array in inputs.items():
             binding.bind_cpu_input(name, array)
         for name in self.outputs if outputs is None else outputs:
             binding.bind_output(name, "cpu")
-        self.session.run_with_iobinding(binding)
+        if cancelled is None:
+            self.session.run_with_iobinding(binding)
+        else:
+            with _stoppable(cancelled) as options:
+                self.session.run_with_iobinding(binding, options)
         arrays: list[NDArray[Any]] = binding.copy_outputs_to_cpu()
         return arrays
+
+
+@contextlib.contextmanager
+def _stoppable(cancelled: Callable[[], bool]) -> Iterator[Any]:
+    """Give options of a run that ends early once ``cancelled`` says so."""
+    options, over = _runtime().RunOptions(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(_POLL_S):
+            if cancelled():
+                options.terminate = True
+                return
+
+    watcher = threading.Thread(target=watch, name="realtts-onnx-cancel", daemon=True)
+    watcher.start()
+    try:
+        yield options
+    except Exception as error:
+        if not options.terminate:
+            raise
+        raise RunCancelled from error
+    finally:
+        over.set()
+        watcher.join()
 
 
 def onnx_rungs(context: Context) -> tuple[Rung, ...]:
@@ -150,16 +215,33 @@ def expose_output(graph: bytes, name: str, element_type: str) -> bytes:
         name: The tensor's name in the graph; opening it fails where there is none.
         element_type: A key of `ELEMENT_TYPES`.
     """
-    tensor = _varint(1 << 3) + _varint(ELEMENT_TYPES[element_type])  # TypeProto.Tensor.elem_type
-    value = _message(1, name.encode()) + _message(2, _message(1, tensor))  # ValueInfoProto: name, type.tensor_type
-    return graph + _message(7, _message(12, value))  # ModelProto.graph.output
+    return graph + message(7, tensor_message(_OUTPUT, name, element_type))  # ModelProto.graph.output
 
 
-def _message(number: int, payload: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(payload)) + payload
+def tensor_message(field: int, name: str, element_type: str) -> bytes:
+    """Return a serialized input or output of a graph, a tensor of any shape.
+
+    Args:
+        field: 11 for an input, 12 for an output.
+        name: The tensor's.
+        element_type: A key of `ELEMENT_TYPES`.
+    """
+    tensor = varint(1 << 3) + varint(ELEMENT_TYPES[element_type])  # TypeProto.Tensor.elem_type
+    return message(field, message(1, name.encode()) + message(2, message(1, tensor)))  # name, type.tensor_type
 
 
-def _varint(number: int) -> bytes:
+def output_message(name: str) -> bytes:
+    """Return a serialized output of a graph, whose type is found out when it is opened."""
+    return message(_OUTPUT, message(1, name.encode()))
+
+
+def message(number: int, payload: bytes) -> bytes:
+    """Return a serialized field that holds bytes, text or a message."""
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def varint(number: int) -> bytes:
+    """Return a serialized whole number that is not negative."""
     parts = []
     while number > 0x7F:
         parts.append(number & 0x7F | 0x80)
@@ -201,7 +283,7 @@ def _options(runtime: Any, context: Context, threads: int | None) -> Any:
 
 def _open_error(error: Exception, name: str, kind: str, context: Context) -> Exception:
     who, what = f"provider {context.spec.name!r}", describe_error(error)
-    if type(error).__name__ in _DAMAGED:
+    if type(error).__name__ in (_DAMAGED_ON_CPU if kind == "cpu" else _DAMAGED):
         return CheckpointCorrupt(
             f"{name} cannot be read as a graph: {what}", who=who, fix="get the file again: what lies there is damaged"
         )

@@ -1,4 +1,4 @@
-"""Names of built-in voices, and keys of what is computed from a recording."""
+"""Names of built-in voices and of blends of them, and keys of what is computed from a recording."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from realtts.contract.types import Voice
 
-__all__ = ["matching_name", "no_voice", "voice_key"]
+__all__ = ["blend_name", "blend_parts", "matching_name", "no_voice", "voice_key"]
+
+
+_LARGEST_SHARE = 1e6
 
 
 def voice_key(voice: Voice, *parts: object) -> str:
@@ -36,6 +39,39 @@ def matching_name(name: str, names: Iterable[str]) -> str | None:
     if name in names:
         return name
     return {_folded(each): each for each in reversed(names)}.get(_folded(name))
+
+
+def blend_parts(name: str, who: str) -> tuple[tuple[str, float], ...]:
+    """Return the voices of a blend, as a caller writes it, with their shares, which add up to 1.
+
+    Args:
+        name: ``"one:0.6,other:0.4"``; without numbers the shares are equal. A single name is a blend of one.
+        who: The provider, for the message.
+
+    Raises:
+        VoiceNotFound: A share is no positive number, or a name is missing.
+    """
+    parts: dict[str, float] = {}
+    entries = [entry.rpartition(":") if ":" in entry else (entry, "", "1") for entry in name.split(",")]
+    for voice, _, share in entries:
+        try:
+            weight = float(share)
+        except ValueError:
+            weight = 0.0
+        if not voice.strip() or not 0 < weight <= _LARGEST_SHARE:
+            raise VoiceNotFound(
+                f"{name!r:.80} is no blend of voices: {f'{voice}:{share}'.strip(':')!r:.40} is no voice with a share",
+                who=who, fix="write each voice with a positive number: one:0.6,other:0.4",
+            )  # fmt: skip
+        parts[voice.strip()] = parts.get(voice.strip(), 0.0) + weight
+    total = sum(parts.values())
+    return tuple((voice, weight / total) for voice, weight in parts.items())
+
+
+def blend_name(parts: Iterable[tuple[str, float]]) -> str:
+    """Return the name of a blend of voices: what `blend_parts` reads."""
+    parts = tuple(parts)
+    return parts[0][0] if len(parts) == 1 else ",".join(f"{voice}:{share!r}" for voice, share in parts)
 
 
 def _folded(name: str) -> str:

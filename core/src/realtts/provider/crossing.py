@@ -125,7 +125,14 @@ class Crossing:
 
 def arguments(ask: Ask, seed: int) -> dict[str, Any]:
     """Return the arguments of a call that hold for every provider."""
-    return {"language": ask.language, "speed": ask.speed, "normalize": ask.normalize, "seed": seed}
+    return {
+        "language": ask.language,
+        "speed": ask.speed,
+        "normalize": ask.normalize,
+        "check_words": ask.check_words,
+        "timestamps": ask.timestamps,
+        "seed": seed,
+    }
 
 
 def _attempt(own: str, other: str, error: LadderExhausted) -> Attempt:

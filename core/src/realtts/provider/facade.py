@@ -22,6 +22,7 @@ from realtts.provider.queue import Turn
 from realtts.provider.status import build_status, state_of
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
+from realtts.registry.languages import with_languages
 from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.growing import grow_plan
@@ -95,6 +96,7 @@ class RealProvider:
         self._settings = layers.settings
         model = model if model is not None else self._settings.model
         checkpoint = resolve_checkpoint(model, self._spec, self._settings.configuration)
+        self._spec = with_languages(self._spec, checkpoint)
         self._models_voices: Sequence[VoiceInfo] = ()  # of a plugin that cannot name them without the model
         self._extensions = discover_extensions()
         self._ladder = ladder = _ladder(place, self._spec, layers, checkpoint, self._extensions.on_event)
@@ -129,6 +131,8 @@ class RealProvider:
         seed: int | None = None,
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
+        check_words: bool = False,
+        timestamps: Literal["align"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         priority: Priority = "interactive",
         **options: Any,
@@ -146,6 +150,10 @@ class RealProvider:
             speed: Speaking rate from 0.25 to 4; 1.0 is natural.
             normalize: ``"auto"`` puts numbers, dates, amounts and signs into words, ``"off"`` leaves them to the model.
                 None: as the setting says, else as the provider has it.
+            check_words: Listen to every piece, and speak one again, at most twice, whose words are not all there; see
+                ``Speech.warnings``. A stream holds each piece until then. Needs ``realtts[listen]``.
+            timestamps: ``"align"`` gives ``Speech.marks`` for every word where the provider gives none, by listening
+                in the same way. None: what the provider gives.
             voice_path: Another name for ``voice``.
             priority: ``"bulk"`` for work that nobody waits for: it is spoken when no interactive request waits, and
                 in one of eight free places.
@@ -153,11 +161,14 @@ class RealProvider:
 
         Raises:
             InputError: Something in the request is wrong; no model work was done.
+            MissingExtra, CheckpointError: There is no recognizer to listen with.
             StageFailed: The model failed and no lower rung could speak.
             Busy: The queue is full, or the turn did not come in time.
             RequestTimeout: It took longer than the setting ``request_timeout_s``.
         """
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+        ask = self._ask(
+            voice, voice_path, reference_text, language, seed, speed, options, normalize, check_words, timestamps
+        )
         return self._speak([self._plan(text, ask)], ask, priority)[0]
 
     @takes_text
@@ -171,6 +182,8 @@ class RealProvider:
         seed: int | None = None,
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
+        check_words: bool = False,
+        timestamps: Literal["align"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         priority: Priority = "interactive",
         **options: Any,
@@ -185,7 +198,9 @@ class RealProvider:
         is raised once the audio of what came before was read.
         """
         priority = check_priority(priority)
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+        ask = self._ask(
+            voice, voice_path, reference_text, language, seed, speed, options, normalize, check_words, timestamps
+        )
         if not is_written_later(text):
             return self._stream(self._plan(text, ask), ask, priority)
         growth = self._grow(ask)
@@ -202,6 +217,8 @@ class RealProvider:
         seed: int | None = None,
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
+        check_words: bool = False,
+        timestamps: Literal["align"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         priority: Priority = "interactive",
         **options: Any,
@@ -216,7 +233,9 @@ class RealProvider:
         if isinstance(texts, str) or not hasattr(texts, "__iter__"):
             what = "one string" if isinstance(texts, str) else type(texts).__name__
             raise InvalidOption(f"texts is {what}", who="generate_batch", fix="give a list of strings")
-        ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+        ask = self._ask(
+            voice, voice_path, reference_text, language, seed, speed, options, normalize, check_words, timestamps
+        )
         plans: list[Plan] = []
         for index, text in enumerate(texts):
             try:
@@ -238,6 +257,8 @@ class RealProvider:
         seed: int | None = None,
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
+        check_words: bool = False,
+        timestamps: Literal["align"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         priority: Priority = "interactive",
         **options: Any,
@@ -246,7 +267,9 @@ class RealProvider:
 
         # In a thread: a voice may be a file, a text may be long, an extension may be slow.
         def prepare() -> tuple[Ask, Plan]:
-            ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            ask = self._ask(
+                voice, voice_path, reference_text, language, seed, speed, options, normalize, check_words, timestamps
+            )
             return ask, self._plan(text, ask)
 
         ask, plan = await asyncio.to_thread(prepare)
@@ -268,6 +291,8 @@ class RealProvider:
         seed: int | None = None,
         speed: float = 1.0,
         normalize: Literal["auto", "off"] | None = None,
+        check_words: bool = False,
+        timestamps: Literal["align"] | None = None,
         voice_path: str | os.PathLike[str] | None = None,
         priority: Priority = "interactive",
         **options: Any,
@@ -279,7 +304,9 @@ class RealProvider:
         priority = check_priority(priority)
 
         def begin() -> tuple[Ask, Plan, TaskFeeder | ThreadFeeder | None]:
-            ask = self._ask(voice, voice_path, reference_text, language, seed, speed, options, normalize)
+            ask = self._ask(
+                voice, voice_path, reference_text, language, seed, speed, options, normalize, check_words, timestamps
+            )
             if isinstance(text, AsyncIterable):
                 growth = self._grow(ask)
                 return ask, growth.plan, TaskFeeder(growth, text)
@@ -399,7 +426,9 @@ class RealProvider:
         seed: int | None,
         speed: float,
         options: dict[str, Any],
-        normalize: str | None = None,
+        normalize: str | None,
+        check_words: bool,
+        timestamps: str | None,
     ) -> Ask:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
@@ -407,15 +436,14 @@ class RealProvider:
         recording = find_voice(chosen, reference_text=reference_text, spec=self._spec, settings=self._settings)
         if isinstance(recording, str):
             recording = self._builtin_voice(recording)
-        return Ask(recording, language, seed, speed, options, normalize)
+        return Ask(recording, language, seed, speed, options, normalize, check_words, timestamps)
 
     def _builtin_voice(self, name: str) -> str:
         """Return the id of a built-in voice, checked before any load where the plugin can name its voices."""
         voices = voices_before_load(self._spec, self._ladder.checkpoint)
         if voices is None:
             return name
-        clones, who = "clone" in self._spec.capabilities, f"provider {self._spec.name!r}"
-        return builtin_voice(name, voices, who=who, settings=self._settings, clones=clones)
+        return builtin_voice(name, voices, spec=self._spec, settings=self._settings)
 
     def _plan(self, text: object, ask: Ask) -> Plan:
         try:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Offer", "how_to_install", "how_to_isolate", "offers"]
 
-PUBLISHED = ("chatterbox", "espeak", "f5", "hibari", "qwen3", "vieneu")
+PUBLISHED = ("chatterbox", "espeak", "f5", "hibari", "kokoro", "piper", "qwen3", "vieneu")
 """Providers whose distributions are released together with the core."""
 
 _GROUP = "realtts.providers"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from realtts.errors import InvalidChunk
 from realtts.kit.retries import retry_warning, wrong_length
 from realtts.ladder.failures import StageError
+from realtts.synthesis.listening import PieceListener
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ class Judge:
         self._spec = ladder.spec
         self._live = live
         # Audio of a forced length is neither a runaway nor to be judged by its sound.
+        self._listener = PieceListener()
         self._forced = ladder.settings.force_tokens_per_char is not None
 
     def limit_s(self, row: Row) -> float:
@@ -58,8 +60,11 @@ class Judge:
         if not row.seconds:
             raise self.failure("generate yielded no audio")
         fault = self._wrong_length(row)
-        if fault and not self._live and self._settings.retry_runaway and row.reseed():
+        may_begin_again = not self._live or row.held
+        if fault and may_begin_again and self._settings.retry_runaway and row.reseed():
             row.warnings.append(retry_warning(row.request.text, fault))
+            return False
+        if row.plan.words is not None and not self._listener.settle(row, row.plan.words):
             return False
         row.done = True
         if fault:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from realtts.settings import Settings
     from realtts.synthesis.markup import Anchor
     from realtts.synthesis.piece_queue import PieceQueue
+    from realtts.synthesis.words_asked import WordsAsked
     from realtts.text.frontend import Change
 
 __all__ = ["Ask", "Outline", "Piece", "Plan", "make_outline", "make_plan"]
@@ -44,6 +45,8 @@ class Ask:
     speed: float
     options: Mapping[str, Any]
     normalize: str | None = None
+    check_words: bool = False
+    timestamps: str | None = None
 
 
 @dataclass(eq=False)
@@ -65,6 +68,7 @@ class Plan:
         warnings: What the caller should know about the text.
         cancelled: Set when the caller has lost interest or its time has run out.
         growth: Where further pieces come from; None: there are no others.
+        words: What is asked of its words, for which each piece is listened to before anybody gets it; None: nothing.
     """
 
     text: str
@@ -80,6 +84,7 @@ class Plan:
     ssml: bool = False
     cancelled: Cancellation = field(default_factory=Cancellation)
     growth: PieceQueue | None = None
+    words: WordsAsked | None = None
 
 
 @dataclass(frozen=True)
@@ -183,9 +188,19 @@ def make_outline(ask: Ask, *, spec: ProviderSpec, settings: Settings, extensions
         limited=chosen.bounds_length(),
         markup=own_markup,
         cancelled=cancelled,
+        words=_words_asked(ask, own_markup=own_markup, spec=spec, settings=settings),
     )
     stretch = 1.0 if own_speed else speed
     return Outline(who, template, stretch, speed, markup, own_markup, write, told, plan)
+
+
+def _words_asked(ask: Ask, *, own_markup: bool, spec: ProviderSpec, settings: Settings) -> WordsAsked | None:
+    """Return what the call asks of its words."""
+    if ask.check_words is False and ask.timestamps is None:
+        return None
+    from realtts.synthesis.words_asked import words_asked  # most calls need nothing of it
+
+    return words_asked(ask.check_words, ask.timestamps, own_markup=own_markup, spec=spec, settings=settings)
 
 
 def _same(span: tuple[int, int]) -> tuple[int, int]:

@@ -64,9 +64,8 @@ class Loader:
         return self._find(voices, self.voices()) if voices else {}
 
     def _find(self, voices: Sequence[str], infos: Sequence[VoiceInfo]) -> dict[str, str]:
-        clones, settings = "clone" in self._ladder.spec.capabilities, self._ladder.settings
-        who = f"provider {self._ladder.spec.name!r}"
-        return {voice: builtin_voice(voice, infos, who=who, settings=settings, clones=clones) for voice in voices}
+        spec, settings = self._ladder.spec, self._ladder.settings
+        return {voice: builtin_voice(voice, infos, spec=spec, settings=settings) for voice in voices}
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         """Return the model's built-in voices, of the fastest rung that can list them. Raises as `rung`."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import FinishReason, Request
     from realtts.errors import UnspeakableText
     from realtts.synthesis.plan import Piece, Plan
+    from realtts.synthesis.takes import Take
 
 __all__ = ["Row"]
 
@@ -45,6 +46,7 @@ class Row:
         number: Its name in the running batch, once it has one.
         overtaken: Times that another row has joined while this one did not fit.
         unsaid: Why the provider could not say anything of it.
+        takes: What was spoken of it before, and lacked words.
     """
 
     plan: Plan
@@ -63,6 +65,7 @@ class Row:
     number: int | None = None
     overtaken: int = 0
     unsaid: UnspeakableText | None = None
+    takes: list[Take] = field(default_factory=list)
     _stopped: bool = False
     _reseeded: bool = False
     _again_in_part: bool = False
@@ -97,6 +100,7 @@ class Row:
         self._stopped, self._reseeded, self._empty, self.done = False, False, 0, False
         self.alone, self.late, self.number = False, False, None
         self._again_in_part = False
+        self.takes = []
         self.request = replace(self.request, seed=self.piece.request.seed)
         self.retries += 1
 
@@ -108,6 +112,13 @@ class Row:
         self._reseeded = True
         self.request = replace(self.request, seed=retry_seed(self.request.seed))
         return True
+
+    def retake(self, seed: int) -> None:
+        """Restart with another seed, and remember what was spoken before."""
+        takes = self.takes
+        self.restart()
+        self.takes = takes
+        self.request = replace(self.request, seed=seed)
 
     def leave_unsaid(self, error: UnspeakableText, rate: int) -> Chunk:
         """Let it stand without audio, because there is nothing in it that the provider can say.
@@ -122,6 +133,11 @@ class Row:
         chunk = Chunk(np.zeros(0, np.float32), rate, unread=unread_words(self.request.text))
         self.unsaid, self.done, self.chunks = error, True, [chunk]
         return chunk
+
+    @property
+    def held(self) -> bool:
+        """Whether its audio is held until it was listened to, also where somebody hears the others as they come."""
+        return self.plan.words is not None
 
     def is_silent(self) -> bool:
         """Tell whether all audio is silent."""

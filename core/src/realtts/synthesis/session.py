@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -201,7 +202,7 @@ class Session:
         remember_rate(self._ladder, chunk.sample_rate)
         row.late = row.cancelled()  # what was on its way when it was cancelled is taken, and no more
         row.note(chunk, self._judge.limit_s(row))
-        if self.live:
+        if self.live and not row.held:
             self._deliver(row, self._texts[0].feed(row, chunk))
         else:
             row.chunks.append(chunk)
@@ -225,6 +226,7 @@ class Session:
         if not stands:
             self._queue.appendleft(row)
         elif self.live:
+            self._hand_over(row)
             self._deliver(row, self._texts[0].end_piece(row))
         self.finish_if_done()
 
@@ -262,11 +264,11 @@ class Session:
     def may_restart(self, row: Row) -> bool:
         """Tell whether a row may begin again: the caller has received no audio of its text."""
         # A later row of a stream cannot: audio before it may still wait in the pipeline, and would be forgotten.
-        return not self.live or (row is self._rows[0] and not self._texts[0].delivered)
+        return not self.live or row.held or (row is self._rows[0] and not self._texts[0].delivered)
 
     def restart(self, row: Row) -> None:
         """Let a row begin again with its own seed."""
-        if self.live:
+        if self.live and not row.held:
             self._texts[0].reset()
         self._leave(row)
         row.restart()
@@ -282,6 +284,15 @@ class Session:
         self._ladder.report(Event("request.failed", data=about))
         self._ladder.stages.forget(self.key)
         self.sink.failed(error)
+
+    def _hand_over(self, row: Row) -> None:
+        """Deliver what was held of a row of a stream; nothing of one that was cancelled before it was listened to."""
+        chunks, row.chunks = row.chunks, []
+        if not row.held or row.plan.cancelled.is_set():
+            return
+        row.first_at = time.perf_counter()
+        for chunk in chunks:
+            self._deliver(row, self._texts[0].feed(row, chunk))
 
     def _take_written(self) -> None:
         """Queue the piece that was written next, if there is one."""

@@ -32,7 +32,8 @@ class Metrics:
             ``generate.<name>`` where the provider times them.
         tokens: Speech tokens decoded, 0 when the provider does not count them.
         pieces: Number of pieces that the text was split into.
-        retries: Pieces, or parts of them, that were spoken again because of a runaway or a failed rung.
+        retries: Pieces, or parts of them, that were spoken again because of a runaway, words that were missing or a
+            failed rung.
         work: What the inner stages did, by name: seconds, steps, bytes and operations.
     """
 

@@ -66,7 +66,11 @@ def cues(marks: Sequence[Mark], text: str, *, markup: bool = False) -> list[Cue]
     timed = [mark for mark in marks if mark.kind != "mark"]
     words = [mark for mark in timed if mark.kind == "word"] or timed
     if not words:
-        raise OutputError("the speech has no timings", who="captions", fix="use a provider with the capability 'marks'")
+        raise OutputError(
+            "the speech has no timings",
+            who="captions",
+            fix="give timestamps='align', or use a provider with the capability 'marks'",
+        )
     first_chars = [start for start, _ in sentences(text)]
     result: list[Cue] = []
     group: list[_Timed] = []

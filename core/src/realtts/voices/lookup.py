@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.contract.types import Voice, VoiceInfo
 from realtts.errors import VoiceNotFound, VoiceUnreadable, VoiceUnsuitable, VoiceUnsupported, closest, enumeration
-from realtts.kit.voices import matching_name
+from realtts.kit.voices import blend_name, blend_parts, matching_name
 from realtts.settings_sources import data_dir
 from realtts.text import check_text
 from realtts.voices import reference
@@ -102,27 +102,39 @@ def _recording(source: Any, reference_text: str | None, spec: ProviderSpec, who:
     return loaded
 
 
-def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, who: str, settings: Settings, clones: bool) -> str:
+def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, spec: ProviderSpec, settings: Settings) -> str:
     """Return the id of the built-in voice that a caller means: by id, name or alias; case does not matter.
+
+    Of a provider with the capability ``blends`` the name may be a blend, which comes back with the ids of its voices.
 
     Args:
         name: What the caller wrote.
         voices: Those that there are.
-        who: The provider, for messages.
+        spec: The provider.
         settings: Where saved voices lie.
-        clones: Whether it can speak with a saved voice.
 
     Raises:
-        VoiceNotFound: There is no such voice; names the closest.
+        VoiceNotFound: There is no such voice, with the closest; or the share of one in a blend is no positive number.
         VoiceUnsupported: There is a saved voice of that name, and the provider cannot clone.
     """
+    if "blends" not in spec.capabilities or not {",", ":"} & set(name):
+        return _single_voice(name, voices, spec, settings)
+    shares: dict[str, float] = {}
+    for part, share in blend_parts(name, f"provider {spec.name!r}"):
+        voice = _single_voice(part, voices, spec, settings)
+        shares[voice] = shares.get(voice, 0.0) + share
+    return blend_name(shares.items())
+
+
+def _single_voice(name: str, voices: Sequence[VoiceInfo], spec: ProviderSpec, settings: Settings) -> str:
+    who = f"provider {spec.name!r}"
     ids = [voice.id for voice in voices]
     if name in ids:
         return name
     for voice in voices:
         if matching_name(name, (voice.id, voice.name, *voice.aliases)) is not None:
             return voice.id
-    if not clones and matching_name(name, _store(settings).names()) is not None:
+    if "clone" not in spec.capabilities and matching_name(name, _store(settings).names()) is not None:
         raise VoiceUnsupported(
             f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
             fix=f"choose from {enumeration(ids)}, or use a provider that clones",

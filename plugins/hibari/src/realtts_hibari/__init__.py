@@ -1,15 +1,14 @@
 """hibari as a provider of realtts: the embedded voice for English, on ONNX Runtime.
 
 - `catalogue`: the voices, their files and hashes
-- `package`: the files of the package hibari-tts, checked by hash
-- `signs`: signs and numbers in words, where the core has left any
 - `reading`: what of a text is read, and what is named as unread
-- `pronunciation`: words as phonemes, by hibari's lexicon and rules
 - `phrases`: a text as sentences of phonemes, with the place of each word
 - `network`: the graph that turns phonemes into spectra and durations
 - `vocoder`: samples from spectra, block by block
 - `speaking`: a request as chunks
 - `plain`: the hooks
+
+Words become phonemes in `realtts.kit.english`, and signs words in `realtts.text.english_signs`.
 """
 
 from __future__ import annotations

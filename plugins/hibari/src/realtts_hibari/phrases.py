@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.types import Unread
+from realtts.kit.english import SOUNDS, read_asset
+from realtts.kit.marks import bare_span
 from realtts.text import paragraphs, sentences
-from realtts_hibari.package import read_asset
-from realtts_hibari.pronunciation import SOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from realtts_hibari.pronunciation import Pronunciation
+    from realtts.kit.english import Pronunciation
 
 __all__ = ["Phrase", "Phrases", "Word"]
 
@@ -79,7 +79,7 @@ class Phrases:
 
     def __init__(self, pronunciation: Pronunciation) -> None:
         self._pronunciation = pronunciation
-        self._numbers: dict[str, int] = json.loads(read_asset("vocab.json"))
+        self._numbers: dict[str, int] = json.loads(read_asset("vocab.json", "hibari"))
 
     def of(self, text: str) -> Iterator[Phrase]:
         """Yield the phrases of a text, sentence by sentence.
@@ -100,7 +100,7 @@ class Phrases:
         for place, word, phonemes in zip(places, words, self._pronunciation(words), strict=True):
             kept = "".join(char for char in phonemes if char in self._numbers)
             if kept:
-                said.append(_Said(_bare(text, place), kept))
+                said.append(_Said(bare_span(text, place), kept))
             if any(map(str.isalpha, word)) and not any(char in SOUNDS for char in kept):
                 unread.append(Unread(place))
         parts = list(_cut(said)) or [[]]
@@ -142,9 +142,3 @@ def _pieces(word: _Said) -> Iterator[_Said]:
     """Yield a word, in pieces if it alone is too much."""
     for at in range(0, len(word.phonemes), _MOST_PHONEMES - 1):
         yield _Said(word.span, word.phonemes[at : at + _MOST_PHONEMES - 1])
-
-
-def _bare(text: str, place: tuple[int, int]) -> tuple[int, int]:
-    """Return the place of a word without the punctuation around it, unless it is nothing else."""
-    letters = [at for at in range(*place) if text[at].isalnum()]
-    return (letters[0], letters[-1] + 1) if letters else place

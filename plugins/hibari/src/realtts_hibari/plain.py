@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Voice
 from realtts.errors import CheckpointCorrupt, VoiceNotFound, VoiceUnsupported
+from realtts.kit.english import Pronunciation, check_digest, read_asset
 from realtts_hibari.catalogue import VOICES, HibariVoice, voice_of
 from realtts_hibari.network import Network
-from realtts_hibari.package import check_digest, read_asset
 from realtts_hibari.phrases import Phrases
-from realtts_hibari.pronunciation import Pronunciation
 from realtts_hibari.reading import read
 from realtts_hibari.speaking import Speaker
 
@@ -78,7 +77,7 @@ class Plain:
 def _voice_and_content(context: Context) -> tuple[HibariVoice, bytes]:
     checkpoint, voice = context.checkpoint, voice_of(context.checkpoint)
     if voice is not None and voice.bundled and (checkpoint is None or checkpoint.path is None):
-        return voice, read_asset(voice.file)
+        return voice, read_asset(voice.file, "hibari")
     from realtts.checkpoints import fetch
 
     wanted = [voice] if voice is not None else list(VOICES)
@@ -94,7 +93,7 @@ def _voice_and_content(context: Context) -> tuple[HibariVoice, bytes]:
             fix="see that it can be read, or fetch it",
         ) from error
     again = "remove the file and load again; if it stays so, a newer realtts-hibari may know what the hub has now"
-    check_digest(content, names[name].digest, path, fix=again)
+    check_digest(content, names[name].digest, path, "hibari", fix=again)
     return names[name], content
 
 

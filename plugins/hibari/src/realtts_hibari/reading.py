@@ -6,25 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
+from realtts.kit.english import LETTERS, MARKS
 from realtts.text import readable_text
 from realtts.text.edited import EditedText
-from realtts_hibari.signs import in_words
+from realtts.text.english_signs import in_words
 
 if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint
 
-__all__ = ["LETTERS", "MARKS", "Reading", "read", "unread_in"]
-
-# fmt: off
-LETTERS = frozenset(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzÀÁÂÃÄÅÆÇÉÊÌÍÎÏÑÒÓÔÕÖØÚÜÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿĀāĂăąĆćČč"
-    "ĎďĐđĒēĕĖėęěĝĞğġģīĭİıķļĽľŁłńņňŋŌōŏőŒœŘřŚśŞşŠšţťūŭŮůŰűųŵŹźŻżŽžșț"
-)
-# fmt: on
-"""Those that the networks for unknown words have learnt; all others of Latin are read without their marks."""
-
-MARKS = frozenset(';:,.!?—…"()“”')
-"""Punctuation that the graph has symbols for."""
+__all__ = ["Reading", "read", "unread_in"]
 
 _READ = LETTERS | MARKS | frozenset("'- \t\n\r")
 

@@ -10,6 +10,7 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
+from realtts.kit.marks import joined_marks, mark_within
 from realtts_hibari.network import FRAMES_PER_UNIT
 from realtts_hibari.vocoder import HOP, RATE, samples_of
 
@@ -119,27 +120,19 @@ class Speaker:
                 seconds = self._spoken / RATE
                 due = [mark for mark in marks if final or mark.end <= seconds]
                 marks = marks[len(due) :]
-                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(_within(mark, seconds) for mark in due))
+                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in due))
 
     def _marks(self, phrase: Phrase, durations: NDArray[np.int64] | None, offset: int) -> list[Mark]:
         """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
         if durations is None:
             return []
         ends = [0, *np.cumsum(durations).tolist()]
-        marks: list[Mark] = []
+        marks = []
         for word in phrase.words:
-            span = self._reading.to_original(word.span)
             start = max(0, offset + ends[word.first] * _UNIT) / RATE
             end = max(start, (offset + ends[word.last] * _UNIT) / RATE)
-            if marks and span[0] < marks[-1].span[1]:
-                before = marks.pop()
-                start, span = before.start, (before.span[0], max(before.span[1], span[1]))
-            marks.append(Mark(start, end, span))
-        return marks
-
-
-def _within(mark: Mark, seconds: float) -> Mark:
-    return replace(mark, start=min(mark.start, seconds), end=min(mark.end, seconds))
+            marks.append(Mark(start, end, self._reading.to_original(word.span)))
+        return joined_marks(marks)
 
 
 def _leading(samples: NDArray[np.float32]) -> int:

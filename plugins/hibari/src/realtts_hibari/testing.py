@@ -1,8 +1,7 @@
-"""For tests and benchmarks: sentences with numbers, signs and units, and the account of what becomes of them."""
+"""For tests and benchmarks: the account of what becomes of a text."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,55 +11,15 @@ from realtts_hibari import spec
 from realtts_hibari.reading import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from realtts_hibari.phrases import Phrases
 
-__all__ = ["load_phrases", "lost_digits", "number_sentences"]
-
-_UNITS = (
-    "km", "kg", "%", "°C", "°F", "mph", "ml", "GB", "GHz", "kWh", "m²", "lb", "oz", "ft", "s", "h", "min", "¢", "'",
-)  # fmt: skip
-_SIGNS = (
-    "+", "-", "\u2212", "±", "~", "≈", "<", ">", "≤", "#", "$", "€", "£", "¥", "§", "(", "[", '"', "No. ", "@", "=",
-    "*",
-)  # fmt: skip
-_JOINTS = ("-", "–", "/", ":", ".", ",", " x ", " × ", " + ", " - ", " = ", "^", "..", " ÷ ", "%-", "&", "_", "|")
-_FRAMES = (
-    "We counted {} of them.", "{} came back.", "Is it {}?", "From {} to {}, all went well.", "They said {}, then {}!",
-    "Room {} ({}) is closed.", "The value, {}, was wrong", "Send {} to {}; keep {}.", '"{}" was printed.',
-    "a{}b and c{}", "Version {} of part {}", "On {} she paid {}.", "{}", "{}.", "Why {}?! Because {}...",
-)  # fmt: skip
-
-
-def number_sentences(count: int, seed: int = 0) -> Iterator[str]:
-    """Yield sentences with numbers in many shapes: signs before, units behind, joints between, letters beside them."""
-    dice = random.Random(seed)  # noqa: S311 - the same texts each time
-    for _ in range(count):
-        frame = dice.choice(_FRAMES)
-        yield frame.format(*(_number(dice) for _ in range(frame.count("{}"))))
-
-
-def _number(dice: random.Random) -> str:
-    shape = dice.randrange(8)
-    digits = "".join(dice.choice("0123456789") for _ in range(dice.choice((1, 1, 2, 2, 3, 4, 4, 5, 7, 10, 16, 24))))
-    if shape == 0:
-        digits = f"{int(digits):,}"
-    elif shape == 1:
-        digits = f"{digits}.{dice.randrange(1000)}"
-    elif shape == 2:
-        digits = digits + dice.choice(_JOINTS) + str(dice.randrange(3000))
-    elif shape == 3:
-        digits = f"{dice.randrange(1, 13)}{dice.choice('/-.:')}{dice.randrange(60):02}"
-    before = dice.choice(_SIGNS) if dice.random() < 0.5 else ""
-    behind = dice.choice((*_UNITS, "st", "th", "s", "k", "x", "B", " am", "!", ")")) if dice.random() < 0.5 else ""
-    return before + digits + (" " if behind in _UNITS and dice.random() < 0.5 else "") + behind
+__all__ = ["load_phrases", "lost_digits"]
 
 
 def load_phrases() -> Phrases:
     """Load what reads texts in American English, without the graph of a voice."""
+    from realtts.kit.english import Pronunciation
     from realtts_hibari.phrases import Phrases
-    from realtts_hibari.pronunciation import Pronunciation
 
     context: Any = SimpleNamespace(spec=spec, settings=SimpleNamespace(threads=1), rung=None)
     return Phrases(Pronunciation(context, british=False))

@@ -10,7 +10,6 @@ from realtts.accel.decoder import serve_rows, sync_interval
 from realtts.accel.precision import name_of
 from realtts.contract import timing
 from realtts.contract.continuous import RowFailed
-from realtts.errors import InputError
 from realtts_qwen3.codec_rows import decode_together
 from realtts_qwen3.constants import FRAMES_PER_SECOND
 from realtts_qwen3.frontend import prepare
@@ -131,10 +130,13 @@ class _Batch:
 
 
 def _slots(context: Context, model: OptimizedModel, request: Request) -> int:
-    """Return the slots that a request needs at most; 0 for one that will be refused."""
+    """Return the slots that a request needs at most; 0 for one that cannot be spoken.
+
+    It fails alone, with its own error, when it begins. An error here would end the rows beside it.
+    """
     try:
         ask = prepare(context, model.weights, request)
-    except InputError:
+    except Exception:
         return 0
     recorded = 0
     if ask.voice is not None and ask.reference:

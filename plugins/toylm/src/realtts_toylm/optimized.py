@@ -14,7 +14,6 @@ from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_o
 from realtts.accel.sampling import SamplingParams
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
-from realtts_toylm import spec
 from realtts_toylm.frontend import POSITIONS, RECIPE, START, Ask, prepare
 from realtts_toylm.speaking import RowSpeaker
 
@@ -53,7 +52,9 @@ class Optimized:
     def compile(self, context: Context, model: Model) -> None:
         """Pack the weights, forget those that were read, and capture a step of every length."""
         assert model.network is not None
-        engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context))
+        size, limit = context.spec.batch_size, context.settings.max_batch
+        places = size if limit is None else min(size, limit)
+        engine = LoopEngine(model.network, precision_of(context), backend=graphs_of(context), places=places)
         model.network, model.engine = None, engine
         engine.capture()
         context.report(Event("optimization.details", data=engine.details))
@@ -95,7 +96,7 @@ class LoopEngine:
         precision: Precision | str,
         *,
         backend: GraphBackend | None = None,
-        places: int = spec.batch_size,
+        places: int = 8,
     ) -> None:
         self._decoder = Decoder.from_state_dict(
             network.config,

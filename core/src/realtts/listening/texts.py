@@ -43,6 +43,6 @@ class ListeningText:
 
 def listening_texts() -> tuple[ListeningText, ...]:
     """Read the 60 sentences, in the order of `STRATA`."""
-    file = resources.files("realtts.bench") / "data" / "listening.tsv"
+    file = resources.files("realtts.listening") / "data" / "listening.tsv"
     lines = file.read_text(encoding="utf-8").splitlines()
     return tuple(ListeningText(*line.split("\t")) for line in lines if line)

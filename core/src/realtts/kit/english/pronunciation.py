@@ -12,18 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from realtts.kit.english.assets import read_asset
 from realtts.kit.onnx import OnnxGraph
-from realtts_hibari.package import read_asset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from realtts.contract.context import Context
 
-__all__ = ["SOUNDS", "Pronunciation"]
+__all__ = ["LETTERS", "MARKS", "SOUNDS", "Pronunciation"]
 
 SOUNDS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵻɐᵊ") | frozenset("bdfhjklmnpstvwzðŋɡɹɾʃʒʤʧθTʔ")
 """Phonemes that are heard, in misaki's alphabet; the others are stress and punctuation."""
+
+# fmt: off
+LETTERS = frozenset(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzÀÁÂÃÄÅÆÇÉÊÌÍÎÏÑÒÓÔÕÖØÚÜÞßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿĀāĂăąĆćČč"
+    "ĎďĐđĒēĕĖėęěĝĞğġģīĭİıķļĽľŁłńņňŋŌōŏőŒœŘřŚśŞşŠšţťūŭŮůŰűųŵŹźŻżŽžșț"
+)
+# fmt: on
+"""Those that the networks for unknown words have learnt; all others of Latin are read without their marks."""
+
+MARKS = frozenset(';:,.!?—…"()“”')
+"""Punctuation that the graph has symbols for."""
 
 _LANGUAGE_SWITCH = re.compile(r"\([^()]*\)?")
 """The network has learnt from espeak-ng, which notes where it reads a word in another language: "(fr)"."""
@@ -43,11 +54,11 @@ class Pronunciation:
     """
 
     def __init__(self, context: Context, *, british: bool) -> None:
-        accent = "gb" if british else "us"
+        accent, provider = "gb" if british else "us", context.spec.name
         for name in (f"lexicon_{accent}_gold.json.gz", f"lexicon_{accent}_silver.json.gz", "tagger.json.gz"):
-            read_asset(name)
-        read_asset("tokenizer_exceptions.json")
-        read_asset("normalize.json")
+            read_asset(name, provider)
+        read_asset("tokenizer_exceptions.json", provider)
+        read_asset("normalize.json", provider)
         from hibari.g2p import G2P
         from hibari.g2p.token import Tok
 
@@ -58,7 +69,7 @@ class Pronunciation:
         """Return the phonemes of each word of a sentence, with its punctuation; of one without a sound, nothing.
 
         Args:
-            words: As they stand between white space, of the characters that `realtts_hibari.reading` lets through.
+            words: As they stand between white space, of letters, ``LETTERS`` or without marks, and punctuation.
         """
         pieces = [(piece, index) for index, word in enumerate(words) for piece in self._g2p.tokenizer.split(word)]
         if not pieces:
@@ -96,11 +107,13 @@ class _UnknownWords:
     """The network that reads words which the lexicon does not have, letter by letter."""
 
     def __init__(self, context: Context, name: str) -> None:
-        about: dict[str, Any] = json.loads(read_asset(f"{name}.json"))
+        about: dict[str, Any] = json.loads(read_asset(f"{name}.json", context.spec.name))
         self._letters = {char: number for number, char in enumerate(about["in"], start=1)}
         self._phonemes = dict(enumerate(about["out"], start=1))
         self._longest = int(about["maxlen"])
-        self._graph = OnnxGraph.open(read_asset(f"{name}.onnx"), context, threads=1, name=f"{name}.onnx")
+        self._graph = OnnxGraph.open(
+            read_asset(f"{name}.onnx", context.spec.name), context, threads=1, name=f"{name}.onnx"
+        )
 
     def __call__(self, word: str) -> str | None:
         """Return the phonemes of a word, read in parts where it is too long for the network."""

