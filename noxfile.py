@@ -221,10 +221,19 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
 def http_full(session: nox.Session) -> None:
-    """The server's page in a browser, where the machine has Chromium."""
+    """The server's page in a browser, where the machine has Chromium, and models in environments of their own."""
     _install_http(session)
-    session.install("playwright>=1.50", "axe-playwright-python>=0.1.4")
-    _test(session, REST, "tests/servers/http", measured=False)
+    session.install("-e", "./core[isolation]", "playwright>=1.50", "axe-playwright-python>=0.1.4")
+    _test(session, REST, "tests/servers/http", "tests/isolation/test_served_beside.py", measured=False)
+
+
+@nox.session(python="3.12", tags=["full"], default=False)
+def http_clients(session: nox.Session) -> None:
+    """Other projects' clients of the HTTP server, unchanged."""
+    _install_http(session)  # wyoming-openai asks for Python 3.12
+    session.install("livekit-plugins-openai>=1.8", "pipecat-ai[openai]>=1.14", "wyoming-openai>=0.8")
+    paths = [f"tests/servers/http/test_{name}.py" for name in ("livekit", "pipecat", "wyoming_openai")]
+    _test(session, REST, *paths, measured=False)
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)

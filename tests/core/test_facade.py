@@ -459,6 +459,30 @@ def test_stream_keeps_its_provider():
 def test_repr_and_spec(tts):
     """For people at a prompt."""
     assert repr(tts) == "RealProvider('fake', state='unloaded')"
+
+
+def test_state_and_rung_are_those_of_the_status(make):
+    """Before and after a load, while it speaks, unloaded again, failed, and closed."""
+
+    def seen(tts):
+        status = tts.get_provider_status()
+        assert (tts.state, tts.rung) == (status["state"], status["rung"])
+        return tts.state, tts.rung is not None
+
+    tts = make()
+    assert seen(tts) == ("unloaded", False)
+    assert seen(tts.load()) == ("ready", True)
+    with tts.stream("alpha beta gamma", delay_s=0.01) as stream:
+        next(stream)
+        assert seen(tts)[1]
+    tts.unload()
+    assert seen(tts) == ("unloaded", False)
+    tts.close()
+    assert seen(tts) == ("closed", False)
+    with RealProvider(faulty(fake_spec(), "load"), strict=True) as broken:
+        with pytest.raises(errors.RealTTSError):
+            broken.load()
+        assert seen(broken) == ("failed", False)
     assert tts.spec.name == "fake"
 
 

@@ -73,6 +73,19 @@ class Running:
         self.thread.join(20)
 
 
+@pytest.fixture(scope="module")
+def espeak_server(tmp_path_factory):
+    """A server on a socket as `realtts serve espeak` makes it, one for all tests of a file."""
+    folder = tmp_path_factory.mktemp("espeak")
+    (folder / "realtts.toml").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REALTTS_DATA_DIR", str(folder / "data"))
+        patch.setenv("REALTTS_CONFIG", str(folder / "realtts.toml"))
+        running = Running(create_app(ServeConfig(access_log=False, providers=("espeak",))))
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def serve():
     """Starts servers on a socket; fields are those of `ServeConfig`."""

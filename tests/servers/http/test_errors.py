@@ -154,3 +154,23 @@ def test_continuous_variant_serves_too(make_client):
     """The way a model batches is none of a client's business."""
     name = f"{ContinuousFakeProvider.__module__}:{ContinuousFakeProvider.__qualname__}"
     assert make_client(fake_spec(optimized=name)).post("/v1/audio/speech", json=GOOD).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"inputs": [{"input": "a", "seed": -1}]}, "inputs.0.seed"),
+        ({"inputs": ["a", {"input": "a", "speed": "fast"}]}, "inputs.1.speed"),
+        ({"inputs": [{"speed": 1}]}, "inputs.0.input"),
+        ({"inputs": [5]}, "inputs.0"),
+        ({"inputs": [{"input": "a", "voice": {"id": ""}}]}, "inputs.0.voice.id"),
+        ({"inputs": ["a"], "voice": {"name": "low"}}, "voice.id"),
+        ({"inputs": ["a"], "voice": 7}, "voice"),
+        ({"inputs": ["a"], "speed": 9, "voice": 7}, "voice"),
+    ],
+)
+def test_a_field_of_several_forms_is_named_as_it_was_sent(client, fields, param):
+    """With the fault of the form that was meant, rather than with the names of our classes."""
+    answer = client.post("/v1/audio/speech/batch", json={"model": "fake", **fields})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == param

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from realtts.bench.facts import machine_facts, now
+from realtts.bench.facts import machine_facts
 from realtts.bench.load_drive import Round, drive
-from realtts.bench.load_results import figures_of, load_ratios, load_warnings
+from realtts.bench.load_results import figures_of, load_ratios, load_record
 from realtts.bench.load_source import MOST_REQUESTS, Mix
 from realtts.bench.load_target import ProviderTarget
 from realtts.bench.peak import PeakMemory, fits_beside
 from realtts.bench.remote import environment_of, run_there
-from realtts.bench.results import LOAD_KIND, SCHEMA, rounded
 from realtts.bench.runner import check_variants, described
 from realtts.bench.tools import weights
 from realtts.errors import InvalidOption
@@ -97,27 +96,22 @@ def run_load(
     notes = [f"left out, since the provider does not speak them: {', '.join(lacking)}"] if lacking else []
     if spec.batch_size == 1:
         notes.append("the provider speaks one row at a time, so that both contenders do the same")
-    record: dict[str, Any] = rounded({
-        "schema": SCHEMA,
-        "kind": LOAD_KIND,
-        "label": label,
-        "date": now(),
-        "provider": spec.name,
-        "isolated": environment is not None,
-        "workload": {
+    return load_record(
+        results,
+        load,
+        label=label,
+        provider=spec.name,
+        isolated=environment is not None,
+        workload={
             **described(spoken),
             "random_weights": random_weights,
             "interleaved": interleaved,
             "voices": [Path(voice).name if isinstance(voice, (str, Path)) else None for voice in together.voices],
         },
-        "load": {"rate": load.rate, "concurrency": load.concurrency, "duration_s": load.duration_s,
-                 "rounds": load.rounds, "seed": load.seed},
-        "machine": machine_facts(base, status["versions"]),
-        "variants": results,
-        "ratios": load_ratios(results),
-        "warnings": [*notes, *load_warnings(results)],
-    })  # fmt: skip
-    return record
+        machine=machine_facts(base, status["versions"]),
+        ratios=load_ratios(results),
+        notes=notes,
+    )
 
 
 class _Contender:

@@ -1,21 +1,67 @@
-"""From what listeners noted to a load's figures. Of the target nothing is needed but what `Account` holds."""
+"""From what listeners noted to a load's figures and its record. Of the target only what `Account` holds is needed."""
 
 from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from realtts.bench.facts import now
+from realtts.bench.results import LOAD_KIND, SCHEMA, rounded
 from realtts.contract.stages import StageWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from realtts.bench.load_drive import Outcome, Round
+    from realtts.bench.load_source import Load
 
-__all__ = ["figures_of", "load_ratios", "load_warnings", "percentiles"]
+__all__ = ["figures_of", "load_ratios", "load_record", "load_warnings", "percentiles"]
 
 _LATE_PER_REQUEST_S = 0.02
 """Silence that nobody hears: less than a frame of most players."""
+
+
+def load_record(
+    results: Mapping[str, Mapping[str, Any]],
+    load: Load,
+    *,
+    label: str,
+    provider: str,
+    isolated: bool | None,
+    workload: Mapping[str, Any],
+    machine: Mapping[str, Any],
+    ratios: Mapping[str, Any],
+    notes: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the record of a load, JSON-able; its keys are in the benchmark how-to.
+
+    Args:
+        results: Figures by contender.
+        load: How many callers there were, for how long.
+        label: What the user calls it.
+        provider: Who spoke.
+        isolated: Whether in an environment of its own; None: it is not known.
+        workload: What was spoken.
+        machine: Where.
+        ratios: Of the contenders to each other.
+        notes: What a reader has to know, beside the warnings that follow from the figures.
+    """
+    record: dict[str, Any] = rounded({
+        "schema": SCHEMA,
+        "kind": LOAD_KIND,
+        "label": label,
+        "date": now(),
+        "provider": provider,
+        "isolated": isolated,
+        "workload": workload,
+        "load": {"rate": load.rate, "concurrency": load.concurrency, "duration_s": load.duration_s,
+                 "rounds": load.rounds, "seed": load.seed},
+        "machine": machine,
+        "variants": results,
+        "ratios": ratios,
+        "warnings": [*notes, *load_warnings(results)],
+    })  # fmt: skip
+    return record
 
 
 def figures_of(rounds: Sequence[Round]) -> dict[str, Any]:

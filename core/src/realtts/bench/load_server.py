@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from realtts.bench.facts import machine_facts, now
+from realtts.bench.facts import machine_facts
 from realtts.bench.load_drive import drive
-from realtts.bench.load_results import figures_of, load_warnings
+from realtts.bench.load_results import figures_of, load_record
 from realtts.bench.load_source import Mix, Order
 from realtts.bench.load_target import Account
-from realtts.bench.results import LOAD_KIND, SCHEMA, rounded
 from realtts.bench.runner import described
 from realtts.errors import InvalidOption, RealTTSError
 from realtts.settings_sources import resolve_settings
@@ -155,22 +154,16 @@ def run_server_load(
     results = {"server": {"asked": "server", "variant": None, "rung": None, "details": {}, "checkpoint": model,
                           "attempts": [], **figures_of(rounds),
                           "memory": {"rss_peak": None, "rss_growth": None, "device_peak": None}}}  # fmt: skip
-    record: dict[str, Any] = rounded({
-        "schema": SCHEMA,
-        "kind": LOAD_KIND,
-        "label": label,
-        "date": now(),
-        "provider": f"{model} at {url}",
-        "isolated": None,
-        "workload": {**described(workload), "random_weights": None, "interleaved": False, "voices": list(voices)},
-        "load": {"rate": load.rate, "concurrency": load.concurrency, "duration_s": load.duration_s,
-                 "rounds": load.rounds, "seed": load.seed},
-        "machine": machine_facts(resolve_settings().settings, {}),
-        "variants": results,
-        "ratios": {},
-        "warnings": load_warnings(results),
-    })  # fmt: skip
-    return record
+    return load_record(
+        results,
+        load,
+        label=label,
+        provider=f"{model} at {url}",
+        isolated=None,
+        workload={**described(workload), "random_weights": None, "interleaved": False, "voices": list(voices)},
+        machine=machine_facts(resolve_settings().settings, {}),
+        ratios={},
+    )
 
 
 def _message(content: bytes) -> str:

@@ -19,7 +19,7 @@ from realtts.provider.engine import Engine
 from realtts.provider.feeding import TaskFeeder, ThreadFeeder, is_written_later
 from realtts.provider.jobs import FunctionJob, SpeechJob
 from realtts.provider.queue import Turn
-from realtts.provider.status import build_status
+from realtts.provider.status import build_status, state_of
 from realtts.provider.stream import ChunkStream, StreamJob
 from realtts.registry.extensions import discover_extensions
 from realtts.registry.languages import with_languages
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from typing_extensions import Self
 
+    from realtts.attempt import State
     from realtts.contract.events import Event
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.contract.types import Chunk, Voice, VoiceInfo
@@ -380,6 +381,17 @@ class RealProvider:
         self._engine.close(timeout_s)
         self._crossing.close(timeout_s)
 
+    @property
+    def state(self) -> State:
+        """``"unloaded"``, ``"loading"``, ``"ready"``, ``"generating"``, ``"failed"`` or ``"closed"``; never waits."""
+        return state_of(self._ladder, self._engine)
+
+    @property
+    def rung(self) -> str | None:
+        """Name of the rung that stands; None while nothing is loaded. Never waits."""
+        live = self._ladder.live
+        return live.facts.rung if live else None
+
     def get_provider_status(self) -> dict[str, Any]:
         """Return what runs, how, and why not faster, as a JSON-able dictionary. Never loads anything.
 
@@ -403,7 +415,7 @@ class RealProvider:
         self.close()
 
     def __repr__(self) -> str:
-        return f"RealProvider({self._spec.name!r}, state={self.get_provider_status()['state']!r})"
+        return f"RealProvider({self._spec.name!r}, state={self.state!r})"
 
     def _ask(  # noqa: PLR0917 - in the order of the signatures above
         self,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from realtts.attempt import Attempt
+    from realtts.attempt import Attempt, State
     from realtts.contract.spec import Checkpoint, ProviderSpec
     from realtts.ladder.facts import RungFacts
     from realtts.ladder.protocols import AnyLadder
     from realtts.provider.engine import Engine
 
-__all__ = ["build_status"]
+__all__ = ["build_status", "state_of"]
 
 _UNREPORTED = {"compile": False, "cuda_graphs": False, "attention": None, "quantization": "none", "offload": False}
 
@@ -29,7 +29,7 @@ def build_status(
     """
     live = ladder.live  # read once: the engine's thread may replace it
     queue = engine.counts()
-    state = "closed" if engine.closed else "generating" if queue["speaking"] and live else ladder.state
+    state = _state(ladder, engine, speaking=bool(queue["speaking"] and live))
     facts = live.facts if live else None
     variant = facts.variant if facts else None
     return {
@@ -47,6 +47,15 @@ def build_status(
         **ladder.facts(),
         "settings": ladder.settings.model_dump(mode="json"),
     }
+
+
+def state_of(ladder: AnyLadder, engine: Engine) -> State:
+    """Return the state alone, as the status has it."""
+    return _state(ladder, engine, speaking=bool(ladder.live and engine.counts()["speaking"]))
+
+
+def _state(ladder: AnyLadder, engine: Engine, *, speaking: bool) -> State:
+    return "closed" if engine.closed else "generating" if speaking else ladder.state
 
 
 def _details(facts: RungFacts | None) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Served:
     @property
     def is_loaded(self) -> bool:
         """Whether its weights are in memory, or on the way there."""
-        return not self.leaving and self.provider.get_provider_status()["state"] not in {"unloaded", "closed"}
+        return not self.leaving and self.provider.state not in {"unloaded", "closed"}
 
     def voices_without_load(self) -> list[VoiceInfo]:
         """Return its voices, without loading the model or waiting for it.

@@ -92,7 +92,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def answer_invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return problem_response(invalid_body(error.errors()))
+        return problem_response(invalid_body(error.errors(), error.body))
 
     async def answer_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

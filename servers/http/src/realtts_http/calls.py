@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts import Voice
-    from realtts_http.bodies import SpeechFields
+    from realtts_http.bodies import SpeechFields, VoiceId
     from realtts_http.config import ServeConfig
     from realtts_http.served import Served, ServedModels
 
@@ -92,7 +92,7 @@ async def _voice(
 ) -> VoiceInfo | Voice | None:
     """Return the voice of a request: never a file of this machine, nor an address."""
     if fields.ref_audio is not None:
-        if fields.voice is not None and not _is_openai_voice(fields):
+        if fields.voice is not None and not _is_openai_voice(fields.voice):
             message = "voice and ref_audio are both given. Fix: give one of the two."
             raise ProblemError(400, "two_voices", message, field="ref_audio")
         return await asyncio.to_thread(_recording, fields.ref_audio, served, config)
@@ -100,14 +100,14 @@ async def _voice(
     name = models.voice(name)
     if name is None:
         return None
-    if name in OPENAI_VOICES and not await asyncio.to_thread(_has_voice, served, name):
+    if _is_openai_voice(name) and not await asyncio.to_thread(_has_voice, served, name):
         return None
     return VoiceInfo(name, name)
 
 
-def _is_openai_voice(fields: SpeechFields) -> bool:
+def _is_openai_voice(name: str | VoiceId | None) -> bool:
     """Tell whether the voice is one that clients send because they have to send one."""
-    return isinstance(fields.voice, str) and fields.voice in OPENAI_VOICES
+    return isinstance(name, str) and matching_name(name, OPENAI_VOICES) is not None
 
 
 def _has_voice(served: Served, name: str) -> bool:

@@ -86,12 +86,19 @@ def problem_response(error: BaseException) -> JSONResponse:
     return JSONResponse(problem_body(answer), answer.status, headers)
 
 
-def invalid_body(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
-    """Return the answer to a body that does not have its form: the first fault, with the field that has it."""
-    first: Mapping[str, Any] = errors[0] if errors else {"loc": (), "msg": "is not what this endpoint takes"}
+def invalid_body(errors: Sequence[Mapping[str, Any]], body: Any = None) -> ProblemError:
+    """Return the answer to a body that does not have its form: the first fault, with the field that has it.
+
+    Args:
+        errors: Pydantic's list.
+        body: What was sent; it tells fields from the names that pydantic gives to the forms of a field.
+    """
+    first: Mapping[str, Any] = {"loc": (), "msg": "is not what this endpoint takes"}
+    path: list[str] = []
+    if errors:
+        first, path = _first(errors, body)
     if first.get("type") == "json_invalid":
         return ProblemError(400, "invalid_json", "The body is no JSON. Fix: send an object as application/json.")
-    path = [str(part) for part in first["loc"] if part not in {"body", "query", "path"}]
     field = ".".join(path) or None
     if first.get("type") == "misspelt_field":
         field = ".".join([*path, str(first["ctx"]["name"])[:80]])
@@ -99,6 +106,31 @@ def invalid_body(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     message = str(first["msg"]).rstrip(".")
     what = f"{field}: {message[:1].lower()}{message[1:]}" if field else message
     return ProblemError(400, code, f"{what}. Fix: see /docs for what this endpoint takes.", field=field)
+
+
+def _first(errors: Sequence[Mapping[str, Any]], body: Any) -> tuple[Mapping[str, Any], list[str]]:
+    """Return the first fault and its field; of a field that takes several forms, what is wrong inside of one."""
+    paths = [_path(error, body) for error in errors]
+    inside = [number for number, path in enumerate(paths) if path[: len(paths[0])] == paths[0]]
+    number = max(inside, key=lambda number: len(paths[number]))
+    return errors[number], paths[number]
+
+
+def _path(error: Mapping[str, Any], body: Any) -> list[str]:
+    """Return the place of a fault without what clients did not write."""
+    place = [part for part in error["loc"][:1] if part not in {"body", "query", "path"}] + list(error["loc"][1:])
+    if tuple(error["loc"][:1]) != ("body",) or not isinstance(body, (dict, list)):
+        return [str(part) for part in place]
+    path: list[str] = []
+    value: Any = body
+    for number, part in enumerate(place, 1):
+        missing = number == len(place) and error.get("type") == "missing"
+        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            path.append(str(part))
+            value = value[part]
+        elif missing:
+            path.append(str(part))
+    return path
 
 
 def header_value(*values: str) -> str:

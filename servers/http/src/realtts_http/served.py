@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import Busy, UnknownProvider
+from realtts.kit.voices import matching_name
 from realtts.serving import models
 from realtts.serving.models import Served, memory_mb
 from realtts_http.config import OPENAI_MODELS
@@ -75,4 +76,7 @@ class ServedModels(models.ServedModels):
 
     def voice(self, name: str | None) -> str | None:
         """Return the voice that a name of a request means; None: the default one."""
-        return self._voices.get(name or "") if name is None or name in self._voices else name
+        if name is None:
+            return self._voices.get("")
+        configured = matching_name(name, self._voices)
+        return name if configured is None else self._voices[configured]

@@ -163,7 +163,7 @@ class SpeechResponse(Response):
             "cache-control": "no-store",
             "x-realtts-model": call.model.name,
             "x-realtts-seed": str(call.seed),
-            "x-realtts-rung": str(call.model.provider.get_provider_status()["rung"] or ""),
+            "x-realtts-rung": call.model.provider.rung or "",
         }
         if call.ignored:
             headers["x-realtts-ignored"] = ", ".join(call.ignored)
