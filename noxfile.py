@@ -238,9 +238,8 @@ def http_clients(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
 def ray(session: nox.Session) -> None:
-    """The server, datasets and jobs on a cluster of two nodes that is made for it: no torch, no model."""
+    """The server and datasets on Ray, as far as they need no cluster; what needs one is marked slow: no torch."""
     session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
-    # One process: the cluster is begun once, and its nodes want the cores.
     session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
 
 
