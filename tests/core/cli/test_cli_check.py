@@ -117,8 +117,10 @@ def test_ratings_stand_in_the_table(cli, recording, monkeypatch):
         (["talker", "--text", "x", "-O", "lots=1"], "lots"),
     ],
 )
-def test_wrong_arguments(cli, recording, arguments, message):
+def test_wrong_arguments(cli, recording, monkeypatch, arguments, message):
     """End with what to do, before anything is spoken."""
+    # As if the library were installed, which is looked for before anything is downloaded for it.
+    monkeypatch.setattr("realtts.listening.recognizer.check_library", lambda *_: None)
     recording("One")
     result = cli("check", *arguments)
     assert result.code == 2

@@ -110,8 +110,7 @@ async def test_preload(serve, steps):
     """Clients are answered meanwhile."""
     async with serve(preload=True) as server, Client(server) as client:
         assert (await client.info()).tts
-        await reached(lambda: server.state.models.all[0].is_loaded)
-    assert steps.loads == 1
+        await reached(lambda: steps.loads == 1 and server.state.models.all[0].is_loaded)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

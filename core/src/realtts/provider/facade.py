@@ -426,9 +426,9 @@ class RealProvider:
         seed: int | None,
         speed: float,
         options: dict[str, Any],
-        normalize: str | None,
-        check_words: bool,
-        timestamps: str | None,
+        normalize: str | None = None,
+        check_words: bool = False,
+        timestamps: str | None = None,
     ) -> Ask:
         if voice is not None and voice_path is not None:
             raise InvalidOption("voice and voice_path are both given", who="voice", fix="give one of the two")
