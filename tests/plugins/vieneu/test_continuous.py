@@ -153,10 +153,10 @@ def assert_same(found, expected):
 )
 def test_each_is_as_if_it_were_alone(hooks, count):
     """Streams and wholes that come, go, are cancelled, have no such voice, break or are drawn again."""
-    requests = {number: request_of(number) for number in range(count)}
+    requests = {number: request_of(12 if number == 3 else number) for number in range(count)}  # 12 runs away
     bad = {number for number in requests if number % 20 == 6}
     mixed = {n: Request("Chào.", voice="Nobody") if n in bad else request for n, request in requests.items()}
-    leaving = {number: 4 + number for number in requests if number % 6 == 1}
+    leaving = {number: 3 + number // 6 for number in requests if number % 6 == 1}
     load = Load(dict(mixed), leaving=dict(leaving)).serve(hooks)
     assert load.ends.keys() == requests.keys()
     assert load.most > 3
@@ -166,7 +166,7 @@ def test_each_is_as_if_it_were_alone(hooks, count):
         if number in bad:
             assert isinstance(end, RowFailed)
             assert isinstance(end.error, VoiceNotFound)
-        elif number in load.cancelled:
+        elif number in load.cancelled and end != RowEnd():  # else all was said when nobody waited any more
             assert end == RowEnd("cancelled")
             whole = alone(hooks, request)
             for one, other in zip(chunks, whole[: len(chunks)], strict=True):
@@ -176,7 +176,7 @@ def test_each_is_as_if_it_were_alone(hooks, count):
             expected = alone(hooks, request)
             assert_same(chunks, expected)
             retried += expected[-1].retries
-    assert load.cancelled
+    assert RowEnd("cancelled") in load.ends.values()
     assert retried
 
 
