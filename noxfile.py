@@ -50,6 +50,10 @@ ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 MEASURE = os.environ.get("MEASURE", "")
 MEASURE_ALL = MEASURE == "all"
 NEEDS_TORCH = ["core/src/realtts/accel/*", *(f"plugins/{name}/*" for name in MODEL_NAMES)]
+NEEDS_TORCH += [
+    f"core/src/realtts/{name}.py" for name in ("bench/profiling", "kit/shards", "testing/conformance/optimized")
+]
+NEEDS_TORCH += [f"core/src/realtts/testing/{name}.py" for name in ("device", "recording")]
 # Modules are compiled once in each environment, not again in each process of it, which takes a fifth of all time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 SHORT, REST = "not slow and not full", "full and not slow"
