@@ -51,7 +51,7 @@ class Undrawn(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Leave memory as it is where it would be filled at random."""
-        if func in {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.trunc_normal_}:
+        if func in {torch.Tensor.normal_, torch.Tensor.uniform_}:
             return args[0]
         return func(*args, **(kwargs or {}))
 
