@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command, add_model
+from realtts.cli.parsing import add_command, add_running, add_speaker
 
 if TYPE_CHECKING:
     import argparse
@@ -74,30 +74,12 @@ def _add_work(parser: Parser) -> None:
 
 def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker, where a row does not say otherwise")
-    group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
-    add_model(group)
-    group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
-    group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
-    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
-    group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
-    group.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="each row's seed is derived from it and the row's id (default: drawn once and kept in the folder)",
+    add_speaker(
+        group,
+        seed="each row's seed is derived from it and the row's id (default: drawn once and kept in the folder)",
+        normalize="put numbers, dates and signs into words, or not",
     )
-    group.add_argument("--normalize", choices=("auto", "off"), help="put numbers, dates and signs into words, or not")
-    group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
-    group.add_argument(
-        "--option",
-        "-O",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the provider; may be repeated",
-    )
-    group.add_argument("--strict", action="store_true", help="fail instead of stepping down to a plainer path")
+    add_running(group)
 
 
 def _batch(arguments: argparse.Namespace) -> int:

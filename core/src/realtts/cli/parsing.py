@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import NoReturn
 
-__all__ = ["Parser", "add_command", "add_model", "commands_of", "describe"]
+__all__ = ["Parser", "add_command", "add_model", "add_running", "add_speaker", "commands_of", "describe"]
 
 _WIDEST = 100
 
@@ -124,3 +124,36 @@ def add_model(parser: argparse._ActionsContainer, what: str = "checkpoint name, 
     parser.add_argument(
         "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
     )
+
+
+def add_speaker(parser: argparse._ActionsContainer, *, seed: str, normalize: str) -> None:
+    """Add who speaks and how, from ``--provider`` to ``--normalize``.
+
+    Args:
+        parser: A parser, or a group of one.
+        seed: What a seed does there.
+        normalize: What ``--normalize`` says.
+    """
+    parser.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
+    add_model(parser)
+    parser.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
+    parser.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
+    parser.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
+    parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
+    parser.add_argument("--seed", type=int, metavar="N", help=seed)
+    parser.add_argument("--normalize", choices=("auto", "off"), help=normalize)
+
+
+def add_running(parser: argparse._ActionsContainer) -> None:
+    """Add ``--device``, ``--option`` and ``--strict``."""
+    parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
+    parser.add_argument(
+        "--option",
+        "-O",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the provider; may be repeated",
+    )
+    parser.add_argument("--strict", action="store_true", help="fail instead of stepping down to a plainer path")

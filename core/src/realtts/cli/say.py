@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command, add_model
+from realtts.cli.parsing import add_command, add_running, add_speaker
 
 if TYPE_CHECKING:
     import argparse
@@ -79,22 +79,11 @@ def _add_outputs(parser: Parser) -> None:
 
 def _add_speaker(parser: Parser) -> None:
     group = parser.add_argument_group("speaker")
-    group.add_argument("-p", "--provider", metavar="NAME", help="who speaks; default: see 'realtts default'")
-    add_model(group)
-    group.add_argument("-v", "--voice", help="audio file to clone, saved voice, or built-in voice")
-    group.add_argument("--reference-text", metavar="TEXT", help="the words spoken in the audio file")
-    group.add_argument("-l", "--language", metavar="TAG", help="BCP 47 tag or name, such as en, pt-br or German")
-    group.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
-    group.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
-    )
-    group.add_argument(
-        "--normalize",
-        choices=("auto", "off"),
-        help="put numbers, dates and signs into words, or leave them to the model (default: as the provider has it)",
+    add_speaker(
+        group,
+        seed="repeats a speech; every block of a long text gets the same (default: drawn once and printed)",
+        normalize="put numbers, dates and signs into words, or leave them to the model"
+        " (default: as the provider has it)",
     )
     group.add_argument(
         "--check-words",
@@ -106,17 +95,7 @@ def _add_speaker(parser: Parser) -> None:
         choices=("align",),
         help="align: find the times of words by listening, for captions of a provider that gives none",
     )
-    group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
-    group.add_argument(
-        "--option",
-        "-O",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="an option of the provider; may be repeated",
-    )
-    group.add_argument("--strict", action="store_true", help="fail instead of stepping down to a plainer path")
+    add_running(group)
 
 
 def _say(arguments: argparse.Namespace) -> int:
