@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import zipfile
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ import pytest
 from realtts import RealProvider, errors
 from realtts.audio import read
 from realtts.bulk import BadRow, BulkJob, Defaults, SpeechRow, make_row, read_chapters, read_rows, row_seed, run_job
+from realtts.bulk.speaking import fingerprint
 from realtts.bulk.work import make_provider, speak_task, store
 
 
@@ -269,6 +271,16 @@ def test_a_recording_beside_the_table_is_a_voice(table, tmp_path):
     (entry,) = entries(tmp_path / "out")
     assert summary.failed == 1
     assert entry["error"] in {"VoiceUnsupported", "VoiceNotFound"}  # espeak has voices of its own only
+
+
+def test_a_recording_that_changed_is_another_voice(tmp_path):
+    """In the same process too: what was spoken with the old one is spoken anew."""
+    row, prints = SpeechRow(1, "1", "Hello.", voice=str(tmp_path / "me.wav")), set()
+    for content in (b"one", b"other", b"third"):
+        (tmp_path / "me.wav").write_bytes(content)
+        os.utime(tmp_path / "me.wav", ns=(len(prints), len(prints)))
+        prints.add(fingerprint(row, Defaults(), 1, "speaker"))
+    assert len(prints) == 3
 
 
 @pytest.mark.full  # by default: test_resume_speaks_what_is_missing_or_changed, in one process

@@ -107,10 +107,16 @@ def _resolved(voice: str | None, folder: str | None) -> str | None:
     return voice
 
 
-@lru_cache(maxsize=1024)
 def _file_digest(voice: str) -> str | None:
     """Return the digest of a recording's bytes; None for a voice that is no file."""
     try:
-        return hashlib.sha256(Path(voice).read_bytes()).hexdigest()
+        state = Path(voice).stat()
+        return _digest(voice, state.st_mtime_ns, state.st_size)
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _digest(path: str, _changed_ns: int, _size: int) -> str:
+    """Return a file's digest, read again when the file was changed."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
