@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
@@ -10,37 +9,14 @@ from realtts.kit.english import LETTERS, MARKS
 from realtts.text import readable_text
 from realtts.text.edited import EditedText
 from realtts.text.english_signs import in_words
+from realtts.text.reading import Reading
 
 if TYPE_CHECKING:
     from realtts.contract.spec import Checkpoint
 
-__all__ = ["Reading", "read", "unread_in"]
+__all__ = ["read", "unread_in"]
 
 _READ = LETTERS | MARKS | frozenset("'- \t\n\r")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A text as the lexicon can read it: letters of its alphabet, marks and white space.
-
-    Attributes:
-        words: Numbers and signs in words, and where they came from.
-        readable: The same without what cannot be read, and where in ``words`` it came from.
-        unread: What is not said as it stands, by its place in the original.
-    """
-
-    words: EditedText
-    readable: EditedText
-    unread: tuple[Unread, ...]
-
-    @property
-    def text(self) -> str:
-        """The text to be spoken."""
-        return self.readable.text
-
-    def to_original(self, span: tuple[int, int]) -> tuple[int, int]:
-        """Return the span of the original that a span of `text` came from."""
-        return self.words.to_original(self.readable.to_original(span))
 
 
 def read(text: str) -> Reading:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from realtts.contract.context import Context
     from realtts.contract.types import Request
+    from realtts.text.reading import Reading
     from realtts_hibari.network import Network
     from realtts_hibari.phrases import Phrase, Phrases
-    from realtts_hibari.reading import Reading
 
 __all__ = ["Speaker"]
 

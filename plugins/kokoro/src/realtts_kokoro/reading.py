@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from realtts.errors import UnspeakableText
 from realtts.kit.english import LETTERS, MARKS
 from realtts.text import EditedText, readable_text
 from realtts.text.english_signs import in_words
+from realtts.text.reading import Reading
 from realtts_kokoro.catalogue import language_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Unread
     from realtts_kokoro.catalogue import Language
 
-__all__ = ["Reading", "read", "unread_in"]
+__all__ = ["read", "unread_in"]
 
 _ENGLISH = LETTERS | MARKS | frozenset("'- \t\n\r")
 _SCRIPTS = {"h": ("DEVANAGARI", "LATIN"), "j": ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"), "z": ("CJK",)}
@@ -28,30 +28,6 @@ _SCRIPTS = {"h": ("DEVANAGARI", "LATIN"), "j": ("CJK", "HIRAGANA", "KATAKANA", "
 _SPOKEN_PUNCTUATION = frozenset("%‰@&#§¶/\\")
 _SPELLED = frozenset("jz")
 """Languages whose phonemizers leave out signs."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A text as a language's phonemizer can read it.
-
-    Attributes:
-        words: Signs in words, and where they came from.
-        readable: The same without what cannot be read, and where in ``words`` it came from.
-        unread: What is not said as it stands, by its place in the original.
-    """
-
-    words: EditedText
-    readable: EditedText
-    unread: tuple[Unread, ...]
-
-    @property
-    def text(self) -> str:
-        """The text to be spoken."""
-        return self.readable.text
-
-    def to_original(self, span: tuple[int, int]) -> tuple[int, int]:
-        """Return the span of the original that a span of `text` came from."""
-        return self.words.to_original(self.readable.to_original(span))
 
 
 def read(text: str, language: Language, sounds: Callable[[str], bool]) -> Reading:
