@@ -86,6 +86,31 @@ def test_a_named_dtype_holds_for_the_weights(able, dtype, settings, expected):
     assert [rung.name for rung in rungs.decoder_rungs(named(dtype, **settings))] == expected
 
 
+@pytest.mark.parametrize(
+    ("policy", "given", "expected"),
+    [
+        ("exact", {}, ["fp32"]),
+        ("balanced", {}, ["int8", "bf16", "fp32"]),
+        ("fast", {}, ["int4", "int8", "bf16", "fp32"]),
+        ("fast", {"quantization": "int8"}, ["int8", "bf16", "fp32"]),
+        ("fast", {"quantization": "none"}, ["bf16", "fp32"]),
+        ("balanced", {"quantization": "int4"}, ["int4", "bf16", "fp32"]),
+        ("fast", {"device": "cuda:0", "cuda_graphs": False}, ["bf16", "fp32"]),
+    ],
+)
+def test_the_policy_decides_what_is_not_named(able, policy, given, expected):
+    """And no more than that."""
+    dtype = "float32" if policy == "exact" else "bfloat16"
+    context = context_of(dtype=dtype, precision_policy=policy, **given)
+    assert [rung.name for rung in rungs.decoder_rungs(context)] == expected
+
+
+@pytest.mark.parametrize("policy", ["balanced", "fast"])
+def test_a_named_dtype_wins_over_the_policy(able, policy):
+    """Nothing is quantized then."""
+    assert [rung.name for rung in rungs.decoder_rungs(named("float32", precision_policy=policy))] == ["fp32"]
+
+
 def test_without_a_name_the_machine_decides(able):
     """As before."""
     assert rungs.decoder_rungs(context_of())[0].name == "int8"

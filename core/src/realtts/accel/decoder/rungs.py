@@ -42,9 +42,9 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Rung]:
     """List the rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
 
-    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions, but not
-    where the user named a dtype: that holds for the weights too. Then the context's dtype; then float32. On CUDA each
-    is tried with graphs before the same without.
+    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions (int8, and
+    before it int4 where the precision policy is ``"fast"``), but not where the user named a dtype: that holds for the
+    weights too. Then the context's dtype; then float32. On CUDA each is tried with graphs before the same without.
 
     Args:
         context: Of the hook `rungs`.
@@ -52,13 +52,10 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
             a flow; default: float32 on the CPU, where the decoder keeps its activations in it anyway.
     """
     on_cuda = context.device.startswith("cuda")
-    quantization, cuda_graphs = context.settings.quantization, context.settings.cuda_graphs
-    # A precision that the user named holds for the weights too.
-    automatic = "none" if context.settings.dtype != "auto" else _automatic(context.device)
-    quantized = quantization if quantization != "auto" else automatic
+    cuda_graphs = context.settings.cuda_graphs
     # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
     usual = context.dtype if on_cuda else "float32"
-    pairs = [] if quantized == "none" else [(beside or usual, quantized)]
+    pairs = [(beside or usual, kind) for kind in _quantized(context)]
     pairs += [(context.dtype, "none"), ("float32", "none")]
     graphs = [True, False] if cuda_graphs is True or (cuda_graphs == "auto" and on_cuda) else [False]
     return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
@@ -145,8 +142,15 @@ def why_no_graphs(context: Context) -> str | None:
     return None
 
 
-def _automatic(device: str) -> str:
-    return "int8" if device == "cpu" and cpu_features() & INT8_CPU_FEATURES else "none"
+def _quantized(context: Context) -> tuple[str, ...]:
+    """Return the kinds of quantized weights to propose, fastest first."""
+    settings = context.settings
+    if settings.quantization != "auto":
+        return () if settings.quantization == "none" else (settings.quantization,)
+    # A precision that the user named holds for the weights too.
+    if settings.dtype != "auto" or context.device != "cpu" or not cpu_features() & INT8_CPU_FEATURES:
+        return ()
+    return ("int4", "int8") if settings.precision_policy == "fast" else ("int8",)
 
 
 def _rung(dtype: str, quantization: str, *, graphs: bool) -> Rung:
