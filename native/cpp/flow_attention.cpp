@@ -20,21 +20,21 @@ inline int64_t up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 // Where a head's parts lie in the scratch of a thread.
 struct Plan {
-  int64_t keys, width, columns;  // keys padded; columns of a row of scores, not a power of 2 apart
+  int64_t keys, width, wide, columns;  // keys padded, channels and padded; columns of scores, not a power of 2 apart
   float* k_scales;               // (keys)
-  float* v_scales;               // (width)
+  float* v_scales;               // (wide)
   float* row;                    // (width)
   float* q_scales;               // (QUERY_ROWS)
   float* scores;                 // (QUERY_ROWS, columns)
   int16_t* weights;              // (QUERY_ROWS, columns)
   void* q;                       // (QUERY_ROWS, width), float or int16
   void* k;                       // [keys / 64][width / step][64][step], step 1 or 2
-  void* v;                       // [keys / step][width / 16][16][step]
-  int32_t* sums;                 // (QUERY_ROWS, width), float or int32
+  void* v;                       // [keys / step][wide][step]
+  int32_t* sums;                 // (QUERY_ROWS, wide), float or int32
   int64_t bytes;
 
   Plan(const Attention& job, int64_t length, void* scratch) {
-    keys = up(length, BLOCK), width = job.width, columns = keys + 16;
+    keys = up(length, BLOCK), width = job.width, wide = up(width, 64), columns = keys + 16;
     const int64_t size = job.exact ? 4 : 2;
     char* at = reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(scratch) + 63) / 64 * 64);
     const char* begin = at;
@@ -44,15 +44,15 @@ struct Plan {
       return static_cast<void*>(part);
     };
     k_scales = static_cast<float*>(take(4 * keys));
-    v_scales = static_cast<float*>(take(4 * width));
+    v_scales = static_cast<float*>(take(4 * wide));
     row = static_cast<float*>(take(4 * width));
     q_scales = static_cast<float*>(take(4 * QUERY_ROWS));
     scores = static_cast<float*>(take(4 * QUERY_ROWS * columns));
     weights = static_cast<int16_t*>(take(2 * QUERY_ROWS * columns));
     q = take(size * QUERY_ROWS * width);
     k = take(size * keys * width);
-    v = take(size * keys * width);
-    sums = static_cast<int32_t*>(take(4 * QUERY_ROWS * width));
+    v = take(size * keys * wide);
+    sums = static_cast<int32_t*>(take(4 * QUERY_ROWS * wide));
     bytes = 64 + (at - begin);
   }
 };
@@ -108,17 +108,16 @@ void pack_keys(const Attention& job, const Plan& plan, int64_t length, int64_t h
 }
 
 void pack_values(const Attention& job, const Plan& plan, int64_t length, int64_t head) {
-  const int64_t vectors = plan.width / 16;
   const __m512 zero = _mm512_setzero_ps();
-  for (int64_t g = 0; g < vectors; g++) {
-    const int64_t at = head * job.v.head + 16 * g;
+  for (int64_t channel = 0; channel < plan.wide; channel += 16) {
+    const int64_t at = head * job.v.head + channel;
     const auto value = [&](int64_t key) {
-      const bool there = key < length && visible(job, key);
+      const bool there = channel < plan.width && key < length && visible(job, key);
       return there ? load(job.v.x, job.v.type, key * job.v.row + at, 0xffff) : zero;
     };
     if (job.exact) {
-      float* v = static_cast<float*>(plan.v) + 16 * g;
-      for (int64_t key = 0; key < plan.keys; key++) _mm512_storeu_ps(v + key * plan.width, value(key));
+      float* v = static_cast<float*>(plan.v) + channel;
+      for (int64_t key = 0; key < plan.keys; key++) _mm512_storeu_ps(v + key * plan.wide, value(key));
       continue;
     }
     __m512 most = _mm512_set1_ps(1e-30f), spoilt = zero;
@@ -128,13 +127,13 @@ void pack_values(const Attention& job, const Plan& plan, int64_t length, int64_t
       spoilt = _mm512_fmadd_ps(x, zero, spoilt);
     }
     const __m512 factor = _mm512_div_ps(_mm512_set1_ps(VALUE_LEVELS), most);
-    _mm512_storeu_ps(plan.v_scales + 16 * g, _mm512_add_ps(_mm512_mul_ps(most, _mm512_set1_ps(1 / VALUE_LEVELS)), spoilt));
-    int16_t* v = static_cast<int16_t*>(plan.v) + 32 * g;
+    _mm512_storeu_ps(plan.v_scales + channel, _mm512_add_ps(_mm512_mul_ps(most, _mm512_set1_ps(1 / VALUE_LEVELS)), spoilt));
+    int32_t* v = static_cast<int32_t*>(plan.v) + channel;
     for (int64_t key = 0; key < plan.keys; key += 2) {
       const __m512i even = _mm512_cvtps_epi32(_mm512_mul_ps(value(key), factor));
       const __m512i odd = _mm512_cvtps_epi32(_mm512_mul_ps(value(key + 1), factor));
       const __m512i pair = _mm512_or_si512(_mm512_and_si512(even, _mm512_set1_epi32(0xffff)), _mm512_slli_epi32(odd, 16));
-      _mm512_storeu_si512(v + key * plan.width, pair);
+      _mm512_storeu_si512(v + key / 2 * plan.wide, pair);
     }
   }
 }
@@ -152,66 +151,96 @@ void pack_queries(const Attention& job, const Plan& plan, int64_t first, int64_t
   }
 }
 
-// Scores of R queries and the 64 keys of a block.
-template <int R>
-void score_exact(const Plan& plan, int64_t query, int64_t block) {
-  const float* q = static_cast<const float*>(plan.q) + query * plan.width;
-  const float* k = static_cast<const float*>(plan.k) + block * plan.width;
-  __m512 sums[R][4];
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) sums[r][n] = _mm512_setzero_ps();
+// Four vectors of accumulators: 64 keys, or 64 channels.
+template <class Vector>
+struct Four {
+  Vector a, b, c, d;
+};
+
+inline void add_products(Four<__m512>& sums, float x, const Four<__m512>& y) {
+  const __m512 factor = _mm512_set1_ps(x);
+  sums.a = _mm512_fmadd_ps(factor, y.a, sums.a), sums.b = _mm512_fmadd_ps(factor, y.b, sums.b);
+  sums.c = _mm512_fmadd_ps(factor, y.c, sums.c), sums.d = _mm512_fmadd_ps(factor, y.d, sums.d);
+}
+
+inline void add_products(Four<__m512i>& sums, int32_t pair, const Four<__m512i>& y) {
+  const __m512i factor = _mm512_set1_epi32(pair);
+  sums.a = _mm512_dpwssd_epi32(sums.a, factor, y.a), sums.b = _mm512_dpwssd_epi32(sums.b, factor, y.b);
+  sums.c = _mm512_dpwssd_epi32(sums.c, factor, y.c), sums.d = _mm512_dpwssd_epi32(sums.d, factor, y.d);
+}
+
+inline Four<__m512> four(const float* x) {
+  return {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16), _mm512_loadu_ps(x + 32), _mm512_loadu_ps(x + 48)};
+}
+
+inline Four<__m512i> four(const int32_t* x) {
+  return {_mm512_loadu_si512(x), _mm512_loadu_si512(x + 16), _mm512_loadu_si512(x + 32), _mm512_loadu_si512(x + 48)};
+}
+
+inline void put(float* out, const Four<__m512>& sums) {
+  _mm512_storeu_ps(out, sums.a), _mm512_storeu_ps(out + 16, sums.b);
+  _mm512_storeu_ps(out + 32, sums.c), _mm512_storeu_ps(out + 48, sums.d);
+}
+
+inline void put(int32_t* out, const Four<__m512i>& sums) {
+  _mm512_storeu_si512(out, sums.a), _mm512_storeu_si512(out + 16, sums.b);
+  _mm512_storeu_si512(out + 32, sums.c), _mm512_storeu_si512(out + 48, sums.d);
+}
+
+// Products of some rows with 64 columns: y[row][64] += sum over n of x[row][n] * y[n][64]. Numbers are floats, or pairs of
+// 16-bit integers.
+template <class Vector, class Number, int... R>
+void multiply_64(Indices<R...>, const Number* x, int64_t x_stride, const Number* y, int64_t y_stride, int64_t n, Number* out,
+                 int64_t out_stride) {
+  Four<Vector> sums[] = {four(out + R * out_stride)...};
+  for (int64_t i = 0; i < n; i++) {
+    const Four<Vector> row = four(y + i * y_stride);
+    (add_products(sums[R], x[R * x_stride + i], row), ...);
   }
-  for (int64_t i = 0; i < plan.width; i++) {
-    __m512 keys[4];
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) keys[n] = _mm512_loadu_ps(k + i * BLOCK + 16 * n);
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-      const __m512 x = _mm512_set1_ps(q[r * plan.width + i]);
-#pragma GCC unroll 4
-      for (int n = 0; n < 4; n++) sums[r][n] = _mm512_fmadd_ps(x, keys[n], sums[r][n]);
-    }
+  (put(out + R * out_stride, sums[R]), ...);
+}
+
+template <class Vector, class Number>
+void multiply(int64_t rows, const Number* x, int64_t x_stride, const Number* y, int64_t y_stride, int64_t n, Number* out,
+              int64_t out_stride) {
+  for (; rows >= QUERY_TILE; rows -= QUERY_TILE) {
+    multiply_64<Vector>(indices_to<QUERY_TILE>(), x, x_stride, y, y_stride, n, out, out_stride);
+    x += QUERY_TILE * x_stride, out += QUERY_TILE * out_stride;
   }
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-    float* out = plan.scores + (query + r) * plan.columns + block;
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) _mm512_storeu_ps(out + 16 * n, sums[r][n]);
+  switch (rows) {
+    case 1: return multiply_64<Vector>(indices_to<1>(), x, x_stride, y, y_stride, n, out, out_stride);
+    case 2: return multiply_64<Vector>(indices_to<2>(), x, x_stride, y, y_stride, n, out, out_stride);
+    case 3: return multiply_64<Vector>(indices_to<3>(), x, x_stride, y, y_stride, n, out, out_stride);
+    case 4: return multiply_64<Vector>(indices_to<4>(), x, x_stride, y, y_stride, n, out, out_stride);
+    case 5: return multiply_64<Vector>(indices_to<5>(), x, x_stride, y, y_stride, n, out, out_stride);
   }
 }
 
-template <int R>
-void score_rounded(const Plan& plan, int64_t query, int64_t block) {
-  const int64_t pairs = plan.width / 2;
-  const int32_t* q = static_cast<const int32_t*>(plan.q) + query * pairs;
-  const int32_t* k = static_cast<const int32_t*>(plan.k) + block * pairs;
-  __m512i sums[R][4];
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) sums[r][n] = _mm512_setzero_si512();
-  }
-  for (int64_t i = 0; i < pairs; i++) {
-    __m512i keys[4];
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) keys[n] = _mm512_loadu_si512(k + i * BLOCK + 16 * n);
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-      const __m512i x = _mm512_set1_epi32(q[r * pairs + i]);
-#pragma GCC unroll 4
-      for (int n = 0; n < 4; n++) sums[r][n] = _mm512_dpwssd_epi32(sums[r][n], x, keys[n]);
+void clear(void* x, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 64) _mm512_storeu_si512(static_cast<char*>(x) + i, _mm512_setzero_si512());
+}
+
+// Scores of queries and all keys; of the padding 0.
+void score(const Plan& plan, bool exact, int64_t count) {
+  clear(plan.scores, 4 * count * plan.columns);
+  for (int64_t block = 0; block < plan.keys; block += BLOCK) {
+    float* out = plan.scores + block;
+    if (exact) {
+      const float* k = static_cast<const float*>(plan.k) + block * plan.width;
+      multiply<__m512>(count, static_cast<const float*>(plan.q), plan.width, k, BLOCK, plan.width, out, plan.columns);
+      continue;
     }
-  }
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-    float* out = plan.scores + (query + r) * plan.columns + block;
-    const __m512 scale = _mm512_set1_ps(plan.q_scales[query + r]);
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; n++) {
-      const __m512 both = _mm512_mul_ps(scale, _mm512_loadu_ps(plan.k_scales + block + 16 * n));
-      _mm512_storeu_ps(out + 16 * n, _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][n]), both));
+    const int64_t pairs = plan.width / 2;
+    const int32_t* k = static_cast<const int32_t*>(plan.k) + block * pairs;
+    int32_t* sums = reinterpret_cast<int32_t*>(out);
+    multiply<__m512i>(count, static_cast<const int32_t*>(plan.q), pairs, k, BLOCK, pairs, sums, plan.columns);
+    for (int64_t r = 0; r < count; r++) {
+      const __m512 scale = _mm512_set1_ps(plan.q_scales[r]);
+      for (int64_t i = 0; i < BLOCK; i += 16) {
+        const __m512 both = _mm512_mul_ps(scale, _mm512_loadu_ps(plan.k_scales + block + i));
+        const __m512 sum = _mm512_cvtepi32_ps(_mm512_loadu_si512(sums + r * plan.columns + i));
+        _mm512_storeu_ps(out + r * plan.columns + i, _mm512_mul_ps(sum, both));
+      }
     }
   }
 }
@@ -256,97 +285,29 @@ float weigh(const Attention& job, const Plan& plan, int64_t r, int64_t length) {
   return total == total ? 1.0f / rounded : total;  // what is no number stays none
 }
 
-// Add the values of a block of keys to the sums of R queries, V vectors of channels from the first.
-template <int R, int V>
-void mean_exact(const Plan& plan, int64_t query, int64_t block, int64_t channel) {
-  float* out = reinterpret_cast<float*>(plan.sums) + query * plan.width + channel;
-  const float* v = static_cast<const float*>(plan.v) + block * plan.width + channel;
-  const float* weights = plan.scores + query * plan.columns + block;
-  __m512 sums[R][V];
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) sums[r][n] = _mm512_loadu_ps(out + r * plan.width + 16 * n);
-  }
-  for (int64_t key = 0; key < BLOCK; key++) {
-    __m512 values[V];
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) values[n] = _mm512_loadu_ps(v + key * plan.width + 16 * n);
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-      const __m512 x = _mm512_set1_ps(weights[r * plan.columns + key]);
-#pragma GCC unroll 4
-      for (int n = 0; n < V; n++) sums[r][n] = _mm512_fmadd_ps(x, values[n], sums[r][n]);
+// Sums of values times weights, for each channel.
+void mean(const Plan& plan, bool exact, int64_t count) {
+  clear(plan.sums, 4 * count * plan.wide);
+  for (int64_t block = 0; block < plan.keys; block += BLOCK) {
+    for (int64_t channel = 0; channel < plan.wide; channel += 64) {
+      if (exact) {
+        float* out = reinterpret_cast<float*>(plan.sums) + channel;
+        const float* v = static_cast<const float*>(plan.v) + block * plan.wide + channel;
+        multiply<__m512>(count, plan.scores + block, plan.columns, v, plan.wide, BLOCK, out, plan.wide);
+      } else {
+        const int32_t* v = static_cast<const int32_t*>(plan.v) + block / 2 * plan.wide + channel;
+        const int32_t* weights = reinterpret_cast<const int32_t*>(plan.weights + block);
+        multiply<__m512i>(count, weights, plan.columns / 2, v, plan.wide, BLOCK / 2, plan.sums + channel, plan.wide);
+      }
     }
   }
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) _mm512_storeu_ps(out + r * plan.width + 16 * n, sums[r][n]);
-  }
 }
-
-template <int R, int V>
-void mean_rounded(const Plan& plan, int64_t query, int64_t block, int64_t channel) {
-  int32_t* out = plan.sums + query * plan.width + channel;
-  const int16_t* v = static_cast<const int16_t*>(plan.v) + block * plan.width + 2 * channel;
-  const int32_t* weights = reinterpret_cast<const int32_t*>(plan.weights + query * plan.columns + block);
-  __m512i sums[R][V];
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) sums[r][n] = _mm512_loadu_si512(out + r * plan.width + 16 * n);
-  }
-  for (int64_t pair = 0; pair < BLOCK / 2; pair++) {
-    __m512i values[V];
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) values[n] = _mm512_loadu_si512(v + 2 * pair * plan.width + 32 * n);
-#pragma GCC unroll 6
-    for (int r = 0; r < R; r++) {
-      const __m512i x = _mm512_set1_epi32(weights[r * plan.columns / 2 + pair]);
-#pragma GCC unroll 4
-      for (int n = 0; n < V; n++) sums[r][n] = _mm512_dpwssd_epi32(sums[r][n], x, values[n]);
-    }
-  }
-#pragma GCC unroll 6
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 4
-    for (int n = 0; n < V; n++) _mm512_storeu_si512(out + r * plan.width + 16 * n, sums[r][n]);
-  }
-}
-
-template <int R>
-void score(const Plan& plan, bool exact, int64_t query, int64_t block) {
-  exact ? score_exact<R>(plan, query, block) : score_rounded<R>(plan, query, block);
-}
-
-template <int R>
-void mean(const Plan& plan, bool exact, int64_t query, int64_t block) {
-  int64_t channel = 0;
-  for (; channel + 64 <= plan.width; channel += 64) {
-    exact ? mean_exact<R, 4>(plan, query, block, channel) : mean_rounded<R, 4>(plan, query, block, channel);
-  }
-  for (; channel < plan.width; channel += 16) {
-    exact ? mean_exact<R, 1>(plan, query, block, channel) : mean_rounded<R, 1>(plan, query, block, channel);
-  }
-}
-
-// Call what is made for so many queries, 1 to 6.
-#define REALTTS_BY_QUERIES(function, count, ...)       \
-  switch (count) {                                     \
-    case 1: function<1>(__VA_ARGS__); break;           \
-    case 2: function<2>(__VA_ARGS__); break;           \
-    case 3: function<3>(__VA_ARGS__); break;           \
-    case 4: function<4>(__VA_ARGS__); break;           \
-    case 5: function<5>(__VA_ARGS__); break;           \
-    default: function<6>(__VA_ARGS__);                 \
-  }
 
 void write_rows(const Attention& job, const Plan& plan, const float* factors, int64_t at, int64_t count, int64_t head) {
   for (int64_t r = 0; r < count; r++) {
     const __m512 factor = _mm512_set1_ps(factors[r]);
     for (int64_t i = 0; i < plan.width; i += 16) {
-      const int32_t* place = plan.sums + r * plan.width + i;
+      const int32_t* place = plan.sums + r * plan.wide + i;
       __m512 sum = _mm512_loadu_ps(reinterpret_cast<const float*>(place));
       if (!job.exact) {
         sum = _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_loadu_si512(place)), _mm512_loadu_ps(plan.v_scales + i));
@@ -368,18 +329,9 @@ void attention_rows(const Attention& job, int64_t length, int64_t head, int64_t 
   for (int64_t from = first; from < last; from += QUERY_ROWS) {
     const int64_t count = last - from < QUERY_ROWS ? last - from : QUERY_ROWS;
     pack_queries(job, plan, from, count, head);
-    for (int64_t block = 0; block < plan.keys; block += BLOCK) {
-      for (int64_t r = 0; r < count; r += QUERY_TILE) {
-        REALTTS_BY_QUERIES(score, count - r, plan, job.exact, r, block)
-      }
-    }
+    score(plan, job.exact, count);
     for (int64_t r = 0; r < count; r++) factors[r] = weigh(job, plan, r, length);
-    for (int64_t i = 0; i < count * plan.width; i++) plan.sums[i] = 0;
-    for (int64_t block = 0; block < plan.keys; block += BLOCK) {
-      for (int64_t r = 0; r < count; r += QUERY_TILE) {
-        REALTTS_BY_QUERIES(mean, count - r, plan, job.exact, r, block)
-      }
-    }
+    mean(plan, job.exact, count);
     write_rows(job, plan, factors, from, count, head);
   }
 }

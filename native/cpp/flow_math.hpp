@@ -7,6 +7,19 @@
 
 namespace realtts::flow {
 
+// The numbers 0 to N - 1 as arguments of a template: arrays of accumulators stay in registers only where every index is a
+// constant before anything is unrolled.
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndicesTo<0, I...> {
+  using type = Indices<I...>;
+};
+template <int N>
+using indices_to = typename IndicesTo<N>::type;
+
 inline __mmask16 lanes(int64_t left) { return left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1); }
 
 inline __m512 exp_by_parts(__m512 r, __m512 whole) {  // e ** r * 2 ** whole for |r| <= ln(2) / 2, within 1 ulp

@@ -62,49 +62,47 @@ void read_row(const Product& job, int64_t row, int64_t inputs, float* out) {
   if (job.norm.weight) normalize(out, inputs, job.norm);
 }
 
-template <int R>
-void tile(const uint8_t* a, int64_t stride, const float* scales, const int8_t* b, const Weights& w, int64_t column,
-          float* y, int64_t y_stride) {
-  __m512i sums[R][2];
+inline void multiply_4(__m512i& left, __m512i& right, const uint8_t* a, __m512i left_weights, __m512i right_weights) {
+  const __m512i x = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(a));
+  left = _mm512_dpbusd_epi32(left, x, left_weights);
+  right = _mm512_dpbusd_epi32(right, x, right_weights);
+}
+
+inline void write_16(float* y, __m512i sum, float scale, const Weights& w, int64_t column) {
+  const __m512 both = _mm512_mul_ps(_mm512_loadu_ps(w.scales + column), _mm512_set1_ps(scale));
+  _mm512_storeu_ps(y + column, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), both, _mm512_loadu_ps(w.bias + column)));
+}
+
+// Some rows and 32 outputs.
+template <int... R>
+void tile(Indices<R...>, const uint8_t* a, int64_t stride, const float* scales, const int8_t* b, const Weights& w,
+          int64_t column, float* y, int64_t y_stride) {
   const __m512i first = _mm512_loadu_si512(w.offsets + column), second = _mm512_loadu_si512(w.offsets + column + 16);
-#pragma GCC unroll 16
-  for (int r = 0; r < R; r++) sums[r][0] = first, sums[r][1] = second;
+  __m512i left[] = {(static_cast<void>(R), first)...}, right[] = {(static_cast<void>(R), second)...};
   const int64_t steps = w.depth / 4;
   for (int64_t k = 0; k < steps; k++) {
-    const __m512i left = _mm512_load_si512(b + k * 128), right = _mm512_load_si512(b + k * 128 + 64);
-#pragma GCC unroll 16
-    for (int r = 0; r < R; r++) {
-      const __m512i x = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(a + r * stride + 4 * k));
-      sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], x, left);
-      sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], x, right);
-    }
+    const __m512i left_weights = _mm512_load_si512(b + k * 128), right_weights = _mm512_load_si512(b + k * 128 + 64);
+    (multiply_4(left[R], right[R], a + R * stride + 4 * k, left_weights, right_weights), ...);
   }
-#pragma GCC unroll 16
-  for (int r = 0; r < R; r++) {
-#pragma GCC unroll 2
-    for (int h = 0; h < 2; h++) {
-      const __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(w.scales + column + 16 * h), _mm512_set1_ps(scales[r]));
-      const __m512 bias = _mm512_loadu_ps(w.bias + column + 16 * h);
-      _mm512_storeu_ps(y + r * y_stride + column + 16 * h, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums[r][h]), scale, bias));
-    }
-  }
+  (write_16(y + R * y_stride, left[R], scales[R], w, column), ...);
+  (write_16(y + R * y_stride, right[R], scales[R], w, column + 16), ...);
 }
 
 void tile_of(int64_t rows, const uint8_t* a, int64_t stride, const float* scales, const int8_t* b, const Weights& w,
              int64_t column, float* y, int64_t y_stride) {
   switch (rows) {
-    case 1: return tile<1>(a, stride, scales, b, w, column, y, y_stride);
-    case 2: return tile<2>(a, stride, scales, b, w, column, y, y_stride);
-    case 3: return tile<3>(a, stride, scales, b, w, column, y, y_stride);
-    case 4: return tile<4>(a, stride, scales, b, w, column, y, y_stride);
-    case 5: return tile<5>(a, stride, scales, b, w, column, y, y_stride);
-    case 6: return tile<6>(a, stride, scales, b, w, column, y, y_stride);
-    case 7: return tile<7>(a, stride, scales, b, w, column, y, y_stride);
-    case 8: return tile<8>(a, stride, scales, b, w, column, y, y_stride);
-    case 9: return tile<9>(a, stride, scales, b, w, column, y, y_stride);
-    case 10: return tile<10>(a, stride, scales, b, w, column, y, y_stride);
-    case 11: return tile<11>(a, stride, scales, b, w, column, y, y_stride);
-    default: return tile<12>(a, stride, scales, b, w, column, y, y_stride);
+    case 1: return tile(indices_to<1>(), a, stride, scales, b, w, column, y, y_stride);
+    case 2: return tile(indices_to<2>(), a, stride, scales, b, w, column, y, y_stride);
+    case 3: return tile(indices_to<3>(), a, stride, scales, b, w, column, y, y_stride);
+    case 4: return tile(indices_to<4>(), a, stride, scales, b, w, column, y, y_stride);
+    case 5: return tile(indices_to<5>(), a, stride, scales, b, w, column, y, y_stride);
+    case 6: return tile(indices_to<6>(), a, stride, scales, b, w, column, y, y_stride);
+    case 7: return tile(indices_to<7>(), a, stride, scales, b, w, column, y, y_stride);
+    case 8: return tile(indices_to<8>(), a, stride, scales, b, w, column, y, y_stride);
+    case 9: return tile(indices_to<9>(), a, stride, scales, b, w, column, y, y_stride);
+    case 10: return tile(indices_to<10>(), a, stride, scales, b, w, column, y, y_stride);
+    case 11: return tile(indices_to<11>(), a, stride, scales, b, w, column, y, y_stride);
+    default: return tile(indices_to<12>(), a, stride, scales, b, w, column, y, y_stride);
   }
 }
 
