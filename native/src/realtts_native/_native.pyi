@@ -1,0 +1,234 @@
+"""The interface of the compiled library; arrays are anything with DLPack or the buffer protocol, or a `Buffer` of it.
+
+A wrong shape, type or stride, a row or position that is not there, and a machine without the instructions raise
+ValueError or RuntimeError before any work, with what is wrong and what to give.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+LAYOUT: int
+"""Version of the form that `Weight.dump` writes; another version cannot be loaded."""
+
+Array: TypeAlias = Any
+"""An array of numpy or torch on the host, or a `Buffer` of one."""
+
+def features() -> tuple[str, ...]:
+    """Return the instruction sets of this CPU that the library has kernels for, fastest first.
+
+    Of ``"avx512vnni"`` and ``"avx2"``.
+    """
+
+def usable() -> str | None:
+    """Return why nothing can run here, or None: it can."""
+
+def instruction_set() -> str | None:
+    """Return the set in use: the fastest, or the one that ``REALTTS_NATIVE_ISA`` names; None: `usable` says why."""
+
+class Buffer:
+    """A checked handle on an array, made once and given often: asking an array for its pointer takes microseconds.
+
+    Args:
+        array: On the host; it is kept alive.
+    """
+
+    def __init__(self, array: Any) -> None: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> str:
+        """``"float32"``, ``"float16"``, ``"bfloat16"``, ``"int64"``, ``"bool"``, ..."""
+
+class Pool:
+    """Threads that share a step's work with the caller: not pinned, asleep after 50 microseconds without work.
+
+    One call at a time; others wait. A forked child starts its own. Results do not depend on the number of threads.
+
+    Args:
+        threads: With the caller; None: ``REALTTS_NATIVE_THREADS``, else as many as the process may use, at most 8.
+    """
+
+    def __init__(self, threads: int | None = None) -> None: ...
+    @property
+    def threads(self) -> int: ...
+    @staticmethod
+    def default() -> Pool:
+        """Return the one that is used where none is given, shared by the process."""
+
+class Weight:
+    """A packed matrix (out, in), its bias beside it. Made by `pack` and `load`."""
+
+    @staticmethod
+    def pack(array: Array, kind: str = "int8", *, bias: Array | None = None, parts: int = 1) -> Weight:
+        """Round and pack.
+
+        Args:
+            array: float32, bfloat16 or float16 (out, in), finite.
+            kind: ``"int8"`` (one scale per output), ``"int4"`` (symmetric, a float16 scale per 32 inputs) or
+                ``"bf16"``.
+            bias: float32 (out,).
+            parts: Equal parts of the outputs that are packed apart: 2 for gate and up of a gated MLP.
+        """
+
+    @staticmethod
+    def load(buffer: Any, offset: int = 0, *, copy: bool = False) -> Weight:
+        """Take what `dump` wrote.
+
+        Args:
+            buffer: Bytes, such as a mapped file; kept alive unless copied.
+            offset: Where it begins.
+            copy: Copy it to huge pages. It is also copied if it does not begin at a multiple of 64 bytes.
+
+        Raises:
+            ValueError: Not a dump of this layout, or cut short.
+        """
+
+    def dump(self) -> bytes:
+        """Return all of it, `dump_nbytes` bytes, a multiple of 64, the same on every instruction set."""
+
+    @property
+    def dump_nbytes(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def parts(self) -> int: ...
+    @property
+    def out_features(self) -> int: ...
+    @property
+    def in_features(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes that one product reads."""
+
+    def dequantized(self) -> npt.NDArray[np.float32]:
+        """Return what it stands for, float32 (out, in)."""
+
+    def run(self, x: Array, out: Array, *, pool: Pool | None = None) -> None:
+        """Multiply: ``out = x @ weight.T + bias``, both float32 with dense rows, (rows, in) and (rows, out).
+
+        Quantized kinds round ``x`` to int8 with a scale per 64 (int4: 32) inputs. A row's result is the same to the
+        bit beside any others.
+        """
+
+class Layer:
+    """One layer of a decoder; fields as of `realtts.accel.decoder.LayerWeights`, norms float32.
+
+    With `Step`'s ``gated`` the weight ``gate_up`` is packed with ``parts=2``.
+    """
+
+    def __init__(
+        self,
+        *,
+        input_norm: Array,
+        qkv: Weight,
+        out: Weight,
+        mlp_norm: Array,
+        gate_up: Weight,
+        down: Weight,
+        input_norm_bias: Array | None = None,
+        q_norm: Array | None = None,
+        k_norm: Array | None = None,
+        mlp_norm_bias: Array | None = None,
+    ) -> None: ...
+
+class Cache:
+    """The tensors of a `realtts.accel.decoder.KVCache`, bound once.
+
+    Args:
+        kv: float16, bfloat16 or float32 (layers, 2, rows, kv_heads, cap + 1, head_dim), the last dimension dense.
+        slots: int64 (rows,).
+        positions: int64 (rows,).
+        valid: bool (rows, cap + 1), rows dense.
+        rotations: int64 (rows, cap + 1), rows dense.
+        active: bool (rows,).
+    """
+
+    def __init__(
+        self, kv: Array, *, slots: Array, positions: Array, valid: Array, rotations: Array, active: Array
+    ) -> None: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def cap(self) -> int: ...
+
+class Taps:
+    """Where attention weights of chosen heads go, bound once.
+
+    Args:
+        heads: Pairs of layer and query head.
+        output: float32 (pairs, rows, cap), as `realtts.accel.decoder.Taps.step`.
+    """
+
+    def __init__(self, heads: Sequence[tuple[int, int]], output: Array) -> None: ...
+
+class Step:
+    """A whole decoder: layers, last norm, and where it is given the head.
+
+    Args:
+        layers: In order.
+        final_norm: float32 (hidden,).
+        heads: Query heads.
+        kv_heads: Key and value heads.
+        head_dim: Width of a head.
+        eps: Epsilon of the norms.
+        gated: MLP of SiLU and gate, else of GELU's tanh form.
+        final_norm_bias: float32 (hidden,); with it all norms are LayerNorm and have biases.
+        cos: float32 (positions, head_dim), as the tables of `realtts.accel.decoder.rope.RopeTable`; None: no rotation.
+        sin: The same, the first half negated.
+        head: Packed output projection, for `run`'s ``logits``.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        final_norm: Array,
+        *,
+        heads: int,
+        kv_heads: int,
+        head_dim: int,
+        eps: float,
+        gated: bool = True,
+        final_norm_bias: Array | None = None,
+        cos: Array | None = None,
+        sin: Array | None = None,
+        head: Weight | None = None,
+    ) -> None: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights that a step reads, the head included."""
+
+    def run(
+        self,
+        x: Array,
+        cache: Cache,
+        out: Array,
+        *,
+        rows: Sequence[int] | None = None,
+        attended: int | Sequence[int] | None = None,
+        logits: Array | None = None,
+        taps: Taps | None = None,
+        pool: Pool | None = None,
+    ) -> None:
+        """Decode one position of some rows: all that `realtts.accel.decoder.Decoder.step` does.
+
+        Keys and values are stored in the cache (of a frozen row behind the cap), ``valid`` and ``rotations`` are
+        marked, and ``slots`` and ``positions`` of active rows move on by one. A row's result is the same to the bit
+        beside any others and with any number of threads. Runs without the GIL.
+
+        Args:
+            x: float32 (n, hidden); not changed.
+            cache: Of this decoder.
+            out: float32 (n, hidden), hidden states after the last norm.
+            rows: Numbers of the cache's rows, each once; None: all, in order.
+            attended: Slots that a row looks at, for all or for each; None: as far as it has keys.
+            logits: float32 (n, vocabulary), the head's output.
+            taps: Attention weights to write, of active rows.
+            pool: Default: `Pool.default`.
+
+        Raises:
+            ValueError: Something does not fit, or an active row's cache or the table of positions is used up;
+                nothing was changed.
+        """
