@@ -44,7 +44,11 @@ _LEGACY: dict[str, _Legacy] = {
     "CHATTERBOX_CPU_OFFLOAD": _Legacy("cpu_offload", "chatterbox"),
 }
 _PREFIX = "REALTTS_"
-_NOT_FIELDS = {"REALTTS_CONFIG"}  # names the file itself
+_NOT_FIELDS = {
+    "REALTTS_CONFIG",  # names the file itself
+    "REALTTS_NATIVE_ISA",  # read by realtts-native, like the next one
+    "REALTTS_NATIVE_THREADS",
+}
 
 
 class _Value(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs, why_no_native
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
@@ -45,8 +45,8 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Say why graphs cannot be had: they need CUDA, and weights that do not move."""
-        return why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Say why kernels cannot be had, or graphs: they need CUDA, and weights that do not move."""
+        return why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:

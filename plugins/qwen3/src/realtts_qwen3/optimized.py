@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import (
+    attention_of,
+    decoder_rungs,
+    graphs_of,
+    is_exact,
+    precision_of,
+    why_no_graphs,
+    why_no_native,
+)
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
@@ -54,8 +62,8 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse graphs without CUDA, or with weights that move."""
-        return why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Refuse graphs without CUDA, or with weights that move, and kernels that are not here."""
+        return why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:

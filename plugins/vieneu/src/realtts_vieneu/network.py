@@ -15,7 +15,7 @@ import torch
 from realtts.accel.decoder import Decoder, DecoderConfig, Precision, affordable_places
 from realtts.accel.decoder.layers import sample
 from realtts.accel.decoder.reading import read_layers
-from realtts.accel.kernels import PackedLinear, choose_kernel
+from realtts.accel.kernels import PackedLinear
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import check_shapes
 from realtts_vieneu.drawing import Drawn, Network, TokenRows, params_of
@@ -162,9 +162,7 @@ class SpeechLM:
         config, precision = DecoderConfig.from_transformers(sizes.config), Precision.of(precision, device)
         layers, norm, _ = read_layers(config, state, PREFIX, (EMBEDDING.removeprefix(PREFIX),), device)
         first = sample(layers)
-        matrices = [matrix for layer in first for matrix in layer.matrices]
-        kernel = choose_kernel(matrices, precision.weights, rows=ROWS)
-        del matrices
+        kernel = Decoder.choose_kernel(config, first, precision, rows=ROWS)
         # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top of
         # everything that stays.
         rows = embedding.drawn if sizes.tied else output_rows(state, HEAD, outputs, device)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs, why_no_native
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
@@ -46,8 +46,9 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse v3 Turbo, graphs without CUDA, and graphs over weights that are offloaded."""
-        return why_turbo(context.checkpoint) or why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Refuse v3 Turbo, graphs without CUDA or over weights that are offloaded, and kernels that are not here."""
+        lacking = why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
+        return why_turbo(context.checkpoint) or lacking
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:

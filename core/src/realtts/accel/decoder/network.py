@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_runs, attend_step
+from realtts.accel.decoder.attend import Taps, attend_prompt
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
+from realtts.accel.decoder.kernel_choice import choose_step_kernel
 from realtts.accel.decoder.layers import LayerStack, packed, sample
+from realtts.accel.decoder.native_step import NativeStep
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
-from realtts.accel.indexed import select, store
-from realtts.accel.kernels import PackedLinear, choose_kernel
+from realtts.accel.decoder.torch_step import TorchStep
+from realtts.accel.kernels import PackedLinear
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
+    from realtts.accel.decoder.torch_step import Step
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
@@ -63,9 +66,7 @@ class Decoder:
         self.precision = Precision.of(precision, self.device)
         remaining = iter(layers)
         first = sample(remaining)
-        matrices = [weight for layer in first for weight in layer.matrices]
-        self.kernel: Kernel = choose_kernel(matrices, self.precision.weights, rows=rows, kernel=kernel)
-        del matrices
+        self.kernel = self.choose_kernel(config, first, self.precision, rows=rows, kernel=kernel)
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._positions = max_positions
         self._rope = (
@@ -77,6 +78,33 @@ class Decoder:
         stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
+        is_native = self.kernel.library == "native"
+        self._step: Step = (
+            NativeStep(config, self._layers, self._rope) if is_native else TorchStep(self._layers, self._rope)
+        )
+
+    @staticmethod
+    def choose_kernel(
+        config: DecoderConfig,
+        layers: Sequence[LayerWeights],
+        precision: Precision,
+        *,
+        rows: Sequence[int],
+        kernel: str | None = None,
+    ) -> Kernel:
+        """Choose the kernel of a decoder, as its constructor does.
+
+        Args:
+            config: Its shape.
+            layers: Its first ones, from `realtts.accel.decoder.layers.sample`.
+            precision: Of weights, activations and cache.
+            rows: Numbers of rows that steps will have.
+            kernel: Name of the one kernel to use; default: measured.
+
+        Raises:
+            QuantizationUnavailable: Nothing of that precision works here, or what works is slower than torch's.
+        """
+        return choose_step_kernel(config, layers, precision, rows=rows, kernel=kernel, build=_of_layers)
 
     @classmethod
     def from_state_dict(
@@ -142,15 +170,20 @@ class Decoder:
             raise DecoderError(what, who="decoder", fix="raise max_positions")
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
+    @property
+    def step_facts(self) -> Mapping[str, object]:
+        """What the status shows of how steps are computed, beside the kernel's name."""
+        return self._step.facts
+
     def bytes_read(self, cache: KVCache, attended: int) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self._layers.bytes_read + cache.bytes_read(attended)
+        return self._step.bytes_read + cache.bytes_read(attended)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
         weights, n = self.config.parameters + head.in_features * head.out_features, rows or cache.rows
         seen = cache.bytes_read(cache.filled) * n // cache.rows
-        return 2 * weights * n, self._layers.bytes_read + seen + head.bytes_read
+        return 2 * weights * n, self._step.bytes_read + seen + head.bytes_read
 
     def prefill(
         self,
@@ -235,32 +268,7 @@ class Decoder:
         """
         if attended is None:
             attended = cache.advance(Buckets(cache.cap), places)
-        rows = None if places is None else places.rows
-        index = torch.arange(cache.rows, device=self.device) if rows is None else rows
-        active, following, positions = (select(t, rows) for t in (cache.active, cache.slots, cache.positions))
-        slots = torch.where(active, following, cache.cap)  # frozen rows write behind the cap
-        cache.valid.index_put_((index, slots), active)
-        cache.rotations.index_put_((index, slots), positions)
-        runs = None if isinstance(attended, int) else attended
-        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
-        mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
-        masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
-        rotation = self._rotation(positions)
-
-        def attend(layer: int, q: Tensor, kv: Tensor) -> Tensor:
-            stored = cache.layer(layer)  # (2, rows, kv_heads, cap + 1, d)
-            stored[:, index, :, slots] = kv.to(cache.dtype)  # kv is (n, 2, kv_heads, d): indexed dimensions come first
-            if taps is not None:
-                taps.write_step(layer, q, stored[0], mask, active, rows)
-            if runs is not None:
-                return attend_runs(q, stored, masks, runs)
-            seen = stored[..., :far, :]
-            return attend_step(q, seen if rows is None else seen.index_select(1, rows), mask)
-
-        hidden = self._layers(x, rotation, attend, step=True)
-        store(cache.slots, rows, following + active)
-        store(cache.positions, rows, positions + active)
-        return hidden
+        return self._step(x, cache, attended, places, taps)
 
     def _rotation(self, positions: Tensor) -> Rotation:
         """Look up cosine and sine at some positions, where there is a rotation."""
@@ -290,3 +298,9 @@ class Decoder:
             DecoderError: The prompt does not fit; says what does.
         """
         check_prompt(x, cache, self.config.hidden_size, self._positions, valid, positions, rows)
+
+
+def _of_layers(config: DecoderConfig, layers: Sequence[LayerWeights], precision: Precision, kernel: str) -> Decoder:
+    """Make a decoder of some layers, to be timed."""
+    return Decoder(config, layers, torch.ones_like(layers[0].input_norm), precision=precision, kernel=kernel,
+                   final_norm_bias=layers[0].input_norm_bias, max_positions=1024)  # fmt: skip

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.kernels.autotune import autotune
-from realtts.accel.kernels.matmul import Kernel, kernels_for
+from realtts.accel.kernels.matmul import Kernel, kernels_for, native_kernels
+from realtts.accel.kernels.native import SWITCH as NATIVE_SWITCH, why_unusable
 from realtts.accel.kernels.rounding import SWITCH
 from realtts.errors import QuantizationUnavailable
 
@@ -27,7 +28,12 @@ SAMPLE_BYTES = 256 * 2**20
 
 
 def choose_kernel(
-    weights: Sequence[Tensor], precision: str, *, rows: Sequence[int] = (2,), kernel: str | None = None
+    weights: Sequence[Tensor],
+    precision: str,
+    *,
+    rows: Sequence[int] = (2,),
+    kernel: str | None = None,
+    native: bool = False,
 ) -> Kernel:
     """Choose the fastest kernel of a precision for some weights.
 
@@ -42,16 +48,20 @@ def choose_kernel(
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
         rows: Numbers of rows of a decode step.
         kernel: Name of the one kernel to use, without any measurement.
+        native: Choose among the kernels of realtts-native instead of torch's.
 
     Raises:
         QuantizationUnavailable: Nothing of that precision works here.
     """
     device = weights[0].device
-    candidates = kernels_for(precision, device)
+    candidates = (native_kernels if native else kernels_for)(precision, device)
     if kernel is not None:
         candidates = tuple(candidate for candidate in candidates if candidate.name == kernel)
     if not candidates:
         name = f"{precision} kernel {kernel!r}" if kernel else f"{precision} kernel"
+        if native:
+            what = why_unusable() or f"realtts-native has no {name}"
+            raise QuantizationUnavailable(what, who="quantization", fix=NATIVE_SWITCH)
         switch = SWITCH if precision.startswith("int") else 'set dtype="float32" (REALTTS_DTYPE=float32)'
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch

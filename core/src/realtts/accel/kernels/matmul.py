@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import onednn
+from realtts.accel.kernels import native, onednn
 from realtts.accel.kernels.dense import Dense
 from realtts.accel.kernels.rounding import Int4Weight, quantize_int4, quantize_int8
 from realtts.machine.hardware import cpu_features
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["KERNELS", "Kernel", "kernels_for"]
+__all__ = ["KERNELS", "Kernel", "kernels_for", "native_kernels"]
 
 
 def _always() -> bool:
@@ -43,6 +43,7 @@ class Kernel:
         run: Multiply: packed form and input of shape (rows, in) to output of shape (rows, out).
         usable: Whether the library that it needs may be used now.
         steady: Whether a row gives the same, bit for bit, beside any number of other rows.
+        library: Whose it is: ``"torch"``, or ``"native"`` for those of realtts-native.
     """
 
     name: str
@@ -52,6 +53,11 @@ class Kernel:
     run: Callable[[Any, Tensor], Tensor]
     usable: Callable[[], bool] = _always
     steady: bool = False
+    library: str = "torch"
+
+    def in_parts(self, parts: int) -> Kernel:
+        """Return the kernel for a weight whose outputs are so many equal parts, of which a step multiplies apart."""
+        return self if self.library == "torch" else _native(self.precision, parts)
 
     def works(self) -> bool:
         """Whether this build of torch and this machine can run it: a small product is tried, once."""
@@ -59,8 +65,21 @@ class Kernel:
 
 
 def kernels_for(precision: str, device: torch.device) -> tuple[Kernel, ...]:
-    """Return the kernels that serve a precision on a device and work here, the plainest first."""
-    return tuple(k for k in KERNELS if k.precision == precision and k.device == device.type and k.works())
+    """Return torch's kernels that serve a precision on a device and work here, the plainest first."""
+    return _working("torch", precision, device)
+
+
+def native_kernels(precision: str, device: torch.device) -> tuple[Kernel, ...]:
+    """Return those of realtts-native that do, where it is installed: one, or none."""
+    return _working("native", precision, device)
+
+
+def _working(library: str, precision: str, device: torch.device) -> tuple[Kernel, ...]:
+    return tuple(
+        k
+        for k in KERNELS
+        if k.library == library and k.precision == precision and k.device == device.type and k.works()
+    )
 
 
 @functools.cache
@@ -243,6 +262,15 @@ def _interleaved(quantized: Int4Weight) -> Tensor:
     return pairs.transpose(0, 1).contiguous().bfloat16()
 
 
+# --- realtts-native --------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _native(precision: str, parts: int = 1) -> Kernel:
+    pack = functools.partial(native.pack, kind=precision, parts=parts)
+    return Kernel("native", precision, "cpu", pack, native.run, native.usable, steady=True, library="native")
+
+
 KERNELS = (
     _dense("fp32", "cpu"),
     _onednn("fp32"),
@@ -253,6 +281,7 @@ KERNELS = (
     Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn, onednn.enabled, steady=True),
     Kernel("int8_weight_only", "int8", "cpu", _pack_int8_weight_only, _run_int8_weight_only, steady=True),
     Kernel("int4_weight_only", "int4", "cpu", _pack_int4_cpu, _run_int4_cpu, steady=True),
+    *(_native(kind) for kind in native.KINDS),
     _dense("fp32", "cuda"),
     _dense("bf16", "cuda"),
     _dense("fp16", "cuda"),

@@ -33,6 +33,11 @@ class PackedLinear:
         return self.kernel.run(self._packed, x)
 
     @property
+    def packed(self) -> Any:
+        """What the kernel made of the weight, in its own form."""
+        return self._packed
+
+    @property
     def bytes_read(self) -> int:
         """Bytes of weights that one multiplication reads."""
         return self.out_features * self.in_features * _BITS[self.kernel.precision] // 8
