@@ -111,8 +111,6 @@ void run_units(Pool& pool, int64_t count, size_t bytes, Function function) {
   pool.run(job);
 }
 
-Pool& pool_of(Pool* pool) { return pool ? *pool : Pool::shared(); }
-
 // Replace each block of a row by its product with the Hadamard matrix of that size, divided by the size.
 void mix_row(float* x, int64_t n, int64_t block) {
   for (int64_t half = 1; half < block; half *= 2) {
@@ -380,6 +378,8 @@ void attention(const Array& q, const Array& k, const Array& v, const Array& out,
 
 }  // namespace realtts::flow
 
+namespace realtts {
+
 void bind_flow(nb::module_& m) {
   using namespace nb::literals;
   using realtts::flow::RowWeight;
@@ -397,3 +397,5 @@ void bind_flow(nb::module_& m) {
   m.def("attention", &realtts::flow::attention, "q"_a, "k"_a, "v"_a, "out"_a, nb::kw_only(), "exact"_a = true,
         "scale"_a = 1.0f, "keys"_a = nb::none(), "pool"_a = nb::none());
 }
+
+}  // namespace realtts

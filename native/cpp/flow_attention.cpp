@@ -151,53 +151,33 @@ void pack_queries(const Attention& job, const Plan& plan, int64_t first, int64_t
   }
 }
 
-// Four vectors of accumulators: 64 keys, or 64 channels.
-template <class Vector>
-struct Four {
-  Vector a, b, c, d;
-};
+inline __m512 vector_of(const float* x) { return _mm512_loadu_ps(x); }
+inline Integers vector_of(const int32_t* x) { return (Integers)_mm512_loadu_si512(x); }
+inline void put(float* out, __m512 x) { _mm512_storeu_ps(out, x); }
+inline void put(int32_t* out, Integers x) { _mm512_storeu_si512(out, (__m512i)x); }
 
-inline void add_products(Four<__m512>& sums, float x, const Four<__m512>& y) {
-  const __m512 factor = _mm512_set1_ps(x);
-  sums.a = _mm512_fmadd_ps(factor, y.a, sums.a), sums.b = _mm512_fmadd_ps(factor, y.b, sums.b);
-  sums.c = _mm512_fmadd_ps(factor, y.c, sums.c), sums.d = _mm512_fmadd_ps(factor, y.d, sums.d);
+inline void add_product(__m512& sum, float x, __m512 y) { sum = _mm512_fmadd_ps(_mm512_set1_ps(x), y, sum); }
+inline void add_product(Integers& sum, int32_t pair, Integers y) {
+  sum = (Integers)_mm512_dpwssd_epi32((__m512i)sum, _mm512_set1_epi32(pair), (__m512i)y);
 }
 
-inline void add_products(Four<__m512i>& sums, int32_t pair, const Four<__m512i>& y) {
-  const __m512i factor = _mm512_set1_epi32(pair);
-  sums.a = _mm512_dpwssd_epi32(sums.a, factor, y.a), sums.b = _mm512_dpwssd_epi32(sums.b, factor, y.b);
-  sums.c = _mm512_dpwssd_epi32(sums.c, factor, y.c), sums.d = _mm512_dpwssd_epi32(sums.d, factor, y.d);
-}
-
-inline Four<__m512> four(const float* x) {
-  return {_mm512_loadu_ps(x), _mm512_loadu_ps(x + 16), _mm512_loadu_ps(x + 32), _mm512_loadu_ps(x + 48)};
-}
-
-inline Four<__m512i> four(const int32_t* x) {
-  return {_mm512_loadu_si512(x), _mm512_loadu_si512(x + 16), _mm512_loadu_si512(x + 32), _mm512_loadu_si512(x + 48)};
-}
-
-inline void put(float* out, const Four<__m512>& sums) {
-  _mm512_storeu_ps(out, sums.a), _mm512_storeu_ps(out + 16, sums.b);
-  _mm512_storeu_ps(out + 32, sums.c), _mm512_storeu_ps(out + 48, sums.d);
-}
-
-inline void put(int32_t* out, const Four<__m512i>& sums) {
-  _mm512_storeu_si512(out, sums.a), _mm512_storeu_si512(out + 16, sums.b);
-  _mm512_storeu_si512(out + 32, sums.c), _mm512_storeu_si512(out + 48, sums.d);
-}
-
-// Products of some rows with 64 columns: y[row][64] += sum over n of x[row][n] * y[n][64]. Numbers are floats, or pairs of
-// 16-bit integers.
+// Products of some rows with 64 columns: out[row][64] += sum over n of x[row][n] * y[n][64]. Numbers are floats, or pairs
+// of 16-bit integers.
 template <class Vector, class Number, int... R>
 void multiply_64(Indices<R...>, const Number* x, int64_t x_stride, const Number* y, int64_t y_stride, int64_t n, Number* out,
                  int64_t out_stride) {
-  Four<Vector> sums[] = {four(out + R * out_stride)...};
+  Vector a[] = {vector_of(out + R * out_stride)...}, b[] = {vector_of(out + R * out_stride + 16)...};
+  Vector c[] = {vector_of(out + R * out_stride + 32)...}, d[] = {vector_of(out + R * out_stride + 48)...};
   for (int64_t i = 0; i < n; i++) {
-    const Four<Vector> row = four(y + i * y_stride);
-    (add_products(sums[R], x[R * x_stride + i], row), ...);
+    const Number* row = y + i * y_stride;
+    const Vector p = vector_of(row), q = vector_of(row + 16), s = vector_of(row + 32), t = vector_of(row + 48);
+    ((add_product(a[R], x[R * x_stride + i], p), add_product(b[R], x[R * x_stride + i], q),
+      add_product(c[R], x[R * x_stride + i], s), add_product(d[R], x[R * x_stride + i], t)),
+     ...);
   }
-  (put(out + R * out_stride, sums[R]), ...);
+  ((put(out + R * out_stride, a[R]), put(out + R * out_stride + 16, b[R]), put(out + R * out_stride + 32, c[R]),
+    put(out + R * out_stride + 48, d[R])),
+   ...);
 }
 
 template <class Vector, class Number>
@@ -233,7 +213,7 @@ void score(const Plan& plan, bool exact, int64_t count) {
     const int64_t pairs = plan.width / 2;
     const int32_t* k = static_cast<const int32_t*>(plan.k) + block * pairs;
     int32_t* sums = reinterpret_cast<int32_t*>(out);
-    multiply<__m512i>(count, static_cast<const int32_t*>(plan.q), pairs, k, BLOCK, pairs, sums, plan.columns);
+    multiply<Integers>(count, static_cast<const int32_t*>(plan.q), pairs, k, BLOCK, pairs, sums, plan.columns);
     for (int64_t r = 0; r < count; r++) {
       const __m512 scale = _mm512_set1_ps(plan.q_scales[r]);
       for (int64_t i = 0; i < BLOCK; i += 16) {
@@ -297,7 +277,7 @@ void mean(const Plan& plan, bool exact, int64_t count) {
       } else {
         const int32_t* v = static_cast<const int32_t*>(plan.v) + block / 2 * plan.wide + channel;
         const int32_t* weights = reinterpret_cast<const int32_t*>(plan.weights + block);
-        multiply<__m512i>(count, weights, plan.columns / 2, v, plan.wide, BLOCK / 2, plan.sums + channel, plan.wide);
+        multiply<Integers>(count, weights, plan.columns / 2, v, plan.wide, BLOCK / 2, plan.sums + channel, plan.wide);
       }
     }
   }

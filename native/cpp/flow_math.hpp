@@ -20,6 +20,9 @@ struct IndicesTo<0, I...> {
 template <int N>
 using indices_to = typename IndicesTo<N>::type;
 
+// Accumulators of integers. GCC keeps arrays of __m512i, which it takes for 64-bit numbers, in memory.
+typedef int32_t Integers __attribute__((vector_size(64)));
+
 inline __mmask16 lanes(int64_t left) { return left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1); }
 
 inline __m512 exp_by_parts(__m512 r, __m512 whole) {  // e ** r * 2 ** whole for |r| <= ln(2) / 2, within 1 ulp

@@ -62,23 +62,24 @@ void read_row(const Product& job, int64_t row, int64_t inputs, float* out) {
   if (job.norm.weight) normalize(out, inputs, job.norm);
 }
 
-inline void multiply_4(__m512i& left, __m512i& right, const uint8_t* a, __m512i left_weights, __m512i right_weights) {
+inline void multiply_4(Integers& left, Integers& right, const uint8_t* a, __m512i left_weights, __m512i right_weights) {
   const __m512i x = _mm512_set1_epi32(*reinterpret_cast<const int32_t*>(a));
-  left = _mm512_dpbusd_epi32(left, x, left_weights);
-  right = _mm512_dpbusd_epi32(right, x, right_weights);
+  left = (Integers)_mm512_dpbusd_epi32((__m512i)left, x, left_weights);
+  right = (Integers)_mm512_dpbusd_epi32((__m512i)right, x, right_weights);
 }
 
-inline void write_16(float* y, __m512i sum, float scale, const Weights& w, int64_t column) {
+inline void write_16(float* y, Integers sum, float scale, const Weights& w, int64_t column) {
   const __m512 both = _mm512_mul_ps(_mm512_loadu_ps(w.scales + column), _mm512_set1_ps(scale));
-  _mm512_storeu_ps(y + column, _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), both, _mm512_loadu_ps(w.bias + column)));
+  _mm512_storeu_ps(y + column, _mm512_fmadd_ps(_mm512_cvtepi32_ps((__m512i)sum), both, _mm512_loadu_ps(w.bias + column)));
 }
 
 // Some rows and 32 outputs.
 template <int... R>
 void tile(Indices<R...>, const uint8_t* a, int64_t stride, const float* scales, const int8_t* b, const Weights& w,
           int64_t column, float* y, int64_t y_stride) {
-  const __m512i first = _mm512_loadu_si512(w.offsets + column), second = _mm512_loadu_si512(w.offsets + column + 16);
-  __m512i left[] = {(static_cast<void>(R), first)...}, right[] = {(static_cast<void>(R), second)...};
+  const Integers first = (Integers)_mm512_loadu_si512(w.offsets + column);
+  const Integers second = (Integers)_mm512_loadu_si512(w.offsets + column + 16);
+  Integers left[] = {(static_cast<void>(R), first)...}, right[] = {(static_cast<void>(R), second)...};
   const int64_t steps = w.depth / 4;
   for (int64_t k = 0; k < steps; k++) {
     const __m512i left_weights = _mm512_load_si512(b + k * 128), right_weights = _mm512_load_si512(b + k * 128 + 64);

@@ -28,4 +28,5 @@ NB_MODULE(_native, m) {
   bind_arrays(m);
   bind_products(m);
   bind_step(m);
+  bind_flow(m);
 }
