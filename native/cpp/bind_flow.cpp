@@ -1,11 +1,4 @@
 // For Python: 8-bit products and attention of networks that compute many rows at once.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -15,12 +8,11 @@
 #include <utility>
 #include <vector>
 
+#include "arrays.hpp"
 #include "dispatch.hpp"
 #include "flow_kernels.hpp"
 #include "memory.hpp"
 #include "pool.hpp"
-
-namespace nb = nanobind;
 
 namespace realtts::flow {
 

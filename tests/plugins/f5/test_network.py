@@ -43,10 +43,10 @@ def random_state(architecture):
     return state
 
 
-def network_of(architecture, state, *, device=CPU, dtype=torch.float32, fused=False, compiler=None, who="checkpoint"):
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler=None, who="checkpoint", **how):
     """The optimized variant's network after all its stages."""
-    network = Network(architecture, state, device=device, fused=fused, who=who)
-    network.convert(state, dtype)
+    network = Network(architecture, state, device=device, who=who)
+    network.convert(state, dtype, **how)
     network.pack(compiler)
     return network
 
@@ -151,10 +151,10 @@ def test_half_precision_stays_near(networks):
 
 
 def test_torchs_attention_gives_the_same(networks):
-    """The switch ``fused`` and the operators for torch.compile change the way, not the result."""
+    """Torch's attention and the operators for torch.compile change the way, not the result."""
     _, ours = networks
     state = random_state(ours.architecture)
-    other = network_of(ours.architecture, state, fused=True, compiler=lambda function: function)
+    other = network_of(ours.architecture, state, attention="torch", compiler=lambda function: function)
     item = item_of(*SPOKEN[1])
     (mel,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
     torch.testing.assert_close(mel, expected, atol=3e-5, rtol=0)

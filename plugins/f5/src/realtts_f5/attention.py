@@ -27,6 +27,7 @@ __all__ = ["Attention", "rotary_tables"]
 _HALF = HEAD_SIZE // 2
 _THETA = 10000.0
 
+
 def rotary_tables(frames: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return cosines and sines of rotary positions (Su et al., 2021, arXiv:2104.09864), (2, frames, 32).
 
@@ -94,9 +95,7 @@ class Attention:
         if self._kernel.startswith("native"):
             out, exact = qkv.new_empty(len(qkv), self._heads * HEAD_SIZE), self._kernel == "native"
             rotated = self._rotated_heads
-            attend_packed(
-                qkv, out, heads=self._heads, spans=layout.spans, exact=exact, rotary=rotary, rotated=rotated
-            )
+            attend_packed(qkv, out, heads=self._heads, spans=layout.spans, exact=exact, rotary=rotary, rotated=rotated)
             return out
         keys, width = layout.keys, self._heads * HEAD_SIZE
         groups = []

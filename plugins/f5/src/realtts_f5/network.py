@@ -86,6 +86,7 @@ class Network:
     Attributes:
         dtype: Of the blocks' activations; float32 until `convert`.
         rounded: Whether the blocks' products are of int8 weights and activations.
+        attention: Kernel of the blocks' attention.
 
     Raises:
         CheckpointMismatch: A float32 tensor is missing, misshapen or one too many for the architecture.
@@ -100,7 +101,7 @@ class Network:
         who: str = "checkpoint",
     ) -> None:
         self.architecture, self.device, self.dtype = architecture, device, torch.float32
-        self.rounded, self._who, self._rotary_dtype = False, who, torch.float32
+        self.rounded, self.attention, self._who = False, "own", who
         weights = self._reader(state, cast=False)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
@@ -129,8 +130,7 @@ class Network:
         self._input.convert(weights, dtype)
         self._backbone.convert(weights, RowLayers() if rounded else DenseLayers(dtype), attention=attention)
         weights.finish(_PREFIX)
-        self.dtype, self.rounded, self._schedule = dtype, rounded, None
-        self._rotary_dtype = torch.float32 if attention.startswith("native") else dtype
+        self.dtype, self.rounded, self.attention, self._schedule = dtype, rounded, attention, None
 
     def pack(self, compiler: Compiler | None = None) -> None:
         """Lay the blocks' weights out for the kernels that compute them; results stay the same up to rounding.
@@ -239,7 +239,8 @@ class Network:
 
     def _rotary(self, frames: int) -> Tensor:
         """Return tables of positions for so many frames and one more, E2-TTS's time."""
-        return rotary_tables(frames + 1, self.device, self._rotary_dtype)
+        dtype = torch.float32 if self.attention.startswith("native") else self.dtype
+        return rotary_tables(frames + 1, self.device, dtype)
 
     def _fixed_rows(self, item: Item, rows: int) -> list[tuple[Tensor, Tensor]]:
         """Compute the fixed input of an item's conditional and, with guidance, unconditional row."""

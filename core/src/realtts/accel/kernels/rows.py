@@ -2,8 +2,8 @@
 
 They are compiled code of the package ``realtts-native``. Each row is rounded with a scale of its own, and sums are
 integers: a row gives the same, bit for bit, beside any other rows and with any number of threads. Blocks of a row, and
-the weights' columns with them, are multiplied by a Hadamard matrix before they are rounded, which changes no product but
-spreads a few large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
+the weights' columns with them, are multiplied by a Hadamard matrix before they are rounded, which changes no product
+but spreads a few large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
 
 Switch: the setting ``native`` (``REALTTS_NATIVE=off``).
 """
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts.settings import Settings
-
     Activation = Literal["none", "gelu", "gelu_tanh", "silu", "mish"]
 
 __all__ = ["RowLayer", "RowLayers", "attend_heads", "attend_packed", "why_no_rows"]
@@ -34,10 +32,8 @@ _MOST_MIXED = 4096
 """Inputs in one block of the Hadamard matrix at most: beyond that a wider one spreads nothing further."""
 
 
-def why_no_rows(settings: Settings) -> str | None:
+def why_no_rows() -> str | None:
     """Say why these kernels cannot be used here, with the remedy; None: they can."""
-    if settings.native is False:
-        return "compiled kernels are off: leave native='auto' (REALTTS_NATIVE=auto)"
     if (reason := native.why_unusable()) is not None:
         return reason
     if (available := native.instruction_set()) != "avx512vnni":
