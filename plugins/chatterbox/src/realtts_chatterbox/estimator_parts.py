@@ -46,6 +46,7 @@ class Conv:
         self.weight = wide(weight)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        """Convolve (frames, channels), whose gaps are set to zero."""
         # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
         return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
 
@@ -58,6 +59,7 @@ class ConvNorm(Conv):
         self._norm = read(f"{name}2.weight").to(norm_dtype or dtype), read(f"{name}2.bias").to(norm_dtype or dtype)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        """Convolve (frames, channels), whose gaps are set to zero."""
         return self.activated(super().__call__(x, gaps))
 
     def activated(self, x: Tensor) -> Tensor:
@@ -86,6 +88,7 @@ class Resnet:
             self.residual = weight[:, :MELS].contiguous(), self.residual[1]
 
     def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
+        """Compute the block on (frames, channels); ``time`` (channels,) is what the time adds."""
         h = self.conv1(x, gaps).add_(time)
         return self.end(h, linear(x, *self.residual), gaps)
 
@@ -112,6 +115,7 @@ class Block:
         self._norm1, self._out, self._norm3, self._up, self._down = pairs
 
     def __call__(self, x: Tensor, prepared: Prepared) -> Tensor:
+        """Compute the block on (frames, channels)."""
         qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
         x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
         h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))

@@ -54,7 +54,7 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse quantized weights alone, which gain nothing for long rows, and kernels and graphs that cannot be had."""
+        """Refuse quantized weights alone, which gain nothing for long rows, and what kernels and graphs lack here."""
         if uses_w8a8(context):
             return why_no_w8a8(context)
         if context.settings.quantization != "none":
