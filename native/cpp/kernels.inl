@@ -543,10 +543,10 @@ int64_t read(const uint8_t* data, size_t bytes) {
   for (size_t at = 0; at < bytes; at += 256) {
     for (int i = 0; i < 4; i++) {
       fetch(data + at + FETCH + size_t(64 * i));
-      sums[i] = plus(sums[i], bits_of(load(reinterpret_cast<const float*>(data + at) + LANES * i)));
+      sums[i] = larger_of(sums[i], bits_of(load(reinterpret_cast<const float*>(data + at) + LANES * i)));
     }
   }
-  return sum_of(plus(plus(sums[0], sums[1]), plus(sums[2], sums[3])));
+  return largest_of(larger_of(larger_of(sums[0], sums[1]), larger_of(sums[2], sums[3])));
 }
 
 // -- packing -----------------------------------------------------------------------------------------------------
