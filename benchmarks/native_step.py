@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
 from realtts_native import Cache, Layer, Pool, Step, Weight, instruction_set
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ T3 = Shape(30, 1024, 16, 16, 64, 4096, 8194)
 VIENEU = Shape(24, 896, 14, 2, 64, 4864, 65537)
 TALKER = Shape(28, 1024, 16, 8, 128, 3072, 3072)
 PREDICTOR = Shape(5, 1024, 16, 8, 128, 3072, 2048)
+MODELS = {"t3": T3, "vieneu": VIENEU}
 CODES = 15
 """Steps of the predictor in a frame, the first of which reads two positions."""
 
@@ -49,7 +51,9 @@ CODES = 15
 class Decoder:
     """A decoder of random weights with a cache that is filled up to some slots."""
 
-    def __init__(self, shape: Shape, kind: str, rows: int, filled: int, cap: int, pool: Pool, heads: int = 1) -> None:
+    def __init__(
+        self, shape: Shape, kind: str, pool: Pool, *, rows: int, filled: int, cap: int, heads: int = 1
+    ) -> None:
         rng = np.random.default_rng(0)
         drawn = rng.standard_normal(2**22, dtype=np.float32) * 0.03
 
@@ -113,9 +117,9 @@ class Case:
     seconds: list[float]
 
 
-def decoder_case(name: str, shape: Shape, kind: str, rows: int, positions: int, pool: Pool) -> Case:
+def decoder_case(name: str, kind: str, pool: Pool, *, rows: int, positions: int) -> Case:
     """One step of all rows."""
-    decoder = Decoder(shape, kind, rows, positions, positions + 64, pool)
+    decoder = Decoder(MODELS[name], kind, pool, rows=rows, filled=positions, cap=positions + 64)
 
     def run() -> None:
         decoder.rewind()
@@ -124,10 +128,10 @@ def decoder_case(name: str, shape: Shape, kind: str, rows: int, positions: int, 
     return Case(f"{name} {kind} rows {rows}", run, decoder.steps[0].nbytes + decoder.kv_bytes, [])
 
 
-def frame_case(kind: str, rows: int, positions: int, pool: Pool) -> Case:
+def frame_case(kind: str, pool: Pool, *, rows: int, positions: int) -> Case:
     """One frame of Qwen3: a step of the talker, and the predictor's, each with a head of its own."""
-    talker = Decoder(TALKER, kind, rows, positions, positions + 64, pool)
-    predictor = Decoder(PREDICTOR, kind, rows, 0, 32, pool, CODES)
+    talker = Decoder(TALKER, kind, pool, rows=rows, filled=positions, cap=positions + 64)
+    predictor = Decoder(PREDICTOR, kind, pool, rows=rows, filled=0, cap=32, heads=CODES)
 
     def run() -> None:
         talker.rewind()
@@ -148,10 +152,9 @@ def cases(arguments: argparse.Namespace, pool: Pool) -> list[Case]:
         for kind in arguments.kinds:
             for rows in arguments.rows:
                 if model == "qwen3":
-                    made.append(frame_case(kind, rows, arguments.positions, pool))
+                    made.append(frame_case(kind, pool, rows=rows, positions=arguments.positions))
                 else:
-                    shape = {"t3": T3, "vieneu": VIENEU}[model]
-                    made.append(decoder_case(model, shape, kind, rows, arguments.positions, pool))
+                    made.append(decoder_case(model, kind, pool, rows=rows, positions=arguments.positions))
     return made
 
 
@@ -183,8 +186,8 @@ def main() -> None:
     for case in timed:
         seconds, floor = statistics.median(case.seconds), case.nbytes / rate
         print(
-            f"{case.name:28} {seconds * 1e3:8.2f} ms   best {min(case.seconds) * 1e3:8.2f}   {case.nbytes / 1e6:6.0f} MB"
-            f"   {case.nbytes / seconds / 1e9:5.1f} GB/s   floor {floor * 1e3:7.2f} ms   {seconds / floor:.2f}x"
+            f"{case.name:24} {seconds * 1e3:8.2f} ms  best {min(case.seconds) * 1e3:8.2f}  {case.nbytes / 1e6:6.0f} MB"
+            f"  {case.nbytes / seconds / 1e9:5.1f} GB/s  floor {floor * 1e3:7.2f} ms  {seconds / floor:.2f}x"
         )
         results[case.name] = {"ms": seconds * 1e3, "floor_ms": floor * 1e3}
     print(json.dumps({"bytes_per_second": rate, "threads": pool.threads, "steps": results}))

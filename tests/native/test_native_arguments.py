@@ -13,6 +13,7 @@ if native.usable():
     pytest.skip(str(native.usable()), allow_module_level=True)
 
 from native_reference import Network, Shape, Tensors, native_step  # noqa: E402
+
 from realtts_native import Buffer, Cache, Layer, Pool, Step, Taps, Weight  # noqa: E402
 
 SHAPE = Shape(layers=1)
@@ -91,17 +92,18 @@ def test_arguments_of_a_step(decoder: Any, tensors: Tensors, changed: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "row", "value", "match"),
+    ("place", "value", "match"),
     [
-        ("slots", 0, CAP, "row 0 writes slot 8 of 8: make the cache larger"),
-        ("slots", 2, -1, "row 2 writes slot -1"),
-        ("slots", 1, 2**60, "row 1 writes slot"),
-        ("positions", 1, 64, "row 1 is at position 64 of 64"),
-        ("positions", 0, -5, "row 0 is at position -5"),
+        (("slots", 0), CAP, "row 0 writes slot 8 of 8: make the cache larger"),
+        (("slots", 2), -1, "row 2 writes slot -1"),
+        (("slots", 1), 2**60, "row 1 writes slot"),
+        (("positions", 1), 64, "row 1 is at position 64 of 64"),
+        (("positions", 0), -5, "row 0 is at position -5"),
     ],
 )
-def test_numbers_in_the_cache(decoder: Any, tensors: Tensors, name: str, row: int, value: int, match: str) -> None:
+def test_numbers_in_the_cache(decoder: Any, tensors: Tensors, place: tuple[str, int], value: int, match: str) -> None:
     """A slot behind the cap and a position that the tables lack are refused, of rows that go on."""
+    name, row = place
     getattr(tensors, name)[row] = value
     refused(decoder, tensors, match)
     tensors.active[row] = False
@@ -151,7 +153,7 @@ def test_tensors_of_a_cache(tensors: Tensors, name: str, value: Any, match: str)
 
 def built(**changed: Any) -> Any:
     """Build a decoder with something changed."""
-    values = {name: value for name, value in NETWORK.layers[0].items()}
+    values = NETWORK.layers[0]
     packed = {
         name: Weight.pack(values[name], parts=2 if name == "gate_up" else 1) for name in values if "norm" not in name
     }

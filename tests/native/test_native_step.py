@@ -181,7 +181,7 @@ def test_taps() -> None:
     wanted = {pair: output[at].copy() for at, pair in enumerate(heads)}
     x = drawn(3, network)
     run(decoder, network, cache, x, attended=16, taps=native.Taps(heads, output))
-    step(network, x, reference, [0, 1, 2], 16, wanted)
+    step(network, x, reference, [0, 1, 2], 16, taps=wanted)
     for at, pair in enumerate(heads):
         np.testing.assert_allclose(output[at], wanted[pair], rtol=1e-4, atol=1e-5)
     assert (output[:, 1] == 9.0).all()

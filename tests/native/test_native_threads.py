@@ -14,6 +14,7 @@ if native.usable():
     pytest.skip(str(native.usable()), allow_module_level=True)
 
 from native_reference import Network, Shape, Tensors, native_step  # noqa: E402
+
 from realtts_native import Cache, Pool, Weight  # noqa: E402
 
 WEIGHT = Weight.pack(np.random.default_rng(0).standard_normal((300, 256)).astype(np.float32))

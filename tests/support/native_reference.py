@@ -161,7 +161,9 @@ def _normed(x: Any, weight: Any, bias: Any, eps: float) -> Any:
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps) * weight + bias
 
 
-def _attention(shape: Shape, cache: Tensors, layer: int, row: int, head: int, q: Any, attended: int) -> tuple[Any, Any]:
+def _attention(
+    shape: Shape, cache: Tensors, q: Any, attended: int, *, layer: int, row: int, head: int
+) -> tuple[Any, Any]:
     valid, weights = cache.valid[row, :attended], np.zeros(attended)
     if not valid.any():
         return weights, np.zeros(shape.head_dim)
@@ -177,6 +179,7 @@ def step(
     cache: Tensors,
     rows: list[int],
     attended: int,
+    *,
     taps: dict[tuple[int, int], Any] | None = None,
 ) -> tuple[Any, Any]:
     """Decode one position of some rows as `realtts.accel.decoder.Decoder.step` does; return hidden states and logits.
@@ -203,7 +206,7 @@ def step(
         mixed = np.zeros_like(q)
         for place, row in enumerate(rows):
             for head in range(s.heads):
-                weights, values = _attention(network.shape, cache, index, row, head, q[place, head], attended)
+                weights, values = _attention(s, cache, q[place, head], attended, layer=index, row=row, head=head)
                 mixed[place, head] = values
                 if taps is not None and (index, head) in taps and cache.active[row]:
                     taps[index, head][row, :attended] = weights

@@ -76,6 +76,7 @@ class Weight:
                 ``"bf16"``.
             bias: float32 (out,).
             parts: Equal parts of the outputs that are packed apart: 2 for gate and up of a gated MLP.
+            pool: Threads that pack; default: `Pool.default`.
         """
 
     @staticmethod
