@@ -105,7 +105,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     """Return the rate of each dtype's fastest kernel in `realtts.accel.kernels`; a dtype without one is left out."""
     import torch
 
-    from realtts.accel.kernels import kernels_for
+    from realtts.accel.kernels import kernels_for, native_kernels
 
     on_cpu = device.type == "cpu"
     # On CUDA a product of this size is over before its launch; on a CPU a larger one takes too long.
@@ -114,7 +114,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     rates: dict[str, float] = {}
     for name, precision in _ON_CPU.items() if on_cpu else _ELSEWHERE.items():
         x = weight.to(getattr(torch, name)) if precision != "int8" else weight
-        for kernel in kernels_for(precision, device):
+        for kernel in (*kernels_for(precision, device), *native_kernels(precision, device)):
             with contextlib.suppress(RuntimeError):  # no memory for it, or no such product of this size
                 seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait)
                 rates[name] = max(rates.get(name, 0.0), 2.0 * side**3 / seconds)

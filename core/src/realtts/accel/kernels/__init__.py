@@ -5,7 +5,17 @@ A kernel never couples rows: what one row of the input gives does not depend on 
 
 from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel
 from realtts.accel.kernels.dense import Dense, DenseLayers
-from realtts.accel.kernels.matmul import KERNELS, Kernel, kernels_for
+from realtts.accel.kernels.matmul import KERNELS, Kernel, kernels_for, native_kernels
 from realtts.accel.kernels.packed import PackedLinear
 
-__all__ = ["KERNELS", "SAMPLE_BYTES", "Dense", "DenseLayers", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]
+__all__ = [
+    "KERNELS",
+    "SAMPLE_BYTES",
+    "Dense",
+    "DenseLayers",
+    "Kernel",
+    "PackedLinear",
+    "choose_kernel",
+    "kernels_for",
+    "native_kernels",
+]
