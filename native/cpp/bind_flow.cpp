@@ -44,7 +44,7 @@ void check_rows(const Array& array, size_t dimensions, const char* name) {
   if (array.ndim() != dimensions) {
     refuse(std::string(name) + " has the shape " + shape_of(array) + ": give " + std::to_string(dimensions) + " dimensions");
   }
-  if (array.shape(dimensions - 1) > 1 && array.stride(dimensions - 1) != 1) {
+  if (array.size() && array.shape(dimensions - 1) > 1 && array.stride(dimensions - 1) != 1) {
     refuse(std::string(name) + " is not dense in its last dimension: give x.contiguous()");
   }
 }
