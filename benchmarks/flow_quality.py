@@ -97,7 +97,8 @@ def _heavy(name: str, tensor: Tensor) -> Tensor:
         count = max(1, int(tensor.shape[dim] * _SHARE))
         chosen = torch.randperm(tensor.shape[dim], generator=draw)[:count]
         heavy.index_copy_(dim, chosen, heavy.index_select(dim, chosen) * _LARGE)
-    return heavy * (tensor.norm() / heavy.norm())
+    scaled: Tensor = heavy * (tensor.norm() / heavy.norm())
+    return scaled
 
 
 def _compared(model: str, kind: str, seed: int, ways: Ways) -> list[dict[str, Any]]:

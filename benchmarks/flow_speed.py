@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ __all__ = ["main", "measure"]
 
 MODELS = ("f5", "chatterbox")
 _CHATTERBOX_WIDTH = 512
-_RUNGS = {
+_RUNGS: dict[str, tuple[torch.dtype, dict[str, Any]]] = {
     "float32": (torch.float32, {"attention": "own"}),
     "float32, native attention": (torch.float32, {"attention": "native"}),
     "bfloat16": (torch.bfloat16, {"attention": "own"}),
@@ -109,7 +110,8 @@ def _attention(heads: int, frames: int) -> Ways:
         return out
 
     def fused(x: torch.Tensor) -> torch.Tensor:
-        return functional.scaled_dot_product_attention(*split(x), scale=math.log(2))
+        q, k, v = split(x)
+        return functional.scaled_dot_product_attention(q, k, v, scale=math.log(2))
 
     ways: dict[str, Way] = {
         "float32: two products": lambda: attend(*split(qkv)),
@@ -134,13 +136,12 @@ def _products(rows: int) -> Iterator[tuple[str, Ways]]:
         single.pack()
         halved.pack()
         ways: dict[str, Way] = {
-            "float32: torch": lambda x=x, weight=weight: functional.linear(x, weight),
-            "float32: oneDNN": lambda x=x, single=single: single(x),
-            "bfloat16: oneDNN": lambda half=half, halved=halved: halved(half),
+            "float32: torch": partial(functional.linear, x, weight),
+            "float32: oneDNN": partial(single, x),
+            "bfloat16: oneDNN": partial(halved, half),
         }
         if why_no_rows() is None:
-            layer = RowLayer(weight, None)
-            ways["w8a8: native"] = lambda x=x, layer=layer: layer(x)
+            ways["w8a8: native"] = partial(RowLayer(weight, None), x)
         yield f"product {rows} x {inputs} -> {outputs}", ways
 
 
@@ -178,12 +179,10 @@ def _f5(parsed: argparse.Namespace, folder: Path) -> Iterator[tuple[str, Ways]]:
             conditioning, step = network.condition([item], 2), network.steps(times(8, -1.0))[0]
             if what == "block":
                 h = torch.randn(2 * frames, architecture.dim).to(dtype)
-                ways[name] = lambda n=network, h=h, s=step, c=conditioning: n._backbone(h, s, c.layout, c.rotary)
+                ways[name] = partial(network._backbone, h, step, conditioning.layout, conditioning.rotary)
             else:
                 x = noise.clone()
-                ways[name] = lambda n=network, x=x, s=step, c=conditioning: advance(
-                    n, x, s, c, delta=1e-3, guidance=2.0
-                )
+                ways[name] = partial(advance, network, x, step, conditioning, delta=1e-3, guidance=2.0)
         yield f"F5: {what}, {depth} block{'s' * (depth > 1)}, 2 x {frames} frames", ways
     write_random_checkpoint(folder, parsed.size)
     weights = open_checkpoint(fetch(Checkpoint("bench", path=folder)))
@@ -211,7 +210,7 @@ def _chatterbox(parsed: argparse.Namespace, folder: Path) -> Iterator[tuple[str,
     for name, (dtype, how) in _rungs().items():
         network = Estimator(Tensors(state, "flow.decoder.estimator."), device, dtype, **how)
         prepared = network.prepared(layout, conditioning, torch.linspace(0, 1, 11))
-        ways[name] = lambda n=network, p=prepared: n(x, 3, p)
+        ways[name] = partial(network, x, 3, prepared)
     yield f"Chatterbox: estimator, 2 x {frames} frames", ways
     vocoder, noise = Vocoder(Tensors(state, "mel2wav."), device), Noise(0)
     mel = torch.randn(80, frames, generator=draw)

@@ -90,14 +90,18 @@ class Estimator:
             return state[name].to(device, torch.float32)
 
         stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(children(state, "mid_blocks."))), "up_blocks.0"]
-        self._resnets = [parts.Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
-        self._blocks = [
+        self._resnets: list[estimator_parts.Resnet] = [
+            parts.Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)
+        ]
+        self._blocks: list[list[estimator_parts.Block | estimator_rows.Block]] = [
             [parts.Block(read, f"{stage}.1.{n}.", dtype, attention) for n in range(children(state, f"{stage}.1."))]
             for stage in stages
         ]
         self._down = parts.Conv(read, "down_blocks.0.2.", dtype)
         self._up = parts.Conv(read, "up_blocks.0.2.", dtype)
-        self._final = parts.ConvNorm(read, "final_block.block.", dtype)
+        self._final: estimator_parts.ConvNorm | estimator_rows.ConvNorm = parts.ConvNorm(
+            read, "final_block.block.", dtype
+        )
         # `detach` drops the view's base, so that offloading can give the tensor other memory.
         self._proj = read("final_proj.weight").squeeze(2).detach(), read("final_proj.bias")
         self._time_mlp = [(read(f"time_mlp.linear_{n}.weight"), read(f"time_mlp.linear_{n}.bias")) for n in (1, 2)]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import DenseLayers
+from realtts.accel.kernels import Dense, DenseLayers
 from realtts.accel.kernels.rows import RowLayer, RowLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     Pieces = tuple[Callable[..., Tensor], Callable[..., Tensor]]
 
-__all__ = ["DiT"]
+__all__ = ["DiT", "pairs_of"]
 
 _EPS = 1e-6
 _PARTS = 6
@@ -143,7 +143,7 @@ class _Block:
             before, after = self.pieces
             mixed = attention.mix(before(x, scale, shift, *attention.qkv.pair), layout, rotary)
             norm = gate, scale2, shift2, gate2
-            return after(x, mixed, *norm, *attention.out.pair, *self._up.pair, *self._down.pair)
+            return after(x, mixed, *norm, *pairs_of(attention.out, self._up, self._down))
         qkv = attention.qkv(functional.layer_norm(x, x.shape[1:], scale, shift, _EPS))
         x = x.addcmul_(gate, attention.out(attention.mix(qkv, layout, rotary)))
         h = self._up(functional.layer_norm(x, x.shape[1:], scale2, shift2, _EPS))
@@ -159,6 +159,13 @@ class _Block:
         qkv = attention.qkv.run(x, norm=modulation[:2], eps=_EPS)
         attention.out.run(attention.mix(qkv, layout, rotary), x, gate=modulation[2], add=True)
         return self._up.run(x, x, second=self._down, norm=modulation[3:5], eps=_EPS, gate=modulation[5], add=True)
+
+
+def pairs_of(*layers: Dense | RowLayer) -> Iterator[Tensor | None]:
+    """Yield weight and bias of floating-point layers, one after the other, for compiled code."""
+    for layer in layers:
+        assert isinstance(layer, Dense), "int8 layers are not compiled"
+        yield from layer.pair
 
 
 def _before_attention(x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

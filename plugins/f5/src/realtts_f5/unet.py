@@ -12,6 +12,7 @@ from realtts.accel.kernels.rows import RowLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
+from realtts_f5.dit import pairs_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,8 +116,8 @@ class _Block:
         attention = self._attention
         if self.pieces is not None:
             before, after = self.pieces
-            mixed = attention.mix(before(x, self._norm1, *attention.qkv.pair), layout, rotary)
-            return after(x, mixed, self._norm2, *attention.out.pair, *self._up.pair, *self._down.pair)
+            mixed = attention.mix(before(x, self._norm1, *pairs_of(attention.qkv)), layout, rotary)
+            return after(x, mixed, self._norm2, *pairs_of(attention.out, self._up, self._down))
         qkv = attention.qkv(functional.rms_norm(x, x.shape[1:], self._norm1, _EPS))
         x = attention.out(attention.mix(qkv, layout, rotary)).add_(x)
         h = self._up(functional.rms_norm(x, x.shape[1:], self._norm2, _EPS))
