@@ -9,7 +9,6 @@ because a graph's shapes are fixed, need a mask of keys and nothing else. Weight
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,6 +19,7 @@ from realtts.accel.layers.positions import time_waves
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox import estimator_parts, estimator_rows
+from realtts_chatterbox.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,29 +30,9 @@ if TYPE_CHECKING:
 
     State = Mapping[str, Tensor]
 
-__all__ = ["Estimator", "Prepared"]
+__all__ = ["Estimator"]
 
 _TIME = ".mlp.1."
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What all solver steps of one call share, computed once.
-
-    Attributes:
-        layout: Where the rows lie.
-        conv: The first convolution of the conditioning, (frames, channels).
-        residual: The first residual projection of the conditioning, (frames, channels).
-        times: What the time adds in each residual block at each step, (blocks, steps, channels).
-        mask: Added to the attention scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
-            None: nothing is padded. With a mask, all sequences of the packing are equally long.
-    """
-
-    layout: Layout
-    conv: Tensor
-    residual: Tensor
-    times: Tensor
-    mask: Tensor | None = None
 
 
 class Estimator:

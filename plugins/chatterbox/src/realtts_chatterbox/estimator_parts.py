@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts_chatterbox.estimator import Prepared
     from realtts_chatterbox.layout import Packing
+    from realtts_chatterbox.prepared import Prepared
 
     Read = Callable[[str], Tensor]
     """Reads a tensor by its name, in float32 on the device."""

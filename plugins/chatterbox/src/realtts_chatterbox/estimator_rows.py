@@ -16,8 +16,8 @@ from realtts_chatterbox.estimator_parts import HEAD_DIM, attend_natively, qkv_we
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from realtts_chatterbox.estimator import Prepared
     from realtts_chatterbox.estimator_parts import Read
+    from realtts_chatterbox.prepared import Prepared
 
 __all__ = ["Block", "Conv", "ConvNorm", "Resnet"]
 
