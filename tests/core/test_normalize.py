@@ -101,6 +101,15 @@ ENGLISH = {
     "No. 5": "number five",
     "cats vs. dogs": "cats versus dogs",
     "and so on, etc.": "and so on, et cetera.",
+    "closed Tue. and Thurs.": "closed Tuesday and Thursday.",
+    "Sun. 5 May, the Sun.": "Sunday fifth May, the Sun.",
+    "from Apr. 3 to Jul. 9": "from April third to July ninth",
+    "the dept. in bldg. 4, apt. 12": "the department in building four, apartment twelve",
+    "Maj. Reed of the govt.": "Major Reed of the government.",
+    "5 min. later": "five minutes later",
+    "It took 5 min. Then": "It took five minutes. Then",
+    "10 oz. of gold, 12 in. wide": "ten ounces of gold, twelve inches wide",
+    "4 hrs. a day for 20 yrs.": "four hours a day for twenty years.",
     # addresses, telephones, versions
     "https://example.com/a-b": "example dot com slash a dash b",
     "me@example.org": "me at example dot org",
@@ -254,6 +263,23 @@ def written(draw: random.Random) -> str:
          "h", "h30", "'", '"', "a", "年", " Uhr", "/kg", "e5", "^3", "-й", "º", "₂", " 000")
     )  # fmt: skip
     return f"{before}{grouped}{behind}"
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("fr", "Le chat dort. Ce soir, De Gaulle. Me voici. Vie et mort."),
+        ("it", "Ce n'è. Le donne. Ve lo dico. Di più. Ci sono."),
+        ("es", "Le dije. Me dio. Vi luz. Di algo."),
+        ("pt", "Me diga. Vi luz. Li livros."),
+        ("en", "Le Mans. Ce que. I am. Mix it. Dim light. Civic duty."),
+        ("de", "Die Liv. Mix das. Di Caprio."),
+        ("ro", "Le spun. Ce faci. Vi se pare."),
+    ],
+)
+def test_words_of_the_letters_of_roman_numbers_stay(language, text) -> None:
+    """Words of a sentence's beginning that could be read as fifty, hundred, six."""
+    assert said(text, language) == text
 
 
 @pytest.mark.parametrize("language", sorted(WORDS))

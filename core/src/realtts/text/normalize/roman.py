@@ -34,6 +34,10 @@ _REGNAL_NAMES = (
     " margrethe willem пётр николай екатерина александр иван"
 )
 _REGNAL = frozenset(_REGNAL_NAMES.split())
+_FRENCH_MARKS = frozenset(("e", "er"))
+_FRENCH_WORDS = frozenset("LC")
+"""Numbers that are a word with their mark: *Le chat*, *Ce soir*."""
+
 _ORDINAL = frozenset({"en", "de", "it", "ru", "da", "sv", "no", "nl"})
 """Languages that count their kings with ordinal numbers."""
 
@@ -47,7 +51,7 @@ def value_of(roman: str) -> int:
 def words(match: re.Match[str], language: Language) -> str | None:
     """Return what a match of `PATTERN` says; None where the letters are no number."""
     name, space, roman, mark, century = match.groups()
-    if not roman:
+    if not roman or (mark in _FRENCH_MARKS and (language.name != "fr" or roman in _FRENCH_WORDS)):
         return None
     number, before = value_of(roman), (name or "").lower()
     head = f"{name}{space}" if name else ""
