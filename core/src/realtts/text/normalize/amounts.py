@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, any_of, rule
+from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, any_of, fixed, rule
 from realtts.text.normalize.symbols import ALIASES, ANY_CASE, CODES, CURRENCIES, UNITS
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ class Amounts(Kind):
         scale, units = f"{any_of(self.scales)}|{_SCALE_WORDS}", any_of({**UNITS, **self.aliases})
         signs = any_of(CURRENCIES)
         return [
+            fixed(r"(?<=\d),[-\u2013\u2014]+(?![\w-])", ""),  # 5,- €
             rule(
                 rf"({SIGN})({signs})\s?([-\u2212]?{NUMBER})(?:\s?({scale})(?!\w))?{_PER}",
                 self.money_before,
             ),
-            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s)?({signs})(?!\w){_PER}", self.money_behind),
+            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s?)?({signs})(?!\w){_PER}", self.money_behind),
             rule(rf"(?<!\w)({any_of(CODES)})\s?({SIGN}{NUMBER})(?!\w)", self.code_before),
             rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s)?({any_of(CODES)})(?!\w){_PER}", self.money_behind),
             *([rule(rf"%\s?({NUMBER})", self.percent)] if self.is_("tr") else []),

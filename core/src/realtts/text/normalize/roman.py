@@ -13,7 +13,7 @@ __all__ = ["PATTERN", "value_of", "words"]
 
 PATTERN = (
     r"(?<![\w.'’-])(?:([^\W\d_][^\W\d_]*)(\s))?(?=[IVXLC])(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})"
-    r"(?:IX|IV|V?I{0,3}))(e|er|º|ª)?(?![\w'’])(?:\.(?=[,;:]))?(?:\s(century|siècle|secolo|век|века|веке|Jahrhundert))?"
+    r"(?:IX|IV|V?I{0,3}))(e|er|º|ª)?(?![\w'’])(?:\.(?=[,;:]|\s[a-zà-ÿ]))?(?:\s(century|siècle|secolo|век|века|веке|Jahrhundert))?"
 )
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
