@@ -103,8 +103,12 @@ void run_units(Pool& pool, int64_t count, size_t bytes, Function function) {
   pool.run(job);
 }
 
-// Replace each block of a row by its product with the Hadamard matrix of that size, divided by the size.
+// Flip signs, then replace each block of a row by its product with the Hadamard matrix of that size, divided by the size.
 void mix_row(float* x, int64_t n, int64_t block) {
+  if (block == 1) return;
+  for (int64_t i = 0; i < n; i++) {
+    if (flipped(i % block / 16) >> (i % 16) & 1) x[i] = -x[i];
+  }
   for (int64_t half = 1; half < block; half *= 2) {
     for (int64_t i = 0; i < n; i++) {
       if (i / half % 2) continue;

@@ -11,7 +11,8 @@ namespace {
 
 inline int64_t padded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
-// Replace each block of x by its product with the Hadamard matrix of that size (a power of 2 from 16, or 1: nothing).
+// Flip signs, then replace each block of x by its product with the Hadamard matrix of that size (a power of 2 from 16, or
+// 1: nothing).
 void mix(float* x, int64_t n, int64_t block) {
   if (block < 16) return;
   const __m512i by8 = _mm512_set_epi32(7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8);
@@ -19,6 +20,7 @@ void mix(float* x, int64_t n, int64_t block) {
     float* part = x + begin;
     for (int64_t i = 0; i < block; i += 16) {  // within 16 lanes: partners 1, 2, 4 and 8 lanes away
       __m512 v = _mm512_loadu_ps(part + i);
+      v = _mm512_mask_sub_ps(v, static_cast<__mmask16>(flipped(i / 16)), _mm512_setzero_ps(), v);
       v = _mm512_mask_sub_ps(_mm512_add_ps(_mm512_permute_ps(v, 0xb1), v), 0xaaaa, _mm512_permute_ps(v, 0xb1), v);
       v = _mm512_mask_sub_ps(_mm512_add_ps(_mm512_permute_ps(v, 0x4e), v), 0xcccc, _mm512_permute_ps(v, 0x4e), v);
       __m512 other = _mm512_shuffle_f32x4(v, v, 0xb1);

@@ -37,8 +37,21 @@ def drawn(*shape: int, seed: int = 0) -> Any:
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
+def flips(block: int) -> Any:
+    """Return the signs of a block's numbers."""
+    signs = []
+    for sixteen in range(1, block // 16 + 1):
+        number = sixteen * 0x9E3779B97F4A7C15 % 2**64
+        number = (number ^ number >> 32) * 0xBF58476D1CE4E5B9 % 2**64
+        signs += [-1 if number >> 40 + bit & 1 else 1 for bit in range(16)]
+    return np.array(signs)
+
+
 def mixed(x: Any, block: int) -> Any:
-    """Multiply blocks of each row by the Hadamard matrix."""
+    """Flip signs, and multiply blocks of each row by the Hadamard matrix."""
+    if block == 1:
+        return x
+    x = x * np.tile(flips(block), x.shape[1] // block)
     matrix = np.ones((1, 1))
     while len(matrix) < block:
         matrix = np.block([[matrix, matrix], [matrix, -matrix]])
@@ -161,6 +174,15 @@ def test_large_channels_do_not_cost_the_others_their_bits(seed):
     plain, spread = (product(x, native.RowWeight(weight, block=block)) for block in (1, 256))
     errors = [np.linalg.norm(out - expected) / np.linalg.norm(x_only) for out in (plain, spread)]
     assert errors[1] < 0.5 * errors[0]
+
+
+@pytest.mark.parametrize("mean", [0.5, 3.0, -20.0])
+@pytest.mark.parametrize("block", [16, 256])
+def test_what_all_channels_have_in_common_costs_nothing(mean, block):
+    """It is spread too, rather than gathered in a single number."""
+    x, weight = drawn(40, 256) + np.float32(mean), drawn(64, 256, seed=1)
+    errors = [error(product(x, native.RowWeight(weight, block=size)), x @ weight.T) for size in (1, block)]
+    assert errors[1] < 2 * errors[0]
 
 
 @pytest.mark.parametrize(
