@@ -2,8 +2,8 @@
 
 They are compiled code of the package ``realtts-native``. Each row is rounded with a scale of its own, and sums are
 integers: a row gives the same, bit for bit, beside any other rows and with any number of threads. Blocks of a row, and
-the weights' columns with them, are multiplied by a Hadamard matrix before they are rounded, which changes no product
-but spreads a few large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
+the weights' columns with them, are multiplied by a Hadamard matrix with signs flipped at random before they are rounded,
+which changes no product but spreads a few large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
 
 Switch: the setting ``native`` (``REALTTS_NATIVE=off``).
 """
