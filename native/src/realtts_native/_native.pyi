@@ -249,8 +249,8 @@ class RowWeight:
         weight: float32 or bfloat16 (out, in), rows dense, finite, at most 65,536 inputs.
         bias: float32 (out,).
         block: Inputs that are mixed with each other, by a Hadamard matrix with signs flipped at random, before they are
-            rounded, and the inputs of a product with them: a power of two from 16 that divides them, or 1 for none. Products stay the same, and a
-            few large channels do not cost the others their precision.
+            rounded, and the inputs of a product with them: a power of two from 16 that divides them, or 1 for none.
+            Products stay the same, and a few large channels do not cost the others their precision.
 
     Raises:
         ValueError: Something does not fit, or a weight is not finite.

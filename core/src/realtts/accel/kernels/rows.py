@@ -2,8 +2,8 @@
 
 They are compiled code of the package ``realtts-native``. Each row is rounded with a scale of its own, and sums are
 integers: a row gives the same, bit for bit, beside any other rows and with any number of threads. Blocks of a row, and
-the weights' columns with them, are multiplied by a Hadamard matrix with signs flipped at random before they are rounded,
-which changes no product but spreads a few large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
+the weights' columns with them, are multiplied by a Hadamard matrix with signs flipped at random before they are
+rounded, which changes no product but spreads large channels over all of them (Ashkboos et al., 2024, arXiv:2404.00456).
 
 Switch: the setting ``native`` (``REALTTS_NATIVE=off``).
 """
@@ -154,7 +154,7 @@ def attend_packed(
         out: (rows, heads * width); rows of no sequence are left as they are.
         heads: Number of heads.
         spans: Begin and length of each sequence.
-        exact: Multiply in float32; else in integers of 12 bits, in about half the time.
+        exact: Multiply in float32; else in integers of 12 bits, whose products take half the time.
         rotary: Cosines and sines of positions, float32 (2, positions, width / 2); None: no rotation.
         rotated: Heads that are rotated, from the first; None: all.
     """
