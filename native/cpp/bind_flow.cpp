@@ -1,6 +1,5 @@
 // For Python: 8-bit products and attention of networks that compute many rows at once.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -103,25 +102,11 @@ void run_units(Pool& pool, int64_t count, size_t bytes, Function function) {
   pool.run(job);
 }
 
-// Flip signs, then replace each block of a row by its product with the Hadamard matrix of that size, divided by the size.
-void mix_row(float* x, int64_t n, int64_t block) {
-  if (block == 1) return;
-  for (int64_t i = 0; i < n; i++) {
-    if (flipped(i % block / 16) >> (i % 16) & 1) x[i] = -x[i];
-  }
-  for (int64_t half = 1; half < block; half *= 2) {
-    for (int64_t i = 0; i < n; i++) {
-      if (i / half % 2) continue;
-      const float a = x[i], b = x[i + half];
-      x[i] = 0.5f * (a + b), x[i + half] = 0.5f * (a - b);
-    }
-  }
-}
-
 // A weight with one scale for each output, and its bias.
 class RowWeight {
  public:
   RowWeight(const Array& array, const std::optional<Array>& bias, int64_t block) {
+    check_here();
     check_rows(array, 2, "weight");
     const Type type = type_of(array, "weight");
     weights_.outputs = array.shape(0), weights_.inputs = array.shape(1);
@@ -148,8 +133,9 @@ class RowWeight {
     std::vector<float> row(weights_.inputs);
     for (int64_t output = 0; output < weights_.outputs; output++) {
       read(array, type, output, row);
-      mix_row(row.data(), weights_.inputs, block);
-      pack(output, row);
+      if (!pack_row(row.data(), weights_, output, values_, scales_, offsets_)) {
+        refuse("weight has a number that is not finite in row " + std::to_string(output));
+      }
     }
   }
 
@@ -167,23 +153,6 @@ class RowWeight {
       const uint32_t bits = static_cast<uint32_t>(half[i]) << 16;
       std::memcpy(&row[i], &bits, 4);
     }
-  }
-
-  void pack(int64_t output, const std::vector<float>& row) {
-    float most = 1e-30f;
-    for (const float x : row) {
-      if (!std::isfinite(x)) refuse("weight has a number that is not finite in row " + std::to_string(output));
-      most = std::max(most, std::fabs(x));
-    }
-    int32_t sum = 0;
-    int8_t* out = values_ + output / COLUMNS * COLUMNS * weights_.depth + output % COLUMNS * 4;
-    for (int64_t i = 0; i < weights_.inputs; i++) {
-      const int32_t q = static_cast<int32_t>(std::nearbyintf(row[i] * (127.0f / most)));
-      out[i / 4 * (4 * COLUMNS) + i % 4] = static_cast<int8_t>(q);
-      sum += q;
-    }
-    scales_[output] = most / 127.0f;
-    offsets_[output] = -128 * sum;
   }
 
   Weights weights_{};

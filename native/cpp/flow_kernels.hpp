@@ -29,14 +29,6 @@ struct Weights {
   const int32_t* offsets;  // (width): -128 times the sum of an output's values, for activations are stored plus 128
 };
 
-// Which of 16 neighbouring inputs change their sign before they are mixed: without that a mean, which all have in common,
-// would end up in a single one. Any fixed numbers that look random do.
-static inline uint32_t flipped(int64_t sixteen) {
-  uint64_t x = static_cast<uint64_t>(sixteen + 1) * 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 32)) * 0xbf58476d1ce4e5b9u;
-  return static_cast<uint32_t>(x >> 40) & 0xffff;
-}
-
 struct Norm {
   const float* weight;  // null: no norm
   const float* bias;
@@ -66,6 +58,10 @@ struct Product {
   int64_t out_stride;
   bool add;  // to what lies in out, rather than in its place
 };
+
+// Mix and round one output's weights, row (inputs), which is changed, into the places that `weights` is given by; false
+// where one of them is not finite.
+bool pack_row(float* row, const Weights& weights, int64_t output, int8_t* values, float* scales, int32_t* offsets);
 
 int64_t product_scratch(const Product& product);  // bytes for one thread
 void product_rows(const Product& product, int64_t begin, int64_t end, void* scratch);

@@ -11,6 +11,14 @@ namespace {
 
 inline int64_t padded(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
+// Which of 16 neighbouring inputs change their sign before they are mixed: without that a mean, which all have in common,
+// would end up in a single one. Any fixed numbers that look random do.
+inline uint32_t flipped(int64_t sixteen) {
+  uint64_t x = static_cast<uint64_t>(sixteen + 1) * 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 32)) * 0xbf58476d1ce4e5b9u;
+  return static_cast<uint32_t>(x >> 40) & 0xffff;
+}
+
 // Flip signs, then replace each block of x by its product with the Hadamard matrix of that size (a power of 2 from 16, or
 // 1: nothing).
 void mix(float* x, int64_t n, int64_t block) {
@@ -147,6 +155,27 @@ struct Sizes {
 };
 
 }  // namespace
+
+bool pack_row(float* row, const Weights& weights, int64_t output, int8_t* values, float* scales, int32_t* offsets) {
+  const int64_t n = weights.inputs;
+  mix(row, n, weights.block);
+  float most = largest(row, n);
+  if (most != most) return false;
+  if (most < 1e-30f) most = 1e-30f;
+  const __m512 factor = _mm512_set1_ps(127.0f / most);
+  __m512i sum = _mm512_setzero_si512();
+  int8_t* out = values + output / COLUMNS * COLUMNS * weights.depth + output % COLUMNS * 4;
+  for (int64_t i = 0; i < n; i += 16) {
+    const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_maskz_loadu_ps(lanes(n - i), row + i), factor));
+    sum = _mm512_add_epi32(sum, q);
+    alignas(16) int32_t fours[4];
+    _mm_store_si128(reinterpret_cast<__m128i*>(fours), _mm512_cvtepi32_epi8(q));
+    for (int64_t k = 0; k < 4; k++) *reinterpret_cast<int32_t*>(out + (i / 4 + k) * (4 * COLUMNS)) = fours[k];
+  }
+  scales[output] = most / 127.0f / static_cast<float>(weights.block);  // the matrix is its own inverse but for its size
+  offsets[output] = -128 * _mm512_reduce_add_epi32(sum);
+  return true;
+}
 
 int64_t product_scratch(const Product& job) {
   const Sizes sizes(job);
