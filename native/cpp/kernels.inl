@@ -346,6 +346,33 @@ void gate(const float* gates, const float* up, int n, float* out) {
   });
 }
 
+void soften(const float* x, int n, float* out) {
+  F most = all(-__builtin_inff()), sum = zero();
+  alignas(64) float lanes[LANES];
+  in_lanes(n, [&](int i, int count) {
+    F v = load_some(x + i, count);
+    if (count < LANES) {  // the lanes beyond the end must not be the largest
+      for (float& lane : lanes) lane = x[i];
+      store_part(lanes, v, count);
+      v = load(lanes);
+    }
+    most = larger(most, v);
+  });
+  float best = largest(most);
+  in_lanes(n, [&](int i, int count) {
+    F v = load_some(x + i, count);
+    store(lanes, exponential(sub(v, all(best))));
+    for (int lane = 0; lane < count; lane++) {  // nothing is left of what may not be drawn
+      if (x[i + lane] == -__builtin_inff()) lanes[lane] = 0.0f;
+    }
+    F e = load_some(lanes, count);
+    store_some(out + i, e, count);
+    sum = add(sum, e);
+  });
+  F whole = all(total(sum));
+  in_lanes(n, [&](int i, int count) { store_some(out + i, divide(load_some(out + i, count), whole), count); });
+}
+
 void gelu(const float* x, int n, float* out) {
   in_lanes(n, [&](int i, int count) {
     F v = load_some(x + i, count);
