@@ -80,7 +80,7 @@ struct Kernels {
   void (*norm)(const float* x, const float* weight, const float* bias, int n, float eps, float* out);
   void (*gate)(const float* gate, const float* up, int n, float* out);  // silu(gate) * up
   void (*gelu)(const float* x, int n, float* out);
-  void (*rotate)(const float* x, const float* cos, const float* sin, int n, float scale, float* out);  // null: scale
+  void (*rotate)(const float* x, const float* cos, const float* sin, int n, float scale, float* out);  // in place, too
   void (*convert)(const float* x, int n, Real real, void* out);
   void (*attend)(const Attention& at);
   // The largest absolute value; not finite if anything is not.

@@ -387,12 +387,14 @@ void rotate(const float* x, const float* cos, const float* sin, int n, float sca
     for (int i = 0; i < n; i++) out[i] = x[i] * scale;
     return;
   }
-  int half = n / 2;
-  for (int i = 0; i < half; i++) {
-    float a = x[i], b = x[i + half];
-    out[i] = (a * cos[i] + b * sin[i]) * scale;
-    out[i + half] = (b * cos[i + half] + a * sin[i + half]) * scale;
-  }
+  const int half = n / 2;
+  const F factor = all(scale);
+  in_lanes(half, [&](int i, int count) {
+    F a = load_some(x + i, count), b = load_some(x + half + i, count);
+    F lower = add(mul(a, load_some(cos + i, count)), mul(b, load_some(sin + i, count)));
+    F upper = add(mul(b, load_some(cos + half + i, count)), mul(a, load_some(sin + half + i, count)));
+    store_some(out + i, mul(lower, factor), count), store_some(out + half + i, mul(upper, factor), count);
+  });
 }
 
 INLINE uint16_t brain_bits(float x) {

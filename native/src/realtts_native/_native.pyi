@@ -221,7 +221,7 @@ class Step:
         taps: Taps | None = None,
         pool: Pool | None = None,
     ) -> None:
-        """Decode one position of some rows: all that `realtts.accel.decoder.Decoder.step` does.
+        """Decode one position of some rows, or several: all that `realtts.accel.decoder.Decoder.step` does.
 
         Keys and values are stored in the cache (of a frozen row behind the cap), ``valid`` and ``rotations`` are
         marked, and ``slots`` and ``positions`` of active rows move on by one. A row's result is the same to the bit
@@ -231,7 +231,9 @@ class Step:
             x: float32 (n, hidden); not changed.
             cache: Of this decoder.
             out: float32 (n, hidden), hidden states after the last norm.
-            rows: Numbers of the cache's rows, each once; None: all, in order.
+            rows: Numbers of the cache's rows; None: all, in order. A row comes as often as it has positions, which
+                follow each other and look at those before: a prompt is read like that, the same to the bit as one
+                by one.
             attended: Slots that a row looks at, for all or for each; None: as far as it has keys.
             logits: float32 (n, vocabulary), the head's output.
             taps: Attention weights to write, of active rows.
