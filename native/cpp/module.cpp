@@ -38,4 +38,5 @@ NB_MODULE(_native, m) {
   bind_products(m);
   bind_step(m);
   bind_flow(m);
+  bind_sampler(m);
 }
