@@ -6,7 +6,7 @@ import functools
 import operator
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
@@ -17,13 +17,13 @@ from realtts.errors import QuantizationUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.config import DecoderConfig
-    from realtts.accel.decoder.network import Decoder
     from realtts.accel.decoder.precision import Precision
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
-    Built = Callable[[DecoderConfig, Sequence[LayerWeights], Precision, str], Decoder]
+    Built = Callable[[DecoderConfig, Sequence[LayerWeights], Precision, str], "Timed"]
 
 __all__ = ["choose_step_kernel"]
 
@@ -34,6 +34,21 @@ _PROMPT = 64
 """Positions of the prompt that is timed; a request is a few such prompts and hundreds of steps."""
 
 _STEPS = 100
+
+
+class Timed(Protocol):
+    """What is timed: a `realtts.accel.decoder.Decoder`, which chooses by this module and so is no import of it."""
+
+    config: DecoderConfig
+
+    def new_cache(self, rows: int, cap: int) -> KVCache:
+        """Make a cache."""
+
+    def step(self, x: Any, cache: KVCache) -> object:
+        """Decode one position of every row."""
+
+    def prefill(self, x: Any, cache: KVCache) -> object:
+        """Read a prompt."""
 
 
 def choose_step_kernel(
@@ -98,7 +113,7 @@ def _by(precision: Precision, kernel: Kernel) -> Precision:
 
 
 @torch.inference_mode()
-def _seconds(decoder: Decoder, rows: Sequence[int]) -> list[float]:
+def _seconds(decoder: Timed, rows: Sequence[int]) -> list[float]:
     """Time a request's share of prompts and steps for each number of rows."""
     hidden = decoder.config.hidden_size
     prompt = torch.linspace(-1, 1, _PROMPT * hidden).view(1, _PROMPT, hidden)
