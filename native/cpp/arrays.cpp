@@ -93,6 +93,9 @@ const Array& Array::expect(const char* name, std::initializer_list<Type> types, 
     throw std::invalid_argument(std::string(name) + " has the shape " + shape_text(shape) + ": give " +
                                 shape_text(wanted));
   }
+  for (int64_t size : shape) {
+    if (size == 0) return *this;  // there is nothing that could lie anywhere
+  }
   int64_t stride = 1;
   for (int d = dims() - 1; dense >= 0 && d >= dense; d--) {
     if (shape[size_t(d)] > 1 && strides[size_t(d)] != stride) {

@@ -24,7 +24,7 @@ std::shared_ptr<void> keeping(nb::object object) {
 Shared pack(nb::object given, const std::string& kind, std::optional<nb::object> bias, int parts, Pool* pool) {
   Array array = Array::of(given, "array");
   array.expect("array", {Type::f32, Type::f16, Type::bf16}, {-1, -1});
-  if (array.shape[1] > 1 && array.strides[1] != 1) {
+  if (array.shape[0] && array.shape[1] > 1 && array.strides[1] != 1) {
     throw std::invalid_argument("array has gaps within its rows: give a contiguous array");
   }
   if (array.shape[0] > 1 << 24 || array.shape[1] > 1 << 24) {

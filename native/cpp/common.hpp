@@ -90,6 +90,8 @@ struct Kernels {
   void (*pack_int4)(const float* row, int in, int padded, uint8_t* panel, int lane);
   void (*pack_bf16)(const float* row, int in, int padded, uint8_t* panel, int lane);
   void (*widen)(const void* x, Real real, int n, float* out);
+  // Read bytes, a multiple of 256, as fast as memory gives them; for measuring it.
+  int64_t (*read)(const uint8_t* data, size_t bytes);
 };
 
 // Null where they are not built.

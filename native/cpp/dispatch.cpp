@@ -21,6 +21,7 @@ struct Choice {
   std::vector<std::string> features;
   std::string reason;
   const Kernels* kernels = nullptr;
+  const Choice* before = nullptr;
 };
 
 const Kernels* kernels_of(const std::string& name) {
@@ -66,7 +67,7 @@ Choice choose(std::vector<std::string> names) {
   return choice;
 }
 
-// Never freed: threads may read one while a test sets another.
+// None is freed: threads may read one while a test sets another.
 std::atomic<const Choice*> current{nullptr};
 std::mutex choosing;
 
@@ -99,7 +100,9 @@ void fake_features(const std::vector<std::string>* names) {
                               }),
                real.end());
   }
-  current.store(new Choice(choose(real)), std::memory_order_release);
+  auto* choice = new Choice(choose(real));
+  choice->before = current.load();
+  current.store(choice, std::memory_order_release);
 }
 
 }  // namespace realtts

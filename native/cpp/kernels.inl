@@ -63,6 +63,11 @@ INLINE void finish(const Matrix& m, int panel, int block, F sum, float* out, Sto
 
 #if REALTTS_AVX512
 
+// Add the products of unsigned and signed bytes. Through the intrinsic gcc copies every sum in every turn of the loop.
+INLINE void add_dot(__m512i& sums, __m512i w, __m512i four) {
+  __asm__("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(w), "v"(four));
+}
+
 constexpr int ROWS = 6;    // that are multiplied at once: as many as registers hold
 constexpr int BLOCKS = 2;  // of 16 outputs, likewise
 
@@ -83,8 +88,7 @@ INLINE void int8_rows(const Matrix& m, const Activations& x, int row, int panel,
       if (AHEAD) fetch(w + FETCH), fetch(w + FETCH + 64);
       for (int r = 0; r < R; r++) {
         __m512i four = _mm512_set1_epi32(four_bytes(q[r] + g * 64 + 4 * k));
-        sums[r][0] = _mm512_dpbusd_epi32(sums[r][0], a, four);
-        sums[r][1] = _mm512_dpbusd_epi32(sums[r][1], b, four);
+        add_dot(sums[r][0], a, four), add_dot(sums[r][1], b, four);
       }
       w += 128;
     }
@@ -119,8 +123,8 @@ INLINE void int4_rows(const Matrix& m, const Activations& x, int row, int panel,
       for (int r = 0; r < R; r++) {
         __m512i low_four = _mm512_set1_epi32(four_bytes(q[r] + g * 32 + 4 * j));
         __m512i high_four = _mm512_set1_epi32(four_bytes(q[r] + g * 32 + 16 + 4 * j));
-        sums[r][0] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums[r][0], a0, low_four), a1, high_four);
-        sums[r][1] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums[r][1], b0, low_four), b1, high_four);
+        add_dot(sums[r][0], a0, low_four), add_dot(sums[r][1], b0, low_four);
+        add_dot(sums[r][0], a1, high_four), add_dot(sums[r][1], b1, high_four);
       }
     }
     const auto* scales = reinterpret_cast<const uint16_t*>(w + 512);
@@ -532,6 +536,17 @@ void attend(const Attention& at) {
   } else {
     attend_with<Brain>(at);
   }
+}
+
+int64_t read(const uint8_t* data, size_t bytes) {
+  I sums[4] = {no_ints(), no_ints(), no_ints(), no_ints()};
+  for (size_t at = 0; at < bytes; at += 256) {
+    for (int i = 0; i < 4; i++) {
+      fetch(data + at + FETCH + size_t(64 * i));
+      sums[i] = larger_of(sums[i], bits_of(load(reinterpret_cast<const float*>(data + at) + LANES * i)));
+    }
+  }
+  return largest_of(larger_of(larger_of(sums[0], sums[1]), larger_of(sums[2], sums[3])));
 }
 
 // -- packing -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,15 @@ NB_MODULE(_native, m) {
            },
            nb::arg("threads") = nb::none())
       .def_prop_ro("threads", &Pool::threads)
+      .def("read_rates",
+           [](Pool& self, int megabytes, int rounds) {
+             if (megabytes < 1 || megabytes > 16384 || rounds < 1) {
+               throw std::invalid_argument("give 1 to 16384 megabytes and at least one round");
+             }
+             nb::gil_scoped_release free;
+             return self.read_rates(size_t(megabytes) << 20, rounds);
+           },
+           nb::arg("megabytes") = 1024, nb::arg("rounds") = 9)
       .def_static("default", &Pool::shared, nb::rv_policy::reference);
   bind_arrays(m);
   bind_products(m);

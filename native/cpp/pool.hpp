@@ -1,5 +1,7 @@
 // Threads that work on a job with the caller.
 #pragma once
+#include <vector>
+
 #include "memory.hpp"
 
 namespace realtts {
@@ -42,6 +44,8 @@ class Pool {
   // Of the environment, else the processors that this process may use, at most 8.
   static int default_threads();
   static Pool& shared();
+  // Return bytes per second of reading so much memory, at least, by all threads: one number for each round.
+  std::vector<double> read_rates(size_t bytes, int rounds);
 
  private:
   struct State;

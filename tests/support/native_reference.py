@@ -161,8 +161,26 @@ def _normed(x: Any, weight: Any, bias: Any, eps: float) -> Any:
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + eps) * weight + bias
 
 
+def _attention(
+    shape: Shape, cache: Tensors, q: Any, attended: int, *, layer: int, row: int, head: int
+) -> tuple[Any, Any]:
+    valid, weights = cache.valid[row, :attended], np.zeros(attended)
+    if not valid.any():
+        return weights, np.zeros(shape.head_dim)
+    stored = cache.kv[layer, :, row, head // (shape.heads // shape.kv_heads), :attended][:, valid].astype(np.float64)
+    scores = stored[0] @ q / np.sqrt(shape.head_dim)
+    weights[valid] = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+    return weights, weights[valid] @ stored[1]
+
+
 def step(
-    network: Network, x: Any, cache: Tensors, rows: list[int], attended: int, taps: dict[tuple[int, int], Any] | None = None
+    network: Network,
+    x: Any,
+    cache: Tensors,
+    rows: list[int],
+    attended: int,
+    *,
+    taps: dict[tuple[int, int], Any] | None = None,
 ) -> tuple[Any, Any]:
     """Decode one position of some rows as `realtts.accel.decoder.Decoder.step` does; return hidden states and logits.
 
@@ -173,7 +191,8 @@ def step(
     slots = np.where(cache.active[rows], cache.slots[rows], cache.valid.shape[1] - 1)
     cache.valid[rows, slots] = cache.active[rows]
     cache.rotations[rows, slots] = cache.positions[rows]
-    cos, sin = (table.astype(np.float64)[np.minimum(cache.positions[rows], s.positions - 1)] for table in network.tables)
+    turned = np.minimum(cache.positions[rows], s.positions - 1)
+    cos, sin = (table.astype(np.float64)[turned] for table in network.tables)
     for index, layer in enumerate(network.layers):
         h = _normed(x, layer["input_norm"], layer.get("input_norm_bias"), s.eps)
         qkv = h @ layer["qkv"].T.astype(np.float64) + layer.get("qkv_bias", 0.0)
@@ -183,17 +202,12 @@ def step(
             q, k = _normed(q, layer["q_norm"], None, s.eps), _normed(k, layer["k_norm"], None, s.eps)
         if s.rope:
             q, k = (t * cos[:, None] + np.roll(t, s.head_dim // 2, -1) * sin[:, None] for t in (q, k))
+        cache.kv[index, 0, rows, :, slots], cache.kv[index, 1, rows, :, slots] = k, v
         mixed = np.zeros_like(q)
         for place, row in enumerate(rows):
-            cache.kv[index, 0, row, :, slots[place]], cache.kv[index, 1, row, :, slots[place]] = k[place], v[place]
-            valid = cache.valid[row, :attended]
             for head in range(s.heads):
-                keys, values = (cache.kv[index, part, row, head // (s.heads // s.kv_heads), :attended] for part in (0, 1))
-                weights = np.zeros(attended)
-                if valid.any():
-                    scores = keys[valid].astype(np.float64) @ q[place, head] / np.sqrt(s.head_dim)
-                    weights[valid] = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
-                    mixed[place, head] = weights[valid] @ values[valid].astype(np.float64)
+                weights, values = _attention(s, cache, q[place, head], attended, layer=index, row=row, head=head)
+                mixed[place, head] = values
                 if taps is not None and (index, head) in taps and cache.active[row]:
                     taps[index, head][row, :attended] = weights
         x = x + mixed.reshape(len(rows), -1) @ layer["out"].T + layer.get("out_bias", 0.0)

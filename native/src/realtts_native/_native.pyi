@@ -58,11 +58,16 @@ class Pool:
     def default() -> Pool:
         """Return the one that is used where none is given, shared by the process."""
 
+    def read_rates(self, megabytes: int = 1024, rounds: int = 9) -> list[float]:
+        """Measure the bytes per second at which all threads together read memory, in some rounds."""
+
 class Weight:
     """A packed matrix (out, in), its bias beside it. Made by `pack` and `load`."""
 
     @staticmethod
-    def pack(array: Array, kind: str = "int8", *, bias: Array | None = None, parts: int = 1) -> Weight:
+    def pack(
+        array: Array, kind: str = "int8", *, bias: Array | None = None, parts: int = 1, pool: Pool | None = None
+    ) -> Weight:
         """Round and pack.
 
         Args:
@@ -71,6 +76,7 @@ class Weight:
                 ``"bf16"``.
             bias: float32 (out,).
             parts: Equal parts of the outputs that are packed apart: 2 for gate and up of a gated MLP.
+            pool: Threads that pack; default: `Pool.default`.
         """
 
     @staticmethod
@@ -88,6 +94,9 @@ class Weight:
 
     def dump(self) -> bytes:
         """Return all of it, `dump_nbytes` bytes, a multiple of 64, the same on every instruction set."""
+
+    def view(self) -> npt.NDArray[np.uint8]:
+        """Return the bytes of `dump` without a copy, read-only, for a file to write."""
 
     @property
     def dump_nbytes(self) -> int: ...
