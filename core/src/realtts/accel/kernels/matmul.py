@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from realtts.accel.kernels.storage import Storage
+
 __all__ = ["KERNELS", "Kernel", "kernels_for"]
 
 
@@ -43,6 +45,7 @@ class Kernel:
         run: Multiply: packed form and input of shape (rows, in) to output of shape (rows, out).
         usable: Whether the library that it needs may be used now.
         steady: Whether a row gives the same, bit for bit, beside any number of other rows.
+        storage: How its prepared weights are kept on disk; None: they are packed at each start.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Kernel:
     run: Callable[[Any, Tensor], Tensor]
     usable: Callable[[], bool] = _always
     steady: bool = False
+    storage: Storage | None = None
 
     def works(self) -> bool:
         """Whether this build of torch and this machine can run it: a small product is tried, once."""
