@@ -13,6 +13,7 @@ from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, prec
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
@@ -82,7 +83,8 @@ class Optimized:
         assert model.engine is not None
         assert model.codec is not None
         backend = graphs_of(context)
-        model.engine.pack(model.weights, precision_of(context), backend)
+        cache = PackedCache.of(context.settings, context.report)
+        model.engine.pack(model.weights, precision_of(context), backend, cache)
         if backend is not None:
             ask, voice = short(context, model.weights)
             model.engine.capture(ask, voice)

@@ -9,17 +9,19 @@ import torch
 from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_runs, attend_step
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
-from realtts.accel.decoder.layers import LayerStack, packed, sample
+from realtts.accel.decoder.layers import LayerStack
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
+from realtts.accel.decoder.storing import begin_storing, choose_decoder_kernel, pack_layers, pack_linear
 from realtts.accel.indexed import select, store
-from realtts.accel.kernels import PackedLinear, choose_kernel
+from realtts.accel.kernels import PackedLinear
+from realtts.accel.weights.packed_cache import NO_CACHE, PackedWeights
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.weights import LayerWeights
-    from realtts.accel.kernels import Kernel
 
 __all__ = ["Decoder", "Precision", "Taps"]
 
@@ -37,13 +38,15 @@ class Decoder:
 
     Args:
         config: Its shape.
-        layers: Weights, already on the device that will run them; not kept, and taken one by one.
+        layers: Weights, already on the device that will run them; not kept, and taken one by one. Those of a sequence
+            that are stored are not taken at all.
         final_norm: Weight of the last norm, shape (hidden,).
         final_norm_bias: Its bias, or None.
         precision: Of weights, activations and cache.
         rows: Numbers of rows that steps will have; kernels are chosen for them.
         max_positions: Positions that there are.
         kernel: Name of the one kernel to use; default: measured (see `realtts.accel.kernels.choose_kernel`).
+        store: Where packed weights are kept between starts, open until heads are packed as well; default: nowhere.
     """
 
     def __init__(
@@ -57,24 +60,23 @@ class Decoder:
         rows: Sequence[int] = (2,),
         max_positions: int = 8192,
         kernel: str | None = None,
+        store: PackedWeights | None = None,
     ) -> None:
         self.config = config
         self.device = final_norm.device
         self.precision = Precision.of(precision, self.device)
-        remaining = iter(layers)
-        first = sample(remaining)
-        matrices = [weight for layer in first for weight in layer.matrices]
-        self.kernel: Kernel = choose_kernel(matrices, self.precision.weights, rows=rows, kernel=kernel)
-        del matrices
+        self._store = NO_CACHE.open({}, "") if store is None else store
+        self.kernel, sampled = choose_decoder_kernel(
+            config, layers, self.precision.weights, self.device, rows=rows, kernel=kernel
+        )
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._positions = max_positions
         self._rope = (
             None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         )
         dtype = self.precision.activations
-        # Layers of the sample are freed one by one, like those that are read after them.
-        stacked = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
-        stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
+        begin_storing(self._store, config, self.kernel, dtype)
+        stacked = pack_layers(layers, sampled, self.kernel, dtype, self._store)
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
 
@@ -91,6 +93,7 @@ class Decoder:
         rows: Sequence[int] = (2,),
         max_positions: int = 8192,
         kernel: str | None = None,
+        store: PackedWeights | None = None,
     ) -> Decoder:
         """Build a decoder from a checkpoint in transformers' naming.
 
@@ -105,6 +108,7 @@ class Decoder:
             rows: Numbers of rows that steps will have.
             max_positions: Positions that there are.
             kernel: Name of the one kernel to use; default: measured.
+            store: As of the class.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
@@ -113,14 +117,24 @@ class Decoder:
         layers, norm, bias = read_layers(config, state, prefix, ignore, device)
         return cls(
             config, layers, norm, final_norm_bias=bias,
-            precision=precision, rows=rows, max_positions=max_positions, kernel=kernel,
+            precision=precision, rows=rows, max_positions=max_positions, kernel=kernel, store=store,
         )  # fmt: skip
 
     def pack(self, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:
         """Pack a linear layer beside the decoder, such as a head, with the decoder's precision and kernels."""
-        return PackedLinear(
-            weight.detach().to(self.device), None if bias is None else bias.to(self.device), self.kernel
-        )
+        return PackedLinear(*self._placed(weight, bias), self.kernel)
+
+    def pack_stored(self, name: str, read: Callable[[], tuple[Tensor, Tensor | None]]) -> PackedLinear:
+        """Pack a linear layer as `pack` does, or take it from the decoder's store, without reading it.
+
+        Args:
+            name: Its name in the store, of no other layer.
+            read: Reads weight and bias.
+        """
+        return pack_linear(name, lambda: self._placed(*read()), self.kernel, self._store)
+
+    def _placed(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return weight.detach().to(self.device), None if bias is None else bias.to(self.device)
 
     def compile(self, mode: str = "default", *, fallback: bool = True) -> None:
         """Compile the pointwise work between the matrix products of a step; prompts, whose lengths vary, stay eager.

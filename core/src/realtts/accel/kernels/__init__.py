@@ -3,7 +3,7 @@
 A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
 """
 
-from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel
+from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel, known_kernel
 from realtts.accel.kernels.dense import Dense, DenseLayers
 from realtts.accel.kernels.matmul import KERNELS, Kernel, kernels_for
 from realtts.accel.kernels.packed import PackedLinear
@@ -19,4 +19,5 @@ __all__ = [
     "Storage",
     "choose_kernel",
     "kernels_for",
+    "known_kernel",
 ]

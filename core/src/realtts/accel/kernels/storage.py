@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "StoredAs", "biased"]
 
 
 class Storage(Protocol):
@@ -23,7 +24,9 @@ class Storage(Protocol):
             handed to `load`.
     """
 
-    layout: str
+    @property
+    def layout(self) -> str:
+        """The version."""
 
     def dump(self, weight: Tensor) -> dict[str, Tensor]:
         """Prepare a weight.
@@ -49,3 +52,21 @@ class Storage(Protocol):
         Raises:
             ValueError: They are not what `dump` returns.
         """
+
+
+@dataclass(frozen=True)
+class StoredAs:
+    """A `Storage` made of two functions; attributes as of it."""
+
+    dump: Callable[[Tensor], dict[str, Tensor]]
+    load: Callable[[Mapping[str, Tensor], Tensor | None], Any]
+    layout: str = "1"
+
+    def pack(self, weight: Tensor, bias: Tensor | None) -> Any:
+        """Pack a weight in one go: a kernel's ``pack``."""
+        return self.load(self.dump(weight), bias)
+
+
+def biased(y: Tensor, bias: Tensor | None) -> Tensor:
+    """Add a bias, if there is one, in place."""
+    return y if bias is None else y.add_(bias)
