@@ -20,7 +20,7 @@ from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
 from realtts_chatterbox.speaking import speak
-from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.upstream import check_installed
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
 
@@ -52,7 +52,7 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
-        load_upstream()  # what is missing is told before anything is downloaded
+        check_installed()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
