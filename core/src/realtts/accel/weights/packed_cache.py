@@ -20,7 +20,7 @@ from realtts.accel.weights.packed_file import PackedFile, PackedWriter
 from realtts.accel.weights.tensorfile import paths_of
 from realtts.contract.events import Event
 from realtts.folders import check_private, make_private, trim
-from realtts.settings_sources import cache_dir
+from realtts.settings_sources import packed_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,7 +74,7 @@ class PackedCache:
             SettingsError: ``data_dir`` cannot be a path.
         """
         most = settings.weight_cache_disk_mb << 20
-        return cls(cache_dir(settings) / "packed" if most else None, most, report)
+        return cls(packed_dir(settings) if most else None, most, report)
 
     def open(self, state: State, part: str) -> PackedWeights:
         """Return where the packed weights of a part of a model are read from, or written to; a context manager.
