@@ -74,7 +74,7 @@ def build(folder: Path, source: Path | None, jobs: int) -> Path:
             "--no-binary",
             "llama-cpp-python",
             SOURCE,
-        ]  # noqa: E501 - programs that this script names
+        ]
         subprocess.run([*pip, "--dest", str(folder)], check=True)  # noqa: S603 - programs that this script names
         (archive,) = folder.glob("llama_cpp_python-*.tar.gz")
         with tarfile.open(archive) as content:
