@@ -80,7 +80,7 @@ struct Kernels {
   void (*norm)(const float* x, const float* weight, const float* bias, int n, float eps, float* out);
   void (*gate)(const float* gate, const float* up, int n, float* out);  // silu(gate) * up
   void (*gelu)(const float* x, int n, float* out);
-  void (*rotate)(const float* x, const float* cos, const float* sin, int n, float scale, float* out);  // null: scale
+  void (*rotate)(const float* x, const float* cos, const float* sin, int n, float scale, float* out);  // in place, too
   void (*convert)(const float* x, int n, Real real, void* out);
   void (*attend)(const Attention& at);
   // The largest absolute value; not finite if anything is not.
@@ -90,6 +90,8 @@ struct Kernels {
   void (*pack_int4)(const float* row, int in, int padded, uint8_t* panel, int lane);
   void (*pack_bf16)(const float* row, int in, int padded, uint8_t* panel, int lane);
   void (*widen)(const void* x, Real real, int n, float* out);
+  // The softmax of scores that have a finite best one.
+  void (*soften)(const float* x, int n, float* out);
   // Read bytes, a multiple of 256, as fast as memory gives them; for measuring it.
   int64_t (*read)(const uint8_t* data, size_t bytes);
 };

@@ -346,6 +346,33 @@ void gate(const float* gates, const float* up, int n, float* out) {
   });
 }
 
+void soften(const float* x, int n, float* out) {
+  F most = all(-__builtin_inff()), sum = zero();
+  alignas(64) float lanes[LANES];
+  in_lanes(n, [&](int i, int count) {
+    F v = load_some(x + i, count);
+    if (count < LANES) {  // the lanes beyond the end must not be the largest
+      for (float& lane : lanes) lane = x[i];
+      store_part(lanes, v, count);
+      v = load(lanes);
+    }
+    most = larger(most, v);
+  });
+  float best = largest(most);
+  in_lanes(n, [&](int i, int count) {
+    F v = load_some(x + i, count);
+    store(lanes, exponential(sub(v, all(best))));
+    for (int lane = 0; lane < count; lane++) {  // nothing is left of what may not be drawn
+      if (x[i + lane] == -__builtin_inff()) lanes[lane] = 0.0f;
+    }
+    F e = load_some(lanes, count);
+    store_some(out + i, e, count);
+    sum = add(sum, e);
+  });
+  F whole = all(total(sum));
+  in_lanes(n, [&](int i, int count) { store_some(out + i, divide(load_some(out + i, count), whole), count); });
+}
+
 void gelu(const float* x, int n, float* out) {
   in_lanes(n, [&](int i, int count) {
     F v = load_some(x + i, count);
@@ -360,12 +387,14 @@ void rotate(const float* x, const float* cos, const float* sin, int n, float sca
     for (int i = 0; i < n; i++) out[i] = x[i] * scale;
     return;
   }
-  int half = n / 2;
-  for (int i = 0; i < half; i++) {
-    float a = x[i], b = x[i + half];
-    out[i] = (a * cos[i] + b * sin[i]) * scale;
-    out[i + half] = (b * cos[i + half] + a * sin[i + half]) * scale;
-  }
+  const int half = n / 2;
+  const F factor = all(scale);
+  in_lanes(half, [&](int i, int count) {
+    F a = load_some(x + i, count), b = load_some(x + half + i, count);
+    F lower = add(mul(a, load_some(cos + i, count)), mul(b, load_some(sin + i, count)));
+    F upper = add(mul(b, load_some(cos + half + i, count)), mul(a, load_some(sin + half + i, count)));
+    store_some(out + i, mul(lower, factor), count), store_some(out + half + i, mul(upper, factor), count);
+  });
 }
 
 INLINE uint16_t brain_bits(float x) {

@@ -6,7 +6,7 @@ namespace realtts {
 
 namespace {
 constexpr Kernels table = {"avx512vnni", quantize, product, norm,      gate,      gelu,      rotate,
-                           convert,       attend,   most_of, pack_int8, pack_int4, pack_bf16, widen, read};
+                           convert,       attend,   most_of, pack_int8, pack_int4, pack_bf16, widen, soften, read};
 }  // namespace
 
 const Kernels* const avx512_kernels = &table;

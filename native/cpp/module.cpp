@@ -37,4 +37,5 @@ NB_MODULE(_native, m) {
   bind_arrays(m);
   bind_products(m);
   bind_step(m);
+  bind_sampler(m);
 }

@@ -14,6 +14,7 @@ namespace {
 
 using std::to_string;
 
+constexpr size_t MOST_ROWS = 1024;  // of a step, with the positions of each
 constexpr int AHEAD_BYTES = 8192;  // of the next weights, asked for while others still finish
 
 std::invalid_argument wrong(const std::string& what) { return std::invalid_argument(what); }
@@ -53,6 +54,10 @@ class StepJob : public Job {
         for (int row = 0; row < n_; row++) std::copy_n(a_.x + row * a_.x_stride, d_.hidden, x_ + row * x_stride_);
         return open_layer();
       case Phase::qkv:
+        // Where a row has several positions, the later ones look at the keys of those before.
+        phase_ = repeated_ ? Phase::keys : Phase::attention;
+        return n_ * d_.kv_heads;
+      case Phase::keys:
         phase_ = Phase::attention;
         return n_ * d_.kv_heads;
       case Phase::attention:
@@ -82,7 +87,11 @@ class StepJob : public Job {
       case Phase::qkv:
         multiply(*layer.qkv, normed_.of(*layer.qkv), item, qkv_, qkv_stride_, Store::set);
         break;
+      case Phase::keys:
+        settle(layer, item / d_.kv_heads, item % d_.kv_heads);
+        break;
       case Phase::attention:
+        if (!repeated_) settle(layer, item / d_.kv_heads, item % d_.kv_heads);
         attend(layer, item / d_.kv_heads, item % d_.kv_heads, thread);
         if (last) fetch_first(*layer.out, thread);
         break;
@@ -105,7 +114,7 @@ class StepJob : public Job {
   }
 
  private:
-  enum class Phase { begin, qkv, attention, out, gate, down, head, done };
+  enum class Phase { begin, qkv, keys, attention, out, gate, down, head, done };
 
   // Inputs of one width for matrices of any kind.
   struct ByKind {
@@ -117,7 +126,6 @@ class StepJob : public Job {
   // What a thread needs for itself.
   struct Own {
     float* queries = nullptr;
-    float* head = nullptr;
     float* scores = nullptr;
     float* inverse = nullptr;
     float* gate = nullptr;
@@ -126,21 +134,31 @@ class StepJob : public Job {
 
   // Mark the slots that are written, and find how far each row looks.
   void mark() {
+    std::vector<int> before(size_t(cache_.rows), 0), last(size_t(cache_.rows), 0);
+    counts_.assign(size_t(cache_.rows), 0);
+    for (int row : a_.rows) counts_[size_t(row)]++;
     for (int row : a_.rows) {
       bool active = cache_.active[row * cache_.active_stride];
-      int64_t slot = active ? cache_.slots[row * cache_.slots_stride] : cache_.cap;
-      int64_t position = cache_.positions[row * cache_.positions_stride];
+      int nth = before[size_t(row)]++;
+      repeated_ |= nth > 0;
+      int64_t slot = active ? cache_.slots[row * cache_.slots_stride] + nth : cache_.cap;
+      int64_t position = cache_.positions[row * cache_.positions_stride] + nth;
       uint8_t* valid = cache_.valid + row * cache_.valid_stride;
       valid[slot] = active;
       cache_.rotations[row * cache_.rotations_stride + slot] = position;
       int place = int(places_.size());
       int asked = a_.attended.empty() ? cache_.cap : a_.attended[size_t(place)];
-      const void* end = memrchr(valid, 1, size_t(asked));
+      last[size_t(row)] = place;
+      const int reach = counts_[size_t(row)] > 1 ? std::min(asked, int(slot) + 1) : asked;
+      const void* end = memrchr(valid, 1, size_t(reach));
       int attended = end ? int(static_cast<const uint8_t*>(end) - valid) + 1 : 0;
       // A frozen row may stand behind the last position; what it computes does not count.
       int64_t turned = std::clamp<int64_t>(position, 0, std::max(0, d_.positions - 1));
       places_.push_back({row, int(slot), attended, a_.attended.empty() ? attended : asked, active, turned});
       farthest_ = std::max(farthest_, attended);
+    }
+    for (size_t place = 0; place < places_.size(); place++) {
+      places_[place].tapping = places_[place].active && last[size_t(places_[place].row)] == int(place);
     }
   }
 
@@ -148,6 +166,7 @@ class StepJob : public Job {
     int row, slot, attended, tapped;
     bool active;
     int64_t position;
+    bool tapping = false;
   };
 
   void lay_out(Layout& layout) {
@@ -168,7 +187,6 @@ class StepJob : public Job {
     own_.resize(size_t(threads_));
     for (Own& own : own_) {
       own.queries = layout.take<float>(size_t(group_ * width_));
-      own.head = layout.take<float>(size_t(width_));
       own.scores = layout.take<float>(size_t(group_) * size_t(score_stride_));
       own.inverse = layout.take<float>(size_t(group_));
       own.gate = layout.take<float>(size_t(n_) * INPUT_BLOCK);
@@ -226,30 +244,35 @@ class StepJob : public Job {
     }
   }
 
-  // The heads that share one key head, in one row: norm, rotate, store, attend.
-  void attend(const LayerParts& layer, int index, int kv_head, int thread) {
+  // The heads that share one key head, in one row: norm, rotate, store.
+  void settle(const LayerParts& layer, int index, int kv_head) {
     const Place& place = places_[size_t(index)];
-    const Own& own = own_[size_t(thread)];
     const int dim = d_.head_dim;
     float* qkv = qkv_ + index * qkv_stride_;
     const float* cos = d_.cos.empty() ? nullptr : d_.cos.data() + place.position * dim;
     const float* sin = d_.sin.empty() ? nullptr : d_.sin.data() + place.position * dim;
-    char* keys = part(0, place.row, kv_head);
-    char* values = part(1, place.row, kv_head);
     const ptrdiff_t at = place.slot * cache_.slot_stride * ptrdiff_t(real_bytes(cache_.real));
-    prepare(qkv + (d_.heads + kv_head) * dim, optional(layer.k_norm), cos, sin, 1.0f, own.head);
-    k_.convert(own.head, dim, cache_.real, keys + at);
-    k_.convert(qkv + (d_.heads + d_.kv_heads + kv_head) * dim, dim, cache_.real, values + at);
+    float* key = qkv + (d_.heads + kv_head) * dim;
+    turn(key, optional(layer.k_norm), cos, sin, 1.0f);
+    k_.convert(key, dim, cache_.real, part(0, place.row, kv_head) + at);
+    k_.convert(key + d_.kv_heads * dim, dim, cache_.real, part(1, place.row, kv_head) + at);
     const float scale = 1.0f / std::sqrt(float(dim));
+    for (int h = 0; h < group_; h++) turn(qkv + (kv_head * group_ + h) * dim, optional(layer.q_norm), cos, sin, scale);
+  }
+
+  void attend(const LayerParts& layer, int index, int kv_head, int thread) {
+    const Place& place = places_[size_t(index)];
+    const Own& own = own_[size_t(thread)];
+    const int dim = d_.head_dim;
+    const float* queries = qkv_ + index * qkv_stride_ + kv_head * group_ * dim;
     for (int h = 0; h < group_; h++) {
       float* query = own.queries + h * width_;
-      prepare(qkv + (kv_head * group_ + h) * dim, optional(layer.q_norm), cos, sin, scale, query);
-      std::fill(query + dim, query + width_, 0.0f);
+      std::fill(std::copy_n(queries + h * dim, dim, query), query + width_, 0.0f);
     }
     float* out = attention_ + index * attention_stride_ + kv_head * group_ * dim;
     Attention attention;
     attention.q = own.queries, attention.q_stride = width_;
-    attention.keys = keys, attention.values = values;
+    attention.keys = part(0, place.row, kv_head), attention.values = part(1, place.row, kv_head);
     attention.key_stride = attention.value_stride = cache_.slot_stride;
     attention.real = cache_.real;
     attention.valid = cache_.valid + place.row * cache_.valid_stride;
@@ -257,7 +280,7 @@ class StepJob : public Job {
     attention.scores = own.scores, attention.score_stride = size_t(score_stride_);
     attention.inverse = own.inverse, attention.out = out;
     k_.attend(attention);
-    if (a_.taps && place.active) tap(place, kv_head, own);
+    if (a_.taps && place.tapping) tap(place, kv_head, own);
     if (!by_head_) return;
     const Matrix& m = layer.out->matrix();
     const bool ends = kv_head + 1 == d_.kv_heads;  // which pads the row, too
@@ -265,9 +288,9 @@ class StepJob : public Job {
     mixed_.write(k_, index, begin, out, n, ends ? m.padded - begin : n);
   }
 
-  void prepare(float* x, const float* norm, const float* cos, const float* sin, float scale, float* out) {
+  void turn(float* x, const float* norm, const float* cos, const float* sin, float scale) {
     if (norm) k_.norm(x, norm, nullptr, d_.head_dim, d_.eps, x);
-    k_.rotate(x, cos, sin, d_.head_dim, scale, out);
+    k_.rotate(x, cos, sin, d_.head_dim, scale, x);
   }
 
   char* part(int part, int row, int kv_head) {
@@ -329,11 +352,12 @@ class StepJob : public Job {
   const CacheView& cache_;
   const StepArguments& a_;
   const int n_, threads_, group_, width_;
-  bool by_head_ = true;
+  bool by_head_ = true, repeated_ = false;
   int mlp_block_ = 64, farthest_ = 0, layer_ = 0;
   Phase phase_ = Phase::begin;
   Share share_;
   size_t needed_ = 0;
+  std::vector<int> counts_;  // positions of each row of the cache
   std::vector<Place> places_;
   std::vector<Own> own_;
   float *x_ = nullptr, *qkv_ = nullptr, *attention_ = nullptr, *normed_row_ = nullptr;
@@ -413,31 +437,37 @@ void Decoder::check(const CacheView& cache, const StepArguments& a) const {
                 to_string(cache.head_dim) + ": give one of " + to_string(layers.size()) + " layers of " +
                 to_string(kv_heads) + " heads of " + to_string(head_dim));
   }
-  if (a.rows.empty()) throw wrong("no rows: give at least one");
+  if (a.rows.empty() || a.rows.size() > MOST_ROWS) {
+    throw wrong((a.rows.empty() ? "no rows" : to_string(a.rows.size()) + " rows") + std::string(": give 1 to ") +
+                to_string(MOST_ROWS));
+  }
   if (!a.attended.empty() && a.attended.size() != a.rows.size()) {
     throw wrong("attended has " + to_string(a.attended.size()) + " numbers: give one, or one for each of " +
                 to_string(a.rows.size()) + " rows");
   }
-  std::vector<bool> seen(size_t(cache.rows), false);
+  std::vector<int> before(size_t(cache.rows), 0);
   for (size_t place = 0; place < a.rows.size(); place++) {
     int row = a.rows[place];
     if (row < 0 || row >= cache.rows) {
       throw wrong("row " + to_string(row) + " of a cache of " + to_string(cache.rows) + ": give rows it has");
     }
-    if (seen[size_t(row)]) throw wrong("row " + to_string(row) + " comes twice: give each once");
-    seen[size_t(row)] = true;
+    const int nth = before[size_t(row)]++;
     int attended = a.attended.empty() ? cache.cap : a.attended[place];
     if (attended < 1 || attended > cache.cap) {
       throw wrong("attended is " + to_string(attended) + ": give 1 to the cap, " + to_string(cache.cap));
     }
-    if (!cache.active[row * cache.active_stride]) continue;
+    if (!cache.active[row * cache.active_stride]) {
+      if (nth) throw wrong("row " + to_string(row) + " comes twice, but is frozen: give it once");
+      continue;
+    }
     int64_t slot = cache.slots[row * cache.slots_stride], position = cache.positions[row * cache.positions_stride];
-    if (slot < 0 || slot >= cache.cap) {
-      throw wrong("row " + to_string(row) + " writes slot " + to_string(slot) + " of " + to_string(cache.cap) +
+    if (slot < 0 || slot >= cache.cap - nth) {
+      throw wrong("row " + to_string(row) + " writes slot " + to_string(slot) + (nth ? " and " + to_string(nth) + " more of " : " of ") + to_string(cache.cap) +
                   ": make the cache larger");
     }
-    if (!cos.empty() && (position < 0 || position >= positions)) {
-      throw wrong("row " + to_string(row) + " is at position " + to_string(position) + " of " + to_string(positions) +
+    if (!cos.empty() && (position < 0 || position >= positions - nth)) {
+      throw wrong("row " + to_string(row) + " is at position " + to_string(position) +
+                  (nth ? " and " + to_string(nth) + " more of " : " of ") + to_string(positions) +
                   ": give longer tables cos and sin");
     }
   }

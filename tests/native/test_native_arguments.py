@@ -66,7 +66,7 @@ def refused(decoder: Any, tensors: Tensors, match: str, **changed: Any) -> None:
         ({"rows": (0, 1)}, "x has the shape"),
         ({"rows": (0, 1, 3)}, "row 3 of a cache of 3"),
         ({"rows": (0, -1, 2)}, "row -1"),
-        ({"rows": (0, 1, 1)}, "row 1 comes twice"),
+        ({"rows": (0, 1) * 4, "x": zeros(8, 64), "out": zeros(8, 64), "attended": 9}, "attended is 9"),
         ({"rows": (), "x": zeros(0, 64), "out": zeros(0, 64)}, "no rows"),
         ({"rows": 5}, "rows is no sequence"),
         ({"rows": "abc"}, "rows"),
@@ -224,3 +224,16 @@ def test_handles() -> None:
         Weight.pack(zeros(4, 4)).run(handle, Buffer(np.broadcast_to(zeros(4), (3, 4))))
     with pytest.raises(ValueError, match="array is a str"):
         Buffer("text")
+
+
+def test_more_positions_than_fit(decoder: Any, tensors: Tensors) -> None:
+    """Of one row: slots, positions of the tables, and of a frozen row more than one at all."""
+    rows = (1,) * 7
+    changed = {"rows": rows, "x": zeros(7, 64), "out": zeros(7, 64)}
+    refused(decoder, tensors, "row 1 writes slot 2 and 6 more of 8", **changed)
+    tensors.positions[1], tensors.slots[1] = 60, 0
+    refused(decoder, tensors, "row 1 is at position 60 and 4 more of 64", **changed)
+    tensors.active[1] = False
+    refused(decoder, tensors, "row 1 comes twice, but is frozen", **changed)
+    rows = (0,) * 1025
+    refused(decoder, tensors, "1025 rows: give 1 to 1024", rows=rows, x=zeros(1025, 64), out=zeros(1025, 64))

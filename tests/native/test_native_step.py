@@ -221,3 +221,25 @@ def test_views_and_handles() -> None:
     assert not out[:, 64:].any()
     assert not large[:, :, [0, 3, 4]].any()
     assert not large[..., 13:, :].any()
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "bf16"])
+@pytest.mark.parametrize("name", ["llama", "qwen3", "gpt2", "head of 80"])
+def test_a_prompt_is_as_its_positions_one_by_one(kind: str, name: str) -> None:
+    """Several positions of a row at once, beside other rows, give the same bits as step after step."""
+    network = Network.random(SHAPES[name])
+    decoder = native_step(network, kind)
+    cache = filled(network, 3, 48, 5, "float16")
+    one_by_one, n = cache.copy(), 13
+    x = drawn(n + 2, network)
+    order = [1, 0] + [1] * (n - 4) + [2, 1, 1, 1]
+    output, wanted_taps = np.zeros((1, 3, 48), np.float32), np.zeros((1, 3, 48), np.float32)
+    got = run(decoder, network, cache, x[: len(order)], rows=order, taps=native.Taps([(1, 0)], output))
+    for at, row in enumerate(order):
+        taps = native.Taps([(1, 0)], wanted_taps)
+        wanted = run(decoder, network, one_by_one, x[at : at + 1], rows=[row], taps=taps)
+        assert np.array_equal(got[0][at], wanted[0][0])
+        assert np.array_equal(got[1][at], wanted[1][0])
+    assert np.array_equal(output, wanted_taps)
+    for tensor in ("kv", "slots", "positions", "valid", "rotations"):
+        assert np.array_equal(getattr(cache, tensor), getattr(one_by_one, tensor), equal_nan=tensor == "kv"), tensor

@@ -221,7 +221,7 @@ class Step:
         taps: Taps | None = None,
         pool: Pool | None = None,
     ) -> None:
-        """Decode one position of some rows: all that `realtts.accel.decoder.Decoder.step` does.
+        """Decode one position of some rows, or several: all that `realtts.accel.decoder.Decoder.step` does.
 
         Keys and values are stored in the cache (of a frozen row behind the cap), ``valid`` and ``rotations`` are
         marked, and ``slots`` and ``positions`` of active rows move on by one. A row's result is the same to the bit
@@ -231,7 +231,9 @@ class Step:
             x: float32 (n, hidden); not changed.
             cache: Of this decoder.
             out: float32 (n, hidden), hidden states after the last norm.
-            rows: Numbers of the cache's rows, each once; None: all, in order.
+            rows: Numbers of the cache's rows; None: all, in order. A row comes as often as it has positions, which
+                follow each other and look at those before: a prompt is read like that, the same to the bit as one
+                by one.
             attended: Slots that a row looks at, for all or for each; None: as far as it has keys.
             logits: float32 (n, vocabulary), the head's output.
             taps: Attention weights to write, of active rows.
@@ -240,4 +242,85 @@ class Step:
         Raises:
             ValueError: Something does not fit, or an active row's cache or the table of positions is used up;
                 nothing was changed.
+        """
+
+class SamplingValues:
+    """The tensors of a sampler's parameters of the rows that a step draws, bound once for so many places.
+
+    Args:
+        temperature: float32 (n, 1), like all but the following.
+        top_k: int64 (n, 1).
+        top_p: What is left of it, 1 - p, rounded once.
+        min_p: Share of the best token's probability.
+        repetition_penalty: Of tokens in the history.
+        guidance: Its weight.
+        min_new_tokens: int64 (n, 1).
+        greedy: bool (n, 1).
+        stops: bool (n, vocabulary).
+    """
+
+    def __init__(
+        self,
+        *,
+        temperature: Array,
+        top_k: Array,
+        top_p: Array,
+        min_p: Array,
+        repetition_penalty: Array,
+        guidance: Array,
+        min_new_tokens: Array,
+        greedy: Array,
+        stops: Array,
+    ) -> None: ...
+
+class Sampler:
+    """Draws tokens as `realtts.accel.sampling.Sampler` does, over its tensors, without the model's own processors.
+
+    Args:
+        vocabulary: Number of logits.
+        order: Names of processors, as of `realtts.accel.sampling.SamplingRecipe`.
+        conditional: Guidance starts from conditional logits.
+        suppressed: Ids that are never drawn.
+        noise_ids: Column of the noise of each logit; None: the same.
+        noise_width: Columns of the noise; None: as many as logits.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        order: Sequence[str],
+        *,
+        conditional: bool = True,
+        suppressed: Sequence[int] = (),
+        noise_ids: Sequence[int] | None = None,
+        noise_width: int | None = None,
+    ) -> None: ...
+    def run(
+        self,
+        logits: Array,
+        values: SamplingValues,
+        step: Array,
+        out: Array,
+        *,
+        noise: Array | None = None,
+        seeds: Array | None = None,
+        seen: Array | None = None,
+        broken: Array | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        """Draw a token of each row.
+
+        Args:
+            logits: float32 (n, vocabulary), with guidance (2 n, vocabulary), the conditional ones first.
+            values: Of the n places.
+            step: int64 (n,): tokens drawn so far.
+            out: int64 (n,).
+            noise: float32 (n, noise_width), exponential; None: hashed from the seeds.
+            seeds: int64 (rows,) or (rows, 1), as `realtts.accel.sampling.HashedNoise` has them.
+            seen: bool (rows, vocabulary + 1): tokens that the repetition penalty applies to.
+            broken: bool (rows,): set where no score is finite.
+            rows: Rows of ``seeds``, ``seen`` and ``broken`` that the places have; None: in order.
+
+        Raises:
+            ValueError: Something does not fit; nothing was drawn.
         """
