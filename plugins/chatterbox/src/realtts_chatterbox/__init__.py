@@ -1,8 +1,8 @@
 """Chatterbox as a provider of realtts: English, Multilingual (23 languages) and Turbo.
 
 - the request: `options`, `languages`; `text`, `scripts`, `reading`: text to tokens; `frontend`: a request as an Ask,
-  in the model's terms; `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors that the
-  networks read
+  in the model's terms; `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors
+  that the networks read
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `shapes_speaker`, `constants`, `weights`, `loading`:
   from its files to tensors, checked by name and shape
 - plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself, whose networks also read new voices;
