@@ -2,6 +2,7 @@
 
 import sys
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 
@@ -36,7 +37,9 @@ def missing(monkeypatch):
 
 
 class Weight:
-    """The least of a packed weight: it multiplies in float32."""
+    """The least of a packed weight: it multiplies in float32, and its stored form is a number and the biases."""
+
+    kept: ClassVar[list[Any]] = []
 
     def __init__(self, weight, bias):
         self._weight, self._bias, self.out_features = weight.float(), bias, len(weight)
@@ -45,6 +48,18 @@ class Weight:
     def pack(weight, _kind, *, bias=None, parts=1):
         """Keep it as it is."""
         return Weight(weight, bias)
+
+    def dump(self):
+        """Return its number in a header, and biases of zero."""
+        Weight.kept.append(self._weight)
+        return (len(Weight.kept) - 1).to_bytes(64, "little") + bytes(4 * self.out_features)
+
+    @staticmethod
+    def load(buffer, offset=0, *, copy=False):
+        """Take both."""
+        stored = bytes(buffer)
+        bias = torch.frombuffer(bytearray(stored[64:]), dtype=torch.float32)
+        return Weight(Weight.kept[int.from_bytes(stored[:64], "little")], bias)
 
     def run(self, x, out, *, pool=None):
         """Multiply."""
@@ -75,6 +90,7 @@ def fake(monkeypatch):
     library = SimpleNamespace(
         usable=lambda: None,
         instruction_set=lambda: "made up",
+        LAYOUT=0,
         Pool=lambda threads: SimpleNamespace(threads=threads),
         Weight=Weight,
         Step=Step,

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from toolkit_decoders import FAMILIES, LLAMA, VOCABULARY, head_of, make, native, noise  # noqa: E402
 
-from realtts import AccelError, DecoderError  # noqa: E402
+from realtts import AccelError, DecoderError, QuantizationUnavailable  # noqa: E402
 from realtts.accel.decoder import Admission, Decoder, RowLoop, Taps  # noqa: E402
 from realtts.accel.decoder.prefixes import Prefixes  # noqa: E402
 from realtts.accel.kernels import PackedLinear, choose_kernel  # noqa: E402
@@ -306,3 +306,29 @@ def test_memory_is_given_back():
     del decoder
     gc.collect()
     assert gone[1]() is None
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("shape", [(70, 64), (16, 32), (128, 96), (33, 100), (97, 160)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_a_stored_weight_is_the_packed_one(weights, shape, biased):
+    """Bit for bit, whether it is of one part or of two, with its bias, and without what was stored."""
+    weight, bias = noise(*shape, seed=5), noise(shape[0], seed=6) if biased else None
+    kernel = choose_kernel([weight], weights, native=True)
+    x = noise(3, shape[1], seed=7)
+    for own in (kernel, *([kernel.in_parts(2)] if shape[0] % 2 == 0 and not biased else [])):
+        tensors = PackedLinear.dump(weight, bias, own)
+        loaded = PackedLinear.load(tensors, own)
+        for tensor in tensors.values():
+            tensor.zero_()  # it is kept apart
+        assert torch.equal(loaded(x), PackedLinear(weight, bias, own)(x))
+        assert own.storage.layout.endswith(str(own.storage.parts))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_weight_that_is_not_finite_is_refused(value):
+    """By the error of every other quantization."""
+    weight = noise(32, 64)
+    weight[3, 4] = value
+    with pytest.raises(QuantizationUnavailable):
+        PackedLinear(weight, None, choose_kernel([noise(32, 64)], "int8", native=True))

@@ -179,6 +179,9 @@ class Settings(BaseModel):
     voice_cache_disk_mb: int = Field(
         256, ge=0, description="Bound of the speaker conditioning kept on disk, in MiB; 0: none."
     )
+    weight_cache_disk_mb: int = Field(
+        4096, ge=0, description="Bound of the packed weights kept on disk for the next start, in MiB; 0: none."
+    )
     voice_urls: bool = Field(
         False, description="Fetch a voice that is an https:// address, within limits; False refuses it."
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["cache_dir", "data_dir", "resolve_settings"]
+__all__ = ["cache_dir", "data_dir", "packed_dir", "resolve_settings"]
 
 
 class _Legacy(NamedTuple):
@@ -106,6 +106,11 @@ def data_dir(settings: Settings | None = None) -> Path:
 def cache_dir(settings: Settings | None = None) -> Path:
     """Return the folder for what can be made again; as `data_dir`."""
     return cache_folder((settings or resolve_settings().settings).data_dir)
+
+
+def packed_dir(settings: Settings | None = None) -> Path:
+    """Return the folder for packed weights; as `cache_dir`."""
+    return cache_dir(settings) / "packed"
 
 
 def _all_values(

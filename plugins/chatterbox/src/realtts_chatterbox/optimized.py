@@ -14,6 +14,7 @@ from realtts.accel.finite import blaming, check_output
 from realtts.accel.layers.flow_rungs import attention_kernel, uses_w8a8, why_no_w8a8, with_w8a8
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
@@ -21,7 +22,7 @@ from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
 from realtts_chatterbox.sizes import HEAD_SIZE
 from realtts_chatterbox.speaking import speak
-from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.upstream import check_installed
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
 
@@ -56,7 +57,7 @@ class Optimized:
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
-        load_upstream()  # what is missing is told before anything is downloaded
+        check_installed()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
@@ -91,7 +92,8 @@ class Optimized:
         assert model.engine is not None
         assert model.codec is not None
         backend = graphs_of(context)
-        model.engine.pack(model.weights, precision_of(context), backend)
+        cache = PackedCache.of(context.settings, context.report)
+        model.engine.pack(model.weights, precision_of(context), backend, cache)
         if backend is not None:
             ask, voice = short(context, model.weights)
             model.engine.capture(ask, voice)

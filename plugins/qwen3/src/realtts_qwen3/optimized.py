@@ -22,6 +22,7 @@ from realtts.accel.decoder.rungs import (
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts_qwen3.assembly import read_prompts
@@ -94,6 +95,7 @@ class Optimized:
             precision=precision_of(context),
             backend=graphs_of(context),
             turns=device_sharing(context),
+            cache=PackedCache.of(context.settings, context.report),
             places=min(context.spec.batch_size, context.settings.max_batch or context.spec.batch_size),
         )
         attention = attention_of(context, model.engine.talker.decoder).details()

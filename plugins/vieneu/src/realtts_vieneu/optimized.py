@@ -14,6 +14,7 @@ from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, prec
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts.errors import AccelError
 from realtts_vieneu.engine import Engine
@@ -63,6 +64,7 @@ class Optimized:
             turns=device_sharing(context),
             head=head_of(context, None),
             places=PLACES_EACH * most_of(context),
+            cache=PackedCache.of(context.settings, context.report),
         )
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), engine)
 

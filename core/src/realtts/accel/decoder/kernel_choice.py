@@ -6,24 +6,27 @@ import functools
 import operator
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
-from realtts.accel.kernels import choose_kernel, native
+from realtts.accel.decoder.layers import sample
+from realtts.accel.decoder.storing import choose_decoder_kernel
+from realtts.accel.kernels import native
 from realtts.accel.kernels.autotune import autotune
 from realtts.errors import QuantizationUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.config import DecoderConfig
-    from realtts.accel.decoder.network import Decoder
     from realtts.accel.decoder.precision import Precision
+    from realtts.accel.decoder.storing import Sampled
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
-    Built = Callable[[DecoderConfig, Sequence[LayerWeights], Precision, str], Decoder]
+    Built = Callable[[DecoderConfig, Sequence[LayerWeights], Precision, str], "Timed"]
 
 __all__ = ["choose_step_kernel"]
 
@@ -36,56 +39,79 @@ _PROMPT = 64
 _STEPS = 100
 
 
+class Timed(Protocol):
+    """What is timed: a `realtts.accel.decoder.Decoder`, which chooses by this module and so is no import of it."""
+
+    config: DecoderConfig
+
+    def new_cache(self, rows: int, cap: int) -> KVCache:
+        """Make a cache."""
+
+    def step(self, x: Any, cache: KVCache) -> object:
+        """Decode one position of every row."""
+
+    def prefill(self, x: Any, cache: KVCache) -> object:
+        """Read a prompt."""
+
+
 def choose_step_kernel(
     config: DecoderConfig,
-    layers: Sequence[LayerWeights],
+    layers: Iterable[LayerWeights],
     precision: Precision,
+    device: torch.device,
     *,
     rows: Sequence[int],
     kernel: str | None = None,
     build: Built,
-) -> Kernel:
-    """Choose the kernel of a decoder.
+) -> tuple[Kernel, Sampled]:
+    """Choose the kernel of a decoder; layers are read for it only where something must be measured.
 
     Args:
         config: Its shape.
-        layers: Its first ones, at least one, on the device that will run them.
+        layers: Its layers, in order, on the device that will run them.
         precision: Of weights and cache, and whether realtts-native may be used.
+        device: Where the layers lie.
         rows: Numbers of rows of a step.
         kernel: Name of the one kernel to use, without any measurement.
         build: Makes a decoder of some layers with a kernel, for the measurement.
+
+    Returns:
+        The kernel, and the layers that were read, by index.
 
     Raises:
         QuantizationUnavailable: Nothing of that precision works here; or realtts-native was only wanted where it is
             faster, and torch's steps are.
     """
-    matrices = [weight for layer in layers for weight in layer.matrices]
     weights, wanted = precision.weights, precision.native
-    chosen = choose_kernel(matrices, weights, rows=rows, kernel=kernel, native=bool(wanted))
+    choose = functools.partial(choose_decoder_kernel, config, layers, weights, device, rows=rows)
     if wanted != "auto" or kernel is not None:
-        return chosen
+        return choose(kernel=kernel, native=bool(wanted))
+    own, sampled = choose(native=True)
     try:
-        other = choose_kernel(matrices, weights, rows=rows)
+        other, sampled = choose()
     except QuantizationUnavailable:
-        return chosen
-    tried = replace(config, layers=len(layers))
+        return own, sampled
+    kernels = (own, other)
     question = {
         "step of": weights,
-        "shape": repr(tried),
+        "shape": repr(config),
         "rows": sorted(set(rows)),
         "instructions": native.instruction_set(),
     }
-    kernels = (chosen, other)
 
     def fastest() -> str:
-        seconds = [_seconds(build(tried, layers, _by(precision, each), each.name), rows) for each in kernels]
+        if not sampled:
+            sampled.update(enumerate(sample(iter(layers))))
+        first = list(sampled.values())
+        tried = replace(config, layers=len(first))
+        seconds = [_seconds(build(tried, first, _by(precision, each), each.name), rows) for each in kernels]
         # Each number of rows counts by its share of the slower one's time, so that the batch does not decide alone.
         slower = [max(both) for both in zip(*seconds, strict=True)]
         shares = [sum(map(operator.truediv, each, slower)) for each in seconds]
         return kernels[shares.index(min(shares))].name
 
-    if autotune(question, [each.name for each in kernels], fastest, matrices[0].device) == chosen.name:
-        return chosen
+    if autotune(question, [each.name for each in kernels], fastest, device) == own.name:
+        return own, sampled
     raise QuantizationUnavailable(
         f"torch's {weights} steps ({other.name}), measured here, are faster than realtts-native's",
         who="quantization",
@@ -98,7 +124,7 @@ def _by(precision: Precision, kernel: Kernel) -> Precision:
 
 
 @torch.inference_mode()
-def _seconds(decoder: Decoder, rows: Sequence[int]) -> list[float]:
+def _seconds(decoder: Timed, rows: Sequence[int]) -> list[float]:
     """Time a request's share of prompts and steps for each number of rows."""
     hidden = decoder.config.hidden_size
     prompt = torch.linspace(-1, 1, _PROMPT * hidden).view(1, _PROMPT, hidden)

@@ -111,7 +111,6 @@ class LayerStack:
 
 def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:
     """Pack a layer; norms and biases take the type of the activations."""
-    gates = len(layer.gate_up) // layer.down.shape[1]  # 2 where the MLP is gated: gate and up
 
     def small(tensor: Tensor | None) -> Tensor | None:
         return None if tensor is None else tensor.detach().to(dtype)
@@ -125,7 +124,7 @@ def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:
         out=PackedLinear(layer.out, small(layer.out_bias), kernel),
         mlp_norm=layer.mlp_norm.detach().to(dtype),
         mlp_norm_bias=small(layer.mlp_norm_bias),
-        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel.in_parts(gates)),
+        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel.in_parts(layer.gates)),
         down=PackedLinear(layer.down, small(layer.down_bias), kernel),
     )
 

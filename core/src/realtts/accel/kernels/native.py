@@ -9,14 +9,30 @@ import functools
 import importlib
 import importlib.util
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from realtts.errors import QuantizationUnavailable
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
-__all__ = ["KINDS", "SWITCH", "instruction_set", "library", "pack", "pool", "run", "usable", "why_unusable"]
+__all__ = [
+    "KINDS",
+    "SWITCH",
+    "NativeStorage",
+    "instruction_set",
+    "library",
+    "pack",
+    "pool",
+    "run",
+    "usable",
+    "why_unusable",
+]
 
 KINDS = ("int8", "int4", "bf16")
 """Precisions of weights that there are kernels for."""
@@ -24,6 +40,9 @@ KINDS = ("int8", "int4", "bf16")
 SWITCH = "set native=False (REALTTS_NATIVE=off)"
 
 _NAME = "realtts_native"
+
+_HEADER = 64
+"""Bytes of a stored weight before its biases, one float32 for each output, which are zero where there are none."""
 
 
 def library() -> Any:
@@ -71,11 +90,18 @@ def pack(weight: Tensor, bias: Tensor | None, kind: str, *, parts: int = 1) -> A
         bias: (out,), or None.
         kind: One of `KINDS`.
         parts: Equal parts of the outputs that are laid out apart: two for gate and up of a gated MLP.
+
+    Raises:
+        QuantizationUnavailable: The weight is not finite, or does not fit.
     """
     values = weight.detach().contiguous()
     if values.dtype not in {torch.float32, torch.bfloat16, torch.float16}:
         values = values.float()
-    return library().Weight.pack(values, kind, bias=None if bias is None else bias.detach().float(), parts=parts)
+    biases = None if bias is None else bias.detach().float()
+    try:
+        return library().Weight.pack(values, kind, bias=biases, parts=parts)
+    except ValueError as error:
+        raise QuantizationUnavailable(str(error), who="quantization", fix=SWITCH) from error
 
 
 def run(weight: Any, x: Tensor) -> Tensor:
@@ -83,6 +109,41 @@ def run(weight: Any, x: Tensor) -> Tensor:
     out = torch.empty(len(x), weight.out_features)
     weight.run(x.detach().float().contiguous(), out, pool=pool())
     return out
+
+
+@dataclass(frozen=True)
+class NativeStorage:
+    """How packed weights are kept on disk: a `realtts.accel.kernels.storage.Storage`.
+
+    Attributes:
+        kind: One of `KINDS`.
+        parts: As of `pack`.
+    """
+
+    kind: str
+    parts: int = 1
+
+    @property
+    def layout(self) -> str:
+        """Version of the library's form, which is the same on every instruction set."""
+        return f"{library().LAYOUT} in {self.parts}"
+
+    def dump(self, weight: Tensor) -> dict[str, Tensor]:
+        """As `Storage.dump`."""
+        return {
+            "bytes": torch.frombuffer(
+                bytearray(pack(weight, None, self.kind, parts=self.parts).dump()), dtype=torch.uint8
+            )
+        }
+
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None) -> Any:
+        """As `Storage.load`; copied to huge pages, from which steps read faster than from a mapped file."""
+        stored = tensors["bytes"]
+        if bias is not None:
+            assert self.parts == 1, "gated MLPs have no biases"
+            stored = stored.clone()  # what is mapped cannot be written
+            stored[_HEADER : _HEADER + 4 * len(bias)] = bias.detach().float().contiguous().view(torch.uint8)
+        return library().Weight.load(stored.numpy(), copy=True)
 
 
 @functools.lru_cache(maxsize=4)
