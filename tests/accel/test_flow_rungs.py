@@ -70,6 +70,7 @@ def present(monkeypatch):
         ({"precision_policy": "fast", "dtype": "bfloat16"}, False),
         ({"precision_policy": "fast", "quantization": "none"}, False),
         ({"precision_policy": "fast", "native": False}, False),
+        ({"precision_policy": "fast", "attention": "math"}, False),
         ({"precision_policy": "fast", "device": "cuda:0"}, False),
     ],
 )

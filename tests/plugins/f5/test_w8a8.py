@@ -8,13 +8,9 @@ pytest.importorskip("torch")
 pytest.importorskip("f5_tts")
 
 import numpy as np
-import torch
-from test_network import SPOKEN, TINY, item_of, network_of, random_state
 
 from realtts.accel.kernels import rows
 from realtts.accel.kernels.rows import why_no_rows
-from realtts_f5.schedule import times
-from realtts_f5.solver import solve
 
 TEXT = "Hello there, my dear friend."
 needs_kernels = pytest.mark.skipif(why_no_rows() is not None, reason=str(why_no_rows()))
@@ -26,43 +22,6 @@ def say(recording):
     samples, rate = recording
     words = "These are the words."
     return {"voice": (samples[: 2 * rate], rate), "reference_text": words, "seed": 5, "nfe_step": 2}
-
-
-def error_of(mel, expected, item):
-    """The relative error of the speech's part."""
-    speech = slice(len(item.mel), None)
-    return float((mel - expected)[speech].norm() / expected[speech].norm())
-
-
-@needs_kernels
-@pytest.mark.parametrize("version", ["v1", "e2"])
-def test_mel_is_near_that_of_float32(version):
-    """Within 3 % after 16 steps with guidance, each chunk as if it were alone; attention in float32 changes nothing."""
-    architecture = TINY[version]
-    state = random_state(architecture)
-    exact = network_of(architecture, state)
-    rounded = network_of(architecture, state, rounded=True, attention="native-rounded")
-    items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate(SPOKEN[1:])]
-    schedule = times(16, -1.0)
-    together = solve(rounded, items, times=schedule, guidance=2.0)
-    for item, mel in zip(items, together, strict=True):
-        (expected,) = solve(exact, [item], times=schedule, guidance=2.0)
-        assert error_of(mel, expected, item) < 0.03
-        (alone,) = solve(rounded, [item], times=schedule, guidance=2.0)
-        torch.testing.assert_close(mel, alone, atol=1e-4, rtol=0)
-
-
-@needs_kernels
-@pytest.mark.parametrize("version", ["v1", "v0", "e2"])
-def test_native_attention_keeps_float32(version):
-    """Also where some heads alone are rotated; in integers it is nearer than bfloat16."""
-    architecture = TINY[version]
-    state, item, schedule = random_state(architecture), item_of(*SPOKEN[1]), times(4, -1.0)
-    (expected,) = solve(network_of(architecture, state), [item], times=schedule, guidance=2.0)
-    ways = {"native": 1e-5, "native-rounded": 3e-3}
-    for attention, bound in ways.items():
-        (mel,) = solve(network_of(architecture, state, attention=attention), [item], times=schedule, guidance=2.0)
-        assert error_of(mel, expected, item) < bound
 
 
 def test_what_is_missing_is_told(make, say, monkeypatch):

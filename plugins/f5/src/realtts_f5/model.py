@@ -128,8 +128,8 @@ def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
         CheckpointError: The file has become unreadable meanwhile; the next request tries again.
     """
     assert model.vocoder is not None, "used after unload"
-    network = model.network
-    if network is None or (network.dtype, network.rounded) != _precision(context, half=ask.half):
+    there = None if model.network is None else (model.network.dtype, model.network.rounded)
+    if there != _precision(context, half=ask.half):
         model.network = model.graphs = None  # never two of them in memory
         model.turns.drop("flow")
         network = open_network(context, model)

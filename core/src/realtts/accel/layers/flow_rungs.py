@@ -32,8 +32,8 @@ _MEASURED_FRAMES, _MEASURED_SEQUENCES, _MEASURED_PASSES = 400, 2, 3
 def with_w8a8(context: Context, rungs: Sequence[Rung], *, alone: bool = False) -> list[Rung]:
     """Put before each rung with quantized weights the same with a flow of int8 weights and activations.
 
-    They are proposed on the CPU with ``precision_policy="fast"``, where the user has named no dtype, no unquantized
-    weights and not to do without compiled kernels; with ``strict`` only where they can run.
+    They are proposed on the CPU with ``precision_policy="fast"``, where the user has named no dtype, no kernel of
+    attention, no unquantized weights and not to do without compiled kernels; with ``strict`` only where they can run.
 
     Args:
         context: Of the hook `rungs`.
@@ -41,7 +41,7 @@ def with_w8a8(context: Context, rungs: Sequence[Rung], *, alone: bool = False) -
         alone: The model is a flow and nothing else: one such rung is put before all.
     """
     settings = context.settings
-    named = settings.dtype != "auto" or settings.quantization == "none"
+    named = settings.dtype != "auto" or settings.quantization == "none" or settings.attention != "auto"
     wanted = settings.precision_policy == "fast" and context.device == "cpu" and not named
     if not wanted or settings.native is False or (settings.strict and why_no_rows() is not None):
         return list(rungs)
