@@ -37,6 +37,7 @@ CAPABILITIES: dict[str, str] = {
     "gender": "speaks as a man or a woman where SSML asks for it, with whatever voice",
     "instruct": "follows a style instruction in words",
     "streaming": "yields audio before the whole text is spoken",
+    "unlisted_voices": "takes names of voices that it does not list, and judges them itself",
 }
 """What a provider may declare that it can do."""
 
@@ -166,6 +167,8 @@ class ProviderSpec:
         environment: What the isolated environment is built from.
         embedded: It speaks at once, without weights to fetch: one of those from which the default voice is chosen when
             the user has chosen none.
+        remote: It speaks through a server of somebody else's: ``model=`` is the server's address (``http://``,
+            ``https://``) or the name of a model there, never a file of this machine, and nothing is fetched.
         api: Version of the plugin contract that the plugin is written for.
     """
 
@@ -197,6 +200,7 @@ class ProviderSpec:
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
+    remote: bool = False
     api: int = API_VERSION
 
     def __post_init__(self) -> None:
@@ -319,5 +323,6 @@ _RULES = (
     _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),
+    _Rule("remote", lambda v: isinstance(v, bool), "True or False"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

@@ -26,6 +26,7 @@ from realtts.exception_text import describe_error
 from realtts.kit.languages import closest_language, language_tag, resolve_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
+from realtts.synthesis.server_model import model_on_server
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -211,6 +212,8 @@ def resolve_checkpoint(
     A repository that the spec knows keeps what the spec says of it; of any other the files are wanted that the
     provider's first checkpoint has, since it is a model of the same kind.
 
+    Of a provider that speaks through a server (``remote``) it is what the server is given.
+
     Args:
         model: What the user gave.
         spec: The provider.
@@ -251,6 +254,8 @@ def _find_checkpoint(model: str | os.PathLike[str] | None, spec: ProviderSpec) -
     if model is None:
         return spec.checkpoints[0] if spec.checkpoints else None
     name = os.fspath(model)
+    if spec.remote:
+        return model_on_server(name, spec)
     named = {checkpoint.name: checkpoint for checkpoint in spec.checkpoints}
     if name in named:
         return named[name]
