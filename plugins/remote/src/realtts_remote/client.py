@@ -133,11 +133,8 @@ class Client:
         except (httpx.InvalidURL, ValueError):
             raise self._refused("it redirects to something that is no address") from None
         same = target.host == url.host and not target.userinfo
-        safe = (target.scheme, target.port) == (url.scheme, url.port) or (url.scheme, target.scheme) == (
-            "http",
-            "https",
-        )
-        if not (same and safe):
+        as_before = (target.scheme, target.port) == (url.scheme, url.port)
+        if not (same and (as_before or (url.scheme, target.scheme) == ("http", "https"))):
             raise self._refused(f"it redirects to another server, {target.host!r:.100}")
         if answer.request.method == "POST" and answer.status_code not in {307, 308}:
             raise self._refused(f"it redirects to {target.path!r:.100} in a way that loses the text")
@@ -173,9 +170,7 @@ class Client:
         while link is not None:
             if isinstance(link, ssl.SSLError):
                 what = f"its certificate is not trusted: {link.reason or link.__class__.__name__}"
-                fix = (
-                    "let SSL_CERT_FILE name a file with its authority's certificate; verification is never switched off"
-                )
+                fix = "let SSL_CERT_FILE name a file with its authority's certificate; it is always verified"
                 return ServerUnreachable(what, who=self.who, fix=fix)
             link = link.__cause__ or link.__context__
         fix = "start it, or correct the address; a proxy of the environment may stand in the way"

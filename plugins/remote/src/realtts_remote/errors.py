@@ -1,13 +1,7 @@
 """Errors of servers, beside those that every provider may raise.
 
-RealTTSError
-├── ServerError                  the server did not speak; a later request may fare better
-│   ├── ServerUnreachable        no connection, no trusted certificate, or no answer in time
-│   ├── ServerBusy               it has no room (429, 503)
-│   ├── ServerFailed             it failed (other answers of 5xx), or ended the connection half-way
-│   └── BrokenSpeech             what it sent is no speech
-└── SettingsError
-    └── ServerRefused            key, address or server do not fit; no other rung can mend that
+`ServerError` is a failure of the rung, so that the setting ``fallback`` lets another provider speak; a later request
+may fare better. `ServerRefused` is a `SettingsError`, which nothing but a change of the settings can mend.
 """
 
 from __future__ import annotations

@@ -71,11 +71,14 @@ class Connection:
             self._loop.run(client.close())
         self._loop.close()
 
+    def _listed(self) -> tuple[VoiceInfo, ...]:
+        return self.voices() if self._voices is None else self._voices
+
     def _utterance(self, request: Request) -> Utterance:
         options = RemoteOptions.of(request)
         first = None
         if request.voice is None and self.server.kind == "other" and options.server == "auto":
-            first = next((voice.id for voice in self._voices or self.voices()), None)
+            first = next((voice.id for voice in self._listed()), None)
         return Utterance(make_body(request, options, self.server, first), options, self._rates)
 
     def _note_rung(self, rung: str) -> None:

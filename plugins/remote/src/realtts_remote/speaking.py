@@ -122,17 +122,19 @@ def _raw_format(headers: Mapping[str, str], options: RemoteOptions) -> tuple[int
 
 async def _only_wav(blocks: AsyncIterator[bytes], kind: str, who: str) -> AsyncIterator[bytes]:
     """Pass a WAV file on that is called otherwise, as some servers do; refuse everything else."""
-    beginning = b""
+    beginning, passed = b"", False
     async for block in blocks:
-        if beginning is not None and len(beginning) < 4:
-            beginning += block
-            if len(beginning) >= 4 and not beginning.startswith((b"RIFF", b"RF64")):
-                break
-            if len(beginning) >= 4:
-                yield beginning
+        if passed:
+            yield block
             continue
-        yield block
-    if not beginning.startswith((b"RIFF", b"RF64")):
+        beginning += block
+        if len(beginning) < 4:
+            continue
+        if not beginning.startswith((b"RIFF", b"RF64")):
+            break
+        passed = True
+        yield beginning
+    if not passed:
         fix = "let the server send raw samples (pcm), or ask for a WAV file: response_format='wav'"
         raise BrokenSpeech(f"it sent {kind}, which was not asked for", who=who, fix=fix)
 
