@@ -14,6 +14,7 @@ from realtts_remote.errors import BrokenSpeech, ServerBusy, ServerFailed, Server
 
 TEXT = "Hello there, this is a test."
 KEY = "sk-proj-2f9c1d7be4"
+NAN = np.full(16, np.nan, "<f4").tobytes()
 
 
 def raised_by(call):
@@ -48,7 +49,7 @@ def wav_of(rate=24_000, kind=1, bits=16, size=64, samples=b"\1\2" * 32):
         pytest.param(wav_of(rate=12_345), {"kind": "audio/wav"}, "12345 Hz", id="wav-rate"),
         pytest.param(wav_of(kind=85), {"kind": "audio/wav"}, "format 85", id="wav-mp3-inside"),
         pytest.param(
-            wav_of(kind=3, bits=32, samples=np.full(16, np.nan, "<f4").tobytes()),
+            wav_of(kind=3, bits=32, samples=NAN),
             {"kind": "audio/wav"},
             "NaN",
             id="nan",
@@ -116,7 +117,7 @@ def test_a_connection_that_ends_half_way(server, tts, sound, about):
         (418, "[1, 2]", errors.InvalidOption, "418"),
     ],
 )
-def test_an_answer_of_an_error_has_its_type(server, tts, status, body, kind, words):
+def test_an_answer_of_an_error_has_its_type(server, tts, status, body, kind, words):  # noqa: PLR0917
     """With the server's own words, and no rung is given up for what the caller can mend."""
     server.routes["POST /v1/audio/speech"] = lambda seen: seen.answer(
         body, f"{status} No", "application/json", length="true"
@@ -261,7 +262,7 @@ def test_redirects_inside_a_server_are_followed(server, tts, sound):
 
 
 @pytest.mark.parametrize("source", ["variable", "file"])
-def test_the_key_is_sent_and_never_shown(server, make, monkeypatch, tmp_path, caplog, source):
+def test_the_key_is_sent_and_never_shown(server, make, monkeypatch, tmp_path, caplog, source):  # noqa: PLR0917
     """Not in status, log or error, though the server repeats it."""
     if source == "file":
         (tmp_path / "key").write_text(f"{KEY}\n")

@@ -108,8 +108,10 @@ def test_several_models_and_none_named(server, tts):
 
 
 @pytest.mark.parametrize(
-    "answer", ["null", "[]", "nonsense", '{"data": 7}', '{"data": [7, null, {"id": 3}]}', '{"data": [{"id": "\\u0007"}]}', "[" * 5000]
-)  # fmt: skip
+    "answer",
+    ["null", "[]", "nonsense", '{"data": 7}', '{"data": [7, null, {"id": 3}]}', '["\\u0007"]', "[" * 5000],
+    ids=["null", "empty", "nonsense", "number", "entries", "bell", "deep"],
+)
 def test_lists_that_are_none_harm_nobody(server, tts, answer):
     """The server speaks without."""
     for path in ("models", "audio/voices"):
@@ -181,7 +183,9 @@ def test_languages_are_said_in_the_servers_words(kind, language, field, value):
     assert bool(made.warnings) == (field is None)
 
 
-@pytest.mark.parametrize(("kind", "words"), [("realtts", "reference_text"), ("vllm-omni", "ref_text"), ("sglang", "ref_text")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "words"), [("realtts", "reference_text"), ("vllm-omni", "ref_text"), ("sglang", "ref_text")]
+)
 def test_recordings_are_sent_to_servers_that_clone(kind, words):
     """As a WAV file, with their words."""
     from realtts.contract.types import Voice

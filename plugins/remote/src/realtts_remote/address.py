@@ -26,6 +26,8 @@ KEY_FILE_VARIABLE = "OPENAI_API_KEY_FILE"
 
 _EXAMPLE = "http://127.0.0.1:8000/v1"
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(/.*)?|\[[0-9a-fA-F:]+\].*")
+_HOST = re.compile(rb"[\w.-]+|[0-9a-fA-F:.]+")
+_LAST_PORT = 65_535
 _MOST_OF_KEY_FILE = 65_536
 
 
@@ -133,8 +135,8 @@ def _checked(text: str, source: str) -> httpx.URL:
             f"the address of {source} holds a user's name or a password", who=WHO,
             fix=f"give it without them, and the key in {KEY_VARIABLE}",
         )  # fmt: skip
-    if url.scheme not in {"http", "https"} or not url.host:
-        raise ServerRefused(f"the address of {source} is none of http or https", who=WHO, fix=fix)
+    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.raw_host) or (url.port or 0) > _LAST_PORT:
+        raise ServerRefused(f"the address of {source} is none of a server", who=WHO, fix=fix)
     url = url.copy_with(fragment=None)
     path = url.path.rstrip("/").removesuffix("/audio/speech")
     return url.copy_with(path=path or "/v1")
