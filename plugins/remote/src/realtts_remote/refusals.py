@@ -138,9 +138,9 @@ def _of_value(value: Any) -> ServerMessage:
             return ServerMessage(_line(text), places[0] if places else "", str(first.get("type", ""))[:80])
         return ServerMessage(_line(str(first)))
     if isinstance(value, dict):
-        text = next((value[name] for name in ("message", "error", "detail", "msg") if value.get(name)), value)
+        words = next((value[name] for name in ("message", "error", "detail", "msg") if value.get(name)), value)
         code = value.get("code") or value.get("type") or ""
-        return ServerMessage(_line(str(text)), str(value.get("param") or "")[:80], str(code)[:80])
+        return ServerMessage(_line(str(words)), str(value.get("param") or "")[:80], str(code)[:80])
     return ServerMessage(_line(str(value)))
 
 

@@ -186,7 +186,8 @@ class SampleReader:
 
 
 def _of_int16(data: bytes) -> NDArray[np.float32]:
-    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+    samples: NDArray[np.float32] = np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)
+    return samples
 
 
 def _of_int24(data: bytes) -> NDArray[np.float32]:
