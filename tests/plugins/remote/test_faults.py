@@ -290,6 +290,14 @@ def test_fields_that_realtts_fills_are_no_extra_ones(tts, name):
         tts.generate(TEXT, extra_body={name: "x"})
 
 
+@pytest.mark.parametrize("rate", [0, 7999, 12_345, 96_000, "fast"])
+def test_rates_that_are_none(server, tts, rate):
+    """Are refused before anything is sent."""
+    with pytest.raises(errors.InvalidOption, match="sample_rate"):
+        tts.generate(TEXT, sample_rate=rate)
+    assert not server.asked()
+
+
 @pytest.mark.parametrize("speed", [0.2, 4.1, 8.0])
 def test_speeds_that_the_protocol_lacks(server, tts, speed):
     """Are refused before anything is sent."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import os
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,7 @@ _CONNECT_S = 10.0
 _ANSWER_S = 30.0
 """Seconds for what a server knows without speaking."""
 
+_CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _HERE = ("all://localhost", "all://127.0.0.1", "all://[::1]")
 
 
@@ -48,6 +51,7 @@ class Client:
             headers={**key.headers, "accept-encoding": "identity", "user-agent": "realtts"},
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=20),
             mounts=dict.fromkeys(_HERE),
+            verify=_trusted(*(os.environ.get(name, "") for name in _CERTIFICATES)),
         )
 
     async def close(self) -> None:
@@ -176,6 +180,16 @@ class Client:
         fix = "start it, or correct the address; a proxy of the environment may stand in the way"
         what = f"there is no connection: {str(error)[:200] or type(error).__name__}"
         return ServerUnreachable(what, who=self.who, fix=fix, again=True)
+
+
+@functools.lru_cache(maxsize=8)
+def _trusted(*places: str) -> ssl.SSLContext:
+    """Return what certificates are verified with; reading those of all authorities takes longer than a request.
+
+    Args:
+        places: What the variables name that say where the authorities' certificates are.
+    """
+    return httpx.create_ssl_context()
 
 
 async def _read(answer: httpx.Response, most: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from realtts.contract.options import Options
+from realtts_remote import spec
 
 __all__ = ["RemoteOptions", "ServerKind"]
 
@@ -24,18 +25,29 @@ class RemoteOptions(Options):
     response_format: Literal["pcm", "wav"] = Field(
         "pcm", description="Format that is asked for: 'pcm', or 'wav' where a server lacks it or has another rate."
     )
-    sample_rate: Literal[8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000] | None = Field(
-        None, description="Hz of samples without a header, where the server does not name it; None: 24000, as OpenAI's."
+    sample_rate: int | None = Field(
+        None,
+        ge=8000,
+        le=48_000,
+        description="Hz of samples without a header, where the server does not name it; None: 24000, as OpenAI's.",
     )
     server: ServerKind = Field("auto", description="What the server is; 'auto': its list of models tells.")
     extra_body: dict[str, Any] = Field(
-        default_factory=dict,
+        {},
         description="Further fields of the request, as the server's own documentation has them, which JSON can hold.",
     )
     timeout_s: float = Field(
         300.0, gt=0, le=3600, description="Seconds in which the server must send something: the answer, or more of it."
     )
     retries: int = Field(2, ge=0, le=10, description="Times that a request is sent again before anything was heard.")
+
+    @field_validator("sample_rate")
+    @classmethod
+    def _check_rate(cls, value: int | None) -> int | None:
+        """Refuse what the spec does not list."""
+        if value is not None and value not in spec.sample_rates:
+            raise ValueError(f"it is none of {', '.join(map(str, sorted(spec.sample_rates)))}")
+        return value
 
     @field_validator("extra_body")
     @classmethod
