@@ -183,7 +183,7 @@ class Client:
 
 
 @functools.lru_cache(maxsize=8)
-def _trusted(*places: str) -> ssl.SSLContext:
+def _trusted(*places: str) -> ssl.SSLContext:  # noqa: ARG001 - what the answer depends on
     """Return what certificates are verified with; reading those of all authorities takes longer than a request.
 
     Args:
