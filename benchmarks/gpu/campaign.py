@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpu.stages import limit_s
@@ -22,6 +23,7 @@ PATH_VARIABLE = "CAMPAIGN_PATH_"
 """Variables of this beginning and a stage's name put folders before PYTHONPATH: upstream of one model wants others."""
 
 _LEAST_S = 20.0
+_HERE = str(Path(__file__).resolve().parents[1])
 
 
 def run_campaign(setup: Setup, stages: Sequence[str], *, budget_s: float, write: Sequence[str] = ()) -> None:
@@ -74,7 +76,7 @@ def _start(setup: Setup, stage: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "gpu", "stage", stage, "--out", str(setup.out)]
     command += ["--checkpoints", str(setup.checkpoints), "--repository", str(setup.repository)]
     more = os.environ.get(PATH_VARIABLE + stage.replace(":", "_"), "")
-    path = os.pathsep.join(filter(None, [more, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [more, _HERE, os.environ.get("PYTHONPATH", "")]))
     threads = {"OMP_NUM_THREADS": "2"} if stage.startswith("write:") else {}
     return subprocess.Popen(  # noqa: S603 - this interpreter
         [*command, *(["--dry"] if setup.dry else [])], env={**os.environ, **threads, "PYTHONPATH": path}
