@@ -38,7 +38,8 @@ def page_of(record: Mapping[str, Any]) -> str:
     if record["parts"]:
         parts += ["## Parts", _parts_table(record["parts"])]
     if record["tests"]:
-        parts += ["## Tests", f"`pytest -m gpu` ended with {record['tests'].get('code')}."]
+        rows = [[f"`{folder}`", _summary(result)] for folder, result in record["tests"].items()]
+        parts += ["## Tests", _table(["`pytest -m gpu`", "its last line"], rows)]
     parts += ["## What could not be measured", _errors(record)]
     brief = {key: value for key, value in record.items() if key not in {"parts", "profiles", "tests"}}
     parts.append("```json\n" + json.dumps(brief, sort_keys=True) + "\n```")
@@ -120,6 +121,11 @@ def _parts_table(parts: Mapping[str, Mapping[str, Any]]) -> str:
                           if isinstance(value, (int, float)) and key != "seconds")  # fmt: skip
         rows.append([name.replace("|", "·"), shown or str(content.get("error", ""))[:80]])
     return _table(["part", "figures"], rows)
+
+
+def _summary(result: Mapping[str, Any]) -> str:
+    lines = str(result.get("tail", "")).strip().splitlines()
+    return (lines[-1] if lines else str(result.get("error", _NOTHING)))[:120].replace("|", "·")
 
 
 def _errors(record: Mapping[str, Any]) -> str:

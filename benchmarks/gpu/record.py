@@ -47,7 +47,8 @@ def make_record(folders: Sequence[Path], *, label: str = "", commit: str = "") -
         "parts": {f"{each['stage']} | {each['name']}": _content(each)
                   for each in findings if each["stage"] in _PARTS and each["name"] not in _LIFE},
         "profiles": {each["name"]: _content(each) for each in findings if each["stage"] == "profile"},
-        "tests": _last(findings, "tests"),
+        "tests": {each["name"]: _content(each) for each in findings
+                  if each["stage"] == "tests" and each["name"] not in _LIFE},
         "stages": _stages(findings),
         "errors": [{"stage": each["stage"], "name": each["name"], "error": each["error"]}
                    for each in _newest(findings) if each.get("error")],

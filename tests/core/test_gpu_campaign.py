@@ -42,6 +42,7 @@ def findings(tmp_path):
     found.add("parity", "qwen3 | fp32", relative_error=1e-7, as_asked=True)
     found.add("parity", "qwen3 | bf16", relative_error=0.004, as_asked=False, dtype="float32", quantization="none")
     found.add("parity", "qwen3 | fp8", error="SettingsError: quantization is 'fp8'")
+    found.add("tests", "tests/accel", code=1, tail="...F\n1 failed, 62 passed in 20.00s\n")
     found.add("micro", "graph node", us_per_node_1=2.5, seconds=1.0)
     found.add("speed:f5", "ended", code=-9, killed=True, seconds=190.0)
     found.add("profile:f5", "skipped", why="no time is left")
@@ -168,8 +169,9 @@ def test_the_page_says_it(record):
     page = page_of(record)
     for words in (
         "NVIDIA H200", "570.1", "commit abc123", "| graphs | `bf16+graphs` | 0.1 | 0.2 |", "40.0",
-        "1,024 | 3,072 | 1,024", "RTF 0.3", "100.0 ms", "| qwen3 | 1.0e-07 | 4.0e-03 (ran as float32, none) | not offered |",
-        "not kept: tokens, float32", "SettingsError", "speed:f5: it took too long", "profile:f5: no time is left",
+        "1,024 | 3,072 | 1,024", "RTF 0.3", "100.0 ms",
+        "| qwen3 | 1.0e-07 | 4.0e-03 (ran as float32, none) | not offered |",
+        "not kept: tokens, float32", "1 failed, 62 passed", "SettingsError", "speed:f5: it took too long", "profile:f5: no time is left",
     ):  # fmt: skip
         assert words.lower() in page.lower(), words
     last = page.rpartition("```json\n")[2].removesuffix("\n```\n")
