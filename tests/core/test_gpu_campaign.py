@@ -171,7 +171,8 @@ def test_the_page_says_it(record):
         "NVIDIA H200", "570.1", "commit abc123", "| graphs | `bf16+graphs` | 0.1 | 0.2 |", "40.0",
         "1,024 | 3,072 | 1,024", "RTF 0.3", "100.0 ms",
         "| qwen3 | 1.0e-07 | 4.0e-03 (ran as float32, none) | not offered |",
-        "not kept: tokens, float32", "1 failed, 62 passed", "SettingsError", "speed:f5: it took too long", "profile:f5: no time is left",
+        "not kept: tokens, float32", "1 failed, 62 passed",
+        "SettingsError", "speed:f5: it took too long", "profile:f5: no time is left",
     ):  # fmt: skip
         assert words.lower() in page.lower(), words
     last = page.rpartition("```json\n")[2].removesuffix("\n```\n")

@@ -199,6 +199,10 @@ def test_recordings_are_sent_to_servers_that_clone(kind, words):
 def test_streams_are_asked_for_in_the_servers_way():
     """vLLM-Omni streams at its own speed alone."""
     assert body("vllm-omni").fields["stream_format"] == "audio"
+    assert body("vllm-omni").fields["response_format"] == "wav"
+    assert body("sglang", response_format="wav").fields["response_format"] == "wav"
+    assert body("sglang").fields["response_format"] == "pcm"
+    assert body("vllm-omni", response_format="pcm").fields["response_format"] == "pcm"
     assert "stream_format" not in body("vllm-omni", speed=1.2).fields
     assert body("sglang").fields["stream"] is True
     assert not {"stream", "stream_format"} & body("openai").fields.keys()

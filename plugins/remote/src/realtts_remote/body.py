@@ -59,7 +59,7 @@ def make_body(request: Request, options: RemoteOptions, server: Server, first_vo
         VoiceUnsupported: The server is none that is known to clone.
     """
     kind = server.kind if options.server == "auto" else options.server
-    fields: dict[str, Any] = {"input": request.text, "response_format": options.response_format}
+    fields: dict[str, Any] = {"input": request.text}
     if server.model:
         fields["model"] = server.model
     if options.instructions:
@@ -70,7 +70,7 @@ def make_body(request: Request, options: RemoteOptions, server: Server, first_vo
     fields.update(language)
     if kind == "realtts":
         fields["seed"] = request.seed
-    fields.update(_streaming(request, options, kind))
+    fields.update(_format(request, options, kind))
     # Last, so that what the caller knows of this server wins.
     return SpeechBody({**fields, **options.extra_body}, warnings)
 
@@ -119,10 +119,15 @@ def _language(language: str | None, kind: ServerKind) -> tuple[dict[str, Any], t
     return {}, (f"the server has no field for the language {language!r:.40}: text and voice tell it",)
 
 
-def _streaming(request: Request, options: RemoteOptions, kind: ServerKind) -> dict[str, Any]:
-    """Return the field that makes a server send audio as it is made, where it does not do so by itself."""
-    if kind == "vllm-omni" and request.speed == 1.0:  # it streams at no other speed
-        return {"stream_format": "audio"}
-    if kind == "sglang" and request.streaming and options.response_format == "pcm":
-        return {"stream": True}  # by events
-    return {}
+def _format(request: Request, options: RemoteOptions, kind: ServerKind) -> dict[str, Any]:
+    """Return the fields for the format, and for a stream where a server does not send one by itself.
+
+    vLLM-Omni and SGLang-Omni serve models of other rates than 24 kHz, which only the header of a WAV file tells.
+    """
+    if kind == "sglang" and request.streaming and options.response_format in {"auto", "pcm"}:
+        return {"response_format": "pcm", "stream": True}  # by events, which hold nothing else
+    wanted = options.response_format
+    if wanted == "auto":
+        wanted = "wav" if kind in {"vllm-omni", "sglang"} else "pcm"
+    streams = kind == "vllm-omni" and request.speed == 1.0  # at no other speed
+    return {"response_format": wanted, **({"stream_format": "audio"} if streams else {})}

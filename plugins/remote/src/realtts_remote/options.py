@@ -22,8 +22,9 @@ class RemoteOptions(Options):
     """How a server is asked."""
 
     instructions: str = Field("", max_length=4096, description="How to speak, in words, where the model follows such.")
-    response_format: Literal["pcm", "wav"] = Field(
-        "pcm", description="Format that is asked for: 'pcm', or 'wav' where a server lacks it or has another rate."
+    response_format: Literal["auto", "pcm", "wav"] = Field(
+        "auto",
+        description="Format that is asked for: 'pcm', or 'wav', whose header tells the rate; 'auto': by the server.",
     )
     sample_rate: int | None = Field(
         None,

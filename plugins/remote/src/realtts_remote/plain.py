@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Plain"]
 
+_LONGEST_NAME = 200
+
 
 class Connection:
     """What `load` returns: a server, and the thread that speaks with it.
@@ -82,8 +84,8 @@ class Connection:
         return Utterance(make_body(request, options, self.server, first), options, self._rates)
 
     def _note_rung(self, rung: str) -> None:
-        if (self._running or {}).get("rung") != rung:
-            self._running = {**(self._running or {}), "state": "ready", "rung": rung}
+        if self.server.kind == "realtts" and (self._running or {}).get("rung") != rung[:_LONGEST_NAME]:
+            self._running = {**(self._running or {}), "state": "ready", "rung": rung[:_LONGEST_NAME]}
             self._tell()
 
     def _tell(self) -> None:
