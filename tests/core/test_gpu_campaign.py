@@ -78,6 +78,15 @@ def test_lines_that_a_crash_has_cut_are_left_out(tmp_path):
     assert [entry["value"] for entry in read_findings(tmp_path)] == [1]
 
 
+def test_the_page_has_the_commands():
+    """As the program prints them, with every stage."""
+    page = (launch.ROOT / "docs/benchmarks/gpu.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert f"\n{' '.join(command.words('out'))}\n" in page
+        for stage in command.stages:
+            assert f"| `{stage.partition(':')[0]}" in page, stage
+
+
 def test_the_four_commands_are_below_ten_minutes():
     """All stages of all models are in them, and every name is one."""
     stages = [stage for command in COMMANDS for stage in command.stages]
