@@ -12,7 +12,9 @@ from realtts import RealProvider, errors
 from realtts.contract.spec import Checkpoint
 from realtts.contract.types import Request
 from realtts.registry.offers import how_to_install
+from realtts.synthesis.validate import check_options
 from realtts.testing import voice_like
+from realtts.wire.specs import spec_from_json, spec_to_json
 from realtts_remote.address import find_address, find_key
 from realtts_remote.body import make_body
 from realtts_remote.errors import ServerRefused
@@ -207,6 +209,18 @@ def test_streams_are_asked_for_in_the_servers_way():
     assert body("sglang").fields["stream"] is True
     assert not {"stream", "stream_format"} & body("openai").fields.keys()
     assert body("other", server="vllm-omni").fields["stream_format"] == "audio"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_s": 0}, {"server": "x"}, {"extra_body": 3}, {"retries": 11}, {"instructions": "x" * 4097}]
+)
+def test_a_process_without_the_plugin_checks_the_options_alike(wrong):
+    """By their JSON Schema, as of a provider in an environment of its own."""
+    spec = spec_from_json(json.loads(json.dumps(spec_to_json(realtts_remote.spec))))
+    assert spec.remote
+    assert check_options({"extra_body": {"a": 1}, "server": "sglang"}, spec).model_dump()["extra_body"] == {"a": 1}
+    with pytest.raises(errors.InvalidOption, match=next(iter(wrong))):
+        check_options(wrong, spec)
 
 
 def test_it_is_never_chosen_by_itself():
