@@ -122,6 +122,16 @@ def test_lists_that_are_none_harm_nobody(server, tts, answer):
     assert [voice.id for voice in tts.voices()] == []
 
 
+@pytest.mark.parametrize("status", ["500 Error", "503 Busy", "401 No", "403 No", "302 Found"])
+@pytest.mark.parametrize(("owner", "path"), [("realtts", "status"), ("somebody", "audio/voices")])
+def test_lists_that_cannot_be_had_keep_nobody_from_speaking(server, tts, status, owner, path):
+    """What is not needed to speak may fail."""
+    server.routes["GET /v1/models"] = listed({"id": "one", "owned_by": owner})
+    server.routes[f"GET /v1/{path}"] = lambda seen: seen.answer("", status, Location="http://elsewhere.invalid/")
+    assert tts.generate(TEXT).duration == 1.0
+    assert len(server.asked(f"/v1/{path}")) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "names"),
     [

@@ -11,6 +11,7 @@ from realtts.contract.types import Chunk
 from realtts_remote.address import find_address, find_key
 from realtts_remote.body import make_body
 from realtts_remote.client import Client
+from realtts_remote.errors import ServerError, ServerRefused
 from realtts_remote.event_loop import EventLoop
 from realtts_remote.options import RemoteOptions
 from realtts_remote.rows import Rows
@@ -74,7 +75,13 @@ class Connection:
         self._loop.close()
 
     def _listed(self) -> tuple[VoiceInfo, ...]:
-        return self.voices() if self._voices is None else self._voices
+        """Return the voices that are known; a list that cannot be had keeps nobody from speaking."""
+        if self._voices is None:
+            try:
+                self.voices()
+            except (ServerError, ServerRefused):
+                self._voices = ()
+        return self._voices or ()
 
     def _utterance(self, request: Request) -> Utterance:
         options = RemoteOptions.of(request)

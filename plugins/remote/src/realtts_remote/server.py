@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.contract.types import VoiceInfo
 from realtts.errors import UnknownCheckpoint, enumeration
-from realtts_remote.errors import ServerUnreachable
+from realtts_remote.errors import ServerError, ServerRefused, ServerUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -81,7 +81,10 @@ async def rung_of(client: Client, server: Server) -> dict[str, Any] | None:
     """Return what a server of ours runs the model on; None: it does not say, or it is another program."""
     if server.kind != "realtts":
         return None
-    content = await _in_time(client.get_json("status"), client)
+    try:
+        content = await _in_time(client.get_json("status"), client)
+    except (ServerError, ServerRefused):  # it speaks all the same
+        return None
     models = content.get("models") if isinstance(content, dict) else None
     status = models.get(server.model) if isinstance(models, dict) else None
     if not isinstance(status, dict):
