@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 
 import pytest
+
+import realtts.bench
 from gpu import parity
 from gpu.page import page_of
 from gpu.record import make_record
 from gpu.setup import Setup
 from gpu.stages import run_stage
-
-import realtts.bench
 
 
 @pytest.mark.full
