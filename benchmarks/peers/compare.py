@@ -42,6 +42,7 @@ class Child:
 
     def __init__(self, command: list[str], threads: int) -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        self._name = " ".join(command)
         self._process = subprocess.Popen(  # noqa: S603 - programs that this script names
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -54,7 +55,7 @@ class Child:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self._process.args))} has ended")
+            raise SystemExit(f"{self._name} has ended")
         measured: dict[str, float] = json.loads(line)
         return measured
 
@@ -71,7 +72,7 @@ def main() -> None:
     contenders = _steps(arguments) | _speakers(arguments)
     rounds: list[Round] = []
     for number in range(arguments.rounds + 1):
-        measured = {name: measure() for name, measure in contenders.items()}
+        measured = {name: dict(measure()) for name, measure in contenders.items()}
         if number:  # the first warms up
             rounds.append(measured)
     medians = {

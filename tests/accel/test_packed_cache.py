@@ -15,6 +15,7 @@ from safetensors.torch import save_file  # noqa: E402
 from realtts import Settings  # noqa: E402
 from realtts.accel.decoder import Decoder, DecoderConfig  # noqa: E402
 from realtts.accel.kernels import KERNELS, PackedLinear  # noqa: E402
+from realtts.accel.kernels.native_storage import NativeStorage  # noqa: E402
 from realtts.accel.weights import packed_file  # noqa: E402
 from realtts.accel.weights.packed_cache import NO_CACHE, PackedCache, source_of  # noqa: E402
 from realtts.accel.weights.tensorfile import TensorFile, Tensors  # noqa: E402
@@ -361,3 +362,22 @@ def test_the_settings_say_where_and_how_much(tmp_path, megabytes):
     assert cache.max_bytes == megabytes << 20
     assert cache.folder == (packed_dir(settings) if megabytes else None)
     assert NO_CACHE.folder is None
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4", "bf16"])
+@pytest.mark.parametrize("bias", [None, 0.5])
+def test_native_weights_are_stored_as_they_are_read(kind, bias):
+    """Their bytes, bias included."""
+    native = pytest.importorskip("realtts_native")
+    if native.usable() is not None:
+        pytest.skip(native.usable())
+    weight = torch.randn(64, 96, generator=torch.Generator().manual_seed(1))
+    added = None if bias is None else torch.full((64,), bias)
+    storage, x = NativeStorage(kind), torch.randn(3, 96, generator=torch.Generator().manual_seed(2))
+    tensors = {name: tensor.clone() for name, tensor in storage.dump(weight, added).items()}
+    outputs = []
+    for packed in (storage.load(tensors, added), native.Weight.pack(weight, kind, bias=added)):
+        outputs.append(torch.empty(3, 64))
+        packed.run(x, outputs[-1], pool=native.Pool(1))
+    assert torch.equal(*outputs)
+    assert storage.layout.startswith(str(native.LAYOUT))

@@ -39,7 +39,7 @@ class PackedLinear:
         Only for kernels with a `Kernel.storage`.
         """
         assert kernel.storage is not None
-        tensors = {f"weight.{name}": tensor for name, tensor in kernel.storage.dump(weight.detach()).items()}
+        tensors = {f"weight.{name}": tensor for name, tensor in kernel.storage.dump(weight.detach(), bias).items()}
         return {**tensors, "shape": torch.tensor(weight.shape), **({} if bias is None else {"bias": bias.detach()})}
 
     @classmethod

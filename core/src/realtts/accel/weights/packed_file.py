@@ -118,7 +118,7 @@ class PackedWriter:
 
     def _append(self, name: str, content: Tensor) -> None:
         raw = content.reshape(-1).view(torch.uint8).numpy()
-        _write(self._file, memoryview(raw))
+        _write(self._file, raw.data)
         end = self._end + content.nbytes
         entry = {"dtype": _TYPES[content.dtype], "shape": list(content.shape), "data_offsets": [self._end, end]}
         self._header[name], self._end = entry, end
