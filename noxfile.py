@@ -122,9 +122,14 @@ def piper(session: nox.Session) -> None:
 
 @nox.session(python=DEFAULT)
 def native(session: nox.Session) -> None:
-    """The native kernels, built here, against numpy and row by row: no torch. Skipped without a compiler of C++."""
+    """The native kernels, built here, against numpy and row by row, then in the toolkit and in plugins.
+
+    Skipped without a compiler of C++.
+    """
     _check_compiler(session)
-    session.install("./native", *TEST_TOOLS)
+    plugins = [folder for name in ("toylm", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *plugins, *TEST_TOOLS)
+    session.install("./native")
     _test(session, SHORT, "tests/native", measured=False)
 
 

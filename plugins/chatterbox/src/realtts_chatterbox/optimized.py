@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs, why_no_native
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
 from realtts_chatterbox.speaking import speak
-from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.upstream import check_installed
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
 
@@ -45,13 +46,13 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Say why graphs cannot be had: they need CUDA, and weights that do not move."""
-        return why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Say why kernels cannot be had, or graphs: they need CUDA, and weights that do not move."""
+        return why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
-        load_upstream()  # what is missing is told before anything is downloaded
+        check_installed()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
@@ -82,7 +83,8 @@ class Optimized:
         assert model.engine is not None
         assert model.codec is not None
         backend = graphs_of(context)
-        model.engine.pack(model.weights, precision_of(context), backend)
+        cache = PackedCache.of(context.settings, context.report)
+        model.engine.pack(model.weights, precision_of(context), backend, cache)
         if backend is not None:
             ask, voice = short(context, model.weights)
             model.engine.capture(ask, voice)
