@@ -332,3 +332,25 @@ def test_a_weight_that_is_not_finite_is_refused(value):
     weight[3, 4] = value
     with pytest.raises(QuantizationUnavailable):
         PackedLinear(weight, None, choose_kernel([noise(32, 64)], "int8", native=True))
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("length", [1, 2, 5, 8])
+def test_a_short_prompt_is_as_steps(config, weights, length):
+    """To the bit, of several rows, some of them, and behind others; slots and positions are as after steps."""
+    decoder = make(config, native(weights))
+    x = noise(3, length, config.hidden_size, seed=length)
+    caches = [decoder.new_cache(3, 32) for _ in range(3)]
+    for cache in caches:
+        decoder.prefill(noise(3, 12, config.hidden_size, seed=1), cache)
+    whole = decoder.prefill(x, caches[0], every=True)
+    steps = torch.stack([decoder.step(each, caches[1]) for each in x.unbind(1)], 1)
+    caches[2].active[1] = False  # another row that has ended changes nothing
+    some = decoder.prefill(x[[2, 0]], caches[2], rows=[2, 0])
+    assert torch.equal(whole, steps)
+    assert torch.equal(some, whole[[2, 0], -1])
+    assert torch.equal(caches[0].slots, caches[1].slots)
+    assert torch.equal(caches[0].positions, caches[1].positions)
+    assert torch.equal(caches[0].valid, caches[1].valid)
+    assert caches[0].used == caches[1].used
+    assert caches[2].slots.tolist() == [12 + length, 12, 12 + length]

@@ -234,6 +234,10 @@ class Decoder:
             assert not isinstance(rows, torch.Tensor), "counted on the host"
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
+        if valid is None and positions is None and taps is None and not isinstance(rows, torch.Tensor):
+            states = self._step.prompt(x, cache, range(cache.rows) if rows is None else rows)
+            if states is not None:
+                return states if every else states[:, -1]
         where, part = cache.numbers(rows)
         slots, at, mask = place_prompt(n, cache, where, valid, positions, attended)
         rotation = self._rotation(at.flatten())

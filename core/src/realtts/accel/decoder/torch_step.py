@@ -39,6 +39,18 @@ class Step(Protocol):
     ) -> Tensor:
         """Decode; arguments as of `realtts.accel.decoder.Decoder.step`, the slots counted already."""
 
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+        """Read a prompt of every row, without padding, if that is better done here than layer by layer.
+
+        Args:
+            x: (rows, n, hidden).
+            cache: Written to; the slots are counted already.
+            rows: Numbers of the cache's rows.
+
+        Returns:
+            Hidden states after the last norm, (rows, n, hidden); None: it is not, and nothing was done.
+        """
+
 
 class TorchStep:
     """A `Step` by torch's operators, which a graph may capture.
@@ -91,3 +103,7 @@ class TorchStep:
         store(cache.slots, rows, following + active)
         store(cache.positions, rows, positions + active)
         return hidden
+
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:  # noqa: ARG002
+        """As `Step.prompt`: never."""
+        return None
