@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "dispatch.hpp"
+#include "flow_checks.hpp"
 #include "step.hpp"
 
 namespace {
@@ -169,6 +170,7 @@ int main() {
       products(kind, pool);
       steps(kind, pool, other);
     }
+    if (name == "avx512vnni") check_flow();
     for (int n = 0; n < 20; n++) Pool(2).read_rates(1 << 20, 1);
     std::printf("%s: all well\n", name.c_str());
   }

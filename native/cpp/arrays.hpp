@@ -60,6 +60,7 @@ inline Pool& pool_of(Pool* pool) { return pool ? *pool : Pool::shared(); }
 void bind_arrays(nb::module_& m);
 void bind_products(nb::module_& m);
 void bind_step(nb::module_& m);
+void bind_flow(nb::module_& m);
 void bind_sampler(nb::module_& m);
 
 }  // namespace realtts

@@ -37,5 +37,6 @@ NB_MODULE(_native, m) {
   bind_arrays(m);
   bind_products(m);
   bind_step(m);
+  bind_flow(m);
   bind_sampler(m);
 }

@@ -244,6 +244,130 @@ class Step:
                 nothing was changed.
         """
 
+class RowWeight:
+    """A matrix (out, in) in int8, one scale for each output, for `row_product`; it takes AVX-512 VNNI.
+
+    Args:
+        weight: float32 or bfloat16 (out, in), rows dense, finite, at most 65,536 inputs.
+        bias: float32 (out,).
+        block: Inputs that are mixed with each other, by a Hadamard matrix with signs flipped at random, before they are
+            rounded, and the inputs of a product with them: a power of two from 16 that divides them, or 1 for none.
+            Products stay the same, and a few large channels do not cost the others their precision.
+
+    Raises:
+        ValueError: Something does not fit, or a weight is not finite.
+    """
+
+    def __init__(self, weight: Array, bias: Array | None = None, *, block: int = 1) -> None: ...
+    @property
+    def in_features(self) -> int: ...
+    @property
+    def out_features(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the values."""
+
+def row_product(
+    x: Array,
+    weight: RowWeight,
+    out: Array,
+    *,
+    second: RowWeight | None = None,
+    window: int = 1,
+    norm: Array | None = None,
+    last_norm: Array | None = None,
+    eps: float = 1e-5,
+    activation: str = "none",
+    shift: Array | None = None,
+    gate: Array | None = None,
+    add: bool = False,
+    pool: Pool | None = None,
+) -> None:
+    """Multiply rows that are rounded to int8, each with a scale of its own, by int8 weights.
+
+    ``y = norm(x) @ weight.T + bias``; with ``second``, ``y = activation(y) @ second.T + bias``; then in this order
+    ``last_norm``, the activation if it did not come before, ``+ shift``, ``* gate``; ``out`` becomes ``y``, or
+    ``out + y``. A row's result is the same to the bit beside any others and with any number of threads; one with a
+    number that is not finite is NaN. Runs without the GIL.
+
+    Args:
+        x: float32 or bfloat16 (rows, channels), rows dense.
+        weight: Of ``window * channels`` inputs.
+        out: float32 or bfloat16 (rows, outputs), rows dense; other memory than ``x``, or ``x`` itself without a window.
+        second: Of as many inputs as ``weight`` has outputs.
+        window: Rows of ``x`` that a row of inputs has side by side, its own the last; before the first are zeros.
+        norm: Weight and bias of a LayerNorm, float32 (2, channels); without a window.
+        last_norm: The same of the outputs, float32 (2, outputs).
+        eps: Of both norms.
+        activation: ``"none"``, ``"gelu"``, ``"gelu_tanh"``, ``"silu"`` or ``"mish"``.
+        shift: float32 (outputs,).
+        gate: float32 (outputs,).
+        add: Add to ``out``.
+        pool: Default: `Pool.default`.
+
+    Raises:
+        ValueError: Something does not fit; nothing was changed.
+        RuntimeError: The instructions in use are not AVX-512 VNNI.
+    """
+
+def packed_attention(
+    qkv: Array,
+    out: Array,
+    *,
+    heads: int,
+    spans: Sequence[tuple[int, int]],
+    exact: bool = True,
+    scale: float = 1.0,
+    rotary: Array | None = None,
+    rotated: int | None = None,
+    pool: Pool | None = None,
+) -> None:
+    """Attend within each sequence of a packed batch: means of the values, weighted by ``2 ** (scale * q . k)``.
+
+    Args:
+        qkv: float32 or bfloat16 (rows, 3 * heads * width), rows dense; width a multiple of 16, at most 128.
+        out: float32 or bfloat16 (rows, heads * width), rows dense; rows of no sequence are left as they are.
+        heads: Number of heads.
+        spans: First row and number of rows of each sequence.
+        exact: Multiply in float32; else by integers of 12 bits, with a scale for each row of a head.
+        scale: Of the scores, beside what is part of the queries.
+        rotary: Cosines and sines, float32 (2, positions, width / 2), by which channel c turns against c + width / 2.
+        rotated: Heads that turn, from the first; None: all.
+        pool: Default: `Pool.default`.
+
+    Raises:
+        ValueError: Something does not fit; nothing was changed.
+        RuntimeError: The instructions in use are not AVX-512 VNNI.
+    """
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    out: Array,
+    *,
+    exact: bool = True,
+    scale: float = 1.0,
+    keys: Array | None = None,
+    pool: Pool | None = None,
+) -> None:
+    """Do the same where heads lie apart.
+
+    Args:
+        q: float32 or bfloat16 (sequences, heads, rows, width), dense in the last dimension.
+        k: The same shape.
+        v: The same shape.
+        out: (sequences, rows, heads * width), dense in the last dimension.
+        exact: As of `packed_attention`.
+        scale: As of `packed_attention`.
+        keys: Which rows may be looked at, bool (sequences, rows); where none may, the mean is 0.
+        pool: Default: `Pool.default`.
+
+    Raises:
+        ValueError: Something does not fit; nothing was changed.
+        RuntimeError: The instructions in use are not AVX-512 VNNI.
+    """
+
 class SamplingValues:
     """The tensors of a sampler's parameters of the rows that a step draws, bound once for so many places.
 
