@@ -171,7 +171,7 @@ class SpeechLM:
         outputs_digest = hashlib.sha256(repr(outputs.ids).encode()).hexdigest()[:16]
         with cache.open(state, f"lm.{outputs.kind}.{outputs_digest}") as store:
             kernel, sampled = Decoder.choose_kernel(config, layers, precision, device, rows=ROWS)
-            begin_storing(store, config, kernel, precision.activations)
+            begin_storing(store, config, kernel, precision.activations, device)
             # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top
             # of everything that stays.
             sampled.clear()

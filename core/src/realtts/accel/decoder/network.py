@@ -78,7 +78,7 @@ class Decoder:
             None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         )
         dtype = self.precision.activations
-        begin_storing(self._store, config, self.kernel, dtype)
+        begin_storing(self._store, config, self.kernel, dtype, self.device)
         stacked = pack_layers(layers, sampled, self.kernel, dtype, self._store)
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
