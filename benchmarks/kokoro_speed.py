@@ -27,7 +27,7 @@ import onnxruntime
 import psutil
 
 from realtts import RealProvider
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts_kokoro import spec
 from realtts_kokoro.files import find_files
 from realtts_kokoro.voices import Voices

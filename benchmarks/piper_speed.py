@@ -21,7 +21,7 @@ import psutil
 from piper.voice import PiperVoice
 
 from realtts import RealProvider
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts_piper import spec
 from realtts_piper.files import find_files
 

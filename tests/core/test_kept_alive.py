@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, ProviderSpec, RealProvider, Voice, errors, hookimpl
+from realtts.synthesis.plan import Ask
 from realtts.testing import fake_spec, faults, faulty
 
 LONG = "a " * 400
@@ -242,7 +243,8 @@ def test_error_keeps_neither_model_nor_voice(make, monkeypatch, strict, error):
             return pool.submit(kept_error, voice).result(), weakref.ref(voice)
 
     def kept_error(voice):
-        job = tts._speech_job([tts._plan("hello", tts._ask(voice, None, None, None, 1, 1.0, {}))])
+        calls = tts._calls
+        job = calls.job([calls.plan("hello", Ask(voice, None, 1, 1.0, {}))])
         tts._turn.take(job)
         return job.future.exception()
 
