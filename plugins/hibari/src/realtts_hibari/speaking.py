@@ -11,6 +11,7 @@ from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
 from realtts.kit.marks import joined_marks, mark_within
+from realtts.kit.silence import leading_silence, trailing_silence
 from realtts_hibari.network import FRAMES_PER_UNIT
 from realtts_hibari.vocoder import HOP, RATE, samples_of
 
@@ -27,10 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Speaker"]
 
-_SILENCE = 10 ** (-60 / 20)
-_LEAD_S, _TAIL_S = 0.05, 0.1
-"""Silence that is left before the first sound of each sentence and behind the last one of a request: the graph makes
-0.3 s and 0.5 s of it."""
+_LEAD, _TAIL = round(0.05 * RATE), round(0.1 * RATE)
+"""Samples of silence that stay before the first sound of each sentence and behind the last one of a request: the graph
+makes 0.3 s and 0.5 s of it."""
 
 _PARAGRAPH_PAUSE_S = 0.3
 """Beyond the pause behind each sentence."""
@@ -107,12 +107,12 @@ class Speaker:
                 first, done = not done, done + len(block)
                 samples = block
                 if first:
-                    cut = _leading(block)
+                    cut = leading_silence(block, _LEAD)
                     samples = block[cut:]
                     marks = self._marks(phrase, spectrum.durations, self._spoken - cut)
                 final = done == frames * HOP
                 if final and last:
-                    samples = samples[: len(samples) - _trailing(samples)]
+                    samples = samples[: len(samples) - trailing_silence(samples, _TAIL)]
                 elif final and phrase.paragraph_end:
                     pause = np.zeros(round(_PARAGRAPH_PAUSE_S / self._request.speed * RATE), np.float32)
                     samples = np.concatenate([samples, pause])
@@ -133,19 +133,6 @@ class Speaker:
             end = max(start, (offset + ends[word.last] * _UNIT) / RATE)
             marks.append(Mark(start, end, self._reading.to_original(word.span)))
         return joined_marks(marks)
-
-
-def _leading(samples: NDArray[np.float32]) -> int:
-    """Return how many samples of silence to take off the beginning."""
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    return max(0, int(loud[0]) - round(_LEAD_S * RATE)) if loud.size else 0
-
-
-def _trailing(samples: NDArray[np.float32]) -> int:
-    """Return how many samples of silence to take off the end."""
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    silent = len(samples) - int(loud[-1]) - 1 if loud.size else len(samples)
-    return max(0, silent - round(_TAIL_S * RATE))
 
 
 def _speed_warning(speed: float) -> tuple[str, ...]:

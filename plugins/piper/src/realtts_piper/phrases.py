@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from realtts.contract.types import Unread
 from realtts.errors import UnspeakableText
 from realtts.kit.marks import bare_span
+from realtts.kit.phrases import Word, is_said
 from realtts.kit.placing import is_sound, place_words
 from realtts.text import EditedText, paragraphs, pieces, sentences
 from realtts_piper.phonemizers import phonemizer_of
@@ -19,28 +20,13 @@ if TYPE_CHECKING:
 
     from realtts_piper.voice import PiperVoice
 
-__all__ = ["Phrase", "Phrases", "Word"]
+__all__ = ["Phrase", "Phrases"]
 
 _MOST_CHARS = 400
 """A longer sentence is cut: the graph's memory grows with the square of it."""
 
 _WORD = re.compile(r"\S+")
 _RAW = re.compile(r"[\s/\[\].|]+")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word and its phonemes.
-
-    Attributes:
-        span: Where it stands in the request's text, without the punctuation around it.
-        first: Its first number in the phrase.
-        last: One past its last one.
-    """
-
-    span: tuple[int, int]
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -135,7 +121,7 @@ class Phrases:
             said, words = text, [text[slice(*place)] for place in places]
         alone = [self._phonemizer.word(word) for word in words]
         spans = [edited.to_original(bare_span(edited.text, (start + left, start + right))) for left, right in places]
-        silent = [index for index, word in enumerate(words) if _is_said(word) and not any(map(is_sound, alone[index]))]
+        silent = [index for index, word in enumerate(words) if is_said(word) and not any(map(is_sound, alone[index]))]
         unread = tuple(Unread(spans[index]) for index in silent)
         at = 0
         spoken = self._phonemizer.sentences(said)
@@ -181,7 +167,3 @@ def _share(phonemes: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
         left -= size
         count += 1
     return count
-
-
-def _is_said(word: str) -> bool:
-    return any(char.isalnum() for char in word)
