@@ -19,6 +19,7 @@ from realtts.registry.voices import voices_before_load
 from realtts.synthesis.cancellation import Deadline
 from realtts.synthesis.growing import grow_plan
 from realtts.synthesis.plan import Ask, make_plan
+from realtts.synthesis.readiness import check_requests
 from realtts.voices.lookup import builtin_voice, find_voice
 
 if TYPE_CHECKING:
@@ -190,10 +191,12 @@ class Calls:
     def plan(self, text: object, ask: Ask) -> Plan:
         """Check the text and all arguments; raises as `make_plan`."""
         try:
-            return make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+            plan = make_plan(text, ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
         except UnknownLanguage as error:
             name_speaker(error, ask.language, self._spec, self._settings)
             raise
+        check_requests(self._spec, self._ladder.checkpoint, (piece.request for piece in plan.pieces))
+        return plan
 
     def job(self, plans: Sequence[Plan], priority: Priority = "interactive") -> SpeechJob:
         """Return the job that speaks plans whole."""
@@ -220,7 +223,9 @@ class Calls:
         return Deadline(seconds, f"provider {self._spec.name!r}") if seconds else None
 
     def _grow(self, ask: Ask) -> Growth:
-        return grow_plan(ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        growth = grow_plan(ask, spec=self._spec, settings=self._settings, extensions=self._extensions)
+        check_requests(self._spec, self._ladder.checkpoint, [growth.template])
+        return growth
 
     def _stream(
         self, plan: Plan, ask: Ask, priority: Priority, provider: object, feeder: Feeder | None = None

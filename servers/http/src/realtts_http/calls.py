@@ -73,6 +73,8 @@ async def make_call(models: ServedModels, config: ServeConfig, model: str, text:
         "seed": secrets.randbits(31) if fields.seed is None else fields.seed,
         "speed": fields.speed,
         "normalize": fields.normalize,
+        "check_words": fields.check_words,
+        "timestamps": "align" if fields.align else None,
         "reference_text": fields.reference_text,
         "voice": await _voice(served, models, config, fields),
     }
