@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from realtts import Checkpoint, Chunk, RealProvider, hookimpl
-from realtts.synthesis.plan import Ask
+from realtts.provider.calls import CallArguments
 from realtts.testing import fake_spec
 
 
@@ -35,7 +35,8 @@ def spec_of(rate=None):
 
 def cancelled(tts):
     """A speech that was cancelled before its turn."""
-    plan = tts._calls.plan("Hello", Ask(None, None, 1, 1.0, {}))
+    arguments = CallArguments(None, None, None, 1, 1.0, None, False, None, None, "interactive", {})
+    plan = tts._calls.plan("Hello", tts._calls.ask(arguments))
     plan.cancelled.set()
     return tts._turn.run(tts._calls.job([plan]))[0]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, ProviderSpec, RealProvider, Voice, errors, hookimpl
-from realtts.synthesis.plan import Ask
+from realtts.provider.calls import CallArguments
 from realtts.testing import fake_spec, faults, faulty
 
 LONG = "a " * 400
@@ -244,7 +244,8 @@ def test_error_keeps_neither_model_nor_voice(make, monkeypatch, strict, error):
 
     def kept_error(voice):
         calls = tts._calls
-        job = calls.job([calls.plan("hello", Ask(voice, None, 1, 1.0, {}))])
+        arguments = CallArguments(voice, None, None, 1, 1.0, None, False, None, None, "interactive", {})
+        job = calls.job([calls.plan("hello", calls.ask(arguments))])
         tts._turn.take(job)
         return job.future.exception()
 

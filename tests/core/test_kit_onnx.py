@@ -42,7 +42,7 @@ def runtime(monkeypatch):
     class Session:
         def __init__(self, graph, options, providers):
             module.opened.append((graph, providers, vars(options)))
-            if providers[0] in module.faults:
+            if str(providers[0]) in module.faults:
                 raise module.faults[providers[0]]
             self.providers = [CPU] if module.silent else providers
 
