@@ -13,17 +13,19 @@ __all__ = ["SaidWord", "Word", "cut_phrases", "is_said", "lay_out"]
 
 @dataclass(frozen=True)
 class Word:
-    """A word and the symbols of a phrase that are heard of it.
+    """A word and its symbols in a phrase.
 
     Attributes:
         span: Where it stands in the text, without the punctuation around it.
-        first: Its first symbol in the phrase.
+        first: Its first symbol in the phrase; stress belongs to the word, punctuation around it does not.
         last: One past its last one.
+        follows: Nothing but a space stands between it and the word before.
     """
 
     span: tuple[int, int]
     first: int
     last: int
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,22 +72,25 @@ def cut_phrases(
 
 
 def lay_out(
-    words: Sequence[SaidWord], is_sound: Callable[[str], bool], *, first: int = 0
+    words: Sequence[SaidWord], is_sound: Callable[[str], bool], marks: Collection[str], *, first: int = 0
 ) -> tuple[str, tuple[Word, ...]]:
     """Return the symbols of a phrase, with a space between two words, and the words that are heard.
 
     Args:
         words: Of the phrase.
-        is_sound: Tells whether a symbol is heard: punctuation around a word does not belong to it.
+        is_sound: Tells whether a symbol is heard; a word without one is left out.
+        marks: Punctuation, which does not belong to a word that it stands around.
         first: Number of the first symbol, which may stand behind a pad.
     """
-    symbols, heard = "", []
+    symbols: str = ""
+    heard: list[Word] = []
     for word in words:
         symbols += " " if symbols else ""
-        sounds = [at for at, char in enumerate(word.phonemes, start=first + len(symbols)) if is_sound(char)]
+        own = [at for at, char in enumerate(word.phonemes, start=first + len(symbols)) if char not in marks]
         symbols += word.phonemes
-        if sounds:
-            heard.append(Word(word.span, sounds[0], sounds[-1] + 1))
+        if any(map(is_sound, word.phonemes)):
+            follows = bool(heard) and heard[-1].last + 1 == own[0]
+            heard.append(Word(word.span, own[0], own[-1] + 1, follows))
     return symbols, tuple(heard)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.types import Unread
-from realtts.kit.english import SOUNDS, read_asset
+from realtts.kit.english import MARKS, SOUNDS, read_asset
 from realtts.kit.marks import bare_span
 from realtts.kit.phrases import SaidWord, cut_phrases, lay_out
 from realtts.text import paragraphs, sentences
@@ -88,6 +88,6 @@ class Phrases:
             yield self._phrase(part, lost, paragraph_end=paragraph_end and number == len(parts))
 
     def _phrase(self, said: Sequence[SaidWord], unread: tuple[Unread, ...], *, paragraph_end: bool) -> Phrase:
-        symbols, words = lay_out(said, SOUNDS.__contains__, first=1)
+        symbols, words = lay_out(said, SOUNDS.__contains__, MARKS, first=1)
         numbers = [_PAD, *(self._numbers[symbol] for symbol in symbols), _PAD]
         return Phrase(np.asarray([numbers], np.int64), words, unread, paragraph_end)

@@ -10,8 +10,9 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
-from realtts.kit.marks import joined_marks, mark_within
+from realtts.kit.marks import mark_within
 from realtts.kit.silence import leading_silence, trailing_silence
+from realtts.kit.word_times import WordTimes, joined_words
 from realtts_hibari.network import FRAMES_PER_UNIT
 from realtts_hibari.vocoder import HOP, RATE, samples_of
 
@@ -37,6 +38,8 @@ _PARAGRAPH_PAUSE_S = 0.3
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _UNIT = FRAMES_PER_UNIT * HOP
+_LAG = round(0.04 * RATE)
+"""How much later the length of a phoneme begins than its sound, as measured (docs/benchmarks/2026-11-30-marks.md)."""
 
 
 class Speaker:
@@ -100,39 +103,35 @@ class Speaker:
             spectrum = network(phrase.symbols, self._request.speed)
         if self._request.cancelled():
             return
-        done, frames = 0, len(spectrum.pitch)
-        marks: list[Mark] = []
+        sound = np.zeros(0, np.float32)
+        times = self._times(phrase, spectrum.durations)
+        offset = cut = 0
         with timed(self._context, "vocoder"):
             for block in samples_of(spectrum, self._random):
-                first, done = not done, done + len(block)
                 samples = block
-                if first:
+                if not len(sound):
                     cut = leading_silence(block, _LEAD)
-                    samples = block[cut:]
-                    marks = self._marks(phrase, spectrum.durations, self._spoken - cut)
-                final = done == frames * HOP
+                    samples, offset = block[cut:], self._spoken - cut
+                sound = np.concatenate([sound, block])
+                final = len(sound) == len(spectrum.pitch) * HOP
                 if final and last:
                     samples = samples[: len(samples) - trailing_silence(samples, _TAIL)]
                 elif final and phrase.paragraph_end:
                     pause = np.zeros(round(_PARAGRAPH_PAUSE_S / self._request.speed * RATE), np.float32)
                     samples = np.concatenate([samples, pause])
                 self._spoken += len(samples)
+                due = times.due(sound, final=final) if times is not None else ()
+                marks = (Mark(*(max(0, offset + at) / RATE for at in ends), word.span) for word, *ends in due)
                 seconds = self._spoken / RATE
-                due = [mark for mark in marks if final or mark.end <= seconds]
-                marks = marks[len(due) :]
-                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in due))
+                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in marks))
 
-    def _marks(self, phrase: Phrase, durations: NDArray[np.int64] | None, offset: int) -> list[Mark]:
-        """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
+    def _times(self, phrase: Phrase, durations: NDArray[np.int64] | None) -> WordTimes | None:
+        """Return when the words are heard; several that stand for one stretch of the text are one."""
         if durations is None:
-            return []
-        ends = [0, *np.cumsum(durations).tolist()]
-        marks = []
-        for word in phrase.words:
-            start = max(0, offset + ends[word.first] * _UNIT) / RATE
-            end = max(start, (offset + ends[word.last] * _UNIT) / RATE)
-            marks.append(Mark(start, end, self._reading.to_original(word.span)))
-        return joined_marks(marks)
+            return None
+        words = (replace(word, span=self._reading.to_original(word.span)) for word in phrase.words)
+        starts = [0, *(np.cumsum(durations) * _UNIT).tolist()]
+        return WordTimes(joined_words(words), starts, rate=RATE, lag=_LAG)
 
 
 def _speed_warning(speed: float) -> tuple[str, ...]:

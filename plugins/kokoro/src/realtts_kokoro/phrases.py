@@ -12,7 +12,7 @@ from realtts.kit.phrases import SaidWord, cut_phrases, is_said, lay_out
 from realtts.text import paragraphs, sentences
 from realtts_kokoro.network import MOST_SYMBOLS
 from realtts_kokoro.reading import read
-from realtts_kokoro.vocabulary import CLAUSE_END, NUMBERS, is_sound
+from realtts_kokoro.vocabulary import CLAUSE_END, MARKS, NUMBERS, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -105,5 +105,5 @@ def raw_phrase(phonemes: str, span: tuple[int, int]) -> Phrase | None:
 
 
 def _phrase(said: Sequence[SaidWord], unread: tuple[Unread, ...], missing: frozenset[str], *, goes_on: bool) -> Phrase:
-    symbols, words = lay_out(said, is_sound)
+    symbols, words = lay_out(said, is_sound, MARKS)
     return Phrase(tuple(NUMBERS[symbol] for symbol in symbols), words, unread, missing, goes_on)

@@ -9,10 +9,10 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Mark
 from realtts.errors import UnspeakableText
-from realtts.kit.marks import joined_marks
 from realtts.kit.onnx import RunCancelled
 from realtts.kit.phrase_speaker import PhraseSpeaker
 from realtts.kit.silence import leading_silence, trailing_silence
+from realtts.kit.word_times import WordTimes, joined_words
 from realtts_kokoro.network import FRAME, RATE
 from realtts_kokoro.phrases import phrases_of, raw_phrase
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from realtts.contract.context import Context
     from realtts.contract.types import Chunk, Request
     from realtts_kokoro.catalogue import Language
-    from realtts_kokoro.network import Network
+    from realtts_kokoro.network import Network, Sound
     from realtts_kokoro.phonemizers import Phonemizer
     from realtts_kokoro.phrases import Phrase
 
@@ -32,6 +32,9 @@ __all__ = ["Speaker"]
 
 _LEAD, _TAIL = round(0.03 * RATE), round(0.12 * RATE)
 """Samples of silence that stay between clauses that are spoken apart: the graph makes up to half a second."""
+
+_LAG = round(0.04 * RATE)
+"""How much later the length of a symbol begins than its sound, as measured (docs/benchmarks/2026-11-30-marks.md)."""
 
 
 class Speaker(PhraseSpeaker):
@@ -97,16 +100,16 @@ class Speaker(PhraseSpeaker):
             sound = network(phrase.numbers, style, self._request.speed, self._request.cancelled)
         cut = leading_silence(sound.samples, _LEAD) if joined else 0
         end = len(sound.samples) - (trailing_silence(sound.samples, _TAIL) if phrase.goes_on else 0)
-        marks = self._marks(phrase, sound.frames, self._spoken - cut, self._spoken + end - cut)
+        marks = self._marks(phrase, sound, cut, end)
         return self._chunk(np.clip(sound.samples[cut:end], -1, 1), marks)
 
-    def _marks(self, phrase: Phrase, frames: NDArray[np.int64] | None, offset: int, end: int) -> tuple[Mark, ...]:
+    def _marks(self, phrase: Phrase, sound: Sound, cut: int, end: int) -> tuple[Mark, ...]:
         """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
-        if frames is None:
+        if sound.frames is None:
             return ()
-        ends = np.cumsum(frames).tolist()  # of the pad, then of each symbol
-        marks = []
-        for word in phrase.words:
-            start, last = (min(max(0, offset + ends[at] * FRAME), end) / RATE for at in (word.first, word.last))
-            marks.append(Mark(start, last, word.span))
-        return tuple(joined_marks(marks))
+        starts = (np.cumsum(sound.frames) * FRAME).tolist()  # behind the pad, then behind each symbol
+        times = WordTimes(joined_words(phrase.words), starts, rate=RATE, lag=_LAG)
+        return tuple(
+            Mark(*((self._spoken + min(max(at, cut), end) - cut) / RATE for at in (first, last)), word.span)
+            for word, first, last in times.due(sound.samples, final=True)
+        )

@@ -9,8 +9,9 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Mark
 from realtts.errors import UnspeakableText
-from realtts.kit.marks import joined_marks, mark_within
+from realtts.kit.marks import mark_within
 from realtts.kit.phrase_speaker import PhraseSpeaker
+from realtts.kit.word_times import joined_words, word_spans
 from realtts_piper.network import Scales
 from realtts_piper.options import PiperOptions
 
@@ -120,6 +121,9 @@ class Speaker(PhraseSpeaker):
         """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
         if frames is None:
             return []
-        seconds = self._voice.hop_length / self._voice.rate
-        ends = [self._spoken / self._voice.rate + at * seconds for at in (0, *np.cumsum(frames).tolist())]
-        return joined_marks(Mark(ends[word.first], ends[word.last], word.span) for word in phrase.words)
+        starts = [0, *(np.cumsum(frames) * self._voice.hop_length).tolist()]
+        words = joined_words(phrase.words)
+        return [
+            Mark((self._spoken + begin) / self._voice.rate, (self._spoken + end) / self._voice.rate, word.span)
+            for word, (begin, end) in zip(words, word_spans(words, starts), strict=True)
+        ]
