@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from realtts.kit.phrases import SaidWord, Word, cut_phrases, is_said, lay_out
+from realtts.kit.phrases import SaidWord, cut_phrases, is_said, lay_out
 from realtts.kit.silence import leading_silence, trailing_silence
+
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 
 
 def said(text):
@@ -39,20 +41,24 @@ def test_cuts(text, most, least, parts):
 
 
 @pytest.mark.parametrize("first", [0, 1, 3])
-@pytest.mark.parametrize("text", ["one two", "one, two.", "“one” two", "one — two", "... one"])
-def test_layout(text, first):
-    """A word's symbols are those that are heard, and the symbols between two words one space."""
-    words = said(text)
-    symbols, heard = lay_out(words, str.isalpha, first=first)
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("one two", ["one", "+two"]),
+        ("one, ˈtwo.", ["one", "ˈtwo"]),
+        ("“ˈone” twoː", ["ˈone", "twoː"]),
+        ("one — two", ["one", "two"]),
+        ("... one ˌtwo three!", ["one", "+ˌtwo", "+three"]),
+        ("one ˈ two", ["one", "two"]),
+    ],
+)
+def test_layout(text, heard, first):
+    """Stress and length belong to a word, punctuation does not; ``+``: it follows on the word before."""
+    symbols, words = lay_out(said(text), _LETTERS.__contains__, "“”,.—!", first=first)
     assert symbols == text
-    assert heard == tuple(
-        Word(
-            word.span,
-            first + symbols.index(word.phonemes.strip("“”,.—")),
-            first + symbols.index(word.phonemes.strip("“”,.—")) + len(word.phonemes.strip("“”,.—")),
-        )
-        for word in words
-        if any(map(str.isalpha, word.phonemes))
+    assert ["+" * word.follows + symbols[word.first - first : word.last - first] for word in words] == heard
+    assert all(
+        text[slice(*word.span)].strip("“”,.!") == each.strip("+") for word, each in zip(words, heard, strict=True)
     )
 
 

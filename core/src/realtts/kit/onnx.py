@@ -111,7 +111,7 @@ class OnnxGraph:
             session = runtime.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph),
                 _options(runtime, context, threads),
-                providers=[_provider(kind, context.device)],
+                providers=[_provider(kind, context)],
             )
         except Exception as error:
             raise _open_error(error, name, kind, context) from error
@@ -263,12 +263,10 @@ def _kind(context: Context) -> str:
     return context.rung.name if context.rung is not None and context.rung.name in _PROVIDERS else "cpu"
 
 
-def _provider(kind: str, device: str) -> str | tuple[str, dict[str, str]]:
+def _provider(kind: str, context: Context) -> str | tuple[str, dict[str, str]]:
     """Return an execution provider, with the number of the GPU where it is not the first one."""
-    index = device.partition(":")[2]
-    if kind == "cuda" and index not in {"", "0"}:
-        return (_PROVIDERS[kind], {"device_id": index})
-    return _PROVIDERS[kind]
+    index = context.device.partition(":")[2] if kind == "cuda" else ""
+    return (_PROVIDERS[kind], {"device_id": index}) if index not in {"", "0"} else _PROVIDERS[kind]
 
 
 def _available() -> list[str]:
