@@ -100,7 +100,10 @@ class GraphWriter:
         return self.add("ConvTranspose", latent, kernel, strides=[hop], pads=pads, kernel_shape=[2 * hop])
 
     def write(
-        self, name: str, inputs: Sequence[tuple[str, str, list[Any]]], output: tuple[str, str, list[Any]]
+        self,
+        name: str,
+        inputs: Sequence[tuple[str, str, Sequence[object]]],
+        output: tuple[str, str, Sequence[object]],
     ) -> bytes:
         """Return the checked graph as the content of its file.
 

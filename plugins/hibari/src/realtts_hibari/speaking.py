@@ -121,7 +121,10 @@ class Speaker:
                     samples = np.concatenate([samples, pause])
                 self._spoken += len(samples)
                 due = times.due(sound, final=final) if times is not None else ()
-                marks = (Mark(*(max(0, offset + at) / RATE for at in ends), word.span) for word, *ends in due)
+                marks = [
+                    Mark(max(0, offset + begin) / RATE, max(0, offset + end) / RATE, word.span)
+                    for word, begin, end in due
+                ]
                 seconds = self._spoken / RATE
                 yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in marks))
 

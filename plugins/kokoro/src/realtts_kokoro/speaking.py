@@ -109,7 +109,9 @@ class Speaker(PhraseSpeaker):
             return ()
         starts = (np.cumsum(sound.frames) * FRAME).tolist()  # behind the pad, then behind each symbol
         times = WordTimes(joined_words(phrase.words), starts, rate=RATE, lag=_LAG)
-        return tuple(
-            Mark(*((self._spoken + min(max(at, cut), end) - cut) / RATE for at in (first, last)), word.span)
-            for word, first, last in times.due(sound.samples, final=True)
-        )
+        due = times.due(sound.samples, final=True)
+
+        def seconds(at: int) -> float:
+            return (self._spoken + min(max(at, cut), end) - cut) / RATE
+
+        return tuple(Mark(seconds(first), seconds(last), word.span) for word, first, last in due)

@@ -77,7 +77,11 @@ def _graph(made: GraphWriter, channels: int, names: tuple[str, str], *, noise: b
         latent = made.add("Add", latent, made.add("RandomNormalLike", latent, dtype=1))
     sound = made.add("Tanh", made.sound(latent, channels, FRAME))
     made.add("Reshape", sound, made.numbers(-1), out="audio")
-    inputs = [(tokens, "INT64", [1, "n"]), ("style", "FLOAT", [1, STYLE]), ("speed", _SPEEDS[speed], [1])]
+    inputs: list[tuple[str, str, list[object]]] = [
+        (tokens, "INT64", [1, "n"]),
+        ("style", "FLOAT", [1, STYLE]),
+        ("speed", _SPEEDS[speed], [1]),
+    ]
     return made.write("kokoro", inputs, ("audio", "FLOAT", ["samples"]))
 
 

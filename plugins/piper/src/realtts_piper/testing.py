@@ -121,7 +121,11 @@ def _graph(channels: int, hop: int, seed: int, speakers: int) -> bytes:
     drawn = made.add("Mul", made.add("RandomNormalLike", mean, dtype=1), noise)
     latent = made.add("Tanh", made.add("Add", mean, drawn))
     _vocoder(made, latent, channels, hop, speakers)
-    inputs = [("input", "INT64", [1, "n"]), ("input_lengths", "INT64", [1]), ("scales", "FLOAT", [3])]
+    inputs: list[tuple[str, str, list[object]]] = [
+        ("input", "INT64", [1, "n"]),
+        ("input_lengths", "INT64", [1]),
+        ("scales", "FLOAT", [3]),
+    ]
     inputs += [("sid", "INT64", [1])] if speakers > 1 else []
     return made.write("voice", inputs, ("output", "FLOAT", [1, 1, "samples"]))
 
