@@ -3,14 +3,25 @@
 No implementation of a stage can be faster than the bytes that it must read over the memory's bandwidth, nor faster
 than the operations that it needs over the rate of the arithmetic. Both rates are measured, not looked up, with the
 threads that the provider gets.
+
+The bandwidth is measured once and kept in the folder ``bandwidth`` of the cache: what other programs leave of it varies
+from second to second (45 to 78 GB/s were measured on one machine), and two reports are only compared over one floor.
+Deleting the folder measures again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import json
 import time
 from typing import TYPE_CHECKING, Any
+
+from realtts.documents import DocumentError, read_json_table
+from realtts.folders import write_whole
+from realtts.machine.hardware import cpu_name
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +45,9 @@ _BUDGET_S = 0.15
 
 _MOST_ROUNDS = 20
 
+_BANDWIDTH_S, _BANDWIDTH_ROUNDS = 1.5, 400
+"""For the bandwidth, which is measured once: the best of many, since other programs can only take of it."""
+
 _ELSEWHERE = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _ON_CPU = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
 """Types that are measured, and what `realtts.accel.kernels` calls them."""
@@ -48,7 +62,8 @@ def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[s
         settings: Their ``threads`` are used.
 
     Returns:
-        ``bytes_per_s`` (reading), ``flops_per_s`` by dtype, ``device`` and ``method``.
+        ``bytes_per_s`` (reading) and ``bandwidth_measured`` (the day of it), ``flops_per_s`` by dtype, ``device`` and
+        ``method``.
     """
     if not spec.torch:
         return _with_numpy()
@@ -72,14 +87,16 @@ def floor_of(work: StageWork, rates: Mapping[str, Any]) -> float | None:
 def _with_numpy() -> dict[str, Any]:
     import numpy as np
 
-    block = np.ones(_affordable() // 8, np.float64)
-    read = _best(block.sum)
+    def read() -> float:
+        block = np.ones(_affordable() // 8, np.float64)
+        return block.nbytes / _best(block.sum, seconds=_BANDWIDTH_S, most=_BANDWIDTH_ROUNDS)
+
     side = np.ones((_SIDE, _SIDE), np.float32)
     product = _best(lambda: side @ side)
     return {
         "device": "cpu",
         "method": "numpy: sum of float64 in one thread, matrix product with the threads of its BLAS",
-        "bytes_per_s": block.nbytes / read,
+        **_bandwidth({"by": f"numpy {np.__version__}", "device": cpu_name()}, read),
         "flops_per_s": {"float32": 2 * _SIDE**3 / product},
     }
 
@@ -89,14 +106,24 @@ def torch_rates(device: str) -> dict[str, Any]:
     import torch
 
     wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else _nothing
-    with torch.inference_mode():
+    threads, on_cpu = torch.get_num_threads(), device.startswith("cpu")
+    question = {
+        "by": f"torch {torch.__version__}",
+        "device": cpu_name() if on_cpu else torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "threads": threads if on_cpu else 0,
+    }
+
+    def read() -> float:
         block = torch.ones(_affordable() // 4, dtype=torch.float32, device=device)
-        read = _best(block.sum, wait)
+        return block.nbytes / _best(block.sum, wait, seconds=_BANDWIDTH_S, most=_BANDWIDTH_ROUNDS)
+
+    with torch.inference_mode():
+        bandwidth = _bandwidth(question, read)
         rates = _product_rates(torch.device(device), wait)
     return {
         "device": device,
-        "method": f"torch: sum of float32, matrix products by the fastest kernel, {torch.get_num_threads()} threads",
-        "bytes_per_s": block.nbytes / read,
+        "method": f"torch: sum of float32, matrix products by the fastest kernel, {threads} threads",
+        **bandwidth,
         "flops_per_s": rates,
     }
 
@@ -105,7 +132,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     """Return the rate of each dtype's fastest kernel in `realtts.accel.kernels`; a dtype without one is left out."""
     import torch
 
-    from realtts.accel.kernels import kernels_for
+    from realtts.accel.kernels import kernels_for, native_kernels
 
     on_cpu = device.type == "cpu"
     # On CUDA a product of this size is over before its launch; on a CPU a larger one takes too long.
@@ -114,7 +141,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     rates: dict[str, float] = {}
     for name, precision in _ON_CPU.items() if on_cpu else _ELSEWHERE.items():
         x = weight.to(getattr(torch, name)) if precision != "int8" else weight
-        for kernel in kernels_for(precision, device):
+        for kernel in (*kernels_for(precision, device), *native_kernels(precision, device)):
             with contextlib.suppress(RuntimeError):  # no memory for it, or no such product of this size
                 seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait)
                 rates[name] = max(rates.get(name, 0.0), 2.0 * side**3 / seconds)
@@ -124,19 +151,48 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     return rates
 
 
-def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None) -> float:
+def _bandwidth(question: Mapping[str, Any], measure: Callable[[], float]) -> dict[str, Any]:
+    """Return the bandwidth and the day of its measurement: as it is kept, else as it is measured now, and then kept.
+
+    Args:
+        question: All that it depends on, JSON-able.
+        measure: Measures bytes per second.
+    """
+    key = json.dumps(question, sort_keys=True)
+    path = cache_dir() / "bandwidth" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    try:
+        kept = read_json_table(path)
+        value, day = kept["bytes_per_s"], kept["measured"]
+        if kept["question"] == key and isinstance(value, float) and value > 0 and isinstance(day, str):
+            return {"bytes_per_s": value, "bandwidth_measured": day}
+    except (DocumentError, KeyError):
+        pass
+    value, day = measure(), time.strftime("%Y-%m-%d")
+    with contextlib.suppress(OSError):  # the next process measures again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"question": key, "bytes_per_s": value, "measured": day}).encode())
+    return {"bytes_per_s": value, "bandwidth_measured": day}
+
+
+def _best(
+    run: Callable[[], Any],
+    wait: Callable[[], None] | None = None,
+    *,
+    seconds: float = _BUDGET_S,
+    most: int = _MOST_ROUNDS,
+) -> float:
     """Return the shortest time of a few runs, the first one left out."""
     wait = wait or _nothing
     run()
     wait()
     best, began = float("inf"), time.perf_counter()
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(most):
         started = time.perf_counter()
         run()
         wait()
         ended = time.perf_counter()
         best = min(best, ended - started)
-        if ended - began > _BUDGET_S:
+        if ended - began > seconds:
             break
     return best
 

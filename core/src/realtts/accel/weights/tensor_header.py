@@ -30,8 +30,8 @@ class TensorPlace(NamedTuple):
     end: int
 
 
-def read_header(path: Path) -> dict[str, TensorPlace]:
-    """Read where each tensor lies in the file.
+def read_header(path: Path) -> tuple[dict[str, TensorPlace], dict[str, str]]:
+    """Read where each tensor lies in the file, and its metadata.
 
     What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
     of the file without gaps, none lies over another, and each has as many bytes as its shape says.
@@ -53,7 +53,7 @@ def read_header(path: Path) -> dict[str, TensorPlace]:
         entries[name], end = entry, entry.end
     if end != length:
         raise ValueError(f"its tensors end at byte {end} of {length}")
-    return entries
+    return entries, metadata
 
 
 def _place(name: str, about: Any, begin: int) -> TensorPlace:

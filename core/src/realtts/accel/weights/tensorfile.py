@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "TensorFile",
     "Tensors",
+    "paths_of",
     "read_pickled",
     "read_state",
     "rows_of",
@@ -52,16 +53,18 @@ class TensorFile(Mapping[str, "Tensor"]):
         path: The file.
 
     Attributes:
+        paths: The file alone.
         shapes: Of every tensor, known without reading it.
+        metadata: What the file says about itself.
 
     Raises:
         CheckpointCorrupt: It is no safetensors file, or is cut short.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.paths = path, (path,)
         try:
-            self._entries = read_header(path)
+            self._entries, self.metadata = read_header(path)
         except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
@@ -126,6 +129,7 @@ class Tensors(Mapping[str, "Tensor"]):
 
     Attributes:
         shapes: Of every tensor, known without reading it where the state's are.
+        paths: The files that the tensors are read from; none where they lie in memory.
     """
 
     def __init__(self, state: State, prefix: str = "", *, names: Mapping[str, str] | None = None) -> None:
@@ -133,6 +137,7 @@ class Tensors(Mapping[str, "Tensor"]):
             names = {name[len(prefix) :]: name for name in state if name.startswith(prefix)}
         shapes = shapes_of(state)
         self._state, self._names = state, dict(names)
+        self.paths = paths_of(state)
         self.shapes: dict[str, tuple[int, ...]] = {name: shapes[there] for name, there in names.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -207,6 +212,11 @@ def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     if isinstance(state, _LAZY):
         return dict(state.shapes)
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def paths_of(state: State) -> tuple[Path, ...]:
+    """Return the files that the tensors are read from; none where they lie in memory."""
+    return tuple(getattr(state, "paths", ()))
 
 
 def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
