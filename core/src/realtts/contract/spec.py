@@ -138,6 +138,9 @@ class ProviderSpec:
         unread: Import path of a function ``(checkpoint: Checkpoint | None, text: str, language: str | None) ->
             Sequence[Unread] | None`` that names what of a text the provider cannot say, without weights and without
             the network; None from it: only the model knows.
+        check_request: Import path of a function ``(checkpoint: Checkpoint | None, request: Request) -> None`` that
+            raises the error of a request for which something is not installed here, before anything is loaded or
+            fetched; the request's text is a piece of the caller's, or empty where that is still being written.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoint_languages: Import path of a function ``(checkpoint: Checkpoint) -> Sequence[str] | None`` that names
             which of ``languages`` a checkpoint of the user's own speaks, its default first, without weights and without
@@ -181,6 +184,7 @@ class ProviderSpec:
     capabilities: frozenset[str] = frozenset()
     voices: str | None = None
     unread: str | None = None
+    check_request: str | None = None
     languages: tuple[str, ...] = ()
     checkpoint_languages: str | None = None
     language_names: tuple[tuple[str, str], ...] = ()
@@ -294,6 +298,9 @@ _RULES = (
     ),
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("unread", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
+    _Rule(
+        "check_request", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'
+    ),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule(
         "checkpoint_languages",
