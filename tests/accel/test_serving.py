@@ -204,7 +204,7 @@ def test_a_step_that_fails_is_raised(engine, context, monkeypatch):
     """It is the rung's failure, and no row's; places are given back."""
     real, calls = engine.loop.step, []
 
-    def step():
+    def step(**_ahead):
         calls.append(1)
         if len(calls) == 5:
             raise RuntimeError("the step")

@@ -4,9 +4,9 @@ Whether a kernel works depends on device, type, head size and mask, and on how t
 call, made once. The explicit reasons are kept, for the status. Which of them torch takes for a call is torch's own
 answer (`selected`), so that the status names the kernel that runs.
 
-cuDNN's kernel, which torch 2.11 and later puts first on Hopper and Blackwell, is never chosen: it builds a plan for each
-new shape, which takes 0.4 s, and speech has a new length at every request. `realtts.accel.backends.torch_flags` forbids
-it; the setting ``sdpa``, which leaves the choice to torch, allows it.
+cuDNN's kernel, which torch 2.11 and later puts first on Hopper and Blackwell, is never chosen: it builds a plan for
+each new shape, which takes 0.4 s, and speech has a new length at every request. `realtts.accel.backends.torch_flags`
+forbids it; the setting ``sdpa``, which leaves the choice to torch, allows it.
 
 Switch: the setting ``attention`` (``REALTTS_ATTENTION``): ``sdpa`` leaves the choice to torch, ``math`` is the plain
 computation.
@@ -21,12 +21,13 @@ import importlib.util
 import warnings
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from realtts.accel.backends import FLAGS_LOCK, SDPA_BACKENDS, ordered
+from realtts.accel.sdpa import AttentionCall, selected
 from realtts.errors import AttentionUnavailable, SettingsError
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ _BACKENDS = {name: getattr(SDPBackend, value) for name, value in SDPA_BACKENDS.i
 _NOT_OWN = {
     "flash_attention_2": "the model calls torch's attention alone, not the package flash_attn",
     "eager": "the model calls torch's attention alone, whose kernel math is the same computation",
-}
-
-_NAMES = {
-    SDPBackend.CUDNN_ATTENTION: "cudnn",
-    SDPBackend.OVERRIDEABLE: "overrideable",
-    **{value: name for name, value in _BACKENDS.items()},
 }
 
 _CUDNN = (
@@ -87,52 +82,6 @@ class AttentionChoice:
         if self.asked in self.unavailable:
             return {"attention": runs, "no_attention": f"{self.asked}: {self.unavailable[self.asked]}"}
         return {"attention": runs, "no_attention": f"{self.chosen}: torch does not take it for the model's own call"}
-
-
-class AttentionCall(NamedTuple):
-    """The form of a model's call of torch's attention.
-
-    Attributes:
-        rows: Sequences.
-        heads: Query heads.
-        kv_heads: Key and value heads; fewer than query heads where these share them (``enable_gqa``).
-        queries: Positions that look.
-        keys: Positions that are looked at.
-        masked: Whether an explicit mask is given.
-    """
-
-    rows: int
-    heads: int
-    kv_heads: int
-    queries: int
-    keys: int
-    masked: bool
-
-
-def selected(device: torch.device | str, dtype: torch.dtype, head_dim: int, call: AttentionCall) -> str | None:
-    """Return the kernel that torch takes for a call under the flags in force; None where this torch does not tell.
-
-    Args:
-        device: Where the attention runs.
-        dtype: Type of query, key, value and mask.
-        head_dim: Size of a head.
-        call: Its form.
-
-    Returns:
-        ``cudnn``, ``flash``, ``efficient``, ``math`` or ``overrideable`` (another device's own).
-    """
-    choose_kernel = getattr(torch, "_fused_sdp_choice", None)
-    if choose_kernel is None:  # pragma: no cover - torch's own name for it, which may go
-        return None
-    with torch.inference_mode():
-        query = torch.empty(call.rows, call.heads, call.queries, head_dim, dtype=dtype, device=device)
-        key = torch.empty(call.rows, call.kv_heads, call.keys, head_dim, dtype=dtype, device=device)
-        mask = torch.zeros(call.rows, 1, 1, call.keys, dtype=dtype, device=device) if call.masked else None
-        try:
-            chosen = choose_kernel(query, key, key, mask, enable_gqa=call.heads != call.kv_heads)
-        except (RuntimeError, TypeError):  # no kernel at all, or other arguments in this torch
-            return None
-    return next((name for backend, name in _NAMES.items() if int(backend.value) == int(chosen)), None)
 
 
 def kernels(

@@ -96,7 +96,7 @@ class Codec:
     def spoken(self, context: Context, tokens: Sequence[int], ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak given tokens, without a request: for warming up. At most one item, float32 (n,)."""
         if tokens:
-            noise = Noise(ask.seed)
+            noise = Noise(ask.seed, self._device)
             (mel,) = finished(self.mels(context, [self.piece(tokens, voice, noise)], ask.steps))
             yield self.samples(context, mel, noise)
 
@@ -170,7 +170,7 @@ class Codec:
             cancelled: Called before each step.
             rows: As of `mels`.
         """
-        timed, noise = self._timed(context, rows), Noise(ask.seed)
+        timed, noise = self._timed(context, rows), Noise(ask.seed, self._device)
         mel = MelStream(
             self.flow,
             voice,

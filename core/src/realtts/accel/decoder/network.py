@@ -142,9 +142,14 @@ class Decoder:
             raise DecoderError(what, who="decoder", fix="raise max_positions")
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the layers' weights that one step reads at least."""
+        return self._layers.bytes_read
+
     def bytes_read(self, cache: KVCache, attended: int) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self._layers.bytes_read + cache.bytes_read(attended)
+        return self.weight_bytes + cache.bytes_read(attended)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""

@@ -75,7 +75,9 @@ def precision_of(context: Context) -> Precision:
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
         return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
-    return Precision(weights, getattr(torch, context.dtype), kv)
+    # The residual stream does not fit float16, see `Precision.of`.
+    activations = torch.float32 if context.dtype == "float16" else getattr(torch, context.dtype)
+    return Precision(weights, activations, kv)
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
