@@ -75,13 +75,18 @@ class AttentionChoice:
         return {"asked": self.asked, "chosen": self.chosen, **known, "unavailable": dict(self.unavailable)}
 
     def details(self) -> dict[str, str]:
-        """Return the kernel that runs as ``attention``, and as ``no_attention`` why not the one that was asked for."""
-        runs = self.runs or self.chosen
-        if self.asked in {runs, "sdpa"} or (self.chosen == runs and self.asked not in self.unavailable):
-            return {"attention": runs}
-        if self.asked in self.unavailable:
-            return {"attention": runs, "no_attention": f"{self.asked}: {self.unavailable[self.asked]}"}
-        return {"attention": runs, "no_attention": f"{self.chosen}: torch does not take it for the model's own call"}
+        """Return what the status shows.
+
+        Returns:
+            ``attention``: the kernel that runs, or ``sdpa`` where the choice was left to torch; ``attention_kernel``:
+            what torch takes, where that is known; ``no_attention``: why it is not the one that was asked for.
+        """
+        shown = {} if self.runs is None else {"attention_kernel": self.runs}
+        if self.asked in self.unavailable and self.chosen != self.asked:
+            shown["no_attention"] = f"{self.asked}: {self.unavailable[self.asked]}"
+        elif self.runs not in {None, self.chosen} and self.chosen != "sdpa":
+            shown["no_attention"] = f"{self.chosen}: torch does not take it for the model's own call"
+        return {"attention": self.chosen if self.chosen == "sdpa" else self.runs or self.chosen, **shown}
 
 
 def kernels(

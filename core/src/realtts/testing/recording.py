@@ -123,12 +123,8 @@ class _Recorder(TorchDispatchMode):
         output = func(*args, **kwargs)
         if not _is_view(func, args, output):
             self._calls.append((func, args, kwargs, output))
-            given = {tensor.untyped_storage()._cdata for tensor in tree_leaves((args, kwargs)) if _is_tensor(tensor)}
-            self._made += [
-                tensor
-                for tensor in tree_leaves(output)
-                if _is_tensor(tensor) and tensor.untyped_storage()._cdata not in given
-            ]
+            given = {_memory(value) for value in tree_leaves((args, kwargs))}
+            self._made += [value for value in tree_leaves(output) if _memory(value) not in given | {None}]
         return output
 
     @property
@@ -167,8 +163,15 @@ class _Recorder(TorchDispatchMode):
             raise RuntimeError(f"graph capture: {reason} ({func})")
 
 
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor)
+def _memory(value: Any) -> int | None:
+    """Return which memory a tensor lies in; None for anything else, and for weights packed by a library."""
+    if not isinstance(value, torch.Tensor):
+        return None
+    try:
+        memory: int = value.untyped_storage()._cdata
+    except NotImplementedError:
+        return None
+    return memory
 
 
 def _spoil(tensor: Tensor) -> None:
