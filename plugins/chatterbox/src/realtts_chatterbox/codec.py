@@ -36,9 +36,9 @@ __all__ = ["Codec"]
 _TOGETHER = 8
 """Most requests in one graph of the solver."""
 
-_GRAPHED_TOKENS = 240
-"""Lengths up to this have their graphs after `Codec.capture`, 9.6 s; by default the third piece of a stream is one of
-225 tokens, 10 before and 5 behind them, and a fourth begins beyond 13 s."""
+_GRAPHED_TOKENS = 750
+"""Lengths up to this have their graphs after `Codec.capture`, 30 s: the longest text at once, of 300 characters, spoken
+slowly. Longer speech, and several requests at once, are work enough for a GPU without graphs."""
 
 
 class Codec:
@@ -75,7 +75,7 @@ class Codec:
         return self.flow.estimator.dtype
 
     def capture(self, context: Context, backend: GraphBackend, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
-        """Run as graphs from now on, and capture those of all lengths that single requests and streams often have.
+        """Run as graphs from now on: capture those of all lengths that single requests and streams have, and no others.
 
         Args:
             context: Of the stage.
@@ -92,6 +92,8 @@ class Codec:
         self.graphed = True
         for length in self._lengths(voice):
             yield from self.spoken(context, [0] * length, ask, voice)
+        self.flow.seal()
+        self.vocoder.seal()
 
     def spoken(self, context: Context, tokens: Sequence[int], ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak given tokens, without a request: for warming up. At most one item, float32 (n,)."""
