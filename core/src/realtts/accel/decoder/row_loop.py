@@ -17,6 +17,7 @@ from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.places import PlaceTable
 from realtts.accel.decoder.reading_rows import ChunkReader
 from realtts.accel.decoder.rows import Row, begin_row, check_admission, check_seed, rewind_row
+from realtts.accel.decoder.step_attention import adopt_step_attention
 from realtts.accel.decoder.step_queue import StepQueue, row_counts, sync_interval
 from realtts.accel.decoder.stepping import Stepping
 from realtts.accel.graphs.streams import used_here
@@ -78,7 +79,7 @@ class RowLoop:
     Attributes:
         queue: Counts the steps, and the rows in them; keys of their graphs; ``check_every``, which may be changed.
         reader: Counts the positions of prompts.
-        lag: Blocks of steps that are queued before the oldest is read; one on CUDA.
+        lag: Blocks of steps that are queued ahead; one on CUDA.
 
     Raises:
         DecoderError: An argument does not fit.
@@ -113,6 +114,8 @@ class RowLoop:
             buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
         self.decoder, self.places, self._backend = decoder, places, backend
         self.lag = 1 if decoder.device.type == "cuda" else 0
+        if backend is not None:
+            adopt_step_attention(decoder)
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs, samplers=samplers,
@@ -218,8 +221,6 @@ class RowLoop:
         del self._rows[number]
         self._free = sorted([*self._free, row.stream])
 
-    # -- steps -----------------------------------------------------------------------------------------------------
-
     def step(self, *, ahead: bool = True) -> list[RowBlock]:
         """Read the next chunk of the oldest prompt that is not read yet, decode, and return what is new.
 
@@ -279,8 +280,6 @@ class RowLoop:
         for tensor, value in saved:
             tensor.copy_(value)
         self._empty()
-
-    # -- one row ---------------------------------------------------------------------------------------------------
 
     def _row(self, number: int) -> Row:
         if number not in self._rows:
