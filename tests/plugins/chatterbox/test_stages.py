@@ -58,6 +58,7 @@ def graphs(monkeypatch):
     backend = RecordingGraphs()
     monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
     monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 10)
+    monkeypatch.setattr(codec, "_LONGEST_VOICE", 50)
     monkeypatch.setattr(rows, "SLOTS", 128)
     return backend
 
