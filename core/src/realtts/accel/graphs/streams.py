@@ -34,7 +34,7 @@ _STREAMS_LOCK = threading.Lock()
 def side_stream(device: torch.device | str) -> torch.cuda.Stream:
     """Return the side stream of a CUDA device, made when it is first asked for."""
     place = torch.device(device)
-    index = torch.cuda.current_device() if place.index is None else place.index
+    index = torch.cuda.current_device() if place.index is None else place.index  # type: ignore[redundant-expr]
     with _STREAMS_LOCK:
         if index not in _SIDE_STREAMS:
             _SIDE_STREAMS[index] = torch.cuda.Stream(index)
