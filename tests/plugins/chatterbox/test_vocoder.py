@@ -115,8 +115,8 @@ def test_the_sources_noise_is_drawn_where_it_is_needed(monkeypatch, device, wher
     """On CUDA alone; where the flow starts, every device gets the CPU's."""
     made = {}
 
-    def blocks(_seed, name, _width, device=torch.device("cpu")):
-        made[name] = device
+    def blocks(_seed, name, _width, device=None):
+        made[name] = device or torch.device("cpu")
 
     monkeypatch.setattr("realtts_chatterbox.noise._Blocks", blocks)
     Noise(1, device)
