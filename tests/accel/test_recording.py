@@ -213,3 +213,20 @@ def test_a_failed_capture_takes_a_new_pool():
         after()
         assert (results["before"].tolist(), results["after"].tolist()) == ([2, 2], [3, 3])
     assert backend.pooled > 0
+
+
+def test_graphs_of_one_pool_are_replayed_on_one_stream():
+    """Two would write to the same memory at the same time; graphs apart share none."""
+    backend, x = RecordingGraphs(), torch.ones(2)
+    one, two = (backend.capture(lambda: x * 2, []) for _ in range(2))
+    other = backend.apart().capture(lambda: x * 3, [])
+    one()
+    for _ in range(2):
+        with backend.beside(), backend.apart().beside(joined=True):
+            other()
+        two()
+        with backend.beside(), pytest.raises(RuntimeError, match="two streams"):
+            one()
+        with pytest.raises(RuntimeError, match="two streams"):
+            other()
+    assert (backend.captures, backend.beside_others, backend.joined) == (3, 6, 2)

@@ -112,6 +112,7 @@ class RowLoop:
         sizes = row_counts(places) if backend is not None else None
         if buckets is None and sizes is not None:
             buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
+        backend = backend and backend.apart()
         self.decoder, self.places, self._backend = decoder, places, backend
         self.lag = 1 if decoder.device.type == "cuda" else 0
         if backend is not None:
@@ -212,14 +213,15 @@ class RowLoop:
             DecoderError: There is no such row.
         """
         row = self._row(number)
-        # On CUDA it may have broken without that anybody has read it.
-        if row.broken or self.decoder.device.type == "cuda":
-            with self._beside():
-                for part in self._steps.rows_of(row.stream):
-                    self.cache.clean(part)
         row.gone = True
         del self._rows[number]
         self._free = sorted([*self._free, row.stream])
+        # Steps that are queued still write to memory that may be freed with the last row.
+        with self._beside(joined=not self._rows):
+            # On CUDA it may have broken without that anybody has read it.
+            if row.broken or self.decoder.device.type == "cuda":
+                for part in self._steps.rows_of(row.stream):
+                    self.cache.clean(part)
 
     def step(self, *, ahead: bool = True) -> list[RowBlock]:
         """Read the next chunk of the oldest prompt that is not read yet, decode, and return what is new.
@@ -266,7 +268,7 @@ class RowLoop:
             return
         if self._rows:
             raise DecoderError("rows have places", who=_WHO, fix="warm up before the first one is admitted")
-        with self._beside():
+        with self._beside(joined=True):
             self._capture(params or SamplingParams(), up_to or self.cache.cap)
 
     def _capture(self, params: SamplingParams, up_to: int) -> None:
@@ -286,8 +288,8 @@ class RowLoop:
             raise DecoderError(f"there is no row {number}", who=_WHO, fix=f"there are {self.numbers}")
         return self._rows[number]
 
-    def _beside(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._backend is None else self._backend.beside()
+    def _beside(self, *, joined: bool = False) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._backend is None else self._backend.beside(joined=joined)
 
     def _empty(self) -> None:
         """Leave every place without a row. The spare row, and one that is only filled up, looks at a slot of zeros."""
