@@ -134,8 +134,6 @@ class RowLoop:
         self._free = list(range(places))
         self._empty()
 
-    # -- rows ------------------------------------------------------------------------------------------------------
-
     @property
     def free(self) -> int:
         """Places that are left."""
