@@ -17,7 +17,7 @@ from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.places import PlaceTable
 from realtts.accel.decoder.reading_rows import ChunkReader
 from realtts.accel.decoder.rows import Row, begin_row, check_admission, check_seed, rewind_row
-from realtts.accel.decoder.step_attention import adopt_step_attention
+from realtts.accel.decoder.step_attention import proven_step_attention
 from realtts.accel.decoder.step_queue import StepQueue, row_counts, sync_interval
 from realtts.accel.decoder.stepping import Stepping
 from realtts.accel.graphs.streams import used_here
@@ -115,8 +115,8 @@ class RowLoop:
         backend = backend and backend.apart()
         self.decoder, self.places, self._backend = decoder, places, backend
         self.lag = 1 if decoder.device.type == "cuda" else 0
-        if backend is not None:
-            adopt_step_attention(decoder)
+        if backend is not None and decoder.step_attention is None:
+            decoder.step_attention = proven_step_attention(decoder.config, decoder.kv_dtype, decoder.device)
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs, samplers=samplers,
