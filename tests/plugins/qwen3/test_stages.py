@@ -181,6 +181,7 @@ def test_the_status_tells_facts(loaded, settings) -> None:
     assert shown.pop("cuda_graphs") is False
     assert shown.pop("offload") is turns.offloaded is False
     assert shown.pop("attention") == settings.get("attention", "flash")
+    assert shown.pop("attention_kernel") == ("math" if settings.get("attention") == "math" else "flash")
     assert not shown, "a key of the status without a test"
 
 
