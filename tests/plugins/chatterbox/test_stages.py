@@ -91,7 +91,8 @@ def test_each_stage_builds_its_parts(make, after, events, graphs, kind):
     assert captures["compile"] == captures["warmup"] > 0
 
 
-@pytest.mark.parametrize("kind", ["english", pytest.param("turbo", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["english", "turbo"])
 def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind):
     """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention."""
     monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 45)
