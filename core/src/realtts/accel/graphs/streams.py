@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from realtts.accel.backends import FLAGS_LOCK
 from realtts.machine import memory
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def release_device_memory() -> None:
     What stays is the context of CUDA itself with the kernels that it has loaded, which the process cannot give back,
     and what other models use.
     """
-    with CAPTURE_LOCK:
+    with FLAGS_LOCK, CAPTURE_LOCK:  # in this order as everywhere; no stage of another provider multiplies meanwhile
         clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
         if clear is not None and not LIVE_GRAPHS:
             clear()
