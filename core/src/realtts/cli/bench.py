@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from realtts.cli import console
 from realtts.cli.bench_load import add_load, check_load_arguments, read_load, with_long_texts
 from realtts.cli.bench_quality import check_quality, listen_if_asked
-from realtts.cli.parsing import add_command, add_model
+from realtts.cli.parsing import add_command, add_model, add_precision
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
         metavar="WHICH",
         help="optimized, plain or both (default: both)",
     )
-    group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    add_precision(group)
     group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
     group.add_argument(
         "--quality", action="store_true", help="listen to both variants afterwards: word errors beside the times"
@@ -109,7 +109,9 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return keywords for `RealProvider`, without those that were not given."""
-    values = {key: getattr(arguments, key, None) for key in ("model", "configuration", "device", "dtype")}
+    values = {
+        key: getattr(arguments, key, None) for key in ("model", "configuration", "device", "dtype", "precision_policy")
+    }
     return {key: value for key, value in values.items() if value is not None}
 
 

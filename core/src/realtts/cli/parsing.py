@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import NoReturn
 
-__all__ = ["Parser", "add_command", "add_model", "add_running", "add_speaker", "commands_of", "describe"]
+__all__ = [
+    "Parser",
+    "add_command",
+    "add_model",
+    "add_precision",
+    "add_running",
+    "add_speaker",
+    "commands_of",
+    "describe",
+]
 
 _WIDEST = 100
 
@@ -124,6 +133,16 @@ def add_model(parser: argparse._ActionsContainer, what: str = "checkpoint name, 
     parser.add_argument(
         "--configuration", metavar="NAME", help="what the weights of --model are of, where their files do not tell"
     )
+
+
+def add_precision(parser: argparse._ActionsContainer) -> None:
+    """Add ``--dtype`` and ``--precision-policy``, which every command has that judges what a precision costs.
+
+    Args:
+        parser: A parser, or a group of one.
+    """
+    parser.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    parser.add_argument("--precision-policy", metavar="POLICY", help="exact, balanced or fast (default: balanced)")
 
 
 def add_speaker(parser: argparse._ActionsContainer, *, seed: str, normalize: str) -> None:

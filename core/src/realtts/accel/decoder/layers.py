@@ -66,6 +66,11 @@ class LayerStack:
         return iter(self._layers)
 
     @property
+    def norm(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias of the last norm."""
+        return self._norm, self._norm_bias
+
+    @property
     def bytes_read(self) -> int:
         """Bytes of weights that one step reads at least."""
         return sum(linear.bytes_read for layer in self for linear in layer.linears)
@@ -119,7 +124,7 @@ def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:
         out=PackedLinear(layer.out, small(layer.out_bias), kernel),
         mlp_norm=layer.mlp_norm.detach().to(dtype),
         mlp_norm_bias=small(layer.mlp_norm_bias),
-        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel),
+        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel.in_parts(layer.gates)),
         down=PackedLinear(layer.down, small(layer.down_bias), kernel),
     )
 

@@ -9,7 +9,7 @@ import torch
 from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
-from realtts.accel.sampling.row_values import IDLE, RowValues, token_mask
+from realtts.accel.sampling.row_values import RowValues, Shortcuts, token_mask
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -140,11 +140,8 @@ class Sampler:
         self._narrows = self.recipe.narrow and any(p.top_k > 0 for p in params)
         self._widens = not self._narrows or any(p.top_k == 0 for p in params)
         self._may_stop = bool(self.recipe.stop_tokens) or any(p.stop_tokens for p in params)
-        idle, self._only_greedy = frozenset[str](), False
-        if self.skip_idle:
-            idle = frozenset(n for n, off in IDLE.items() if all(getattr(p, n) == off for p in params))
-            self._only_greedy = all(p.greedy for p in params)
-        order = [(name, process) for name, process in self._processors if name not in idle]
+        short = self._short = Shortcuts.of(params, self.recipe.vocabulary) if self.skip_idle else Shortcuts()
+        order = [(name, process) for name, process in self._processors if name not in short.idle]
         split = next((at for at, (name, _) in enumerate(order) if name == "top_k"), None)
         if not self._narrows or split is None:
             split = len(order)
@@ -155,7 +152,7 @@ class Sampler:
         self._noise_rows = self._buffer[:n]
         self._structure = (
             self._candidates, self._narrows, self._widens, self._may_stop,
-            self.skip_idle and (idle, self._only_greedy),
+            self.skip_idle and short,
         )  # fmt: skip
 
     # -- inside the step, on the device --------------------------------------------------------------------------
@@ -175,9 +172,10 @@ class Sampler:
         """
         parts = self._processed(logits, step)
         # Added up on the device: whoever wants to know reads it together with the tokens.
-        broken = self._merged([~scores.amax(-1).isfinite() for scores, _ in parts])
+        # Zero times a number is zero, unless that is NaN or infinite: fewer operators than isfinite has.
+        broken = self._merged([scores.amax(-1).mul(0).ne(0) for scores, _ in parts])
         store(self.broken, self._index, select(self.broken, self._index) | broken)
-        if self._only_greedy:
+        if self._short.only_greedy:
             return self._merged([_looked_up(scores.argmax(-1), ids) for scores, ids in parts])
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
@@ -186,6 +184,8 @@ class Sampler:
     def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
+        if not self._short.some_greedy:
+            return _looked_up(drawn, ids)
         return _looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
@@ -267,7 +267,7 @@ class Sampler:
         return scores / self._values["temperature"]
 
     def _top_k(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
-        return processors.top_k(scores, self._values["top_k"], self._candidates)
+        return processors.top_k(scores, self._values["top_k"], self._candidates, same=self._short.same_k)
 
     def _top_p(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
         return processors.top_p(scores, self._values["top_p"])

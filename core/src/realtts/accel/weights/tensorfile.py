@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "TensorFile",
     "Tensors",
+    "paths_of",
     "read_pickled",
     "read_state",
     "rows_of",
@@ -63,16 +64,18 @@ class TensorFile(Mapping[str, "Tensor"]):
         path: The file.
 
     Attributes:
+        paths: The file alone.
         shapes: Of every tensor, known without reading it.
+        metadata: What the file says about itself.
 
     Raises:
         CheckpointCorrupt: It is no safetensors file, or is cut short.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.paths = path, (path,)
         try:
-            self._entries = _entries(path)
+            self._entries, self.metadata = _entries(path)
         except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
@@ -137,6 +140,7 @@ class Tensors(Mapping[str, "Tensor"]):
 
     Attributes:
         shapes: Of every tensor, known without reading it where the state's are.
+        paths: The files that the tensors are read from; none where they lie in memory.
     """
 
     def __init__(self, state: State, prefix: str = "", *, names: Mapping[str, str] | None = None) -> None:
@@ -144,6 +148,7 @@ class Tensors(Mapping[str, "Tensor"]):
             names = {name[len(prefix) :]: name for name in state if name.startswith(prefix)}
         shapes = shapes_of(state)
         self._state, self._names = state, dict(names)
+        self.paths = paths_of(state)
         self.shapes: dict[str, tuple[int, ...]] = {name: shapes[there] for name, there in names.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -220,6 +225,11 @@ def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+def paths_of(state: State) -> tuple[Path, ...]:
+    """Return the files that the tensors are read from; none where they lie in memory."""
+    return tuple(getattr(state, "paths", ()))
+
+
 def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
     """Return a function that reads rows of a matrix, by the state's own ``rows`` or else from the whole tensor."""
     read = getattr(state, "rows", None)
@@ -265,8 +275,8 @@ def _memory(size: int) -> Tensor:
     return torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
 
 
-def _entries(path: Path) -> dict[str, _Entry]:
-    """Read where each tensor lies in the file.
+def _entries(path: Path) -> tuple[dict[str, _Entry], dict[str, str]]:
+    """Read where each tensor lies in the file, and its metadata.
 
     What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
     of the file without gaps, none lies over another, and each has as many bytes as its shape says.
@@ -288,7 +298,7 @@ def _entries(path: Path) -> dict[str, _Entry]:
         entries[name], end = entry, entry.end
     if end != length:
         raise ValueError(f"its tensors end at byte {end} of {length}")
-    return entries
+    return entries, metadata
 
 
 def _entry(name: str, about: Any, begin: int) -> _Entry:
