@@ -3,7 +3,7 @@
 import pytest
 
 from realtts import RealProvider, errors
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.testing import fake_spec
 from realtts.wire.specs import spec_from_json, spec_to_json
 

@@ -180,7 +180,8 @@ class SpeechLM:
                 config, layers, norm,
                 precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name, store=store,
             )  # fmt: skip
-        network = Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding, chunk=_CHUNK), _CHUNK)
+        prefixes = Prefixes(decoder, embedding, chunk=_CHUNK, padded=backend is not None)
+        network = Network(decoder, head, outputs, embedding, prefixes, _CHUNK)
         return cls(network, cap=sizes.context, places=places, backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
@@ -212,6 +213,7 @@ class SpeechLM:
         """Capture what utterances like this one need, any number of them; does nothing without graphs."""
         if self.graphed:
             self.rows.warm_up(utterance)
+            self.prefixes.warm_up(utterance.ids[0])
 
     def warm_up(self, utterance: Utterance) -> None:
         """Draw some tokens of an utterance."""

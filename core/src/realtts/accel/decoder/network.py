@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
+    from realtts.accel.decoder.step_attention import StepAttention
     from realtts.accel.decoder.storing import Sampled
     from realtts.accel.decoder.torch_step import Step
     from realtts.accel.decoder.weights import LayerWeights
@@ -184,13 +185,23 @@ class Decoder:
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
     @property
+    def step_attention(self) -> StepAttention | None:
+        """What attends in steps of `RowLoop`, whose rows have no gaps; None: torch with a mask, or native code."""
+        return self._step.attention if isinstance(self._step, TorchStep) else None
+
+    @step_attention.setter
+    def step_attention(self, attention: StepAttention | None) -> None:
+        if isinstance(self._step, TorchStep):
+            self._step.attention = attention
+
+    @property
     def step_facts(self) -> Mapping[str, object]:
         """What the status shows of how steps are computed, beside the kernel's name."""
         return self._step.facts
 
-    def bytes_read(self, cache: KVCache, attended: int) -> int:
+    def bytes_read(self, cache: KVCache | None, attended: int = 0) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self._step.bytes_read + cache.bytes_read(attended)
+        return self._step.bytes_read + (cache.bytes_read(attended) if cache else 0)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
