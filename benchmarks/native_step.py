@@ -6,7 +6,9 @@ Run by hand on a quiet machine:
 
 Every round runs each case some times, one after the other, and reads a gigabyte of memory with the same threads, so
 that a machine whose speed wanders slows them alike. The floor is bytes (weights, head, keys and values) over the
-median rate. The last line is one line of JSON.
+median rate. With ``--busy 2`` two processes keep cores from it meanwhile, and with ``--torch`` a product of torch by
+all its threads comes before each step: compare their medians and 99th percentiles with those of a run without. The last
+line is one line of JSON.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -158,6 +162,31 @@ def cases(arguments: argparse.Namespace, pool: Pool) -> list[Case]:
     return made
 
 
+def torch_work() -> Callable[[], object]:
+    """Return a product that all threads of torch take part in."""
+    import torch
+
+    a = torch.ones(512, 512)
+    return lambda: a @ a
+
+
+def measure(timed: list[Case], pool: Pool, arguments: argparse.Namespace) -> list[float]:
+    """Time all cases in rounds, and return the rates at which memory was read meanwhile."""
+    rates: list[float] = []
+    before_each = torch_work() if arguments.torch else lambda: None
+    for _ in range(arguments.rounds):
+        if not arguments.busy:
+            rates += pool.read_rates(rounds=2)[1:]
+        for case in timed:
+            case.run()
+            for _ in range(arguments.repeats):
+                before_each()
+                before = time.perf_counter()
+                case.run()
+                case.seconds.append(time.perf_counter() - before)
+    return rates
+
+
 def main() -> None:
     """Time and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,18 +197,18 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--busy", type=int, default=0, help="processes that do nothing but keep a core")
+    parser.add_argument("--torch", action="store_true", help="a product of torch before each step")
     arguments = parser.parse_args()
     pool = Pool(arguments.threads)
     timed = cases(arguments, pool)
-    rates: list[float] = []
-    for _ in range(arguments.rounds):
-        rates += pool.read_rates(rounds=2)[1:]
-        for case in timed:
-            case.run()
-            for _ in range(arguments.repeats):
-                before = time.perf_counter()
-                case.run()
-                case.seconds.append(time.perf_counter() - before)
+    rates = pool.read_rates(rounds=3)[1:] if arguments.busy else []
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
+    try:
+        rates += measure(timed, pool, arguments)
+    finally:
+        for process in busy:
+            process.kill()
     rate = statistics.median(rates)
     print(f"{instruction_set()}, {pool.threads} threads, reads {rate / 1e9:.1f} GB/s")
     results: dict[str, Any] = {}
@@ -189,7 +218,8 @@ def main() -> None:
             f"{case.name:24} {seconds * 1e3:8.2f} ms  best {min(case.seconds) * 1e3:8.2f}  {case.nbytes / 1e6:6.0f} MB"
             f"  {case.nbytes / seconds / 1e9:5.1f} GB/s  floor {floor * 1e3:7.2f} ms  {seconds / floor:.2f}x"
         )
-        results[case.name] = {"ms": seconds * 1e3, "floor_ms": floor * 1e3}
+        last = sorted(case.seconds)[int(0.99 * (len(case.seconds) - 1))]
+        results[case.name] = {"ms": seconds * 1e3, "p99_ms": last * 1e3, "floor_ms": floor * 1e3}
     print(json.dumps({"bytes_per_second": rate, "threads": pool.threads, "steps": results}))
 
 

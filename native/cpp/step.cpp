@@ -141,7 +141,9 @@ class StepJob : public Job {
       bool active = cache_.active[row * cache_.active_stride];
       int nth = before[size_t(row)]++;
       repeated_ |= nth > 0;
-      int64_t slot = active ? cache_.slots[row * cache_.slots_stride] + nth : cache_.cap;
+      // Checked before; bounded all the same, because nothing keeps others from writing to these tensors.
+      int64_t slot = active ? std::clamp<int64_t>(cache_.slots[row * cache_.slots_stride], 0, cache_.cap) : cache_.cap;
+      slot = std::min<int64_t>(slot + (active ? nth : 0), cache_.cap);
       int64_t position = cache_.positions[row * cache_.positions_stride] + nth;
       uint8_t* valid = cache_.valid + row * cache_.valid_stride;
       valid[slot] = active;

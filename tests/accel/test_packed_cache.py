@@ -15,7 +15,7 @@ from safetensors.torch import save_file  # noqa: E402
 from realtts import Settings  # noqa: E402
 from realtts.accel.decoder import Decoder, DecoderConfig  # noqa: E402
 from realtts.accel.kernels import KERNELS, PackedLinear  # noqa: E402
-from realtts.accel.kernels.native_storage import NativeStorage  # noqa: E402
+from realtts.accel.kernels.native import NativeStorage  # noqa: E402
 from realtts.accel.weights import packed_file  # noqa: E402
 from realtts.accel.weights.packed_cache import NO_CACHE, PackedCache, source_of  # noqa: E402
 from realtts.accel.weights.tensorfile import TensorFile, Tensors  # noqa: E402

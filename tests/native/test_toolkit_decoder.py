@@ -318,10 +318,9 @@ def test_a_stored_weight_is_the_packed_one(weights, shape, biased):
     x = noise(3, shape[1], seed=7)
     for own in (kernel, *([kernel.in_parts(2)] if shape[0] % 2 == 0 and not biased else [])):
         tensors = PackedLinear.dump(weight, bias, own)
-        loaded = PackedLinear.load(tensors, own)
-        for tensor in tensors.values():
-            tensor.zero_()  # it is kept apart
-        assert torch.equal(loaded(x), PackedLinear(weight, bias, own)(x))
+        loaded, expected = PackedLinear.load(tensors, own), PackedLinear(weight, bias, own)(x)
+        tensors["weight.bytes"].zero_()  # what was loaded is apart from it
+        assert torch.equal(loaded(x), expected)
         assert own.storage.layout.endswith(str(own.storage.parts))
 
 
@@ -332,3 +331,25 @@ def test_a_weight_that_is_not_finite_is_refused(value):
     weight[3, 4] = value
     with pytest.raises(QuantizationUnavailable):
         PackedLinear(weight, None, choose_kernel([noise(32, 64)], "int8", native=True))
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("length", [1, 2, 5, 8])
+def test_a_short_prompt_is_as_steps(config, weights, length):
+    """To the bit, of several rows, some of them, and behind others; slots and positions are as after steps."""
+    decoder = make(config, native(weights))
+    x = noise(3, length, config.hidden_size, seed=length)
+    caches = [decoder.new_cache(3, 32) for _ in range(3)]
+    for cache in caches:
+        decoder.prefill(noise(3, 12, config.hidden_size, seed=1), cache)
+    whole = decoder.prefill(x, caches[0], every=True)
+    steps = torch.stack([decoder.step(each, caches[1]) for each in x.unbind(1)], 1)
+    caches[2].active[1] = False  # another row that has ended changes nothing
+    some = decoder.prefill(x[[2, 0]], caches[2], rows=[2, 0])
+    assert torch.equal(whole, steps)
+    assert torch.equal(some, whole[[2, 0], -1])
+    assert torch.equal(caches[0].slots, caches[1].slots)
+    assert torch.equal(caches[0].positions, caches[1].positions)
+    assert torch.equal(caches[0].valid, caches[1].valid)
+    assert caches[0].used == caches[1].used
+    assert caches[2].slots.tolist() == [12 + length, 12, 12 + length]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.cli import readiness
 from realtts.cli.places import HERE, ISOLATED, NOWHERE
+from realtts.registry.offers import distribution_of_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,7 +110,7 @@ def _of_settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _isolated(provider: Mapping[str, Any]) -> str:
     """Return the command that gives a provider an environment of its own."""
     name, distribution = provider["name"], provider["distribution"]
-    source = "" if distribution in {f"realtts-{name}", ""} else f" --from {shlex.quote(distribution)}"
+    source = "" if distribution in {distribution_of_provider(name), ""} else f" --from {shlex.quote(distribution)}"
     return f"realtts install {name}{source}"
 
 

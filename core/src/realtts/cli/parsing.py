@@ -163,6 +163,20 @@ def add_speaker(parser: argparse._ActionsContainer, *, seed: str, normalize: str
     parser.add_argument("--normalize", choices=("auto", "off"), help=normalize)
 
 
+def add_listening(parser: argparse._ActionsContainer, *, check_words: str, timestamps: str) -> None:
+    """Add ``--check-words`` and ``--timestamps``.
+
+    Args:
+        parser: A parser, or a group of one.
+        check_words: What the first one does there.
+        timestamps: What times of words are for there.
+    """
+    parser.add_argument("--check-words", action="store_true", help=f"{check_words} (needs realtts[listen])")
+    parser.add_argument(
+        "--timestamps", choices=("align",), help=f"align: find the times of words by listening, {timestamps}"
+    )
+
+
 def add_running(parser: argparse._ActionsContainer) -> None:
     """Add ``--device``, ``--option`` and ``--strict``."""
     parser.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")

@@ -171,7 +171,7 @@ class SpeechLM:
         outputs_digest = hashlib.sha256(repr(outputs.ids).encode()).hexdigest()[:16]
         with cache.open(state, f"lm.{outputs.kind}.{outputs_digest}") as store:
             kernel, sampled = Decoder.choose_kernel(config, layers, precision, device, rows=ROWS)
-            begin_storing(store, config, kernel, precision.activations)
+            begin_storing(store, config, kernel, precision.activations, device)
             # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top
             # of everything that stays.
             sampled.clear()
@@ -180,7 +180,8 @@ class SpeechLM:
                 config, layers, norm,
                 precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name, store=store,
             )  # fmt: skip
-        network = Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding, chunk=_CHUNK), _CHUNK)
+        prefixes = Prefixes(decoder, embedding, chunk=_CHUNK, padded=backend is not None)
+        network = Network(decoder, head, outputs, embedding, prefixes, _CHUNK)
         return cls(network, cap=sizes.context, places=places, backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
@@ -212,6 +213,7 @@ class SpeechLM:
         """Capture what utterances like this one need, any number of them; does nothing without graphs."""
         if self.graphed:
             self.rows.warm_up(utterance)
+            self.prefixes.warm_up(utterance.ids[0])
 
     def warm_up(self, utterance: Utterance) -> None:
         """Draw some tokens of an utterance."""

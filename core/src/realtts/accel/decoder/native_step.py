@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeStep"]
 
+_SHORT = 8
+"""Positions of a prompt that is read in one call. Layer by layer it takes some thirty operators for each layer, which
+few positions do not repay; of many, torch's attention reads each key once for all."""
+
 
 class NativeStep:
     """A `realtts.accel.decoder.torch_step.Step` over the weights of layers that realtts-native has packed.
@@ -79,9 +83,19 @@ class NativeStep:
         Raises:
             AccelError: The library refuses or fails.
         """
+        return self._run(x, cache, None if places is None else places.numbers, taps)
+
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+        """As `Step.prompt`: a short one of rows that go on. How short depends on no other row."""
+        n = x.shape[1]
+        if n > _SHORT or not bool(cache.active[list(rows)].all()):
+            return None
+        # Positions of a row follow each other: (rows, n, hidden) -> (rows * n, hidden) and back.
+        return torch.unflatten(self._run(x.flatten(0, 1), cache, [row for row in rows for _ in range(n)]), 0, (-1, n))
+
+    def _run(self, x: Tensor, cache: KVCache, rows: Sequence[int] | None, taps: Taps | None = None) -> Tensor:
         x = x.to(torch.float32).contiguous()
         hidden = torch.empty_like(x)
-        rows = None if places is None else places.numbers
         try:
             self._step.run(x, self._bound(cache), hidden, rows=rows, taps=self._tapped(taps), pool=self._pool)
         except (ValueError, RuntimeError) as error:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
+    from realtts.accel.decoder.step_attention import StepAttention
     from realtts.accel.decoder.storing import Sampled
     from realtts.accel.decoder.torch_step import Step
     from realtts.accel.decoder.weights import LayerWeights
@@ -78,7 +79,7 @@ class Decoder:
             None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         )
         dtype = self.precision.activations
-        begin_storing(self._store, config, self.kernel, dtype)
+        begin_storing(self._store, config, self.kernel, dtype, self.device)
         stacked = pack_layers(layers, sampled, self.kernel, dtype, self._store)
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
@@ -184,13 +185,23 @@ class Decoder:
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
     @property
+    def step_attention(self) -> StepAttention | None:
+        """What attends in steps of `RowLoop`, whose rows have no gaps; None: torch with a mask, or native code."""
+        return self._step.attention if isinstance(self._step, TorchStep) else None
+
+    @step_attention.setter
+    def step_attention(self, attention: StepAttention | None) -> None:
+        if isinstance(self._step, TorchStep):
+            self._step.attention = attention
+
+    @property
     def step_facts(self) -> Mapping[str, object]:
         """What the status shows of how steps are computed, beside the kernel's name."""
         return self._step.facts
 
-    def bytes_read(self, cache: KVCache, attended: int) -> int:
+    def bytes_read(self, cache: KVCache | None, attended: int = 0) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self._step.bytes_read + cache.bytes_read(attended)
+        return self._step.bytes_read + (cache.bytes_read(attended) if cache else 0)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
@@ -234,6 +245,10 @@ class Decoder:
             assert not isinstance(rows, torch.Tensor), "counted on the host"
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
+        if valid is None and positions is None and taps is None and not isinstance(rows, torch.Tensor):
+            states = self._step.prompt(x, cache, range(cache.rows) if rows is None else rows)
+            if states is not None:
+                return states if every else states[:, -1]
         where, part = cache.numbers(rows)
         slots, at, mask = place_prompt(n, cache, where, valid, positions, attended)
         rotation = self._rotation(at.flatten())

@@ -62,7 +62,9 @@ def choose_decoder_kernel(
     return choose_kernel(matrices, precision, rows=rows, kernel=kernel, native=native), sampled
 
 
-def begin_storing(store: PackedWeights, config: DecoderConfig, kernel: Kernel, dtype: torch.dtype) -> None:
+def begin_storing(
+    store: PackedWeights, config: DecoderConfig, kernel: Kernel, dtype: torch.dtype, device: torch.device
+) -> None:
     """Find stored weights of a decoder, or begin to store them; nothing where the kernel has no stored form.
 
     Args:
@@ -70,13 +72,15 @@ def begin_storing(store: PackedWeights, config: DecoderConfig, kernel: Kernel, d
         config: Shape of the decoder.
         kernel: Of its weights.
         dtype: Type of the activations.
+        device: Where the layers go.
     """
     if kernel.storage is None:
         return
-    store.begin({
+    question = {
         "decoder": repr(config), "kernel": kernel.name, "precision": kernel.precision, "device": kernel.device,
         "layout": kernel.storage.layout, "activations": str(dtype),
-    })  # fmt: skip
+    }  # fmt: skip
+    store.begin(question, device)
 
 
 def pack_layers(
@@ -107,7 +111,7 @@ def pack_layers(
         def tensors(index: int = index) -> dict[str, Tensor]:
             return _tensors(sampled.pop(index) if index in sampled else layers[index], kernel, dtype)
 
-        yield _layer(store.group(f"layer.{index}", tensors, kernel.device), kernel)
+        yield _layer(store.group(f"layer.{index}", tensors), kernel)
         sampled.pop(index, None)
 
 
@@ -124,7 +128,7 @@ def pack_linear(
     """
     if kernel.storage is None:
         return PackedLinear(*read(), kernel)
-    return PackedLinear.load(store.group(name, lambda: PackedLinear.dump(*read(), kernel), kernel.device), kernel)
+    return PackedLinear.load(store.group(name, lambda: PackedLinear.dump(*read(), kernel)), kernel)
 
 
 def _shapes(config: DecoderConfig) -> list[tuple[int, int]]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.layers import LayerStack
     from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.rope import RopeTable
+    from realtts.accel.decoder.step_attention import StepAttention
 
 __all__ = ["Step", "TorchStep"]
 
@@ -39,6 +40,18 @@ class Step(Protocol):
     ) -> Tensor:
         """Decode; arguments as of `realtts.accel.decoder.Decoder.step`, the slots counted already."""
 
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+        """Read a prompt of every row, without padding, if that is better done here than layer by layer.
+
+        Args:
+            x: (rows, n, hidden).
+            cache: Written to; the slots are counted already.
+            rows: Numbers of the cache's rows.
+
+        Returns:
+            Hidden states after the last norm, (rows, n, hidden); None: it is not, and nothing was done.
+        """
+
 
 class TorchStep:
     """A `Step` by torch's operators, which a graph may capture.
@@ -46,10 +59,14 @@ class TorchStep:
     Args:
         layers: All layers.
         rope: Rotations of the positions; None: there are none.
+
+    Attributes:
+        attention: Attends to rows without gaps, where rows are given; None: torch's call with a mask.
     """
 
     def __init__(self, layers: LayerStack, rope: RopeTable | None) -> None:
         self._layers, self._rope = layers, rope
+        self.attention: StepAttention | None = None
 
     @property
     def bytes_read(self) -> int:
@@ -76,12 +93,18 @@ class TorchStep:
         mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
         masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
         rotation = (None, None) if self._rope is None else self._rope(positions, self._layers.norm[0].dtype)
+        apart = None
+        if self.attention is not None and places is not None and runs is None:
+            lengths = torch.where(active, following + 1, following.clamp(min=1))
+            apart = self.attention.begin(cache, index, lengths, far)
 
         def attend(layer: int, q: Tensor, kv: Tensor) -> Tensor:
             stored = cache.layer(layer)  # (2, rows, kv_heads, cap + 1, d)
             stored[:, index, :, slots] = kv.to(cache.dtype)  # kv is (n, 2, kv_heads, d): indexed dimensions come first
             if taps is not None:
                 taps.write_step(layer, q, stored[0], mask, active, rows)
+            if apart is not None:
+                return apart(q.to(cache.dtype), stored)
             if runs is not None:
                 return attend_runs(q, stored, masks, runs)
             seen = stored[..., :far, :]
@@ -91,3 +114,7 @@ class TorchStep:
         store(cache.slots, rows, following + active)
         store(cache.positions, rows, positions + active)
         return hidden
+
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:  # noqa: ARG002
+        """As `Step.prompt`: never."""
+        return None

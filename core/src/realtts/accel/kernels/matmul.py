@@ -159,6 +159,8 @@ def _load_int8_weight_only(tensors: Mapping[str, Tensor], bias: Tensor | None) -
 
 
 def _run_int8_weight_only(packed: _Int8, x: Tensor) -> Tensor:
+    if not len(x):  # on CUDA a launch of no blocks, after which errors may show up elsewhere
+        return x.new_empty(0, len(packed.weight))
     padded = functional.pad(x, (0, packed.weight.shape[1] - x.shape[1])).bfloat16().contiguous()
     y: Tensor = torch._weight_int8pack_mm(padded, packed.weight, packed.scale)
     return biased(y.to(x.dtype), packed.bias)

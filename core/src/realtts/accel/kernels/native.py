@@ -41,9 +41,6 @@ SWITCH = "set native=False (REALTTS_NATIVE=off)"
 
 _NAME = "realtts_native"
 
-_HEADER = 64
-"""Bytes of a stored weight before its biases, one float32 for each output, which are zero where there are none."""
-
 
 def library() -> Any:
     """Return the package, whose types are its own.
@@ -128,22 +125,14 @@ class NativeStorage:
         """Version of the library's form, which is the same on every instruction set."""
         return f"{library().LAYOUT} in {self.parts}"
 
-    def dump(self, weight: Tensor) -> dict[str, Tensor]:
-        """As `Storage.dump`."""
-        return {
-            "bytes": torch.frombuffer(
-                bytearray(pack(weight, None, self.kind, parts=self.parts).dump()), dtype=torch.uint8
-            )
-        }
+    def dump(self, weight: Tensor, bias: Tensor | None) -> dict[str, Tensor]:
+        """As `Storage.dump`; the bias is a part of it."""
+        stored = pack(weight, bias, self.kind, parts=self.parts).dump()
+        return {"bytes": torch.frombuffer(bytearray(stored), dtype=torch.uint8)}
 
-    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None) -> Any:
+    def load(self, tensors: Mapping[str, Tensor], bias: Tensor | None) -> Any:  # noqa: ARG002 - it is stored, too
         """As `Storage.load`; copied to huge pages, from which steps read faster than from a mapped file."""
-        stored = tensors["bytes"]
-        if bias is not None:
-            assert self.parts == 1, "gated MLPs have no biases"
-            stored = stored.clone()  # what is mapped cannot be written
-            stored[_HEADER : _HEADER + 4 * len(bias)] = bias.detach().float().contiguous().view(torch.uint8)
-        return library().Weight.load(stored.numpy(), copy=True)
+        return library().Weight.load(tensors["bytes"].numpy(), copy=True)
 
 
 @functools.lru_cache(maxsize=4)

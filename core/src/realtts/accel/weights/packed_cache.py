@@ -16,6 +16,8 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from realtts.accel.weights.packed_file import PackedFile, PackedWriter
 from realtts.accel.weights.tensorfile import paths_of
 from realtts.contract.events import Event
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    import torch
     from torch import Tensor
     from typing_extensions import Self
 
@@ -110,6 +111,7 @@ class PackedWeights:
         self._reader: PackedFile | None = None
         self._writer: PackedWriter | None = None
         self._stale = False
+        self._device = torch.device("cpu")
 
     def __enter__(self) -> Self:
         return self
@@ -126,12 +128,14 @@ class PackedWeights:
         """Whether the weights are read from the cache."""
         return self._reader is not None
 
-    def begin(self, question: Mapping[str, Any]) -> None:
+    def begin(self, question: Mapping[str, Any], device: torch.device | str = "cpu") -> None:
         """Find what is stored for these weights, else begin to store. May be called again with the same question.
 
         Args:
             question: All that packed weights depend on beside the files: precision, kernel and layout; JSON-able.
+            device: Where what is stored is put.
         """
+        self._device = torch.device(device)
         folder, source = self._cache.folder, source_of(self._paths)
         if folder is None or source is None:
             return
@@ -157,19 +161,16 @@ class PackedWeights:
             with contextlib.suppress(OSError):
                 os.utime(self._path)  # the time of last use
 
-    def group(
-        self, name: str, make: Callable[[], dict[str, Tensor]], device: torch.device | str = "cpu"
-    ) -> dict[str, Tensor]:
+    def group(self, name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """Return some tensors that belong together: as stored, or as they are made now.
 
         Args:
             name: Without a slash; once for each group.
             make: Makes the tensors.
-            device: Where they are put.
         """
         if self._reader is not None:
             try:
-                return {part: tensor.to(device) for part, tensor in self._reader.group(name).items()}
+                return {part: tensor.to(self._device) for part, tensor in self._reader.group(name).items()}
             except (OSError, ValueError) as error:
                 self._stale = True
                 _log.warning("%s is of no use (%s): %s is packed anew", self._path, error, name)
