@@ -227,13 +227,13 @@ def error_of(mel, expected, item):
 @needs_kernels
 @pytest.mark.parametrize("version", ["v1", "e2"])
 def test_mel_is_near_that_of_float32(version):
-    """Within 3 % after 16 steps with guidance, each chunk as if it were alone; attention in float32 changes nothing."""
+    """Within 3 % after 8 steps with guidance, each chunk as if it were alone."""
     architecture = TINY[version]
     state = random_state(architecture)
     exact = network_of(architecture, state)
     rounded = network_of(architecture, state, rounded=True, attention="native-rounded")
-    items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate(SPOKEN[1:])]
-    schedule = times(16, -1.0)
+    items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate(SPOKEN[1:3])]
+    schedule = times(8, -1.0)
     together = solve(rounded, items, times=schedule, guidance=2.0)
     for item, mel in zip(items, together, strict=True):
         (expected,) = solve(exact, [item], times=schedule, guidance=2.0)

@@ -21,7 +21,7 @@ def say(recording):
     """What every test says, by two seconds of the recording, in few steps."""
     samples, rate = recording
     words = "These are the words."
-    return {"voice": (samples[: 2 * rate], rate), "reference_text": words, "seed": 5, "nfe_step": 2}
+    return {"voice": (samples[: 2 * rate], rate), "reference_text": words, "seed": 5, "nfe_step": 4}
 
 
 def test_what_is_missing_is_told(make, say, monkeypatch):
