@@ -142,7 +142,8 @@ CONFIG = DecoderConfig(2, 32, 2, 2, 16, 64)
 @pytest.mark.parametrize(("pip", "command"), [(True, "pip install realtts-native"), (False, "uv pip install --python")])
 def test_a_missing_package_is_told_with_the_command(missing, monkeypatch, pip, command):
     """That of the environment: those that uv makes have no pip."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if pip else None)
+    monkeypatch.setattr("realtts.machine.installer.installs_with_pip", lambda: pip)
+    monkeypatch.setattr("realtts.accel.kernels.native.installs_with_pip", lambda: pip)
     reason = native.why_unusable()
     assert reason.startswith("realtts-native is not installed: ")
     assert command in reason

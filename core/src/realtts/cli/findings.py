@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import readiness
 from realtts.cli.places import HERE, ISOLATED, NOWHERE
+from realtts.machine.installer import installs_with_pip
 from realtts.registry.offers import distribution_of_provider
 
 if TYPE_CHECKING:
@@ -115,6 +115,5 @@ def _isolated(provider: Mapping[str, Any]) -> str:
 
 
 def _pip(*arguments: str) -> str:
-    # Environments made by uv hold no pip.
-    program = "pip install" if importlib.util.find_spec("pip") is not None else "uv pip install"
+    program = "pip install" if installs_with_pip() else "uv pip install"
     return f"{program} {shlex.join(arguments)}"

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from realtts.errors import QuantizationUnavailable
+from realtts.machine.installer import installs_with_pip, pip_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +141,5 @@ def _pool(threads: int) -> Any:
 
 def _install(*, again: bool = False) -> str:
     """Return the command that installs the package into this environment, which may be a worker's own."""
-    with_pip = importlib.util.find_spec("pip") is not None
-    command = "pip install" if with_pip else f"uv pip install --python {sys.executable}"
-    renewed = "--force-reinstall " if with_pip else "--reinstall-package realtts-native "
-    return f"{command} {renewed if again else ''}realtts-native"
+    renewed = "--force-reinstall " if installs_with_pip() else "--reinstall-package realtts-native "
+    return f"{pip_command()} {renewed if again else ''}realtts-native"
