@@ -221,8 +221,10 @@ def _matrix(outputs: int, inputs: int, kind: str, generator: Generator) -> Tenso
     weight = torch.randn(outputs, inputs, generator=generator)
     if kind == "heavy":
         # Student's t with four degrees of freedom: a normal value over the root of a mean of four squares.
-        squares = sum(torch.randn(outputs, inputs, generator=generator).square_() for _ in range(4))
-        weight /= (squares / 4).sqrt_()  # type: ignore[operator] # a sum of tensors is one
+        squares = torch.zeros(outputs, inputs)
+        for _ in range(4):
+            squares += torch.randn(outputs, inputs, generator=generator).square_()
+        weight /= (squares / 4).sqrt_()
         weight *= _few_large(inputs, 0.005, 6.0, generator) * _few_large(outputs, 0.0, 1.0, generator)[:, None]
         weight /= weight.std()
     return weight.mul_(inputs**-0.5)
@@ -252,7 +254,8 @@ def rounded(weight: Tensor, way: str) -> Tensor:
     if how == "asymmetric":
         low, high = blocks.aminmax(dim=-1, keepdim=True)
         scale = ((high - low) / (2 * most + 1)).clamp_(min=1e-12)
-        return (((blocks - low) / scale).round_() * scale + low).flatten(1)
+        asymmetric: Tensor = ((blocks - low) / scale).round_() * scale + low
+        return asymmetric.flatten(1)
     largest = blocks.abs().amax(-1, keepdim=True).clamp_(min=1e-12) / most
     if how == "symmetric":
         return _symmetric(blocks, largest, most).flatten(1)
