@@ -185,6 +185,11 @@ class Decoder:
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
     @property
+    def native(self) -> NativeStep | None:
+        """What makes steps and prompts in one call of realtts-native; None: torch's operators do."""
+        return self._step if isinstance(self._step, NativeStep) else None
+
+    @property
     def step_attention(self) -> StepAttention | None:
         """What attends in steps of `RowLoop`, whose rows have no gaps; None: torch with a mask, or native code."""
         return self._step.attention if isinstance(self._step, TorchStep) else None

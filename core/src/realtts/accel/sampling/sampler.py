@@ -8,6 +8,7 @@ import torch
 
 from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
+from realtts.accel.sampling.native import NativeDraws
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
 from realtts.accel.sampling.row_values import RowValues, Shortcuts, token_mask
 from realtts.errors import InvalidOption
@@ -39,6 +40,7 @@ class Sampler:
         noise: Source of noise; default: one generator per row, as torch draws.
         skip_idle: Leave out processors whose parameters do nothing for every row. For eager decoding; a captured step
             holds them all, so that changing a parameter needs no new graph.
+        native: Draw by realtts-native, beside a decoder whose steps do.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Sampler:
         *,
         noise: NoiseSource | HashedNoise | None = None,
         skip_idle: bool = True,
+        native: bool = False,
     ) -> None:
         device = torch.device(device)
         self.recipe = recipe
@@ -68,6 +71,8 @@ class Sampler:
         self._suppressed = token_mask(recipe.suppressed, recipe.vocabulary, device)
         self.broken = torch.zeros(rows, dtype=torch.bool, device=device)
         """True for rows whose logits were not finite at some step since `set`."""
+        self.native = NativeDraws(recipe, self._values, self._history.seen, self.broken) if native else None
+        """Draws in one call; None: torch's operators do."""
         self._ties = _TIES if recipe.narrow else 0
         self._bound = recipe.max_top_k + self._ties
         self._processors = tuple((name, _processor(recipe, name)) for name in recipe.order)
@@ -147,6 +152,8 @@ class Sampler:
             split = len(order)
         self._first = tuple(process for _, process in order[:split])
         self._then = tuple(process for _, process in order[split + 1 :])
+        first = () if self.native is None else self._processors[: self.native.begin]
+        self._before = tuple(process for name, process in first if name not in short.idle)
         n = len(self._values.placed)
         self._shape = (n * (2 if "guidance" in self.recipe.order else 1), self.recipe.vocabulary)
         self._noise_rows = self._buffer[:n]
@@ -170,6 +177,8 @@ class Sampler:
         Raises:
             InvalidOption: The logits have another shape.
         """
+        if self.native is not None:
+            return self._drawn_natively(self.native, logits, step)
         parts = self._processed(logits, step)
         # Added up on the device: whoever wants to know reads it together with the tokens.
         # Zero times a number is zero, unless that is NaN or infinite: fewer operators than isfinite has.
@@ -180,6 +189,23 @@ class Sampler:
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
         return self._merged([self._drawn(scores, ids, step) for scores, ids in parts])
+
+    def _drawn_natively(self, draw: NativeDraws, logits: Tensor, step: Tensor) -> Tensor:
+        scores = self._checked(logits)
+        if draw.begin:
+            scores = self._begun(scores, step, self._before)
+        if isinstance(self.noise, HashedNoise):
+            return draw(scores.contiguous(), step, noise=None, seeds=self.noise.seeds)
+        self.fill_noise(self._noise_rows)
+        return draw(scores.contiguous(), step, noise=self._noise_rows, seeds=None)
+
+    def fill_noise(self, noise: Tensor) -> None:
+        """Fill the noise of a draw of the placed rows, float32 (n, width), unless all of them take the likeliest token.
+
+        For a caller that draws several tokens by `native` at once; hashed noise is computed there.
+        """
+        if not self._short.only_greedy and not isinstance(self.noise, HashedNoise):
+            self.noise.fill(noise)
 
     def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
@@ -226,20 +252,26 @@ class Sampler:
 
         Of narrowed rows and of the others, in this order, where a step has both; each computed for all rows.
         """
-        if logits.shape != self._shape:
-            fix = f"give {self._shape}"
-            raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
-        scores = logits.float()
-        if self._may_stop and "guidance" not in self.recipe.order:
-            scores = self._without_early_stop(scores, step)
-        for process in self._first:
-            scores = process(self, scores, step, None)
+        scores = self._begun(self._checked(logits), step, self._first)
         parts: list[tuple[Tensor, Tensor | None]] = []
         if self._narrows:
             parts.append(processors.narrowed(scores, self._values["top_k"], self._candidates))
         if self._widens:
             parts.append((scores, None))
         return [(self._continued(scores, step, ids), ids) for scores, ids in parts]
+
+    def _checked(self, logits: Tensor) -> Tensor:
+        if logits.shape != self._shape:
+            fix = f"give {self._shape}"
+            raise InvalidOption(f"logits have the shape {tuple(logits.shape)}", who="sampler", fix=fix)
+        return logits.float()
+
+    def _begun(self, scores: Tensor, step: Tensor, process_by: Sequence[_Processor]) -> Tensor:
+        if self._may_stop and "guidance" not in self.recipe.order:
+            scores = self._without_early_stop(scores, step)
+        for process in process_by:
+            scores = process(self, scores, step, None)
+        return scores
 
     def _continued(self, scores: Tensor, step: Tensor, ids: Tensor | None) -> Tensor:
         for process in self._then:
