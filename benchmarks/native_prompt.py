@@ -39,7 +39,8 @@ def layer_of(config: DecoderConfig) -> LayerWeights:
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
 
     def matrix(outputs: int, inputs: int) -> torch.Tensor:
-        return torch.randn(outputs, inputs, generator=generator) / inputs**0.5
+        weight: torch.Tensor = torch.randn(outputs, inputs, generator=generator) / inputs**0.5
+        return weight
 
     return LayerWeights(
         input_norm=torch.ones(width),
