@@ -9,6 +9,8 @@ import torch
 from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_runs, attend_step
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
+from realtts.accel.decoder.fused_layers import FEW_POSITIONS, FusedLayers
+from realtts.accel.decoder.fusing import fused_form
 from realtts.accel.decoder.layers import LayerStack, packed, sample
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
@@ -44,6 +46,12 @@ class Decoder:
         rows: Numbers of rows that steps will have; kernels are chosen for them.
         max_positions: Positions that there are.
         kernel: Name of the one kernel to use; default: measured (see `realtts.accel.kernels.choose_kernel`).
+
+    Attributes:
+        layers: All layers, packed, and the last norm.
+        rope: Tables of rotary positions, or None.
+        fused: The layers as fused operations, after `fuse`; None: steps run as prompts do.
+        why_not_fused: Why they are not, where the precision asked for it.
     """
 
     def __init__(
@@ -68,7 +76,7 @@ class Decoder:
         del matrices
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._positions = max_positions
-        self._rope = (
+        self.rope = (
             None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         )
         dtype = self.precision.activations
@@ -76,7 +84,11 @@ class Decoder:
         stacked = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
         stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
-        self._layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
+        self.layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
+        self.fused: FusedLayers | None = None
+        self.why_not_fused: str | None = None
+        if self.precision.fused:
+            self._choose_step(rows)
 
     @classmethod
     def from_state_dict(
@@ -129,7 +141,28 @@ class Decoder:
             mode: Mode of torch.compile.
             fallback: Run eagerly where compilation fails (see `realtts.accel.compile.compiled`).
         """
-        self._layers.compile(mode, fallback=fallback)
+        self.layers.compile(mode, fallback=fallback)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether compiled code has run."""
+        return self.layers.compiled
+
+    def fuse(self, *, products: bool = True) -> None:
+        """Run steps by `realtts.accel.fused`, in a third of the launches, wherever it is.
+
+        Args:
+            products: Whether norms, activations and residuals are part of the products.
+        """
+        self.fused = FusedLayers(self.config, self.layers, self.rope, products=products)
+
+    def _choose_step(self, rows: Sequence[int]) -> None:
+        form = fused_form(self.config, self.layers, self.rope, new_cache=self.new_cache, rows=rows)
+        if isinstance(form, str):
+            self.why_not_fused = form
+            self.compile()
+        else:
+            self.fused = form
 
     def new_cache(self, rows: int, cap: int) -> KVCache:
         """Allocate a cache of this decoder's type.
@@ -144,13 +177,13 @@ class Decoder:
 
     def bytes_read(self, cache: KVCache, attended: int) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self._layers.bytes_read + cache.bytes_read(attended)
+        return self.layers.bytes_read + cache.bytes_read(attended)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
         weights, n = self.config.parameters + head.in_features * head.out_features, rows or cache.rows
         seen = cache.bytes_read(cache.filled) * n // cache.rows
-        return 2 * weights * n, self._layers.bytes_read + seen + head.bytes_read
+        return 2 * weights * n, self.layers.bytes_read + seen + head.bytes_read
 
     def prefill(
         self,
@@ -189,6 +222,9 @@ class Decoder:
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
         where, part = cache.numbers(rows)
+        plain = valid is None and positions is None and taps is None and not every
+        if self.fused is not None and plain and n <= FEW_POSITIONS:
+            return self.fused.read(x, cache, where, attended)
         slots, at, mask = place_prompt(n, cache, where, valid, positions, attended)
         rotation = self._rotation(at.flatten())
         place = None if taps is None else taps.of_prompt(len(x), n, attended)
@@ -204,7 +240,7 @@ class Decoder:
             return attend_prompt(q, seen, mask)
 
         # Layers work on tokens, (rows, n, hidden) -> (rows * n, hidden) and back: only attention knows of rows.
-        hidden = torch.unflatten(self._layers(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
+        hidden = torch.unflatten(self.layers(x.flatten(0, 1), rotation, attend, step=False), 0, (-1, n))
         if every:
             return hidden
         return hidden[torch.arange(len(hidden), device=self.device), last_valid(valid, len(hidden), n, self.device)]
@@ -236,13 +272,15 @@ class Decoder:
         if attended is None:
             attended = cache.advance(Buckets(cache.cap), places)
         rows = None if places is None else places.rows
+        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
+        if self.fused is not None:
+            return self.fused.step(x, cache, rows, far, taps)
         index = torch.arange(cache.rows, device=self.device) if rows is None else rows
         active, following, positions = (select(t, rows) for t in (cache.active, cache.slots, cache.positions))
         slots = torch.where(active, following, cache.cap)  # frozen rows write behind the cap
         cache.valid.index_put_((index, slots), active)
         cache.rotations.index_put_((index, slots), positions)
         runs = None if isinstance(attended, int) else attended
-        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
         mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
         masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
         rotation = self._rotation(positions)
@@ -257,14 +295,14 @@ class Decoder:
             seen = stored[..., :far, :]
             return attend_step(q, seen if rows is None else seen.index_select(1, rows), mask)
 
-        hidden = self._layers(x, rotation, attend, step=True)
+        hidden = self.layers(x, rotation, attend, step=True)
         store(cache.slots, rows, following + active)
         store(cache.positions, rows, positions + active)
         return hidden
 
     def _rotation(self, positions: Tensor) -> Rotation:
         """Look up cosine and sine at some positions, where there is a rotation."""
-        return (None, None) if self._rope is None else self._rope(positions, self.precision.activations)
+        return (None, None) if self.rope is None else self.rope(positions, self.precision.activations)
 
     def check_prompt(
         self,

@@ -38,6 +38,11 @@ class RopeTable:
         """Look up cosine and signed sine at some positions, both of shape (*positions.shape, 1, head_dim)."""
         return self._cos[positions].unsqueeze(-2).to(dtype), self._sin[positions].unsqueeze(-2).to(dtype)
 
+    @property
+    def tables(self) -> tuple[Tensor, Tensor]:
+        """Cosine and signed sine of every position, float32 (positions, head_dim) each."""
+        return self._cos, self._sin
+
     def __len__(self) -> int:
         return len(self._cos) - 1
 

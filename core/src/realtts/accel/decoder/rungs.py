@@ -67,12 +67,12 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
 def precision_of(context: Context) -> Precision:
     """Return the decoder's precision for the settings of a rung."""
     kind = context.settings.quantization
-    weights = kind if kind in {"int8", "int4"} else _SHORT[context.dtype]
+    weights = _SHORT[context.dtype] if kind in {"none", "auto"} else kind
     # In float32 nothing else is: a cache in half beside quantized weights would be a precision that nobody named.
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
         return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
-    return Precision(weights, getattr(torch, context.dtype), kv)
+    return Precision(weights, getattr(torch, context.dtype), kv, fused=_fuses(context))
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
@@ -85,8 +85,11 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
     weights = decoder.precision.weights
     return {
         "weights": weights,
-        "quantization": weights if weights in {"int8", "int4"} else "none",
+        "quantization": "none" if weights in _SHORT.values() else weights,
         "kernel": decoder.kernel.name,
+        "compile": decoder.compiled,
+        "fused": decoder.fused is not None,
+        **({} if decoder.why_not_fused is None else {"no_fused": decoder.why_not_fused}),
         "kv_dtype": name_of(decoder.kv_dtype),
         "cuda_graphs": graphs,
     }
@@ -143,6 +146,16 @@ def why_no_graphs(context: Context) -> str | None:
     if context.settings.cuda_graphs is True and not context.device.startswith("cuda"):
         return "CUDA graphs need a CUDA device: set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
     return None
+
+
+def _fuses(context: Context) -> bool:
+    """Whether steps should be fused: on CUDA, below float32, whose promise is the reference's rounding, or if asked.
+
+    Not where weights move: what is captured or measured on them would not be what runs.
+    """
+    settings = context.settings
+    wanted = settings.compile is True or (settings.compile == "auto" and context.dtype != "float32")
+    return wanted and context.device.startswith("cuda") and not settings.cpu_offload
 
 
 def _automatic(device: str) -> str:

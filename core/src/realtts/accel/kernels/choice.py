@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from realtts.accel.kernels.autotune import autotune
 from realtts.accel.kernels.matmul import Kernel, kernels_for
 from realtts.accel.kernels.rounding import SWITCH
+from realtts.accel.kernels.timing import replayed
 from realtts.errors import QuantizationUnavailable
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def choose_kernel(
 
     Args:
         weights: Some weights of shape (out, in), on the device that will run them; `SAMPLE_BYTES` of them are used.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"`` or ``"int4"``.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"``, ``"fp8"`` or ``"int4"``.
         rows: Numbers of rows of a decode step.
         kernel: Name of the one kernel to use, without any measurement.
 
@@ -52,7 +53,7 @@ def choose_kernel(
         candidates = tuple(candidate for candidate in candidates if candidate.name == kernel)
     if not candidates:
         name = f"{precision} kernel {kernel!r}" if kernel else f"{precision} kernel"
-        switch = SWITCH if precision.startswith("int") else 'set dtype="float32" (REALTTS_DTYPE=float32)'
+        switch = SWITCH if precision in {"int8", "fp8", "int4"} else 'set dtype="float32" (REALTTS_DTYPE=float32)'
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
@@ -98,12 +99,11 @@ def _seconds(kernel: Kernel, sample: Sequence[Tensor], rows: Sequence[int]) -> d
             inputs = {
                 width: torch.linspace(-1, 1, n * width, device=sample[0].device).view(n, width) for _, width in packed
             }
-            seconds[n] = min(_pass(kernel, packed, inputs) for _ in range(3 if n >= _MANY else 5))
+            work = functools.partial(_pass, kernel, packed, inputs)
+            seconds[n] = replayed(work, sample[0].device, passes=3 if n >= _MANY else 5)
     return seconds
 
 
-def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> float:
-    before = time.perf_counter()
+def _pass(kernel: Kernel, packed: list[tuple[object, int]], inputs: dict[int, Tensor]) -> None:
     for weight, width in packed:
         kernel.run(weight, inputs[width])
-    return time.perf_counter() - before

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
+from realtts.accel.fused.products import FewRows
 from realtts.accel.kernels import onednn
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class Dense:
     def pair(self) -> tuple[Tensor, Tensor | None]:
         """The weight and the bias."""
         return self.weight, self.bias
+
+    @property
+    def few_rows(self) -> FewRows | None:
+        """The weights for the fused product of few rows; None once a library has laid them out."""
+        return None if self._packed or self._gelu else FewRows(self.weight, None, self.bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply: (..., in) to (..., out)."""

@@ -71,11 +71,14 @@ class History:
         vocabulary: Number of tokens.
         window: Only so many of the latest count; None: all.
         device: Where the masks lie.
+
+    Attributes:
+        seen: bool (rows, vocabulary + 1); the last column stands for no token.
     """
 
     def __init__(self, rows: int, vocabulary: int, window: int | None, device: torch.device) -> None:
         # The last column stands for "no token": frozen rows and empty places of the ring write there.
-        self._seen = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=device)
+        self.seen = torch.zeros(rows, vocabulary + 1, dtype=torch.bool, device=device)
         self._nothing = vocabulary
         self._ring = None
         if window is not None:
@@ -85,12 +88,12 @@ class History:
     @property
     def state(self) -> list[Tensor]:
         """Tensors that `add` changes."""
-        return [self._seen] if self._ring is None else [self._seen, self._ring, self._at]
+        return [self.seen] if self._ring is None else [self.seen, self._ring, self._at]
 
     def begin(self, row: int, tokens: Iterable[int]) -> None:
         """Forget a row and start it with these tokens."""
         tokens = list(tokens)
-        self._seen[row] = False
+        self.seen[row] = False
         if self._ring is not None:
             size = self._ring.shape[1]
             tokens = tokens[-size:]
@@ -98,7 +101,7 @@ class History:
             self._at[row] = len(tokens) % size
         # One by one: a list of indices would be copied from the host, which waits for the device.
         for place, token in enumerate(tokens):
-            self._seen[row, token] = True
+            self.seen[row, token] = True
             if self._ring is not None:
                 self._ring[row, place] = token
 
@@ -118,11 +121,11 @@ class History:
             store(self._ring, rows, ring)
             store(self._at, rows, (at + active[:, None]).remainder_(ring.shape[1]))
             # The token that left the window may still stand elsewhere in it: the row is marked anew.
-            store(self._seen, rows, torch.zeros_like(select(self._seen, rows)).scatter_(1, ring, True))
+            store(self.seen, rows, torch.zeros_like(select(self.seen, rows)).scatter_(1, ring, True))
         elif rows is None:
-            self._seen.scatter_(1, added, True)
+            self.seen.scatter_(1, added, True)
         else:
-            self._seen.index_put_((rows, added[:, 0]), torch.ones_like(active))
+            self.seen.index_put_((rows, added[:, 0]), torch.ones_like(active))
 
     def mask(self, ids: Tensor | None, rows: Tensor | None = None) -> Tensor:
         """Return which tokens are in it.
@@ -135,5 +138,5 @@ class History:
             bool (n, vocabulary), or of the shape of the candidates.
         """
         if ids is None:
-            return select(self._seen, rows)[:, :-1]
-        return self._seen.gather(1, ids) if rows is None else self._seen[rows[:, None], ids]
+            return select(self.seen, rows)[:, :-1]
+        return self.seen.gather(1, ids) if rows is None else self.seen[rows[:, None], ids]

@@ -1,0 +1,153 @@
+"""A step of a decoder by the fused operations: six launches a layer where twenty are usual.
+
+Not run on a GPU yet: the tests run the operations' plain forms on the CPU, and their kernels in Triton's interpreter.
+Switch: ``compile=False``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from realtts.accel.decoder.attend import allowed_keys
+from realtts.accel.fused import cache as fused
+from realtts.accel.fused.products import FewRows, linear
+from realtts.accel.indexed import select
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from realtts.accel.decoder.attend import Taps
+    from realtts.accel.decoder.cache import KVCache
+    from realtts.accel.decoder.config import DecoderConfig
+    from realtts.accel.decoder.layers import Layer, LayerStack
+    from realtts.accel.decoder.rope import RopeTable
+    from realtts.accel.kernels import PackedLinear
+
+__all__ = ["FEW_POSITIONS", "FusedLayers", "why_no_products"]
+
+FEW_POSITIONS = 4
+"""Positions of a prompt up to which it is read as steps are made, in the same launches for all of them."""
+
+
+def why_no_products(layers: LayerStack) -> str | None:
+    """Return why norm, product and activation of these layers cannot be one launch; None: they can."""
+    packed = [linear for layer in layers for linear in layer.linears]
+    other = next((linear.kernel.name for linear in packed if linear.few_rows is None), None)
+    return None if other is None else f"the kernel {other!r} packs weights in a form of its own"
+
+
+@dataclass(frozen=True)
+class _Products:
+    """The matrices of a layer as `linear` takes them."""
+
+    qkv: FewRows
+    out: FewRows
+    gate_up: FewRows
+    down: FewRows
+
+
+class FusedLayers:
+    """All layers and the last norm, for one or few positions of each row.
+
+    Args:
+        config: Shape of the decoder.
+        layers: Packed layers and the last norm.
+        rope: Tables of rotary positions, or None.
+        products: Whether norms, activations and residuals are part of the products; else kernels chosen by
+            `realtts.accel.kernels.choose_kernel` multiply, and what is between is fused.
+    """
+
+    def __init__(
+        self, config: DecoderConfig, layers: LayerStack, rope: RopeTable | None, *, products: bool = True
+    ) -> None:
+        self._config, self._layers = config, layers
+        self._tables = (None, None) if rope is None else rope.tables
+        self.products = products and why_no_products(layers) is None
+        self._weights = [_Products(*(_few(part) for part in layer.linears)) for layer in layers if self.products]
+
+    def step(self, x: Tensor, cache: KVCache, rows: Tensor | None, attended: int, taps: Taps | None) -> Tensor:
+        """Decode one position of some rows; arguments as of `realtts.accel.decoder.Decoder.step`."""
+        index = torch.arange(cache.rows, device=x.device) if rows is None else rows
+        tap = None
+        active = select(cache.active, index) if taps is not None else None
+        at = self._place(cache, index)
+        if taps is not None:
+            assert active is not None
+            mask = allowed_keys(select(cache.valid[:, :attended], index), cache.dtype)[:, None, None]
+            tap = _Tap(taps, mask, active, index)
+        return self._run(x, cache, index, at, attended, tap)
+
+    def read(self, x: Tensor, cache: KVCache, rows: Tensor, attended: int) -> Tensor:
+        """Read few positions of some rows, (n, positions, hidden), nothing of it padding; return the last's states."""
+        count, positions = x.shape[:2]
+        placed = [self._place(cache, rows) for _ in range(positions)]
+        # (n, positions, hidden) -> (positions * n, hidden): all first positions, then all second ones
+        tokens = x.transpose(0, 1).flatten(0, 1)
+        hidden = self._run(tokens, cache, rows.repeat(positions), torch.cat(placed, 1), attended, None)
+        return hidden[-count:]
+
+    def _place(self, cache: KVCache, rows: Tensor) -> Tensor:
+        return fused.place(
+            cache.slots, cache.positions, cache.active, cache.valid, cache.rotations, rows, cache.cap
+        )
+
+    def _run(
+        self, x: Tensor, cache: KVCache, rows: Tensor, at: Tensor, attended: int, tap: _Tap | None
+    ) -> Tensor:
+        eps, layers = self._config.norm_eps, self._layers
+        x = x.to(layers.norm[0].dtype)
+        for index, layer in enumerate(layers):
+            weights = self._weights[index] if self.products else None
+            qkv = self._from_norm(x, layer.input_norm, layer.input_norm_bias, layer.qkv, weights and weights.qkv)
+            stored, norms = cache.layer(index), (layer.q_norm, layer.k_norm)
+            q = fused.heads(qkv, stored, rows, at, norms=norms, eps=eps, tables=self._tables)
+            if tap is not None:
+                tap.write(index, q, stored[0])
+            mixed = fused.attend(q, stored, cache.valid, rows, at, attended)
+            x = _added(x, mixed, layer.out, weights and weights.out)
+            h = self._activated(x, layer, weights and weights.gate_up)
+            x = _added(x, h, layer.down, weights and weights.down)
+        return layers.pointwise.normed(x, *layers.norm, eps)
+
+    def _from_norm(
+        self, x: Tensor, norm: Tensor, bias: Tensor | None, layer: PackedLinear, weights: FewRows | None
+    ) -> Tensor:
+        eps = self._config.norm_eps
+        if weights is not None:
+            return linear(x, weights, norm=norm, norm_bias=bias, eps=eps)
+        return layer(self._layers.pointwise.normed(x, norm, bias, eps)).to(x.dtype)
+
+    def _activated(self, x: Tensor, layer: Layer, weights: FewRows | None) -> Tensor:
+        norm, bias, eps = layer.mlp_norm, layer.mlp_norm_bias, self._config.norm_eps
+        if weights is not None:
+            activation = "gelu" if self._config.family == "gpt2" else "gated"
+            return linear(x, weights, norm=norm, norm_bias=bias, eps=eps, activation=activation)
+        pointwise = self._layers.pointwise
+        return pointwise.activated(layer.gate_up(pointwise.normed(x, norm, bias, eps)))
+
+
+@dataclass(frozen=True)
+class _Tap:
+    """Hands out the attention of one step."""
+
+    taps: Taps
+    mask: Tensor
+    active: Tensor
+    rows: Tensor
+
+    def write(self, layer: int, q: Tensor, keys: Tensor) -> None:
+        self.taps.write_step(layer, q, keys, self.mask, self.active, self.rows)
+
+
+def _added(x: Tensor, h: Tensor, layer: PackedLinear, weights: FewRows | None) -> Tensor:
+    return x + layer(h).to(x.dtype) if weights is None else linear(h, weights, residual=x)
+
+
+def _few(packed: PackedLinear) -> FewRows:
+    few = packed.few_rows
+    assert few is not None, "asked before"
+    return few
+
