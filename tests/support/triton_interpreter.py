@@ -27,7 +27,7 @@ def load_interpreted():
 
 
 def allow_loops(interpreter, patch):
-    """Let a loop run up to a number of the device: Triton 3.6 asks NumPy for a number of an array, which 2.4 refuses."""
+    """Let loops end at numbers of the device: Triton 3.6 asks NumPy for an array's number, which 2.4 refuses."""
     original = interpreter._patch_lang_tensor
 
     def patched(tensor, scope):

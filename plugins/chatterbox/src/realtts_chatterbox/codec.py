@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.fused import why_not
 from realtts.accel.precision import name_of
 from realtts.accel.weights.tensorfile import Tensors
 from realtts.contract import timing
@@ -68,6 +69,11 @@ class Codec:
     def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
         """Read the flow's estimator and cast it; the state as of the constructor."""
         self.flow.convert(Tensors(state, "flow."), dtype)
+
+    def join(self) -> None:
+        """Run what is between the products of the flow's estimator by `realtts.accel.fused`, where that works."""
+        estimator = self.flow.estimator
+        estimator.joined = why_not(estimator.device, estimator.dtype) is None
 
     @property
     def dtype(self) -> torch.dtype:

@@ -15,28 +15,23 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
-from realtts.accel.layers.dense import causal_conv, linear, mish, wide
+from realtts.accel.layers.dense import causal_conv, linear
 from realtts.accel.layers.positions import time_waves
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
-from realtts_chatterbox.constants import MELS
-from realtts_chatterbox.layout import GAP
+from realtts_chatterbox.estimator_parts import Block, Conv, ConvNorm, Resnet, with_gaps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from torch import Tensor
 
-    from realtts_chatterbox.layout import Layout
+    from realtts_chatterbox.layout import Layout, Packing
 
     State = Mapping[str, Tensor]
-    Read = Callable[[str], Tensor]
-    """Reads a tensor by its name, in float32 on the device."""
 
 __all__ = ["Estimator", "Prepared"]
 
-_HEAD_DIM = 64
 _TIME = ".mlp.1."
 
 
@@ -51,6 +46,7 @@ class Prepared:
         times: What the time adds in each residual block at each step, (blocks, steps, channels).
         mask: Added to the attention scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
             None: nothing is padded. With a mask, all sequences of the packing are equally long.
+        silent: bool (frames,): frames of the gaps.
     """
 
     layout: Layout
@@ -58,6 +54,12 @@ class Prepared:
     residual: Tensor
     times: Tensor
     mask: Tensor | None = None
+    silent: Tensor | None = None
+
+    @property
+    def packing(self) -> Packing:
+        """Places of the frames."""
+        return self.layout.packing
 
 
 class Estimator:
@@ -71,23 +73,26 @@ class Estimator:
         device: Where to compute.
         dtype: Of the weights and activations inside.
         fused: Use torch's fused attention on the CPU too.
+
+    Attributes:
+        joined: Whether what is between the products runs by `realtts.accel.fused`; may be set.
     """
 
     def __init__(self, state: State, device: torch.device, dtype: torch.dtype, *, fused: bool = False) -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.joined = device, dtype, False
 
         def read(name: str) -> Tensor:
             return state[name].to(device, torch.float32)
 
         stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(children(state, "mid_blocks."))), "up_blocks.0"]
-        self._resnets = [_Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
+        self._resnets = [Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
         self._blocks = [
-            [_Block(read, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
+            [Block(read, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
             for stage in stages
         ]
-        self._down = _Conv(read, "down_blocks.0.2.", dtype)
-        self._up = _Conv(read, "up_blocks.0.2.", dtype)
-        self._final = _ConvNorm(read, "final_block.block.", dtype)
+        self._down = Conv(read, "down_blocks.0.2.", dtype)
+        self._up = Conv(read, "up_blocks.0.2.", dtype)
+        self._final = ConvNorm(read, "final_block.block.", dtype)
         # `detach` drops the view's base, so that offloading can give the tensor other memory.
         self._proj = read("final_proj.weight").squeeze(2).detach(), read("final_proj.bias")
         self._time_mlp = [(read(f"time_mlp.linear_{n}.weight"), read(f"time_mlp.linear_{n}.bias")) for n in (1, 2)]
@@ -138,7 +143,9 @@ class Estimator:
         fixed[0][conditional] += causal_conv(conditioning, first.conditioning[0], None)
         fixed[1][conditional] += linear(conditioning, first.conditioning[1])
         moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
-        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype))
+        silent = torch.zeros(layout.packing.frames, dtype=torch.bool, device=self.device)
+        silent.index_fill_(0, layout.gaps, True)
+        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype), silent=silent)
 
     def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
         """Evaluate the velocity at one time.
@@ -151,6 +158,8 @@ class Estimator:
         Returns:
             float32 (frames of all rows, 80); without meaning in gaps and padding.
         """
+        if self.joined:
+            return self._by_operations(x, step, prepared)
         gaps = prepared.layout.gaps
         h = self._first(x, step, prepared)
         skip = h = self._attended(0, h, prepared)
@@ -172,6 +181,37 @@ class Estimator:
         h = first.conv1.activated(h.to(self.dtype)).add_(prepared.times[0, step])
         return first.conv2(h, prepared.layout.gaps).add_(residual.to(self.dtype))
 
+    def _by_operations(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
+        """Evaluate it with norms where the sums before them are, and gaps silent wherever a convolution reads."""
+        silent, times = prepared.silent, prepared.times
+        keys = None if prepared.mask is None else with_gaps(prepared.mask)
+        first, source = self._resnets[0], prepared.layout.source
+        h = causal_conv(x, first.conv1.weight, None)[source].add_(prepared.conv)
+        residual = linear(x, first.residual[0])[source].add_(prepared.residual)
+        h = first.joined(h, residual, times[0, step], silent)
+        skip = h = self._joined(0, h, prepared, keys)
+        h = causal_conv(h, self._down.weight, self._down.bias)
+        for index in range(1, len(self._resnets)):
+            if index == len(self._resnets) - 1:
+                h = torch.cat([h, skip], 1)
+            resnet = self._resnets[index]
+            if index == 1:  # what a convolution gives in the gaps is not silent, as what blocks give is
+                h = h.index_fill_(0, prepared.layout.gaps, 0)
+            h = resnet.joined(resnet.conv1.convolved(h), linear(h, *resnet.residual), times[index, step], silent)
+            h = self._joined(index, h, prepared, keys)
+        h = causal_conv(h, self._up.weight, self._up.bias).index_fill_(0, prepared.layout.gaps, 0)
+        h = self._final.joined(self._final.convolved(h))
+        return linear(h.float(), *self._proj)
+
+    def _joined(self, stage: int, x: Tensor, prepared: Prepared, keys: Tensor | None) -> Tensor:
+        """Run the blocks of a stage; the gaps of what comes out are silent."""
+        blocks = self._blocks[stage]
+        h = functional.layer_norm(x, x.shape[1:], *blocks[0].norms[0])
+        for index, block in enumerate(blocks):
+            after = blocks[index + 1] if index + 1 < len(blocks) else None
+            x, h = block.joined(x, h, after, prepared, keys)
+        return x
+
     def _attended(self, stage: int, x: Tensor, prepared: Prepared) -> Tensor:
         for block in self._blocks[stage]:
             x = block(x, prepared)
@@ -187,102 +227,6 @@ class Estimator:
     def _time(self, times: Tensor) -> Tensor:
         waves = time_waves(times, self._time_mlp[0][0].shape[1])
         return linear(functional.silu(linear(waves, *self._time_mlp[0])), *self._time_mlp[1])
-
-
-class _Conv:
-    """A causal convolution of three frames."""
-
-    def __init__(self, read: Read, name: str, dtype: torch.dtype) -> None:
-        self.set_weight(read(f"{name}weight").to(dtype))
-        self.bias = read(f"{name}bias").to(dtype)
-
-    def set_weight(self, weight: Tensor) -> None:
-        """Take a kernel (out, in, 3), in the layout that `causal_conv` wants."""
-        self.weight = wide(weight)
-
-    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
-        # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
-        return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
-
-
-class _ConvNorm(_Conv):
-    """A causal convolution, a norm over the channels and Mish."""
-
-    def __init__(self, read: Read, name: str, dtype: torch.dtype, norm_dtype: torch.dtype | None = None) -> None:
-        super().__init__(read, f"{name}0.", dtype)
-        self._norm = read(f"{name}2.weight").to(norm_dtype or dtype), read(f"{name}2.bias").to(norm_dtype or dtype)
-
-    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
-        return self.activated(super().__call__(x, gaps))
-
-    def activated(self, x: Tensor) -> Tensor:
-        """Apply norm and Mish to the convolution's output."""
-        return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
-
-
-class _Resnet:
-    """Two convolutions with the time between them, and a residual.
-
-    The network's first one reads state and conditioning side by side: its first convolution and its residual stay
-    float32, and each is split in two, one for the state (80 channels) and one for the conditioning (`conditioning`).
-    """
-
-    def __init__(self, read: Read, name: str, dtype: torch.dtype, *, first: bool) -> None:
-        outer = torch.float32 if first else dtype
-        self.conv1 = _ConvNorm(read, f"{name}block1.block.", outer, dtype)
-        self.conv2 = _ConvNorm(read, f"{name}block2.block.", dtype)
-        self.time = read(f"{name}mlp.1.weight"), read(f"{name}mlp.1.bias")
-        weight = read(f"{name}res_conv.weight").squeeze(2).to(outer).detach()  # (out, in, 1) -> (out, in)
-        self.residual = weight, read(f"{name}res_conv.bias").to(outer)
-        if first:
-            whole = self.conv1.weight.squeeze(2)  # (out, in, 1, 3) -> (out, in, 3)
-            self.conditioning = wide(whole[:, MELS:]), weight[:, MELS:].contiguous()
-            self.conv1.set_weight(whole[:, :MELS])
-            self.residual = weight[:, :MELS].contiguous(), self.residual[1]
-
-    def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
-        h = self.conv1(x, gaps).add_(time)
-        return self.conv2(h, gaps).add_(linear(x, *self.residual))
-
-
-class _Block:
-    """Attention and a feed-forward network, each behind a norm.
-
-    Attributes:
-        width: Of the queries of all heads.
-    """
-
-    def __init__(self, read: Read, name: str, dtype: torch.dtype, fused: bool) -> None:
-        self._fused = fused
-        q, k, v = (read(f"{name}attn1.to_{part}.weight") for part in "qkv")
-        self.width, self._heads = len(q), len(q) // _HEAD_DIM
-        # The scale of the scores is part of the queries' weight, in float32, before the cast.
-        self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
-        parts = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
-        pairs = [(read(f"{name}{part}.weight").to(dtype), read(f"{name}{part}.bias").to(dtype)) for part in parts]
-        self._norm1, self._out, self._norm3, self._up, self._down = pairs
-
-    def __call__(self, x: Tensor, prepared: Prepared) -> Tensor:
-        qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
-        x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
-        h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))
-        return linear(h, *self._down).add_(x)
-
-    def _mixed(self, qkv: Tensor, prepared: Prepared) -> Tensor:
-        """Attend within each sequence: (frames, 3 * heads * d) -> (frames, heads * d)."""
-        packing, mask, width = prepared.layout.packing, prepared.mask, self._heads * _HEAD_DIM
-        out = qkv.new_empty(len(qkv), width)
-        # Masked sequences are all equally long: one call does them all.
-        spans = packing.spans if mask is None else packing.spans[:1]
-        rows = packing.rows if mask is None else len(mask)
-        for begin, length in spans:
-            part = slice(begin, begin + rows * (length + GAP))
-            split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
-            q, k, v = split.permute(2, 0, 3, 1, 4)  # (rows, n, 3, h, d) -> three of (rows, h, n, d)
-            sequence = out[part].view(rows, length + GAP, width)
-            sequence[:, :length] = attend(q, k, v, fused=self._fused, mask=mask)
-            sequence[:, length:] = 0
-        return out
 
 
 def _multiplications(state: State) -> int:

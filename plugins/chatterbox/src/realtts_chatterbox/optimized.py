@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_rungs, fuses, graphs_of, is_exact, precision_of, why_no_graphs
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
@@ -71,6 +71,8 @@ class Optimized:
         """Read the flow's estimator and cast it to the context's type."""
         assert model.codec is not None
         model.codec.convert(model.weights.s3gen_state, getattr(torch, context.dtype))
+        if fuses(context):
+            model.codec.join()
         model.turns.add("codec", model.codec)  # with offloading it leaves the device to T3 now
 
     @hookimpl

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from realtts.accel.fused import norms as fused
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.positions import frequencies
 from realtts_f5.sizes import HEAD_SIZE
@@ -75,13 +76,14 @@ class Attention:
         self.qkv = products.add(weight, bias)
         self.out = products.add(*weights.both(f"{name}to_out.0", architecture.dim, width))
 
-    def mix(self, qkv: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
+    def mix(self, qkv: Tensor, layout: Layout, rotary: Rotary, *, joined: bool = False) -> Tensor:
         """Attend within each sequence.
 
         Args:
             qkv: What `qkv` gives, (frames, 3 * heads * 64); may be changed.
             layout: Of the frames.
             rotary: Tables for the longest sequence at least.
+            joined: Rotate by one of `realtts.accel.fused`.
 
         Returns:
             (frames, heads * 64).
@@ -90,9 +92,12 @@ class Attention:
         groups = []
         for piece in layout.pieces(qkv):
             count, rows, length, _ = piece.shape
+            if joined:
+                rows_of = piece.view(-1, 3, self._heads, HEAD_SIZE)  # (requests, rows, frames, 3*h*64) -> frames first
+                fused.rotate(rows_of, *rotary, frames=length, heads=self._rotated_heads)
             # (requests, rows, frames, 3*h*64) -> (3, sequences, h, frames, 64)
             split = piece.view(count * rows, length, 3, self._heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
-            q, k = self._with_positions(split[:2], rotary)
+            q, k = split[:2] if joined else self._with_positions(split[:2], rotary)
             groups.append(self._attend(q, k, split[2], keys).view(-1, width))  # (sequences, frames, h*64) -> 2-D
         return groups[0] if len(groups) == 1 else torch.cat(groups)
 

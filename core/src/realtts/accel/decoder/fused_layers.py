@@ -41,12 +41,15 @@ def why_no_products(layers: LayerStack) -> str | None:
 
 @dataclass(frozen=True)
 class _Products:
-    """The matrices of a layer as `linear` takes them."""
+    """The matrices of a layer as `linear` takes them; None where libraries multiply by them."""
 
-    qkv: FewRows
-    out: FewRows
-    gate_up: FewRows
-    down: FewRows
+    qkv: FewRows | None = None
+    out: FewRows | None = None
+    gate_up: FewRows | None = None
+    down: FewRows | None = None
+
+
+_NONE = _Products()
 
 
 class FusedLayers:
@@ -66,7 +69,7 @@ class FusedLayers:
         self._config, self._layers = config, layers
         self._tables = (None, None) if rope is None else rope.tables
         self.products = products and why_no_products(layers) is None
-        self._weights = [_Products(*(_few(part) for part in layer.linears)) for layer in layers if self.products]
+        self._weights = [_Products(*(part.few_rows for part in layer.linears)) for layer in layers if self.products]
 
     def step(self, x: Tensor, cache: KVCache, rows: Tensor | None, attended: int, taps: Taps | None) -> Tensor:
         """Decode one position of some rows; arguments as of `realtts.accel.decoder.Decoder.step`."""
@@ -90,26 +93,24 @@ class FusedLayers:
         return hidden[-count:]
 
     def _place(self, cache: KVCache, rows: Tensor) -> Tensor:
-        return fused.place(
-            cache.slots, cache.positions, cache.active, cache.valid, cache.rotations, rows, cache.cap
-        )
+        return fused.place(cache.slots, cache.positions, cache.active, cache.valid, cache.rotations, rows, cache.cap)
 
-    def _run(
+    def _run(  # noqa: PLR0917 - called by the two above
         self, x: Tensor, cache: KVCache, rows: Tensor, at: Tensor, attended: int, tap: _Tap | None
     ) -> Tensor:
         eps, layers = self._config.norm_eps, self._layers
         x = x.to(layers.norm[0].dtype)
         for index, layer in enumerate(layers):
-            weights = self._weights[index] if self.products else None
-            qkv = self._from_norm(x, layer.input_norm, layer.input_norm_bias, layer.qkv, weights and weights.qkv)
+            w = self._weights[index] if self.products else _NONE
+            qkv = self._from_norm(x, layer.input_norm, layer.input_norm_bias, layer.qkv, w.qkv)
             stored, norms = cache.layer(index), (layer.q_norm, layer.k_norm)
             q = fused.heads(qkv, stored, rows, at, norms=norms, eps=eps, tables=self._tables)
             if tap is not None:
                 tap.write(index, q, stored[0])
             mixed = fused.attend(q, stored, cache.valid, rows, at, attended)
-            x = _added(x, mixed, layer.out, weights and weights.out)
-            h = self._activated(x, layer, weights and weights.gate_up)
-            x = _added(x, h, layer.down, weights and weights.down)
+            x = _added(x, mixed, layer.out, w.out)
+            h = self._activated(x, layer, w.gate_up)
+            x = _added(x, h, layer.down, w.down)
         return layers.pointwise.normed(x, *layers.norm, eps)
 
     def _from_norm(
@@ -144,10 +145,3 @@ class _Tap:
 
 def _added(x: Tensor, h: Tensor, layer: PackedLinear, weights: FewRows | None) -> Tensor:
     return x + layer(h).to(x.dtype) if weights is None else linear(h, weights, residual=x)
-
-
-def _few(packed: PackedLinear) -> FewRows:
-    few = packed.few_rows
-    assert few is not None, "asked before"
-    return few
-

@@ -76,9 +76,7 @@ class Decoder:
         del matrices
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._positions = max_positions
-        self.rope = (
-            None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
-        )
+        self.rope = None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
         dtype = self.precision.activations
         # Layers of the sample are freed one by one, like those that are read after them.
         stacked = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]

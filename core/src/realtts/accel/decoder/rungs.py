@@ -30,6 +30,7 @@ __all__ = [
     "attention_of",
     "decoder_details",
     "decoder_rungs",
+    "fuses",
     "graphs_of",
     "is_exact",
     "precision_of",
@@ -72,7 +73,7 @@ def precision_of(context: Context) -> Precision:
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
         return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
-    return Precision(weights, getattr(torch, context.dtype), kv, fused=_fuses(context))
+    return Precision(weights, getattr(torch, context.dtype), kv, fused=fuses(context))
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
@@ -148,8 +149,10 @@ def why_no_graphs(context: Context) -> str | None:
     return None
 
 
-def _fuses(context: Context) -> bool:
-    """Whether steps should be fused: on CUDA, below float32, whose promise is the reference's rounding, or if asked.
+def fuses(context: Context) -> bool:
+    """Whether what is between products should run by `realtts.accel.fused`.
+
+    On CUDA, below float32, whose promise is the rounding of the reference, or where it was asked for.
 
     Not where weights move: what is captured or measured on them would not be what runs.
     """

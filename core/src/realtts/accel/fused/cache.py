@@ -125,7 +125,8 @@ def _heads_plain(
         turn = [table.index_select(0, at[1])[:, None] for table in (cos, sin)]
         q, k = rotated(q, *turn), rotated(k, *turn)
     cache[:, rows, :, at[0]] = torch.stack([k, v], 1).to(cache.dtype)
-    return q.to(qkv.dtype)
+    queries: torch.Tensor = q.to(qkv.dtype)
+    return queries
 
 
 def _heads_launch(

@@ -167,10 +167,10 @@ def _filtered_plain(
 ) -> torch.Tensor:
     scores = scores.clone()
     for kind in kinds_of(order):
-        if kind == "repetition_penalty" and seen is not None and rows is not None:
+        if kind == "repetition_penalty" and seen is not None and rows is not None and penalty is not None:
             marked = seen.index_select(0, rows)[:, :-1]
             scores = torch.where(marked, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
-        elif kind == "temperature":
+        elif kind == "temperature" and temperature is not None:
             scores = scores / temperature
         elif kind == "top_k" and top_k is not None:
             ordered = scores.sort(-1, descending=True).values
@@ -178,7 +178,7 @@ def _filtered_plain(
             scores = scores.masked_fill((top_k > 0) & (scores < kth), _NEVER)
         elif kind == "top_p" and rest is not None:
             scores = _nucleus(scores, rest)
-        elif kind == "min_p":
+        elif kind == "min_p" and min_p is not None:
             p = scores.softmax(-1)
             scores = scores.masked_fill(p < min_p * p.amax(-1, keepdim=True), _NEVER)
     return scores

@@ -85,7 +85,8 @@ _ADD_NORM = register(
     sample=lambda device, dtype: (
         _waves(3, 48, pace=1.0, device=device, dtype=dtype), _waves(3, 48, pace=1.7, device=device, dtype=dtype),
         _waves(48, pace=0.4, device=device, dtype=dtype), 1 + _waves(48, pace=0.2, device=device, dtype=dtype) * 0.5,
-        _waves(48, pace=0.9, device=device, dtype=dtype), torch.tensor([False, True, False], device=device), 1e-6, False,
+        _waves(48, pace=0.9, device=device, dtype=dtype),
+        torch.tensor([False, True, False], device=device), 1e-6, False,
     ),
     launches=lambda *arguments: 2 if arguments[1] is None else 1,
 )  # fmt: skip

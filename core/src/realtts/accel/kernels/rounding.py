@@ -84,7 +84,7 @@ def quantize_int8(weight: Tensor) -> Int8Weight:
 
 
 def quantize_fp8(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Round a float weight of shape (out, in) to float8_e4m3fn: values (out, in), and scales of outputs, float32 (out,).
+    """Round a float weight of shape (out, in) to float8_e4m3fn: values, and scales of outputs, float32 (out,).
 
     Raises:
         QuantizationUnavailable: The weight is not finite.

@@ -35,7 +35,7 @@ def replayed(work: Callable[[], object], device: torch.device, *, passes: int = 
     graphs.warm_up(discarded)
     replay = graphs.capture(discarded, ())
     with torch.cuda.device(device):
-        times = []
+        times: list[float] = []
         for _ in range(passes):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()

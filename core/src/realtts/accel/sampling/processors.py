@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["History", "min_p", "narrowed", "penalized", "top_k", "top_p"]
+__all__ = ["History", "looked_up", "min_p", "narrowed", "penalized", "top_k", "top_p"]
 
 _NEVER = float("-inf")
 
@@ -61,6 +61,11 @@ def min_p(scores: Tensor, share: Tensor) -> Tensor:
     """Keep tokens of at least this share of the best one's probability (Nguyen et al., 2024, arXiv:2407.01082)."""
     p = scores.softmax(-1)
     return scores.masked_fill(p < share * p.amax(-1, keepdim=True), _NEVER)
+
+
+def looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:
+    """Return the ids of chosen candidates, int64 (rows,); None: the candidates are all tokens."""
+    return chosen if ids is None else ids.gather(1, chosen[:, None])[:, 0]
 
 
 class History:

@@ -184,7 +184,7 @@ class Sampler:
         broken = self._merged([~scores.amax(-1).isfinite() for scores, _ in parts])
         self._note(broken)
         if self._only_greedy:
-            return self._merged([_looked_up(scores.argmax(-1), ids) for scores, ids in parts])
+            return self._merged([processors.looked_up(scores.argmax(-1), ids) for scores, ids in parts])
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
         return self._merged([self._drawn(scores, ids, step) for scores, ids in parts])
@@ -205,7 +205,7 @@ class Sampler:
     def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
-        return _looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
+        return processors.looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
         """Return the candidates' noise, (rows, candidates), looked up for them alone in a far larger vocabulary."""
@@ -314,7 +314,3 @@ def _processor(recipe: SamplingRecipe, name: str) -> _Processor:
         return Sampler._PROCESSORS[name]
     process = recipe.own[name]
     return lambda sampler, scores, step, _ids: process(scores, step, sampler._values.index)
-
-
-def _looked_up(chosen: Tensor, ids: Tensor | None) -> Tensor:
-    return chosen if ids is None else ids.gather(1, chosen[:, None])[:, 0]

@@ -58,14 +58,13 @@ def draw(
     inside = at < tokens
     scores = tl.load(scores_in + row * tokens + at, mask=inside, other=-float("inf"))
     for number in tl.static_range(COUNT):
-        kind: tl.constexpr = (ORDER >> (3 * number)) & 7
-        if kind == 1:
+        if ((ORDER >> (3 * number)) & 7) == 1:
             marked = tl.load(seen + tl.load(rows + row) * seen_stride + at, mask=inside, other=0) != 0
             factor = tl.load(penalty + row)
             scores = tl.where(marked, tl.where(scores < 0, scores * factor, scores / factor), scores)
-        if kind == 2:
+        if ((ORDER >> (3 * number)) & 7) == 2:
             scores = scores / tl.load(temperature + row)
-        if kind == 3:
+        if ((ORDER >> (3 * number)) & 7) == 3:
             best = tl.load(k + row)
             keys = _keys(scores)
             limit, bit = tl.full((), -2147483648, tl.int64), tl.full((), 2147483648, tl.int64)
@@ -76,7 +75,7 @@ def draw(
                 bit = bit // 2
             kept = tl.where(keys >= limit.to(tl.int32), scores, -float("inf"))
             scores = tl.where(best <= 0, scores, kept)
-        if kind == 4:
+        if ((ORDER >> (3 * number)) & 7) == 4:
             left = tl.load(rest + row)
             chances, keys = _chances(scores, inside), _keys(scores)
             limit, bit = tl.full((), -2147483648, tl.int64), tl.full((), 2147483648, tl.int64)
@@ -88,7 +87,7 @@ def draw(
             limit = tl.minimum(limit, tl.max(keys, 0).to(tl.int64))
             kept = tl.where(keys >= limit.to(tl.int32), scores, -float("inf"))
             scores = tl.where(left <= 0, scores, kept)
-        if kind == 5:
+        if ((ORDER >> (3 * number)) & 7) == 5:
             chances = _chances(scores, inside)
             least = tl.load(share + row) * tl.max(chances, 0)
             scores = tl.where(chances < least, -float("inf"), scores)

@@ -7,9 +7,7 @@ __all__ = ["add_norm", "norm_mish", "rotate"]
 
 
 @triton.jit
-def add_norm(
-    x, added, gate, weight, bias, silent, summed, normed, width, eps, RMS: tl.constexpr, WIDTH: tl.constexpr
-):
+def add_norm(x, added, gate, weight, bias, silent, summed, normed, width, eps, RMS: tl.constexpr, WIDTH: tl.constexpr):
     """Add to one row and norm the sum; both are written."""
     row = tl.program_id(0).to(tl.int64)
     channels = tl.arange(0, WIDTH)
@@ -36,9 +34,7 @@ def add_norm(
 
 
 @triton.jit
-def norm_mish(
-    x, weight, bias, shift, residual, silent, out, width, eps, WIDTH: tl.constexpr
-):
+def norm_mish(x, weight, bias, shift, residual, silent, out, width, eps, WIDTH: tl.constexpr):
     """Norm one row (LayerNorm), apply Mish, add the shift of all rows and the row's residual; silent rows become 0."""
     row = tl.program_id(0).to(tl.int64)
     channels = tl.arange(0, WIDTH)

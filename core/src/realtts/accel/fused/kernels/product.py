@@ -24,7 +24,7 @@ def product(
 ):  # fmt: skip
     """Compute ``residual + activation(norm(x) @ weight.T * scale + bias)`` of one tile, (ROWS, OUTPUTS).
 
-    NORM: 0 none, 1 RMS norm, 2 LayerNorm. ACTIVATION: 0 none, 1 SiLU of the first half times the second, 2 GELU by tanh.
+    NORM: 0 none, 1 RMS norm, 2 LayerNorm. ACTIVATION: 0 none, 1 SiLU of the first half times the second, 2 GELU (tanh).
     """
     columns = tl.program_id(0) * OUTPUTS + tl.arange(0, OUTPUTS)
     numbers = tl.program_id(1) * ROWS + tl.arange(0, ROWS)

@@ -1,0 +1,205 @@
+"""The parts of the flow's estimator: convolutions, residual blocks, transformer blocks.
+
+Each computes in two ways: by operations of torch, and with `realtts.accel.fused`, in fewer launches (``joined``).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch.nn import functional
+
+from realtts.accel.fused.norms import add_norm, norm_mish
+from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
+from realtts.accel.layers.dense import causal_conv, linear, mish, wide
+from realtts_chatterbox.constants import MELS
+from realtts_chatterbox.layout import GAP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from realtts_chatterbox.layout import Packing
+
+    Read = Callable[[str], Tensor]
+    """Reads a tensor by its name, in float32 on the device."""
+
+__all__ = ["Block", "Conv", "ConvNorm", "Resnet", "Shared", "with_gaps"]
+
+_HEAD_DIM = 64
+_EPS = 1e-5
+_ALIGNED = 16
+"""Values that a line of a mask is a multiple of; torch copies others at each call."""
+
+
+class Shared(Protocol):
+    """What blocks need of `realtts_chatterbox.estimator.Prepared`."""
+
+    @property
+    def mask(self) -> Tensor | None:
+        """As there."""
+
+    @property
+    def silent(self) -> Tensor | None:
+        """As there."""
+
+    @property
+    def packing(self) -> Packing:
+        """Places of the frames."""
+
+
+class Conv:
+    """A causal convolution of three frames."""
+
+    def __init__(self, read: Read, name: str, dtype: torch.dtype) -> None:
+        self.set_weight(read(f"{name}weight").to(dtype))
+        self.bias = read(f"{name}bias").to(dtype)
+
+    def set_weight(self, weight: Tensor) -> None:
+        """Take a kernel (out, in, 3), in the layout that `causal_conv` wants."""
+        self.weight = wide(weight)
+
+    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        """Convolve frames, which are changed: the gaps, whose indices are given, become zeros."""
+        # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
+        return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
+
+
+class ConvNorm(Conv):
+    """A causal convolution, a norm over the channels and Mish."""
+
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, norm_dtype: torch.dtype | None = None) -> None:
+        super().__init__(read, f"{name}0.", dtype)
+        self._norm = read(f"{name}2.weight").to(norm_dtype or dtype), read(f"{name}2.bias").to(norm_dtype or dtype)
+
+    def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
+        """Convolve as `Conv`, norm and activate."""
+        return self.activated(super().__call__(x, gaps))
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """Convolve frames whose gaps are silent."""
+        return causal_conv(x, self.weight, self.bias)
+
+    def joined(
+        self, x: Tensor, *, shift: Tensor | None = None, residual: Tensor | None = None, silent: Tensor | None = None
+    ) -> Tensor:
+        """Apply norm and Mish to the convolution's output, then add, all in one launch."""
+        return norm_mish(x, *self._norm, shift=shift, residual=residual, silent=silent)
+
+    def activated(self, x: Tensor) -> Tensor:
+        """Apply norm and Mish to the convolution's output."""
+        return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
+
+
+class Resnet:
+    """Two convolutions with the time between them, and a residual.
+
+    The network's first one reads state and conditioning side by side: its first convolution and its residual stay
+    float32, and each is split in two, one for the state (80 channels) and one for the conditioning (`conditioning`).
+    """
+
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, *, first: bool) -> None:
+        outer = torch.float32 if first else dtype
+        self.conv1 = ConvNorm(read, f"{name}block1.block.", outer, dtype)
+        self.conv2 = ConvNorm(read, f"{name}block2.block.", dtype)
+        self.time = read(f"{name}mlp.1.weight"), read(f"{name}mlp.1.bias")
+        weight = read(f"{name}res_conv.weight").squeeze(2).to(outer).detach()  # (out, in, 1) -> (out, in)
+        self.residual = weight, read(f"{name}res_conv.bias").to(outer)
+        if first:
+            whole = self.conv1.weight.squeeze(2)  # (out, in, 1, 3) -> (out, in, 3)
+            self.conditioning = wide(whole[:, MELS:]), weight[:, MELS:].contiguous()
+            self.conv1.set_weight(whole[:, :MELS])
+            self.residual = weight[:, :MELS].contiguous(), self.residual[1]
+
+    def joined(self, convolved: Tensor, residual: Tensor, time: Tensor, silent: Tensor | None) -> Tensor:
+        """Go on behind the first convolution, in a launch each for norms and convolution."""
+        h = self.conv1.joined(convolved, shift=time, silent=silent)
+        return self.conv2.joined(self.conv2.convolved(h), residual=residual)
+
+    def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
+        """Compute the residual block; arguments as of `Conv`, and what the time adds, (channels,)."""
+        h = self.conv1(x, gaps).add_(time)
+        return self.conv2(h, gaps).add_(linear(x, *self.residual))
+
+
+class Block:
+    """Attention and a feed-forward network, each behind a norm.
+
+    Attributes:
+        width: Of the queries of all heads.
+    """
+
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, fused: bool) -> None:
+        self._fused = fused
+        q, k, v = (read(f"{name}attn1.to_{part}.weight") for part in "qkv")
+        self.width, self._heads = len(q), len(q) // _HEAD_DIM
+        # The scale of the scores is part of the queries' weight, in float32, before the cast.
+        self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
+        parts = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
+        pairs = [(read(f"{name}{part}.weight").to(dtype), read(f"{name}{part}.bias").to(dtype)) for part in parts]
+        self._norm1, self._out, self._norm3, self._up, self._down = pairs
+
+    def __call__(self, x: Tensor, prepared: Shared) -> Tensor:
+        """Compute the block on (frames, channels)."""
+        qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
+        x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
+        h = functional.gelu(linear(functional.layer_norm(x, x.shape[1:], *self._norm3), *self._up))
+        return linear(h, *self._down).add_(x)
+
+    @property
+    def norms(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Weight and bias of both norms."""
+        return self._norm1, self._norm3
+
+    def joined(
+        self, x: Tensor, h: Tensor, after: Block | None, prepared: Shared, keys: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Compute the block.
+
+        Args:
+            x: (frames, channels).
+            h: Its first norm.
+            after: The block behind it, whose first norm is returned; None: the last, whose gaps become silent.
+            prepared: As of `__call__`.
+            keys: Mask of all frames with their gaps, from `with_gaps`, or None.
+
+        Returns:
+            What comes out, and a norm of it.
+        """
+        qkv = linear(h, self._qkv)
+        mixed = self._mixed(qkv, prepared) if keys is None else self._mixedwith_gaps(qkv, keys)
+        x, h = add_norm(x, linear(mixed, *self._out), *self._norm3, eps=_EPS)
+        h = linear(functional.gelu(linear(h, *self._up)), *self._down)
+        norm, silent = (self._norm1, prepared.silent) if after is None else (after.norms[0], None)
+        return add_norm(x, h, *norm, silent=silent, eps=_EPS)
+
+    def _mixedwith_gaps(self, qkv: Tensor, keys: Tensor) -> Tensor:
+        """Attend as `_mixed` does, of equally long sequences whose gaps are masked: nothing is copied."""
+        q, k, v = qkv.view(len(keys), -1, 3, self._heads, _HEAD_DIM).permute(2, 0, 3, 1, 4)
+        return attend(q, k, v, fused=True, mask=keys).view(len(qkv), -1)
+
+    def _mixed(self, qkv: Tensor, prepared: Shared) -> Tensor:
+        """Attend within each sequence: (frames, 3 * heads * d) -> (frames, heads * d)."""
+        packing, mask, width = prepared.packing, prepared.mask, self._heads * _HEAD_DIM
+        out = qkv.new_empty(len(qkv), width)
+        # Masked sequences are all equally long: one call does them all.
+        spans = packing.spans if mask is None else packing.spans[:1]
+        rows = packing.rows if mask is None else len(mask)
+        for begin, length in spans:
+            part = slice(begin, begin + rows * (length + GAP))
+            split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
+            q, k, v = split.permute(2, 0, 3, 1, 4)  # (rows, n, 3, h, d) -> three of (rows, h, n, d)
+            sequence = out[part].view(rows, length + GAP, width)
+            sequence[:, :length] = attend(q, k, v, fused=self._fused, mask=mask)
+            sequence[:, length:] = 0
+        return out
+
+
+def with_gaps(mask: Tensor) -> Tensor:
+    """Lengthen a mask (rows, 1, 1, frames) by a gap, in memory whose lines begin where attention's kernels want."""
+    frames = mask.shape[3] + GAP
+    lengthened = functional.pad(mask, (0, GAP + -frames % _ALIGNED), value=float("-inf"))
+    return lengthened[..., :frames]

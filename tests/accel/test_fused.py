@@ -1,0 +1,211 @@
+"""The fused operations: their kernels in Triton's interpreter against plain torch, and compiled for a GPU."""
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from realtts.accel.fused import OPERATIONS, cache, drawing, norms, products, why_not  # noqa: E402
+from realtts.accel.fused.products import FewRows  # noqa: E402
+from realtts.accel.fused.registry import all_operations  # noqa: E402
+
+TYPES = (torch.float32, torch.bfloat16, torch.float16)
+CLOSE = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 3e-3}
+NAMES = sorted(operation.name for operation in all_operations())
+
+
+@pytest.fixture(scope="module")
+def interpreted():
+    """Kernels run by Triton's interpreter, on tensors of the CPU."""
+    pytest.importorskip("triton")
+    from triton_interpreter import allow_loops, load_interpreted
+
+    with pytest.MonkeyPatch.context() as patch:
+        allow_loops(load_interpreted(), patch)
+        yield
+
+
+def waves(*shape, pace=1.0, dtype=torch.float32):
+    """Numbers that look random and are always the same."""
+    return torch.linspace(-pace, pace, math.prod(shape)).mul_(113).sin_().view(shape).to(dtype)
+
+
+def operation(name):
+    """An operation by its short name."""
+    return OPERATIONS[f"realtts::{name}"]
+
+
+def assert_equal_enough(actual, expected, dtype=torch.float32):
+    """Compare, by the rounding of a type."""
+    torch.testing.assert_close(actual.float(), expected.float(), rtol=0, atol=CLOSE[dtype] * float(expected.abs().max()))
+
+
+# -- each operation ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_kernels_give_what_plain_torch_gives(interpreted, name, dtype):
+    """On the sample that is tried on a GPU before anything is captured."""
+    assert operation(name).why_wrong(torch.device("cpu"), dtype) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_kernel_is_found_out(name):
+    """Whatever it returns or changes: the trial must not pass it."""
+
+    def wrong(*arguments):
+        changed = [argument.clone() if isinstance(argument, torch.Tensor) else argument for argument in arguments]
+        result = operation(name).plain(*changed)
+        first = result[0] if isinstance(result, tuple) else result
+        return result if first is None else (first + 1, *result[1:]) if isinstance(result, tuple) else first + 1
+
+    assert operation(name).why_wrong(torch.device("cpu"), torch.float32, launch=wrong) is not None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_fake_tensors_have_the_shapes_of_real_ones(name):
+    """A capture on pretended tensors must know the results' shapes and types."""
+    torch.library.opcheck(
+        operation(name).call, operation(name).sample(torch.device("cpu"), torch.float32),
+        test_utils=("test_schema", "test_faketensor"),
+    )  # fmt: skip
+
+
+def test_elsewhere_than_on_cuda_they_are_not_used():
+    """And the reason is said."""
+    assert why_not("cpu", torch.bfloat16) == "fused kernels are for CUDA, not cpu"
+    assert "mps" in why_not("mps", torch.float16)
+
+
+# -- products ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5, 16, 19])
+@pytest.mark.parametrize(
+    ("activation", "norm", "bias", "residual"),
+    [("none", "rms", True, False), ("none", None, False, True), ("gated", "rms", False, False), ("gelu", "layer", True, True)],
+)  # fmt: skip
+def test_products_of_any_number_of_rows(interpreted, rows, activation, norm, bias, residual):
+    """Also of widths that fill no tile, of types that weights are kept in."""
+    inputs, outputs = 72, 20
+    x, weight = waves(rows, inputs, pace=0.9), waves(2 * outputs if activation == "gated" else outputs, inputs, pace=2.1)
+    out = len(weight) // 2 if activation == "gated" else len(weight)
+    arguments = (
+        x, weight, None, waves(len(weight), pace=0.2) if bias else None, None if norm is None else 1 + waves(inputs) / 2,
+        waves(inputs, pace=0.3) if norm == "layer" else None, 1e-5, activation, waves(rows, out) if residual else None,
+    )  # fmt: skip
+    assert_equal_enough(operation("linear").launch(*arguments), operation("linear").plain(*arguments))
+
+
+@pytest.mark.parametrize("rows", [1, 4, 7])
+@pytest.mark.parametrize("kind", [torch.int8, torch.float8_e4m3fn], ids=str)
+def test_products_by_weights_of_eight_bits(interpreted, kind, rows):
+    """Widened in the kernel, and multiplied by a scale for each output."""
+    weight, scale = (waves(24, 64, pace=1.3) * 100).to(kind), waves(24, pace=0.3).abs() + 0.01
+    x = waves(rows, 64, dtype=torch.bfloat16)
+    arguments = (x, weight, scale, None, None, None, 1e-5, "none", None)
+    actual, expected = operation("linear").launch(*arguments), operation("linear").plain(*arguments)
+    assert_equal_enough(actual, expected, torch.bfloat16)
+
+
+def test_a_layer_norm_far_from_zero(interpreted):
+    """What numbers differ by must not be lost in what they have in common."""
+    x = 300 + waves(2, 64)
+    arguments = (x, torch.eye(64), None, None, torch.ones(64), torch.zeros(64), 1e-5, "none", None)
+    assert_equal_enough(operation("linear").launch(*arguments), operation("linear").plain(*arguments))
+
+
+# -- cache and attention -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("heads", "kv_heads", "size"), [(4, 4, 16), (4, 2, 24), (14, 2, 16), (8, 1, 64), (2, 1, 80)])
+@pytest.mark.parametrize("attended", [33, 700])
+def test_attention_of_any_shape(interpreted, heads, kv_heads, size, attended):
+    """Rows of different lengths, holes in them, one that sees nothing; beyond 512 slots in two launches."""
+    stored = waves(2, 5, kv_heads, attended + 1, size, pace=1.7)
+    valid = waves(5, attended + 1, pace=3.0) > -0.8
+    rows, lengths = torch.tensor([4, 0, 2]), torch.tensor([attended, 3, 0])
+    valid[0, :3] = True
+    stored[:, 1] = math.nan  # a row that nobody asks for
+    at = torch.stack([lengths.clamp(min=1) - 1, lengths, lengths])
+    arguments = (waves(3, heads, size), stored, valid, rows, at, attended)
+    actual = operation("attend").launch(*arguments)
+    assert_equal_enough(actual, operation("attend").plain(*arguments))
+    assert not actual[2].any()
+    assert operation("attend").launches(*arguments) == (1 if attended <= 512 else 2)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("turn", [True, False])
+@pytest.mark.parametrize(("heads", "kv_heads", "size"), [(2, 1, 8), (4, 4, 24), (3, 3, 64)])
+def test_heads_go_where_they_belong(interpreted, heads, kv_heads, size, norm, turn):
+    """Normed and rotated or not, and nothing else of the cache is touched."""
+    angles = torch.outer(torch.arange(9.0), torch.linspace(0.1, 1, size // 2))
+    cos, sin = torch.cat([angles.cos()] * 2, 1), torch.cat([-angles.sin(), angles.sin()], 1)
+    weights = (1 + waves(size) / 3, 1 - waves(size) / 3) if norm else (None, None)
+    results = []
+    for compute in (operation("heads").launch, operation("heads").plain):
+        stored = torch.full((2, 3, kv_heads, 9, size), 7.0)
+        at = torch.tensor([[8, 0], [5, 2], [8, 1]])
+        qkv = waves(2, (heads + 2 * kv_heads) * size)
+        q = compute(qkv, *weights, 1e-6, cos if turn else None, sin if turn else None, stored, torch.tensor([1, 2]), at)
+        results.append((q, stored))
+    assert_equal_enough(results[0][0], results[1][0])
+    assert_equal_enough(results[0][1], results[1][1])
+
+
+def test_places_of_rows_that_fill_up_a_step(interpreted):
+    """A row that comes twice is frozen, and stays."""
+    outcomes = []
+    for compute in (operation("place").launch, operation("place").plain):
+        tensors = [
+            torch.tensor([3, 0, 7, 2]), torch.tensor([3, 0, 9, 2]), torch.tensor([True, True, True, False]),
+            torch.zeros(4, 9, dtype=torch.bool), torch.zeros(4, 9, dtype=torch.int64),
+        ]  # fmt: skip
+        at = compute(*tensors, torch.tensor([2, 0, 3, 3]), 8)
+        outcomes.append((at, *tensors))
+    for actual, expected in zip(*outcomes, strict=True):
+        assert torch.equal(actual, expected)
+    assert outcomes[0][0].tolist() == [[7, 3, 8, 8], [9, 3, 2, 2], [8, 4, 2, 2]]
+
+
+# -- flows -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", [True, False])
+@pytest.mark.parametrize("rms", [True, False])
+@pytest.mark.parametrize("width", [16, 100, 256])
+def test_sum_and_norm(interpreted, width, rms, gate):
+    """Of bfloat16 to a float32 norm, as the last one of a network is."""
+    arguments = (
+        waves(5, width, dtype=torch.bfloat16), waves(5, width, pace=2.0, dtype=torch.bfloat16),
+        waves(width, dtype=torch.bfloat16) if gate else None, 1 + waves(width) / 2, None if rms else waves(width), None,
+        1e-6, rms,
+    )  # fmt: skip
+    for actual, expected in zip(operation("add_norm").launch(*arguments), operation("add_norm").plain(*arguments), strict=True):
+        assert actual.dtype == expected.dtype
+        assert_equal_enough(actual, expected, torch.bfloat16)
+
+
+@pytest.mark.parametrize("given", [(), ("shift",), ("residual",), ("silent",), ("shift", "residual", "silent")])
+def test_norm_and_mish(interpreted, given):
+    """With what is added, and frames that must be silent."""
+    each = {"shift": waves(48), "residual": waves(6, 48, pace=2.0), "silent": torch.arange(6) % 2 == 0}
+    arguments = (waves(6, 48) * 30, 1 + waves(48) / 2, waves(48), *(each[n] if n in given else None for n in each), 1e-5)
+    assert_equal_enough(operation("norm_mish").launch(*arguments), operation("norm_mish").plain(*arguments))
+
+
+@pytest.mark.parametrize(("heads", "turned"), [(1, 1), (3, 3), (4, 1)])
+@pytest.mark.parametrize("sequences", [1, 3])
+def test_rotation_in_place(interpreted, heads, turned, sequences):
+    """Of some or all heads, each sequence from its beginning; values stay."""
+    angles = torch.outer(torch.arange(9.0), torch.linspace(0.1, 1, 8))
+    results = []
+    for compute in (operation("rotate").launch, operation("rotate").plain):
+        qkv = waves(sequences * 7, 3, heads, 16)
+        compute(qkv, angles.cos(), angles.sin(), 7, turned)
+        results.append(qkv)
+    assert_equal_enough(*results)
+    assert torch.equal(results[0][:, 2], waves(sequences * 7, 3, heads, 16)[:, 2])
