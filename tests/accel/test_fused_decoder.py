@@ -109,7 +109,11 @@ def test_a_loop_draws_the_same_tokens(qwen3, backend, order):
 def test_launches_of_a_step(family):
     """The budget: so many a layer, so many around them; a third of what they were."""
     counts = {}
-    for name, decoder in (("plain", family.decoder()), ("fused", fused(family)), ("between", fused(family, products=False))):
+    for name, decoder in (
+        ("plain", family.decoder()),
+        ("fused", fused(family)),
+        ("between", fused(family, products=False)),
+    ):
         cache, counter = decoder.new_cache(2, 40), LaunchCounter("cpu")
         with torch.inference_mode(), counter:
             decoder.step(torch.zeros(2, HIDDEN), cache, attended=16)

@@ -9,21 +9,29 @@ PREFIX = "realtts.accel.fused.kernels"
 
 def load_interpreted():
     """Import the kernels so that they are interpreted, whatever was imported before; leaves the environment alone."""
+    from triton.runtime import interpreter
+
+    _load("1")
+    return interpreter
+
+
+def load_compiled():
+    """Import the kernels so that they can be compiled; their modules by name."""
+    return _load("0")
+
+
+def _load(interpreted):
     for name in [name for name in sys.modules if name.startswith(PREFIX)]:
         del sys.modules[name]
     before = os.environ.get("TRITON_INTERPRET")
-    os.environ["TRITON_INTERPRET"] = "1"
+    os.environ["TRITON_INTERPRET"] = interpreted
     try:
-        from triton.runtime import interpreter
-
-        for name in ("product", "cache", "norms", "drawing"):
-            importlib.import_module(f"{PREFIX}.{name}")
+        return {name: importlib.import_module(f"{PREFIX}.{name}") for name in ("product", "cache", "norms", "drawing")}
     finally:
         if before is None:
             del os.environ["TRITON_INTERPRET"]
         else:
             os.environ["TRITON_INTERPRET"] = before
-    return interpreter
 
 
 def allow_loops(interpreter, patch):

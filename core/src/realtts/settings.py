@@ -84,7 +84,7 @@ class Settings(BaseModel):
         "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
     )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
-    compile: Toggle = Field("auto", description="Use torch.compile.")
+    compile: Toggle = Field("auto", description="Use fused kernels and torch.compile.")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune"] = Field(
         "reduce-overhead", description="Mode of torch.compile."
     )

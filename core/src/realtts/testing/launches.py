@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CountingGraphs", "LaunchCounter"]
 
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-_FREE = frozenset({"aten::detach", "aten::alias", "aten::lift_fresh", "aten::sym_size", "aten::empty", "aten::new_empty"})
-_ALLOCATIONS = ("aten::empty", "aten::new_empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty_strided")
+_FREE = frozenset(
+    f"aten::{name}" for name in ("empty", "new_empty", "empty_like", "empty_strided", "new_empty_strided", "lift_fresh")
+)
+"""What launches nothing and is no view."""
 
 
 class LaunchCounter(TorchDispatchMode):
@@ -61,7 +62,7 @@ class LaunchCounter(TorchDispatchMode):
             self.launches[name] += OPERATIONS[name].launches(*args, **kwargs)
             return output
         inputs, outputs = (_tensors(values) for values in ((args, kwargs), output))
-        if name.startswith("prim::") or name in _ALLOCATIONS or name in _FREE or _is_view(func, inputs, outputs):
+        if name.startswith("prim::") or name in _FREE or _is_view(func, inputs, outputs):
             return output
         self._note_host(name, inputs, outputs)
         if any(tensor.device.type == self.device for tensor in (*inputs, *outputs)):
