@@ -18,10 +18,19 @@ GUIDED = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 
 
 def make_loop(
-    family, *, order=PLAIN, backend=None, recipe=None, embedding=None, precision="fp32", kernel=None, **options
+    family,
+    *,
+    order=PLAIN,
+    backend=None,
+    recipe=None,
+    embedding=None,
+    precision="fp32",
+    kernel=None,
+    device=None,
+    **options,
 ):
-    """A loop of four places."""
-    device = "cuda" if backend is CudaGraphs else "cpu"
+    """A loop of four places; by default on the device of its backend."""
+    device = device or ("cuda" if backend is CudaGraphs else "cpu")
     decoder = family.decoder(rows=(2,), device=device, precision=precision, kernel=kernel)
     per_stream = 2 if "guidance" in order else 1
     embed = family.embed.to(device)

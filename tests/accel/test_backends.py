@@ -1,5 +1,6 @@
 """torch's global flags are set around a piece of work, alone in the process, and restored after it."""
 
+import contextlib
 import threading
 from typing import ClassVar
 
@@ -9,7 +10,9 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import Chunk, ProviderSpec, RealProvider, Settings, hookimpl  # noqa: E402
-from realtts.accel.backends import FLAGS_LOCK, torch_flags  # noqa: E402
+from realtts.accel.backends import FLAGS_LOCK, cudnn_search, torch_flags  # noqa: E402
+from realtts.accel.graphs.cuda_graph import GraphRunner  # noqa: E402
+from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 
 def flags():
@@ -25,10 +28,10 @@ def flags():
 @pytest.mark.parametrize(
     ("settings", "variant", "expected"),
     [
-        (Settings(threads=1), "optimized", ("high", True, True, 1)),
-        (Settings(threads=1, matmul_precision="medium"), "optimized", ("medium", True, True, 1)),
+        (Settings(threads=1), "optimized", ("high", True, False, 1)),
+        (Settings(threads=1, matmul_precision="medium"), "optimized", ("medium", True, False, 1)),
         (Settings(threads=1, cudnn_benchmark=False), "optimized", ("high", True, False, 1)),
-        (Settings(threads=1, tf32=False), "optimized", ("highest", False, True, 1)),
+        (Settings(threads=1, tf32=False), "optimized", ("highest", False, False, 1)),
         (Settings(threads=1), "plain", ("highest", False, False, 1)),
     ],
     ids=["default", "precision", "no benchmark", "no tf32", "plain"],
@@ -42,6 +45,67 @@ def test_flags_follow_the_settings_and_come_back(settings, variant, expected):
     with pytest.raises(ZeroDivisionError), torch_flags(settings, variant):
         _ = 1 / 0
     assert flags() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "variant", "searches"),
+    [
+        (Settings(), "optimized", True),
+        (Settings(cudnn_benchmark=False), "optimized", False),
+        (Settings(), "plain", False),
+        (Settings(cudnn_benchmark=False), "plain", False),
+        (None, None, False),
+    ],
+    ids=["default", "switched off", "plain", "plain, off", "no flags"],
+)
+def test_cudnn_searches_where_shapes_stay(settings, variant, searches):
+    """In a capture alone: elsewhere each new length would be timed, and another process might choose otherwise."""
+    scope = contextlib.nullcontext() if settings is None else torch_flags(settings, variant)
+    seen = []
+    with scope:
+        before = torch.backends.cudnn.benchmark
+        GraphRunner(backend=RecordingGraphs()).run("key", lambda: seen.append(torch.backends.cudnn.benchmark))
+        with cudnn_search(), cudnn_search():
+            seen.append(torch.backends.cudnn.benchmark)
+        with pytest.raises(ZeroDivisionError), cudnn_search():
+            _ = 1 / 0
+        assert torch.backends.cudnn.benchmark is before is False
+    assert seen == [searches] * 4  # two warm-ups, the capture, and the search by itself
+
+
+@pytest.mark.parametrize(
+    ("attention", "variant", "allowed"),
+    [
+        ("auto", "optimized", False), ("flash", "optimized", False), ("math", "optimized", False),
+        ("sdpa", "optimized", True), ("auto", "plain", True), ("math", "plain", True),
+    ],
+)  # fmt: skip
+def test_attention_by_cudnn_is_not_taken(attention, variant, allowed):
+    """It builds a plan for each new shape. Who asks for torch's own choice gets it, and plain is upstream's."""
+    for before in (True, False):
+        torch.backends.cuda.enable_cudnn_sdp(before)
+        with torch_flags(Settings(attention=attention), variant):
+            assert torch.backends.cuda.cudnn_sdp_enabled() is (allowed and before)
+        assert torch.backends.cuda.cudnn_sdp_enabled() is before
+    torch.backends.cuda.enable_cudnn_sdp(True)
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cuda:0", "cuda:3", "cpu", "mps"])
+def test_a_cuda_device_is_the_current_one(monkeypatch, device):
+    """So that streams and events that name no device are its own."""
+    entered = []
+
+    @contextlib.contextmanager
+    def current(place):
+        entered.append(place)
+        yield
+        entered.append("left")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device", current)
+    with torch_flags(Settings(), "optimized", device):
+        assert entered == ([device] if device.startswith("cuda") else [])
+    assert entered == ([device, "left"] if device.startswith("cuda") else [])
 
 
 @pytest.mark.parametrize(

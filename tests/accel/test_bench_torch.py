@@ -132,4 +132,4 @@ def test_peak_of_the_device():
         del block
     assert peak.device_peak >= 64 << 20
     rates = measure_floor(fake_spec(torch=True, devices=("cuda", "cpu")), "cuda:0", Settings())
-    assert {"float32", "bfloat16", "float16", "int8"} == rates["flops_per_s"].keys()
+    assert {"float32", "tf32", "bfloat16", "float16", "int8"} == rates["flops_per_s"].keys()

@@ -25,9 +25,9 @@ def family():
     return build("qwen3")
 
 
-def admission_of(seed, most, *, n=10, **params):
+def admission_of(seed, most, *, n=10, device="cpu", **params):
     """A request with a random prompt and exactly so many tokens, unless its parameters say something else."""
-    prompt = torch.randn(1, n, HIDDEN, generator=torch.Generator().manual_seed(seed))
+    prompt = torch.randn(1, n, HIDDEN, generator=torch.Generator().manual_seed(seed)).to(device)
     return Admission(prompt, SamplingParams(**{"min_new_tokens": most, **params}), seed=seed, most=most)
 
 
@@ -37,15 +37,59 @@ def admission_of(seed, most, *, n=10, **params):
 @pytest.mark.parametrize("graph_backend", GRAPHS, indirect=True)
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8", "int4"])
 def test_graphs_give_what_eager_decoding_gives(family, precision, graph_backend):
-    """At every precision, over the border of a bucket, two requests with other parameters in a row."""
-    kernel = None if graph_backend is CudaGraphs else KERNELS.get(precision)
+    """At every precision, over the border of a bucket, two requests with other parameters in a row.
+
+    On one device: generators of different devices draw different numbers.
+    """
+    on_cuda = graph_backend is CudaGraphs
+    kernel, device = None if on_cuda else KERNELS.get(precision), "cuda" if on_cuda else "cpu"
     eager, graphed = (
-        make_loop(family, backend=backend, precision=precision, kernel=kernel, places=1, chunk=64)
+        make_loop(family, backend=backend, precision=precision, kernel=kernel, device=device, places=1, chunk=64)
         for backend in (None, graph_backend)
     )
     for seed, params in ((1, {}), (2, {"temperature": 1.3, "top_p": 0.9})):
-        request = admission_of(seed, 30, n=110, **params)
+        request = admission_of(seed, 30, n=110, device=device, **params)
         assert drawn(graphed, request) == drawn(eager, request)
+
+
+@pytest.mark.parametrize("flags", [[True], [False], [False, True], [True, False], [True, True, False, True]], ids=str)
+def test_steps_ahead_change_no_token(family, flags):
+    """A device that computes behind the host is imitated by its lag; who waits for a first sound gets it at once."""
+    loops = [make_loop(family, backend=RecordingGraphs, places=2, check_every=8, chunk=64) for _ in range(2)]
+    loops[0].lag = 1
+    request = admission_of(3, 30)
+    found, number = [], 0
+    loops[0].admit(0, request)
+    while loops[0].busy:
+        ahead, steps = flags[number % len(flags)], loops[0].queue.steps
+        blocks = loops[0].step(ahead=ahead)
+        found += [token for block in blocks for token in block.tokens]
+        made = loops[0].queue.steps - steps
+        if not ahead:
+            assert made <= 2
+            assert len(loops[0].queue) == 0, "nothing is queued that was not returned"
+        elif number == 0:
+            assert (made, blocks) == (8, []), "they are returned by the next call"
+        number += 1
+    loops[0].release(0)
+    assert found == drawn(loops[1], request)
+
+
+def test_a_loop_is_read_and_written_beside_others_work(family):
+    """All of it on one stream, for which nobody waits who is queued on the caller's; without graphs on that."""
+    loop = make_loop(family, backend=RecordingGraphs, places=1, cap=64, chunk=64)
+    backend = loop._backend
+    for call in (
+        loop.warm_up,
+        lambda: loop.admit(0, admission_of(3, 8)),
+        loop.step,
+        lambda: loop.step(ahead=False),
+        lambda: loop.redraw(0, seed=5),
+    ):
+        before = backend.beside_others
+        call()
+        assert backend.beside_others == before + 1
+    assert make_loop(family, places=1, cap=64)._backend is None
 
 
 def test_a_graph_is_not_replayed_under_another_structure(family):

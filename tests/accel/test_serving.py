@@ -200,11 +200,41 @@ def test_a_closed_iterator_leaves_nothing(engine, context, turns):
     assert served(engine, context, [request])[0] == {0: expected}
 
 
+class Early(Counter):
+    """One whose first sound are its first tokens."""
+
+    def speak(self):
+        """Yield a chunk as soon as there is a token, and the end later."""
+        if self.tokens or self.end:
+            yield Chunk(np.array(self.tokens, np.float32), RATE, finish_reason=self.end)
+            self.tokens.clear()
+
+
+@pytest.mark.parametrize("live", [(), (0,), (2,), (0, 2), (0, 1, 2)], ids=str)
+def test_nothing_is_decoded_ahead_of_a_first_sound(engine, context, monkeypatch, live):
+    """While a stream that has joined was not heard, steps are not queued ahead; else they are."""
+    real, seen = engine.loop.step, []
+
+    def step(*, ahead=True):
+        seen.append(ahead)
+        return real(ahead=ahead)
+
+    monkeypatch.setattr(engine.loop, "step", step)
+    texts = enumerate(TEXTS[:3])
+    requests = [
+        make_request(text=text, seed=3, streaming=n in live, options=request_of("").options) for n, text in texts
+    ]
+    served(engine, context, requests, speaker=Early)
+    assert (False in seen) is bool(live)
+    assert seen[0] is not bool(live)
+    assert seen[-1], "all were heard"
+
+
 def test_a_step_that_fails_is_raised(engine, context, monkeypatch):
     """It is the rung's failure, and no row's; places are given back."""
     real, calls = engine.loop.step, []
 
-    def step():
+    def step(**_ahead):
         calls.append(1)
         if len(calls) == 5:
             raise RuntimeError("the step")

@@ -28,6 +28,7 @@ def pretended(patch):
     patch.setattr(FakeTensorMode, "may_turn_const", lambda self, tensor: False)
     patch.setattr(matmul.Kernel, "works", lambda self: self.device == "cuda" and self.name == "dense")
     patch.setattr(network, "fused_form", lambda config, layers, rope, **_: FusedLayers(config, layers, rope))
+    patch.setattr("realtts.accel.decoder.row_loop.adopt_step_attention", lambda decoder: None)
     patch.setattr("realtts.accel.decoder.budget.cache_room", lambda device: 2**40)
     patch.setattr(torch, "tensor", _tensor_of(torch.tensor))
     patch.setattr(torch.Tensor, "exponential_", _exponential(torch.Tensor.exponential_))

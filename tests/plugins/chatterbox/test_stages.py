@@ -15,6 +15,7 @@ from realtts.accel.weights.tensorfile import TensorFile
 from realtts.contract.hooks import STAGES
 from realtts.registry.extensions import Extensions
 from realtts.testing.device import HostDevice
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec, optimized, rows, weights
 from realtts_chatterbox.engine import utterance_of
@@ -87,6 +88,28 @@ def test_each_stage_builds_its_parts(make, after, events, graphs, kind):
     assert new == [{"encoder", "vocoder", "voice", "embeddings"}, {"estimator"}, {"decoder", "head"}, set()]
     assert captures["load"] == captures["convert_precision"] == 0
     assert captures["compile"] == captures["warmup"] > 0
+
+
+@pytest.mark.parametrize("kind", ["english", pytest.param("turbo", marks=pytest.mark.full)])
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind):
+    """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention."""
+    monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 45)
+    if kind == "turbo":
+        monkeypatch.setattr(rows, "SLOTS", 512)
+    with FirstTimes(graphs).watching() as first:
+        tts = make(kind, **EXACT, strict=True, force_tokens_per_char=3.0)
+        tts.load()
+        before = first.mark()
+        for text in ("Hm.", "Hello.", "Yes, indeed.", "Oh."):
+            tts.generate(text, seed=1)
+            with tts.stream(text, seed=2) as stream:
+                assert list(stream)
+            new_caches = first.caches[before[1] :]
+            assert all(slots <= 384 for _, slots in new_caches), "a voice's prefix alone, once"
+            assert len(new_caches) <= 1
+            assert (first.mark()[0], first.mark()[2]) == (before[0], before[2])
+        tts.generate("Hello there, again.", seed=1)  # longer than the longest: the flow is solved without graphs
+        assert first.mark()[0] == before[0]
 
 
 @pytest.mark.parametrize("settings", [EXACT, {"quantization": "int8"}], ids=["float32", "int8"])

@@ -42,6 +42,12 @@ def imported() -> None:
     load_upstream()
 
 
+@pytest.fixture(autouse=True)
+def _few_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of three lengths: each takes as long as some steps."""
+    monkeypatch.setattr("realtts_f5.model.LONGEST_FRAMES", 192)
+
+
 @pytest.fixture(scope="session")
 def plugin() -> ProviderSpec:
     """The plugin's own."""

@@ -21,6 +21,7 @@ from realtts.bench import subject as subject_module
 from realtts.bench.subject import Subject
 from realtts.testing import voice_like
 from realtts.testing.device import HostDevice
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
 from realtts_f5 import spec
 from realtts_f5.model import OptimizedModel
@@ -137,16 +138,36 @@ def test_every_tensor_is_read_once(bring_up, folders, monkeypatch, name) -> None
 
 
 def test_graphs_are_captured_when_it_compiles(bring_up, monkeypatch) -> None:
-    """The one of a usual chunk, which the warm-up replays."""
+    """One for each padded length up to the longest chunk, and none by the warm-up."""
     backend = RecordingGraphs()
     monkeypatch.setattr("realtts_f5.model.graphs_of", lambda _: backend)
     seen = bring_up(lambda model: (backend.captures, model.graphs and model.graphs.captures))
     assert list(seen.items()) == [
         ("load", (0, None)),
         ("convert_precision", (0, None)),
-        ("compile", (1, 1)),
-        ("warmup", (1, 1)),
+        ("compile", (3, 3)),
+        ("warmup", (3, 3)),
     ]
+
+
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, monkeypatch) -> None:
+    """Chunks of any length up to the longest, one by one: no capture, no cache, no new shape of attention."""
+    backend = RecordingGraphs()
+    monkeypatch.setattr("realtts_f5.model.graphs_of", lambda _: backend)
+    monkeypatch.setattr("realtts_f5.model.LONGEST_FRAMES", 256)
+    with FirstTimes(backend).watching() as first:
+        tts = make(dtype="float32", strict=True)
+        tts.load()
+        before = first.mark()
+        assert before[0] == 4
+        said = {"voice": voice_like(1), "reference_text": "Well, these words.", "nfe_step": 2, "seed": 1}
+        for text in ("Hm.", "Hello there.", "Yes, of course it is.", "No."):
+            tts.generate(text, **said)
+            with tts.stream(text, **said) as stream:
+                assert list(stream)
+            assert first.mark() == before
+        tts.generate("Yes. " * 20, **said)  # longer than the longest, in several chunks: without graphs
+        assert first.mark()[:2] == before[:2]
 
 
 def _no_backend(*_: object) -> None:
@@ -201,6 +222,6 @@ def test_the_status_tells_what_was_done(make, models, monkeypatch, case) -> None
     assert ("cpu_offload" in details.get("no_cuda_graphs", "")) is (case == "offloaded")
     assert details["quantization"] == "none"
     assert not any(tensor.dtype == torch.int8 for _, tensor in walk_tensors(model.network, "cpu"))
-    assert details.keys() - {"no_compile", "no_cuda_graphs", "no_attention"} == {
+    assert details.keys() - {"no_compile", "no_cuda_graphs", "no_attention", "attention_kernel"} == {
         "device", "dtype", "compile", "cuda_graphs", "attention", "quantization", "offload",
     }  # fmt: skip

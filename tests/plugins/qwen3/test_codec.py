@@ -208,10 +208,11 @@ def test_graphs_take_batches(parts, ours) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
-def test_graphs_on_a_gpu(parts, ours) -> None:
-    """Real ones, in float32."""
+def test_graphs_on_a_gpu(parts, ours, monkeypatch) -> None:
+    """Real ones, in float32, without TF32 in its convolutions."""
     from realtts.accel.graphs.cuda_graph import CudaGraphs
 
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     graphed = CodecDecoder.read(*parts, device="cuda").compile(CudaGraphs("cuda"))
     codes = codes_of(20)
     samples = pushed(graphed, graphed.start(), codes.cuda(), [1, 2, 3, 14]).cpu()

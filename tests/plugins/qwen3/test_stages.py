@@ -12,8 +12,9 @@ from realtts.provider import facade
 from realtts.registry.extensions import Extensions
 from realtts.testing import make_context
 from realtts.testing.device import HostDevice
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
-from realtts_qwen3 import engine, optimized, plain as plain_module, spec
+from realtts_qwen3 import codec_graphs, engine, network, optimized, plain as plain_module, spec
 from realtts_qwen3.upstream import why_not
 
 MODEL = "0.6b-custom-voice"
@@ -118,6 +119,26 @@ def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None
     hooks.warmup(context, model)
     assert backend.captures == captures
     assert backend.replays > 0
+
+
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, monkeypatch) -> None:
+    """Speech of any length, and streams: no capture, no cache but of a voice's prefix, no new shape of attention."""
+    backend = RecordingGraphs()
+    monkeypatch.setattr(optimized, "graphs_of", lambda _: backend)
+    monkeypatch.setattr(network, "_SLOTS", 128)
+    monkeypatch.setattr(optimized, "_GRAPHED_SLOTS", 128)
+    monkeypatch.setattr(engine, "LARGEST", 4)
+    monkeypatch.setattr(codec_graphs, "LARGEST", 4)
+    with FirstTimes(backend).watching() as first:
+        tts = make(MODEL, dtype="float32", quantization="none", strict=True, max_batch=2, force_tokens_per_char=1.5)
+        tts.load()
+        before = first.mark()
+        for text in ("Hm.", "Hello there.", "Yes, of course it is.", "Oh."):
+            tts.generate(text, seed=1)
+            with tts.stream(text, seed=2) as stream:
+                assert list(stream)
+            assert (first.mark()[0], first.mark()[2]) == (before[0], before[2])
+            assert all(rows == 1 for rows, _ in first.caches[before[1] :]), "a voice's prefix alone"
 
 
 def test_every_stage_is_told(make, monkeypatch) -> None:

@@ -55,6 +55,13 @@ def imported() -> None:
     load_upstream()
 
 
+@pytest.fixture(autouse=True)
+def _few_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of two lengths: each takes as long as some sentences."""
+    monkeypatch.setattr("realtts_vieneu.codec._LONGEST", 40)
+    monkeypatch.setattr("realtts_vieneu.codec._WINDOW", 32)
+
+
 @pytest.fixture(scope="session")
 def plugin() -> ProviderSpec:
     """The plugin's own."""

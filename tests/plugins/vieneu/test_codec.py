@@ -93,10 +93,11 @@ def test_graphs_are_captured_once_for_each_shape(codec_parts) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 @pytest.mark.parametrize("graphs", [False, True], ids=["eager", "graphs"])
-def test_on_a_gpu(codec_parts, ours, graphs) -> None:
-    """Several together, in float32."""
+def test_on_a_gpu(codec_parts, ours, graphs, monkeypatch) -> None:
+    """Several together, in float32, without TF32."""
     from realtts.accel.graphs.cuda_graph import CudaGraphs
 
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     backend = CudaGraphs("cuda") if graphs else None
     there = CodecDecoder.from_state_dict(*codec_parts, device="cuda", backend=backend)
     rows = [codes_of(length, length) for length in (50, 20, 44)]

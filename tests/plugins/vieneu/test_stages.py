@@ -12,6 +12,7 @@ from realtts.accel.attention import kernels
 from realtts.contract.spec import Checkpoint
 from realtts.registry.extensions import Extensions
 from realtts.testing import make_context
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
 from realtts_vieneu import model as model_module, optimized, spec
 from realtts_vieneu.optimized import Optimized
@@ -55,6 +56,21 @@ def dtypes_of(codec):
     layers = [getattr(layer, f"_{part}") for layer in body._layers for part in ("qkv", "out", "up", "down")]
     convolutions = [conv._product for net in (*body._before, *body._after) for conv in net._convs]
     return {product.weight.dtype for product in (*layers, *convolutions)}
+
+
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, recorded, monkeypatch) -> None:
+    """Sentences of any length up to the longest, and streams: no capture, no cache but of a voice's prefix."""
+    monkeypatch.setattr("realtts_vieneu.codec._LONGEST", 64)
+    with FirstTimes(recorded).watching() as first:
+        tts = make(dtype="float32", quantization="none", strict=True, max_batch=1, force_tokens_per_char=2.0)
+        tts.load()
+        before = first.mark()
+        for text in ("Ừ.", "Xin chào.", "Vâng, đúng rồi.", "Ồ."):
+            tts.generate(text, seed=1)
+            with tts.stream(text, seed=2) as stream:
+                assert list(stream)
+            assert (first.mark()[0], first.mark()[2]) == (before[0], before[2])
+            assert all(rows == 1 for rows, _ in first.caches[before[1] :]), "a voice's prefix alone"
 
 
 def test_each_stage_is_told_when_it_has_finished(make, monkeypatch) -> None:

@@ -1,7 +1,12 @@
 """Which kernels of scaled dot-product attention work here, and the preference for one of them.
 
 Whether a kernel works depends on device, type, head size and mask, and on how torch was built: the answer is a tiny
-call, made once. The explicit reasons are kept, for the status.
+call, made once. The explicit reasons are kept, for the status. Which of them torch takes for a call is torch's own
+answer (`selected`), so that the status names the kernel that runs.
+
+cuDNN's kernel, which torch 2.11 and later puts first on Hopper and Blackwell, is never chosen: it builds a plan for
+each new shape, which takes 0.4 s, and speech has a new length at every request. `realtts.accel.backends.torch_flags`
+forbids it; the setting ``sdpa``, which leaves the choice to torch, allows it.
 
 Switch: the setting ``attention`` (``REALTTS_ATTENTION``): ``sdpa`` leaves the choice to torch, ``math`` is the plain
 computation.
@@ -14,7 +19,7 @@ import functools
 import importlib
 import importlib.util
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +27,13 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from realtts.accel.backends import FLAGS_LOCK, SDPA_BACKENDS, ordered
+from realtts.accel.sdpa import AttentionCall, selected
 from realtts.errors import AttentionUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-__all__ = ["AttentionChoice", "best", "choose", "kernels", "prefer"]
+__all__ = ["AttentionCall", "AttentionChoice", "best", "choose", "kernels", "prefer", "selected"]
 
 _BACKENDS = {name: getattr(SDPBackend, value) for name, value in SDPA_BACKENDS.items()}
 
@@ -35,6 +41,11 @@ _NOT_OWN = {
     "flash_attention_2": "the model calls torch's attention alone, not the package flash_attn",
     "eager": "the model calls torch's attention alone, whose kernel math is the same computation",
 }
+
+_CUDNN = (
+    "it builds a plan for each new shape, which takes 0.4 s: attention='sdpa' (REALTTS_ATTENTION=sdpa) leaves the"
+    " choice to torch, which may take it"
+)
 
 _ASKED = ("auto", "flash_attention_2", "flash", "efficient", "math", "sdpa", "eager")
 
@@ -49,27 +60,41 @@ class AttentionChoice:
             ``flash_attn``, which a model calls by itself), ``sdpa`` (torch chooses) or ``eager`` (the model's own
             matrix products).
         unavailable: Kernel -> why it does not work here, or why the model cannot take it.
+        runs: The kernel that torch takes for the model's own call, where that is known: another one than the chosen
+            where the call has something that the trial had not, such as heads that share keys.
     """
 
     asked: str
     chosen: str
     unavailable: Mapping[str, str] = field(default_factory=dict)
+    runs: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able, for the status."""
-        return {"asked": self.asked, "chosen": self.chosen, "unavailable": dict(self.unavailable)}
+        known = {} if self.runs is None else {"runs": self.runs}
+        return {"asked": self.asked, "chosen": self.chosen, **known, "unavailable": dict(self.unavailable)}
 
     def details(self) -> dict[str, str]:
-        """Return the kernel as ``attention``, and as ``no_attention`` why it is not the one that was asked for."""
-        if self.chosen == self.asked or self.asked not in self.unavailable:
-            return {"attention": self.chosen}
-        return {"attention": self.chosen, "no_attention": f"{self.asked}: {self.unavailable[self.asked]}"}
+        """Return what the status shows.
+
+        Returns:
+            ``attention``: the kernel that runs, or ``sdpa`` where the choice was left to torch; ``attention_kernel``:
+            what torch takes, where that is known; ``no_attention``: why it is not the one that was asked for.
+        """
+        shown = {} if self.runs is None else {"attention_kernel": self.runs}
+        if self.asked in self.unavailable and self.chosen != self.asked:
+            shown["no_attention"] = f"{self.asked}: {self.unavailable[self.asked]}"
+        elif self.runs not in {None, self.chosen} and self.chosen != "sdpa":
+            shown["no_attention"] = f"{self.chosen}: torch does not take it for the model's own call"
+        return {"attention": self.chosen if self.chosen == "sdpa" else self.runs or self.chosen, **shown}
 
 
 def kernels(
     device: torch.device | str, dtype: torch.dtype, head_dim: int, *, masked: bool = False
 ) -> dict[str, str | None]:
     """Return for each kernel None if it works, else the reason why not. The first call tries them, later ones are free.
+
+    On CUDA ``cudnn`` is among them, with the reason why it is not taken.
 
     Args:
         device: Where the attention runs.
@@ -98,6 +123,7 @@ def choose(
     masked: bool = False,
     fallback: bool = True,
     own: Collection[str] = ("flash_attention_2", "eager"),
+    call: AttentionCall | None = None,
 ) -> AttentionChoice:
     """Choose the attention for the setting ``attention``.
 
@@ -110,6 +136,7 @@ def choose(
         fallback: Take the best that works if the one asked for does not; False raises.
         own: Those of ``flash_attention_2`` and ``eager`` that the model has code for. Instead of the latter it gets
             ``math``, which is the same computation.
+        call: The model's own call, to learn which kernel it gets.
 
     Raises:
         AttentionUnavailable: It does not work here and no other is allowed.
@@ -122,7 +149,7 @@ def choose(
     reasons |= {name: reason for name, reason in tried.items() if reason is not None}
     unavailable = MappingProxyType(reasons)
     if asked == "eager" and asked in unavailable:
-        return AttentionChoice(asked, "math", unavailable)
+        return _with_runs(AttentionChoice(asked, "math", unavailable), device, dtype, head_dim, call)
     if asked in unavailable and not fallback:
         raise AttentionUnavailable(
             f"{asked} does not work on {device} in {str(dtype).removeprefix('torch.')} with heads of {head_dim}"
@@ -131,7 +158,17 @@ def choose(
             fix="set attention='sdpa' (REALTTS_ATTENTION=sdpa)",
         )
     chosen = best(device, dtype, head_dim, masked=masked) if asked == "auto" or asked in unavailable else asked
-    return AttentionChoice(asked, chosen, unavailable)
+    return _with_runs(AttentionChoice(asked, chosen, unavailable), device, dtype, head_dim, call)
+
+
+def _with_runs(
+    choice: AttentionChoice, device: torch.device | str, dtype: torch.dtype, head_dim: int, call: AttentionCall | None
+) -> AttentionChoice:
+    """Add what torch takes for the model's call with the chosen kernel first."""
+    if call is None or choice.chosen in {"flash_attention_2", "eager"}:
+        return choice
+    with ordered(choice.chosen):
+        return replace(choice, runs=selected(device, dtype, head_dim, call))
 
 
 @contextlib.contextmanager
@@ -171,6 +208,8 @@ def prefer(
 def _tried(device: torch.device, dtype: torch.dtype, head_dim: int, masked: bool) -> Mapping[str, str | None]:
     reasons = {name: _try_kernel(backend, device, dtype, head_dim, masked) for name, backend in _BACKENDS.items()}
     reasons["flash_attention_2"] = _try_package(device, dtype, head_dim, masked)
+    if device.type == "cuda":
+        reasons["cudnn"] = _CUDNN
     return MappingProxyType(reasons)
 
 

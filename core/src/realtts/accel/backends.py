@@ -2,6 +2,11 @@
 
 The flags are global to the process, so everything that runs under them holds one lock; it is never held across a
 ``yield``. Models that should really run in parallel belong in isolated environments.
+
+Two of torch's own choices are not taken by the optimized variant, because they cost too much for shapes that change:
+attention by cuDNN, which torch 2.11 and later puts first on Hopper and Blackwell, builds a plan for each new shape (0.4
+s), and cuDNN's search for the fastest convolution times all of them for each new shape, and may find another one in
+another process. The search is on where a graph is captured, whose shapes stay.
 """
 
 from __future__ import annotations
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
 
     from realtts.settings import Settings
 
-__all__ = ["FLAGS_LOCK", "SDPA_BACKENDS", "ordered", "torch_flags"]
+__all__ = ["FLAGS_LOCK", "SDPA_BACKENDS", "cudnn_search", "ordered", "torch_flags"]
 
 FLAGS_LOCK = threading.RLock()
 """Held by whoever sets a flag of torch that is global to the process, until the flag is restored."""
@@ -25,9 +30,12 @@ FLAGS_LOCK = threading.RLock()
 SDPA_BACKENDS = {"flash": "FLASH_ATTENTION", "efficient": "EFFICIENT_ATTENTION", "math": "MATH"}
 """Kernels of scaled dot-product attention, fastest first, with their names in `torch.nn.attention.SDPBackend`."""
 
+_search = [False]
+"""Whether cuDNN may look for the fastest algorithms of what is captured now; changed under the lock."""
+
 
 @contextlib.contextmanager
-def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
+def torch_flags(settings: Settings, variant: str, device: str = "cpu") -> Iterator[None]:
     """Run the body with the global torch flags that the settings ask for, alone in the process.
 
     The plain variant runs with torch's exact float32 (no TF32, no cuDNN search), since it is the reference.
@@ -36,20 +44,40 @@ def torch_flags(settings: Settings, variant: str) -> Iterator[None]:
         settings: The rung's settings: ``threads``, ``tf32``, ``cudnn_benchmark``, ``matmul_precision``, and
             ``attention`` where it names a kernel of torch.
         variant: ``"optimized"`` or ``"plain"``.
+        device: Where the work runs. A CUDA device is the current one in the body, so that streams and events that name
+            none are its own.
     """
     import torch
 
     from realtts.accel.kernels.onednn import bound_caches
 
     bound_caches()
-    with FLAGS_LOCK:
-        before = _read(torch)
-        _write(torch, _flags(settings, variant))
+    on_cuda = device.startswith("cuda") and torch.cuda.is_available()
+    current = torch.cuda.device(device) if on_cuda else contextlib.nullcontext()
+    with FLAGS_LOCK, current:
+        before, searched = _read(torch), _search[0]
+        _write(torch, {**before, **_flags(settings, variant)})
+        _search[0] = variant == "optimized" and settings.cudnn_benchmark
         try:
             with _attention(settings, variant):
                 yield
         finally:
             _write(torch, before)
+            _search[0] = searched
+
+
+@contextlib.contextmanager
+def cudnn_search() -> Iterator[None]:
+    """Let cuDNN look for the fastest algorithms in the body, where the settings of `torch_flags` around it allow it."""
+    import torch
+
+    with FLAGS_LOCK:
+        before = torch.backends.cudnn.benchmark
+        torch.backends.cudnn.benchmark = before or _search[0]
+        try:
+            yield
+        finally:
+            torch.backends.cudnn.benchmark = before
 
 
 @contextlib.contextmanager
@@ -84,11 +112,14 @@ def _attention(settings: Settings, variant: str) -> contextlib.AbstractContextMa
 
 def _flags(settings: Settings, variant: str) -> dict[str, Any]:
     optimized = variant == "optimized"
+    # Plain computes as upstream does. And who asks for ``sdpa`` leaves the choice to torch.
+    own = {"cudnn_attention": False} if optimized and settings.attention != "sdpa" else {}
     return {
+        **own,
         # The order matters: setting allow_tf32 changes the matmul precision and the other way round.
         "matmul_precision": settings.matmul_precision if optimized and settings.tf32 else "highest",
         "cudnn_tf32": optimized and settings.tf32,
-        "cudnn_benchmark": optimized and settings.cudnn_benchmark,
+        "cudnn_benchmark": False,  # see `cudnn_search`
         "threads": thread_count(settings.threads),
     }
 
@@ -98,6 +129,7 @@ def _read(torch: Any) -> dict[str, Any]:
         "matmul_precision": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
+        "cudnn_attention": torch.backends.cuda.cudnn_sdp_enabled(),
         "threads": torch.get_num_threads(),
     }
 
@@ -106,5 +138,6 @@ def _write(torch: Any, flags: dict[str, Any]) -> None:
     torch.set_float32_matmul_precision(flags["matmul_precision"])
     torch.backends.cudnn.allow_tf32 = flags["cudnn_tf32"]
     torch.backends.cudnn.benchmark = flags["cudnn_benchmark"]
+    torch.backends.cuda.enable_cudnn_sdp(flags["cudnn_attention"])
     if torch.get_num_threads() != flags["threads"]:
         torch.set_num_threads(flags["threads"])

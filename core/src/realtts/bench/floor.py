@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import torch
 
@@ -25,6 +25,12 @@ __all__ = ["floor_of", "measure_floor", "torch_rates"]
 
 _READ_BYTES = 256 << 20
 """Far more than the last cache level of common processors holds."""
+
+_DEVICE_BYTES = 4 << 30
+"""Far more than a GPU's last cache, and long enough to read that its launch does not count: 0.9 ms on an H200."""
+
+_DEVICE_RUNS = 8
+"""Runs between two waits for the device, which take some microseconds each."""
 
 _SIDE = 1024
 """Side of the matrices that are multiplied: large enough to be bound by arithmetic."""
@@ -61,10 +67,13 @@ def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[s
 def floor_of(work: StageWork, rates: Mapping[str, Any]) -> float | None:
     """Return the least seconds that the work takes at these rates; None when nothing was counted.
 
-    A dtype whose rate was not measured is held against the bytes alone.
+    A dtype whose rate was not measured is held against the bytes alone. Where float32 may be multiplied as TF32, it is
+    held against that.
     """
     by_bytes = work.bytes / rates["bytes_per_s"]
     rate = rates["flops_per_s"].get(work.dtype)
+    if work.dtype == "float32":
+        rate = rates["flops_per_s"].get("tf32", rate)
     by_flops = work.flops / rate if rate else 0.0
     return max(by_bytes, by_flops) or None
 
@@ -88,21 +97,27 @@ def torch_rates(device: str) -> dict[str, Any]:
     """Measure the rates of torch on a device with its present threads; returned as by `measure_floor`."""
     import torch
 
-    wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else _nothing
+    on_cuda = device.startswith("cuda")
+    wait: Callable[[], None] = functools.partial(torch.cuda.synchronize, device) if on_cuda else _nothing
     with torch.inference_mode():
-        block = torch.ones(_affordable() // 4, dtype=torch.float32, device=device)
-        read = _best(block.sum, wait)
+        room = min(_DEVICE_BYTES, torch.cuda.mem_get_info(device)[0] // 8) if on_cuda else _affordable()
+        block = torch.ones(room // 4, dtype=torch.float32, device=device)
+        read, size = _best(block.sum, wait, runs=_DEVICE_RUNS if on_cuda else 1), block.nbytes
+        del block
         rates = _product_rates(torch.device(device), wait)
     return {
         "device": device,
         "method": f"torch: sum of float32, matrix products by the fastest kernel, {torch.get_num_threads()} threads",
-        "bytes_per_s": block.nbytes / read,
+        "bytes_per_s": size / read,
         "flops_per_s": rates,
     }
 
 
 def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, float]:
-    """Return the rate of each dtype's fastest kernel in `realtts.accel.kernels`; a dtype without one is left out."""
+    """Return the rate of each dtype's fastest kernel in `realtts.accel.kernels`; a dtype without one is left out.
+
+    Where the settings allow TF32, its rate is ``tf32``, and that of ``float32`` is measured without it.
+    """
     import torch
 
     from realtts.accel.kernels import kernels_for
@@ -110,13 +125,17 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     on_cpu = device.type == "cpu"
     # On CUDA a product of this size is over before its launch; on a CPU a larger one takes too long.
     side = _SIDE if on_cpu else 8 * _SIDE
-    weight = torch.ones(side, side, device=device)
+    # No ones: where all bits are alike a GPU needs less power, and is faster than it ever is at work.
+    weight = torch.linspace(0, side, side * side, device=device).sin_().view(side, side)
     rates: dict[str, float] = {}
-    for name, precision in _ON_CPU.items() if on_cpu else _ELSEWHERE.items():
-        x = weight.to(getattr(torch, name)) if precision != "int8" else weight
+    types = _ON_CPU if on_cpu else {**_ELSEWHERE, **({"tf32": "fp32"} if _allows_tf32(device) else {})}
+    runs = _DEVICE_RUNS if device.type == "cuda" else 1
+    for name, precision in types.items():
+        x = weight if name in {"int8", "tf32"} else weight.to(getattr(torch, name))
         for kernel in kernels_for(precision, device):
-            with contextlib.suppress(RuntimeError):  # no memory for it, or no such product of this size
-                seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait)
+            with contextlib.suppress(RuntimeError), _exact(device, exact=name == "float32"):
+                # no memory for it, or no such product of this size
+                seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait, runs=runs)
                 rates[name] = max(rates.get(name, 0.0), 2.0 * side**3 / seconds)
     if "bfloat16" in rates:
         # weights alone in int8 are multiplied in bfloat16
@@ -124,18 +143,41 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     return rates
 
 
-def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None) -> float:
-    """Return the shortest time of a few runs, the first one left out."""
+def _allows_tf32(device: torch.device) -> bool:
+    """Tell whether float32 is multiplied as TF32 where that exists."""
+    import torch
+
+    return device.type == "cuda" and torch.get_float32_matmul_precision() != "highest"
+
+
+@contextlib.contextmanager
+def _exact(device: torch.device, *, exact: bool) -> Iterator[None]:
+    """Multiply float32 as float32 in the body; called inside `torch_flags`, whose lock is held."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    if exact and device.type == "cuda":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        if before != torch.get_float32_matmul_precision():
+            torch.set_float32_matmul_precision(before)
+
+
+def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None, *, runs: int = 1) -> float:
+    """Return the shortest time of a run, of a few times so many runs; the first run is left out."""
     wait = wait or _nothing
     run()
     wait()
     best, began = float("inf"), time.perf_counter()
     for _ in range(_MOST_ROUNDS):
         started = time.perf_counter()
-        run()
+        for _ in range(runs):
+            run()
         wait()
         ended = time.perf_counter()
-        best = min(best, ended - started)
+        best = min(best, (ended - started) / runs)
         if ended - began > _BUDGET_S:
             break
     return best

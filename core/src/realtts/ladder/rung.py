@@ -169,4 +169,4 @@ class LiveRung:
             return contextlib.nullcontext()
         from realtts.accel.backends import torch_flags
 
-        return torch_flags(self.context.settings, self.context.variant)
+        return torch_flags(self.context.settings, self.context.variant, self.context.device)

@@ -7,11 +7,21 @@ import ctypes
 import gc
 import sys
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from realtts.exception_text import linked, traceback_of
 
-__all__ = ["clear_frames", "memory_report", "release", "trim"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["clear_frames", "memory_report", "release", "release_device_by", "trim"]
+
+_device_release: list[Callable[[], None]] = []
+
+
+def release_device_by(function: Callable[[], None]) -> None:
+    """Let `release` call a function for the device's memory: whoever captures graphs knows more that can be freed."""
+    _device_release[:] = [function]
 
 
 def release() -> None:
@@ -23,7 +33,8 @@ def release() -> None:
     gc.collect()
     torch = sys.modules.get("torch")  # not imported here: without it there is nothing to free
     if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+        for free in _device_release or [torch.cuda.empty_cache]:
+            free()
     trim()
 
 

@@ -2,21 +2,26 @@
 
 As a real graph does, it repeats the recorded operations on the recorded tensors: Python is not run again, numbers of
 the host are those of the capture, and results appear where they appeared then. What a real capture refuses (asking the
-device for a value, tensors made from Python lists) is refused here too. Code that keeps its promises gives the same
-with and without it; code that does not is found out.
+device for a value, tensors made from Python lists) is refused here too. A real capture computes nothing, and graphs of
+one backend share their memory; so here what a capture has made is poisoned behind it, and again when another graph is
+replayed: whoever reads it then reads NaN. Code that keeps its promises gives the same with and without it; code that
+does not is found out.
 """
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from torch import Generator
+    from torch import Generator, Tensor
 
 __all__ = ["RecordingGraphs"]
 
@@ -37,14 +42,28 @@ class RecordingGraphs:
 
     Attributes:
         warm_ups: Runs before captures.
-        captures: Captures.
+        captures: Captures, those that failed included.
         replays: Replays of all captures.
+        pools: Memory pools so far: all graphs share one, until a capture fails and leaves it unusable.
+        pooled: Bytes that the graphs which are left have made in their captures.
+        beside_others: How often work was queued beside others'.
     """
 
     def __init__(self) -> None:
-        self.warm_ups = 0
-        self.captures = 0
-        self.replays = 0
+        self.warm_ups = self.captures = self.replays = self.pools = self.beside_others = 0
+        self._pool: weakref.WeakSet[_Recorder] | None = None
+        self._graphs: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+
+    @property
+    def pooled(self) -> int:
+        """Bytes that the graphs which are left have made in their captures."""
+        return sum(recorder.nbytes for recorder in self._graphs)
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[None]:
+        """Count it; there is only one stream."""
+        self.beside_others += 1
+        yield
 
     def warm_up(self, work: Callable[[], None]) -> None:
         """Run the work."""
@@ -54,11 +73,24 @@ class RecordingGraphs:
     def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
         """Record the work; what it draws from other generators than those given is refused."""
         self.captures += 1
-        with torch.inference_mode(), _Recorder(generators) as recorder:
-            work()
+        if self._pool is None:
+            self._pool, self.pools = weakref.WeakSet(), self.pools + 1
+        pool, recorder = self._pool, _Recorder(generators)
+        try:
+            with torch.inference_mode(), recorder:
+                work()
+        except BaseException:
+            self._pool = None
+            raise
+        recorder.poison()  # a real capture computes nothing
+        pool.add(recorder)
+        self._graphs.add(recorder)
 
         def replay() -> None:
             self.replays += 1
+            for other in pool:
+                if other is not recorder:
+                    other.poison()
             recorder.replay()
 
         return replay
@@ -71,6 +103,8 @@ class _Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._generators = list(generators)
         self._calls: list[tuple[Any, Any, Any, Any]] = []
+        self._made: list[Tensor] = []  # by the recorded operations, of memory of their own
+        self._poisoned = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -89,10 +123,27 @@ class _Recorder(TorchDispatchMode):
         output = func(*args, **kwargs)
         if not _is_view(func, args, output):
             self._calls.append((func, args, kwargs, output))
+            given = {_memory(value) for value in tree_leaves((args, kwargs))}
+            self._made += [value for value in tree_leaves(output) if _memory(value) not in given | {None}]
         return output
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the recorded operations have made."""
+        return sum(tensor.untyped_storage().nbytes() for tensor in self._made)
+
+    def poison(self) -> None:
+        """Write nonsense where the recorded operations have written, which is memory of the pool."""
+        if self._poisoned:
+            return
+        self._poisoned = True
+        with torch.inference_mode():
+            for tensor in self._made:
+                _spoil(tensor)
 
     def replay(self) -> None:
         """Repeat the operations; new results go where the recorded ones lie."""
+        self._poisoned = False
         with torch.inference_mode():
             for func, args, kwargs, output in self._calls:
                 _put(func(*args, **kwargs), output)
@@ -110,6 +161,27 @@ class _Recorder(TorchDispatchMode):
             reason = "a generator is used that is not registered"
         if reason is not None:
             raise RuntimeError(f"graph capture: {reason} ({func})")
+
+
+def _memory(value: Any) -> int | None:
+    """Return which memory a tensor lies in; None for anything else, and for weights packed by a library."""
+    if not isinstance(value, torch.Tensor):
+        return None
+    try:
+        memory: int = value.untyped_storage()._cdata
+    except NotImplementedError:
+        return None
+    return memory
+
+
+def _spoil(tensor: Tensor) -> None:
+    """Fill a tensor with what no computation survives: NaN, numbers that are no index, True."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        tensor.fill_(float("nan"))
+    elif tensor.dtype is torch.bool:
+        tensor.fill_(True)
+    else:
+        tensor.fill_(torch.iinfo(tensor.dtype).max // 2 + 1)
 
 
 def _identity(generator: Any) -> Any:

@@ -37,9 +37,9 @@ __all__ = ["Codec"]
 _TOGETHER = 8
 """Most requests in one graph of the solver."""
 
-_GRAPHED_TOKENS = 240
-"""Lengths up to this have their graphs after `Codec.capture`, 9.6 s; by default the third piece of a stream is one of
-225 tokens, 10 before and 5 behind them, and a fourth begins beyond 13 s."""
+_GRAPHED_TOKENS = 750
+"""Lengths up to this have their graphs after `Codec.capture`, 30 s: the longest text at once, of 300 characters, spoken
+slowly. Longer speech, and several requests at once, are work enough for a GPU without graphs."""
 
 
 class Codec:
@@ -81,7 +81,7 @@ class Codec:
         return self.flow.estimator.dtype
 
     def capture(self, context: Context, backend: GraphBackend, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
-        """Run as graphs from now on, and capture those of all lengths that single requests and streams often have.
+        """Run as graphs from now on: capture those of all lengths that single requests and streams have, and no others.
 
         Args:
             context: Of the stage.
@@ -98,11 +98,13 @@ class Codec:
         self.graphed = True
         for length in self._lengths(voice):
             yield from self.spoken(context, [0] * length, ask, voice)
+        self.flow.seal()
+        self.vocoder.seal()
 
     def spoken(self, context: Context, tokens: Sequence[int], ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
         """Speak given tokens, without a request: for warming up. At most one item, float32 (n,)."""
         if tokens:
-            noise = Noise(ask.seed)
+            noise = Noise(ask.seed, self._device)
             (mel,) = finished(self.mels(context, [self.piece(tokens, voice, noise)], ask.steps))
             yield self.samples(context, mel, noise)
 
@@ -176,7 +178,7 @@ class Codec:
             cancelled: Called before each step.
             rows: As of `mels`.
         """
-        timed, noise = self._timed(context, rows), Noise(ask.seed)
+        timed, noise = self._timed(context, rows), Noise(ask.seed, self._device)
         mel = MelStream(
             self.flow,
             voice,

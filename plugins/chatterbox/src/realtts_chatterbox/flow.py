@@ -131,6 +131,11 @@ class Flow:
         """Solve by graphs of this backend from now on, each captured when a length first needs it."""
         self._solver = GraphedSolver(self.estimator, backend)
 
+    def seal(self) -> None:
+        """Capture nothing from now on; what has no graph is solved without."""
+        if isinstance(self._solver, GraphedSolver):
+            self._solver.seal()
+
     @property
     def estimator(self) -> Estimator:
         """The network inside the solver; there after `convert`."""

@@ -107,7 +107,7 @@ class T3:
         self._backend = backend
         guided = 1 if isinstance(self._body, Turbo) else 2
         self._places = affordable_places(self.decoder, self._places, slots=SLOTS, per_place=guided)
-        self._prefixes = Prefixes(self.decoder, _CHUNK, longest=_PREFIX, most=2 * _PREFIX)
+        self._prefixes = Prefixes(self.decoder, _CHUNK, longest=_PREFIX, most=2 * _PREFIX, padded=backend is not None)
         self._rows = Rows(
             self.decoder,
             self._new_loop,
@@ -207,6 +207,7 @@ class T3:
         """
         loop = self.rows.loop(guides=self._guides(utterance))
         loop.warm_up(utterance.params)
+        self.prefixes.warm_up(self._body.prompt(utterance))
         return bool(loop.queue.graphs)
 
     def _guidance(self, utterance: Utterance) -> float:

@@ -114,7 +114,7 @@ class Upstream:
         """
         _, gen = to_upstream(voice, ask.exaggeration, self._device)
         ids = torch.tensor([[*tokens, *(SILENCE if ask.kind == "turbo" else ())]], device=self._device)
-        with quiet(), _noise(ask, voice), _solver_watched(self.s3gen, cancelled):
+        with quiet(), _noise(ask, voice, self._device), _solver_watched(self.s3gen, cancelled):
             mel: Tensor = self.s3gen.flow_inference(ids, ref_dict=gen, n_cfm_timesteps=ask.steps, finalize=True)
         return mel
 
@@ -130,15 +130,15 @@ class Upstream:
         Returns:
             float32 (480 frames,), 24 kHz.
         """
-        with quiet(), _noise(ask, voice):
+        with quiet(), _noise(ask, voice, self._device):
             wave, _ = self.s3gen.hift_inference(mel)
             wave[:, : len(self.s3gen.trim_fade)] *= self.s3gen.trim_fade
         samples: NDArray[np.float32] = wave[0].float().cpu().numpy()
         return samples
 
 
-def _noise(ask: Ask, voice: Conditionals) -> InjectedNoise:
-    return InjectedNoise([Noise(ask.seed)], voice.mel.shape[1])
+def _noise(ask: Ask, voice: Conditionals, device: torch.device | str) -> InjectedNoise:
+    return InjectedNoise([Noise(ask.seed, device)], voice.mel.shape[1])
 
 
 @contextlib.contextmanager

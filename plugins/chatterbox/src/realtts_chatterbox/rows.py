@@ -92,14 +92,14 @@ class Rows:
         """Take a row's place away, as `RowLoop.release`."""
         self._of(number).release(number)
 
-    def step(self) -> list[RowBlock]:
+    def step(self, *, ahead: bool = True) -> list[RowBlock]:
         """Make a step of all rows, as `RowLoop.step`; those with guidance and those without, one after the other."""
-        return [block for loop in self._loops.values() if loop.busy for block in self._counted(loop)]
+        return [block for loop in self._loops.values() if loop.busy for block in self._counted(loop, ahead=ahead)]
 
-    def _counted(self, loop: RowLoop) -> list[RowBlock]:
+    def _counted(self, loop: RowLoop, *, ahead: bool) -> list[RowBlock]:
         queue, reader = loop.queue, loop.reader
         steps, row_steps, positions, seconds = queue.steps, queue.row_steps, reader.positions, reader.seconds
-        blocks = loop.step()
+        blocks = loop.step(ahead=ahead)
         self.queue.steps += queue.steps - steps
         self.queue.row_steps += queue.row_steps - row_steps
         if reader.positions > positions:

@@ -103,17 +103,24 @@ class GraphedSolver:
     def __init__(self, estimator: Estimator, backend: GraphBackend, *, limit: int = 32) -> None:
         self._estimator, self._backend = estimator, backend
         self._steps: LRUCache[tuple[int, int], _Step] = LRUCache(limit)
+        self._eager = EagerSolver(estimator)
+        self._sealed = False
+
+    def seal(self) -> None:
+        """Capture nothing from now on: requests of which there is no graph are solved at once without."""
+        self._sealed = True
 
     def __call__(
         self, conditioning: Sequence[Tensor], starts: Sequence[Tensor], times: Tensor, cancelled: Callable[[], bool]
     ) -> Solved:
         """As `Solver`; all steps in one go, because another request would use the same tensors between two of them."""
-        yield from ()
-        solved: dict[int, Tensor] = {}
         # The longest first: requests that share a graph are padded to the longest of them.
         order = sorted(range(len(starts)), key=lambda i: -len(starts[i]))
-        for begin, size in powers_of_two(len(order), most=_TOGETHER):
-            group = order[begin : begin + size]
+        groups = [order[begin : begin + size] for begin, size in powers_of_two(len(order), most=_TOGETHER)]
+        if self._sealed and any((len(each), bucket(len(starts[each[0]]))) not in self._steps for each in groups):
+            return (yield from self._eager(conditioning, starts, times, cancelled))
+        solved: dict[int, Tensor] = {}
+        for group in groups:
             step = self._step(len(group), bucket(len(starts[group[0]])))
             step.begin([conditioning[i] for i in group], [starts[i] for i in group], times)
             for number in range(len(times) - 1):

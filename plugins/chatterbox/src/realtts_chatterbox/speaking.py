@@ -93,7 +93,7 @@ class RowSpeaker:
         self._engine: Engine = model.engine
         self._codec: Codec = model.codec
         self._prepared: tuple[Ask, Conditionals] | None = None
-        self._noise = Noise(row.request.seed)
+        self._noise = Noise(row.request.seed, context.device)
         self._stream: SpeechStream | None = None
         self._mel: Tensor | None = None
         self._new: list[int] = []  # tokens of which nothing was begun

@@ -106,6 +106,11 @@ class Vocoder:
         """Run the convolutions by graphs of this backend from now on, each captured when a length first needs it."""
         self._body = GraphedBody(self._eager, backend)
 
+    def seal(self) -> None:
+        """Capture nothing from now on; other lengths are computed without graphs."""
+        if isinstance(self._body, GraphedBody):
+            self._body.seal()
+
     @property
     def slack(self) -> int:
         """Frames that a padded spectrogram must have behind it."""

@@ -46,6 +46,10 @@ class GraphedBody:
             lambda mel, excitation, frames: body(mel, excitation, Zeros(frames, body.resolutions)), backend
         )
 
+    def seal(self) -> None:
+        """Capture nothing from now on; other lengths are computed without graphs."""
+        self._graphs.seal()
+
     def __call__(self, mel: Tensor, excitation: Tensor) -> Tensor:
         """Compute as `Body`, float32 (1, 18, 120 * frames + 1); valid until the next call."""
         frames, samples = mel.shape[1], excitation.shape[2]

@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from realtts.accel.fused import norms as fused
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
@@ -88,7 +87,7 @@ class Attention:
         Returns:
             (frames, heads * 64).
         """
-        keys, width = layout.keys, self._heads * HEAD_SIZE
+        mask, width = layout.mask, self._heads * HEAD_SIZE
         groups = []
         for piece in layout.pieces(qkv):
             count, rows, length, _ = piece.shape
@@ -98,7 +97,8 @@ class Attention:
             # (requests, rows, frames, 3*h*64) -> (3, sequences, h, frames, 64)
             split = piece.view(count * rows, length, 3, self._heads, HEAD_SIZE).permute(2, 0, 3, 1, 4)
             q, k = split[:2] if joined else self._with_positions(split[:2], rotary)
-            groups.append(self._attend(q, k, split[2], keys).view(-1, width))  # (sequences, frames, h*64) -> 2-D
+            mixed = attend(q, k, split[2], fused=self._fused, mask=mask)
+            groups.append(mixed.view(-1, width))  # (sequences, frames, h*64) -> 2-D
         return groups[0] if len(groups) == 1 else torch.cat(groups)
 
     def _with_positions(self, qk: Tensor, rotary: Rotary) -> Tensor:
@@ -108,14 +108,6 @@ class Attention:
             part.copy_(_rotate(part, rotary))
             return qk
         return _rotate(qk, rotary)
-
-    def _attend(self, q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None) -> Tensor:
-        """Attend, (sequences, heads, frames, 64) -> (sequences, frames, heads * 64)."""
-        if keys is None:
-            return attend(q, k, v, fused=self._fused)
-        # queries are scaled for powers of 2, as `attend` computes them; torch's kernel takes powers of e
-        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=keys, scale=math.log(2))
-        return mixed.transpose(1, 2).reshape(*v.shape[::2], -1)  # (n, h, t, d) -> (n, t, h*d)
 
 
 def _rotate(x: Tensor, rotary: Rotary) -> Tensor:

@@ -37,11 +37,14 @@ class Layout:
         groups: Number of requests and frames of each, for each group.
         rows: Copies of each request that lie together: 2 with guidance (conditional, unconditional), else 1.
         valid: Of the only group, where sequences are padded: which frames are theirs, (requests, frames) bool.
+        mask: The same as attention adds it to scores, (sequences, 1, 1, frames): 0, or -inf for padding; made once for
+            all blocks and steps. None: nothing is padded, and attention may take a kernel that knows no masks.
     """
 
     groups: tuple[tuple[int, int], ...]
     rows: int = 1
     valid: Tensor | None = None
+    mask: Tensor | None = None
 
     @property
     def frames(self) -> int:
@@ -58,10 +61,13 @@ class Layout:
         """Rows of all requests."""
         return self.rows * sum(count for count, _ in self.groups)
 
-    @property
-    def keys(self) -> Tensor | None:
-        """Mask of the frames that attention may look at, (sequences, 1, 1, frames) bool; None: all."""
-        return None if self.valid is None else self.valid.repeat_interleave(self.rows, 0)[:, None, None]
+    def renew_mask(self) -> None:
+        """Write the mask anew, in its place, after ``valid`` was changed."""
+        assert self.valid is not None
+        assert self.mask is not None
+        # (requests, frames) -> (sequences, 1, 1, frames): for heads and queries
+        hidden = ~self.valid.repeat_interleave(self.rows, 0)[:, None, None]
+        self.mask.zero_().masked_fill_(hidden, float("-inf"))
 
     @property
     def single(self) -> Layout:
@@ -72,7 +78,8 @@ class Layout:
         """Return the same with one more frame before each sequence."""
         groups = tuple((count, length + 1) for count, length in self.groups)
         valid = None if self.valid is None else functional.pad(self.valid, (1, 0), value=True)
-        return Layout(groups, self.rows, valid)
+        mask = None if self.mask is None else functional.pad(self.mask, (1, 0))
+        return Layout(groups, self.rows, valid, mask)
 
     def pieces(self, x: Tensor) -> Iterator[Tensor]:
         """Yield each group's part of (frames, channels) as a view (requests, rows, frames, channels)."""
@@ -89,15 +96,19 @@ def packed(lengths: Sequence[int], rows: int) -> Layout:
     return Layout(groups, rows)
 
 
-def padded(lengths: Tensor, rows: int, bucket: int) -> Layout:
+def padded(lengths: Tensor, rows: int, bucket: int, dtype: torch.dtype = torch.float32) -> Layout:
     """Lay sequences out padded to ``bucket`` frames.
 
     Args:
         lengths: True frames of each request, int64 (n,), on the device.
         rows: Of each request.
         bucket: At least the greatest length.
+        dtype: Of attention, whose mask has the same.
     """
-    return Layout(((len(lengths), bucket),), rows, frames_of(lengths, bucket))
+    mask = torch.zeros(rows * len(lengths), 1, 1, bucket, dtype=dtype, device=lengths.device)
+    layout = Layout(((len(lengths), bucket),), rows, frames_of(lengths, bucket), mask)
+    layout.renew_mask()
+    return layout
 
 
 def frames_of(lengths: Tensor, bucket: int) -> Tensor:

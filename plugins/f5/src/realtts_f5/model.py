@@ -16,7 +16,7 @@ from realtts.contract.events import Event
 from realtts_f5.frontend import prepare
 from realtts_f5.network import Network
 from realtts_f5.sizes import HEAD_SIZE
-from realtts_f5.solver_graphs import USUAL_FRAMES, Graphs
+from realtts_f5.solver_graphs import LONGEST_FRAMES, Graphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def pack_network(context: Context, model: OptimizedModel, network: Network) -> N
     backend = graphs_of(context)
     if backend is not None:
         model.graphs = Graphs(network, backend=backend)
-        model.graphs.capture(USUAL_FRAMES, rows=2)
+        model.graphs.capture_all(LONGEST_FRAMES, rows=2)
     _report_network(context, model, network, lacking)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.graphs.shared import SharedMemory
 from realtts.accel.weights.state_reader import StateReader
 from realtts.accel.weights.tensorfile import Tensors
 from realtts_f5.attention import rotary_tables
@@ -198,6 +199,7 @@ class Network:
         empty = [1] * (len(layout.valid) - len(items))
         lengths = torch.tensor([*(item.frames for item in items), *empty], device=self.device)
         layout.valid.copy_(frames_of(lengths, layout.longest))
+        layout.renew_mask()
         for tensor in (projected, convolved):
             tensor.zero_()
         for index, item in enumerate(items):
@@ -206,13 +208,14 @@ class Network:
                 convolved[index, row, :, : item.frames] = item_convolved
 
     @torch.inference_mode()
-    def blank(self, count: int, rows: int, frames: int) -> Conditioning:
-        """Allocate the memory of so many items padded to ``frames``."""
+    def blank(self, count: int, rows: int, frames: int, memory: SharedMemory | None = None) -> Conditioning:
+        """Allocate the memory of so many items padded to ``frames``, in a place that others may share."""
+        memory = memory or SharedMemory(self.device)
         lengths = torch.full((count,), frames, device=self.device)
         dim = self.architecture.dim
-        projected = torch.zeros(count, rows, frames, dim, device=self.device)
-        fixed = FixedInput((projected,), (projected.new_zeros(count, rows, dim, frames),))
-        return Conditioning(padded(lengths, rows, frames), fixed, self._rotary(frames))
+        projected = memory.take("projected", (count, rows, frames, dim))
+        fixed = FixedInput((projected,), (memory.take("convolved", (count, rows, dim, frames)),))
+        return Conditioning(padded(lengths, rows, frames, self.dtype), fixed, self._rotary(frames))
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, step: tuple[Tensor, ...], conditioning: Conditioning) -> Tensor:

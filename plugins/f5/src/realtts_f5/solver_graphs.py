@@ -13,6 +13,7 @@ import torch
 
 from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphRunner, rounded_up
 from realtts.accel.graphs.lru import LRUCache
+from realtts.accel.graphs.shared import SharedMemory
 from realtts_f5.constants import MELS
 from realtts_f5.euler import advance
 from realtts_f5.layout import bucket_of
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_f5.network import Network
 
-__all__ = ["USUAL_FRAMES", "Graphs", "Run"]
+__all__ = ["LONGEST_FRAMES", "USUAL_FRAMES", "Graphs", "Run"]
 
 USUAL_FRAMES = 896
 """Five seconds of recording, as the default voice has, and a sentence of four and a half; a padded length."""
+
+LONGEST_FRAMES = 2816
+"""30 s; a text is cut so that recording and speech last 22 s, and slow words make them longer."""
 
 
 class Graphs:
@@ -39,7 +43,7 @@ class Graphs:
         network: Whose weights the graphs read.
         backend: Default: CUDA graphs.
         limit: Most shapes kept: the 23 padded lengths up to 30 s, and some of several chunks. The least recently used
-            goes first, with its memory.
+            goes first.
 
     Attributes:
         captures: Graphs captured so far, dropped ones included.
@@ -49,6 +53,8 @@ class Graphs:
         self._network = network
         self._backend = backend if backend is not None else CudaGraphs(network.device)
         self._runs: LRUCache[tuple[int, int, int], Run] = LRUCache(limit)
+        self._memory = SharedMemory(network.device)
+        self._sealed = False
         self.captures = 0
 
     @torch.inference_mode()
@@ -65,24 +71,50 @@ class Graphs:
         silence = torch.zeros(frames, MELS)
         item = Item(mel=silence[:1], ids=torch.zeros(1, dtype=torch.int64), frames=frames, noise=silence)
         (step,) = self._network.steps(torch.tensor([0.0, 1.0]))
-        self.begin([item], rows).advance(step, delta=0.0, guidance=0.0)
+        run = self.begin([item], rows)
+        assert run is not None, "captured after everything was"
+        run.advance(step, delta=0.0, guidance=0.0)
 
-    def begin(self, items: Sequence[Item], rows: int) -> Run:
+    def capture_all(self, longest: int, rows: int) -> None:
+        """Capture the steps of one chunk of every padded length, and nothing from then on.
+
+        Several chunks together, and longer ones, have work enough for a GPU without graphs; they run at their true
+        lengths, where attention needs no mask.
+
+        Args:
+            longest: Frames of the longest chunk that is expected.
+            rows: 2 with guidance, else 1.
+
+        Raises:
+            CaptureFailed: The step cannot be captured.
+        """
+        lengths = sorted({bucket_of(frames) for frames in range(1, longest + 1)}, reverse=True)
+        for frames in lengths:  # the longest first, in whose memory the others lie
+            self.capture(frames, rows)
+        self._sealed = True
+
+    def begin(self, items: Sequence[Item], rows: int) -> Run | None:
         """Put chunks in place of the former ones.
 
         Args:
             items: Of a request; empty ones are put beside them, up to a power of two.
             rows: 2 with guidance, else 1.
+
+        Returns:
+            What takes the steps; None: there is no graph for them, and none is captured any more.
         """
         count = rounded_up(len(items), smallest=1, per_octave=1)
         key = bucket_of(max(item.frames for item in items)), count, rows
-        run = self._runs.get(key, lambda: Run(self, self._network, self._backend, key))
+        if self._sealed and key not in self._runs:
+            return None
+        run = self._runs.get(key, lambda: Run(self, self._network, self._backend, key, self._memory))
         run.fill(items)
         return run
 
     def clear(self) -> None:
         """Throw all graphs and their memory away."""
         self._runs.clear()
+        self._memory = SharedMemory(self._network.device)
 
 
 class Run:
@@ -93,13 +125,16 @@ class Run:
         network: Whose steps they are.
         backend: Captures.
         shape: Frames that chunks are padded to, chunks, rows of each.
+        memory: Where its tensors lie.
     """
 
-    def __init__(self, graphs: Graphs, network: Network, backend: GraphBackend, shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self, graphs: Graphs, network: Network, backend: GraphBackend, shape: tuple[int, int, int], memory: SharedMemory
+    ) -> None:
         frames, count, rows = shape
         self._graphs, self._network = graphs, network
-        self._conditioning = network.blank(count, rows, frames)
-        self._x = torch.zeros(count * frames, MELS, device=network.device)
+        self._conditioning = network.blank(count, rows, frames, memory)
+        self._x = memory.take("x", (count * frames, MELS))
         self._delta, self._guidance = (torch.zeros((), device=network.device) for _ in range(2))
         self._step: tuple[Tensor, ...] | None = None
         self._count, self._lengths = count, [frames] * count

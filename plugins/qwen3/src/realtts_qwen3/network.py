@@ -90,7 +90,7 @@ class Talker:
         self.prompts, self._codes = prompts, prompts.codes
         self.places = affordable_places(self.decoder, places, slots=_SLOTS)
         self._backend = backend
-        self._prefixes = Prefixes(self.decoder, CHUNK)
+        self._prefixes = Prefixes(self.decoder, CHUNK, padded=backend is not None)
         self._rows: FrameRows | None = None
         end, vocabulary = sizes.ids.codec_eos, sizes.talker.vocabulary
         self._recipe = SamplingRecipe(
@@ -220,6 +220,7 @@ class Talker:
         needed = FrameRows.slots(self.laid_out(utterance), utterance)
         rows = self.rows_for(needed)
         rows.warm_up(utterance, up_to=slots or needed)
+        self._prefixes.warm_up(self.laid_out(utterance).prompt)
         return rows
 
     @torch.inference_mode()

@@ -84,7 +84,7 @@ class CodePredictor:
     def bytes_read(self) -> int:
         """Bytes of weights that a frame has to read at least: every code reads the layers once, and a head."""
         projection = 0 if self._projection is None else self._projection.bytes_read
-        layers = self.decoder.bytes_read(self.decoder.new_cache(1, 1), 0) + projection
+        layers = self.decoder.bytes_read(None) + projection
         return len(self.heads) * layers + sum(head.bytes_read for head in self.heads)
 
 

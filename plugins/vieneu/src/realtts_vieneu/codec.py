@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts_vieneu.codec_body import Body
-from realtts_vieneu.codec_graphs import GraphedBody
+from realtts_vieneu.codec_graphs import GraphedBody, buckets
 from realtts_vieneu.codec_layers import Extent
 from realtts_vieneu.codec_names import named
 from realtts_vieneu.codec_sizes import read_codec_sizes
@@ -29,6 +29,12 @@ __all__ = ["CodecDecoder"]
 
 _ROWS = 8
 """Sentences that are decoded at once at most."""
+
+_LONGEST = 1024
+"""Frames of the longest sentence that has its graph after `CodecDecoder.capture`, 20 s."""
+
+_WINDOW = 128
+"""Frames up to which several windows of streams at once have graphs, too; longer ones are work enough without."""
 
 
 class CodecDecoder:
@@ -132,9 +138,13 @@ class CodecDecoder:
         self._body.pack()
 
     def capture(self) -> None:
-        """Capture the smallest graph, which short windows use; others are captured when codes first need them."""
-        if self.graphed:
-            self.samples(torch.zeros(1, dtype=torch.int64))
+        """Capture the graphs of sentences and of windows, and nothing from then on; without graphs, do nothing."""
+        if self._graphed is None:
+            return
+        for rows in (1 << power for power in range(_ROWS.bit_length())):
+            for frames in buckets(_LONGEST if rows == 1 else _WINDOW):
+                self.batch([torch.zeros(frames, dtype=torch.int64)] * rows)
+        self._graphed.seal()
 
     def flops(self, frames: int) -> int:
         """Return the operations of products and attention for a sentence of so many frames."""

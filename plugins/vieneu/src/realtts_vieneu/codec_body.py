@@ -175,7 +175,7 @@ class _Layer:
     def _attended(self, h: Tensor, extent: Extent | None) -> Tensor:
         # (rows, frames, 3 * heads * head_dim) -> three times (rows, heads, frames, head_dim)
         q, k, v = (part.unflatten(2, (-1, self._head)).transpose(1, 2) for part in self._qkv(h).chunk(3, 2))
-        mask = None if extent is None else extent.keys.to(q.dtype)
+        mask = None if extent is None else extent.keys(q.dtype)
         return attend(q, k, v, fused=self._fused, mask=mask)
 
 

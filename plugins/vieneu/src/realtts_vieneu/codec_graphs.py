@@ -20,10 +20,18 @@ if TYPE_CHECKING:
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts_vieneu.codec_body import Body
 
-__all__ = ["GraphedBody"]
+__all__ = ["GraphedBody", "buckets"]
 
 _SMALLEST = 32
 """Frames of the smallest bucket."""
+
+_SHAPES = 64
+"""Most graphs."""
+
+
+def buckets(longest: int) -> list[int]:
+    """Return the numbers of frames that rows of up to so many are padded to, the longest first."""
+    return sorted({rounded_up(frames, smallest=_SMALLEST) for frames in range(1, longest + 1)}, reverse=True)
 
 
 class GraphedBody:
@@ -36,7 +44,13 @@ class GraphedBody:
 
     def __init__(self, body: Body, backend: GraphBackend) -> None:
         self._rate = body.samples_per_frame
-        self._graphs = GraphedShapes(lambda codes, lengths: body(codes, Extent(lengths, codes.shape[1])), backend)
+        self._graphs = GraphedShapes(
+            lambda codes, lengths: body(codes, Extent(lengths, codes.shape[1])), backend, limit=_SHAPES
+        )
+
+    def seal(self) -> None:
+        """Capture nothing from now on; other shapes are computed without graphs."""
+        self._graphs.seal()
 
     def __call__(self, codes: Tensor, lengths: Tensor) -> Tensor:
         """As the body: float32 (rows, frames * samples_per_frame); valid until the next call.

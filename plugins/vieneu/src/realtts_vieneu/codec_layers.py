@@ -39,15 +39,21 @@ class Extent:
     Attributes:
         real: 1 for a frame of the row and 0 for padding, float32 (rows, frames, 1).
         lengths: Frames of each row, float32 (rows, 1, 1).
-        keys: Additive attention mask: 0 for a frame of the row and minus infinity for padding, float32
-            (rows, 1, 1, frames).
     """
 
     def __init__(self, lengths: Tensor, frames: int) -> None:
         inside = torch.arange(frames, device=lengths.device) < lengths[:, None]
         self.real = inside[:, :, None].float()
         self.lengths = lengths[:, None, None].float()
-        self.keys = torch.zeros_like(inside, dtype=torch.float32).masked_fill_(~inside, -torch.inf)[:, None, None]
+        self._hidden = ~inside[:, None, None]
+        self._keys: Tensor | None = None
+
+    def keys(self, dtype: torch.dtype) -> Tensor:
+        """Return attention's additive mask, made once for all layers: 0, -inf for padding, (rows, 1, 1, frames)."""
+        if self._keys is None or self._keys.dtype != dtype:
+            self._keys = torch.zeros(self._hidden.shape, dtype=dtype, device=self._hidden.device)
+            self._keys.masked_fill_(self._hidden, -torch.inf)
+        return self._keys
 
 
 class Conv:

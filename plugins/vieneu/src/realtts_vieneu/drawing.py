@@ -173,16 +173,17 @@ class TokenRows:
         for number in self.loop.numbers:
             self.end(number)
 
-    def step(self, work: Work | None = None) -> list[Drawn]:
+    def step(self, work: Work | None = None, *, ahead: bool = True) -> list[Drawn]:
         """Read the next chunk of a prompt, draw a token of each row that has read its own, and return what is new.
 
         A row whose logits were not finite has ended with an error; the others go on.
 
         Args:
             work: Counts the steps.
+            ahead: Whether steps may be queued before the last ones are read, as of `RowLoop.step`.
         """
         steps, rows = self.loop.queue.steps, self.loop.queue.row_steps
-        blocks = self.loop.step()
+        blocks = self.loop.step(ahead=ahead)
         if (steps := self.loop.queue.steps - steps) and work is not None:
             rows, cache = self.loop.queue.row_steps - rows, self.loop.cache
             seen = sum(cache.used[self._place_of[block.number]] for block in blocks)

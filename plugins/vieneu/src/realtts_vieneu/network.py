@@ -174,7 +174,8 @@ class SpeechLM:
             config, itertools.chain(_taken(first), layers), norm,
             precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name,
         )  # fmt: skip
-        network = Network(decoder, head, outputs, embedding, Prefixes(decoder, embedding, chunk=_CHUNK), _CHUNK)
+        prefixes = Prefixes(decoder, embedding, chunk=_CHUNK, padded=backend is not None)
+        network = Network(decoder, head, outputs, embedding, prefixes, _CHUNK)
         return cls(network, cap=sizes.context, places=places, backend=backend)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
@@ -206,6 +207,7 @@ class SpeechLM:
         """Capture what utterances like this one need, any number of them; does nothing without graphs."""
         if self.graphed:
             self.rows.warm_up(utterance)
+            self.prefixes.warm_up(utterance.ids[0])
 
     def warm_up(self, utterance: Utterance) -> None:
         """Draw some tokens of an utterance."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.decoder.prefixes import read_padded
 from realtts.accel.graphs.lru import LRUCache
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _SHORTEST = 32
 """Tokens of the shortest prefix; fewer are faster to read with the rest of the prompt."""
 
 
+_USUAL = 512
+"""Tokens of the longest prefix that is prepared for, a multiple of a chunk's: a recording's text is seldom longer."""
+
+
 def copied(utterance: Utterance) -> int:
     """Return how many of an utterance's tokens are not read, but copied from a prefix that was read before."""
     length = min(utterance.prefix, len(utterance.ids) - 1)
@@ -40,13 +45,14 @@ class Prefixes:
         decoder: Reads them.
         embedding: Of tokens.
         chunk: Tokens that are read at a time, while others wait.
+        padded: Read in shapes of which there are few, for devices on which each new shape costs time; see `warm_up`.
 
     Attributes:
         read: Number of prefixes that were read, not copied.
     """
 
-    def __init__(self, decoder: Decoder, embedding: TokenEmbedding, *, chunk: int) -> None:
-        self._decoder, self._embedding, self._chunk = decoder, embedding, chunk
+    def __init__(self, decoder: Decoder, embedding: TokenEmbedding, *, chunk: int, padded: bool = False) -> None:
+        self._decoder, self._embedding, self._chunk, self._padded = decoder, embedding, chunk, padded
         self._caches: LRUCache[tuple[int, ...], KVCache] = LRUCache(_CACHED)
         self.read = 0
 
@@ -61,8 +67,12 @@ class Prefixes:
         if begin == len(ids):
             return 0
         part = ids[begin : begin + self._chunk]
+        x = self._embedding.prompt(part)[None]  # (n, hidden) -> (1, n, hidden)
         try:
-            self._decoder.prefill(self._embedding.prompt(part)[None], cache)  # (n, hidden) -> (1, n, hidden)
+            if self._padded:
+                read_padded(self._decoder, x, cache, self._chunk)
+            else:
+                self._decoder.prefill(x, cache)
         except BaseException:
             self._caches.clear()  # how much of it was read is not certain
             raise
@@ -74,5 +84,15 @@ class Prefixes:
         length = copied(utterance)
         return (self._of(utterance.ids[:length]), length) if length else None
 
+    @torch.inference_mode()
+    def warm_up(self, token: int) -> None:
+        """Read chunks of every shape that usual prefixes have; nothing of it is kept."""
+        if self._padded:
+            x = self._embedding.prompt([token] * self._chunk)[None]
+            cache = self._decoder.new_cache(1, _USUAL)
+            for _ in range(_USUAL // self._chunk):
+                read_padded(self._decoder, x, cache, self._chunk)
+
     def _of(self, ids: tuple[int, ...]) -> KVCache:
-        return self._caches.get(ids, lambda: self._decoder.new_cache(1, len(ids)))
+        slots = -(-len(ids) // self._chunk) * self._chunk if self._padded else len(ids)
+        return self._caches.get(ids, lambda: self._decoder.new_cache(1, slots))

@@ -188,7 +188,9 @@ class _Speaking:
             with self._engine.turns.use("lm"):
                 work = self._opened_stage()
                 failed |= self._admit(work)
-                for drawn in self._rows.step(work):
+                # Who waits for a first sound waits for no step that is not needed for it.
+                waits = any(passage.live and not passage.heard for passage in self.passages.values())
+                for drawn in self._rows.step(work, ahead=not waits):
                     passage, line = self._lines[drawn.number]
                     line.add(drawn)
                     if drawn.error is not None:

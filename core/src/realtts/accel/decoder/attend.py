@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.places import Run
 
-__all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_runs", "attend_step"]
+__all__ = ["Taps", "allowed_keys", "attend_prompt", "attend_prompt_grouped", "attend_runs", "attend_step"]
 
 
 class Taps:
@@ -167,7 +167,26 @@ def attend_prompt(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
     Returns:
         (rows, n, heads, head_dim) in the cache's type.
     """
+    if q.shape[2] != kv.shape[2] and q.device.type == "cuda":
+        return attend_prompt_grouped(q, kv, mask)
     heads = q.to(kv.dtype).transpose(1, 2)  # (rows, n, heads, d) -> (rows, heads, n, d)
     grouped = heads.shape[1] != kv.shape[2]
     mixed = functional.scaled_dot_product_attention(heads, kv[0], kv[1], attn_mask=mask, enable_gqa=grouped)
     return mixed.transpose(1, 2)  # (rows, heads, n, d) -> (rows, n, heads, d)
+
+
+def attend_prompt_grouped(q: Tensor, kv: Tensor, mask: Tensor) -> Tensor:
+    """Compute the attention of a prompt whose query heads share keys; arguments and result as of `attend_prompt`.
+
+    With a mask and shared keys torch's CUDA kernels leave the work to ``math``, which keeps all scores in memory. So
+    here the heads that share keys are further queries of one head, as they are in a step.
+    """
+    n, kv_heads = q.shape[1], kv.shape[2]
+    # (rows, n, heads, d) -> (rows, n, kv_heads, group, d) -> (rows, kv_heads, group, n, d) -> (rows, kv_heads, -1, d)
+    grouped = torch.unflatten(q.to(kv.dtype), 2, (kv_heads, -1)).permute(0, 2, 3, 1, 4)
+    group = grouped.shape[2]
+    mixed = functional.scaled_dot_product_attention(
+        grouped.flatten(2, 3), kv[0], kv[1], attn_mask=mask.repeat(1, 1, group, 1)
+    )
+    # and back: (rows, kv_heads, group * n, d) -> (rows, n, heads, d)
+    return torch.unflatten(mixed, 2, (group, n)).permute(0, 3, 1, 2, 4).flatten(2, 3)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from realtts.accel.graphs.streams import used_here
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
@@ -183,6 +184,7 @@ class KVCache:
         """
         self._check_prefix(source, row, rows, length)
         self.reach(length, rows)
+        used_here(source._kv, source.valid, source.rotations)
         valid = source.valid[row, :length]
         last = (valid * torch.arange(length, device=self.device)).argmax(0, keepdim=True)
         # Selected by an index of one dimension: for one of none torch asks the device for the number, and waits.

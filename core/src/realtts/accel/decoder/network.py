@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
+    from realtts.accel.decoder.step_attention import StepAttention
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
@@ -83,6 +84,7 @@ class Decoder:
         stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self.layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
+        self.step_attention: StepAttention | None = None  # of `RowLoop`'s steps, whose rows have no gaps
         self.fused: FusedLayers | None = None
         self.why_not_fused: str | None = None
         if self.precision.fused:
@@ -173,9 +175,9 @@ class Decoder:
             raise DecoderError(what, who="decoder", fix="raise max_positions")
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
-    def bytes_read(self, cache: KVCache, attended: int) -> int:
+    def bytes_read(self, cache: KVCache | None, attended: int = 0) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self.layers.bytes_read + cache.bytes_read(attended)
+        return self.layers.bytes_read + (cache.bytes_read(attended) if cache else 0)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
@@ -282,12 +284,18 @@ class Decoder:
         mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
         masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
         rotation = self._rotation(positions)
+        apart = None
+        if self.step_attention is not None and places is not None and runs is None:
+            lengths = torch.where(active, following + 1, following.clamp(min=1))
+            apart = self.step_attention.begin(cache, index, lengths, far)
 
         def attend(layer: int, q: Tensor, kv: Tensor) -> Tensor:
             stored = cache.layer(layer)  # (2, rows, kv_heads, cap + 1, d)
             stored[:, index, :, slots] = kv.to(cache.dtype)  # kv is (n, 2, kv_heads, d): indexed dimensions come first
             if taps is not None:
                 taps.write_step(layer, q, stored[0], mask, active, rows)
+            if apart is not None:
+                return apart(q.to(cache.dtype), stored)
             if runs is not None:
                 return attend_runs(q, stored, masks, runs)
             seen = stored[..., :far, :]

@@ -53,7 +53,8 @@ class Precision:
     def of(cls, precision: Precision | str, device: torch.device) -> Precision:
         """Return the usual types for weights of a precision; a `Precision` is returned as it is.
 
-        The CPU keeps the residual stream in float32, where it costs nothing; a GPU saves the conversions.
+        The CPU keeps the residual stream in float32, where it costs nothing; a GPU saves the conversions, but not
+        beside float16, which ends at 65504: sums over many layers pass it.
 
         Raises:
             DecoderError: No such precision.
@@ -62,7 +63,7 @@ class Precision:
             return precision
         if precision not in _WEIGHTS:
             raise DecoderError(f"precision is {precision!r}", who="decoder", fix=f"choose from {', '.join(_WEIGHTS)}")
-        if device.type == "cpu" or precision == "fp32":
+        if device.type == "cpu" or precision in {"fp32", "fp16"}:
             return cls(precision, torch.float32)
         return cls(precision, _DTYPES.get(precision, torch.bfloat16))
 
@@ -84,7 +85,7 @@ def choose_kv_dtype(
     if precision.weights == "fp32":
         return torch.float32
     if device.type != "cpu":
-        return precision.activations
+        return torch.float16 if precision.weights == "fp16" else precision.activations
     shape = (config.heads, config.kv_heads, config.head_dim, max(rows))
     return _KV[autotune({"cache of": shape}, list(_KV), lambda: _fastest(*shape), device)]
 

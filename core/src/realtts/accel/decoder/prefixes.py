@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.network import Decoder
 
-__all__ = ["LEAST", "Prefixes"]
+__all__ = ["LEAST", "Prefixes", "read_padded"]
 
 LEAST = 16
 """Positions that are worth it."""
@@ -29,13 +30,16 @@ class Prefixes:
         chunk: Positions that are read at once.
         longest: Positions of one beginning; what is behind them is read with the rest of the prompt.
         most: Positions of all that are kept; the least recently used goes first.
+        padded: Read with `read_padded`, for devices on which each new shape costs time; see `warm_up`.
 
     Attributes:
         read: Number of beginnings that were read, not copied.
     """
 
-    def __init__(self, decoder: Decoder, chunk: int, *, longest: int = 256, most: int = 512) -> None:
-        self._decoder, self._chunk, self._longest, self._most = decoder, chunk, longest, most
+    def __init__(
+        self, decoder: Decoder, chunk: int, *, longest: int = 256, most: int = 512, padded: bool = False
+    ) -> None:
+        self._decoder, self._chunk, self._longest, self._most, self._padded = decoder, chunk, longest, most, padded
         self._entries: list[tuple[Tensor, KVCache]] = []  # the one used last is the last one
         self.read = 0
 
@@ -53,8 +57,12 @@ class Prefixes:
         read = cache.used[0]
         if read == len(begin):
             return False
+        x = begin[None, read : read + self._chunk]  # (n, hidden) -> (1, n, hidden)
         try:
-            self._decoder.prefill(begin[None, read : read + self._chunk], cache)  # (n, hidden) -> (1, n, hidden)
+            if self._padded:
+                read_padded(self._decoder, x, cache, self._chunk)
+            else:
+                self._decoder.prefill(x, cache)
         except BaseException:
             self._entries.pop()  # how much of it was read is not certain
             raise
@@ -73,6 +81,15 @@ class Prefixes:
         entry = self._entry(prompt, shared)
         return None if entry is None else (entry[1], len(entry[0]))
 
+    @torch.inference_mode()
+    def warm_up(self, prompt: Tensor) -> None:
+        """Read chunks of every shape that there is, (n, hidden) repeated; nothing of it is kept."""
+        if self._padded:
+            longest = prompt[:1].repeat(self._longest, 1)
+            self.of(longest, self._longest)
+            self._entries.clear()
+            self.read = 0
+
     def _entry(self, prompt: Tensor, shared: int) -> tuple[Tensor, KVCache] | None:
         length = min(shared, self._longest)
         if length < LEAST:
@@ -80,8 +97,26 @@ class Prefixes:
         begin = prompt[:length]
         entry = next((each for each in self._entries if torch.equal(each[0], begin)), None)
         if entry is None:
-            entry = begin.clone(), self._decoder.new_cache(1, length)
+            slots = -(-length // self._chunk) * self._chunk if self._padded else length
+            entry = begin.clone(), self._decoder.new_cache(1, slots)
         self._entries = [*(each for each in self._entries if each is not entry), entry]
         while len(self._entries) > 1 and sum(len(each) for each, _ in self._entries) > self._most:
             self._entries.pop(0)
         return entry
+
+
+def read_padded(decoder: Decoder, x: Tensor, cache: KVCache, chunk: int) -> None:
+    """Read a chunk of a prompt in shapes of which there are few: padded behind, looking at whole chunks.
+
+    Args:
+        decoder: Reads it.
+        x: (1, n, hidden), n at most the chunk's length.
+        cache: Of one row, whose slots are a multiple of the chunk's length; what it holds are whole chunks.
+        chunk: Positions of a chunk.
+    """
+    n = x.shape[1]
+    valid = torch.arange(chunk, device=x.device)[None] < n
+    attended = -(-(cache.used[0] + n) // chunk) * chunk
+    cache.used[0] += n
+    cache.reach(attended)
+    decoder.prefill(functional.pad(x, (0, 0, 0, chunk - n)), cache, valid=valid, attended=attended)

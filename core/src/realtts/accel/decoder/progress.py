@@ -122,7 +122,7 @@ class Progress:
             for name, part in parts.items()
         }
         done = torch.cuda.Event()
-        done.record()
+        done.record(torch.cuda.current_stream(self.latest.device))  # of another device than the current one, perhaps
         return Snapshot(**copies, done=done)
 
 

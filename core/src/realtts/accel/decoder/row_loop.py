@@ -6,6 +6,7 @@ is its own. See `docs/explanation/continuous-batching.md`.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.places import PlaceTable
 from realtts.accel.decoder.reading_rows import ChunkReader
 from realtts.accel.decoder.rows import Row, begin_row, check_admission, check_seed, rewind_row
+from realtts.accel.decoder.step_attention import adopt_step_attention
 from realtts.accel.decoder.step_queue import StepQueue, row_counts, sync_interval
 from realtts.accel.decoder.stepping import Stepping
+from realtts.accel.graphs.streams import used_here
 from realtts.accel.sampling import SamplingParams
 from realtts.errors import DecoderError
 
@@ -38,6 +41,8 @@ __all__ = ["RowLoop"]
 
 _MOST_STEP_GRAPHS = 24
 """Numbers of rows times attended lengths; each costs warm-up time and memory."""
+_HURRIED_STEPS = 2
+"""Steps between two looks at the device while a first sound is waited for."""
 _WHO = "row loop"
 
 
@@ -74,6 +79,7 @@ class RowLoop:
     Attributes:
         queue: Counts the steps, and the rows in them; keys of their graphs; ``check_every``, which may be changed.
         reader: Counts the positions of prompts.
+        lag: Blocks of steps that are queued ahead; one on CUDA.
 
     Raises:
         DecoderError: An argument does not fit.
@@ -106,7 +112,10 @@ class RowLoop:
         sizes = row_counts(places) if backend is not None else None
         if buckets is None and sizes is not None:
             buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
-        self.decoder, self.places = decoder, places
+        self.decoder, self.places, self._backend = decoder, places, backend
+        self.lag = 1 if decoder.device.type == "cuda" else 0
+        if backend is not None:
+            adopt_step_attention(decoder)
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs, samplers=samplers,
@@ -156,7 +165,12 @@ class RowLoop:
         if not self._free:
             raise DecoderError(f"all {self.places} places are taken", who=_WHO, fix="release a row first")
         check_admission(self.decoder, self._steps, self.row_state, admission)
+        with self._beside():
+            return self._admit(number, admission)
+
+    def _admit(self, number: int, admission: Admission) -> int:
         row = Row(number, self._free[0], admission)
+        used_here(admission.prompt, *(admission.state or {}).values())
         parts = self._steps.rows_of(row.stream)
         self.cache.reset(parts)
         if admission.prefix is not None:
@@ -185,8 +199,9 @@ class RowLoop:
         check_seed(seed)
         row = replace(old, admission=replace(old.admission, seed=seed), drawn=0, ended=False, broken=False)
         old.gone = True
-        rewind_row(self._steps, row, broken=old.broken)
-        begin_row(self._steps, row, self.row_state)
+        with self._beside():
+            rewind_row(self._steps, row, broken=old.broken)
+            begin_row(self._steps, row, self.row_state)
         self._rows[number] = row
 
     @torch.inference_mode()
@@ -199,31 +214,36 @@ class RowLoop:
         row = self._row(number)
         # On CUDA it may have broken without that anybody has read it.
         if row.broken or self.decoder.device.type == "cuda":
-            for part in self._steps.rows_of(row.stream):
-                self.cache.clean(part)
+            with self._beside():
+                for part in self._steps.rows_of(row.stream):
+                    self.cache.clean(part)
         row.gone = True
         del self._rows[number]
         self._free = sorted([*self._free, row.stream])
 
-    # -- steps -----------------------------------------------------------------------------------------------------
-
-    def step(self) -> list[RowBlock]:
+    def step(self, *, ahead: bool = True) -> list[RowBlock]:
         """Read the next chunk of the oldest prompt that is not read yet, decode, and return what is new.
 
         On CUDA the next steps are queued before the last ones are read, so that what it returns is what the call before
-        drew. A row that ends is in one block with its end; it keeps its place until it is released or drawn anew.
+        drew. A row that ends is in one block with its end; it keeps its place until it is released or drawn anew. With
+        graphs they run on a stream of their own: a codec's window that is queued meanwhile does not wait for them.
+
+        Args:
+            ahead: Whether steps are queued ahead; if not, for a first sound, what a few have drawn is returned at once.
 
         Returns:
-            A block for each row that has drawn.
+            A block for each row that has drawn; after a change of ``ahead`` perhaps two.
 
         Raises:
             CaptureFailed: A step cannot be captured.
         """
-        lag = 1 if self.decoder.device.type == "cuda" else 0
         rows = list(self._rows.values())
-        with torch.inference_mode():
-            queued = self.queue.put(rows, joined=self.reader.next(rows))
-        return [] if not self.queue or (queued and len(self.queue) <= lag) else self.queue.pop()
+        with torch.inference_mode(), self._beside():
+            joined = self.reader.next(rows)
+            queued = self.queue.put(rows, joined=joined, most=None if ahead else _HURRIED_STEPS)
+        if not ahead:
+            return [block for _ in range(len(self.queue)) for block in self.queue.pop()]
+        return [] if not self.queue or (queued and len(self.queue) <= self.lag) else self.queue.pop()
 
     @property
     def busy(self) -> bool:
@@ -246,10 +266,14 @@ class RowLoop:
             return
         if self._rows:
             raise DecoderError("rows have places", who=_WHO, fix="warm up before the first one is admitted")
+        with self._beside():
+            self._capture(params or SamplingParams(), up_to or self.cache.cap)
+
+    def _capture(self, params: SamplingParams, up_to: int) -> None:
         saved = [(tensor, tensor.clone()) for tensor in self.row_state.values()]
         for stream in range(self.places):
-            self.sampler.set(stream, params or SamplingParams(), 0)
-        for attended in self._steps.buckets.up_to(up_to or self.cache.cap):
+            self.sampler.set(stream, params, 0)
+        for attended in self._steps.buckets.up_to(up_to):
             self.cache.reach(attended)
             self.queue.capture(attended, self.places)
             self.reader.warm_up(attended)
@@ -257,12 +281,13 @@ class RowLoop:
             tensor.copy_(value)
         self._empty()
 
-    # -- one row ---------------------------------------------------------------------------------------------------
-
     def _row(self, number: int) -> Row:
         if number not in self._rows:
             raise DecoderError(f"there is no row {number}", who=_WHO, fix=f"there are {self.numbers}")
         return self._rows[number]
+
+    def _beside(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._backend is None else self._backend.beside()
 
     def _empty(self) -> None:
         """Leave every place without a row. The spare row, and one that is only filled up, looks at a slot of zeros."""

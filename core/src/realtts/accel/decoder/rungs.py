@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.attention import choose
+from realtts.accel.attention import AttentionCall, choose
 from realtts.accel.decoder.precision import Precision
 from realtts.accel.graphs.cuda_graph import CudaGraphs
 from realtts.accel.precision import name_of
@@ -36,6 +36,9 @@ __all__ = [
     "precision_of",
     "why_no_graphs",
 ]
+
+_KEYS = 128
+"""Positions of the call by which torch is asked for its kernel: as many as most kernels want at a time."""
 
 _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
@@ -73,7 +76,9 @@ def precision_of(context: Context) -> Precision:
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
         return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
-    return Precision(weights, getattr(torch, context.dtype), kv, fused=fuses(context))
+    # The residual stream does not fit float16, see `Precision.of`.
+    activations = torch.float32 if context.dtype == "float16" else getattr(torch, context.dtype)
+    return Precision(weights, activations, kv, fused=fuses(context))
 
 
 def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
@@ -117,7 +122,10 @@ def attention_of(context: Context, decoder: Decoder) -> AttentionChoice:
     Raises:
         AttentionUnavailable: With ``strict``, where the one that was asked for cannot be had.
     """
-    return _attention(context, decoder.kv_dtype, decoder.config.head_dim, masked=True)
+    config = decoder.config
+    # As `attend_step` calls it: query heads that share keys are several queries of one head.
+    step = AttentionCall(1, config.kv_heads, config.kv_heads, config.heads // config.kv_heads, _KEYS, masked=True)
+    return _attention(context, decoder.kv_dtype, config.head_dim, step)
 
 
 def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, graphs: bool) -> dict[str, str]:
@@ -134,12 +142,12 @@ def attention_beside(context: Context, dtype: torch.dtype, head_dim: int, *, gra
     """
     if context.settings.attention == "auto" and context.device == "cpu" and not graphs:
         return {"attention": "own"}
-    return _attention(context, dtype, head_dim, masked=graphs).details()
+    return _attention(context, dtype, head_dim, AttentionCall(2, 8, 8, _KEYS, _KEYS, masked=graphs)).details()
 
 
-def _attention(context: Context, dtype: torch.dtype, head_dim: int, *, masked: bool) -> AttentionChoice:
+def _attention(context: Context, dtype: torch.dtype, head_dim: int, call: AttentionCall) -> AttentionChoice:
     setting, fallback = context.settings.attention, not context.settings.strict
-    return choose(setting, context.device, dtype, head_dim, masked=masked, fallback=fallback, own=())
+    return choose(setting, context.device, dtype, head_dim, masked=call.masked, fallback=fallback, own=(), call=call)
 
 
 def why_no_graphs(context: Context) -> str | None:

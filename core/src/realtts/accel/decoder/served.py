@@ -72,5 +72,5 @@ class ServedLoop(Protocol):
     def release(self, number: int) -> None:
         """Take a row's place away."""
 
-    def step(self) -> list[RowBlock]:
-        """Make a step and return what is new."""
+    def step(self, *, ahead: bool = True) -> list[RowBlock]:
+        """Make a step and return what is new; ``ahead``: whether steps may be queued before the last ones are read."""

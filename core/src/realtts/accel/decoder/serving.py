@@ -222,8 +222,10 @@ class _Service:
     # -- speaking ----------------------------------------------------------------------------------------------------
 
     def _step(self) -> None:
+        # Who waits for a first sound waits for no step that is not needed for it.
+        waits = any(speech.row.request.streaming and not speech.heard for speech in self.speeches.values())
         with self.using():
-            blocks = self.clock.step(self.drawings)
+            blocks = self.clock.step(self.drawings, ahead=not waits)
         for block in blocks:
             drawing = self.drawings.of(block.number)
             if drawing is None:  # it was stopped while the blocks before were handed out

@@ -43,15 +43,15 @@ class StepClock:
         self._done: dict[tuple[str, frozenset[int]], StageWork] = {}
         self._longest_step = self._longest_unit = 0.0
 
-    def step(self, drawings: Drawings) -> list[RowBlock]:
-        """Make a step of the rows that have a place."""
+    def step(self, drawings: Drawings, *, ahead: bool = True) -> list[RowBlock]:
+        """Make a step of the rows that have a place, as `RowLoop.step`."""
         rows = drawings.rows()
         if rows != self._rows:
             self.flush()
             self._rows = rows
         queue, reader, began = self._loop.queue, self._loop.reader, time.perf_counter()
         steps, row_steps, positions, reading = queue.steps, queue.row_steps, reader.positions, reader.seconds
-        blocks = self._loop.step()
+        blocks = self._loop.step(ahead=ahead)
         seconds, reading = time.perf_counter() - began, reader.seconds - reading
         self._longest_step = max(self._longest_step, seconds)
         if reading:

@@ -50,12 +50,13 @@ class StepQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, rows: Sequence[Row], *, joined: bool) -> bool:
+    def put(self, rows: Sequence[Row], *, joined: bool, most: int | None = None) -> bool:
         """Queue some steps of the rows that run.
 
         Args:
             rows: All that have a place.
             joined: Whether one of them has just drawn its first token.
+            most: Most steps; None: ``check_every``.
 
         Returns:
             Whether there is something new to be read.
@@ -66,7 +67,7 @@ class StepQueue:
             return False
         places = self._table.of([row.stream for row in running])
         self._stepping.place(places)
-        steps = min(self.check_every, left)
+        steps = min(self.check_every, self.check_every if most is None else most, left)
         for _ in range(steps):
             self._step(running, places)
         # A row that has joined has drawn one token more.

@@ -9,15 +9,18 @@ A backend does the capturing, so that the logic around it runs without a GPU too
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from realtts.accel.backends import cudnn_search
+from realtts.accel.graphs.cuda import CudaGraphs
 from realtts.accel.graphs.lru import LRUCache
+from realtts.accel.graphs.streams import CAPTURE_LOCK
 from realtts.errors import CaptureFailed, RealTTSError
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from torch import Generator, Tensor
@@ -33,9 +36,6 @@ __all__ = [
 ]
 
 _SWITCH = "set cuda_graphs=False (REALTTS_CUDA_GRAPHS=false)"
-
-_CAPTURE_LOCK = threading.RLock()
-"""While one thread captures, an allocation of another one on the device would break the capture."""
 
 
 def rounded_up(size: int, *, smallest: int, per_octave: int = 4, step: int = 1) -> int:
@@ -68,44 +68,22 @@ def powers_of_two(size: int, *, most: int) -> Iterator[tuple[int, int]]:
 
 
 class GraphBackend(Protocol):
-    """Captures work and hands back how to replay it."""
+    """Captures work and hands back how to replay it.
+
+    A capture that raises leaves nothing behind: generators can be drawn from, and other graphs go on working.
+    """
+
+    def beside(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context whose work need not wait for what others queue on the device meanwhile, nor they for it.
+
+        It begins behind everything that was queued before. Results that leave the context are waited for by an event.
+        """
 
     def warm_up(self, work: Callable[[], None]) -> None:
         """Run the work once, aside from what is captured."""
 
     def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
         """Capture the work, whose generators must move on with each replay; returns the replay."""
-
-
-class CudaGraphs:
-    """The real backend. All graphs of one instance share a memory pool. Not run on a GPU yet."""
-
-    def __init__(self, device: torch.device | str = "cuda") -> None:
-        self._device = torch.device(device)
-        self._pool: Any = None
-
-    def warm_up(self, work: Callable[[], None]) -> None:
-        """Run the work on a side stream, where libraries make their choices and allocate their workspaces."""
-        with torch.cuda.device(self._device):
-            side = torch.cuda.Stream()
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
-                work()
-            torch.cuda.current_stream().wait_stream(side)
-
-    def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
-        """Capture into a graph of the shared pool."""
-        with torch.cuda.device(self._device):
-            graph = torch.cuda.CUDAGraph()
-            for generator in generators:
-                graph.register_generator_state(generator)
-            if self._pool is None:
-                self._pool = torch.cuda.graph_pool_handle()
-            # Other threads may go on working meanwhile, as long as they do not touch this stream.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                work()
-        replay: Callable[[], None] = graph.replay
-        return replay
 
 
 class GraphRunner:
@@ -160,7 +138,8 @@ class GraphRunner:
         return list(self._graphs)
 
     def _captured(self, work: Callable[[], None]) -> Callable[[], None]:
-        with _CAPTURE_LOCK:
+        # What is captured is run often enough to let cuDNN look for the fastest kernels of its shapes.
+        with cudnn_search(), CAPTURE_LOCK:
             values = [tensor.clone() for tensor in self._state]
             seeds = [generator.get_state() for generator in self._generators]
             try:
@@ -242,7 +221,8 @@ class GraphedCallable:
 class GraphedShapes:
     """A function of tensors as graphs, a `GraphedCallable` for each set of shapes that it is called with.
 
-    Callers pad what they give, so that there are few of them (`rounded_up`).
+    Callers pad what they give, so that there are few of them (`rounded_up`), run those that they expect before the
+    first request, and then `seal` it: a capture in the middle of a request takes longer than the work itself.
 
     Args:
         function: As a `GraphedCallable` takes it.
@@ -253,6 +233,11 @@ class GraphedShapes:
     def __init__(self, function: Callable[..., Any], backend: GraphBackend, *, limit: int = 32) -> None:
         self._function, self._backend = function, backend
         self._graphs: LRUCache[Hashable, GraphedCallable] = LRUCache(limit)
+        self._sealed = False
+
+    def seal(self) -> None:
+        """Capture nothing from now on: inputs of shapes that were not captured are computed as they are."""
+        self._sealed = True
 
     def __call__(self, **inputs: Tensor) -> Any:
         """Replay on new inputs. The result is valid until the next replay of any graph of the backend.
@@ -261,5 +246,7 @@ class GraphedShapes:
             CaptureFailed: The capture failed.
         """
         key = tuple((name, tuple(tensor.shape), tensor.dtype) for name, tensor in sorted(inputs.items()))
+        if self._sealed and key not in self._graphs:
+            return self._function(**inputs)
         graph = self._graphs.get(key, lambda: GraphedCallable(self._function, inputs, backend=self._backend))
         return graph(**inputs)

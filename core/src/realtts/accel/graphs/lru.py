@@ -43,6 +43,10 @@ class LRUCache(Generic[K, V]):
         """Drop all values."""
         self._values.clear()
 
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is a value of a key."""
+        return key in self._values
+
     def __iter__(self) -> Iterator[K]:
         """Iterate over the keys, the most recently used last."""
         return iter(self._values)

@@ -125,6 +125,8 @@ def _pack_int8_weight_only(weight: Tensor, bias: Tensor | None) -> _Int8:
 
 
 def _run_int8_weight_only(packed: _Int8, x: Tensor) -> Tensor:
+    if not len(x):  # on CUDA a launch of no blocks, after which errors may show up elsewhere
+        return x.new_empty(0, len(packed.weight))
     padded = functional.pad(x, (0, packed.weight.shape[1] - x.shape[1])).bfloat16().contiguous()
     y: Tensor = torch._weight_int8pack_mm(padded, packed.weight, packed.scale)
     return _biased(y.to(x.dtype), packed.bias)
@@ -231,6 +233,8 @@ def _pack_int4_cuda(weight: Tensor, bias: Tensor | None) -> _Int4:
 
 
 def _run_int4_cuda(packed: _Int4, x: Tensor) -> Tensor:
+    if not len(x):
+        return x.new_empty(0, packed.outputs)
     y: Tensor = torch.ops.aten._weight_int4pack_mm(
         x.bfloat16().contiguous(), packed.weight, packed.group, packed.scales_and_zeros
     )

@@ -1,4 +1,4 @@
-"""The one place where the optimizer meets CUDA graphs. Not yet run on a GPU."""
+"""The one place where the optimizer meets CUDA graphs. Not run on a GPU yet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.graphs.cuda_graph import GraphedCallable
+from realtts.accel.graphs.cuda_graph import CudaGraphs, GraphedCallable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,10 @@ class ShapeGraph:
     Args:
         function: The forward pass; called with keyword tensors.
         example_inputs: Name -> tensor on the device.
-        backend: Who captures; by default CUDA.
+        backend: Who captures; by default CUDA, on the device of the inputs.
+
+    Raises:
+        CaptureFailed: It cannot be captured.
     """
 
     def __init__(
@@ -35,7 +38,10 @@ class ShapeGraph:
         backend: GraphBackend | None = None,
     ) -> None:
         self._form = {name: _form(tensor) for name, tensor in example_inputs.items()}
+        if backend is None:
+            backend = CudaGraphs(next((tensor.device for tensor in example_inputs.values()), "cuda"))
         self._graph = GraphedCallable(function, dict(example_inputs), warmup=WARMUP, backend=backend)
+        self._graph(**example_inputs)  # which captures: whoever has one of these has a graph
 
     def fits(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether a call has the inputs that were captured: the same names, shapes and types."""
