@@ -12,9 +12,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from realtts.accel.decoder import Precision, network
 from realtts.accel.decoder.fused_layers import FusedLayers
-from realtts.accel.kernels import matmul
+from realtts.accel.kernels import matmul, onednn
 
-DEVICE = "cuda:0"
+BUILT = torch.version.cuda is not None
+"""Whether torch knows CUDA; one that is built for the CPU alone cannot pretend, and counts its own operations."""
+
+DEVICE = "cuda:0" if BUILT else "cpu"
 HALF = Precision("bf16", torch.bfloat16, fused=True)
 PLAIN = Precision("bf16", torch.bfloat16)
 
@@ -26,13 +29,16 @@ def pretended(patch):
         importlib.import_module(name)
     # A constant would be computed, on the real device.
     patch.setattr(FakeTensorMode, "may_turn_const", lambda self, tensor: False)
-    patch.setattr(matmul.Kernel, "works", lambda self: self.device == "cuda" and self.name == "dense")
+    kind = torch.device(DEVICE).type
+    patch.setattr(matmul.Kernel, "works", lambda self: self.device == kind and self.name == "dense")
+    patch.setattr(onednn, "usable", lambda dtype, device: False)
     patch.setattr(network, "fused_form", lambda config, layers, rope, **_: FusedLayers(config, layers, rope))
     patch.setattr("realtts.accel.decoder.row_loop.adopt_step_attention", lambda decoder: None)
     patch.setattr("realtts.accel.decoder.budget.cache_room", lambda device: 2**40)
-    patch.setattr(torch, "tensor", _tensor_of(torch.tensor))
-    patch.setattr(torch.Tensor, "exponential_", _exponential(torch.Tensor.exponential_))
-    patch.setattr(torch, "Generator", _HostGenerator)
+    if BUILT:
+        patch.setattr(torch, "tensor", _tensor_of(torch.tensor))
+        patch.setattr(torch.Tensor, "exponential_", _exponential(torch.Tensor.exponential_))
+        patch.setattr(torch, "Generator", _HostGenerator)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.inference_mode():
         yield mode
 
