@@ -125,7 +125,8 @@ def _heads_plain(
         turn = [table.index_select(0, at[1])[:, None] for table in (cos, sin)]
         q, k = rotated(q, *turn), rotated(k, *turn)
     cache[:, rows, :, at[0]] = torch.stack([k, v], 1).to(cache.dtype)
-    queries: torch.Tensor = q.to(qkv.dtype)
+    # Without norm and rotation they would be a view of what came in, which no result of an operation may be.
+    queries: torch.Tensor = q.to(qkv.dtype).clone()
     return queries
 
 

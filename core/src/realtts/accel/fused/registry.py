@@ -99,10 +99,25 @@ def register(
     """
     full = f"realtts::{name}"
     call = torch.library.custom_op(full, plain, mutates_args=tuple(mutates))
-    call.register_kernel("cuda")(launch)
+    placed = _on_its_device(launch)
+    call.register_kernel("cuda")(placed)
     call.register_fake(fake)
-    OPERATIONS[full] = Operation(name, plain, launch, call, launches, sample)
+    OPERATIONS[full] = Operation(name, plain, placed, call, launches, sample)
     return OPERATIONS[full]
+
+
+def _on_its_device(launch: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a kernel be launched where its tensors are: Triton launches on the current device."""
+
+    @functools.wraps(launch)
+    def placed(*arguments: Any) -> Any:
+        device = next(argument.device for argument in arguments if isinstance(argument, torch.Tensor))
+        if device.type != "cuda" or device.index == torch.cuda.current_device():
+            return launch(*arguments)
+        with torch.cuda.device(device):
+            return launch(*arguments)
+
+    return placed
 
 
 def why_not(device: torch.device | str, dtype: torch.dtype) -> str | None:

@@ -64,15 +64,15 @@ def product(
                 values += tl.load(norm_bias + at, mask=at_input, other=0.0).to(tl.float32)[None, :]
             values = values.to(x.dtype.element_ty)
         tile = at_column[:, None] & at_input[None, :]
-        where = weight + columns[:, None].to(tl.int64) * inputs + at[None, :]
-        weights = tl.load(where, mask=tile, other=0.0)
+        weights = tl.load(weight + columns[:, None].to(tl.int64) * inputs + at[None, :], mask=tile, other=0.0)
         if DOT:
             first = tl.dot(values, tl.trans(weights.to(values.dtype)), first, input_precision="ieee")
         else:
             wide = values.to(tl.float32)[:, None, :]
             first += tl.sum(wide * weights.to(tl.float32)[None, :, :], 2)
         if ACTIVATION == 1:
-            weights = tl.load(where + width.to(tl.int64) * inputs, mask=tile, other=0.0)
+            other = weight + (columns + width)[:, None].to(tl.int64) * inputs + at[None, :]
+            weights = tl.load(other, mask=tile, other=0.0)
             if DOT:
                 second = tl.dot(values, tl.trans(weights.to(values.dtype)), second, input_precision="ieee")
             else:
