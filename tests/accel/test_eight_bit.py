@@ -54,7 +54,8 @@ def test_products_are_as_near_as_the_type_allows(name, rows, outputs, inputs):
     actual = BY_NAME[name].run(BY_NAME[name].pack(weight, bias), x)
     expected = torch.nn.functional.linear(x, weight, bias)
     assert actual.shape == expected.shape
-    assert float((actual.float() - expected).norm() / expected.norm()) < ERRORS[name]
+    many = "fp8_scaled" if name == "fp8_triton" and rows > 16 else name  # where activations are rounded, too
+    assert float((actual.float() - expected).norm() / expected.norm()) < ERRORS[many]
 
 
 @pytest.mark.parametrize("name", list(ERRORS))
