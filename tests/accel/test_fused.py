@@ -94,10 +94,10 @@ def test_products_of_any_number_of_rows(interpreted, rows, form):
     """Also of widths that fill no tile, with and without norm, bias and residual."""
     (activation, norm, bias), inputs, out = form, 72, 20
     x, weight = waves(rows, inputs, pace=0.9), waves(2 * out if activation == "gated" else out, inputs, pace=2.1)
+    shift = waves(inputs, pace=0.3) if norm == "layer" else None
     arguments = (
-        x, weight, None, waves(len(weight), pace=0.2) if bias else None,
-        None if norm is None else 1 + waves(inputs) / 2, waves(inputs, pace=0.3) if norm == "layer" else None, 1e-5, activation,
-        waves(rows, out) if rows % 2 else None,
+        x, weight, None, waves(len(weight), pace=0.2) if bias else None, 1 + waves(inputs) / 2 if norm else None, shift,
+        1e-5, activation, waves(rows, out) if rows % 2 else None,
     )  # fmt: skip
     assert_equal_enough(operation("linear").launch(*arguments), operation("linear").plain(*arguments))
 

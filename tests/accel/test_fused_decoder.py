@@ -88,6 +88,7 @@ def test_few_positions_are_read_as_steps(qwen3, positions):
     torch.testing.assert_close(states[1], states[3], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("backend", "order"), [(None, GUIDED), (RecordingGraphs, GUIDED)], ids=["eager", "recorded"])
 def test_a_loop_draws_the_same_tokens(qwen3, backend, order):
     """Rows that come and go, eager and captured."""

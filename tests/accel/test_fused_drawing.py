@@ -39,6 +39,7 @@ def column(*values, dtype=torch.float32):
 # -- kernels against plain torch ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "kinds", [["top_k"], ["top_p"], ["min_p"], ["top_k", "top_p"], ["temperature", "min_p", "top_p"]]
 )
