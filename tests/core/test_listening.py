@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import itertools
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from realtts.errors import BrokenProvider, CheckpointCorrupt, CheckpointMissing
 from realtts.listening import Heard, HeardWord, account_of, find_recognizer, listen, models, rate, ratings, word_marks
+from realtts.listening.whisper import WhisperRecognizer
 
 installed = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("jiwer", "whisper_normalizer")),
@@ -295,6 +299,51 @@ def test_ratings_name_what_is_not_installed(monkeypatch):
     assert "no weights" in by_name["broken"].why_not
     assert "likeness" not in by_name
     assert rate(tone, 8000, Voice(tone, 16_000))[-1].value == 16_000
+
+
+# -- Whisper ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "parts", "words"),
+    [
+        ("en", [[" It", " costs", " $14", ".50", " today."]], ["It", "costs", "$14.50", "today."]),
+        ("en", [[" Flight", " 8", ",071", " left."]], ["Flight", "8,071", "left."]),
+        ("en", [[" At", " 9", ":30", " a", ".m."], ["Then", " home."]], ["At", "9:30", "a.m.", "Then", "home."]),
+        ("fr", [[" L", "'eau", " est", " à", " 3", ",5", " %."]], ["L'eau", "est", "à", "3,5", "%."]),
+        ("ja", [["今", "日", "は", "晴", "れ"]], ["今", "日", "は", "晴", "れ"]),
+        ("en", [[], ["Hello."]], ["Hello."]),
+    ],
+)
+def test_words_that_whisper_divides_are_whole(monkeypatch, tmp_path, language, parts, words):
+    """The library divides words at their punctuation; languages without spaces keep its parts."""
+    monkeypatch.setitem(sys.modules, "faster_whisper", SimpleNamespace(WhisperModel=whisper_hearing(language, parts)))
+    heard = WhisperRecognizer(tmp_path, "made").hear(np.zeros(16_000, np.float32), 16_000, language)
+    assert [word.text for word in heard.words] == words
+    assert all(word.start < word.end for word in heard.words)
+    assert heard.text == " ".join(words)
+
+
+def whisper_hearing(language, parts):
+    """A class in the place of the library's model, which hears these words, a tenth of a second each."""
+    times = itertools.count()
+    segments = [
+        SimpleNamespace(
+            words=[SimpleNamespace(word=each, start=(at := next(times)) / 10, end=(at + 1) / 10) for each in part]
+        )
+        for part in parts
+    ]
+
+    class Model:
+        model = SimpleNamespace(is_multilingual=True)
+        supported_languages = (language,)
+
+        def __init__(self, *_, **__): ...
+
+        def transcribe(self, *_, **__):
+            return iter(segments), SimpleNamespace(language=language)
+
+    return Model
 
 
 def test_importing_it_is_cheap():

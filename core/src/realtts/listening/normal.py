@@ -13,9 +13,9 @@ from realtts.text.align import align
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["NormalWord", "normal_words"]
+__all__ = ["WITHOUT_SPACES", "NormalWord", "normal_words"]
 
-_WITHOUT_SPACES = frozenset(("zh", "ja", "th", "lo", "my", "km", "yue"))
+WITHOUT_SPACES = frozenset(("zh", "ja", "th", "lo", "my", "km", "yue"))
 """Languages that are scored letter by letter, as is usual, since they put no spaces between words."""
 
 _MINUS = re.compile(r"(?<![\w.,])[-−–](?=[$€£¥]?\d)")
@@ -49,7 +49,7 @@ def normal_words(text: str, language: str | None, *, brackets_are_said: bool) ->
     # The normalizer knows "minus twelve" as -12, and drops the sign of "-12".
     primary = (language or "en").partition("-")[0].lower()
     normal = _normalizer(primary)(_MINUS.sub(" minus ", source))
-    if primary in _WITHOUT_SPACES:
+    if primary in WITHOUT_SPACES:
         return tuple(_letters(source, normal.split()))
     origin = align(source, normal)
     return tuple(NormalWord(match[0], origin(match.span())) for match in _WORD.finditer(normal))
@@ -76,6 +76,6 @@ def _normalizer(language: str) -> Callable[[str], str]:
         return english
     # Marks stay: in many scripts they are the vowels.
     plain: Callable[[str], str] = BasicTextNormalizer(
-        remove_diacritics=False, split_letters=language in _WITHOUT_SPACES, preserve_marks=True
+        remove_diacritics=False, split_letters=language in WITHOUT_SPACES, preserve_marks=True
     )
     return plain

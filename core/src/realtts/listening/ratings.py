@@ -5,8 +5,10 @@ They bring torch or their own weights, and are no part of ``realtts[listen]``; w
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,9 +97,13 @@ def _distill_mos(samples: NDArray[np.float32], _: NDArray[np.float32] | None) ->
 
 @functools.cache
 def _distill_model() -> Any:
+    from realtts.accel.upstream.torchaudio_import import usable_torchaudio
+
+    usable_torchaudio()  # distillmos imports it, and its compiled part often does not fit the torch beside it
     import distillmos
 
-    model = distillmos.ConvTransformerSQAModel()
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights are, into what a caller may read
+        model = distillmos.ConvTransformerSQAModel()
     model.eval()
     return model
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from realtts.errors import CheckpointCorrupt
 from realtts.exception_text import describe_error
 from realtts.listening.heard import Heard, HeardWord
+from realtts.listening.normal import WITHOUT_SPACES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     import numpy as np
@@ -24,6 +26,14 @@ beginnings came 29 ms too early and the ends 52 ms."""
 
 _SHORTEST_S = 0.1
 """Of shorter audio nothing is heard."""
+
+
+class _Part(NamedTuple):
+    """A word as the library gives it, with a space before it where one was written."""
+
+    word: str
+    start: float
+    end: float
 
 
 class WhisperRecognizer:
@@ -67,12 +77,14 @@ class WhisperRecognizer:
         if careful:
             caution = {"temperature": (0.0, 0.2, 0.4, 0.6), "no_repeat_ngram_size": 3, "repetition_penalty": 1.1}
         with self._lock:
-            segments, _ = self._model.transcribe(
+            segments, about = self._model.transcribe(
                 samples, language=self._language(language), beam_size=5, condition_on_previous_text=False,
                 word_timestamps=True, **caution,
             )  # fmt: skip
-            words = [word for segment in segments for word in segment.words or ()]
+            apart = about.language in WITHOUT_SPACES
+            heard = [segment.words or () for segment in segments]
         seconds = len(samples) / _RATE
+        words = [word for part in heard for word in (part if apart else _joined(part))]
         return Heard(tuple(_timed(word.word.strip(), word.start, word.end, seconds) for word in words))
 
     def _language(self, tag: str | None) -> str | None:
@@ -80,6 +92,20 @@ class WhisperRecognizer:
             return "en"
         primary = tag.partition("-")[0].lower() if tag else None
         return primary if primary in self._model.supported_languages else None
+
+
+def _joined(words: Iterable[Any]) -> Iterator[_Part]:
+    """Yield words whole: the library divides one before its punctuation, such as ``$14`` and ``.50``."""
+    whole: _Part | None = None
+    for word in words:
+        if whole is not None and not word.word.startswith(" "):
+            whole = _Part(whole.word + word.word, whole.start, word.end)
+            continue
+        if whole is not None:
+            yield whole
+        whole = _Part(word.word, word.start, word.end)
+    if whole is not None:
+        yield whole
 
 
 def _timed(text: str, start: float, end: float, seconds: float) -> HeardWord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, any_of, rule
+from realtts.text.normalize.kind import NUMBER, SIGN, START, TO, Kind, Rule, any_of, fixed, rule
 from realtts.text.normalize.symbols import ALIASES, ANY_CASE, CODES, CURRENCIES, UNITS
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ _PER = (
 )
 """What a price or a quantity refers to: ``/kg``, ``/month``."""
 
+_POINT = r"(?:\.(?=[,;:)]|\s[a-zà-öø-ÿа-яёα-ω]))?"
+"""The point of a shortened unit, where the sentence goes on: ``5 min. later``."""
+
 _NAMES = frozenset("KABNJ")
 """Letters that are a unit behind a space only: 4K, 1A and 2B are names."""
 
@@ -50,17 +53,18 @@ class Amounts(Kind):
         scale, units = f"{any_of(self.scales)}|{_SCALE_WORDS}", any_of({**UNITS, **self.aliases})
         signs = any_of(CURRENCIES)
         return [
+            fixed(r"(?<=\d),[-\u2013\u2014]+(?![\w-])", ""),  # 5,- €
             rule(
                 rf"({SIGN})({signs})\s?([-\u2212]?{NUMBER})(?:\s?({scale})(?!\w))?{_PER}",
                 self.money_before,
             ),
-            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s)?({signs})(?!\w){_PER}", self.money_behind),
+            rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s?)?({signs})(?!\w){_PER}", self.money_behind),
             rule(rf"(?<!\w)({any_of(CODES)})\s?({SIGN}{NUMBER})(?!\w)", self.code_before),
             rule(rf"{START}({SIGN}{NUMBER})\s?(?:({scale})\s)?({any_of(CODES)})(?!\w){_PER}", self.money_behind),
             *([rule(rf"%\s?({NUMBER})", self.percent)] if self.is_("tr") else []),
             rule(rf"{START}({SIGN}{NUMBER}){TO}({NUMBER})\s?({units})(?![\w²³/])", self.unit_range),
-            rule(rf"{START}({SIGN}{NUMBER})\s?({units})(?![\w²³]){_PER}", self.unit),
-            rule(rf"{START}({SIGN}{NUMBER})\s?((?i:{any_of(ANY_CASE)}))(?![\w²³])", self.loose_unit),
+            rule(rf"{START}({SIGN}{NUMBER})\s?({units})(?![\w²³]){_POINT}{_PER}", self.unit),
+            rule(rf"{START}({SIGN}{NUMBER})\s?((?i:{any_of(ANY_CASE)}))(?![\w²³]){_POINT}", self.loose_unit),
             *([rule(rf"{START}(\d{{1,3}})['’′]\s?(\d{{1,2}})[\"”″]", self.feet)] if self.is_("en") else []),
         ]
 

@@ -39,6 +39,9 @@ class Calendar(Kind):
                 rule(r"(?<![\d:.,])(\d{1,2})\s?([aApP])\.?\s?[mM]\b\.?(?!\w)", self.hour),
             ]
         found = []
+        if self.is_("es", "it", "pt"):  # keyboards have a degree sign for the mark of an ordinal number
+            months = any_of(self.language.months)
+            found.append(rule(rf"{START}1[°º](?=\s(?:de\s)?(?i:{months})(?!\w))", lambda _: self.language.ordinal(1)))
         if self.is_("zh"):
             found.append(rule(r"(\d{4})(?=年)", lambda match: self.language.year(int(match[1]))))
         if self.is_("de", "nl"):

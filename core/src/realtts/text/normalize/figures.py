@@ -35,10 +35,13 @@ class Fractions(Kind):
         return self.apart(match, self.fraction_words(match[1], *_VULGAR[match[2]]))
 
     def fraction(self, match: re.Match[str]) -> str:
-        """Return a fraction; around the clock is none."""
-        if match[0] == "24/7":
-            return self.language.join(self.language.cardinal(24), self.language.cardinal(7))
-        return self.fraction_words(match[1], int(match[2]), int(match[3]))
+        """Return a fraction; around the clock is none, and ten of ten points is not one."""
+        upper, lower = int(match[2]), int(match[3])
+        if match[0] in {"24/7", "9/11", "50/50"}:
+            return self.language.join(self.language.cardinal(upper), self.language.cardinal(lower))
+        if self.is_("en") and upper == lower > 4 and not match[1]:
+            return f"{self.language.cardinal(upper)} out of {self.language.cardinal(lower)}"
+        return self.fraction_words(match[1], upper, lower)
 
     def fraction_words(self, whole: str | None, upper: int, lower: int) -> str:
         """Return a fraction in words."""

@@ -140,6 +140,8 @@ class Language(Figures):
         name = name.lower() if self.name in {"pt", "ms"} else name
         if short and code in {"RUB", "CNY"} and self.name in {"ru", "zh"}:
             return "元" if self.name == "zh" else re.split(r"[ \u00a0]", name)[-1]
+        if short and (self.name, code) in {("pt", "BRL"), ("pl", "PLN")}:
+            return name.split()[0]
         if short and (self.name == "en" or code == "USD"):
             words = re.split(r"[ \u00a0-]", name)
             if self.name in _FIRST_WORD:

@@ -13,7 +13,7 @@ __all__ = ["PATTERN", "value_of", "words"]
 
 PATTERN = (
     r"(?<![\w.'’-])(?:([^\W\d_][^\W\d_]*)(\s))?(?=[IVXLC])(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})"
-    r"(?:IX|IV|V?I{0,3}))(e|er|º|ª)?(?![\w'’])(?:\.(?=[,;:]))?(?:\s(century|siècle|secolo|век|века|веке|Jahrhundert))?"
+    r"(?:IX|IV|V?I{0,3}))(e|er|º|ª)?(?![\w'’])(?:\.(?=[,;:]|\s[a-zà-ÿ]))?(?:\s(century|siècle|secolo|век|века|веке|Jahrhundert))?"
 )
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -34,6 +34,10 @@ _REGNAL_NAMES = (
     " margrethe willem пётр николай екатерина александр иван"
 )
 _REGNAL = frozenset(_REGNAL_NAMES.split())
+_FRENCH_MARKS = frozenset(("e", "er"))
+_FRENCH_WORDS = frozenset("LC")
+"""Numbers that are a word with their mark: *Le chat*, *Ce soir*."""
+
 _ORDINAL = frozenset({"en", "de", "it", "ru", "da", "sv", "no", "nl"})
 """Languages that count their kings with ordinal numbers."""
 
@@ -47,7 +51,7 @@ def value_of(roman: str) -> int:
 def words(match: re.Match[str], language: Language) -> str | None:
     """Return what a match of `PATTERN` says; None where the letters are no number."""
     name, space, roman, mark, century = match.groups()
-    if not roman:
+    if not roman or (mark in _FRENCH_MARKS and (language.name != "fr" or roman in _FRENCH_WORDS)):
         return None
     number, before = value_of(roman), (name or "").lower()
     head = f"{name}{space}" if name else ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from realtts.text.normalize.addresses import Addresses, Phones, Versions
 from realtts.text.normalize.amounts import Amounts
 from realtts.text.normalize.calendar import Calendar
+from realtts.text.normalize.counting import Counting
 from realtts.text.normalize.figures import Fractions, Numbers, Ranges
 from realtts.text.normalize.ordinals import Ordinals
 from realtts.text.normalize.signs import Abbreviations, Romans, Signs
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["rules_for"]
 
 _KINDS = (
-    Abbreviations, Addresses, Calendar, Phones, Versions, Amounts, Fractions, Ordinals, Romans, Ranges, Signs, Numbers,
+    Abbreviations, Addresses, Calendar, Phones, Versions, Amounts, Counting, Fractions, Ordinals, Romans, Ranges, Signs,
+    Numbers,
 )  # fmt: skip
 """In their order: a date has points as a version has, a price has a fraction's slash, and a number is part of all."""
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from realtts.text.normalize import roman
 from realtts.text.normalize.abbreviations import abbreviations
 from realtts.text.normalize.kind import Kind, Rule, fixed, rule
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["Abbreviations", "Romans", "Signs"]
+
+
+_ENGLISH = {"≤": "at most", "≥": "at least", "≠": "not equal to"}
+
+_WRITTEN = {"<=(?!=)": "≤", ">=(?!=)": "≥", "!=(?!=)": "≠"}
+"""Signs that keyboards lack, as programs write them."""
 
 
 class Signs(Kind):
@@ -17,6 +27,8 @@ class Signs(Kind):
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
         return [
+            *(Rule(re.compile(written), self._sign_of(sign)) for written, sign in _WRITTEN.items()),
+            rule(r"(?<=[^\W\d_])\+\+(?!\w)", lambda _: f" {self.words.plus} {self.words.plus}", "+"),
             fixed(r"§§?\s?", self.words.section, "§"),
             fixed(r"(?:№|#)\s?(?=\d)", self.words.number, "№#"),
             fixed(r"(?<![\w.,+*/=×÷<>-])\+(?=\d)", self.words.plus, "+"),
@@ -30,6 +42,10 @@ class Signs(Kind):
             fixed(r"@(?=\w)", self.words.at, "@"),
         ]
 
+    @staticmethod
+    def _sign_of(sign: str) -> Callable[[re.Match[str]], str]:
+        return lambda _: sign
+
     def named(self) -> dict[str, str]:
         """Return the words of signs."""
         words = self.words
@@ -38,6 +54,7 @@ class Signs(Kind):
             "<": words.less, ">": words.greater, "≈": words.about, "~": words.about, "±": words.plus_minus,
             "≤": f"{words.less} {words.equals}", "≥": f"{words.greater} {words.equals}",
             "≠": f"{words.minus} {words.equals}", "-": words.minus, "\u2212": words.minus,
+            **(_ENGLISH if self.is_("en") else {}),
         }  # fmt: skip
 
     def sign(self, match: re.Match[str]) -> str:

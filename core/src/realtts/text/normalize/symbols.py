@@ -25,6 +25,7 @@ UNITS = {
     "mpg": "consumption-mile-per-gallon", "l/100 km": "consumption-liter-per-100-kilometer",
     "l/100km": "consumption-liter-per-100-kilometer",
     "h": "duration-hour", "min": "duration-minute", "s": "duration-second", "sec": "duration-second",
+    "yr": "duration-year",
     "ms": "duration-millisecond", "µs": "duration-microsecond", "ns": "duration-nanosecond",
     "W": "power-watt", "mW": "power-milliwatt", "kW": "power-kilowatt", "MW": "power-megawatt",
     "GW": "power-gigawatt", "hp": "power-horsepower", "V": "electric-volt", "A": "electric-ampere",
@@ -41,6 +42,7 @@ UNITS = {
 """CLDR's names, whose words and plurals Babel has in every language."""
 
 ALIASES = {
+    "en": {"hr": "h", "hrs": "h", "mins": "min", "secs": "sec", "yrs": "yr", "in.": "″"},
     "ru": {"км/ч": "km/h", "м/с": "m/s", "км": "km", "м": "m", "см": "cm", "мм": "mm", "кг": "kg", "г": "g", "мг": "mg",
            "т": "t", "л": "l", "мл": "ml", "м²": "m²", "км²": "km²", "м³": "m³", "га": "ha", "ч": "h", "мин": "min",
            "Вт": "W", "кВт": "kW", "кВт·ч": "kWh", "В": "V", "Гц": "Hz", "МГц": "MHz", "ГБ": "GB", "МБ": "MB"},
@@ -50,7 +52,7 @@ ALIASES = {
     "hi": {"किमी": "km", "किग्रा": "kg", "सेमी": "cm"},
     "zh": {"公里": "km", "千克": "kg", "％": "%"}, "ja": {"％": "%", "㎏": "kg"}, "fr": {"Go": "GB", "Mo": "MB"},
 }  # fmt: skip
-"""Signs of units in other scripts, by language, with the key of `UNITS`."""
+"""Signs of units in other scripts and short forms, by language, with the key of `UNITS`."""
 
 ANY_CASE = frozenset({"km", "cm", "mm", "kg", "km/h", "mph", "kwh", "khz", "mhz", "ghz", "ml", "gb", "mb", "tb"})
 """Of which nothing else is meant in capitals, as in ``5 KM``."""

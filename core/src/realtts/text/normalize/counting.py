@@ -1,0 +1,128 @@
+"""Numbers before what they count: gender, short forms, times, and digits that are said one by one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from realtts.text.normalize.kind import START, Kind, Rule, rule
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable
+
+__all__ = ["Counting"]
+
+_TIMES = {"en": "times", "fr": "fois", "es": "veces", "it": "volte", "pt": "vezes", "nl": "keer", "sv": "gånger"}
+"""What ``x`` behind a number means before a word: ``2x daily``."""
+
+_NOT_COUNTED = {
+    "es": "de del al a y e o u en por con sin para que es son se no más menos hasta desde entre como el la los las un",
+    "pt": "de do da dos das a e o u em por com sem para que é são se não mais menos até desde entre como os as um",
+    "fr": "de du des à au et ou en par avec sans pour que est sont ne plus moins sur dans le la les un une",
+    "it": "di del al a e o in per con senza che è sono si non più meno fino da tra come il lo la i gli le un",
+}  # fmt: skip
+"""Words that no number counts."""
+
+_MEASURES = "只隻个個位本张張条條件次天家块塊匹头頭辆輛台座杯瓶碗双雙对對种種岁歲点點倍斤人周小分公米年"
+"""Chinese words behind a number of things, before which two has a form of its own."""
+
+
+class Counting(Kind):
+    """Numbers whose words depend on what they count."""
+
+    def rules(self) -> list[Rule]:
+        """Return the rules in the order in which they are applied."""
+        return [*self._of_language(), *self._times()]
+
+    def _of_language(self) -> list[Rule]:
+        if self.is_("en"):
+            return [
+                rule(r"(?i:\b(call|dial|ring|phone|text))\s(\d{3})(?![\w-]|[.,]\d|\s\d)", self._digits),
+                rule(r"(?i:\b(zip|zip code|postcode|pin|code))\s(\d{4,6})(?![\w-]|[.,]\d)", self._digits),
+            ]
+        if self.is_("de"):
+            return [
+                rule(rf"{START}(\d+)er(?!\w)", lambda match: f"{self.language.cardinal(int(match[1]))}er"),
+                rule(rf"{START}(\d+)\s?(?:x|[×-]?mal)(?=[\s.,;:!?]|\Z)", self._german_times),
+            ]
+        if self.is_("zh"):
+            return [rule(rf"(?<![\d.,第年月日/:-])2(?=[{_MEASURES}](?!月|级|級))", lambda _: "两")]
+        if self.is_("ru"):
+            return [rule(rf"{START}(\d+)(?=\s([а-яё]+))", self._russian)]
+        if self.is_(*_NOT_COUNTED):
+            return self._romance()
+        return []
+
+    def _romance(self) -> list[Rule]:
+        counted = rule(rf"{START}(\d+)(?=\s([^\W\d_]{{2,}}))", self._counted)
+        if self.is_("es"):
+            return [rule(rf"{START}(\d+)\.?(?:[ºo]|er)(?=\s[^\W\d_])", self._adjective), counted]
+        return [counted]
+
+    def _adjective(self, match: re.Match[str]) -> str:
+        return self.language.ordinal(int(match[1]), "masculine-adjective")
+
+    def _counted(self, match: re.Match[str]) -> str | None:
+        """Return a number in the gender of the noun behind it, as far as its ending tells."""
+        noun = match[2].lower()
+        if noun in _NOT_COUNTED[self.language.name].split() or noun in self.language.months or len(match[1]) > 6:
+            return None
+        number = int(match[1])
+        ones = number % 10 if number % 100 not in {11, 12} else 0
+        if ones not in ({1, 2} if self.is_("pt") else {1}) or match[1][0] == "0":
+            return None
+        return self.language.cardinal(number, self._gender(noun))
+
+    def _gender(self, noun: str) -> str:
+        if self.is_("fr"):  # endings tell little; what has one of these is feminine almost always
+            feminine = noun.rstrip("s").endswith(("tion", "sion", "té", "ette", "elle", "ance", "ence", "ure", "euse"))
+            feminine = feminine or not _FRENCH_FEMININE.isdisjoint((noun, noun.rstrip("s")))
+        else:
+            feminine = noun.rstrip("s").endswith(("a", "ción", "sión", "dad", "ção", "são", "dade"))
+            feminine = feminine and noun.rstrip("s") not in _MASCULINE
+            feminine = feminine or noun in _FEMININE
+        return "feminine" if feminine else "masculine"
+
+    def _russian(self, match: re.Match[str]) -> str | None:
+        number, noun = int(match[1]), match[2]
+        ones = number % 10 if number % 100 not in {11, 12} else 0
+        if ones not in {1, 2} or len(match[1]) > 6 or match[1][0] == "0" or noun in self.language.months:
+            return None
+        if ones == 2:  # the noun is in the genitive singular
+            return self.language.cardinal(number, "feminine") if noun.endswith(("ы", "и")) else None
+        endings = {"а": "feminine", "я": "feminine", "о": "neuter", "е": "neuter"}
+        return self.language.cardinal(number, endings.get(noun[-1], "masculine"))
+
+    def _digits(self, match: re.Match[str]) -> str:
+        return f"{match[1]} {self.language.digits(match[2])}"
+
+    def _german_times(self, match: re.Match[str]) -> str:
+        number = int(match[1])
+        return f"{'ein' if number == 1 else self.language.cardinal(number)}mal"
+
+    def _times(self) -> list[Rule]:
+        if self.language.name not in _TIMES:
+            return []
+        return [rule(rf"{START}(\d+(?:[.,]\d+)?)x(?=[\s.,;:!?]|\Z)", self._so_often(_TIMES[self.language.name]))]
+
+    def _so_often(self, word: str) -> Callable[[re.Match[str]], str]:
+        return lambda match: f"{self.language.number(match[1])} {word}"
+
+
+_MASCULINE_WORDS = (
+    "día dia problema sistema programa mapa tema idioma clima planeta poeta cometa grama quilograma kilograma"
+    " drama telegrama diagrama esquema lema dilema poema síntoma sintoma fantasma turista artista cura cinema"
+)
+_FEMININE_WORDS = (
+    "vez veces mujer mujeres noche noches tarde tardes clase clases llave llaves calle calles parte partes luz"
+    " luces flor flores voz voces mano manos mão mãos foto fotos serie series frase frases noite noites vezes"
+    " mulher mulheres série séries chave chaves luzes notte chiave classe"
+)
+_FRENCH_FEMININE_WORDS = (
+    "fois heure minute seconde journée année semaine personne femme fille maison voiture page ligne chose ville"
+    " rue table chaise porte pomme bouteille tasse livre tonne histoire langue lettre photo main place route école"
+    " famille partie carte chambre classe question réponse image vidéo île nuit mer fleur vache chatte tête jambe"
+)
+_MASCULINE = frozenset(_MASCULINE_WORDS.split())
+_FEMININE = frozenset(_FEMININE_WORDS.split())
+_FRENCH_FEMININE = frozenset(_FRENCH_FEMININE_WORDS.split())
