@@ -126,13 +126,13 @@ def test_the_garbage_collector_waits_for_the_end_of_a_capture(cuda):
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 1, 0, 1], [1, 1, 0], [0]])
 def test_each_device_has_a_stream_of_its_own(cuda, order):
-    """One for warm-ups, captures and loops together, whichever device is the current one, and whoever asks."""
+    """One for all warm-ups and captures, whichever device is the current one, and whoever asks."""
     for index in order:
         work = Counted(cuda)
         runner = GraphRunner(backend=CudaGraphs(f"cuda:{index}"))
         runner.run("key", work)
         assert work.ran == 3  # twice warmed up, replayed once
-        assert side_stream(f"cuda:{index}").log.count(work.kernel) == 2
+        assert side_stream(f"cuda:{index}", "capture").log.count(work.kernel) == 2
         assert cuda.synchronized[-1] == index
         assert cuda.current == 0
     assert sorted(stream.index for stream in cuda.streams) == sorted(set(order))
@@ -159,6 +159,23 @@ def test_work_beside_waits_for_what_was_there(cuda):
     with pytest.raises(ZeroDivisionError), beside("cuda:1", joined=True):
         _ = 1 / 0
     assert (default.waits, cuda.current_stream(1), cuda.current) == ([side], default, 0)
+
+
+def test_graphs_apart_share_no_pool(cuda):
+    """On the same device, however often; a failure of one is none of the others."""
+    backends = [CudaGraphs("cuda:1")]
+    backends += [backends[0].apart(), backends[0].apart().apart()]
+    with backends[1].beside(joined=True):
+        replays = [backend.capture(Counted(cuda), []) for backend in backends]
+    assert sorted(cuda.uses.values()) == [1, 1, 1]
+    with pytest.raises(RuntimeError):
+        backends[1].capture(Counted(cuda, FAULTS["item"]), [])
+    assert [backend.pools for backend in backends] == [1, 1, 1]
+    for replay in replays:
+        replay()
+    assert [stream.index for stream in cuda.streams] == [1, 1], "beside, and for captures"
+    assert {replay._graph.stream for replay in replays[1:]} == {side_stream("cuda:1")}
+    assert replays[0]._graph.stream is side_stream("cuda:1", "capture")
 
 
 # -- memory ------------------------------------------------------------------------------------------------------------

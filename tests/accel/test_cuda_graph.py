@@ -17,6 +17,7 @@ from realtts.accel.graphs.cuda_graph import (  # noqa: E402
     powers_of_two,
     rounded_up,
 )
+from realtts.accel.graphs.shared import SharedMemory  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("unchanged")
@@ -396,3 +397,32 @@ def test_sizes_are_cut_into_few(most):
         assert sizes == sorted(sizes, reverse=True)
         assert all(n.bit_count() == 1 and n <= most for n in sizes)
         assert len(sizes) == size // most + (size % most).bit_count()
+
+
+def test_sealed_shapes_are_computed_as_they_are(on):
+    """What was captured is replayed, and nothing is captured any more."""
+    graphed = GraphedShapes(lambda x: x * 2 + 1, on.backend)
+    sizes = (2, 3)
+    for size in sizes:
+        graphed(x=on.zeros(size))
+    graphed.seal()
+    graphs = set(graphed._graphs)
+    for size in (1, 2, 3, 4, 2, 5):
+        x = torch.arange(size, dtype=torch.float32, device=on.device)
+        assert graphed(x=x).tolist() == (2 * x + 1).tolist()
+    assert set(graphed._graphs) == graphs
+    assert len(graphs) == 2
+
+
+@pytest.mark.parametrize("shapes", [[(8, 4), (2, 4)], [(3,), (3,)], [(16,), (4, 4), (2, 2)], [(5, 2), (1, 1)]], ids=str)
+def test_shared_memory_is_that_of_the_largest(on, shapes):
+    """The first ones begin where it begins, by name and type; a larger one has its own, and the others keep theirs."""
+    memory = SharedMemory(torch.device(on.device))
+    taken = [memory.take("x", shape) for shape in shapes]
+    assert [tuple(tensor.shape) for tensor in taken] == shapes
+    assert len({tensor.data_ptr() for tensor in taken}) == 1
+    others = memory.take("y", shapes[0]), memory.take("x", shapes[0], torch.int64), memory.take("x", (1000,))
+    assert len({tensor.data_ptr() for tensor in (*others, taken[0])}) == 4
+    taken[0].fill_(3)
+    assert others[2].sum() == 0
+    assert (taken[-1] == 3).all()

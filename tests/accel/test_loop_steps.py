@@ -78,7 +78,7 @@ def test_steps_ahead_change_no_token(family, flags):
 def test_a_loop_is_read_and_written_beside_others_work(family):
     """All of it on one stream, for which nobody waits who is queued on the caller's; without graphs on that."""
     loop = make_loop(family, backend=RecordingGraphs, places=1, cap=64, chunk=64)
-    backend = loop._backend
+    backend = loop._backend._counting
     for call in (
         loop.warm_up,
         lambda: loop.admit(0, admission_of(3, 8)),
@@ -89,6 +89,9 @@ def test_a_loop_is_read_and_written_beside_others_work(family):
         before = backend.beside_others
         call()
         assert backend.beside_others == before + 1
+    joined = backend.joined
+    loop.release(0)
+    assert backend.joined == joined + 1, "memory may be freed now"
     assert make_loop(family, places=1, cap=64)._backend is None
 
 

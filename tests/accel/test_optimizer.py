@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from realtts import AccelError, BufferMisuse, SettingsError, VoiceNotFound  # noqa: E402
+from realtts import AccelError, BufferMisuse, CaptureFailed, SettingsError, VoiceNotFound  # noqa: E402
 from realtts.accel.optimizer import AdvancedTTSOptimizer, OptimizationConfig, OptimizedTTSWrapper  # noqa: E402
 from realtts.accel.optimizer.graphs import ShapeGraph  # noqa: E402
 
@@ -439,6 +439,17 @@ def test_a_captured_shape_is_recognized():
     assert first["twice"].tolist() == [4.0] * 3
     assert second["twice"].tolist() == [10.0] * 3
     assert second["list"][0].tolist() == [5.0] * 3
+
+
+def test_who_has_a_graph_has_captured_it():
+    """Not only meant to; what cannot be captured raises where it is made, and nowhere later."""
+    graphs = pytest.importorskip("realtts.testing.recording")
+    backend = graphs.RecordingGraphs()
+    ShapeGraph(lambda x: x * 2, {"x": torch.ones(3)}, backend)
+    assert backend.captures == 1
+    for fault in (lambda x: x.sum().item(), lambda x: x[x > 0], lambda x: x.nonzero(), lambda x: 1 / 0):
+        with pytest.raises(CaptureFailed, match="cuda_graphs=False"):
+            ShapeGraph(fault, {"x": torch.ones(3)}, graphs.RecordingGraphs())
 
 
 @pytest.mark.gpu

@@ -151,3 +151,82 @@ def test_what_a_capture_refuses_is_refused(work, reason):
 def test_what_a_capture_takes_is_taken(work):
     """Fixed shapes and nothing for the host."""
     RecordingGraphs().capture(work, [])()
+
+
+# -- memory that graphs share --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.int8, torch.bool], ids=str)
+def test_a_result_is_nonsense_where_another_graph_was_replayed(dtype):
+    """As where graphs share a pool; a copy that was taken in time is right, and so is the result after a replay."""
+    backend, x, results = RecordingGraphs(), torch.ones(3).to(dtype), {}
+    replays = {
+        name: backend.capture(lambda name=name: results.__setitem__(name, x.clone()), []) for name in ("one", "two")
+    }
+    for name, other in (("one", "two"), ("two", "one"), ("one", "two")):
+        replays[name]()
+        in_time = results[name].clone()
+        assert torch.equal(in_time, x)
+        replays[other]()
+        assert not torch.equal(results[name], x) or dtype is torch.bool
+    replays["two"]()
+    assert torch.equal(results["two"], x)
+
+
+def test_a_capture_computes_nothing():
+    """What it has made is not there before the first replay; static memory, written in place, is what it was told."""
+    x, y, made = torch.ones(2), torch.zeros(2), []
+    replay = RecordingGraphs().capture(lambda: made.append(y.copy_(x) * 2), [])
+    assert made[0].isnan().all()
+    replay()
+    assert (made[0].tolist(), y.tolist()) == ([2, 2], [1, 1])
+
+
+def test_memory_that_is_not_written_holds_nothing():
+    """Who counts on an empty tensor being what it was at the last replay is found out."""
+    x, y = torch.ones(2), torch.zeros(2)
+
+    def work():
+        held = torch.empty(2)
+        held[:1] = x[:1]
+        y.copy_(held)
+
+    backend = RecordingGraphs()
+    replay, other = backend.capture(work, []), backend.capture(lambda: x * 2, [])
+    other()
+    replay()
+    assert y[0] == 1
+
+
+def test_a_failed_capture_takes_a_new_pool():
+    """Graphs from before go on, those of the new pool do not touch them, and generators can be drawn from."""
+    backend, x, results = RecordingGraphs(), torch.ones(2), {}
+    generator = torch.Generator()
+    before = backend.capture(lambda: results.__setitem__("before", x + 1), [])
+    for number, fault in enumerate((X[0].item, X.nonzero, lambda: 1 / 0)):
+        with pytest.raises((RuntimeError, ZeroDivisionError)):
+            backend.capture(lambda fault=fault: (torch.rand(1, generator=generator), fault()), [generator])
+        torch.rand(1, generator=generator)
+        after = backend.capture(lambda: results.__setitem__("after", x + 2), [])
+        assert backend.pools == number + 2
+        before()
+        after()
+        assert (results["before"].tolist(), results["after"].tolist()) == ([2, 2], [3, 3])
+    assert backend.pooled > 0
+
+
+def test_graphs_of_one_pool_are_replayed_on_one_stream():
+    """Two would write to the same memory at the same time; graphs apart share none."""
+    backend, x = RecordingGraphs(), torch.ones(2)
+    one, two = (backend.capture(lambda: x * 2, []) for _ in range(2))
+    other = backend.apart().capture(lambda: x * 3, [])
+    one()
+    for _ in range(2):
+        with backend.beside(), backend.apart().beside(joined=True):
+            other()
+        two()
+        with backend.beside(), pytest.raises(RuntimeError, match="two streams"):
+            one()
+        with pytest.raises(RuntimeError, match="two streams"):
+            other()
+    assert (backend.captures, backend.beside_others, backend.joined) == (3, 6, 2)

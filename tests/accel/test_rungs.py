@@ -9,7 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from realtts import AttentionUnavailable, Context, ProviderSpec, Settings  # noqa: E402
-from realtts.accel.decoder import Precision, rungs  # noqa: E402
+from realtts.accel.decoder import DecoderConfig, Precision, rungs  # noqa: E402
+from realtts.accel.decoder.precision import choose_kv_dtype  # noqa: E402
 from realtts.accel.graphs.cuda_graph import CudaGraphs  # noqa: E402
 from realtts.contract.voice_cache import VoiceCache  # noqa: E402
 
@@ -170,3 +171,24 @@ def test_an_attention_that_cannot_be_had_is_told_or_refused():
 def test_where_the_file_alone_can_be_at_fault(given, exact):
     """A graph, a compiled function or a kernel may be wrong, too: then the next rung is tried."""
     assert rungs.is_exact(context_of(**given)) is exact
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "quantization", "types"),
+    [
+        ("cuda:0", "float16", "none", (torch.float32, torch.float16)),
+        ("cuda:0", "float16", "int8", (torch.float32, torch.float32)),
+        ("cuda:0", "bfloat16", "none", (torch.bfloat16, torch.bfloat16)),
+        ("cuda:0", "bfloat16", "int4", (torch.bfloat16, torch.bfloat16)),
+        ("cuda:1", "float32", "none", (torch.float32, torch.float32)),
+        ("cpu", "float16", "none", (torch.float32, torch.float32)),
+    ],
+)
+def test_the_residual_stream_is_never_float16(monkeypatch, device, dtype, quantization, types):
+    """Sums over many layers pass 65504, where float16 ends; keys and values are far from it."""
+    monkeypatch.setattr("realtts.accel.decoder.precision.autotune", lambda *_: "fp32")
+    precision = rungs.precision_of(context_of(device, dtype, quantization=quantization))
+    config = DecoderConfig(layers=1, hidden_size=8, heads=2, kv_heads=2, head_dim=4, mlp_size=8)
+    assert (precision.activations, choose_kv_dtype(config, precision, (1,), torch.device(device))) == types
+    if quantization == "none":
+        assert Precision.of(precision.weights, torch.device(device)).activations == types[0]

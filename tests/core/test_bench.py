@@ -263,6 +263,10 @@ def test_the_floor_is_the_slower_of_two():
     assert floor_of(StageWork(bytes=200, flops=50), rates) == 5.0
     assert floor_of(StageWork(bytes=200, flops=50, dtype="int8"), rates) == 2.0
     assert floor_of(StageWork(steps=3), rates) is None
+    # Where TF32 is allowed, float32 is held against it, and no other type is.
+    rates["flops_per_s"] |= {"tf32": 50.0, "bfloat16": 25.0}
+    for dtype, seconds in (("float32", 1.0), ("bfloat16", 2.0), ("int8", 0.0), ("float16", 0.0), ("tf32", 1.0)):
+        assert floor_of(StageWork(flops=50, dtype=dtype), rates) == (seconds or None)
 
 
 def test_rates_are_measured():

@@ -33,7 +33,7 @@ def pretended(patch):
     patch.setattr(matmul.Kernel, "works", lambda self: self.device == kind and self.name == "dense")
     patch.setattr(onednn, "usable", lambda dtype, device: False)
     patch.setattr(network, "fused_form", lambda config, layers, rope, **_: FusedLayers(config, layers, rope))
-    patch.setattr("realtts.accel.decoder.row_loop.adopt_step_attention", lambda decoder: None)
+    patch.setattr("realtts.accel.decoder.row_loop.proven_step_attention", lambda *_: None)
     patch.setattr("realtts.accel.decoder.budget.cache_room", lambda device: 2**40)
     if BUILT:
         patch.setattr(torch, "tensor", _tensor_of(torch.tensor))

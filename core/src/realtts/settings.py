@@ -99,7 +99,9 @@ class Settings(BaseModel):
         description="Allow TF32 in matrix products and convolutions (optimized only); with dtype='float32' only where"
         " it, or matmul_precision, is named.",
     )
-    cudnn_benchmark: bool = Field(True, description="Let cuDNN time its convolution algorithms (optimized only).")
+    cudnn_benchmark: bool = Field(
+        True, description="Let cuDNN time its convolution algorithms while a graph is captured (optimized only)."
+    )
     matmul_precision: Literal["highest", "high", "medium"] = Field(
         "high", description="torch's float32 matmul precision (optimized only)."
     )

@@ -11,9 +11,11 @@ from realtts.accel.offload.tensors import walk_tensors
 from realtts.testing import make_context, make_request
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox import codec as module
-from realtts_chatterbox.codec import Codec
+from realtts_chatterbox.codec import Codec, _lasting
 from realtts_chatterbox.conditionals import Conditionals
+from realtts_chatterbox.flow import finished
 from realtts_chatterbox.frontend import prepare
+from realtts_chatterbox.noise import Noise
 
 CONTEXT = make_context()
 
@@ -42,11 +44,20 @@ def captured(request, weights_of):
 
 
 def test_no_length_is_captured_anew(captured):
-    """Up to 9 s, or less where less was captured."""
+    """Up to 9 s, or less where less was captured, with voices of any length; beyond it nothing is captured either."""
     codec, ask, voice, backend, lengths, most = captured
     assert codec.graphed
     assert len(lengths) < 24
-    before = backend.captures
+    before, replays = backend.captures, backend.replays
+    for tokens in (1, 40, 100, 250):
+        flows = backend.replays
+        finished(codec.mels(CONTEXT, [codec.piece([1], _lasting(voice, tokens), Noise(0))], 1))
+        assert backend.replays == flows + 1, "the step was replayed"
+    assert backend.captures == before
+    for _ in codec.spoken(CONTEXT, [1] * (2 * most + 300), ask, voice):
+        pass
+    assert backend.captures == before
+    assert backend.replays > replays
     for length in (*range(1, most - 15, 25), most - 15):
         for _ in codec.spoken(CONTEXT, [1] * length, ask, voice):
             pass

@@ -94,6 +94,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConform
     def _few_graphs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Capture those of a second of speech; the others are captured when they are first needed."""
         monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 25)
+        monkeypatch.setattr(codec, "_LONGEST_VOICE", 50)
         monkeypatch.setattr(rows, "SLOTS", 128)
 
     @pytest.fixture

@@ -105,3 +105,19 @@ def test_operations_are_those_that_torch_counts(networks) -> None:
         vocoder._body(mel, torch.zeros(1, 18, 120 * 50 + 1))
     assert counter.get_total_flops() == pytest.approx(vocoder.flops(50), rel=0.01)
     assert vocoder.flops(100) == 2 * vocoder.flops(50)
+
+
+@pytest.mark.parametrize(
+    ("device", "where"),
+    [("cpu", "cpu"), ("cuda", "cuda"), ("cuda:1", "cuda:1"), ("mps", "cpu"), ("meta", "cpu")],
+)
+def test_the_sources_noise_is_drawn_where_it_is_needed(monkeypatch, device, where):
+    """On CUDA alone; where the flow starts, every device gets the CPU's."""
+    made = {}
+
+    def blocks(_seed, name, _width, device=None):
+        made[name] = device or torch.device("cpu")
+
+    monkeypatch.setattr("realtts_chatterbox.noise._Blocks", blocks)
+    Noise(1, device)
+    assert made == {"mel": torch.device("cpu"), "source": torch.device(where)}

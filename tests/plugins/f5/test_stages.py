@@ -160,7 +160,7 @@ def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, monkeypatch) 
         tts.load()
         before = first.mark()
         assert before[0] == 4
-        said = {"voice": voice_like(1), "reference_text": "Well, these words.", "nfe_step": 2, "seed": 1}
+        said = {"voice": voice_like(1), "reference_text": "Well, these words.", "nfe_step": 4, "seed": 1}
         for text in ("Hm.", "Hello there.", "Yes, of course it is.", "No."):
             tts.generate(text, **said)
             with tts.stream(text, **said) as stream:

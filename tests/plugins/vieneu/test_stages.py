@@ -185,7 +185,8 @@ def test_the_status_is_what_was_done(make, models, settings) -> None:
     }
     facts["dtype"] = facts["codec_dtype"]
     assert {name: details[name] for name in facts} == facts
-    assert details.keys() == {*facts, "attention"}
+    assert details.keys() == {*facts, "attention", "attention_kernel"}
+    assert details["attention_kernel"] in {"flash", "math"}
     decoder = engine.lm.decoder
     assert kernels("cpu", decoder.kv_dtype, decoder.config.head_dim, masked=True)[details["attention"]] is None
     # What is told of the weights is true of the products with them.

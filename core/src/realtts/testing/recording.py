@@ -45,25 +45,35 @@ class RecordingGraphs:
         captures: Captures, those that failed included.
         replays: Replays of all captures.
         pools: Memory pools so far: all graphs share one, until a capture fails and leaves it unusable.
-        pooled: Bytes that the graphs which are left have made in their captures.
         beside_others: How often work was queued beside others'.
+        joined: How often others waited for it.
     """
 
     def __init__(self) -> None:
-        self.warm_ups = self.captures = self.replays = self.pools = self.beside_others = 0
-        self._pool: weakref.WeakSet[_Recorder] | None = None
+        self.warm_ups = self.captures = self.replays = self.pools = self.beside_others = self.joined = 0
+        self._pool: _Pool | None = None
         self._graphs: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+        self._depth = 0  # of `beside`
 
     @property
     def pooled(self) -> int:
         """Bytes that the graphs which are left have made in their captures."""
         return sum(recorder.nbytes for recorder in self._graphs)
 
+    def apart(self) -> _ApartGraphs:
+        """Return a backend with a pool of its own; what happens is counted here."""
+        return _ApartGraphs(self)
+
     @contextlib.contextmanager
-    def beside(self) -> Iterator[None]:
+    def beside(self, *, joined: bool = False) -> Iterator[None]:
         """Count it; there is only one stream."""
         self.beside_others += 1
-        yield
+        self.joined += joined
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
 
     def warm_up(self, work: Callable[[], None]) -> None:
         """Run the work."""
@@ -72,28 +82,64 @@ class RecordingGraphs:
 
     def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
         """Record the work; what it draws from other generators than those given is refused."""
-        self.captures += 1
         if self._pool is None:
-            self._pool, self.pools = weakref.WeakSet(), self.pools + 1
-        pool, recorder = self._pool, _Recorder(generators)
+            self._pool, self.pools = _Pool(), self.pools + 1
         try:
-            with torch.inference_mode(), recorder:
-                work()
+            return self._recorded(work, generators, self._pool)
         except BaseException:
             self._pool = None
             raise
+
+    def _recorded(self, work: Callable[[], None], generators: Sequence[Generator], pool: _Pool) -> Callable[[], None]:
+        self.captures += 1
+        recorder = _Recorder(generators)
+        with torch.inference_mode(), recorder:
+            work()
         recorder.poison()  # a real capture computes nothing
-        pool.add(recorder)
+        pool.graphs.add(recorder)
         self._graphs.add(recorder)
 
         def replay() -> None:
             self.replays += 1
-            for other in pool:
-                if other is not recorder:
-                    other.poison()
+            pool.enter(recorder, beside=self._depth > 0)
             recorder.replay()
 
         return replay
+
+
+class _ApartGraphs:
+    """The graphs of another pool, counted with the others."""
+
+    def __init__(self, counting: RecordingGraphs) -> None:
+        self._counting, self._pool = counting, _Pool()
+        self.apart, self.beside, self.warm_up = counting.apart, counting.beside, counting.warm_up
+        counting.pools += 1
+
+    def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
+        """As `RecordingGraphs.capture`."""
+        try:
+            return self._counting._recorded(work, generators, self._pool)
+        except BaseException:
+            self._pool = _Pool()
+            self._counting.pools += 1
+            raise
+
+
+class _Pool:
+    """Memory that graphs share: who is replayed writes where the others have written."""
+
+    def __init__(self) -> None:
+        self.graphs: weakref.WeakSet[_Recorder] = weakref.WeakSet()
+        self._beside: bool | None = None  # others; None: nothing was replayed
+
+    def enter(self, recorder: _Recorder, *, beside: bool) -> None:
+        """Let a graph use it; on a device two streams would do so at the same time."""
+        if self._beside is not None and self._beside is not beside:
+            raise RuntimeError("graphs that share memory are replayed on two streams: take `apart` for one of them")
+        self._beside = beside
+        for other in self.graphs:
+            if other is not recorder:
+                other.poison()
 
 
 class _Recorder(TorchDispatchMode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -40,6 +41,9 @@ _TOGETHER = 8
 _GRAPHED_TOKENS = 750
 """Lengths up to this have their graphs after `Codec.capture`, 30 s: the longest text at once, of 300 characters, spoken
 slowly. Longer speech, and several requests at once, are work enough for a GPU without graphs."""
+
+_LONGEST_VOICE = 500
+"""Frames of the longest voice's prompt, 10 s, which stands before the speech in the flow; shorter ones are met, too."""
 
 
 class Codec:
@@ -87,7 +91,7 @@ class Codec:
             context: Of the stage.
             backend: Captures the flow's steps and the vocoder's convolutions.
             ask: Whose solver steps are taken; their number is no part of a graph.
-            voice: Whose prompt stands before the speech.
+            voice: Whose prompt stands before the speech; it is repeated and cut to all lengths that a prompt may have.
 
         Returns:
             Samples of each length, as their graphs have computed them. A graph is captured when its samples are asked
@@ -96,8 +100,8 @@ class Codec:
         self.flow.use_graphs(backend)
         self.vocoder.use_graphs(backend)
         self.graphed = True
-        for length in self._lengths(voice):
-            yield from self.spoken(context, [0] * length, ask, voice)
+        for length, prompt in self._lengths(voice):
+            yield from self.spoken(context, [0] * length, ask, prompt)
         self.flow.seal()
         self.vocoder.seal()
 
@@ -108,14 +112,18 @@ class Codec:
             (mel,) = finished(self.mels(context, [self.piece(tokens, voice, noise)], ask.steps))
             yield self.samples(context, mel, noise)
 
-    def _lengths(self, voice: Conditionals) -> list[int]:
-        """Return numbers of tokens that together need every graph up to the longest."""
-        by_buckets: dict[tuple[int, int], int] = {}
+    def _lengths(self, voice: Conditionals) -> list[tuple[int, Conditionals]]:
+        """Return numbers of tokens, and voices before them, that together need every graph up to the longest."""
+        by_buckets: dict[tuple[int, int], tuple[int, Conditionals]] = {}
+        prompt, frames = voice.mel.shape[1], [0]
         for length in range(1, _GRAPHED_TOKENS + 1):
-            frames = FRAMES_PER_TOKEN * len(self._with_ending([0] * length))
-            buckets = bucket(voice.mel.shape[1] + frames), bucket(frames + self.vocoder.slack)
-            by_buckets.setdefault(buckets, length)
-        return list(by_buckets.values())
+            frames.append(FRAMES_PER_TOKEN * len(self._with_ending([0] * length)))
+            buckets = bucket(prompt + frames[-1]), bucket(frames[-1] + self.vocoder.slack)
+            by_buckets.setdefault(buckets, (length, voice))
+        longest = max(prompt, _LONGEST_VOICE) + frames[-1]
+        missing = {bucket(n) for n in range(longest + 1)} - {of_flow for of_flow, _ in by_buckets}
+        others = [(1, _lasting(voice, (of_flow - frames[1]) // FRAMES_PER_TOKEN)) for of_flow in sorted(missing)]
+        return [*by_buckets.values(), *others]
 
     @property
     def together(self) -> int:
@@ -204,3 +212,10 @@ class Codec:
 
     def _with_ending(self, tokens: Sequence[int]) -> list[int]:
         return [*tokens, *self.ending()]
+
+
+def _lasting(voice: Conditionals, tokens: int) -> Conditionals:
+    """Return a voice whose prompt has so many tokens, cut or repeated."""
+    of_tokens = torch.arange(tokens) % voice.tokens.shape[1]
+    of_frames = torch.arange(FRAMES_PER_TOKEN * tokens) % voice.mel.shape[1]
+    return replace(voice, tokens=voice.tokens[:, of_tokens], mel=voice.mel[:, of_frames])

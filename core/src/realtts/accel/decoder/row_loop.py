@@ -17,7 +17,7 @@ from realtts.accel.decoder.loop_graphs import LoopGraphs
 from realtts.accel.decoder.places import PlaceTable
 from realtts.accel.decoder.reading_rows import ChunkReader
 from realtts.accel.decoder.rows import Row, begin_row, check_admission, check_seed, rewind_row
-from realtts.accel.decoder.step_attention import adopt_step_attention
+from realtts.accel.decoder.step_attention import proven_step_attention
 from realtts.accel.decoder.step_queue import StepQueue, row_counts, sync_interval
 from realtts.accel.decoder.stepping import Stepping
 from realtts.accel.graphs.streams import used_here
@@ -112,10 +112,11 @@ class RowLoop:
         sizes = row_counts(places) if backend is not None else None
         if buckets is None and sizes is not None:
             buckets = Buckets.growing(cap, _MOST_STEP_GRAPHS // len(sizes))
+        backend = backend and backend.apart()
         self.decoder, self.places, self._backend = decoder, places, backend
         self.lag = 1 if decoder.device.type == "cuda" else 0
-        if backend is not None:
-            adopt_step_attention(decoder)
+        if backend is not None and decoder.step_attention is None and decoder.fused is None:
+            decoder.step_attention = proven_step_attention(decoder.config, decoder.kv_dtype, decoder.device)
         self._steps = Stepping(
             decoder, head, next_embedding, recipe, streams=places + 1, cap=cap, skip_idle=backend is None,
             row_state=row_state, taps=taps, buckets=buckets, noise=noise, outputs=outputs, samplers=samplers,
@@ -132,8 +133,6 @@ class RowLoop:
         self._rows: dict[int, Row] = {}
         self._free = list(range(places))
         self._empty()
-
-    # -- rows ------------------------------------------------------------------------------------------------------
 
     @property
     def free(self) -> int:
@@ -212,14 +211,15 @@ class RowLoop:
             DecoderError: There is no such row.
         """
         row = self._row(number)
-        # On CUDA it may have broken without that anybody has read it.
-        if row.broken or self.decoder.device.type == "cuda":
-            with self._beside():
-                for part in self._steps.rows_of(row.stream):
-                    self.cache.clean(part)
         row.gone = True
         del self._rows[number]
         self._free = sorted([*self._free, row.stream])
+        # Steps that are queued still write to memory that may be freed with the last row.
+        with self._beside(joined=not self._rows):
+            # On CUDA it may have broken without that anybody has read it.
+            if row.broken or self.decoder.device.type == "cuda":
+                for part in self._steps.rows_of(row.stream):
+                    self.cache.clean(part)
 
     def step(self, *, ahead: bool = True) -> list[RowBlock]:
         """Read the next chunk of the oldest prompt that is not read yet, decode, and return what is new.
@@ -266,7 +266,7 @@ class RowLoop:
             return
         if self._rows:
             raise DecoderError("rows have places", who=_WHO, fix="warm up before the first one is admitted")
-        with self._beside():
+        with self._beside(joined=True):
             self._capture(params or SamplingParams(), up_to or self.cache.cap)
 
     def _capture(self, params: SamplingParams, up_to: int) -> None:
@@ -286,8 +286,8 @@ class RowLoop:
             raise DecoderError(f"there is no row {number}", who=_WHO, fix=f"there are {self.numbers}")
         return self._rows[number]
 
-    def _beside(self) -> contextlib.AbstractContextManager[None]:
-        return contextlib.nullcontext() if self._backend is None else self._backend.beside()
+    def _beside(self, *, joined: bool = False) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._backend is None else self._backend.beside(joined=joined)
 
     def _empty(self) -> None:
         """Leave every place without a row. The spare row, and one that is only filled up, looks at a slot of zeros."""

@@ -2,7 +2,7 @@
 
 torch's own call (`realtts.accel.decoder.attend.attend_step`) needs a mask, which keeps it from the flash kernel, and
 with graphs a copy of the keys that it looks at. A kernel that takes the number of each row's keys needs neither. Such a
-kernel is a `StepAttention`; `adopt_step_attention` gives a decoder the first one that computes what torch's call does.
+kernel is a `StepAttention`; `proven_step_attention` gives a loop the first one that computes what torch's call does.
 Not run on a GPU yet. Switch: the setting ``attention="math"`` (``REALTTS_ATTENTION=math``).
 """
 
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.decoder.config import DecoderConfig
-    from realtts.accel.decoder.network import Decoder
 
     Attend = Callable[[Tensor, Tensor], Tensor]
     """Of queries (n, heads, head_dim) and a layer of the cache (2, rows, kv_heads, cap + 1, head_dim), in the cache's
     type; returns (n, heads, head_dim)."""
 
-__all__ = ["FlashSteps", "GatheredSteps", "StepAttention", "adopt_step_attention", "proven_step_attention"]
+__all__ = ["FlashSteps", "GatheredSteps", "StepAttention", "proven_step_attention"]
 
 _TOLERANCES = {torch.float32: 1e-4, torch.bfloat16: 2e-2, torch.float16: 5e-3}
 """Greatest difference from torch's call, of values about 1, by the cache's type."""
@@ -97,17 +96,11 @@ def _as_tokens(part: Tensor) -> Tensor:
     return part.as_strided((tokens, heads, width), (width, slots * width, 1), part.storage_offset())
 
 
-def adopt_step_attention(decoder: Decoder) -> None:
-    """Give a decoder on CUDA the attention of its steps, where one is proven and it has none, not even a fused one."""
-    if decoder.device.type == "cuda" and decoder.step_attention is None and decoder.fused is None:
-        decoder.step_attention = proven_step_attention(decoder.config, decoder.kv_dtype, decoder.device)
-
-
 def proven_step_attention(
     config: DecoderConfig,
     dtype: torch.dtype,
     device: torch.device,
-    candidates: Iterable[StepAttention] = (FlashSteps(),),
+    candidates: Iterable[StepAttention] | None = None,
 ) -> StepAttention | None:
     """Return the first candidate that computes on this device what torch's call does; None: none does.
 
@@ -115,8 +108,10 @@ def proven_step_attention(
         config: Of the decoder.
         dtype: Of its cache.
         device: Where it runs.
-        candidates: The fastest first.
+        candidates: The fastest first; None: flash attention on CUDA.
     """
+    if candidates is None:
+        candidates = (FlashSteps(),) if device.type == "cuda" else ()
     if not torch.backends.cuda.flash_sdp_enabled():  # such as with attention="math"
         return None
     return next((each for each in candidates if _agrees(each, config, dtype, device)), None)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from torch import Generator
 
+    from realtts.accel.graphs.streams import Purpose
+
 __all__ = ["CudaGraphs"]
 
 _END_ALLOCATION = ("_cuda_endAllocateToPool", "_cuda_endAllocateCurrentStreamToPool")
@@ -35,23 +37,29 @@ class CudaGraphs:
 
     Args:
         device: Where the work runs; without a number the device that is the current one when something is captured.
+        apart: Whether its graphs are replayed in `beside`, while those of others are replayed outside of it.
 
     Attributes:
         pools: Memory pools so far.
     """
 
-    def __init__(self, device: torch.device | str = "cuda") -> None:
+    def __init__(self, device: torch.device | str = "cuda", *, apart: bool = False) -> None:
         self._device = torch.device(device)
+        self._purpose: Purpose = "beside" if apart else "capture"
         self._pool: Any = None
         self.pools = 0
 
-    def beside(self) -> contextlib.AbstractContextManager[None]:
+    def apart(self) -> CudaGraphs:
+        """Return a backend for graphs that are replayed in `beside`: neither pool nor stream are those of others."""
+        return CudaGraphs(self._device, apart=True)
+
+    def beside(self, *, joined: bool = False) -> contextlib.AbstractContextManager[None]:
         """Queue what the body computes beside what others compute on the device; see `streams.beside`."""
-        return beside(self._device)
+        return beside(self._device, joined=joined)
 
     def warm_up(self, work: Callable[[], None]) -> None:
         """Run the work where it will be captured: libraries make their choices and allocate their workspaces."""
-        with beside(self._device, joined=True):
+        with beside(self._device, joined=True, purpose=self._purpose):
             work()
 
     def capture(self, work: Callable[[], None], generators: Sequence[Generator]) -> Callable[[], None]:
@@ -68,7 +76,7 @@ class CudaGraphs:
             if self._pool is None:
                 torch.cuda.empty_cache()  # the pool takes memory of its own
                 self._pool, self.pools = torch.cuda.graph_pool_handle(), self.pools + 1
-            with beside(self._device, joined=True), _no_collection():
+            with beside(self._device, joined=True, purpose=self._purpose), _no_collection():
                 try:
                     for generator in generators:
                         graph.register_generator_state(generator)

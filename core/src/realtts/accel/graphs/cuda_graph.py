@@ -73,10 +73,14 @@ class GraphBackend(Protocol):
     A capture that raises leaves nothing behind: generators can be drawn from, and other graphs go on working.
     """
 
-    def beside(self) -> contextlib.AbstractContextManager[None]:
+    def apart(self) -> GraphBackend:
+        """Return a backend whose graphs share no memory with those of this one: for graphs that are replayed beside."""
+
+    def beside(self, *, joined: bool = False) -> contextlib.AbstractContextManager[None]:
         """Return a context whose work need not wait for what others queue on the device meanwhile, nor they for it.
 
-        It begins behind everything that was queued before. Results that leave the context are waited for by an event.
+        It begins behind everything that was queued before. Results that leave the context are waited for by an event,
+        or with ``joined`` by everything that is queued behind the context: before memory is freed that it uses.
         """
 
     def warm_up(self, work: Callable[[], None]) -> None:

@@ -1,8 +1,10 @@
 """The streams of CUDA devices, and what libraries keep for each of them.
 
 cuBLAS takes a workspace for each stream that it is called on (32 MiB on Hopper) and keeps it until the process ends. So
-there is one side stream for each device: warm-ups, captures and decode loops run on it, whosever they are, and what a
-warm-up has allocated there serves the capture behind it, too. Not run on a GPU yet.
+each device has two streams beside the usual one, whoever uses them. On ``"capture"`` graphs are warmed up and captured,
+and what a warm-up has allocated there serves the capture behind it. On ``"beside"`` that is done for graphs that are
+replayed there, too, such as a decode loop's: a captured kernel keeps the workspace of its stream, which no other kernel
+may use at the same time. Not run on a GPU yet.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ from __future__ import annotations
 import contextlib
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from realtts.accel.backends import FLAGS_LOCK
 from realtts.machine import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    Purpose = Literal["beside", "capture"]
 
 __all__ = ["CAPTURE_LOCK", "LIVE_GRAPHS", "beside", "release_device_memory", "side_stream", "used_here"]
 
@@ -27,23 +32,23 @@ CAPTURE_LOCK = threading.RLock()
 LIVE_GRAPHS: weakref.WeakSet[object] = weakref.WeakSet()
 """Captured graphs that can still be replayed; they use the workspaces that were there when they were captured."""
 
-_SIDE_STREAMS: dict[int, torch.cuda.Stream] = {}
+_SIDE_STREAMS: dict[tuple[int, Purpose], torch.cuda.Stream] = {}
 _STREAMS_LOCK = threading.Lock()
 
 
-def side_stream(device: torch.device | str) -> torch.cuda.Stream:
-    """Return the side stream of a CUDA device, made when it is first asked for."""
+def side_stream(device: torch.device | str, purpose: Purpose = "beside") -> torch.cuda.Stream:
+    """Return the stream of a CUDA device for a purpose, made when it is first asked for."""
     place = torch.device(device)
-    index = torch.cuda.current_device() if place.index is None else place.index
+    index = torch.cuda.current_device() if place.index is None else place.index  # type: ignore[redundant-expr]
     with _STREAMS_LOCK:
-        if index not in _SIDE_STREAMS:
-            _SIDE_STREAMS[index] = torch.cuda.Stream(index)
-        return _SIDE_STREAMS[index]
+        if (index, purpose) not in _SIDE_STREAMS:
+            _SIDE_STREAMS[index, purpose] = torch.cuda.Stream(index)
+        return _SIDE_STREAMS[index, purpose]
 
 
 @contextlib.contextmanager
-def beside(device: torch.device | str, *, joined: bool = False) -> Iterator[None]:
-    """Queue what the body computes on the side stream of a device, behind what the current stream has now.
+def beside(device: torch.device | str, *, joined: bool = False, purpose: Purpose = "beside") -> Iterator[None]:
+    """Queue what the body computes on a side stream of a device, behind what the current stream has now.
 
     Tensors that are made in the body belong to the side stream, and those of other streams that may be freed while the
     body's work is still queued are to be noted, see `used_here`.
@@ -51,9 +56,10 @@ def beside(device: torch.device | str, *, joined: bool = False) -> Iterator[None
     Args:
         device: A CUDA device; it is the current one in the body.
         joined: Whether the current stream waits for the body's work. If not, whoever needs a result waits for an event.
+        purpose: Which of the side streams.
     """
     with torch.cuda.device(device):
-        side, current = side_stream(device), torch.cuda.current_stream()
+        side, current = side_stream(device, purpose), torch.cuda.current_stream()
         if current == side:
             yield
             return
@@ -79,7 +85,7 @@ def release_device_memory() -> None:
     What stays is the context of CUDA itself with the kernels that it has loaded, which the process cannot give back,
     and what other models use.
     """
-    with CAPTURE_LOCK:
+    with FLAGS_LOCK, CAPTURE_LOCK:  # in this order as everywhere; no stage of another provider multiplies meanwhile
         clear = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
         if clear is not None and not LIVE_GRAPHS:
             clear()

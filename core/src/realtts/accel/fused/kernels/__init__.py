@@ -2,3 +2,5 @@
 
 Not run on a GPU yet: the tests run them in Triton's interpreter against plain torch, and compile them for sm_90.
 """
+
+__all__ = ()
