@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.graphs.cuda_graph import CudaGraphs
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -27,20 +25,21 @@ def replayed(work: Callable[[], object], device: torch.device, *, passes: int = 
     """
     if device.type != "cuda":
         return min(_seconds(work) for _ in range(passes))
-    graphs = CudaGraphs(device)
-
-    def discarded() -> None:
-        work()
-
-    graphs.warm_up(discarded)
-    replay = graphs.capture(discarded, ())
     with torch.cuda.device(device):
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            work()  # libraries make their choices and Triton compiles, before anything is captured
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            work()
         times: list[float] = []
         for _ in range(passes):
             begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             begin.record()
             for _ in range(_REPLAYS):
-                replay()
+                graph.replay()
             end.record()
             end.synchronize()
             times.append(begin.elapsed_time(end) / 1000 / _REPLAYS)
