@@ -8,7 +8,6 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.fused.registry import register
-from realtts.accel.layers.positions import rotated
 
 __all__ = ["attend", "heads", "place"]
 
@@ -122,8 +121,9 @@ def _heads_plain(
         q = functional.rms_norm(q, (size,), q_norm.float(), eps)
         k = functional.rms_norm(k, (size,), k_norm.float(), eps)
     if cos is not None and sin is not None:
-        turn = [table.index_select(0, at[1])[:, None] for table in (cos, sin)]
-        q, k = rotated(q, *turn), rotated(k, *turn)
+        turn, cross = (table.index_select(0, at[1])[:, None] for table in (cos, sin))
+        # As `realtts.accel.layers.positions.rotated`: this package stands below that one.
+        q, k = (x * turn + x.roll(size // 2, -1) * cross for x in (q, k))
     cache[:, rows, :, at[0]] = torch.stack([k, v], 1).to(cache.dtype)
     # Without norm and rotation they would be a view of what came in, which no result of an operation may be.
     queries: torch.Tensor = q.to(qkv.dtype).clone()
