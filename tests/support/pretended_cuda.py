@@ -12,12 +12,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
 from realtts.accel.decoder import Precision, network
 from realtts.accel.decoder.fused_layers import FusedLayers
-from realtts.accel.kernels import matmul, onednn
+from realtts.accel.kernels import matmul
 
 BUILT = torch.version.cuda is not None
-"""Whether torch knows CUDA; one that is built for the CPU alone cannot pretend, and counts its own operations."""
+"""Whether torch knows CUDA: one that is built for the CPU alone refuses even fake tensors on it."""
 
-DEVICE = "cuda:0" if BUILT else "cpu"
+DEVICE = "cuda:0"
 HALF = Precision("bf16", torch.bfloat16, fused=True)
 PLAIN = Precision("bf16", torch.bfloat16)
 
@@ -29,16 +29,13 @@ def pretended(patch):
         importlib.import_module(name)
     # A constant would be computed, on the real device.
     patch.setattr(FakeTensorMode, "may_turn_const", lambda self, tensor: False)
-    kind = torch.device(DEVICE).type
-    patch.setattr(matmul.Kernel, "works", lambda self: self.device == kind and self.name == "dense")
-    patch.setattr(onednn, "usable", lambda dtype, device: False)
+    patch.setattr(matmul.Kernel, "works", lambda self: self.device == "cuda" and self.name == "dense")
     patch.setattr(network, "fused_form", lambda config, layers, rope, **_: FusedLayers(config, layers, rope))
     patch.setattr("realtts.accel.decoder.row_loop.proven_step_attention", lambda *_: None)
     patch.setattr("realtts.accel.decoder.budget.cache_room", lambda device: 2**40)
-    if BUILT:
-        patch.setattr(torch, "tensor", _tensor_of(torch.tensor))
-        patch.setattr(torch.Tensor, "exponential_", _exponential(torch.Tensor.exponential_))
-        patch.setattr(torch, "Generator", _HostGenerator)
+    patch.setattr(torch, "tensor", _tensor_of(torch.tensor))
+    patch.setattr(torch.Tensor, "exponential_", _exponential(torch.Tensor.exponential_))
+    patch.setattr(torch, "Generator", _HostGenerator)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.inference_mode():
         yield mode
 
