@@ -7,6 +7,7 @@ mixes devices is refused or noted.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,14 @@ class CountingGraphs:
     def __init__(self, device: str = "cuda") -> None:
         self._device = device
         self.counters: list[LaunchCounter] = []
+
+    def apart(self) -> CountingGraphs:
+        """Return itself: what is not replayed shares nothing."""
+        return self
+
+    def beside(self, *, joined: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Return a context that changes nothing."""
+        return contextlib.nullcontext()
 
     def warm_up(self, work: Callable[[], None]) -> None:
         """Run the work."""
