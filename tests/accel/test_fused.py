@@ -19,10 +19,9 @@ NAMES = sorted(operation.name for operation in all_operations())
 def interpreted():
     """Kernels run by Triton's interpreter, on tensors of the CPU."""
     pytest.importorskip("triton")
-    from triton_interpreter import allow_loops, load_interpreted
+    from triton_interpreter import kernels
 
-    with pytest.MonkeyPatch.context() as patch:
-        allow_loops(load_interpreted(), patch)
+    with kernels(interpreted=True):
         yield
 
 
@@ -274,19 +273,28 @@ def signatures():
     yield "drawing", "draw", draw, {"ORDER": 0o45321, "COUNT": 5, "TOKENS": 16384, "num_warps": 16}
 
 
-@FULL
+@pytest.fixture(scope="module")
+def compilable():
+    """Kernels as they are compiled; their modules by name."""
+    pytest.importorskip("triton")
+    from triton_interpreter import kernels
+
+    with kernels(interpreted=False) as modules:
+        yield modules
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("kernel", list(signatures()), ids=lambda kernel: f"{kernel[1]}-{len(kernel[2])}")
-def test_kernels_are_compiled_for_a_gpu(kernel, tmp_path, monkeypatch):
+def test_kernels_are_compiled_for_a_gpu(compilable, kernel, tmp_path, monkeypatch):
     """For sm_90, to a program of the device: Triton's wheel brings the assembler, and no GPU is needed."""
-    triton = pytest.importorskip("triton")
+    import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
-    from triton_interpreter import load_compiled
 
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     module, name, signature, constants = kernel
-    options = {"num_warps": constants.pop("num_warps", 4)} if "num_warps" in constants else {}
-    function = getattr(load_compiled()[module], name)
+    options = {option: constants[option] for option in constants if option == "num_warps"}
+    function = getattr(compilable[module], name)
     names = function.arg_names
     values = {(names.index(each),): constants.get(each) for each in names if each not in signature}
     types = {each: signature.get(each, "constexpr") for each in names}

@@ -19,10 +19,9 @@ VOCABULARY = 61
 def interpreted():
     """Kernels run by Triton's interpreter, on tensors of the CPU."""
     pytest.importorskip("triton")
-    from triton_interpreter import allow_loops, load_interpreted
+    from triton_interpreter import kernels
 
-    with pytest.MonkeyPatch.context() as patch:
-        allow_loops(load_interpreted(), patch)
+    with kernels(interpreted=True):
         yield
 
 
