@@ -15,6 +15,11 @@ CLOSE = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 3e-3}
 NAMES = sorted(operation.name for operation in all_operations())
 
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:overflow encountered", "ignore:invalid value encountered"
+)  # of NumPy, in which the interpreter computes; a GPU says nothing
+
+
 @pytest.fixture(scope="module")
 def interpreted():
     """Kernels run by Triton's interpreter, on tensors of the CPU."""

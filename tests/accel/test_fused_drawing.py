@@ -15,6 +15,11 @@ from realtts.accel.sampling.fused import why_not_fused  # noqa: E402
 VOCABULARY = 61
 
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:overflow encountered", "ignore:invalid value encountered"
+)  # of NumPy, in which the interpreter computes; a GPU says nothing
+
+
 @pytest.fixture(scope="module")
 def interpreted():
     """Kernels run by Triton's interpreter, on tensors of the CPU."""

@@ -65,6 +65,8 @@ def product(
             values = values.to(x.dtype.element_ty)
         tile = at_column[:, None] & at_input[None, :]
         weights = tl.load(weight + columns[:, None].to(tl.int64) * inputs + at[None, :], mask=tile, other=0.0)
+        if scale is not None:
+            weights = weights.to(tl.float32)  # the interpreter knows no other way from eight bits to bfloat16
         if DOT:
             first = tl.dot(values, tl.trans(weights.to(values.dtype)), first, input_precision="ieee")
         else:
@@ -73,6 +75,8 @@ def product(
         if ACTIVATION == 1:
             other = weight + (columns + width)[:, None].to(tl.int64) * inputs + at[None, :]
             weights = tl.load(other, mask=tile, other=0.0)
+            if scale is not None:
+                weights = weights.to(tl.float32)
             if DOT:
                 second = tl.dot(values, tl.trans(weights.to(values.dtype)), second, input_precision="ieee")
             else:
