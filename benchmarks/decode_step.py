@@ -15,11 +15,13 @@ import platform
 import statistics
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from realtts.accel.decoder import Admission, Decoder, DecoderConfig, RowLoop
+from realtts.accel.decoder import Admission, Decoder, DecoderConfig, Precision, RowLoop
+from realtts.accel.kernels import native
 from realtts.accel.precision import name_of
 from realtts.accel.sampling import SamplingParams, SamplingRecipe
 from realtts.bench.facts import machine_facts, now
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "measure"]
 
-_PRECISIONS = ("fp32", "bf16", "int8", "int4")
+_PRECISIONS = ("fp32", "bf16", "int8", "int4", "native-int8", "native-int4")
+_DEFAULT = tuple(name for name in _PRECISIONS if native.usable() or not name.startswith("native-"))
 _ORDER = ("guidance", "repetition_penalty", "temperature", "min_p", "top_p")
 _SAMPLING = SamplingParams(temperature=0.8, min_p=0.05, repetition_penalty=1.2, guidance=0.5)
 _FORCED_PROMPT, _FORCED_STEPS = 16, 24
@@ -69,7 +72,7 @@ def measure(
     vocabulary: int = 8194,
     rows: Sequence[int] = (2,),
     positions: int = 300,
-    precisions: Sequence[str] = _PRECISIONS,
+    precisions: Sequence[str] = _DEFAULT,
     repeats: int = 12,
 ) -> dict[str, Any]:
     """Measure whole steps: embedding, layers, head, guidance and sampling; ours and the reference's in turns.
@@ -79,7 +82,7 @@ def measure(
         vocabulary: Number of logits.
         rows: Even numbers of rows; half of them are streams, which have two rows each for guidance.
         positions: Cached positions before the first step.
-        precisions: Precisions of ours.
+        precisions: Precisions of ours; ``native-`` for those of realtts-native.
         repeats: Steps of each that are timed.
 
     Returns:
@@ -101,7 +104,10 @@ def measure(
     }
     exact = _reference_logits(reference, head)
     for precision in precisions:
-        decoder = Decoder.from_state_dict(config, state, prefix="", precision=precision, rows=tuple(rows))
+        types = replace(
+            Precision.of(precision.removeprefix("native-"), torch.device("cpu")), native=precision.startswith("native-")
+        )
+        decoder = Decoder.from_state_dict(config, state, prefix="", precision=types, rows=tuple(rows))
         forced = _forced_logits(decoder, decoder.pack(head))
         for count in rows:
             entry = _compared(decoder, head, reference, rows=count, positions=positions, repeats=repeats)
@@ -135,7 +141,7 @@ def _compared(
                 seconds[name].append(time.perf_counter() - before)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     return {
-        "precision": decoder.precision.weights,
+        "precision": f"{'native-' * bool(decoder.precision.native)}{decoder.precision.weights}",
         "rows": rows,
         "kernel": decoder.kernel.name,
         "kv": name_of(decoder.kv_dtype),
@@ -248,12 +254,12 @@ def _versions() -> dict[str, str | None]:
 
 def _table(record: dict[str, Any]) -> list[str]:
     titles = "kernel            kv         ms/step  transformers  ratio  per row  x floor  logits"
-    return [f"precision  rows  {titles}", *map(_line, record["entries"])]
+    return [f"precision    rows  {titles}", *map(_line, record["entries"])]
 
 
 def _line(entry: dict[str, Any]) -> str:
     return (
-        f"{entry['precision']:<9}  {entry['rows']:>4}  {entry['kernel']:<16}  {entry['kv']:<9}"
+        f"{entry['precision']:<11}  {entry['rows']:>4}  {entry['kernel']:<16}  {entry['kv']:<9}"
         f"  {entry['step_s'] * 1e3:>7.1f}  {entry['transformers_s'] * 1e3:>12.1f}  {entry['ratio']:>5.1f}"
         f"  {entry['ratio_per_row']:>7.1f}  {entry['step_s'] / entry['floor_s']:>7.2f}  {entry['logit_error']:.1e}"
     )
@@ -280,7 +286,7 @@ def _parser() -> argparse.ArgumentParser:
     ):  # fmt: skip
         parser.add_argument(f"--{name}", type=_size, default=default)
     parser.add_argument("--rows", type=_even, nargs="+", default=[2], help="even numbers")
-    parser.add_argument("--precision", nargs="+", choices=_PRECISIONS, default=list(_PRECISIONS))
+    parser.add_argument("--precision", nargs="+", choices=_PRECISIONS, default=list(_DEFAULT))
     parser.add_argument("--threads", type=_size, help="default: physical cores")
     return parser
 

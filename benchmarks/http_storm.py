@@ -4,10 +4,11 @@ Run it from the root of the repository, in an environment with ``plugins/espeak`
 
     python benchmarks/http_storm.py [--seconds 120] [--clients 64]
 
-The server runs in a process of its own. Most clients want a speech, as bytes or as events; the others send what is
-wrong, read slowly, or go away: in the middle of their request, before the answer, and behind its first bytes. What each
-text sounds like is asked once before, alone, with the same seed. The last line is JSON; the exit code is 1 when an
-answer was wrong or of no type, when a client hung, or when memory or descriptors grew.
+The server runs in a process of its own. Most clients want a speech, as bytes, as events or over a WebSocket; the others
+send what is wrong or meant to harm (`http_hostile`), read slowly, or go away: in the middle of their request, before
+the answer, and behind its first bytes. What each text sounds like is asked once before, alone, with the same seed. The
+last line is JSON; the exit code is 1 when an answer was wrong or of no type, when a client hung, or when memory or
+descriptors grew.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
+from http_hostile import HOSTILE_KINDS, HostileClient
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -48,8 +51,10 @@ WRONG: dict[str, tuple[dict[str, Any], int]] = {
     "blank_text": ({"input": " "}, 400),
 }
 """Faults of a request by name: the fields, and the status of the answer."""
-KINDS = {"whole": 40, "events": 15, "mp3": 10, "wrong": 15, "slow": 5, "half": 5, "unread": 5, "behind": 5}
-"""What clients do, out of 100 requests: the last three go away."""
+KINDS = {
+    "whole": 30, "events": 12, "mp3": 8, "wrong": 10, "slow": 5, "half": 4, "unread": 4, "behind": 4, **HOSTILE_KINDS
+}  # fmt: skip
+"""What clients do, out of 100 requests."""
 _TIMEOUT_S = 120.0
 _ANSWERED = {429, 503}
 _MOST_GROWTH_MB, _MOST_DESCRIPTORS = 32.0, 16
@@ -117,6 +122,7 @@ class Client:
     def __init__(self, port: int, expected: list[bytes], draw: random.Random) -> None:
         self._port, self._expected, self._draw = port, expected, draw
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+        self._hostile = HostileClient(port, draw)
 
     def request(self) -> str:
         """Send one request and judge the answer; return what became of it.
@@ -125,8 +131,16 @@ class Client:
             AssertionError: The answer is wrong.
         """
         kind = self._draw.choices(list(KINDS), list(KINDS.values()))[0]
+        n = self._draw.randrange(len(TEXTS))
+        if kind == "socket":
+            return self._hostile.socket(TEXTS[n], self._expected[n], n)
+        if kind == "socket_left":
+            return self._hostile.socket_left(TEXTS[n], n)
+        if kind in HOSTILE_KINDS:
+            harm: Callable[[], str] = getattr(self._hostile, kind)
+            return harm()
         doing: Callable[[int], str] = getattr(self, f"_{kind}")
-        return doing(self._draw.randrange(len(TEXTS)))
+        return doing(n)
 
     def close(self) -> None:
         """Close the connection."""

@@ -20,7 +20,7 @@ from babel import Locale, UnknownLocaleError
 
 from realtts import UnspeakableText
 from realtts.registry.providers import get_spec
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.testing.texts import PLAIN, account_of, texts_of
 from realtts.text.edited import EditedText
 from realtts.text.frontend import prepare, steps_without

@@ -15,6 +15,7 @@ from realtts.bench.floor import measure_floor  # noqa: E402
 from realtts.bench.peak import PeakMemory  # noqa: E402
 from realtts.bench.profiling import check_profile, write_profiles  # noqa: E402
 from realtts.contract.timing import timed  # noqa: E402
+from realtts.settings_sources import cache_dir  # noqa: E402
 from realtts.testing import fake_spec, faults  # noqa: E402
 
 
@@ -133,3 +134,28 @@ def test_peak_of_the_device():
     assert peak.device_peak >= 64 << 20
     rates = measure_floor(fake_spec(torch=True, devices=("cuda", "cpu")), "cuda:0", Settings())
     assert {"float32", "tf32", "bfloat16", "float16", "int8"} == rates["flops_per_s"].keys()
+
+
+def test_the_bandwidth_is_measured_once(monkeypatch):
+    """Reports of one machine have one floor; what is damaged, or of other threads, is measured again."""
+    spec, blocks = fake_spec(torch=True), iter(range(1 << 20, 1 << 21))
+    monkeypatch.setattr(floor, "_affordable", lambda: next(blocks))
+    monkeypatch.setattr(floor, "_BANDWIDTH_S", 0.0)
+    monkeypatch.setattr(floor, "_product_rates", lambda *_: {})
+    first = measure_floor(spec, "cpu", Settings(threads=1))
+    assert [measure_floor(spec, "cpu", Settings(threads=1)) for _ in range(3)] == [first] * 3
+    assert first["bandwidth_measured"]
+    folder = cache_dir() / "bandwidth"
+    count = len(list(folder.iterdir()))
+    measure_floor(spec, "cpu", Settings(threads=2))
+    assert len(list(folder.iterdir())) == count + 1
+    for damage in (
+        b"",
+        b"{}",
+        b'{"question": "", "bytes_per_s": 1.0, "measured": ""}',
+        b"[1]",
+        b'{"bytes_per_s": "x"}',
+    ):
+        for path in folder.iterdir():
+            path.write_bytes(damage)
+        assert measure_floor(spec, "cpu", Settings(threads=1))["bytes_per_s"] > 1e6

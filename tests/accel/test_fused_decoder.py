@@ -9,7 +9,7 @@ from families import FAMILIES, HIDDEN, build  # noqa: E402
 from row_loops import GUIDED, make_loop, serve  # noqa: E402
 
 from realtts.accel.decoder import Taps  # noqa: E402
-from realtts.accel.decoder.fused_layers import why_no_products  # noqa: E402
+from realtts.accel.decoder.fused_step import why_no_products  # noqa: E402
 from realtts.testing.launches import LaunchCounter  # noqa: E402
 from realtts.testing.recording import RecordingGraphs  # noqa: E402
 

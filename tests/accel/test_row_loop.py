@@ -320,7 +320,7 @@ def test_few_graphs_serve_all(qwen3, places):
     recipe = SamplingRecipe(VOCABULARY, order=PLAIN, stop_tokens=STOPS, max_top_k=VOCABULARY)
     loop = make_loop(qwen3, recipe=recipe, backend=RecordingGraphs, places=places)
     loop.warm_up()
-    backend = loop._graphs._runner._backend
+    backend = loop._backend._counting
     captures = backend.captures
     assert 0 < len(loop.queue.graphs) <= 24
     state = [tensor.data_ptr() for tensor in loop._steps.state]

@@ -34,8 +34,14 @@ def context_of(device="cpu", dtype="bfloat16", **settings):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"quantization": "int8"}, ["int8", "bf16", "fp32"]),
-        ({"quantization": "int4"}, ["int4", "bf16", "fp32"]),
+        ({"quantization": "int8"}, ["native-int8", "int8", "bf16", "fp32"]),
+        ({"quantization": "int4"}, ["native-int4", "int4", "bf16", "fp32"]),
+        ({"quantization": "int8", "native": False}, ["int8", "bf16", "fp32"]),
+        ({"quantization": "int4", "native": True, "strict": True}, ["native-int4", "int4", "bf16", "fp32"]),
+        (
+            {"quantization": "int8", "cuda_graphs": True},
+            ["native-int8", "int8+cuda_graphs", "int8", "bf16+cuda_graphs", "bf16", "fp32+cuda_graphs", "fp32"],
+        ),
         ({"quantization": "none"}, ["bf16", "fp32"]),
         ({"quantization": "none", "dtype": "float32"}, ["fp32"]),
         ({"device": "cuda:0"}, ["bf16+cuda_graphs", "bf16", "fp32+cuda_graphs", "fp32"]),
@@ -51,7 +57,7 @@ def test_order(given, expected):
     assert [rung.name for rung in rungs.decoder_rungs(context_of(**given))] == expected
 
 
-@pytest.mark.parametrize(("features", "first"), [({"avx512_vnni"}, "int8"), ({"avx2"}, "fp32")])
+@pytest.mark.parametrize(("features", "first"), [({"avx512_vnni"}, "native-int8"), ({"avx2"}, "fp32")])
 def test_int8_by_itself_only_with_the_instructions(monkeypatch, features, first):
     """On a CPU without them it would be slower, and is only taken when asked for."""
     monkeypatch.setattr(rungs, "cpu_features", lambda: frozenset(features))
@@ -77,8 +83,8 @@ def named(dtype, **settings):
         ("float32", {"device": "cuda:0", "cuda_graphs": False}, ["fp32"]),
         ("bfloat16", {}, ["bf16", "fp32"]),
         ("float16", {}, ["fp16", "fp32"]),
-        ("float32", {"quantization": "int8"}, ["int8", "fp32"]),
-        ("bfloat16", {"quantization": "int4"}, ["int4", "bf16", "fp32"]),
+        ("float32", {"quantization": "int8"}, ["native-int8", "int8", "fp32"]),
+        ("bfloat16", {"quantization": "int4"}, ["native-int4", "int4", "bf16", "fp32"]),
         ("float32", {"quantization": "none"}, ["fp32"]),
     ],
 )
@@ -87,9 +93,35 @@ def test_a_named_dtype_holds_for_the_weights(able, dtype, settings, expected):
     assert [rung.name for rung in rungs.decoder_rungs(named(dtype, **settings))] == expected
 
 
+@pytest.mark.parametrize(
+    ("policy", "given", "expected"),
+    [
+        ("exact", {}, ["fp32"]),
+        ("balanced", {}, ["native-int8", "int8", "bf16", "fp32"]),
+        ("fast", {}, ["native-int4", "int4", "native-int8", "int8", "bf16", "fp32"]),
+        ("fast", {"native": False}, ["int4", "int8", "bf16", "fp32"]),
+        ("fast", {"quantization": "int8"}, ["native-int8", "int8", "bf16", "fp32"]),
+        ("fast", {"quantization": "none"}, ["bf16", "fp32"]),
+        ("balanced", {"quantization": "int4"}, ["native-int4", "int4", "bf16", "fp32"]),
+        ("fast", {"device": "cuda:0", "cuda_graphs": False}, ["bf16", "fp32"]),
+    ],
+)
+def test_the_policy_decides_what_is_not_named(able, policy, given, expected):
+    """And no more than that."""
+    dtype = "float32" if policy == "exact" else "bfloat16"
+    context = context_of(dtype=dtype, precision_policy=policy, **given)
+    assert [rung.name for rung in rungs.decoder_rungs(context)] == expected
+
+
+@pytest.mark.parametrize("policy", ["balanced", "fast"])
+def test_a_named_dtype_wins_over_the_policy(able, policy):
+    """Nothing is quantized then."""
+    assert [rung.name for rung in rungs.decoder_rungs(named("float32", precision_policy=policy))] == ["fp32"]
+
+
 def test_without_a_name_the_machine_decides(able):
     """As before."""
-    assert rungs.decoder_rungs(context_of())[0].name == "int8"
+    assert rungs.decoder_rungs(context_of())[1].name == "int8"
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
@@ -131,10 +163,16 @@ def test_what_is_not_quantized_may_have_a_type_of_its_own():
 def test_what_the_status_tells_of_a_decoder():
     """Weights, kernel, the cache's type and graphs."""
     decoder = SimpleNamespace(
-        precision=Precision("int8", torch.float32), kernel=SimpleNamespace(name="fast"), kv_dtype=torch.bfloat16
+        precision=Precision("int8", torch.float32),
+        kernel=SimpleNamespace(name="fast"),
+        kv_dtype=torch.bfloat16,
+        compiled=True,
+        fused=None,
+        step_facts={"threads": 2},
     )
     details = {
         "weights": "int8", "quantization": "int8", "kernel": "fast", "kv_dtype": "bfloat16", "cuda_graphs": True,
+        "compile": True, "fused": False, "threads": 2,
     }  # fmt: skip
     assert rungs.decoder_details(decoder, graphs=True) == details
 

@@ -115,6 +115,20 @@ def test_top_p_decides_ties_as_transformers_does(p, equal):
     assert torch.equal(found, reference(("top_p",), params, (), logits).softmax(-1))
 
 
+@pytest.mark.parametrize("k", [1, 2, 5, 96, 97, 500])
+@pytest.mark.parametrize("greedy", [False, True])
+def test_what_all_rows_share_changes_nothing(k, greedy):
+    """One top k for all, or several; ties with the last one, NaN, and a row that takes the likeliest."""
+    logits = random_logits(4, V).round_()  # many are equal
+    logits[3, 7] = float("nan")
+    params = [SamplingParams(top_k=k, greedy=greedy and row == 1) for row in range(4)]
+    mixed = [*params[:3], SamplingParams(top_k=3)]
+    same, other = (sampler_of(recipe_of(("top_k",)), each) for each in (params, mixed))
+    assert torch.equal(same.probabilities(logits, steps(4))[:3], other.probabilities(logits, steps(4))[:3])
+    assert torch.equal(same(logits, steps(4))[:3], other(logits, steps(4))[:3])
+    assert same.broken.tolist() == other.broken.tolist() == [False, False, False, True]
+
+
 def test_idle_parameters_change_nothing():
     """The defaults give the model's own distribution, though every processor is in the order and runs."""
     logits = random_logits(2, V, scale=30)

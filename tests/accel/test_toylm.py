@@ -67,11 +67,12 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def make(tiny):
-    """Makes providers that are closed at the end of the test."""
+    """Makes providers that are closed at the end of the test, by default with torch's kernels."""
     made = []
 
     def make(changed=spec, **settings):
-        made.append(RealProvider(changed, **{"model": tiny, "device": "cpu", "threads": 1, **settings}))
+        given = {"model": tiny, "device": "cpu", "threads": 1, "native": False, **settings}
+        made.append(RealProvider(changed, **given))
         return made[-1]
 
     yield make

@@ -12,7 +12,7 @@ import pytest
 from realtts import RealProvider, errors
 from realtts.audio import read
 from realtts.bulk import BadRow, BulkJob, Defaults, SpeechRow, make_row, read_chapters, read_rows, row_seed, run_job
-from realtts.bulk.speaking import fingerprint
+from realtts.bulk.speaking import fingerprint, speak_row
 from realtts.bulk.work import make_provider, speak_task, store
 
 
@@ -70,6 +70,10 @@ def test_each_row_gets_its_file(table, tmp_path):
         ({"text": "Hello.", "seed": -1}, "InvalidOption", "-1"),
         ({"text": "Hello.", "voice": "nobody-here"}, "VoiceNotFound", "nobody-here"),
         ({"text": "Hello.", "options": {"warmth": 1}}, "UnknownOption", "warmth"),
+        ({"text": "Hello.", "check_words": "perhaps"}, "InvalidOption", "perhaps"),
+        ({"text": "Hello.", "check_words": 2}, "InvalidOption", "2, a int"),
+        ({"text": "Hello.", "timestamps": "words"}, "InvalidOption", "words"),
+        ({"text": "Hello.", "timestamps": True}, "InvalidOption", "True"),
         ({"text": "Hello.", "options": "{"}, "InvalidOption", "JSON"),
         ({"text": "Hello.", "options": [1]}, "InvalidOption", "[1]"),
         ({"text": "Hello.", "language": "tlh"}, "UnknownLanguage", "tlh"),
@@ -451,3 +455,26 @@ def test_hands_that_are_not_installed(table, tmp_path, monkeypatch):
         speak(table({"text": "One."}), tmp_path / "out", ray="auto")
     with pytest.raises(errors.InvalidOption, match="cluster"):
         speak(table({"text": "One."}), tmp_path / "out", worker_gpus=1.0)
+
+
+@pytest.mark.parametrize(
+    ("row", "defaults", "asked"),
+    [
+        ({}, {}, (False, None)),
+        ({"check_words": True}, {}, (True, None)),
+        ({"check_words": "yes", "timestamps": "align"}, {}, (True, "align")),
+        ({"check_words": "false"}, {"check_words": True, "timestamps": "align"}, (False, "align")),
+        ({"check_words": "1"}, {"timestamps": "align"}, (True, "align")),
+        ({"timestamps": ""}, {"check_words": True}, (True, None)),
+    ],
+)
+def test_words_are_listened_for(row, defaults, asked, monkeypatch):
+    """As the row says, else as the job does; a row of which nothing is asked is the same as before."""
+    given = {}
+    monkeypatch.setattr(RealProvider, "generate", lambda _self, _text, **arguments: given.update(arguments))
+    made = make_row(1, {"text": "One.", **row})
+    with RealProvider("espeak") as tts:
+        speak_row(tts, made, Defaults(**defaults), 7)
+    assert (given.get("check_words", False), given.get("timestamps")) == asked
+    plain = fingerprint(SpeechRow(1, "1", "One."), Defaults(), 7, "espeak")
+    assert (fingerprint(made, Defaults(**defaults), 7, "espeak") == plain) == (asked == (False, None))

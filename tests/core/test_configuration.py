@@ -5,7 +5,7 @@ import pytest
 from realtts import Checkpoint, InvalidPlugin, RealProvider, SettingsError, UnknownCheckpoint
 from realtts.errors import CheckpointMismatch
 from realtts.kit.reading import configuration_of, said_configuration
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.testing import fake_spec
 
 SPEC = fake_spec(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from realtts import Checkpoint, Chunk, RealProvider, hookimpl
+from realtts.provider.calls import CallArguments
 from realtts.testing import fake_spec
 
 
@@ -34,9 +35,10 @@ def spec_of(rate=None):
 
 def cancelled(tts):
     """A speech that was cancelled before its turn."""
-    plan = tts._plan("Hello", tts._ask(None, None, None, None, 1, 1.0, {}))
+    arguments = CallArguments(None, None, None, 1, 1.0, None, False, None, None, "interactive", {})
+    plan = tts._calls.plan("Hello", tts._calls.ask(arguments))
     plan.cancelled.set()
-    return tts._turn.run(tts._speech_job([plan]))[0]
+    return tts._turn.run(tts._calls.job([plan]))[0]
 
 
 @pytest.mark.parametrize(("rate", "expected"), [(None, 24_000), (24_000, 24_000), (48_000, 48_000)])

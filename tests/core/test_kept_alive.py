@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from realtts import Chunk, ProviderSpec, RealProvider, Voice, errors, hookimpl
+from realtts.provider.calls import CallArguments
 from realtts.testing import fake_spec, faults, faulty
 
 LONG = "a " * 400
@@ -242,7 +243,9 @@ def test_error_keeps_neither_model_nor_voice(make, monkeypatch, strict, error):
             return pool.submit(kept_error, voice).result(), weakref.ref(voice)
 
     def kept_error(voice):
-        job = tts._speech_job([tts._plan("hello", tts._ask(voice, None, None, None, 1, 1.0, {}))])
+        calls = tts._calls
+        arguments = CallArguments(voice, None, None, 1, 1.0, None, False, None, None, "interactive", {})
+        job = calls.job([calls.plan("hello", calls.ask(arguments))])
         tts._turn.take(job)
         return job.future.exception()
 

@@ -10,6 +10,7 @@ from realtts import ProviderSpec, RealProvider, errors
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Chunk
 from realtts.kit.onnx import OnnxGraph, expose_output, onnx_probe, onnx_rungs
+from realtts.machine.hardware import resolve_device
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -23,6 +24,7 @@ def runtime(monkeypatch):
     """ONNX Runtime with a GPU, whose faults can be chosen; it notes how sessions were opened."""
     module = ModuleType("onnxruntime")
     module.opened, module.faults, module.available, module.silent = [], {}, [CUDA, CPU], False
+    module.later = None  # what is available once rungs were proposed
 
     class Binding:
         def __init__(self):
@@ -40,7 +42,7 @@ def runtime(monkeypatch):
     class Session:
         def __init__(self, graph, options, providers):
             module.opened.append((graph, providers, vars(options)))
-            if providers[0] in module.faults:
+            if str(providers[0]) in module.faults:
                 raise module.faults[providers[0]]
             self.providers = [CPU] if module.silent else providers
 
@@ -72,6 +74,7 @@ def runtime(monkeypatch):
 def context(rung=None, device="auto", threads="auto", devices=("cuda", "cpu")):
     """What the helper reads of one."""
     return SimpleNamespace(
+        device="cuda:0" if device == "auto" else device,
         rung=None if rung is None else SimpleNamespace(name=rung),
         settings=SimpleNamespace(device=device, threads=threads),
         spec=SimpleNamespace(name="mine", devices=devices),
@@ -115,6 +118,47 @@ def test_rungs(runtime, device, devices, available, rungs):
     assert [rung.name for rung in onnx_rungs(context(device=device, devices=devices))] == rungs
 
 
+@pytest.mark.parametrize(
+    ("device", "opened"),
+    [
+        ("auto", CUDA),
+        ("cuda", CUDA),
+        ("cuda:0", CUDA),
+        ("cuda:1", (CUDA, {"device_id": "1"})),
+        ("cuda:12", (CUDA, {"device_id": "12"})),
+    ],
+)
+def test_the_gpu_that_is_named(runtime, monkeypatch, device, opened):
+    """A graph is opened on it, and not on the first one."""
+    monkeypatch.setattr(runtime.InferenceSession, "get_providers", lambda _: [CUDA])
+    OnnxGraph.open(b"graph", context("cuda", device=device))
+    assert runtime.opened[0][1] == [opened]
+
+
+@pytest.mark.parametrize(
+    ("setting", "available", "device"),
+    [
+        ("auto", [CUDA, CPU], "cuda:0"),
+        ("auto", [CPU], "cpu"),
+        ("cuda", [CUDA, CPU], "cuda:0"),
+        ("cuda:1", [CUDA, CPU], "cuda:1"),
+        ("cpu", [CUDA, CPU], "cpu"),
+        ("cuda", [CPU], "install onnxruntime-gpu"),
+        ("cuda:1", [CPU], "install onnxruntime-gpu"),
+    ],
+)
+def test_the_device_without_torch(runtime, monkeypatch, setting, available, device):
+    """ONNX Runtime is asked, and torch is not even imported."""
+    monkeypatch.setitem(sys.modules, "torch", None)
+    runtime.available = available
+    if device.startswith("install"):
+        with pytest.raises(errors.SettingsError, match="CUDAExecutionProvider") as caught:
+            resolve_device(setting, SPEC)
+        assert device in caught.value.fix
+    else:
+        assert resolve_device(setting, SPEC) == device
+
+
 def test_probe(runtime):
     """What ONNX Runtime as installed does not have is known before a load."""
     assert onnx_probe(context("cuda")) is None
@@ -129,7 +173,9 @@ class Speaker:
 
     @hookimpl
     def rungs(self, context):
-        return onnx_rungs(context)
+        rungs, runtime = onnx_rungs(context), sys.modules["onnxruntime"]
+        runtime.available = runtime.later or runtime.available
+        return rungs
 
     @hookimpl
     def probe(self, context):
@@ -155,10 +201,8 @@ def test_a_step_down_to_the_cpu_has_its_reason(runtime, fault):
     if fault == "raises":
         runtime.faults[CUDA] = RuntimeError("CUDA driver version is insufficient")
     runtime.silent = fault == "silently on the CPU"
+    runtime.later = [CPU] if fault == "not there" else None
     with RealProvider(SPEC) as tts:
-        if fault == "not there":
-            tts._ladder  # noqa: B018 - the rungs are asked for at the first load
-            runtime.get_available_providers = iter([[CUDA, CPU], [CPU], [CPU], [CPU]]).__next__
         assert tts.generate("hello").duration > 0
         status = tts.get_provider_status()
     assert status["rung"] == "cpu"

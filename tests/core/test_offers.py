@@ -172,3 +172,10 @@ def test_a_language_is_no_misspelling_of_another(tag, meant):
     """Only another region of the same one is near."""
     hint = closest_language(tag, ["fr", "es", "sw", "pt-br", "de"])
     assert hint == (f" (did you mean {meant!r}?)" if meant else "")
+
+
+def test_a_distribution_of_another_name_is_offered(empty):
+    """Where it is not called as its provider is."""
+    with pytest.raises(UnknownProvider) as caught:
+        RealProvider("openai-compatible")
+    assert "pip install realtts-remote" in caught.value.fix

@@ -192,3 +192,30 @@ def test_ready_object_is_checked(values):
         Settings(**values)
     assert caught.value.who == "Settings"
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("variable", "table"),
+    [
+        ("REALTTS_SERVE_PORT", "[serve]\nport = 8123\n[serve.aliases]\nx = 'espeak'"),
+        ("REALTTS_SERVE_MODELS", "[serve]\nproviders = ['espeak']"),
+        ("REALTTS_SERVE_ANYTHING", "[serve]\nanything = 1"),
+        ("REALTTS_WYOMING_URI", "[wyoming]\nuri = 'tcp://0.0.0.0:10200'"),
+        ("REALTTS_WYOMING_DRAIN_S", "[wyoming]"),
+    ],
+)
+def test_settings_of_servers_are_theirs(tmp_path, monkeypatch, variable, table):
+    """They stand in the same file and the same environment, where servers check them and models are made."""
+    write(tmp_path / "realtts.toml", f"queue_size = 7\n{table}\n")
+    monkeypatch.setenv(variable, "1")
+    with RealProvider(fake_spec()) as tts:
+        assert tts.settings.queue_size == 7
+
+
+@pytest.mark.parametrize(
+    "variable", ["REALTTS_SERVED_PORT", "REALTTS_SERVE", "REALTTS_SERVERS_URI", "REALTTS_WYOMINGS"]
+)
+def test_what_is_no_servers_is_unknown(variable):
+    """A name that begins alike is not left out."""
+    with pytest.raises(SettingsError, match="unknown setting"):
+        resolve_settings(environ={variable: "1"})

@@ -22,7 +22,8 @@ def test_every_member_is_named(cls):
     """Methods, properties and fields of the class stand in its section."""
     text = section(cls.__name__)
     fields = [field.name for field in dataclasses.fields(cls)] if dataclasses.is_dataclass(cls) else []
-    for name in (*fields, *(name for name in vars(cls) if not name.startswith("_") and name != "reader")):
+    members = {name for base in cls.__mro__[:-1] for name in vars(base)}
+    for name in (*fields, *(name for name in members if not name.startswith("_") and name != "reader")):
         assert re.search(rf"\b{name}\b", text), name
 
 

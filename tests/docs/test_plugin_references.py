@@ -8,7 +8,7 @@ import pytest
 
 from realtts.synthesis.validate import options_class
 
-PLUGINS = ("espeak", "hibari", "kokoro", "piper", "chatterbox", "f5", "qwen3", "vieneu")
+PLUGINS = ("espeak", "hibari", "kokoro", "piper", "remote", "chatterbox", "f5", "qwen3", "vieneu")
 ENDS = ("minimum", "maximum", "exclusiveMinimum", "maxLength")
 
 

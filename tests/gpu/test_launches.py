@@ -183,7 +183,8 @@ def test_chatterbox_flow_step(monkeypatch, record_property, model, joined, most)
     }
     with pretended(monkeypatch):
         estimator = Estimator(state_of(shapes), torch.device(DEVICE), torch.bfloat16)
-        estimator.joined = joined
+        if joined:
+            estimator.join()
         solver = GraphedSolver(estimator, graphs)
         conditioning, start = torch.empty(600, 240, device=DEVICE), torch.empty(600, 80, device=DEVICE)
         times = torch.empty(2, device=DEVICE)

@@ -10,8 +10,7 @@ import importlib
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 
-from realtts.accel.decoder import Precision, network
-from realtts.accel.decoder.fused_layers import FusedLayers
+from realtts.accel.decoder import Precision, step_choice
 from realtts.accel.kernels import matmul
 
 BUILT = torch.version.cuda is not None
@@ -30,7 +29,8 @@ def pretended(patch):
     # A constant would be computed, on the real device.
     patch.setattr(FakeTensorMode, "may_turn_const", lambda self, tensor: False)
     patch.setattr(matmul.Kernel, "works", lambda self: self.device == "cuda" and self.name == "dense")
-    patch.setattr(network, "fused_form", lambda config, layers, rope, **_: FusedLayers(config, layers, rope))
+    patch.setattr(step_choice, "why_not", lambda device, dtype: None)
+    patch.setattr(step_choice, "autotune", lambda question, ways, measure, device: "products")
     patch.setattr("realtts.accel.decoder.row_loop.proven_step_attention", lambda *_: None)
     patch.setattr("realtts.accel.decoder.budget.cache_room", lambda device: 2**40)
     patch.setattr(torch, "tensor", _tensor_of(torch.tensor))

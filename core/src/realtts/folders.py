@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,28 @@ import platformdirs
 from realtts.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-__all__ = ["PART", "cache_folder", "config_files", "data_folder", "expanded", "user_config_file", "write_whole"]
+__all__ = [
+    "PART",
+    "cache_folder",
+    "check_private",
+    "config_files",
+    "data_folder",
+    "expanded",
+    "make_private",
+    "part_of",
+    "sync_folder",
+    "trim",
+    "user_config_file",
+    "write_whole",
+]
 
 PART = ".part"
 """Suffix of a file that is being written."""
+
+_OLD_S = 3600.0
+"""A half-written file older than this belongs to a process that died."""
 
 
 def data_folder(chosen: Path | None = None) -> Path:
@@ -85,7 +102,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: It cannot be written; nothing is left behind.
     """
-    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
+    part = part_of(path)
     try:
         part.write_bytes(content)
         part.replace(path)
@@ -93,3 +110,82 @@ def write_whole(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+
+
+def part_of(path: Path) -> Path:
+    """Return a new name beside a file for its content while that is being written."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names written to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can look into, or make it so.
+
+    Raises:
+        OSError: It cannot be made, or `check_private` refuses it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_private(folder)
+    if os.name == "posix" and folder.stat().st_uid == os.getuid() and folder.stat().st_mode & 0o077:
+        folder.chmod(0o700)
+
+
+def check_private(folder: Path) -> None:
+    """Refuse a folder whose files somebody else may have put there.
+
+    Raises:
+        PermissionError: It belongs to somebody else than this user or the administrator, or others may write into it.
+        OSError: There is no such folder.
+    """
+    about = folder.stat()
+    if os.name != "posix":
+        return
+    if about.st_uid not in {os.getuid(), 0}:
+        raise PermissionError(f"{folder} belongs to another user")
+    if about.st_mode & 0o022 and about.st_uid != os.getuid():
+        raise PermissionError(f"others may write into {folder}")
+
+
+def trim(folder: Path, suffixes: Collection[str], max_bytes: int, *, keep: Path | None = None) -> int:
+    """Remove files until the folder is within its bound, those used longest ago first, and what dead writers left.
+
+    Other processes may do the same at the same time.
+
+    Args:
+        folder: Need not exist.
+        suffixes: Of the files that count; others are left alone.
+        max_bytes: The bound.
+        keep: A file that stays.
+
+    Returns:
+        How many files were removed for the bound.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.iterdir() if folder.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            about = path.stat()
+            if path.suffix in suffixes:
+                files.append((about.st_mtime, about.st_size, path))
+            elif path.suffix == PART and time.time() - about.st_mtime > _OLD_S:
+                path.unlink()
+    total, removed = sum(size for _, size, _ in files), 0
+    for _, size, path in sorted(files):
+        if total <= max_bytes:
+            break
+        if path != keep:
+            path.unlink(missing_ok=True)
+            total -= size
+            removed += 1
+    return removed

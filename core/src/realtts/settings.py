@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - pydantic reads the fields' types
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -13,12 +14,25 @@ from realtts.errors import SettingsError, closest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Layers", "Settings", "unknown_setting"]
+__all__ = ["Layers", "Settings", "inexact_setting", "unknown_setting"]
 
 LONGEST_S = 30 * 86_400.0
 """Thirty days: what every platform's timers can still count."""
 
 Toggle = bool | Literal["auto"]
+
+_EXACT = MappingProxyType({"dtype": "float32", "quantization": "none", "tf32": False})
+"""What ``precision_policy="exact"`` means for other fields."""
+
+_BESIDE_EXACT = MappingProxyType(
+    {
+        "dtype": ("float32", "auto"),
+        "quantization": ("none", "auto"),
+        "tf32": (False,),
+        "matmul_precision": ("highest",),
+    }
+)
+"""What may be named beside it."""
 
 _DTYPE_ALIASES = {
     "fp32": "float32",
@@ -82,6 +96,17 @@ class Settings(BaseModel):
     )
     quantization: Literal["auto", "none", "int8", "fp8", "int4"] = Field(
         "auto", description="Weight quantization; auto: by machine and provider, none where dtype is named."
+    )
+    precision_policy: Literal["exact", "balanced", "fast"] = Field(
+        "balanced",
+        description="What dtype and quantization are where they are not named. exact: float32 weights, cache and"
+        " activations, nothing quantized, no TF32; balanced: as the machine suggests, within the error of int8; fast:"
+        " int4 for language models and int8 activations for flows too.",
+    )
+    native: Toggle = Field(
+        "auto",
+        description="Use the compiled kernels of realtts-native for quantized weights on the CPU; auto: where they are"
+        " installed and faster.",
     )
     optimize: bool = Field(True, description="False goes straight to the plain variant.")
     compile: Toggle = Field("auto", description="Use fused kernels and torch.compile.")
@@ -156,6 +181,9 @@ class Settings(BaseModel):
     voice_cache_disk_mb: int = Field(
         256, ge=0, description="Bound of the speaker conditioning kept on disk, in MiB; 0: none."
     )
+    weight_cache_disk_mb: int = Field(
+        4096, ge=0, description="Bound of the packed weights kept on disk for the next start, in MiB; 0: none."
+    )
     voice_urls: bool = Field(
         False, description="Fetch a voice that is an https:// address, within limits; False refuses it."
     )
@@ -204,6 +232,35 @@ class Settings(BaseModel):
                 who=sources.get(name, "Settings"),
                 fix=f"{name}: {(description or '').rstrip('.')}",
             ) from None
+        self._follow_policy(sources)
+
+    def _follow_policy(self, sources: Mapping[str, str]) -> None:
+        """Give the fields that nobody named what an exact policy means for them."""
+        named = {name: getattr(self, name) for name in self.model_fields_set}
+        contradiction = inexact_setting(named)
+        if contradiction is not None:
+            policy = "precision_policy"
+            at = f" ({sources[policy]})" if policy in sources else ""
+            raise SettingsError(
+                f"{contradiction}={named[contradiction]!r} contradicts {policy}='exact'{at}",
+                who=sources.get(contradiction, "Settings"),
+                fix=f"leave {contradiction} out, or give {policy}='balanced' (REALTTS_PRECISION_POLICY=balanced)",
+            )
+        if self.precision_policy == "exact":
+            for name, value in _EXACT.items():
+                object.__setattr__(self, name, value)  # not named by anybody, so that a stronger layer may change it
+
+
+def inexact_setting(values: Mapping[str, Any]) -> str | None:
+    """Return the first of some named settings that an exact policy among them forbids; None: there is none.
+
+    Args:
+        values: By field, without those that nobody named.
+    """
+    if values.get("precision_policy") != "exact":
+        return None
+    named = {name: _plain_dtype(value) if name == "dtype" else value for name, value in values.items()}
+    return next((name for name, allowed in _BESIDE_EXACT.items() if named.get(name, allowed[0]) not in allowed), None)
 
 
 class Layers(NamedTuple):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["cache_dir", "data_dir", "resolve_settings"]
+__all__ = ["cache_dir", "data_dir", "packed_dir", "resolve_settings"]
 
 
 class _Legacy(NamedTuple):
@@ -44,7 +44,15 @@ _LEGACY: dict[str, _Legacy] = {
     "CHATTERBOX_CPU_OFFLOAD": _Legacy("cpu_offload", "chatterbox"),
 }
 _PREFIX = "REALTTS_"
-_NOT_FIELDS = {"REALTTS_CONFIG"}  # names the file itself
+_NOT_FIELDS = {
+    "REALTTS_CONFIG",  # names the file itself
+    "REALTTS_NATIVE_ISA",  # read by realtts-native, like the next one
+    "REALTTS_NATIVE_THREADS",
+}
+_SERVERS = ("serve", "wyoming")
+"""Tables and variables of these are the servers' own (`realtts.serving.configuration`), which check them."""
+
+_SERVER_PREFIXES = tuple(f"{_PREFIX}{name.upper()}_" for name in _SERVERS)
 
 
 class _Value(NamedTuple):
@@ -104,6 +112,11 @@ def cache_dir(settings: Settings | None = None) -> Path:
     return cache_folder((settings or resolve_settings().settings).data_dir)
 
 
+def packed_dir(settings: Settings | None = None) -> Path:
+    """Return the folder for packed weights; as `cache_dir`."""
+    return cache_dir(settings) / "packed"
+
+
 def _all_values(
     provider: str | None, overrides: Mapping[str, Any], settings: Settings | None, environ: Mapping[str, str]
 ) -> Iterator[_Value]:
@@ -112,6 +125,8 @@ def _all_values(
         yield from _from_file(path, provider)
     yield from _from_legacy(environ, provider)
     for name, text in environ.items():
+        if name.startswith(_SERVER_PREFIXES):
+            continue
         if name.startswith(_PREFIX) and name not in _NOT_FIELDS and text.strip():
             yield _Value(name.removeprefix(_PREFIX).lower(), text.strip(), f"environment ({name.upper()})")
     if settings is not None:
@@ -136,7 +151,8 @@ def _from_file(path: Path, provider: str | None) -> Iterator[_Value]:
             if field not in Settings.model_fields:
                 raise unknown_setting(field, f"{path} [providers.{name}]")
     for field, value in content.items():
-        yield _Value(field, value, str(path))
+        if field not in _SERVERS:
+            yield _Value(field, value, str(path))
     for field, value in tables.get(provider, {}).items():
         yield _Value(field, value, f"{path} [providers.{provider}]")
 

@@ -30,6 +30,7 @@ SMI = "#!/bin/sh\necho 'NVIDIA H100, 550.1, 81559 MiB, 9.0'\n"
 @pytest.fixture
 def doctor(cli, tmp_path, monkeypatch):
     """Runs the doctor in a place where nothing but the fake providers is installed."""
+    monkeypatch.setattr("realtts.cli.findings.installs_with_pip", lambda: False)
     monkeypatch.setattr(machine.importlib.util, "find_spec", only_ours(machine.importlib.util.find_spec, tmp_path))
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -96,7 +97,7 @@ def test_no_provider(doctor, monkeypatch):
 
 def test_pip_is_named_where_it_is(doctor, monkeypatch):
     """The command fits the environment."""
-    monkeypatch.setattr(machine.importlib.util, "find_spec", lambda name: object() if name == "pip" else None)
+    monkeypatch.setattr("realtts.cli.findings.installs_with_pip", lambda: True)
     monkeypatch.setattr("realtts.registry.providers.installed", list)
     assert "      pip install realtts-espeak\n" in doctor().out
 

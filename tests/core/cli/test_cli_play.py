@@ -134,8 +134,9 @@ def test_interrupt_ends_the_player(cli, work, install, player, tmp_path, monkeyp
     monkeypatch.setattr(players, "_PATIENCE_S", 0.1)
 
     def send():
-        begun = work / "arguments" if player == "aplay" else tmp_path / "temporary"
-        while not (begun.is_file() or (begun.is_dir() and any(begun.rglob("*.wav")))):
+        # Python loses a child whose start is interrupted, so the player must have begun to hear.
+        heard, folder = work / "heard", tmp_path / "temporary"
+        while not ((heard.is_file() and heard.stat().st_size) or any(folder.rglob("*.wav"))):
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+import json
+import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from realtts_chatterbox import spec
 from realtts_chatterbox.files import BUILTIN
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.reference import Upstream
-from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.upstream import load_upstream, module
 from realtts_chatterbox.watermark import Watermarker
 
 if TYPE_CHECKING:
@@ -89,6 +91,36 @@ def upstream_of(folders: Callable[[str], Path], weights_of: Callable[[str], Weig
     return upstream
 
 
+def tokenizer_in(folder: Path, kind: str) -> Any:
+    """Upstream's own tokenizer over a checkpoint's vocabulary, with its table of Chinese, which it would download."""
+    if kind == "turbo":
+        return module("transformers").AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizers = module("chatterbox.models.tokenizers.tokenizer")
+    if kind == "english":
+        return tokenizers.EnTokenizer(str(folder / "tokenizer.json"))
+    reader = object.__new__(tokenizers.MTLTokenizer)
+    reader.tokenizer = tokenizers.Tokenizer.from_file(str(folder / "grapheme_mtl_merged_expanded_v1.json"))
+    converter = reader.cangjie_converter = object.__new__(tokenizers.ChineseCangjieConverter)
+    converter.word2cj, converter.cj2word = {}, {}
+    for entry in json.loads((folder / "Cangjie5_TC.json").read_text(encoding="utf-8")):
+        word, code = entry.split("\t")
+        converter.word2cj[word] = code
+        converter.cj2word.setdefault(code, []).append(word)
+    # The library downloads its model when it is made; what stands in for it in a test has no file.
+    library = sys.modules.get("spacy_pkuseg")
+    if library is None or getattr(library, "__file__", None):
+        converter.segmenter = None
+    else:
+        converter._init_segmenter()
+    return reader
+
+
+@pytest.fixture
+def tokenizer_of(folders: Callable[[str], Path]) -> Callable[[str], Any]:
+    """Upstream's tokenizer of a model."""
+    return lambda kind: tokenizer_in(folders(kind), kind)
+
+
 @pytest.fixture(scope="session")
 def recording() -> tuple[np.ndarray, int]:
     """Six seconds of a voice-like sound at 24 kHz: Turbo refuses less than five."""
@@ -106,11 +138,11 @@ def _upstream(weights: Weights, folder: Path) -> object:
             "multilingual": (mtl_tts, mtl_tts.ChatterboxMultilingualTTS),
             "turbo": (tts_turbo, tts_turbo.ChatterboxTurboTTS),
         }
-        module, cls = by_kind[weights.configuration.name]
+        own, cls = by_kind[weights.configuration.name]
     made = object.__new__(cls)
     made.sr, made.device = 24_000, "cpu"
     made.t3, made.s3gen, made.ve = networks.t3, networks.s3gen, networks.encoders.voice
-    made.tokenizer = weights.reader._upstream
-    made.conds = module.Conditionals.load(folder / BUILTIN)
+    made.tokenizer = tokenizer_in(folder, weights.configuration.name)
+    made.conds = own.Conditionals.load(folder / BUILTIN)
     made.watermarker = type("NoMark", (), {"apply_watermark": lambda self, wave, sample_rate: wave})()
     return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from realtts.accel.kernels.rows import why_no_rows
 from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import Cancelled
 from realtts_chatterbox.conditionals import Conditionals
@@ -146,3 +147,57 @@ def test_missing_tensor_is_named(networks):
     del state["decoder.estimator.final_proj.bias"]
     with pytest.raises(KeyError, match=r"final_proj\.bias"):
         Flow.from_state_dict(state, device=CPU)
+
+
+needs_kernels = pytest.mark.skipif(why_no_rows() is not None, reason=str(why_no_rows()))
+
+
+def flow_of(networks_of, kind, **how):
+    """The optimized variant's flow, converted."""
+    state, meanflow = networks_of(kind).s3gen.flow.state_dict(), kind == "turbo"
+    flow = Flow(state, CPU, meanflow=meanflow)
+    flow.convert(state, torch.float32, **how)
+    return flow
+
+
+def error_of(mels, expected):
+    """The largest relative error."""
+    return max(float((mel - right).norm() / right.norm()) for mel, right in zip(mels, expected, strict=True))
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", ["english", "turbo"])
+def test_mel_is_near_that_of_float32(networks_of, kind):
+    """Within 5 % after the default steps, alone and beside others.
+
+    Beside others float32 layers sum in another order, and numbers between two integers may then round to the other; on
+    the CPU the codec computes one request at a time.
+    """
+    requests = [request_of(*lengths, seed) for seed, lengths in enumerate(LENGTHS)]
+    exact = flow_of(networks_of, kind)
+    rounded = flow_of(networks_of, kind, rounded=True, attention="native-rounded")
+    expected, mels = (flow.mel(*zip(*requests, strict=True)) for flow in (exact, rounded))
+    assert error_of(mels, expected) < 0.05
+    alone = [rounded.mel(*([part] for part in request))[0] for request in requests]
+    assert error_of(alone, expected) < 0.05
+    again = [rounded.mel(*([part] for part in request))[0] for request in requests]
+    assert all(torch.equal(mel, right) for mel, right in zip(again, alone, strict=True))
+
+
+@needs_kernels
+@pytest.mark.parametrize("kind", ["english", "turbo"])
+def test_native_attention_keeps_float32(networks_of, kind):
+    """In integers it is nearer than bfloat16."""
+    requests = [request_of(*lengths, seed) for seed, lengths in enumerate(LENGTHS)]
+    expected = flow_of(networks_of, kind).mel(*zip(*requests, strict=True))
+    for attention, bound in {"native": 1e-5, "native-rounded": 3e-3}.items():
+        mels = flow_of(networks_of, kind, attention=attention).mel(*zip(*requests, strict=True))
+        assert error_of(mels, expected) < bound
+
+
+@needs_kernels
+def test_its_cost_is_that_of_int8(networks_of):
+    """As many operations, a quarter of the bytes."""
+    exact, rounded = flow_of(networks_of, "english"), flow_of(networks_of, "english", rounded=True)
+    assert rounded.estimator.flops(100, 2) == exact.estimator.flops(100, 2)
+    assert rounded.bytes_read(1) * 4 == exact.bytes_read(1)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
+import sys
+import types
 
 import pytest
 import torch
 
 from realtts.errors import TextTooLong, UnknownLanguage, UnspeakableText
 from realtts.testing import make_context, make_request
+from realtts_chatterbox import scripts
 from realtts_chatterbox.constants import TOKENS_PER_SECOND
 from realtts_chatterbox.frontend import prepare
 from realtts_chatterbox.options import ChatterboxOptions
-from realtts_chatterbox.text import punctuated
+from realtts_chatterbox.text import TextReader, punctuated
 
 KINDS = ("english", "multilingual", "turbo")
 TEXTS = [
@@ -47,13 +51,13 @@ def test_punctuation_is_upstreams(kind, text) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_ids_are_upstreams(weights_of, kind, text) -> None:
+def test_ids_are_upstreams(weights_of, tokenizer_of, kind, text) -> None:
     """Ordinary text becomes upstream's ids, START and STOP around them but for Turbo; it has a letter that is known."""
     if kind != "turbo" and not any(char.isascii() and char.isalnum() for char in text):
         with pytest.raises(UnspeakableText):  # upstream speaks its token for what is unknown
             ask_of(weights_of(kind), text)
         return
-    tokenizer, ids = weights_of(kind).reader._upstream, ask_of(weights_of(kind), text).ids
+    tokenizer, ids = tokenizer_of(kind), ask_of(weights_of(kind), text).ids
     text = punctuated(text, kind)
     if kind == "turbo":
         assert list(ids) == tokenizer(text).input_ids
@@ -72,15 +76,15 @@ def test_ids_are_upstreams(weights_of, kind, text) -> None:
         ("turbo", "one <|endoftext|> two <|<|endoftext|>endoftext|>"),
     ],
 )
-def test_special_tokens_in_a_text_are_text(weights_of, kind, text) -> None:
+def test_special_tokens_in_a_text_are_text(weights_of, tokenizer_of, kind, text) -> None:
     """None of the tokens that steer the model comes out of a text."""
-    reader = weights_of(kind).reader
+    tokenizer = tokenizer_of(kind)
     steering = (
-        {reader._upstream.eos_token_id}
+        {tokenizer.eos_token_id}
         if kind == "turbo"
         else {
             number
-            for number, token in reader._upstream.tokenizer.get_added_tokens_decoder().items()
+            for number, token in tokenizer.tokenizer.get_added_tokens_decoder().items()
             if token.content not in {"[SPACE]", "[UNK]"}
         }
     )
@@ -89,10 +93,9 @@ def test_special_tokens_in_a_text_are_text(weights_of, kind, text) -> None:
     assert not steering & set(inner)
 
 
-def test_turbos_tags_of_sounds_stay(weights_of) -> None:
+def test_turbos_tags_of_sounds_stay(weights_of, tokenizer_of) -> None:
     """They are a feature of that model."""
-    reader = weights_of("turbo").reader
-    (tag,) = reader._upstream.convert_tokens_to_ids(["[laugh]"])
+    (tag,) = tokenizer_of("turbo").convert_tokens_to_ids(["[laugh]"])
     assert tag in ask_of(weights_of("turbo"), "That is funny [laugh] indeed").ids
 
 
@@ -163,11 +166,80 @@ def test_missing_packages_are_told(weights_of, monkeypatch, language, package) -
         ask_of(weights_of("multilingual"), "\u4f60\u597d", language=language)
 
 
+class Segmenter:
+    """Stands in for the package that finds Chinese words: pairs of characters."""
+
+    def cut(self, text):
+        """Cut it."""
+        return [text[at : at + 2] for at in range(0, len(text), 2)]
+
+
+class Kakasi:
+    """Stands in for the package that reads Japanese: a part for each character."""
+
+    def convert(self, text):
+        """Read it: Chinese characters as a particle or a syllable."""
+        return [{"orig": c, "hira": ("\u306f\u3044" if ord(c) % 2 else "\u304b") if c > "\u4e00" else c} for c in text]
+
+
+class Marks:
+    """Stands in for the packages that mark Hebrew and Russian."""
+
+    def add_diacritics(self, text):
+        """Mark each letter."""
+        return "".join(f"{c}\u05b8" for c in text)
+
+    def stress_text(self, text):
+        """Fail, as upstream lets it."""
+        raise RuntimeError(text)
+
+
+@pytest.fixture
+def scripts_known(monkeypatch):
+    """The packages of all scripts are there; what either side has cached of them is forgotten."""
+    for name, content in {
+        "spacy_pkuseg": {"pkuseg": Segmenter},
+        "pykakasi": {"kakasi": Kakasi},
+        "dicta_onnx": {"Dicta": Marks},
+        "russian_text_stresser": {},
+        "russian_text_stresser.text_stresser": {"RussianTextStresser": Marks},
+    }.items():
+        module = types.ModuleType(name)
+        module.__spec__ = importlib.machinery.ModuleSpec(name, None)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    ours = (scripts._segmenter, scripts._kakasi, scripts._dicta, scripts._stresser)
+    theirs = sys.modules["chatterbox.models.tokenizers.tokenizer"]
+
+    def forget():
+        for cached in ours:
+            cached.cache_clear()
+        theirs._kakasi = theirs._dicta = theirs._russian_stresser = None
+
+    forget()
+    yield
+    forget()
+
+
 @pytest.mark.parametrize(
-    ("language", "text"), [("ko", "\uc548\ub155"), ("fr", "\u00e9t\u00e9"), ("ru", "\u043f\u0440")]
+    ("language", "text"),
+    [
+        ("ko", "\uc548\ub155"),
+        ("ko", "\uac00\ub098 \ud7a3a"),
+        ("fr", "\u00e9t\u00e9"),
+        ("ru", "\u043f\u0440"),
+        ("zh", "\u4e00\u4e01\u4e02a \u4e1a\u4e1b\u3041"),
+        ("zh", "\u4e1a"),
+        ("ja", "\u3042\u4e00\u4e01 \u30ab\u304c"),
+        ("he", "\u05e9\u05dc"),
+    ],
 )
-def test_languages_are_read_as_upstream_reads_them(weights_of, language, text) -> None:
+@pytest.mark.usefixtures("scripts_known")
+def test_languages_are_read_as_upstream_reads_them(folders, tokenizer_of, language, text) -> None:
     """Each by its own token and rules."""
-    ids = ask_of(weights_of("multilingual"), text, language=language).ids[1:-1]
-    tokenizer = weights_of("multilingual").reader._upstream
-    assert list(ids) == tokenizer.encode(punctuated(text, "multilingual"), language_id=language)
+    folder = folders("multilingual")
+    reader = TextReader({path.name: path for path in folder.iterdir()}, "multilingual")
+    tokenizer = tokenizer_of("multilingual")
+    expected = tokenizer.encode(punctuated(text, "multilingual"), language_id=language)
+    unknown = tokenizer.tokenizer.token_to_id("[UNK]")
+    assert list(reader.ids(text, language)[1:-1]) == [number for number in expected if number != unknown]

@@ -53,7 +53,7 @@ def test_a_batch_speaks_what_each_speaks_alone(make, kind):
 @pytest.mark.parametrize("kind", DEFAULT_KINDS)
 def test_the_fastest_rung_is_near(make, kind):
     """What is quantized by itself, on this machine."""
-    tts = make(kind)
+    tts = make(kind, native=False)
     speech = tts.generate(TEXT, seed=5, watermark=False)
     status = tts.get_provider_status()
     assert status["variant"] == "optimized"
@@ -66,7 +66,7 @@ def test_the_fastest_rung_is_near(make, kind):
 @pytest.mark.full  # by default: test_the_fastest_rung_is_near, of Turbo
 def test_turbo_is_quantized_too(make):
     """On the rung that was asked for, without a step down."""
-    tts = make("turbo", quantization="int8")
+    tts = make("turbo", quantization="int8", native=False)
     assert tts.generate("Hm.", seed=1, watermark=False).duration > 0
     status = tts.get_provider_status()
     assert (status["rung"], status["attempts"]) == ("int8", [])

@@ -172,7 +172,7 @@ def facts(context, model, device, graphs):
         assert list(t3.decode([utterance_of(ask, voice)]))
     with torch.inference_mode(), model.turns.use("codec"), of_codec:
         assert list(of_sound.spoken(context, [1, 2], ask, voice))
-    linears = [linear for layer in t3.decoder._layers for linear in layer.linears] + [t3._body.head]
+    linears = [linear for layer in t3.decoder.layers for linear in layer.linears] + [t3._body.head]
     (kernel,) = {linear.kernel.name for linear in linears}
     (precision,) = {linear.kernel.precision for linear in linears}
     flow_dtype = name_of(of_sound.flow.estimator._blocks[0][0]._qkv.dtype)
@@ -186,6 +186,7 @@ def facts(context, model, device, graphs):
         "quantization": "none" if precision in {"fp32", "bf16", "fp16"} else precision,
         "kv_dtype": name_of(t3.decoder.new_cache(1, 8).layer(0).dtype),
         "compile": False,  # or the test would have failed in `torch.compile`
+        "fused": t3.decoder.fused is not None,
         "cuda_graphs": graphs.captures > 0 if graphs else False,
         "attention": of_codec.kernel,
         "t3_attention": of_t3.kernel,

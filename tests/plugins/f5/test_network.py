@@ -11,6 +11,7 @@ pytest.importorskip("f5_tts")
 
 import torch
 
+from realtts.accel.kernels.rows import why_no_rows
 from realtts.accel.upstream.networks import fill
 from realtts.contract.stages import Cancelled
 from realtts.errors import CheckpointMismatch
@@ -43,10 +44,10 @@ def random_state(architecture):
     return state
 
 
-def network_of(architecture, state, *, device=CPU, dtype=torch.float32, fused=False, compiler=None, who="checkpoint"):
+def network_of(architecture, state, *, device=CPU, dtype=torch.float32, compiler=None, who="checkpoint", **how):
     """The optimized variant's network after all its stages."""
-    network = Network(architecture, state, device=device, fused=fused, who=who)
-    network.convert(state, dtype)
+    network = Network(architecture, state, device=device, who=who)
+    network.convert(state, dtype, **how)
     network.pack(compiler)
     return network
 
@@ -151,10 +152,10 @@ def test_half_precision_stays_near(networks):
 
 
 def test_torchs_attention_gives_the_same(networks):
-    """The switch ``fused`` and the operators for torch.compile change the way, not the result."""
+    """Torch's attention and the operators for torch.compile change the way, not the result."""
     _, ours = networks
     state = random_state(ours.architecture)
-    other = network_of(ours.architecture, state, fused=True, compiler=lambda function: function)
+    other = network_of(ours.architecture, state, attention="torch", compiler=lambda function: function)
     item = item_of(*SPOKEN[1])
     (mel,), (expected,) = (solve(n, [item], times=times(5, -1.0), guidance=2.0) for n in (other, ours))
     torch.testing.assert_close(mel, expected, atol=3e-5, rtol=0)
@@ -212,3 +213,43 @@ def test_weights_of_another_configuration_are_refused(name):
     with pytest.raises(CheckpointMismatch, match=r"unexpected, the first is transformer\.more"):
         made(architecture, {**state, "transformer.more": torch.zeros(1)})
     assert made(architecture, {**state, "other.more": torch.zeros(1)}).vocabulary == SYMBOLS
+
+
+needs_kernels = pytest.mark.skipif(why_no_rows() is not None, reason=str(why_no_rows()))
+
+
+def error_of(mel, expected, item):
+    """The relative error of the speech's part."""
+    speech = slice(len(item.mel), None)
+    return float((mel - expected)[speech].norm() / expected[speech].norm())
+
+
+@needs_kernels
+@pytest.mark.parametrize("version", ["v1", "e2"])
+def test_mel_is_near_that_of_float32(version):
+    """Within 3 % after 8 steps with guidance, each chunk as if it were alone."""
+    architecture = TINY[version]
+    state = random_state(architecture)
+    exact = network_of(architecture, state)
+    rounded = network_of(architecture, state, rounded=True, attention="native-rounded")
+    items = [item_of(*spoken, seed=seed) for seed, spoken in enumerate(SPOKEN[1:3])]
+    schedule = times(8, -1.0)
+    together = solve(rounded, items, times=schedule, guidance=2.0)
+    for item, mel in zip(items, together, strict=True):
+        (expected,) = solve(exact, [item], times=schedule, guidance=2.0)
+        assert error_of(mel, expected, item) < 0.03
+        (alone,) = solve(rounded, [item], times=schedule, guidance=2.0)
+        torch.testing.assert_close(mel, alone, atol=1e-4, rtol=0)
+
+
+@needs_kernels
+@pytest.mark.parametrize("version", ["v1", "v0", "e2"])
+def test_native_attention_keeps_float32(version):
+    """Also where some heads alone are rotated; in integers it is nearer than bfloat16."""
+    architecture = TINY[version]
+    state, item, schedule = random_state(architecture), item_of(*SPOKEN[1]), times(4, -1.0)
+    (expected,) = solve(network_of(architecture, state), [item], times=schedule, guidance=2.0)
+    ways = {"native": 1e-5, "native-rounded": 3e-3}
+    for attention, bound in ways.items():
+        (mel,) = solve(network_of(architecture, state, attention=attention), [item], times=schedule, guidance=2.0)
+        assert error_of(mel, expected, item) < bound

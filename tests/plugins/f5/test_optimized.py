@@ -145,7 +145,7 @@ def test_a_stream_is_the_whole_of_the_same_chunks(make, say):
 
 def test_half_precision_is_near(make, say):
     """The status names the type; for a request that refuses it the network is read again, and once more after it."""
-    tts = make(dtype="bfloat16")
+    tts = make(dtype="bfloat16", native=False)
     speech = tts.generate(TEXT, **say)
     status = tts.get_provider_status()
     assert (status["variant"], status["attempts"]) == ("optimized", [])

@@ -110,6 +110,13 @@ def tts(folder) -> Iterator[RealProvider]:
 
 
 @pytest.fixture(scope="session")
+def real_tts(real) -> Iterator[RealProvider]:
+    """The real model, as programs use it."""
+    with RealProvider("kokoro", model="packages", threads=1) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
 def real() -> Speaker:
     """The real model of the packages, with its Japanese voices."""
     try:

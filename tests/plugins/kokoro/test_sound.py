@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from sounding import median_ms, offsets_alone, offsets_inside
 
 from realtts import errors
 from realtts.kit.onnx import OnnxGraph, RunCancelled
@@ -166,3 +168,13 @@ def test_a_real_run_ends_early(real) -> None:
     with pytest.raises(RunCancelled):
         real.model.network([50] * 400, style, 1.0, lambda: True)
     assert RATE == 24000
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("speed", [1.0, 0.7])
+def test_marks_are_where_the_sound_is(real_tts, speed) -> None:
+    """Within 40 ms at the median: words alone, with every kind of beginning, and words inside of a sentence."""
+    given = {"speed": speed, "voice": "jf_alpha", "language": "en-us"}
+    starts, ends = offsets_alone(real_tts, **given)
+    assert max(map(median_ms, (starts, ends, offsets_inside(real_tts, **given)))) <= 40
+    assert abs(statistics.median(starts)) <= 0.02

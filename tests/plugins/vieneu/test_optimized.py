@@ -100,7 +100,7 @@ def test_more_sentences_than_are_drawn_together(make):
 
 def test_the_fastest_rung_is_quantized_and_draws_speech_alone(make):
     """What is chosen by itself on a machine with the instructions, here asked for; without a step down."""
-    tts = make(quantization="int8")
+    tts = make(quantization="int8", native=False)
     speech = tts.generate(SENTENCE, seed=5)
     status = tts.get_provider_status()
     assert (status["rung"], status["attempts"]) == ("int8", [])

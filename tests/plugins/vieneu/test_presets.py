@@ -7,7 +7,7 @@ import json
 import pytest
 
 from realtts import RealProvider, VoiceNotFound
-from realtts.synthesis.validate import resolve_checkpoint
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts_vieneu import spec
 from realtts_vieneu.files import TURBO_FILES, TURBO_VOICES, VOICES
 from realtts_vieneu.presets import voices_of

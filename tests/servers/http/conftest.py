@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import threading
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
+from running_server import HERE, Running
 
 from realtts.testing import fake_spec
 from realtts_http import ServeConfig, create_app
-
-HERE = "http://127.0.0.1"
 
 
 @pytest.fixture(autouse=True)
@@ -41,36 +37,6 @@ def make_client():
 def client(make_client):
     """A client of a server with the fake provider."""
     return make_client()
-
-
-class Running:
-    """A server on a socket, in a thread."""
-
-    def __init__(self, app):
-        self.app = app
-        self.server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="on"))
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.started = threading.Event()
-        begin = self.server.startup
-
-        async def startup(sockets=None):
-            await begin(sockets)
-            self.loop = asyncio.get_running_loop()
-            self.started.set()
-
-        self.server.startup = startup
-        self.thread.start()
-        assert self.started.wait(20)
-        self.port = self.server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"{HERE}:{self.port}"
-
-    @property
-    def state(self):
-        return self.app.state.server
-
-    def stop(self):
-        self.server.should_exit = True
-        self.thread.join(20)
 
 
 @pytest.fixture(scope="module")

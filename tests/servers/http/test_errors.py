@@ -42,6 +42,8 @@ WRONG = [
     ({"voice": None, "ref_audio": base64.b64encode(b"no audio at all" * 40).decode()}, "ref_audio"),
     ({"ref_audio": base64.b64encode(b"x" * 400).decode()}, "ref_audio"),
     ({"normalize": "maybe"}, "normalize"),
+    ({"check_words": "yes"}, "check_words"),
+    ({"align": 1}, "align"),
 ]
 
 

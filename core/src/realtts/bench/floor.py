@@ -3,14 +3,25 @@
 No implementation of a stage can be faster than the bytes that it must read over the memory's bandwidth, nor faster
 than the operations that it needs over the rate of the arithmetic. Both rates are measured, not looked up, with the
 threads that the provider gets.
+
+The bandwidth is measured once and kept in the folder ``bandwidth`` of the cache: what other programs leave of it varies
+from second to second (45 to 78 GB/s were measured on one machine), and two reports are only compared over one floor.
+Deleting the folder measures again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
+import json
 import time
 from typing import TYPE_CHECKING, Any
+
+from realtts.documents import DocumentError, read_json_table
+from realtts.folders import write_whole
+from realtts.machine.hardware import cpu_name
+from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -40,6 +51,9 @@ _BUDGET_S = 0.15
 
 _MOST_ROUNDS = 20
 
+_BANDWIDTH_S, _BANDWIDTH_ROUNDS = 1.5, 400
+"""For the bandwidth, which is measured once: the best of many, since other programs can only take of it."""
+
 _ELSEWHERE = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 _ON_CPU = {"float32": "fp32", "bfloat16": "bf16", "int8": "int8"}
 """Types that are measured, and what `realtts.accel.kernels` calls them."""
@@ -54,7 +68,8 @@ def measure_floor(spec: ProviderSpec, device: str, settings: Settings) -> dict[s
         settings: Their ``threads`` are used.
 
     Returns:
-        ``bytes_per_s`` (reading), ``flops_per_s`` by dtype, ``device`` and ``method``.
+        ``bytes_per_s`` (reading) and ``bandwidth_measured`` (the day of it), ``flops_per_s`` by dtype, ``device`` and
+        ``method``.
     """
     if not spec.torch:
         return _with_numpy()
@@ -81,14 +96,16 @@ def floor_of(work: StageWork, rates: Mapping[str, Any]) -> float | None:
 def _with_numpy() -> dict[str, Any]:
     import numpy as np
 
-    block = np.ones(_affordable() // 8, np.float64)
-    read = _best(block.sum)
+    def read() -> float:
+        block = np.ones(_affordable() // 8, np.float64)
+        return block.nbytes / _best(block.sum, seconds=_BANDWIDTH_S, most=_BANDWIDTH_ROUNDS)
+
     side = np.ones((_SIDE, _SIDE), np.float32)
     product = _best(lambda: side @ side)
     return {
         "device": "cpu",
         "method": "numpy: sum of float64 in one thread, matrix product with the threads of its BLAS",
-        "bytes_per_s": block.nbytes / read,
+        **_bandwidth({"by": f"numpy {np.__version__}", "device": cpu_name()}, read),
         "flops_per_s": {"float32": 2 * _SIDE**3 / product},
     }
 
@@ -97,18 +114,27 @@ def torch_rates(device: str) -> dict[str, Any]:
     """Measure the rates of torch on a device with its present threads; returned as by `measure_floor`."""
     import torch
 
-    on_cuda = device.startswith("cuda")
+    on_cuda, on_cpu = device.startswith("cuda"), device.startswith("cpu")
     wait: Callable[[], None] = functools.partial(torch.cuda.synchronize, device) if on_cuda else _nothing
-    with torch.inference_mode():
+    threads, runs = torch.get_num_threads(), _DEVICE_RUNS if on_cuda else 1
+    question = {
+        "by": f"torch {torch.__version__}",
+        "device": cpu_name() if on_cpu else torch.cuda.get_device_name(device) if on_cuda else device,
+        "threads": threads if on_cpu else 0,
+    }
+
+    def read() -> float:
         room = min(_DEVICE_BYTES, torch.cuda.mem_get_info(device)[0] // 8) if on_cuda else _affordable()
         block = torch.ones(room // 4, dtype=torch.float32, device=device)
-        read, size = _best(block.sum, wait, runs=_DEVICE_RUNS if on_cuda else 1), block.nbytes
-        del block
+        return block.nbytes / _best(block.sum, wait, seconds=_BANDWIDTH_S, most=_BANDWIDTH_ROUNDS, runs=runs)
+
+    with torch.inference_mode():
+        bandwidth = _bandwidth(question, read)
         rates = _product_rates(torch.device(device), wait)
     return {
         "device": device,
-        "method": f"torch: sum of float32, matrix products by the fastest kernel, {torch.get_num_threads()} threads",
-        "bytes_per_s": size / read,
+        "method": f"torch: sum of float32, matrix products by the fastest kernel, {threads} threads",
+        **bandwidth,
         "flops_per_s": rates,
     }
 
@@ -120,7 +146,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     """
     import torch
 
-    from realtts.accel.kernels import kernels_for
+    from realtts.accel.kernels import kernels_for, native_kernels
 
     on_cpu = device.type == "cpu"
     # On CUDA a product of this size is over before its launch; on a CPU a larger one takes too long.
@@ -132,7 +158,7 @@ def _product_rates(device: torch.device, wait: Callable[[], None]) -> dict[str, 
     runs = _DEVICE_RUNS if device.type == "cuda" else 1
     for name, precision in types.items():
         x = weight if name in {"int8", "tf32"} else weight.to(getattr(torch, name))
-        for kernel in kernels_for(precision, device):
+        for kernel in (*kernels_for(precision, device), *native_kernels(precision, device)):
             with contextlib.suppress(RuntimeError), _exact(device, exact=name == "float32"):
                 # no memory for it, or no such product of this size
                 seconds = _best(functools.partial(kernel.run, kernel.pack(weight, None), x), wait, runs=runs)
@@ -165,20 +191,50 @@ def _exact(device: torch.device, *, exact: bool) -> Iterator[None]:
             torch.set_float32_matmul_precision(before)
 
 
-def _best(run: Callable[[], Any], wait: Callable[[], None] | None = None, *, runs: int = 1) -> float:
+def _bandwidth(question: Mapping[str, Any], measure: Callable[[], float]) -> dict[str, Any]:
+    """Return the bandwidth and the day of its measurement: as it is kept, else as it is measured now, and then kept.
+
+    Args:
+        question: All that it depends on, JSON-able.
+        measure: Measures bytes per second.
+    """
+    key = json.dumps(question, sort_keys=True)
+    path = cache_dir() / "bandwidth" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    try:
+        kept = read_json_table(path)
+        value, day = kept["bytes_per_s"], kept["measured"]
+        if kept["question"] == key and isinstance(value, float) and value > 0 and isinstance(day, str):
+            return {"bytes_per_s": value, "bandwidth_measured": day}
+    except (DocumentError, KeyError):
+        pass
+    value, day = measure(), time.strftime("%Y-%m-%d")
+    with contextlib.suppress(OSError):  # the next process measures again
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps({"question": key, "bytes_per_s": value, "measured": day}).encode())
+    return {"bytes_per_s": value, "bandwidth_measured": day}
+
+
+def _best(
+    run: Callable[[], Any],
+    wait: Callable[[], None] | None = None,
+    *,
+    seconds: float = _BUDGET_S,
+    most: int = _MOST_ROUNDS,
+    runs: int = 1,
+) -> float:
     """Return the shortest time of a run, of a few times so many runs; the first run is left out."""
     wait = wait or _nothing
     run()
     wait()
     best, began = float("inf"), time.perf_counter()
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(most):
         started = time.perf_counter()
         for _ in range(runs):
             run()
         wait()
         ended = time.perf_counter()
         best = min(best, (ended - started) / runs)
-        if ended - began > _BUDGET_S:
+        if ended - began > seconds:
             break
     return best
 

@@ -9,8 +9,8 @@ from realtts.ladder.ladder import Ladder
 from realtts.ladder.proposals import LadderSetup
 from realtts.registry.extensions import Extensions
 from realtts.settings_sources import resolve_settings
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.validate import resolve_checkpoint
 from realtts.synthesis.whole import speak_now
 from realtts.voices.lookup import find_voice
 

@@ -202,7 +202,7 @@ def _precision(
     """Check the optimized variant at a lower precision, such as ``bfloat16`` or ``bfloat16+int8``."""
     tolerance = tools.TOLERANCES[name]
     precision = parity.precision_settings(name)
-    with Subject(spec, {**settings, **precision, "optimize": True}) as subject:
+    with Subject(spec, {**settings, **precision, "precision_policy": "balanced", "optimize": True}) as subject:
         context = subject.load().context
         got = {"dtype": context.dtype, "quantization": context.settings.quantization}
         if context.variant != "optimized" or any(got[key] != value for key, value in precision.items()):

@@ -17,9 +17,23 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "BadRow", "Names", "SpeechRow", "make_row"]
 
-COLUMNS = ("id", "text", "voice", "reference_text", "language", "speed", "seed", "normalize", "options")
+COLUMNS = (
+    "id",
+    "text",
+    "voice",
+    "reference_text",
+    "language",
+    "speed",
+    "seed",
+    "normalize",
+    "check_words",
+    "timestamps",
+    "options",
+)
 """Columns that mean something; others are carried into the manifest."""
 
+_STRINGS = ("voice", "reference_text", "language", "normalize", "timestamps")
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _LONG_COLUMNS = [name for name in COLUMNS if len(name) > 3]  # much is like "id"
 _OPTION = "options."
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}\Z")
@@ -44,6 +58,8 @@ class SpeechRow:
         speed: Speaking rate; None: the job's.
         seed: None: derived from the job's seed and the id.
         normalize: ``"auto"`` or ``"off"``; None: the job's.
+        check_words: Speak it again when its words are not all there; None: the job's.
+        timestamps: ``"align"``: find the times of its words by listening; None: the job's.
         options: The provider's own, over the job's.
         extra: Other columns, carried into the manifest.
     """
@@ -57,6 +73,8 @@ class SpeechRow:
     speed: float | None = None
     seed: int | None = None
     normalize: str | None = None
+    check_words: bool | None = None
+    timestamps: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,9 +113,10 @@ def make_row(number: int, values: Mapping[str, Any]) -> SpeechRow | BadRow:
             text=_text(given.pop("text", None)),
             speed=_number(given.pop("speed", None), "speed"),
             seed=_seed(given.pop("seed", None)),
+            check_words=_flag(given.pop("check_words", None), "check_words"),
             options=options,
             extra=extra,
-            **{name: _string(given.get(name), name) for name in ("voice", "reference_text", "language", "normalize")},
+            **{name: _string(given.get(name), name) for name in _STRINGS},
         )
     except InputError as error:
         return BadRow(number, identity, error)
@@ -201,6 +220,15 @@ def _number(value: Any, name: str) -> float | None:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         raise InvalidOption(f"it is {_shown(value)}", who=name, fix="give a number such as 1.2") from None
+
+
+def _flag(value: Any, name: str) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    flag = _FLAGS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
+    if flag is None:
+        raise InvalidOption(f"it is {_shown(value)}", who=name, fix="give true or false, or leave it empty")
+    return flag
 
 
 def _seed(value: Any) -> int | None:

@@ -31,6 +31,8 @@ class Defaults:
         language: BCP 47 tag or name.
         speed: Speaking rate.
         normalize: ``"auto"`` or ``"off"``.
+        check_words: Speak a row again when its words are not all there.
+        timestamps: ``"align"``: find the times of words by listening; None: those of the provider.
         options: The provider's own.
         folder: Where audio files of rows lie, beside the working folder.
     """
@@ -40,6 +42,8 @@ class Defaults:
     language: str | None = None
     speed: float = 1.0
     normalize: str | None = None
+    check_words: bool = False
+    timestamps: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     folder: str | None = None
 
@@ -90,9 +94,18 @@ def _arguments(row: SpeechRow, defaults: Defaults) -> dict[str, Any]:
         "language": row.language or defaults.language,
         "speed": defaults.speed if row.speed is None else row.speed,
         "normalize": row.normalize or defaults.normalize,
+        **_listening(row, defaults),
         **defaults.options,
         **row.options,
     }
+
+
+def _listening(row: SpeechRow, defaults: Defaults) -> dict[str, Any]:
+    """Return what is asked of the words; nothing where nothing is, so that it changes no fingerprint."""
+    check_words = defaults.check_words if row.check_words is None else row.check_words
+    timestamps = row.timestamps or defaults.timestamps
+    asked: dict[str, Any] = {"check_words": True} if check_words else {}
+    return asked if timestamps is None else {**asked, "timestamps": timestamps}
 
 
 def _resolved(voice: str | None, folder: str | None) -> str | None:

@@ -29,7 +29,8 @@ def read_rows(path: str | os.PathLike[str]) -> Iterator[SpeechRow | BadRow]:
     Args:
         path: ``.jsonl`` or ``.ndjson`` (an object in each line), ``.csv`` or ``.tsv`` with a header, or ``.parquet``.
             Columns: ``text``, and where wanted ``id``, ``voice``, ``reference_text``, ``language``, ``speed``,
-            ``seed``, ``normalize`` and ``options`` (JSON; or one column ``options.NAME`` for each). Text is UTF-8.
+            ``seed``, ``normalize``, ``check_words``, ``timestamps`` and ``options`` (JSON; or one column
+            ``options.NAME`` for each). Text is UTF-8.
 
     Yields:
         Every row; one that cannot be spoken as `BadRow`, with its reason.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command, add_running, add_speaker
+from realtts.cli.parsing import add_command, add_listening, add_running, add_speaker
 
 if TYPE_CHECKING:
     import argparse
@@ -25,9 +25,10 @@ def add_parser(commands: Any) -> None:
         _batch,
         """Speak every row of a table into a file of its own.
 
-        TABLE has a column 'text', and where wanted id, voice, reference_text, language, speed, seed, normalize and
-        options; other columns are carried along. The folder gets the audio, manifest.jsonl (what became of each row)
-        and log.jsonl (times). A row that cannot be spoken has its error in the manifest. After any end, even a kill,
+        TABLE has a column 'text', and where wanted id, voice, reference_text, language, speed, seed, normalize,
+        check_words, timestamps and options; other columns are carried along. The folder gets the audio, manifest.jsonl
+        (what became of each row) and log.jsonl (times). A row that cannot be spoken has its error in the manifest.
+        After any end, even a kill,
         --resume goes on: nothing is spoken twice, and the audio is that of a run without interruption.
 
         With --chapters, TABLE is a book (.txt, .md or .epub), and each chapter gets a file; with PyAV installed
@@ -78,6 +79,11 @@ def _add_speaker(parser: Parser) -> None:
         group,
         seed="each row's seed is derived from it and the row's id (default: drawn once and kept in the folder)",
         normalize="put numbers, dates and signs into words, or not",
+    )
+    add_listening(
+        group,
+        check_words="listen to every row, and speak one again whose words are not all there",
+        timestamps="for --captions of a provider that gives none",
     )
     add_running(group)
 
@@ -136,6 +142,8 @@ def _job(arguments: argparse.Namespace) -> BulkJob:
             language=arguments.language,
             speed=arguments.speed,
             normalize=arguments.normalize,
+            check_words=arguments.check_words,
+            timestamps=arguments.timestamps,
             options=options,
             folder=str(arguments.table.parent),
         ),

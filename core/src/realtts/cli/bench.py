@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from realtts.cli import console
 from realtts.cli.bench_load import add_load, check_load_arguments, read_load, with_long_texts
 from realtts.cli.bench_quality import check_quality, listen_if_asked
-from realtts.cli.parsing import add_command, add_model
+from realtts.cli.parsing import add_command, add_model, add_precision
+from realtts.cli.record_files import check_record_file, print_record, write_record
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +53,7 @@ def add_parser(commands: Any) -> None:
         metavar="WHICH",
         help="optimized, plain or both (default: both)",
     )
-    group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    add_precision(group)
     group.add_argument("--stream", action="store_true", help="stream instead of waiting for the whole audio")
     group.add_argument(
         "--quality", action="store_true", help="listen to both variants afterwards: word errors beside the times"
@@ -109,7 +110,9 @@ def read_workload(arguments: argparse.Namespace, spec: ProviderSpec, **changes: 
 
 def read_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return keywords for `RealProvider`, without those that were not given."""
-    values = {key: getattr(arguments, key, None) for key in ("model", "configuration", "device", "dtype")}
+    values = {
+        key: getattr(arguments, key, None) for key in ("model", "configuration", "device", "dtype", "precision_policy")
+    }
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -205,7 +208,7 @@ def _server_load(arguments: argparse.Namespace, load: Load) -> dict[str, Any]:
     else:
         workload = Workload.of_set(arguments.text_set or "short")
     if arguments.json not in {None, "-"}:
-        _check_json(Path(arguments.json))
+        check_record_file(Path(arguments.json))
     if arguments.plot:
         check_plot(arguments.plot)
     voices = arguments.voices or ([arguments.voice] if arguments.voice else [])
@@ -220,7 +223,7 @@ def _check_outputs(arguments: argparse.Namespace, spec: ProviderSpec) -> None:
     from realtts.bench.profiling import check_profile
 
     if arguments.json not in {None, "-"}:
-        _check_json(Path(arguments.json))
+        check_record_file(Path(arguments.json))
     if arguments.plot:
         check_plot(arguments.plot)
     if arguments.profile:
@@ -232,11 +235,11 @@ def _put_out(record: Mapping[str, Any], arguments: argparse.Namespace) -> None:
     from realtts.cli.load_tables import show_load
 
     if arguments.json == "-":
-        _print_line(record)
+        print_record(record)
     else:
         (show_load if "load" in record else show_record)(record)
     if arguments.json not in {None, "-"}:
-        _write_line(record, Path(arguments.json))
+        write_record(record, Path(arguments.json))
     if arguments.plot:
         from realtts.bench.plot import plot_records
 
@@ -268,41 +271,11 @@ def _compare(arguments: argparse.Namespace) -> None:
         plot_records(records, arguments.plot)
     comparison = compare_records(*records)
     if arguments.json == "-":
-        _print_line(comparison)
+        print_record(comparison)
     elif arguments.json:
-        _write_line(comparison, Path(arguments.json))
+        write_record(comparison, Path(arguments.json))
     else:
         show_comparison(comparison, [record["label"] or path.name for record, path in zip(records, arguments.compare,
                                                                                      strict=True)])  # fmt: skip
     for warning in comparison["warnings"]:
         console.warn(warning)
-
-
-def _print_line(record: Mapping[str, Any]) -> None:
-    import json
-
-    console.out(json.dumps(record))
-
-
-def _check_json(path: Path) -> None:
-    import os
-
-    from realtts.errors import OutputError
-
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise OutputError("there is no such folder", who=str(path.parent), fix="create it first")
-    if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise OutputError("it cannot be written", who=str(path), fix="give a file that can be written")
-
-
-def _write_line(record: Mapping[str, Any], path: Path) -> None:
-    import json
-
-    from realtts.errors import OutputError
-
-    try:
-        path.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(str(error), who=str(path), fix="give a file that can be written") from error
-    console.err(f"wrote {path}")

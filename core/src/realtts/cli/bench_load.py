@@ -44,7 +44,7 @@ def check_load_arguments(arguments: argparse.Namespace) -> None:
     from realtts.errors import InvalidOption
 
     if arguments.url is not None:
-        given = ("name", "configuration", "device", "random_weights", "dtype", "tokens")
+        given = ("name", "configuration", "device", "random_weights", "dtype", "precision_policy", "tokens")
         wrong = [f"--{name.replace('_', '-')}" for name in given if getattr(arguments, name) is not None]
         wrong += ["--option"] if arguments.option else []
         if wrong:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
-from realtts.cli.parsing import add_command, add_model
+from realtts.cli.parsing import add_command, add_model, add_precision
 
 if TYPE_CHECKING:
     import argparse
@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
     group = parser.add_argument_group("model")
     add_model(group)
     group.add_argument("--device", help="auto, cpu, mps, cuda or cuda:N")
-    group.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    add_precision(group)
     group = parser.add_argument_group("listening")
     group.add_argument(
         "--recognizer", metavar="NAME", help="folder, hub id or package of a recognizer (default: an installed package)"
@@ -118,7 +118,7 @@ def _speech(arguments: argparse.Namespace) -> dict[str, Any]:
     from realtts.bench import SpokenText, check_speech, spoken_texts
     from realtts.cli.option_values import parse_options
 
-    keys = ("model", "configuration", "device", "dtype", "recognizer")
+    keys = ("model", "configuration", "device", "dtype", "precision_policy", "recognizer")
     settings = {key: getattr(arguments, key) for key in keys if getattr(arguments, key) is not None}
     with RealProvider(arguments.target, **settings) as tts:  # never loaded
         options = parse_options(arguments.option, tts.spec)

@@ -51,7 +51,7 @@ def _download(arguments: argparse.Namespace) -> None:
     from realtts import checkpoints
     from realtts.errors import CheckpointError
     from realtts.provider.choice import choose
-    from realtts.synthesis.validate import resolve_checkpoint
+    from realtts.synthesis.model_choice import resolve_checkpoint
 
     checkpoint = resolve_checkpoint(arguments.model, choose(arguments.name, {}, None).spec, arguments.configuration)
     if checkpoint is None or not (checkpoint.source or checkpoint.path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from typing import TYPE_CHECKING, Any
 
 from realtts.cli import readiness
 from realtts.cli.places import HERE, ISOLATED, NOWHERE
+from realtts.machine.installer import installs_with_pip
+from realtts.registry.offers import distribution_of_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -109,11 +110,10 @@ def _of_settings(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _isolated(provider: Mapping[str, Any]) -> str:
     """Return the command that gives a provider an environment of its own."""
     name, distribution = provider["name"], provider["distribution"]
-    source = "" if distribution in {f"realtts-{name}", ""} else f" --from {shlex.quote(distribution)}"
+    source = "" if distribution in {distribution_of_provider(name), ""} else f" --from {shlex.quote(distribution)}"
     return f"realtts install {name}{source}"
 
 
 def _pip(*arguments: str) -> str:
-    # Environments made by uv hold no pip.
-    program = "pip install" if importlib.util.find_spec("pip") is not None else "uv pip install"
+    program = "pip install" if installs_with_pip() else "uv pip install"
     return f"{program} {shlex.join(arguments)}"

@@ -51,7 +51,7 @@ class Loading:
         self._stage_began = 0.0
         self._unsaid: list[str] = []  # lines of stages that ended before the load was noticed
         self._noticed = False
-        self._ready = False
+        self._ready = self._told = False
         self._timer: threading.Timer | None = None
         self._download = DownloadProgress(self._name)
         if wanted:
@@ -87,6 +87,16 @@ class Loading:
         if self._stage is not None and about["stage"] != "probe":
             self._finish(time.monotonic() - self._stage_began, "failed after ")
         self._begin(_START)
+
+    def _packing(self, _about: Any) -> None:
+        """Say why this start takes longer than the next."""
+        if self._told:
+            return
+        self._told, line = True, f"{self._name}: packing weights for the next start"
+        if self._noticed:
+            console.err(line)
+        else:
+            self._unsaid.append(line)
 
     def _end(self, _about: Any) -> None:
         if self._timer is not None:
@@ -160,6 +170,7 @@ _HANDLERS: dict[str, Any] = {
     "stage.started": Loading._stage_started,
     "stage.finished": Loading._stage_finished,
     "rung.given_up": Loading._given_up,
+    "weights.packing": Loading._packing,
     "rung.ready": Loading._rung_ready,
     "request.failed": Loading._end,
     **{

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from realtts.cli import console
 from realtts.cli.parsing import add_command, commands_of
+from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from pathlib import Path
 
     from realtts.checkpoints import Kept
 
@@ -26,7 +28,7 @@ def add_parser(commands: Any) -> None:
         """List or remove the weights on this machine.
 
         Without a command it lists every checkpoint of the installed providers and what else was fetched: where it
-        lies, its size, whether it is complete, when it was last used.
+        lies, its size, whether it is complete, when it was last used; and how much is kept of packed weights.
 
         Examples:
 
@@ -40,7 +42,7 @@ def add_parser(commands: Any) -> None:
         commands_of(group),
         "remove",
         _remove,
-        """Remove weights from the hub's cache.
+        """Remove weights from the hub's cache, or the packed weights.
 
         Files that another checkpoint shares are kept. Other programs that use the same cache lose the files too, and
         fetch them again when they need them.
@@ -49,20 +51,29 @@ def add_parser(commands: Any) -> None:
 
             realtts models remove f5
             realtts models remove owner/finetune@v2 --yes
+            realtts models remove --packed
         """,
     )
-    parser.add_argument("names", nargs="+", metavar="NAME", help="checkpoint, provider, provider/checkpoint or hub id")
+    parser.add_argument("--packed", action="store_true", help="remove the packed weights kept for the next start")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="checkpoint, provider, provider/checkpoint or hub id")
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
 
 def _list(arguments: argparse.Namespace) -> None:
     from realtts.checkpoints import inventory
     from realtts.checkpoints.cache import cache_dir
+    from realtts.settings_sources import packed_dir
 
-    models = inventory()
+    models, packed = inventory(), _packed()
+    size = sum(path.stat().st_size for path in packed)
     if arguments.json:
-        console.out_json({"cache": str(cache_dir()), "models": [_described(model) for model in models]})
+        about = {"folder": str(packed_dir()), "files": len(packed), "bytes": size}
+        console.out_json({
+            "cache": str(cache_dir()), "models": [_described(model) for model in models], "packed": about,
+        })  # fmt: skip
         return
+    if packed:
+        console.out(f"packed weights in {packed_dir()}: {console.size(size)}")
     if not models:
         console.out("No installed provider has weights on the hub, and none were fetched.")
         return
@@ -74,6 +85,12 @@ def _list(arguments: argparse.Namespace) -> None:
 def _remove(arguments: argparse.Namespace) -> None:
     from realtts.checkpoints import inventory, remove
 
+    if arguments.packed:
+        _remove_packed()
+        if not arguments.names:
+            return
+    elif not arguments.names:
+        raise InvalidOption("nothing is named", who="realtts models remove", fix="name checkpoints, or give --packed")
     models = inventory()
     chosen = list(dict.fromkeys(model for name in arguments.names for model in _find(name, models)))
     here = [model for model in chosen if model.state != "absent"]
@@ -85,6 +102,22 @@ def _remove(arguments: argparse.Namespace) -> None:
         return
     for model in here:
         console.out(f"removed {model.name!r}: {console.size(remove(model))} freed")
+
+
+def _packed() -> list[Path]:
+    """List the files of packed weights; half-written ones too."""
+    from realtts.settings_sources import packed_dir
+
+    folder = packed_dir()
+    return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+
+
+def _remove_packed() -> None:
+    freed = 0
+    for path in _packed():
+        freed += path.stat().st_size
+        path.unlink(missing_ok=True)
+    console.out(f"removed the packed weights: {console.size(freed)} freed")
 
 
 def _find(name: str, models: Sequence[Kept]) -> list[Kept]:
@@ -106,8 +139,6 @@ def _names(model: Kept) -> set[str]:
 
 
 def _confirmed(chosen: Sequence[Kept]) -> bool:
-    from realtts.errors import InvalidOption
-
     if not sys.stdin.isatty():
         raise InvalidOption("nobody can be asked here", who="realtts models remove", fix="add --yes")
     for model in chosen:

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from typing import NoReturn
 
-__all__ = ["Parser", "add_command", "add_model", "add_running", "add_speaker", "commands_of", "describe"]
+__all__ = [
+    "Parser",
+    "add_command",
+    "add_model",
+    "add_precision",
+    "add_running",
+    "add_speaker",
+    "commands_of",
+    "describe",
+]
 
 _WIDEST = 100
 
@@ -126,6 +135,16 @@ def add_model(parser: argparse._ActionsContainer, what: str = "checkpoint name, 
     )
 
 
+def add_precision(parser: argparse._ActionsContainer) -> None:
+    """Add ``--dtype`` and ``--precision-policy``, which every command has that judges what a precision costs.
+
+    Args:
+        parser: A parser, or a group of one.
+    """
+    parser.add_argument("--dtype", help="compute type of the optimized variant, such as float32 or bfloat16")
+    parser.add_argument("--precision-policy", metavar="POLICY", help="exact, balanced or fast (default: balanced)")
+
+
 def add_speaker(parser: argparse._ActionsContainer, *, seed: str, normalize: str) -> None:
     """Add who speaks and how, from ``--provider`` to ``--normalize``.
 
@@ -142,6 +161,20 @@ def add_speaker(parser: argparse._ActionsContainer, *, seed: str, normalize: str
     parser.add_argument("--speed", type=float, default=1.0, metavar="X", help="speaking rate, 0.25 to 4 (default: 1.0)")
     parser.add_argument("--seed", type=int, metavar="N", help=seed)
     parser.add_argument("--normalize", choices=("auto", "off"), help=normalize)
+
+
+def add_listening(parser: argparse._ActionsContainer, *, check_words: str, timestamps: str) -> None:
+    """Add ``--check-words`` and ``--timestamps``.
+
+    Args:
+        parser: A parser, or a group of one.
+        check_words: What the first one does there.
+        timestamps: What times of words are for there.
+    """
+    parser.add_argument("--check-words", action="store_true", help=f"{check_words} (needs realtts[listen])")
+    parser.add_argument(
+        "--timestamps", choices=("align",), help=f"align: find the times of words by listening, {timestamps}"
+    )
 
 
 def add_running(parser: argparse._ActionsContainer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from realtts.cli.parsing import add_command, add_running, add_speaker
+from realtts.cli.parsing import add_command, add_listening, add_running, add_speaker
 
 if TYPE_CHECKING:
     import argparse
@@ -85,15 +85,10 @@ def _add_speaker(parser: Parser) -> None:
         normalize="put numbers, dates and signs into words, or leave them to the model"
         " (default: as the provider has it)",
     )
-    group.add_argument(
-        "--check-words",
-        action="store_true",
-        help="listen to every piece, and speak one again whose words are not all there (needs realtts[listen])",
-    )
-    group.add_argument(
-        "--timestamps",
-        choices=("align",),
-        help="align: find the times of words by listening, for captions of a provider that gives none",
+    add_listening(
+        group,
+        check_words="listen to every piece, and speak one again whose words are not all there",
+        timestamps="for captions of a provider that gives none",
     )
     add_running(group)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from realtts.cli import console
 from realtts.errors import UnspeakableText
 from realtts.registry.extensions import discover_extensions
+from realtts.synthesis.model_choice import resolve_checkpoint
 from realtts.synthesis.plan import Ask, make_plan
-from realtts.synthesis.validate import resolve_checkpoint
 from realtts.synthesis.vocabulary import unread_before_load
 from realtts.text.unread import is_silent, unread_warnings, unread_words
 

@@ -37,6 +37,7 @@ CAPABILITIES: dict[str, str] = {
     "gender": "speaks as a man or a woman where SSML asks for it, with whatever voice",
     "instruct": "follows a style instruction in words",
     "streaming": "yields audio before the whole text is spoken",
+    "unlisted_voices": "takes names of voices that it does not list, and judges them itself",
 }
 """What a provider may declare that it can do."""
 
@@ -137,6 +138,9 @@ class ProviderSpec:
         unread: Import path of a function ``(checkpoint: Checkpoint | None, text: str, language: str | None) ->
             Sequence[Unread] | None`` that names what of a text the provider cannot say, without weights and without
             the network; None from it: only the model knows.
+        check_request: Import path of a function ``(checkpoint: Checkpoint | None, request: Request) -> None`` that
+            raises the error of a request for which something is not installed here, before anything is loaded or
+            fetched; the request's text is a piece of the caller's, or empty where that is still being written.
         languages: BCP 47 tags that the provider speaks, the default one first; empty means that it is not checked.
         checkpoint_languages: Import path of a function ``(checkpoint: Checkpoint) -> Sequence[str] | None`` that names
             which of ``languages`` a checkpoint of the user's own speaks, its default first, without weights and without
@@ -166,6 +170,8 @@ class ProviderSpec:
         environment: What the isolated environment is built from.
         embedded: It speaks at once, without weights to fetch: one of those from which the default voice is chosen when
             the user has chosen none.
+        remote: It speaks through a server of somebody else's: ``model=`` is the server's address (``http://``,
+            ``https://``) or the name of a model there, never a file of this machine, and nothing is fetched.
         api: Version of the plugin contract that the plugin is written for.
     """
 
@@ -178,6 +184,7 @@ class ProviderSpec:
     capabilities: frozenset[str] = frozenset()
     voices: str | None = None
     unread: str | None = None
+    check_request: str | None = None
     languages: tuple[str, ...] = ()
     checkpoint_languages: str | None = None
     language_names: tuple[tuple[str, str], ...] = ()
@@ -197,6 +204,7 @@ class ProviderSpec:
     upstream_names: tuple[tuple[str, str], ...] = ()
     environment: Environment = field(default_factory=Environment)
     embedded: bool = False
+    remote: bool = False
     api: int = API_VERSION
 
     def __post_init__(self) -> None:
@@ -290,6 +298,9 @@ _RULES = (
     ),
     _Rule("voices", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
     _Rule("unread", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'),
+    _Rule(
+        "check_request", lambda v: v is None or _is_import_path(v), 'an import path such as "package.module:function"'
+    ),
     _Rule("languages", lambda v: _is_tuple(v, _is_text), "a tuple of BCP 47 tags"),
     _Rule(
         "checkpoint_languages",
@@ -319,5 +330,6 @@ _RULES = (
     _Rule("upstream_names", lambda v: _is_tuple(v, _is_pair), "pairs of upstream's name and ours"),
     _Rule("environment", lambda v: isinstance(v, Environment), "a realtts.Environment"),
     _Rule("embedded", lambda v: isinstance(v, bool), "True or False"),
+    _Rule("remote", lambda v: isinstance(v, bool), "True or False"),
     _Rule("api", _is_int, "the version of the plugin contract, a whole number"),
 )

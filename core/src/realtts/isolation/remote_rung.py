@@ -55,7 +55,7 @@ class RemoteRung:
             rung=state.rung,
             device=state.device,
             dtype=state.dtype,
-            settings=type(settings)(**{**settings.model_dump(), **state.changes}),
+            settings=type(settings)(**{**settings.model_dump(exclude_unset=True), **state.changes}),
             changes=state.changes,
         )
         self.timings = state.timings

@@ -5,24 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from realtts.contract.types import Mark
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from realtts.contract.types import Mark
 
-__all__ = ["bare_span", "joined_marks", "mark_within"]
-
-
-def joined_marks(marks: Iterable[Mark]) -> list[Mark]:
-    """Return the marks of words in order, several that stand for one stretch of the text, such as a number, as one."""
-    joined: list[Mark] = []
-    for mark in marks:
-        if joined and mark.span[0] < joined[-1].span[1]:
-            before = joined.pop()
-            joined.append(Mark(before.start, mark.end, (before.span[0], max(before.span[1], mark.span[1]))))
-        else:
-            joined.append(mark)
-    return joined
+__all__ = ["bare_span", "mark_within"]
 
 
 def mark_within(mark: Mark, seconds: float) -> Mark:

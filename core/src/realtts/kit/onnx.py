@@ -42,6 +42,7 @@ __all__ = [
     "RunCancelled",
     "expose_output",
     "message",
+    "onnx_devices",
     "onnx_probe",
     "onnx_rungs",
     "output_message",
@@ -110,7 +111,7 @@ class OnnxGraph:
             session = runtime.InferenceSession(
                 graph if isinstance(graph, bytes) else str(graph),
                 _options(runtime, context, threads),
-                providers=[_PROVIDERS[kind]],
+                providers=[_provider(kind, context)],
             )
         except Exception as error:
             raise _open_error(error, name, kind, context) from error
@@ -196,6 +197,15 @@ def onnx_rungs(context: Context) -> tuple[Rung, ...]:
     return (Rung("cuda"), Rung("cpu"))
 
 
+def onnx_devices() -> frozenset[str] | None:
+    """Return the kinds of device, such as ``"cuda"``, that ONNX Runtime as installed can use; None: there is none."""
+    try:
+        available = _available()
+    except MissingExtra:
+        return None
+    return frozenset(kind for kind, provider in _PROVIDERS.items() if provider in available)
+
+
 def onnx_probe(context: Context) -> str | None:
     """Say why ONNX Runtime as installed cannot run the context's rung, or None."""
     kind = _kind(context)
@@ -251,6 +261,12 @@ def varint(number: int) -> bytes:
 
 def _kind(context: Context) -> str:
     return context.rung.name if context.rung is not None and context.rung.name in _PROVIDERS else "cpu"
+
+
+def _provider(kind: str, context: Context) -> str | tuple[str, dict[str, str]]:
+    """Return an execution provider, with the number of the GPU where it is not the first one."""
+    index = context.device.partition(":")[2] if kind == "cuda" else ""
+    return (_PROVIDERS[kind], {"device_id": index}) if index not in {"", "0"} else _PROVIDERS[kind]
 
 
 def _available() -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["is_sound", "place_words"]
+__all__ = ["is_sound", "is_stress", "place_words"]
 
 _STRESS = frozenset("ˈˌ'")
 
@@ -21,6 +21,11 @@ _STRESS = frozenset("ˈˌ'")
 def is_sound(phoneme: str) -> bool:
     """Tell whether a phoneme is heard: no white space, no stress, no punctuation."""
     return phoneme not in _STRESS and any(unicodedata.category(char)[0] not in "PZC" for char in phoneme)
+
+
+def is_stress(phoneme: str) -> bool:
+    """Tell whether a phoneme is a mark of stress, which is spoken as part of the sound behind it."""
+    return phoneme in _STRESS
 
 
 def place_words(phonemes: Sequence[str], words: Sequence[Sequence[str]]) -> list[tuple[int, int] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from realtts.ladder.failures import StageError, Unavailable
 from realtts.ladder.rung import LiveRung
 from realtts.machine.hardware import resolve_device, resolve_dtype, slow_dtype
 from realtts.registry.variants import Variants, register
+from realtts.settings import inexact_setting
 
 if TYPE_CHECKING:
     import logging
@@ -98,7 +100,8 @@ class Proposals:
         """Make the rung of a proposal; nothing is loaded yet.
 
         Raises:
-            StageError: Its variant cannot be asked, or it wants a device that is not there.
+            StageError: Its variant cannot be asked, it contradicts the user's precision policy, or it wants a device
+                that is not there.
             SettingsError: The user wants such a device.
         """
         if proposal.failure is not None:
@@ -137,7 +140,8 @@ class Proposals:
         for rung in rungs:
             if not isinstance(rung, Rung):
                 raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
-            self._with_rung(rung, variant)  # an unknown setting is refused before any load
+            with contextlib.suppress(StageError):  # told when the rung is tried
+                self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs
 
     def _warn_of_slowness(self, device: str) -> None:
@@ -174,8 +178,18 @@ class Proposals:
         )
 
     def _with_rung(self, rung: Rung, variant: str) -> Settings:
-        """Return the settings with the rung's changes applied and validated."""
-        merged: dict[str, Any] = {**self._settings.model_dump(), **rung.settings}
+        """Return the settings with the rung's changes applied and validated.
+
+        Raises:
+            StageError: The rung contradicts the user's policy.
+            InvalidPlugin: It changes what is no setting, or to a value that is not allowed.
+        """
+        merged: dict[str, Any] = {**self._settings.model_dump(exclude_unset=True), **rung.settings}
+        wrong = inexact_setting(merged)
+        if wrong is not None:  # the plugin's wish, not the user's: a rung for other users
+            raise StageError(
+                "probe", Unavailable(f"{wrong}={merged[wrong]!r} is not what precision_policy='exact' asks")
+            )
         try:
             return type(self._settings)(**merged)
         except SettingsError as error:

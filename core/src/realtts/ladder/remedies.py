@@ -51,6 +51,11 @@ _TABLE = (
         "plugin's author.",
     ),
     _known(
+        r"Server(Unreachable|Busy|Failed): ",
+        "The server of this provider did not answer as it should: see whether it runs, and try again.",
+        retryable=True,
+    ),
+    _known(
         _OUT_OF_MEMORY,
         "Free memory or lower the demand: dtype='float16' or 'bfloat16', cpu_offload=True, compile=False, or shorter "
         "texts and smaller batches.",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import SettingsError
+from realtts.kit.onnx import onnx_devices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,9 @@ def _torch() -> Any:
 
 
 def resolve_device(setting: str, spec: ProviderSpec, source: str | None = None) -> str:
-    """Return the device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``. Imports torch only for providers on torch.
+    """Return the device: ``"cpu"``, ``"mps"`` or ``"cuda:N"``.
+
+    Of CUDA torch is asked for a provider on torch, and ONNX Runtime for any other, so that neither needs the other.
 
     Args:
         setting: The setting ``device``.
@@ -130,7 +133,8 @@ def resolve_device(setting: str, spec: ProviderSpec, source: str | None = None) 
     """
     kind = setting.partition(":")[0]
     if kind == "auto":
-        return next((d for d in map(_available, spec.devices) if d is not None), "cpu")
+        available = (_available(device, spec) for device in spec.devices)
+        return next((device for device in available if device is not None), "cpu")
     if kind not in spec.devices:
         if source is not None and not source.startswith(("keyword", "settings")):
             return resolve_device("auto", spec)
@@ -139,21 +143,30 @@ def resolve_device(setting: str, spec: ProviderSpec, source: str | None = None) 
             who="device",
             fix=f"choose from auto, {', '.join(spec.devices)}",
         )
-    device = _available(setting)
-    if device is None:
-        raise SettingsError(
-            f"{setting!r} was asked for, but torch sees no such device",
-            who="device",
-            fix="run 'realtts doctor' to see why, or use device='auto'",
-        )
-    return device
+    device = _available(setting, spec)
+    if device is not None:
+        return device
+    if kind == "cuda" and _asks_onnx(spec):
+        what = "ONNX Runtime as installed has no CUDAExecutionProvider"
+        fix = "install onnxruntime-gpu in place of onnxruntime, or use device='auto'"
+    else:
+        what = "torch sees no such device"
+        fix = "run 'realtts doctor' to see why, or use device='auto'"
+    raise SettingsError(f"{setting!r} was asked for, but {what}", who="device", fix=fix)
 
 
-def _available(device: str) -> str | None:
+def _asks_onnx(spec: ProviderSpec) -> bool:
+    """Tell whether ONNX Runtime is asked for CUDA: the provider does not run on torch, and it is installed."""
+    return not spec.torch and onnx_devices() is not None
+
+
+def _available(device: str, spec: ProviderSpec) -> str | None:
     """Return the device with its index if it can be used, else None."""
     kind, _, index = device.partition(":")
     if kind == "cuda":
-        return f"cuda:{int(index or 0)}" if cuda_capability(int(index or 0)) is not None else None
+        number = int(index or 0)
+        there = "cuda" in (onnx_devices() or ()) if _asks_onnx(spec) else cuda_capability(number) is not None
+        return f"cuda:{number}" if there else None
     if kind == "mps":
         torch = _torch()
         return "mps" if torch is not None and torch.backends.mps.is_available() else None

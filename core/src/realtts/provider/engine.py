@@ -11,22 +11,21 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from realtts.errors import Busy, ProviderClosed, WouldDeadlock
 from realtts.exception_text import format_traceback
 from realtts.machine import memory
-from realtts.provider.jobs import FunctionJob, SpeakingJob
-from realtts.provider.shares import Shares
+from realtts.provider.jobs import SpeakingJob
 from realtts.provider.shutdown import close_at_exit, is_ending
+from realtts.provider.waiting import WaitingJobs
 from realtts.synthesis.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from realtts.ladder.protocols import AnyLadder
-    from realtts.provider.jobs import Job
+    from realtts.provider.jobs import FunctionJob, Job
     from realtts.synthesis.session import Session
 
 __all__ = ["Engine"]
@@ -47,11 +46,9 @@ class Engine:
     def __init__(self, ladder: AnyLadder, capacity: int, idle_s: float) -> None:
         self._name = ladder.spec.name
         self._ladder = ladder
-        self._capacity = capacity
         self._idle_s = idle_s
         self._condition = threading.Condition()
-        self._waiting: deque[Job] = deque()
-        self._shares = Shares()
+        self._waiting = WaitingJobs(f"provider {self._name!r}", capacity)
         self._scheduler = Scheduler(ladder, self)
         self._calling: FunctionJob | None = None
         self._woken = False
@@ -74,7 +71,7 @@ class Engine:
     def counts(self) -> dict[str, int]:
         """Return the numbers of jobs waiting, running and served."""
         if os.getpid() != self._pid:
-            return {"waiting": 0, "running": 0, "speaking": 0, "served": 0, "capacity": self._capacity}
+            return {"waiting": 0, "running": 0, "speaking": 0, "served": 0, "capacity": self._waiting.capacity}
         with self._condition:
             speaking = sum(1 for session in self._scheduler.sessions if session.running)
             return {
@@ -82,7 +79,7 @@ class Engine:
                 "running": speaking + int(self._calling is not None),
                 "speaking": speaking,
                 "served": self._served,
-                "capacity": self._capacity,
+                "capacity": self._waiting.capacity,
             }
 
     def submit(self, job: Job, *, urgent: bool = False) -> None:
@@ -105,51 +102,14 @@ class Engine:
         with self._condition:
             if self._closed or (self._thread is None and is_ending()):
                 raise self._closed_error()
-            refused = None if urgent or len(self._of_priority(job)) < self._capacity else self._make_room(job)
+            refused = self._waiting.add(job, urgent=urgent)
             job.submitted = time.perf_counter()
-            if isinstance(job, SpeakingJob):
-                job.tag = self._shares.tag(job.caller, job.cost)
-            self._waiting.append(job)
             if self._thread is None:
                 self._start(job)
             self._wake()
+            full = None if refused is None else self._waiting.busy(refused)
         if refused is not None:
-            refused.drop(self._busy(refused))
-
-    def _of_priority(self, job: Job) -> list[Job]:
-        """Return the jobs that wait in the same queue as one: each priority has its own bound."""
-        priority = getattr(job, "priority", "interactive")
-        return [each for each in self._waiting if getattr(each, "priority", "interactive") == priority]
-
-    def _make_room(self, job: Job) -> Job:
-        """Take the waiting job of the caller that was served most, if that is more than the new one's.
-
-        Raises:
-            Busy: There is none.
-        """
-        waiting = [each for each in self._of_priority(job) if isinstance(each, SpeakingJob)]
-        if not isinstance(job, SpeakingJob) or not waiting:
-            raise self._busy(job)
-        most = max(waiting, key=lambda each: self._shares.served(each.caller))
-        if self._shares.served(most.caller) <= self._shares.served(job.caller) + job.cost:
-            raise self._busy(job)
-        self._waiting.remove(most)
-        return most
-
-    def _busy(self, job: Job) -> Busy:
-        """Make the error of a full queue; bulk requests wait for everybody, interactive ones for each other."""
-        bulk = getattr(job, "priority", "interactive") == "bulk"
-        before = self._waiting if bulk else self._of_priority(job)
-        cost = sum(each.cost for each in before if isinstance(each, SpeakingJob))
-        wait_s = self._shares.wait_s(cost)
-        about = "" if wait_s is None else f", about {max(1, round(wait_s))} s of work"
-        error = Busy(
-            f"{len(self._of_priority(job))} {'bulk ' if bulk else ''}requests wait already{about}",
-            who=f"provider {self._name!r}",
-            fix="try again later, raise queue_size, or use more processes",
-        )
-        error.wait_s = wait_s
-        return error
+            refused.drop(full)
 
     def _start(self, job: Job) -> None:
         thread = threading.Thread(target=self._loop, name=f"realtts-{self._name}", daemon=True)
@@ -173,19 +133,14 @@ class Engine:
         """Take a job out of the queue, its future unsettled; return False when its turn has come already."""
         with self._condition:
             self._wake()
-            try:
-                self._waiting.remove(job)
-            except ValueError:
-                return False
-            return True
+            return self._waiting.remove(job)
 
     def cancel_all(self) -> int:
         """Cancel the running requests and every waiting one, but no housekeeping; return their number."""
         self._check_process()
         with self._condition:
-            waiting = [job for job in self._waiting if isinstance(job, SpeakingJob)]
+            waiting = self._waiting.take_requests()
             running = [session for session in self._scheduler.sessions if not session.over]
-            self._waiting = deque(job for job in self._waiting if not isinstance(job, SpeakingJob))
             self._wake()
         for job in waiting:
             job.cancel()
@@ -206,8 +161,7 @@ class Engine:
         with self._condition:
             first, self._closed = not self._closed, True
             thread, sessions = self._thread, list(self._scheduler.sessions)
-            waiting = list(self._waiting)
-            self._waiting.clear()
+            waiting = self._waiting.take_all()
             self._wake()
         for job in waiting:
             job.cancel()
@@ -286,7 +240,7 @@ class Engine:
     def _note(self, over: Sequence[Session], seconds: float) -> None:
         with self._condition:
             self._served += len(over)
-            self._shares.worked(seconds, sum(_job_of(session).total_cost for session in over))
+            self._waiting.worked(seconds, sum(_job_of(session).total_cost for session in over))
         if over:
             close_at_exit(self)
 
@@ -308,57 +262,21 @@ class Engine:
         with self._condition:
             if self._closed or self._scheduler.running:
                 return None
-            first = self._waiting[0] if self._waiting else None
-            for job in self._waiting:
-                if isinstance(job, FunctionJob):
-                    if job.after_all and (job is not first or self._scheduler.sessions):
-                        return None
-                    self._waiting.remove(job)
-                    self._calling = job
-                    return job
-            return None
+            self._calling = self._waiting.take_function(speaking=bool(self._scheduler.sessions))
+            return self._calling
 
     # -- turns: what the scheduler asks -------------------------------------------------------------------------------
 
     def choose(self, sessions: Sequence[Session], fits: Callable[[Session], bool]) -> Session | None:
         """Return the session whose next row is spoken next, see `realtts.synthesis.scheduler.Turns`."""
         with self._condition:
-            begun = [_job_of(session) for session in sessions]
-            job = self._first([*begun, *(each for each in self._before_barrier() if _fits(each, fits))])
-            if job is None or job.session is None:
-                return None
-            if not job.session.begun:
-                self._waiting.remove(job)
-            self._shares.serve(job.caller, job.tag, job.cost)
-            if job.session.waiting > 1 or job.session.growing:
-                job.tag = self._shares.tag(job.caller, job.cost)
-            return job.session
-
-    def _first(self, jobs: Sequence[SpeakingJob]) -> SpeakingJob | None:
-        """Return the job that gets a free place: the smallest tag of the interactive ones, now and then a bulk one."""
-        interactive = [job for job in jobs if job.priority == "interactive"]
-        bulk = [job for job in jobs if job.priority == "bulk"]
-        chosen = bulk if bulk and (not interactive or self._shares.bulk_is_next()) else interactive
-        if not chosen:
-            return None
-        job = min(chosen, key=_tag)
-        self._shares.place(job.priority, bulk_waits=bool(bulk))
-        return job
+            job = self._waiting.next_place([_job_of(session) for session in sessions], fits)
+            return None if job is None else job.session
 
     def quiet(self) -> bool:
         """Tell whether no row may begin, because a function waits for the model to be at rest."""
         with self._condition:
-            return any(isinstance(job, FunctionJob) and not job.after_all for job in self._waiting)
-
-    def _before_barrier(self) -> list[SpeakingJob]:
-        """Return the waiting requests, without those that came after a function that all before it is done for."""
-        jobs: list[SpeakingJob] = []
-        for job in self._waiting:
-            if isinstance(job, SpeakingJob):
-                jobs.append(job)
-            elif getattr(job, "after_all", False):
-                break
-        return jobs
+            return self._waiting.wants_rest()
 
     def _others_wait(self) -> bool:
         """Tell whether anybody is in the queue; streams that nobody reads are ended then."""
@@ -403,12 +321,3 @@ class Engine:
 def _job_of(session: Session) -> SpeakingJob:
     """Return the job of a session, which is its sink."""
     return cast("SpeakingJob", session.sink)
-
-
-def _fits(job: SpeakingJob, fits: Callable[[Session], bool]) -> bool:
-    session = job.session  # None once it was withdrawn
-    return session is not None and fits(session)
-
-
-def _tag(job: SpeakingJob) -> float:
-    return job.tag

@@ -18,10 +18,13 @@ from realtts.documents import read_toml
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Offer", "how_to_install", "how_to_isolate", "offers"]
+__all__ = ["Offer", "distribution_of_provider", "how_to_install", "how_to_isolate", "offers"]
 
-PUBLISHED = ("chatterbox", "espeak", "f5", "hibari", "kokoro", "piper", "qwen3", "vieneu")
+PUBLISHED = ("chatterbox", "espeak", "f5", "hibari", "kokoro", "openai-compatible", "piper", "qwen3", "vieneu")
 """Providers whose distributions are released together with the core."""
+
+_DISTRIBUTIONS = {"openai-compatible": "realtts-remote"}
+"""Distributions that are called otherwise than their providers."""
 
 _GROUP = "realtts.providers"
 
@@ -40,7 +43,7 @@ class Offer(NamedTuple):
     @property
     def requirement(self) -> str:
         """What pip is given."""
-        return shlex.quote(str(self.path)) if self.path is not None else f"realtts-{self.provider}"
+        return shlex.quote(str(self.path)) if self.path is not None else distribution_of_provider(self.provider)
 
     @property
     def source(self) -> str:
@@ -58,12 +61,19 @@ def offers() -> dict[str, Offer]:
     return local or {name: Offer(name) for name in PUBLISHED}
 
 
+def distribution_of_provider(name: str) -> str:
+    """Return the name of the distribution that brings a provider, as far as a name tells."""
+    return _DISTRIBUTIONS.get(name, f"realtts-{name}")
+
+
 def how_to_install(name: str) -> str:
     """Return the commands that install a provider, in an environment of its own or here; empty if nobody has it."""
     offer = offers().get(name)
     if offer is None:
         return ""
-    where = "both from the package index" if offer.path is None else f"realtts-{name}, from this machine"
+    where = (
+        "both from the package index" if offer.path is None else f"{distribution_of_provider(name)}, from this machine"
+    )
     return f"realtts install {name}{offer.source}, or pip install {offer.requirement} ({where})"
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["voices_before_load"]
 
 _log = logging.getLogger("realtts")
+_checked: dict[str, tuple[VoiceInfo, ...]] = {}
+"""What each plugin's function returned last, and was found to be right."""
 
 
 def voices_before_load(spec: ProviderSpec, checkpoint: Checkpoint | None) -> tuple[VoiceInfo, ...] | None:
@@ -31,7 +33,11 @@ def voices_before_load(spec: ProviderSpec, checkpoint: Checkpoint | None) -> tup
         return None
     try:
         voices = import_object(spec.voices)(checkpoint)
-        return None if voices is None else check_voices(voices, f"provider {spec.name!r}")
+        if voices is None:
+            return None
+        if voices != _checked.get(spec.voices):  # asked at every request, and hardly ever another answer
+            _checked[spec.voices] = check_voices(voices, f"provider {spec.name!r}")
+        return _checked[spec.voices]
     except Exception as error:
         # The plugin may live in an isolated environment, or the files be damaged: loading tells more than this could.
         _log.debug("%s: its voices cannot be listed before it is loaded: %s", spec.name, error)

@@ -59,10 +59,11 @@ class Growth:
     Attributes:
         plan: What grows.
         queue: Where its pieces go.
+        template: What the requests of its pieces are made from.
     """
 
     def __init__(self, outline: Outline, spec: ProviderSpec, settings: Settings) -> None:
-        self._outline = outline
+        self._outline, self.template = outline, outline.template
         self._spec = spec
         self._most = settings.max_text_chars
         self._join = settings.stream_lookahead

@@ -56,10 +56,12 @@ def faulty(
     function = _failing_generate(raised, after, real) if stage == "generate" else _failing(stage, raised)
     name = f"Faulty{next(_numbers)}"
     members = {stage: hookimpl(function)}
-    if stage == "generate" and hasattr(base, "generate_batch"):
-        members["generate_batch"] = hookimpl(_failing_batch(raised, after, base.generate_batch))
-    if stage == "generate" and hasattr(base, "generate_continuous"):
-        members["generate_continuous"] = hookimpl(_failing_continuous(raised, after, base.generate_continuous))
+    if stage == "generate":
+        # A variant takes the hooks that it lacks from the plain one: these would speak in place of the failing one.
+        for hook, failing in (("generate_batch", _failing_batch), ("generate_continuous", _failing_continuous)):
+            whole = getattr(base, hook, None) or getattr(import_object(spec.plain), hook, None)
+            if whole is not None:
+                members[hook] = hookimpl(failing(raised, after, whole))
     globals()[name] = type(name, (base,), members)
     made = f"{__name__}:{name}"
     return replace(spec, optimized=made) if variant == "optimized" else replace(spec, plain=made)

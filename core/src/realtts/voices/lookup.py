@@ -106,6 +106,7 @@ def builtin_voice(name: str, voices: Sequence[VoiceInfo], *, spec: ProviderSpec,
     """Return the id of the built-in voice that a caller means: by id, name or alias; case does not matter.
 
     Of a provider with the capability ``blends`` the name may be a blend, which comes back with the ids of its voices.
+    One with ``unlisted_voices`` judges names that it does not list itself.
 
     Args:
         name: What the caller wrote.
@@ -139,6 +140,8 @@ def _single_voice(name: str, voices: Sequence[VoiceInfo], spec: ProviderSpec, se
             f"{name!r} is a saved recording, and this provider cannot clone voices", who=who,
             fix=f"choose from {enumeration(ids)}, or use a provider that clones",
         )  # fmt: skip
+    if "unlisted_voices" in spec.capabilities:
+        return name
     raise VoiceNotFound(
         f"there is no file, saved voice or built-in voice {name!r:.100}{closest(name, ids)}", who=who,
         fix=f"choose from {enumeration(ids)}; RealProvider.voices() and 'realtts voices list -p NAME' list them",

@@ -71,6 +71,8 @@ def answer_to(error: BaseException) -> Answer:
         return Answer(504, code, _sentences(error.what, error.fix))
     if isinstance(error, (errors.ProviderClosed, errors.WorkerDied)):
         return Answer(503, code, "the model is being started again", retry_after_s=1, retry=True)
+    if isinstance(error, errors.MissingExtra):
+        return Answer(501, code, _sentences(error.what, error.fix))
     if isinstance(error, errors.CheckpointError):
         return Answer(503, code, "the files of the model cannot be had; the server's log says why")
     return Answer(500, code, "the model failed; the server's log says why")

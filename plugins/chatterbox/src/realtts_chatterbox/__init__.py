@@ -1,15 +1,16 @@
 """Chatterbox as a provider of realtts: English, Multilingual (23 languages) and Turbo.
 
-- the request: `options`, `languages`; `text`, `reading`: text to tokens; `frontend`: a request as an Ask, in the
-  model's terms; `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors that the
-  networks read
-- the checkpoint: `configurations`, `files`, `sizes`, `constants`, `weights`, `loading`: from its files to tensors,
-  checked by name
-- plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself; `watermark`: for both variants
+- the request: `options`, `languages`; `text`, `scripts`, `reading`: text to tokens; `frontend`: a request as an Ask,
+  in the model's terms; `presets`, `voices`, `conditionals`: the built-in voice, and from a recording to the tensors
+  that the networks read
+- the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `shapes_speaker`, `constants`, `weights`, `loading`:
+  from its files to tensors, checked by name and shape
+- plain: `upstream`, `building`, `reference`, `plain`: chatterbox-tts itself, whose networks also read new voices;
+  `watermark`: for both variants
 - optimized: `model`; `network`, `rows`, `utterance`, `body`, `llama`, `turbo`, `alignment`, `engine`: T3 on the
-  toolkit; `codec`, `flow`, `encoder`, `estimator`, `layout`, `solver`, `noise`, `vocoder`, `vocoder_body`,
-  `vocoder_graphs`, `streaming`: S3Gen; `speaking`, `desk`, `optimized`: requests to chunks, who computes next, and the
-  hooks
+  toolkit; `codec`, `flow`, `encoder`, `estimator`, `estimator_parts`, `estimator_joined`, `estimator_rows`,
+  `prepared`, `layout`, `solver`, `noise`, `vocoder`, `vocoder_body`, `vocoder_graphs`, `streaming`: S3Gen;
+  `speaking`, `desk`, `optimized`: requests to chunks, who computes next, and the hooks
 - for tools: `testing`, `replay`: tokens, logits and scores; `checkpoint`, `vocabulary`: random weights in upstream's
   files
 - `providers`: the names of the first Chatterbox document

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Decoder, Precision, Taps
     from realtts.accel.kernels import PackedLinear
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_chatterbox.utterance import Utterance
 
     Shape = tuple[int | None, ...]
@@ -71,8 +72,8 @@ class Body(Protocol):
     def most_positions(self) -> int:
         """Most positions of prompt and speech together; known after `pack`."""
 
-    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
-        """Read the decoder and the head layer by layer, and pack them for the precision."""
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str, cache: PackedCache = ...) -> None:
+        """Read the decoder and the head layer by layer, and pack them for the precision; or take them from a cache."""
 
     def prompt(self, utterance: Utterance, *, text: bool = True) -> Tensor:
         """Return voice, text and start: float32 (n, hidden); with ``text=False`` the prompt of the second row."""

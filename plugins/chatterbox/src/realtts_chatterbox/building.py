@@ -17,26 +17,23 @@ import torch
 from realtts.accel.upstream.calls import quiet, with_names
 from realtts.accel.upstream.networks import Unfilled, fill
 from realtts.accel.weights.tensorfile import Tensors, read_state
-from realtts.kit.shards import INDEX_SUFFIX
-from realtts_chatterbox.files import T3_FILES
+from realtts_chatterbox.files import COMPUTED, spare_in
 from realtts_chatterbox.sizes import HEAD_SIZE, S3GenSizes, T3Sizes
 from realtts_chatterbox.upstream import module
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from realtts_chatterbox.weights import Weights
 
 __all__ = [
-    "COMPUTED",
     "Encoders",
     "empty_s3gen",
     "empty_t3",
     "empty_voice_encoder",
     "encoders_of",
     "s3gen_of",
-    "spare_in",
     "t3_of",
     "voice_encoder_of",
 ]
@@ -45,9 +42,6 @@ _S3GEN = "chatterbox.models.s3gen.s3gen"
 _UPSAMPLE = "chatterbox.models.s3gen.transformer.upsample_encoder"
 _SPEAKS = ("UpsampleConformerEncoder", "ConditionalDecoder", "CausalConditionalCFM", "CausalMaskedDiffWithXvec")
 """Upstream's classes of the networks from tokens to mel."""
-
-COMPUTED = ("_mel_filters", "window")
-"""Ends of names of the speech tokenizer's tensors that some of upstream's files leave out."""
 
 
 @dataclass
@@ -63,18 +57,6 @@ class Encoders:
     voice: Any
     tokenizer: Any
     speaker: Any
-
-
-def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
-    """Return the names of a file's tensors that may be there although no network has a place for them.
-
-    In ``s3gen.safetensors`` any, because upstream loads it without ``strict``; of Turbo's T3 the embedding of its
-    backbone, which upstream deletes.
-    """
-    name = path.name.removesuffix(INDEX_SUFFIX)
-    if name == "s3gen.safetensors":
-        return names
-    return ("tfmr.wte.weight",) if name == T3_FILES["turbo"] else ()
 
 
 def t3_of(weights: Weights, device: str) -> Any:

@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from realtts.testing.weights import raise_logits, random_state
-from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder
+from realtts_chatterbox.building import empty_s3gen, empty_t3, empty_voice_encoder
 from realtts_chatterbox.constants import MELS
-from realtts_chatterbox.files import BUILTIN, T3_FILES
+from realtts_chatterbox.files import BUILTIN, COMPUTED, T3_FILES
 from realtts_chatterbox.sizes import S3GenSizes, T3Sizes
 from realtts_chatterbox.utterance import START, STOP
 from realtts_chatterbox.vocabulary import write_vocabulary

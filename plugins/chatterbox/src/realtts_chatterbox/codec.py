@@ -62,6 +62,7 @@ class Codec:
         flow: Tokens to mel.
         vocoder: Mel to samples.
         graphed: Whether flow and vocoder run as graphs.
+        attention: Of the flow's estimator, as `convert` was given it.
     """
 
     def __init__(self, state: Mapping[str, Tensor], *, device: str, turbo: bool, fused: bool = False) -> None:
@@ -69,19 +70,30 @@ class Codec:
         self.flow = Flow(Tensors(state, "flow."), self._device, meanflow=turbo, fused=fused)
         self.vocoder = Vocoder(Tensors(state, "mel2wav."), self._device)
         self.graphed = False
+        self.attention: str | None = None
 
-    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-        """Read the flow's estimator and cast it; the state as of the constructor."""
-        self.flow.convert(Tensors(state, "flow."), dtype)
+    def convert(
+        self, state: Mapping[str, Tensor], dtype: torch.dtype, *, attention: str | None = None, rounded: bool = False
+    ) -> None:
+        """Read the flow's estimator and cast it; the state as of the constructor, all else as of `Flow.convert`."""
+        self.flow.convert(Tensors(state, "flow."), dtype, attention=attention, rounded=rounded)
+        self.attention = attention
+
+    @property
+    def precision(self) -> str:
+        """What the flow's estimator multiplies in: a type's name, or ``"int8"``; known after `convert`."""
+        estimator = self.flow.estimator
+        return "int8" if estimator.rounded else name_of(estimator.dtype)
 
     def join(self) -> None:
         """Run what is between the products of the flow's estimator by `realtts.accel.fused`, where that works."""
         estimator = self.flow.estimator
-        estimator.joined = why_not(estimator.device, estimator.dtype) is None
+        if not estimator.rounded and why_not(estimator.device, estimator.dtype) is None:
+            estimator.join()
 
     @property
     def dtype(self) -> torch.dtype:
-        """Type of the flow's estimator; known after `convert`."""
+        """Type of the activations in the flow's estimator; known after `convert`."""
         return self.flow.estimator.dtype
 
     def capture(self, context: Context, backend: GraphBackend, ask: Ask, voice: Conditionals) -> Iterator[Tensor]:
@@ -201,7 +213,7 @@ class Codec:
 
     def _timed(self, context: Context, rows: Sequence[int] | None) -> Timed:
         def timed(stage: str, steps: int) -> AbstractContextManager[Work]:
-            dtype = name_of(self.dtype) if stage == "flow" else "float32"
+            dtype = self.precision if stage == "flow" else "float32"
             return timing.timed(context, stage, steps=steps, dtype=dtype, rows=rows)
 
         return timed

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.sampling import SamplingParams
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts_chatterbox.network import T3
 from realtts_chatterbox.utterance import Utterance
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_chatterbox.conditionals import Conditionals
     from realtts_chatterbox.frontend import Ask
     from realtts_chatterbox.weights import Weights
@@ -41,9 +43,11 @@ class Engine:
         self.t3 = T3(weights.t3_state, kind=weights.configuration.name, device=device, places=places)
         self._graphs = False
 
-    def pack(self, weights: Weights, precision: Precision, backend: GraphBackend | None) -> None:
+    def pack(
+        self, weights: Weights, precision: Precision, backend: GraphBackend | None, cache: PackedCache = NO_CACHE
+    ) -> None:
         """Read and pack the language model's layers; arguments as of `T3.pack`."""
-        self.t3.pack(weights.t3_state, precision, backend)
+        self.t3.pack(weights.t3_state, precision, backend, cache)
 
     def capture(self, ask: Ask, voice: Conditionals) -> None:
         """Capture the steps of requests like this one, where there is a backend; see `T3.capture`."""

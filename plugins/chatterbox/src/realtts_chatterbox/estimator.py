@@ -9,7 +9,6 @@ because a graph's shapes are fixed, need a mask of keys and nothing else. Weight
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,47 +18,22 @@ from realtts.accel.layers.dense import causal_conv, linear
 from realtts.accel.layers.positions import time_waves
 from realtts.accel.weights.state_reader import children
 from realtts.accel.weights.tensorfile import shapes_of
-from realtts_chatterbox.estimator_parts import Block, Conv, ConvNorm, Resnet, with_gaps
+from realtts_chatterbox import estimator_parts, estimator_rows
+from realtts_chatterbox.estimator_joined import JoinedLayers
+from realtts_chatterbox.prepared import Prepared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor
 
-    from realtts_chatterbox.layout import Layout, Packing
+    from realtts_chatterbox.layout import Layout
 
     State = Mapping[str, Tensor]
 
-__all__ = ["Estimator", "Prepared"]
+__all__ = ["Estimator"]
 
 _TIME = ".mlp.1."
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """What all solver steps of one call share, computed once.
-
-    Attributes:
-        layout: Where the rows lie.
-        conv: The first convolution of the conditioning, (frames, channels).
-        residual: The first residual projection of the conditioning, (frames, channels).
-        times: What the time adds in each residual block at each step, (blocks, steps, channels).
-        mask: Added to the attention scores of each key, (rows of all requests, 1, 1, frames): 0, or -inf for padding.
-            None: nothing is padded. With a mask, all sequences of the packing are equally long.
-        silent: bool (frames,): frames of the gaps.
-    """
-
-    layout: Layout
-    conv: Tensor
-    residual: Tensor
-    times: Tensor
-    mask: Tensor | None = None
-    silent: Tensor | None = None
-
-    @property
-    def packing(self) -> Packing:
-        """Places of the frames."""
-        return self.layout.packing
 
 
 class Estimator:
@@ -72,27 +46,43 @@ class Estimator:
         state: Upstream's tensors without prefix; each is read once, and cast before the next one.
         device: Where to compute.
         dtype: Of the weights and activations inside.
-        fused: Use torch's fused attention on the CPU too.
+        attention: What computes it, as `realtts.accel.layers.flow_rungs.attention_kernel` says.
+        rounded: Multiply int8 weights by int8 activations; ``dtype`` is float32 then.
 
     Attributes:
-        joined: Whether what is between the products runs by `realtts.accel.fused`; may be set.
+        device: Where to compute.
+        dtype: Of the activations inside.
+        rounded: Whether products are of int8 weights and activations.
     """
 
-    def __init__(self, state: State, device: torch.device, dtype: torch.dtype, *, fused: bool = False) -> None:
-        self.device, self.dtype, self.joined = device, dtype, False
+    def __init__(
+        self,
+        state: State,
+        device: torch.device,
+        dtype: torch.dtype,
+        *,
+        attention: str = "own",
+        rounded: bool = False,
+    ) -> None:
+        self.device, self.dtype, self.rounded = device, dtype, rounded
+        parts = estimator_rows if rounded else estimator_parts
 
         def read(name: str) -> Tensor:
             return state[name].to(device, torch.float32)
 
         stages = ["down_blocks.0", *(f"mid_blocks.{n}" for n in range(children(state, "mid_blocks."))), "up_blocks.0"]
-        self._resnets = [Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)]
-        self._blocks = [
-            [Block(read, f"{stage}.1.{n}.", dtype, fused) for n in range(children(state, f"{stage}.1."))]
+        self._resnets: list[estimator_parts.Resnet] = [
+            parts.Resnet(read, f"{stage}.0.", dtype, first=not n) for n, stage in enumerate(stages)
+        ]
+        self._blocks: list[list[estimator_parts.Block | estimator_rows.Block]] = [
+            [parts.Block(read, f"{stage}.1.{n}.", dtype, attention) for n in range(children(state, f"{stage}.1."))]
             for stage in stages
         ]
-        self._down = Conv(read, "down_blocks.0.2.", dtype)
-        self._up = Conv(read, "up_blocks.0.2.", dtype)
-        self._final = ConvNorm(read, "final_block.block.", dtype)
+        self._down = parts.Conv(read, "down_blocks.0.2.", dtype)
+        self._up = parts.Conv(read, "up_blocks.0.2.", dtype)
+        self._final: estimator_parts.ConvNorm | estimator_rows.ConvNorm = parts.ConvNorm(
+            read, "final_block.block.", dtype
+        )
         # `detach` drops the view's base, so that offloading can give the tensor other memory.
         self._proj = read("final_proj.weight").squeeze(2).detach(), read("final_proj.bias")
         self._time_mlp = [(read(f"time_mlp.linear_{n}.weight"), read(f"time_mlp.linear_{n}.bias")) for n in (1, 2)]
@@ -101,6 +91,21 @@ class Estimator:
         # The part of the first convolution and residual that reads the conditioning is computed once for all steps.
         self._products = _multiplications(state) - first.conditioning[0].numel() - first.conditioning[1].numel()
         self._shared = first.conv1.weight.numel() + first.residual[0].numel()
+        self._joined: JoinedLayers | None = None
+
+    def join(self) -> None:
+        """Run what is between the products by `realtts.accel.fused` from now on; not where they are rounded."""
+        assert not self.rounded
+        blocks = [[block for block in stage if isinstance(block, estimator_parts.Block)] for stage in self._blocks]
+        assert isinstance(self._final, estimator_parts.ConvNorm)
+        self._joined = JoinedLayers(
+            self._resnets, blocks, down=self._down, up=self._up, final=self._final, proj=self._proj
+        )
+
+    @property
+    def joined(self) -> bool:
+        """Whether that is so."""
+        return self._joined is not None
 
     def flops(self, frames: int, rows: int) -> int:
         """Return the floating-point operations of one evaluation: products, convolutions and attention.
@@ -116,7 +121,7 @@ class Estimator:
     @property
     def bytes_read(self) -> int:
         """Bytes of weights that an evaluation reads at least."""
-        return self._products * self.dtype.itemsize
+        return self._products * (1 if self.rounded else self.dtype.itemsize)
 
     @property
     def bins(self) -> int:
@@ -143,9 +148,13 @@ class Estimator:
         fixed[0][conditional] += causal_conv(conditioning, first.conditioning[0], None)
         fixed[1][conditional] += linear(conditioning, first.conditioning[1])
         moved = torch.stack([linear(embedded, *resnet.time) for resnet in self._resnets])
+        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype), silent=self._silent(layout))
+
+    def _silent(self, layout: Layout) -> Tensor | None:
+        if self._joined is None:
+            return None
         silent = torch.zeros(layout.packing.frames, dtype=torch.bool, device=self.device)
-        silent.index_fill_(0, layout.gaps, True)
-        return Prepared(layout, fixed[0], fixed[1], moved.to(self.dtype), silent=silent)
+        return silent.index_fill_(0, layout.gaps, True)
 
     def __call__(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
         """Evaluate the velocity at one time.
@@ -158,8 +167,8 @@ class Estimator:
         Returns:
             float32 (frames of all rows, 80); without meaning in gaps and padding.
         """
-        if self.joined:
-            return self._by_operations(x, step, prepared)
+        if self._joined is not None:
+            return self._joined(x, step, prepared)
         gaps = prepared.layout.gaps
         h = self._first(x, step, prepared)
         skip = h = self._attended(0, h, prepared)
@@ -179,38 +188,7 @@ class Estimator:
         h = causal_conv(x, first.conv1.weight, None)[source].add_(prepared.conv)
         residual = linear(x, first.residual[0])[source].add_(prepared.residual)
         h = first.conv1.activated(h.to(self.dtype)).add_(prepared.times[0, step])
-        return first.conv2(h, prepared.layout.gaps).add_(residual.to(self.dtype))
-
-    def _by_operations(self, x: Tensor, step: int, prepared: Prepared) -> Tensor:
-        """Evaluate it with norms where the sums before them are, and gaps silent wherever a convolution reads."""
-        silent, times = prepared.silent, prepared.times
-        keys = None if prepared.mask is None else with_gaps(prepared.mask)
-        first, source = self._resnets[0], prepared.layout.source
-        h = causal_conv(x, first.conv1.weight, None)[source].add_(prepared.conv)
-        residual = linear(x, first.residual[0])[source].add_(prepared.residual)
-        h = first.joined(h, residual, times[0, step], silent)
-        skip = h = self._joined(0, h, prepared, keys)
-        h = causal_conv(h, self._down.weight, self._down.bias)
-        for index in range(1, len(self._resnets)):
-            if index == len(self._resnets) - 1:
-                h = torch.cat([h, skip], 1)
-            resnet = self._resnets[index]
-            if index == 1:  # what a convolution gives in the gaps is not silent, as what blocks give is
-                h = h.index_fill_(0, prepared.layout.gaps, 0)
-            h = resnet.joined(resnet.conv1.convolved(h), linear(h, *resnet.residual), times[index, step], silent)
-            h = self._joined(index, h, prepared, keys)
-        h = causal_conv(h, self._up.weight, self._up.bias).index_fill_(0, prepared.layout.gaps, 0)
-        h = self._final.joined(self._final.convolved(h))
-        return linear(h.float(), *self._proj)
-
-    def _joined(self, stage: int, x: Tensor, prepared: Prepared, keys: Tensor | None) -> Tensor:
-        """Run the blocks of a stage; the gaps of what comes out are silent."""
-        blocks = self._blocks[stage]
-        h = functional.layer_norm(x, x.shape[1:], *blocks[0].norms[0])
-        for index, block in enumerate(blocks):
-            after = blocks[index + 1] if index + 1 < len(blocks) else None
-            x, h = block.joined(x, h, after, prepared, keys)
-        return x
+        return first.end(h, residual.to(self.dtype), prepared.layout.gaps)
 
     def _attended(self, stage: int, x: Tensor, prepared: Prepared) -> Tensor:
         for block in self._blocks[stage]:

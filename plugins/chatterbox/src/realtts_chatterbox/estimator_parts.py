@@ -1,17 +1,19 @@
-"""The parts of the flow's estimator: convolutions, residual blocks, transformer blocks.
+"""The layers of the flow's estimator over packed frames, in one floating-point type.
 
 Each computes in two ways: by operations of torch, and with `realtts.accel.fused`, in fewer launches (``joined``).
+`realtts_chatterbox.estimator_rows` has the same with int8 weights and activations.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
 
 from realtts.accel.fused.norms import add_norm, norm_mish
+from realtts.accel.kernels.rows import attend_packed
 from realtts.accel.layers.bidirectional import QUERY_SCALE, attend
 from realtts.accel.layers.dense import causal_conv, linear, mish, wide
 from realtts_chatterbox.constants import MELS
@@ -23,32 +25,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts_chatterbox.layout import Packing
+    from realtts_chatterbox.prepared import Prepared
 
     Read = Callable[[str], Tensor]
     """Reads a tensor by its name, in float32 on the device."""
 
-__all__ = ["Block", "Conv", "ConvNorm", "Resnet", "Shared", "with_gaps"]
+__all__ = ["HEAD_DIM", "Block", "Conv", "ConvNorm", "Resnet", "attend_natively", "qkv_weight", "with_gaps"]
 
-_HEAD_DIM = 64
+HEAD_DIM = 64
+"""Width of an attention head."""
+
 _EPS = 1e-5
 _ALIGNED = 16
 """Values that a line of a mask is a multiple of; torch copies others at each call."""
-
-
-class Shared(Protocol):
-    """What blocks need of `realtts_chatterbox.estimator.Prepared`."""
-
-    @property
-    def mask(self) -> Tensor | None:
-        """As there."""
-
-    @property
-    def silent(self) -> Tensor | None:
-        """As there."""
-
-    @property
-    def packing(self) -> Packing:
-        """Places of the frames."""
 
 
 class Conv:
@@ -63,9 +52,13 @@ class Conv:
         self.weight = wide(weight)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
-        """Convolve frames, which are changed: the gaps, whose indices are given, become zeros."""
+        """Convolve (frames, channels), whose gaps are set to zero."""
         # Zeros in the gaps: what the convolution sees before a sequence must not be the end of another.
-        return causal_conv(x.index_fill_(0, gaps, 0), self.weight, self.bias)
+        return self.convolved(x.index_fill_(0, gaps, 0))
+
+    def convolved(self, x: Tensor) -> Tensor:
+        """Convolve (frames, channels) whose gaps are zero."""
+        return causal_conv(x, self.weight, self.bias)
 
 
 class ConvNorm(Conv):
@@ -76,22 +69,18 @@ class ConvNorm(Conv):
         self._norm = read(f"{name}2.weight").to(norm_dtype or dtype), read(f"{name}2.bias").to(norm_dtype or dtype)
 
     def __call__(self, x: Tensor, gaps: Tensor) -> Tensor:
-        """Convolve as `Conv`, norm and activate."""
+        """Convolve (frames, channels), whose gaps are set to zero."""
         return self.activated(super().__call__(x, gaps))
 
-    def convolved(self, x: Tensor) -> Tensor:
-        """Convolve frames whose gaps are silent."""
-        return causal_conv(x, self.weight, self.bias)
+    def activated(self, x: Tensor) -> Tensor:
+        """Apply norm and Mish to the convolution's output."""
+        return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
 
     def joined(
         self, x: Tensor, *, shift: Tensor | None = None, residual: Tensor | None = None, silent: Tensor | None = None
     ) -> Tensor:
         """Apply norm and Mish to the convolution's output, then add, all in one launch."""
         return norm_mish(x, *self._norm, shift=shift, residual=residual, silent=silent)
-
-    def activated(self, x: Tensor) -> Tensor:
-        """Apply norm and Mish to the convolution's output."""
-        return mish(functional.layer_norm(x, x.shape[1:], *self._norm))
 
 
 class Resnet:
@@ -114,15 +103,19 @@ class Resnet:
             self.conv1.set_weight(whole[:, :MELS])
             self.residual = weight[:, :MELS].contiguous(), self.residual[1]
 
+    def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
+        """Compute the block on (frames, channels); ``time`` (channels,) is what the time adds."""
+        h = self.conv1(x, gaps).add_(time)
+        return self.end(h, linear(x, *self.residual), gaps)
+
+    def end(self, h: Tensor, residual: Tensor, gaps: Tensor) -> Tensor:
+        """Compute the second convolution and add what goes past both."""
+        return self.conv2(h, gaps).add_(residual)
+
     def joined(self, convolved: Tensor, residual: Tensor, time: Tensor, silent: Tensor | None) -> Tensor:
         """Go on behind the first convolution, in a launch each for norms and convolution."""
         h = self.conv1.joined(convolved, shift=time, silent=silent)
         return self.conv2.joined(self.conv2.convolved(h), residual=residual)
-
-    def __call__(self, x: Tensor, time: Tensor, gaps: Tensor) -> Tensor:
-        """Compute the residual block; arguments as of `Conv`, and what the time adds, (channels,)."""
-        h = self.conv1(x, gaps).add_(time)
-        return self.conv2(h, gaps).add_(linear(x, *self.residual))
 
 
 class Block:
@@ -132,17 +125,17 @@ class Block:
         width: Of the queries of all heads.
     """
 
-    def __init__(self, read: Read, name: str, dtype: torch.dtype, fused: bool) -> None:
-        self._fused = fused
-        q, k, v = (read(f"{name}attn1.to_{part}.weight") for part in "qkv")
-        self.width, self._heads = len(q), len(q) // _HEAD_DIM
-        # The scale of the scores is part of the queries' weight, in float32, before the cast.
-        self._qkv = torch.cat([q * (QUERY_SCALE / math.sqrt(_HEAD_DIM)), k, v]).to(dtype)
+    def __init__(self, read: Read, name: str, dtype: torch.dtype, attention: str) -> None:
+        self._attention = attention
+        weight = qkv_weight(read, name)
+        self.width = len(weight) // 3
+        self._heads = self.width // HEAD_DIM
+        self._qkv = weight.to(dtype)
         parts = ("norm1", "attn1.to_out.0", "norm3", "ff.net.0.proj", "ff.net.2")
         pairs = [(read(f"{name}{part}.weight").to(dtype), read(f"{name}{part}.bias").to(dtype)) for part in parts]
         self._norm1, self._out, self._norm3, self._up, self._down = pairs
 
-    def __call__(self, x: Tensor, prepared: Shared) -> Tensor:
+    def __call__(self, x: Tensor, prepared: Prepared) -> Tensor:
         """Compute the block on (frames, channels)."""
         qkv = linear(functional.layer_norm(x, x.shape[1:], *self._norm1), self._qkv)
         x = linear(self._mixed(qkv, prepared), *self._out).add_(x)
@@ -150,12 +143,12 @@ class Block:
         return linear(h, *self._down).add_(x)
 
     @property
-    def norms(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """Weight and bias of both norms."""
-        return self._norm1, self._norm3
+    def first_norm(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the norm before the attention."""
+        return self._norm1
 
     def joined(
-        self, x: Tensor, h: Tensor, after: Block | None, prepared: Shared, keys: Tensor | None
+        self, x: Tensor, h: Tensor, after: Block | None, prepared: Prepared, keys: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Compute the block.
 
@@ -170,32 +163,50 @@ class Block:
             What comes out, and a norm of it.
         """
         qkv = linear(h, self._qkv)
-        mixed = self._mixed(qkv, prepared) if keys is None else self._mixedwith_gaps(qkv, keys)
+        mixed = self._mixed(qkv, prepared) if keys is None else self._mixed_with_gaps(qkv, keys)
         x, h = add_norm(x, linear(mixed, *self._out), *self._norm3, eps=_EPS)
         h = linear(functional.gelu(linear(h, *self._up)), *self._down)
-        norm, silent = (self._norm1, prepared.silent) if after is None else (after.norms[0], None)
+        norm, silent = (self._norm1, prepared.silent) if after is None else (after.first_norm, None)
         return add_norm(x, h, *norm, silent=silent, eps=_EPS)
 
-    def _mixedwith_gaps(self, qkv: Tensor, keys: Tensor) -> Tensor:
+    def _mixed_with_gaps(self, qkv: Tensor, keys: Tensor) -> Tensor:
         """Attend as `_mixed` does, of equally long sequences whose gaps are masked: nothing is copied."""
-        q, k, v = qkv.view(len(keys), -1, 3, self._heads, _HEAD_DIM).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.view(len(keys), -1, 3, self._heads, HEAD_DIM).permute(2, 0, 3, 1, 4)
         return attend(q, k, v, fused=True, mask=keys).view(len(qkv), -1)
 
-    def _mixed(self, qkv: Tensor, prepared: Shared) -> Tensor:
+    def _mixed(self, qkv: Tensor, prepared: Prepared) -> Tensor:
         """Attend within each sequence: (frames, 3 * heads * d) -> (frames, heads * d)."""
-        packing, mask, width = prepared.packing, prepared.mask, self._heads * _HEAD_DIM
+        packing, mask, width = prepared.layout.packing, prepared.mask, self._heads * HEAD_DIM
+        if self._attention.startswith("native") and mask is None:
+            return attend_natively(qkv, packing, prepared.layout.gaps, self._heads, exact=self._attention == "native")
         out = qkv.new_empty(len(qkv), width)
         # Masked sequences are all equally long: one call does them all.
         spans = packing.spans if mask is None else packing.spans[:1]
         rows = packing.rows if mask is None else len(mask)
         for begin, length in spans:
             part = slice(begin, begin + rows * (length + GAP))
-            split = qkv[part].view(rows, length + GAP, 3, self._heads, _HEAD_DIM)[:, :length]
+            split = qkv[part].view(rows, length + GAP, 3, self._heads, HEAD_DIM)[:, :length]
             q, k, v = split.permute(2, 0, 3, 1, 4)  # (rows, n, 3, h, d) -> three of (rows, h, n, d)
             sequence = out[part].view(rows, length + GAP, width)
-            sequence[:, :length] = attend(q, k, v, fused=self._fused, mask=mask)
+            sequence[:, :length] = attend(q, k, v, fused=self._attention == "torch", mask=mask)
             sequence[:, length:] = 0
         return out
+
+
+def qkv_weight(read: Read, name: str) -> Tensor:
+    """Return the weight of queries, keys and values in one, float32 (3 * heads * 64, channels).
+
+    The scale of the scores is part of the queries' weight, in float32, before any cast.
+    """
+    q, k, v = (read(f"{name}attn1.to_{part}.weight") for part in "qkv")
+    return torch.cat([q * (QUERY_SCALE / math.sqrt(HEAD_DIM)), k, v])
+
+
+def attend_natively(qkv: Tensor, packing: Packing, gaps: Tensor, heads: int, *, exact: bool) -> Tensor:
+    """Attend within each sequence by realtts-native: (frames, 3 * heads * 64) -> (frames, heads * 64)."""
+    out = qkv.new_empty(len(qkv), heads * HEAD_DIM)
+    attend_packed(qkv, out, heads=heads, spans=packing.sequences, exact=exact)
+    return out.index_fill_(0, gaps, 0)
 
 
 def with_gaps(mask: Tensor) -> Tensor:

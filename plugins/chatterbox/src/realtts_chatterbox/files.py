@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from realtts.kit.shards import with_shards
+from realtts.kit.shards import INDEX_SUFFIX, with_shards
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
     from realtts.contract.spec import WantedFile
 
-__all__ = ["BUILTIN", "FILES", "S3GENS", "T3_FILES", "VOICE_ENCODERS"]
+__all__ = ["BUILTIN", "COMPUTED", "FILES", "S3GENS", "T3_FILES", "VOICE_ENCODERS", "spare_in"]
 
 T3_FILES: dict[str, str] = {
     "english": "t3_cfg.safetensors",
@@ -26,6 +29,9 @@ VOICE_ENCODERS = ("ve.pt", "ve.safetensors")
 
 BUILTIN = "conds.pt"
 """The built-in voice."""
+
+COMPUTED = ("_mel_filters", "window")
+"""Ends of names of the speech tokenizer's tensors that some of upstream's files leave out."""
 
 _WHOLE: dict[str, tuple[WantedFile, ...]] = {
     "english": (
@@ -44,3 +50,15 @@ _WHOLE: dict[str, tuple[WantedFile, ...]] = {
 
 FILES = {name: with_shards(files) for name, files in _WHOLE.items()}
 """Files that each model is read from, by upstream's names."""
+
+
+def spare_in(path: Path, names: Collection[str]) -> Collection[str]:
+    """Return the names of a file's tensors that may be there although no network has a place for them.
+
+    In ``s3gen.safetensors`` any, because upstream loads it without ``strict``; of Turbo's T3 the embedding of its
+    backbone, which upstream deletes.
+    """
+    name = path.name.removesuffix(INDEX_SUFFIX)
+    if name == "s3gen.safetensors":
+        return names
+    return ("tfmr.wte.weight",) if name == T3_FILES["turbo"] else ()

@@ -114,17 +114,24 @@ class Flow:
             flow.use_graphs(backend)
         return flow
 
-    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    def convert(
+        self, state: Mapping[str, Tensor], dtype: torch.dtype, *, attention: str | None = None, rounded: bool = False
+    ) -> None:
         """Read the estimator and cast it.
 
         Args:
             state: As the constructor's.
             dtype: Of the estimator; everything else is float32.
+            attention: Of the estimator; None: as ``fused`` says.
+            rounded: As of the estimator.
 
         Raises:
             KeyError: A tensor is missing.
+            QuantizationUnavailable: A weight cannot be rounded.
         """
-        self._estimator = Estimator(Tensors(state, "decoder.estimator."), self.device, dtype, fused=self._fused)
+        kernel = attention or ("torch" if self._fused else "own")
+        tensors = Tensors(state, "decoder.estimator.")
+        self._estimator = Estimator(tensors, self.device, dtype, attention=kernel, rounded=rounded)
         self._solver = EagerSolver(self._estimator)
 
     def use_graphs(self, backend: GraphBackend) -> None:

@@ -55,6 +55,11 @@ class Packing:
         begins = accumulate((self.rows * (length + GAP) for length in self.lengths), initial=0)
         return list(zip(begins, self.lengths, strict=False))
 
+    @property
+    def sequences(self) -> list[tuple[int, int]]:
+        """Begin and length of every row of every request."""
+        return [(begin + row * (length + GAP), length) for begin, length in self.spans for row in range(self.rows)]
+
     def gaps(self, device: torch.device) -> Tensor:
         """Return the indices of the frames that belong to no sequence, int64."""
         indices = [

@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Llama3Scaling, Rope
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.alignment import Alignment
 from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.kernels import PackedLinear
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_chatterbox.utterance import Utterance
 
 __all__ = ["Llama"]
@@ -64,18 +66,22 @@ class Llama:
         self._speech_positions = weights["speech_pos_emb.emb.weight"]
         self._text_positions = weights["text_pos_emb.emb.weight"]
 
-    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str, cache: PackedCache = NO_CACHE) -> None:
         """Read and pack decoder and head, as `Body.pack`."""
-        self.decoder = Decoder.from_state_dict(
-            self._config,
-            state,
-            prefix=PREFIX,
-            device=self._device,
-            precision=precision,
-            rows=(1, 2, 8),
-            max_positions=_POSITIONS,
-        )
-        self.head = self.decoder.pack(read_tensor(state, HEAD, self._shapes[HEAD], self._device))
+        with cache.open(state, "t3") as store:
+            self.decoder = Decoder.from_state_dict(
+                self._config,
+                state,
+                prefix=PREFIX,
+                device=self._device,
+                precision=precision,
+                rows=(1, 2, 8),
+                max_positions=_POSITIONS,
+                store=store,
+            )
+            self.head = self.decoder.pack_stored(
+                "head", lambda: (read_tensor(state, HEAD, self._shapes[HEAD], self._device), None)
+            )
 
     def spoken(self, tokens: Tensor, begin: int) -> Tensor:
         """Embed drawn tokens, as `Body.spoken`; positions of speech count from the start token, wherever it stands."""

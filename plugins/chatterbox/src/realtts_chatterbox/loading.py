@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from realtts import checkpoints
 from realtts.accel.weights.tensorfile import read_state, shapes_of
 from realtts.kit.reading import check_shapes, configuration_of
 from realtts.kit.shards import index_of, with_shards
-from realtts_chatterbox.building import COMPUTED, empty_s3gen, empty_t3, empty_voice_encoder, spare_in
 from realtts_chatterbox.configurations import CONFIGURATIONS
-from realtts_chatterbox.files import BUILTIN, FILES, S3GENS, T3_FILES, VOICE_ENCODERS
+from realtts_chatterbox.files import BUILTIN, COMPUTED, FILES, S3GENS, T3_FILES, VOICE_ENCODERS, spare_in
+from realtts_chatterbox.shapes import s3gen_shapes, t3_shapes, voice_encoder_shapes
 from realtts_chatterbox.sizes import s3gen_sizes, t3_sizes
 from realtts_chatterbox.text import TextReader
 from realtts_chatterbox.voices import read_builtin
@@ -56,18 +55,17 @@ def open_checkpoint(model_files: ModelFiles) -> Weights:
     Raises:
         CheckpointCorrupt: A file cannot be read.
         CheckpointMismatch: A tensor is missing, unexpected or misshapen.
-        MissingExtra: chatterbox-tts is not installed.
     """
     name, files = model_files.configuration.name, model_files.files
     t3, s3gen, voice = files.first(T3_FILES[name]), files.first(*S3GENS), files.first(*VOICE_ENCODERS)
     reader = TextReader(files, name)
     builtin = read_builtin(files[BUILTIN]) if BUILTIN in files else None
-    t3_shapes, s3gen_shapes, voice_shapes = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
-    of_t3 = t3_sizes(t3_shapes, name, f"file {t3.name!r}")
-    of_s3gen = s3gen_sizes(s3gen_shapes, f"file {s3gen.name!r}")
-    _check(t3, t3_shapes, _network_shapes(empty_t3, name, of_t3))
-    _check(s3gen, s3gen_shapes, _network_shapes(empty_s3gen, name, of_s3gen))
-    _check(voice, voice_shapes, _network_shapes(empty_voice_encoder))
+    in_t3, in_s3gen, in_voice = (shapes_of(read_state(path)) for path in (t3, s3gen, voice))
+    of_t3 = t3_sizes(in_t3, name, f"file {t3.name!r}")
+    of_s3gen = s3gen_sizes(in_s3gen, f"file {s3gen.name!r}")
+    _check(t3, in_t3, t3_shapes(name, of_t3))
+    _check(s3gen, in_s3gen, s3gen_shapes(name, of_s3gen))
+    _check(voice, in_voice, voice_encoder_shapes())
     return Weights(
         configuration=model_files.configuration,
         t3_sizes=of_t3,
@@ -84,12 +82,6 @@ def open_checkpoint(model_files: ModelFiles) -> Weights:
 def _check(path: Path, shapes: Shapes, expected: Shapes) -> None:
     """Compare a file's tensors with those of upstream's network."""
     check_shapes(shapes, expected, f"file {path.name!r}", computed=COMPUTED, spare=spare_in(path, shapes))
-
-
-@functools.lru_cache(maxsize=16)
-def _network_shapes(build: Callable[..., Any], *arguments: object) -> Shapes:
-    """Return the shapes of an upstream network's tensors; cached, because each rung that is tried opens the files."""
-    return shapes_of(build(*arguments).state_dict())
 
 
 def _configuration_of(checkpoint: Checkpoint | None, report: Callable[[Event], None] | None) -> Configuration:

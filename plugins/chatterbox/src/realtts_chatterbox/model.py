@@ -10,7 +10,6 @@ import torch
 
 from realtts.accel.decoder.rungs import attention_beside, attention_of
 from realtts.accel.offload.sharing import DeviceSharing
-from realtts.accel.precision import name_of
 from realtts.contract.events import Event
 from realtts.contract.types import Request
 from realtts_chatterbox.building import encoders_of
@@ -78,8 +77,9 @@ def report_details(context: Context, model: OptimizedModel) -> None:
     decoder = model.engine.t3.decoder
     details = {
         **model.engine.details,
-        "flow_dtype": name_of(model.codec.dtype),
+        "flow_dtype": model.codec.precision,
         **attention_beside(context, model.codec.dtype, HEAD_SIZE, graphs=model.codec.graphed),
+        **({"attention": kernel} if (kernel := model.codec.attention or "").startswith("native") else {}),
         "t3_attention": attention_of(context, decoder).chosen,
         **model.turns.details,
     }

@@ -14,6 +14,7 @@ import torch
 from realtts.accel.decoder import Admission, RowLoop, affordable_places
 from realtts.accel.decoder.prefixes import Prefixes
 from realtts.accel.sampling import SamplingRecipe
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts_chatterbox.flow import finished
 from realtts_chatterbox.llama import Llama
 from realtts_chatterbox.rows import SLOTS, Rows
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Decoder, Precision, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_chatterbox.body import Body
     from realtts_chatterbox.utterance import Utterance
 
@@ -90,7 +92,11 @@ class T3:
         return t3
 
     def pack(
-        self, state: Mapping[str, Tensor], precision: Precision | str = "fp32", backend: GraphBackend | None = None
+        self,
+        state: Mapping[str, Tensor],
+        precision: Precision | str = "fp32",
+        backend: GraphBackend | None = None,
+        cache: PackedCache = NO_CACHE,
     ) -> None:
         """Read the decoder and the head layer by layer, and pack them.
 
@@ -98,12 +104,13 @@ class T3:
             state: The same tensors as the constructor's.
             precision: Of weights, activations and cache.
             backend: Captures steps as graphs; None runs them eagerly.
+            cache: Where packed weights are kept.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
             QuantizationUnavailable: Nothing of that precision works here.
         """
-        self._body.pack(state, precision)
+        self._body.pack(state, precision, cache)
         self._backend = backend
         guided = 1 if isinstance(self._body, Turbo) else 2
         self._places = affordable_places(self.decoder, self._places, slots=SLOTS, per_place=guided)

@@ -9,17 +9,28 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, fuses, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import (
+    decoder_rungs,
+    fuses,
+    graphs_of,
+    is_exact,
+    precision_of,
+    why_no_graphs,
+    why_no_native,
+)
 from realtts.accel.finite import blaming, check_output
+from realtts.accel.layers.flow_rungs import attention_kernel, uses_w8a8, why_no_w8a8, with_w8a8
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts_chatterbox.codec import Codec
 from realtts_chatterbox.engine import Engine, utterance_of
 from realtts_chatterbox.loading import fetch, open_checkpoint
 from realtts_chatterbox.model import OptimizedModel, report_details, short
+from realtts_chatterbox.sizes import HEAD_SIZE
 from realtts_chatterbox.speaking import speak
-from realtts_chatterbox.upstream import load_upstream
+from realtts_chatterbox.upstream import check_installed
 from realtts_chatterbox.voices import listed
 from realtts_chatterbox.watermark import Watermarker
 
@@ -41,17 +52,20 @@ class Optimized:
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
         """Propose the usual rungs; beside a quantized T3 the flow computes in the context's type."""
-        return offload_rungs(context, decoder_rungs(context, beside=context.dtype))
+        rungs = with_w8a8(context, decoder_rungs(context, beside=context.dtype))
+        return offload_rungs(context, rungs)
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Say why graphs cannot be had: they need CUDA, and weights that do not move."""
-        return why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Say why kernels cannot be had, or graphs: they need CUDA, and weights that do not move."""
+        return (
+            why_no_w8a8(context) or why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
+        )
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
         """Open and check the checkpoint, and read what is float32 on every rung: embeddings, encoder, vocoder."""
-        load_upstream()  # what is missing is told before anything is downloaded
+        check_installed()  # what is missing is told before anything is downloaded
         watermarker = Watermarker()
         voices = DiskVoiceCache.of(context.settings, context.voice_cache)
         weights = open_checkpoint(fetch(context.checkpoint, context.report))
@@ -68,9 +82,13 @@ class Optimized:
 
     @hookimpl
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
-        """Read the flow's estimator and cast it to the context's type."""
+        """Read the flow's estimator and cast it to the context's type, or round it."""
         assert model.codec is not None
-        model.codec.convert(model.weights.s3gen_state, getattr(torch, context.dtype))
+        rounded = uses_w8a8(context)
+        dtype = torch.float32 if rounded else getattr(torch, context.dtype)
+        heads, graphs = model.weights.s3gen_sizes.estimator_heads, graphs_of(context) is not None
+        kernel = attention_kernel(context, dtype, heads, HEAD_SIZE, w8a8=rounded, graphs=graphs)
+        model.codec.convert(model.weights.s3gen_state, dtype, attention=kernel, rounded=rounded)
         if fuses(context):
             model.codec.join()
         model.turns.add("codec", model.codec)  # with offloading it leaves the device to T3 now
@@ -84,7 +102,8 @@ class Optimized:
         assert model.engine is not None
         assert model.codec is not None
         backend = graphs_of(context)
-        model.engine.pack(model.weights, precision_of(context), backend)
+        cache = PackedCache.of(context.settings, context.report)
+        model.engine.pack(model.weights, precision_of(context), backend, cache)
         if backend is not None:
             ask, voice = short(context, model.weights)
             model.engine.capture(ask, voice)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from realtts.accel.graphs.cuda_graph import GraphBackend
-    from realtts_chatterbox.estimator import Estimator, Prepared
+    from realtts_chatterbox.estimator import Estimator
+    from realtts_chatterbox.prepared import Prepared
 
 __all__ = ["EagerSolver", "GraphedSolver", "Solver"]
 

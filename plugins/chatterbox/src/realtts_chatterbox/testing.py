@@ -10,6 +10,7 @@ from realtts.errors import InvalidOption
 from realtts.testing.weights import new_checkpoint
 from realtts_chatterbox.checkpoint import write_checkpoint
 from realtts_chatterbox.configurations import CONFIGURATIONS
+from realtts_chatterbox.engine import utterance_of
 from realtts_chatterbox.model import asked as asked_optimized
 from realtts_chatterbox.plain import PlainModel, asked
 from realtts_chatterbox.replay import logits_along, scores_at
@@ -71,8 +72,9 @@ def tokens(context: Context, model: Any, request: Request) -> NDArray[np.int64]:
         assert model.networks is not None
         drawn = model.networks.draw(ask, voice, request.cancelled)
     else:
-        blocks = model.turns.each("t3", model.engine.decode(context, [ask], [voice], [request.cancelled]))
-        drawn = [token for _, new, _ in blocks for token in new]
+        with model.turns.use("t3"):
+            blocks = model.engine.t3.decode([utterance_of(ask, voice)])
+            drawn = [token for block in blocks for token in block.tokens]
     return np.array([token for token in drawn if token != STOP], np.int64)
 
 

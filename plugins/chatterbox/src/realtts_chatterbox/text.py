@@ -1,4 +1,4 @@
-"""From text to ids, through upstream's tokenizers.
+"""From text to ids, by the checkpoint's vocabulary and upstream's rules.
 
 Text that looks like a special token is text: ``[START]``, ``[SPACE]``, ``[en]`` or ``<|endoftext|>`` in a text would
 otherwise be read as the token and steer the model. The brackets are removed and the word inside is spoken. Turbo's tags
@@ -16,7 +16,7 @@ from realtts.errors import CheckpointMissing, UnknownLanguage
 from realtts.kit.reading import read_list, unreadable
 from realtts.text import is_picture, readable_text
 from realtts_chatterbox.languages import LANGUAGES
-from realtts_chatterbox.upstream import module
+from realtts_chatterbox.scripts import Cangjie, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,7 +72,6 @@ class TextReader:
 
     Raises:
         CheckpointCorrupt: A file cannot be read.
-        MissingExtra: chatterbox-tts is not installed.
     """
 
     def __init__(self, files: Mapping[str, Path], kind: str) -> None:
@@ -80,10 +79,10 @@ class TextReader:
         self._cangjie = files.get("Cangjie5_TC.json")
         path = files["tokenizer_config.json" if kind == "turbo" else _VOCABULARIES[kind]]
         try:
-            self._upstream = _turbo(path) if kind == "turbo" else _with_vocabulary(path, kind)
+            self._tokenizer: Any = _turbo(path) if kind == "turbo" else _Characters(path, kind)
         except Exception as error:
             raise unreadable(path, error) from error
-        self._tokens = tuple(self._special())
+        self._special = frozenset(_special_of(self._tokenizer))
         self._reads = functools.lru_cache(maxsize=1 << 14)(self._has)
 
     def readable(self, text: str, language: str | None = None) -> ReadableText:
@@ -104,7 +103,7 @@ class TextReader:
 
     @functools.cached_property
     def _unknown(self) -> int | None:
-        return None if self.kind == "turbo" else self._upstream.tokenizer.token_to_id("[UNK]")
+        return None if self.kind == "turbo" else self._tokenizer.unknown
 
     def _has(self, char: str, language: str) -> bool:
         """Tell whether the vocabulary has a character, after upstream's preparation of it."""
@@ -114,8 +113,7 @@ class TextReader:
             return not is_picture(char)
         plain = dict(_REPLACED).get(char, char).strip()
         # Others are not written otherwise by upstream; the marks of stress in Russian are put on whole words.
-        about = {"language_id": language} if self.kind == "multilingual" and language in _REWRITTEN else {}
-        return self._unknown not in self._upstream.encode(plain, **about)
+        return self._unknown not in self._tokenizer.ids(plain, language if language in _REWRITTEN else None)
 
     def ids(self, text: str, language: str | None = None) -> tuple[int, ...]:
         """Return the ids of a text, START and STOP around them where the model has them.
@@ -129,21 +127,20 @@ class TextReader:
         Raises:
             UnknownLanguage: The package that prepares this language's script is not installed.
         """
-        return tuple(number for number in self._upstream_ids(text, language) if number != self._unknown)
+        return tuple(number for number in self._all_ids(text, language) if number != self._unknown)
 
     def reads_all(self, text: str, language: str | None = None) -> bool:
         """Tell whether the vocabulary has all of a text; arguments as of `ids`."""
-        return self._unknown is None or self._unknown not in self._upstream_ids(text, language)
+        return self._unknown is None or self._unknown not in self._all_ids(text, language)
 
-    def _upstream_ids(self, text: str, language: str | None) -> tuple[int, ...]:
+    def _all_ids(self, text: str, language: str | None) -> tuple[int, ...]:
         text = self._neutral(punctuated(text, self.kind))
         if self.kind == "turbo":
-            return tuple(self._upstream(text, truncation=True).input_ids)
-        if self.kind == "english":
-            return (START, *self._upstream.encode(text), STOP)
+            return tuple(self._tokenizer(text, truncation=True).input_ids)
         language = language or LANGUAGES[0]
-        self._require(language)
-        return (START, *self._upstream.encode(text, language_id=language), STOP)
+        if self.kind == "multilingual":
+            self._require(language)
+        return (START, *self._tokenizer.ids(text, language), STOP)
 
     def warnings(self, language: str | None) -> tuple[str, ...]:
         """Return what the user should know about this language."""
@@ -154,19 +151,12 @@ class TextReader:
     def _neutral(self, text: str) -> str:
         """Remove the brackets of everything that the tokenizer would take for a special token."""
         seen = normalize("NFKD", text.lower()) if self.kind == "multilingual" else text
-        if not any(token in seen for token in self._tokens):
+        if not any(token in seen for token in self._special):
             return text
-        while any(token in seen for token in self._tokens):  # removing one may form another: [ST[STOP]OP]
-            for token in self._tokens:
+        while any(token in seen for token in self._special):  # removing one may form another: [ST[STOP]OP]
+            for token in self._special:
                 seen = seen.replace(token, token.strip("[]<|>") or " ")
         return seen
-
-    def _special(self) -> Iterable[str]:
-        if self.kind == "turbo":
-            return {token for token in self._upstream.all_special_tokens if token.strip()}
-        tokens = self._upstream.tokenizer.get_added_tokens_decoder().values()
-        # Only what is written in brackets: letters and marks that upstream added to the vocabulary are spoken.
-        return {t.content for t in tokens if t.content[0] + t.content[-1] in {"[]", "<>"} and len(t.content) > 2}
 
     def _require(self, language: str) -> None:
         name, distribution = _NEEDS.get(language, ("", ""))
@@ -175,20 +165,52 @@ class TextReader:
                 f"its writing must be prepared by {distribution}, which is not installed", who=f"language {language!r}",
                 fix=f"install {distribution}",
             )  # fmt: skip
-        if language == "zh" and self._upstream.cangjie_converter is None:
-            self._upstream.cangjie_converter = _cangjie(self._cangjie)
+        if language == "zh" and self._tokenizer.cangjie is None:
+            self._tokenizer.cangjie = _cangjie(self._cangjie)
 
 
-def _with_vocabulary(path: Path, kind: str) -> Any:
-    """Build upstream's tokenizer; the multilingual one without its Chinese table, which it would download."""
-    tokenizers = module("chatterbox.models.tokenizers.tokenizer")
-    if kind == "english":
-        return tokenizers.EnTokenizer(str(path))
-    reader = object.__new__(tokenizers.MTLTokenizer)
-    reader.tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    reader.cangjie_converter = None
-    reader.check_vocabset_sot_eot()
-    return reader
+class _Characters:
+    """The vocabulary of English or Multilingual: characters, and pairs of letters.
+
+    Args:
+        path: Its file.
+        kind: Name of the model.
+
+    Attributes:
+        multilingual: Whether text is prepared for its language.
+        tokenizer: The library's.
+        unknown: Id of what the vocabulary lacks.
+        cangjie: Writes Chinese, once it was asked for.
+
+    Raises:
+        ValueError: The vocabulary has no START or no STOP.
+    """
+
+    def __init__(self, path: Path, kind: str) -> None:
+        from tokenizers import Tokenizer
+
+        self.multilingual = kind == "multilingual"
+        self.cangjie: Cangjie | None = None
+        self.tokenizer = Tokenizer.from_file(str(path))
+        if None in map(self.tokenizer.token_to_id, ("[START]", "[STOP]")):
+            raise ValueError("it has no [START] or no [STOP]")
+        self.unknown: int | None = self.tokenizer.token_to_id("[UNK]")
+
+    def ids(self, text: str, language: str | None) -> list[int]:
+        """Return the ids of a text; a language is prepared by the multilingual vocabulary alone."""
+        if self.multilingual:
+            text = prepared(normalize("NFKD", text.lower()), language, self.cangjie)
+            text = f"[{language}]{text}" if language else text
+        ids: list[int] = self.tokenizer.encode(text.replace(" ", "[SPACE]")).ids
+        return ids
+
+
+def _special_of(tokenizer: Any) -> Iterable[str]:
+    if not isinstance(tokenizer, _Characters):
+        return {token for token in tokenizer.all_special_tokens if token.strip()}
+    tokens = tokenizer.tokenizer.get_added_tokens_decoder().values()
+    # Only what is written in brackets: letters and marks that upstream added to the vocabulary are spoken.
+    return {t.content for t in tokens if t.content[0] + t.content[-1] in {"[]", "<>"} and len(t.content) > 2}
 
 
 def _turbo(path: Path) -> Any:
@@ -197,24 +219,17 @@ def _turbo(path: Path) -> Any:
     return AutoTokenizer.from_pretrained(path.parent, local_files_only=True)
 
 
-def _cangjie(path: Path | None) -> Any:
-    """Build upstream's converter of Chinese with the checkpoint's own table."""
+def _cangjie(path: Path | None) -> Cangjie:
+    """Read the checkpoint's own table of Chinese."""
     if path is None:
         raise CheckpointMissing(
             "Cangjie5_TC.json is missing, which Chinese is read with", who="chatterbox checkpoint",
             fix="put the file beside the others",
         )  # fmt: skip
-    converter = object.__new__(module("chatterbox.models.tokenizers.tokenizer").ChineseCangjieConverter)
-    converter.word2cj, converter.cj2word, converter.segmenter = {}, {}, None
     try:
-        for entry in read_list(path):
-            word, code = entry.split("\t")[:2]
-            converter.word2cj[word] = code
-            converter.cj2word.setdefault(code, []).append(word)
+        return Cangjie(read_list(path))
     except (ValueError, AttributeError, TypeError) as error:
         raise unreadable(path, error) from error
-    converter._init_segmenter()
-    return converter
 
 
 def _installed(name: str) -> bool:

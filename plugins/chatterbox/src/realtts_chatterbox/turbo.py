@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from realtts.accel.decoder import Decoder, DecoderConfig
 from realtts.accel.sampling.processors import penalized
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts_chatterbox.body import HEAD, PREFIX, Drawing, read_beside, read_tensor
 from realtts_chatterbox.sizes import HEAD_SIZE, t3_sizes
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.kernels import PackedLinear
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_chatterbox.sizes import T3Sizes
     from realtts_chatterbox.utterance import Utterance
 
@@ -61,19 +63,24 @@ class Turbo:
         weights = read_beside(state, self._shapes, device, unused=_UNUSED, later=(HEAD, _HEAD_BIAS))
         self._weights, self._speech, self._positions = weights, weights["speech_emb.weight"], weights[_POSITIONS]
 
-    def pack(self, state: Mapping[str, Tensor], precision: Precision | str) -> None:
+    def pack(self, state: Mapping[str, Tensor], precision: Precision | str, cache: PackedCache = NO_CACHE) -> None:
         """Read and pack decoder and head, as `Body.pack`."""
-        self.decoder = Decoder.from_state_dict(
-            _config(self._sizes),
-            state,
-            prefix=PREFIX,
-            device=self._device,
-            precision=precision,
-            rows=(1, 2, 8),
-            max_positions=self.most_positions,
-        )
-        head = (read_tensor(state, name, self._shapes[name], self._device) for name in (HEAD, _HEAD_BIAS))
-        self.head = self.decoder.pack(*head)
+
+        def read(name: str) -> Tensor:
+            return read_tensor(state, name, self._shapes[name], self._device)
+
+        with cache.open(state, "t3") as store:
+            self.decoder = Decoder.from_state_dict(
+                _config(self._sizes),
+                state,
+                prefix=PREFIX,
+                device=self._device,
+                precision=precision,
+                rows=(1, 2, 8),
+                max_positions=self.most_positions,
+                store=store,
+            )
+            self.head = self.decoder.pack_stored("head", lambda: (read(HEAD), read(_HEAD_BIAS)))
 
     @property
     def most_positions(self) -> int:

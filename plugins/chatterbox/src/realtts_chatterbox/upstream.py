@@ -10,18 +10,21 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from realtts.accel.upstream.packages import Package, stand_ins
+from realtts.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["load_upstream", "module"]
+__all__ = ["check_installed", "load_upstream", "module"]
 
+_FIX = "install chatterbox-tts with what it needs: realtts-chatterbox's README lists the versions"
 _LOGS_AT_ROOT = ("chatterbox.models.s3gen.flow", "chatterbox.models.s3gen.s3gen")
 
 
@@ -41,11 +44,25 @@ def _mended() -> Iterator[None]:
 
 module = Package(
     "chatterbox",
-    fix="install chatterbox-tts with what it needs: realtts-chatterbox's README lists the versions",
+    fix=_FIX,
     around=_mended,
     torchaudio=True,
 ).module
 """A module of chatterbox-tts or of what it brings; `realtts.accel.upstream.packages.Package.module`."""
+
+
+def check_installed() -> None:
+    """Check that chatterbox-tts is there, without importing it: that takes seconds, and few requests need it.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    try:
+        found = importlib.util.find_spec("chatterbox") is not None
+    except ValueError:  # a module that says of itself that it was not imported
+        found = sys.modules.get("chatterbox") is not None
+    if not found:
+        raise MissingExtra("chatterbox cannot be imported: it is not installed", who="chatterbox", fix=_FIX)
 
 
 def load_upstream() -> None:

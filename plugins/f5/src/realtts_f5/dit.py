@@ -8,25 +8,25 @@ import torch
 from torch.nn import functional
 
 from realtts.accel.fused.norms import add_norm
-from realtts.accel.kernels import DenseLayers
+from realtts.accel.kernels import Dense, DenseLayers
+from realtts.accel.kernels.rows import RowLayer, RowLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
     from realtts.accel.weights.state_reader import StateReader
-    from realtts_f5.attention import Rotary
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
 
     Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
     Pieces = tuple[Callable[..., Tensor], Callable[..., Tensor]]
 
-__all__ = ["DiT"]
+__all__ = ["DiT", "pairs_of"]
 
 _EPS = 1e-6
 _PARTS = 6
@@ -40,42 +40,43 @@ class DiT:
         weights: Reader of the checkpoint's float32 part.
         name: Prefix of the network's tensors, with a dot at its end.
         architecture: Shape of the network.
-        fused: Whether attention is torch's kernel on the CPU too.
     """
 
-    def __init__(self, weights: StateReader, name: str, architecture: Architecture, *, fused: bool) -> None:
-        self._name, self._architecture, self._fused, dim = name, architecture, fused, architecture.dim
+    def __init__(self, weights: StateReader, name: str, architecture: Architecture) -> None:
+        self._name, self._architecture, dim = name, architecture, architecture.dim
         self._modulation = [
             weights.both(f"{name}transformer_blocks.{index}.attn_norm.linear", _PARTS * dim, dim)
             for index in range(architecture.depth)
         ]
         self._last_modulation = weights.both(f"{name}norm_out.linear", 2 * dim, dim)
         self._proj = weights.both(f"{name}proj_out", MELS, dim)
-        self._products = DenseLayers(torch.float32)
+        self._products: DenseLayers | RowLayers = DenseLayers(torch.float32)
         self._blocks: list[_Block] = []
         self._joined = False
 
-    def convert(self, weights: StateReader, dtype: torch.dtype) -> None:
+    def convert(self, weights: StateReader, products: DenseLayers | RowLayers, *, attention: str) -> None:
         """Read the blocks and cast them.
 
         Args:
             weights: Reader of the checkpoint's part that is cast.
-            dtype: Of the blocks; what the time sets is computed in float32 for all steps of a schedule at once.
+            products: Makes the blocks' products, in their type; what the time sets is computed in float32 for all steps
+                of a schedule at once.
+            attention: Kernel of `Attention`.
         """
-        self._products = DenseLayers(dtype)
+        self._products = products
         names = [f"{self._name}transformer_blocks.{index}." for index in range(self._architecture.depth)]
-        self._blocks = [_Block(weights, name, self._architecture, self._products, fused=self._fused) for name in names]
+        self._blocks = [_Block(weights, name, self._architecture, products, attention) for name in names]
 
     def pack(self, compiler: Compiler | None, *, joined: bool = False) -> None:
         """Lay the blocks' weights out for the kernels that compute them.
 
         Args:
-            joined: Gate, residual and norm are one of `realtts.accel.fused`, and so is the rotation.
             compiler: Makes the compiled form of a function; what lies before attention in a block and what lies behind
                 it are compiled once for all blocks. None: nothing is compiled.
+            joined: Gate, residual and norm are one of `realtts.accel.fused`, and so is the rotation.
         """
         self._joined = joined
-        if compiler is None:
+        if compiler is None or isinstance(self._products, RowLayers):
             self._products.pack()
             return
         pieces = compiler(_before_attention), compiler(_after_attention)  # compiled code takes weights as they are
@@ -98,7 +99,7 @@ class DiT:
         last[:, 0] += 1
         return list(zip(blocks.to(self._products.dtype), last, strict=True))
 
-    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Rotary) -> Tensor:
+    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Tensor) -> Tensor:
         """Evaluate the network once.
 
         Args:
@@ -117,7 +118,7 @@ class DiT:
             x = block(x, modulation, layout, rotary)
         return linear(functional.layer_norm(x.float(), x.shape[1:], last[0], last[1], _EPS), *self._proj)
 
-    def _by_operations(self, x: Tensor, blocks: Tensor, last: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
+    def _by_operations(self, x: Tensor, blocks: Tensor, last: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
         """Evaluate the network with each norm computed where the sum before it is."""
         scale, shift = blocks[0, 0], blocks[0, 1]
         h = functional.layer_norm(x, x.shape[1:], scale, shift, _EPS)
@@ -131,33 +132,40 @@ class _Block:
     """Attention and a feed-forward network, each behind a norm and before a gate."""
 
     def __init__(
-        self, weights: StateReader, name: str, architecture: Architecture, products: DenseLayers, *, fused: bool
+        self,
+        weights: StateReader,
+        name: str,
+        architecture: Architecture,
+        products: DenseLayers | RowLayers,
+        attention: str,
     ) -> None:
         dim, wide = architecture.dim, architecture.dim * architecture.ff_mult
-        self._attention = Attention(weights, f"{name}attn.", architecture, products, fused=fused)
+        self._attention = Attention(weights, f"{name}attn.", architecture, products, kernel=attention)
         self._up = products.add(*weights.both(f"{name}ff.ff.0.0", wide, dim), gelu=True)
         self._down = products.add(*weights.both(f"{name}ff.ff.2", dim, wide))
         self.pieces: Pieces | None = None
 
-    def __call__(self, x: Tensor, modulation: Tensor, layout: Layout, rotary: Rotary) -> Tensor:
+    def __call__(self, x: Tensor, modulation: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
         """Compute the block on (frames, dim), which is changed.
 
         All rows have the same time, so a scale and a shift of ``modulation``, (6, dim), are a norm's weight and bias.
         """
-        scale, shift, gate, scale2, shift2, gate2 = modulation.unbind(0)
         attention = self._attention
+        if isinstance(attention.qkv, RowLayer):
+            return self._rounded(x, modulation, layout, rotary)
+        scale, shift, gate, scale2, shift2, gate2 = modulation.unbind(0)
         if self.pieces is not None:
             before, after = self.pieces
             mixed = attention.mix(before(x, scale, shift, *attention.qkv.pair), layout, rotary)
             norm = gate, scale2, shift2, gate2
-            return after(x, mixed, *norm, *attention.out.pair, *self._up.pair, *self._down.pair)
+            return after(x, mixed, *norm, *pairs_of(attention.out, self._up, self._down))
         qkv = attention.qkv(functional.layer_norm(x, x.shape[1:], scale, shift, _EPS))
         x = x.addcmul_(gate, attention.out(attention.mix(qkv, layout, rotary)))
         h = self._up(functional.layer_norm(x, x.shape[1:], scale2, shift2, _EPS))
         return x.addcmul_(gate2, self._down(h))
 
     def by_operations(  # noqa: PLR0917 - called in one place
-        self, x: Tensor, h: Tensor, modulation: Tensor, after: Tensor, layout: Layout, rotary: Rotary
+        self, x: Tensor, h: Tensor, modulation: Tensor, after: Tensor, layout: Layout, rotary: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Compute the block.
 
@@ -177,6 +185,24 @@ class _Block:
         mixed = attention.mix(attention.qkv(h), layout, rotary, joined=True)
         x, h = add_norm(x, attention.out(mixed), scale2, shift2, gate=gate, eps=_EPS)
         return add_norm(x, self._down(self._up(h)), after[0], after[1], gate=gate2, eps=_EPS)
+
+    def _rounded(self, x: Tensor, modulation: Tensor, layout: Layout, rotary: Tensor) -> Tensor:
+        """Compute the same with norms, gates and sums as part of the products."""
+        attention = self._attention
+        assert isinstance(attention.qkv, RowLayer)
+        assert isinstance(attention.out, RowLayer)
+        assert isinstance(self._up, RowLayer)
+        assert isinstance(self._down, RowLayer)
+        qkv = attention.qkv.run(x, norm=modulation[:2], eps=_EPS)
+        attention.out.run(attention.mix(qkv, layout, rotary), x, gate=modulation[2], add=True)
+        return self._up.run(x, x, second=self._down, norm=modulation[3:5], eps=_EPS, gate=modulation[5], add=True)
+
+
+def pairs_of(*layers: Dense | RowLayer) -> Iterator[Tensor | None]:
+    """Yield weight and bias of floating-point layers, one after the other, for compiled code."""
+    for layer in layers:
+        assert isinstance(layer, Dense), "int8 layers are not compiled"
+        yield from layer.pair
 
 
 def _before_attention(x: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

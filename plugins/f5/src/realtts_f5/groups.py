@@ -101,8 +101,9 @@ class Group:
         if self._model.pieces:  # a new length is compiled anew, and may give up
             report_compiled(self._context, self._model)
         mels = self._solution.mels()
+        exact = self._network.dtype == torch.float32 and not self._network.rounded
         for each in mels:
-            check_finite(each, "f5", fix=NOT_IN_FLOAT32 if self._network.dtype == torch.float32 else IN_FLOAT32)
+            check_finite(each, "f5", fix=NOT_IN_FLOAT32 if exact else IN_FLOAT32)
         return mels
 
     def sounds(self) -> list[tuple[Job, NDArray[np.float32]]]:
@@ -122,7 +123,7 @@ class Group:
         return samples
 
     def _timed(self, *, steps: int = 0, flops: int = 0) -> AbstractContextManager[Work]:
-        dtype = name_of(self._network.dtype)
+        dtype = "int8" if self._network.rounded else name_of(self._network.dtype)
         return timing.timed(self._context, "flow", steps=steps, flops=flops, dtype=dtype, rows=self._numbers)
 
 

@@ -8,7 +8,7 @@ kept from its frames, and its frames get the same numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -73,6 +73,12 @@ class Layout:
     def single(self) -> Layout:
         """The same with one row for each request, as the solver's state lies."""
         return replace(self, rows=1)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Begin and length of each sequence."""
+        lengths = [length for count, length in self.groups for _ in range(count * self.rows)]
+        return list(zip(accumulate(lengths, initial=0), lengths, strict=False))
 
     def lengthened(self) -> Layout:
         """Return the same with one more frame before each sequence."""

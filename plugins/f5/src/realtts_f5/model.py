@@ -10,6 +10,7 @@ import torch
 from realtts.accel import fused
 from realtts.accel.compile import CompiledCallable, compiled
 from realtts.accel.decoder.rungs import attention_beside, fuses, graphs_of
+from realtts.accel.layers.flow_rungs import attention_kernel, uses_w8a8
 from realtts.accel.offload.sharing import DeviceSharing
 from realtts.accel.precision import name_of
 from realtts.contract.events import Event
@@ -29,7 +30,16 @@ if TYPE_CHECKING:
     from realtts_f5.loading import Weights
     from realtts_f5.vocoder import Vocoder
 
-__all__ = ["OptimizedModel", "asked", "network_for", "open_network", "pack_network", "report_compiled"]
+__all__ = [
+    "OptimizedModel",
+    "asked",
+    "convert_network",
+    "lowers_precision",
+    "network_for",
+    "open_network",
+    "pack_network",
+    "report_compiled",
+]
 
 
 @dataclass
@@ -71,9 +81,27 @@ def open_network(context: Context, model: OptimizedModel) -> Network:
         model.weights.architecture,
         model.weights.model_state,
         device=torch.device(context.device),
-        fused=context.settings.attention != "auto",
         who=f"file {model.weights.model_file!r}",
     )
+
+
+def convert_network(context: Context, model: OptimizedModel, network: Network, *, half: bool = True) -> None:
+    """Read the rest of the network, in the rung's precision.
+
+    Args:
+        context: Of the rung.
+        model: Of the rung.
+        network: From `open_network`.
+        half: Whether less than float32 is allowed.
+
+    Raises:
+        CheckpointError: The file cannot be read, or is another architecture's.
+        QuantizationUnavailable: A weight cannot be rounded.
+    """
+    dtype, rounded = _precision(context, half=half)
+    heads, graphs = network.architecture.heads, graphs_of(context) is not None
+    kernel = attention_kernel(context, dtype, heads, HEAD_SIZE, w8a8=rounded, graphs=graphs)
+    network.convert(model.weights.model_state, dtype, rounded=rounded, attention=kernel)
 
 
 def pack_network(context: Context, model: OptimizedModel, network: Network) -> None:
@@ -84,8 +112,10 @@ def pack_network(context: Context, model: OptimizedModel, network: Network) -> N
         CaptureFailed: The step cannot be captured.
     """
     model.pieces = []
-    lacking = fused.why_not(context.device, network.dtype) if fuses(context) else None
-    joined = fuses(context) and lacking is None
+    # A request that asks for float32 asks for the rounding of the reference.
+    wanted = fuses(context) and (network.dtype != torch.float32 or context.settings.compile is True)
+    lacking = fused.why_not(context.device, network.dtype) if wanted else None
+    joined = wanted and lacking is None
     compiles = context.settings.compile is True and not joined
     network.pack(_compiler(model.pieces) if compiles else None, joined=joined)
     model.network = network
@@ -104,20 +134,30 @@ def network_for(context: Context, model: OptimizedModel, ask: Ask) -> Network:
         CheckpointError: The file has become unreadable meanwhile; the next request tries again.
     """
     assert model.vocoder is not None, "used after unload"
-    dtype: torch.dtype = getattr(torch, context.dtype) if ask.half else torch.float32
-    if model.network is None or model.network.dtype != dtype:
+    there = None if model.network is None else (model.network.dtype, model.network.rounded)
+    if there != _precision(context, half=ask.half):
         model.network = model.graphs = None  # never two of them in memory
         model.turns.drop("flow")
         network = open_network(context, model)
-        network.convert(model.weights.model_state, dtype)
+        convert_network(context, model, network, half=ask.half)
         pack_network(context, model, network)
     assert model.network is not None
     return model.network
 
 
+def lowers_precision(context: Context) -> bool:
+    """Whether the rung computes in less than float32 where a request allows it."""
+    return _precision(context, half=True) != _precision(context, half=False)
+
+
 def report_compiled(context: Context, model: OptimizedModel) -> None:
     """Tell the status whether compiled code ran: compilation happens in a function's first call, and may give up."""
     context.report(Event("optimization.details", data=_compiled_details(model)))
+
+
+def _precision(context: Context, *, half: bool) -> tuple[torch.dtype, bool]:
+    """Return the type of the blocks, and whether their products have int8 weights and activations."""
+    return (getattr(torch, context.dtype), uses_w8a8(context)) if half else (torch.float32, False)
 
 
 def _compiler(pieces: list[CompiledCallable]) -> Callable[[Callable[..., Any]], CompiledCallable]:
@@ -142,12 +182,13 @@ def _report_network(context: Context, model: OptimizedModel, network: Network, l
     graphs = model.graphs is not None
     details = {
         **attention_beside(context, network.dtype, HEAD_SIZE, graphs=graphs),
+        **({"attention": network.attention} if network.attention.startswith("native") else {}),
         **_compiled_details(model),
         **model.turns.details,
         "cuda_graphs": graphs,
         "fused": network.joined,
         **({} if lacking is None else {"no_fused": lacking}),
         "dtype": name_of(network.dtype),
-        "quantization": "none",
+        "quantization": "w8a8" if network.rounded else "none",
     }
     context.report(Event("optimization.details", data=details))

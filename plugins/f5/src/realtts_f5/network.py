@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.graphs.shared import SharedMemory
+from realtts.accel.kernels import DenseLayers
+from realtts.accel.kernels.rows import RowLayers
 from realtts.accel.weights.state_reader import StateReader
 from realtts.accel.weights.tensorfile import Tensors
 from realtts_f5.attention import rotary_tables
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from realtts_f5.attention import Rotary
     from realtts_f5.dit import Compiler
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
@@ -68,7 +69,7 @@ class Conditioning:
 
     layout: Layout
     fixed: FixedInput
-    rotary: Rotary
+    rotary: Tensor
 
 
 class Network:
@@ -81,11 +82,12 @@ class Network:
         architecture: What the checkpoint was trained as.
         state: Upstream's tensors without ``ema_model.``; each is read once, here or by `convert`.
         device: Where to compute.
-        fused: Whether attention is torch's kernel on the CPU too.
         who: Named by errors.
 
     Attributes:
-        dtype: Of the blocks; float32 until `convert`.
+        dtype: Of the blocks' activations; float32 until `convert`.
+        rounded: Whether the blocks' products are of int8 weights and activations.
+        attention: Kernel of the blocks' attention.
         joined: Whether what is between the products runs by `realtts.accel.fused`, after `pack`.
 
     Raises:
@@ -98,35 +100,39 @@ class Network:
         state: Mapping[str, Tensor],
         *,
         device: torch.device,
-        fused: bool = False,
         who: str = "checkpoint",
     ) -> None:
         self.architecture, self.device, self.dtype = architecture, device, torch.float32
-        self._who, self.joined = who, False
+        self.rounded, self.attention, self.joined, self._who = False, "own", False, who
         weights = self._reader(state, cast=False)
         self._time = TimeEmbedding(weights, f"{_PREFIX}time_embed.", architecture.dim)
         self._text = TextEmbedding(weights, f"{_PREFIX}text_embed.", architecture)
         self._input = InputEmbedding(weights, f"{_PREFIX}input_embed.", architecture)
         backbone = DiT if architecture.backbone == "dit" else UNetT
-        self._backbone = backbone(weights, _PREFIX, architecture, fused=fused)
+        self._backbone = backbone(weights, _PREFIX, architecture)
         weights.finish(_PREFIX, tuple(_PREFIX + name for name in COMPUTED))
         self._schedule: tuple[tuple[float, ...], list[tuple[Tensor, ...]]] | None = None
 
-    def convert(self, state: Mapping[str, Tensor], dtype: torch.dtype) -> None:
+    def convert(
+        self, state: Mapping[str, Tensor], dtype: torch.dtype, *, rounded: bool = False, attention: str = "own"
+    ) -> None:
         """Read the blocks and the second convolution of the input, and cast each tensor as it is read.
 
         Args:
             state: As the constructor takes it.
-            dtype: To compute in.
+            dtype: To compute in; float32 where products are rounded.
+            rounded: Whether the blocks' products are of int8 weights and activations.
+            attention: Kernel of `realtts_f5.attention.Attention`.
 
         Raises:
             CheckpointMismatch: A tensor is missing, misshapen or one too many for the architecture.
+            QuantizationUnavailable: A weight cannot be rounded.
         """
         weights = self._reader(state, cast=True)
         self._input.convert(weights, dtype)
-        self._backbone.convert(weights, dtype)
+        self._backbone.convert(weights, RowLayers() if rounded else DenseLayers(dtype), attention=attention)
         weights.finish(_PREFIX)
-        self.dtype, self._schedule = dtype, None
+        self.dtype, self.rounded, self.attention, self._schedule = dtype, rounded, attention, None
 
     def pack(self, compiler: Compiler | None = None, *, joined: bool = False) -> None:
         """Lay the blocks' weights out for the kernels that compute them; results stay the same up to rounding.
@@ -237,9 +243,10 @@ class Network:
         names = {name: name for name in state if bool(_CAST.match(name)) is cast}
         return StateReader(Tensors(state, names=names), self._who, self.device, fix=FIX)
 
-    def _rotary(self, frames: int) -> Rotary:
+    def _rotary(self, frames: int) -> Tensor:
         """Return tables of positions for so many frames and one more, E2-TTS's time."""
-        return rotary_tables(frames + 1, self.device, self.dtype)
+        dtype = torch.float32 if self.attention.startswith("native") else self.dtype
+        return rotary_tables(frames + 1, self.device, dtype)
 
     def _fixed_rows(self, item: Item, rows: int) -> list[tuple[Tensor, Tensor]]:
         """Compute the fixed input of an item's conditional and, with guidance, unconditional row."""

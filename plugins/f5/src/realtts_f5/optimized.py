@@ -12,12 +12,13 @@ import torch
 
 from realtts.accel.decoder.rungs import decoder_rungs, is_exact, why_no_graphs
 from realtts.accel.finite import check_output
+from realtts.accel.layers.flow_rungs import uses_w8a8, why_no_w8a8, with_w8a8
 from realtts.accel.offload.sharing import DeviceSharing, device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
 from realtts.contract.hooks import hookimpl
 from realtts_f5.constants import HOP, MELS, RATE
 from realtts_f5.loading import fetch, open_checkpoint
-from realtts_f5.model import OptimizedModel, open_network, pack_network, report_compiled
+from realtts_f5.model import OptimizedModel, convert_network, open_network, pack_network, report_compiled
 from realtts_f5.network import Item
 from realtts_f5.schedule import times
 from realtts_f5.solver import solve
@@ -44,18 +45,23 @@ class Optimized:
 
     @hookimpl
     def rungs(self, context: Context) -> Sequence[Rung]:
-        """Propose the context's type, then float32, on CUDA with graphs first; nothing is quantized by itself."""
+        """Propose the context's type, then float32, on CUDA with graphs first; before them W8A8 where it is wanted."""
         quantization = context.settings.quantization
         rungs = [
             rung for rung in decoder_rungs(context) if quantization != "auto" or rung.settings["quantization"] == "none"
         ]
-        return offload_rungs(context, rungs)
+        return offload_rungs(context, with_w8a8(context, rungs, alone=True))
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse quantized weights, which gain nothing for long rows, and graphs without CUDA or of moving weights."""
+        """Refuse quantized weights alone, which gain nothing for long rows, and what kernels and graphs lack here."""
+        if uses_w8a8(context):
+            return why_no_w8a8(context)
         if context.settings.quantization != "none":
-            return "F5-TTS is not quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto)"
+            return (
+                "weights alone of F5-TTS are not quantized: leave quantization='auto' (REALTTS_QUANTIZATION=auto); "
+                "precision_policy='fast' rounds weights and activations"
+            )
         return why_no_graphs(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
@@ -73,7 +79,7 @@ class Optimized:
     def convert_precision(self, context: Context, model: OptimizedModel) -> None:
         """Read the network's blocks, each tensor cast as it is read, so that they never lie in memory twice."""
         assert model.network is not None
-        model.network.convert(model.weights.model_state, getattr(torch, context.dtype))
+        convert_network(context, model, model.network)
 
     @hookimpl
     def compile(self, context: Context, model: OptimizedModel) -> None:

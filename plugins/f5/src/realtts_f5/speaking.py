@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from realtts.contract.continuous import RowEnd, RowFailed
 from realtts_f5.groups import Group, Job
 from realtts_f5.join import Speech
-from realtts_f5.model import asked
+from realtts_f5.model import asked, lowers_precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class _Row:
         self.number, self.request = arrival.number, arrival.request
         self.ask = asked(context, model, arrival.request)
         self.jobs = deque(Job(self.number, self.ask, chunk) for chunk in self.ask.chunks)  # that have not begun
-        self.half = self.ask.half and context.dtype != "float32"
+        self.half = self.ask.half and lowers_precision(context)
         self.heard = self.running = False
         # A GPU is ahead of who listens: it makes ever more chunks at once.
         self.size = 1 if arrival.request.streaming else len(self.jobs)

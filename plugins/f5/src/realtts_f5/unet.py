@@ -9,15 +9,16 @@ from torch.nn import functional
 
 from realtts.accel.fused.norms import add_norm
 from realtts.accel.kernels import DenseLayers
+from realtts.accel.kernels.rows import RowLayers
 from realtts.accel.layers.dense import linear
 from realtts_f5.attention import Attention
 from realtts_f5.constants import MELS
+from realtts_f5.dit import pairs_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from realtts.accel.weights.state_reader import StateReader
-    from realtts_f5.attention import Rotary
     from realtts_f5.dit import Compiler, Pieces
     from realtts_f5.layout import Layout
     from realtts_f5.sizes import Architecture
@@ -35,24 +36,23 @@ class UNetT:
         weights: Reader of the checkpoint's float32 part.
         name: Prefix of the network's tensors, with a dot at its end.
         architecture: Shape of the network.
-        fused: Whether attention is torch's kernel on the CPU too.
     """
 
-    def __init__(self, weights: StateReader, name: str, architecture: Architecture, *, fused: bool) -> None:
-        self._name, self._architecture, self._fused = name, architecture, fused
+    def __init__(self, weights: StateReader, name: str, architecture: Architecture) -> None:
+        self._name, self._architecture = name, architecture
         self._norm = weights.take(f"{name}norm_out.g", architecture.dim)
         self._proj = weights.both(f"{name}proj_out", MELS, architecture.dim)
-        self._products = DenseLayers(torch.float32)
+        self._products: DenseLayers | RowLayers = DenseLayers(torch.float32)
         self._blocks: list[_Block] = []
 
-    def convert(self, weights: StateReader, dtype: torch.dtype) -> None:
+    def convert(self, weights: StateReader, products: DenseLayers | RowLayers, *, attention: str) -> None:
         """Read the blocks and cast them, as `realtts_f5.dit.DiT.convert`."""
-        self._products = DenseLayers(dtype)
+        self._products = products
         depth = self._architecture.depth
         self._blocks = [
             _Block(
-                weights, f"{self._name}layers.{index}.", self._architecture, self._products,
-                fused=self._fused, later=index >= depth // 2,
+                weights, f"{self._name}layers.{index}.", self._architecture, products,
+                attention=attention, later=index >= depth // 2,
             )
             for index in range(depth)
         ]  # fmt: skip
@@ -61,7 +61,7 @@ class UNetT:
         """Lay the blocks' weights out, as `realtts_f5.dit.DiT.pack`."""
         for block in self._blocks:
             block.joined = joined
-        if compiler is None:
+        if compiler is None or isinstance(self._products, RowLayers):
             self._products.pack()
             return
         pieces = compiler(_before_attention), compiler(_after_attention)  # compiled code takes weights as they are
@@ -72,7 +72,7 @@ class UNetT:
         """Return the frame of each step, (dim,) in the blocks' type, for times embedded as float32 (steps, dim)."""
         return [(frame,) for frame in embedded.to(self._products.dtype)]
 
-    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Rotary) -> Tensor:
+    def __call__(self, x: Tensor, step: tuple[Tensor, ...], layout: Layout, rotary: Tensor) -> Tensor:
         """Evaluate the network once, as `realtts_f5.dit.DiT.__call__`; ``rotary`` needs one frame more for the time."""
         longer = layout.lengthened()
         h = x.new_empty(longer.frames, x.shape[1])
@@ -98,22 +98,22 @@ class _Block:
         weights: StateReader,
         name: str,
         architecture: Architecture,
-        products: DenseLayers,
+        products: DenseLayers | RowLayers,
         *,
-        fused: bool,
+        attention: str,
         later: bool,
     ) -> None:
         dim, wide = architecture.dim, architecture.dim * architecture.ff_mult
         # in the later half: joins the block's input with that of its counterpart in the first half
         self._skip = products.add(weights.take(f"{name}0.weight", dim, 2 * dim)) if later else None
         self._norm1, self._norm2 = (weights.take(f"{name}{n}.g", dim).to(products.dtype) for n in (1, 3))
-        self._attention = Attention(weights, f"{name}2.", architecture, products, fused=fused)
+        self._attention = Attention(weights, f"{name}2.", architecture, products, kernel=attention)
         self._up = products.add(*weights.both(f"{name}4.ff.0.0", wide, dim), gelu=True)
         self._down = products.add(*weights.both(f"{name}4.ff.2", dim, wide))
         self.pieces: Pieces | None = None
         self.joined = False
 
-    def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, rotary: Rotary) -> Tensor:
+    def __call__(self, x: Tensor, skip: Tensor | None, layout: Layout, rotary: Tensor) -> Tensor:
         """Compute the block on (frames, dim); ``skip``, of the same shape, is what its counterpart was given."""
         if self._skip is not None and skip is not None:
             x = self._skip(torch.cat([x, skip], 1))
@@ -125,8 +125,8 @@ class _Block:
             return self._down(self._up(h)).add_(x)
         if self.pieces is not None:
             before, after = self.pieces
-            mixed = attention.mix(before(x, self._norm1, *attention.qkv.pair), layout, rotary)
-            return after(x, mixed, self._norm2, *attention.out.pair, *self._up.pair, *self._down.pair)
+            mixed = attention.mix(before(x, self._norm1, *pairs_of(attention.qkv)), layout, rotary)
+            return after(x, mixed, self._norm2, *pairs_of(attention.out, self._up, self._down))
         qkv = attention.qkv(functional.rms_norm(x, x.shape[1:], self._norm1, _EPS))
         x = attention.out(attention.mix(qkv, layout, rotary)).add_(x)
         h = self._up(functional.rms_norm(x, x.shape[1:], self._norm2, _EPS))

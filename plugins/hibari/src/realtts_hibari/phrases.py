@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.types import Unread
-from realtts.kit.english import SOUNDS, read_asset
+from realtts.kit.english import MARKS, SOUNDS, read_asset
 from realtts.kit.marks import bare_span
+from realtts.kit.phrases import SaidWord, cut_phrases, lay_out
 from realtts.text import paragraphs, sentences
 
 if TYPE_CHECKING:
@@ -20,29 +21,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.kit.english import Pronunciation
+    from realtts.kit.phrases import Word
 
-__all__ = ["Phrase", "Phrases", "Word"]
+__all__ = ["Phrase", "Phrases"]
 
 _MOST_PHONEMES = 400
 """What the graph was trained on; longer sentences are cut."""
 
 _CLAUSE_END = frozenset(",;:—…")
-_PAD, _SPACE = 0, " "
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word and its phonemes.
-
-    Attributes:
-        span: Where it stands in the text that was read, without the punctuation around it.
-        first: Its first symbol in the phrase.
-        last: One past its last one; punctuation counts neither before nor behind it.
-    """
-
-    span: tuple[int, int]
-    first: int
-    last: int
+_PAD = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +47,6 @@ class Phrase:
     words: tuple[Word, ...]
     unread: tuple[Unread, ...] = ()
     paragraph_end: bool = False
-
-
-@dataclass(frozen=True)
-class _Said:
-    """A word with what is to be spoken of it; phonemes are of the graph's alphabet."""
-
-    span: tuple[int, int]
-    phonemes: str
 
 
 class Phrases:
@@ -95,50 +74,20 @@ class Phrases:
     def _sentence(self, text: str, start: int, end: int, *, paragraph_end: bool) -> Iterator[Phrase]:
         places = [(start + word.start(), start + word.end()) for word in re.finditer(r"\S+", text[start:end])]
         words = [text[left:right] for left, right in places]
-        said: list[_Said] = []
+        said: list[SaidWord] = []
         unread: list[Unread] = []
         for place, word, phonemes in zip(places, words, self._pronunciation(words), strict=True):
             kept = "".join(char for char in phonemes if char in self._numbers)
             if kept:
-                said.append(_Said(bare_span(text, place), kept))
+                said.append(SaidWord(bare_span(text, place), kept))
             if any(map(str.isalpha, word)) and not any(char in SOUNDS for char in kept):
                 unread.append(Unread(place))
-        parts = list(_cut(said)) or [[]]
+        parts = list(cut_phrases(said, most=_MOST_PHONEMES, ends=_CLAUSE_END)) or [[]]
         for number, part in enumerate(parts, start=1):
             lost = tuple(unread) if number == len(parts) else ()
             yield self._phrase(part, lost, paragraph_end=paragraph_end and number == len(parts))
 
-    def _phrase(self, said: Sequence[_Said], unread: tuple[Unread, ...], *, paragraph_end: bool) -> Phrase:
-        symbols, words = [_PAD], []
-        for index, each in enumerate(said):
-            if index:
-                symbols.append(self._numbers[_SPACE])
-            heard = [at for at, char in enumerate(each.phonemes, start=len(symbols)) if char in SOUNDS]
-            symbols += [self._numbers[char] for char in each.phonemes]
-            if heard:
-                words.append(Word(each.span, heard[0], heard[-1] + 1))
-        return Phrase(np.asarray([[*symbols, _PAD]], np.int64), tuple(words), unread, paragraph_end)
-
-
-def _cut(said: Sequence[_Said]) -> Iterator[list[_Said]]:
-    """Yield the words of a sentence in parts that the graph can take, cut behind a clause where there is one."""
-    part: list[_Said] = []
-    size = clause_end = 0
-    for each in (piece for whole in said for piece in _pieces(whole)):
-        if part and size + len(each.phonemes) + 1 > _MOST_PHONEMES:
-            at = clause_end or len(part)
-            yield part[:at]
-            part, clause_end = part[at:], 0
-            size = sum(len(rest.phonemes) + 1 for rest in part)
-        part.append(each)
-        size += len(each.phonemes) + 1
-        if each.phonemes[-1] in _CLAUSE_END:
-            clause_end = len(part)
-    if part:
-        yield part
-
-
-def _pieces(word: _Said) -> Iterator[_Said]:
-    """Yield a word, in pieces if it alone is too much."""
-    for at in range(0, len(word.phonemes), _MOST_PHONEMES - 1):
-        yield _Said(word.span, word.phonemes[at : at + _MOST_PHONEMES - 1])
+    def _phrase(self, said: Sequence[SaidWord], unread: tuple[Unread, ...], *, paragraph_end: bool) -> Phrase:
+        symbols, words = lay_out(said, SOUNDS.__contains__, MARKS, first=1)
+        numbers = [_PAD, *(self._numbers[symbol] for symbol in symbols), _PAD]
+        return Phrase(np.asarray([numbers], np.int64), words, unread, paragraph_end)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Voice
-from realtts.errors import CheckpointCorrupt, VoiceNotFound, VoiceUnsupported
+from realtts.errors import VoiceNotFound, VoiceUnsupported
 from realtts.kit.english import Pronunciation, check_digest, read_asset
+from realtts.kit.graph_files import read_graph
 from realtts_hibari.catalogue import VOICES, HibariVoice, voice_of
 from realtts_hibari.network import Network
 from realtts_hibari.phrases import Phrases
@@ -84,14 +85,7 @@ def _voice_and_content(context: Context) -> tuple[HibariVoice, bytes]:
     names = {name: each for each in wanted for name in (each.file, each.file.rpartition("/")[2])}
     files = fetch(checkpoint, [tuple(names)], report=context.report)
     name, path = next(iter(files.items()))
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CheckpointCorrupt(
-            f"{path} cannot be read: {error.strerror or error}",
-            who=_WHO,
-            fix="see that it can be read, or fetch it",
-        ) from error
+    content = read_graph(path, _WHO)
     again = "remove the file and load again; if it stays so, a newer realtts-hibari may know what the hub has now"
     check_digest(content, names[name].digest, path, "hibari", fix=again)
     return names[name], content

@@ -10,7 +10,9 @@ import numpy as np
 from realtts.contract.timing import timed
 from realtts.contract.types import Chunk, Mark, Unread
 from realtts.errors import UnspeakableText
-from realtts.kit.marks import joined_marks, mark_within
+from realtts.kit.marks import mark_within
+from realtts.kit.silence import leading_silence, trailing_silence
+from realtts.kit.word_times import WordTimes, joined_words
 from realtts_hibari.network import FRAMES_PER_UNIT
 from realtts_hibari.vocoder import HOP, RATE, samples_of
 
@@ -27,16 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Speaker"]
 
-_SILENCE = 10 ** (-60 / 20)
-_LEAD_S, _TAIL_S = 0.05, 0.1
-"""Silence that is left before the first sound of each sentence and behind the last one of a request: the graph makes
-0.3 s and 0.5 s of it."""
+_LEAD, _TAIL = round(0.05 * RATE), round(0.1 * RATE)
+"""Samples of silence that stay before the first sound of each sentence and behind the last one of a request: the graph
+makes 0.3 s and 0.5 s of it."""
 
 _PARAGRAPH_PAUSE_S = 0.3
 """Beyond the pause behind each sentence."""
 
 _SLOWEST, _FASTEST = 0.5, 2.0
 _UNIT = FRAMES_PER_UNIT * HOP
+_LAG = round(0.04 * RATE)
+"""How much later the length of a phoneme begins than its sound, as measured (docs/benchmarks/2026-11-30-marks.md)."""
 
 
 class Speaker:
@@ -100,52 +103,38 @@ class Speaker:
             spectrum = network(phrase.symbols, self._request.speed)
         if self._request.cancelled():
             return
-        done, frames = 0, len(spectrum.pitch)
-        marks: list[Mark] = []
+        sound = np.zeros(0, np.float32)
+        times = self._times(phrase, spectrum.durations)
+        offset = cut = 0
         with timed(self._context, "vocoder"):
             for block in samples_of(spectrum, self._random):
-                first, done = not done, done + len(block)
                 samples = block
-                if first:
-                    cut = _leading(block)
-                    samples = block[cut:]
-                    marks = self._marks(phrase, spectrum.durations, self._spoken - cut)
-                final = done == frames * HOP
+                if not len(sound):
+                    cut = leading_silence(block, _LEAD)
+                    samples, offset = block[cut:], self._spoken - cut
+                sound = np.concatenate([sound, block])
+                final = len(sound) == len(spectrum.pitch) * HOP
                 if final and last:
-                    samples = samples[: len(samples) - _trailing(samples)]
+                    samples = samples[: len(samples) - trailing_silence(samples, _TAIL)]
                 elif final and phrase.paragraph_end:
                     pause = np.zeros(round(_PARAGRAPH_PAUSE_S / self._request.speed * RATE), np.float32)
                     samples = np.concatenate([samples, pause])
                 self._spoken += len(samples)
+                due = times.due(sound, final=final) if times is not None else ()
+                marks = [
+                    Mark(max(0, offset + begin) / RATE, max(0, offset + end) / RATE, word.span)
+                    for word, begin, end in due
+                ]
                 seconds = self._spoken / RATE
-                due = [mark for mark in marks if final or mark.end <= seconds]
-                marks = marks[len(due) :]
-                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in due))
+                yield Chunk(np.clip(samples, -1, 1), RATE, tuple(mark_within(mark, seconds) for mark in marks))
 
-    def _marks(self, phrase: Phrase, durations: NDArray[np.int64] | None, offset: int) -> list[Mark]:
-        """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
+    def _times(self, phrase: Phrase, durations: NDArray[np.int64] | None) -> WordTimes | None:
+        """Return when the words are heard; several that stand for one stretch of the text are one."""
         if durations is None:
-            return []
-        ends = [0, *np.cumsum(durations).tolist()]
-        marks = []
-        for word in phrase.words:
-            start = max(0, offset + ends[word.first] * _UNIT) / RATE
-            end = max(start, (offset + ends[word.last] * _UNIT) / RATE)
-            marks.append(Mark(start, end, self._reading.to_original(word.span)))
-        return joined_marks(marks)
-
-
-def _leading(samples: NDArray[np.float32]) -> int:
-    """Return how many samples of silence to take off the beginning."""
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    return max(0, int(loud[0]) - round(_LEAD_S * RATE)) if loud.size else 0
-
-
-def _trailing(samples: NDArray[np.float32]) -> int:
-    """Return how many samples of silence to take off the end."""
-    loud = np.flatnonzero(np.abs(samples) > _SILENCE)
-    silent = len(samples) - int(loud[-1]) - 1 if loud.size else len(samples)
-    return max(0, silent - round(_TAIL_S * RATE))
+            return None
+        words = (replace(word, span=self._reading.to_original(word.span)) for word in phrase.words)
+        starts = [0, *(np.cumsum(durations) * _UNIT).tolist()]
+        return WordTimes(joined_words(words), starts, rate=RATE, lag=_LAG)
 
 
 def _speed_warning(speed: float) -> tuple[str, ...]:

@@ -7,6 +7,7 @@
 - `options`: the options of a request
 - `phonemizers`: words as phonemes, by the phonemizer of a language
 - `espeak`: espeak-ng's phonemes in Kokoro's alphabet
+- `spoken`: the voice and the language of a request, and whether what it needs is installed
 - `reading`: what of a text is read, and what is named as unread
 - `phrases`: a text as sentences of phonemes, with the place of each word
 - `network`: the graph, with the length of each phoneme
@@ -31,6 +32,7 @@ spec = ProviderSpec(
     options="realtts_kokoro.options:KokoroOptions",
     voices="realtts_kokoro.voices:voices_of",
     unread="realtts_kokoro.reading:unread_in",
+    check_request="realtts_kokoro.spoken:check_request",
     capabilities=frozenset({"voices", "blends", "speed", "marks", "streaming", "phonemes"}),
     languages=LANGUAGES,
     checkpoints=CHECKPOINTS,

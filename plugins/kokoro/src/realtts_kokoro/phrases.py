@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 from realtts.contract.types import Unread
 from realtts.kit.marks import bare_span
+from realtts.kit.phrases import SaidWord, cut_phrases, is_said, lay_out
 from realtts.text import paragraphs, sentences
 from realtts_kokoro.network import MOST_SYMBOLS
 from realtts_kokoro.reading import read
-from realtts_kokoro.vocabulary import CLAUSE_END, NUMBERS, is_sound
+from realtts_kokoro.vocabulary import CLAUSE_END, MARKS, NUMBERS, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from realtts.kit.phrases import Word
     from realtts_kokoro.catalogue import Language
     from realtts_kokoro.phonemizers import Phonemizer
 
-__all__ = ["Phrase", "Word", "phrases_of", "raw_phrase"]
+__all__ = ["Phrase", "phrases_of", "raw_phrase"]
 
 _WORD = re.compile(r"\S+")
 _CLOSING = r"、。，．！？：；…!?,;:.」』》）)”"
@@ -31,21 +33,6 @@ _LEAST_CLAUSE = 20
 """Symbols of a clause that is spoken alone: shorter ones sound odd."""
 
 _RAW = re.compile(r"[\s/\[\]|]+")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word and its phonemes.
-
-    Attributes:
-        span: Where it stands in the request's text, without the punctuation around it.
-        first: Its first symbol in the phrase that is heard.
-        last: One past its last one.
-    """
-
-    span: tuple[int, int]
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -67,14 +54,6 @@ class Phrase:
     goes_on: bool = False
 
 
-@dataclass(frozen=True)
-class _Said:
-    """A word with its phonemes, of the model's symbols."""
-
-    span: tuple[int, int]
-    phonemes: str
-
-
 def phrases_of(text: str, language: Language, phonemizer: Phonemizer, *, clauses: bool) -> Iterator[Phrase]:
     """Yield the phrases of a text; one may have no words, only what is not read.
 
@@ -89,6 +68,7 @@ def phrases_of(text: str, language: Language, phonemizer: Phonemizer, *, clauses
     """
     reading = read(text, language, lambda sign: any(map(is_sound, phonemizer([sign])[0])))
     unread = reading.unread
+    least = _LEAST_CLAUSE if clauses else None
     pattern = _CLAUSE if language.letter in _WITHOUT_SPACES else _WORD
     for top, bottom in paragraphs(reading.text):
         for left, right in sentences(reading.text[top:bottom], language.tag):
@@ -100,10 +80,10 @@ def phrases_of(text: str, language: Language, phonemizer: Phonemizer, *, clauses
                 kept = "".join(char for char in phonemes if char in NUMBERS)
                 missing.update(char for char in phonemes if char not in NUMBERS and not char.isspace())
                 if kept:
-                    said.append(_Said(span, kept))
-                if _is_said(reading.text[slice(*place)]) and not any(map(is_sound, kept)):
+                    said.append(SaidWord(span, kept))
+                if is_said(reading.text[slice(*place)]) and not any(map(is_sound, kept)):
                     lost.append(Unread(span))
-            parts = list(_cut(said, clauses=clauses)) or [[]]
+            parts = list(cut_phrases(said, most=MOST_SYMBOLS, ends=CLAUSE_END, least_clause=least)) or [[]]
             for number, part in enumerate(parts, start=1):
                 last = number == len(parts)
                 yield _phrase(part, unread + (tuple(lost) if last else ()), frozenset(missing), goes_on=not last)
@@ -121,46 +101,9 @@ def raw_phrase(phonemes: str, span: tuple[int, int]) -> Phrase | None:
     kept = "".join(char for char in given if char in NUMBERS)
     if not any(map(is_sound, kept)) or len(kept) > MOST_SYMBOLS:
         return None
-    return _phrase([_Said(span, kept)], (), frozenset(char for char in given if char not in NUMBERS), goes_on=False)
+    return _phrase([SaidWord(span, kept)], (), frozenset(char for char in given if char not in NUMBERS), goes_on=False)
 
 
-def _phrase(said: Sequence[_Said], unread: tuple[Unread, ...], missing: frozenset[str], *, goes_on: bool) -> Phrase:
-    symbols, words = "", []
-    for each in said:
-        symbols += " " if symbols else ""
-        heard = [at for at, char in enumerate(each.phonemes, start=len(symbols)) if is_sound(char)]
-        symbols += each.phonemes
-        if heard:
-            words.append(Word(each.span, heard[0], heard[-1] + 1))
-    return Phrase(tuple(NUMBERS[char] for char in symbols), tuple(words), unread, missing, goes_on)
-
-
-def _cut(said: Sequence[_Said], *, clauses: bool) -> Iterator[list[_Said]]:
-    """Yield the words of a sentence in parts that the graph can take, cut behind a clause where there is one."""
-    part: list[_Said] = []
-    size = clause_end = 0
-    for each in (piece for whole in said for piece in _pieces(whole)):
-        if part and size + len(each.phonemes) + 1 > MOST_SYMBOLS:
-            at = clause_end or len(part)
-            yield part[:at]
-            part, clause_end = part[at:], 0
-            size = sum(len(rest.phonemes) + 1 for rest in part)
-        part.append(each)
-        size += len(each.phonemes) + 1
-        if each.phonemes[-1] in CLAUSE_END:
-            clause_end = len(part)
-            if clauses and size >= _LEAST_CLAUSE:
-                yield part
-                part, size, clause_end = [], 0, 0
-    if part:
-        yield part
-
-
-def _pieces(word: _Said) -> Iterator[_Said]:
-    """Yield a word, in pieces if it alone is too much."""
-    for at in range(0, len(word.phonemes), MOST_SYMBOLS - 1):
-        yield _Said(word.span, word.phonemes[at : at + MOST_SYMBOLS - 1])
-
-
-def _is_said(word: str) -> bool:
-    return any(char.isalnum() for char in word)
+def _phrase(said: Sequence[SaidWord], unread: tuple[Unread, ...], missing: frozenset[str], *, goes_on: bool) -> Phrase:
+    symbols, words = lay_out(said, is_sound, MARKS)
+    return Phrase(tuple(NUMBERS[symbol] for symbol in symbols), words, unread, missing, goes_on)

@@ -9,12 +9,12 @@ from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Voice
 from realtts.errors import VoiceUnsupported
-from realtts_kokoro.catalogue import language_of, voice_info
 from realtts_kokoro.files import find_files
 from realtts_kokoro.network import Network
 from realtts_kokoro.options import KokoroOptions
 from realtts_kokoro.phonemizers import Phonemizers
 from realtts_kokoro.speaking import Speaker
+from realtts_kokoro.spoken import language_spoken
 from realtts_kokoro.voices import Voices
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Plain:
                 fix="give no voice, or choose a provider that clones",
             )  # fmt: skip
         voice = request.voice or model.voices.default(request.language)
-        spoken = voice_info(voice.partition(":")[0].partition(",")[0]).language or "en-us"
-        language = language_of(request.language or spoken)
+        language = language_spoken(request.language, voice)
         options = KokoroOptions.of(request)
         phonemizer = model.phonemizers.of(language, options.phonemizer)
         styles = model.voices.styles(voice)

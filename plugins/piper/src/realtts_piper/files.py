@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts.documents import LFS_POINTER, is_lfs_pointer
-from realtts.errors import CheckpointCorrupt, CheckpointMissing, enumeration
+from realtts.errors import CheckpointMissing, enumeration
+from realtts.kit.graph_files import check_fetched
 from realtts_piper.catalogue import DEFAULT
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ def _pair(graph: Path, package: str = "") -> VoiceFiles:
             f"{enumeration(missing or [f'{graph.stem}.onnx'])} missing in {graph.parent}", who=_WHO,
             fix="a voice is two files, NAME.onnx and NAME.onnx.json: put them side by side",
         )  # fmt: skip
-    for path in (graph, config):
-        if is_lfs_pointer(path):
-            raise CheckpointCorrupt(f"{path}: {LFS_POINTER}", who=_WHO, fix="run that, or give another folder")
+    check_fetched((graph, config), _WHO)
     return VoiceFiles(graph, config, package)
 
 

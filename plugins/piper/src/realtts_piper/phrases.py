@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from realtts.contract.types import Unread
 from realtts.errors import UnspeakableText
 from realtts.kit.marks import bare_span
-from realtts.kit.placing import is_sound, place_words
+from realtts.kit.phrases import Word, is_said
+from realtts.kit.placing import is_sound, is_stress, place_words
 from realtts.text import EditedText, paragraphs, pieces, sentences
 from realtts_piper.phonemizers import phonemizer_of
 from realtts_piper.reading import Reader, apart
@@ -19,28 +20,13 @@ if TYPE_CHECKING:
 
     from realtts_piper.voice import PiperVoice
 
-__all__ = ["Phrase", "Phrases", "Word"]
+__all__ = ["Phrase", "Phrases"]
 
 _MOST_CHARS = 400
 """A longer sentence is cut: the graph's memory grows with the square of it."""
 
 _WORD = re.compile(r"\S+")
 _RAW = re.compile(r"[\s/\[\].|]+")
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word and its phonemes.
-
-    Attributes:
-        span: Where it stands in the request's text, without the punctuation around it.
-        first: Its first number in the phrase.
-        last: One past its last one.
-    """
-
-    span: tuple[int, int]
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -135,7 +121,7 @@ class Phrases:
             said, words = text, [text[slice(*place)] for place in places]
         alone = [self._phonemizer.word(word) for word in words]
         spans = [edited.to_original(bare_span(edited.text, (start + left, start + right))) for left, right in places]
-        silent = [index for index, word in enumerate(words) if _is_said(word) and not any(map(is_sound, alone[index]))]
+        silent = [index for index, word in enumerate(words) if is_said(word) and not any(map(is_sound, alone[index]))]
         unread = tuple(Unread(spans[index]) for index in silent)
         at = 0
         spoken = self._phonemizer.sentences(said)
@@ -155,19 +141,31 @@ class Phrases:
         unread: tuple[Unread, ...],
     ) -> Phrase:
         ids, places = self._voice.ids(phonemes)
-        words, lost = [], []
+        words: list[Word] = []
+        lost: list[Unread] = []
+        ended = 0  # of the word before, in phonemes
         for span, place in zip(spans, place_words(phonemes, alone), strict=True):
             if place is None:
                 continue
-            first, last = places[place[0]][0], places[max(place[0], place[1] - 1)][1]
+            begin = _with_stress(phonemes, place[0])
+            first, last = places[begin][0], places[max(place[0], place[1] - 1)][1]
             if place[0] == place[1]:
                 words.append(Word(span, first, first))
             elif any(places[at][0] < places[at][1] for at in range(*place) if is_sound(phonemes[at])):
-                words.append(Word(span, first, last))
+                follows = all(phoneme.isspace() for phoneme in phonemes[ended:begin]) and bool(words)
+                words.append(Word(span, first, last, follows))
+                ended = place[1]
             else:
                 lost.append(Unread(span))
         missing = {phoneme for phoneme in phonemes if phoneme not in self._voice.phoneme_id_map}
         return Phrase(tuple(ids), tuple(words), unread + tuple(lost), frozenset(filter(is_sound, missing)))
+
+
+def _with_stress(phonemes: Sequence[str], first: int) -> int:
+    """Return where a word begins whose first sound is at a place: with the stress before it."""
+    while first and is_stress(phonemes[first - 1]):
+        first -= 1
+    return first
 
 
 def _share(phonemes: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
@@ -181,7 +179,3 @@ def _share(phonemes: Sequence[str], alone: Sequence[Sequence[str]]) -> int:
         left -= size
         count += 1
     return count
-
-
-def _is_said(word: str) -> bool:
-    return any(char.isalnum() for char in word)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts.contract.types import Voice
-from realtts.errors import CheckpointCorrupt, UnknownLanguage, VoiceUnsupported
+from realtts.errors import UnknownLanguage, VoiceUnsupported
+from realtts.kit.graph_files import read_graph
 from realtts.kit.languages import resolve_language
 from realtts_piper.files import VoiceFiles, find_files
 from realtts_piper.network import Network
@@ -98,14 +99,7 @@ def load_piper(context: Context, *, windows: bool) -> Piper:
     files = find_files(context.checkpoint, context.report)
     voice = read_voice(files)
     phrases = Phrases(voice)
-    try:
-        content = files.graph.read_bytes()
-    except OSError as error:
-        raise CheckpointCorrupt(
-            f"{files.graph} cannot be read: {error.strerror or error}", who=_WHO,
-            fix="see that it can be read, or get it anew",
-        ) from error  # fmt: skip
-    network = Network(content, voice, context, name=files.graph.name, windows=windows)
+    network = Network(read_graph(files.graph, _WHO), voice, context, name=files.graph.name, windows=windows)
     licence = files.licence() or (context.checkpoint.licence if context.checkpoint is not None else "")
     _report(context, network, licence or "not stated", files.package)
     return Piper(files, licence, voice, phrases, network)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.contract.timing import timed
-from realtts.contract.types import Chunk, Mark, Unread
+from realtts.contract.types import Mark
 from realtts.errors import UnspeakableText
-from realtts.kit.marks import joined_marks, mark_within
+from realtts.kit.marks import mark_within
+from realtts.kit.phrase_speaker import PhraseSpeaker
+from realtts.kit.word_times import joined_words, word_spans
 from realtts_piper.network import Scales
 from realtts_piper.options import PiperOptions
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from realtts.contract.context import Context
-    from realtts.contract.types import Request
+    from realtts.contract.types import Chunk, Request
     from realtts_piper.network import Network
     from realtts_piper.phrases import Phrase, Phrases
     from realtts_piper.voice import PiperVoice
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Speaker"]
 
 _SILENT = 1e-8
-_MOST_SHOWN = 8
 
 
-class Speaker:
+class Speaker(PhraseSpeaker):
     """Speaks one request.
 
     Args:
@@ -41,7 +42,8 @@ class Speaker:
     """
 
     def __init__(self, context: Context, request: Request, voice: PiperVoice, speaker: int | None) -> None:
-        self._context, self._request, self._voice, self._speaker = context, request, voice, speaker
+        super().__init__(context, request, rate=voice.rate, name="the voice")
+        self._voice, self._speaker = voice, speaker
         self._options = PiperOptions.of(request)
         own, options = voice.inference, self._options
         self._scales = Scales(
@@ -50,10 +52,6 @@ class Speaker:
             own.noise_w if options.noise_w_scale is None else options.noise_w_scale,
         )
         self._random = np.random.default_rng(request.seed)
-        self._spoken = 0  # samples
-        self._unread: tuple[Unread, ...] = ()
-        self._warnings: tuple[str, ...] = ()
-        self._missing: set[str] = set()
 
     def chunks(self, phrases: Phrases, network: Network) -> Iterator[Chunk]:
         """Yield the chunks; before each phrase, behind each part of the graph, the request may be cancelled.
@@ -63,8 +61,7 @@ class Speaker:
         """
         if not network.seeded:
             self._warnings += ("this voice draws its noise by itself: a seed does not repeat its speech",)
-        for phrase in self._phrases(phrases):
-            self._note(phrase)
+        for phrase in self._phrases(phrases.of, phrases.raw):
             if self._request.cancelled():
                 return
             if not phrase.words:
@@ -80,34 +77,7 @@ class Speaker:
                 f"the voice has no sound for {self._request.text[:40]!r}", who="provider 'piper'",
                 fix=f"give it words of its language, {self._voice.tags[0]}",
             )  # fmt: skip
-        if self._unread or self._warnings:
-            yield self._chunk(np.zeros(0, np.float32))
-
-    def _phrases(self, phrases: Phrases) -> Iterator[Phrase]:
-        delivery = self._request.delivery
-        if delivery.phonemes:
-            span = (0, len(self._request.text))
-            phrase = phrases.raw(delivery.phonemes, span) if delivery.alphabet == "ipa" else None
-            if phrase is not None:
-                yield phrase
-                return
-            said = f"{delivery.phonemes[:40]!r} ({delivery.alphabet[:20]})"
-            self._warnings += (f"the voice cannot speak {said}: it says the text, {self._request.text[:40]!r}",)
-        coming = phrases.of(self._request.text)
-        while True:
-            with timed(self._context, "phonemes"):
-                phrase = next(coming, None)
-            if phrase is None:
-                return
-            yield phrase
-
-    def _note(self, phrase: Phrase) -> None:
-        self._unread += phrase.unread
-        missing = sorted(phrase.missing - self._missing)
-        if missing:
-            self._missing.update(missing)
-            shown = " ".join(missing[:_MOST_SHOWN])
-            self._warnings += (f"the voice lacks the sounds {shown}: words are spoken without them",)
+        yield from self._rest()
 
     def _phrase(self, phrase: Phrase, network: Network) -> Iterator[Chunk]:
         with timed(self._context, "network"):
@@ -147,16 +117,13 @@ class Speaker:
         del marks[: len(due)]
         yield self._chunk(samples, tuple(due))
 
-    def _chunk(self, samples: NDArray[np.float32], marks: tuple[Mark, ...] = ()) -> Chunk:
-        self._spoken += len(samples)
-        chunk = Chunk(samples, self._voice.rate, marks, warnings=self._warnings, unread=self._unread)
-        self._unread, self._warnings = (), ()
-        return chunk
-
     def _marks(self, phrase: Phrase, frames: NDArray[np.int64] | None) -> list[Mark]:
         """Return the marks of the words; several that stand for one stretch of the text, such as a number, are one."""
         if frames is None:
             return []
-        seconds = self._voice.hop_length / self._voice.rate
-        ends = [self._spoken / self._voice.rate + at * seconds for at in (0, *np.cumsum(frames).tolist())]
-        return joined_marks(Mark(ends[word.first], ends[word.last], word.span) for word in phrase.words)
+        starts = [0, *(np.cumsum(frames) * self._voice.hop_length).tolist()]
+        words = joined_words(phrase.words)
+        return [
+            Mark((self._spoken + begin) / self._voice.rate, (self._spoken + end) / self._voice.rate, word.span)
+            for word, (begin, end) in zip(words, word_spans(words, starts), strict=True)
+        ]

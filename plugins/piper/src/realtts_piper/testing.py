@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from realtts.errors import InvalidOption, MissingExtra
+from realtts.testing.onnx_writer import GraphWriter, check_size
 
 if TYPE_CHECKING:
     import os
@@ -53,8 +52,7 @@ def write_random_checkpoint(
         InvalidOption: No such size.
         MissingExtra: The package onnx is not installed.
     """
-    if size not in _SIZES:
-        raise InvalidOption(f"size is {size!r}", who="realtts_piper.testing", fix=f"choose one of {', '.join(_SIZES)}")
+    check_size(size, _SIZES, "realtts_piper.testing")
     folder = Path(path)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.onnx").write_bytes(_graph(*_SIZES[size], seed, speakers))
@@ -109,74 +107,33 @@ def _configuration(speakers: int, size: str) -> dict[str, Any]:
     }
 
 
-def _onnx() -> Any:
-    try:
-        return importlib.import_module("onnx")
-    except ImportError as error:
-        raise MissingExtra(
-            "the package onnx is not installed", who="realtts_piper.testing", fix="pip install 'realtts-piper[testing]'"
-        ) from error
-
-
-class _Builder:
-    """The nodes and weights of a graph that is being written.
-
-    Args:
-        seed: Of the weights.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.onnx = _onnx()
-        self.random = np.random.default_rng(seed)
-        self.nodes: list[Any] = []
-        self.weights: list[Any] = []
-
-    def add(self, op: str, *inputs: str, out: str = "", **attributes: Any) -> str:
-        out = out or f"/{op}_{len(self.nodes)}"
-        self.nodes.append(self.onnx.helper.make_node(op, list(inputs), [out], **attributes))
-        return out
-
-    def weight(self, value: Any, name: str = "") -> str:
-        name = name or f"weight_{len(self.weights)}"
-        self.weights.append(self.onnx.numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def normal(self, *shape: int, name: str = "", scale: float = 1.0) -> str:
-        return self.weight((self.random.standard_normal(shape) * scale).astype(np.float32), name)
-
-
 def _graph(channels: int, hop: int, seed: int, speakers: int) -> bytes:
-    made = _Builder(seed)
-    helper, types = made.onnx.helper, made.onnx.TensorProto
-    ints = [made.weight(np.asarray([number], np.int64)) for number in (0, 1, 2)]
+    made = GraphWriter(seed, "realtts-piper")
+    last = made.numbers(2)
     noise, length, width = (made.add("Gather", "scales", made.weight(np.int64(number)), axis=0) for number in (0, 1, 2))
     text = made.add("Transpose", made.add("Gather", made.normal(256, channels), "input"), perm=[0, 2, 1])
     if speakers > 1:
         who = made.add("Gather", made.normal(speakers, channels), "sid")
-        who = made.add("Unsqueeze", who, ints[2], out="g")
+        who = made.add("Unsqueeze", who, last, out="g")
         text = made.add("Add", text, who)
     frames = _lengths(made, text, channels, length, width)
-    latent = _latent(made, text, frames, noise)
+    mean = made.spread(text, frames)
+    drawn = made.add("Mul", made.add("RandomNormalLike", mean, dtype=1), noise)
+    latent = made.add("Tanh", made.add("Add", mean, drawn))
     _vocoder(made, latent, channels, hop, speakers)
-    inputs = [("input", types.INT64, [1, "n"]), ("input_lengths", types.INT64, [1]), ("scales", types.FLOAT, [3])]
-    inputs += [("sid", types.INT64, [1])] if speakers > 1 else []
-    graph = helper.make_graph(
-        made.nodes,
-        "voice",
-        [helper.make_tensor_value_info(*each) for each in inputs],
-        [helper.make_tensor_value_info("output", types.FLOAT, [1, 1, "samples"])],
-        made.weights,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
-    made.onnx.checker.check_model(model)
-    content: bytes = model.SerializeToString()
-    return content
+    inputs: list[tuple[str, str, list[object]]] = [
+        ("input", "INT64", [1, "n"]),
+        ("input_lengths", "INT64", [1]),
+        ("scales", "FLOAT", [3]),
+    ]
+    inputs += [("sid", "INT64", [1])] if speakers > 1 else []
+    return made.write("voice", inputs, ("output", "FLOAT", [1, 1, "samples"]))
 
 
-def _lengths(made: _Builder, text: str, channels: int, length: str, width: str) -> str:
+def _lengths(made: GraphWriter, text: str, channels: int, length: str, width: str) -> str:
     """Return the frames of each symbol, (1, 1, n): some 5, by its weights and noise."""
     shape = made.add("Shape", "input")
-    shape = made.add("Concat", *(made.weight(np.asarray([n], np.int64)) for n in (1, 2)), _last(made, shape), axis=0)
+    shape = made.add("Concat", made.numbers(1), made.numbers(2), _last(made, shape), axis=0)
     drawn = made.add("RandomNormalLike", made.add("ConstantOfShape", shape), dtype=1)
     drawn = made.add("ReduceMean", made.add("Mul", drawn, width), axes=[1], keepdims=1)
     own = made.add("Conv", text, made.normal(1, channels, 1, scale=0.2 / channels**0.5))
@@ -185,36 +142,15 @@ def _lengths(made: _Builder, text: str, channels: int, length: str, width: str) 
     return made.add("Ceil", frames)
 
 
-def _last(made: _Builder, shape: str) -> str:
-    return made.add("Slice", shape, *(made.weight(np.asarray([n], np.int64)) for n in (-1, 9)))
+def _last(made: GraphWriter, shape: str) -> str:
+    return made.add("Slice", shape, made.numbers(-1), made.numbers(9))
 
 
-def _latent(made: _Builder, text: str, frames: str, noise: str) -> str:
-    """Return the latent sound, (1, channels, frames): each symbol's values for as long as it lasts, with noise."""
-    flat = made.add("Reshape", frames, made.weight(np.asarray([-1], np.int64)))
-    ends = made.add("CumSum", flat, made.weight(np.int64(0)))
-    total = made.add("Cast", made.add("ReduceMax", ends, keepdims=0), to=7)
-    steps = made.add("Range", made.weight(np.int64(0)), total, made.weight(np.int64(1)))
-    steps = made.add("Unsqueeze", made.add("Cast", steps, to=1), made.weight(np.asarray([1], np.int64)))
-    passed = made.add("Cast", made.add("GreaterOrEqual", steps, ends), to=7)
-    index = made.add("ReduceSum", passed, made.weight(np.asarray([1], np.int64)), keepdims=0)
-    mean = made.add("Gather", text, index, axis=2)
-    drawn = made.add("Mul", made.add("RandomNormalLike", mean, dtype=1), noise)
-    return made.add("Tanh", made.add("Add", mean, drawn))
-
-
-def _vocoder(made: _Builder, latent: str, channels: int, hop: int, speakers: int) -> None:
+def _vocoder(made: GraphWriter, latent: str, channels: int, hop: int, speakers: int) -> None:
     start = made.add(
         "Conv", latent, made.normal(channels, channels, 7, name="dec.conv_pre.weight", scale=0.3), pads=[3, 3]
     )
     if speakers > 1:
         start = made.add("Add", start, made.add("Conv", "g", made.normal(channels, channels, 1, scale=0.3)))
-    sound = made.add("LeakyRelu", start, alpha=0.1)
-    # A frame's samples are a few waves, so that it sounds like something and joins do not click.
-    turns = np.arange(2 * hop, dtype=np.float32) / (2 * hop)
-    waves = np.sin(2 * np.pi * turns * np.arange(4, 4 + channels)[:, None]) * np.hanning(2 * hop)
-    kernel = (waves[:, None] * 0.1).astype(np.float32)
-    sound = made.add(
-        "ConvTranspose", sound, made.weight(kernel), strides=[hop], pads=[hop // 2, hop // 2], kernel_shape=[2 * hop]
-    )
+    sound = made.sound(made.add("LeakyRelu", start, alpha=0.1), channels, hop)
     made.add("Tanh", sound, out="output")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Rope
+from realtts.accel.weights.packed_cache import NO_CACHE, PackedCache
 from realtts.accel.weights.tensorfile import rows_of, shapes_of
 from realtts.kit.reading import check_shapes
 from realtts_qwen3.embedding import CodeEmbedding, TextEmbedding
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from realtts.accel.decoder import Precision
     from realtts.accel.kernels import PackedLinear
+    from realtts.accel.weights.packed_cache import PackedWeights
     from realtts_qwen3.sizes import Backbone, Sizes
 
 __all__ = ["Networks", "pack_networks", "read_prompts"]
@@ -79,6 +81,7 @@ def pack_networks(
     predictor_precision: Precision | str,
     *,
     rows: Sequence[int],
+    cache: PackedCache = NO_CACHE,
 ) -> Networks:
     """Read and pack the talker and its code predictor, a layer at a time, so that no weight lies in memory twice.
 
@@ -89,6 +92,7 @@ def pack_networks(
         precision: Precision of the talker.
         predictor_precision: Precision of the code predictor.
         rows: Numbers of rows that frames will have.
+        cache: Where packed weights are kept.
 
     Raises:
         CheckpointMismatch: A tensor is missing, unexpected or misshapen; names it.
@@ -96,22 +100,45 @@ def pack_networks(
     """
     device = codes.first.device
     reader = _Reader(sizes, state, device)
-    talker = Decoder.from_state_dict(
-        _config(sizes.talker), state, prefix=_TALKER, ignore=("codec_embedding.weight", "text_embedding.weight"),
-        device=device, precision=precision, rows=rows, max_positions=_POSITIONS,
-    )  # fmt: skip
+    with cache.open(state, "talker") as store:
+        talker = Decoder.from_state_dict(
+            _config(sizes.talker), state, prefix=_TALKER, ignore=("codec_embedding.weight", "text_embedding.weight"),
+            device=device, precision=precision, rows=rows, max_positions=_POSITIONS, store=store,
+        )  # fmt: skip
+        head = talker.pack_stored("head", lambda: (reader.read("codec_head.weight"), None))
+    with cache.open(state, "predictor") as store:
+        predictor = _predictor(sizes, state, reader, codes, store, precision=predictor_precision, rows=rows)
+    return Networks(talker, head, predictor)
+
+
+def _predictor(
+    sizes: Sizes,
+    state: Mapping[str, Tensor],
+    reader: _Reader,
+    codes: CodeEmbedding,
+    store: PackedWeights,
+    *,
+    precision: Precision | str,
+    rows: Sequence[int],
+) -> CodePredictor:
     decoder = Decoder.from_state_dict(
         _config(sizes.predictor), state, prefix=_PREDICTOR,
         ignore=[name.removeprefix("model.") for name in _code_tables(sizes)],
-        device=device, precision=predictor_precision, rows=rows, max_positions=sizes.groups,
+        device=codes.first.device, precision=precision, rows=rows, max_positions=sizes.groups, store=store,
     )  # fmt: skip
     projection = None
     if sizes.predictor.hidden != sizes.talker.hidden:
-        projection = decoder.pack(*reader.linear("code_predictor.small_to_mtp_projection"))
-    names = [f"code_predictor.lm_head.{group}.weight" for group in range(sizes.groups - 1)]
-    heads = [decoder.pack(reader.read(name)) for name in names]
-    head = talker.pack(reader.read("codec_head.weight"))
-    return Networks(talker, head, CodePredictor(decoder, heads, codes, projection))
+        name = "code_predictor.small_to_mtp_projection"
+        projection = decoder.pack_stored("projection", lambda: reader.linear(name))
+    heads = [
+        decoder.pack_stored(f"head.{group}", lambda group=group: (reader.read(_head(group)), None))  # type: ignore[misc]
+        for group in range(sizes.groups - 1)
+    ]
+    return CodePredictor(decoder, heads, codes, projection)
+
+
+def _head(group: int) -> str:
+    return f"code_predictor.lm_head.{group}.weight"
 
 
 class _Reader:

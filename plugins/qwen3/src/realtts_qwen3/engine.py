@@ -8,6 +8,7 @@ import torch
 
 from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts_qwen3.codec_graphs import LARGEST
 from realtts_qwen3.network import Talker
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder import Admission, Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.offload.sharing import DeviceSharing
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_qwen3.codec import CodecDecoder
     from realtts_qwen3.loading import Weights
     from realtts_qwen3.prompt import Prompts
@@ -36,6 +38,7 @@ class Engine:
         backend: Captures frames and windows as graphs; None runs them eagerly.
         turns: Moves ``"talker"`` and ``"codec"`` to the device in turn.
         places: Most requests at once.
+        cache: Where packed weights are kept.
 
     Attributes:
         talker: Draws frames.
@@ -53,13 +56,15 @@ class Engine:
         backend: GraphBackend | None,
         turns: DeviceSharing,
         places: int = 1,
+        cache: PackedCache = NO_CACHE,
     ) -> None:
         self.turns, self.codec = turns, codec.compile(backend)
         # With offloading the codec leaves the device before the talker comes: the talker is the largest part.
         turns.add("codec", codec)
         self.talker = Talker.pack(
-            weights.sizes, weights.states.talker, prompts, precision=precision, places=places, backend=backend
-        )
+            weights.sizes, weights.states.talker, prompts,
+            precision=precision, places=places, backend=backend, cache=cache,
+        )  # fmt: skip
         turns.add("talker", self.talker)
         self._backend = backend
         self._has_graphs = False

@@ -13,6 +13,7 @@ import torch
 from realtts.accel.decoder import affordable_places
 from realtts.accel.decoder.prefixes import Prefixes
 from realtts.accel.sampling import SamplingRecipe
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts_qwen3.assembly import pack_networks, read_prompts
 from realtts_qwen3.frames import CHUNK, FrameRows
 from realtts_qwen3.utterance import predictor_params, talker_params
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder import Admission, Precision, RowBlock
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.sampling import SamplingParams
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_qwen3.assembly import Networks
     from realtts_qwen3.prompt import Layout, Prompts
     from realtts_qwen3.sizes import Sizes
@@ -111,6 +113,7 @@ class Talker:
         predictor_precision: Precision | str | None = None,
         places: int = 1,
         backend: GraphBackend | None = None,
+        cache: PackedCache = NO_CACHE,
     ) -> Talker:
         """Pack a checkpoint's weights around prompts that were read before.
 
@@ -123,13 +126,14 @@ class Talker:
             predictor_precision: Precision of the code predictor; None: the talker's.
             places: Most utterances at once.
             backend: Captures frames as graphs; None runs them eagerly.
+            cache: Where packed weights are kept.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
             QuantizationUnavailable: Nothing of that precision works here.
         """
         others = predictor_precision or precision
-        networks = pack_networks(sizes, state, prompts.codes, precision, others, rows=_ROWS)
+        networks = pack_networks(sizes, state, prompts.codes, precision, others, rows=_ROWS, cache=cache)
         return cls(sizes, prompts, networks, places=places, backend=backend)
 
     @classmethod

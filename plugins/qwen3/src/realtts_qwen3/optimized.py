@@ -10,10 +10,19 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import attention_of, decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import (
+    attention_of,
+    decoder_rungs,
+    graphs_of,
+    is_exact,
+    precision_of,
+    why_no_graphs,
+    why_no_native,
+)
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
 from realtts_qwen3.assembly import read_prompts
@@ -54,8 +63,8 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse graphs without CUDA, or with weights that move."""
-        return why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Refuse graphs without CUDA, or with weights that move, and kernels that are not here."""
+        return why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
@@ -86,6 +95,7 @@ class Optimized:
             precision=precision_of(context),
             backend=graphs_of(context),
             turns=device_sharing(context),
+            cache=PackedCache.of(context.settings, context.report),
             places=min(context.spec.batch_size, context.settings.max_batch or context.spec.batch_size),
         )
         attention = attention_of(context, model.engine.talker.decoder).details()

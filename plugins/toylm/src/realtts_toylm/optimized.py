@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from realtts.accel.decoder import Admission, Decoder, RowLoop, serve_rows
-from realtts.accel.decoder.rungs import decoder_details, decoder_rungs, graphs_of, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import (
+    decoder_details,
+    decoder_rungs,
+    graphs_of,
+    precision_of,
+    why_no_graphs,
+    why_no_native,
+)
 from realtts.accel.sampling import SamplingParams
 from realtts.contract.events import Event
 from realtts.contract.hooks import hookimpl
@@ -45,8 +52,8 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse graphs without CUDA."""
-        return why_no_graphs(context)
+        """Refuse graphs without CUDA, and kernels that are not here."""
+        return why_no_graphs(context) or why_no_native(context)
 
     @hookimpl
     def compile(self, context: Context, model: Model) -> None:

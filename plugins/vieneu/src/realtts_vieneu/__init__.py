@@ -6,10 +6,10 @@
 - the checkpoint: `configurations`, `files`, `sizes`, `shapes`, `codec_sizes`, `codec_names`, `constants`, `loading`:
   from its files to tensors, checked by name and shape
 - plain: `upstream`, `building`, `reference`, `plain`: transformers' own networks; `turbo`: v3 by upstream's package
-- optimized: `model`; `network`, `embedding`, `head`, `prefixes`, `drawing`: the language model on the toolkit, its rows
-  come and go; `codec`, `codec_body`, `codec_layers`, `codec_graphs`, `windows`, `encoder`, `features`: NeuCodec;
-  `engine`: both; `line`, `passage`: a sentence and a request that are being spoken; `given`, `speaking`, `optimized`:
-  from requests that join and leave to chunks, and the hooks
+- optimized: `model`; `network`, `embedding`, `head`, `prefixes`, `forcing`, `drawing`: the language model on the
+  toolkit, its rows come and go; `codec`, `codec_body`, `codec_layers`, `codec_graphs`, `windows`, `encoder`,
+  `features`: NeuCodec; `engine`: both; `line`, `passage`: a sentence and a request that are being spoken; `given`,
+  `speaking`, `optimized`: from requests that join and leave to chunks, and the hooks
 - for `realtts bench` and `realtts verify`: `testing`, `replay`; `checkpoint`, `turbo_checkpoint`, `vocabulary`: random
   weights in upstream's files
 """

@@ -9,6 +9,7 @@ import torch
 
 from realtts.accel.decoder.rungs import decoder_details
 from realtts.accel.precision import name_of
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts.contract import timing
 from realtts.errors import InvalidOption
 from realtts_vieneu.codec import CodecDecoder
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder import Precision
     from realtts.accel.graphs.cuda_graph import GraphBackend
     from realtts.accel.offload.sharing import DeviceSharing
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts.contract.context import Context
     from realtts_vieneu.embedding import TokenEmbedding
     from realtts_vieneu.head import HeadKind
@@ -50,6 +52,7 @@ class Engine:
         turns: Decides whether ``"lm"`` or ``"codec"`` has the device.
         head: Which tokens can be drawn at first; `choose` changes it.
         places: Most sentences that are drawn at once.
+        cache: Where packed weights are kept.
 
     Attributes:
         device: As given.
@@ -68,8 +71,9 @@ class Engine:
         turns: DeviceSharing,
         head: HeadKind,
         places: int,
+        cache: PackedCache = NO_CACHE,
     ) -> None:
-        self.device, self.turns, self._places = device, turns, places
+        self.device, self.turns, self._places, self._cache = device, turns, places, cache
         self._weights, self._precision, self._dtype, self._backend = weights, precision, dtype, backend
         # Either is None before its stage, or where reading another one has failed; then the next request reads it.
         self._lm: SpeechLM | None = None
@@ -192,6 +196,7 @@ class Engine:
         return SpeechLM.pack(
             weights.sizes, weights.model_state, embedding,
             device=self.device, precision=self._precision, places=self._places, backend=self._backend,
+            cache=self._cache,
         )  # fmt: skip
 
     def _read_codec(self, device: str) -> CodecDecoder:

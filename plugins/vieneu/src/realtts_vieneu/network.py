@@ -6,16 +6,16 @@ github.com/pnnbao97/VieNeu-TTS, and ``generate`` of transformers, which it calls
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from realtts.accel.decoder import Decoder, DecoderConfig, Precision, affordable_places
-from realtts.accel.decoder.layers import sample
 from realtts.accel.decoder.reading import read_layers
-from realtts.accel.kernels import PackedLinear, choose_kernel
+from realtts.accel.decoder.storing import begin_storing, pack_linear
+from realtts.accel.weights.packed_cache import NO_CACHE
 from realtts.accel.weights.tensorfile import shapes_of
 from realtts.kit.reading import check_shapes
 from realtts_vieneu.drawing import Drawn, Network, TokenRows, params_of
@@ -26,14 +26,14 @@ from realtts_vieneu.shapes import EMBEDDING, HEAD, PREFIX, model_shapes
 from realtts_vieneu.utterance import DEFAULTS, SpeechIds, Utterance
 
 if TYPE_CHECKING:
-    from collections import deque
     from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
-    from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.graphs.cuda_graph import GraphBackend
+    from realtts.accel.kernels import PackedLinear
     from realtts.accel.sampling import GeneratorNoise, HashedNoise, SamplingParams, SamplingRecipe
+    from realtts.accel.weights.packed_cache import PackedCache
     from realtts_vieneu.head import HeadKind
     from realtts_vieneu.sizes import Sizes
 
@@ -141,6 +141,7 @@ class SpeechLM:
         precision: Precision | str = "fp32",
         places: int = PLACES,
         backend: GraphBackend | None = None,
+        cache: PackedCache = NO_CACHE,
     ) -> SpeechLM:
         """Read layers and head and pack them, one after the other.
 
@@ -153,6 +154,7 @@ class SpeechLM:
             precision: Of layers and head.
             places: Most utterances at once.
             backend: Captures prompts and steps as graphs; None runs them eagerly.
+            cache: Where packed weights are kept.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
@@ -161,19 +163,23 @@ class SpeechLM:
         device, outputs = torch.device(device), embedding.outputs
         config, precision = DecoderConfig.from_transformers(sizes.config), Precision.of(precision, device)
         layers, norm, _ = read_layers(config, state, PREFIX, (EMBEDDING.removeprefix(PREFIX),), device)
-        first = sample(layers)
-        matrices = [matrix for layer in first for matrix in layer.matrices]
-        kernel = choose_kernel(matrices, precision.weights, rows=ROWS)
-        del matrices
-        # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top of
-        # everything that stays.
-        rows = embedding.drawn if sizes.tied else output_rows(state, HEAD, outputs, device)
-        head = PackedLinear(rows, None, kernel)
-        del rows
-        decoder = Decoder(
-            config, itertools.chain(_taken(first), layers), norm,
-            precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name,
-        )  # fmt: skip
+
+        def drawn() -> tuple[Tensor, None]:
+            return embedding.drawn if sizes.tied else output_rows(state, HEAD, outputs, device), None
+
+        # Which rows a head has is said by files that are not among the state's.
+        outputs_digest = hashlib.sha256(repr(outputs.ids).encode()).hexdigest()[:16]
+        with cache.open(state, f"lm.{outputs.kind}.{outputs_digest}") as store:
+            kernel, sampled = Decoder.choose_kernel(config, layers, precision, device, rows=ROWS)
+            begin_storing(store, config, kernel, precision.activations, device)
+            # The head is packed before the layers: its float32 copy, up to 0.9 GB that go again, would else come on top
+            # of everything that stays.
+            sampled.clear()
+            head = pack_linear("head", drawn, kernel, store)
+            decoder = Decoder(
+                config, layers, norm,
+                precision=precision, rows=ROWS, max_positions=sizes.context, kernel=kernel.name, store=store,
+            )  # fmt: skip
         prefixes = Prefixes(decoder, embedding, chunk=_CHUNK, padded=backend is not None)
         network = Network(decoder, head, outputs, embedding, prefixes, _CHUNK)
         return cls(network, cap=sizes.context, places=places, backend=backend)
@@ -263,9 +269,3 @@ class SpeechLM:
     def params(utterance: Utterance) -> SamplingParams:
         """Return how an utterance's tokens are drawn."""
         return params_of(utterance)
-
-
-def _taken(layers: deque[LayerWeights]) -> Iterator[LayerWeights]:
-    """Yield layers and let go of each, so that the decoder, which packs them one by one, is the last to hold it."""
-    while layers:
-        yield layers.popleft()

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs
+from realtts.accel.decoder.rungs import decoder_rungs, graphs_of, is_exact, precision_of, why_no_graphs, why_no_native
 from realtts.accel.finite import blaming, check_output
 from realtts.accel.offload.sharing import device_sharing, offload_rungs, why_no_graphs_offloaded
 from realtts.accel.voices.disk_cache import DiskVoiceCache
+from realtts.accel.weights.packed_cache import PackedCache
 from realtts.contract.hooks import hookimpl
 from realtts.errors import AccelError
 from realtts_vieneu.engine import Engine
@@ -46,8 +47,9 @@ class Optimized:
 
     @hookimpl
     def probe(self, context: Context) -> str | None:
-        """Refuse v3 Turbo, graphs without CUDA, and graphs over weights that are offloaded."""
-        return why_turbo(context.checkpoint) or why_no_graphs(context) or why_no_graphs_offloaded(context)
+        """Refuse v3 Turbo, graphs without CUDA or over weights that are offloaded, and kernels that are not here."""
+        lacking = why_no_graphs(context) or why_no_native(context) or why_no_graphs_offloaded(context)
+        return why_turbo(context.checkpoint) or lacking
 
     @hookimpl
     def load(self, context: Context) -> OptimizedModel:
@@ -62,6 +64,7 @@ class Optimized:
             turns=device_sharing(context),
             head=head_of(context, None),
             places=PLACES_EACH * most_of(context),
+            cache=PackedCache.of(context.settings, context.report),
         )
         return OptimizedModel(weights, DiskVoiceCache.of(context.settings, context.voice_cache), engine)
 

@@ -69,6 +69,16 @@ class SpeechFields(_Body):
     normalize: Literal["auto", "off"] | None = Field(
         None, description="realtts: put numbers, dates and signs into words, or leave them to the model."
     )
+    check_words: bool = Field(
+        False,
+        strict=True,
+        description="realtts: listen to every piece, and speak one again whose words are not all there.",
+    )
+    align: bool = Field(
+        False,
+        strict=True,
+        description="realtts: find the times of words by listening, where the model gives none.",
+    )
     options: dict[str, Any] = Field(
         default_factory=dict, description="realtts: the model's own options, see GET /v1/models/{id}."
     )

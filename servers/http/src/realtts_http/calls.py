@@ -32,6 +32,7 @@ __all__ = ["Call", "make_call", "read_recording", "store_of"]
 
 _SHORTEST_RECORDING = 128
 """Characters of base64; anything shorter is a name."""
+_SHORT_CHARS = 300
 _INSTRUCTION_OPTIONS = ("instructions", "instruct")
 
 
@@ -50,6 +51,17 @@ class Call:
     text: str
     arguments: Mapping[str, Any]
     ignored: tuple[str, ...] = ()
+
+    @property
+    def is_light(self) -> bool:
+        """Whether beginning it takes less time than waking a thread: no long text is cut, and no recording read.
+
+        The first one is not: libraries may have to be imported.
+        """
+        provider, arguments = self.model.provider, self.arguments
+        listens = arguments.get("check_words") or arguments.get("timestamps") is not None
+        reads = "clone" in provider.spec.capabilities and arguments.get("voice") is not None
+        return len(self.text) <= _SHORT_CHARS and provider.rung is not None and not (listens or reads)
 
     @property
     def seed(self) -> int:
@@ -73,6 +85,8 @@ async def make_call(models: ServedModels, config: ServeConfig, model: str, text:
         "seed": secrets.randbits(31) if fields.seed is None else fields.seed,
         "speed": fields.speed,
         "normalize": fields.normalize,
+        "check_words": fields.check_words,
+        "timestamps": "align" if fields.align else None,
         "reference_text": fields.reference_text,
         "voice": await _voice(served, models, config, fields),
     }

@@ -30,7 +30,13 @@ CONTENT_TYPES = {
 
 
 class StreamEncoder(Protocol):
-    """Encodes a stream of chunks."""
+    """Encodes a stream of chunks.
+
+    Attributes:
+        is_light: Whether its end takes less time than waking a thread.
+    """
+
+    is_light: bool
 
     def encode(self, chunk: Chunk) -> bytes:
         """Return the bytes that are ready with this chunk; may be none."""
@@ -54,6 +60,8 @@ def open_encoder(format: str) -> StreamEncoder:  # noqa: A002 - the word users k
 class _Pcm:
     """Signed 16 bit little-endian samples at `PCM_RATE`."""
 
+    is_light = True
+
     def __init__(self) -> None:
         self._resampler: Resampler | None = None
 
@@ -68,6 +76,8 @@ class _Pcm:
 
 class _File:
     """A file of a format whose header says that its length is not known."""
+
+    is_light = False
 
     def __init__(self, format: str) -> None:  # noqa: A002 - the word users know
         self._pipe = _Pipe()

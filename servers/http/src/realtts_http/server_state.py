@@ -69,7 +69,7 @@ class ServerState:
             _log.exception("a model could not be loaded")
 
 
-def _state(request: Request) -> ServerState:
+async def _state(request: Request) -> ServerState:  # FastAPI runs others in a thread
     state: ServerState = request.app.state.server
     return state
 

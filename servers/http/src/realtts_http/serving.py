@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["DrainingServer", "serve"]
 
 _SLOWEST_HEAD_S = 30
+_SWITCH_S = 0.0005
 
 
 def serve(config: ServeConfig, **settings: Any) -> int:
@@ -40,6 +41,8 @@ def serve(config: ServeConfig, **settings: Any) -> int:
     """
     app = create_app(config, **settings)
     _log_to_stdout()
+    # The event loop waits so long for a provider's thread that computes in Python; by itself that is 5 ms each time.
+    sys.setswitchinterval(_SWITCH_S)
     uvicorn_config = uvicorn.Config(
         app,
         host=config.host,

@@ -37,8 +37,10 @@ _log = logging.getLogger("realtts.http")
 async def chunks_of(call: Call, models: ServedModels) -> AsyncIterator[ChunkStream]:
     """Open the stream of a call; leaving it stops the model within a step."""
     async with models.speaking(call.model) as provider:
-        # In a thread: a long text is cut, and a recording may be read.
-        stream = await asyncio.to_thread(provider.stream, call.text, **call.arguments)
+        if call.is_light:
+            stream = provider.stream(call.text, **call.arguments)
+        else:
+            stream = await asyncio.to_thread(provider.stream, call.text, **call.arguments)
         with stream:
             yield stream
 
@@ -142,11 +144,11 @@ class SpeechResponse(Response):
             await self._send(self._delta(chunk, await self._encode(chunk)), send)
         if not self._started:
             await self._start(send)
-        last = await asyncio.to_thread(self._encoder.finish)
-        await self._send(self._delta(None, last), send)
+        last = self._encoder.finish() if self._encoder.is_light else await asyncio.to_thread(self._encoder.finish)
+        last = self._delta(None, last)
         if self._events:
-            await self._send(_event(self._done(stream)), send)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            last += _event(self._done(stream))
+        await send({"type": "http.response.body", "body": last, "more_body": False})
         self._clock.report(self._metrics, self._call.model.name, stream.metrics)
 
     async def _encode(self, chunk: Chunk) -> bytes:

@@ -80,7 +80,10 @@ async def _one(index: int, entry: str | BatchInput, batch: Batch, server: Server
         return {"index": index, **problem_body(error.answer)}
     except Exception as error:
         return {"index": index, **problem_body(answer_to(error))}
-    return {"index": index, **_facts(speech, encoded, batch.response_format)}
+    facts = _facts(speech, encoded, batch.response_format)
+    if fields.align:
+        facts["timestamps"] = [mark_message(mark, speech.text) for mark in speech.marks]
+    return {"index": index, **facts}
 
 
 def _encoded(speech: Speech, format: str) -> bytes:  # noqa: A002 - the word users know

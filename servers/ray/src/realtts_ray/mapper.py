@@ -58,10 +58,10 @@ class SpeechMapper:
     """A callable for `ray.data.Dataset.map_batches` that speaks every row of a batch.
 
     Columns that mean something are those of ``realtts batch``: text, id, voice, reference_text, language, speed, seed,
-    normalize, options and ``options.NAME``. Columns stay, and these come: ``audio`` (bytes of a file), ``sample_rate``
-    in Hz, ``duration_s``, ``seed`` and ``provider`` that it was spoken with, ``finish_reason``, ``warnings``, ``marks``
-    (timings in seconds with their place in the text), ``metrics`` as JSON, and after an error ``error``, its class, and
-    ``message``. A row that cannot be spoken harms no other.
+    normalize, check_words, timestamps, options and ``options.NAME``. Columns stay, and these come: ``audio`` (bytes of
+    a file), ``sample_rate`` in Hz, ``duration_s``, ``seed`` and ``provider`` that it was spoken with,
+    ``finish_reason``, ``warnings``, ``marks`` (timings in seconds with their place in the text), ``metrics`` as JSON,
+    and after an error ``error``, its class, and ``message``. A row that cannot be spoken harms no other.
 
     A row that has no ``id`` is given one that follows from its text. With the same seed and ids, audio is that of
     ``realtts batch``, whatever batches the rows come in.

@@ -156,6 +156,11 @@ class KVCache:
         self.reach(max(each), places.numbers)  # taps look at all rows of a step equally far
         return places.runs(each)
 
+    @property
+    def stored(self) -> Tensor:
+        """Keys and values of all layers, (layers, 2, rows, kv_heads, cap + 1, head_dim)."""
+        return self._kv
+
     def layer(self, index: int) -> Tensor:
         """Return keys and values of a layer, (2, rows, kv_heads, cap + 1, head_dim)."""
         return self._kv[index]

@@ -134,7 +134,7 @@ def packed(layer: LayerWeights, kernel: Kernel, dtype: torch.dtype) -> Layer:
         out=PackedLinear(layer.out, small(layer.out_bias), kernel),
         mlp_norm=layer.mlp_norm.detach().to(dtype),
         mlp_norm_bias=small(layer.mlp_norm_bias),
-        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel),
+        gate_up=PackedLinear(layer.gate_up, small(layer.gate_up_bias), kernel.in_parts(layer.gates)),
         down=PackedLinear(layer.down, small(layer.down_bias), kernel),
     )
 

@@ -6,22 +6,25 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.attend import Taps, allowed_keys, attend_prompt, attend_runs, attend_step
+from realtts.accel.decoder.attend import Taps, attend_prompt
 from realtts.accel.decoder.buckets import Buckets
 from realtts.accel.decoder.cache import KVCache
-from realtts.accel.decoder.fused_layers import FEW_POSITIONS, FusedLayers
-from realtts.accel.decoder.fusing import fused_form
-from realtts.accel.decoder.layers import LayerStack, packed, sample
+from realtts.accel.decoder.fused_step import FusedStep
+from realtts.accel.decoder.kernel_choice import choose_step_kernel
+from realtts.accel.decoder.layers import LayerStack
 from realtts.accel.decoder.placement import check_prompt, count_prompt, last_valid, place_prompt
 from realtts.accel.decoder.precision import Precision, choose_kv_dtype
 from realtts.accel.decoder.reading import read_layers
 from realtts.accel.decoder.rope import RopeTable
-from realtts.accel.indexed import select, store
-from realtts.accel.kernels import PackedLinear, choose_kernel
+from realtts.accel.decoder.step_choice import choose_step
+from realtts.accel.decoder.storing import begin_storing, pack_layers, pack_linear
+from realtts.accel.decoder.torch_step import TorchStep
+from realtts.accel.kernels import PackedLinear
+from realtts.accel.weights.packed_cache import NO_CACHE, PackedWeights
 from realtts.errors import DecoderError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from torch import Tensor
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.layers import Rotation
     from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.step_attention import StepAttention
+    from realtts.accel.decoder.storing import Sampled
     from realtts.accel.decoder.weights import LayerWeights
     from realtts.accel.kernels import Kernel
 
@@ -40,19 +44,18 @@ class Decoder:
 
     Args:
         config: Its shape.
-        layers: Weights, already on the device that will run them; not kept, and taken one by one.
+        layers: Weights, already on the device that will run them; not kept, and taken one by one. Those of a sequence
+            that are stored are not taken at all.
         final_norm: Weight of the last norm, shape (hidden,).
         final_norm_bias: Its bias, or None.
         precision: Of weights, activations and cache.
         rows: Numbers of rows that steps will have; kernels are chosen for them.
         max_positions: Positions that there are.
         kernel: Name of the one kernel to use; default: measured (see `realtts.accel.kernels.choose_kernel`).
+        store: Where packed weights are kept between starts, open until heads are packed as well; default: nowhere.
 
     Attributes:
         layers: All layers, packed, and the last norm.
-        rope: Tables of rotary positions, or None.
-        fused: The layers as fused operations, after `fuse`; None: steps run as prompts do.
-        why_not_fused: Why they are not, where the precision asked for it.
     """
 
     def __init__(
@@ -66,29 +69,47 @@ class Decoder:
         rows: Sequence[int] = (2,),
         max_positions: int = 8192,
         kernel: str | None = None,
+        store: PackedWeights | None = None,
     ) -> None:
         self.config = config
         self.device = final_norm.device
         self.precision = Precision.of(precision, self.device)
-        remaining = iter(layers)
-        first = sample(remaining)
-        matrices = [weight for layer in first for weight in layer.matrices]
-        self.kernel: Kernel = choose_kernel(matrices, self.precision.weights, rows=rows, kernel=kernel)
-        del matrices
+        self._store = NO_CACHE.open({}, "") if store is None else store
+        self.kernel, sampled = self.choose_kernel(config, layers, self.precision, self.device, rows=rows, kernel=kernel)
         self.kv_dtype = choose_kv_dtype(config, self.precision, rows, self.device)
         self._positions = max_positions
-        self.rope = None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
+        self._rope = (
+            None if config.rope is None else RopeTable(config.rope, config.head_dim, max_positions, self.device)
+        )
         dtype = self.precision.activations
-        # Layers of the sample are freed one by one, like those that are read after them.
-        stacked = [packed(first.popleft(), self.kernel, dtype) for _ in range(len(first))]
-        stacked += [packed(layer, self.kernel, dtype) for layer in remaining]
+        begin_storing(self._store, config, self.kernel, dtype, self.device)
+        stacked = pack_layers(layers, sampled, self.kernel, dtype, self._store)
         bias = None if final_norm_bias is None else final_norm_bias.detach().to(dtype)
         self.layers = LayerStack(config, stacked, final_norm.detach().to(dtype), bias)
-        self.step_attention: StepAttention | None = None  # of `RowLoop`'s steps, whose rows have no gaps
-        self.fused: FusedLayers | None = None
-        self.why_not_fused: str | None = None
-        if self.precision.fused:
-            self._choose_step(rows)
+        self._step = choose_step(
+            config, self.layers, self._rope, self.kernel,
+            fused=self.precision.fused, new_cache=self.new_cache, rows=rows,
+        )  # fmt: skip
+
+    @staticmethod
+    def choose_kernel(
+        config: DecoderConfig,
+        layers: Iterable[LayerWeights],
+        precision: Precision,
+        device: torch.device,
+        *,
+        rows: Sequence[int],
+        kernel: str | None = None,
+    ) -> tuple[Kernel, Sampled]:
+        """Choose the kernel of a decoder, as its constructor does; arguments as of `choose_step_kernel`.
+
+        Returns:
+            The kernel, and the layers that were read for the choice, by index.
+
+        Raises:
+            QuantizationUnavailable: Nothing of that precision works here, or what works is slower than torch's.
+        """
+        return choose_step_kernel(config, layers, precision, device, rows=rows, kernel=kernel, build=_of_layers)
 
     @classmethod
     def from_state_dict(
@@ -103,6 +124,7 @@ class Decoder:
         rows: Sequence[int] = (2,),
         max_positions: int = 8192,
         kernel: str | None = None,
+        store: PackedWeights | None = None,
     ) -> Decoder:
         """Build a decoder from a checkpoint in transformers' naming.
 
@@ -117,6 +139,7 @@ class Decoder:
             rows: Numbers of rows that steps will have.
             max_positions: Positions that there are.
             kernel: Name of the one kernel to use; default: measured.
+            store: As of the class.
 
         Raises:
             CheckpointMismatch: A tensor is missing, unexpected or misshapen.
@@ -125,14 +148,24 @@ class Decoder:
         layers, norm, bias = read_layers(config, state, prefix, ignore, device)
         return cls(
             config, layers, norm, final_norm_bias=bias,
-            precision=precision, rows=rows, max_positions=max_positions, kernel=kernel,
+            precision=precision, rows=rows, max_positions=max_positions, kernel=kernel, store=store,
         )  # fmt: skip
 
     def pack(self, weight: Tensor, bias: Tensor | None = None) -> PackedLinear:
         """Pack a linear layer beside the decoder, such as a head, with the decoder's precision and kernels."""
-        return PackedLinear(
-            weight.detach().to(self.device), None if bias is None else bias.to(self.device), self.kernel
-        )
+        return PackedLinear(*self._placed(weight, bias), self.kernel)
+
+    def pack_stored(self, name: str, read: Callable[[], tuple[Tensor, Tensor | None]]) -> PackedLinear:
+        """Pack a linear layer as `pack` does, or take it from the decoder's store, without reading it.
+
+        Args:
+            name: Its name in the store, of no other layer.
+            read: Reads weight and bias.
+        """
+        return pack_linear(name, lambda: self._placed(*read()), self.kernel, self._store)
+
+    def _placed(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return weight.detach().to(self.device), None if bias is None else bias.to(self.device)
 
     def compile(self, mode: str = "default", *, fallback: bool = True) -> None:
         """Compile the pointwise work between the matrix products of a step; prompts, whose lengths vary, stay eager.
@@ -154,15 +187,12 @@ class Decoder:
         Args:
             products: Whether norms, activations and residuals are part of the products.
         """
-        self.fused = FusedLayers(self.config, self.layers, self.rope, products=products)
+        self._step = FusedStep(self.config, self.layers, self._rope, products=products)
 
-    def _choose_step(self, rows: Sequence[int]) -> None:
-        form = fused_form(self.config, self.layers, self.rope, new_cache=self.new_cache, rows=rows)
-        if isinstance(form, str):
-            self.why_not_fused = form
-            self.compile()
-        else:
-            self.fused = form
+    @property
+    def fused(self) -> FusedStep | None:
+        """What runs the steps, where that is `realtts.accel.fused`; else `step_facts` may say why not."""
+        return self._step if isinstance(self._step, FusedStep) else None
 
     def new_cache(self, rows: int, cap: int) -> KVCache:
         """Allocate a cache of this decoder's type.
@@ -175,15 +205,30 @@ class Decoder:
             raise DecoderError(what, who="decoder", fix="raise max_positions")
         return KVCache(self.config, rows, cap, dtype=self.kv_dtype, device=self.device)
 
+    @property
+    def step_attention(self) -> StepAttention | None:
+        """What attends in steps of `RowLoop`, whose rows have no gaps; None: torch with a mask, or native code."""
+        return self._step.attention if isinstance(self._step, TorchStep) else None
+
+    @step_attention.setter
+    def step_attention(self, attention: StepAttention | None) -> None:
+        if isinstance(self._step, TorchStep):
+            self._step.attention = attention
+
+    @property
+    def step_facts(self) -> Mapping[str, object]:
+        """What the status shows of how steps are computed, beside the kernel's name."""
+        return self._step.facts
+
     def bytes_read(self, cache: KVCache | None, attended: int = 0) -> int:
         """Return the bytes of weights and cache that one step reads at least, for the bound by memory bandwidth."""
-        return self.layers.bytes_read + (cache.bytes_read(attended) if cache else 0)
+        return self._step.bytes_read + (cache.bytes_read(attended) if cache else 0)
 
     def step_cost(self, head: PackedLinear, cache: KVCache, rows: int | None = None) -> tuple[int, int]:
         """Return the operations and the bytes, at least, of the next step of so many rows; None: of all."""
         weights, n = self.config.parameters + head.in_features * head.out_features, rows or cache.rows
         seen = cache.bytes_read(cache.filled) * n // cache.rows
-        return 2 * weights * n, self.layers.bytes_read + seen + head.bytes_read
+        return 2 * weights * n, self._step.bytes_read + seen + head.bytes_read
 
     def prefill(
         self,
@@ -221,10 +266,11 @@ class Decoder:
             assert not isinstance(rows, torch.Tensor), "counted on the host"
             self.check_prompt(x, cache, valid=valid, positions=positions, rows=rows)
             attended = count_prompt(cache, n, rows)
+        if valid is None and positions is None and taps is None:
+            states = self._step.prompt(x, cache, range(cache.rows) if rows is None else rows, attended)
+            if states is not None:
+                return states if every else states[:, -1]
         where, part = cache.numbers(rows)
-        plain = valid is None and positions is None and taps is None and not every
-        if self.fused is not None and plain and n <= FEW_POSITIONS:
-            return self.fused.read(x, cache, where, attended)
         slots, at, mask = place_prompt(n, cache, where, valid, positions, attended)
         rotation = self._rotation(at.flatten())
         place = None if taps is None else taps.of_prompt(len(x), n, attended)
@@ -271,44 +317,11 @@ class Decoder:
         """
         if attended is None:
             attended = cache.advance(Buckets(cache.cap), places)
-        rows = None if places is None else places.rows
-        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
-        if self.fused is not None:
-            return self.fused.step(x, cache, rows, far, taps)
-        index = torch.arange(cache.rows, device=self.device) if rows is None else rows
-        active, following, positions = (select(t, rows) for t in (cache.active, cache.slots, cache.positions))
-        slots = torch.where(active, following, cache.cap)  # frozen rows write behind the cap
-        cache.valid.index_put_((index, slots), active)
-        cache.rotations.index_put_((index, slots), positions)
-        runs = None if isinstance(attended, int) else attended
-        mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
-        masks = [mask[r.begin : r.begin + r.count, ..., : r.attended] for r in runs or ()]
-        rotation = self._rotation(positions)
-        apart = None
-        if self.step_attention is not None and places is not None and runs is None:
-            lengths = torch.where(active, following + 1, following.clamp(min=1))
-            apart = self.step_attention.begin(cache, index, lengths, far)
-
-        def attend(layer: int, q: Tensor, kv: Tensor) -> Tensor:
-            stored = cache.layer(layer)  # (2, rows, kv_heads, cap + 1, d)
-            stored[:, index, :, slots] = kv.to(cache.dtype)  # kv is (n, 2, kv_heads, d): indexed dimensions come first
-            if taps is not None:
-                taps.write_step(layer, q, stored[0], mask, active, rows)
-            if apart is not None:
-                return apart(q.to(cache.dtype), stored)
-            if runs is not None:
-                return attend_runs(q, stored, masks, runs)
-            seen = stored[..., :far, :]
-            return attend_step(q, seen if rows is None else seen.index_select(1, rows), mask)
-
-        hidden = self.layers(x, rotation, attend, step=True)
-        store(cache.slots, rows, following + active)
-        store(cache.positions, rows, positions + active)
-        return hidden
+        return self._step(x, cache, attended, places, taps)
 
     def _rotation(self, positions: Tensor) -> Rotation:
         """Look up cosine and sine at some positions, where there is a rotation."""
-        return (None, None) if self.rope is None else self.rope(positions, self.precision.activations)
+        return (None, None) if self._rope is None else self._rope(positions, self.precision.activations)
 
     def check_prompt(
         self,
@@ -334,3 +347,9 @@ class Decoder:
             DecoderError: The prompt does not fit; says what does.
         """
         check_prompt(x, cache, self.config.hidden_size, self._positions, valid, positions, rows)
+
+
+def _of_layers(config: DecoderConfig, layers: Sequence[LayerWeights], precision: Precision, kernel: str) -> Decoder:
+    """Make a decoder of some layers, to be timed."""
+    return Decoder(config, layers, torch.ones_like(layers[0].input_norm), precision=precision, kernel=kernel,
+                   final_norm_bias=layers[0].input_norm_bias, max_positions=1024)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -36,12 +36,14 @@ class Precision:
         weights: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"``, ``"fp8"`` or ``"int4"``.
         activations: Type of the residual stream.
         kv: Type of keys and values; None: float32 with float32 weights, else what attends fastest.
+        native: Multiply and attend by realtts-native; ``"auto"``: only where its steps, measured once, are faster.
         fused: Whether steps run by `realtts.accel.fused`, where that works.
     """
 
     weights: str
     activations: torch.dtype
     kv: torch.dtype | None = None
+    native: bool | Literal["auto"] = False
     fused: bool = False
 
     @property
@@ -84,6 +86,8 @@ def choose_kv_dtype(
         return precision.kv
     if precision.weights == "fp32":
         return torch.float32
+    if precision.native:
+        return torch.float16  # half the bytes, and finer than bfloat16, which it costs no more to read
     if device.type != "cpu":
         return torch.float16 if precision.weights == "fp16" else precision.activations
     shape = (config.heads, config.kv_heads, config.head_dim, max(rows))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, overload
 
 from realtts.accel.decoder.naming import naming_of
 from realtts.kit.reading import check_names, check_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     import torch
     from torch import Tensor
@@ -16,9 +17,36 @@ if TYPE_CHECKING:
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.weights import LayerWeights
 
-__all__ = ["read_layers"]
+__all__ = ["ReadLayers", "read_layers"]
 
 _WHO, _FIX = "decoder weights", "check that checkpoint and configuration belong together"
+
+
+class ReadLayers(Sequence["LayerWeights"]):
+    """The layers of a checkpoint; each is read when it is asked for, and again the next time.
+
+    Args:
+        count: How many there are.
+        read: Reads one.
+    """
+
+    def __init__(self, count: int, read: Callable[[int], LayerWeights]) -> None:
+        self._count, self._read = count, read
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> LayerWeights: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> ReadLayers: ...
+
+    def __getitem__(self, index: int | slice) -> LayerWeights | ReadLayers:
+        numbers = range(self._count)[index]
+        if isinstance(numbers, range):
+            return ReadLayers(len(numbers), lambda at: self._read(numbers[at]))
+        return self._read(numbers)
 
 
 def read_layers(
@@ -27,10 +55,10 @@ def read_layers(
     prefix: str,
     ignore: Collection[str] = (),
     device: torch.device | str = "cpu",
-) -> tuple[Iterator[LayerWeights], Tensor, Tensor | None]:
+) -> tuple[ReadLayers, Tensor, Tensor | None]:
     """Read the layers, the final norm and its bias of a checkpoint in transformers' naming.
 
-    A layer is read when the iterator comes to it: a mapping that reads tensors from a file as they are asked for never
+    A layer is read when it is asked for: a mapping that reads tensors from a file as they are asked for never
     has more than one layer in memory. Names are checked at once, shapes as they come.
 
     Args:
@@ -57,7 +85,7 @@ def read_layers(
         return naming.layer(config, lambda name: read(f"{naming.layers}{index}.{name}"))
 
     bias = read(f"{naming.norm}.bias") if f"{naming.norm}.bias" in shapes else None
-    return (layer(index) for index in range(config.layers)), read(f"{naming.norm}.weight"), bias
+    return ReadLayers(config.layers, layer), read(f"{naming.norm}.weight"), bias
 
 
 def _shapes(config: DecoderConfig) -> dict[str, tuple[int, ...]]:

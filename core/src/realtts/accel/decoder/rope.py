@@ -40,7 +40,7 @@ class RopeTable:
 
     @property
     def tables(self) -> tuple[Tensor, Tensor]:
-        """Cosine and signed sine of every position, float32 (positions, head_dim) each."""
+        """Cosine and signed sine of every position, float32 (positions + 1, head_dim) both."""
         return self._cos, self._sin
 
     def __len__(self) -> int:

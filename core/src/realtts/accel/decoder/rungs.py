@@ -6,13 +6,14 @@ A variant that needs others writes its own; these are the ones that most speech 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from realtts.accel.attention import AttentionCall, choose
 from realtts.accel.decoder.precision import Precision
 from realtts.accel.graphs.cuda_graph import CudaGraphs
+from realtts.accel.kernels import native
 from realtts.accel.precision import name_of
 from realtts.contract.context import Rung
 from realtts.machine.hardware import INT8_CPU_FEATURES, cpu_features
@@ -35,6 +36,7 @@ __all__ = [
     "is_exact",
     "precision_of",
     "why_no_graphs",
+    "why_no_native",
 ]
 
 _KEYS = 128
@@ -46,9 +48,10 @@ _SHORT = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Rung]:
     """List the rungs for the settings and the machine, fastest first; each names its dtype, quantization and graphs.
 
-    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions, but not
-    where the user named a dtype: that holds for the weights too. Then the context's dtype; then float32. On CUDA each
-    is tried with graphs before the same without.
+    Quantized weights come first when they were asked for, or by themselves on a CPU with the instructions (int8, and
+    before it int4 where the precision policy is ``"fast"``), but not where the user named a dtype: that holds for the
+    weights too. Then the context's dtype; then float32. On CUDA each is tried with graphs before the same without; on
+    the CPU quantized weights by the kernels of realtts-native before the same by torch's.
 
     Args:
         context: Of the hook `rungs`.
@@ -56,16 +59,18 @@ def decoder_rungs(context: Context, *, beside: str | None = None) -> Sequence[Ru
             a flow; default: float32 on the CPU, where the decoder keeps its activations in it anyway.
     """
     on_cuda = context.device.startswith("cuda")
-    quantization, cuda_graphs = context.settings.quantization, context.settings.cuda_graphs
-    # A precision that the user named holds for the weights too.
-    automatic = "none" if context.settings.dtype != "auto" else _automatic(context.device)
-    quantized = quantization if quantization != "auto" else automatic
+    cuda_graphs = context.settings.cuda_graphs
     # Beside quantized weights the CPU computes in float32: converting every activation costs more than it saves.
     usual = context.dtype if on_cuda else "float32"
-    pairs = [] if quantized == "none" else [(beside or usual, quantized)]
+    pairs = [(beside or usual, kind) for kind in _quantized(context)]
     pairs += [(context.dtype, "none"), ("float32", "none")]
     graphs = [True, False] if cuda_graphs is True or (cuda_graphs == "auto" and on_cuda) else [False]
-    return [_rung(dtype, kind, graphs=on) for dtype, kind in dict.fromkeys(pairs) for on in graphs]
+    return [
+        _rung(dtype, kind, graphs=on, native=native)
+        for dtype, kind in dict.fromkeys(pairs)
+        for native in _libraries(context, kind)
+        for on in (graphs if not native else [False])
+    ]
 
 
 def precision_of(context: Context) -> Precision:
@@ -75,7 +80,7 @@ def precision_of(context: Context) -> Precision:
     # In float32 nothing else is: a cache in half beside quantized weights would be a precision that nobody named.
     kv = torch.float32 if context.dtype == "float32" else None
     if context.device == "cpu":
-        return replace(Precision.of(weights, torch.device("cpu")), kv=kv)
+        return replace(Precision.of(weights, torch.device("cpu")), kv=kv, native=_native_of(context))
     # The residual stream does not fit float16, see `Precision.of`.
     activations = torch.float32 if context.dtype == "float16" else getattr(torch, context.dtype)
     return Precision(weights, activations, kv, fused=fuses(context))
@@ -95,9 +100,9 @@ def decoder_details(decoder: Decoder, *, graphs: bool) -> dict[str, object]:
         "kernel": decoder.kernel.name,
         "compile": decoder.compiled,
         "fused": decoder.fused is not None,
-        **({} if decoder.why_not_fused is None else {"no_fused": decoder.why_not_fused}),
         "kv_dtype": name_of(decoder.kv_dtype),
         "cuda_graphs": graphs,
+        **decoder.step_facts,
     }
 
 
@@ -169,11 +174,43 @@ def fuses(context: Context) -> bool:
     return wanted and context.device.startswith("cuda") and not settings.cpu_offload
 
 
-def _automatic(device: str) -> str:
-    return "int8" if device == "cpu" and cpu_features() & INT8_CPU_FEATURES else "none"
+def why_no_native(context: Context) -> str | None:
+    """Say, for `probe`, why the kernels of the rung's realtts-native are not available here; None if they are."""
+    return native.why_unusable() if _native_of(context) else None
 
 
-def _rung(dtype: str, quantization: str, *, graphs: bool) -> Rung:
-    name = _SHORT[dtype] if quantization == "none" else quantization
-    settings = {"dtype": dtype, "quantization": quantization, "cuda_graphs": graphs}
+def _native_of(context: Context) -> bool | Literal["auto"]:
+    """Return whether the rung is one of realtts-native; ``"auto"``: only where that is faster."""
+    # A rung that does not say so is torch's, whatever the setting: a plugin may propose rungs of its own.
+    named = context.rung is not None and bool(context.rung.settings.get("native"))
+    return context.settings.native if named else False
+
+
+def _libraries(context: Context, quantization: str) -> tuple[bool | Literal["auto"] | None, ...]:
+    """Return the values of the setting ``native`` to propose rungs with; None: it says nothing about them."""
+    wanted = context.settings.native
+    if quantization not in native.KINDS or context.device != "cpu":
+        return (None,)
+    if wanted == "auto" and context.settings.strict:
+        # What is strict never steps down: not from what is not installed, nor from what is measured to be slower.
+        wanted = native.usable()
+    return (wanted, False) if wanted else (False,)
+
+
+def _quantized(context: Context) -> tuple[str, ...]:
+    """Return the kinds of quantized weights to propose, fastest first."""
+    settings = context.settings
+    if settings.quantization != "auto":
+        return () if settings.quantization == "none" else (settings.quantization,)
+    # A precision that the user named holds for the weights too.
+    if settings.dtype != "auto" or context.device != "cpu" or not cpu_features() & INT8_CPU_FEATURES:
+        return ()
+    return ("int4", "int8") if settings.precision_policy == "fast" else ("int8",)
+
+
+def _rung(dtype: str, quantization: str, *, graphs: bool, native: bool | Literal["auto"] | None) -> Rung:
+    name = _SHORT[dtype] if quantization == "none" else f"native-{quantization}" if native else quantization
+    settings: dict[str, object] = {"dtype": dtype, "quantization": quantization, "cuda_graphs": graphs}
+    if native is not None:
+        settings["native"] = native
     return Rung(f"{name}+cuda_graphs" if graphs else name, settings)

@@ -48,6 +48,11 @@ class LayerWeights:
     down_bias: Tensor | None = None
 
     @property
+    def gates(self) -> int:
+        """Parts of `gate_up`: two, gate and up, where the MLP is gated."""
+        return len(self.gate_up) // self.down.shape[1]
+
+    @property
     def matrices(self) -> tuple[Tensor, ...]:
         """The matrices that a step multiplies by."""
         return self.qkv, self.out, self.gate_up, self.down

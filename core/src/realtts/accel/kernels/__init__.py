@@ -3,9 +3,22 @@
 A kernel never couples rows: what one row of the input gives does not depend on the rows beside it.
 """
 
-from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel
+from realtts.accel.kernels.choice import SAMPLE_BYTES, choose_kernel, known_kernel
 from realtts.accel.kernels.dense import Dense, DenseLayers
-from realtts.accel.kernels.matmul import KERNELS, Kernel, kernels_for
+from realtts.accel.kernels.matmul import KERNELS, Kernel, kernels_for, native_kernels
 from realtts.accel.kernels.packed import PackedLinear
+from realtts.accel.kernels.storage import Storage
 
-__all__ = ["KERNELS", "SAMPLE_BYTES", "Dense", "DenseLayers", "Kernel", "PackedLinear", "choose_kernel", "kernels_for"]
+__all__ = [
+    "KERNELS",
+    "SAMPLE_BYTES",
+    "Dense",
+    "DenseLayers",
+    "Kernel",
+    "PackedLinear",
+    "Storage",
+    "choose_kernel",
+    "kernels_for",
+    "known_kernel",
+    "native_kernels",
+]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["autotune"]
+__all__ = ["autotune", "stored_answer"]
 
 
 def autotune(
@@ -37,11 +37,10 @@ def autotune(
         measure: Measures, and returns the fastest choice.
         device: Where it is measured.
     """
-    key = json.dumps({**question, "choices": list(choices), **_machine(device)}, sort_keys=True)
-    path = cache_dir() / "autotune" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    stored = _read(path, key)
-    if stored in choices:
-        return str(stored)
+    key, path = _place(question, choices, device)
+    stored = _read(path, key, choices)
+    if stored is not None:
+        return stored
     answer = measure()
     with contextlib.suppress(OSError):  # the next process measures again
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,15 +48,28 @@ def autotune(
     return answer
 
 
+def stored_answer(question: Mapping[str, Any], choices: Sequence[str], device: torch.device) -> str | None:
+    """Return what `autotune` would return without measuring; None: it would measure."""
+    key, path = _place(question, choices, device)
+    return _read(path, key, choices)
+
+
+def _place(question: Mapping[str, Any], choices: Sequence[str], device: torch.device) -> tuple[str, Path]:
+    """Return the whole question, and the file of its answer."""
+    key = json.dumps({**question, "choices": list(choices), **_machine(device)}, sort_keys=True)
+    return key, cache_dir() / "autotune" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
 def _machine(device: torch.device) -> dict[str, Any]:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return {"device": f"{device.type} {name}", "torch": torch.__version__, "threads": torch.get_num_threads()}
 
 
-def _read(path: Path, key: str) -> Any:
+def _read(path: Path, key: str, choices: Sequence[str]) -> str | None:
     try:
         content = read_json_table(path)
     except DocumentError:
         return None
     # The whole question is compared: the file's name is only a part of its hash.
-    return content.get("answer") if content.get("question") == key else None
+    answer = content.get("answer") if content.get("question") == key else None
+    return answer if answer in choices else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.kernels.autotune import autotune
-from realtts.accel.kernels.matmul import Kernel, kernels_for
+from realtts.accel.kernels.autotune import autotune, stored_answer
+from realtts.accel.kernels.matmul import Kernel, kernels_for, native_kernels
+from realtts.accel.kernels.native import SWITCH as NATIVE_SWITCH, why_unusable
 from realtts.accel.kernels.rounding import SWITCH
 from realtts.accel.kernels.timing import replayed
 from realtts.errors import QuantizationUnavailable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["SAMPLE_BYTES", "choose_kernel"]
+__all__ = ["SAMPLE_BYTES", "choose_kernel", "known_kernel"]
 
 _MANY = 128
 """Rows that stand for a prefill."""
@@ -28,7 +30,12 @@ SAMPLE_BYTES = 256 * 2**20
 
 
 def choose_kernel(
-    weights: Sequence[Tensor], precision: str, *, rows: Sequence[int] = (2,), kernel: str | None = None
+    weights: Sequence[Tensor],
+    precision: str,
+    *,
+    rows: Sequence[int] = (2,),
+    kernel: str | None = None,
+    native: bool = False,
 ) -> Kernel:
     """Choose the fastest kernel of a precision for some weights.
 
@@ -43,37 +50,80 @@ def choose_kernel(
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, ``"int8"``, ``"fp8"`` or ``"int4"``.
         rows: Numbers of rows of a decode step.
         kernel: Name of the one kernel to use, without any measurement.
+        native: Choose among the kernels of realtts-native instead of torch's.
 
     Raises:
         QuantizationUnavailable: Nothing of that precision works here.
     """
     device = weights[0].device
-    candidates = kernels_for(precision, device)
+    candidates = _candidates(precision, device, kernel, native=native)
+    if len(candidates) == 1:
+        return candidates[0]
+    shapes = _sampled([tuple(weight.shape) for weight in weights])
+    sample = list(weights[: len(shapes)])
+    named = {candidate.name: candidate for candidate in candidates}
+    question, numbers = _question(precision, shapes, rows), sorted(set(rows))
+    return named[autotune(question, list(named), lambda: _fastest(candidates, sample, numbers).name, device)]
+
+
+def known_kernel(
+    shapes: Sequence[tuple[int, ...]],
+    precision: str,
+    device: torch.device,
+    *,
+    rows: Sequence[int] = (2,),
+    kernel: str | None = None,
+    native: bool = False,
+) -> Kernel | None:
+    """Return what `choose_kernel` would choose without measuring, so that no weight must be read; None: it would.
+
+    Args:
+        shapes: Of the weights, (out, in) each.
+        precision: As of `choose_kernel`, like the rest.
+        device: Where the weights will lie.
+        rows: Numbers of rows of a decode step.
+        kernel: Name of the one kernel to use.
+        native: Choose among the kernels of realtts-native instead of torch's.
+
+    Raises:
+        QuantizationUnavailable: Nothing of that precision works here.
+    """
+    candidates = _candidates(precision, device, kernel, native=native)
+    if len(candidates) == 1:
+        return candidates[0]
+    named = {candidate.name: candidate for candidate in candidates}
+    answer = stored_answer(_question(precision, _sampled(shapes), rows), list(named), device)
+    return None if answer is None else named[answer]
+
+
+def _candidates(precision: str, device: torch.device, kernel: str | None, *, native: bool) -> tuple[Kernel, ...]:
+    candidates = (native_kernels if native else kernels_for)(precision, device)
     if kernel is not None:
         candidates = tuple(candidate for candidate in candidates if candidate.name == kernel)
     if not candidates:
         name = f"{precision} kernel {kernel!r}" if kernel else f"{precision} kernel"
+        if native:
+            what = why_unusable() or f"realtts-native has no {name}"
+            raise QuantizationUnavailable(what, who="quantization", fix=NATIVE_SWITCH)
         switch = SWITCH if precision in {"int8", "fp8", "int4"} else 'set dtype="float32" (REALTTS_DTYPE=float32)'
         raise QuantizationUnavailable(
             f"no {name} works on {device.type} with this torch", who="quantization", fix=switch
         )
     # float32 promises the tokens of a row that is alone, and near ties are rare only where the rounding is the same.
     steady = tuple(candidate for candidate in candidates if candidate.steady)
-    if precision == "fp32" and steady:
-        candidates = steady
-    if len(candidates) == 1:
-        return candidates[0]
-    sample, numbers = _sample(weights), sorted(set(rows))
-    named = {candidate.name: candidate for candidate in candidates}
-    question = {"kernel of": precision, "weights": [list(weight.shape) for weight in sample], "rows": numbers}
-    return named[autotune(question, list(named), lambda: _fastest(candidates, sample, numbers).name, device)]
+    return steady if precision == "fp32" and steady else candidates
 
 
-def _sample(weights: Sequence[Tensor]) -> list[Tensor]:
+def _question(precision: str, shapes: Sequence[tuple[int, ...]], rows: Sequence[int]) -> dict[str, object]:
+    return {"kernel of": precision, "weights": [list(shape) for shape in shapes], "rows": sorted(set(rows))}
+
+
+def _sampled(shapes: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the first of the shapes, as many as are measured."""
     sample, size = [], 0
-    for weight in weights:
-        sample.append(weight)
-        size += weight.numel() * 4
+    for shape in shapes:
+        sample.append(shape)
+        size += math.prod(shape) * 4
         if size >= SAMPLE_BYTES:
             break
     return sample

@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
-from realtts.accel.kernels import eight_bit, onednn
+from realtts.accel.kernels import eight_bit, native, onednn
 from realtts.accel.kernels.dense import Dense
-from realtts.accel.kernels.rounding import Int4Weight, quantize_int4, quantize_int8
+from realtts.accel.kernels.int4 import INT4, INT4_CUDA, run_int4_cpu, run_int4_cuda
+from realtts.accel.kernels.rounding import quantize_int8
+from realtts.accel.kernels.storage import StoredAs, biased
 from realtts.machine.hardware import cpu_features
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from torch import Tensor
 
-__all__ = ["KERNELS", "Kernel", "kernels_for"]
+    from realtts.accel.kernels.storage import Storage
+
+__all__ = ["KERNELS", "Kernel", "kernels_for", "native_kernels"]
 
 
 def _always() -> bool:
@@ -43,6 +47,8 @@ class Kernel:
         run: Multiply: packed form and input of shape (rows, in) to output of shape (rows, out).
         usable: Whether the library that it needs may be used now.
         steady: Whether a row gives the same, bit for bit, beside any number of other rows.
+        storage: How its prepared weights are kept on disk; None: they are packed at each start.
+        library: Whose it is: ``"torch"``, or ``"native"`` for those of realtts-native.
     """
 
     name: str
@@ -52,6 +58,12 @@ class Kernel:
     run: Callable[[Any, Tensor], Tensor]
     usable: Callable[[], bool] = _always
     steady: bool = False
+    storage: Storage | None = None
+    library: str = "torch"
+
+    def in_parts(self, parts: int) -> Kernel:
+        """Return the kernel for a weight whose outputs are so many equal parts, of which a step multiplies apart."""
+        return self if self.library == "torch" else _native(self.precision, parts)
 
     def works(self) -> bool:
         """Whether this build of torch and this machine can run it: a small product is tried, once."""
@@ -59,8 +71,21 @@ class Kernel:
 
 
 def kernels_for(precision: str, device: torch.device) -> tuple[Kernel, ...]:
-    """Return the kernels that serve a precision on a device and work here, the plainest first."""
-    return tuple(k for k in KERNELS if k.precision == precision and k.device == device.type and k.works())
+    """Return torch's kernels that serve a precision on a device and work here, the plainest first."""
+    return _working("torch", precision, device)
+
+
+def native_kernels(precision: str, device: torch.device) -> tuple[Kernel, ...]:
+    """Return those of realtts-native that do, where it is installed: one, or none."""
+    return _working("native", precision, device)
+
+
+def _working(library: str, precision: str, device: torch.device) -> tuple[Kernel, ...]:
+    return tuple(
+        k
+        for k in KERNELS
+        if k.library == library and k.precision == precision and k.device == device.type and k.works()
+    )
 
 
 @functools.cache
@@ -118,10 +143,19 @@ class _Int8Zeros(_Int8):
     zeros: Tensor
 
 
-def _pack_int8_weight_only(weight: Tensor, bias: Tensor | None) -> _Int8:
+def _dump_int8(weight: Tensor) -> dict[str, Tensor]:
+    quantized = quantize_int8(weight)
+    return {"values": quantized.values, "scale": quantized.scale}
+
+
+def _dump_int8_weight_only(weight: Tensor) -> dict[str, Tensor]:
     # The CPU's kernel reads inputs in sixteens and does not look where they end: anything else kills the process.
     quantized = quantize_int8(functional.pad(weight, (0, -weight.shape[1] % 16)))
-    return _Int8(quantized.values, quantized.scale.bfloat16(), bias)
+    return {"values": quantized.values, "scale": quantized.scale.bfloat16()}
+
+
+def _load_int8_weight_only(tensors: Mapping[str, Tensor], bias: Tensor | None) -> _Int8:
+    return _Int8(tensors["values"], tensors["scale"], bias)
 
 
 def _run_int8_weight_only(packed: _Int8, x: Tensor) -> Tensor:
@@ -129,19 +163,18 @@ def _run_int8_weight_only(packed: _Int8, x: Tensor) -> Tensor:
         return x.new_empty(0, len(packed.weight))
     padded = functional.pad(x, (0, packed.weight.shape[1] - x.shape[1])).bfloat16().contiguous()
     y: Tensor = torch._weight_int8pack_mm(padded, packed.weight, packed.scale)
-    return _biased(y.to(x.dtype), packed.bias)
+    return biased(y.to(x.dtype), packed.bias)
 
 
-def _pack_int8_rows(weight: Tensor, bias: Tensor | None) -> _Int8:
-    quantized = quantize_int8(weight)
-    channels = quantized.scale.double()
+def _load_int8_rows(tensors: Mapping[str, Tensor], bias: Tensor | None) -> _Int8:
+    channels = tensors["scale"].double()
     with warnings.catch_warnings():
         # torch means to remove this kind of tensor; where it is gone, works() says no and the other kernels serve.
         warnings.simplefilter("ignore")
         as_torch = torch._make_per_channel_quantized_tensor(
-            quantized.values, channels, torch.zeros_like(channels, dtype=torch.int64), 0
+            tensors["values"], channels, torch.zeros_like(channels, dtype=torch.int64), 0
         )
-    return _Int8(torch.ops.quantized.linear_prepack(as_torch, None), quantized.scale, bias)
+    return _Int8(torch.ops.quantized.linear_prepack(as_torch, None), tensors["scale"], bias)
 
 
 def _run_int8_rows(packed: _Int8, x: Tensor) -> Tensor:
@@ -152,13 +185,13 @@ def _run_int8_rows(packed: _Int8, x: Tensor) -> Tensor:
     y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
         x / scale, 1.0, _activation_levels() + 1, packed.weight
     )
-    return _biased(y.mul_(scale), packed.bias)
+    return biased(y.mul_(scale), packed.bias)
 
 
-def _pack_int8_onednn(weight: Tensor, bias: Tensor | None) -> _Int8Zeros:
-    quantized = quantize_int8(weight)
-    packed = torch.ops.onednn.qlinear_prepack(quantized.values, None)
-    return _Int8Zeros(packed, quantized.scale, bias, torch.zeros(weight.shape[0], dtype=torch.int64))
+def _load_int8_onednn(tensors: Mapping[str, Tensor], bias: Tensor | None) -> _Int8Zeros:
+    # oneDNN's own layout is opaque and cannot be written: it is made anew of the plain values, which costs little.
+    packed = torch.ops.onednn.qlinear_prepack(tensors["values"], None)
+    return _Int8Zeros(packed, tensors["scale"], bias, torch.zeros(len(tensors["scale"]), dtype=torch.int64))
 
 
 def _run_int8_onednn(packed: _Int8Zeros, x: Tensor) -> Tensor:
@@ -180,7 +213,7 @@ def _run_int8_onednn(packed: _Int8Zeros, x: Tensor) -> Tensor:
         [],
         "",
     )
-    return _biased(y.mul_(scale), packed.bias)
+    return biased(y.mul_(scale), packed.bias)
 
 
 def _row_scale(x: Tensor) -> Tensor:
@@ -194,57 +227,20 @@ def _activation_levels() -> int:
     return 127 if {"avx512_vnni", "avx_vnni"} & cpu_features() else 63
 
 
-def _biased(y: Tensor, bias: Tensor | None) -> Tensor:
-    return y if bias is None else y.add_(bias)
+_INT8 = StoredAs(_dump_int8_weight_only, _load_int8_weight_only)
+_INT8_ROWS = StoredAs(_dump_int8, _load_int8_rows)
+_INT8_ONEDNN = StoredAs(_dump_int8, _load_int8_onednn)
+
+# --- realtts-native --------------------------------------------------------------------------------------------------
 
 
-# --- int4 ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Int4:
-    weight: Tensor
-    scales_and_zeros: Tensor
-    group: int
-    bias: Tensor | None
-    outputs: int
-
-
-def _pack_int4_cpu(weight: Tensor, bias: Tensor | None) -> _Int4:
-    # The kernel wants outputs in multiples of sixteen; a vocabulary seldom is one.
-    quantized = quantize_int4(functional.pad(weight, (0, 0, 0, -len(weight) % 16)))
-    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(quantized.values.int(), 1)
-    return _Int4(packed, _interleaved(quantized), quantized.group, bias, len(weight))
-
-
-def _run_int4_cpu(packed: _Int4, x: Tensor) -> Tensor:
-    y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
-        x.bfloat16().contiguous(), packed.weight, packed.group, packed.scales_and_zeros
+@functools.cache
+def _native(precision: str, parts: int = 1) -> Kernel:
+    pack = functools.partial(native.pack, kind=precision, parts=parts)
+    storage = None if precision == "bf16" else native.NativeStorage(precision, parts)
+    return Kernel(
+        "native", precision, "cpu", pack, native.run, native.usable, steady=True, storage=storage, library="native"
     )
-    return _biased(y[:, : packed.outputs].to(x.dtype), packed.bias)
-
-
-def _pack_int4_cuda(weight: Tensor, bias: Tensor | None) -> _Int4:
-    quantized = quantize_int4(functional.pad(weight, (0, 0, 0, -len(weight) % 8)))
-    # Two values to a byte, the even column in the upper half: the layout of torch's tinygemm kernel.
-    pairs = (quantized.values[:, ::2] << 4 | quantized.values[:, 1::2]).to(torch.uint8)
-    packed = torch.ops.aten._convert_weight_to_int4pack(pairs, 8)
-    return _Int4(packed, _interleaved(quantized), quantized.group, bias, len(weight))
-
-
-def _run_int4_cuda(packed: _Int4, x: Tensor) -> Tensor:
-    if not len(x):
-        return x.new_empty(0, packed.outputs)
-    y: Tensor = torch.ops.aten._weight_int4pack_mm(
-        x.bfloat16().contiguous(), packed.weight, packed.group, packed.scales_and_zeros
-    )
-    return _biased(y[:, : packed.outputs].to(x.dtype), packed.bias)
-
-
-def _interleaved(quantized: Int4Weight) -> Tensor:
-    """Interleave scale and zero of each group as the kernels read them: (in // group, out, 2) in bf16."""
-    pairs = torch.stack([quantized.scale, quantized.zero], -1)  # twice (out, in // group) -> (out, in // group, 2)
-    return pairs.transpose(0, 1).contiguous().bfloat16()
 
 
 KERNELS = (
@@ -253,18 +249,28 @@ KERNELS = (
     _dense("bf16", "cpu"),
     _onednn("bf16"),
     _dense("fp16", "cpu"),
-    Kernel("int8_rows", "int8", "cpu", _pack_int8_rows, _run_int8_rows, steady=True),
-    Kernel("int8_rows_onednn", "int8", "cpu", _pack_int8_onednn, _run_int8_onednn, onednn.enabled, steady=True),
-    Kernel("int8_weight_only", "int8", "cpu", _pack_int8_weight_only, _run_int8_weight_only, steady=True),
-    Kernel("int4_weight_only", "int4", "cpu", _pack_int4_cpu, _run_int4_cpu, steady=True),
+    Kernel("int8_rows", "int8", "cpu", _INT8_ROWS.pack, _run_int8_rows, steady=True, storage=_INT8_ROWS),
+    Kernel(
+        "int8_rows_onednn",
+        "int8",
+        "cpu",
+        _INT8_ONEDNN.pack,
+        _run_int8_onednn,
+        onednn.enabled,
+        steady=True,
+        storage=_INT8_ONEDNN,
+    ),
+    Kernel("int8_weight_only", "int8", "cpu", _INT8.pack, _run_int8_weight_only, steady=True, storage=_INT8),
+    Kernel("int4_weight_only", "int4", "cpu", INT4.pack, run_int4_cpu, steady=True, storage=INT4),
+    *(_native(kind) for kind in native.KINDS),
     _dense("fp32", "cuda"),
     _dense("bf16", "cuda"),
     _dense("fp16", "cuda"),
-    Kernel("int8_weight_only", "int8", "cuda", _pack_int8_weight_only, _run_int8_weight_only),
+    Kernel("int8_weight_only", "int8", "cuda", _INT8.pack, _run_int8_weight_only, storage=_INT8),
     Kernel("int8_triton", "int8", "cuda", eight_bit.pack_int8, eight_bit.run_int8, eight_bit.has_triton),
     Kernel("fp8_scaled", "fp8", "cuda", eight_bit.pack_float8, eight_bit.scaled_product, eight_bit.has_float8),
     Kernel("fp8_triton", "fp8", "cuda", eight_bit.pack_float8, eight_bit.run_float8, eight_bit.has_both),
-    Kernel("int4_weight_only", "int4", "cuda", _pack_int4_cuda, _run_int4_cuda),
+    Kernel("int4_weight_only", "int4", "cuda", INT4_CUDA.pack, run_int4_cuda, storage=INT4_CUDA),
     _dense("fp32", "mps"),
     _dense("bf16", "mps"),
     _dense("fp16", "mps"),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from realtts.accel.fused.products import FewRows
@@ -29,9 +33,45 @@ class PackedLinear:
         self.out_features, self.in_features = weight.shape
         self._packed: Any = kernel.pack(weight.detach(), bias)
 
+    @staticmethod
+    def dump(weight: Tensor, bias: Tensor | None, kernel: Kernel) -> dict[str, Tensor]:
+        """Prepare a weight as plain tensors, of which `load` makes the layer; arguments as of the class.
+
+        Only for kernels with a `Kernel.storage`.
+        """
+        assert kernel.storage is not None
+        tensors = {f"weight.{name}": tensor for name, tensor in kernel.storage.dump(weight.detach(), bias).items()}
+        return {**tensors, "shape": torch.tensor(weight.shape), **({} if bias is None else {"bias": bias.detach()})}
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, Tensor], kernel: Kernel) -> PackedLinear:
+        """Make a layer of what `dump` returned.
+
+        Args:
+            tensors: On the device that will run it.
+            kernel: The same as of `dump`.
+
+        Raises:
+            KeyError: A tensor is missing.
+            ValueError: They are not what `dump` returns.
+        """
+        assert kernel.storage is not None
+        made = cls.__new__(cls)
+        made.kernel = kernel
+        made.out_features, made.in_features = map(int, tensors["shape"])
+        prefix = "weight."
+        weight = {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        made._packed = kernel.storage.load(weight, tensors.get("bias"))
+        return made
+
     def __call__(self, x: Tensor) -> Tensor:
         """Multiply: (rows, in) to (rows, out); the output's type is the kernel's choice."""
         return self.kernel.run(self._packed, x)
+
+    @property
+    def packed(self) -> Any:
+        """What the kernel made of the weight, in its own form."""
+        return self._packed
 
     @property
     def few_rows(self) -> FewRows | None:

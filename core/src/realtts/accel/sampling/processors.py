@@ -27,8 +27,17 @@ def penalized(scores: Tensor, seen: Tensor, penalty: Tensor) -> Tensor:
     return torch.where(seen, torch.where(scores < 0, scores * penalty, scores / penalty), scores)
 
 
-def top_k(scores: Tensor, k: Tensor, bound: int) -> Tensor:
-    """Keep the k best of each row and what ties with the last of them; k = 0 keeps all, ``bound`` is at least k."""
+def top_k(scores: Tensor, k: Tensor, bound: int, *, same: int | None = None) -> Tensor:
+    """Keep the k best of each row and what ties with the last of them.
+
+    Args:
+        scores: (rows, candidates).
+        k: int64 (rows, 1); 0 keeps all.
+        bound: At least every k.
+        same: The k of all rows, where the host knows that they have one: six small operators less.
+    """
+    if same is not None:
+        return scores.masked_fill(scores < scores.topk(same, -1).values[:, -1:], _NEVER)
     best = scores.topk(bound, -1).values
     return scores.masked_fill(scores < _kth(best, k), _NEVER)
 

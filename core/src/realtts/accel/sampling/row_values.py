@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -10,18 +10,56 @@ from realtts.accel.sampling.params import SamplingParams
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor
 
     from realtts.accel.sampling.params import SamplingRecipe
 
-__all__ = ["IDLE", "RowValues", "token_mask"]
+__all__ = ["RowValues", "Shortcuts", "token_mask"]
 
-IDLE = {"repetition_penalty": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
+_IDLE = {"repetition_penalty": 1.0, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0}
 """Values that do nothing."""
 
 _INTEGERS = frozenset({"top_k", "min_new_tokens"})
+
+
+class Shortcuts(NamedTuple):
+    """What the host knows of all rows of a step, so that the step computes less.
+
+    One that is captured leaves out ``top_p`` alone, which sorts, so that changing a parameter seldom needs a new graph.
+
+    Attributes:
+        idle: Processors whose parameters do nothing for every row.
+        only_greedy: Whether every row takes the likeliest token.
+        some_greedy: Whether a row does.
+        same_k: The ``top_k`` of all rows; None: they have several, or none.
+    """
+
+    idle: frozenset[str] = frozenset()
+    only_greedy: bool = False
+    some_greedy: bool = True
+    same_k: int | None = None
+
+    @classmethod
+    def of(cls, params: Sequence[SamplingParams], vocabulary: int) -> Shortcuts:
+        """Look at the parameters of the rows of a step."""
+        limits = {p.top_k for p in params}
+        return cls(
+            idle=_idle_of(params, _IDLE),
+            only_greedy=all(p.greedy for p in params),
+            some_greedy=any(p.greedy for p in params),
+            same_k=min(*limits, vocabulary) if len(limits) == 1 and limits != {0} else None,
+        )
+
+    @classmethod
+    def without_sort(cls, params: Sequence[SamplingParams]) -> Shortcuts:
+        """Look at ``top_p`` alone, for a step that is captured."""
+        return cls(idle=_idle_of(params, ("top_p",)))
+
+
+def _idle_of(params: Sequence[SamplingParams], names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name for name in names if all(getattr(p, name) == _IDLE[name] for p in params))
 
 
 class RowValues:
@@ -44,7 +82,7 @@ class RowValues:
     def __init__(self, recipe: SamplingRecipe, rows: int, device: torch.device) -> None:
         self._recipe = recipe
         self._usual_stops = token_mask(recipe.stop_tokens, recipe.vocabulary, device)
-        names = (*IDLE, "guidance", "min_new_tokens")
+        names = (*_IDLE, "guidance", "min_new_tokens")
         self._by_row = {
             name: torch.zeros(rows, 1, dtype=torch.int64 if name in _INTEGERS else None, device=device)
             for name in names

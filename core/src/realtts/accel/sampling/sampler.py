@@ -10,7 +10,7 @@ from realtts.accel.indexed import select, store
 from realtts.accel.sampling import processors
 from realtts.accel.sampling.fused import Drawing, why_not_fused
 from realtts.accel.sampling.noise import GeneratorNoise, HashedNoise
-from realtts.accel.sampling.row_values import IDLE, RowValues, token_mask
+from realtts.accel.sampling.row_values import RowValues, Shortcuts, token_mask
 from realtts.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -146,10 +146,8 @@ class Sampler:
         self._narrows = self.recipe.narrow and any(p.top_k > 0 for p in params)
         self._widens = not self._narrows or any(p.top_k == 0 for p in params)
         self._may_stop = bool(self.recipe.stop_tokens) or any(p.stop_tokens for p in params)
-        may_idle = IDLE.keys() if self.skip_idle else () if self._fused else ("top_p",)
-        idle = self._idle = frozenset(n for n in may_idle if all(getattr(p, n) == IDLE[n] for p in params))
-        self._only_greedy = self.skip_idle and all(p.greedy for p in params)
-        order = [(name, process) for name, process in self._processors if name not in idle]
+        short = self._short = self._shortcuts(params)
+        order = [(name, process) for name, process in self._processors if name not in short.idle]
         split = next((at for at, (name, _) in enumerate(order) if name == "top_k"), None)
         if not self._narrows or split is None:
             split = len(order)
@@ -159,8 +157,13 @@ class Sampler:
         self._shape = (n * (2 if "guidance" in self.recipe.order else 1), self.recipe.vocabulary)
         self._noise_rows = self._buffer[:n]
         self._structure = (
-            self._candidates, self._narrows, self._widens, self._may_stop, idle, self._only_greedy,
+            self._candidates, self._narrows, self._widens, self._may_stop, short,
         )  # fmt: skip
+
+    def _shortcuts(self, params: Sequence[SamplingParams]) -> Shortcuts:
+        if self.skip_idle:
+            return Shortcuts.of(params, self.recipe.vocabulary)
+        return Shortcuts() if self._fused is not None else Shortcuts.without_sort(params)
 
     # -- inside the step, on the device --------------------------------------------------------------------------
 
@@ -181,9 +184,10 @@ class Sampler:
             return self._drawn_fused(self._fused, logits, step)
         parts = self._processed(logits, step)
         # Added up on the device: whoever wants to know reads it together with the tokens.
-        broken = self._merged([~scores.amax(-1).isfinite() for scores, _ in parts])
+        # Zero times a number is zero, unless that is NaN or infinite: fewer operators than isfinite has.
+        broken = self._merged([scores.amax(-1).mul(0).ne(0) for scores, _ in parts])
         self._note(broken)
-        if self._only_greedy:
+        if self._short.only_greedy:
             return self._merged([processors.looked_up(scores.argmax(-1), ids) for scores, ids in parts])
         if not isinstance(self.noise, HashedNoise):
             self.noise.fill(self._noise_rows)
@@ -192,10 +196,10 @@ class Sampler:
     def _drawn_fused(self, fused: Drawing, logits: Tensor, step: Tensor) -> Tensor:
         self._check(logits)
         assert not isinstance(self.noise, HashedNoise)
-        if not self._only_greedy:
-            self.noise.fill(self._noise_rows)
-        noise = None if self._only_greedy else self._noise_rows
-        tokens, broken = fused(logits, step, noise, idle=self._idle, may_stop=self._may_stop)
+        noise = None if self._short.only_greedy else self._noise_rows
+        if noise is not None:
+            self.noise.fill(noise)
+        tokens, broken = fused(logits, step, noise, idle=self._short.idle, may_stop=self._may_stop)
         self._note(broken)
         return tokens
 
@@ -205,6 +209,8 @@ class Sampler:
     def _drawn(self, scores: Tensor, ids: Tensor | None, step: Tensor) -> Tensor:
         # The division keeps torch.multinomial's order of operations; rounding decides between near ties.
         drawn = (torch.softmax(scores, -1) / self._noise_of(step, ids)).argmax(-1)
+        if not self._short.some_greedy:
+            return processors.looked_up(drawn, ids)
         return processors.looked_up(torch.where(self._values["greedy"][:, 0], scores.argmax(-1), drawn), ids)
 
     def _noise_of(self, step: Tensor, ids: Tensor | None) -> Tensor:
@@ -289,7 +295,7 @@ class Sampler:
         return scores / self._values["temperature"]
 
     def _top_k(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
-        return processors.top_k(scores, self._values["top_k"], self._candidates)
+        return processors.top_k(scores, self._values["top_k"], self._candidates, same=self._short.same_k)
 
     def _top_p(self, scores: Tensor, _step: Tensor, _ids: Tensor | None) -> Tensor:
         return processors.top_p(scores, self._values["top_p"])

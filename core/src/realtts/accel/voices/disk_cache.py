@@ -14,7 +14,6 @@ import json
 import logging
 import os
 import threading
-import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import safetensors.torch
@@ -24,7 +23,7 @@ from safetensors import SafetensorError
 from realtts.accel.voices.values import NotStorable, pack, unpack
 from realtts.contract.voice_cache import VoiceCache
 from realtts.documents import MALFORMED, parse_json
-from realtts.folders import PART, write_whole
+from realtts.folders import PART, trim, write_whole
 from realtts.settings_sources import cache_dir
 
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ T = TypeVar("T")
 
 FORMAT = "1"
 """Version of the files' layout; files of another one are made again."""
-
-_OLD_S = 3600.0
-"""A half-written file older than this belongs to a process that died."""
 
 _SWITCH = "voice_cache_disk_mb=0 (REALTTS_VOICE_CACHE_DISK_MB=0) does without the disk"
 _DAMAGED = (SafetensorError, *(kind for kind in MALFORMED if kind is not MemoryError))
@@ -189,7 +185,7 @@ class DiskVoiceCache:
             return
         try:
             self._store(path, content)
-            self._evict()
+            self._count("disk_evictions", trim(self.folder, {".safetensors"}, self._max_bytes))
         except OSError as error:
             self._works = False
             _log.warning("the folder %s cannot be used (%s); voices are kept in memory only. %s", self.folder, error,
@@ -200,23 +196,6 @@ class DiskVoiceCache:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # a voice is personal data
         write_whole(path, content)
 
-    def _evict(self) -> None:
-        files: list[tuple[float, int, Path]] = []
-        for path in self._files():
-            with contextlib.suppress(FileNotFoundError):  # another process evicts too
-                about = path.stat()
-                if path.suffix != PART:
-                    files.append((about.st_mtime, about.st_size, path))
-                elif time.time() - about.st_mtime > _OLD_S:
-                    path.unlink()
-        total = sum(size for _, size, _ in files)
-        for _, size, path in sorted(files):
-            if total <= self._max_bytes:
-                return
-            path.unlink(missing_ok=True)
-            total -= size
-            self._count("disk_evictions")
-
     def _files(self) -> list[Path]:
         """List the files of this cache; anything else in the folder is left alone."""
         try:
@@ -224,9 +203,9 @@ class DiskVoiceCache:
         except FileNotFoundError:
             return []
 
-    def _count(self, name: str) -> None:
+    def _count(self, name: str, number: int = 1) -> None:
         with self._lock:
-            self._counts[name] += 1
+            self._counts[name] += number
 
     def _counters(self) -> dict[str, int]:
         with self._lock:

@@ -26,6 +26,7 @@ class Shards(Mapping[str, "Tensor"]):
 
     Attributes:
         shapes: Of every tensor, known without reading it.
+        paths: The index and its parts.
 
     Raises:
         CheckpointCorrupt: The index or a part cannot be read, or a part lacks a tensor that the index says is in it.
@@ -34,6 +35,7 @@ class Shards(Mapping[str, "Tensor"]):
     def __init__(self, path: Path, open_part: Callable[[Path], Any]) -> None:
         index = read_index(path)
         parts = {name: open_part(path.with_name(name)) for name in sorted(set(index.values()))}
+        self.paths = (path, *(path.with_name(name) for name in parts))
         self._parts = {name: parts[part] for name, part in index.items()}
         for name, part in index.items():
             if name not in parts[part]:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 import mmap
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from realtts.accel.weights.shards import Shards
-from realtts.documents import DEEPEST, MALFORMED, DocumentError, parse_json
+from realtts.accel.weights.tensor_header import read_header
+from realtts.documents import DEEPEST, MALFORMED, DocumentError
 from realtts.kit.reading import unreadable
 from realtts.kit.shards import is_index
 
@@ -33,6 +33,7 @@ __all__ = [
     "State",
     "TensorFile",
     "Tensors",
+    "paths_of",
     "read_pickled",
     "read_state",
     "rows_of",
@@ -42,18 +43,7 @@ __all__ = [
 State = Mapping[str, "Tensor"]
 """Tensors by name."""
 
-_DTYPES = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
 _LARGE = 1 << 20
-
-
-class _Entry(NamedTuple):
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    begin: int
-    end: int
 
 
 class TensorFile(Mapping[str, "Tensor"]):
@@ -63,16 +53,18 @@ class TensorFile(Mapping[str, "Tensor"]):
         path: The file.
 
     Attributes:
+        paths: The file alone.
         shapes: Of every tensor, known without reading it.
+        metadata: What the file says about itself.
 
     Raises:
         CheckpointCorrupt: It is no safetensors file, or is cut short.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self.paths = path, (path,)
         try:
-            self._entries = _entries(path)
+            self._entries, self.metadata = read_header(path)
         except MALFORMED as error:
             raise unreadable(path, error) from error
         self.shapes: dict[str, tuple[int, ...]] = {name: entry.shape for name, entry in self._entries.items()}
@@ -137,6 +129,7 @@ class Tensors(Mapping[str, "Tensor"]):
 
     Attributes:
         shapes: Of every tensor, known without reading it where the state's are.
+        paths: The files that the tensors are read from; none where they lie in memory.
     """
 
     def __init__(self, state: State, prefix: str = "", *, names: Mapping[str, str] | None = None) -> None:
@@ -144,6 +137,7 @@ class Tensors(Mapping[str, "Tensor"]):
             names = {name[len(prefix) :]: name for name in state if name.startswith(prefix)}
         shapes = shapes_of(state)
         self._state, self._names = state, dict(names)
+        self.paths = paths_of(state)
         self.shapes: dict[str, tuple[int, ...]] = {name: shapes[there] for name, there in names.items()}
 
     def __getitem__(self, name: str) -> Tensor:
@@ -220,6 +214,11 @@ def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
+def paths_of(state: State) -> tuple[Path, ...]:
+    """Return the files that the tensors are read from; none where they lie in memory."""
+    return tuple(getattr(state, "paths", ()))
+
+
 def rows_of(state: State, name: str) -> Callable[[Sequence[int]], Tensor]:
     """Return a function that reads rows of a matrix, by the state's own ``rows`` or else from the whole tensor."""
     read = getattr(state, "rows", None)
@@ -263,43 +262,6 @@ def _memory(size: int) -> Tensor:
     if size < _LARGE:
         return torch.empty(size, dtype=torch.uint8)
     return torch.frombuffer(mmap.mmap(-1, size), dtype=torch.uint8)
-
-
-def _entries(path: Path) -> dict[str, _Entry]:
-    """Read where each tensor lies in the file.
-
-    What safetensors checks is checked here, because its older versions let some faults pass: the tensors fill the rest
-    of the file without gaps, none lies over another, and each has as many bytes as its shape says.
-    """
-    with path.open("rb") as file:
-        length = os.fstat(file.fileno()).st_size
-        begin = 8 + int.from_bytes(file.read(8), "little")  # of the data; the offsets count from there
-        if begin > length:
-            raise ValueError("its header is cut short")
-        header = parse_json(file.read(begin - 8))
-    metadata = header.pop("__metadata__", {})
-    if not all(isinstance(value, str) for value in metadata.values()):
-        raise ValueError("its metadata are no texts")
-    entries, end = {}, begin
-    for name, about in sorted(header.items(), key=lambda item: tuple(item[1]["data_offsets"])):
-        entry = _entry(name, about, begin)
-        if entry.begin != end:
-            raise ValueError(f"{name:.80} does not begin where the tensor before it ends")
-        entries[name], end = entry, entry.end
-    if end != length:
-        raise ValueError(f"its tensors end at byte {end} of {length}")
-    return entries
-
-
-def _entry(name: str, about: Any, begin: int) -> _Entry:
-    dtype, shape, offsets = about["dtype"], about["shape"], about["data_offsets"]
-    if dtype not in _DTYPES:
-        raise ValueError(f"the type of {name:.80} is {dtype!r:.20}, which is not supported")
-    if len(offsets) != 2 or not all(type(number) is int and number >= 0 for number in (*shape, *offsets)):
-        raise ValueError(f"shape or place of {name:.80} are no whole numbers")
-    if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:
-        raise ValueError(f"{name:.80} has not as many bytes as its shape says")
-    return _Entry(_DTYPES[dtype], tuple(shape), begin + offsets[0], begin + offsets[1])
 
 
 def _fill(file: Any, memory: memoryview) -> None:

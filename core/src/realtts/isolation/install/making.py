@@ -22,6 +22,7 @@ from realtts.isolation.install.requirements import Pin, checked_argument, checke
 from realtts.isolation.install.staging import checked_source, stage
 from realtts.isolation.install.uv import Uv, find_uv
 from realtts.isolation.install.variables import absolute
+from realtts.registry.offers import distribution_of_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,7 +72,7 @@ class InstallRequest:
 
 def distribution_name(name: str) -> str:
     """Return the name of the distribution that brings a provider."""
-    return f"realtts-{name_of(name)}"
+    return distribution_of_provider(name_of(name))
 
 
 def install(

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
+    from realtts.text.normalize.language import Language
+
 __all__ = ["Counting"]
 
 _TIMES = {"en": "times", "fr": "fois", "es": "veces", "it": "volte", "pt": "vezes", "nl": "keer", "sv": "gånger"}
@@ -29,6 +31,10 @@ _MEASURES = "只隻个個位本张張条條件次天家块塊匹头頭辆輛台�
 
 class Counting(Kind):
     """Numbers whose words depend on what they count."""
+
+    def __init__(self, language: Language) -> None:
+        super().__init__(language)
+        self._not_counted = frozenset(_NOT_COUNTED.get(language.name, "").split())
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are applied."""
@@ -65,13 +71,16 @@ class Counting(Kind):
     def _counted(self, match: re.Match[str]) -> str | None:
         """Return a number in the gender of the noun behind it, as far as its ending tells."""
         noun = match[2].lower()
-        if noun in _NOT_COUNTED[self.language.name].split() or noun in self.language.months or len(match[1]) > 6:
+        if noun in self._not_counted or self._agreeing(match[1], noun) not in ({1, 2} if self.is_("pt") else {1}):
             return None
-        number = int(match[1])
-        ones = number % 10 if number % 100 not in {11, 12} else 0
-        if ones not in ({1, 2} if self.is_("pt") else {1}) or match[1][0] == "0":
-            return None
-        return self.language.cardinal(number, self._gender(noun))
+        return self.language.cardinal(int(match[1]), self._gender(noun))
+
+    def _agreeing(self, written: str, noun: str) -> int:
+        """Return the last digit of a number that agrees with a noun if it is 1 or 2; 0: it never does."""
+        if len(written) > 6 or written[0] == "0" or noun in self.language.months:
+            return 0
+        number = int(written)
+        return number % 10 if number % 100 not in {11, 12} else 0
 
     def _gender(self, noun: str) -> str:
         if self.is_("fr"):  # endings tell little; what has one of these is feminine almost always
@@ -85,8 +94,8 @@ class Counting(Kind):
 
     def _russian(self, match: re.Match[str]) -> str | None:
         number, noun = int(match[1]), match[2]
-        ones = number % 10 if number % 100 not in {11, 12} else 0
-        if ones not in {1, 2} or len(match[1]) > 6 or match[1][0] == "0" or noun in self.language.months:
+        ones = self._agreeing(match[1], noun)
+        if ones not in {1, 2}:
             return None
         if ones == 2:  # the noun is in the genitive singular
             return self.language.cardinal(number, "feminine") if noun.endswith(("ы", "и")) else None

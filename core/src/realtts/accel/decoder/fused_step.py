@@ -17,19 +17,22 @@ from realtts.accel.fused.products import FewRows, linear
 from realtts.accel.indexed import select
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from torch import Tensor
 
     from realtts.accel.decoder.attend import Taps
     from realtts.accel.decoder.cache import KVCache
     from realtts.accel.decoder.config import DecoderConfig
     from realtts.accel.decoder.layers import Layer, LayerStack
+    from realtts.accel.decoder.places import Places, Run
     from realtts.accel.decoder.rope import RopeTable
     from realtts.accel.kernels import PackedLinear
 
-__all__ = ["FEW_POSITIONS", "FusedLayers", "why_no_products"]
+__all__ = ["FusedStep", "why_no_products"]
 
-FEW_POSITIONS = 4
-"""Positions of a prompt up to which it is read as steps are made, in the same launches for all of them."""
+_SHORT = 4
+"""Positions of a prompt that is read as steps are made."""
 
 
 def why_no_products(layers: LayerStack) -> str | None:
@@ -52,8 +55,8 @@ class _Products:
 _NONE = _Products()
 
 
-class FusedLayers:
-    """All layers and the last norm, for one or few positions of each row.
+class FusedStep:
+    """A `realtts.accel.decoder.torch_step.Step` by `realtts.accel.fused`, which a graph may capture.
 
     Args:
         config: Shape of the decoder.
@@ -61,6 +64,9 @@ class FusedLayers:
         rope: Tables of rotary positions, or None.
         products: Whether norms, activations and residuals are part of the products; else kernels chosen by
             `realtts.accel.kernels.choose_kernel` multiply, and what is between is fused.
+
+    Attributes:
+        products: Whether they are: not where a library has laid the weights out.
     """
 
     def __init__(
@@ -71,29 +77,46 @@ class FusedLayers:
         self.products = products and why_no_products(layers) is None
         self._weights = [_Products(*(part.few_rows for part in layer.linears)) for layer in layers if self.products]
 
-    def step(self, x: Tensor, cache: KVCache, rows: Tensor | None, attended: int, taps: Taps | None) -> Tensor:
-        """Decode one position of some rows; arguments as of `realtts.accel.decoder.Decoder.step`."""
-        index = torch.arange(cache.rows, device=x.device) if rows is None else rows
+    @property
+    def bytes_read(self) -> int:
+        """As `Step.bytes_read`."""
+        return self._layers.bytes_read
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """As `Step.facts`."""
+        return {}
+
+    def __call__(
+        self, x: Tensor, cache: KVCache, attended: int | Sequence[Run], places: Places | None, taps: Taps | None
+    ) -> Tensor:
+        """As `Step.__call__`."""
+        far = attended if isinstance(attended, int) else max(run.attended for run in attended)
+        rows = torch.arange(cache.rows, device=x.device) if places is None else places.rows
+        active = select(cache.active, rows) if taps is not None else None
+        at = self._place(cache, rows, cache.active)
         tap = None
-        active = select(cache.active, index) if taps is not None else None
-        at = self._place(cache, index)
         if taps is not None:
             assert active is not None
-            mask = allowed_keys(select(cache.valid[:, :attended], index), cache.dtype)[:, None, None]
-            tap = _Tap(taps, mask, active, index)
-        return self._run(x, cache, index, at, attended, tap)
+            mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
+            tap = _Tap(taps, mask, active, rows)
+        return self._run(x, cache, rows, at, far, tap)
 
-    def read(self, x: Tensor, cache: KVCache, rows: Tensor, attended: int) -> Tensor:
-        """Read few positions of some rows, (n, positions, hidden), nothing of it padding; return the last's states."""
-        count, positions = x.shape[:2]
-        placed = [self._place(cache, rows) for _ in range(positions)]
-        # (n, positions, hidden) -> (positions * n, hidden): all first positions, then all second ones
+    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int] | Tensor, attended: int) -> Tensor | None:
+        """As `Step.prompt`: a short one, in the same launches for all its positions."""
+        positions = x.shape[1]
+        if positions > _SHORT:
+            return None
+        index, _ = cache.numbers(rows)
+        reading = torch.ones_like(cache.active)  # a prompt moves rows on that steps leave where they are
+        placed = [self._place(cache, index, reading) for _ in range(positions)]
+        # (n, positions, hidden) -> (positions * n, hidden): all first positions, then all second ones; and back, a view
         tokens = x.transpose(0, 1).flatten(0, 1)
-        hidden = self._run(tokens, cache, rows.repeat(positions), torch.cat(placed, 1), attended, None)
-        return hidden[-count:]
+        hidden = self._run(tokens, cache, index.repeat(positions), torch.cat(placed, 1), attended, None)
+        return torch.unflatten(hidden, 0, (positions, -1)).transpose(0, 1)
 
-    def _place(self, cache: KVCache, rows: Tensor) -> Tensor:
-        return fused.place(cache.slots, cache.positions, cache.active, cache.valid, cache.rotations, rows, cache.cap)
+    def _place(self, cache: KVCache, rows: Tensor, active: Tensor) -> Tensor:
+        return fused.place(cache.slots, cache.positions, active, cache.valid, cache.rotations, rows, cache.cap)
 
     def _run(  # noqa: PLR0917 - called by the two above
         self, x: Tensor, cache: KVCache, rows: Tensor, at: Tensor, attended: int, tap: _Tap | None

@@ -1,0 +1,3 @@
+"""Where the weights would lie."""
+
+PREPACKAGED_MODELS_DIR = "."

@@ -1,0 +1,1 @@
+"""The parts that chatterbox-tts imports."""

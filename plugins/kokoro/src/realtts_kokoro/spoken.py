@@ -1,0 +1,47 @@
+"""Which voice and language a request means, and whether what reads that language is installed."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from realtts_kokoro.catalogue import VOICES, language_of, voice_info
+from realtts_kokoro.files import files_at_hand
+from realtts_kokoro.options import KokoroOptions
+from realtts_kokoro.phonemizers import check_phonemizer
+from realtts_kokoro.voices import Voices
+
+if TYPE_CHECKING:
+    from realtts.contract.spec import Checkpoint
+    from realtts.contract.types import Request
+    from realtts_kokoro.catalogue import Language
+
+__all__ = ["check_request", "language_spoken"]
+
+
+def language_spoken(language: str | None, voice: str) -> Language:
+    """Return the language in which a text is read: that of the call, else that of the voice, a blend's first one."""
+    spoken = voice_info(voice.partition(":")[0].partition(",")[0]).language or "en-us"
+    return language_of(language or spoken)
+
+
+def check_request(checkpoint: Checkpoint | None, request: Request) -> None:
+    """Check that what reads the request's language is installed; imports none of it.
+
+    Raises:
+        InvalidOption: The phonemizer that is asked for does not read it.
+        MissingExtra: It is not installed.
+        CheckpointError: The voices that are there cannot be listed.
+    """
+    voice = request.voice if isinstance(request.voice, str) else ""
+    if not voice and request.language is None:
+        voice = _default_voice(checkpoint)
+    check_phonemizer(language_spoken(request.language, voice), KokoroOptions.of(request).phonemizer)
+
+
+@functools.lru_cache(maxsize=16)
+def _default_voice(checkpoint: Checkpoint | None) -> str:
+    """Return the voice that speaks where neither voice nor language is named."""
+    files = files_at_hand(checkpoint)
+    return Voices(dict.fromkeys(VOICES, Path()) if files is None else files.voices).default(None)
