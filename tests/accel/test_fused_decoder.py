@@ -16,6 +16,9 @@ from realtts.testing.recording import RecordingGraphs  # noqa: E402
 PER_LAYER, FIXED = 6, 4
 """Launches of a step: of a layer, and around all layers."""
 
+TAPS = 14
+"""Further ones where attention is handed out, of however many heads."""
+
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request):
@@ -77,12 +80,14 @@ def test_taps_get_the_same_attention(qwen3):
 
 @pytest.mark.parametrize("positions", [1, 2, 4])
 def test_few_positions_are_read_as_steps(qwen3, positions):
-    """A prompt of a code predictor has two."""
+    """A prompt of a code predictor has two. It is read by rows that steps leave where they are, too."""
     x = torch.randn(3, positions, HIDDEN, generator=torch.Generator().manual_seed(1))
     states = []
     for decoder in (qwen3.decoder(), fused(qwen3)):
         cache = decoder.new_cache(3, 16)
+        cache.active[1] = False
         states.append(decoder.prefill(x, cache))
+        cache.active[1] = True
         states.append(decoder.step(x[:, 0], cache))
     torch.testing.assert_close(states[0], states[2], rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(states[1], states[3], rtol=1e-4, atol=1e-4)
@@ -122,6 +127,20 @@ def test_launches_of_a_step(family):
     layers = family.config.layers
     assert counts["fused"] <= PER_LAYER * layers + FIXED, counts
     assert counts["fused"] < counts["between"] < counts["plain"]
+
+
+@pytest.mark.parametrize("heads", [[(0, 0)], [(1, 2), (0, 1)], [(0, 0), (1, 1), (1, 2)], [(1, 3)] * 4, [(0, 2)] * 9])
+def test_launches_of_taps_do_not_grow_with_them(qwen3, heads):
+    """The attention of all heads that are followed is written at once."""
+    decoder, counts = fused(qwen3), []
+    for taps in (None, Taps(heads, rows=2, cap=40)):
+        cache, counter = decoder.new_cache(2, 40), LaunchCounter("cpu")
+        with torch.inference_mode():
+            decoder.step(torch.zeros(2, HIDDEN), cache, attended=16, taps=taps)
+            with counter:
+                decoder.step(torch.zeros(2, HIDDEN), cache, attended=16, taps=taps)
+        counts.append(counter.total)
+    assert counts[1] - counts[0] <= TAPS, counts
 
 
 def test_packed_weights_are_multiplied_by_their_own_kernel(qwen3):

@@ -51,7 +51,7 @@ def report(name, counter, record_property):
         pytest.param("english", HALF, 300, id="english"),
         pytest.param("english", PLAIN, 760, id="english-plain"),
         pytest.param("turbo", HALF, 300, id="turbo"),
-        pytest.param("multilingual", HALF, 350, id="multilingual"),
+        pytest.param("multilingual", HALF, 300, id="multilingual"),
     ],
 )
 def test_t3_step(monkeypatch, record_property, model, precision, most):

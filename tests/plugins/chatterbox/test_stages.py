@@ -92,18 +92,22 @@ def test_each_stage_builds_its_parts(make, after, events, graphs, kind):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["english", "turbo"])
-def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind):
-    """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention."""
+@pytest.mark.parametrize(("kind", "attention"), [("english", "auto"), ("turbo", "auto"), ("english", "sdpa")])
+def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monkeypatch, kind, attention):
+    """Speech of any length up to the longest, and streams: no capture, no cache, no new shape of attention.
+
+    Nor without guidance.
+    """
     monkeypatch.setattr(codec, "_GRAPHED_TOKENS", 45)
     if kind == "turbo":
         monkeypatch.setattr(rows, "SLOTS", 512)
     with FirstTimes(graphs).watching() as first:
-        tts = make(kind, **EXACT, strict=True, force_tokens_per_char=3.0)
+        tts = make(kind, **EXACT, attention=attention, strict=True, force_tokens_per_char=3.0)
         tts.load()
         before = first.mark()
-        for text in ("Hm.", "Hello.", "Yes, indeed.", "Oh."):
-            tts.generate(text, seed=1)
+        for number, text in enumerate(("Hm.", "Hello.", "Yes, indeed.", "Oh.")):
+            unguided = {"cfg_weight": 0.0} if kind == "english" and number % 2 else {}
+            tts.generate(text, seed=1, **unguided)
             with tts.stream(text, seed=2) as stream:
                 assert list(stream)
             new_caches = first.caches[before[1] :]

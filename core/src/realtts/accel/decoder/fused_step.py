@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from realtts.accel.decoder.attend import allowed_keys
 from realtts.accel.fused import cache as fused
 from realtts.accel.fused.products import FewRows, linear
-from realtts.accel.indexed import select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,14 +91,7 @@ class FusedStep:
         """As `Step.__call__`."""
         far = attended if isinstance(attended, int) else max(run.attended for run in attended)
         rows = torch.arange(cache.rows, device=x.device) if places is None else places.rows
-        active = select(cache.active, rows) if taps is not None else None
-        at = self._place(cache, rows, cache.active)
-        tap = None
-        if taps is not None:
-            assert active is not None
-            mask = allowed_keys(select(cache.valid[:, :far], rows), cache.dtype)[:, None, None]
-            tap = _Tap(taps, mask, active, rows)
-        return self._run(x, cache, rows, at, far, tap)
+        return self._run(x, cache, rows, self._place(cache, rows, cache.active), far, taps)
 
     def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int] | Tensor, attended: int) -> Tensor | None:
         """As `Step.prompt`: a short one, in the same launches for all its positions."""
@@ -119,21 +110,25 @@ class FusedStep:
         return fused.place(cache.slots, cache.positions, active, cache.valid, cache.rotations, rows, cache.cap)
 
     def _run(  # noqa: PLR0917 - called by the two above
-        self, x: Tensor, cache: KVCache, rows: Tensor, at: Tensor, attended: int, tap: _Tap | None
+        self, x: Tensor, cache: KVCache, rows: Tensor, at: Tensor, attended: int, taps: Taps | None
     ) -> Tensor:
         eps, layers = self._config.norm_eps, self._layers
+        tapped: dict[int, Tensor] = {}
         x = x.to(layers.norm[0].dtype)
         for index, layer in enumerate(layers):
             w = self._weights[index] if self.products else _NONE
             qkv = self._from_norm(x, layer.input_norm, layer.input_norm_bias, layer.qkv, w.qkv)
             stored, norms = cache.layer(index), (layer.q_norm, layer.k_norm)
             q = fused.heads(qkv, stored, rows, at, norms=norms, eps=eps, tables=self._tables)
-            if tap is not None:
-                tap.write(index, q, stored[0])
+            if taps is not None:
+                tapped.update(taps.queries(index, q))
             mixed = fused.attend(q, stored, cache.valid, rows, at, attended)
             x = _added(x, mixed, layer.out, w.out)
             h = self._activated(x, layer, w.gate_up)
             x = _added(x, h, layer.down, w.down)
+        if taps is not None:
+            group = self._config.heads // self._config.kv_heads
+            taps.write_together(tapped, cache, attended, rows, group=group)
         return layers.pointwise.normed(x, *layers.norm, eps)
 
     def _from_norm(
@@ -151,19 +146,6 @@ class FusedStep:
             return linear(x, weights, norm=norm, norm_bias=bias, eps=eps, activation=activation)
         pointwise = self._layers.pointwise
         return pointwise.activated(layer.gate_up(pointwise.normed(x, norm, bias, eps)))
-
-
-@dataclass(frozen=True)
-class _Tap:
-    """Hands out the attention of one step."""
-
-    taps: Taps
-    mask: Tensor
-    active: Tensor
-    rows: Tensor
-
-    def write(self, layer: int, q: Tensor, keys: Tensor) -> None:
-        self.taps.write_step(layer, q, keys, self.mask, self.active, self.rows)
 
 
 def _added(x: Tensor, h: Tensor, layer: PackedLinear, weights: FewRows | None) -> Tensor:
