@@ -73,6 +73,7 @@ class FusedStep:
         self._config, self._layers = config, layers
         self._tables = (None, None) if rope is None else rope.tables
         self.products = products and why_no_products(layers) is None
+        self._masks: dict[int, Tensor] = {}
         self._weights = [_Products(*(part.few_rows for part in layer.linears)) for layer in layers if self.products]
 
     @property
@@ -99,12 +100,20 @@ class FusedStep:
         if positions > _SHORT:
             return None
         index, _ = cache.numbers(rows)
-        reading = torch.ones_like(cache.active)  # a prompt moves rows on that steps leave where they are
-        placed = [self._place(cache, index, reading) for _ in range(positions)]
+        placed = [self._place(cache, index, self._all(cache)) for _ in range(positions)]
         # (n, positions, hidden) -> (positions * n, hidden): all first positions, then all second ones; and back, a view
         tokens = x.transpose(0, 1).flatten(0, 1)
         hidden = self._run(tokens, cache, index.repeat(positions), torch.cat(placed, 1), attended, None)
         return torch.unflatten(hidden, 0, (positions, -1)).transpose(0, 1)
+
+    def _all(self, cache: KVCache) -> Tensor:
+        """Return a mask of all rows: a prompt also moves those on that steps leave where they are.
+
+        It is made once, before anything is captured.
+        """
+        if cache.rows not in self._masks:
+            self._masks[cache.rows] = torch.ones_like(cache.active)
+        return self._masks[cache.rows]
 
     def _place(self, cache: KVCache, rows: Tensor, active: Tensor) -> Tensor:
         return fused.place(cache.slots, cache.positions, active, cache.valid, cache.rotations, rows, cache.cap)
