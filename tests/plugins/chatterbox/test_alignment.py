@@ -114,10 +114,11 @@ def test_it_can_be_left_alone():
 def test_launches_of_a_frame(rows):
     """What it adds to a captured step, of however many rows: a budget."""
     watch = Alignment(8, cache_rows=16, cap=40, device=torch.device("cpu"), text_begin=BEGIN, stop=STOP)
-    index, counter = torch.arange(rows), LaunchCounter("cpu")
+    index, step, scores = torch.arange(rows), torch.zeros(rows, dtype=torch.int64), torch.zeros(rows, VOCABULARY)
+    counter = LaunchCounter("cpu")
     with torch.inference_mode(), counter:
-        watch.follow(torch.zeros(rows, dtype=torch.int64), index)
-        watch(torch.zeros(rows, VOCABULARY), torch.zeros(rows, dtype=torch.int64), index)
+        watch.follow(step, index)
+        watch(scores, step, index)
     assert counter.total <= 48, counter.launches
 
 
