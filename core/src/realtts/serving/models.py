@@ -108,7 +108,7 @@ class ServedModels:
                 raise NoProvider(f"{what}{closest(owner, providers)}", who=who, fix="serve it too")
         try:
             own = {spec.name: spec for spec in specs}
-            names: Sequence[str | None] = tuple(providers) or tuple(own) or (None,)
+            names: Sequence[str | None] = tuple(dict.fromkeys(providers)) or tuple(own) or (None,)
             for name in names:
                 chosen = own.get(name, name) if name is not None else None
                 provider = RealProvider(chosen, model=models.get(name or ""), **settings)

@@ -16,7 +16,7 @@ from realtts.settings_sources import cache_dir, data_dir
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Answer", "answer_to"]
+__all__ = ["Answer", "answer_to", "without_paths"]
 
 _FIELDS: tuple[tuple[type[errors.InputError], str], ...] = (
     (errors.TextError, "input"),
@@ -64,7 +64,7 @@ def answer_to(error: BaseException) -> Answer:
         field = next((name for kind, name in _FIELDS if isinstance(error, kind)), None)
         if isinstance(error, errors.OptionError):
             field = error.argument or field
-        return Answer(400, code, _without_paths(str(error)), field)
+        return Answer(400, code, without_paths(str(error)), field)
     if isinstance(error, (errors.UnknownProvider, errors.NoProvider)):
         return Answer(404, "model_not_found", _sentences(error.what, error.fix), "model")
     if isinstance(error, errors.RequestTimeout):
@@ -87,10 +87,10 @@ def _code(kind: type[BaseException]) -> str:
 
 
 def _sentences(what: str, fix: str) -> str:
-    return _without_paths(f"{what}. Fix: {fix}." if fix else f"{what}.")
+    return without_paths(f"{what}. Fix: {fix}." if fix else f"{what}.")
 
 
-def _without_paths(text: str) -> str:
+def without_paths(text: str) -> str:
     """Take the folders of this machine out of a message."""
     for folder in _folders():
         text = text.replace(folder, "[server]")

@@ -52,7 +52,8 @@ def _fields(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[s
     for name, node in schema.get("properties", {}).items():
         kind = _type(node, definitions)
         default = ... if name in required else _default(node, kind)
-        fields[name] = (kind, Field(default, description=node.get("description")))
+        form = {"format": node["format"]} if "format" in node else None  # tells servers which options are paths
+        fields[name] = (kind, Field(default, description=node.get("description"), json_schema_extra=form))
     return fields
 
 

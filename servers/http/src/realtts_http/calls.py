@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from realtts.synthesis.validate import options_class
 from realtts.voices import VoiceStore
 from realtts.voices.reference import load
 from realtts_http.config import OPENAI_VOICES
-from realtts_http.problems import ProblemError
+from realtts_http.model_options import check_option_names
+from realtts_http.problems import ProblemError, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,6 +81,7 @@ async def make_call(models: ServedModels, config: ServeConfig, model: str, text:
     if len(text) > config.max_input_chars:
         message = f"The input has {len(text):,} characters; {config.max_input_chars:,} are the most."
         raise ProblemError(400, "input_too_long", f"{message} Fix: send it in parts.", field="input")
+    check_option_names(fields.options, served.provider.spec)
     arguments: dict[str, Any] = {
         **fields.options,
         "language": fields.language,
@@ -121,7 +124,12 @@ async def _voice(
 
 def _is_openai_voice(name: str | VoiceId | None) -> bool:
     """Tell whether the voice is one that clients send because they have to send one."""
-    return isinstance(name, str) and matching_name(name, OPENAI_VOICES) is not None
+    return isinstance(name, str) and _is_of_openai(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_of_openai(name: str) -> bool:
+    return matching_name(name, OPENAI_VOICES) is not None
 
 
 def _has_voice(served: Served, name: str) -> bool:
@@ -164,9 +172,7 @@ def read_recording(content: bytes, served: Served, config: ServeConfig, *, field
         try:
             return load(path, seconds=(shortest, min(longest, config.max_reference_s)), who=field)
         except RealTTSError as error:
-            raise ProblemError(
-                400, "invalid_recording", f"{field}: {error.what}. Fix: {error.fix}.", field=field
-            ) from None
+            raise problem_of(error, 400, "invalid_recording", field=field, about=field) from None
 
 
 def store_of(served: Served) -> VoiceStore:

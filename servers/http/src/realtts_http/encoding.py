@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import threading
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import numpy as np
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from realtts import Chunk
     from realtts.audio import Writer
 
-__all__ = ["CONTENT_TYPES", "PCM_RATE", "StreamEncoder", "open_encoder"]
+__all__ = ["CONTENT_TYPES", "PCM_RATE", "StreamEncoder", "encode_chunk", "encode_end", "open_encoder"]
 
 PCM_RATE = 24_000
 """Hz of ``pcm``, which carries no header: clients assume it."""
@@ -27,6 +29,10 @@ CONTENT_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
+
+
+_SHORT_S = 1.0
+"""Shorter chunks are encoded in less time than a thread takes to be woken."""
 
 
 class StreamEncoder(Protocol):
@@ -43,6 +49,21 @@ class StreamEncoder(Protocol):
 
     def finish(self) -> bytes:
         """Return the last bytes."""
+
+    def drop(self) -> None:
+        """Let go of everything; may follow `finish`."""
+
+
+async def encode_chunk(encoder: StreamEncoder, chunk: Chunk) -> bytes:
+    """Return the bytes of a chunk without blocking the event loop."""
+    if chunk.duration < _SHORT_S:
+        return encoder.encode(chunk)
+    return await asyncio.to_thread(encoder.encode, chunk)
+
+
+async def encode_end(encoder: StreamEncoder) -> bytes:
+    """Return the last bytes without blocking the event loop."""
+    return encoder.finish() if encoder.is_light else await asyncio.to_thread(encoder.finish)
 
 
 def open_encoder(format: str) -> StreamEncoder:  # noqa: A002 - the word users know
@@ -73,6 +94,9 @@ class _Pcm:
     def finish(self) -> bytes:
         return int16_bytes(self._resampler.finish()) if self._resampler is not None else b""
 
+    def drop(self) -> None:
+        pass
+
 
 class _File:
     """A file of a format whose header says that its length is not known."""
@@ -83,17 +107,25 @@ class _File:
         self._pipe = _Pipe()
         self._writer: Writer = open_writer(cast("IO[bytes]", self._pipe), format=format, live=True)
         self._rate: int | None = None
+        # A client may go away while a thread encodes for it.
+        self._one_at_a_time = threading.Lock()
 
     def encode(self, chunk: Chunk) -> bytes:
-        self._rate = chunk.sample_rate
-        self._writer.write(chunk.samples, chunk.sample_rate)
-        return self._pipe.drain()
+        with self._one_at_a_time:
+            self._rate = chunk.sample_rate
+            self._writer.write(chunk.samples, chunk.sample_rate)
+            return self._pipe.drain()
 
     def finish(self) -> bytes:
-        if self._rate is None:
-            self._writer.write(np.zeros(0, np.float32), PCM_RATE)
-        self._writer.close()
-        return self._pipe.drain()
+        with self._one_at_a_time:
+            if self._rate is None:
+                self._writer.write(np.zeros(0, np.float32), PCM_RATE)
+            self._writer.close()
+            return self._pipe.drain()
+
+    def drop(self) -> None:
+        with self._one_at_a_time:
+            self._writer.abort()
 
 
 class _Pipe(io.RawIOBase):

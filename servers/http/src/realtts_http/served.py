@@ -10,7 +10,7 @@ from realtts.kit.voices import matching_name
 from realtts.serving import models
 from realtts.serving.models import Served, memory_mb
 from realtts_http.config import OPENAI_MODELS
-from realtts_http.problems import ProblemError
+from realtts_http.problems import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -56,8 +56,7 @@ class ServedModels(models.ServedModels):
         try:
             return super().find(name)
         except UnknownProvider as error:
-            message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
-            raise ProblemError(404, "model_not_found", message, field="model") from None
+            raise problem_of(error, 404, "model_not_found", field="model") from None
 
     @contextlib.asynccontextmanager
     async def speaking(self, model: Served) -> AsyncIterator[RealProvider]:
@@ -70,8 +69,7 @@ class ServedModels(models.ServedModels):
             try:
                 provider = await held.enter_async_context(super().speaking(model))
             except Busy as error:
-                message = f"{error.what[:1].upper()}{error.what[1:]}. Fix: {error.fix}."
-                raise ProblemError(503, "no_memory", message, field="model", retry_after_s=5) from None
+                raise problem_of(error, 503, "no_memory", field="model", retry_after_s=5) from None
             yield provider
 
     def voice(self, name: str | None) -> str | None:

@@ -97,8 +97,8 @@ function bodyOf() {
 
 function faultOfForm() {
   if (!$("text").value.trim()) return { param: "input", message: "Write something to speak." };
-  if ($("seed").value.trim() && !/^[0-9]{1,19}$/.test($("seed").value.trim())) {
-    return { param: "seed", message: "A seed is a whole number." };
+  if ($("seed").value.trim() && !/^[0-9]{1,15}$/.test($("seed").value.trim())) {
+    return { param: "seed", message: "A seed is a whole number of at most 15 digits." };
   }
   return null;
 }
@@ -229,7 +229,7 @@ async function saveVoice() {
 // -- code and history --------------------------------------------------------------------------------------------------
 
 function showCode() {
-  $("code-text").textContent = codeOf(state.code, bodyOf(), location.origin);
+  $("code-text").textContent = codeOf(state.code, bodyOf(), location.origin, Boolean(key.get()));
   $("text-count").textContent = `${[...$("text").value].length} characters`;
   $("speed-value").textContent = $("speed").value;
 }
@@ -253,10 +253,19 @@ function kept() {
   }
 }
 
+function keep(entries) {
+  try {
+    localStorage.setItem(HISTORY, JSON.stringify(entries));
+    return true;
+  } catch {
+    return false; // long texts have filled what a page may keep
+  }
+}
+
 function remember(body) {
   const { ref_audio: _, ...entry } = body;
   const entries = [{ ...entry, at: new Date().toISOString() }, ...kept()].slice(0, MOST_KEPT);
-  localStorage.setItem(HISTORY, JSON.stringify(entries));
+  while (entries.length && !keep(entries)) entries.pop();
   showHistory();
 }
 
