@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from realtts import Voice
-    from realtts_http.bodies import SpeechFields, VoiceId
+    from realtts_http.bodies import SpeechFields
     from realtts_http.config import ServeConfig
     from realtts_http.served import Served, ServedModels
 
@@ -34,6 +34,7 @@ __all__ = ["Call", "make_call", "read_recording", "store_of"]
 
 _SHORTEST_RECORDING = 128
 """Characters of base64; anything shorter is a name."""
+_URL_SAFE = str.maketrans("-_", "+/")
 _SHORT_CHARS = 300
 _INSTRUCTION_OPTIONS = ("instructions", "instruct")
 
@@ -108,13 +109,13 @@ async def _voice(
     served: Served, models: ServedModels, config: ServeConfig, fields: SpeechFields
 ) -> VoiceInfo | Voice | None:
     """Return the voice of a request: never a file of this machine, nor an address."""
+    given = fields.voice if isinstance(fields.voice, str) or fields.voice is None else fields.voice.id
     if fields.ref_audio is not None:
-        if fields.voice is not None and not _is_openai_voice(fields.voice):
+        if given is not None and not _is_openai_voice(given):
             message = "voice and ref_audio are both given. Fix: give one of the two."
             raise ProblemError(400, "two_voices", message, field="ref_audio")
         return await asyncio.to_thread(_recording, fields.ref_audio, served, config)
-    name = fields.voice if isinstance(fields.voice, str) or fields.voice is None else fields.voice.id
-    name = models.voice(name)
+    name = models.voice(given)
     if name is None:
         return None
     if _is_openai_voice(name) and not await asyncio.to_thread(_has_voice, served, name):
@@ -122,13 +123,9 @@ async def _voice(
     return VoiceInfo(name, name)
 
 
-def _is_openai_voice(name: str | VoiceId | None) -> bool:
-    """Tell whether the voice is one that clients send because they have to send one."""
-    return isinstance(name, str) and _is_of_openai(name)
-
-
 @functools.lru_cache(maxsize=1024)
-def _is_of_openai(name: str) -> bool:
+def _is_openai_voice(name: str) -> bool:
+    """Tell whether the voice is one that clients send because they have to send one."""
     return matching_name(name, OPENAI_VOICES) is not None
 
 
@@ -143,8 +140,9 @@ def _recording(text: str, served: Served, config: ServeConfig) -> VoiceInfo | Vo
     if saved is not None:
         return VoiceInfo(saved, saved)
     encoded = text.partition(";base64,")[2] if text.startswith("data:") else text
+    encoded = "".join(encoded.split()).translate(_URL_SAFE).rstrip("=")
     try:
-        content = base64.b64decode("".join(encoded.split()), validate=True)
+        content = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         content = b""
     if len(encoded) < _SHORTEST_RECORDING or not content:

@@ -31,18 +31,16 @@ CONTENT_TYPES = {
 }
 
 
-_SHORT_S = 1.0
-"""Shorter chunks are encoded in less time than a thread takes to be woken."""
-
-
 class StreamEncoder(Protocol):
     """Encodes a stream of chunks.
 
     Attributes:
         is_light: Whether its end takes less time than waking a thread.
+        short_s: Seconds of audio that are encoded in less time than that.
     """
 
     is_light: bool
+    short_s: float
 
     def encode(self, chunk: Chunk) -> bytes:
         """Return the bytes that are ready with this chunk; may be none."""
@@ -56,7 +54,7 @@ class StreamEncoder(Protocol):
 
 async def encode_chunk(encoder: StreamEncoder, chunk: Chunk) -> bytes:
     """Return the bytes of a chunk without blocking the event loop."""
-    if chunk.duration < _SHORT_S:
+    if chunk.duration < encoder.short_s:
         return encoder.encode(chunk)
     return await asyncio.to_thread(encoder.encode, chunk)
 
@@ -82,6 +80,7 @@ class _Pcm:
     """Signed 16 bit little-endian samples at `PCM_RATE`."""
 
     is_light = True
+    short_s = 5.0
 
     def __init__(self) -> None:
         self._resampler: Resampler | None = None
@@ -102,6 +101,7 @@ class _File:
     """A file of a format whose header says that its length is not known."""
 
     is_light = False
+    short_s = 1.0
 
     def __init__(self, format: str) -> None:  # noqa: A002 - the word users know
         self._pipe = _Pipe()

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     from fastapi import Request
     from starlette.responses import Response
 
-__all__ = ["JsonRoute", "read_body", "read_object"]
+__all__ = ["JsonRoute", "invalid_fields", "read_body", "read_object"]
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
 _FIX = "Fix: send an object of JSON."
 _SHORT_BYTES = 100_000
-"""Longer bodies are parsed in a thread: others are spoken to meanwhile."""
+"""Longer bodies are read in a thread: others are spoken to meanwhile."""
+
+_MOST_FIELDS = 100
 
 
 class JsonRoute(APIRoute):
@@ -65,12 +67,28 @@ async def read_body(request: Request, kind: type[BodyT]) -> BodyT:
         raise ProblemError(400, "disconnected", "The client left before its request was complete.") from None
     if not content.strip():
         raise ProblemError(400, "missing_body", f"The request has no body. {_FIX}")
-    value = read_object(content) if len(content) <= _SHORT_BYTES else await asyncio.to_thread(read_object, content)
+    if len(content) > _SHORT_BYTES:
+        return await asyncio.to_thread(_checked_object, content, kind)
+    return _checked_object(content, kind)
+
+
+def _checked_object(content: bytes, kind: type[BodyT]) -> BodyT:
+    """Return what bytes of JSON describe.
+
+    Raises:
+        ProblemError: It is something else.
+    """
+    value = read_object(content)
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        faults = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
-        raise invalid_body(faults, value) from None
+        raise invalid_fields(error, value) from None
+
+
+def invalid_fields(error: ValidationError, value: dict[str, Any]) -> ProblemError:
+    """Return the answer to an object that has not the form that is wanted."""
+    faults = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
+    return invalid_body(faults, value)
 
 
 def read_object(content: bytes | str) -> dict[str, Any]:
@@ -85,4 +103,7 @@ def read_object(content: bytes | str) -> dict[str, Any]:
         raise ProblemError(400, "invalid_json", f"This is no sound JSON: {error}. {_FIX}") from None
     if not isinstance(value, dict):
         raise ProblemError(400, "invalid_value", f"This is JSON, but no object. {_FIX}")
+    if len(value) > _MOST_FIELDS:
+        message = f"There are {len(value):,} fields; {_MOST_FIELDS} are the most. Fix: see /docs for what there is."
+        raise ProblemError(400, "too_many_fields", message)
     return value

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from realtts.errors import closest, enumeration
 from realtts_http.bodies import AudioFormat, SpeechFields
-from realtts_http.json_route import read_object
-from realtts_http.problems import ProblemError, invalid_body
+from realtts_http.json_route import invalid_fields, read_object
+from realtts_http.problems import ProblemError
 
 __all__ = ["Append", "Cancel", "End", "Flush", "Incoming", "Start", "WrongMessageError", "read_message"]
 
@@ -100,8 +100,7 @@ def read_message(text: str) -> Incoming:
     try:
         return _KINDS[kind].model_validate(fields)
     except ValidationError as error:
-        faults = [{**each, "loc": ("body", *each["loc"])} for each in error.errors(include_url=False)]
-        raise WrongMessageError(invalid_body(faults, fields), name, begins=kind == "speech.start") from None
+        raise WrongMessageError(invalid_fields(error, fields), name, begins=kind == "speech.start") from None
 
 
 def _no_such_message(kind: Any) -> ProblemError:

@@ -194,4 +194,6 @@ def _path(error: Mapping[str, Any], body: Any) -> list[str]:
 def header_value(*values: str) -> str:
     """Return values as a header can carry them, separated by commas: printable ASCII, the rest as question marks."""
     joined = ", ".join(values)
+    if joined.isascii() and joined.isprintable():
+        return joined.strip()
     return "".join(letter if " " <= letter <= "~" else "?" for letter in joined).strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 from realtts.errors import Busy, UnknownProvider
@@ -13,9 +12,9 @@ from realtts_http.config import OPENAI_MODELS
 from realtts_http.problems import problem_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
-    from realtts import ProviderSpec, RealProvider
+    from realtts import ProviderSpec
     from realtts_http.config import ServeConfig
 
 __all__ = ["Served", "ServedModels", "memory_mb"]
@@ -58,19 +57,11 @@ class ServedModels(models.ServedModels):
         except UnknownProvider as error:
             raise problem_of(error, 404, "model_not_found", field="model") from None
 
-    @contextlib.asynccontextmanager
-    async def speaking(self, model: Served) -> AsyncIterator[RealProvider]:
-        """Hold a model while a request speaks with it: it is not unloaded meanwhile.
-
-        Raises:
-            ProblemError: Other models speak, and there is no room for this one.
-        """
-        async with contextlib.AsyncExitStack() as held:
-            try:
-                provider = await held.enter_async_context(super().speaking(model))
-            except Busy as error:
-                raise problem_of(error, 503, "no_memory", field="model", retry_after_s=5) from None
-            yield provider
+    async def _make_room(self, model: Served) -> None:
+        try:
+            await super()._make_room(model)
+        except Busy as error:
+            raise problem_of(error, 503, "no_memory", field="model", retry_after_s=5) from None
 
     def voice(self, name: str | None) -> str | None:
         """Return the voice that a name of a request means; None: the default one."""

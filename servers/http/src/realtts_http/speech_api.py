@@ -53,6 +53,7 @@ async def speak(body: SpeechBody, request: Request, server: Server) -> Response:
     """Speak a text and send the audio as it comes."""
     call = await make_call(server.models, server.config, body.model, body.input, body)
     if body.timestamps is not None:
+        open_encoder(body.response_format)  # which says so before any work where it cannot be written
         speech = await for_client(request, server, call.model.name, speech_of(call, server))
         return JSONResponse(await asyncio.to_thread(_with_timings, speech, call, body.response_format, body.timestamps))
     return SpeechResponse(
@@ -75,6 +76,7 @@ async def speak_batch(body: Batch, request: Request, server: Server) -> JSONResp
     if characters > server.config.max_input_chars:
         message = f"The inputs have {characters:,} characters; {server.config.max_input_chars:,} are the most."
         raise ProblemError(400, "input_too_long", f"{message} Fix: send several batches.", field="inputs")
+    open_encoder(body.response_format)
     places = asyncio.Semaphore(_AT_A_TIME)
     try:
         model = server.models.find(body.model).name
