@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, UploadFile
 
@@ -47,7 +47,7 @@ async def list_voices(server: Server, model: str | None = None) -> dict[str, Any
 
 
 @router.post("/v1/audio/voices", summary="Save a recording as a voice")
-async def add_voice(
+async def add_voice(  # noqa: PLR0917 - the fields of the form
     server: Server,
     audio_sample: Annotated[UploadFile, File(description="Recording of one speaker.")],
     name: Annotated[str, Form(description="What requests call the voice.", min_length=1, max_length=256)],
@@ -57,6 +57,7 @@ async def add_voice(
     reference_text: Annotated[
         str | None, Form(description="realtts: the words spoken in it.", max_length=10_000)
     ] = None,
+    type: Annotated[Literal["audio_sample"], Form(description="What the voice is made of.")] = "audio_sample",  # noqa: A002, ARG001
 ) -> dict[str, Any]:
     """Check a recording and save it; models that clone can then speak with it by its name."""
     content = await audio_sample.read()
@@ -77,7 +78,7 @@ async def delete_voice(voice: str, server: Server) -> dict[str, Any]:
         raise problem_of(error, 404, "voice_not_found", field="voice") from None
     except OutputError as error:
         raise _not_stored(error) from error
-    return {"id": voice, "object": "audio.voice", "deleted": True}
+    return {"id": voice, "object": "audio.voice.deleted", "deleted": True}
 
 
 def _save(  # noqa: PLR0917 - the fields of the form
@@ -116,6 +117,7 @@ def _saved(saved: SavedVoice, consent: str | None) -> dict[str, Any]:
     return {
         "id": saved.name,
         "object": "audio.voice",
+        "type": "audio_sample",
         "name": saved.name,
         "created_at": int(created.timestamp()),
         "duration": round(saved.duration, 3),
