@@ -65,6 +65,22 @@ def test_whole_answers_are_counted(client):
     assert 'realtts_requests_total{code="not_found",endpoint="other",status="404"} 1.0' in text
 
 
+def test_a_fault_of_the_server_itself(client, monkeypatch):
+    """Is answered in general words, and counted as any other."""
+
+    def broken():
+        raise RuntimeError("/root/secret")
+
+    monkeypatch.setattr(client.app.state.server.models.all[0].provider, "get_provider_status", broken)
+    answer = client.get("/v1/status")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"]
+    monkeypatch.undo()
+    text = client.get("/metrics").text
+    assert 'realtts_requests_total{code="internal_error",endpoint="/v1/status",status="500"} 1.0' in text
+
+
 def test_a_body_that_drips(serve):
     """Byte by byte, each in time: 408 all the same, and the next request is answered."""
     running = serve(body_timeout_s=0.4)

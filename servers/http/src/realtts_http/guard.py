@@ -6,8 +6,10 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
+from realtts.wire.answers import answer_to
 from realtts_http.access import AccessRules, headers_of
 from realtts_http.problems import ProblemError
+from realtts_http.speech import log_fault
 from realtts_http.visit import TooLargeError, Visit
 
 if TYPE_CHECKING:
@@ -64,6 +66,11 @@ class Guard:
         self._metrics.running.inc()
         try:
             await self._app(scope, visit.receive, visit.send)
+        except Exception as error:  # a fault of the server's own
+            if visit.status:
+                raise
+            log_fault(error)
+            await visit.refuse(ProblemError.of(answer_to(error)))
         finally:
             self._gate.leave()
             self._metrics.running.dec()

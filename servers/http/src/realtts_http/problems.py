@@ -107,14 +107,14 @@ def problem_of(
 class _ProblemResponse(JSONResponse):
     """The answer to a request that failed; the layer before the endpoints counts it by its code."""
 
+    def __init__(self, answer: Answer, headers: dict[str, str]) -> None:
+        self.code = answer.code
+        super().__init__(problem_body(answer), answer.status, headers)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
         scope.setdefault("state", {})["problem"] = self.code
         await super().__call__(scope, receive, send)
-
-    def __init__(self, answer: Answer, headers: dict[str, str]) -> None:
-        self.code = answer.code
-        super().__init__(problem_body(answer), answer.status, headers)
 
     def render(self, content: Any) -> bytes:
         """Return the body."""
