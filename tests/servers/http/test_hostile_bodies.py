@@ -107,6 +107,16 @@ def test_options_are_no_arguments(client, tmp_path, name):
     assert ignored.headers["x-realtts-ignored"] == "voice_path"
 
 
+@pytest.mark.parametrize("words", ["What was said.", "a\u0000b", "x" * 10_001])
+@pytest.mark.parametrize("voice", [None, "low", "alloy"])
+def test_words_of_no_recording(client, words, voice):
+    """Are the field at fault, rather than text or voice."""
+    answer = client.post(SPEECH, json={**GOOD, "voice": voice, "reference_text": words})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "reference_text")
+    answer = client.post(TTS, json={"gen_text": "alpha", "voice": voice, "ref_text": words})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "ref_text")
+
+
 class FileOptions(Options):
     """Options of which some name files."""
 

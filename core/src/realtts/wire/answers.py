@@ -27,6 +27,11 @@ _FIELDS: tuple[tuple[type[errors.InputError], str], ...] = (
     (errors.OutputError, "response_format"),
 )
 
+_WORDS_OF_RECORDING = ", reference_text"
+"""How `RealTTSError.who` ends where the words of a recording are at fault, rather than text or voice."""
+
+_DOWNLOAD_S = 60
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -64,6 +69,8 @@ def answer_to(error: BaseException) -> Answer:
         field = next((name for kind, name in _FIELDS if isinstance(error, kind)), None)
         if isinstance(error, errors.OptionError):
             field = error.argument or field
+        elif error.who.endswith(_WORDS_OF_RECORDING):
+            field = "reference_text"
         return Answer(400, code, without_paths(str(error)), field)
     if isinstance(error, (errors.UnknownProvider, errors.NoProvider)):
         return Answer(404, "model_not_found", _sentences(error.what, error.fix), "model")
@@ -74,7 +81,8 @@ def answer_to(error: BaseException) -> Answer:
     if isinstance(error, errors.MissingExtra):
         return Answer(501, code, _sentences(error.what, error.fix))
     if isinstance(error, errors.CheckpointError):
-        return Answer(503, code, "the files of the model cannot be had; the server's log says why")
+        what = "the files of the model cannot be had; the server's log says why"
+        return Answer(503, code, what, retry_after_s=_DOWNLOAD_S)
     return Answer(500, code, "the model failed; the server's log says why")
 
 
