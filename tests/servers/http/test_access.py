@@ -21,14 +21,14 @@ GOOD = {"model": "fake", "input": "alpha"}
     "origin",
     ["http://evil.example", "null", "http://127.0.0.1:1", "https://127.0.0.1.evil.example", "file://", "http://["],
 )
-def test_pages_of_other_origins_send_nothing(client, origin):
+def test_pages_of_other_origins_send_nothing(shared_client, origin):
     """What browsers let them send without asking: WebSockets, and forms that would save a voice."""
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect(STREAM, headers={"origin": origin}):
+    with pytest.raises(WebSocketDisconnect), shared_client.websocket_connect(STREAM, headers={"origin": origin}):
         pass
     files = {"audio_sample": ("a.wav", b"x")}
-    answer = client.post("/v1/audio/voices", files=files, data={"name": "x"}, headers={"origin": origin})
+    answer = shared_client.post("/v1/audio/voices", files=files, data={"name": "x"}, headers={"origin": origin})
     assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin_not_allowed")
-    answer = client.post(SPEECH, content=b"{}", headers={"origin": origin, "content-type": "text/plain"})
+    answer = shared_client.post(SPEECH, content=b"{}", headers={"origin": origin, "content-type": "text/plain"})
     assert answer.status_code == 403
 
 
@@ -105,37 +105,39 @@ def test_a_handshake_that_is_refused_says_why(make_client, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["host", "authorization", "content-type", "x-api-key", "content-encoding"])
-def test_headers_that_stand_there_twice(client, name):
+def test_headers_that_stand_there_twice(shared_client, name):
     """Two layers might each read another one."""
-    answer = client.get("/v1/models", headers=[(name, "127.0.0.1"), (name, "localhost")])
+    answer = shared_client.get("/v1/models", headers=[(name, "127.0.0.1"), (name, "localhost")])
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_header")
-    assert client.get("/v1/models", headers=[("accept", "a/b"), ("accept", "c/d")]).status_code == 200
+    assert shared_client.get("/v1/models", headers=[("accept", "a/b"), ("accept", "c/d")]).status_code == 200
 
 
 @pytest.mark.parametrize(
     "path", ["/health", "/ready", "/", "/v1/models", "/v1/models/fake", "/v1/audio/voices", "/metrics"]
 )
-def test_head_is_get_without_a_body(client, path):
+def test_head_is_get_without_a_body(shared_client, path):
     """As HTTP has it; load balancers ask so."""
-    answer, head = client.get(path), client.head(path)
+    answer, head = shared_client.get(path), shared_client.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == answer.headers["content-type"]
-    assert client.head(SPEECH).status_code == 405
+    assert shared_client.head(SPEECH).status_code == 405
 
 
 @pytest.mark.parametrize("length", ["9" * 25, "99999999999"])
-def test_lengths_beyond_measure(client, length):
+def test_lengths_beyond_measure(shared_client, length):
     """Refused before a byte is read."""
-    answer = client.post(SPEECH, content=b"{}", headers={"content-length": length, "content-type": "application/json"})
+    answer = shared_client.post(
+        SPEECH, content=b"{}", headers={"content-length": length, "content-type": "application/json"}
+    )
     assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(
     "path", ["/studio/..%2f..%2fetc/passwd", "/studio/%00", "/studio/%2e%2e/guard.py", "/studio/" + "x" * 5000]
 )
-def test_the_page_has_no_other_files(client, path):
+def test_the_page_has_no_other_files(shared_client, path):
     """Whatever stands for a folder."""
-    assert client.get(path).status_code in {400, 404}
+    assert shared_client.get(path).status_code in {400, 404}
 
 
 def test_an_address_that_is_taken():

@@ -40,9 +40,9 @@ UNSOUND = {
 
 @pytest.mark.parametrize("path", [SPEECH, BATCH, TTS])
 @pytest.mark.parametrize("content", UNSOUND.values(), ids=UNSOUND)
-def test_what_is_no_sound_json_is_refused(client, path, content):
+def test_what_is_no_sound_json_is_refused(shared_client, path, content):
     """By every endpoint that takes JSON, with a way out."""
-    answer = client.post(path, content=content.encode(), headers=JSON)
+    answer = shared_client.post(path, content=content.encode(), headers=JSON)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert "Fix:" in answer.json()["error"]["message"]
@@ -51,10 +51,12 @@ def test_what_is_no_sound_json_is_refused(client, path, content):
 @pytest.mark.parametrize(
     "content", [b"\xff\xfe{\x00}\x00", json.dumps({"input": "ä"}, ensure_ascii=False).encode("latin-1"), b"\x00" * 9]
 )
-def test_other_encodings_than_utf_8(client, content):
+def test_other_encodings_than_utf_8(shared_client, content):
     """Are no text; a byte order mark of UTF-8 is."""
-    assert client.post(SPEECH, content=content, headers=JSON).json()["error"]["code"] == "invalid_json"
-    assert client.post(SPEECH, content=b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), headers=JSON).status_code == 200
+    assert shared_client.post(SPEECH, content=content, headers=JSON).json()["error"]["code"] == "invalid_json"
+    assert (
+        shared_client.post(SPEECH, content=b"\xef\xbb\xbf" + json.dumps(GOOD).encode(), headers=JSON).status_code == 200
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_other_encodings_than_utf_8(client, content):
         ("application/vnd.api+json", True),
     ],
 )
-def test_what_is_announced(client, kind, taken):
+def test_what_is_announced(shared_client, kind, taken):
     """JSON is to be called so: the message says how."""
     for path, body in ((SPEECH, GOOD), (TTS, {"gen_text": "alpha"})):
-        answer = client.post(path, content=json.dumps(body).encode(), headers={"content-type": kind})
+        answer = shared_client.post(path, content=json.dumps(body).encode(), headers={"content-type": kind})
         assert answer.status_code == (200 if taken else 400), answer.text
         if not taken:
             assert answer.json()["error"]["code"] == "invalid_content_type"
@@ -82,38 +84,38 @@ def test_what_is_announced(client, kind, taken):
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "GZIP", "gzip, gzip", "nonsense"])
-def test_compressed_bodies_are_not_unpacked(client, coding):
+def test_compressed_bodies_are_not_unpacked(shared_client, coding):
     """A small one may be large inside."""
     content = gzip.compress(json.dumps(GOOD).encode())
-    answer = client.post(SPEECH, content=content, headers={**JSON, "content-encoding": coding})
+    answer = shared_client.post(SPEECH, content=content, headers={**JSON, "content-encoding": coding})
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_encoding")
-    assert client.post(SPEECH, json=GOOD, headers={"content-encoding": "identity"}).status_code == 200
+    assert shared_client.post(SPEECH, json=GOOD, headers={"content-encoding": "identity"}).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["voice_path", "voice", "text", "self", "priority", "seed", "timestamps", "normalize"])
-def test_options_are_no_arguments(client, tmp_path, name):
+def test_options_are_no_arguments(shared_client, tmp_path, name):
     """Least of all one that names a recording on the server."""
     secret = tmp_path / "secret.wav"
     soundfile.write(secret, *voice_like())
     values = {"voice_path": str(secret), "voice": str(secret), "seed": 3, "priority": "bulk"}
     options = {name: values.get(name, "align")}
-    answer = client.post(SPEECH, json={**GOOD, "options": options})
+    answer = shared_client.post(SPEECH, json={**GOOD, "options": options})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
-    entry = client.post(BATCH, json={"inputs": [{"input": "a", "options": options}]}).json()["data"][0]
+    entry = shared_client.post(BATCH, json={"inputs": [{"input": "a", "options": options}]}).json()["data"][0]
     assert entry["error"]["param"] == name
-    spoken = client.post(TTS, json={"gen_text": "alpha", "seed": 1})
-    ignored = client.post(TTS, json={"gen_text": "alpha", "seed": 1, "voice_path": str(secret)})
+    spoken = shared_client.post(TTS, json={"gen_text": "alpha", "seed": 1})
+    ignored = shared_client.post(TTS, json={"gen_text": "alpha", "seed": 1, "voice_path": str(secret)})
     assert ignored.content == spoken.content  # and not the recording's voice
     assert ignored.headers["x-realtts-ignored"] == "voice_path"
 
 
 @pytest.mark.parametrize("words", ["What was said.", "a\u0000b", "x" * 10_001])
 @pytest.mark.parametrize("voice", [None, "low", "alloy"])
-def test_words_of_no_recording(client, words, voice):
+def test_words_of_no_recording(shared_client, words, voice):
     """Are the field at fault, rather than text or voice."""
-    answer = client.post(SPEECH, json={**GOOD, "voice": voice, "reference_text": words})
+    answer = shared_client.post(SPEECH, json={**GOOD, "voice": voice, "reference_text": words})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "reference_text")
-    answer = client.post(TTS, json={"gen_text": "alpha", "voice": voice, "ref_text": words})
+    answer = shared_client.post(TTS, json={"gen_text": "alpha", "voice": voice, "ref_text": words})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "ref_text")
 
 
@@ -152,17 +154,17 @@ def test_options_name_no_files(make_client, name):
         ({"gen_txt": "a"}, "gen_text"),
     ],
 )
-def test_fields_of_f5_servers_are_named_as_they_call_them(client, fields, param):
+def test_fields_of_f5_servers_are_named_as_they_call_them(shared_client, fields, param):
     """A fault of ``gen_text`` is not one of ``input``."""
-    answer = client.post(TTS, json=fields)
+    answer = shared_client.post(TTS, json=fields)
     assert answer.status_code in {400, 404}
     assert answer.json()["error"]["param"] == param
 
 
-def test_what_f5_clients_leave_open(client):
+def test_what_f5_clients_leave_open(shared_client):
     """Empty words, an empty recording and the seed -1 are none."""
     body = {"gen_text": "alpha", "ref_text": "", "ref_audio": "", "nfe_step": 16, "use_fp16": True, "seed": -1}
-    answer = client.post(TTS, json=body)
+    answer = shared_client.post(TTS, json=body)
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-realtts-ignored"] == "nfe_step, use_fp16"
     assert int(answer.headers["x-realtts-seed"]) >= 0
@@ -175,7 +177,7 @@ def test_subtitles_of_a_model_without_timings(make_client, kind):
     class Silent(Options):
         pass
 
-    spec = fake_spec(plain="test_hostile_bodies:Plain", optimized=None, options=Silent, capabilities=frozenset())
+    spec = fake_spec(plain=f"{__name__}:Plain", optimized=None, options=Silent, capabilities=frozenset())
     answer = make_client(spec).post(SPEECH, json={"input": "alpha", "timestamps": kind})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "timestamps")
 
@@ -236,9 +238,9 @@ def part(disposition, content=b"x"):
         (part(b'; name="x"') * 1500 + b"--b--", BOUNDED, None),
     ],
 )
-def test_forms_that_are_none(client, body, kind, param):
+def test_forms_that_are_none(shared_client, body, kind, param):
     """400 with a way out, without the names of our classes."""
-    answer = client.post("/v1/audio/voices", content=body, headers={"content-type": kind})
+    answer = shared_client.post("/v1/audio/voices", content=body, headers={"content-type": kind})
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
     assert "Fix:" in error["message"]

@@ -62,9 +62,9 @@ def speak(live, text="alpha", **fields):
         ("", "invalid_json", None),
     ],
 )
-def test_faults_are_named_as_they_were_sent(client, message, code, param):
+def test_faults_are_named_as_they_were_sent(shared_client, message, code, param):
     """With the field and the utterance; nothing has begun, and the connection goes on."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         live.send_text(message)
         answer = live.receive_json()
         assert answer["type"] == "error", answer
@@ -107,9 +107,9 @@ def test_a_wrong_message_ends_no_utterance(make_client, message, code):
         [{**START, "id": "b"}, {"type": "speech.cancel", "id": "b"}, {"type": "speech.text", "id": "c", "text": "x"}],
     ],
 )
-def test_messages_about_nobody(client, messages):
+def test_messages_about_nobody(shared_client, messages):
     """Are told; a cancel of what has ended is no fault."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         live.send_json({"type": "speech.cancel", "id": "b"})
         for message in messages:
             live.send_json(message)
@@ -119,9 +119,9 @@ def test_messages_about_nobody(client, messages):
 
 
 @pytest.mark.parametrize("between", [[], ["text"], ["text", "flush"], ["text", "end"], ["end"]])
-def test_a_cancel_that_comes_at_once(client, between):
+def test_a_cancel_that_comes_at_once(shared_client, between):
     """Before anything was done for the utterance, too."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         for number in range(5):
             live.send_json({**SLOW, "id": str(number)})
             for kind in between:
@@ -132,17 +132,17 @@ def test_a_cancel_that_comes_at_once(client, between):
                 assert until_type(live, *LAST)["type"] == "speech.cancelled"
 
 
-def test_an_id_is_used_again(client):
+def test_an_id_is_used_again(shared_client):
     """Behind the last message it is free."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         for _ in range(20):
             assert speak(live)["type"] == "speech.done"
 
 
 @pytest.mark.parametrize("parts", [["", "alpha", ""], ["a"] * 300, ["alpha. ", "\n\n", " ", "beta"], [" \n", "\t"], []])
-def test_texts_in_odd_parts(client, parts):
+def test_texts_in_odd_parts(shared_client, parts):
     """Empty ones, single letters, blanks, floods of flushes, none at all."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         live.send_json(START)
         for part in parts:
             live.send_json({"type": "speech.text", "id": "a", "text": part})
@@ -153,16 +153,16 @@ def test_texts_in_odd_parts(client, parts):
         assert until_type(live, *LAST)["type"] == "speech.done"
 
 
-def test_what_cannot_be_said_names_the_text(client):
+def test_what_cannot_be_said_names_the_text(shared_client):
     """As the field of the message that brought it."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         answer = speak(live, "a\u0000b. ")
         assert (answer["type"], answer["error"]["param"], answer["ended"]) == ("error", "text", True)
 
 
-def test_a_recording_larger_than_a_frame_of_old(client):
+def test_a_recording_larger_than_a_frame_of_old(shared_client):
     """A message may be as large as a body."""
-    with client.websocket_connect(PATH) as live:
+    with shared_client.websocket_connect(PATH) as live:
         live.send_json({**START, "voice": None, "ref_audio": "QUJD" * 400_000})
         assert until_type(live, "error")["error"]["code"] == "invalid_recording"
 
