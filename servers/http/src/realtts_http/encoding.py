@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
+from realtts import Chunk
 from realtts.audio import Resampler, open_writer
 from realtts.serving.pcm import int16_bytes
 
 if TYPE_CHECKING:
-    from realtts import Chunk
     from realtts.audio import Writer
 
-__all__ = ["CONTENT_TYPES", "PCM_RATE", "StreamEncoder", "encode_chunk", "encode_end", "open_encoder"]
+__all__ = ["CONTENT_TYPES", "PCM_RATE", "StreamEncoder", "encode_chunk", "encode_end", "first_parts", "open_encoder"]
 
 PCM_RATE = 24_000
 """Hz of ``pcm``, which carries no header: clients assume it."""
@@ -29,6 +30,10 @@ CONTENT_TYPES = {
     "wav": "audio/wav",
     "pcm": "audio/pcm",
 }
+
+
+_FIRST_S = 0.1
+"""What is heard first is encoded by itself: resampling a sentence takes longer than all else behind the model."""
 
 
 class StreamEncoder(Protocol):
@@ -50,6 +55,14 @@ class StreamEncoder(Protocol):
 
     def drop(self) -> None:
         """Let go of everything; may follow `finish`."""
+
+
+def first_parts(encoder: StreamEncoder, chunk: Chunk) -> list[Chunk]:
+    """Return the first chunk of a stream in the parts that are encoded and sent one by one; all else is the first's."""
+    count = round(_FIRST_S * chunk.sample_rate)
+    if not encoder.is_light or len(chunk.samples) < 3 * count:
+        return [chunk]
+    return [replace(chunk, samples=chunk.samples[:count]), Chunk(chunk.samples[count:], chunk.sample_rate)]
 
 
 async def encode_chunk(encoder: StreamEncoder, chunk: Chunk) -> bytes:
@@ -80,7 +93,7 @@ class _Pcm:
     """Signed 16 bit little-endian samples at `PCM_RATE`."""
 
     is_light = True
-    short_s = 5.0
+    short_s = 2.0
 
     def __init__(self) -> None:
         self._resampler: Resampler | None = None

@@ -29,7 +29,7 @@ _LAST_ANSWERS_S = 5
 
 _TICKS_A_SECOND = 10
 _TRIM_S = 30
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 _log = logging.getLogger("realtts.http")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.responses import Response
 
 from realtts.wire.answers import answer_to
-from realtts_http.encoding import CONTENT_TYPES, encode_chunk, encode_end, open_encoder
+from realtts_http.encoding import CONTENT_TYPES, encode_chunk, encode_end, first_parts, open_encoder
 from realtts_http.leaving import ClientLeftError, unless_left
 from realtts_http.problems import header_value, problem_body, problem_response
 from realtts_http.timing import SpeechClock
@@ -138,9 +138,11 @@ class SpeechResponse(Response):
     async def _send_chunks(self, stream: ChunkStream, send: Send) -> None:
         while (chunk := await stream.anext()) is not None:
             self._clock.heard(chunk.duration)
+            parts = [chunk] if self._started else first_parts(self._encoder, chunk)
             if not self._started:
                 await self._start(send)
-            await self._send(self._delta(chunk, await encode_chunk(self._encoder, chunk)), send)
+            for part in parts:
+                await self._send(self._delta(part, await encode_chunk(self._encoder, part)), send)
         if not self._started:
             await self._start(send)
         last = self._delta(None, await encode_end(self._encoder))
