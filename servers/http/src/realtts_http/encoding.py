@@ -32,7 +32,7 @@ CONTENT_TYPES = {
 }
 
 
-_FIRST_S = 0.1
+_FIRST_S = 0.25
 """What is heard first is encoded by itself: resampling a sentence takes longer than all else behind the model."""
 
 
@@ -60,7 +60,7 @@ class StreamEncoder(Protocol):
 def first_parts(encoder: StreamEncoder, chunk: Chunk) -> list[Chunk]:
     """Return the first chunk of a stream in the parts that are encoded and sent one by one; all else is the first's."""
     count = round(_FIRST_S * chunk.sample_rate)
-    if not encoder.is_light or len(chunk.samples) < 3 * count:
+    if not encoder.is_light or len(chunk.samples) < 2 * count:
         return [chunk]
     return [replace(chunk, samples=chunk.samples[:count]), Chunk(chunk.samples[count:], chunk.sample_rate)]
 

@@ -2,7 +2,7 @@
 
 export const RATE = 24000;
 
-const BLOCK = 256; // samples that share a peak in the picture
+const BLOCK = 64; // samples that share a peak in the picture
 
 export class Player extends EventTarget {
   constructor() {
