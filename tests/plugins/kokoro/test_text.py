@@ -10,13 +10,17 @@ from dataclasses import replace
 import pytest
 
 from realtts import RealProvider, errors
+from realtts.contract.spec import Checkpoint
 from realtts.testing.numbers import number_sentences
 from realtts_kokoro import spec
 from realtts_kokoro.catalogue import LANGUAGES, VOICES, language_of
 from realtts_kokoro.phonemizers import Phonemizers
 from realtts_kokoro.phrases import phrases_of, raw_phrase
+from realtts_kokoro.plain import load_kokoro
 from realtts_kokoro.reading import unread_in
 from realtts_kokoro.vocabulary import NUMBERS
+
+from .conftest import make_context
 
 ENGLISH = language_of("en-us")
 
@@ -149,6 +153,36 @@ def test_what_is_missing_is_named_before_a_load(monkeypatch, folder, module, arg
         with pytest.raises(errors.MissingExtra, match=module) as caught:
             tts.generate("Hola 你好 こんにちは.", **arguments)
         assert (tts.state, caught.value.fix) == ("unloaded", f"pip install 'realtts-kokoro[{extra}]'")
+
+
+@pytest.mark.parametrize(
+    ("module", "language", "extra"),
+    [
+        ("espeakng_loader", "es", "espeak"),
+        ("espeakng_loader", "French", "espeak"),
+        ("pyopenjtalk", "ja_JP.UTF-8", "ja"),
+        ("jieba", "zh", "zh"),
+        ("jieba", "ja", None),
+        ("espeakng_loader", "de", None),
+        ("jieba", None, None),
+    ],
+)
+def test_what_the_settings_language_lacks_is_named_before_weights_are_read(
+    monkeypatch, folder, module, language, extra
+) -> None:
+    """By a load without a request; a language that Kokoro does not speak is other providers' business."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == module else find(name, *more))
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    context = make_context(Checkpoint("x", path=folder))
+    context.settings.language = language
+    if extra is None:
+        assert load_kokoro(context).network
+        return
+    monkeypatch.setattr("realtts_kokoro.plain.find_files", lambda *_: pytest.fail("weights are looked for"))
+    with pytest.raises(errors.MissingExtra) as caught:
+        load_kokoro(context)
+    assert caught.value.fix == f"pip install 'realtts-kokoro[{extra}]'"
 
 
 def test_every_language_has_voices_and_one_phonemizer() -> None:

@@ -6,7 +6,8 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from realtts_kokoro.catalogue import VOICES, language_of, voice_info
+from realtts.kit.languages import resolve_language
+from realtts_kokoro.catalogue import LANGUAGES, VOICES, language_of, voice_info
 from realtts_kokoro.files import files_at_hand
 from realtts_kokoro.options import KokoroOptions
 from realtts_kokoro.phonemizers import check_phonemizer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from realtts.contract.types import Request
     from realtts_kokoro.catalogue import Language
 
-__all__ = ["check_request", "language_spoken"]
+__all__ = ["check_language", "check_request", "language_spoken"]
 
 
 def language_spoken(language: str | None, voice: str) -> Language:
@@ -38,6 +39,20 @@ def check_request(checkpoint: Checkpoint | None, request: Request) -> None:
     if not voice and request.language is None:
         voice = _default_voice(checkpoint)
     check_phonemizer(language_spoken(request.language, voice), KokoroOptions.of(request).phonemizer)
+
+
+def check_language(language: str | None) -> None:
+    """Check that what reads the language of the settings is installed; imports none of it.
+
+    Args:
+        language: As a user has set it, for all providers; one that Kokoro does not speak is not in force here.
+
+    Raises:
+        MissingExtra: It is not installed.
+    """
+    tag = resolve_language(language, LANGUAGES) if language is not None else None
+    if tag is not None:
+        check_phonemizer(language_of(tag), None)
 
 
 @functools.lru_cache(maxsize=16)
