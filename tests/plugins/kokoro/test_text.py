@@ -155,6 +155,20 @@ def test_what_is_missing_is_named_before_a_load(monkeypatch, folder, module, arg
         assert (tts.state, caught.value.fix) == ("unloaded", f"pip install 'realtts-kokoro[{extra}]'")
 
 
+@pytest.mark.parametrize("arguments", [{}, {"language": "en-gb"}, {"voice": "af_heart"}, {"voice": "bf_emma,af_sky"}])
+def test_lexicons_that_vanished_are_named_before_a_load(monkeypatch, folder, arguments) -> None:
+    """English needs them; with espeak-ng it does not, and neither do other languages."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "hibari" else find(name))
+    with RealProvider("kokoro", model=str(folder)) as tts:
+        with pytest.raises(errors.CheckpointMissing, match="hibari-tts is not installed") as caught:
+            tts.generate("Hello there.", **arguments)
+        assert "pip install hibari-tts==0.2.1" in caught.value.fix
+        assert tts.state == "unloaded"
+        assert tts.generate("Hello there.", phonemizer="espeak", **arguments).duration > 0.2
+        assert tts.generate("Hola.", language="es", voice="af_heart").duration > 0.1
+
+
 @pytest.mark.parametrize(
     ("module", "language", "extra"),
     [

@@ -33,7 +33,7 @@ def check_request(checkpoint: Checkpoint | None, request: Request) -> None:
     Raises:
         InvalidOption: The phonemizer that is asked for does not read it.
         MissingExtra: It is not installed.
-        CheckpointError: The voices that are there cannot be listed.
+        CheckpointError: The voices that are there cannot be listed, or the lexicons of English are not installed.
     """
     voice = request.voice if isinstance(request.voice, str) else ""
     if not voice and request.language is None:
