@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,16 +27,19 @@ def language_spoken(language: str | None, voice: str) -> Language:
 
 
 def check_request(checkpoint: Checkpoint | None, request: Request) -> None:
-    """Check that what reads the request's language is installed; imports none of it.
+    """Check that the weights are at hand or can be fetched, and that what reads the request's language is installed.
+
+    None of it is imported.
 
     Raises:
         InvalidOption: The phonemizer that is asked for does not read it.
         MissingExtra: It is not installed.
-        CheckpointError: The voices that are there cannot be listed, or the lexicons of English are not installed.
+        CheckpointError: A package or a file is missing, or the voices that are there cannot be listed.
     """
+    files = files_at_hand(checkpoint)
     voice = request.voice if isinstance(request.voice, str) else ""
     if not voice and request.language is None:
-        voice = _default_voice(checkpoint)
+        voice = Voices(dict.fromkeys(VOICES, Path()) if files is None else files.voices).default(None)
     check_phonemizer(language_spoken(request.language, voice), KokoroOptions.of(request).phonemizer)
 
 
@@ -53,10 +55,3 @@ def check_language(language: str | None) -> None:
     tag = resolve_language(language, LANGUAGES) if language is not None else None
     if tag is not None:
         check_phonemizer(language_of(tag), None)
-
-
-@functools.lru_cache(maxsize=16)
-def _default_voice(checkpoint: Checkpoint | None) -> str:
-    """Return the voice that speaks where neither voice nor language is named."""
-    files = files_at_hand(checkpoint)
-    return Voices(dict.fromkeys(VOICES, Path()) if files is None else files.voices).default(None)
