@@ -93,6 +93,36 @@ def test_chinese(phonemizers) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ("fr-fr", "Le weekend, Microsoft et le bath water."),
+        ("fr", "Mon computer est cool."),
+        ("hi", "hello computer weekend"),
+        ("hi", "मेरा computer नया है"),
+        ("es", "El software de Microsoft."),
+        ("it", "Il weekend al computer."),
+        ("pt-br", "O show do weekend."),
+    ],
+)
+def test_words_of_another_language_are_read_and_nothing_else(phonemizers, tag, text) -> None:
+    """espeak-ng notes beside them which language that is; the note is not spoken."""
+    pytest.importorskip("espeakng_loader")
+    (phrase,) = phrases(phonemizers, text, tag)
+    assert not set("()^") & set(symbols(phrase))
+    assert not phrase.missing
+    assert len(phrase.words) == len(text.split())
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_espeak_has_every_language_that_it_reads(phonemizers, tag) -> None:
+    """Under the name that it has in espeak-ng."""
+    pytest.importorskip("espeakng_loader")
+    if "espeak" in language_of(tag).phonemizers:
+        (phrase,) = phrases(phonemizers, "hotel", tag, "espeak")
+        assert len(phrase.words) == 1
+
+
+@pytest.mark.parametrize(
     ("tag", "name"), [("es", "misaki"), ("ja", "espeak"), ("zh", "espeak"), ("hi", "misaki"), ("it", "misaki")]
 )
 def test_a_phonemizer_that_does_not_read_the_language(tts, tag, name) -> None:
@@ -155,7 +185,7 @@ def test_what_is_missing_is_named_before_a_load(monkeypatch, folder, module, arg
         assert (tts.state, caught.value.fix) == ("unloaded", f"pip install 'realtts-kokoro[{extra}]'")
 
 
-@pytest.mark.parametrize("arguments", [{}, {"language": "en-gb"}, {"voice": "af_heart"}, {"voice": "bf_emma,af_sky"}])
+@pytest.mark.parametrize("arguments", [{}, {"language": "en-gb"}, {"voice": "af_heart"}, {"voice": "bm_lewis,af_sky"}])
 def test_lexicons_that_vanished_are_named_before_a_load(monkeypatch, folder, arguments) -> None:
     """English needs them; with espeak-ng it does not, and neither do other languages."""
     find = importlib.util.find_spec
