@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from realtts.errors import CheckpointCorrupt, VoiceNotFound, enumeration
+from realtts.exception_text import describe_error
 from realtts.kit.voices import blend_parts, no_voice
 from realtts_kokoro.catalogue import VOICES, language_of, voice_info
 from realtts_kokoro.files import files_at_hand
@@ -94,8 +95,8 @@ class Voices:
         path = self._files[name]
         try:
             table = _read(path.read_bytes(), name)
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise _faulty(path, name, str(error)) from error
+        except Exception as error:  # whatever numpy, zipfile and zlib make of a damaged file
+            raise _faulty(path, name, describe_error(error)) from error
         if table.size == 0 or table.size % STYLE or not np.isfinite(table).all():
             raise _faulty(path, name, f"it is no table of styles of {STYLE} numbers")
         return np.ascontiguousarray(table.reshape(-1, STYLE), np.float32)
