@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["can_write", "write_audiobook"]
+__all__ = ["can_write", "chapters_of", "write_audiobook"]
 
 _LONGEST_S = 24 * 3600.0
 _GAP_S = 1.0
@@ -37,13 +37,24 @@ def can_write() -> bool:
     return hasattr(output, "set_chapters")
 
 
-def write_audiobook(path: Path, chapters: Sequence[tuple[str, Path]], *, title: str) -> float:
+def chapters_of(path: Path) -> str:
+    """Return the digest of the chapters that an audiobook was written of; empty where there is none."""
+    av: Any = importlib.import_module("av")
+    try:
+        with av.open(str(path)) as container:
+            return str(container.metadata.get("comment", ""))
+    except (OSError, ValueError, RuntimeError):
+        return ""
+
+
+def write_audiobook(path: Path, chapters: Sequence[tuple[str, Path]], *, title: str, digest: str = "") -> float:
     """Write the chapters into one file, whole or not at all.
 
     Args:
         path: The ``.m4b`` file; an older one is replaced.
         chapters: Title and audio file of each, in order.
         title: The book's.
+        digest: Of the chapters, for `chapters_of`.
 
     Returns:
         Seconds of audio.
@@ -53,7 +64,7 @@ def write_audiobook(path: Path, chapters: Sequence[tuple[str, Path]], *, title: 
     """
     part = path.with_name(f".{path.name}{PART}")
     try:
-        seconds = _write(part, chapters, title)
+        seconds = _write(part, chapters, {"title": title, "comment": digest})
         part.replace(path)
     except (OSError, ValueError, RuntimeError) as error:  # PyAV's errors are of these kinds too
         with contextlib.suppress(OSError):
@@ -65,12 +76,12 @@ def write_audiobook(path: Path, chapters: Sequence[tuple[str, Path]], *, title: 
     return seconds
 
 
-def _write(part: Path, chapters: Sequence[tuple[str, Path]], title: str) -> float:
+def _write(part: Path, chapters: Sequence[tuple[str, Path]], metadata: dict[str, str]) -> float:
     av: Any = importlib.import_module("av")
     lengths, rate = _measure(chapters)
     ends = list(itertools.accumulate(lengths))
     with av.open(str(part), "w", format="ipod") as container:
-        container.metadata["title"] = title
+        container.metadata.update(metadata)
         # The list stands in the file's header, so the lengths are known before the first sample is encoded.
         container.set_chapters(
             [

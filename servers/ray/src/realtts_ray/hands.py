@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from realtts.bulk.result import failed
 from realtts.bulk.work import Done, Spoken, Task, make_provider, speak_task, store
-from realtts.errors import ProviderClosed, RealTTSError, SettingsError, WorkerDied
+from realtts.errors import ProviderClosed, RealTTSError, SettingsError, VoiceUnreadable, WorkerDied
+from realtts.exception_text import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -148,12 +149,17 @@ class RayHands:
             ray.shutdown()
 
     def _work(self, task: Task) -> Done:
-        recording = self._recording(task)
+        try:
+            recording = self._recording(task)
+        except VoiceUnreadable as error:
+            return Done(failed(task.row, error), 0.0)
         for _ in range(_MOST_DEATHS):
             worker = self._borrow(task)
             try:
                 spoken: Spoken = _get(worker.speak.remote(task, recording))
-            except RayActorError:
+            except RayTaskError:  # of our own code there: it would come again
+                raise
+            except RayError:  # it died, or its machine did, or ran out of memory, or is out of reach
                 self._replace(worker)
             else:
                 self._give_back(worker)
@@ -182,6 +188,7 @@ class RayHands:
             self._rows.pop(worker, None)
             if worker in self._all and not self._closing:
                 self._all.remove(worker)
+                ray.kill(worker)  # one that is only out of reach must not come back to keep the place
                 self._start()
 
     def _wait(self) -> None:
@@ -221,7 +228,7 @@ class RayHands:
         key = f"{path}\0{text}"
         with self._changed:
             if key not in self._recordings:
-                content = path.read_bytes()
+                content = _content(path, task)
                 name = f"{hashlib.sha256(content).hexdigest()}{path.suffix}"
                 self._recordings[key] = ray.put(_Recording(name, content, text))
             return self._recordings[key]
@@ -230,7 +237,18 @@ class RayHands:
 def _load_error(error: Exception) -> Exception:
     if isinstance(error, RayActorError):
         return WorkerDied("a worker died while it loaded the model", who=_WHO, fix="read Ray's logs of the worker")
-    return error
+    if isinstance(error, RealTTSError):
+        return error
+    what = f"a worker could not be started: {describe_error(error):.500}"
+    return WorkerDied(what, who=_WHO, fix="read Ray's logs of the worker")
+
+
+def _content(path: Path, task: Task) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        what = f"the recording {str(path)!r:.200} cannot be read: {error.strerror or error}"
+        raise VoiceUnreadable(what, who=f"row {task.row.number}", fix="check who may read it") from error
 
 
 def _file(voice: str | None, folder: str | None) -> Path | None:
