@@ -57,6 +57,10 @@ def test_several_providers_from_yaml():
         ({"provider": "espeak", "http": {"port": 80}}, "port"),
         ({"provider": "espeak", "http": {"max_input_char": 80}}, "max_input_chars"),
         ({"provider": "espeak", "http": {"max_input_chars": -1}}, "max_input_chars"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"downscale_delay": 5}}, "downscale_delay_s"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"upscale_delay_s": -1}}, "autoscaling"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"upscale_delay_s": "soon"}}, "autoscaling"),
+        ({"provider": "espeak", "max_replicas": 2, "autoscaling": {"max_replicas": 0}}, "autoscaling"),
     ],
 )
 def test_what_is_wrong_is_named(arguments, words):
