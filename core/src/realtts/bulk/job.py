@@ -49,8 +49,8 @@ class BulkJob:
         worker_gpus: GPUs of each worker of a cluster.
         concurrency: Rows that the model of this process is given at a time; None: the setting ``max_batch``, else 8.
         resume: Go on with what the folder holds.
-        chapters: The source is a book, and each row one of its chapters, see `read_chapters`. Where PyAV is installed,
-            one M4B file with marks at the chapters is written too.
+        chapters: The source is a book, and each row one of its chapters, see `read_chapters`. Where PyAV or ffmpeg
+            is installed, one M4B file with marks at the chapters is written too.
     """
 
     source: str | os.PathLike[str]

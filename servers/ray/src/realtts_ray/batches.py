@@ -50,7 +50,7 @@ class Rows:
             return column
         try:
             return pa.array(self._values[name])
-        except (pa.ArrowException, UnicodeError, OverflowError):
+        except Exception:  # of Arrow, or of objects of others that it asks
             return pa.array([None if each is None else _text(each) for each in self._values[name]], pa.string())
 
     def only(self, wanted: Sequence[bool]) -> pa.Table | dict[str, Any]:
@@ -88,4 +88,7 @@ def spoken_ids(folder: str) -> frozenset[str]:
 
 
 def _text(value: Any) -> str:
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    try:
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    except Exception as error:  # of an object of others
+        return f"{type(value).__name__} that cannot be shown ({type(error).__name__})"
