@@ -116,6 +116,7 @@ class RayHands:
         self._rows: dict[ActorHandle, int] = {}  # of the workers that have loaded the model
         self._all: set[ActorHandle] = set()
         self._fault: Exception | None = None
+        self._has_loaded = False
         self._closing = False
         self._recordings: dict[str, ObjectRef[Any]] = {}
         self._own = _connect(job.ray or "auto")
@@ -193,9 +194,13 @@ class RayHands:
 
     def _wait(self) -> None:
         """Wait until a worker has loaded the model; others come when the cluster has room for them."""
-        self._changed.wait_for(lambda: self._rows or self._closing or self._fault)
-        if self._fault is not None and not self._rows:
+        self._changed.wait_for(lambda: self._rows or self._closing or self._is_lost())
+        if self._fault is not None and self._is_lost() and not self._rows:
             raise self._fault
+
+    def _is_lost(self) -> bool:
+        """Tell whether no worker will come: the first could not load the model, or the last one left could not."""
+        return self._fault is not None and not (self._has_loaded and self._all)
 
     def _start(self) -> None:
         worker = self._class.remote(self._job, self._seed)
@@ -211,10 +216,12 @@ class RayHands:
                 self._all.discard(worker)
                 self._fault = _load_error(error)
                 self._changed.notify_all()
+            ray.kill(worker)  # it would keep its place from others that wait for one
             return
         with self._changed:
             if worker in self._all:
                 self._rows[worker] = 0
+                self._has_loaded = True
                 self._changed.notify_all()
 
     def _recording(self, task: Task) -> ObjectRef[Any] | None:
