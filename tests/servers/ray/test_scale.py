@@ -94,37 +94,48 @@ def test_a_runtime_environment_of_its_own(run, tmp_path):
     assert client.post("/v1/audio/speech", json={**body, "model": "own"}).status_code == 200
 
 
-@pytest.fixture(params=["fake", "toylm"])
-def isolated(request, cluster):
-    """A provider that only an environment of its own has: its name, and settings."""
-    name, python, settings, spec = request.param, Path(sys.executable), {}, spec_to_json(fake_spec())
-    data = Path(os.environ["REALTTS_DATA_DIR"])
-    if name == "toylm":
-        if TORCH_PYTHON not in os.environ:
-            pytest.skip(f"{TORCH_PYTHON} names no environment with realtts-toylm")
-        python, folder = Path(os.environ[TORCH_PYTHON]), data / "toylm"
-        folder.mkdir(parents=True, exist_ok=True)
-        code = (
-            "import json, sys, pathlib\n"
-            "from realtts_toylm import spec\n"
-            "from realtts_toylm.testing import write_random_checkpoint\n"
-            "from realtts.wire.specs import spec_to_json\n"
-            "write_random_checkpoint(pathlib.Path(sys.argv[1]))\n"
-            "print(json.dumps(spec_to_json(spec)))"
-        )
-        made = subprocess.run([python, "-c", code, folder], capture_output=True, text=True, check=True)
-        spec, settings = json.loads(made.stdout), {"model": str(folder), "dtype": "float32"}
-    home = data / "environments" / name
+def write_environment(name, python, spec):
+    """Let all processes of the cluster find a provider in an environment of its own."""
+    home = Path(os.environ["REALTTS_DATA_DIR"]) / "environments" / name
     home.mkdir(parents=True, exist_ok=True)
     version = importlib.metadata.version("realtts")
-    environment = IsolatedEnvironment(name=name, python=python, spec=spec, core_version=version)
+    environment = IsolatedEnvironment(name=name, python=Path(python), spec=spec, core_version=version)
     (home / FILE).write_text(json.dumps(environment.as_dict(home)), encoding="utf-8")
-    return name, settings
 
 
-def test_isolated_providers_on_a_cluster(run, isolated, tmp_path):
+WRITE = """
+import json, pathlib, sys
+from realtts.wire.specs import spec_to_json
+from realtts_toylm import spec
+from realtts_toylm.testing import write_random_checkpoint
+write_random_checkpoint(pathlib.Path(sys.argv[1]))
+print(json.dumps(spec_to_json(spec)))
+"""
+
+
+@pytest.fixture(params=["fake isolated", "toylm isolated", "toylm in process"])
+def provider(request, cluster, tmp_path):
+    """A provider in an environment of its own, with torch or without, and one of torch in the replica: name, settings."""
+    name, _, where = request.param.partition(" ")
+    if name == "fake":
+        write_environment(name, sys.executable, spec_to_json(fake_spec()))
+        return name, {"isolation": "always"}
+    if where == "in process":
+        pytest.importorskip("realtts_toylm", reason="realtts-toylm and torch are not installed", exc_type=ImportError)
+    elif TORCH_PYTHON not in os.environ:
+        pytest.skip(f"{TORCH_PYTHON} names no environment with realtts-toylm")
+    python = sys.executable if where == "in process" else os.environ[TORCH_PYTHON]
+    (tmp_path / "weights").mkdir()
+    made = subprocess.run([python, "-c", WRITE, tmp_path / "weights"], capture_output=True, text=True, check=True)
+    if where == "isolated":
+        write_environment(name, python, json.loads(made.stdout))
+    isolation = "always" if where == "isolated" else "never"
+    return name, {"model": str(tmp_path / "weights"), "dtype": "float32", "isolation": isolation}
+
+
+def test_providers_of_torch_and_isolated_ones(run, provider, tmp_path):
     """Served, as a dataset and as a job: the audio of one machine, from a process that each replica has beside it."""
-    name, settings = isolated
+    name, settings = provider
     model, others = settings.get("model"), {key: value for key, value in settings.items() if key != "model"}
     texts = [f"Number {number}." for number in range(6)]
     source = tmp_path / "texts.jsonl"
