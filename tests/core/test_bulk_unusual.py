@@ -222,6 +222,25 @@ def test_an_edited_manifest_has_nothing_removed_elsewhere(table, tmp_path):
     assert (tmp_path / "mine.srt").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"file": 5}, {"file": "a\0b"}, {"file": ["1.wav"]}, {"duration_s": "long"}, {"number": "1"}, {"captions": {}},
+        {"warnings": "none"}, {"extra": []}, {"sha256": None}, {"later": 1}, {"id": None}, {"seed": 1.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_entry_of_other_types_is_no_entry(table, tmp_path, change):
+    """Its row is spoken anew, and the manifest is whole again."""
+    source = table({"text": "One."}, {"text": "Two."})
+    speak(source, tmp_path / "out")
+    before = (tmp_path / "out" / "manifest.jsonl").read_text()
+    first, second = entries(tmp_path / "out")
+    (tmp_path / "out" / "manifest.jsonl").write_text(lines({**first, **change}, second))
+    assert speak(source, tmp_path / "out", resume=True).earlier == 1
+    assert (tmp_path / "out" / "manifest.jsonl").read_text() == before
+
+
 def test_a_recording_counts_and_not_its_path(tmp_path, monkeypatch):
     """The same job from another folder is the same."""
     (tmp_path / "a").mkdir()

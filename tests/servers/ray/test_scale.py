@@ -115,7 +115,7 @@ print(json.dumps(spec_to_json(spec)))
 
 @pytest.fixture(params=["fake isolated", "toylm isolated", "toylm in process"])
 def provider(request, cluster, tmp_path):
-    """A provider in an environment of its own, with torch or without, and one of torch in the replica: name, settings."""
+    """A provider in an environment of its own, or one of torch in the replica itself: its name and settings."""
     name, _, where = request.param.partition(" ")
     if name == "fake":
         write_environment(name, sys.executable, spec_to_json(fake_spec()))

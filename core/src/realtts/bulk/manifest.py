@@ -15,7 +15,7 @@ import json
 import os
 from typing import IO, TYPE_CHECKING, Any
 
-from realtts.bulk.result import RowResult
+from realtts.bulk.result import read_result
 from realtts.documents import parse_json
 from realtts.errors import OutputError
 from realtts.folders import PART, write_whole
@@ -23,6 +23,8 @@ from realtts.folders import PART, write_whole
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from realtts.bulk.result import RowResult
 
 __all__ = ["LOG", "MANIFEST", "Manifest", "part_path", "write_synced"]
 
@@ -115,10 +117,11 @@ class Manifest:
             raise _error(self._path, error) from error
         for line in lines:
             try:
-                values = parse_json(line.decode())
-                yield RowResult(**{**values, "warnings": tuple(values.get("warnings", ()))})
-            except (ValueError, TypeError, AttributeError):
+                result = read_result(parse_json(line.decode()))
+            except ValueError:
                 continue
+            if result is not None:
+                yield result
 
     def _finish(self, result: RowResult) -> bool:
         """Give audio its name that was written before the process was killed; tell whether it is there."""
@@ -127,7 +130,7 @@ class Manifest:
             return False  # an entry that was edited to point elsewhere
         part = part_path(final)
         # The temporary one first: a row that was spoken anew has its old audio beside it.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             if hashlib.sha256(part.read_bytes()).hexdigest() == result.sha256:
                 part.replace(final)
         return final.is_file()
