@@ -57,12 +57,16 @@ def build(config: ClusterConfig | Mapping[str, Any], specs: Sequence[ProviderSpe
     own = {spec.name: spec for spec in specs}
     replicas = {name: _replicas(name, each, config, own.get(name)) for name, each in config.providers.items()}
     # The arguments of a deployment have to be plain, so that replicas without this package's version can read them.
-    router = serve.deployment(name="router", num_replicas=config.routers, **_ROUTER)(serve.ingress()(Router))
+    longest_s = max(each.drain_s for each in config.providers.values())
+    router = serve.deployment(
+        name="router",
+        num_replicas=config.routers,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=_MOST_FORWARDED,
+        graceful_shutdown_timeout_s=longest_s,
+    )(serve.ingress()(Router))
     bound: Application = router.bind(replicas, config.model_dump(mode="json"))
     return bound
-
-
-_ROUTER: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "max_ongoing_requests": _MOST_FORWARDED}
 
 
 def _replicas(name: str, own: ReplicaConfig, config: ClusterConfig, spec: ProviderSpec | None) -> Application:
@@ -78,6 +82,8 @@ def _replicas(name: str, own: ReplicaConfig, config: ClusterConfig, spec: Provid
         max_ongoing_requests=rows + 1,
         max_queued_requests=own.max_queued if own.max_queued is not None else rows * own.max_replicas,
         health_check_period_s=5,
+        # When the load falls Serve stops replicas without a look at what they speak, and kills them after this time.
+        graceful_shutdown_timeout_s=own.drain_s,
         **_scale(name, own, rows),
     )(SpeechReplica)
     aliases = {alias: target for alias, target in config.aliases.items() if target == name}
