@@ -90,7 +90,7 @@ def test_cells_that_are_not_quoted(tmp_path, content):
     [
         {"deep": json.loads("[" * 60 + "]" * 60)},
         {"number": 10**299},
-        {"text\u2028": "line\u2028break\x85\x1e"},
+        {"note\u2028x": "line\u2028break\x85\x1e"},
         {"a": {"b": {"c": [1, 2.5, None, True, "x" * 1000]}}},
         {"😀": "\x7f\x01"},
     ],
@@ -218,7 +218,7 @@ def test_an_edited_manifest_has_nothing_removed_elsewhere(table, tmp_path):
     (tmp_path / "mine.srt").write_text("mine")
     (entry,) = entries(tmp_path / "out")
     (tmp_path / "out" / "manifest.jsonl").write_text(lines({**entry, "captions": "../mine.srt"}))
-    speak(source, tmp_path / "out", resume=True, captions="srt")
+    speak(source, tmp_path / "out", resume=True, captions="vtt")
     assert (tmp_path / "mine.srt").read_text() == "mine"
 
 

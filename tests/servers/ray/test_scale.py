@@ -39,7 +39,7 @@ def run(server):
 
     def run(config, specs=()):
         serve.run(build(config, specs), name="scale", route_prefix="/scale")
-        clients.append(httpx.Client(base_url=f"{server}/scale", timeout=60))
+        clients.append(httpx.Client(base_url=f"{server}/scale", timeout=300))
         return clients[-1]
 
     yield run
