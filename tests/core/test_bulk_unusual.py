@@ -15,8 +15,9 @@ from realtts import errors
 from realtts.bulk import BadRow, BulkJob, Defaults, SpeechRow, make_row, read_chapters, read_rows, run_job
 from realtts.bulk.audiobook import can_write, chapters_of
 from realtts.bulk.job import open_folder
-from realtts.bulk.speaking import fingerprint, saved_digests
+from realtts.bulk.speaking import _UNHEARD, fingerprint, saved_digests
 from realtts.provider.facade import RealProvider
+from realtts.settings import Settings
 from realtts.testing import fake_spec
 from realtts.voices import VoiceStore
 
@@ -220,6 +221,31 @@ def test_an_edited_manifest_has_nothing_removed_elsewhere(table, tmp_path):
     (tmp_path / "out" / "manifest.jsonl").write_text(lines({**entry, "captions": "../mine.srt"}))
     speak(source, tmp_path / "out", resume=True, captions="vtt")
     assert (tmp_path / "mine.srt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "earlier"),
+    [
+        ({"strict": True}, {}, 1),
+        ({"queue_size": 5, "threads": 1}, {"REALTTS_IDLE_UNLOAD_S": "9"}, 1),
+        ({"normalize": "off"}, {}, 0),
+        ({"language": "de"}, {}, 0),
+        ({}, {"REALTTS_LANGUAGE": "de"}, 0),
+        ({}, {"REALTTS_NORMALIZE": "off"}, 0),
+    ],
+)
+def test_settings_that_are_heard_count(table, tmp_path, monkeypatch, settings, environ, earlier):
+    """Wherever they were given; what says only how a row is worked on has nothing spoken again."""
+    source = table({"text": "One 1."})
+    speak(source, tmp_path / "out")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    assert speak(source, tmp_path / "out", resume=True, settings=settings).earlier == earlier
+
+
+def test_every_setting_that_is_not_heard_is_one():
+    """The list names settings that there are."""
+    assert set(Settings.model_fields) > _UNHEARD
 
 
 @pytest.mark.parametrize(

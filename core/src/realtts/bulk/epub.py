@@ -39,7 +39,12 @@ _VOID = {
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr",
 }  # fmt: skip
 _PAGES = {"pagebreak", "doc-pagebreak"}
-_ENCODING = re.compile(rb"(?:encoding|charset)\s*=\s*[\"']?([A-Za-z0-9._:-]{2,40})")
+# Of pages that say how they are encoded, in the codings of texts: some others of Python's take for ever.
+_ENCODING = re.compile(
+    rb"(?:encoding|charset)\s*=\s*[\"']?"
+    rb"((?:utf|iso|latin|windows|cp|koi|mac|gb|hz|big5|shift|euc|us-ascii|ascii|tis)[A-Za-z0-9._:-]{0,20})",
+    re.IGNORECASE,
+)
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 

@@ -19,7 +19,7 @@ from realtts.bulk.job import Summary, open_folder
 from realtts.bulk.manifest import Manifest
 from realtts.bulk.result import failed
 from realtts.bulk.rows import BadRow, Names
-from realtts.bulk.speaking import fingerprint, saved_digests
+from realtts.bulk.speaking import fingerprint, saved_digests, speaker_of
 from realtts.bulk.tables import read_rows
 from realtts.bulk.work import Task, make_provider, work_on
 from realtts.errors import InvalidOption
@@ -102,7 +102,7 @@ class _Run:
         self._earlier = 0
         self._results: dict[int, RowResult] = {}
         self._manifest = Manifest(self._folder)
-        self._speaker = repr([tts.spec.name, job.model, sorted(job.settings.items()), job.format, job.captions])
+        self._speaker = speaker_of(tts, job.format, job.captions)
         self._saved = saved_digests(tts)
 
     def run(self) -> Summary:

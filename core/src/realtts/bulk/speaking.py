@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from realtts.provider.facade import RealProvider
     from realtts.synthesis.speech import Speech
 
-__all__ = ["Defaults", "fingerprint", "row_seed", "saved_digests", "speak_row"]
+__all__ = ["Defaults", "fingerprint", "row_seed", "saved_digests", "speak_row", "speaker_of"]
+
+
+_UNHEARD = frozenset({
+    "provider", "threads", "strict", "isolation", "worker_deadline_s", "worker_silence_s", "worker_memory_mb",
+    "queue_size", "max_batch", "queue_timeout_s", "request_timeout_s", "stream_buffer", "stream_lookahead",
+    "stream_stall_s", "idle_unload_s", "max_text_chars", "voice_cache_mb", "voice_cache_disk_mb",
+    "weight_cache_disk_mb", "voice_urls", "data_dir", "buffer_pool",
+})  # fmt: skip
+"""Settings that change nothing of what is spoken."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,12 @@ def fingerprint(
         arguments["voice"] = _file_digest(voice) or saved(voice) or f"name {voice}"
     what = [speaker, row.text, row_seed(row, seed), arguments]
     return hashlib.sha256(json.dumps(what, sort_keys=True, default=repr).encode()).hexdigest()[:16]
+
+
+def speaker_of(tts: RealProvider, format: str, captions: str | None) -> str:  # noqa: A002 - as the job has it
+    """Return what `fingerprint` has to know of who speaks: the settings that can be heard, wherever they were given."""
+    settings = tts.settings.model_dump(mode="json", exclude=set(_UNHEARD))
+    return json.dumps([tts.spec.name, settings, format, captions], sort_keys=True, default=repr)
 
 
 def saved_digests(tts: RealProvider) -> Callable[[str], str | None]:
