@@ -16,7 +16,7 @@ COLUMNS = {
     "audio": [b"\0" * 5000, None],
     "when": [datetime.datetime(2026, 11, 30), None],
     "inf": [float("inf"), float("nan")],
-    "tree": [{"a": [float("-inf"), {"b": b"x"}]}, None],
+    "tree": [{"a": [float("-inf")], "b": {"c": b"x"}}, None],
 }
 
 
@@ -31,7 +31,7 @@ def test_parquet_of_every_type(tmp_path):
     assert (first.id, first.text, dict(first.options)) == ("3", "One.", {"pitch": 60})
     assert (second.id, second.text, dict(second.options)) == ("2", "Two.", {})
     assert first.extra["audio"] == "5,000 bytes"
-    assert (first.extra["inf"], first.extra["tree"]) == ("inf", {"a": ["-inf", {"b": "1 bytes"}]})
+    assert (first.extra["inf"], first.extra["tree"]) == ("inf", {"a": ["-inf"], "b": {"c": "1 bytes"}})
     job = {"provider": "espeak", "seed": 7}
     run_job(BulkJob(path, tmp_path / "out", **job))
     again = run_job(BulkJob(path, tmp_path / "out", resume=True, **job))
