@@ -5,11 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 import zipfile
+import zlib
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from realtts.documents import MALFORMED, reason_of
 from realtts.errors import InvalidText
 
 if TYPE_CHECKING:
@@ -46,11 +48,10 @@ def read_documents(path: Path) -> Iterator[tuple[str, str]]:
                 words.feed(_unpack(archive, name, path).decode("utf-8-sig", "replace"))
                 words.close()
                 yield words.title, words.text()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        if isinstance(error, InvalidText):
-            raise
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _unreadable(path, reason) from error
+    except InvalidText:
+        raise
+    except (*MALFORMED, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise _unreadable(path, reason_of(error)) from error
 
 
 def _spine(archive: zipfile.ZipFile, path: Path) -> list[str]:
@@ -77,7 +78,7 @@ def _spine(archive: zipfile.ZipFile, path: Path) -> list[str]:
 
 def _xml(archive: zipfile.ZipFile, name: str, path: Path) -> ElementTree.Element:
     content = _unpack(archive, name, path)
-    if b"<!ENTITY" in content:
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too
         raise _unreadable(path, f"{name} declares entities")
     try:
         return ElementTree.fromstring(content)  # noqa: S314 - entities were refused, so nothing can grow

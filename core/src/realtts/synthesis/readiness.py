@@ -38,6 +38,9 @@ def check_requests(spec: ProviderSpec, checkpoint: Checkpoint | None, requests: 
             import_object(spec.check_request)(checkpoint, request)
         except RealTTSError:
             raise
-        except Exception as error:  # the plugin may live in an isolated environment, where the request is checked too
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            # The plugin may live in an isolated environment, where the request is checked too.
             _log.debug("%s: a request cannot be checked before a load: %s", spec.name, describe_error(error))
             return

@@ -17,7 +17,7 @@ from realtts.errors import (
     UnknownOption,
     closest,
 )
-from realtts.exception_text import describe_error
+from realtts.exception_text import describe_error, shown
 from realtts.kit.languages import closest_language, language_tag, resolve_language
 from realtts.registry.variants import import_object
 from realtts.settings import Settings
@@ -202,10 +202,4 @@ def _within(value: Any, low: float, high: float) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    try:
-        shown = repr(value)
-    except Exception:  # huge numbers refuse to be printed, and objects may do anything
-        shown = f"a {type(value).__name__}"
-    return shown if len(shown) <= 60 else f"{shown[:57]}..."
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else shown(value, 60)

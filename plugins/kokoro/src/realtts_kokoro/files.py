@@ -165,7 +165,7 @@ def _names(file: Path) -> list[str]:
             if opened.read(len(_NPZ)) != _NPZ:
                 return [file.stem]
             return [Path(name).stem for name in zipfile.ZipFile(opened).namelist() if name.endswith(".npy")]
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise CheckpointCorrupt(
             f"{file} cannot be read as an archive of voices: {error}", who=_WHO, fix="get the file anew"
         ) from error
