@@ -171,6 +171,15 @@ def test_fields_beside_the_audio_are_copied():
     assert (chunk.warnings, type(chunk.warnings[0])) == (("loud",), str)
 
 
+def test_texts_of_a_chunk_can_be_written_anywhere():
+    """Half a surrogate pair, as names of files bring it, is written as its code."""
+    given = Chunk(full(0.1), RATE, (Mark(0.0, 1.0, (0, 1), "mark", "a\udc80"),), warnings=("b\ud800",))
+    _, chunk = checks_of("hello").check(0, given)
+    assert (chunk.marks[0].name, chunk.warnings) == ("a\\udc80", ("b\\ud800",))
+    (voice,) = check_voices([VoiceInfo("c\udcff", aliases=("d\udcff",))], "test")
+    assert (voice.id, voice.aliases) == ("c\\udcff", ("d\\udcff",))
+
+
 class Unshowable:
     """Something whose repr raises."""
 
@@ -182,6 +191,8 @@ ODD = {
     "mark of strings": {"marks": (Mark("0", "1", (0, 1)),)},
     "mark of nothing": {"marks": (Mark(None, None, None),)},
     "mark that ends before it begins": {"marks": (Mark(2.0, 1.0, (0, 1)),)},
+    "mark later than any sound": {"marks": (Mark(0.0, 1e12, (0, 1)),)},
+    "mark at the largest number": {"marks": (Mark(1e308, 1.7e308, (0, 1)),)},
     "mark of another kind": {"marks": (Mark(0.0, 1.0, (0, 1), "phoneme"),)},
     "mark of a kind that is a list": {"marks": (Mark(0.0, 1.0, (0, 1), ["word"]),)},
     "mark with a span of floats": {"marks": (Mark(0.0, 1.0, (0.0, 1.0)),)},

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, ValidationError
 
 from realtts.contract.events import Event
+from realtts.exception_text import plain_text
 from realtts.wire.calls import Call, Reply, call_from_json
 from realtts.wire.channel import ChannelFault, Frame, Kind
 from realtts.wire.faults import ErrorMessage  # noqa: TC001 - pydantic reads the fields' types
@@ -152,7 +153,7 @@ def _read(frame: Frame, read: Callable[[], Any]) -> Any:
 def _shown(error: Exception) -> str:
     """Return what is wrong in one line; a worker can make pydantic's own text as long as it likes."""
     if not isinstance(error, ValidationError):
-        return f"{error}"[:200]
+        return plain_text(f"{error}"[:200])
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(map(str, first["loc"][:8]))
-    return f"{place}: {first['msg']}"[:200]
+    return plain_text(f"{place}: {first['msg']}"[:200])
