@@ -27,6 +27,8 @@ MOST_ITEMS = 200_000
 """Longest array or object: millions of faults, each with its place, take gigabytes."""
 
 _LARGEST = 2**63 - 1
+_FARTHEST = 1e15
+"""Largest number of seconds or the like: however many of them are added up, the sum is finite."""
 
 
 def strict_validator(form: Any, *, trusted: bool = False) -> SchemaValidator:
@@ -68,7 +70,8 @@ def _strict(part: Any, *, trusted: bool, key: bool = False) -> Any:
         case "int":
             made = {"ge": -_LARGEST, "le": _LARGEST, **made, "strict": not key}
         case "float":
-            made.update(strict=True, allow_inf_nan=False)
+            bounds = {} if trusted else {"ge": -_FARTHEST, "le": _FARTHEST}
+            made = {**bounds, **made, "strict": True, "allow_inf_nan": False}
         case "list" | "dict":
             made = {"max_length": MOST_ITEMS, **made}
         case "tuple" if "variadic_item_index" in made:
