@@ -90,7 +90,7 @@ class OptimizedConformance(ConformanceFixtures):
         return None
 
     @pytest.fixture
-    def fast(
+    def forced(
         self,
         spec: ProviderSpec,
         make: Callable[..., RealProvider],
@@ -98,19 +98,17 @@ class OptimizedConformance(ConformanceFixtures):
         options: dict[str, Any],
         tmp_path: Path,
     ) -> Callable[..., _Speaker]:
-        """Return a maker of strict providers in float32, with forced lengths and a cache of the test's own."""
-        keywords: dict[str, Any] = {"dtype": "float32", "quantization": "none", "strict": True}
-        keywords |= {"force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own"), "tf32": False}
+        """Return a maker of strict providers with forced lengths and a cache of the test's own."""
+        keywords = {"strict": True, "force_tokens_per_char": 1.0, "data_dir": str(tmp_path / "own")}
         return lambda **settings: _Speaker(make(spec, **{**keywords, **settings}), text, options)
 
+    @pytest.fixture
+    def fast(self, forced: Callable[..., _Speaker]) -> Callable[..., _Speaker]:
+        """Return a maker of the same in float32."""
+        return lambda **settings: forced(**{"dtype": "float32", "quantization": "none", "tf32": False, **settings})
+
     def test_safe_settings_give_float32_to_the_bit(
-        self,
-        spec: ProviderSpec,
-        make: Callable[..., RealProvider],
-        fast: Callable[..., _Speaker],
-        text: str,
-        options: dict[str, Any],
-        monkeypatch: pytest.MonkeyPatch,
+        self, fast: Callable[..., _Speaker], forced: Callable[..., _Speaker], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Each documented way to ask for it, on a CPU where quantized weights or half precision would come first."""
         features = frozenset({"avx512_vnni", "amx_int8", "avx512_bf16", "amx_bf16"})
@@ -118,7 +116,7 @@ class OptimizedConformance(ConformanceFixtures):
             monkeypatch.setattr(f"{place}.cpu_features", lambda: features)
         expected = fast().say()
         for settings in _SAFE:
-            speaker = _Speaker(make(spec, force_tokens_per_char=1.0, strict=True, **settings), text, options)
+            speaker = forced(**settings)
             np.testing.assert_array_equal(speaker.say().samples, expected.samples, str(settings))
             details = speaker.status["optimization_details"]
             assert (details["dtype"], details["quantization"]) == ("float32", "none"), settings
