@@ -33,7 +33,7 @@ _RATES = {"bytes_per_s": 1e10, "flops_per_s": {"float32": 1e11}}
 _NO_FLASH = "flash_attention_2: the package flash_attn needs a CUDA device"
 _SAFE: tuple[dict[str, Any], ...] = (
     {"dtype": "float32"},
-    {"dtype": "float32", "compile": False, "cpu_offload": False},
+    {"dtype": "float32", "compile": False, "cuda_graphs": False, "cpu_offload": False},
     {"precision_policy": "exact"},
     {"dtype": "float32", "precision_policy": "fast"},
 )
