@@ -251,7 +251,7 @@ def _plainly(error: Exception) -> Exception:
 
 def _check_nesting(content: Any) -> None:
     """Refuse containers inside each other without end, which whoever walks them would fail at."""
-    level = {0: content} if isinstance(content, (dict, list, tuple)) else {}
+    level: dict[int, Any] = {0: content} if isinstance(content, (dict, list, tuple)) else {}
     for _ in range(DEEPEST):
         # Each once: a pickle may refer to the same container many times, which would double the work with every level.
         level = {
