@@ -460,6 +460,47 @@ def test_variant_that_cannot_be_imported(make, hostile, monkeypatch):
         make(Constructed).generate("hello")
 
 
+def test_class_that_cannot_be_looked_at(make, hostile):
+    """Its metaclass fails at whatever is asked: the plugin breaks the contract, by name."""
+
+    class Hidden(type):
+        """Says nothing."""
+
+        def __dir__(cls):
+            raise hostile()
+
+    class Secret(metaclass=Hidden):
+        """A variant."""
+
+    with pytest.raises(errors.InvalidPlugin, match="cannot be examined"):
+        make(Secret).generate("hello")
+
+
+def test_instance_with_a_lazy_module(make, hostile):
+    """An attribute that imports something when it is asked is nobody's hook, whatever comes of the import."""
+
+    class Lazy:
+        """A module that is not installed."""
+
+        def __getattr__(self, name):
+            raise ImportError(name)
+
+    class Fast:
+        """A variant with one."""
+
+        def __init__(self):
+            self.library = Lazy()
+
+        @hookimpl
+        def load(self, context):
+            """Fail."""
+            raise hostile()
+
+    tts = make(Fast)
+    assert tts.generate("hello").duration
+    assert tts.get_provider_status()["variant"] == "plain"
+
+
 def test_text_of_an_exception(hostile):
     """Name, message and traceback are plain strings of bounded length."""
     try:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "attribute_text",
     "cause_of",
+    "class_name",
     "describe_error",
     "exception_message",
     "exception_name",
@@ -80,9 +81,14 @@ def exception_name(error: BaseException, *, module: bool = True) -> str:
         module: Put the module in front, unless the class is a builtin.
     """
     cls = type(error)
-    name = _class_attribute(cls, "__qualname__") or "an exception without a name"
+    name = class_name(cls) or "an exception without a name"
     home = _class_attribute(cls, "__module__")
     return f"{home}.{name}" if module and home and home != "builtins" else name
+
+
+def class_name(cls: type) -> str:
+    """Return the name of a class, whatever its metaclass does; empty where it has none that can be read."""
+    return _class_attribute(cls, "__qualname__")
 
 
 def exception_message(error: BaseException) -> str:
@@ -158,7 +164,7 @@ def shown(value: Any, most: int = 80) -> str:
     except KeyboardInterrupt:
         raise
     except BaseException:  # a foreign class's own repr, or a number too long to be written
-        return f"a {_class_attribute(type(value), '__qualname__') or 'value'} that cannot be shown"
+        return f"a {class_name(type(value)) or 'value'} that cannot be shown"
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
