@@ -13,6 +13,7 @@ from realtts.documents import DEEPEST, DocumentError, jsonable, parse_json, pars
 from realtts.errors import InvalidOption, IsolationError, enumeration
 from realtts.isolation import environments
 from realtts.kit.entries import MOST_LAYERS, count, positive, reading_entries
+from realtts.kit.libraries import reading_by_library
 from realtts.kit.reading import NOTE, read_json as read_configuration, read_text
 from realtts.testing import fake_spec
 from realtts.wire.specs import spec_from_json
@@ -323,3 +324,36 @@ def test_what_has_no_end_is_refused():
         with pytest.raises(ValueError, match="too many parts"):
             jsonable(value)
     assert json.dumps(jsonable({"deep": deep(300), "once": once}))
+
+
+class Panic(BaseException):
+    """As compiled libraries raise it."""
+
+
+def failing(path, error):
+    """Read a file by a library that raises."""
+    with reading_by_library(path):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Panic("index out of bounds"), SystemExit(3), KeyError("model"), RecursionError(), MemoryError(), GeneratorExit()],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_a_library_raises_names_the_file(tmp_path, error):
+    """A panic too, which is no `Exception`."""
+    path = tmp_path / "tokenizer.json"
+    path.write_text("{}")
+    with pytest.raises(CheckpointCorrupt, match=r"tokenizer\.json") as caught:
+        failing(path, error)
+    assert short(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [CheckpointMismatch("no", who="x", fix="y"), KeyboardInterrupt()], ids=["ours", "key"]
+)
+def test_what_is_no_fault_of_the_file_passes(tmp_path, error):
+    """Errors that say more already, and an interrupt."""
+    with pytest.raises(type(error)):
+        failing(tmp_path / "a", error)
