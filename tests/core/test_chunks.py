@@ -214,6 +214,7 @@ ODD = {
     "samples of the other byte order": {"samples": full(0.1).astype(">f4")},
     "samples of objects": {"samples": np.array([0.1], object)},
     "samples without an axis": {"samples": np.float32(0.1)},
+    "samples of no sound": {"samples": np.array([0.1, -3e38], np.float32)},
     "samples with an infinity": {"samples": np.array([0.1, np.inf], np.float32)},
 }
 

@@ -21,6 +21,8 @@ MARK_KINDS: tuple[str, ...] = get_args(get_type_hints(Mark)["kind"])
 _VOICE_WORDS = ("id", "name", "language", "gender", "description")
 MOST_COUNTED = 2**63 - 1
 """The largest count that a chunk may carry: what every receiver can still hold."""
+LOUDEST = 1e6
+"""Beyond this a sample is no sound: whoever filters it, as resampling does, would make infinity of it."""
 MOST_SECONDS = 1e9
 """The latest time of a mark: thirty years, which every form of subtitles can write."""
 
@@ -117,6 +119,8 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
     samples = np.array(samples, np.float32)
     if not np.isfinite(samples).all():
         raise _fault("the samples hold NaN or infinity (not finite)", who, "run the unstable part in float32")
+    if len(samples) and (loudest := float(np.abs(samples).max())) > LOUDEST:
+        raise _fault(f"the samples reach {loudest:.3g}", who, "yield samples in [-1, 1]")
     return Chunk(read_only(samples), int(chunk_rate), **_rest(chunk, who, text_length))
 
 
