@@ -160,7 +160,7 @@ def shown(value: Any, most: int = 80) -> str:
         most: Longest text.
     """
     try:
-        text = plain_text(repr(value))
+        text = " ".join(plain_text(repr(value)).splitlines())
     except KeyboardInterrupt:
         raise
     except BaseException:  # a foreign class's own repr, or a number too long to be written

@@ -51,7 +51,8 @@ def _against_dtype(named: Mapping[str, Any], changes: Mapping[str, Any]) -> Iter
         yield "dtype", asked
     if named.get("quantization", "auto") == "auto" and _bits(changes) < _BITS["none"]:
         yield "quantization", asked
-    if dtype == "float32" and not named.get("tf32", False):  # whoever names TF32 as well wants it
+    wanted = named.get("tf32", False) or "matmul_precision" in named  # whoever names TF32 as well wants it
+    if dtype == "float32" and not wanted:
         if changes.get("tf32", False):
             yield "tf32", asked
         if changes.get("matmul_precision", "highest") != "highest":
