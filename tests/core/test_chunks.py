@@ -236,6 +236,29 @@ def test_odd_fields_are_told(case):
     assert caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("dtype", "fix"),
+    [
+        ("f8", "convert it with"),
+        (">f4", "convert it with"),
+        ("f2", "convert it with"),
+        ("i2", "divide it by 32768 and"),
+        (">i2", "divide it by 32768 and"),
+        ("i4", "divide it by 2147483648 and"),
+        ("i1", "divide it by 128 and"),
+        ("u1", "yield an array of numpy.float32"),
+        ("c8", "yield an array of numpy.float32"),
+        ("?", "yield an array of numpy.float32"),
+        ("O", "yield an array of numpy.float32"),
+    ],
+)
+def test_the_fix_of_another_type_is_one_that_sounds(dtype, fix):
+    """Whole numbers that are only converted would be a thousand times too loud."""
+    with pytest.raises(errors.InvalidChunk, match="dtype") as caught:
+        checks_of("hello").check(0, Chunk(full(0.1).astype(dtype), RATE))
+    assert caught.value.fix.startswith(fix)
+
+
 @pytest.mark.parametrize("row", [2, -1, 0.0, "0", True, None, 2**70, np.float32(1)], ids=repr)
 def test_row_must_be_of_the_batch(row):
     """The number of one that has begun and not ended."""

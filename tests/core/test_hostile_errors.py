@@ -87,6 +87,23 @@ class Unfinished(errors.RealTTSError):
         pass
 
 
+class Shy(errors.VoiceNotFound):
+    """One that is passed on, but for its text, which raises."""
+
+    def __init__(self):
+        pass
+
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def cyclic():
+    """One that is its own cause."""
+    error, other = ValueError("a"), ValueError("b")
+    error.__cause__, other.__cause__ = other, error
+    return error
+
+
 def grouped():
     """A group whose members are hostile too."""
     try:
@@ -112,12 +129,25 @@ HOSTILE = {
     "attributes raise": Closed,
     "group": grouped,
     "ours, unfinished": Unfinished,
+    "ours, without a text": Shy,
+    "cyclic": cyclic,
+    "end of an asynchronous iterator": StopAsyncIteration,
 }
 
 
 @pytest.fixture(params=HOSTILE)
 def hostile(request):
     """Makes an exception that is hard to show."""
+    return HOSTILE[request.param]
+
+
+FEW = ("text raises", "panic", "exit", "stop", "attributes raise", "group", "ours, without a text", "cyclic")
+"""One of each kind, where it is not the showing that is tested."""
+
+
+@pytest.fixture(params=FEW)
+def odd(request):
+    """Makes one of a few."""
     return HOSTILE[request.param]
 
 
@@ -225,9 +255,9 @@ CONTINUOUS = {"at once": at_once, "after a chunk": after_a_chunk, "of a row": of
 
 
 @pytest.mark.parametrize("act", CONTINUOUS, ids=str)
-def test_rows_that_join(make, hostile, act):
+def test_rows_that_join(make, odd, act):
     """Alone, streamed and in a batch the rows are spoken by the next rung, and the record can be sent as JSON."""
-    tts = make(continuous(CONTINUOUS[act](hostile)), batch_size=4)
+    tts = make(continuous(CONTINUOUS[act](odd)), batch_size=4)
     assert tts.generate("hello").duration == pytest.approx(0.1)
     assert sum(len(chunk.samples) for chunk in tts.stream("hello")) == 800
     assert [len(speech.samples) for speech in tts.generate_batch(["one", "two", "three"])] == [800] * 3
@@ -269,15 +299,15 @@ def raises_hostile(*_):
 ASKED = []
 
 
-def test_functions_that_are_asked_before_a_load(make, hostile):
+def test_functions_that_are_asked_before_a_load(make, odd):
     """What lists voices and languages, and checks requests: when it fails, the request is spoken all the same."""
-    ASKED[:] = [hostile]
-    path = f"{__name__}:raises_hostile"
+    ASKED[:] = [odd]
+    path = f"{__name__}:raises_odd"
     tts = make(
         None,
         voices=path,
         capabilities=frozenset({"voices"}),
-        check_request=path if not issubclass(type(hostile()), errors.RealTTSError) else None,
+        check_request=path if not issubclass(type(odd()), errors.RealTTSError) else None,
         unread=path,
         checkpoint_languages=path,
         checkpoints=(Checkpoint("only"),),
@@ -460,14 +490,14 @@ def test_variant_that_cannot_be_imported(make, hostile, monkeypatch):
         make(Constructed).generate("hello")
 
 
-def test_class_that_cannot_be_looked_at(make, hostile):
+def test_class_that_cannot_be_looked_at(make, odd):
     """Its metaclass fails at whatever is asked: the plugin breaks the contract, by name."""
 
     class Hidden(type):
         """Says nothing."""
 
         def __dir__(cls):
-            raise hostile()
+            raise odd()
 
     class Secret(metaclass=Hidden):
         """A variant."""
@@ -476,7 +506,7 @@ def test_class_that_cannot_be_looked_at(make, hostile):
         make(Secret).generate("hello")
 
 
-def test_instance_with_a_lazy_module(make, hostile):
+def test_instance_with_a_lazy_module(make, odd):
     """An attribute that imports something when it is asked is nobody's hook, whatever comes of the import."""
 
     class Lazy:
@@ -494,7 +524,7 @@ def test_instance_with_a_lazy_module(make, hostile):
         @hookimpl
         def load(self, context):
             """Fail."""
-            raise hostile()
+            raise odd()
 
     tts = make(Fast)
     assert tts.generate("hello").duration

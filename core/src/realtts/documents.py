@@ -163,7 +163,7 @@ def jsonable(value: Any) -> Any:
     """Return a value as every reader of JSON takes it.
 
     What JSON has no word for becomes text: objects, numbers that are not finite or have more than 64 bits, half a
-    surrogate pair, and what is nested more than `DEEPEST` levels deep.
+    surrogate pair, and what is nested deeper than `DEEPEST` levels.
 
     Args:
         value: What foreign code reports, whatever it is; what its own methods raise is raised.
@@ -171,7 +171,7 @@ def jsonable(value: Any) -> Any:
     Raises:
         ValueError: It has more than a hundred thousand parts, or contains itself.
     """
-    return _jsonable(value, DEEPEST, itertools.count())
+    return _jsonable(value, DEEPEST - 1, itertools.count())  # the innermost value is a level too
 
 
 def is_lfs_pointer(path: Path) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "attribute_text",
+    "can_be_shown",
     "cause_of",
     "class_name",
     "describe_error",
@@ -98,6 +99,14 @@ def exception_message(error: BaseException) -> str:
     except BaseException as fault:
         return f"its text cannot be shown: __str__ raised {exception_name(fault)}"
     return _cut(plain_text(text))
+
+
+def can_be_shown(error: BaseException) -> bool:
+    """Tell whether an exception has a text, be it an empty one."""
+    try:
+        return isinstance(str(error), str)
+    except BaseException:
+        return False
 
 
 def attribute_text(error: BaseException, name: str) -> str:

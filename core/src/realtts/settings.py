@@ -46,7 +46,10 @@ _DTYPE_ALIASES = {
 
 def plain_dtype(value: Any) -> Any:
     """Accept ``torch.bfloat16`` and the usual short names, without importing torch."""
-    name = str(value).removeprefix("torch.").lower()
+    try:
+        name = str(value).removeprefix("torch.").lower()
+    except Exception:  # of whatever was given instead
+        return value
     return _DTYPE_ALIASES.get(name, name)
 
 
@@ -276,7 +279,7 @@ def unknown_setting(name: str, source: str) -> SettingsError:
     fields = Settings.model_fields
     ours = name if name in REQUEST else counterpart(name)
     if ours is not None:
-        called = "" if ours == name else f", here it is {ours}="
+        called = f", here it is {ours}=" if ours.isidentifier() and ours != name else ""
         return SettingsError(f"unknown setting {name!r}{called}", who=source, fix=place_of(ours, fields))
     return SettingsError(
         f"unknown setting {name!r:.80}{closest(name, fields)}",

@@ -108,7 +108,7 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
     if not isinstance(samples, np.ndarray):
         raise _fault(f"samples is {type(samples).__name__}", who, "convert it to a numpy array of float32")
     if samples.dtype != np.float32:
-        raise _fault(f"samples has dtype {samples.dtype}", who, "convert it with .astype(numpy.float32)")
+        raise _fault(f"samples has dtype {samples.dtype}", who, _to_float32(samples.dtype))
     if samples.ndim != 1:
         raise _fault(f"samples has shape {samples.shape}", who, "yield mono audio of shape (n,)")
     if not isinstance(chunk_rate, int) or isinstance(chunk_rate, bool) or chunk_rate not in rates:
@@ -122,6 +122,15 @@ def check_chunk(chunk: Any, rates: tuple[int, ...], rate: int | None, who: str, 
     if len(samples) and (loudest := float(np.abs(samples).max())) > LOUDEST:
         raise _fault(f"the samples reach {loudest:.3g}", who, "yield samples in [-1, 1]")
     return Chunk(read_only(samples), int(chunk_rate), **_rest(chunk, who, text_length))
+
+
+def _to_float32(dtype: np.dtype[Any]) -> str:
+    """Say how samples of another type become float32 in [-1, 1]."""
+    if dtype.kind == "f":
+        return "convert it with .astype(numpy.float32)"
+    if dtype.kind == "i":
+        return f"divide it by {2 ** (8 * dtype.itemsize - 1)} and convert it with .astype(numpy.float32)"
+    return "yield an array of numpy.float32 in [-1, 1]"
 
 
 def read_only(samples: NDArray[np.float32]) -> NDArray[np.float32]:

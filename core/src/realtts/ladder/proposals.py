@@ -139,8 +139,10 @@ class Proposals:
         except BaseException as error:
             raise StageError("rungs", error) from error
         for rung in rungs:
-            if not isinstance(rung, Rung) or not isinstance(rung.name, str):
-                raise self._invalid(variant, f"rungs returned {shown(rung)}", "return realtts.Rung objects")
+            if not isinstance(rung, Rung):
+                raise self._invalid(variant, f"rungs returned {type(rung).__name__}", "return realtts.Rung objects")
+            if not isinstance(rung.name, str):
+                raise self._invalid(variant, f"rungs returned {shown(rung)}", "give every realtts.Rung a name")
             with contextlib.suppress(StageError):  # told when the rung is tried
                 self._with_rung(rung, variant)  # an unknown setting is refused before any load
         return rungs

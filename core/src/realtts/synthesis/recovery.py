@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from realtts.errors import InputError, StageFailed, UnspeakableText, WorkerDied
-from realtts.ladder.failures import CLOSE, PASSED_ON, StageError
+from realtts.ladder.failures import CLOSE, StageError, is_passed_on
 from realtts.ladder.records import attempt_of
 from realtts.ladder.remedies import is_out_of_memory
 from realtts.machine import memory
@@ -70,7 +70,7 @@ class Recovery:
     def failed(self, spoken: Spoken, error: BaseException) -> None:
         """Take the failure of one row."""
         session, row = spoken.session, spoken.row
-        if issubclass(type(error), PASSED_ON):  # `isinstance` asks the object too, which may raise
+        if is_passed_on(error):
             self.refuse(spoken, error)
         elif is_out_of_memory(error) and self._running and session.may_restart(row):
             self.most = max(1, len(self._running))
