@@ -121,8 +121,9 @@ class Drawing:
     def __init__(self, predictor: CodePredictor, rows: int, *, noise: NoiseSource, skip_idle: bool) -> None:
         self._predictor, decoder = predictor, predictor.decoder
         self.sampler = Sampler(
-            predictor.recipe, rows, decoder.device, noise=noise, skip_idle=skip_idle, native=decoder.native is not None
-        )
+            predictor.recipe, rows, decoder.device, noise=noise, skip_idle=skip_idle,
+            fused=decoder.fused is not None, native=decoder.native is not None,
+        )  # fmt: skip
         self._native = NativeCodes.of(
             decoder, predictor.heads, self.sampler, first=predictor.embedding.first, others=predictor.embedding.others,
             projection=predictor.projection,

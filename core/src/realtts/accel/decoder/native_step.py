@@ -85,9 +85,15 @@ class NativeStep:
         """
         return self._run(x, cache, None if places is None else places.numbers, taps)
 
-    def prompt(self, x: Tensor, cache: KVCache, rows: Sequence[int]) -> Tensor | None:
+    def prompt(
+        self,
+        x: Tensor,
+        cache: KVCache,
+        rows: Sequence[int] | Tensor,
+        attended: int,  # noqa: ARG002 - a row looks as far as it has keys
+    ) -> Tensor | None:
         """As `Step.prompt`: one of rows that go on."""
-        if len(rows) > _TOGETHER or not bool(cache.active[list(rows)].all()):
+        if isinstance(rows, torch.Tensor) or len(rows) > _TOGETHER or not bool(cache.active[list(rows)].all()):
             return None
         read = [self._positions(part, cache, rows) for part in x.split(max(1, _TOGETHER // len(rows)), 1)]
         return read[0] if len(read) == 1 else torch.cat(read, 1)
