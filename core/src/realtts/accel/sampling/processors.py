@@ -100,11 +100,6 @@ class History:
             self._at = torch.zeros(rows, 1, dtype=torch.int64, device=device)
 
     @property
-    def seen(self) -> Tensor:
-        """The masks of all rows, bool (rows, vocabulary + 1); the last column counts for nothing."""
-        return self._seen
-
-    @property
     def state(self) -> list[Tensor]:
         """Tensors that `add` changes."""
         return [self.seen] if self._ring is None else [self.seen, self._ring, self._at]
