@@ -13,6 +13,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# A test compiles a kernel or two, in its own process: precompiled headers pay from a dozen on, and a pool of compiling
+# processes imports torch once more. torch's probe of the vector instructions compiles and loads a program for each.
+for variable, value in {"CPP_CACHE_PRECOMPILE_HEADERS": "0", "COMPILE_THREADS": "1", "VEC_ISA_OK": "1"}.items():
+    os.environ.setdefault(f"TORCHINDUCTOR_{variable}", value)
+
 if importlib.util.find_spec("hypothesis"):
     # A change is judged by the same inputs each time. HYPOTHESIS_PROFILE=default draws new ones.
     from hypothesis import settings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from tiers import by_default
 
 from realtts.accel.upstream.calls import quiet
 from realtts.contract.stages import never
@@ -91,7 +92,7 @@ def check_tokens(t3, voice, upstreams, asks):
         assert ours(t3, [ask], voice) == [upstreams(ask)]
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("options", by_default(OPTIONS, "as upstream", "nucleus"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_tokens_are_upstreams(t3_of, weights_of, upstreams, kind, options):
     """In float32, for texts of different lengths."""

@@ -284,8 +284,8 @@ def test_nothing_is_captured_while_rows_come_and_go(hooks, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("fault", "requests"),
     [
-        ("rung", 12),
-        pytest.param("rows", 20, marks=pytest.mark.full),
+        # By default: test_each_is_as_if_it_were_alone, and test_a_row_that_breaks_fails_alone.
+        *(pytest.param(*each, marks=pytest.mark.full) for each in (("rung", 12), ("rows", 20))),
         *(pytest.param(fault, 40, marks=pytest.mark.slow) for fault in ("none", "rows", "rung")),
     ],
 )
