@@ -7,6 +7,7 @@ when it ends; ``nox -j 1`` runs one at a time and shows it meanwhile. Pythons th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -43,8 +44,10 @@ OLDEST_TESTS = ["tests/conformance", "tests/core/cli", f"{ESPEAK_TESTS}/test_con
 OLDEST = ("audio_", "checkpoints", "documents", "facade", "hostile_errors", "normalize", "public_names", "regist")
 OLDEST_TESTS += [str(path) for subject in OLDEST for path in sorted(Path().glob(f"tests/core/test_{subject}*.py"))]
 TORCH_TESTS = ("tests/accel", *(f"tests/plugins/{name}" for name in MODEL_NAMES))
+# What imports and loads more than it waits.
+IMPORTING_TESTS = (*TORCH_TESTS, "tests/native", *(f"tests/plugins/{name}" for name in ("hibari", "piper", "kokoro")))
 
-PYTEST = ["pytest", "-q", "--dist=worksteal"]
+PYTEST = ["pytest", "-q"]
 PYTEST += ["--durations=12", "--durations-min=3"]  # what the tiers' budgets in CONTRIBUTING are spent on
 ENVIRONMENT = {"OMP_NUM_THREADS": "1"}
 # On the Python that models run on, counting lines costs a quarter of a session's time (sys.monitoring came with 3.12),
@@ -81,6 +84,7 @@ def docs(session: nox.Session) -> None:
     """Check the documentation: references complete, examples run, links resolve, the site built without a warning."""
     session.install(*CORE, *ESPEAK, "pytest>=8", "mkdocs-material>=9.5,<10")
     session.install("--no-deps", *MODELS, *HIBARI, *PIPER, *REMOTE)  # specs and options need nothing heavy
+    _take_bytecode(session)
     session.run("pytest", "-q", "tests/docs", env=ENVIRONMENT)
 
 
@@ -104,7 +108,8 @@ def core(session: nox.Session) -> None:
 def isolation(session: nox.Session) -> None:
     """Workers and environments."""
     _install_core(session, *ESPEAK)
-    _test(session, SHORT, "tests/isolation")
+    # A file's environments and workers are made once, in one process.
+    _test(session, SHORT, "tests/isolation", spread="loadfile")
 
 
 @nox.session(python=DEFAULT)
@@ -234,8 +239,9 @@ def chatterbox_full(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
-    """The long tests of the core, where `core` and `isolation` ran the others."""
-    _rest_of(session, "core", "tests/isolation")
+    """The long tests of the core and of isolation."""
+    _rest_of(session, "core")
+    _rest_of(session, "isolation")
 
 
 @nox.session(python=PYTHONS[0], tags=["full"], default=False)
@@ -267,7 +273,15 @@ def http_clients(session: nox.Session) -> None:
 def ray(session: nox.Session) -> None:
     """The server and datasets on Ray, as far as they need no cluster; what needs one is marked slow: no torch."""
     session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
+    _take_bytecode(session)
     session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def voices_full(session: nox.Session) -> None:
+    """The long tests of the voices that need no torch."""
+    for name in ("hibari", "piper", "kokoro"):
+        _rest_of(session, name)
 
 
 @nox.session(venv_backend="none", tags=["full"], default=False)
@@ -384,25 +398,57 @@ def _install_vieneu(session: nox.Session) -> None:
     session.install("onnx")  # random graphs for upstream's engine
 
 
-def _test(session: nox.Session, marks: str, *paths: str, measured: bool = True) -> None:
+def _take_bytecode(session: nox.Session) -> None:
+    """Link what Python has compiled in other environments of this one's version, where the same wheels lie.
+
+    Compiling torch, transformers and the like takes ten seconds of each session. A compiled module counts where its
+    source has the same size and time, which it has where uv linked both from its cache; else Python compiles it again.
+    """
+    for own in Path(session.virtualenv.location).glob("lib/python3.*/site-packages"):
+        for other in sorted(own.parents[3].glob(f"*/lib/{own.parent.name}/site-packages")):
+            shared = {about.name for about in own.glob("*.dist-info")} & {a.name for a in other.glob("*.dist-info")}
+            if own == other:
+                continue
+            for record in (other / name / "RECORD" for name in sorted(shared)):
+                lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+                folders = {Path(line.partition(",")[0]).parent for line in lines if ".py," in line}
+                for folder in folders:
+                    for compiled in (other / folder / "__pycache__").glob("*.pyc"):
+                        place = own / folder / "__pycache__" / compiled.name
+                        with contextlib.suppress(OSError):  # it is there already, or another file system
+                            place.parent.mkdir(exist_ok=True)
+                            place.hardlink_to(compiled)
+
+
+def _test(session: nox.Session, marks: str, *paths: str, measured: bool = True, spread: str = "worksteal") -> None:
     """Run the tests with these marks; note which lines they cover."""
+    _take_bytecode(session)
+    if any(REST in words for words in (marks, *session.posargs)):
+        paths = tuple(_files_of_rest(paths))
     measured = (
         measured and MEASURE != "none" and (MEASURE_ALL or not any(path.startswith(TORCH_TESTS) for path in paths))
     )
     start = ["coverage", "run", "-m"] if measured else []
     monitored = {"COVERAGE_CORE": "sysmon"} if measured and session.python == NEWEST else {}
-    options = [_processes(*paths), "-m", marks, *paths, *session.posargs]
+    options = [_processes(*paths), f"--dist={spread}", "-m", marks, *paths, *session.posargs]
     session.run(*start, *PYTEST, *options, env={**ENVIRONMENT, **monitored})
+
+
+def _files_of_rest(paths: tuple[str, ...]) -> list[str]:
+    """Return the files that may have a test marked ``full``; collecting the others takes longer than most such tests."""
+    files = [file for path in map(Path, paths) for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
+    texts = {str(file): file.read_text(encoding="utf-8") for file in sorted(files)}
+    return [file for file, text in texts.items() if "full" in text or "from tiers import" in text]
 
 
 def _processes(*paths: str) -> str:
     """Return pytest's option for the number of processes beside each other: half of the cores, for half of `parallel`.
 
-    Importing torch and upstream's packages takes longer than most files of tests, so on two cores one process does it,
-    pytest's own. The core's tests import little and wait a lot.
+    Importing torch and upstream's packages, or loading a voice, takes longer than most files of tests, so on two cores
+    one process does it, pytest's own. The core's tests import little and wait a lot.
     """
     half = min((os.cpu_count() or 1) // 2, 4)
-    importing = any(path.startswith(TORCH_TESTS) for path in paths)
+    importing = any(path.startswith(IMPORTING_TESTS) for path in paths)
     return f"--numprocesses={half if half > 1 else (0 if importing else 2)}"
 
 
