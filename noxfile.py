@@ -435,7 +435,7 @@ def _test(session: nox.Session, marks: str, *paths: str, measured: bool = True, 
 
 
 def _files_of_rest(paths: tuple[str, ...]) -> list[str]:
-    """Return the files that may have a test marked ``full``; collecting the others takes longer than most such tests."""
+    """Return the files that may have a test marked ``full``; collecting the others takes longer than most of them."""
     files = [file for path in map(Path, paths) for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
     texts = {str(file): file.read_text(encoding="utf-8") for file in sorted(files)}
     return [file for file, text in texts.items() if "full" in text or "from tiers import" in text]
