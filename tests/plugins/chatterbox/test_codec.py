@@ -24,7 +24,7 @@ CONTEXT = make_context()
     scope="module",
     params=[
         ("english", 60),
-        pytest.param(("english", 240), marks=pytest.mark.full),
+        pytest.param(("english", 240), marks=pytest.mark.slow),
         pytest.param(("turbo", 240), marks=pytest.mark.full),
     ],
     ids=lambda param: f"{param[0]} to {param[1]}",

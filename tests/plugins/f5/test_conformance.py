@@ -66,7 +66,6 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The variant that is used by default."""
 
     full = OF_THE_CORE | {
-        "test_unload_frees_everything",  # by default: test_a_few_requests_leave_nothing
         "test_graphs_sound_the_same",  # by default: test_solver_graphs
         "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_what_was_done
         "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_what_was_done
@@ -81,6 +80,11 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     def encoder(self) -> str:
         """What cuts its silences off."""
         return "realtts_f5.voices.clipped"
+
+    @pytest.mark.slow
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """A hundred requests; by default: `test_a_few_requests_leave_nothing`."""
+        super().test_unload_frees_everything(fast)
 
     def test_a_few_requests_leave_nothing(self, fast: Callable[..., Any]) -> None:
         """No tensor of the provider or of what it said outlives it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,17 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The same of the optimized variant."""
 
     full = OF_THE_CORE | {
-        "test_unload_frees_everything",  # by default: test_optimized.test_unload_leaves_no_tensor
         # By default: test_network.test_graphs_give_the_same, test_continuous.test_nothing_is_captured_while_rows_...
         "test_graphs_sound_the_same",
         # By default: test_optimized's batches and streams.
         "test_batch_equals_single",
         "test_a_row_is_what_it_is_alone",  # by default: test_continuous
     }  # fmt: skip
+
+    @pytest.mark.slow
+    def test_unload_frees_everything(self, fast: Callable[..., Any]) -> None:
+        """A hundred requests; by default: test_optimized.test_unload_leaves_no_tensor."""
+        super().test_unload_frees_everything(fast)
 
     @pytest.fixture
     def short_text(self) -> str:

@@ -148,9 +148,7 @@ def assert_same(found, expected):
         assert np.array_equal(one, other)
 
 
-@pytest.mark.parametrize(
-    "count", [9, pytest.param(20, marks=pytest.mark.full), pytest.param(60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("count", [9, *(pytest.param(count, marks=pytest.mark.slow) for count in (20, 60))])
 def test_each_is_as_if_it_were_alone(hooks, count):
     """Streams and wholes that come, go, are cancelled, have no such voice, break or are drawn again."""
     requests = {number: request_of(12 if number == 3 else number) for number in range(count)}  # 12 runs away

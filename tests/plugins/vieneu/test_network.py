@@ -158,7 +158,7 @@ def assert_same(model, utterance, found, expected, *, end=SPEECH.end):
     assert abs(scores[one] - scores[other]) <= 1e-4 * scores[other], f"another token at step {step}"
 
 
-@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 20), marks=pytest.mark.full)], ids=str)
+@pytest.mark.parametrize("numbers", [range(5), pytest.param(range(5, 20), marks=pytest.mark.slow)], ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_tokens_are_upstreams(model_of, upstream_of, family, numbers):
     """In float32, of the whole vocabulary, for prompts with all options; some end before their limit."""

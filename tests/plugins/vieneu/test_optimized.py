@@ -132,7 +132,7 @@ def test_a_limit_ends_a_sentence(make):
     assert speech.metrics.tokens <= 7
 
 
-@pytest.mark.full  # by default: test_line.test_the_sentence_alone_is_drawn_again
+@pytest.mark.slow  # by default: test_line.test_the_sentence_alone_is_drawn_again; with `full`: test_twice_is_enough
 def test_a_runaway_is_cut_and_spoken_again(make):
     """Random weights never end: every sentence stops at the limit of its phonemes, twice, and that is told."""
     tts = make(**EXACT, force_tokens_per_char=None)
