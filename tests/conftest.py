@@ -47,17 +47,18 @@ def _processes_are_not_measured() -> Iterator[None]:
         yield
 
 
-_FROZEN = pytest.StashKey[int]()
+_FROZEN = pytest.StashKey[tuple[str, int]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave modules out of the collections that every unload makes: at the first test, and when one has imported many.
+    """Leave what lasts out of the collections that every unload makes: in each new file, and behind large imports.
 
     It is done before the test's fixtures, so that the collector still frees what they make.
     """
-    if len(sys.modules) > item.config.stash.get(_FROZEN, 0) + 20:
-        item.config.stash[_FROZEN] = len(sys.modules)
+    file, modules = item.config.stash.get(_FROZEN, ("", 0))
+    if str(item.path) != file or len(sys.modules) > modules + 20:
+        item.config.stash[_FROZEN] = (str(item.path), len(sys.modules))
         gc.collect()
         gc.freeze()
 
