@@ -278,6 +278,7 @@ class TestOffline:
             fetch()
 
 
+@pytest.mark.full  # by default: test_a_killed_download_is_resumed_by_another_process, with its lock
 def test_two_processes_share_one_download(hub, start):
     """The second waits for the first, and both have the file."""
     gate = hub.hold("model.safetensors")

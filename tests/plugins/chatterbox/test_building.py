@@ -82,6 +82,7 @@ def test_what_constructors_compute_is_computed(networks_of) -> None:
     assert torch.equal(ours.t3.tfmr.rotary_emb.inv_freq, t3.tfmr.rotary_emb.inv_freq)
 
 
+@pytest.mark.full  # by default: test_shapes_are_those_of_upstreams_networks
 def test_full_size_is_upstreams(tmp_path) -> None:
     """The networks that the writer fills have exactly upstream's tensors."""
     from chatterbox.models.s3gen import S3Gen

@@ -23,7 +23,9 @@ CONTEXT = make_context()
 @pytest.fixture(
     scope="module",
     params=[
-        ("english", 60),
+        pytest.param(
+            ("english", 60), marks=pytest.mark.full
+        ),  # by default: test_stages.test_the_status_tells_of_graphs
         pytest.param(("english", 240), marks=pytest.mark.slow),
         pytest.param(("turbo", 240), marks=pytest.mark.full),
     ],

@@ -81,7 +81,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConform
 
     full = OF_THE_CORE | {
         "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_facts
-        "test_graphs_sound_the_same",  # by default: those of test_codec, test_network, test_solver and test_stages
+        "test_graphs_sound_the_same",  # by default: test_rows, test_solver, test_vocoder_graphs and test_stages
         "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_facts
         "test_every_stage_has_a_floor",  # by default: test_operations_are_those_that_torch_counts, of each part
         "test_a_voice_is_computed_once_for_every_process",  # by default: test_voices.test_a_voice_is_made_once

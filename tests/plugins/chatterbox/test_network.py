@@ -125,6 +125,7 @@ def test_forced_tokens_are_upstreams(t3_of, weights_of, upstreams, kind):
     assert max(found) < START
 
 
+@pytest.mark.full  # by default: test_conformance.test_batch_equals_single
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     """Texts, voices' strengths, options and ends of different kinds side by side."""
@@ -133,6 +134,7 @@ def test_a_batch_speaks_what_each_speaks_alone(t3_of, weights_of, kind):
     assert ours(t3_of(kind), asks, voice) == [ours(t3_of(kind), [ask], voice)[0] for ask in asks]
 
 
+@pytest.mark.full  # by default: test_rows.test_tokens_are_those_drawn_alone, recorded
 @pytest.mark.parametrize("kind", KINDS)
 def test_graphs_give_the_same(t3_of, weights_of, monkeypatch, kind):
     """Every step recorded once per bucket and replayed, the alignment's state with it."""
