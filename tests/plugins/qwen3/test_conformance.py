@@ -121,6 +121,8 @@ class TestCloning(OptimizedConformance, SpeakingTests, ConformanceFixtures):
         "test_graphs_sound_the_same",  # by default: the recorded rows and windows of test_continuous
         "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_of_offloading
         "test_every_stage_has_a_floor",  # by default: test_codec.test_operations_are_those_that_torch_counts
+        "test_a_batch_leaves_no_cache_behind",  # by default: test_a_few_requests_leave_nothing
+        "test_a_voice_is_computed_once_for_every_process",  # by default: test_voices.test_prompts_outlive_the_process
         # By default: test_optimized.test_float32_speaks_as_plain, of a clone, as a stream and in a batch too.
         "test_stream_equals_whole",
         "test_batch_equals_single",

@@ -58,6 +58,7 @@ def test_each_is_what_it_is_alone(folders, fault, requests):
     assert report.most_rows > 2
 
 
+@pytest.mark.full  # by default: test_row_loop.test_a_prefix_serves_many_rows, in tests/accel
 def test_clones_share_what_their_voice_begins_with(make, recording, monkeypatch):
     """A recording's words are read once, and each request says what it says alone."""
     monkeypatch.setattr("realtts.accel.decoder.prefixes.LEAST", 6)
@@ -226,13 +227,8 @@ def test_a_row_that_nobody_has_takes_no_memory(weights_of, monkeypatch):
 # -- windows of the codec -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("backend", "counts"),
-    [
-        pytest.param(None, [3], id="eager", marks=pytest.mark.full),
-        pytest.param(RecordingGraphs, [1, 3, 5], id="recorded"),
-    ],
-)
+@pytest.mark.full  # by default: test_codec.test_graphs_take_batches, and rows with different pasts
+@pytest.mark.parametrize(("backend", "counts"), [(None, [3]), (RecordingGraphs, [1, 3, 5])], ids=["eager", "recorded"])
 def test_windows_of_several_rows_are_decoded_together(weights_of, backend, counts):
     """Each as if it were alone, wherever it stands; captured ones in numbers of rows that there are graphs for."""
     weights, recorder = weights_of(CUSTOM), backend and backend()

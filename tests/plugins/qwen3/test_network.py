@@ -181,7 +181,7 @@ def assert_same(talker, utterance, codes, expected):
     assert abs(one - other) <= 1e-4 * other, f"another code {group} in frame {frame}"
 
 
-@pytest.mark.parametrize("way", by_default(dict(zip(WAYS, WAYS, strict=True)), "speaker", "reference"))
+@pytest.mark.parametrize("way", by_default(dict(zip(WAYS, WAYS, strict=True)), "reference"))
 def test_codes_are_those_that_upstream_has_drawn(talker_of, weights_of, utterance_of, golden, way):
     """In float32, for many texts, with speakers, dialects, languages, both layouts of text and all options."""
     assert digest_of(weights_of(MODELS[way])) == golden[f"{way} digest"], "other weights: run golden/write.py again"
@@ -279,9 +279,9 @@ def test_what_is_warm_needs_no_capture(weights_of, utterance_of):
 
 def test_forced_frames(talker_of, utterance_of):
     """A benchmark's: exactly so many, and the codes of the talker are sounds."""
-    utterance = utterance_of("speaker", 4, max_frames=30, forced=True)
+    utterance = utterance_of("speaker", 4, max_frames=12, forced=True)
     (codes,), stopped = ours(talker_of(CUSTOM), [utterance])
-    assert codes.shape == (30, 16)
+    assert codes.shape == (12, 16)
     assert codes.max() < 2048
     assert stopped == (False,)
 
