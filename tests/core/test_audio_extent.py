@@ -163,3 +163,16 @@ def test_a_wav_file_that_is_empty_indeed_stays_empty(tmp_path):
     content = memory.getvalue() + b"LIST\x04\0\0\0INFO"
     with pytest.raises(VoiceUnreadable, match="holds no audio"):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("kind", ["wav", "wav float", "wavex", "rifx", "aiff"])
+@pytest.mark.parametrize("share", [0.5, 0.1, 0.001], ids=["half", "a tenth", "next to nothing"])
+def test_a_file_that_goes_on_behind_the_length_of_its_samples_is_read_to_its_end(tmp_path, contents, kind, share):
+    """As a recorder leaves it that brings the length up to date from time to time."""
+    content = bytearray(contents[kind])
+    name, order = (b"SSND", "big") if kind == "aiff" else (b"data", "big" if kind == "rifx" else "little")
+    at = content.index(name) + 4
+    length = int.from_bytes(content[at : at + 4], order)
+    content[at : at + 4] = (round(length * share) // 16 * 16).to_bytes(4, order)
+    samples, rate = read(tmp_path, bytes(content))
+    assert len(samples) / rate == pytest.approx(3.0, abs=0.01)

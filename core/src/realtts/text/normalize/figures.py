@@ -24,6 +24,7 @@ class Fractions(Kind):
             rule(r"(?<![\w.,/])(?:(\d+)[ ])?(\d{1,2})[/\u2044](\d{1,3})(?![\w/]|[.,]\d)", self.fraction),
             rule(rf"{START}({NUMBER})\s?(?:\^\s?|\*\*)\{{?([-\u2212+]?\d+)\}}?", self.power),
             rule(r"(?<=[\w)])([⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+)", self.raised, "⁰¹²³⁴⁵⁶⁷⁸⁹"),
+            rule(r"(?<=[^\W\d_])\^\{?([-\u2212+]?\d+)\}?|(?<=\))\^\{?([-\u2212+]?\d+)\}?", self.raised, "^"),
             rule(rf"{START}({NUMBER})[eE]([-+]?\d+)(?!\w)", self.scientific),
             rule(
                 r"[₀-₉]+", lambda match: f" {self.language.cardinal(int(match[0].translate(_RAISED)))} ", "₀₁₂₃₄₅₆₇₈₉"
@@ -67,7 +68,8 @@ class Fractions(Kind):
 
     def raised(self, match: re.Match[str]) -> str:
         """Return a raised exponent behind a letter or number."""
-        return f" {self.power_words('', match[1].translate(_RAISED))}"
+        exponent = next(group for group in match.groups() if group)
+        return f" {self.power_words('', exponent.translate(_RAISED))}"
 
     def power_words(self, base: str, exponent: str) -> str:
         """Return base and exponent in words."""
@@ -120,12 +122,21 @@ class Numbers(Kind):
         """Return the rules in the order in which they are applied."""
         years = rule(r"(?<![\w.,/:$-])(1[1-9]\d\d|20\d\d)(?![\w/:]|[.,]\d)", self.year)
         return [
+            rule(rf"{START}\d+(?:,\d+){{2,}}(?![\w.]|,\d)", self.listed, ","),
             *([years] if self.is_("en", "de", "nl", "sv", "da", "no") else []),
             fixed(r"(?<=\d)\s?[xX]\s?(?=\d)", "by" if self.is_("en") else self.words.multiplied),
             rule(r"(?<![\w.,])\.(\d+)", self.decimals),
             rule(rf"(?<![\d.,])({SIGN}{NUMBER})", self.number),
             rule(r"\d+", lambda match: self.apart(match, self.language.digits(match[0]))),
         ]
+
+    def listed(self, match: re.Match[str]) -> str | None:
+        """Return numbers with commas and no spaces between them; None for the groups of one number."""
+        groups = match[0].split(",")
+        grouped = len(groups[-1]) == 3 and all(len(group) in {2, 3} for group in groups[1:-1]) and len(groups[0]) <= 3
+        if grouped and groups[0] != "0":
+            return None
+        return (", " if self.language.space else "、").join(self.language.number(group) for group in groups)
 
     def decimals(self, match: re.Match[str]) -> str:
         """Return decimals without a whole number."""

@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from realtts.text.words import following, starts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from realtts.text.normalize.language import Language
 
-__all__ = ["DIGITS", "NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "rule"]
+__all__ = ["DIGITS", "NUMBER", "SIGN", "START", "TO", "Kind", "Rule", "any_of", "fixed", "is_year", "rule"]
 
 DIGITS = "0123456789"
 
@@ -71,8 +73,19 @@ class Kind:
             return words
         text = match.string
         before = " " if match.start() and text[match.start() - 1].isalnum() else ""
-        after = " " if match.end() < len(text) and text[match.end()].isalnum() else ""
+        char = text[match.end() : match.end() + 1]
+        # Korean particles are written at the word that they belong to.
+        after = " " if char.isalnum() and not (self.is_("ko") and char >= "\uac00") else ""
         return f"{before}{words}{after}"
+
+    def starts_sentence(self, text: str, at: int) -> bool:
+        """Tell whether what follows a full stop begins a sentence, by its first word.
+
+        Args:
+            text: In which it stands.
+            at: Behind the full stop.
+        """
+        return starts(self.language.name, following(text, at, len(text)))
 
 
 def rule(pattern: str, said: Callable[[re.Match[str]], str | None], needs: str = DIGITS) -> Rule:
@@ -83,6 +96,11 @@ def rule(pattern: str, said: Callable[[re.Match[str]], str | None], needs: str =
 def fixed(pattern: str, words: str, needs: str = DIGITS) -> Rule:
     """Return a rule that always says the same, apart from its neighbours."""
     return Rule(re.compile(pattern), lambda match: f" {words} ", frozenset(needs))  # noqa: ARG005 - of a rule
+
+
+def is_year(text: str) -> bool:
+    """Tell whether a number may be a year: four digits from 1100 to 2099."""
+    return len(text) == 4 and text.isdigit() and 1100 <= int(text) <= 2099
 
 
 def any_of(names: Iterable[str]) -> str:

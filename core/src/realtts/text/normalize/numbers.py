@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from realtts.errors import MissingExtra
+from realtts.text.normalize.polish import polish_ordinal
 from realtts.text.normalize.words import WORDS
 
 __all__ = ["Figures", "library", "tidy"]
@@ -82,6 +83,8 @@ class Figures:
             number: As written.
             form: Gender or case, as the rule sets of CLDR are called: ``"feminine"``, ``"n"`` (German ``-n``).
         """
+        if self.name == "pl" and (said := polish_ordinal(number, form)):
+            return said
         try:
             forms = self._engine.format_number(number, self._purpose.ORDINAL).text_by_ruleset
         except (ValueError, KeyError):
@@ -113,6 +116,7 @@ class Figures:
     def number(self, text: str, gender: str = "") -> str:
         """Return a number as people write it, with groups, decimals and a sign, in words."""
         sign, whole, decimals = self.parts(text)
+        gender = "" if decimals else gender
         said = self.cardinal(int(whole), gender) if not _is_code(whole) else self.digits(whole)
         if decimals:
             said = self.join(said, self.words.point, self.digits(decimals))
