@@ -54,9 +54,9 @@ ALIASES = {
 }  # fmt: skip
 """Signs of units in other scripts and short forms, by language, with the key of `UNITS`."""
 
-ANY_CASE = frozenset(
-    {"km", "cm", "mm", "kg", "km/h", "mph", "kwh", "khz", "mhz", "ghz", "ml", "gb", "mb", "tb", "ft", "lb", "lbs", "oz"}
-)
+ANY_CASE = frozenset({
+    "km", "cm", "mm", "kg", "km/h", "mph", "kwh", "khz", "mhz", "ghz", "ml", "gb", "mb", "tb", "ft", "lb", "lbs", "oz",
+})  # fmt: skip
 """Of which nothing else is meant in capitals, as in ``5 KM``."""
 
 CURRENCIES = {
