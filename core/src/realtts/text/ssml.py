@@ -129,6 +129,8 @@ class _Reader:
         name = self._plain(name)
         self._open.append(_Open(name, self._style))
         if self._mute or name in SILENT:
+            if name == "lexicon" and not self._mute:
+                self._wish("lexicon", at)
             self._mute += 1
             return
         try:
@@ -155,10 +157,13 @@ class _Reader:
             self._mute += 1
         elif name not in _WITHOUT_NOTICE and name not in SPOKEN:
             wishes.append("element")
-        if wishes:
-            tag = self._text[at : self._tag_end(at)]
-            shown = " ".join((tag if len(tag) <= _LONGEST_SHOWN else f"{tag[:_LONGEST_SHOWN]}...").split())
-            self._wishes += [Wish(wish, shown, at, self._style.language) for wish in wishes]
+        for wish in wishes:
+            self._wish(wish, at)
+
+    def _wish(self, wish: str, at: int) -> None:
+        tag = self._text[at : self._tag_end(at)]
+        shown = " ".join((tag if len(tag) <= _LONGEST_SHOWN else f"{tag[:_LONGEST_SHOWN]}...").split())
+        self._wishes.append(Wish(wish, shown, at, self._style.language))
 
     def _plain(self, name: str) -> str:
         """Return the name of an element without a prefix that stands for SSML itself."""

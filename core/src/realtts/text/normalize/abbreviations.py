@@ -13,8 +13,8 @@ MARKERS = "#~!@^"
 """See `abbreviations`."""
 
 _TABLE = {
-    "en": "Mr.=Mister|Mrs.=Missus|Ms.=Miz|Dr.=Doctor|Prof.=Professor|Gen.=General|Capt.=Captain|Lt.=Lieutenant"
-    "|Col.=Colonel|Sgt.=Sergeant|Rev.=Reverend|Hon.=Honorable|Sen.=Senator|Gov.=Governor|Pres.=President|Jr.=Junior"
+    "en": "Mr.=Mister|Mrs.=Missus|Ms.=Miz|Dr.=Doctor|Prof.=Professor|Gen.^=General|Capt.=Captain|Lt.=Lieutenant"
+    "|Col.^=Colonel|Sgt.=Sergeant|Rev.^=Reverend|Hon.=Honorable|Sen.=Senator|Gov.=Governor|Pres.=President|Jr.=Junior"
     "|Sr.=Senior|St.=Saint|Mt.=Mount|Ft.^=Fort|Ave.=Avenue|Blvd.=Boulevard|Rd.=Road|Inc.=Incorporated|Ltd.=Limited"
     "|Corp.=Corporation|Dept.=Department|Fig.=Figure|Vol.=Volume|vs.=versus|e.g.=for example|i.e.=that is"
     "|etc.=et cetera|approx.=approximately|est.=established|w/o=without|w/=with|a.k.a.=also known as|No.#=number"
@@ -24,7 +24,7 @@ _TABLE = {
     "|Thurs.=Thursday|Fri.=Friday|Mon.=Monday|Sat.=Saturday|Sun.@=Sunday|dept.=department|Depts.=Departments"
     "|depts.=departments|govt.=government|Govt.=Government|Assn.=Association|assn.=association|Assoc.=Associate"
     "|Bros.=Brothers|Univ.=University|Intl.=International|Natl.=National|Mfg.=Manufacturing|Maj.=Major|Cpl.=Corporal"
-    "|Pvt.=Private|Cmdr.=Commander|Adm.=Admiral|Rep.=Representative|Amb.=Ambassador|Supt.=Superintendent|Esq.=Esquire"
+    "|Pvt.=Private|Cmdr.=Commander|Adm.=Admiral|Rep.^=Representative|Amb.=Ambassador|Supt.=Superintendent|Esq.=Esquire"
     "|Capts.=Captains|Profs.=Professors|Drs.=Doctors|Ph.D.=P H D|cf.=compare|Hwy.=Highway|Pkwy.=Parkway"
     "|Bldg.=Building|bldg.=building|Mts.=Mountains|Apt.#=Apartment|apt.#=apartment|Ste.#=Suite|ste.#=suite|Rm.#=Room"
     "|rm.#=room|Ext.#=Extension|ext.#=extension|Figs.=Figures|fig.#=figure|figs.#=figures|vol.#=volume|vols.#=volumes"
@@ -39,7 +39,7 @@ _TABLE = {
     "|s. o.=siehe oben|s. u.=siehe unten|u. v. m.=und vieles mehr|u.v.m.=und vieles mehr|geb.#=geboren|geb.^=geborene"
     "|Tsd.=Tausend|St.~=Stück|Stk.=Stück|lt.=laut|allg.=allgemein|insb.=insbesondere|insbes.=insbesondere"
     "|Dipl.-Ing.=Diplomingenieur|dgl.=dergleichen|Str.=Straße|Pl.^=Platz|gem.=gemäß|d. J.=dieses Jahres"
-    "|inkl.=inklusive|exkl.=exklusive|ggf.=gegebenenfalls|evtl.=eventuell|vgl.=vergleiche|Mio.=Millionen"
+    "|MwSt.=Mehrwertsteuer|inkl.=inklusive|exkl.=exklusive|ggf.=gegebenenfalls|evtl.=eventuell|vgl.=vergleiche|Mio.=Millionen"
     "|Mrd.=Milliarden|Tel.=Telefon|Std.=Stunden|Min.~=Minuten|Min.#=mindestens|Sek.=Sekunden|etc.=et cetera|S.#=Seite"
     "|Abs.#=Absatz|Art.#=Artikel|Mo.@=Montag|Di.@=Dienstag|Mi.@=Mittwoch|Do.@=Donnerstag|Sa.@=Samstag|So.@=Sonntag"
     "|Jan.@=Januar|Feb.=Februar|Apr.=April|Aug.=August|Sept.=September|Sep.=September|Okt.=Oktober|Nov.=November"
@@ -48,7 +48,7 @@ _TABLE = {
     "|o. ä.=oder ähnliches|u. Ä.=und Ähnliches|St.=Sankt|o. Ä.=oder Ähnliches|u. ä.=und ähnliche",
     "fr": "MM.=Messieurs|Mme=Madame|Mlle=Mademoiselle|Mmes=Mesdames|Dr=Docteur|Pr=Professeur|St=Saint|Ste=Sainte"
     "|etc.=et cetera|p. ex.=par exemple|c.-à-d.=c'est-à-dire|env.=environ|av. J.-C.=avant Jésus-Christ"
-    "|apr. J.-C.=après Jésus-Christ|av.^=avenue|ap. J.-C.=après Jésus-Christ|c.-à-d=c'est-à-dire|N.B.=nota bene"
+    "|apr. J.-C.=après Jésus-Christ|av.=avenue|ap. J.-C.=après Jésus-Christ|c.-à-d=c'est-à-dire|N.B.=nota bene"
     "|Cie=compagnie|cf.=confer|éd.=édition|hab.=habitants|bd=boulevard|tél.=téléphone|janv.=janvier|févr.=février"
     "|avr.=avril|juil.=juillet|sept.=septembre|oct.=octobre|nov.=novembre|déc.=décembre|lun.#=lundi|mar.#=mardi"
     "|mer.#=mercredi|jeu.#=jeudi|ven.#=vendredi|sam.#=samedi|dim.#=dimanche|boul.=boulevard|M.=Monsieur|n°#=numéro"
@@ -101,7 +101,7 @@ _TABLE = {
     "|puh.=puhelin|nro#=numero|s.#=sivu|klo#=kello|os.=osoite",
     "tr": "Dr.=doktor|Prof.=profesör|Av.=avukat|vb.=ve benzeri|vs.=vesaire|Doç.=doçent|Mah.=mahallesi"
     "|M.Ö.=milattan önce|M.S.=milattan sonra|MÖ#=milattan önce|MS#=milattan sonra|bkz.=bakınız|yy.=yüzyıl|St.^=Saint"
-    "|örn.=örneğin|Sn.=sayın|Tel.=telefon|No.#=numara|s.#=sayfa|Cad.=caddesi|Sok.=sokak",
+    "|örn.=örneğin|Sn.=sayın|Tel.=telefon|No.#=numara|No:#=numara|s.#=sayfa|Cad.=caddesi|Sok.=sokak",
     "el": "π.χ.=παραδείγματος χάριν|κ.λπ.=και λοιπά|κλπ.=και λοιπά|δηλ.=δηλαδή|κ.ά.=και άλλα|τηλ.=τηλέφωνο"
     "|αρ.#=αριθμός|σελ.#=σελίδα",
     "he": "ד\"ר=דוקטור|פרופ'=פרופסור|וכו'=וכולי|עמ'#=עמוד|מס'#=מספר|גב'=גברת",
@@ -125,9 +125,14 @@ def abbreviations(language: str) -> tuple[re.Pattern[str], dict[str, dict[str, s
     if language not in _TABLE:
         return None
     words: dict[str, dict[str, str]] = {}
+    table = {re.split(f"[{MARKERS}]?=", entry)[0] for entry in _TABLE[language].split("|")}
     for entry in _TABLE[language].split("|"):
         short, said = entry.split("=", 1)
         marker = short[-1] if short[-1] in MARKERS else ""
-        words.setdefault(short.removesuffix(marker), {})[marker] = said
+        short = short.removesuffix(marker)
+        words.setdefault(short, {})[marker] = said
+        first = f"{short[0].upper()}{short[1:]}"
+        if short[0].islower() and sum(map(str.isalpha, short)) > 1 and first not in table:
+            words.setdefault(first, {})[marker] = f"{said[0].upper()}{said[1:]}"
     shorts = any_of(words)
     return re.compile(rf"(?<![\w.])(?:{shorts})(?!\w)"), words

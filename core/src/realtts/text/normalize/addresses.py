@@ -16,7 +16,7 @@ _ANY = rf"[^\s<>\"'{_WIDE}]"
 _DOMAINS = "com|org|net|io|edu|gov|info|dev|de|fr|es|it|nl|pl|ru|jp|cn|kr|uk|br|eu"
 _PHONES = (
     r"(?<![\w.,/-])\+\d{1,3}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{1,4}(?:[ .-]?\d{2,4}){1,5}(?![\w/])",
-    r"(?<![\w.,/-])\(\d{2,5}\)\s?\d{3,4}(?:[ .-]\d{2,4}){0,4}(?![\w/])",
+    r"(?<![\w.,/-])\(\d{2,5}\)\s?\d{3,5}(?:[ .-]\d{2,4}){0,4}(?![\w/])",
     r"(?<![\w.,/-])\d{3}[-.]\d{3}[-.]\d{4}(?![\w/-])",
     r"(?<![\w.,/-])0\d{1,4}(?:[ /-]\d{2,8}){1,5}(?![\w/-])",
     r"(?<![\w.,/-])1\d\d[ -]?\d{4}[ -]?\d{4}(?![\w/-])",
@@ -30,7 +30,7 @@ and numbers of books and cards."""
 _LOCAL = r"(?<![\w.,/-])(\d{3})-(\d{4})(?![\w/-])"
 """An American number without its area, or a range."""
 
-_GROUPED = r"(?<![\w.,/-])\d{3}(?:[ .-]\d{2,3}){2,3}(?![\w/%€$£-]|[.,]\d)"
+_GROUPED = r"(?<![\w.,/-])\d{3}(?:[ .-]\d{2,4}){2,3}(?![\w/%€$£-]|[.,]\d)"
 """Nine digits, which may be a quantity too."""
 
 _CALL = re.compile(

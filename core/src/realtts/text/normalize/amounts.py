@@ -35,6 +35,17 @@ _HAS = re.compile(
 """Behind *ha* in Spanish and Italian where it is no hectare."""
 
 _FEET, _INCHES = "['\u2019\u2032]", '["\u201d\u2033]'
+_PLURAL = re.compile(r"\d{3}$|\w-\d+$|[a-z][A-Z]\w* \d+$")
+"""Before an *s* that makes a plural or a name: two 747s, a B-52s, the iPhone 6s."""
+
+_LABELLED = re.compile(
+    r"(?i:(?<!\w)(?:section|gate|room|row|seat|class|group|platform|apartment|unit|table|figure|appendix|exhibit|block"
+    r"|building|floor|terminal|zone|grade|part|article|question|klasse|gruppe|typ|zimmer|gleis|abschnitt|salle|porte"
+    r"|puerta|sala|aula|portão|sezione|gruppo|класс|группа|дом))\s$"
+)
+"""Words whose numbers have letters: Gate 5 A."""
+
+_FEET, _INCHES = "['\u2019\u2032]", '["\u201d\u2033]'
 _EXPONENT = re.compile(r"\^\{?([23])\}?")
 
 
@@ -52,6 +63,7 @@ class Amounts(Quantity):
         """Return the rules in the order in which they are applied."""
         units = any_of(self.signs)
         return [
+            *([rule(rf"{START}(\d{{1,3}}){_FEET}\s?(\d{{1,2}}){_INCHES}", self.feet)] if self.is_("en") else []),
             rule(r"(?<=\d)(?:\s?(?:k|c|m|d)?m)\^\{?[23]\}?(?!\w)", self.exponent),
             *([rule(rf"%\s?({NUMBER})", self.percent)] if self.is_("tr") else []),
             rule(rf"{START}({SIGN}{NUMBER}){TO}({NUMBER})\s?({units}){_END}(?!/)", self.unit_range),
@@ -60,11 +72,6 @@ class Amounts(Quantity):
             rule(rf"{START}({NUMBER})\s?%-?(ig(?:e[nrsm]?)?)(?!\w)", self.percentage)
             if self.is_("de")
             else rule(rf"{START}({SIGN}{NUMBER})\s?%-?(?=[^\W\d_])", self.percent),
-            *(
-                [rule(rf"{START}(\d{{1,3}})['\u2019\u2032]\s?(\d{{1,2}})[\"\u201d\u2033]", self.feet)]
-                if self.is_("en")
-                else []
-            ),
         ]
 
     def exponent(self, match: re.Match[str]) -> str:
@@ -95,6 +102,11 @@ class Amounts(Quantity):
         """Tell whether what looks like a unit is a word or the beginning of a name."""
         number, symbol, rest = match[1], match[2], match.string[match.end(2) :]
         single = len(symbol) == 1 and symbol.isalpha()
+        before = match.string[max(0, match.start() - 24) : match.start()]
+        if symbol == "s" and match[0][len(number)] != " " and self.is_("en") and _PLURAL.search(f"{before}{number}"):
+            return True
+        if single and symbol.isupper() and _LABELLED.search(before):
+            return True
         if single and symbol in _NAMES and match[0][len(number)] != " ":
             return True
         if is_year(number) and match[0][len(number)] == " " and symbol in self.words_too:

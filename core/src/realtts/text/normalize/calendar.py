@@ -55,9 +55,8 @@ class Calendar(Kind):
             rules.append(rule(rf"({before})(?:(\d0)|((?:1[0-9]|20)\d0))s(?!\w)", self.decade_behind))
             rules += self._english_ranges(english_months(self.language.months))
         if name == "de":
-            rules.append(
-                rule(rf"{START}(\d{{1,2}})\.\s?([-–/])\s?(?=\d{{1,2}}\.\s?(?i:{months})(?!\w))", self.first_day)
-            )
+            days = rf"{START}(\d{{1,2}})\.\s?([-\u2013/])\s?(\d{{1,2}})\.(?=\s?(?i:{months})(?!\w))"
+            rules.append(rule(days, self.german_days))
         if name in {"es", "it", "pt"}:  # keyboards have a degree sign for the mark of an ordinal number
             rules.append(rule(rf"{START}1[°º](?=\s(?:de\s)?(?i:{months})(?!\w))", lambda _: self.language.ordinal(1)))
             rules.append(rule(rf"{START}(\d{{1,2}})°(?=\s([a-zà-ÿ]{{3,}})(?![\w'’]))", self.keyboard_ordinal))
@@ -73,6 +72,10 @@ class Calendar(Kind):
             end = r"\.?" if sign == r"\." else r"(?!\sof(?!\w))" if name == "en" else ""
             pattern = rf"(?i:\b({before}))\s(\d{{1,2}}){sign}(\d{{1,2}}){end}(?![\w/]|[.,]\d)"
             rules.append(rule(pattern, self.short_date))
+        if self.is_("de", "da", "no"):
+            rules.append(rule(r"(?<![\w.,])(\d{1,2})\.(\d{1,2})\.(?!\w)", self.bare_date))
+        if name != "en" and self.language.space:
+            rules.append(rule(r"(?<![\w'’])['’](\d\d)(?![\w'’])", lambda match: self.language.cardinal(int(match[1]))))
         return rules
 
     def _english_ranges(self, months: str) -> list[Rule]:
@@ -93,10 +96,15 @@ class Calendar(Kind):
         first, last = (self.language.ordinal(int(day)) for day in match.groups())
         return f"{first} {self.words.to} {last}"
 
-    def first_day(self, match: re.Match[str]) -> str:
-        """Return the first of several days of a month, in German."""
-        day = self.language.day(int(match[1]), self.german_form(match))
-        return f"{day} {self.words.to if match[2] != '/' else 'und'} "
+    def german_days(self, match: re.Match[str]) -> str:
+        """Return several days of a month."""
+        first, last = (self.language.day(int(match[n]), self.german_form(match)) for n in (1, 3))
+        return f"{first} {'und' if match[2] == '/' else self.words.to} {last}"
+
+    def bare_date(self, match: re.Match[str]) -> str | None:
+        """Return a date without a year where a number with two full stops can be nothing else."""
+        day, month = int(match[1]), int(match[2])
+        return self.language.date(None, month, day) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
     def keyboard_ordinal(self, match: re.Match[str]) -> str | None:
         """Return an ordinal number that is written with a degree sign; degrees are followed by no noun."""

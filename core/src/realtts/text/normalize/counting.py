@@ -44,6 +44,7 @@ class Counting(Kind):
     def _of_language(self) -> list[Rule]:
         if self.is_("en"):
             return [
+                rule(rf"{START}(\d{{3,}})s(?!\w)|(?<=\w-)(\d+)s(?!\w)", self._english_plural),
                 rule(r"(?i:\b(call|dial|ring|phone|text))\s(\d{3})(?![\w-]|[.,]\d|\s\d)", self._digits),
                 rule(r"(?i:\b(zip|zip code|postcode|pin|code))\s(\d{4,6})(?![\w-]|[.,]\d)", self._digits),
             ]
@@ -120,6 +121,10 @@ class Counting(Kind):
         if noun in self.language.months or not noun.endswith(("a", "o", "e", "ę")):
             return None
         return "jedna" if noun.endswith("a") else "jedno"
+
+    def _english_plural(self, match: re.Match[str]) -> str:
+        said = self.language.cardinal(int(match[1] or match[2]))
+        return f"{said.removesuffix('y')}ies" if said.endswith("y") else f"{said}s"
 
     def _digits(self, match: re.Match[str]) -> str:
         return f"{match[1]} {self.language.digits(match[2])}"

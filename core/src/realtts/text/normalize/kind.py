@@ -30,6 +30,12 @@ TO = r"(?:\s?[-\u2010-\u2013]\s?|\s?[~\u301c\uff5e]\s?)"
 """Between the ends of a range."""
 
 
+_ATTACHED = re.compile(
+    r"(?:을|를|은|는|이|가|의|에|로|으로|와|과|도|부터|까지|씩|쯤|에서|보다|마다|입니다|이다|였다|예요|이에요)(?![가-힣])|[만억조천백]"
+)
+"""Particles, which Korean writes at the word that they belong to, and scales of numbers."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """One kind of thing that is put into words.
@@ -73,9 +79,8 @@ class Kind:
             return words
         text = match.string
         before = " " if match.start() and text[match.start() - 1].isalnum() else ""
-        char = text[match.end() : match.end() + 1]
-        # Korean particles are written at the word that they belong to.
-        after = " " if char.isalnum() and not (self.is_("ko") and char >= "\uac00") else ""
+        attached = self.is_("ko") and _ATTACHED.match(text, match.end())
+        after = " " if text[match.end() : match.end() + 1].isalnum() and not attached else ""
         return f"{before}{words}{after}"
 
     def starts_sentence(self, text: str, at: int) -> bool:

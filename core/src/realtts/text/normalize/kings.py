@@ -19,6 +19,9 @@ _RULERS = (
     " пётр петр николай екатерина александр иван павел елизавета василий фёдор анна людовик генрих карл"
 )
 _NAMES = frozenset(_RULERS.split())
+_GERMAN = frozenset(("ludwig", "karl", "friedrich", "wilhelm", "heinrich", "otto", "gustav", "georg", "leopold"))
+"""Rulers of whom German books tell, in whose genitive the number stands too: *Ludwigs XIV.*"""
+
 _RUSSIAN_MEN = "петра николая александра ивана павла василия фёдора людовика генриха карла"
 _RUSSIAN_GENITIVE = {
     **dict.fromkeys(_RUSSIAN_MEN.split(), "masculine-genitive"),
@@ -34,7 +37,8 @@ _ARTICLES = {"en": "the ", "da": "den ", "sv": "den ", "no": "den ", "nl": "de "
 
 def is_king(name: str) -> bool:
     """Tell whether a word is the name of many rulers."""
-    return name[:1].isupper() and (name.lower() in _NAMES or name.lower() in _RUSSIAN_GENITIVE)
+    lower = name.lower()
+    return name[:1].isupper() and (lower in _NAMES or lower in _RUSSIAN_GENITIVE or lower.removesuffix("s") in _GERMAN)
 
 
 def king(name: str, number: int, language: Language) -> str:
@@ -42,6 +46,8 @@ def king(name: str, number: int, language: Language) -> str:
     lower = name.lower()
     feminine = lower in _FEMININE or lower.endswith(("a", "а"))
     form = _RUSSIAN_GENITIVE.get(lower, "feminine" if feminine else "masculine")
+    if language.name == "de" and lower.removesuffix("s") in _GERMAN - {lower}:
+        return f"des {language.ordinal(number, 'n')}"
     if language.name not in _ORDINAL:
         most = {"fr": 1, "es": 10, "pt": 10}.get(language.name, 0)
         return language.ordinal(number, form) if number <= most else language.cardinal(number)

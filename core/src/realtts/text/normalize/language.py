@@ -35,7 +35,7 @@ _LAST_WORD = frozenset({"en", "da", "sv", "no", "nl", "fi", "ko", "hi"})
 """Where the name of the US dollar has the word dollar."""
 
 _OWN_FIRST = frozenset({("pt", "BRL"), ("pl", "PLN"), ("ms", "MYR"), ("vi", "VND")})
-_OWN_LAST = frozenset({("sv", "SEK"), ("da", "DKK"), ("no", "NOK"), ("de", "CHF")})
+_OWN_LAST = frozenset({("sv", "SEK"), ("da", "DKK"), ("no", "NOK"), ("de", "CHF"), ("ko", "KRW"), ("hi", "INR")})
 """Languages and their own currencies, and where in its name the word is that stands for all of it."""
 
 
@@ -109,7 +109,7 @@ class Language(Figures):
 
     def unit_name(self, symbol: str) -> str:
         """Return the name of one unit."""
-        written = self._with_unit(1, UNITS[symbol])
+        written = self._with_unit(5 if "temperature" in UNITS[symbol] else 1, UNITS[symbol])
         return self._signs(re.sub(r"\d", "", written))
 
     def money(self, text: str, code: str, *, short: bool, scale: str = "") -> str:
@@ -196,6 +196,8 @@ class Language(Figures):
         if self.name in {"es", "pt"} and year is None:
             said = [word for word in said if word]
             said = said[:-1] if said and said[-1] == "de" else said
+        if self.name == "vi" and year is not None and said[-1:] == [self.year(year)]:
+            said.insert(-1, "năm")
         if self.name == "ru":
             said = ["года" if word == "г" else word for word in said]
         return self.join(*said).replace(" ב ", " ב")

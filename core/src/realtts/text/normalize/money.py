@@ -28,6 +28,8 @@ class Money(Quantity):
         return [
             fixed(r"(?<=\d),[-\u2013\u2014]+(?![\w-])", ""),  # 5,- €
             rule(rf"{START}(\d+)([€$])(\d\d)(?!\w)", self.money_around),
+            *([rule(rf"{START}(\d+)\s(€)\s(\d\d)(?!\w)", self.money_around)] if self.is_("fr") else []),
+            *([rule(r"(?<=[元块角分钱])/(?=[\u4e00-\u9fff])", lambda _: "每")] if self.is_("zh") else []),
             rule(
                 rf"({signs})\s?({_AMOUNT}){_DASH}(?:{signs})?\s?({_AMOUNT})(?:\s?({scale})(?!\w))?(?![\w%]|[.,]\d)",
                 self.range_before,

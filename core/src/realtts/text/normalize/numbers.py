@@ -70,6 +70,8 @@ class Figures:
             return self.join(self.words.minus, self.cardinal(-number, gender))
         if len(str(number)) > 15:
             return self.digits(str(number))
+        if not number and self.name in _DIGITS_OF:
+            return _DIGITS_OF[self.name][0]
         forms = self._engine.format_number(number).text_by_ruleset
         chosen = forms.get(f"spellout-cardinal-{gender}") if gender else None
         if gender == "masculine" and self.name == "he":
@@ -83,8 +85,10 @@ class Figures:
             number: As written.
             form: Gender or case, as the rule sets of CLDR are called: ``"feminine"``, ``"n"`` (German ``-n``).
         """
-        if self.name == "pl" and (said := polish_ordinal(number, form)):
-            return said
+        if self.name == "pl":
+            hundreds, rest = divmod(number, 100)
+            if last := polish_ordinal(rest, form):
+                return self.join(self.cardinal(100 * hundreds) if hundreds else "", last)
         try:
             forms = self._engine.format_number(number, self._purpose.ORDINAL).text_by_ruleset
         except (ValueError, KeyError):

@@ -20,6 +20,13 @@ _COUNTED = (
     "|달(?!러)|가지|곳|군데|배(?!럴)|쌍|사람|벌|송이|자루|통"
 )
 """Words behind Korean numbers of things; months, countries and years are counted with Chinese ones."""
+_GERMAN_NOUNS = r"(?:Jahrhundert|Weltkrieg|Auflage|Bundesliga|Liga|Klasse|Stock|Etage|Advent|Kapitel|Akt|Halbzeit)"
+_NEUTER = re.compile(
+    r"\s(?:\w*(?:chen|lein|um|ment|o)|Kind|Jahr|Mal|Haus|Buch|Spiel|Date|Treffen|Bild|Tor|Kapitel|Semester|Lied|Bier"
+    r"|Album|Handy|Rennen|Drittel|Viertel|Opfer|Projekt|Gespräch)(?!\w)"
+)
+"""German nouns that have neuter numbers."""
+
 _VERBS = ("may", "march")
 """Months in English that are other words too, unless they have a capital."""
 
@@ -45,6 +52,7 @@ class Ordinals(Kind):
             return [
                 rule(rf"{START}(\d+)\.?[ºo°](?!\w)", self.in_form("masculine")),
                 rule(rf"{START}(\d+)\.?ª(?!\w)", self.in_form("feminine")),
+                *([rule(rf"{START}(\d+)\.?er(?!\w)", self.in_form("masculine-adjective"))] if self.is_("es") else []),
             ]
         if self.is_("da", "no", "fi"):
             return [self.day_rule(r"\."), rule(rf"(?i:\b(den|det|de))\s(\d{{1,3}})\.{_NEXT}", self.behind("masculine"))]
@@ -55,6 +63,7 @@ class Ordinals(Kind):
             ]
         if self.is_("pl"):
             return [
+                rule(rf"{START}(\d{{4}})(?=\s(rok\w*)(?!\w))", self.polish_year),
                 rule(rf"{START}(\d{{1,2}})(?=\s?(?i:{self.months})(?!\w))", self.day),
                 rule(rf"{START}(\d{{1,2}})\.(?=\s([a-ząćęłńóśźż]{{2,}}))", self.polish_before_noun),
             ]
@@ -78,7 +87,7 @@ class Ordinals(Kind):
 
     def in_form(self, form: str) -> Callable[[re.Match[str]], str]:
         """Return what says a match's first group in a form."""
-        return lambda match: self.language.ordinal(int(match[1]), form)
+        return lambda match: self.language.ordinal(int(next(filter(None, match.groups()))), form)
 
     def behind(self, form: str) -> Callable[[re.Match[str]], str]:
         """Return what says a match's second group in a form, its first one before it."""
@@ -126,13 +135,18 @@ class Ordinals(Kind):
                 rf"(?i:\b((?:jed|dies|jen|mein|dein|sein|ihr|unser|euer|eur|ein|kein)(?:e[nmrs]?)?))\s(\d{{1,3}})\.{_NEXT}",
                 self.german_behind,
             ),
-            rule(r"(?<=\w )(\d{1,3})\.(?=\s[A-ZÄÖÜ][a-zäöüß])", self.german_before_noun),
+            rule(
+                rf"(?<=\w )(\d{{1,3}})\.(?=\s[A-ZÄÖÜ][a-zäöüß])|{START}(\d{{1,3}})\.(?=\s{_GERMAN_NOUNS})",
+                self.german_before_noun,
+            ),
         ]
 
     def german_behind(self, match: re.Match[str]) -> str:
         """Return an ordinal number behind a word whose ending tells its own."""
         word = match[1].lower()
-        form = "r" if word in {"ein", "kein", "mein", "dein", "sein", "ihr", "unser", "euer"} else "n"
+        neuter = _NEUTER.match(match.string, match.end())
+        bare = word in {"ein", "kein", "mein", "dein", "sein", "ihr", "unser", "euer"}
+        form = ("s" if neuter else "r") if bare else "n"
         return f"{match[1]} {self.language.ordinal(int(match[2]), '' if word.endswith('e') else form)}"
 
     def german_before_noun(self, match: re.Match[str]) -> str | None:
@@ -141,7 +155,7 @@ class Ordinals(Kind):
         paragraph = Paragraph.of(text, 0, len(text), "de")
         if stop_ends(paragraph, at - 1, 0, "", following(text, at, len(text))):
             return None
-        return self.language.ordinal(int(match[1]))
+        return self.language.ordinal(int(match[1] or match[2]))
 
     def russian(self) -> list[Rule]:
         """Return the rules of Russian."""
@@ -157,14 +171,22 @@ class Ordinals(Kind):
         cases = {"год": "masculine", "года": "masculine-genitive", "году": "masculine-locative",
                  "годом": "masculine-ablative"}  # fmt: skip
         return [
-            rule(rf"{START}(\d+)-е(?=\s[а-яё]+(?:ы|и)(?!\w))", self.in_form("plural")),
-            rule(rf"{START}(\d+)-х(?=\s(?:год|век)|[.,;:!?)]|\Z)", self.in_form("plural-genitive")),
+            rule(rf"{START}(\d+)-е(?=\s[а-яё]+(?:ы|и)(?!\w))|{START}(\d+0)-е(?!\w)", self.in_form("plural")),
+            rule(rf"{START}(\d+0)-х(?!\w)", self.in_form("plural-genitive")),
+            rule(r"(?i:(?<=с )|(?<=со ))(\d{4})(?=\sпо\s\d{4}\s)", self.in_form("masculine-genitive")),
             rule(rf"{START}(\d+)-(?:х|ти|и|ми)(?!\w)", self.russian_genitive),
             rule(rf"{START}(\d{{4}})\s?г(?!\w)", self.russian_year),
             *(rule(rf"{START}(\d+)-(?:{ending})(?!\w)", self.in_form(form)) for ending, form in endings.items()),
             *(rule(rf"{START}(\d{{4}})(?=\s{word}(?!\w))", self.in_form(form)) for word, form in cases.items()),
+            rule(rf"{START}(\d{{1,3}})(?=\sгода\s(?:до\s)?нашей)", self.in_form("masculine-genitive")),
             self.day_rule(),
         ]
+
+    def polish_year(self, match: re.Match[str]) -> str:
+        """Return a year in the case of the word behind it."""
+        inside = re.search(r"(?i:(?<!\w)w)\s$", match.string[: match.start()])
+        form = "masculine" if match[2] == "rok" else "locative" if inside else "genitive"
+        return self.language.ordinal(int(match[1]), form)
 
     def polish_before_noun(self, match: re.Match[str]) -> str:
         """Return an ordinal number before a noun, in the gender that its ending tells."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from realtts.text.normalize.kings import is_king
+
 __all__ = ["is_first"]
 
 _VERBS = (
@@ -13,6 +15,7 @@ _VERBS = (
     " hated bought"
 )
 _PRONOUN = re.compile(rf"\s(?:{'|'.join(_VERBS.split())})(?!\w)")
+_PAST = re.compile(r"\s(?:was|had)(?!\w)")
 _NUMBER = re.compile(
     r"\s?(?:$|[^\w\s]|\d)"
     r"|\s(?:of|and|or|is|to|in|for|with|errors?|trials?|diabetes|study|studies|the|by)(?!\w)|\s[A-Z]"
@@ -27,7 +30,7 @@ def is_first(match: re.Match[str], name: str) -> bool:
         name: The word before it.
     """
     rest = match.string[match.end() :]
-    if name == "War":
+    if name == "War" or (is_king(name) and _PAST.match(rest)):
         return True
     if _PRONOUN.match(rest):
         return False

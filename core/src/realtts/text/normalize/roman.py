@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["PATTERN", "value_of", "words"]
 
-_CENTURY = "century|siècles?|secol[oi]|век(?:а|е|у|ом|ов)?|столети[еяю]|Jahrhunderts?|Weltkriegs?|wiek(?:u|iem)?|eeuw"
+_CENTURY = (
+    "century|siècles?|secol[oi]|век(?:а|е|у|ом|ов)?|столети[еяю]|Jahrhunderts?|Weltkriegs?|wiek(?:u|iem)?|eeuw"
+    "|yüzyıl(?:da|ın|ı)?"
+)
 PATTERN = (
     r"(?<![\w.'’-])(?:([^\W\d_][^\W\d_]*)(\s))?(?=[IVXLC])(M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})"
     r"(?:IX|IV|V?I{0,3}))(ème|ère|e|er|re|º|ª)?(?!\w|['’](?!s(?!\w)))"
@@ -44,8 +47,10 @@ _MEDICAL = re.compile(r"\s(?:drip|fluids?|line|bag|pole|therapy|access|infusion|
 _LONG = 5
 """Letters of a number that is hardly an abbreviation."""
 
-_CENTURIES_NAMES = "siglo siglos século séculos century siècle siècles secolo secoli век века"
+_CENTURIES_NAMES = "siglo siglos século séculos century siècle siècles secolo secoli век века kỷ"
 _CENTURIES = frozenset(_CENTURIES_NAMES.split())
+_AND = frozenset(("y", "e", "et", "ed", "and", "и", "ou", "o"))
+_SEVERAL = re.compile(r"(?:siglos|séculos|siècles|secoli|centuries)\s\S{1,20}(?:\s\w{1,3})?\s\w{1,2}$")
 _FRENCH_MARKS = frozenset(("e", "er", "re", "ème", "ère"))
 _FRENCH_WORDS = frozenset("LC")
 """Numbers that are a word with their mark: *Le chat*, *Ce soir*."""
@@ -66,11 +71,11 @@ def value_of(roman: str) -> int:
 def words(match: re.Match[str], language: Language) -> str | None:
     """Return what a match of `PATTERN` says; None where the letters are no number."""
     name, space, roman, mark, century = match.groups()
-    if not roman or (mark in _FRENCH_MARKS and (language.name != "fr" or roman in _FRENCH_WORDS)):
+    if not roman or (mark in _FRENCH_MARKS and not _is_marked(roman, mark, century, language)):
         return None
     number, before = value_of(roman), (name or "").lower()
     head = f"{name}{space}" if name else ""
-    if century or mark or before in _CENTURIES:
+    if century or mark or before in _CENTURIES or (before in _AND and _SEVERAL.search(match.string[: match.end(1)])):
         tail = f" {century}" if century else ""
         return f"{head}{_of_century(number, before, mark, century or '', language)}{tail}"
     if (roman == "I" and language.name == "en" and not is_first(match, name or "")) or _is_initial(match, language):
@@ -83,7 +88,7 @@ def words(match: re.Match[str], language: Language) -> str | None:
 
 def _of_century(number: int, before: str, mark: str | None, century: str, language: Language) -> str:
     """Return an ordinal number in the form that stands beside the name of a century."""
-    if language.name in {"es", "pt"} and not mark:
+    if language.name in {"es", "pt", "vi"} and not mark:
         return language.cardinal(number)
     form = "feminine" if mark in {"ª", "re", "ère"} else "masculine"
     if language.name == "de" and before in _DATIVE:
@@ -96,6 +101,13 @@ def _of_century(number: int, before: str, mark: str | None, century: str, langua
         form = {"wieku": "genitive"}.get(century, "masculine")
         form = "locative" if century == "wieku" and before == "w" else form
     return language.ordinal(number, form)
+
+
+def _is_marked(roman: str, mark: str, century: str | None, language: Language) -> bool:
+    """Tell whether small letters behind a number make an ordinal of it."""
+    if language.name == "nl":
+        return mark == "e" and century is not None
+    return language.name == "fr" and roman not in _FRENCH_WORDS
 
 
 def _is_counted(before: str, roman: str) -> bool:

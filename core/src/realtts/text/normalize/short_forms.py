@@ -31,6 +31,7 @@ _INSTITUTION = re.compile(
 )
 _NUMBER_BEFORE = re.compile(r"(?:\d|(?<![^\s(])[IVXLC]+)\s?$")
 _NUMBER_BEHIND = re.compile(r"\s?\d")
+_INSIDE = re.compile(r"(?i:(?<!\w)во?)\s[IVXLC]+\s?$")
 _GERMAN_DATE = re.compile(r"\s?\d{1,2}\.(?:\s?\d{1,2}\.|\s[A-Z])")
 _STREET = re.compile(
     r"(?:\d(?:st|nd|rd|th)|(?<![^\s])(?!Port|Fort|Mt|West|East|North|South|Lake|The|At|In|On)[A-Z][a-z]+)\s$"
@@ -70,6 +71,8 @@ class ShortForms(Kind):
     def _said(self, short: str, match: re.Match[str], before: str, rest: str) -> str | None:
         if (self.language.name, short) == ("ru", "г."):
             return self._year_or_town(before, rest)
+        if (self.language.name, short) == ("ru", "в.") and _INSIDE.search(before):
+            return "веке"
         if (self.language.name, short) == ("ru", "им."):
             return "имени" if self._before_name(match) and _INSTITUTION.search(before) else None
         own = {("en", "St."): self._saint_or_street, ("de", "Fr."): self._friday}.get((self.language.name, short))
@@ -125,7 +128,7 @@ class ShortForms(Kind):
             if re.search(r"\d$", before.rstrip()):  # a date, or a number with decimals
                 return "года" if re.search(r"\.\d{4}$", before.rstrip()) else None
             return "город" if re.match(r"\s?[А-ЯЁ]", rest) else None
-        if not is_year(number[2]):
+        if not (is_year(number[2]) or re.match(r"\s?(?:до\s)?н\.\s?э", rest)):
             return None
         return "году" if (number[1] or "").lower() in {"в", "во", "к", "о", "об"} else "года"
 

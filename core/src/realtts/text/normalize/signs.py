@@ -46,7 +46,11 @@ class Signs(Kind):
                 self.sign,
                 "*<>",
             ),
-            rule(r"(?<![\w&#])#(?=[^\W\d_])", lambda _: f"{_HASHTAGS.get(self.language.name, 'hashtag')} ", "#"),
+            rule(
+                r"(?<![\w&#])#(?=[^\W\d_]|[\u3040-\u9fff\uac00-\ud7a3])",
+                lambda _: f"{_HASHTAGS.get(self.language.name, 'hashtag')} ",
+                "#",
+            ),
             rule(r"(?<![-=<])[+=×÷<>≈±≤≥~](?=\s?\d)", self.sign_before, "+=×÷<>≈±≤≥~"),
             fixed(r"\s?(?:&amp;|&)\s?", self.language.and_word, "&"),
             fixed(r"@(?=\w)", self.words.at, "@"),
@@ -62,8 +66,8 @@ class Signs(Kind):
         return {
             "+": words.plus, "=": words.equals, "×": words.multiplied, "*": words.multiplied, "÷": words.divided,
             "<": words.less, ">": words.greater, "≈": words.about, "~": words.about, "±": words.plus_minus,
-            "≤": f"{words.less} {words.equals}", "≥": f"{words.greater} {words.equals}",
-            "≠": f"{words.minus} {words.equals}", "-": words.minus, "\u2212": words.minus,
+            "≤": self.language.join(words.less, words.equals), "≥": self.language.join(words.greater, words.equals),
+            "≠": self.language.join(words.minus, words.equals), "-": words.minus, "\u2212": words.minus,
             **(_ENGLISH if self.is_("en") else {}),
         }  # fmt: skip
 

@@ -71,7 +71,8 @@ CURRENCIES = {
 LOCAL_CURRENCIES = {
     "sv": {"kr": "SEK"}, "da": {"kr": "DKK", "kr.": "DKK"}, "no": {"kr": "NOK", "kr.": "NOK"}, "tr": {"TL": "TRY"},
     "ms": {"RM": "MYR"}, "vi": {"đ": "VND", "VNĐ": "VND", "vnđ": "VND"}, "en": {"Rs": "INR", "Rs.": "INR"},
-    "de": {"Fr.": "CHF", "SFr.": "CHF", "sFr.": "CHF"}, "ru": {"р.": "RUB", "р": "RUB", "грн": "UAH"},
+    "de": {"Fr.": "CHF", "SFr.": "CHF", "sFr.": "CHF"},
+    "ru": {"р.": "RUB", "р": "RUB", "руб.": "RUB", "руб": "RUB", "грн": "UAH"},
     "hi": {"रु": "INR", "रु.": "INR"},
 }  # fmt: skip
 """Signs that mean a currency in one language."""

@@ -57,6 +57,8 @@ class Times(Kind):
             rules.append(rule(before + times + _UNITS_BEHIND.get(name, ""), self.pointed))
         if name in {"es", "pt", "it"}:
             rules.append(rule(r"(?<![\d:.,])(\d{1,2})\.([0-5]\d)\s?h(?:oras)?(?!\w)", self.time))
+        if name == "vi":
+            rules.append(rule(r"(?<![\d:.,])(\d{1,2})[hg](?!\w)", self.full_hour))
         if name in _HOUR_LETTERS:
             rules.append(rule(rf"(?<![\d:.,])(\d{{1,2}})\s?{_HOUR_LETTERS[name]}\s?([0-5]\d)(?!\w)", self.time))
         return rules
@@ -94,6 +96,10 @@ class Times(Kind):
         own = _OWN_WORD.get(self.language.name)
         written = own is not None and re.search(own, before, re.IGNORECASE)
         return re.sub(r"^(?:ore|klokken|klockan) ", "", said) if written else said
+
+    def full_hour(self, match: re.Match[str]) -> str | None:
+        """Return a time without minutes."""
+        return clock(self.language, int(match[1]), 0, None) if int(match[1]) <= 24 else None
 
     def hour(self, match: re.Match[str]) -> str:
         """Return an hour such as ``3 pm``."""
