@@ -20,7 +20,7 @@ _UNSPACED = frozenset({"ja", "zh"})
 _POINTED = frozenset({"en", "ja", "zh", "ko", "he", "hi", "ms", "sw", "ar"})
 """Languages that write a point before decimals; all others a comma."""
 
-_DIGITS_OF = {"zh": tuple("零一二三四五六七八九"), "ja": ("ゼロ", *"一二三四五六七八九")}
+_DIGITS_OF: dict[str, tuple[str, ...]] = {"zh": tuple("零一二三四五六七八九"), "ja": ("ゼロ", *"一二三四五六七八九")}
 
 
 def library(name: str) -> Any:

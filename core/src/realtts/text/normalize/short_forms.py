@@ -12,6 +12,8 @@ from realtts.text.normalize.scales import scale_form
 from realtts.text.words import Paragraph, following, is_abbreviation, starts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from realtts.text.normalize.language import Language
 
 __all__ = ["ShortForms"]
@@ -78,7 +80,7 @@ class ShortForms(Kind):
         own = {("en", "St."): self._saint_or_street, ("de", "Fr."): self._friday}.get((self.language.name, short))
         if own is not None:
             return own(match, before, rest)
-        holds = {
+        holds: dict[str, Callable[[], bool]] = {
             "^": lambda: self._before_name(match),
             "#": lambda: _NUMBER_BEHIND.match(rest) is not None,
             "~": lambda: _NUMBER_BEFORE.search(before) is not None,
