@@ -312,7 +312,7 @@ def chatterbox_pins(session: nox.Session) -> None:
     _test(session, SHORT, *paths, measured=False)
 
 
-@nox.session(python="3.12", tags=["full"], default=False)
+@nox.session(python=DEFAULT, tags=["full"], default=False)
 def fakecuda(session: nox.Session) -> None:
     """All captured work on a pretended GPU: launches, and nothing that waits or is made on the host."""
     session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
