@@ -74,6 +74,8 @@ def _by_pyav(path: Path, seconds: float) -> Decoded | None:
         options = {"protocol_whitelist": _ONLY_FILES, "format_whitelist": _CONTAINERS}
         with av.open(f"file:{path}", options=options) as container:
             rate = int(container.streams.audio[0].rate)
+            if rate < 1:
+                return None
             mix, frames = Mix(), math.ceil(seconds * rate)
             for block in _decoded(av, container):
                 frames -= mix.add(block)
