@@ -85,6 +85,17 @@ class Step:
         out.copy_(x)
 
 
+class Sampler:
+    """A sampler that takes the likeliest token."""
+
+    def __init__(self, vocabulary, order, **_options):
+        pass
+
+    def run(self, logits, values, step, out, **_tensors):
+        """Draw."""
+        out.copy_(logits.argmax(-1))
+
+
 @pytest.fixture
 def fake(monkeypatch):
     """A package that works for some steps: set ``Step.lasts``."""
@@ -95,6 +106,9 @@ def fake(monkeypatch):
         Pool=lambda threads: SimpleNamespace(threads=threads),
         Weight=Weight,
         Step=Step,
+        Sampler=Sampler,
+        SamplingValues=SimpleNamespace,
+        Buffer=lambda array: array,
         Layer=lambda **parts: parts,
         Cache=lambda kv, **parts: SimpleNamespace(kv=kv, **parts),
         Taps=lambda heads, output: (heads, output),
@@ -304,8 +318,11 @@ def test_strict_raises_where_it_was_asked_for(missing, tiny):
 @pytest.mark.parametrize(("lasts", "stage"), [(0, "warmup"), (3, "generate")])
 def test_a_step_that_fails_steps_down(fake, tiny, lasts, stage):
     """While loading or speaking: torch's kernels speak the request, and the attempt says which setting spares it."""
-    Step.lasts = lasts
+    if stage == "warmup":
+        Step.lasts = lasts
     with RealProvider(spec, model=tiny, native=True, **INT8) as tts:
+        tts.load()
+        Step.lasts = Step.calls + lasts
         heard = tts.generate("Hello there.", seed=1)
         status = tts.get_provider_status()
     with RealProvider(spec, model=tiny, native=False, **INT8) as tts:
