@@ -72,7 +72,7 @@ def main() -> None:
     contenders = _steps(arguments) | _speakers(arguments)
     rounds: list[Round] = []
     for number in range(arguments.rounds + 1):
-        measured = {name: dict(measure()) for name, measure in contenders.items()}
+        measured = {name: _reported(number, name, measure) for name, measure in contenders.items()}
         if number:  # the first warms up
             rounds.append(measured)
     medians = {
@@ -86,6 +86,14 @@ def main() -> None:
     sys.stdout.write(
         json.dumps({**facts, "llama.cpp": llama_cpp.SOURCE, "medians": medians, "rounds_s": rounds}) + "\n"
     )
+
+
+def _reported(number: int, name: str, measure: Callable[[], Mapping[str, float]]) -> dict[str, float]:
+    """Measure once, and say on standard error what came: a run takes long, and may be cut off."""
+    measured = dict(measure())
+    figures = "  ".join(f"{case}: {1e3 * seconds:.2f}" for case, seconds in measured.items())
+    sys.stderr.write(f"round {number}  {name}  {figures}\n")
+    return measured
 
 
 def _steps(arguments: argparse.Namespace) -> dict[str, Callable[[], Mapping[str, float]]]:

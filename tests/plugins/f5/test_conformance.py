@@ -65,7 +65,13 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The variant that is used by default."""
 
     # By default: test_fallback_says_the_same_as_plain, and test_a_few_requests_leave_nothing.
-    full = frozenset({"test_fault_falls_back_to_plain", "test_unload_frees_everything"})
+    full = frozenset(
+        {
+            "test_fault_falls_back_to_plain",
+            "test_unload_frees_everything",
+            "test_safe_settings_give_float32_to_the_bit",  # by default: test_w8a8
+        }
+    )
 
     @pytest.fixture
     def spec(self) -> ProviderSpec:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from realtts.documents import reason_of
 from realtts.errors import InvalidText
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def read_documents(path: Path) -> Iterator[tuple[str, str]]:
     except InvalidText:
         raise
     except Exception as error:  # whatever a damaged archive leads its readers to
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise _unreadable(path, reason) from error
+        raise _unreadable(path, reason_of(error)) from error
 
 
 def read_page(page: str) -> tuple[str, str]:
@@ -113,7 +113,7 @@ def _spine(archive: zipfile.ZipFile, path: Path) -> list[str]:
 
 def _xml(archive: zipfile.ZipFile, name: str, path: Path) -> ElementTree.Element:
     content = _unpack(archive, name, path)
-    if b"<!ENTITY" in content:
+    if b"<!ENTITY" in content.replace(b"\0", b""):  # in UTF-16 too
         raise _unreadable(path, f"{name} declares entities")
     try:
         return ElementTree.fromstring(content)  # noqa: S314 - entities were refused, so nothing can grow
