@@ -85,7 +85,7 @@ def test_buckets_waste_little_and_are_few():
     assert all(bucket(frames) == frames and frames % 8 == 0 for frames in held.values())
 
 
-@pytest.mark.parametrize("tokens", [1, 43, 44, 45, 60, 61])
+@pytest.mark.parametrize("tokens", [1, 44, 45, *(pytest.param(n, marks=pytest.mark.full) for n in (43, 60, 61))])
 def test_mel_is_the_eager_one(eager, graphed, tokens):
     """Below, at and beyond the ends of the buckets of 128 and 160 frames."""
     flow, backend = graphed
@@ -123,6 +123,7 @@ def test_replay_after_another_length(eager, graphed):
     assert backend.captures == 2
 
 
+@pytest.mark.full  # by default: test_replay_after_another_length
 def test_captures_are_bounded(graphed):
     """Over ten lengths there are as many as buckets."""
     flow, backend = graphed

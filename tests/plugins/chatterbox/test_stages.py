@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from tiers import by_default
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from realtts.accel.offload.tensors import walk_tensors
@@ -118,7 +119,7 @@ def test_nothing_is_met_for_the_first_time_after_the_warm_up(make, graphs, monke
         assert first.mark()[0] == before[0]
 
 
-@pytest.mark.parametrize("settings", [EXACT, {"quantization": "int8"}], ids=["float32", "int8"])
+@pytest.mark.parametrize("settings", by_default({"float32": EXACT, "int8": {"quantization": "int8"}}, "int8"))
 def test_a_tensor_is_read_once(make, after, monkeypatch, settings):
     """In the stage that finishes it; what only voices need is not read."""
     reads = []

@@ -83,7 +83,7 @@ def upstream_mel(model, item, steps, sway, guidance, *, seed=0):
     return mel[0]
 
 
-@pytest.fixture(scope="module", params=["v1", pytest.param("v0", marks=pytest.mark.full), "e2"])
+@pytest.fixture(scope="module", params=["v1", *(pytest.param(name, marks=pytest.mark.full) for name in ("v0", "e2"))])
 def networks(request):
     """Upstream's model and ours with the same weights."""
     architecture = TINY[request.param]
@@ -106,9 +106,10 @@ def test_one_chunk_is_upstreams(networks, spoken):
     torch.testing.assert_close(mel, upstream_mel(upstream, item, 7, -1.0, 2.0), atol=1e-4, rtol=0)
 
 
-def test_one_chunk_of_the_first_version_is_upstreams():
-    """v0 by default; all that is tested of the others is tested of it with `full`."""
-    architecture = TINY["v0"]
+@pytest.mark.parametrize("version", ["v0", "e2"])
+def test_one_chunk_of_the_others_is_upstreams(version):
+    """By default; all that is tested of v1 is tested of them with `full`."""
+    architecture = TINY[version]
     state, item = random_state(architecture), item_of(*SPOKEN[1])
     (mel,) = solve(network_of(architecture, state), [item], times=times(7, -1.0), guidance=2.0)
     expected = upstream_mel(upstream_of(architecture, state), item, 7, -1.0, 2.0)
