@@ -37,6 +37,8 @@ PIPER = ["-e", "./plugins/piper"]
 REMOTE = ["-e", "./plugins/remote"]
 MODEL_NAMES = ("chatterbox", "f5", "qwen3", "vieneu", "toylm")
 MODELS = [folder for name in MODEL_NAMES for folder in ("-e", f"./plugins/{name}")]
+# For its interpreter and its compiler; with a torch that is built for CUDA it comes by itself.
+TRITON = ["triton==3.6.0"] if sys.platform == "linux" else []
 TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.140", "coverage>=7.10"]
 ESPEAK_TESTS = "tests/plugins/espeak"
 CORE_TESTS = ["tests/core", "tests/conformance", ESPEAK_TESTS]
@@ -310,6 +312,18 @@ def chatterbox_pins(session: nox.Session) -> None:
     _test(session, SHORT, *paths, measured=False)
 
 
+@nox.session(python=DEFAULT, tags=["full"], default=False)
+def fakecuda(session: nox.Session) -> None:
+    """All captured work on a pretended GPU: launches, and nothing that waits or is made on the host."""
+    session.install(*_local_torch(), "-e", "./core[testing,torch,hub]", *TEST_TOOLS)
+    built = session.run("python", "-c", "import torch; print(torch.version.cuda)", silent=True)
+    if str(built).strip() == "None":
+        session.skip("torch is built for the CPU alone here, and cannot pretend a CUDA device")
+    for name in MODEL_NAMES:
+        session.install("--override", f"plugins/{name}/overrides.txt", "-e", f"./plugins/{name}")
+    _test(session, "not gpu", "tests/gpu", measured=False)
+
+
 @nox.session(venv_backend="none", tags=["full"], default=False)
 def packaging_full(session: nox.Session) -> None:
     """The long tests of packaging."""
@@ -375,7 +389,7 @@ def _install_http(session: nox.Session) -> None:
 
 def _install_accel(session: nox.Session) -> None:
     toy = ["-e", "./plugins/toylm"]
-    session.install(*_local_torch(), "-e", "./core[testing,torch]", *toy, *TEST_TOOLS, "transformers>=5")
+    session.install(*_local_torch(), "-e", "./core[testing,torch]", *toy, *TEST_TOOLS, "transformers>=5", *TRITON)
 
 
 def _install_model(session: nox.Session, name: str, *, extra: str = "", overrides: Path | None = None) -> None:

@@ -46,6 +46,7 @@ BESIDE = {
     ("folders", "errors"),
     ("settings", "errors"),
     ("settings", "arguments"),
+    ("settings", "exception_text"),
     ("settings_sources", "documents"),
     ("settings_sources", "errors"),
     ("settings_sources", "folders"),

@@ -80,6 +80,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, ProviderConform
     """Everything that a provider must do, of the optimized variant."""
 
     full = OF_THE_CORE | {
+        "test_safe_settings_give_float32_to_the_bit",  # by default: those of toylm, on the same toolkit
         "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_facts
         "test_graphs_sound_the_same",  # by default: test_rows, test_solver, test_vocoder_graphs and test_stages
         "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_facts

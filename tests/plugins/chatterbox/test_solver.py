@@ -7,6 +7,7 @@ import torch
 
 from realtts.accel.graphs.cuda_graph import CudaGraphs
 from realtts.contract.stages import Cancelled
+from realtts.testing.first_times import FirstTimes
 from realtts.testing.recording import RecordingGraphs
 from realtts_chatterbox.conditionals import Conditionals
 from realtts_chatterbox.flow import Flow, Piece
@@ -173,6 +174,30 @@ def test_torchs_attention_gives_the_same(states, eager):
     requests = [request_of(n, seed=n) for n in (9, 30)]
     fused = Flow.from_state_dict(state, device=CPU, meanflow=meanflow, fused=True)
     near(mel_of(fused, *requests), mel_of(eager, *requests))
+
+
+@pytest.mark.parametrize("backend", [None, RecordingGraphs], ids=["packed", "padded"])
+def test_fused_operations_give_the_same(states, eager, backend):
+    """Norms where the sums before them are, and gaps silent: alone and together, by the operations' plain forms."""
+    state, meanflow = states
+    flow = Flow.from_state_dict(state, device=CPU, meanflow=meanflow)
+    flow.estimator.join()
+    if backend is not None:
+        flow.use_graphs(backend())
+    requests = [request_of(n, seed=n) for n in (9, 44, 1, 50, 61)]
+    near(mel_of(flow, *requests), mel_of(eager, *requests))
+    near(mel_of(flow, requests[1]), mel_of(eager, requests[1]))
+
+
+@pytest.mark.parametrize("tokens", [1, 12, 43, 44, 61])
+def test_the_encoder_attends_in_few_shapes(states, eager, tokens):
+    """Beside graphs torch's attention is given the lengths of the buckets alone, and gives the same."""
+    (state, meanflow), backend, request = states, RecordingGraphs(), request_of(tokens, seed=tokens)
+    flow = Flow.from_state_dict(state, device=CPU, meanflow=meanflow, fused=True, backend=backend)
+    expected = mel_of(eager, request)
+    with FirstTimes(backend).watching() as first:
+        near(mel_of(flow, request), expected)
+    assert {bucket(q[2]) for q, _ in first.shapes} == {q[2] for q, _ in first.shapes} == {k[2] for _, k in first.shapes}
 
 
 @pytest.mark.gpu

@@ -66,6 +66,7 @@ class TestOptimized(ContinuousConformance, OptimizedConformance, Plain):
     """The variant that is used by default."""
 
     full = OF_THE_CORE | {
+        "test_safe_settings_give_float32_to_the_bit",  # by default: test_w8a8
         "test_graphs_sound_the_same",  # by default: test_solver_graphs
         "test_offloading_sounds_the_same",  # by default: test_stages.test_the_status_tells_what_was_done
         "test_the_status_names_the_kernel_of_attention",  # by default: test_stages.test_the_status_tells_what_was_done

@@ -116,6 +116,22 @@ def test_one_chunk_of_the_others_is_upstreams(version):
     torch.testing.assert_close(mel, expected, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", TINY)
+def test_fused_operations_give_the_same(kind):
+    """Norms where the sums before them are, positions in place: by the operations' plain forms, alone and together."""
+    architecture = TINY[kind]
+    state, items = random_state(architecture), [item_of(*spoken, seed=n) for n, spoken in enumerate(SPOKEN)]
+    network, schedule = network_of(architecture, state), times(4, -1.0)
+    expected = solve(network, items, times=schedule, guidance=2.0)
+    joined = Network(architecture, state, device=CPU)
+    joined.convert(state, torch.float32)
+    joined.pack(joined=True)
+    for mel, other in zip(solve(joined, items, times=schedule, guidance=2.0), expected, strict=True):
+        torch.testing.assert_close(mel, other, atol=1e-4, rtol=0)
+    (alone,) = solve(joined, items[:1], times=schedule, guidance=0.0)
+    torch.testing.assert_close(alone, solve(network, items[:1], times=schedule, guidance=0.0)[0], atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("guidance", [0.0, 2.0])
 @pytest.mark.parametrize(
     ("steps", "sway"), [(1, None), (8, -1.0), *(pytest.param(*each, marks=pytest.mark.full) for each in MORE)]

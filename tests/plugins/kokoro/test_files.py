@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,117 @@ def test_damaged_voices(folder, tmp_path, load, content) -> None:
     with pytest.raises(errors.CheckpointCorrupt, match="af_sky"):
         model.samples("Hello.", voice="af_heart:0.5,af_sky:0.5", language="en-us")
     assert model.samples("Hello.", voice="af_heart").size
+
+
+def spoilt(archive: Path, fault: str) -> None:
+    """Damage an archive behind the list of its names."""
+    content = bytearray(archive.read_bytes())
+    header = content.rindex(b"PK\x01\x02", 0, content.index(b"af_sky.npy", content.index(b"PK\x01\x02")))
+    if fault == "bits":
+        at = int.from_bytes(content[header + 42 : header + 46], "little")
+        content[at + 200] ^= 0xFF
+    elif fault == "method":
+        content[header + 10 : header + 12] = (99).to_bytes(2, "little")
+    elif fault == "encrypted":
+        content[header + 8] |= 1
+    elif fault == "place":
+        content[header + 42 : header + 46] = (7).to_bytes(4, "little")
+    elif fault == "size":
+        content[header + 20 : header + 24] = (5).to_bytes(4, "little")
+    archive.write_bytes(content)
+
+
+@pytest.mark.parametrize("packed", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("fault", ["bits", "method", "encrypted", "place", "size"])
+def test_archives_damaged_behind_their_names(folder, tmp_path, load, packed, fault) -> None:
+    """Name the voice that cannot be read; those that can speak."""
+    copied(folder, tmp_path)
+    voices = Voices(files_at_hand(Checkpoint("x", path=tmp_path)).voices)
+    tables = {name: voices.styles(name)[:, None] for name in ("af_heart", "af_sky")}
+    shutil.rmtree(tmp_path / "voices")
+    packed(tmp_path / "voices.npz", **tables)
+    spoilt(tmp_path / "voices.npz", fault)
+    model = load(tmp_path)
+    with pytest.raises(errors.CheckpointCorrupt, match="af_sky") as caught:
+        model.samples("Hello.", voice="af_sky")
+    assert caught.value.fix
+    assert model.samples("Hello.", voice="af_heart").size
+
+
+def test_files_that_are_replaced_are_seen(folder, tmp_path) -> None:
+    """At the next request, by a provider that was made before."""
+    copied(folder, tmp_path)
+    checkpoint = Checkpoint("x", path=tmp_path)
+    before = [voice.id for voice in voices_of(checkpoint)]
+    shutil.copy(tmp_path / "voices" / "af_sky.bin", tmp_path / "voices" / "af_nova.bin")
+    assert [voice.id for voice in voices_of(checkpoint)] == sorted([*before, "af_nova"], key=VOICES.index)
+    (tmp_path / "voices" / "af_sky.bin").unlink()
+    assert "af_sky" not in [voice.id for voice in voices_of(checkpoint)]
+    np.savez(tmp_path / "more.npz", am_adam=np.zeros((3, 256), np.float32))
+    assert "am_adam" in [voice.id for voice in voices_of(checkpoint)]
+    np.savez(tmp_path / "more.npz", am_echo=np.zeros((30, 256), np.float32))
+    names = [voice.id for voice in voices_of(checkpoint)]
+    assert "am_echo" in names
+    assert "am_adam" not in names
+
+
+def archive(**entries: bytes) -> bytes:
+    """One of NumPy's archives, of whatever its entries are."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, entry in entries.items():
+            opened.writestr(f"{name}.npy", entry)
+    return content.getvalue()
+
+
+def array(values: object, dtype: object = np.float32) -> bytes:
+    """A file of an array."""
+    content = io.BytesIO()
+    np.save(content, np.asarray(values, dtype), allow_pickle=True)
+    return content.getvalue()
+
+
+def header(text: str) -> bytes:
+    """A file of an array with that header and no values."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+
+
+GOOD = archive(af_sky=array(np.zeros((510, 1, 256))))
+DAMAGED = {
+    "cut": GOOD[:-40],
+    "compressed wrongly": GOOD[:60] + b"\xff\xff\xff\xff" + GOOD[64:],
+    "of pickles": archive(af_sky=array([{}], object)),
+    "of words": archive(af_sky=array(["a"] * 256, "U3")),
+    "of records": archive(af_sky=array([(1, 2.0)] * 256, [("a", "i4"), ("b", "f4")])),
+    "of another width": archive(af_sky=array(np.zeros(255))),
+    "not finite": archive(af_sky=array(np.full(256, np.nan))),
+    "huge": archive(af_sky=header("{'descr': '<f4', 'fortran_order': False, 'shape': (10**12,), }")),
+    "of huge shape": archive(af_sky=header("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 256), }")),
+    "with a header that is none": archive(af_sky=header("((((((((((" * 50)),
+    "with a header of code": archive(af_sky=header("__import__('os').getcwd()")),
+    "of text": archive(af_sky=b"hello"),
+    "of nothing": archive(af_sky=b""),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED, ids=str)
+def test_damaged_archives_of_voices(folder, tmp_path, load, case) -> None:
+    """A typed error for whatever is wrong with the archive, its compression or the array in it."""
+    copied(folder, tmp_path)
+    (tmp_path / "voices" / "af_sky.bin").unlink(missing_ok=True)
+    (tmp_path / "voices.npz").write_bytes(DAMAGED[case])
+    with pytest.raises(errors.CheckpointCorrupt):
+        load(tmp_path).samples("Hello.", voice="af_sky")
+
+
+def test_an_archive_is_not_unpacked_without_end(folder, tmp_path, load, monkeypatch) -> None:
+    """Whatever it says of its size."""
+    monkeypatch.setattr("realtts_kokoro.voices._MOST_BYTES", 100_000)
+    copied(folder, tmp_path)
+    (tmp_path / "voices" / "af_sky.bin").unlink(missing_ok=True)
+    (tmp_path / "voices.npz").write_bytes(GOOD)
+    with pytest.raises(errors.CheckpointCorrupt, match="over"):
+        load(tmp_path).samples("Hello.", voice="af_sky")
 
 
 def test_a_graph_of_another_model(folder, tmp_path) -> None:

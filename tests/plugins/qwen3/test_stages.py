@@ -181,6 +181,7 @@ def test_the_status_tells_facts(loaded, settings) -> None:
     assert shown.pop("quantization") == ("int8" if quantized else "none")
     assert shown.pop("kv_dtype") == name_of(decoder.new_cache(1, 1).layer(0))
     assert shown.pop("compile") is False  # torch.compile is never called, whatever was asked for
+    assert shown.pop("fused") is (decoder.fused is not None) is False
     assert shown.pop("cuda_graphs") is False
     assert shown.pop("offload") is turns.offloaded is False
     assert shown.pop("attention") == settings.get("attention", "flash")

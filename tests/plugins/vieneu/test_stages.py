@@ -174,6 +174,7 @@ def test_the_status_is_what_was_done(make, models, settings) -> None:
     facts = {
         "device": str(engine.lm.decoder.device),
         "compile": False,
+        "fused": engine.lm.decoder.fused is not None,
         "cuda_graphs": bool(engine.lm.rows.loop.queue.graphs),
         "quantization": "int8" if details["weights"] == "int8" else "none",
         "offload": engine.turns.offloaded,
