@@ -11,7 +11,7 @@ from realtts import RealProvider, errors
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it ends processes by signals")
 
 MORE_ODD = ("panic", "huge", "surrogate", "generator")
-"""By default `tests/core/test_hostile_errors.py` raises all of them in process."""
+"""By default `tests/core/test_hostile_errors.py` raises such ones in process."""
 
 
 @pytest.fixture(scope="module")
