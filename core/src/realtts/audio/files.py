@@ -115,12 +115,8 @@ def open_writer(
     if _is_file(target):
         place = FileTarget(target, live=live)
         file_format = by_name(format or name_by_suffix(getattr(target, "name", "")))
-    elif not isinstance(target, (str, os.PathLike)) or not isinstance(os.fspath(target), str):
-        raise OutputError(
-            f"it is {type(target).__name__}", who="target", fix="give a path, or a file object that takes bytes"
-        )
     else:
-        path = Path(target)
+        path = _path_of(target)
         place = Target(path, live=live)
         if format is not None:
             file_format = by_name(format)
@@ -129,6 +125,14 @@ def open_writer(
     if file_format.is_aac:
         check_aac(place.who)
     return Writer(place, file_format, check_subtype(file_format, subtype, place.who), sample_rate)
+
+
+def _path_of(target: object) -> Path:
+    name = os.fspath(target) if isinstance(target, os.PathLike) else target
+    if not isinstance(name, str):
+        fix = "give a path, or a file object that takes bytes"
+        raise OutputError(f"it is {type(target).__name__}", who="target", fix=fix)
+    return Path(name)
 
 
 def _is_file(target: object) -> TypeIs[IO[bytes]]:
